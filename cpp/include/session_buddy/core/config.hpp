@@ -1,0 +1,56 @@
+// Every setting of the server, with its default, and the errors of a wrong one.
+// The table that names, documents, reads and checks them is in options.hpp; this is the plain result.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace session_buddy {
+
+/// Durations of the config, in seconds with a fraction.
+using Seconds = std::chrono::duration<double>;
+
+/// A setting that cannot be used. `option()` is its name as in the table ("update_interval"), what() a whole sentence.
+class ConfigError : public std::runtime_error {
+  public:
+    ConfigError(std::string option, const std::string& message)
+        : std::runtime_error(message), option_(std::move(option)) {}
+    [[nodiscard]] const std::string& option() const noexcept { return option_; }
+
+  private:
+    std::string option_;
+};
+
+struct Config {
+    // Where it listens and what it reads.
+    std::string host = "localhost";  ///< "localhost" means 127.0.0.1 and ::1
+    std::uint16_t port = 8765;       ///< 0 picks a free one
+    std::string db_path;             ///< never empty once resolved
+
+    // Metrics.
+    Seconds update_interval{1.0};   ///< between two broadcasts, 0.01 to 3600
+    Seconds window{86400.0};        ///< sliding window of top_skills, 60 to 2'678'400 (31 days)
+    std::uint32_t top_skills = 10;  ///< entries of data.top_skills, 1 to 1000
+    Seconds session_window{1800.0};  ///< a session without activity for longer is no longer active, 60 to 86'400
+
+    // Clients.
+    std::uint32_t max_clients = 100;        ///< WebSocket connections at a time, 1 to 1'000'000
+    std::size_t max_message_bytes = 65536;  ///< of one client message, 1024 to 16 MiB
+    Seconds handshake_timeout{10.0};        ///< from accept to a complete request or upgrade, 0.1 to 600
+    Seconds ping_interval{20.0};            ///< keep-alive pings, 0.1 to 3600
+    Seconds ping_timeout{40.0};             ///< a peer silent for this long is dropped; more than ping_interval
+    Seconds shutdown_timeout{2.0};          ///< to close all clients in order before they are cut, 0 to 60
+
+    // Database.
+    Seconds busy_timeout{5.0};                 ///< how long a start waits for a locked database, 0 to 60
+    std::uint32_t max_rows_per_cycle = 50000;  ///< new rows read in one cycle; the rest follows in the next, 100 to 10'000'000
+    bool replace_triggers = false;             ///< replace the triggers of a database made by other tools by our own
+
+    // Output.
+    std::string log_level = "info";  ///< debug, info, warning, error, off
+};
+
+}  // namespace session_buddy

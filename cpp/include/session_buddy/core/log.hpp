@@ -1,0 +1,74 @@
+// The log front of all layers: named loggers over spdlog. A disabled level costs one relaxed load.
+// Where the records go (stderr, Python's logging) is the choice of the program, made with set_log_sink.
+#pragma once
+
+#include <spdlog/fmt/fmt.h>
+
+#include <atomic>
+#include <functional>
+#include <string_view>
+
+namespace session_buddy::log {
+
+enum class Level : int { debug = 10, info = 20, warning = 30, error = 40, off = 100 };  // Python's numbers
+
+/// One finished record. `logger` is a dotted name such as "session_buddy.server".
+struct Record {
+    Level level;
+    std::string_view logger;
+    std::string_view message;
+};
+
+/// Receives every record at or above the level; called from any thread, must not throw and must not block for long.
+using Sink = std::function<void(const Record&)>;
+
+void set_level(Level level) noexcept;
+[[nodiscard]] Level level() noexcept;
+
+/// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog.
+void set_sink(Sink sink);
+void reset_sink();
+
+namespace detail {
+extern std::atomic<int> current_level;
+void emit(Level level, std::string_view logger, std::string_view message);
+}  // namespace detail
+
+[[nodiscard]] inline bool enabled(Level level) noexcept {
+    return static_cast<int>(level) >= detail::current_level.load(std::memory_order_relaxed);
+}
+
+/// A named logger: `inline const log::Logger logger{"session_buddy.server"};` then `logger.info("listening on {}", port)`.
+class Logger {
+  public:
+    explicit constexpr Logger(std::string_view name) : name_(name) {}
+
+    template <typename... Args>
+    void debug(fmt::format_string<Args...> text, Args&&... args) const {
+        write(Level::debug, text, std::forward<Args>(args)...);
+    }
+    template <typename... Args>
+    void info(fmt::format_string<Args...> text, Args&&... args) const {
+        write(Level::info, text, std::forward<Args>(args)...);
+    }
+    template <typename... Args>
+    void warning(fmt::format_string<Args...> text, Args&&... args) const {
+        write(Level::warning, text, std::forward<Args>(args)...);
+    }
+    template <typename... Args>
+    void error(fmt::format_string<Args...> text, Args&&... args) const {
+        write(Level::error, text, std::forward<Args>(args)...);
+    }
+
+  private:
+    template <typename... Args>
+    void write(Level level, fmt::format_string<Args...> text, Args&&... args) const {
+        if (enabled(level)) {
+            detail::emit(level, name_, fmt::format(text, std::forward<Args>(args)...));
+        }
+    }
+
+    std::string_view name_;
+};
+
+}  // namespace session_buddy::log

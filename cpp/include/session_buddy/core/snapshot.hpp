@@ -1,0 +1,128 @@
+// What one cycle of the collector publishes: immutable, shared by every reader, never touched again.
+// Parts that did not change from one cycle to the next are the same objects, so a copy of a Snapshot is a few pointers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "session_buddy/core/clock.hpp"
+
+namespace session_buddy {
+
+/// Figures of one skill over the sliding window.
+struct WindowFigures {
+    std::int64_t invocation_count = 0;
+    std::int64_t completed_count = 0;
+    double avg_duration_seconds = 0.0;  ///< mean over completed invocations that have a duration; 0 where none has
+    TimePoint last_invocation_at;       ///< meaningful only where invocation_count > 0
+
+    bool operator==(const WindowFigures&) const = default;
+};
+
+/// Figures of one skill over its whole recorded life, as `skill_metrics` has them.
+struct LifetimeFigures {
+    std::int64_t total_invocations = 0;
+    std::int64_t completed_invocations = 0;
+    double avg_duration_seconds = 0.0;            ///< 0 where the table has NULL
+    std::optional<TimePoint> last_invocation_at;  ///< nothing where the table's value cannot be read
+
+    /// completed / total, 0 to 1; 0 for no invocation.
+    [[nodiscard]] double completion_rate() const {
+        return total_invocations > 0
+                   ? static_cast<double>(completed_invocations) / static_cast<double>(total_invocations)
+                   : 0.0;
+    }
+    bool operator==(const LifetimeFigures&) const = default;
+};
+
+struct SkillFigures {
+    std::string skill_name;
+    WindowFigures window;
+    LifetimeFigures lifetime;
+};
+
+/// All known skills of one moment. Immutable; entries that did not change are shared with the table before.
+class SkillTable {
+  public:
+    using Entry = std::shared_ptr<const SkillFigures>;
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+    };
+    using Index = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
+
+    SkillTable() = default;
+    /// `index` maps every name to its place in `entries`; `top` holds places, best first.
+    SkillTable(std::vector<Entry> entries, std::shared_ptr<const Index> index, std::vector<std::uint32_t> top)
+        : entries_(std::move(entries)), index_(std::move(index)), top_(std::move(top)) {}
+
+    /// nullptr for a skill that was never seen.
+    [[nodiscard]] const SkillFigures* find(std::string_view skill_name) const {
+        if (!index_) {
+            return nullptr;
+        }
+        const auto found = index_->find(skill_name);
+        return found == index_->end() ? nullptr : entries_[found->second].get();
+    }
+    /// The most active skills of the window in the contract's order, at most `top_skills` of the config.
+    [[nodiscard]] std::span<const std::uint32_t> top() const { return top_; }
+    [[nodiscard]] const SkillFigures& at(std::uint32_t place) const { return *entries_[place]; }
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+  private:
+    std::vector<Entry> entries_;
+    std::shared_ptr<const Index> index_;
+    std::vector<std::uint32_t> top_;
+};
+
+enum class AnomalyType { performance_drop, performance_spike, pattern_shift };
+
+/// One anomaly that is at or above the threshold now. Rates are fractions 0 to 1, durations seconds.
+struct Anomaly {
+    std::string skill_name;
+    AnomalyType type = AnomalyType::performance_drop;
+    double baseline_value = 0.0;
+    double observed_value = 0.0;
+    double deviation_score = 0.0;  ///< |z|, finite
+};
+
+/// An active session.
+struct SessionFigures {
+    std::string session_id;
+    TimePoint first_activity_at;
+    TimePoint last_activity_at;
+    std::int64_t invocations = 0;
+    std::int64_t completed = 0;
+    std::int64_t distinct_skills = 0;
+
+    bool operator==(const SessionFigures&) const = default;
+};
+
+struct DatabaseHealth {
+    bool readable = false;
+    std::string reason;  ///< empty where readable; never holds more than a short sentence
+
+    bool operator==(const DatabaseHealth&) const = default;
+};
+
+struct Snapshot {
+    std::uint64_t sequence = 0;  ///< counts up by one a cycle from 1
+    TimePoint at;                ///< wall clock of the cycle
+    std::shared_ptr<const SkillTable> skills = std::make_shared<SkillTable>();
+    std::shared_ptr<const std::vector<Anomaly>> anomalies = std::make_shared<std::vector<Anomaly>>();
+    std::shared_ptr<const std::vector<SessionFigures>> sessions = std::make_shared<std::vector<SessionFigures>>();
+    std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
+    DatabaseHealth database;
+};
+
+using SnapshotPtr = std::shared_ptr<const Snapshot>;
+
+}  // namespace session_buddy

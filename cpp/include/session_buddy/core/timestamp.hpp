@@ -1,0 +1,20 @@
+// Reads the timestamp forms that databases and transcripts hold, and writes the one form of the wire.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "session_buddy/core/clock.hpp"
+
+namespace session_buddy {
+
+/// Reads an ISO 8601 calendar timestamp: `YYYY-MM-DD`, alone or followed by `T`, `t` or a blank and `HH:MM[:SS[.fraction]]`
+/// (`.` or `,`, cut to microseconds), then `Z`, `z`, an offset `±HH`, `±HHMM`, `±HH:MM[:SS]`, or nothing, which means UTC.
+/// Years 0001 to 9999. Returns nothing for anything else, an impossible date or time included.
+[[nodiscard]] std::optional<TimePoint> parse_timestamp(std::string_view text);
+
+/// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut off.
+[[nodiscard]] std::string format_timestamp(TimePoint at);
+
+}  // namespace session_buddy

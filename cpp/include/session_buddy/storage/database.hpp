@@ -1,0 +1,26 @@
+// Opens a skills database: creates it, brings it to V4, or explains why it cannot be used.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "session_buddy/storage/error.hpp"
+
+namespace SQLite {
+class Database;
+}
+
+namespace session_buddy::storage {
+
+struct OpenOptions {
+    std::chrono::milliseconds busy_timeout{5000};
+    bool create = true;             ///< create file and parent folders where missing; else StorageErrc::missing
+    bool replace_triggers = false;  ///< drop triggers that other tools made under our names and install our own
+};
+
+/// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4 afterwards.
+/// A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the file is untouched.
+[[nodiscard]] std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options);
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,31 @@
+// Keeps skill_time_series: one row a skill and hour, written when the hour is over, written again where late rows arrive.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/storage/error.hpp"
+
+namespace session_buddy::storage {
+
+/// Has a connection of its own and is driven by one background thread, so that a long catch-up never delays a cycle.
+/// How far it came is kept in the database (side table `session_buddy_state`), so nothing is lost or done twice over a restart.
+class TimeSeriesKeeper {
+  public:
+    TimeSeriesKeeper(std::string path, std::chrono::milliseconds busy_timeout);
+    ~TimeSeriesKeeper();
+    TimeSeriesKeeper(const TimeSeriesKeeper&) = delete;
+    TimeSeriesKeeper& operator=(const TimeSeriesKeeper&) = delete;
+
+    /// Does a bounded piece of what is due at `now` in one transaction. True where more is due. Throws StorageError; the
+    /// same work is then done by a later step.
+    bool step(TimePoint now);
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace session_buddy::storage
