@@ -98,9 +98,13 @@ void emit(Level level, std::string_view logger, std::string_view message) noexce
 
 }  // namespace detail
 
-void set_level(Level level) noexcept { detail::current_level.store(static_cast<int>(level), std::memory_order_relaxed); }
+void set_level(Level level) noexcept {
+    detail::current_level.store(static_cast<int>(level), std::memory_order_relaxed);
+}
 
-Level level() noexcept { return static_cast<Level>(detail::current_level.load(std::memory_order_relaxed)); }
+Level level() noexcept {
+    return static_cast<Level>(detail::current_level.load(std::memory_order_relaxed));
+}
 
 std::optional<Level> parse_level(std::string_view name) noexcept {
     struct Name {
@@ -124,6 +128,8 @@ void set_sink(Sink sink) {
     state().sink.swap(shared);
 }
 
-void reset_sink() { set_sink(make_stderr_sink()); }
+void reset_sink() {
+    set_sink(make_stderr_sink());
+}
 
 }  // namespace session_buddy::log

@@ -39,7 +39,8 @@ constexpr std::array kTable{
     integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free one"),
 
     text("Database", "db_path", &Config::db_path,
-         "SQLite database to follow; made with the V4 schema where it is missing. Without it: ./.session-buddy/skills.db "
+         "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
+         "./.session-buddy/skills.db "
          "where that exists, else skills.db in the user's data directory"),
     duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60,
              "How long a start waits for a database that another process has locked"),
@@ -75,16 +76,16 @@ constexpr std::array kTable{
     throw ConfigError(std::string(option.name), fmt::format("{} must be {}, not {}", subject, expected, actual));
 }
 
-std::string quoted(std::string_view value) {
+std::string in_quotes(std::string_view value) {
     constexpr std::size_t kLongest = 80;
     return value.size() <= kLongest ? fmt::format("'{}'", value) : fmt::format("'{}…'", value.substr(0, kLongest));
 }
 
 std::string shown(const Value& value) {
     return std::visit(
-        [](const auto& held) {
+        [](const auto& held) -> std::string {
             if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::string>) {
-                return quoted(held);
+                return in_quotes(held);
             } else {
                 return fmt::format("{}", held);
             }
@@ -102,7 +103,9 @@ std::vector<std::string_view> split_choices(std::string_view choices) {
     return words;
 }
 
-bool is_digit(char character) { return character >= '0' && character <= '9'; }
+bool is_digit(char character) {
+    return character >= '0' && character <= '9';
+}
 
 // Plain decimal numbers alone: what the C functions take beyond that ("inf", "0x1p3", "1,5") is a typing error here.
 std::optional<double> parse_decimal(std::string_view text) {
@@ -139,8 +142,9 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 
 std::optional<bool> parse_boolean(std::string_view text) {
     std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](char character) { return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character; });
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](char character) {
+        return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character;
+    });
     if (lower == "true" || lower == "1" || lower == "yes" || lower == "on") {
         return true;
     }
@@ -239,11 +243,13 @@ std::string toml_string(std::string_view value) {
 
 }  // namespace
 
-std::span<const Option> table() { return kTable; }
+std::span<const Option> table() {
+    return kTable;
+}
 
 const Option* find(std::string_view name) {
-    const auto* found = std::find_if(kTable.begin(), kTable.end(),
-                                     [name](const Option& option) { return option.name == name; });
+    const auto* found =
+        std::find_if(kTable.begin(), kTable.end(), [name](const Option& option) { return option.name == name; });
     return found == kTable.end() ? nullptr : found;
 }
 
@@ -262,7 +268,9 @@ std::string nearest(std::string_view name) {
     return std::string(best);
 }
 
-std::string flag_of(const Option& option) { return "--" + with_hyphens(option.name); }
+std::string flag_of(const Option& option) {
+    return "--" + with_hyphens(option.name);
+}
 
 std::string environment_of(const Option& option) {
     std::string name = "SESSION_BUDDY_";
@@ -359,7 +367,8 @@ std::optional<Seconds> parse_duration(std::string_view text) {
         double seconds;
     };
     // "ms" before "s" and "m": the longest suffix wins.
-    static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1}, Unit{"m", 60}, Unit{"h", 3600}, Unit{"d", 86400}};
+    static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1}, Unit{"m", 60}, Unit{"h", 3600},
+                                       Unit{"d", 86400}};
     double factor = 1;
     bool milliseconds = false;
     for (const Unit& unit : kUnits) {
@@ -380,8 +389,9 @@ std::optional<Seconds> parse_duration(std::string_view text) {
 
 void check(const Config& config) {
     if (config.ping_timeout <= config.ping_interval) {
-        throw ConfigError("ping_timeout", fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
-                                                      config.ping_interval.count(), config.ping_timeout.count()));
+        throw ConfigError("ping_timeout",
+                          fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
+                                      config.ping_interval.count(), config.ping_timeout.count()));
     }
 }
 

@@ -45,7 +45,8 @@ std::optional<fs::path> home(const Surroundings& surroundings) {
 
 // The XDG directory of `name`, else `fallback` under the home directory. A relative XDG path counts as not set, as the
 // XDG specification asks.
-std::optional<fs::path> user_directory(const Surroundings& surroundings, const std::string& name, const char* fallback) {
+std::optional<fs::path> user_directory(const Surroundings& surroundings, const std::string& name,
+                                       const char* fallback) {
     if (const auto value = variable(surroundings, name); value && fs::path(*value).is_absolute()) {
         return fs::path(*value);
     }
@@ -89,8 +90,8 @@ std::string read_text(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     if (!stream || fs::is_directory(path, ignored)) {
         const int reason = errno != 0 ? errno : EISDIR;
-        throw ConfigError("config", fmt::format("cannot read the config file {}: {}", path,
-                                                std::generic_category().message(reason)));
+        throw ConfigError(
+            "config", fmt::format("cannot read the config file {}: {}", path, std::generic_category().message(reason)));
     }
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
@@ -101,7 +102,8 @@ ConfigFile read_file(const std::string& path) {
     try {
         document = toml::parse(read_text(path), path);
     } catch (const toml::parse_error& error) {
-        throw ConfigError("config", fmt::format("{}, line {}: {}", path, error.source().begin.line, error.description()));
+        throw ConfigError("config",
+                          fmt::format("{}, line {}: {}", path, error.source().begin.line, error.description()));
     }
     Config scratch;
     for (const auto& [key, node] : document) {

@@ -1,4 +1,5 @@
-// The table of settings: reading of values, precedence of the sources, errors that name the setting, and --print-config.
+// The table of settings: reading of values, precedence of the sources, errors that name the setting, and
+// --print-config.
 #include "session_buddy/core/options.hpp"
 
 #include <gmock/gmock.h>
@@ -128,7 +129,9 @@ INSTANTIATE_TEST_SUITE_P(Forms, Duration,
                                          DurationCase{"7d", 604800}, DurationCase{"0", 0}));
 
 class NoDuration : public testing::TestWithParam<const char*> {};
-TEST_P(NoDuration, is_refused) { EXPECT_FALSE(parse_duration(GetParam()).has_value()); }
+TEST_P(NoDuration, is_refused) {
+    EXPECT_FALSE(parse_duration(GetParam()).has_value());
+}
 INSTANTIATE_TEST_SUITE_P(Forms, NoDuration,
                          testing::Values("", "s", "ms", "-1", "+1", "1e3", "nan", "inf", "0x10", "1,5", "1 s", "1S",
                                          "1sec", "1.2.3", ".", "1w", " 1"));
@@ -152,20 +155,21 @@ TEST_P(BadText, is_refused_with_the_allowed_range) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Values, BadText,
-    testing::Values(
-        BadValue{"port", "65536", "--x must be a whole number from 0 to 65535, not 65536"},
-        BadValue{"port", "-1", "--x must be a whole number from 0 to 65535, not -1"},
-        BadValue{"port", "80.5", "--x must be a whole number from 0 to 65535, not '80.5'"},
-        BadValue{"port", "", "--x must be a whole number from 0 to 65535, not ''"},
-        BadValue{"port", "99999999999999999999", "--x must be a whole number from 0 to 65535, not '99999999999999999999'"},
-        BadValue{"update_interval", "0", "--x must be from 0.01 to 3600 seconds, not '0'"},
-        BadValue{"update_interval", "2h", "--x must be from 0.01 to 3600 seconds, not '2h'"},
-        BadValue{"update_interval", "soon",
-                 "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
-        BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
-        BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
-        BadValue{"host", "", "--x must be a text that is not empty, not ''"},
-        BadValue{"host", "a\nb", "--x must not hold control characters"}));
+    testing::Values(BadValue{"port", "65536", "--x must be a whole number from 0 to 65535, not 65536"},
+                    BadValue{"port", "-1", "--x must be a whole number from 0 to 65535, not -1"},
+                    BadValue{"port", "80.5", "--x must be a whole number from 0 to 65535, not '80.5'"},
+                    BadValue{"port", "", "--x must be a whole number from 0 to 65535, not ''"},
+                    BadValue{"port", "99999999999999999999",
+                             "--x must be a whole number from 0 to 65535, not '99999999999999999999'"},
+                    BadValue{"update_interval", "0", "--x must be from 0.01 to 3600 seconds, not '0'"},
+                    BadValue{"update_interval", "2h", "--x must be from 0.01 to 3600 seconds, not '2h'"},
+                    BadValue{
+                        "update_interval", "soon",
+                        "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
+                    BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
+                    BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
+                    BadValue{"host", "", "--x must be a text that is not empty, not ''"},
+                    BadValue{"host", "a\nb", "--x must not hold control characters"}));
 
 TEST(OptionAssign, takes_the_usual_words_for_booleans) {
     for (const char* text : {"true", "True", "1", "yes", "on"}) {

@@ -21,8 +21,8 @@ struct Record {
     std::string_view message;
 };
 
-/// Receives every record at or above the level; called from any thread, several at a time. It should not block for long; what
-/// it throws is dropped.
+/// Receives every record at or above the level; called from any thread, several at a time. It should not block for
+/// long; what it throws is dropped.
 using Sink = std::function<void(const Record&)>;
 
 void set_level(Level level) noexcept;
@@ -31,8 +31,8 @@ void set_level(Level level) noexcept;
 /// The level of a name of the option log_level ("debug", "info", "warning", "error", "off"); nothing for another name.
 [[nodiscard]] std::optional<Level> parse_level(std::string_view name) noexcept;
 
-/// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog. A call of the old
-/// sink that another thread has begun may end after this returns.
+/// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog. A call of
+/// the old sink that another thread has begun may end after this returns.
 void set_sink(Sink sink);
 void reset_sink();
 

@@ -28,19 +28,19 @@ struct Option {
     std::string_view group;  ///< heading in help and docs
     Kind kind;
     Member member;
-    double minimum;             ///< integer and duration (seconds), both ends included
+    double minimum;  ///< integer and duration (seconds), both ends included
     double maximum;
-    std::string_view choices;   ///< choice: the words, separated by '|'
-    bool command_only;          ///< has no meaning inside a Python program (there logging is Python's)
-    std::string_view help;      ///< one sentence without a full stop
+    std::string_view choices;  ///< choice: the words, separated by '|'
+    bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
+    std::string_view help;     ///< one sentence without a full stop
 };
 
 [[nodiscard]] std::span<const Option> table();
-[[nodiscard]] const Option* find(std::string_view name);                      ///< nullptr where there is none
-[[nodiscard]] std::string nearest(std::string_view name);                     ///< the name a typing error meant, or ""
-[[nodiscard]] std::string flag_of(const Option& option);                      ///< "--update-interval"
-[[nodiscard]] std::string environment_of(const Option& option);               ///< "SESSION_BUDDY_UPDATE_INTERVAL"
-[[nodiscard]] std::string range_of(const Option& option);                     ///< "0.01 to 3600 seconds", "" for text
+[[nodiscard]] const Option* find(std::string_view name);         ///< nullptr where there is none
+[[nodiscard]] std::string nearest(std::string_view name);        ///< the name a typing error meant, or ""
+[[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
+[[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
+[[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for text
 [[nodiscard]] std::string toml_value(const Config& config, const Option& option);  ///< the value as TOML writes it
 
 using Value = std::variant<bool, std::int64_t, double, std::string>;
@@ -93,8 +93,8 @@ struct Flag {
     std::string text;
 };
 
-/// Flags before environment before TOML file before defaults. The file is `config_file`, else SESSION_BUDDY_CONFIG, else
-/// session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError.
+/// Flags before environment before TOML file before defaults. The file is `config_file`, else SESSION_BUDDY_CONFIG,
+/// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError.
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
                             const Surroundings& surroundings);
 
