@@ -38,7 +38,8 @@ void emit(Level level, std::string_view logger, std::string_view message);
     return static_cast<int>(level) >= detail::current_level.load(std::memory_order_relaxed);
 }
 
-/// A named logger: `inline const log::Logger logger{"session_buddy.server"};` then `logger.info("listening on {}", port)`.
+/// A named logger: `inline const log::Logger logger{"session_buddy.server"};` then `logger.info("listening on {}",
+/// port)`.
 class Logger {
   public:
     explicit constexpr Logger(std::string_view name) : name_(name) {}
