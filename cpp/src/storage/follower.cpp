@@ -420,6 +420,8 @@ void Follower::open() {
 
 Batch Follower::poll(TimePoint now) { return impl_->poll(now); }
 
+void Follower::rebuild_next() { impl_->marks = {}; }
+
 SQLite::Database* Follower::connection() noexcept { return impl_->database.get(); }
 
 }  // namespace session_buddy::storage
