@@ -42,7 +42,8 @@ void WebSocketSession::run(Request upgrade) {
     socket_.set_option(websocket::stream_base::decorator(
         [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
     // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
-    // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen it.
+    // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen
+    // it.
     socket_.read_message_max(0);
     socket_.auto_fragment(false);
     socket_.text(true);

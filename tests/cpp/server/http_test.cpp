@@ -122,6 +122,10 @@ TEST(Http, connection_close_and_http_1_0_are_respected) {
     closing.send(http_request("GET", "/healthz", "Connection: close\r\n"));
     EXPECT_EQ(closing.read_http().headers.at("connection"), "close");
     EXPECT_EQ(closing.read_to_end(), "");
+    RawConnection hint(server.port());
+    hint.send(http_request("GET", "/ws", "Connection: close\r\n"));
+    EXPECT_EQ(hint.read_http().headers.at("upgrade"), "websocket");
+    EXPECT_EQ(hint.read_to_end(), "");
     RawConnection old(server.port());
     old.send("GET /healthz HTTP/1.0\r\n\r\n");
     EXPECT_EQ(old.read_http().status, 200U);
