@@ -12,6 +12,7 @@ namespace py = pybind11;
 // Each adds its names to the module; called from module.cpp in this order.
 void bind_core(py::module_& module);
 void bind_storage(py::module_& module);
+void bind_ingest(py::module_& module);
 void bind_server(py::module_& module);
 
 /// A str of text that may come from a foreign database: what is not UTF-8 becomes U+FFFD.

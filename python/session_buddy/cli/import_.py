@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add this command to the command line."""
     parser = subparsers.add_parser(
         "import",
-        help="import recorded Claude Code sessions",
+        allow_abbrev=False,
         description="Reads Claude Code transcripts and records each skill invocation that they hold. "
         "Doing it again adds only what is new. Prompts, arguments, outputs and error texts are not stored.",
         epilog="Exit status: 0 done, 1 something could not be read or written, 2 wrong usage, 130 stopped.",

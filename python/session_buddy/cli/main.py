@@ -20,6 +20,9 @@ class _Command(NamedTuple):
 # One line a subcommand, in the order of --help.
 _COMMANDS = {
     "record": _Command("session_buddy.cli.record", "store one skill invocation in the database"),
+    "import": _Command("session_buddy.cli.import_", "import recorded Claude Code sessions"),
+    "replay": _Command("session_buddy.cli.replay", "play recorded sessions as if they happened now"),
+    "demo": _Command("session_buddy.cli.demo", "make up a day of history and keep adding to it, with a server"),
 }
 
 

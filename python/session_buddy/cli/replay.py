@@ -39,9 +39,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add this command to the command line."""
     parser = subparsers.add_parser(
         "replay",
-        help="play recorded sessions as if they happened now",
-        description="Plays the invocations of Claude Code transcripts into the database in the order in which they ended, "
-        "with the present time, so that a live view moves.",
+        allow_abbrev=False,
+        description="Plays the invocations of Claude Code transcripts into the database in the order in which they "
+        "ended, with the present time, so that a live view moves.",
         epilog="Exit status: 0 played or stopped by Ctrl-C, 1 something could not be read or written, 2 wrong usage.",
     )
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a transcript or a folder of them")
@@ -94,9 +94,7 @@ def run(args: argparse.Namespace) -> int:
 def stop_event() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set, so that what waits on it ends at once and in order."""
     event = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    previous = {number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield event
     finally:

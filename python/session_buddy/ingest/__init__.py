@@ -1,6 +1,6 @@
 """Recorded Claude Code sessions: import them into a skills database, or load them for a replay.
 
-Only names, times, outcomes and durations are taken from a transcript; prompts, arguments, outputs and error texts are not.
+Only names, times, outcomes and durations are taken from a transcript: no prompts, arguments, outputs or error texts.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class Step(NamedTuple):
 def schedule(invocations: Iterable[RecordedInvocation], speed: float, max_gap: float = 0.0) -> list[Step]:
     """When each invocation ends in the replay, in that order; the first one at 0.
 
-    ``speed``: recorded seconds to a second of replay, more than 0. ``max_gap``: pauses of more recorded seconds than this
-    are shortened to it; 0 keeps them.
+    ``speed``: recorded seconds to a second of replay, more than 0. ``max_gap``: pauses of more recorded seconds than
+    this are shortened to it; 0 keeps them.
     """
     if not speed > 0:
         raise ValueError("speed must be more than 0")
