@@ -52,6 +52,12 @@ if(NOT TARGET SQLite::SQLite3)
   set(CMAKE_DISABLE_FIND_PACKAGE_SQLite3 OFF)
 endif()
 
+# CMake 4 prefers another name for this target, which CMake 3 does not have: no warning about it for everyone who builds.
+get_target_property(aliased SQLite::SQLite3 ALIASED_TARGET)
+if(NOT aliased)
+  set_property(TARGET SQLite::SQLite3 PROPERTY DEPRECATION)
+endif()
+
 # --- SQLiteCpp
 set(SQLITECPP_INTERNAL_SQLITE OFF)
 set(SQLITECPP_RUN_CPPLINT OFF)
