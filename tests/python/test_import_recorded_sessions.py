@@ -1,4 +1,4 @@
-"""The import of real recorded sessions, against a count of the same files that is written here anew, in plain Python."""
+"""The import of real recorded sessions, against a count of the same files that is written here in plain Python."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from support.paths import ROOT
 
 from session_buddy.ingest import import_transcripts
+from support.paths import ROOT
 
 DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
 LARGE = "ae4a77f8-aedd-4bc1-888f-c94edc91af04"

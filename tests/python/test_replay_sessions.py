@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import Program
-from test_import_transcripts import result, use, write
 
 from session_buddy.cli.main import main
 from session_buddy.ingest import RecordedInvocation
 from session_buddy.ingest.replay import MINIMUM_PASS_SECONDS, Replay, schedule
+from support.processes import Program
+from support.transcripts import result, use, write
 
 START = 2_000_000_000.0
 
