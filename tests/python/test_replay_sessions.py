@@ -49,7 +49,7 @@ class Surroundings:
     def replay(self, invocations: Iterable[RecordedInvocation], speed: float, max_gap: float = 0) -> Replay:
         return Replay(schedule(invocations, speed, max_gap), self, now=lambda: self.now, wait=self.wait)
 
-    def moments(self) -> list[tuple[str, float]]:
+    def moments(self) -> list[tuple[str, Any]]:
         """What was written when; the stored time must say the same."""
         for at, row in self.written:
             stored = datetime.fromisoformat(row["invoked_at"].replace("Z", "+00:00")).timestamp() - START
