@@ -47,7 +47,7 @@ constexpr std::array kTable{
     integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
             "New rows read in one cycle; the rest follows in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
-            "Replace the triggers of a database made by other tools by our own"),
+            "Replace the triggers of a database made by other tools with our own"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
     duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
