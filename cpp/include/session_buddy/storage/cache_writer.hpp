@@ -1,4 +1,5 @@
-// Writes to skill_metrics_cache what a trigger cannot know: counts that decayed, the completion rate, the anomaly state.
+// Writes to skill_metrics_cache what a trigger cannot know: counts that decayed, the completion rate, the anomaly
+// state.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ struct CacheRow {
     bool operator==(const CacheRow&) const = default;
 };
 
-/// Writes the rows in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not know
-/// (deleted since) are passed over. Throws StorageError (busy, read_only, io).
+/// Writes the rows in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not
+/// know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
 void write_cache_rows(SQLite::Database& database, std::span<const CacheRow> rows, TimePoint now);
 
 }  // namespace session_buddy::storage
