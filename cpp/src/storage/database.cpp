@@ -84,7 +84,8 @@ void use_write_ahead_log(SQLite::Database& database, const std::string& path, st
 void set_up(SQLite::Database& database, const std::string& path, const OpenOptions& options) {
     database.setBusyTimeout(static_cast<int>(options.busy_timeout.count()));
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    database.exec("PRAGMA foreign_keys = ON");
+    // 8 MiB of pages: a large import then keeps its indexes in memory.
+    database.exec("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192");
     if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
         use_write_ahead_log(database, path, options.busy_timeout);
         database.exec("PRAGMA synchronous = NORMAL");
