@@ -22,20 +22,21 @@ class RealTimeServer {
     RealTimeServer(const RealTimeServer&) = delete;
     RealTimeServer& operator=(const RealTimeServer&) = delete;
 
-    /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address taken or not
-    /// allowed), storage::StorageError, or std::logic_error where it runs already; nothing is left running then.
+    /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address taken or
+    /// not allowed), storage::StorageError, or std::logic_error where it runs already; nothing is left running then.
     void start();
 
     /// Closes every client with 1001, frees the port, ends the threads. Idempotent; returns when all is over.
     void stop();
 
     [[nodiscard]] bool running() const;
-    [[nodiscard]] std::uint16_t port() const;                   ///< 0 while not running
+    [[nodiscard]] std::uint16_t port() const;                  ///< 0 while not running
     [[nodiscard]] std::vector<std::string> endpoints() const;  ///< "127.0.0.1:8765", "[::1]:8765"
     [[nodiscard]] const Config& config() const;
     [[nodiscard]] SnapshotPtr latest() const;  ///< never null
 
-    /// Called with every snapshot, on the collector's thread: must be quick and must not throw. Listeners stay over a restart.
+    /// Called with every snapshot, on the collector's thread: must be quick and must not throw. Listeners stay over a
+    /// restart.
     using Listener = std::function<void(const SnapshotPtr&)>;
     std::size_t add_listener(Listener listener);
     void remove_listener(std::size_t id);  ///< after it returns the listener is not called any more

@@ -31,10 +31,11 @@ struct Config {
     std::string db_path;             ///< never empty once resolved
 
     // Metrics.
-    Seconds update_interval{1.0};   ///< between two broadcasts, 0.01 to 3600
-    Seconds window{86400.0};        ///< sliding window of top_skills, 60 to 2'678'400 (31 days)
-    std::uint32_t top_skills = 10;  ///< entries of data.top_skills, 1 to 1000
-    Seconds session_window{1800.0};  ///< a session without activity for longer is no longer active, 60 to 86'400
+    Seconds update_interval{1.0};       ///< between two broadcasts, 0.01 to 3600
+    Seconds window{86400.0};            ///< sliding window of top_skills, 60 to 2'678'400 (31 days)
+    std::uint32_t top_skills = 10;      ///< entries of data.top_skills, 1 to 1000
+    Seconds session_window{1800.0};     ///< a session without activity for longer is no longer active, 60 to 86'400
+    std::uint32_t max_sessions = 1000;  ///< active sessions listed to subscribers, the latest first, 1 to 100'000
 
     // Clients.
     std::uint32_t max_clients = 100;        ///< WebSocket connections at a time, 1 to 1'000'000
@@ -45,9 +46,10 @@ struct Config {
     Seconds shutdown_timeout{2.0};          ///< to close all clients in order before they are cut, 0 to 60
 
     // Database.
-    Seconds busy_timeout{5.0};                 ///< how long a start waits for a locked database, 0 to 60
-    std::uint32_t max_rows_per_cycle = 50000;  ///< new rows read in one cycle; the rest follows in the next, 100 to 10'000'000
-    bool replace_triggers = false;             ///< replace the triggers of a database made by other tools by our own
+    Seconds busy_timeout{5.0};  ///< how long a start waits for a locked database, 0 to 60
+    std::uint32_t max_rows_per_cycle =
+        50000;                      ///< new rows read in one cycle; the rest follows in the next, 100 to 10'000'000
+    bool replace_triggers = false;  ///< replace the triggers of a database made by other tools by our own
 
     // Output.
     std::string log_level = "info";  ///< debug, info, warning, error, off

@@ -19,8 +19,8 @@ class NetworkServer {
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;
 
-    /// Binds and listens on every address of `host`. Throws std::system_error with the errno value (EADDRINUSE, EACCES, …)
-    /// in the generic category and "host:port" in its text.
+    /// Binds and listens on every address of `host`. Throws std::system_error with the errno value (EADDRINUSE, EACCES,
+    /// …) in the generic category and "host:port" in its text.
     void bind();
 
     /// Starts the network thread, which accepts from here on.

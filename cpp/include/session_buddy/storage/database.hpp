@@ -19,8 +19,9 @@ struct OpenOptions {
     bool replace_triggers = false;  ///< drop triggers that other tools made under our names and install our own
 };
 
-/// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4 afterwards.
-/// A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the file is untouched.
+/// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4
+/// afterwards. A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the
+/// file is untouched.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options);
 
 }  // namespace session_buddy::storage

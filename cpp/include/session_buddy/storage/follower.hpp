@@ -1,5 +1,5 @@
-// Follows skill_invocation by id and tells what is new; notices a database that was replaced, restored, truncated or pruned.
-// One thread uses it. It owns its own connection and opens it again whenever the file behind it is another one.
+// Follows skill_invocation by id and tells what is new; notices a database that was replaced, restored, truncated or
+// pruned. One thread uses it. It owns its own connection and opens it again whenever the file behind it is another one.
 #pragma once
 
 #include <chrono>
@@ -43,15 +43,20 @@ class Follower {
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
-    /// Opens (creating or migrating) the database. Throws StorageError. poll() opens by itself after trouble, but never creates a
-    /// file that has gone.
+    /// Opens (creating or migrating) the database. Throws StorageError. poll() opens by itself after trouble, but never
+    /// creates a file that has gone.
     void open();
 
-    /// What is new since the last poll; cheap where nothing is. The first one after open() is a rebuild. Throws StorageError
-    /// where the database cannot be read now; nothing is lost by that, the next poll goes on where the last good one ended.
+    /// What is new since the last poll; cheap where nothing is. The first one after open() is a rebuild. Throws
+    /// StorageError where the database cannot be read now; nothing is lost by that, the next poll goes on where the
+    /// last good one ended.
     [[nodiscard]] Batch poll(TimePoint now);
 
-    /// The open connection, for the writers that share this thread; nullptr where there is none. Valid until the next poll().
+    /// Makes the next poll a rebuild.
+    void rebuild_next();
+
+    /// The open connection, for the writers that share this thread; nullptr where there is none. Valid until the next
+    /// poll().
     [[nodiscard]] SQLite::Database* connection() noexcept;
 
   private:

@@ -1,4 +1,5 @@
-// Keeps skill_time_series: one row a skill and hour, written when the hour is over, written again where late rows arrive.
+// Keeps skill_time_series: one row a skill and hour, written when the hour is over, written again where late rows
+// arrive.
 #pragma once
 
 #include <chrono>
@@ -11,7 +12,8 @@
 namespace session_buddy::storage {
 
 /// Has a connection of its own and is driven by one background thread, so that a long catch-up never delays a cycle.
-/// How far it came is kept in the database (side table `session_buddy_state`), so nothing is lost or done twice over a restart.
+/// How far it came is kept in the database (side table `session_buddy_state`), so nothing is lost or done twice over a
+/// restart.
 class TimeSeriesKeeper {
   public:
     TimeSeriesKeeper(std::string path, std::chrono::milliseconds busy_timeout);
@@ -19,8 +21,8 @@ class TimeSeriesKeeper {
     TimeSeriesKeeper(const TimeSeriesKeeper&) = delete;
     TimeSeriesKeeper& operator=(const TimeSeriesKeeper&) = delete;
 
-    /// Does a bounded piece of what is due at `now` in one transaction. True where more is due. Throws StorageError; the
-    /// same work is then done by a later step.
+    /// Does a bounded piece of what is due at `now` in one transaction. True where more is due. Throws StorageError;
+    /// the same work is then done by a later step.
     bool step(TimePoint now);
 
   private:

@@ -1,0 +1,66 @@
+// One thread that owns the database connection: follow → compute → write back → publish, once an interval.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/metrics/metrics_engine.hpp"
+#include "session_buddy/storage/follower.hpp"
+
+namespace session_buddy::app {
+
+class Collector {
+  public:
+    /// `publish` gets each snapshot, on the collector's thread (the first one on the caller's of open()).
+    using Publish = std::function<void(SnapshotPtr)>;
+    Collector(const Config& config, const Clock& clock, Publish publish);
+    ~Collector();  // stops
+
+    /// Opens the database and publishes the first complete snapshot. Throws storage::StorageError.
+    void open();
+    /// Starts the thread; the first of its cycles comes one interval later.
+    void start();
+    /// Ends the thread after the cycle it is in. Idempotent.
+    void stop();
+
+    /// One cycle, on the caller's thread: what start() does again and again, and what tests drive by hand. Trouble with
+    /// the database ends in the snapshot's `database`, never in an exception.
+    void cycle();
+
+  private:
+    void run();
+    void read_database(TimePoint now);
+    void write_cache(TimePoint now);
+    void take(const storage::Batch& batch, TimePoint now);
+    void publish_snapshot(TimePoint now);
+    void set_health(DatabaseHealth health);
+    [[nodiscard]] std::unique_ptr<metrics::MetricsEngine> new_engine() const;
+
+    const Config& config_;
+    const Clock& clock_;
+    Publish publish_;
+    storage::Follower follower_;
+    std::unique_ptr<metrics::MetricsEngine> engine_;
+    // While a rebuild takes several batches, the new figures grow here and the old ones are served.
+    std::unique_ptr<metrics::MetricsEngine> rebuilding_;
+    DatabaseHealth health_{true, ""};
+    bool cache_writable_ = true;  // whether the last write worked; only so that trouble is logged once
+    std::uint64_t sequence_ = 0;
+    std::uint64_t sessions_version_ = 0;
+    std::shared_ptr<const std::vector<SessionFigures>> last_sessions_;
+    TimePoint last_now_ = TimePoint::min();
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace session_buddy::app

@@ -1,0 +1,101 @@
+// All metrics in memory: sliding windows of every skill, lifetime figures, active sessions, and what of them changed.
+// Fed with new rows alone; knows neither clock nor database. One thread uses it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/metrics/session_activity.hpp"
+#include "session_buddy/metrics/skill_window.hpp"
+
+namespace session_buddy::metrics {
+
+struct EngineOptions {
+    std::chrono::microseconds window = std::chrono::hours(24);
+    std::uint32_t top_skills = 10;
+    std::chrono::microseconds session_window = std::chrono::minutes(30);
+    std::size_t max_sessions = 1000;  ///< listed at a time
+};
+
+/// Figures of the last hour and the last 24 hours, whatever the configured window is.
+struct RecentFigures {
+    std::int64_t count_1h = 0;
+    std::int64_t count_24h = 0;
+    std::int64_t completed_24h = 0;
+    std::optional<TimePoint> last_invocation_at;
+
+    bool operator==(const RecentFigures&) const = default;
+};
+
+class MetricsEngine {
+  public:
+    explicit MetricsEngine(const EngineOptions& options);
+    MetricsEngine(MetricsEngine&&) = delete;
+
+    /// How long an invocation can matter: rows older than this need not be fed.
+    [[nodiscard]] std::chrono::microseconds retention() const;
+
+    /// Counts a row that was read at `now`; one from the future counts as now. Rows may come in any order of time.
+    void add(const Invocation& invocation, TimePoint now);
+    void set_lifetime(std::string_view skill_name, const LifetimeFigures& figures);
+
+    /// Moves all windows to `now`. A small step back of the clock is ignored; for a large one build a new engine.
+    void advance(TimePoint now);
+
+    /// The figures as of the last advance(); the same object as before where nothing changed.
+    [[nodiscard]] std::shared_ptr<const SkillTable> table();
+    /// The active sessions as of the last advance(); the same object where they did not change.
+    [[nodiscard]] std::shared_ptr<const std::vector<SessionFigures>> sessions();
+
+    struct RecentChange {
+        std::uint32_t place = 0;  ///< the engine's own number of the skill
+        std::string skill_name;
+        RecentFigures figures;
+    };
+    /// The skills whose recent figures differ from those last confirmed; they stay in the answer until
+    /// confirm_recent().
+    [[nodiscard]] std::vector<RecentChange> changed_recent() const;
+    /// Marks these as known to the receiver.
+    void confirm_recent(const std::vector<RecentChange>& changes);
+
+  private:
+    struct Skill {
+        Skill(std::string skill_name, const SkillWindow::Lengths& lengths)
+            : name(std::move(skill_name)), window(lengths) {}
+        std::string name;
+        SkillWindow window;
+        LifetimeFigures lifetime;
+        std::optional<RecentFigures> confirmed;
+        bool dirty = true;         // differs from the entry in the last table
+        bool recent_dirty = true;  // may differ from `confirmed`
+    };
+
+    std::uint32_t place_of(std::string_view skill_name);
+    void mark(std::uint32_t place);
+    [[nodiscard]] SkillTable::Entry make_entry(const Skill& skill) const;
+    [[nodiscard]] std::vector<std::uint32_t> rank(const std::vector<SkillTable::Entry>& entries) const;
+    [[nodiscard]] static RecentFigures recent(const Skill& skill);
+
+    SkillWindow::Lengths lengths_;
+    std::uint32_t top_skills_;
+    std::vector<Skill> skills_;
+    SkillTable::Index index_;
+    std::shared_ptr<const SkillTable::Index> published_index_;
+    std::vector<SkillTable::Entry> entries_;
+    std::vector<std::uint32_t> dirty_;
+    std::vector<std::uint32_t> recent_dirty_;
+    std::shared_ptr<const SkillTable> table_ = std::make_shared<SkillTable>();
+    SessionActivity activity_;
+    std::shared_ptr<const std::vector<SessionFigures>> sessions_ = std::make_shared<std::vector<SessionFigures>>();
+    TimePoint now_ = TimePoint::min();
+    TimePoint next_expiry_ = TimePoint::max();
+};
+
+}  // namespace session_buddy::metrics

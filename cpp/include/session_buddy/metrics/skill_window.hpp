@@ -1,0 +1,71 @@
+// The recent invocations of one skill, ordered by time, with running sums over several sliding horizons.
+// A new invocation and one that grows too old cost constant time; nothing is ever summed anew.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "session_buddy/core/clock.hpp"
+
+namespace session_buddy::metrics {
+
+/// Sums over the invocations inside one horizon. Durations are whole microseconds, so that removal leaves no rounding.
+struct WindowSums {
+    std::int64_t count = 0;
+    std::int64_t completed = 0;
+    std::int64_t timed = 0;            ///< completed ones that have a duration
+    std::int64_t duration_micros = 0;  ///< sum over the timed ones
+
+    bool operator==(const WindowSums&) const = default;
+
+    /// Mean in seconds, 0 where nothing was timed.
+    [[nodiscard]] double mean_duration_seconds() const {
+        return timed > 0 ? static_cast<double>(duration_micros) / 1e6 / static_cast<double>(timed) : 0.0;
+    }
+};
+
+class SkillWindow {
+  public:
+    /// The sliding window of the config, and the two of skill_metrics_cache.
+    enum Horizon : std::size_t { window, hour, day, horizon_count };
+    using Lengths = std::array<std::chrono::microseconds, horizon_count>;
+
+    explicit SkillWindow(const Lengths& lengths) : lengths_(&lengths) {}
+
+    /// Adds an invocation as seen at `now`, the latest time handed to advance() or later. Late ones find their place;
+    /// one that is too old for every horizon is dropped. Returns whether it was kept.
+    bool add(TimePoint at, bool completed, std::optional<double> duration_seconds, TimePoint now);
+
+    /// Moves every horizon to (now − length, now] and forgets what has left the longest. Returns whether any sum
+    /// changed.
+    bool advance(TimePoint now);
+
+    [[nodiscard]] const WindowSums& sums(Horizon horizon) const { return cursors_[horizon].sums; }
+    [[nodiscard]] bool empty() const { return events_.empty(); }
+    /// Time of the newest invocation kept; nothing where none is.
+    [[nodiscard]] std::optional<TimePoint> newest() const;
+    /// The moment from which on advance() has something to do; TimePoint::max() where nothing is kept.
+    [[nodiscard]] TimePoint next_expiry() const;
+
+  private:
+    struct Event {
+        TimePoint at;
+        std::int64_t duration_micros;  // negative: none
+        bool completed;
+    };
+    struct Cursor {
+        std::size_t first = 0;  // index of the first event inside
+        WindowSums sums;
+    };
+
+    static void apply(WindowSums& sums, const Event& event, std::int64_t sign);
+
+    const Lengths* lengths_;  // shared by all skills of an engine, which owns it
+    std::deque<Event> events_;
+    std::array<Cursor, horizon_count> cursors_{};
+};
+
+}  // namespace session_buddy::metrics

@@ -1,0 +1,74 @@
+// The loop around storage::TimeSeriesKeeper: see the header.
+#include "session_buddy/app/history_thread.hpp"
+
+#include <exception>
+#include <optional>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/storage/time_series.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+constexpr log::Logger kLog{"session_buddy.history"};
+
+// An hour that is over, or a late row, is written down within this time.
+constexpr std::chrono::milliseconds kIdlePause{5000};
+// Between two pieces of a long catch-up: leaves the write lock to others.
+constexpr std::chrono::milliseconds kBusyPause{20};
+// After trouble with the database.
+constexpr std::chrono::milliseconds kRetryPause{30000};
+
+}  // namespace
+
+HistoryThread::HistoryThread(const Config& config, const Clock& clock) : config_(config), clock_(clock) {}
+
+HistoryThread::~HistoryThread() {
+    stop();
+}
+
+void HistoryThread::start() {
+    stopping_ = false;
+    thread_ = std::thread([this] { run(); });
+}
+
+void HistoryThread::stop() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+void HistoryThread::run() {
+    std::optional<storage::TimeSeriesKeeper> keeper;
+    bool in_trouble = false;
+    std::chrono::milliseconds pause{0};
+    while (wait(pause)) {
+        try {
+            if (!keeper) {
+                keeper.emplace(config_.db_path,
+                               std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout));
+            }
+            pause = keeper->step(clock_.now()) ? kBusyPause : kIdlePause;
+            in_trouble = false;
+        } catch (const std::exception& error) {
+            if (!in_trouble) {
+                kLog.warning("skill_time_series cannot be kept up for now: {}", error.what());
+            }
+            in_trouble = true;
+            keeper.reset();
+            pause = kRetryPause;
+        }
+    }
+}
+
+bool HistoryThread::wait(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    return !wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+}  // namespace session_buddy::app

@@ -1,0 +1,131 @@
+// Puts the parts together and takes them apart again in the right order: see the header.
+#include "session_buddy/app/real_time_server.hpp"
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <utility>
+
+#include "session_buddy/app/collector.hpp"
+#include "session_buddy/app/history_thread.hpp"
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/server/network_server.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+constexpr log::Logger kLog{"session_buddy.server"};
+
+}  // namespace
+
+struct RealTimeServer::Impl {
+    explicit Impl(Config server_config) : config(std::move(server_config)) {}
+
+    // One run, from start to stop. Members die in the reverse order: the sources of snapshots before the network.
+    struct Run {
+        explicit Run(Impl& owner)
+            : network(owner.config),
+              history(owner.config, owner.clock),
+              collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
+                  owner.hand_out(snapshot);
+                  network.publish(std::move(snapshot));
+              }) {}
+
+        server::NetworkServer network;
+        HistoryThread history;
+        Collector collector;
+    };
+
+    void hand_out(const SnapshotPtr& snapshot) {
+        {
+            const std::lock_guard lock(latest_mutex);
+            latest = snapshot;
+        }
+        const std::lock_guard lock(listeners_mutex);
+        for (const auto& [id, listener] : listeners) {
+            listener(snapshot);
+        }
+    }
+
+    const Config config;
+    const SystemClock clock;
+
+    mutable std::mutex lifecycle_mutex;  // held while starting and stopping, and to look at `run`
+    std::unique_ptr<Run> run;
+
+    mutable std::mutex latest_mutex;
+    SnapshotPtr latest = std::make_shared<Snapshot>();
+
+    std::mutex listeners_mutex;
+    std::map<std::size_t, Listener> listeners;
+    std::size_t next_listener = 1;
+};
+
+RealTimeServer::RealTimeServer(Config config) : impl_(std::make_unique<Impl>(std::move(config))) {}
+
+RealTimeServer::~RealTimeServer() {
+    stop();
+}
+
+void RealTimeServer::start() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (impl_->run) {
+        throw std::logic_error("the server runs already; stop it first");
+    }
+    auto run = std::make_unique<Impl::Run>(*impl_);
+    run->network.bind();
+    run->collector.open();
+    run->network.start();
+    run->collector.start();
+    run->history.start();
+    impl_->run = std::move(run);
+    kLog.debug("following {}", impl_->config.db_path);
+}
+
+void RealTimeServer::stop() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (!impl_->run) {
+        return;
+    }
+    impl_->run->collector.stop();
+    impl_->run->history.stop();
+    impl_->run->network.stop();
+    impl_->run.reset();
+}
+
+bool RealTimeServer::running() const {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    return impl_->run != nullptr;
+}
+
+std::uint16_t RealTimeServer::port() const {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    return impl_->run ? impl_->run->network.port() : std::uint16_t{0};
+}
+
+std::vector<std::string> RealTimeServer::endpoints() const {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    return impl_->run ? impl_->run->network.endpoints() : std::vector<std::string>{};
+}
+
+const Config& RealTimeServer::config() const {
+    return impl_->config;
+}
+
+SnapshotPtr RealTimeServer::latest() const {
+    const std::lock_guard lock(impl_->latest_mutex);
+    return impl_->latest;
+}
+
+std::size_t RealTimeServer::add_listener(Listener listener) {
+    const std::lock_guard lock(impl_->listeners_mutex);
+    impl_->listeners.emplace(impl_->next_listener, std::move(listener));
+    return impl_->next_listener++;
+}
+
+void RealTimeServer::remove_listener(std::size_t id) {
+    const std::lock_guard lock(impl_->listeners_mutex);
+    impl_->listeners.erase(id);
+}
+
+}  // namespace session_buddy::app

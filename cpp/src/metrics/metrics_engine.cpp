@@ -1,0 +1,172 @@
+// The in-memory metrics: see the header.
+#include "session_buddy/metrics/metrics_engine.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+#include <utility>
+
+namespace session_buddy::metrics {
+namespace {
+
+constexpr std::chrono::microseconds kHour = std::chrono::hours(1);
+constexpr std::chrono::microseconds kDay = std::chrono::hours(24);
+
+}  // namespace
+
+MetricsEngine::MetricsEngine(const EngineOptions& options)
+    : lengths_{options.window, kHour, kDay},
+      top_skills_(options.top_skills),
+      activity_(options.session_window, kDay, options.max_sessions) {}
+
+std::chrono::microseconds MetricsEngine::retention() const {
+    return *std::max_element(lengths_.begin(), lengths_.end());
+}
+
+std::uint32_t MetricsEngine::place_of(std::string_view skill_name) {
+    if (const auto known = index_.find(skill_name); known != index_.end()) {
+        return known->second;
+    }
+    const auto place = static_cast<std::uint32_t>(skills_.size());
+    skills_.emplace_back(std::string(skill_name), lengths_);
+    index_.emplace(skill_name, place);
+    dirty_.push_back(place);
+    recent_dirty_.push_back(place);
+    return place;
+}
+
+void MetricsEngine::mark(std::uint32_t place) {
+    Skill& skill = skills_[place];
+    if (!std::exchange(skill.dirty, true)) {
+        dirty_.push_back(place);
+    }
+    if (!std::exchange(skill.recent_dirty, true)) {
+        recent_dirty_.push_back(place);
+    }
+}
+
+void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
+    const TimePoint at = std::min(invocation.invoked_at, now);
+    const std::uint32_t place = place_of(invocation.skill_name);
+    Skill& skill = skills_[place];
+    if (skill.window.add(at, invocation.completed, invocation.duration_seconds, now)) {
+        next_expiry_ = std::min(next_expiry_, skill.window.next_expiry());
+    }
+    skill.confirmed.reset();  // the insert's trigger has changed the receiver's row
+    mark(place);
+    activity_.add(invocation, place, at, now);
+}
+
+void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeFigures& figures) {
+    const std::uint32_t place = place_of(skill_name);
+    if (skills_[place].lifetime != figures) {
+        skills_[place].lifetime = figures;
+        mark(place);
+    }
+}
+
+void MetricsEngine::advance(TimePoint now) {
+    now_ = std::max(now_, now);
+    activity_.advance(now_);
+    if (now_ < next_expiry_) {
+        return;
+    }
+    next_expiry_ = TimePoint::max();
+    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
+        SkillWindow& window = skills_[place].window;
+        if (window.advance(now_)) {
+            mark(place);
+        }
+        next_expiry_ = std::min(next_expiry_, window.next_expiry());
+    }
+}
+
+SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
+    const WindowSums& sums = skill.window.sums(SkillWindow::window);
+    SkillFigures figures;
+    figures.skill_name = skill.name;
+    figures.lifetime = skill.lifetime;
+    if (sums.count > 0) {
+        figures.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest()};
+    }
+    return std::make_shared<const SkillFigures>(std::move(figures));
+}
+
+std::vector<std::uint32_t> MetricsEngine::rank(const std::vector<SkillTable::Entry>& entries) const {
+    std::vector<std::uint32_t> places;
+    for (std::uint32_t place = 0; place < entries.size(); ++place) {
+        if (entries[place]->window.invocation_count > 0) {
+            places.push_back(place);
+        }
+    }
+    const auto better = [&](std::uint32_t a, std::uint32_t b) {
+        const SkillFigures& x = *entries[a];
+        const SkillFigures& y = *entries[b];
+        return std::tie(y.window.invocation_count, y.window.last_invocation_at, x.skill_name) <
+               std::tie(x.window.invocation_count, x.window.last_invocation_at, y.skill_name);
+    };
+    const std::size_t wanted = std::min<std::size_t>(top_skills_, places.size());
+    std::partial_sort(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(wanted), places.end(), better);
+    places.resize(wanted);
+    return places;
+}
+
+std::shared_ptr<const SkillTable> MetricsEngine::table() {
+    if (dirty_.empty()) {
+        return table_;
+    }
+    entries_.resize(skills_.size());
+    for (const std::uint32_t place : std::exchange(dirty_, {})) {
+        entries_[place] = make_entry(skills_[place]);
+        skills_[place].dirty = false;
+    }
+    if (!published_index_ || published_index_->size() != index_.size()) {
+        published_index_ = std::make_shared<const SkillTable::Index>(index_);
+    }
+    table_ = std::make_shared<const SkillTable>(entries_, published_index_, rank(entries_));
+    return table_;
+}
+
+std::shared_ptr<const std::vector<SessionFigures>> MetricsEngine::sessions() {
+    if (activity_.take_changed()) {
+        auto active = activity_.active();
+        if (active != *sessions_) {
+            sessions_ = std::make_shared<const std::vector<SessionFigures>>(std::move(active));
+        }
+    }
+    return sessions_;
+}
+
+RecentFigures MetricsEngine::recent(const Skill& skill) {
+    const WindowSums& hour = skill.window.sums(SkillWindow::hour);
+    const WindowSums& day = skill.window.sums(SkillWindow::day);
+    const std::optional<TimePoint> newest = skill.window.newest();
+    return {hour.count, day.count, day.completed, newest ? newest : skill.lifetime.last_invocation_at};
+}
+
+std::vector<MetricsEngine::RecentChange> MetricsEngine::changed_recent() const {
+    std::vector<RecentChange> changes;
+    for (const std::uint32_t place : recent_dirty_) {
+        const Skill& skill = skills_[place];
+        RecentFigures figures = recent(skill);
+        if (skill.confirmed != figures) {
+            changes.push_back({place, skill.name, figures});
+        }
+    }
+    return changes;
+}
+
+void MetricsEngine::confirm_recent(const std::vector<RecentChange>& changes) {
+    for (const RecentChange& change : changes) {
+        skills_[change.place].confirmed = change.figures;
+    }
+    for (const std::uint32_t place : std::exchange(recent_dirty_, {})) {
+        skills_[place].recent_dirty = false;
+        if (skills_[place].confirmed != recent(skills_[place])) {
+            skills_[place].recent_dirty = true;
+            recent_dirty_.push_back(place);
+        }
+    }
+}
+
+}  // namespace session_buddy::metrics

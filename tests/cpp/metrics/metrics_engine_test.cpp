@@ -1,0 +1,163 @@
+// The engine: order of the top skills, sharing of what did not change, and what is reported as changed.
+#include "session_buddy/metrics/metrics_engine.hpp"
+
+#include <gtest/gtest.h>
+
+namespace session_buddy::metrics {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+
+Invocation run(const std::string& skill, TimePoint at, bool completed = true, std::optional<double> duration = 1.0) {
+    Invocation invocation;
+    invocation.skill_name = skill;
+    invocation.invoked_at = at;
+    invocation.session_id = "s";
+    invocation.completed = completed;
+    invocation.duration_seconds = duration;
+    return invocation;
+}
+
+std::vector<std::string> top_names(const SkillTable& table) {
+    std::vector<std::string> names;
+    for (const std::uint32_t place : table.top()) {
+        names.push_back(table.at(place).skill_name);
+    }
+    return names;
+}
+
+TEST(MetricsEngine, ranks_by_count_then_by_last_invocation_then_by_name) {
+    MetricsEngine engine{{}};
+    engine.add(run("twice", kStart), kStart + 10s);
+    engine.add(run("twice", kStart + 1s), kStart + 10s);
+    engine.add(run("later", kStart + 5s), kStart + 10s);
+    engine.add(run("b", kStart + 3s), kStart + 10s);
+    engine.add(run("a", kStart + 3s), kStart + 10s);
+    engine.advance(kStart + 10s);
+    EXPECT_EQ(top_names(*engine.table()), (std::vector<std::string>{"twice", "later", "a", "b"}));
+}
+
+TEST(MetricsEngine, top_holds_no_more_than_asked_for_and_find_knows_the_rest) {
+    MetricsEngine engine{{.top_skills = 2}};
+    for (int i = 0; i < 5; ++i) {
+        engine.add(run("skill-" + std::to_string(i), kStart + i * 1s), kStart + 10s);
+    }
+    engine.advance(kStart + 10s);
+    const auto table = engine.table();
+    EXPECT_EQ(top_names(*table), (std::vector<std::string>{"skill-4", "skill-3"}));
+    ASSERT_NE(table->find("skill-0"), nullptr);
+    EXPECT_EQ(table->find("skill-0")->window.invocation_count, 1);
+    EXPECT_EQ(table->find("never"), nullptr);
+}
+
+TEST(MetricsEngine, counts_decay_without_any_new_invocation) {
+    MetricsEngine engine{{.window = 2h}};
+    engine.add(run("a", kStart), kStart);
+    engine.advance(kStart + 2h - 1us);
+    EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 1);
+    engine.advance(kStart + 2h);
+    EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
+    EXPECT_TRUE(engine.table()->top().empty());
+}
+
+TEST(MetricsEngine, hands_out_the_same_table_where_nothing_changed) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart), kStart);
+    engine.advance(kStart);
+    const auto before = engine.table();
+    engine.advance(kStart + 1s);
+    EXPECT_EQ(engine.table(), before);
+}
+
+TEST(MetricsEngine, a_table_handed_out_never_changes) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart), kStart);
+    const auto before = engine.table();
+    engine.add(run("a", kStart + 1s), kStart + 1s);
+    engine.add(run("b", kStart + 1s), kStart + 1s);
+    EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 2);
+    EXPECT_EQ(before->find("a")->window.invocation_count, 1);
+    EXPECT_EQ(before->find("b"), nullptr);
+}
+
+TEST(MetricsEngine, a_row_from_the_future_counts_as_now) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart + 100h), kStart);
+    engine.advance(kStart);
+    EXPECT_EQ(engine.table()->find("a")->window.last_invocation_at, kStart);
+    engine.advance(kStart + 24h);
+    EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
+}
+
+TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_without_recent_rows) {
+    MetricsEngine engine{{}};
+    engine.set_lifetime("old", {1523, 1401, 5.3, kStart - 1000h});
+    engine.advance(kStart);
+    const SkillFigures* old = engine.table()->find("old");
+    ASSERT_NE(old, nullptr);
+    EXPECT_EQ(old->lifetime.total_invocations, 1523);
+    EXPECT_NEAR(old->lifetime.completion_rate(), 0.9199, 1e-4);
+    EXPECT_TRUE(engine.table()->top().empty());
+}
+
+TEST(MetricsEngine, a_small_step_back_of_the_clock_changes_nothing) {
+    MetricsEngine engine{{.window = 1h}};
+    engine.add(run("a", kStart), kStart);
+    engine.advance(kStart + 1h);
+    engine.advance(kStart + 1h - 1s);
+    EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
+}
+
+TEST(MetricsEngine, reports_recent_figures_until_they_are_confirmed_and_again_when_they_decay) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart, false), kStart);
+    engine.advance(kStart);
+    const auto changes = engine.changed_recent();
+    ASSERT_EQ(changes.size(), 1U);
+    EXPECT_EQ(changes[0].figures, (RecentFigures{1, 1, 0, kStart}));
+    EXPECT_EQ(engine.changed_recent().size(), 1U) << "not confirmed yet";
+    engine.confirm_recent(changes);
+    EXPECT_TRUE(engine.changed_recent().empty());
+
+    engine.advance(kStart + 30min);
+    EXPECT_TRUE(engine.changed_recent().empty());
+    engine.advance(kStart + 1h);
+    ASSERT_EQ(engine.changed_recent().size(), 1U);
+    EXPECT_EQ(engine.changed_recent()[0].figures.count_1h, 0);
+}
+
+TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart), kStart);
+    const auto changes = engine.changed_recent();
+    engine.add(run("a", kStart), kStart);
+    engine.confirm_recent(changes);
+    ASSERT_EQ(engine.changed_recent().size(), 1U);
+    EXPECT_EQ(engine.changed_recent()[0].figures.count_1h, 2);
+}
+
+TEST(MetricsEngine, a_row_too_old_for_every_window_still_makes_the_skill_reported) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart), kStart);
+    engine.confirm_recent(engine.changed_recent());
+    engine.add(run("a", kStart - 100h), kStart);  // its trigger has counted it in the cache
+    ASSERT_EQ(engine.changed_recent().size(), 1U);
+    EXPECT_EQ(engine.changed_recent()[0].figures.count_24h, 1);
+}
+
+TEST(MetricsEngine, sessions_are_the_same_object_until_they_change) {
+    MetricsEngine engine{{}};
+    engine.add(run("a", kStart), kStart);
+    engine.advance(kStart);
+    const auto before = engine.sessions();
+    ASSERT_EQ(before->size(), 1U);
+    engine.advance(kStart + 1s);
+    EXPECT_EQ(engine.sessions(), before);
+    engine.advance(kStart + 30min);
+    EXPECT_TRUE(engine.sessions()->empty());
+}
+
+}  // namespace
+}  // namespace session_buddy::metrics

@@ -1,0 +1,82 @@
+// Which sessions are active, and their figures.
+#include "session_buddy/metrics/session_activity.hpp"
+
+#include <gtest/gtest.h>
+
+namespace session_buddy::metrics {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+
+Invocation of(const std::string& session, bool completed = true) {
+    Invocation invocation;
+    invocation.session_id = session;
+    invocation.completed = completed;
+    return invocation;
+}
+
+TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
+    SessionActivity activity{30min, 24h, 1000};
+    activity.add(of("a"), 0, kStart, kStart);
+    activity.add(of("a", false), 1, kStart + 5min, kStart + 5min);
+    activity.add(of("a"), 0, kStart + 2min, kStart + 5min);  // late
+    activity.advance(kStart + 5min);
+
+    const auto active = activity.active();
+    ASSERT_EQ(active.size(), 1U);
+    EXPECT_EQ(active[0], (SessionFigures{"a", kStart, kStart + 5min, 3, 2, 2}));
+}
+
+TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_it_goes_on) {
+    SessionActivity activity{30min, 24h, 1000};
+    activity.add(of("a"), 0, kStart, kStart);
+    activity.advance(kStart + 30min - 1us);
+    EXPECT_EQ(activity.active().size(), 1U);
+    activity.advance(kStart + 30min);
+    EXPECT_TRUE(activity.active().empty());
+
+    activity.add(of("a"), 0, kStart + 3h, kStart + 3h);
+    activity.advance(kStart + 3h);
+    ASSERT_EQ(activity.active().size(), 1U);
+    EXPECT_EQ(activity.active()[0].invocations, 2);
+    EXPECT_EQ(activity.active()[0].first_activity_at, kStart);
+}
+
+TEST(SessionActivity, is_forgotten_after_a_day) {
+    SessionActivity activity{30min, 24h, 1000};
+    activity.add(of("a"), 0, kStart, kStart);
+    activity.advance(kStart + 31min);
+    activity.advance(kStart + 24h);
+    activity.add(of("a"), 0, kStart + 25h, kStart + 25h);
+    activity.advance(kStart + 25h);
+    EXPECT_EQ(activity.active()[0].invocations, 1);
+}
+
+TEST(SessionActivity, says_changed_once_for_each_change) {
+    SessionActivity activity{30min, 24h, 1000};
+    EXPECT_FALSE(activity.take_changed());
+    activity.add(of("a"), 0, kStart, kStart);
+    EXPECT_TRUE(activity.take_changed());
+    EXPECT_FALSE(activity.take_changed());
+    activity.advance(kStart + 1min);
+    EXPECT_FALSE(activity.take_changed());
+    activity.advance(kStart + 30min);
+    EXPECT_TRUE(activity.take_changed());
+}
+
+TEST(SessionActivity, lists_the_last_active_first_and_no_more_than_the_bound) {
+    SessionActivity activity{30min, 24h, 2};
+    activity.add(of("old"), 0, kStart, kStart);
+    activity.add(of("b"), 0, kStart + 1s, kStart + 1s);
+    activity.add(of("a"), 0, kStart + 1s, kStart + 1s);
+    activity.advance(kStart + 1s);
+    const auto active = activity.active();
+    ASSERT_EQ(active.size(), 2U);
+    EXPECT_EQ(active[0].session_id, "a");
+    EXPECT_EQ(active[1].session_id, "b");
+}
+
+}  // namespace
+}  // namespace session_buddy::metrics
