@@ -25,6 +25,7 @@ using sql::Statement;
 /// A whole check of the pages costs time in proportion to the file; larger files get a look at each table alone.
 constexpr std::int64_t kWholeCheckBytes = 4 * 1024 * 1024;
 constexpr int kInspectionAttempts = 5;
+constexpr std::int64_t kSmallestDatabase = 512;
 
 std::string lower(std::string_view text) {
     std::string result(text);
@@ -147,6 +148,9 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     bool lacks = false;
     for (const SchemaTable& table : finished_schema().tables) {
         if (!tables.contains(table.name)) {
+            if (!column_names(database, table.name).empty()) {
+                refuse(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
+            }
             lacks = true;
             continue;
         }
@@ -321,6 +325,9 @@ std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool
 Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_timeout) {
     for (int attempt = 1;; ++attempt) {
         const auto before = file_state(path);
+        if (before.has_value() && before->size > 0 && before->size < kSmallestDatabase) {
+            refuse(StorageErrc::not_a_database, path, "it is not an SQLite database");  // SQLite takes one byte for an empty file
+        }
         // Opening a database that is kept with a write-ahead log creates files beside it. Where there is no log nobody is
         // writing, and it can be read without. If somebody begins meanwhile, the look is worth nothing and is repeated.
         const bool immutable = sql::translated(path, "cannot open", [&] { return !has_wal(path) && header_says_wal(path); });
