@@ -52,6 +52,7 @@ class RealTimeMetricsServer:
         update_interval: Seconds between two broadcasts, 0.01 to 3600.
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
+        max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
         max_sessions: Active sessions in a session_update, the latest first, 1 to 100000.
         max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
