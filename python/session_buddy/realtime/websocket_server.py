@@ -54,7 +54,6 @@ class RealTimeMetricsServer:
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
-        max_sessions: Active sessions in a session_update, the latest first, 1 to 100000.
         max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
         max_message_bytes: Longest message of a client, 1024 to 16777216.
         handshake_timeout: Seconds that a new connection has to send its request, 0.1 to 600.
