@@ -29,7 +29,8 @@ constexpr std::size_t kMaxKeyBytes = 1024;
 constexpr std::size_t kMaxTextBytes = 1024 * 1024;
 
 constexpr const char* kMetricsColumns =
-    "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, workflow_paths,"
+    "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, "
+    "workflow_paths,"
     " common_errors, follow_up_actions, avg_selection_rank, recommendation_success_rate, first_invoked, last_invoked,"
     " completion_rate, avg_duration_seconds, updated_at";
 
@@ -60,11 +61,12 @@ std::string fault_in(const InvocationRecord& record) {
     if (!parse_timestamp(record.invoked_at).has_value()) {
         return fmt::format("invoked_at must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
     }
-    if (record.session_id.empty() || record.session_id.size() > kMaxSessionIdBytes || !is_valid_utf8(record.session_id) ||
-        record.session_id.find('\0') != std::string::npos) {
+    if (record.session_id.empty() || record.session_id.size() > kMaxSessionIdBytes ||
+        !is_valid_utf8(record.session_id) || record.session_id.find('\0') != std::string::npos) {
         return fmt::format("session_id must be 1 to {} bytes of UTF-8 without NUL", kMaxSessionIdBytes);
     }
-    if (record.duration_seconds.has_value() && (!std::isfinite(*record.duration_seconds) || *record.duration_seconds < 0.0)) {
+    if (record.duration_seconds.has_value() &&
+        (!std::isfinite(*record.duration_seconds) || *record.duration_seconds < 0.0)) {
         return "duration_seconds must be a finite number that is not negative";
     }
     if (record.selection_rank.has_value() && *record.selection_rank < 0) {
@@ -120,13 +122,15 @@ struct SkillsStore::Impl {
             // created_at is written out: the column of a table made by hand has no default.
             : insert(database,
                      "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, workflow_path, completed,"
-                     " duration_seconds, user_query, alternatives_considered, selection_rank, follow_up_actions, error_type,"
+                     " duration_seconds, user_query, alternatives_considered, selection_rank, follow_up_actions, "
+                     "error_type,"
                      " workflow_phase, workflow_step_id, embedding, created_at)"
                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, datetime('now'))"),
               metrics(database, fmt::format("SELECT {} FROM skill_metrics WHERE skill_name = ?1", kMetricsColumns)),
-              all_metrics(database,
-                          fmt::format("SELECT {} FROM skill_metrics ORDER BY total_invocations DESC, skill_name LIMIT ?1",
-                                      kMetricsColumns)),
+              all_metrics(
+                  database,
+                  fmt::format("SELECT {} FROM skill_metrics ORDER BY total_invocations DESC, skill_name LIMIT ?1",
+                              kMetricsColumns)),
               recent(database,
                      fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1", kInvocationColumns)) {}
         sql::Statement insert;
@@ -144,14 +148,16 @@ struct SkillsStore::Impl {
     FileState opened;
     bool closed = false;
 
-    Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) { connect(); }
+    Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {
+        connect();
+    }
 
     [[noreturn]] void refuse(const std::string& message) const {
         throw StorageError(StorageErrc::invalid_argument, path, message);
     }
 
-    /// Throws where close() was called. A file that was replaced or deleted meanwhile is opened anew: what is written to the
-    /// old one would be lost.
+    /// Throws where close() was called. A file that was replaced or deleted meanwhile is opened anew: what is written
+    /// to the old one would be lost.
     void require_open() {
         if (closed) {
             refuse("the storage is closed");
@@ -192,9 +198,10 @@ struct SkillsStore::Impl {
     std::int64_t insert(const InvocationRecord& record) {
         sql::Statement& statement = statements->insert;
         statement.with(std::string_view(record.skill_name), std::string_view(record.invoked_at),
-                       std::string_view(record.session_id), record.workflow_path, std::int64_t{record.completed ? 1 : 0},
-                       record.duration_seconds, record.user_query, record.alternatives_considered, record.selection_rank,
-                       record.follow_up_actions, record.error_type, record.workflow_phase, record.workflow_step_id);
+                       std::string_view(record.session_id), record.workflow_path,
+                       std::int64_t{record.completed ? 1 : 0}, record.duration_seconds, record.user_query,
+                       record.alternatives_considered, record.selection_rank, record.follow_up_actions,
+                       record.error_type, record.workflow_phase, record.workflow_step_id);
         constexpr int kEmbeddingPlace = 14;
         if (record.embedding.has_value()) {
             statement.bind_blob(kEmbeddingPlace, *record.embedding);
@@ -261,7 +268,8 @@ std::vector<bool> SkillsStore::store_new(std::span<const KeyedRecord> records) {
             "CREATE TABLE IF NOT EXISTS session_buddy_source"
             " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL) WITHOUT ROWID");
         sql::Statement known(*impl_->database, "SELECT 1 FROM session_buddy_source WHERE key = ?1");
-        sql::Statement remember(*impl_->database, "INSERT INTO session_buddy_source (key, invocation_id) VALUES (?1, ?2)");
+        sql::Statement remember(*impl_->database,
+                                "INSERT INTO session_buddy_source (key, invocation_id) VALUES (?1, ?2)");
         for (const KeyedRecord& keyed : records) {
             const bool is_new = !known.with(std::string_view(keyed.key)).step();
             known.reset();
@@ -304,7 +312,8 @@ std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
     });
 }
 
-std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std::chrono::microseconds window, TimePoint now) {
+std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
+                                                        TimePoint now) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->require_open();
     impl_->check_limit(limit);
@@ -329,7 +338,8 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
             }
             Sums& sums = skills[invocation->skill_name];
             const TimePoint at = std::min(invocation->invoked_at, now);
-            sums.row.last_invocation_at = sums.row.invocation_count == 0 ? at : std::max(sums.row.last_invocation_at, at);
+            sums.row.last_invocation_at =
+                sums.row.invocation_count == 0 ? at : std::max(sums.row.last_invocation_at, at);
             ++sums.row.invocation_count;
             if (invocation->completed) {
                 ++sums.row.completed_count;

@@ -1,4 +1,5 @@
-// Hours of skill_time_series: which ones are due is found by following ids, what they hold is counted anew from the rows.
+// Hours of skill_time_series: which ones are due is found by following ids, what they hold is counted anew from the
+// rows.
 #include "session_buddy/storage/time_series.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -38,7 +39,9 @@ struct HourFigures {
     std::unordered_set<std::string> sessions;
 };
 
-std::string date_of(TimePoint at) { return format_timestamp(at).substr(0, 10); }
+std::string date_of(TimePoint at) {
+    return format_timestamp(at).substr(0, 10);
+}
 
 }  // namespace
 
@@ -49,10 +52,11 @@ struct TimeSeriesKeeper::Impl {
         explicit Statements(SQLite::Database& database)
             : data_version(database, "PRAGMA data_version"),
               last_id(database, "SELECT coalesce(max(id), 0) FROM skill_invocation"),
-              new_rows(database,
-                       fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2", kInvocationColumns)),
-              rows_of_days(database, fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1 AND invoked_at < ?2",
-                                                 kInvocationColumns)) {}
+              new_rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2",
+                                             kInvocationColumns)),
+              rows_of_days(database,
+                           fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1 AND invoked_at < ?2",
+                                       kInvocationColumns)) {}
         sql::Statement data_version;
         sql::Statement last_id;
         sql::Statement new_rows;
@@ -106,7 +110,8 @@ struct TimeSeriesKeeper::Impl {
     }
 
     [[nodiscard]] std::int64_t read_watermark() {
-        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") == 0) {
+        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") ==
+            0) {
             return 0;
         }
         sql::Statement state(*database, "SELECT value FROM session_buddy_state WHERE key = ?1");
@@ -114,7 +119,8 @@ struct TimeSeriesKeeper::Impl {
         return state.step() ? std::max<std::int64_t>(state.integer(0), 0) : 0;
     }
 
-    /// Finds out what changed since the last step: new rows, another database under this name, another keeper at work on it.
+    /// Finds out what changed since the last step: new rows, another database under this name, another keeper at work
+    /// on it.
     void look_for_changes() {
         statements->data_version.reset();
         statements->data_version.step();
@@ -133,7 +139,8 @@ struct TimeSeriesKeeper::Impl {
             reload();
         }
         if (last_id < seen_id) {
-            // A copy older than its own watermark, or a table that was emptied: whatever comes next has to be looked at.
+            // A copy older than its own watermark, or a table that was emptied: whatever comes next has to be looked
+            // at.
             seen_id = last_id;
         }
     }
@@ -209,7 +216,8 @@ struct TimeSeriesKeeper::Impl {
 
     void write(const HourTable& table) {
         // Rows of the same hour in whatever form another program wrote it.
-        sql::Statement erase(*database, "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)");
+        sql::Statement erase(*database,
+                             "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)");
         sql::Statement insert(*database,
                               "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
                               " avg_duration_seconds, unique_sessions) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
@@ -225,7 +233,8 @@ struct TimeSeriesKeeper::Impl {
                       std::string_view(bare + "+00:00"))
                 .run();
             const std::optional<double> average =
-                figures.timed > 0 ? std::optional<double>(figures.seconds / static_cast<double>(figures.timed)) : std::nullopt;
+                figures.timed > 0 ? std::optional<double>(figures.seconds / static_cast<double>(figures.timed))
+                                  : std::nullopt;
             insert
                 .with(skill, std::string_view(timestamp), figures.invocations,
                       static_cast<double>(figures.completed) / static_cast<double>(figures.invocations), average,
@@ -263,11 +272,13 @@ struct TimeSeriesKeeper::Impl {
         }
         const std::set<Hour> due = next_due(now);
         if (!due.empty()) {
-            // Counted before the lock is taken: rows that come in between have ids to come, and make the hour due again.
+            // Counted before the lock is taken: rows that come in between have ids to come, and make the hour due
+            // again.
             const HourTable table = count(due);
             const std::int64_t watermark = watermark_without(due);
             SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-            database->exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+            database->exec(
+                "CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
             write(table);
             write_watermark(watermark);
             transaction.commit();

@@ -15,6 +15,12 @@ namespace session_buddy::test {
 
 inline constexpr TimePoint kNoon = std::chrono::sys_days{std::chrono::February / 10 / 2026} + std::chrono::hours{12};
 
+/// "s7"
+inline std::string numbered(std::string prefix, int number) {
+    prefix += std::to_string(number);
+    return prefix;
+}
+
 /// A table of these skills; the top ones are the first `top` in the order given.
 inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillFigures>& skills, std::size_t top = 10) {
     std::vector<SkillTable::Entry> entries;

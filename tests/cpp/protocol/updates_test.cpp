@@ -16,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
 using test::kNoon;
+using test::numbered;
 using test::skill;
 using test::snapshot_of;
 using testing::ElementsAre;
@@ -38,7 +39,7 @@ class MetricsUpdate : public testing::Test {
     MetricsUpdate() {
         std::vector<SkillFigures> skills;
         for (int i = 0; i < 12; ++i) {
-            skills.push_back(skill("s" + std::to_string(i), 100 - i));
+            skills.push_back(skill(numbered("s", i), 100 - i));
         }
         skills.push_back(skill("idle", 0));
         snapshot_ = snapshot_of(1, skills);

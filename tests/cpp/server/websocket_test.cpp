@@ -30,7 +30,7 @@ std::vector<std::string> top_names(const Json& update) {
 std::shared_ptr<Snapshot> snapshot(std::uint64_t sequence) {
     std::vector<SkillFigures> skills;
     for (int i = 0; i < 12; ++i) {
-        skills.push_back(skill("s" + std::to_string(i), 100 - i));
+        skills.push_back(skill(numbered("s", i), 100 - i));
     }
     auto made = snapshot_of(sequence, skills);
     made->anomalies = std::make_shared<std::vector<Anomaly>>(

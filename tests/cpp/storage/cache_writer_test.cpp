@@ -10,7 +10,9 @@
 namespace session_buddy::storage {
 namespace {
 
-TimePoint at(const char* text) { return parse_timestamp(text).value(); }
+TimePoint at(const char* text) {
+    return parse_timestamp(text).value();
+}
 
 class CacheWriter : public testing::Test {
   protected:
@@ -48,8 +50,9 @@ TEST_F(CacheWriter, passes_over_skills_that_are_gone) {
 }
 
 TEST_F(CacheWriter, writes_all_or_nothing) {
-    database->exec("CREATE TRIGGER refuse BEFORE UPDATE ON skill_metrics_cache WHEN NEW.skill_name = 'b'"
-                   " BEGIN SELECT RAISE(ABORT, 'no'); END");
+    database->exec(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON skill_metrics_cache WHEN NEW.skill_name = 'b'"
+        " BEGIN SELECT RAISE(ABORT, 'no'); END");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7},
                              {.skill_name = "b", .last_invocation_at = at("2026-02-10")}};
     EXPECT_THROW(write_cache_rows(*database, rows, at("2026-02-10")), StorageError);

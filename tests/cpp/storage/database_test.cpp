@@ -15,13 +15,15 @@
 namespace session_buddy::storage {
 namespace {
 
-void bring_up_to_date(const std::string& path, const OpenOptions& options) { static_cast<void>(open_database(path, options)); }
+void bring_up_to_date(const std::string& path, const OpenOptions& options) {
+    static_cast<void>(open_database(path, options));
+}
 
 using testing::HasSubstr;
 
 constexpr const char* kVersions = "SELECT version FROM skill_migrations ORDER BY version";
-const std::vector<std::string> kAllVersions{"V1__initial_schema", "V2__add_semantic_search", "V3__add_workflow_correlation",
-                                            "V4__phase4_extensions"};
+const std::vector<std::string> kAllVersions{"V1__initial_schema", "V2__add_semantic_search",
+                                            "V3__add_workflow_correlation", "V4__phase4_extensions"};
 const OpenOptions kQuick{.busy_timeout = std::chrono::milliseconds{200}};
 
 StorageErrc code_of(const std::string& path, const OpenOptions& options = kQuick) {
@@ -59,7 +61,8 @@ class OpenDatabase : public testing::Test {
         EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM pragma_foreign_key_check"), "0");
         EXPECT_EQ(test::query_one(path, "PRAGMA journal_mode"), "wal");
         EXPECT_NO_THROW(test::query(path, "SELECT * FROM v_realtime_skill_dashboard, v_multimodal_skill_catalog"));
-        EXPECT_NO_THROW(test::query(path, "SELECT embedding, workflow_phase, workflow_step_id, created_at FROM skill_invocation"));
+        EXPECT_NO_THROW(
+            test::query(path, "SELECT embedding, workflow_phase, workflow_step_id, created_at FROM skill_invocation"));
     }
 
     test::TempDir dir;
@@ -109,8 +112,9 @@ TEST_P(OpenOlderDatabase, brings_it_to_v4_and_loses_nothing) {
     test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z", "s1", true, "2.5") +
                             test::insertion("a", "2026-02-10T12:00:01Z", "s1", false) +
                             test::insertion("b", "2026-02-10T13:00:00Z", "s2", true));
-    const std::string rows = "SELECT id, skill_name, invoked_at, session_id, completed, duration_seconds, created_at"
-                             " FROM skill_invocation ORDER BY id";
+    const std::string rows =
+        "SELECT id, skill_name, invoked_at, session_id, completed, duration_seconds, created_at"
+        " FROM skill_invocation ORDER BY id";
     const std::string metrics = "SELECT * FROM skill_metrics ORDER BY skill_name";
     const std::string trigger = "SELECT sql FROM sqlite_master WHERE name = 'trg_skill_metrics_after_insert'";
     const auto rows_before = test::query(path, rows);
@@ -135,8 +139,9 @@ TEST_P(OpenOlderDatabase, brings_it_to_v4_and_loses_nothing) {
 
 TEST_P(OpenOlderDatabase, replaces_their_triggers_only_when_asked) {
     test::make_theirs(path, GetParam());
-    const std::string bad_error = "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, error_type)"
-                                  " VALUES ('a', '2026-02-10', 's', '[Errno 2] No such file')";
+    const std::string bad_error =
+        "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, error_type)"
+        " VALUES ('a', '2026-02-10', 's', '[Errno 2] No such file')";
     bring_up_to_date(path, {});
     EXPECT_THROW(test::execute(path, bad_error), SQLite::Exception) << "the known fault of theirs";
     bring_up_to_date(path, {.replace_triggers = true});
@@ -159,7 +164,8 @@ TEST_F(OpenDatabase, uses_v4_as_it_is) {
 
 TEST_F(OpenDatabase, takes_a_migration_that_failed_as_not_done) {
     test::make_theirs(path, 3);
-    test::execute(path, "INSERT INTO skill_migrations (version, applied_at, success) VALUES ('V4__phase4_extensions', 'x', 0)");
+    test::execute(
+        path, "INSERT INTO skill_migrations (version, applied_at, success) VALUES ('V4__phase4_extensions', 'x', 0)");
     bring_up_to_date(path, {});
     expect_whole();
     EXPECT_EQ(test::query_one(path, "SELECT min(success) FROM skill_migrations"), "1");
@@ -183,16 +189,20 @@ TEST_F(OpenDatabase, completes_tables_made_by_hand) {
     expect_whole();
     EXPECT_EQ(test::query_one(path, "SELECT x FROM my_notes"), "mine");
     EXPECT_EQ(test::query_one(path, "SELECT note FROM skill_invocation WHERE id = 1"), "kept");
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation WHERE julianday(created_at) IS NOT NULL"), "4");
-    EXPECT_EQ(test::query(path, "SELECT skill_name, total_invocations, completed_invocations, abandoned_invocations,"
-                                " total_duration_seconds, workflow_paths, common_errors, follow_up_actions,"
-                                " round(completion_rate, 3), avg_duration_seconds, first_invoked FROM skill_metrics ORDER BY 1"),
-              (std::vector<std::string>{R"(a|3|2|1|6.0|{"q\"1":2}|{"[E]":1}|{"x.y":1}|66.667|3.0|2020-01-01)",
-                                        "b|1|1|0|0.0|{}|{}|{}|100.0|NULL|garbage"}));
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation WHERE julianday(created_at) IS NOT NULL"),
+              "4");
+    EXPECT_EQ(
+        test::query(path,
+                    "SELECT skill_name, total_invocations, completed_invocations, abandoned_invocations,"
+                    " total_duration_seconds, workflow_paths, common_errors, follow_up_actions,"
+                    " round(completion_rate, 3), avg_duration_seconds, first_invoked FROM skill_metrics ORDER BY 1"),
+        (std::vector<std::string>{R"(a|3|2|1|6.0|{"q\"1":2}|{"[E]":1}|{"x.y":1}|66.667|3.0|2020-01-01)",
+                                  "b|1|1|0|0.0|{}|{}|{}|100.0|NULL|garbage"}));
     EXPECT_EQ(test::query(path, "SELECT session_id, skill_name, invocation_count FROM session_skills ORDER BY 1, 2"),
               (std::vector<std::string>{"s1|a|2", "s2|a|1", "s2|b|1"}));
-    EXPECT_EQ(test::query(path, "SELECT skill_name, invocation_count_1h, invocation_count_24h, avg_completion_rate_24h,"
-                                " last_invocation_at > datetime('now', '-11 minutes') FROM skill_metrics_cache"),
+    EXPECT_EQ(test::query(path,
+                          "SELECT skill_name, invocation_count_1h, invocation_count_24h, avg_completion_rate_24h,"
+                          " last_invocation_at > datetime('now', '-11 minutes') FROM skill_metrics_cache"),
               std::vector<std::string>{"a|1|2|0.5|1"});
     test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z", "s1", true, "1.0"));
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics WHERE skill_name = 'a'"), "4");
@@ -212,9 +222,10 @@ TEST_F(OpenDatabase, keeps_aggregates_that_are_there_already) {
 
 TEST_F(OpenDatabase, adds_a_column_that_v4_lost) {
     bring_up_to_date(path, {});
-    test::execute(path, "DROP VIEW v_skill_effectiveness_by_phase; DROP VIEW v_workflow_phase_patterns;"
-                        "DROP VIEW v_skills_by_phase_usage; DROP INDEX idx_invocation_workflow_step;"
-                        "ALTER TABLE skill_invocation DROP COLUMN workflow_step_id; DROP TABLE skill_anomalies");
+    test::execute(path,
+                  "DROP VIEW v_skill_effectiveness_by_phase; DROP VIEW v_workflow_phase_patterns;"
+                  "DROP VIEW v_skills_by_phase_usage; DROP INDEX idx_invocation_workflow_step;"
+                  "ALTER TABLE skill_invocation DROP COLUMN workflow_step_id; DROP TABLE skill_anomalies");
     bring_up_to_date(path, {});
     expect_whole();
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_anomalies"), "0");
@@ -226,8 +237,9 @@ TEST_F(OpenDatabase, refuses_a_table_without_a_column_that_cannot_be_added) {
 }
 
 TEST_F(OpenDatabase, refuses_a_view_in_the_place_of_a_table) {
-    test::execute(path, "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT"
-                        " NOT NULL, session_id TEXT NOT NULL); CREATE VIEW skill_metrics AS SELECT 1 AS skill_name");
+    test::execute(path,
+                  "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT"
+                  " NOT NULL, session_id TEXT NOT NULL); CREATE VIEW skill_metrics AS SELECT 1 AS skill_name");
     expect_refused_untouched(StorageErrc::incompatible, "skill_metrics is a view");
 }
 

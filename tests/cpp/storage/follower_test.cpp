@@ -1,56 +1,19 @@
-// What the follower tells of new rows, and of databases that are not what they were.
+// What the follower tells of new rows, and of rows that cannot be read.
 #include "session_buddy/storage/follower.hpp"
 
-#include <SQLiteCpp/Backup.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <fstream>
-#include <functional>
-#include <set>
-
+#include "follower_fixture.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/cache_writer.hpp"
 #include "session_buddy/storage/database.hpp"
-#include "support/privileges.hpp"
-#include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
 namespace {
 
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-const TimePoint kNow = parse_timestamp("2026-02-10T12:00:00Z").value();
-constexpr const char* kRecent = "2026-02-10T11:00:00Z";
-
-std::vector<std::int64_t> ids(const Batch& batch) {
-    std::vector<std::int64_t> result;
-    for (const Invocation& row : batch.rows) {
-        result.push_back(row.id);
-    }
-    return result;
-}
-
-std::vector<std::string> names(const Batch& batch) {
-    std::vector<std::string> result;
-    for (const auto& [name, figures] : batch.lifetimes) {
-        result.push_back(name);
-    }
-    std::ranges::sort(result);
-    return result;
-}
-
-const LifetimeFigures* lifetime(const Batch& batch, const std::string& skill) {
-    for (const auto& [name, figures] : batch.lifetimes) {
-        if (name == skill) {
-            return &figures;
-        }
-    }
-    return nullptr;
-}
 
 /// Collects what is logged while it lives.
 class LogCapture {
@@ -62,56 +25,6 @@ class LogCapture {
     LogCapture(const LogCapture&) = delete;
     LogCapture& operator=(const LogCapture&) = delete;
     std::vector<std::string> lines;
-};
-
-class FollowerTest : public testing::Test {
-  protected:
-    void start(std::uint32_t max_rows = 50000) {
-        follower.emplace(path, FollowerOptions{.poll_busy_timeout = std::chrono::milliseconds{50}, .max_rows = max_rows});
-        follower->open();
-    }
-    Batch poll() { return follower->poll(kNow); }
-    StorageErrc poll_error() {
-        try {
-            static_cast<void>(poll());
-        } catch (const StorageError& error) {
-            EXPECT_THAT(error.what(), testing::HasSubstr(path));
-            return error.code();
-        }
-        ADD_FAILURE() << "the poll succeeded";
-        return StorageErrc::io;
-    }
-    /// Polls until `done`; an audit waits until it is due, and a half-made file until it stays as it is.
-    Batch poll_until(const std::function<bool(const Batch&)>& done) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-        while (std::chrono::steady_clock::now() < deadline) {
-            try {
-                Batch batch = poll();
-                if (done(batch)) {
-                    return batch;
-                }
-            } catch (const StorageError& error) {
-                if (error.code() != StorageErrc::busy) {
-                    throw;
-                }
-            }
-        }
-        ADD_FAILURE() << "nothing came";
-        return {};
-    }
-    Batch poll_until_rebuilt() {
-        return poll_until([](const Batch& batch) { return batch.rebuilt; });
-    }
-    void insert(const std::string& skill, const std::string& at = kRecent) { test::execute(path, test::insertion(skill, at)); }
-    void remove_database() const {
-        for (const char* suffix : {"", "-wal", "-shm"}) {
-            std::filesystem::remove(path + suffix);
-        }
-    }
-
-    test::TempDir dir;
-    std::string path = dir.file("skills.db");
-    std::optional<Follower> follower;
 };
 
 TEST_F(FollowerTest, begins_with_a_rebuild) {
@@ -127,9 +40,10 @@ TEST_F(FollowerTest, begins_with_a_rebuild) {
 TEST_F(FollowerTest, reads_every_column_of_a_row) {
     start();
     static_cast<void>(poll());
-    test::execute(path,
-                  "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, duration_seconds, error_type)"
-                  " VALUES ('pytest-run', '2026-02-10 13:00:00.25+02:00', 's9', 0, 2.5, 'timeout')");
+    test::execute(
+        path,
+        "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, duration_seconds, error_type)"
+        " VALUES ('pytest-run', '2026-02-10 13:00:00.25+02:00', 's9', 0, 2.5, 'timeout')");
     const Batch batch = poll();
     ASSERT_EQ(batch.rows.size(), 1U);
     const Invocation& row = batch.rows.front();
@@ -168,15 +82,15 @@ TEST_F(FollowerTest, tells_each_row_once_and_nothing_where_nothing_is) {
 TEST_F(FollowerTest, rebuilds_from_the_rows_of_the_lookback_in_whatever_form) {
     bool first = true;
     for (const char* at : {
-             "2026-02-09T12:00:00Z",             // 1: exactly at the edge
-             "2026-02-09T11:59:59.999999Z",      // 2: just outside
-             "2026-02-09T12:30:00+01:00",        // 3: outside, though its text is later
-             "2026-02-08T12:30:00-23:59",        // 4: inside, though its date is two days back
-             "2026-02-10",                       // 5
-             "2026-02-11T11:00:00+23:30",        // 6
-             "2030-01-01T00:00:00Z",             // 7: the future is inside
-             "2026-02-01T00:00:00Z",             // 8
-             "2026-02-10 11:59:59,5",            // 9
+             "2026-02-09T12:00:00Z",         // 1: exactly at the edge
+             "2026-02-09T11:59:59.999999Z",  // 2: just outside
+             "2026-02-09T12:30:00+01:00",    // 3: outside, though its text is later
+             "2026-02-08T12:30:00-23:59",    // 4: inside, though its date is two days back
+             "2026-02-10",                   // 5
+             "2026-02-11T11:00:00+23:30",    // 6
+             "2030-01-01T00:00:00Z",         // 7: the future is inside
+             "2026-02-01T00:00:00Z",         // 8
+             "2026-02-10 11:59:59,5",        // 9
          }) {
         if (first) {
             static_cast<void>(open_database(path, {}));
@@ -242,14 +156,15 @@ TEST_F(FollowerTest, passes_over_what_cannot_be_read_and_says_so_once) {
     LogCapture captured;
     start();
     static_cast<void>(poll());
-    test::execute(path, "DROP TRIGGER trg_session_skills_after_insert;" + test::insertion("a", "garbage") +
-                            test::insertion(std::string(257, 'x'), kRecent) + test::insertion("", kRecent) +
-                            test::insertion("line\nbreak", kRecent) + test::insertion("ok", kRecent, "s", true, "'abc'") +
-                            test::insertion("ok", kRecent, "s", true, "-1") + test::insertion("ok", kRecent, "s", true, "9e999") +
-                            test::insertion("ok", kRecent, "s", true, "x'FF'") + test::insertion("ok", kRecent, "s", true, "0") +
-                            "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed) VALUES"
-                            " (x'6162', '2026-02-10', 's', 1), ('ok', x'6162', 's', 1), ('ok', 20260210, 's', 1),"
-                            " ('ok', '2026-02-10T11:00:00Z', x'FFFE', 'yes'), ('ok', '2026-02-10T11:00:00Z', 7, 2)");
+    test::execute(
+        path, "DROP TRIGGER trg_session_skills_after_insert;" + test::insertion("a", "garbage") +
+                  test::insertion(std::string(257, 'x'), kRecent) + test::insertion("", kRecent) +
+                  test::insertion("line\nbreak", kRecent) + test::insertion("ok", kRecent, "s", true, "'abc'") +
+                  test::insertion("ok", kRecent, "s", true, "-1") + test::insertion("ok", kRecent, "s", true, "9e999") +
+                  test::insertion("ok", kRecent, "s", true, "x'FF'") + test::insertion("ok", kRecent, "s", true, "0") +
+                  "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed) VALUES"
+                  " (x'6162', '2026-02-10', 's', 1), ('ok', x'6162', 's', 1), ('ok', 20260210, 's', 1),"
+                  " ('ok', '2026-02-10T11:00:00Z', x'FFFE', 'yes'), ('ok', '2026-02-10T11:00:00Z', 7, 2)");
     const Batch batch = poll();
     EXPECT_EQ(batch.skipped_rows, 7);
     EXPECT_THAT(ids(batch), ElementsAre(5, 6, 7, 8, 9, 13, 14));
@@ -270,8 +185,10 @@ TEST_F(FollowerTest, passes_over_what_cannot_be_read_and_says_so_once) {
 TEST_F(FollowerTest, counts_lifetimes_by_itself_where_skill_metrics_lacks_a_skill) {
     static_cast<void>(open_database(path, {}));
     test::execute(path, "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER trg_metrics_cache_after_insert;" +
-                            test::insertion("a", kRecent, "s", true, "2.0") + test::insertion("a", "2020-01-01", "s", true, "4.0") +
-                            test::insertion("a", "2026-02-10T12:30:00+01:00", "s", false, "90.0") + test::insertion("a", "bad"));
+                            test::insertion("a", kRecent, "s", true, "2.0") +
+                            test::insertion("a", "2020-01-01", "s", true, "4.0") +
+                            test::insertion("a", "2026-02-10T12:30:00+01:00", "s", false, "90.0") +
+                            test::insertion("a", "bad"));
     start(2);
     Batch batch = poll();
     ASSERT_NE(lifetime(batch, "a"), nullptr);
@@ -295,8 +212,10 @@ TEST_F(FollowerTest, counts_lifetimes_by_itself_where_skill_metrics_lacks_a_skil
 TEST_F(FollowerTest, reads_odd_values_of_skill_metrics) {
     static_cast<void>(open_database(path, {}));
     insert("a");
-    test::execute(path, "UPDATE skill_metrics SET total_invocations = 5, completed_invocations = 9, avg_duration_seconds = 'x',"
-                        " last_invoked = 'never'");
+    test::execute(
+        path,
+        "UPDATE skill_metrics SET total_invocations = 5, completed_invocations = 9, avg_duration_seconds = 'x',"
+        " last_invoked = 'never'");
     start();
     const Batch batch = poll();
     ASSERT_NE(lifetime(batch, "a"), nullptr);
@@ -318,297 +237,13 @@ TEST_F(FollowerTest, does_not_take_its_own_writes_for_news) {
     EXPECT_EQ(test::query_one(path, "SELECT invocation_count_1h FROM skill_metrics_cache"), "1");
 }
 
-TEST_F(FollowerTest, notices_a_database_put_in_its_place) {
-    start();
-    insert("old");
-    insert("old");
-    EXPECT_EQ(poll().rows.size(), 2U);
-    const std::string other = dir.file("other.db");
-    static_cast<void>(open_database(other, {}));
-    test::execute(other, test::insertion("new", kRecent) + test::insertion("new", kRecent) + test::insertion("new", kRecent));
-    remove_database();
-    std::filesystem::rename(other, path);
-    const Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_EQ(batch.rows.size(), 3U);
-    EXPECT_THAT(names(batch), ElementsAre("new"));
-}
-
-TEST_F(FollowerTest, notices_a_database_renamed_over_it) {
-    start();
-    insert("old");
-    static_cast<void>(poll());
-    static_cast<void>(poll());  // idle: folds the write-ahead log into the file
-    const std::string other = dir.file("other.db");
-    static_cast<void>(open_database(other, {}));
-    test::execute(other, test::insertion("new", kRecent));
-    std::filesystem::rename(other, path);
-    const Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(names(batch), ElementsAre("new"));
-    EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
-    insert("new");
-    EXPECT_EQ(poll().rows.size(), 1U);
-}
-
-TEST_F(FollowerTest, leaves_no_log_behind_for_the_database_that_takes_its_place) {
-    start();
-    insert("old");
-    insert("old");
-    static_cast<void>(poll());  // the log still holds those rows
-    const std::string other = dir.file("other.db");
-    static_cast<void>(open_database(other, {}));
-    test::execute(other, test::insertion("new", kRecent));
-    std::filesystem::rename(other, path);
-    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("new"));
-    EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
-    EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "new");
-}
-
-TEST_F(FollowerTest, folds_the_log_into_the_file_when_idle) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    static_cast<void>(poll());
-    EXPECT_EQ(std::filesystem::file_size(path + "-wal"), 0U);
-    std::filesystem::copy_file(path, dir.file("copy.db"));
-    EXPECT_EQ(test::query_one(dir.file("copy.db"), "SELECT count(*) FROM skill_invocation"), "1")
-        << "a copy of the file alone is complete";
-    EXPECT_FALSE(poll().rebuilt);
-}
-
-TEST_F(FollowerTest, notices_a_database_restored_through_sqlite) {
-    start();
-    for (int i = 0; i < 3; ++i) {
-        insert("a");
-    }
-    const std::string backup = dir.file("backup.db");
-    test::execute(path, "VACUUM INTO " + test::quoted(backup));
-    insert("a");
-    insert("b");
-    EXPECT_EQ(poll().rows.size(), 5U);
-    {
-        SQLite::Database to(path, SQLite::OPEN_READWRITE);
-        SQLite::Database from(backup, SQLite::OPEN_READONLY);
-        SQLite::Backup restore(to, from);
-        restore.executeStep(-1);
-    }
-    Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_EQ(batch.rows.size(), 3U);
-    EXPECT_THAT(names(batch), ElementsAre("a"));
-    insert("c");
-    batch = poll();
-    EXPECT_FALSE(batch.rebuilt);
-    EXPECT_THAT(ids(batch), ElementsAre(4));
-}
-
-TEST_F(FollowerTest, notices_a_restored_database_that_has_as_many_rows) {
-    start();
-    insert("a");
-    insert("a");
-    const std::string backup = dir.file("backup.db");
-    test::execute(path, "VACUUM INTO " + test::quoted(backup));
-    insert("a");
-    EXPECT_EQ(poll().rows.size(), 3U);
-    test::execute(backup, test::insertion("z", kRecent));
-    {
-        SQLite::Database to(path, SQLite::OPEN_READWRITE);
-        SQLite::Database from(backup, SQLite::OPEN_READONLY);
-        SQLite::Backup restore(to, from);
-        restore.executeStep(-1);
-    }
-    const Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(names(batch), ElementsAre("a", "z"));
-}
-
-TEST_F(FollowerTest, notices_an_older_copy_written_over_the_file) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    static_cast<void>(poll());
-    std::filesystem::copy_file(path, dir.file("copy.db"));
-    insert("b");
-    EXPECT_THAT(names(poll()), ElementsAre("b"));
-    poll_until([&](const Batch&) { return std::filesystem::file_size(path + "-wal") == 0; });
-    std::filesystem::copy_file(dir.file("copy.db"), path, std::filesystem::copy_options::overwrite_existing);
-    const Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(names(batch), ElementsAre("a"));
-}
-
-TEST_F(FollowerTest, notices_pruned_rows) {
-    start();
-    for (int i = 0; i < 5; ++i) {
-        insert("a");
-    }
-    static_cast<void>(poll());
-    test::execute(path, "DELETE FROM skill_invocation WHERE id <= 2");
-    Batch batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(ids(batch), ElementsAre(3, 4, 5));
-    test::execute(path, "DELETE FROM skill_invocation WHERE id = 5");
-    batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(ids(batch), ElementsAre(3, 4));
-    test::execute(path, "DELETE FROM skill_invocation");
-    batch = poll();
-    EXPECT_TRUE(batch.rebuilt);
-    EXPECT_THAT(batch.rows, IsEmpty());
-    EXPECT_THAT(names(batch), ElementsAre("a")) << "its lifetime figures stay";
-    insert("a");
-    EXPECT_THAT(ids(poll()), ElementsAre(6));
-}
-
-TEST_F(FollowerTest, notices_rows_deleted_from_the_middle) {
-    start();
-    for (int i = 0; i < 5; ++i) {
-        insert("a");
-    }
-    static_cast<void>(poll());
-    test::execute(path, "DELETE FROM skill_invocation WHERE id = 3;" + test::insertion("a", kRecent));
-    std::vector<std::int64_t> told;
-    const Batch batch = poll_until_rebuilt();
-    EXPECT_THAT(ids(batch), ElementsAre(1, 2, 4, 5, 6));
-}
-
-TEST_F(FollowerTest, notices_a_row_that_slips_in_under_an_old_id) {
-    start();
-    test::execute(path, "INSERT INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES (10, 'a', '2026-02-10', 's'),"
-                        " (20, 'a', '2026-02-10', 's')");
-    static_cast<void>(poll());
-    test::execute(path, "INSERT INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES (15, 'b', '2026-02-10', 's')");
-    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(10, 15, 20));
-}
-
-TEST_F(FollowerTest, reports_a_deleted_database_until_there_is_one_again) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    remove_database();
-    for (int i = 0; i < 3; ++i) {
-        EXPECT_EQ(poll_error(), StorageErrc::missing);
-        EXPECT_EQ(follower->connection(), nullptr);
-    }
-    EXPECT_TRUE(dir.contents().empty()) << "a poll makes no file";
-    test::make_theirs(path, 2);
-    insert("b");
-    Batch batch = poll_until_rebuilt();
-    EXPECT_THAT(names(batch), ElementsAre("b"));
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4") << "it was migrated on the way";
-}
-
-TEST_F(FollowerTest, leaves_time_to_whoever_is_making_the_file) {
-    start();
-    static_cast<void>(poll());
-    remove_database();
-    EXPECT_EQ(poll_error(), StorageErrc::missing);
-    std::ofstream(path).close();
-    EXPECT_EQ(poll_error(), StorageErrc::busy);
-    test::execute(path, "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,"
-                        " session_id TEXT NOT NULL)");
-    EXPECT_EQ(poll_error(), StorageErrc::busy);
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master"), "1") << "not touched yet";
-    EXPECT_TRUE(poll_until_rebuilt().rebuilt);
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4");
-}
-
-TEST_F(FollowerTest, reports_garbage_and_recovers_from_it) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    static_cast<void>(poll());
-    const std::string good = dir.file("good.db");
-    std::filesystem::copy_file(path, good);
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(20000, 'x');
-    for (int i = 0; i < 3; ++i) {
-        const StorageErrc code = poll_error();
-        EXPECT_TRUE(code == StorageErrc::damaged || code == StorageErrc::not_a_database) << static_cast<int>(code);
-    }
-    remove_database();
-    std::filesystem::rename(good, path);
-    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("a"));
-}
-
-TEST_F(FollowerTest, reports_a_truncated_file) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    static_cast<void>(poll());
-    std::filesystem::resize_file(path, 3 * 4096);
-    EXPECT_EQ(poll_error(), StorageErrc::damaged);
-    EXPECT_EQ(poll_error(), StorageErrc::damaged);
-    EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and leaves it as it is";
-}
-
-TEST_F(FollowerTest, begins_anew_in_a_file_that_was_emptied) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    static_cast<void>(poll());
-    std::filesystem::resize_file(path, 0);
-    EXPECT_EQ(poll_error(), StorageErrc::busy);
-    const Batch batch = poll_until_rebuilt();
-    EXPECT_THAT(batch.lifetimes, IsEmpty());
-    insert("b");
-    EXPECT_THAT(ids(poll()), ElementsAre(1));
-}
-
-TEST_F(FollowerTest, says_busy_quickly_and_goes_on_where_it_was) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    const std::string other = dir.file("other.db");
-    static_cast<void>(open_database(other, {}));
-    test::execute(other, test::insertion("b", kRecent) + "PRAGMA journal_mode = DELETE;");
-    remove_database();
-    std::filesystem::rename(other, path);
-    {
-        SQLite::Database lock(path, SQLite::OPEN_READWRITE);
-        lock.exec("BEGIN EXCLUSIVE");
-        const auto start_time = std::chrono::steady_clock::now();
-        EXPECT_EQ(poll_error(), StorageErrc::busy);
-        EXPECT_LT(std::chrono::steady_clock::now() - start_time, std::chrono::seconds{5});
-    }
-    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("b"));
-}
-
-TEST_F(FollowerTest, reads_on_while_another_process_writes) {
-    start();
-    insert("a");
-    static_cast<void>(poll());
-    SQLite::Database writer(path, SQLite::OPEN_READWRITE);
-    writer.exec("BEGIN IMMEDIATE;" + test::insertion("b", kRecent));
-    EXPECT_THAT(poll().rows, IsEmpty());
-    writer.exec("COMMIT");
-    EXPECT_THAT(ids(poll()), ElementsAre(2));
-}
-
-TEST_F(FollowerTest, follows_a_write_protected_database) {
-    static_cast<void>(open_database(path, {}));
-    insert("a");
-    const auto before = dir.contents();
-    {
-        test::WriteProtected file(path);
-        test::WriteProtected folder(dir.path());
-        start();
-        EXPECT_THAT(ids(poll()), ElementsAre(1));
-        EXPECT_THAT(poll().rows, IsEmpty());
-        const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
-        EXPECT_THROW(write_cache_rows(*follower->connection(), rows, kNow), StorageError);
-    }
-    EXPECT_TRUE(dir.contents() == before);
-    insert("b");  // by whoever may
-    EXPECT_THAT(ids(poll_until([](const Batch& batch) { return !batch.rows.empty(); })), ElementsAre(2));
-}
-
 TEST_F(FollowerTest, bears_triggers_that_refuse_rows) {
     test::make_theirs(path, 4);
     start();
     static_cast<void>(poll());
-    EXPECT_THROW(test::execute(path, "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, error_type)"
-                                     " VALUES ('a', '2026-02-10', 's', '[Errno 2]')"),
+    EXPECT_THROW(test::execute(path,
+                               "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, error_type)"
+                               " VALUES ('a', '2026-02-10', 's', '[Errno 2]')"),
                  SQLite::Exception);
     insert("a");
     EXPECT_EQ(poll().rows.size(), 1U);

@@ -14,7 +14,9 @@
 namespace session_buddy::storage {
 namespace {
 
-void bring_up_to_date(const std::string& path, const OpenOptions& options) { static_cast<void>(open_database(path, options)); }
+void bring_up_to_date(const std::string& path, const OpenOptions& options) {
+    static_cast<void>(open_database(path, options));
+}
 
 /// Runs `work` in a child process; returns its wait status. The child ends without running anything of gtest's.
 int run_in_child(const std::function<void()>& work) {
@@ -35,7 +37,8 @@ int run_in_child(const std::function<void()>& work) {
 
 int steps_to_live = 0;
 
-/// Called by SQLite in the child for every new connection: the process dies after so many steps inside a write transaction.
+/// Called by SQLite in the child for every new connection: the process dies after so many steps inside a write
+/// transaction.
 int arm(sqlite3* database, const char** /*message*/, const sqlite3_api_routines* /*api*/) {
     if (steps_to_live < 0) {
         sqlite3_commit_hook(
@@ -50,7 +53,8 @@ int arm(sqlite3* database, const char** /*message*/, const sqlite3_api_routines*
     sqlite3_progress_handler(
         database, 1,
         [](void* connection) {
-            if (sqlite3_txn_state(static_cast<sqlite3*>(connection), "main") == SQLITE_TXN_WRITE && --steps_to_live <= 0) {
+            if (sqlite3_txn_state(static_cast<sqlite3*>(connection), "main") == SQLITE_TXN_WRITE &&
+                --steps_to_live <= 0) {
                 std::raise(SIGKILL);
             }
             return 0;
@@ -59,7 +63,7 @@ int arm(sqlite3* database, const char** /*message*/, const sqlite3_api_routines*
     return SQLITE_OK;
 }
 
-class KilledMigration : public testing::TestWithParam<std::tuple<int, const char*>> {};
+class KilledMigration : public testing::TestWithParam<std::tuple<int, std::string>> {};
 
 TEST_P(KilledMigration, leaves_the_old_database) {
     const auto& [steps, journal_mode] = GetParam();
@@ -67,7 +71,7 @@ TEST_P(KilledMigration, leaves_the_old_database) {
     const std::string path = dir.file("skills.db");
     test::make_theirs(path, 1);
     test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z") + test::insertion("b", "2026-02-10T13:00:00Z"));
-    test::execute(path, std::string("PRAGMA journal_mode = ") + journal_mode);
+    test::execute(path, "PRAGMA journal_mode = " + journal_mode);
     const std::string everything = "SELECT name, sql FROM sqlite_master ORDER BY name";
     const auto schema = test::query(path, everything);
 
@@ -79,7 +83,8 @@ TEST_P(KilledMigration, leaves_the_old_database) {
     ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the child lived through it";
 
     EXPECT_EQ(test::query(path, everything), schema);
-    EXPECT_EQ(test::query(path, "SELECT version FROM skill_migrations"), std::vector<std::string>{"V1__initial_schema"});
+    EXPECT_EQ(test::query(path, "SELECT version FROM skill_migrations"),
+              std::vector<std::string>{"V1__initial_schema"});
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "2");
     EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
     bring_up_to_date(path, {});
@@ -88,7 +93,7 @@ TEST_P(KilledMigration, leaves_the_old_database) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Moments, KilledMigration,
-                         testing::Combine(testing::Values(1, 200, 2000, 6000, -1), testing::Values("WAL", "DELETE")));
+                         testing::Combine(testing::Values(1, 200, 2000, 6000, -1), testing::Values(std::string("WAL"), std::string("DELETE"))));
 
 TEST(UnfinishedTransaction, of_a_killed_process_is_taken_back_on_opening) {
     const test::TempDir dir;
@@ -98,9 +103,10 @@ TEST(UnfinishedTransaction, of_a_killed_process_is_taken_back_on_opening) {
     const int status = run_in_child([&] {
         SQLite::Database database(path, SQLite::OPEN_READWRITE);
         // A cache of few pages spills into the file before the commit, so that a hot journal stays behind.
-        database.exec("PRAGMA cache_size = 5; BEGIN; DELETE FROM skill_invocation;"
-                      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
-                      "INSERT INTO session_skills SELECT 's' || i, 'x', i FROM n");
+        database.exec(
+            "PRAGMA cache_size = 5; BEGIN; DELETE FROM skill_invocation;"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+            "INSERT INTO session_skills SELECT 's' || i, 'x', i FROM n");
         std::raise(SIGKILL);
     });
     ASSERT_TRUE(WIFSIGNALED(status));
@@ -117,9 +123,10 @@ TEST(UnfinishedTransaction, of_another_program_is_left_alone) {
     test::execute(path, "CREATE TABLE recipes (a, b)");
     run_in_child([&] {
         SQLite::Database database(path, SQLite::OPEN_READWRITE);
-        database.exec("PRAGMA cache_size = 5; BEGIN;"
-                      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
-                      "INSERT INTO recipes SELECT i, hex(zeroblob(100)) FROM n");
+        database.exec(
+            "PRAGMA cache_size = 5; BEGIN;"
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+            "INSERT INTO recipes SELECT i, hex(zeroblob(100)) FROM n");
         std::raise(SIGKILL);
     });
     const auto before = dir.contents();

@@ -1,4 +1,5 @@
-// The created schema against a table of what a V4 database must have: tables, columns, keys, indexes, views, migrations.
+// The created schema against a table of what a V4 database must have: tables, columns, keys, indexes, views,
+// migrations.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +19,7 @@ namespace {
 struct TableFacts {
     const char* name;
     const char* columns;
-    const char* indexes;           // those that are not keys; columns joined by a blank, indexes by "; "
+    const char* indexes;            // those that are not keys; columns joined by a blank, indexes by "; "
     const char* compound_key = "";  // columns of a primary key of several
     const char* unique = "";        // columns of a unique key
 };
@@ -26,19 +27,24 @@ struct TableFacts {
 const TableFacts kTables[] = {
     {"skill_invocation",
      "id INTEGER PK, skill_name TEXT!, invoked_at TEXT!, session_id TEXT!, workflow_path TEXT, completed BOOLEAN!=0, "
-     "duration_seconds REAL, user_query TEXT, alternatives_considered TEXT, selection_rank INTEGER, follow_up_actions TEXT, "
+     "duration_seconds REAL, user_query TEXT, alternatives_considered TEXT, selection_rank INTEGER, follow_up_actions "
+     "TEXT, "
      "error_type TEXT, created_at TEXT!=datetime('now'), embedding BLOB, workflow_phase TEXT, workflow_step_id TEXT",
      "embedding; invoked_at; session_id; session_id completed; skill_name; workflow_phase; workflow_phase completed; "
      "workflow_step_id"},
     {"skill_metrics",
-     "skill_name TEXT PK, total_invocations INTEGER!=0, completed_invocations INTEGER!=0, abandoned_invocations INTEGER!=0, "
-     "total_duration_seconds REAL!=0.0, workflow_paths TEXT!='{}', common_errors TEXT!='{}', follow_up_actions TEXT!='{}', "
+     "skill_name TEXT PK, total_invocations INTEGER!=0, completed_invocations INTEGER!=0, abandoned_invocations "
+     "INTEGER!=0, "
+     "total_duration_seconds REAL!=0.0, workflow_paths TEXT!='{}', common_errors TEXT!='{}', follow_up_actions "
+     "TEXT!='{}', "
      "avg_selection_rank REAL, recommendation_success_rate REAL, first_invoked TEXT, last_invoked TEXT, "
      "completion_rate REAL!=0.0, avg_duration_seconds REAL, updated_at TEXT!=datetime('now')",
      ""},
-    {"session_skills", "session_id TEXT!, skill_name TEXT!, invocation_count INTEGER!=1", "skill_name", "session_id skill_name"},
+    {"session_skills", "session_id TEXT!, skill_name TEXT!, invocation_count INTEGER!=1", "skill_name",
+     "session_id skill_name"},
     {"skill_migrations",
-     "version TEXT PK, applied_at TEXT!, description TEXT, rollback_sql TEXT, checksum TEXT, applied_by TEXT='session-buddy', "
+     "version TEXT PK, applied_at TEXT!, description TEXT, rollback_sql TEXT, checksum TEXT, applied_by "
+     "TEXT='session-buddy', "
      "success BOOLEAN!=1",
      "applied_at"},
     {"mv_daily_skills",
@@ -51,7 +57,8 @@ const TableFacts kTables[] = {
      "updated_at TEXT!",
      "updated_at"},
     {"skill_time_series",
-     "id INTEGER PK, skill_name TEXT! > skill_metrics, timestamp TEXT!, invocation_count INTEGER=0, completion_rate REAL, "
+     "id INTEGER PK, skill_name TEXT! > skill_metrics, timestamp TEXT!, invocation_count INTEGER=0, completion_rate "
+     "REAL, "
      "avg_duration_seconds REAL, unique_sessions INTEGER=0",
      "skill_name timestamp"},
     {"skill_anomalies",
@@ -59,11 +66,14 @@ const TableFacts kTables[] = {
      "observed_value REAL, deviation_score REAL, resolved_at TEXT",
      "detected_at; skill_name detected_at"},
     {"skill_community_baselines",
-     "skill_name TEXT PK > skill_metrics, total_users INTEGER=0, total_invocations INTEGER=0, global_completion_rate REAL, "
-     "global_avg_duration_seconds REAL, most_common_workflow_phase TEXT, effectiveness_percentile REAL, last_updated TEXT!",
+     "skill_name TEXT PK > skill_metrics, total_users INTEGER=0, total_invocations INTEGER=0, global_completion_rate "
+     "REAL, "
+     "global_avg_duration_seconds REAL, most_common_workflow_phase TEXT, effectiveness_percentile REAL, last_updated "
+     "TEXT!",
      ""},
     {"skill_user_interactions",
-     "id INTEGER PK, user_id TEXT!, session_id TEXT!, skill_name TEXT! > skill_metrics, invoked_at TEXT!, completed BOOLEAN!, "
+     "id INTEGER PK, user_id TEXT!, session_id TEXT!, skill_name TEXT! > skill_metrics, invoked_at TEXT!, completed "
+     "BOOLEAN!, "
      "rating REAL, alternatives_considered TEXT",
      "session_id; skill_name completed; user_id invoked_at"},
     {"skill_clusters",
@@ -105,10 +115,12 @@ const TableFacts kTables[] = {
 
 const std::pair<const char*, const char*> kViews[] = {
     {"v_session_skill_summary",
-     "session_id, unique_skills, total_invocations, completed_count, abandoned_count, total_duration_seconds, first_skill_at, "
+     "session_id, unique_skills, total_invocations, completed_count, abandoned_count, total_duration_seconds, "
+     "first_skill_at, "
      "last_skill_at"},
     {"v_skill_effectiveness",
-     "skill_name, total_invocations, completed_invocations, abandoned_invocations, completion_rate, avg_duration_seconds, "
+     "skill_name, total_invocations, completed_invocations, abandoned_invocations, completion_rate, "
+     "avg_duration_seconds, "
      "first_invoked, last_invoked, days_since_last_use"},
     {"v_top_skills", "skill_name, total_invocations, completion_rate, avg_duration_seconds, preferred_workflow"},
     {"v_daily_skill_source", "date, skill_name, invocations, completions, abandonments, avg_duration_seconds"},
@@ -119,7 +131,8 @@ const std::pair<const char*, const char*> kViews[] = {
      "workflow_phase, invocations_in_phase, unique_skills_in_phase, successful_completions, avg_phase_duration"},
     {"v_skills_by_phase_usage", "skill_name, workflow_phase, usage_count, success_rate"},
     {"v_realtime_skill_dashboard",
-     "skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h, avg_completion_rate_24h, is_anomalous, "
+     "skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h, avg_completion_rate_24h, "
+     "is_anomalous, "
      "anomaly_score, total_invocations, completion_rate, avg_duration_seconds"},
     {"v_skill_effectiveness_trend",
      "skill_name, avg_completion_rate_7d, max_completion_rate_7d, min_completion_rate_7d, trend_slope"},
@@ -171,10 +184,11 @@ TEST_F(Schema, has_every_table_with_its_columns) {
             wanted.push_back(column);
         }
         std::vector<std::string> found;
-        for (const std::string& row :
-             rows("SELECT name || ' ' || type || iif(\"notnull\", '!', '') || iif(dflt_value IS NULL, '', '=' || dflt_value)"
-                  " || iif(pk AND (SELECT max(pk) FROM pragma_table_info('" +
-                  std::string(table.name) + "')) = 1, ' PK', '') FROM pragma_table_xinfo('" + table.name + "') ORDER BY cid")) {
+        for (const std::string& row : rows("SELECT name || ' ' || type || iif(\"notnull\", '!', '') || iif(dflt_value "
+                                           "IS NULL, '', '=' || dflt_value)"
+                                           " || iif(pk AND (SELECT max(pk) FROM pragma_table_info('" +
+                                           std::string(table.name) + "')) = 1, ' PK', '') FROM pragma_table_xinfo('" +
+                                           table.name + "') ORDER BY cid")) {
             found.push_back(row);
         }
         EXPECT_EQ(found, wanted) << table.name;
@@ -197,10 +211,11 @@ TEST_F(Schema, has_every_key_and_index) {
         std::vector<std::string> indexes;
         std::vector<std::string> unique;
         std::string key;
-        for (const std::string& row : rows("SELECT name, origin FROM pragma_index_list('" + std::string(table.name) + "')")) {
+        for (const std::string& row :
+             rows("SELECT name, origin FROM pragma_index_list('" + std::string(table.name) + "')")) {
             const auto parts = split(row, "|");
-            const auto columns = rows("SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_index_info('" + parts[0] +
-                                      "') ORDER BY seqno)");
+            const auto columns = rows("SELECT group_concat(name, ' ') FROM (SELECT name FROM pragma_index_info('" +
+                                      parts[0] + "') ORDER BY seqno)");
             if (parts[1] == "c") {
                 indexes.push_back(columns.front());
             } else if (parts[1] == "u") {
@@ -222,7 +237,8 @@ TEST_F(Schema, counts_ids_up_for_good) {
     for (const TableFacts& table : kTables) {
         const std::string first = split(table.columns, ",").front();
         const bool counted = first.find("INTEGER PK") != std::string::npos;
-        const auto text = rows("SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE name = '" + std::string(table.name) + "'");
+        const auto text =
+            rows("SELECT sql LIKE '%AUTOINCREMENT%' FROM sqlite_master WHERE name = '" + std::string(table.name) + "'");
         EXPECT_EQ(text.front(), counted ? "1" : "0") << table.name;
     }
 }
@@ -240,10 +256,12 @@ TEST_F(Schema, has_nothing_else) {
 
 TEST_F(Schema, has_every_view_with_its_columns) {
     for (const auto& [name, columns] : kViews) {
-        EXPECT_EQ(rows("SELECT name FROM pragma_table_info('" + std::string(name) + "')"), split(columns, ", ")) << name;
+        EXPECT_EQ(rows("SELECT name FROM pragma_table_info('" + std::string(name) + "')"), split(columns, ", "))
+            << name;
         EXPECT_NO_THROW(rows("SELECT * FROM " + std::string(name))) << name;
     }
-    EXPECT_EQ(rows("SELECT count(*) FROM sqlite_master WHERE type = 'view'").front(), std::to_string(std::size(kViews)));
+    EXPECT_EQ(rows("SELECT count(*) FROM sqlite_master WHERE type = 'view'").front(),
+              std::to_string(std::size(kViews)));
 }
 
 TEST_F(Schema, has_its_triggers_and_records_its_migrations) {
@@ -260,8 +278,9 @@ TEST_F(Schema, has_its_triggers_and_records_its_migrations) {
 }
 
 TEST_F(Schema, searches_the_queries_of_invocations) {
-    database->exec("INSERT INTO skill_invocation (skill_name, invoked_at, session_id, user_query)"
-                   " VALUES ('a', '2026-02-10', 's', 'why do the tests fail')");
+    database->exec(
+        "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, user_query)"
+        " VALUES ('a', '2026-02-10', 's', 'why do the tests fail')");
     database->exec("INSERT INTO skill_invocation_fts (skill_invocation_fts) VALUES ('rebuild')");
     EXPECT_EQ(rows("SELECT rowid FROM skill_invocation_fts WHERE skill_invocation_fts MATCH 'tests'"),
               std::vector<std::string>{"1"});
@@ -287,22 +306,29 @@ TEST_F(Schema, views_compute_what_their_columns_say) {
     EXPECT_EQ(rows("SELECT session_id, unique_skills, total_invocations, completed_count, abandoned_count,"
                    " total_duration_seconds FROM v_session_skill_summary ORDER BY 1"),
               (std::vector<std::string>{"s1|1|2|1|1|2.0", "s2|1|2|1|1|12.0"}));
-    EXPECT_EQ(rows("SELECT preferred_workflow, avg_duration_seconds FROM v_top_skills"), std::vector<std::string>{"full|3.0"});
-    EXPECT_EQ(rows("SELECT days_since_last_use BETWEEN 0 AND 1 FROM v_skill_effectiveness"), std::vector<std::string>{"1"});
-    EXPECT_EQ(rows("SELECT invocations, completions, abandonments, avg_duration_seconds FROM v_daily_skill_source ORDER BY date"),
+    EXPECT_EQ(rows("SELECT preferred_workflow, avg_duration_seconds FROM v_top_skills"),
+              std::vector<std::string>{"full|3.0"});
+    EXPECT_EQ(rows("SELECT days_since_last_use BETWEEN 0 AND 1 FROM v_skill_effectiveness"),
+              std::vector<std::string>{"1"});
+    EXPECT_EQ(rows("SELECT invocations, completions, abandonments, avg_duration_seconds FROM v_daily_skill_source "
+                   "ORDER BY date"),
               (std::vector<std::string>{"1|0|1|NULL", "2|1|1|2.0", "1|1|0|4.0"}));
     EXPECT_EQ(rows("SELECT avg_completion_rate_7d, max_completion_rate_7d, min_completion_rate_7d, trend_slope"
                    " FROM v_skill_effectiveness_trend"),
               std::vector<std::string>{"0.5|1.0|0.0|0.5"});
-    EXPECT_EQ(rows("SELECT * FROM v_skills_by_phase_usage"), (std::vector<std::string>{"a|setup|2|0.5", "a|test|2|0.5"}));
+    EXPECT_EQ(rows("SELECT * FROM v_skills_by_phase_usage"),
+              (std::vector<std::string>{"a|setup|2|0.5", "a|test|2|0.5"}));
     EXPECT_EQ(rows("SELECT completion_rate, avg_completion_time FROM v_skill_effectiveness_by_phase"),
               (std::vector<std::string>{"50.0|2.0", "50.0|4.0"}));
-    EXPECT_EQ(rows("SELECT user_invocations, user_completion_rate, delta_from_baseline FROM v_community_baseline_comparison"),
-              std::vector<std::string>{"4|0.5|-0.25"});
-    EXPECT_EQ(rows("SELECT relationship_type FROM v_skill_dependency_network"), std::vector<std::string>{"moderate_positive"});
-    EXPECT_EQ(rows("SELECT total_users, control_users, treatment_users, control_completion_rate, treatment_completion_rate"
-                   " FROM v_ab_test_summary"),
-              std::vector<std::string>{"3|1|2|0.5|1.0"});
+    EXPECT_EQ(
+        rows("SELECT user_invocations, user_completion_rate, delta_from_baseline FROM v_community_baseline_comparison"),
+        std::vector<std::string>{"4|0.5|-0.25"});
+    EXPECT_EQ(rows("SELECT relationship_type FROM v_skill_dependency_network"),
+              std::vector<std::string>{"moderate_positive"});
+    EXPECT_EQ(
+        rows("SELECT total_users, control_users, treatment_users, control_completion_rate, treatment_completion_rate"
+             " FROM v_ab_test_summary"),
+        std::vector<std::string>{"3|1|2|0.5|1.0"});
     EXPECT_EQ(rows("SELECT skill_name, total_sessions, completion_rate FROM v_multimodal_skill_catalog"),
               std::vector<std::string>{"a|2|0.5"});
 }

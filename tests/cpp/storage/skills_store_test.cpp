@@ -19,7 +19,11 @@ using testing::StartsWith;
 
 InvocationRecord record(const std::string& skill, const std::string& at = "2026-02-10T12:00:00Z", bool completed = true,
                         std::optional<double> duration = std::nullopt) {
-    return {.skill_name = skill, .invoked_at = at, .session_id = "s1", .completed = completed, .duration_seconds = duration};
+    return {.skill_name = skill,
+            .invoked_at = at,
+            .session_id = "s1",
+            .completed = completed,
+            .duration_seconds = duration};
 }
 
 class Store : public testing::Test {
@@ -52,14 +56,18 @@ TEST_F(Store, writes_every_column_and_returns_the_id) {
     full.workflow_phase = "setup";
     full.workflow_step_id = "step-1";
     EXPECT_EQ(store.store(full), 2);
-    EXPECT_EQ(test::query_one(path, "SELECT skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds,"
-                                    " user_query, alternatives_considered, selection_rank, follow_up_actions, error_type,"
-                                    " hex(embedding), workflow_phase, workflow_step_id FROM skill_invocation WHERE id = 2"),
-              "b|2026-02-10 13:00:00+01:00|s1|quick|0|2.5|why \xC3\xBC|[\"c\"]|2|[\"git commit\"]|[Errno 2] No such file|0001FF|"
+    EXPECT_EQ(test::query_one(path,
+                              "SELECT skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds,"
+                              " user_query, alternatives_considered, selection_rank, follow_up_actions, error_type,"
+                              " hex(embedding), workflow_phase, workflow_step_id FROM skill_invocation WHERE id = 2"),
+              "b|2026-02-10 13:00:00+01:00|s1|quick|0|2.5|why \xC3\xBC|[\"c\"]|2|[\"git commit\"]|[Errno 2] No such "
+              "file|0001FF|"
               "setup|step-1");
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation WHERE id = 1 AND workflow_path IS NULL AND embedding"
-                                    " IS NULL AND error_type IS NULL AND julianday(created_at) IS NOT NULL"),
-              "1");
+    EXPECT_EQ(
+        test::query_one(path,
+                        "SELECT count(*) FROM skill_invocation WHERE id = 1 AND workflow_path IS NULL AND embedding"
+                        " IS NULL AND error_type IS NULL AND julianday(created_at) IS NOT NULL"),
+        "1");
 }
 
 TEST_F(Store, names_the_field_that_cannot_be_stored) {
@@ -100,8 +108,9 @@ TEST_F(Store, writes_many_in_one_go_or_none) {
     EXPECT_EQ(ids.back(), 1000);
     EXPECT_TRUE(store.store_many({}).empty());
 
-    test::execute(path, "CREATE TRIGGER refuse BEFORE INSERT ON skill_invocation WHEN NEW.skill_name = 'bad'"
-                        " BEGIN SELECT RAISE(ABORT, 'no'); END");
+    test::execute(path,
+                  "CREATE TRIGGER refuse BEFORE INSERT ON skill_invocation WHEN NEW.skill_name = 'bad'"
+                  " BEGIN SELECT RAISE(ABORT, 'no'); END");
     const InvocationRecord mixed[] = {record("good"), record("bad")};
     EXPECT_THROW(store.store_many(mixed), StorageError);
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "1000");
@@ -161,25 +170,28 @@ TEST_F(Store, reads_the_sliding_window_in_the_contracts_order) {
         record("a", "2026-02-10T16:30:00+05:30", false, 50.0),  // 11:00 UTC
         record("b", "2026-02-10T11:59:00Z"),
         record("b", "2026-02-09T12:00:00.000001Z", true, 3.0),
-        record("b", "2026-02-09T12:00:00Z"),                     // exactly a day ago: out
-        record("c", "2026-02-09T11:00:00-05:00"),                // 16:00 UTC: in, whatever its date says
-        record("d", "2027-01-01T00:00:00Z"),                     // from the future: now
+        record("b", "2026-02-09T12:00:00Z"),       // exactly a day ago: out
+        record("c", "2026-02-09T11:00:00-05:00"),  // 16:00 UTC: in, whatever its date says
+        record("d", "2027-01-01T00:00:00Z"),       // from the future: now
         record("f", "2026-02-10T12:00:00Z"),
         record("e", "2026-02-10T12:00:00Z"),
     };
     store.store_many(records);
-    test::execute(path, test::insertion("g", "garbage") + test::insertion("a", "2026-02-10T10:00:00Z", "s", true, "'x'"));
+    test::execute(path,
+                  test::insertion("g", "garbage") + test::insertion("a", "2026-02-10T10:00:00Z", "s", true, "'x'"));
     std::vector<std::string> lines;
     for (const RealTimeRow& row : store.real_time_metrics(10, std::chrono::hours{24}, now)) {
-        lines.push_back(row.skill_name + " " + std::to_string(row.invocation_count) + " " + std::to_string(row.completed_count) +
-                        " " + std::to_string(row.avg_duration).substr(0, 3) + " " + format_timestamp(row.last_invocation_at));
+        lines.push_back(row.skill_name + " " + std::to_string(row.invocation_count) + " " +
+                        std::to_string(row.completed_count) + " " + std::to_string(row.avg_duration).substr(0, 3) +
+                        " " + format_timestamp(row.last_invocation_at));
     }
     EXPECT_EQ(lines, (std::vector<std::string>{"a 3 2 2.0 2026-02-10T11:00:00Z", "b 2 2 3.0 2026-02-10T11:59:00Z",
                                                "d 1 1 0.0 2026-02-10T12:00:00Z", "e 1 1 0.0 2026-02-10T12:00:00Z",
                                                "f 1 1 0.0 2026-02-10T12:00:00Z", "c 1 1 0.0 2026-02-09T16:00:00Z"}));
     EXPECT_EQ(store.real_time_metrics(2, std::chrono::hours{24}, now).size(), 2U);
     EXPECT_TRUE(store.real_time_metrics(0, std::chrono::hours{24}, now).empty());
-    EXPECT_THAT(refusal([&] { static_cast<void>(store.real_time_metrics(1, std::chrono::hours{0}, now)); }), HasSubstr("window"));
+    EXPECT_THAT(refusal([&] { static_cast<void>(store.real_time_metrics(1, std::chrono::hours{0}, now)); }),
+                HasSubstr("window"));
 }
 
 TEST_F(Store, is_closed_for_good) {

@@ -13,7 +13,9 @@
 namespace session_buddy::storage {
 namespace {
 
-TimePoint at(const std::string& text) { return parse_timestamp(text).value(); }
+TimePoint at(const std::string& text) {
+    return parse_timestamp(text).value();
+}
 
 class TimeSeries : public testing::Test {
   protected:
@@ -33,13 +35,14 @@ class TimeSeries : public testing::Test {
         }
         return steps;
     }
-    void insert(const std::string& skill, const std::string& when, const std::string& session = "s", bool completed = true,
-                const std::string& duration = "NULL") {
+    void insert(const std::string& skill, const std::string& when, const std::string& session = "s",
+                bool completed = true, const std::string& duration = "NULL") {
         test::execute(path, test::insertion(skill, when, session, completed, duration));
     }
     std::vector<std::string> series() {
-        return test::query(path, "SELECT skill_name, timestamp, invocation_count, completion_rate, avg_duration_seconds,"
-                                 " unique_sessions FROM skill_time_series ORDER BY timestamp, skill_name");
+        return test::query(path,
+                           "SELECT skill_name, timestamp, invocation_count, completion_rate, avg_duration_seconds,"
+                           " unique_sessions FROM skill_time_series ORDER BY timestamp, skill_name");
     }
     std::string watermark() {
         return test::query_one(path, "SELECT value FROM session_buddy_state WHERE key = 'time_series_watermark'");
@@ -117,10 +120,11 @@ TEST_F(TimeSeries, fills_in_history_a_day_at_a_time_newest_first) {
 TEST_F(TimeSeries, looks_at_many_rows_over_several_steps) {
     {
         SQLite::Database writer(path, SQLite::OPEN_READWRITE);
-        writer.exec("DROP TRIGGER trg_session_skills_after_insert; DROP TRIGGER trg_metrics_cache_after_insert; "
-                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45000)"
-                    " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
-                    " SELECT 'a', '2026-02-10T0' || (i % 5) || ':00:00Z', 's' || (i % 10), 1 FROM n");
+        writer.exec(
+            "DROP TRIGGER trg_session_skills_after_insert; DROP TRIGGER trg_metrics_cache_after_insert; "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 45000)"
+            " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
+            " SELECT 'a', '2026-02-10T0' || (i % 5) || ':00:00Z', 's' || (i % 10), 1 FROM n");
     }
     EXPECT_EQ(run("2026-02-10T12:00:00Z"), 3);
     EXPECT_EQ(series().size(), 5U);
@@ -129,8 +133,9 @@ TEST_F(TimeSeries, looks_at_many_rows_over_several_steps) {
 
 TEST_F(TimeSeries, replaces_rows_of_that_hour_from_elsewhere) {
     insert("a", "2026-02-10T09:30:00Z");
-    test::execute(path, "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count) VALUES"
-                        " ('a', '2026-02-10 09:00:00', 7), ('a', '2026-02-10T09:00:00', 8), ('a', '2026-02-10T08:00:00', 5)");
+    test::execute(path,
+                  "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count) VALUES"
+                  " ('a', '2026-02-10 09:00:00', 7), ('a', '2026-02-10T09:00:00', 8), ('a', '2026-02-10T08:00:00', 5)");
     run("2026-02-10T12:00:00Z");
     EXPECT_EQ(series(), (Rows{"a|2026-02-10T08:00:00|5|NULL|NULL|0", "a|2026-02-10T09:00:00Z|1|1.0|NULL|1"}));
 }

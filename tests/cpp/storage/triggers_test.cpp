@@ -16,9 +16,12 @@ class Triggers : public testing::Test {
     void SetUp() override { database = open_database(dir.file("skills.db"), {}); }
 
     void insert(const std::string& columns, const std::string& values) {
-        database->exec("INSERT INTO skill_invocation (skill_name, session_id, " + columns + ") VALUES ('a', 's', " + values + ")");
+        database->exec("INSERT INTO skill_invocation (skill_name, session_id, " + columns + ") VALUES ('a', 's', " +
+                       values + ")");
     }
-    std::string metrics(const std::string& columns) { return one("SELECT " + columns + " FROM skill_metrics WHERE skill_name = 'a'"); }
+    std::string metrics(const std::string& columns) {
+        return one("SELECT " + columns + " FROM skill_metrics WHERE skill_name = 'a'");
+    }
     std::string cache(const std::string& columns) {
         return one("SELECT " + columns + " FROM skill_metrics_cache WHERE skill_name = 'a'");
     }
@@ -37,8 +40,10 @@ TEST_F(Triggers, count_durations_and_rates_of_each_skill) {
     insert("invoked_at, completed, duration_seconds", "'2026-02-10T12:00:02Z', 1, 5.0");
     insert("invoked_at, completed", "'2026-02-10T12:00:03Z', 1");
     insert("invoked_at, completed, duration_seconds", "'2026-02-10T12:00:04Z', 1, 8.0");
-    EXPECT_EQ(metrics("total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds"), "5|4|1|15.0");
-    EXPECT_EQ(metrics("completion_rate, avg_duration_seconds"), "80.0|5.0") << "the mean leaves out the run without duration";
+    EXPECT_EQ(metrics("total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds"),
+              "5|4|1|15.0");
+    EXPECT_EQ(metrics("completion_rate, avg_duration_seconds"), "80.0|5.0")
+        << "the mean leaves out the run without duration";
     EXPECT_EQ(one("SELECT session_id, skill_name, invocation_count FROM session_skills"), "s|a|5");
 }
 
@@ -95,7 +100,8 @@ TEST_F(Triggers, take_any_name_of_a_workflow_or_an_error) {
 }
 
 TEST_F(Triggers, bear_actions_that_are_no_list_of_names) {
-    for (const char* actions : {"'nonsense'", "''", "'{\"a\":1}'", "'[]'", "'[null]'", "'3'", "'null'", "x'5B31'", "7"}) {
+    for (const char* actions :
+         {"'nonsense'", "''", "'{\"a\":1}'", "'[]'", "'[null]'", "'3'", "'null'", "x'5B31'", "7"}) {
         insert("invoked_at, follow_up_actions", std::string("'2026-02-10', ") + actions);
     }
     insert("invoked_at, follow_up_actions", "'2026-02-10', '[\"git commit\", \"push\"]'");
@@ -104,8 +110,9 @@ TEST_F(Triggers, bear_actions_that_are_no_list_of_names) {
 
 TEST_F(Triggers, bear_aggregates_that_other_programs_wrote) {
     insert("invoked_at", "'2026-02-10'");
-    database->exec("UPDATE skill_metrics SET common_errors = 'broken', workflow_paths = '[1]',"
-                   " follow_up_actions = '{\"x\":\"many\",\"n\":{\"y\":1},\"\\u00fc\":3}'");
+    database->exec(
+        "UPDATE skill_metrics SET common_errors = 'broken', workflow_paths = '[1]',"
+        " follow_up_actions = '{\"x\":\"many\",\"n\":{\"y\":1},\"\\u00fc\":3}'");
     for (const char* action : {"x", "\xC3\xBC", "n"}) {
         insert("invoked_at, error_type, workflow_path, follow_up_actions",
                "'2026-02-10', 'e', 'w', " + test::quoted("[\"" + std::string(action) + "\"]"));
@@ -140,8 +147,9 @@ TEST_F(Triggers, prefer_a_readable_moment_to_garbage) {
 }
 
 TEST_F(Triggers, count_in_the_cache_only_what_is_recent) {
-    for (const char* at : {"datetime('now', '-30 seconds')", "datetime('now', '-59 minutes')", "datetime('now', '-61 minutes')",
-                           "datetime('now', '-23 hours')", "datetime('now', '-25 hours')", "datetime('now', '+2 days')"}) {
+    for (const char* at :
+         {"datetime('now', '-30 seconds')", "datetime('now', '-59 minutes')", "datetime('now', '-61 minutes')",
+          "datetime('now', '-23 hours')", "datetime('now', '-25 hours')", "datetime('now', '+2 days')"}) {
         insert("invoked_at", at);
     }
     EXPECT_EQ(cache("invocation_count_1h, invocation_count_24h, is_anomalous"), "3|5|0");
@@ -151,8 +159,10 @@ TEST_F(Triggers, count_in_the_cache_only_what_is_recent) {
 
 TEST_F(Triggers, work_whatever_the_conflict_clause_outside) {
     insert("invoked_at", "'2026-02-10'");
-    database->exec("INSERT OR REPLACE INTO skill_invocation (skill_name, session_id, invoked_at) VALUES ('a', 's', '2026-02-11')");
-    database->exec("INSERT OR IGNORE INTO skill_invocation (skill_name, session_id, invoked_at) VALUES ('a', 's', '2026-02-12')");
+    database->exec(
+        "INSERT OR REPLACE INTO skill_invocation (skill_name, session_id, invoked_at) VALUES ('a', 's', '2026-02-11')");
+    database->exec(
+        "INSERT OR IGNORE INTO skill_invocation (skill_name, session_id, invoked_at) VALUES ('a', 's', '2026-02-12')");
     EXPECT_EQ(metrics("total_invocations, first_invoked, last_invoked"), "3|2026-02-10|2026-02-12");
 }
 
@@ -160,8 +170,9 @@ TEST_F(Triggers, hold_references_with_foreign_keys_on) {
     EXPECT_EQ(one("PRAGMA foreign_keys"), "1");
     insert("invoked_at", "'2026-02-10'");
     EXPECT_EQ(one("SELECT count(*) FROM pragma_foreign_key_check"), "0");
-    EXPECT_THROW(database->exec("INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type) VALUES ('x', 'y', 'z')"),
-                 SQLite::Exception);
+    EXPECT_THROW(
+        database->exec("INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type) VALUES ('x', 'y', 'z')"),
+        SQLite::Exception);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Write protection that holds for a test run by root, too: permissions mean nothing to root, so it steps down meanwhile.
+// Write protection that holds for a test run by root, too: permissions mean nothing to root, so it steps down
+// meanwhile.
 #pragma once
 
 #include <unistd.h>
@@ -23,7 +24,8 @@ class WriteProtected {
         const bool is_folder = std::filesystem::is_directory(target_);
         if (::geteuid() == 0) {
             // The folder of a TempDir is for its owner alone; the unprivileged user must be able to get in.
-            std::filesystem::permissions(is_folder ? target_ : target_.parent_path(), kRead | kEnter, perm_options::add);
+            std::filesystem::permissions(is_folder ? target_ : target_.parent_path(), kRead | kEnter,
+                                         perm_options::add);
         }
         change(is_folder ? kRead | kEnter : kRead);
         constexpr uid_t kNobody = 65534;

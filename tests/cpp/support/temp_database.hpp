@@ -97,8 +97,9 @@ inline std::string insertion(const std::string& skill, const std::string& invoke
            duration + ");";
 }
 
-/// A database as the Python tools make it, at migration 1 to 4: the tables that matter, and triggers with the known faults (JSON
-/// paths without quoting, a cache that only grows). The tables of V4 that nothing here reads are left out: opening adds them.
+/// A database as the Python tools make it, at migration 1 to 4: the tables that matter, and triggers with the known
+/// faults (JSON paths without quoting, a cache that only grows). The tables of V4 that nothing here reads are left out:
+/// opening adds them.
 inline void make_theirs(const std::string& path, int version) {
     execute(path, R"sql(
         PRAGMA journal_mode = WAL;
