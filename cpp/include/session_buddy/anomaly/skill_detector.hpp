@@ -1,0 +1,132 @@
+// Watches one skill: compares its most recent invocations with those before, and keeps the episodes of what stands out.
+// A pure state machine over invocations and the time handed in; docs/anomaly-detection.md explains the rule.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "session_buddy/anomaly/statistics.hpp"
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy::anomaly {
+
+struct DetectorOptions {
+    double threshold = 2.0;  ///< of |z|, 0.5 to 10
+    std::chrono::microseconds baseline_window = std::chrono::hours(24);
+    std::chrono::microseconds observation_window = std::chrono::hours(1);  ///< shorter than the baseline window
+    std::int64_t min_samples = 5;                                          ///< on either side, 2 to 50
+};
+
+/// What one comparison says. Rates are fractions, durations seconds.
+struct Deviation {
+    AnomalyType type = AnomalyType::performance_drop;
+    double baseline_value = 0.0;
+    double observed_value = 0.0;
+    std::int64_t baseline_count = 0;
+    std::int64_t observed_count = 0;
+    double z = 0.0;  ///< signed: negative where the observed value is the smaller one
+    /// Of a deviation at least this large on this side, where nothing has changed; 0 to 1.
+    double tail_probability = 1.0;
+
+    bool operator==(const Deviation&) const = default;
+};
+
+struct Episode {
+    TimePoint started_at;
+    Deviation deviation;  ///< as of the last comparison
+
+    bool operator==(const Episode&) const = default;
+};
+
+/// The start or the end of an episode: what is to be written down.
+struct EpisodeEvent {
+    enum class Kind { started, resolved };
+    Kind kind = Kind::started;
+    TimePoint at;
+    Episode episode;
+
+    bool operator==(const EpisodeEvent&) const = default;
+};
+
+class SkillDetector {
+  public:
+    enum Channel : std::size_t { completion, duration, channel_count };
+
+    /// `options` is shared by all skills and outlives the detector.
+    explicit SkillDetector(const DetectorOptions& options) : options_(&options) {}
+
+    /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations come
+    /// in order; a late one finds its place among those before it, one older than the baseline window is ignored.
+    void add(TimePoint at, bool completed, std::optional<double> duration_seconds, std::vector<EpisodeEvent>& events);
+
+    /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how often
+    /// this is called. Time never goes back.
+    void advance(TimePoint to, std::vector<EpisodeEvent>& events);
+
+    /// The open episode of a channel, whether it is reported now or not.
+    [[nodiscard]] const std::optional<Episode>& episode(Channel channel) const { return channels_[channel].episode; }
+    /// Whether the open episode is to be reported at `now`, which advance() has reached: the score is at or above the
+    /// threshold and the skill ran within the observation window.
+    [[nodiscard]] bool is_reported(Channel channel, TimePoint now) const;
+    /// The larger |z| of what can be compared; nothing where there are too few samples.
+    [[nodiscard]] std::optional<double> score() const;
+    /// The next moment at which advance() has something to do; TimePoint::max() where nothing is kept.
+    [[nodiscard]] TimePoint next_change() const;
+
+  private:
+    struct Run {
+        TimePoint at;
+        std::int64_t micros;  // duration; negative where the run failed or has none
+        bool completed;
+        std::array<bool, channel_count> excluded;  // from the channel's baseline: observed during an episode
+    };
+    // Sums over runs, as the two channels need them. Logarithms are in steps of 2^-24.
+    struct Sums {
+        std::int64_t count = 0;
+        std::int64_t completed = 0;
+        ExactMoments micros;
+        ExactMoments logs;
+
+        void apply(Channel channel, const Run& run, int sign);
+    };
+    struct ChannelState {
+        std::optional<Episode> episode;
+        Sums frozen;  // the baseline of the moment when the episode started
+        std::int64_t excluded_since_start = 0;
+        std::optional<Deviation> latest;
+    };
+
+    void drop_old();
+    void split();
+    void apply_baseline(const Run& run, int sign);
+    void apply_observed(const Run& run, int sign);
+    void evaluate(std::vector<EpisodeEvent>& events);
+    void evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events);
+    void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
+    void resolve(Channel channel, std::vector<EpisodeEvent>& events);
+    void accept_as_normal(Channel channel);
+    struct Comparison {
+        Deviation deviation;
+        bool stands_out = false;
+    };
+    [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Sums& baseline) const;
+    [[nodiscard]] std::optional<Comparison> compare_completion(const Sums& baseline) const;
+    [[nodiscard]] std::optional<Comparison> compare_duration(const Sums& baseline) const;
+
+    const DetectorOptions* options_;
+    TimePoint now_ = TimePoint::min();  // the last moment that was evaluated
+    std::deque<Run> runs_;              // those of the baseline window, in order of time
+    std::size_t observed_from_ = 0;     // runs_ from here on are observed, those before are the baseline
+    std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
+    Sums baseline_;                     // each channel without what it excludes
+    Sums observed_;
+    std::array<ChannelState, channel_count> channels_;
+};
+
+}  // namespace session_buddy::anomaly
