@@ -2,10 +2,12 @@
 // Prints Markdown tables (or CSV with --csv); seeds are fixed, so that every run prints the same figures.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <iterator>
 #include <numbers>
 #include <random>
 #include <string>
@@ -51,17 +53,74 @@ TimePoint moment(double hours) {
     return kStart + std::chrono::duration_cast<microseconds>(std::chrono::duration<double, std::ratio<3600>>(hours));
 }
 
+// The rule of one look, as plainly as it can be written: what the detector is measured against.
+struct PlainRule {
+    bool drop = false;
+    bool spike = false;
+    bool shift = false;
+};
+
+PlainRule plain_rule(const std::vector<Run>& runs, double now, double threshold) {
+    std::vector<Run> day;
+    std::copy_if(runs.begin(), runs.end(), std::back_inserter(day),
+                 [&](const Run& run) { return run.t > now - 24.0 && run.t <= now; });
+    const auto recent = std::count_if(day.begin(), day.end(), [&](const Run& run) { return run.t > now - 1.0; });
+    const auto total = static_cast<std::ptrdiff_t>(day.size());
+    const auto observed = std::min({std::max<std::ptrdiff_t>(recent, 5), std::ptrdiff_t{50}, total / 2});
+    const auto split = day.begin() + (total - observed);
+    PlainRule result;
+    const auto n_b = static_cast<double>(total - observed);
+    const auto n_o = static_cast<double>(observed);
+    if (recent == 0 || n_b < 5 || n_o < 5) {
+        return result;
+    }
+    const auto succeeded = [](const Run& run) { return run.completed; };
+    const auto c_b = static_cast<double>(std::count_if(day.begin(), split, succeeded));
+    const auto c_o = static_cast<double>(std::count_if(split, day.end(), succeeded));
+    const double p = (c_b + 0.5) / (n_b + 1.0);
+    const double z = (c_o / n_o - c_b / n_b) / std::sqrt(p * (1 - p) * (1 / n_o + 1 / (n_b + 1)));
+    result.drop = z <= -threshold;
+    result.spike = z >= threshold;
+    const auto moments = [&](auto from, auto until) {
+        double count = 0, sum = 0, squares = 0;
+        for (auto run = from; run != until; ++run) {
+            if (run->completed) {
+                ++count;
+                sum += run->seconds;
+                squares += run->seconds * run->seconds;
+            }
+        }
+        struct Moments {
+            double count, mean, sd;
+        };
+        const double mean = sum / std::max(count, 1.0);
+        return Moments{count, mean, std::sqrt(std::max(0.0, squares - count * mean * mean) / std::max(count - 1, 1.0))};
+    };
+    const auto b = moments(day.begin(), split);
+    const auto o = moments(split, day.end());
+    if (b.count >= 5 && o.count >= 5) {
+        const double sd = std::max({b.sd, 0.05 * b.mean, 0.001}) * std::sqrt(1 / o.count + 1 / b.count);
+        result.shift =
+            std::abs(o.mean - b.mean) / sd >= threshold && std::abs(o.mean - b.mean) >= 0.1 * b.mean;
+    }
+    return result;
+}
+
 // The share of the looked-at moments at which each type is reported.
 struct Shares {
     double drop = 0.0;
     double spike = 0.0;
     double shift = 0.0;
+    double plain_completion = 0.0;
+    double plain_drop = 0.0;
+    double plain_shift = 0.0;
     long looks = 0;
-    long episodes = 0;
-    double hours = 0.0;
 
-    void add(const SkillDetector& detector, TimePoint now) {
+    void add(const SkillDetector& detector, TimePoint now, const PlainRule& plain) {
         ++looks;
+        plain_completion += plain.drop || plain.spike ? 1.0 : 0.0;
+        plain_drop += plain.drop ? 1.0 : 0.0;
+        plain_shift += plain.shift ? 1.0 : 0.0;
         if (detector.is_reported(SkillDetector::completion, now)) {
             const bool is_drop =
                 detector.episode(SkillDetector::completion)->deviation.type == AnomalyType::performance_drop;
@@ -69,10 +128,7 @@ struct Shares {
         }
         shift += detector.is_reported(SkillDetector::duration, now) ? 1.0 : 0.0;
     }
-    [[nodiscard]] double completion_percent() const { return 100.0 * (drop + spike) / static_cast<double>(looks); }
-    [[nodiscard]] double drop_percent() const { return 100.0 * drop / static_cast<double>(looks); }
-    [[nodiscard]] double spike_percent() const { return 100.0 * spike / static_cast<double>(looks); }
-    [[nodiscard]] double shift_percent() const { return 100.0 * shift / static_cast<double>(looks); }
+    [[nodiscard]] double percent(double count) const { return 100.0 * count / static_cast<double>(looks); }
 };
 
 // Looks once an hour, from hour 24 on, at skills whose behaviour is `behaviour`; a skill that did not run within the last hour
@@ -93,13 +149,9 @@ Shares watch(const Behaviour& behaviour, const DetectorOptions& options, int ski
             }
             detector.advance(moment(hour), events);
             if (ran) {
-                shares.add(detector, moment(hour));
+                shares.add(detector, moment(hour), plain_rule(runs, hour, options.threshold));
             }
         }
-        shares.hours += hours;
-    }
-    for (const EpisodeEvent& event : events) {
-        shares.episodes += event.kind == EpisodeEvent::Kind::started ? 1 : 0;
     }
     return shares;
 }
@@ -112,11 +164,12 @@ Shares look_after_change(const Behaviour& behaviour, const DetectorOptions& opti
     const double end = 24.0 + std::max(1.0, 5.0 / behaviour.per_hour);
     for (int skill = 0; skill < skills; ++skill) {
         SkillDetector detector{options};
-        for (const Run& run : simulate(behaviour, 0.0, end, random)) {
+        const auto runs = simulate(behaviour, 0.0, end, random);
+        for (const Run& run : runs) {
             detector.add(moment(run.t), run.completed, run.seconds, events);
         }
         detector.advance(moment(end), events);
-        shares.add(detector, moment(end));
+        shares.add(detector, moment(end), plain_rule(runs, end, options.threshold));
     }
     return shares;
 }
@@ -139,55 +192,62 @@ int main(int argc, char** argv) {
     }
     const auto n = [&](double count) { return std::max(20, static_cast<int>(count * scale)); };
 
-    fmt::print("False alarms of an unchanged completion rate, % of looks (drop + spike)\n\n| rate |");
+    fmt::print("## False alarms of an unchanged completion rate\n\n% of looks: detector / plain rule\n\n| rate |");
     const std::vector<double> paces{1, 3, 10, 40, 100, 300};
     for (const double pace : paces) {
         fmt::print(" {}/h |", pace);
     }
     fmt::print("\n");
-    double sum = 0.0;
     double worst = 0.0;
+    double worst_plain = 0.0;
     int cells = 0;
+    double mean = 0.0;
+    double mean_plain = 0.0;
     for (const double rate : {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0}) {
         fmt::print("| {} |", rate);
         for (const double pace : paces) {
-            const int skills = n(pace >= 100 ? 30 : 150);
-            const Shares shares = watch(steady(pace, rate, 0.5), options, skills, pace >= 100 ? 12 : 24, 42);
-            fmt::print(" {:.1f} ({:.1f}+{:.1f}) |", shares.completion_percent(), shares.drop_percent(),
-                       shares.spike_percent());
+            const int skills = n(pace >= 100 ? 20 : 100);
+            const Shares s = watch(steady(pace, rate, 0.5), options, skills, pace >= 100 ? 12 : 24, 42);
+            const double mine = s.percent(s.drop + s.spike);
+            const double plain = s.percent(s.plain_completion);
+            fmt::print(" {:.1f} / {:.1f} |", mine, plain);
             if (rate < 1.0 && pace <= 40) {
-                sum += shares.completion_percent();
-                worst = std::max(worst, shares.completion_percent());
+                mean += mine;
+                mean_plain += plain;
+                worst = std::max(worst, mine);
+                worst_plain = std::max(worst_plain, plain);
                 ++cells;
             }
         }
         fmt::print("\n");
     }
-    fmt::print("\nmean {:.2f}, worst {:.2f} (rates 0.5 to 0.99, 1 to 40 an hour)\n", sum / cells, worst);
+    fmt::print("\nRates 0.5 to 0.99, 1 to 40 an hour: mean {:.2f} / {:.2f}, worst {:.2f} / {:.2f}\n", mean / cells,
+               mean_plain / cells, worst, worst_plain);
 
-    fmt::print("\nFalse alarms of unchanged durations, % of looks\n\n| sigma | 3/h | 10/h | 40/h | 100/h |\n");
+    fmt::print("\n## False alarms of unchanged durations\n\n| sigma | 3/h | 10/h | 40/h | 100/h |\n");
     for (const double sigma : {0.25, 0.5, 0.75, 1.0}) {
         fmt::print("| {} |", sigma);
         for (const double pace : {3.0, 10.0, 40.0, 100.0}) {
-            const Shares shares = watch(steady(pace, 0.95, sigma), options, n(pace >= 100 ? 40 : 150), 24, 43);
-            fmt::print(" {:.1f} |", shares.shift_percent());
+            const Shares s = watch(steady(pace, 0.95, sigma), options, n(pace >= 100 ? 30 : 100), 24, 43);
+            fmt::print(" {:.1f} / {:.1f} |", s.percent(s.shift), s.percent(s.plain_shift));
         }
         fmt::print("\n");
     }
 
-    fmt::print("\nA daily rhythm that nobody wants to hear of, % of looks\n\n");
+    fmt::print("\n## A daily rhythm\n\n");
     for (const double depth : {0.05, 0.10}) {
         Behaviour rhythm = steady(40, 0.9, 0.5);
         rhythm.completion_rate = [depth](double t) { return 0.88 + depth * std::sin(2 * std::numbers::pi * t / 24); };
         rhythm.median_seconds = [depth](double t) {
             return 5.0 * (1.0 + 3 * depth * std::sin(2 * std::numbers::pi * t / 24));
         };
-        const Shares shares = watch(rhythm, options, n(60), 24, 44);
-        fmt::print("| rate 0.88 ± {:.2f}: {:.1f} | durations ± {:.0f} %: {:.1f} |\n", depth, shares.completion_percent(),
-                   300 * depth, shares.shift_percent());
+        const Shares s = watch(rhythm, options, n(60), 24, 44);
+        fmt::print("| rate 0.88 ± {:.2f} | {:.1f} / {:.1f} |\n| durations ± {:.0f} % | {:.1f} / {:.1f} |\n", depth,
+                   s.percent(s.drop + s.spike), s.percent(s.plain_completion), 300 * depth, s.percent(s.shift),
+                   s.percent(s.plain_shift));
     }
 
-    fmt::print("\nPower, % found one hour after the change\n\n");
+    fmt::print("\n## Power\n\n% found one hour after the change: detector / plain rule\n\n");
     struct Change {
         double before, after, per_hour;
     };
@@ -195,9 +255,11 @@ int main(int argc, char** argv) {
                                 {0.99, 0.80, 10}, {0.95, 0.30, 3}, {1.0, 0.5, 3}}) {
         Behaviour behaviour = steady(change.per_hour, change.before, 0.5);
         behaviour.completion_rate = [change](double t) { return t < 24.0 ? change.before : change.after; };
-        const Shares shares = look_after_change(behaviour, options, n(1500), 45);
-        fmt::print("| {:.0f} % → {:.0f} % at {}/h | {:.1f} |\n", 100 * change.before, 100 * change.after,
-                   change.per_hour, change.after < change.before ? shares.drop_percent() : shares.spike_percent());
+        const Shares s = look_after_change(behaviour, options, n(2000), 45);
+        const bool down = change.after < change.before;
+        fmt::print("| {:.0f} % → {:.0f} % at {}/h | {:.1f} / {:.1f} |\n", 100 * change.before, 100 * change.after,
+                   change.per_hour, s.percent(down ? s.drop : s.spike),
+                   s.percent(down ? s.plain_drop : s.plain_completion - s.plain_drop));
     }
     struct Shift {
         double factor, sigma, per_hour;
@@ -206,9 +268,9 @@ int main(int argc, char** argv) {
                               {0.5, 0.5, 10}, {2.0, 0.5, 3}}) {
         Behaviour behaviour = steady(shift.per_hour, 0.95, shift.sigma);
         behaviour.median_seconds = [shift](double t) { return t < 24.0 ? 5.0 : 5.0 * shift.factor; };
-        const Shares shares = look_after_change(behaviour, options, n(1500), 46);
-        fmt::print("| durations × {} at {}/h, sigma {} | {:.1f} |\n", shift.factor, shift.per_hour, shift.sigma,
-                   shares.shift_percent());
+        const Shares s = look_after_change(behaviour, options, n(2000), 46);
+        fmt::print("| durations × {} at {}/h, sigma {} | {:.1f} / {:.1f} |\n", shift.factor, shift.per_hour, shift.sigma,
+                   s.percent(s.shift), s.percent(s.plain_shift));
     }
     return 0;
 }

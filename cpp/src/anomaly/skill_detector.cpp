@@ -48,10 +48,22 @@ void SkillDetector::Sums::apply(Channel channel, const Run& run, int sign) {
     }
 }
 
+void SkillDetector::apply_baseline(Channel channel, const Run& run, int sign) {
+    baseline_.apply(channel, run, sign);
+    const auto width = options_->baseline_window / kBucketsPerBaseline;
+    Bucket& bucket = buckets_[static_cast<std::size_t>(run.at.time_since_epoch() / width) % buckets_.size()];
+    if (channel == completion) {
+        bucket.count += sign;
+        bucket.completed += run.completed ? sign : 0;
+    } else if (run.micros >= 0) {
+        sign > 0 ? bucket.logs.add(scaled_log(run.micros)) : bucket.logs.remove(scaled_log(run.micros));
+    }
+}
+
 void SkillDetector::apply_baseline(const Run& run, int sign) {
     for (const Channel channel : {completion, duration}) {
         if (!run.excluded[channel]) {
-            baseline_.apply(channel, run, sign);
+            apply_baseline(channel, run, sign);
         }
     }
 }
@@ -168,32 +180,31 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
     ChannelState& state = channels_[channel];
     // What has been so for longer than what was before it, is normal by now.
     if (now_ >= state.episode->started_at + options_->baseline_window ||
-        state.excluded_since_start >= state.frozen.count) {
+        state.excluded_since_start >= state.frozen.sums.count) {
         resolve(channel, events);
-        accept_as_normal(channel);
         return;
     }
-    const auto comparison = compare(channel, state.frozen);
-    if (!comparison) {
+    state.latest = compare(channel, state.frozen);
+    if (!state.latest) {
         return;  // too few to judge: the episode waits
     }
-    state.latest = comparison->deviation;
-    if (std::abs(state.latest->z) < kResolveShare * options_->threshold ||
-        state.latest->type != state.episode->deviation.type) {
+    const Deviation& deviation = state.latest->deviation;
+    if (std::abs(deviation.z) < kResolveShare * options_->threshold ||
+        deviation.type != state.episode->deviation.type) {
         resolve(channel, events);
     } else {
-        state.episode->deviation = *state.latest;
+        state.episode->deviation = deviation;
     }
 }
 
 void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    const auto comparison = compare(channel, baseline_);
-    state.latest = comparison ? std::optional{comparison->deviation} : std::nullopt;
-    if (comparison && comparison->stands_out) {
-        state.frozen = baseline_;
+    const Baseline live{baseline_, channel == completion ? drift_of_rate() : drift_of_logs()};
+    state.latest = compare(channel, live);
+    if (state.latest && state.latest->stands_out) {
+        state.frozen = live;
         state.excluded_since_start = 0;
-        state.episode = Episode{now_, comparison->deviation};
+        state.episode = Episode{now_, state.latest->deviation};
         events.push_back({EpisodeEvent::Kind::started, now_, *state.episode});
     }
 }
@@ -201,21 +212,75 @@ void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& e
 void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) {
     events.push_back({EpisodeEvent::Kind::resolved, now_, *channels_[channel].episode});
     channels_[channel].episode.reset();
+    readmit(channel);
 }
 
-void SkillDetector::accept_as_normal(Channel channel) {
+void SkillDetector::readmit(Channel channel) {
     for (std::size_t i = 0; i < observed_from_; ++i) {
         if (std::exchange(runs_[i].excluded[channel], false)) {
-            baseline_.apply(channel, runs_[i], +1);
+            apply_baseline(channel, runs_[i], +1);
         }
     }
 }
 
-std::optional<SkillDetector::Comparison> SkillDetector::compare(Channel channel, const Sums& baseline) const {
+namespace {
+
+// The variance of a value between buckets beyond what chance within them explains: the moment estimator of a random-effects model
+// (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with `spread` = Σ n(mean − overall mean)², so that
+// Q = spread / variance. Chance alone exceeds its expectation half the time; only what exceeds it by one standard deviation counts.
+double drift_variance(double spread, double variance, double buckets, double count, double squared_counts) {
+    const double denominator = count - squared_counts / count;
+    if (buckets < 3.0 || !(variance > 0.0) || !(denominator > 0.0)) {
+        return 0.0;
+    }
+    const double expected = buckets - 1.0 + G3 * std::sqrt(2.0 * (buckets - 1.0));
+    return std::max(0.0, (spread / variance - expected) * variance / denominator);
+}
+
+}  // namespace
+
+double SkillDetector::drift_of_rate() const {
+    const auto count = static_cast<double>(baseline_.count);
+    const double mean = count > 0.0 ? static_cast<double>(baseline_.completed) / count : 0.0;
+    double spread = 0.0;
+    double squared_counts = 0.0;
+    double buckets = 0.0;
+    for (const Bucket& bucket : buckets_) {
+        if (bucket.count > 0) {
+            const auto n = static_cast<double>(bucket.count);
+            const double difference = static_cast<double>(bucket.completed) / n - mean;
+            spread += n * difference * difference;
+            squared_counts += n * n;
+            buckets += 1.0;
+        }
+    }
+    return drift_variance(spread, mean * (1.0 - mean), buckets, count, squared_counts);
+}
+
+double SkillDetector::drift_of_logs() const {
+    const auto count = static_cast<double>(baseline_.logs.count());
+    const double mean = baseline_.logs.mean();
+    double spread = 0.0;
+    double squared_counts = 0.0;
+    double buckets = 0.0;
+    for (const Bucket& bucket : buckets_) {
+        if (bucket.logs.count() > 0) {
+            const auto n = static_cast<double>(bucket.logs.count());
+            const double difference = (bucket.logs.mean() - mean) / kLogScale;
+            spread += n * difference * difference;
+            squared_counts += n * n;
+            buckets += 1.0;
+        }
+    }
+    return drift_variance(spread, baseline_.logs.variance() / kLogScale / kLogScale, buckets, count, squared_counts);
+}
+
+std::optional<SkillDetector::Comparison> SkillDetector::compare(Channel channel, const Baseline& baseline) const {
     return channel == completion ? compare_completion(baseline) : compare_duration(baseline);
 }
 
-std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const Sums& baseline) const {
+std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const Baseline& reference) const {
+    const Sums& baseline = reference.sums;
     if (baseline.count < options_->min_samples || observed_.count < options_->min_samples) {
         return std::nullopt;
     }
@@ -241,12 +306,15 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
         deviation.tail_probability = deviation.z < 0.0 ? tail.lower : tail.upper;
         const double mid_tail = deviation.tail_probability - 0.5 * tail.at;
         result.stands_out = std::abs(deviation.z) >= options_->threshold &&
-                            mid_tail <= G1 * normal_upper_tail(options_->threshold);
+                            mid_tail <= G1 * normal_upper_tail(options_->threshold) &&
+                            std::abs(deviation.observed_value - deviation.baseline_value) >=
+                                options_->threshold * std::sqrt(sd * sd + reference.drift_variance);
     }
     return result;
 }
 
-std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const Sums& baseline) const {
+std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const Baseline& reference) const {
+    const Sums& baseline = reference.sums;
     const std::int64_t n_b = baseline.micros.count();
     const std::int64_t n_o = observed_.micros.count();
     if (n_b < options_->min_samples || n_o < options_->min_samples) {
@@ -266,7 +334,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const S
     deviation.z = difference / (sd * spread);
     deviation.tail_probability = student_upper_tail(std::abs(deviation.z), static_cast<double>(n_b - 1));
     const double log_sd = std::max(std::sqrt(baseline.logs.variance()) / kLogScale, kMinSdShareOfMean);
-    const double log_t = (observed_.logs.mean() - baseline.logs.mean()) / kLogScale / (log_sd * spread);
+    const double log_t = (observed_.logs.mean() - baseline.logs.mean()) / kLogScale /
+                         std::sqrt(log_sd * log_sd * spread * spread + reference.drift_variance);
     const double log_tail = student_upper_tail(deviation.z < 0.0 ? -log_t : log_t, static_cast<double>(n_b - 1));
     result.stands_out = std::abs(deviation.z) >= options_->threshold &&
                         std::abs(difference) >= kMinRelativeShift * deviation.baseline_value &&
@@ -276,7 +345,7 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const S
 
 bool SkillDetector::is_reported(Channel channel, TimePoint now) const {
     const ChannelState& state = channels_[channel];
-    return state.episode && std::abs(state.episode->deviation.z) >= options_->threshold && !runs_.empty() &&
+    return state.episode && state.latest && state.latest->stands_out && !runs_.empty() &&
            runs_.back().at > now - options_->observation_window;
 }
 
@@ -284,7 +353,7 @@ std::optional<double> SkillDetector::score() const {
     std::optional<double> largest;
     for (const ChannelState& state : channels_) {
         if (state.latest) {
-            largest = std::max(largest.value_or(0.0), std::abs(state.latest->z));
+            largest = std::max(largest.value_or(0.0), std::abs(state.latest->deviation.z));
         }
     }
     return largest;

@@ -95,29 +95,44 @@ class SkillDetector {
 
         void apply(Channel channel, const Run& run, int sign);
     };
+    // What is compared against: the sums and how much the value drifts by itself from one bucket of time to the next.
+    struct Baseline {
+        Sums sums;
+        double drift_variance = 0.0;  // of the rate, or of the mean logarithm
+    };
+    struct Comparison {
+        Deviation deviation;
+        bool stands_out = false;
+    };
     struct ChannelState {
         std::optional<Episode> episode;
-        Sums frozen;  // the baseline of the moment when the episode started
+        Baseline frozen;  // the baseline of the moment when the episode started
         std::int64_t excluded_since_start = 0;
-        std::optional<Deviation> latest;
+        std::optional<Comparison> latest;
+    };
+    // The baseline's runs by time, to see how much it drifts. More buckets than the baseline window can touch.
+    static constexpr std::int64_t kBucketsPerBaseline = 24;
+    struct Bucket {
+        std::int64_t count = 0;
+        std::int64_t completed = 0;
+        ExactMoments logs;
     };
 
     void drop_old();
     void split();
+    void apply_baseline(Channel channel, const Run& run, int sign);
     void apply_baseline(const Run& run, int sign);
     void apply_observed(const Run& run, int sign);
     void evaluate(std::vector<EpisodeEvent>& events);
     void evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events);
     void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
-    void accept_as_normal(Channel channel);
-    struct Comparison {
-        Deviation deviation;
-        bool stands_out = false;
-    };
-    [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Sums& baseline) const;
-    [[nodiscard]] std::optional<Comparison> compare_completion(const Sums& baseline) const;
-    [[nodiscard]] std::optional<Comparison> compare_duration(const Sums& baseline) const;
+    void readmit(Channel channel);
+    [[nodiscard]] double drift_of_rate() const;
+    [[nodiscard]] double drift_of_logs() const;
+    [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Baseline& baseline) const;
+    [[nodiscard]] std::optional<Comparison> compare_completion(const Baseline& baseline) const;
+    [[nodiscard]] std::optional<Comparison> compare_duration(const Baseline& baseline) const;
 
     const DetectorOptions* options_;
     TimePoint now_ = TimePoint::min();  // the last moment that was evaluated
@@ -126,6 +141,7 @@ class SkillDetector {
     std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
     Sums baseline_;                     // each channel without what it excludes
     Sums observed_;
+    std::array<Bucket, kBucketsPerBaseline + 2> buckets_;
     std::array<ChannelState, channel_count> channels_;
 };
 
