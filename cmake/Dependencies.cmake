@@ -1,18 +1,135 @@
-# Finds each library on the system first; what is missing is fetched as a pinned release and checked by its hash.
+# Every library the project needs: the system's own where it is recent enough, else a pinned release, checked by its hash.
+#
+# The target names are the same either way. Nothing is downloaded for a library that find_package finds; to force the
+# pinned release of one, configure with -DCMAKE_DISABLE_FIND_PACKAGE_<name>=ON, and to build without a network from an
+# unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL and Python are never fetched: a security library is
+# the system's to update. docs/dependencies.md says where the hashes come from and which paths were tried.
 include(FetchContent)
+set(FETCHCONTENT_QUIET OFF)
+# Pinned releases older than CMake 4 still ask for policies that it dropped.
+set(CMAKE_POLICY_VERSION_MINIMUM 3.10)
+# Their options are plain variables here, so that nothing of them stays in our cache.
+set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
+# Archives get the time of their extraction, so that an update of a pin rebuilds what depends on it.
+set(CMAKE_POLICY_DEFAULT_CMP0135 NEW)
+cmake_policy(SET CMP0135 NEW)
+
+# Warnings inside a fetched header are not ours: its include folders become system folders.
+# (FetchContent's own word for it, SYSTEM, needs CMake 3.25.)
+function(session_buddy_fetched_headers_are_system target)
+  get_target_property(imported ${target} IMPORTED)
+  if(NOT imported)
+    get_target_property(aliased ${target} ALIASED_TARGET)
+    if(aliased)
+      set(target ${aliased})
+    endif()
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    set_property(TARGET ${target} PROPERTY INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${folders}")
+  endif()
+endfunction()
 
 find_package(Threads REQUIRED)
-find_package(OpenSSL REQUIRED)
-find_package(SQLite3 3.40 REQUIRED)
-find_package(Boost 1.81 CONFIG REQUIRED)
-find_package(SQLiteCpp 3.2 REQUIRED)
-find_package(nlohmann_json 3.11 REQUIRED)
-find_package(spdlog 1.10 REQUIRED)
-find_package(CLI11 2.1 REQUIRED)
-find_package(tomlplusplus 3.3 REQUIRED)
-if(SESSION_BUDDY_BUILD_TESTS)
-  find_package(GTest 1.12 REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+
+# --- SQLite: the amalgamation has no build of its own.
+FetchContent_Declare(SQLite3
+  URL https://www.sqlite.org/2024/sqlite-amalgamation-3460100.zip
+  URL_HASH SHA256=77823cb110929c2bcb0f5d48e4833b5c59a8a6e40cdea3936b99e199dbbe5784
+  FIND_PACKAGE_ARGS 3.40)
+FetchContent_MakeAvailable(SQLite3)
+if(NOT TARGET SQLite::SQLite3)
+  add_library(session_buddy_sqlite3 STATIC EXCLUDE_FROM_ALL ${sqlite3_SOURCE_DIR}/sqlite3.c)
+  # An imported target, as find_package makes it: SQLiteCpp names it in its install rules, where an alias would not do.
+  add_library(SQLite::SQLite3 INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(SQLite::SQLite3 INTERFACE session_buddy_sqlite3)
+  target_include_directories(session_buddy_sqlite3 SYSTEM PUBLIC ${sqlite3_SOURCE_DIR})
+  target_compile_definitions(session_buddy_sqlite3 PRIVATE
+    SQLITE_ENABLE_FTS5 SQLITE_ENABLE_COLUMN_METADATA SQLITE_THREADSAFE=1 SQLITE_DQS=0)
+  target_link_libraries(session_buddy_sqlite3 PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
+  # What SQLiteCpp's own find_package(SQLite3) must find.
+  set(SQLite3_INCLUDE_DIR ${sqlite3_SOURCE_DIR} CACHE PATH "SQLite headers" FORCE)
+  set(SQLite3_LIBRARY SQLite::SQLite3 CACHE STRING "SQLite library" FORCE)
+  set(CMAKE_DISABLE_FIND_PACKAGE_SQLite3 OFF)
 endif()
+
+# CMake 4 prefers another name for this target, which CMake 3 does not have: no warning about it for everyone who builds.
+get_target_property(aliased SQLite::SQLite3 ALIASED_TARGET)
+if(NOT aliased)
+  set_property(TARGET SQLite::SQLite3 PROPERTY DEPRECATION)
+endif()
+
+# --- SQLiteCpp
+set(SQLITECPP_INTERNAL_SQLITE OFF)
+set(SQLITECPP_RUN_CPPLINT OFF)
+set(SQLITECPP_RUN_CPPCHECK OFF)
+set(SQLITECPP_USE_STACK_PROTECTION OFF)
+FetchContent_Declare(SQLiteCpp
+  URL https://github.com/SRombauts/SQLiteCpp/archive/refs/tags/3.2.1.tar.gz
+  URL_HASH SHA256=70c67d5680c47460f82a7abf8e6b0329bf2fb10795a982a6d8abc06adb42d693
+  FIND_PACKAGE_ARGS 3.2)
+FetchContent_MakeAvailable(SQLiteCpp)
+session_buddy_fetched_headers_are_system(SQLiteCpp)
+
+# --- Boost: Asio and Beast, of which we use headers alone, so Boost's own build is not run (there is no such subfolder).
+FetchContent_Declare(Boost
+  URL https://github.com/boostorg/boost/releases/download/boost-1.83.0/boost-1.83.0.tar.xz
+  URL_HASH SHA256=c5a0688e1f0c05f354bbd0b32244d36085d9ffc9f932e8a18983a9908096f614
+  SOURCE_SUBDIR none
+  FIND_PACKAGE_ARGS 1.81 CONFIG)
+FetchContent_MakeAvailable(Boost)
+if(NOT TARGET Boost::headers)
+  file(GLOB folders LIST_DIRECTORIES ON ${boost_SOURCE_DIR}/libs/*/include ${boost_SOURCE_DIR}/libs/numeric/*/include)
+  add_library(session_buddy_boost INTERFACE)
+  add_library(Boost::headers ALIAS session_buddy_boost)
+  target_include_directories(session_buddy_boost SYSTEM INTERFACE ${folders})
+endif()
+
+# --- nlohmann_json
+set(JSON_BuildTests OFF)
+FetchContent_Declare(nlohmann_json
+  URL https://github.com/nlohmann/json/archive/refs/tags/v3.11.2.tar.gz
+  URL_HASH SHA256=d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273
+  FIND_PACKAGE_ARGS 3.11)
+FetchContent_MakeAvailable(nlohmann_json)
+session_buddy_fetched_headers_are_system(nlohmann_json::nlohmann_json)
+
+# --- spdlog, with the fmt it brings along
+FetchContent_Declare(spdlog
+  URL https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz
+  URL_HASH SHA256=1586508029a7d0670dfcb2d97575dcdc242d3868a259742b69f100801ab4e16b
+  FIND_PACKAGE_ARGS 1.10)
+FetchContent_MakeAvailable(spdlog)
+session_buddy_fetched_headers_are_system(spdlog::spdlog)
+
+# --- CLI11
+FetchContent_Declare(CLI11
+  URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
+  URL_HASH SHA256=f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a
+  FIND_PACKAGE_ARGS 2.1)
+FetchContent_MakeAvailable(CLI11)
+session_buddy_fetched_headers_are_system(CLI11::CLI11)
+
+# --- toml++
+FetchContent_Declare(tomlplusplus
+  URL https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
+  URL_HASH SHA256=8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155
+  FIND_PACKAGE_ARGS 3.3)
+FetchContent_MakeAvailable(tomlplusplus)
+session_buddy_fetched_headers_are_system(tomlplusplus::tomlplusplus)
+
+# --- GoogleTest
+if(SESSION_BUDDY_BUILD_TESTS)
+  set(INSTALL_GTEST OFF)
+  FetchContent_Declare(GTest
+    URL https://github.com/google/googletest/archive/refs/tags/release-1.12.1.tar.gz
+    URL_HASH SHA256=81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2
+    FIND_PACKAGE_ARGS 1.12)
+  FetchContent_MakeAvailable(GTest)
+  session_buddy_fetched_headers_are_system(GTest::gtest)
+  session_buddy_fetched_headers_are_system(GTest::gmock)
+endif()
+
+# --- Python: the interpreter that builds the wheel, and pybind11 from PyPI.
 if(SESSION_BUDDY_BUILD_PYTHON)
   find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
   find_package(pybind11 2.13 CONFIG REQUIRED)

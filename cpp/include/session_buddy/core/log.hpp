@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 namespace session_buddy::log {
 
@@ -19,19 +21,25 @@ struct Record {
     std::string_view message;
 };
 
-/// Receives every record at or above the level; called from any thread, must not throw and must not block for long.
+/// Receives every record at or above the level; called from any thread, several at a time. It should not block for
+/// long; what it throws is dropped.
 using Sink = std::function<void(const Record&)>;
 
 void set_level(Level level) noexcept;
-[[nodiscard]] Level level() noexcept;
+[[nodiscard]] Level level() noexcept;  ///< info at first
 
-/// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog.
+/// The level of a name of the option log_level ("debug", "info", "warning", "error", "off"); nothing for another name.
+[[nodiscard]] std::optional<Level> parse_level(std::string_view name) noexcept;
+
+/// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog. A call of
+/// the old sink that another thread has begun may end after this returns.
 void set_sink(Sink sink);
 void reset_sink();
 
 namespace detail {
 extern std::atomic<int> current_level;
-void emit(Level level, std::string_view logger, std::string_view message);
+/// One record is one line: control characters of the message are written as \xNN. Never throws.
+void emit(Level level, std::string_view logger, std::string_view message) noexcept;
 }  // namespace detail
 
 [[nodiscard]] inline bool enabled(Level level) noexcept {
@@ -64,8 +72,14 @@ class Logger {
   private:
     template <typename... Args>
     void write(Level level, fmt::format_string<Args...> text, Args&&... args) const {
-        if (enabled(level)) {
+        if (!enabled(level)) {
+            return;
+        }
+        try {
             detail::emit(level, name_, fmt::format(text, std::forward<Args>(args)...));
+        } catch (...) {
+            // Out of memory, or a formatter that throws: a log line is not worth the caller's work.
+            detail::emit(level, name_, "a record could not be formatted");
         }
     }
 

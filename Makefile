@@ -1,0 +1,164 @@
+# Everything that is done with this tree by hand or by CI. `make` alone lists it.
+# Each step leaves a stamp under build/, so that a second run does only what changed.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+JOBS ?= $(shell scripts/jobs)
+export PYTHON
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export CTEST_PARALLEL_LEVEL := $(JOBS)
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+
+RELEASE := build/release
+STAMPS := build/stamps
+LOGS := build/logs
+SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp cmake python -type f -not -name '*.pyc')
+CPP_TESTS := $(shell find tests/cpp -type f)
+CPP_HEADERS := $(shell find cpp/include cpp/src cpp/cli cpp/bindings -name '*.hpp' 2>/dev/null)
+CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null)
+CPP_FILES := $(shell find cpp tests/cpp tests/cmake -name '*.cpp' -o -name '*.hpp')
+SCRIPTS := .ci/run $(filter-out %.txt %.ini %.py,$(wildcard scripts/*))
+PYTEST := python -m pytest -n $(JOBS)
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- Setting up and building
+
+$(STAMPS)/system-%: scripts/system-packages
+	@mkdir -p $(@D)
+	@scripts/system-packages $*
+	@touch $@
+
+$(STAMPS)/venv: scripts/requirements-build.txt | $(STAMPS)/system-build
+	@echo "Preparing .venv"
+	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	@python -m pip install -q --upgrade 'pip>=24'
+	@python -m pip install -q -r $<
+	@touch $@
+
+$(STAMPS)/installed: $(SOURCES) $(STAMPS)/venv
+	@echo "Building and installing into .venv with $(JOBS) jobs (minutes the first time)"
+	@python -m pip install -q --no-build-isolation -C build-dir=$(RELEASE) .
+	@touch $@
+
+$(STAMPS)/tests-built: $(STAMPS)/installed $(CPP_TESTS) | $(STAMPS)/system-test
+	@echo "Building the C++ tests"
+	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_TESTS=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
+	@cmake --build $(RELEASE)
+	@touch $@
+
+$(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
+	@echo "Installing what the tests need"
+	@python -c 'import json, subprocess, sys; from importlib.metadata import requires; \
+	    extra = [r.split(";")[0] for r in requires("session-buddy-realtime") if "extra ==" in r]; \
+	    subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", "-r", "scripts/requirements-test.txt", *extra])'
+	@scripts/test-tools
+	@touch $@
+
+$(STAMPS)/lint-tools: scripts/requirements-lint.txt $(STAMPS)/venv
+	@python -m pip install -q -r $<
+	@touch $@
+
+.PHONY: build
+build: $(STAMPS)/installed ## Build everything and install it into .venv
+
+# ---- Using it
+
+.PHONY: demo
+demo: $(STAMPS)/installed ## Serve a lively demo database and print the addresses
+	@session-buddy demo $(DEMO_OPTIONS)
+
+# ---- Testing
+
+.PHONY: test
+test: test-cpp test-python ## Run all C++ and Python tests
+	@scripts/summary
+
+.PHONY: test-cpp
+test-cpp: $(STAMPS)/tests-built ## Run the C++ tests
+	@mkdir -p $(LOGS)
+	@ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure --progress | tee $(LOGS)/ctest.log
+
+# Where every tool was installed above, a test that misses one fails: it is never passed over in silence.
+.PHONY: test-python
+test-python: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the Python tests (PYTEST_OPTIONS="-k name")
+	@mkdir -p $(LOGS)
+	@SESSION_BUDDY_TEST_STRICT=$(STRICT) $(PYTEST) $(PYTEST_OPTIONS) | tee $(LOGS)/pytest.log
+STRICT := $(if $(wildcard /etc/debian_version),1,)
+
+.PHONY: load
+load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
+	@python -m pytest -m load --timeout 300 -s tests/python/test_load.py
+
+.PHONY: coverage
+coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ and python/ by all tests
+	@scripts/coverage $(JOBS)
+
+.PHONY: asan
+asan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under AddressSanitizer and UBSan
+	@scripts/sanitizer asan
+
+.PHONY: tsan
+tsan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under ThreadSanitizer
+	@scripts/sanitizer tsan
+
+.PHONY: check-dependencies
+check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of every library, fetched (needs GitHub)
+	@cmake -S tests/cmake/dependencies -B build/dependencies -G Ninja $(foreach name,SQLite3 SQLiteCpp Boost nlohmann_json spdlog \
+	    CLI11 tomlplusplus GTest,-DCMAKE_DISABLE_FIND_PACKAGE_$(name)=ON) $(CMAKE_OPTIONS)
+	@cmake --build build/dependencies
+	@ctest --test-dir build/dependencies --output-on-failure
+
+# ---- Keeping it tidy
+
+.PHONY: format
+format: $(STAMPS)/lint-tools ## Format the C++ and Python code
+	@clang-format -i $(CPP_FILES)
+	@ruff check -q --fix-only python tests scripts
+	@ruff format python tests scripts
+
+.PHONY: lint
+lint: lint-format lint-python lint-shell lint-cpp ## Check formatting, types and the linters' rules
+
+.PHONY: lint-format
+lint-format: $(STAMPS)/lint-tools
+	@clang-format --dry-run --Werror $(CPP_FILES)
+	@echo "clang-format: clean"
+
+.PHONY: lint-python
+lint-python: $(STAMPS)/lint-tools $(STAMPS)/installed
+	@ruff check python tests scripts
+	@ruff format --check python tests scripts
+	@mypy --strict python/session_buddy
+
+.PHONY: lint-shell
+lint-shell: $(STAMPS)/lint-tools
+	@shellcheck $(SCRIPTS)
+	@echo "shellcheck: clean"
+
+# One stamp a file, so that only what changed is looked at again; all of them where a header did.
+TIDIED := $(CPP_UNITS:%=build/tidy/%.ok)
+.PHONY: lint-cpp
+lint-cpp: $(STAMPS)/installed $(STAMPS)/lint-tools
+	@$(MAKE) -j $(JOBS) $(TIDIED)
+	@echo "clang-tidy: $(words $(TIDIED)) files clean"
+
+build/tidy/%.ok: % $(CPP_HEADERS) .clang-tidy
+	@mkdir -p $(@D)
+	@echo "clang-tidy $<"
+	@clang-tidy -p $(RELEASE) --quiet $< 2> $@.log || { cat $@.log; exit 1; }
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built; .venv and the demo's database stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .coverage*
+
+.PHONY: distclean
+distclean: clean ## Remove everything that is not in git's keeping
+	rm -rf .venv .demo tests/js/node_modules

@@ -1,0 +1,91 @@
+// Timestamps, durations, the table of settings, the server command.
+#include <pybind11/stl.h>
+
+#include <vector>
+
+#include "bindings.hpp"
+#include "session_buddy/app/server_command.hpp"
+#include "session_buddy/core/options.hpp"
+#include "session_buddy/core/timestamp.hpp"
+
+namespace session_buddy::bindings {
+namespace {
+
+std::string_view kind_name(options::Kind kind) {
+    switch (kind) {
+        case options::Kind::text:
+            return "text";
+        case options::Kind::boolean:
+            return "boolean";
+        case options::Kind::integer:
+            return "integer";
+        case options::Kind::duration:
+            return "duration";
+        case options::Kind::choice:
+            break;
+    }
+    return "choice";
+}
+
+py::list describe_options() {
+    py::list described;
+    for (const options::Option& option : options::table()) {
+        py::dict entry;
+        entry["name"] = py::str(option.name);
+        entry["group"] = py::str(option.group);
+        entry["kind"] = py::str(kind_name(option.kind));
+        entry["flag"] = options::flag_of(option);
+        entry["variable"] = options::environment_of(option);
+        entry["range"] = options::range_of(option);
+        entry["default"] = py::cast(options::read(Config{}, option));
+        entry["command_only"] = option.command_only;
+        entry["help"] = py::str(option.help);
+        described.append(std::move(entry));
+    }
+    return described;
+}
+
+std::optional<std::int64_t> parse_timestamp_micros(std::string_view text) {
+    const auto at = parse_timestamp(text);
+    return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
+}
+
+int run_command(const std::vector<std::string>& arguments) {
+    std::vector<const char*> words;
+    words.reserve(arguments.size());
+    for (const std::string& argument : arguments) {
+        words.push_back(argument.c_str());
+    }
+    const py::gil_scoped_release released;
+    return app::run_server_command(words);
+}
+
+}  // namespace
+
+void bind_core(py::module_& module) {
+    module.def("parse_timestamp", &parse_timestamp_micros, py::arg("text"), py::pos_only(),
+               "Microseconds since 1970-01-01T00:00:00Z of an ISO 8601 timestamp; None where it cannot be read.");
+    module.def(
+        "format_timestamp",
+        [](std::int64_t micros) { return format_timestamp(TimePoint(std::chrono::microseconds(micros))); },
+        py::arg("micros"), py::pos_only(), "YYYY-MM-DDTHH:MM:SSZ of microseconds since 1970-01-01T00:00:00Z.");
+    module.def(
+        "parse_duration",
+        [](std::string_view text) {
+            const auto duration = options::parse_duration(text);
+            return duration ? std::optional<double>(duration->count()) : std::nullopt;
+        },
+        py::arg("text"), py::pos_only(), "Seconds of 2.5, 500ms, 5m, 1h or 7d; None where it cannot be read.");
+    module.def("options", &describe_options, "The table of settings, in order.");
+    module.def(
+        "resolve_db_path",
+        [](const std::optional<std::string>& given) {
+            return options::resolve_db_path(given, options::Surroundings::of_process()).value;
+        },
+        py::arg("given") = py::none(), py::pos_only(),
+        "The absolute path of the database: given, else variable, config file, place. Raises ValueError.");
+    module.def("run_server_command", &run_command, py::arg("arguments"), py::pos_only(),
+               "Runs the server command with these arguments until a signal stops it; returns its exit status.");
+}
+
+}  // namespace session_buddy::bindings

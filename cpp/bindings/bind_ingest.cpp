@@ -1,0 +1,111 @@
+// Transcripts: finding, importing and loading them.
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bindings.hpp"
+#include "session_buddy/app/transcript_import.hpp"
+#include "session_buddy/storage/skills_store.hpp"
+
+namespace session_buddy::bindings {
+namespace {
+
+using Paths = std::vector<std::filesystem::path>;
+
+/// Python's callback takes the GIL back for itself; a signal that came meanwhile is handled first, as its handler may
+/// be what makes the callback say stop. What either raises ends the import.
+app::ImportProgressCallback to_callback(const py::object& progress) {
+    return [&progress](const app::ImportProgress& state) {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) {
+            throw py::error_already_set();
+        }
+        return progress.is_none() || progress(state.bytes_done, state.bytes_total).cast<bool>();
+    };
+}
+
+py::list to_list(const std::vector<app::ImportProblem>& problems) {
+    py::list list;
+    for (const app::ImportProblem& problem : problems) {
+        py::dict entry;
+        entry["path"] = to_str(problem.path);
+        entry["reason"] = to_str(problem.reason);
+        list.append(std::move(entry));
+    }
+    return list;
+}
+
+py::dict to_dict(const app::ImportSummary& summary) {
+    py::dict fields;
+    fields["files"] = summary.files;
+    fields["bytes"] = summary.bytes;
+    fields["lines"] = summary.counts.lines;
+    fields["unreadable_lines"] = summary.counts.unreadable_lines;
+    fields["incomplete_lines"] = summary.counts.incomplete_lines;
+    fields["progress_lines"] = summary.counts.progress_lines;
+    fields["other_lines"] = summary.counts.other_lines;
+    fields["found"] = summary.counts.found;
+    fields["typed_commands"] = summary.counts.found_commands;
+    fields["recorded"] = summary.recorded;
+    fields["already_known"] = summary.already_known;
+    fields["unfinished"] = summary.counts.unfinished;
+    fields["replayed"] = summary.counts.replayed;
+    fields["without_time"] = summary.counts.without_time;
+    fields["results_without_use"] = summary.counts.results_without_use;
+    fields["found_by_skill"] = summary.found_by_skill;
+    fields["recorded_by_skill"] = summary.recorded_by_skill;
+    fields["problems"] = to_list(summary.problems);
+    fields["unreadable"] = to_list(summary.unreadable_lines);
+    fields["stopped"] = summary.stopped;
+    return fields;
+}
+
+py::dict import_transcripts(const Paths& paths, const std::string& db_path, double busy_timeout,
+                            const py::object& progress) {
+    app::ImportSummary summary;
+    {
+        const py::gil_scoped_release released;
+        storage::SkillsStore store(db_path, std::chrono::milliseconds(std::llround(busy_timeout * 1000)));
+        summary = app::import_transcripts(paths, store, to_callback(progress));
+    }
+    return to_dict(summary);
+}
+
+py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
+    app::ImportSummary summary;
+    std::vector<ingest::TranscriptInvocation> invocations;
+    {
+        const py::gil_scoped_release released;
+        invocations = app::load_transcripts(paths, summary, to_callback(progress));
+    }
+    py::list list(invocations.size());
+    for (std::size_t i = 0; i < invocations.size(); ++i) {
+        const ingest::TranscriptInvocation& invocation = invocations[i];
+        const auto seconds = std::chrono::duration<double>(invocation.at.time_since_epoch());
+        list[i] =
+            py::make_tuple(to_str(invocation.skill_name), seconds.count(), to_str(invocation.session_id),
+                           invocation.completed, invocation.duration_seconds,
+                           invocation.error_type.empty() ? py::object(py::none()) : to_str(invocation.error_type));
+    }
+    return py::make_tuple(std::move(list), to_dict(summary));
+}
+
+}  // namespace
+
+void bind_ingest(py::module_& module) {
+    module.def("transcript_roots", &app::default_transcript_roots, "The projects folders of Claude Code that exist.");
+    module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
+               py::arg("busy_timeout"), py::arg("progress") = py::none(),
+               "Stores what the transcripts tell and was not stored before; returns the summary.");
+    module.def("load_transcripts", &load_transcripts, py::arg("paths"), py::kw_only(), py::arg("progress") = py::none(),
+               "All invocations in the order of time, as tuples, and the summary.");
+}
+
+}  // namespace session_buddy::bindings

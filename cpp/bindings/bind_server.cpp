@@ -1,0 +1,333 @@
+// RealTimeServer and the snapshots that it publishes, for Python.
+#include <pybind11/stl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "bindings.hpp"
+#include "session_buddy/app/real_time_server.hpp"
+#include "session_buddy/core/options.hpp"
+#include "session_buddy/core/timestamp.hpp"
+
+namespace session_buddy::bindings {
+namespace {
+
+using ServerPtr = std::shared_ptr<app::RealTimeServer>;
+
+std::string_view anomaly_name(AnomalyType type) {
+    switch (type) {
+        case AnomalyType::performance_drop:
+            return "performance_drop";
+        case AnomalyType::performance_spike:
+            return "performance_spike";
+        case AnomalyType::pattern_shift:
+            break;
+    }
+    return "pattern_shift";
+}
+
+py::list top_skills(const Snapshot& snapshot) {
+    py::list skills;
+    for (const std::uint32_t place : snapshot.skills->top()) {
+        const SkillFigures& skill = snapshot.skills->at(place);
+        py::dict entry;
+        entry["skill_name"] = to_str(skill.skill_name);
+        entry["invocation_count"] = skill.window.invocation_count;
+        entry["completed_count"] = skill.window.completed_count;
+        entry["avg_duration"] = skill.window.avg_duration_seconds;
+        entry["last_invocation_at"] = format_timestamp(skill.window.last_invocation_at);
+        skills.append(std::move(entry));
+    }
+    return skills;
+}
+
+py::list anomalies(const Snapshot& snapshot) {
+    py::list found;
+    for (const Anomaly& anomaly : *snapshot.anomalies) {
+        py::dict entry;
+        entry["skill_name"] = to_str(anomaly.skill_name);
+        entry["anomaly_type"] = py::str(anomaly_name(anomaly.type));
+        entry["baseline_value"] = anomaly.baseline_value;
+        entry["observed_value"] = anomaly.observed_value;
+        entry["deviation_score"] = anomaly.deviation_score;
+        found.append(std::move(entry));
+    }
+    return found;
+}
+
+py::list sessions(const Snapshot& snapshot) {
+    py::list active;
+    for (const SessionFigures& session : *snapshot.sessions) {
+        py::dict entry;
+        entry["session_id"] = to_str(session.session_id);
+        entry["first_activity_at"] = format_timestamp(session.first_activity_at);
+        entry["last_activity_at"] = format_timestamp(session.last_activity_at);
+        entry["invocations"] = session.invocations;
+        entry["completed"] = session.completed;
+        entry["distinct_skills"] = session.distinct_skills;
+        active.append(std::move(entry));
+    }
+    return active;
+}
+
+py::dict to_dict(const Snapshot& snapshot) {
+    py::dict database;
+    database["readable"] = snapshot.database.readable;
+    database["reason"] = to_str(snapshot.database.reason);
+    py::dict fields;
+    fields["timestamp"] = format_timestamp(snapshot.at);
+    fields["sequence"] = snapshot.sequence;
+    fields["top_skills"] = top_skills(snapshot);
+    fields["anomalies"] = anomalies(snapshot);
+    fields["sessions"] = sessions(snapshot);
+    fields["database"] = std::move(database);
+    return fields;
+}
+
+py::object metrics_of(const Snapshot& snapshot, const std::string& skill_name) {
+    const SkillFigures* skill = snapshot.skills->find(skill_name);
+    if (skill == nullptr) {
+        return py::none();
+    }
+    const LifetimeFigures& lifetime = skill->lifetime;
+    py::dict fields;
+    fields["skill_name"] = to_str(skill->skill_name);
+    fields["total_invocations"] = lifetime.total_invocations;
+    fields["completion_rate"] = lifetime.completion_rate();
+    fields["avg_duration_seconds"] = lifetime.avg_duration_seconds;
+    fields["last_invocation_at"] = lifetime.last_invocation_at
+                                       ? py::object(py::str(format_timestamp(*lifetime.last_invocation_at)))
+                                       : py::object(py::none());
+    return fields;
+}
+
+[[noreturn]] void wrong_type(const options::Option& option, const char* expected, py::handle value) {
+    throw py::type_error(std::string(option.name) + " must be " + expected + ", not " + type_name(value));
+}
+
+options::Value to_value(const options::Option& option, py::handle value) {
+    PyObject* object = value.ptr();
+    const bool is_bool = PyBool_Check(object) != 0;
+    switch (option.kind) {
+        case options::Kind::boolean:
+            if (!is_bool) {
+                wrong_type(option, "a bool", value);
+            }
+            return object == Py_True;
+        case options::Kind::integer: {
+            if (is_bool || PyIndex_Check(object) == 0) {
+                wrong_type(option, "an int", value);
+            }
+            const auto whole = py::reinterpret_steal<py::object>(PyNumber_Index(object));
+            if (!whole) {
+                throw py::error_already_set();
+            }
+            int overflow = 0;
+            const auto number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
+            return std::int64_t{overflow == 0 ? number : overflow * INT64_MAX};  // out of every range either way
+        }
+        case options::Kind::duration: {
+            if (is_bool || PyUnicode_Check(object) || !PyNumber_Check(object)) {
+                wrong_type(option, "a number of seconds", value);
+            }
+            const double number = PyFloat_AsDouble(object);
+            if (PyErr_Occurred() != nullptr) {
+                PyErr_Clear();
+                wrong_type(option, "a number of seconds", value);
+            }
+            return number;
+        }
+        case options::Kind::text:
+        case options::Kind::choice:
+            break;
+    }
+    if (!py::isinstance<py::str>(value)) {
+        wrong_type(option, "a str", value);
+    }
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+    if (text == nullptr) {  // lone surrogates
+        PyErr_Clear();
+        throw py::value_error(std::string(option.name) + " must be text that can be written as UTF-8");
+    }
+    return std::string(text, static_cast<std::size_t>(size));
+}
+
+Config to_config(const py::dict& settings) {
+    Config config;
+    for (const auto& [key, value] : settings) {
+        const auto name = key.cast<std::string>();
+        const options::Option* option = options::find(name);
+        if (option == nullptr) {
+            throw py::type_error("unexpected setting " + name);
+        }
+        options::assign(config, *option, to_value(*option, value), name);
+    }
+    const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
+    config.db_path = options::resolve_db_path(given, options::Surroundings::of_process()).value;
+    options::check(config);
+    return config;
+}
+
+class Server {
+  public:
+    explicit Server(const py::dict& settings)
+        : server_(std::make_shared<app::RealTimeServer>(to_config(settings))), owner_(::getpid()) {}
+    ~Server() { drop(server_, owner_); }
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    // Frees the GIL, as the last reference stops the server. In the child of a fork the threads that a stop would wait
+    // for do not exist, so there the memory is left alone.
+    static void drop(ServerPtr& server, pid_t owner) {
+        if (::getpid() != owner) {
+            static_cast<void>(new ServerPtr(std::move(server)));  // NOLINT(cppcoreguidelines-owning-memory)
+            return;
+        }
+        const py::gil_scoped_release released;
+        server.reset();
+    }
+
+    void start() { server_->start(); }
+    void stop() { server_->stop(); }
+    [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+    [[nodiscard]] std::vector<std::string> endpoints() const { return server_->endpoints(); }
+    [[nodiscard]] py::dict snapshot() const { return to_dict(*server_->latest()); }
+    [[nodiscard]] py::object metrics(const std::string& skill_name) const {
+        return metrics_of(*server_->latest(), skill_name);
+    }
+    [[nodiscard]] py::dict settings() const {
+        py::dict values;
+        for (const options::Option& option : options::table()) {
+            if (!option.command_only) {
+                values[py::str(option.name)] = py::cast(options::read(server_->config(), option));
+            }
+        }
+        return values;
+    }
+    [[nodiscard]] const ServerPtr& shared() const { return server_; }
+    [[nodiscard]] pid_t owner() const { return owner_; }
+
+  private:
+    ServerPtr server_;
+    pid_t owner_;
+};
+
+// A snapshot as the feed hands it out: turned into a dict only where somebody wants one.
+struct SnapshotHandle {
+    SnapshotPtr snapshot;
+};
+
+struct Pending {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<SnapshotPtr> snapshots;
+    std::size_t capacity = 0;
+    std::uint64_t dropped = 0;
+    bool closed = false;
+
+    void push(const SnapshotPtr& snapshot) {
+        {
+            const std::lock_guard lock(mutex);
+            if (snapshots.size() >= capacity) {
+                snapshots.pop_front();
+                ++dropped;
+            }
+            snapshots.push_back(snapshot);
+        }
+        wake.notify_one();
+    }
+};
+
+/// Keeps the newest `capacity` snapshots of a server until Python fetches them.
+class SnapshotFeed {
+  public:
+    SnapshotFeed(const Server& server, std::size_t capacity)
+        : server_(server.shared()), owner_(server.owner()), pending_(std::make_shared<Pending>()) {
+        pending_->capacity = capacity;
+        const py::gil_scoped_release released;
+        listener_ =
+            server_->add_listener([pending = pending_](const SnapshotPtr& snapshot) { pending->push(snapshot); });
+    }
+    ~SnapshotFeed() {
+        if (::getpid() == owner_) {
+            close();
+        }
+        Server::drop(server_, owner_);
+    }
+    SnapshotFeed(const SnapshotFeed&) = delete;
+    SnapshotFeed& operator=(const SnapshotFeed&) = delete;
+
+    std::optional<SnapshotHandle> next(double timeout) {
+        const py::gil_scoped_release released;
+        std::unique_lock lock(pending_->mutex);
+        pending_->wake.wait_for(lock, std::chrono::duration<double>(timeout),
+                                [this] { return pending_->closed || !pending_->snapshots.empty(); });
+        if (pending_->closed || pending_->snapshots.empty()) {
+            return std::nullopt;
+        }
+        SnapshotHandle handle{std::move(pending_->snapshots.front())};
+        pending_->snapshots.pop_front();
+        return handle;
+    }
+
+    void close() {
+        const py::gil_scoped_release released;
+        {
+            const std::lock_guard lock(pending_->mutex);
+            if (std::exchange(pending_->closed, true)) {
+                return;
+            }
+        }
+        pending_->wake.notify_all();
+        server_->remove_listener(listener_);
+    }
+
+    [[nodiscard]] bool closed() const {
+        const std::lock_guard lock(pending_->mutex);
+        return pending_->closed;
+    }
+
+    [[nodiscard]] std::uint64_t dropped() const {
+        const std::lock_guard lock(pending_->mutex);
+        return pending_->dropped;
+    }
+
+  private:
+    ServerPtr server_;
+    pid_t owner_;
+    std::shared_ptr<Pending> pending_;
+    std::size_t listener_ = 0;
+};
+
+}  // namespace
+
+void bind_server(py::module_& module) {
+    py::class_<SnapshotHandle>(module, "Snapshot", "One published state; immutable.")
+        .def("to_dict", [](const SnapshotHandle& handle) { return to_dict(*handle.snapshot); });
+
+    py::class_<Server>(module, "RealTimeServer", "The native server; start() and stop() block and are thread-safe.")
+        .def(py::init<const py::dict&>(), py::arg("settings"))
+        .def("start", &Server::start, py::call_guard<py::gil_scoped_release>())
+        .def("stop", &Server::stop, py::call_guard<py::gil_scoped_release>())
+        .def("port", &Server::port, py::call_guard<py::gil_scoped_release>())
+        .def("endpoints", &Server::endpoints, py::call_guard<py::gil_scoped_release>())
+        .def("snapshot", &Server::snapshot)
+        .def("metrics", &Server::metrics, py::arg("skill_name"))
+        .def("settings", &Server::settings);
+
+    py::class_<SnapshotFeed>(module, "SnapshotFeed", "The snapshots of a server from here on, the newest few.")
+        .def(py::init<const Server&, std::size_t>(), py::arg("server"), py::arg("capacity"))
+        .def("next", &SnapshotFeed::next, py::arg("timeout"), "Waits up to timeout seconds; None for none or closed.")
+        .def("close", &SnapshotFeed::close)
+        .def_property_readonly("closed", &SnapshotFeed::closed)
+        .def_property_readonly("dropped", &SnapshotFeed::dropped);
+}
+
+}  // namespace session_buddy::bindings

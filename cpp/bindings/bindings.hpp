@@ -1,0 +1,27 @@
+// The parts of session_buddy._native and what they share.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <string_view>
+
+namespace session_buddy::bindings {
+
+namespace py = pybind11;
+
+// Each adds its names to the module; called from module.cpp in this order.
+void bind_core(py::module_& module);
+void bind_storage(py::module_& module);
+void bind_ingest(py::module_& module);
+void bind_server(py::module_& module);
+
+/// A str of text that may come from a foreign database: what is not UTF-8 becomes U+FFFD.
+[[nodiscard]] py::str to_str(std::string_view text);
+
+/// "str", "NoneType", …: how an error names the type of a value.
+[[nodiscard]] std::string type_name(py::handle value);
+
+/// The queue that carries log records from native threads to the one Python thread that hands them to `logging`.
+void bind_log_queue(py::module_& module);
+
+}  // namespace session_buddy::bindings

@@ -1,0 +1,55 @@
+// The entry of session_buddy._native, and how native errors become Python's.
+#include <pybind11/pybind11.h>
+
+#include <system_error>
+
+#include "bindings.hpp"
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/version.hpp"
+
+namespace session_buddy::bindings {
+
+py::str to_str(std::string_view text) {
+    PyObject* decoded = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+    if (decoded == nullptr) {
+        throw py::error_already_set();
+    }
+    return py::reinterpret_steal<py::str>(decoded);
+}
+
+std::string type_name(py::handle value) {
+    return Py_TYPE(value.ptr())->tp_name;
+}
+
+namespace {
+
+void translate(std::exception_ptr failure) {
+    try {
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    } catch (const ConfigError& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const std::system_error& error) {
+        // OSError picks its subclass (PermissionError, …) by the number, so only a real errno may stand there.
+        const std::error_condition condition = error.code().default_error_condition();
+        const int number = condition.category() == std::generic_category() ? condition.value() : EIO;
+        const py::tuple arguments = py::make_tuple(number, to_str(error.what()));
+        PyErr_SetObject(PyExc_OSError, arguments.ptr());
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::bindings
+
+PYBIND11_MODULE(_native, module) {
+    using namespace session_buddy;
+    module.doc() = "The native part of session_buddy. Private: use the modules around it.";
+    module.attr("__version__") = kVersion;
+    pybind11::register_exception_translator(&bindings::translate);
+    bindings::bind_core(module);
+    bindings::bind_log_queue(module);
+    bindings::bind_storage(module);
+    bindings::bind_ingest(module);
+    bindings::bind_server(module);
+}

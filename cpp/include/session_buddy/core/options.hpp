@@ -1,0 +1,104 @@
+// The one table of settings: it names, documents, reads and checks every member of Config, wherever a value comes from
+// (command line, environment, TOML file, Python keyword).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "session_buddy/core/config.hpp"
+
+namespace session_buddy::options {
+
+enum class Kind { text, boolean, integer, duration, choice };
+
+using Member = std::variant<std::string Config::*, bool Config::*, std::uint16_t Config::*, std::uint32_t Config::*,
+                            std::size_t Config::*, Seconds Config::*>;
+
+struct Option {
+    std::string_view name;   ///< "update_interval": the TOML key and the Python keyword
+    std::string_view group;  ///< heading in help and docs
+    Kind kind;
+    Member member;
+    double minimum;  ///< integer and duration (seconds), both ends included
+    double maximum;
+    std::string_view choices;  ///< choice: the words, separated by '|'
+    bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
+    std::string_view help;     ///< one sentence without a full stop
+};
+
+[[nodiscard]] std::span<const Option> table();
+[[nodiscard]] const Option* find(std::string_view name);         ///< nullptr where there is none
+[[nodiscard]] std::string nearest(std::string_view name);        ///< the name a typing error meant, or ""
+[[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
+[[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
+[[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for text
+[[nodiscard]] std::string toml_value(const Config& config, const Option& option);  ///< the value as TOML writes it
+
+using Value = std::variant<bool, std::int64_t, double, std::string>;
+
+/// Sets the member after checking type and range. `subject` is how the error names the setting ("--port",
+/// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text. Throws ConfigError.
+void assign(Config& config, const Option& option, const Value& value, const std::string& subject);
+
+/// The same for a value that is only a text, as on the command line and in the environment.
+void assign_text(Config& config, const Option& option, std::string_view text, const std::string& subject);
+
+[[nodiscard]] Value read(const Config& config, const Option& option);  ///< durations as seconds
+
+/// A number of seconds, or a number with one of the units ms, s, m, h, d. Not negative. Nothing for another text.
+[[nodiscard]] std::optional<Seconds> parse_duration(std::string_view text);
+
+/// What depends on more than one setting. Throws ConfigError.
+void check(const Config& config);
+
+/// What the settings depend on outside of the program; tests hand in their own.
+struct Surroundings {
+    /// The value of an environment variable; nothing where it is not set. An empty one counts as not set.
+    std::function<std::optional<std::string>(const std::string&)> environment;
+    std::filesystem::path current_directory;
+    bool macos = false;
+
+    [[nodiscard]] static Surroundings of_process();
+};
+
+struct Resolved {
+    std::string value;
+    std::string origin;  ///< "default", "SESSION_BUDDY_DB_PATH", "/etc/x.toml", …
+};
+
+/// The database path of a program: `given`, else SESSION_BUDDY_DB_PATH, else the config file's, else
+/// ./.session-buddy/skills.db where it exists, else the user's data directory. Absolute, a leading "~/" expanded.
+/// Throws ConfigError.
+[[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings);
+
+/// All settings, complete and checked, and for each option of table() where its value came from.
+struct Settings {
+    Config config;
+    std::vector<std::string> origins;
+    std::string config_file;  ///< the TOML file that was read; empty for none
+};
+
+/// A setting of the command line.
+struct Flag {
+    const Option* option;
+    std::string text;
+};
+
+/// Flags before environment before TOML file before defaults. The file is `config_file`, else SESSION_BUDDY_CONFIG,
+/// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError.
+[[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
+                            const Surroundings& surroundings);
+
+/// Every option, its value and its origin, as a TOML file that load() reads again.
+[[nodiscard]] std::string print(const Settings& settings);
+
+}  // namespace session_buddy::options

@@ -1,0 +1,65 @@
+// Strict UTF-8, one code point at a time: no overlong forms, no surrogates, nothing above U+10FFFF.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace session_buddy {
+
+inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
+
+/// Reads the code point at `position` and moves `position` behind it. kInvalidCodePoint, and `position` as it was, where the
+/// bytes there are not well-formed UTF-8. `position` must be inside `text`.
+[[nodiscard]] constexpr char32_t next_code_point(std::string_view text, std::size_t& position) noexcept {
+    const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const unsigned lead = byte(position);
+    if (lead < 0x80) {
+        ++position;
+        return lead;
+    }
+    std::size_t length = 0;
+    char32_t code = 0;
+    char32_t smallest = 0;  // of this length: anything under it is an overlong form
+    if ((lead & 0xE0U) == 0xC0U) {
+        length = 2;
+        code = lead & 0x1FU;
+        smallest = 0x80;
+    } else if ((lead & 0xF0U) == 0xE0U) {
+        length = 3;
+        code = lead & 0x0FU;
+        smallest = 0x800;
+    } else if ((lead & 0xF8U) == 0xF0U) {
+        length = 4;
+        code = lead & 0x07U;
+        smallest = 0x10000;
+    } else {
+        return kInvalidCodePoint;
+    }
+    if (text.size() - position < length) {
+        return kInvalidCodePoint;
+    }
+    for (std::size_t i = 1; i < length; ++i) {
+        const unsigned next = byte(position + i);
+        if ((next & 0xC0U) != 0x80U) {
+            return kInvalidCodePoint;
+        }
+        code = (code << 6U) | (next & 0x3FU);
+    }
+    const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    if (code < smallest || code > 0x10FFFF || surrogate) {
+        return kInvalidCodePoint;
+    }
+    position += length;
+    return code;
+}
+
+[[nodiscard]] constexpr bool is_valid_utf8(std::string_view text) noexcept {
+    for (std::size_t position = 0; position < text.size();) {
+        if (next_code_point(text, position) == kInvalidCodePoint) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace session_buddy

@@ -1,0 +1,313 @@
+// Arguments, help, signals and exit statuses of the server command; the server itself is RealTimeServer.
+#include "session_buddy/app/server_command.hpp"
+
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <system_error>
+
+#include "session_buddy/app/real_time_server.hpp"
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/core/version.hpp"
+#include "session_buddy/storage/error.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+constexpr std::size_t kHelpColumn = 32;
+constexpr std::size_t kHelpWidth = 100;
+
+std::string_view placeholder(const options::Option& option) {
+    switch (option.kind) {
+        case options::Kind::integer:
+            return " N";
+        case options::Kind::duration:
+            return " TIME";
+        case options::Kind::choice:
+            return " WORD";
+        case options::Kind::text:
+            return option.name == "db_path" ? " FILE" : " TEXT";
+        case options::Kind::boolean:
+            break;
+    }
+    return "[=true|false]";
+}
+
+void append_help(std::string& text, std::string_view left, std::string_view help) {
+    std::string line = fmt::format("  {:<{}}", left, kHelpColumn - 2);
+    if (line.size() > kHelpColumn) {
+        text += line + '\n';
+        line.assign(kHelpColumn, ' ');
+    }
+    bool empty = true;
+    while (!help.empty()) {
+        const auto end = std::min(help.find(' '), help.size());
+        if (!empty && line.size() + 1 + end > kHelpWidth) {
+            text += line + '\n';
+            line.assign(kHelpColumn, ' ');
+            empty = true;
+        }
+        line += (empty ? "" : " ");
+        line += help.substr(0, end);
+        empty = false;
+        help.remove_prefix(std::min(end + 1, help.size()));
+    }
+    text += line + '\n';
+}
+
+std::string default_of(const options::Option& option) {
+    if (option.name == "db_path") {
+        return {};
+    }
+    return std::visit([](const auto& held) { return fmt::format("{}", held); }, options::read(Config{}, option));
+}
+
+std::string describe(const options::Option& option) {
+    std::string help(option.help);
+    const std::string range = options::range_of(option);
+    const std::string value = default_of(option);
+    if (!range.empty() && option.kind != options::Kind::boolean) {
+        help += fmt::format(" ({}", range) + (value.empty() ? ")" : fmt::format("; default {})", value));
+    } else if (!value.empty()) {
+        help += fmt::format(" (default {})", value);
+    }
+    return help;
+}
+
+// CLI11 knows "--name=value" and "--name value"; which of its errors is meant shows in the argument it could not take.
+std::string unknown_argument(const std::string& argument) {
+    if (!argument.starts_with('-')) {
+        return fmt::format("unexpected argument '{}'", argument);
+    }
+    const std::string name = argument.substr(0, argument.find('='));
+    const std::string meant = options::nearest(std::string_view(name).substr(std::min<std::size_t>(2, name.size())));
+    return meant.empty()
+               ? fmt::format("unknown option {}; --help lists them", name)
+               : fmt::format("unknown option {}; did you mean {}?", name, options::flag_of(*options::find(meant)));
+}
+
+void print_line(std::FILE* stream, const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stream);
+    std::fflush(stream);
+}
+
+void print_error(const std::string& message) {
+    print_line(stderr, fmt::format("{}: error: {}\n", kServerProgram, message));
+}
+
+// A pipe that the signal handler writes to: what a handler may do is little, and every thread may get the signal.
+class StopSignals {
+  public:
+    StopSignals() {
+        std::array<int, 2> ends{};
+        if (::pipe(ends.data()) != 0) {
+            throw std::system_error(errno, std::generic_category(), "cannot create a pipe");
+        }
+        read_end_ = ends[0];
+        write_end = ends[1];
+        received = 0;
+        struct sigaction stop {};
+        stop.sa_handler = &StopSignals::handle;
+        ::sigemptyset(&stop.sa_mask);
+        stop.sa_flags = SA_RESTART;
+        struct sigaction ignore {};
+        ignore.sa_handler = SIG_IGN;
+        ::sigemptyset(&ignore.sa_mask);
+        ::sigaction(SIGINT, &stop, &before_[0]);
+        ::sigaction(SIGTERM, &stop, &before_[1]);
+        // A peer that went away is an error code of the write, not the end of the process.
+        ::sigaction(SIGPIPE, &ignore, &before_[2]);
+    }
+    ~StopSignals() {
+        ::sigaction(SIGINT, &before_[0], nullptr);
+        ::sigaction(SIGTERM, &before_[1], nullptr);
+        ::sigaction(SIGPIPE, &before_[2], nullptr);
+        ::close(write_end.exchange(-1));
+        ::close(read_end_);
+    }
+    StopSignals(const StopSignals&) = delete;
+    StopSignals& operator=(const StopSignals&) = delete;
+
+    void wait() const {
+        char byte = 0;
+        while (::read(read_end_, &byte, 1) < 0 && errno == EINTR) {
+        }
+    }
+
+  private:
+    // Async-signal-safe calls only.
+    static void handle(int signal) {
+        const int saved = errno;
+        if (received.exchange(1) != 0) {
+            // Asked for a second time: whatever is slow to stop is not waited for.
+            ::_exit(128 + signal);
+        }
+        const char byte = 1;
+        const auto written = ::write(write_end, &byte, 1);
+        static_cast<void>(written);
+        errno = saved;
+    }
+
+    static inline std::atomic<int> write_end{-1};
+    static inline std::atomic<int> received{0};
+    static_assert(std::atomic<int>::is_always_lock_free);
+
+    int read_end_ = -1;
+    std::array<struct sigaction, 3> before_{};
+};
+
+void serve(const options::Settings& settings) {
+    log::reset_sink();
+    log::set_level(*log::parse_level(settings.config.log_level));
+    const StopSignals signals;
+    RealTimeServer server(settings.config);
+    server.start();
+    std::string line = "listening on";
+    for (const std::string& endpoint : server.endpoints()) {
+        line += " ws://" + endpoint;
+    }
+    print_line(stdout, line + "\n");
+    signals.wait();
+    server.stop();
+}
+
+ExitStatus run_command(std::span<const char* const> arguments) {
+    try {
+        const ServerCommand command = parse_server_command(arguments);
+        if (command.action == ServerCommand::Action::help) {
+            print_line(stdout, server_help());
+            return ExitStatus::stopped;
+        }
+        if (command.action == ServerCommand::Action::version) {
+            print_line(stdout, fmt::format("{} {}\n", kServerProgram, kVersion));
+            return ExitStatus::stopped;
+        }
+        const options::Settings settings =
+            options::load(command.flags, command.config_file, options::Surroundings::of_process());
+        if (command.action == ServerCommand::Action::print_config) {
+            print_line(stdout, options::print(settings));
+            return ExitStatus::stopped;
+        }
+        serve(settings);
+        return ExitStatus::stopped;
+    } catch (const UsageError& error) {
+        print_error(error.what());
+        return ExitStatus::wrong_usage;
+    } catch (const ConfigError& error) {
+        print_error(error.what());
+        return ExitStatus::wrong_usage;
+    } catch (const std::system_error& error) {
+        const bool taken = error.code() == std::errc::address_in_use;
+        print_error(std::string(error.what()) + (taken ? "; stop the other program or choose --port" : ""));
+    } catch (const std::exception& error) {
+        print_error(error.what());
+    }
+    return ExitStatus::could_not_start;
+}
+
+}  // namespace
+
+ServerCommand parse_server_command(std::span<const char* const> arguments) {
+    ServerCommand command;
+    CLI::App app;
+    app.set_help_flag();
+    app.allow_extras();
+
+    bool help = false;
+    bool version = false;
+    bool print_config = false;
+    std::string config_file;
+    app.add_flag("-h,--help", help);
+    app.add_flag("--version", version);
+    app.add_flag("--print-config", print_config);
+    CLI::Option* config = app.add_option("--config", config_file)->take_last();
+
+    const auto table = options::table();
+    std::vector<std::string> texts(table.size());
+    std::vector<CLI::Option*> given(table.size());
+    for (std::size_t place = 0; place < table.size(); ++place) {
+        given[place] = app.add_option(options::flag_of(table[place]), texts[place])->take_last();
+    }
+
+    // A boolean may stand alone. CLI11's flags would check its value by rules of their own, so it is an option like the
+    // others that gets the value it means.
+    std::vector<std::string> words;
+    for (const char* argument : arguments) {
+        const std::string word = argument;
+        const bool alone = std::any_of(table.begin(), table.end(), [&word](const options::Option& option) {
+            return option.kind == options::Kind::boolean && word == options::flag_of(option);
+        });
+        words.push_back(alone ? word + "=true" : word);
+    }
+    std::reverse(words.begin(), words.end());  // as CLI11 wants it
+    try {
+        app.parse(words);
+    } catch (const CLI::ParseError& error) {
+        throw UsageError(error.what());
+    }
+    if (help) {
+        command.action = ServerCommand::Action::help;
+        return command;
+    }
+    if (const auto extras = app.remaining(); !extras.empty()) {
+        throw UsageError(unknown_argument(extras.front()));
+    }
+    if (version) {
+        command.action = ServerCommand::Action::version;
+        return command;
+    }
+    if (print_config) {
+        command.action = ServerCommand::Action::print_config;
+    }
+    if (config->count() > 0) {
+        command.config_file = config_file;
+    }
+    for (std::size_t place = 0; place < table.size(); ++place) {
+        if (given[place]->count() > 0) {
+            command.flags.push_back({&table[place], texts[place]});
+        }
+    }
+    return command;
+}
+
+std::string server_help() {
+    std::string text = fmt::format(
+        "Usage: {} [OPTIONS]\n\n"
+        "Streams live metrics of skill invocations from an SQLite database over WebSocket.\n",
+        kServerProgram);
+    std::string_view group;
+    for (const options::Option& option : options::table()) {
+        if (option.group != group) {
+            group = option.group;
+            text += fmt::format("\n{}:\n", group);
+        }
+        append_help(text, options::flag_of(option) + std::string(placeholder(option)), describe(option));
+    }
+    text += "\nGeneral:\n";
+    append_help(text, "--config FILE",
+                "TOML file with settings (default: SESSION_BUDDY_CONFIG, else session-buddy/config.toml in the user's "
+                "config directory where it exists)");
+    append_help(text, "--print-config", "Print every setting and where it came from, as a config file, and exit");
+    append_help(text, "--version", "Print the version and exit");
+    append_help(text, "-h, --help", "Print this help and exit");
+    text +=
+        "\nA TIME is a number of seconds, or a number with one of the units ms, s, m, h, d: 0.5, 500ms, 24h.\n"
+        "Every setting has a variable (--update-interval: SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
+        "config file (update_interval). Flags win over variables, variables over the file.\n"
+        "Exit status: 0 stopped, 1 could not start, 2 wrong usage.\n";
+    return text;
+}
+
+int run_server_command(std::span<const char* const> arguments) {
+    return static_cast<int>(run_command(arguments));
+}
+
+}  // namespace session_buddy::app

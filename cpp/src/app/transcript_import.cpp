@@ -1,0 +1,198 @@
+// Walks folders, feeds the transcript reader and hands its findings to the store in batches.
+#include "session_buddy/app/transcript_import.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include "session_buddy/storage/skills_store.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kBatchRows = 1000;
+
+[[nodiscard]] std::optional<std::string> environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
+}
+
+/// Walks into a folder by hand, so that one folder that cannot be listed is told and its neighbours still read.
+void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
+    std::error_code error;
+    std::vector<fs::path> folders;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code ignored;
+        if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
+            folders.push_back(entry->path());
+        } else if (entry->path().extension() == ".jsonl" && entry->is_regular_file(ignored)) {
+            found.files.push_back({entry->path(), entry->file_size(ignored)});
+        }
+    }
+    if (error) {
+        found.problems.push_back({folder.string(), error.message()});
+    }
+    for (const fs::path& inner : folders) {
+        find_in_folder(inner, found);
+    }
+}
+
+/// Reads all files with one reader, so that pairs and repeats are seen across files.
+void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const ImportProgressCallback& progress,
+              const ingest::TranscriptReader::Sink& sink) {
+    TranscriptFiles found = find_transcripts(paths);
+    summary.problems = std::move(found.problems);
+    ImportProgress state;
+    state.files_total = found.files.size();
+    for (const TranscriptFile& file : found.files) {
+        state.bytes_total += file.bytes;
+    }
+    const ingest::SkillNamer namer;
+    ingest::TranscriptReader reader(namer, [&](ingest::TranscriptInvocation&& invocation) {
+        ++summary.found_by_skill[invocation.skill_name];
+        sink(std::move(invocation));
+    });
+    for (const TranscriptFile& file : found.files) {
+        ingest::ReadOptions options;
+        std::uint64_t file_bytes = 0;
+        options.on_bytes = [&](std::uint64_t bytes) {
+            state.bytes_done += bytes - std::exchange(file_bytes, bytes);
+            state.bytes_total = std::max(state.bytes_total, state.bytes_done);  // the file grew meanwhile
+            return !progress || progress(state);
+        };
+        options.on_unreadable = [&](const ingest::UnreadableLine& line) {
+            if (summary.unreadable_lines.size() < kMaxToldLines) {
+                summary.unreadable_lines.push_back(
+                    {file.path.string() + ':' + std::to_string(line.line_number), line.reason});
+            }
+        };
+        const ingest::ReadOutcome outcome = ingest::read_transcript_file(file.path, reader, options);
+        summary.bytes += file_bytes;
+        summary.stopped = outcome.stopped;
+        if (outcome.stopped) {
+            break;
+        }
+        if (outcome.error.empty()) {
+            ++summary.files;
+        } else {
+            summary.problems.push_back({file.path.string(), outcome.error});
+        }
+        ++state.files_done;
+    }
+    summary.counts = reader.counts();
+}
+
+[[nodiscard]] storage::SkillsStore::KeyedRecord to_record(ingest::TranscriptInvocation&& invocation) {
+    storage::SkillsStore::KeyedRecord keyed;
+    keyed.key = std::move(invocation.key);
+    keyed.record.skill_name = std::move(invocation.skill_name);
+    keyed.record.invoked_at = std::move(invocation.invoked_at);
+    keyed.record.session_id = std::move(invocation.session_id);
+    keyed.record.completed = invocation.completed;
+    keyed.record.duration_seconds = invocation.duration_seconds;
+    if (!invocation.error_type.empty()) {
+        keyed.record.error_type = std::move(invocation.error_type);
+    }
+    return keyed;
+}
+
+}  // namespace
+
+std::vector<fs::path> default_transcript_roots() {
+    std::vector<fs::path> configs;
+    if (const auto listed = environment("CLAUDE_CONFIG_DIR")) {
+        std::string_view rest = *listed;
+        while (!rest.empty()) {
+            const std::size_t comma = std::min(rest.find(','), rest.size());
+            const std::string_view one = rest.substr(0, comma);
+            const std::size_t first = one.find_first_not_of(" \t");
+            if (first != std::string_view::npos) {
+                configs.emplace_back(one.substr(first, one.find_last_not_of(" \t") - first + 1));
+            }
+            rest.remove_prefix(std::min(comma + 1, rest.size()));
+        }
+    } else if (const auto home = environment("HOME")) {
+        configs = {fs::path(*home) / ".claude", fs::path(*home) / ".config" / "claude"};
+    }
+    std::vector<fs::path> roots;
+    for (const fs::path& config : configs) {
+        std::error_code ignored;
+        if (fs::is_directory(config / "projects", ignored)) {
+            roots.push_back(config / "projects");
+        }
+    }
+    return roots;
+}
+
+TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
+    TranscriptFiles found;
+    for (const fs::path& path : paths) {
+        std::error_code error;
+        const fs::file_status status = fs::status(path, error);
+        if (fs::is_directory(status)) {
+            find_in_folder(path, found);
+        } else if (fs::exists(status)) {
+            std::error_code ignored;
+            const std::uint64_t bytes = fs::is_regular_file(status) ? fs::file_size(path, ignored) : 0;
+            found.files.push_back({path, ignored ? 0 : bytes});
+        } else {
+            found.problems.push_back({path.string(), error ? error.message() : "no such file or folder"});
+        }
+    }
+    // "x.jsonl" sorts before "x/subagents/…", so a use is named and dated by its session, not by a subagent's copy of
+    // it.
+    std::sort(found.files.begin(), found.files.end(),
+              [](const TranscriptFile& a, const TranscriptFile& b) { return a.path.native() < b.path.native(); });
+    std::set<fs::path> seen;
+    std::erase_if(found.files, [&](const TranscriptFile& file) {
+        std::error_code error;
+        fs::path canonical = fs::weakly_canonical(file.path, error);
+        return !seen.insert(error ? file.path : std::move(canonical)).second;
+    });
+    return found;
+}
+
+ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::SkillsStore& store,
+                                 const ImportProgressCallback& progress) {
+    ImportSummary summary;
+    std::vector<storage::SkillsStore::KeyedRecord> batch;
+    const auto store_batch = [&] {
+        const std::vector<bool> stored = store.store_new(batch);
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (stored[i]) {
+                ++summary.recorded;
+                ++summary.recorded_by_skill[batch[i].record.skill_name];
+            } else {
+                ++summary.already_known;
+            }
+        }
+        batch.clear();
+    };
+    read_all(paths, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
+        batch.push_back(to_record(std::move(invocation)));
+        if (batch.size() >= kBatchRows) {
+            store_batch();
+        }
+    });
+    store_batch();
+    return summary;
+}
+
+std::vector<ingest::TranscriptInvocation> load_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary,
+                                                           const ImportProgressCallback& progress) {
+    std::vector<ingest::TranscriptInvocation> all;
+    read_all(paths, summary, progress,
+             [&](ingest::TranscriptInvocation&& invocation) { all.push_back(std::move(invocation)); });
+    std::sort(all.begin(), all.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
+    return all;
+}
+
+}  // namespace session_buddy::app

@@ -1,0 +1,398 @@
+// The table of settings, and the reading and checking of one value.
+#include "session_buddy/core/options.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <locale>
+#include <sstream>
+#include <type_traits>
+
+namespace session_buddy::options {
+namespace {
+
+constexpr Option text(std::string_view group, std::string_view name, std::string Config::*member,
+                      std::string_view help) {
+    return {name, group, Kind::text, member, 0, 0, {}, false, help};
+}
+
+constexpr Option duration(std::string_view group, std::string_view name, Seconds Config::*member, double minimum,
+                          double maximum, std::string_view help) {
+    return {name, group, Kind::duration, member, minimum, maximum, {}, false, help};
+}
+
+template <typename Integer>
+constexpr Option integer(std::string_view group, std::string_view name, Integer Config::*member, double minimum,
+                         double maximum, std::string_view help) {
+    return {name, group, Kind::integer, member, minimum, maximum, {}, false, help};
+}
+
+constexpr Option boolean(std::string_view group, std::string_view name, bool Config::*member, std::string_view help) {
+    return {name, group, Kind::boolean, member, 0, 0, {}, false, help};
+}
+
+constexpr std::array kTable{
+    text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
+    integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free one"),
+
+    text("Database", "db_path", &Config::db_path,
+         "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
+         "./.session-buddy/skills.db "
+         "where that exists, else skills.db in the user's data directory"),
+    duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60,
+             "How long a start waits for a database that another process has locked"),
+    integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
+            "New rows read in one cycle; the rest follows in the next"),
+    boolean("Database", "replace_triggers", &Config::replace_triggers,
+            "Replace the triggers of a database made by other tools by our own"),
+
+    duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
+    duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
+    integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Entries of top_skills in a broadcast"),
+    duration("Metrics", "session_window", &Config::session_window, 60, 86'400,
+             "A session without activity for longer than this is no longer active"),
+
+    integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
+            "WebSocket connections at a time; the next one is refused"),
+    integer("Clients", "max_message_bytes", &Config::max_message_bytes, 1024, 16'777'216,
+            "Longest message a client may send, in bytes"),
+    duration("Clients", "handshake_timeout", &Config::handshake_timeout, 0.1, 600,
+             "Time a new connection has to send its request"),
+    duration("Clients", "ping_interval", &Config::ping_interval, 0.1, 3600, "Time between two keep-alive pings"),
+    duration("Clients", "ping_timeout", &Config::ping_timeout, 0.1, 7200,
+             "A client that was silent for this long is dropped; more than ping_interval"),
+    duration("Clients", "shutdown_timeout", &Config::shutdown_timeout, 0, 60,
+             "Time to close all clients in order at a stop before they are cut off"),
+
+    Option{"log_level", "Output", Kind::choice, &Config::log_level, 0, 0, "debug|info|warning|error|off", true,
+           "Least important records that are written to stderr"},
+};
+
+[[noreturn]] void fail(const Option& option, const std::string& subject, std::string_view expected,
+                       const std::string& actual) {
+    throw ConfigError(std::string(option.name), fmt::format("{} must be {}, not {}", subject, expected, actual));
+}
+
+std::string in_quotes(std::string_view value) {
+    constexpr std::size_t kLongest = 80;
+    return value.size() <= kLongest ? fmt::format("'{}'", value) : fmt::format("'{}…'", value.substr(0, kLongest));
+}
+
+std::string shown(const Value& value) {
+    return std::visit(
+        [](const auto& held) -> std::string {
+            if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::string>) {
+                return in_quotes(held);
+            } else {
+                return fmt::format("{}", held);
+            }
+        },
+        value);
+}
+
+std::vector<std::string_view> split_choices(std::string_view choices) {
+    std::vector<std::string_view> words;
+    while (!choices.empty()) {
+        const auto end = std::min(choices.find('|'), choices.size());
+        words.push_back(choices.substr(0, end));
+        choices.remove_prefix(std::min(end + 1, choices.size()));
+    }
+    return words;
+}
+
+bool is_digit(char character) {
+    return character >= '0' && character <= '9';
+}
+
+// Plain decimal numbers alone: what the C functions take beyond that ("inf", "0x1p3", "1,5") is a typing error here.
+std::optional<double> parse_decimal(std::string_view text) {
+    const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char character) {
+        return is_digit(character) || character == '.';
+    });
+    if (!plain || std::count(text.begin(), text.end(), '.') > 1 || !std::any_of(text.begin(), text.end(), is_digit)) {
+        return std::nullopt;
+    }
+    std::istringstream stream{std::string(text)};
+    stream.imbue(std::locale::classic());
+    double number = 0;
+    stream >> number;
+    if (stream.fail() || !std::isfinite(number)) {
+        return std::nullopt;
+    }
+    return number;
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+    const bool negative = text.starts_with('-');
+    if (negative || text.starts_with('+')) {
+        text.remove_prefix(1);
+    }
+    if (text.empty() || text.size() > 18 || !std::all_of(text.begin(), text.end(), is_digit)) {
+        return std::nullopt;
+    }
+    std::int64_t number = 0;
+    for (const char digit : text) {
+        number = number * 10 + (digit - '0');
+    }
+    return negative ? -number : number;
+}
+
+std::optional<bool> parse_boolean(std::string_view text) {
+    std::string lower(text);
+    std::transform(lower.begin(), lower.end(), lower.begin(), [](char character) {
+        return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character;
+    });
+    if (lower == "true" || lower == "1" || lower == "yes" || lower == "on") {
+        return true;
+    }
+    if (lower == "false" || lower == "0" || lower == "no" || lower == "off") {
+        return false;
+    }
+    return std::nullopt;
+}
+
+void assign_string(Config& config, const Option& option, const Value& value, const std::string& subject) {
+    const auto* held = std::get_if<std::string>(&value);
+    if (option.kind == Kind::choice) {
+        const auto words = split_choices(option.choices);
+        if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
+            fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), shown(value));
+        }
+    } else if (held == nullptr || held->empty()) {
+        fail(option, subject, "a text that is not empty", shown(value));
+    } else if (std::any_of(held->begin(), held->end(), [](char character) {
+                   return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
+               })) {
+        throw ConfigError(std::string(option.name), subject + " must not hold control characters");
+    }
+    config.*std::get<std::string Config::*>(option.member) = *held;
+}
+
+void assign_duration(Config& config, const Option& option, const Value& value, const std::string& subject) {
+    std::optional<double> seconds;
+    if (const auto* number = std::get_if<double>(&value)) {
+        seconds = *number;
+    } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
+        seconds = static_cast<double>(*whole);
+    } else if (const auto* words = std::get_if<std::string>(&value)) {
+        if (const auto parsed = parse_duration(*words)) {
+            seconds = parsed->count();
+        }
+    }
+    if (!seconds) {
+        fail(option, subject, "a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d", shown(value));
+    }
+    if (!(*seconds >= option.minimum && *seconds <= option.maximum)) {  // this way round NaN is refused as well
+        fail(option, subject, "from " + range_of(option), shown(value));
+    }
+    config.*std::get<Seconds Config::*>(option.member) = Seconds(*seconds);
+}
+
+void assign_integer(Config& config, const Option& option, const Value& value, const std::string& subject) {
+    const auto* number = std::get_if<std::int64_t>(&value);
+    if (number == nullptr || static_cast<double>(*number) < option.minimum ||
+        static_cast<double>(*number) > option.maximum) {
+        fail(option, subject, "a whole number from " + range_of(option), shown(value));
+    }
+    std::visit(
+        [&](auto member) {
+            using Held = std::remove_reference_t<decltype(config.*member)>;
+            if constexpr (std::is_integral_v<Held> && !std::is_same_v<Held, bool>) {
+                config.*member = static_cast<Held>(*number);
+            }
+        },
+        option.member);
+}
+
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+    std::vector<std::size_t> row(right.size() + 1);
+    for (std::size_t column = 0; column < row.size(); ++column) {
+        row[column] = column;
+    }
+    for (std::size_t line = 1; line <= left.size(); ++line) {
+        std::size_t diagonal = row[0];
+        row[0] = line;
+        for (std::size_t column = 1; column < row.size(); ++column) {
+            const std::size_t change = diagonal + (left[line - 1] == right[column - 1] ? 0 : 1);
+            diagonal = row[column];
+            row[column] = std::min({row[column] + 1, row[column - 1] + 1, change});
+        }
+    }
+    return row.back();
+}
+
+std::string with_hyphens(std::string_view name) {
+    std::string flag(name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return flag;
+}
+
+std::string toml_string(std::string_view value) {
+    std::string quoted_value = "\"";
+    for (const char character : value) {
+        if (character == '"' || character == '\\') {
+            quoted_value += '\\';
+        }
+        quoted_value += character;
+    }
+    return quoted_value + '"';
+}
+
+}  // namespace
+
+std::span<const Option> table() {
+    return kTable;
+}
+
+const Option* find(std::string_view name) {
+    const auto* found =
+        std::find_if(kTable.begin(), kTable.end(), [name](const Option& option) { return option.name == name; });
+    return found == kTable.end() ? nullptr : found;
+}
+
+std::string nearest(std::string_view name) {
+    std::string wanted(name.substr(0, 64));
+    std::replace(wanted.begin(), wanted.end(), '-', '_');
+    std::string_view best;
+    std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
+    for (const Option& option : kTable) {
+        const std::size_t distance = edit_distance(wanted, option.name);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = option.name;
+        }
+    }
+    return std::string(best);
+}
+
+std::string flag_of(const Option& option) {
+    return "--" + with_hyphens(option.name);
+}
+
+std::string environment_of(const Option& option) {
+    std::string name = "SESSION_BUDDY_";
+    for (const char character : option.name) {
+        name += character >= 'a' && character <= 'z' ? static_cast<char>(character - 32) : character;
+    }
+    return name;
+}
+
+std::string range_of(const Option& option) {
+    switch (option.kind) {
+        case Kind::integer:
+            return fmt::format("{:.0f} to {:.0f}", option.minimum, option.maximum);
+        case Kind::duration:
+            return option.maximum >= 1e6 ? fmt::format("{} to {:.0f} seconds", option.minimum, option.maximum)
+                                         : fmt::format("{} to {} seconds", option.minimum, option.maximum);
+        case Kind::boolean:
+            return "true or false";
+        case Kind::choice:
+            return fmt::format("{}", fmt::join(split_choices(option.choices), ", "));
+        case Kind::text:
+            break;
+    }
+    return {};
+}
+
+std::string toml_value(const Config& config, const Option& option) {
+    return std::visit(
+        [](const auto& held) -> std::string {
+            using Held = std::decay_t<decltype(held)>;
+            if constexpr (std::is_same_v<Held, std::string>) {
+                return toml_string(held);
+            } else if constexpr (std::is_same_v<Held, double>) {
+                const std::string text = fmt::format("{}", held);
+                return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+            } else {
+                return fmt::format("{}", held);
+            }
+        },
+        read(config, option));
+}
+
+void assign(Config& config, const Option& option, const Value& value, const std::string& subject) {
+    switch (option.kind) {
+        case Kind::text:
+        case Kind::choice:
+            return assign_string(config, option, value, subject);
+        case Kind::duration:
+            return assign_duration(config, option, value, subject);
+        case Kind::integer:
+            return assign_integer(config, option, value, subject);
+        case Kind::boolean:
+            break;
+    }
+    const auto* held = std::get_if<bool>(&value);
+    if (held == nullptr) {
+        fail(option, subject, "true or false", shown(value));
+    }
+    config.*std::get<bool Config::*>(option.member) = *held;
+}
+
+void assign_text(Config& config, const Option& option, std::string_view text, const std::string& subject) {
+    if (option.kind == Kind::integer) {
+        if (const auto number = parse_integer(text)) {
+            return assign(config, option, *number, subject);
+        }
+    } else if (option.kind == Kind::boolean) {
+        if (const auto truth = parse_boolean(text)) {
+            return assign(config, option, *truth, subject);
+        }
+    }
+    // What is no number stays a text, and the error names it as such.
+    assign(config, option, std::string(text), subject);
+}
+
+Value read(const Config& config, const Option& option) {
+    return std::visit(
+        [&config](auto member) -> Value {
+            using Held = std::remove_cvref_t<decltype(config.*member)>;
+            if constexpr (std::is_same_v<Held, Seconds>) {
+                return (config.*member).count();
+            } else if constexpr (std::is_same_v<Held, bool> || std::is_same_v<Held, std::string>) {
+                return config.*member;
+            } else {
+                return static_cast<std::int64_t>(config.*member);
+            }
+        },
+        option.member);
+}
+
+std::optional<Seconds> parse_duration(std::string_view text) {
+    struct Unit {
+        std::string_view suffix;
+        double seconds;
+    };
+    // "ms" before "s" and "m": the longest suffix wins.
+    static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1}, Unit{"m", 60}, Unit{"h", 3600},
+                                       Unit{"d", 86400}};
+    double factor = 1;
+    bool milliseconds = false;
+    for (const Unit& unit : kUnits) {
+        if (text.ends_with(unit.suffix)) {
+            text.remove_suffix(unit.suffix.size());
+            factor = unit.seconds;
+            milliseconds = unit.suffix == "ms";
+            break;
+        }
+    }
+    const auto number = parse_decimal(text);
+    if (!number) {
+        return std::nullopt;
+    }
+    // Divided rather than multiplied by 0.001, so that 300ms is the same double as 0.3.
+    return Seconds(milliseconds ? *number / 1000 : *number * factor);
+}
+
+void check(const Config& config) {
+    if (config.ping_timeout <= config.ping_interval) {
+        throw ConfigError("ping_timeout",
+                          fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
+                                      config.ping_interval.count(), config.ping_timeout.count()));
+    }
+}
+
+}  // namespace session_buddy::options

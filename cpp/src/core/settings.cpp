@@ -1,0 +1,269 @@
+// Brings the settings of all sources together: flags, environment, TOML file, defaults; and prints the result.
+#include <spdlog/fmt/fmt.h>
+#include <toml++/toml.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "session_buddy/core/options.hpp"
+
+namespace session_buddy::options {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigVariable = "SESSION_BUDDY_CONFIG";
+
+struct FileSetting {
+    const Option* option;
+    Value value;
+};
+
+struct ConfigFile {
+    std::string path;  // empty where there is none
+    std::vector<FileSetting> settings;
+};
+
+std::optional<std::string> variable(const Surroundings& surroundings, const std::string& name) {
+    auto value = surroundings.environment(name);
+    if (value && value->empty()) {
+        value.reset();
+    }
+    return value;
+}
+
+std::optional<fs::path> home(const Surroundings& surroundings) {
+    if (const auto value = variable(surroundings, "HOME")) {
+        return fs::path(*value);
+    }
+    return std::nullopt;
+}
+
+// The XDG directory of `name`, else `fallback` under the home directory. A relative XDG path counts as not set, as the
+// XDG specification asks.
+std::optional<fs::path> user_directory(const Surroundings& surroundings, const std::string& name,
+                                       const char* fallback) {
+    if (const auto value = variable(surroundings, name); value && fs::path(*value).is_absolute()) {
+        return fs::path(*value);
+    }
+    if (const auto directory = home(surroundings)) {
+        return *directory / fallback;
+    }
+    return std::nullopt;
+}
+
+std::string absolute_path(const std::string& path, const Surroundings& surroundings) {
+    fs::path result(path);
+    if (path == "~" || path.starts_with("~/")) {
+        const auto directory = home(surroundings);
+        if (!directory) {
+            throw ConfigError("db_path", fmt::format("cannot expand {}: HOME is not set", path));
+        }
+        result = *directory / path.substr(std::min<std::size_t>(2, path.size()));
+    }
+    return (surroundings.current_directory / result).lexically_normal().string();
+}
+
+Value to_value(const toml::node& node, const Option& option, const std::string& subject) {
+    if (const auto truth = node.value_exact<bool>()) {
+        return *truth;
+    }
+    if (const auto whole = node.value_exact<std::int64_t>()) {
+        return *whole;
+    }
+    if (const auto number = node.value_exact<double>()) {
+        return *number;
+    }
+    if (const auto words = node.value_exact<std::string>()) {
+        return *words;
+    }
+    throw ConfigError(std::string(option.name), fmt::format("{} must be a single value", subject));
+}
+
+std::string read_text(const std::string& path) {
+    errno = 0;
+    std::error_code ignored;
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream || fs::is_directory(path, ignored)) {
+        const int reason = errno != 0 ? errno : EISDIR;
+        throw ConfigError(
+            "config", fmt::format("cannot read the config file {}: {}", path, std::generic_category().message(reason)));
+    }
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+ConfigFile read_file(const std::string& path) {
+    ConfigFile file{path, {}};
+    toml::table document;
+    try {
+        document = toml::parse(read_text(path), path);
+    } catch (const toml::parse_error& error) {
+        throw ConfigError("config",
+                          fmt::format("{}, line {}: {}", path, error.source().begin.line, error.description()));
+    }
+    Config scratch;
+    for (const auto& [key, node] : document) {
+        const std::string_view name = key.str();
+        const Option* option = find(name);
+        if (option == nullptr) {
+            const std::string meant = nearest(name);
+            throw ConfigError(std::string(name), fmt::format("{}: unknown key {}{}", path, name,
+                                                             meant.empty() ? "" : "; did you mean " + meant + "?"));
+        }
+        const std::string subject = fmt::format("{}: {}", path, name);
+        Value value = to_value(node, *option, subject);
+        // Checked here even where a flag covers it: a file with an error in it should not work by chance.
+        assign(scratch, *option, value, subject);
+        file.settings.push_back({option, std::move(value)});
+    }
+    return file;
+}
+
+ConfigFile find_file(const std::optional<std::string>& named, const Surroundings& surroundings) {
+    if (named && named->empty()) {
+        throw ConfigError("config", "--config must name a file");
+    }
+    if (const auto path = named ? named : variable(surroundings, kConfigVariable)) {
+        return read_file(absolute_path(*path, surroundings));
+    }
+    if (const auto directory = user_directory(surroundings, "XDG_CONFIG_HOME", ".config")) {
+        const fs::path path = *directory / "session-buddy" / "config.toml";
+        std::error_code ignored;
+        if (fs::exists(path, ignored)) {
+            return read_file(path.string());
+        }
+    }
+    return {};
+}
+
+// The path where no source names one.
+Resolved default_db_path(const Surroundings& surroundings) {
+    const fs::path local = surroundings.current_directory / ".session-buddy" / "skills.db";
+    std::error_code ignored;
+    if (fs::exists(local, ignored)) {
+        return {local.string(), "found in the current directory"};
+    }
+    const auto directory = surroundings.macos
+                               ? user_directory(surroundings, "XDG_DATA_HOME", "Library/Application Support")
+                               : user_directory(surroundings, "XDG_DATA_HOME", ".local/share");
+    if (!directory) {
+        throw ConfigError("db_path", "no place for the database: neither db_path nor HOME is set");
+    }
+    return {(*directory / "session-buddy" / "skills.db").string(), "default"};
+}
+
+std::string checked_db_path(const std::string& path, const Surroundings& surroundings, const std::string& subject) {
+    if (path.starts_with(":") || path.starts_with("file:")) {
+        throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
+    }
+    return absolute_path(path, surroundings);
+}
+
+}  // namespace
+
+Surroundings Surroundings::of_process() {
+    Surroundings surroundings;
+    surroundings.environment = [](const std::string& name) -> std::optional<std::string> {
+        const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
+        return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+    };
+    std::error_code ignored;
+    surroundings.current_directory = fs::current_path(ignored);
+#ifdef __APPLE__
+    surroundings.macos = true;
+#endif
+    return surroundings;
+}
+
+Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings) {
+    const Option& option = *find("db_path");
+    Config config;
+    if (given) {
+        assign(config, option, *given, "db_path");
+        return {checked_db_path(config.db_path, surroundings, "db_path"), "argument"};
+    }
+    const std::string name = environment_of(option);
+    if (const auto value = variable(surroundings, name)) {
+        assign(config, option, *value, name);
+        return {checked_db_path(config.db_path, surroundings, name), name};
+    }
+    const ConfigFile file = find_file(std::nullopt, surroundings);
+    for (const FileSetting& setting : file.settings) {
+        if (setting.option == &option) {
+            const std::string subject = fmt::format("{}: db_path", file.path);
+            return {checked_db_path(std::get<std::string>(setting.value), surroundings, subject), file.path};
+        }
+    }
+    return default_db_path(surroundings);
+}
+
+Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
+              const Surroundings& surroundings) {
+    const auto options = table();
+    Settings settings;
+    settings.origins.assign(options.size(), "default");
+    const auto origin = [&](const Option& option) -> std::string& {
+        return settings.origins[static_cast<std::size_t>(&option - options.data())];
+    };
+    std::string db_path_subject;
+    const auto note = [&](const Option& option, std::string from, const std::string& subject) {
+        origin(option) = std::move(from);
+        if (option.name == "db_path") {
+            db_path_subject = subject;
+        }
+    };
+
+    const ConfigFile file = find_file(config_file, surroundings);
+    settings.config_file = file.path;
+    for (const FileSetting& setting : file.settings) {
+        const std::string subject = fmt::format("{}: {}", file.path, setting.option->name);
+        assign(settings.config, *setting.option, setting.value, subject);
+        note(*setting.option, file.path, subject);
+    }
+    for (const Option& option : options) {
+        const std::string name = environment_of(option);
+        if (const auto value = variable(surroundings, name)) {
+            assign_text(settings.config, option, *value, name);
+            note(option, name, name);
+        }
+    }
+    for (const Flag& flag : flags) {
+        const std::string name = flag_of(*flag.option);
+        assign_text(settings.config, *flag.option, flag.text, name);
+        note(*flag.option, name, name);
+    }
+
+    if (db_path_subject.empty()) {
+        Resolved found = default_db_path(surroundings);
+        settings.config.db_path = std::move(found.value);
+        origin(*find("db_path")) = std::move(found.origin);
+    } else {
+        settings.config.db_path = checked_db_path(settings.config.db_path, surroundings, db_path_subject);
+    }
+    check(settings.config);
+    return settings;
+}
+
+std::string print(const Settings& settings) {
+    std::string text = "# Settings of the Session-Buddy server, usable as a config file. Durations are in seconds.\n";
+    text += settings.config_file.empty() ? std::string("# No config file was read.\n")
+                                         : fmt::format("# Config file: {}\n", settings.config_file);
+    const auto options = table();
+    std::string_view group;
+    for (std::size_t place = 0; place < options.size(); ++place) {
+        const Option& option = options[place];
+        if (option.group != group) {
+            group = option.group;
+            text += fmt::format("\n# {}\n", group);
+        }
+        text += fmt::format("{:<40} # {}\n", fmt::format("{} = {}", option.name, toml_value(settings.config, option)),
+                            settings.origins[place]);
+    }
+    return text;
+}
+
+}  // namespace session_buddy::options

@@ -1,0 +1,141 @@
+// Cuts a transcript file into lines with bounded memory and keeps track of how far it was read.
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <system_error>
+
+#include "session_buddy/ingest/transcript.hpp"
+
+namespace session_buddy::ingest {
+namespace {
+
+constexpr std::size_t kChunkBytes = 256 * 1024;
+
+[[nodiscard]] bool is_blank(std::string_view line) {
+    return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+/// Puts chunks together to lines and hands them to the reader.
+class LineAssembler {
+  public:
+    LineAssembler(TranscriptReader& reader, const ReadOptions& options, std::string session)
+        : reader_(reader), options_(options), session_(std::move(session)), done_offset_(options.offset) {}
+
+    void add(std::string_view chunk) {
+        while (!chunk.empty()) {
+            const std::size_t newline = chunk.find('\n');
+            const std::string_view piece = chunk.substr(0, newline);
+            line_bytes_ += piece.size();
+            if (line_bytes_ > options_.max_line_bytes) {
+                oversized_ = true;
+                line_.clear();
+                line_.shrink_to_fit();
+            } else if (newline != std::string_view::npos && line_.empty()) {
+                finish_line(piece);  // whole in this chunk: no copy
+                chunk.remove_prefix(newline + 1);
+                continue;
+            } else {
+                line_ += piece;
+            }
+            if (newline == std::string_view::npos) {
+                return;
+            }
+            finish_line(line_);
+            line_.clear();
+            chunk.remove_prefix(newline + 1);
+        }
+    }
+
+    /// The rest behind the last newline: a whole line whose newline is not written yet, or a half-written one.
+    void end() {
+        if (line_bytes_ == 0) {
+            return;
+        }
+        ++line_number_;
+        if (!oversized_ && is_blank(line_)) {
+            return;
+        }
+        if (!oversized_ && reader_.read_line(line_, session_)) {
+            done_offset_ += line_bytes_;
+        } else {
+            reader_.count_incomplete();
+        }
+    }
+
+    [[nodiscard]] std::uint64_t done_offset() const { return done_offset_; }
+
+  private:
+    void finish_line(std::string_view line) {
+        ++line_number_;
+        done_offset_ += line_bytes_ + 1;
+        if (oversized_) {
+            unreadable("longer than the limit");
+        } else if (!is_blank(line) && !reader_.read_line(line, session_)) {
+            unreadable("not JSON");
+        }
+        line_bytes_ = 0;
+        oversized_ = false;
+    }
+
+    void unreadable(const char* reason) {
+        reader_.count_unreadable();
+        if (options_.on_unreadable) {
+            options_.on_unreadable({line_number_, reason});
+        }
+    }
+
+    TranscriptReader& reader_;
+    const ReadOptions& options_;
+    std::string session_;
+    std::string line_;
+    std::uint64_t done_offset_;
+    std::size_t line_bytes_ = 0;
+    std::int64_t line_number_ = 0;
+    bool oversized_ = false;
+};
+
+[[nodiscard]] std::string system_message(const char* fallback) {
+    return errno != 0 ? std::generic_category().message(errno) : fallback;
+}
+
+}  // namespace
+
+ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptReader& reader,
+                                 const ReadOptions& options) {
+    ReadOutcome outcome;
+    outcome.next_offset = options.offset;
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        outcome.error = system_message("cannot be opened");
+        return outcome;
+    }
+    file.seekg(static_cast<std::streamoff>(options.offset));
+    LineAssembler lines(reader, options, to_skill_name(path.stem().string()));
+    const auto chunk = std::make_unique<std::array<char, kChunkBytes>>();
+    std::uint64_t bytes = 0;
+    while (file) {
+        errno = 0;
+        file.read(chunk->data(), static_cast<std::streamsize>(chunk->size()));
+        const auto count = static_cast<std::size_t>(file.gcount());
+        if (file.bad() || (count == 0 && !file.eof())) {
+            outcome.error = system_message("cannot be read");
+            outcome.next_offset = lines.done_offset();
+            return outcome;
+        }
+        lines.add({chunk->data(), count});
+        bytes += count;
+        if (options.on_bytes && !options.on_bytes(bytes)) {
+            outcome.stopped = true;
+            outcome.next_offset = lines.done_offset();
+            return outcome;
+        }
+    }
+    lines.end();
+    outcome.next_offset = lines.done_offset();
+    return outcome;
+}
+
+}  // namespace session_buddy::ingest

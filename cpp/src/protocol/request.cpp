@@ -1,0 +1,273 @@
+// See request.hpp. The text is read event by event: only the handful of keys that mean something are ever stored.
+#include "session_buddy/protocol/request.hpp"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "session_buddy/core/invocation.hpp"
+
+namespace session_buddy::protocol {
+
+namespace {
+
+// Of a type that nobody knows, what is echoed at most.
+constexpr std::size_t kMaxEchoedTypeBytes = 64;
+
+// The value of one top-level key.
+struct Field {
+    enum class Kind : std::uint8_t { absent, null, string, array, other };
+    Kind kind = Kind::absent;
+    std::string text;                // of a string
+    std::vector<std::string> items;  // of an array, no more than could be valid
+    std::size_t item_count = 0;
+    bool only_strings = true;
+
+    [[nodiscard]] bool present() const { return kind != Kind::absent; }
+    [[nodiscard]] bool is(Kind wanted) const { return kind == wanted; }
+};
+
+struct Fields {
+    Field type;
+    Field request_id;
+    Field skill_name;
+    Field skill;
+    Field skill_names;
+};
+
+// Receives the events of nlohmann's parser. Everything below the top level is skipped, but for the items of an array
+// that is the value of a known key.
+class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
+  public:
+    [[nodiscard]] bool root_is_object() const { return root_is_object_; }
+    [[nodiscard]] Fields& fields() { return fields_; }
+
+    bool null() override { return value(Field::Kind::null); }
+    bool boolean(bool /*value*/) override { return value(Field::Kind::other); }
+    bool number_integer(number_integer_t /*value*/) override { return value(Field::Kind::other); }
+    bool number_unsigned(number_unsigned_t /*value*/) override { return value(Field::Kind::other); }
+    bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return value(Field::Kind::other); }
+    bool binary(binary_t& /*value*/) override { return value(Field::Kind::other); }
+
+    bool string(string_t& text) override {
+        if (depth_ == 1 && field_ != nullptr) {
+            field_->text = std::move(text);
+        } else if (is_item() && field_->item_count < kMaxSkillNames) {
+            field_->items.push_back(std::move(text));
+        }
+        return value(Field::Kind::string);
+    }
+
+    bool start_object(std::size_t /*elements*/) override {
+        root_is_object_ = root_is_object_ || depth_ == 0;
+        value(Field::Kind::other);
+        ++depth_;
+        return true;
+    }
+    bool end_object() override {
+        --depth_;
+        return true;
+    }
+    bool start_array(std::size_t /*elements*/) override {
+        value(Field::Kind::array);
+        ++depth_;
+        return true;
+    }
+    bool end_array() override {
+        --depth_;
+        return true;
+    }
+
+    bool key(string_t& name) override {
+        if (depth_ == 1) {
+            field_ = field_named(name);
+            if (field_ != nullptr) {
+                *field_ = Field{};
+            }
+        }
+        return true;
+    }
+
+    bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                     const nlohmann::json::exception& /*error*/) override {
+        return false;
+    }
+
+  private:
+    Field* field_named(std::string_view name) {
+        if (name == "type") {
+            return &fields_.type;
+        }
+        if (name == "request_id") {
+            return &fields_.request_id;
+        }
+        if (name == "skill_name") {
+            return &fields_.skill_name;
+        }
+        if (name == "skill") {
+            return &fields_.skill;
+        }
+        if (name == "skill_names") {
+            return &fields_.skill_names;
+        }
+        return nullptr;
+    }
+
+    [[nodiscard]] bool is_item() const { return depth_ == 2 && field_ != nullptr && field_->is(Field::Kind::array); }
+
+    // Called for every value, a container's start included, at the depth where it stands.
+    bool value(Field::Kind kind) {
+        if (depth_ == 1 && root_is_object_ && field_ != nullptr) {
+            field_->kind = kind;
+        } else if (is_item()) {
+            ++field_->item_count;
+            field_->only_strings = field_->only_strings && kind == Field::Kind::string;
+        }
+        return true;
+    }
+
+    Fields fields_;
+    Field* field_ = nullptr;  // the known key whose value is being read
+    std::size_t depth_ = 0;
+    bool root_is_object_ = false;
+};
+
+// At most `limit` bytes, never half a character.
+std::string_view shortened(std::string_view text, std::size_t limit) {
+    if (text.size() <= limit) {
+        return text;
+    }
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0U) == 0x80U) {
+        --limit;
+    }
+    return text.substr(0, limit);
+}
+
+ErrorReply invalid_message(std::string message, RequestId request_id) {
+    return {ErrorCode::invalid_message, std::move(message), std::move(request_id)};
+}
+
+ParsedRequest read_several(Fields& fields, RequestId request_id) {
+    auto& list = fields.skill_names;
+    if (fields.skill_name.present() || fields.skill.present()) {
+        return invalid_message("Use either skill_name or skill_names, not both", std::move(request_id));
+    }
+    if (!list.is(Field::Kind::array) || !list.only_strings || list.item_count < 1 || list.item_count > kMaxSkillNames) {
+        return invalid_message("skill_names must be an array of 1 to " + std::to_string(kMaxSkillNames) + " strings",
+                               std::move(request_id));
+    }
+    for (const auto& name : list.items) {
+        if (!is_valid_skill_name(name)) {
+            return invalid_skill_name(name, std::move(request_id));
+        }
+    }
+    Subscribe request;
+    request.subscription = Subscription(list.items);
+    request.spelling = Spelling::skill_names;
+    request.names_as_sent = std::move(list.items);
+    request.request_id = std::move(request_id);
+    return request;
+}
+
+ParsedRequest read_subscribe(Fields& fields, RequestId request_id) {
+    if (fields.skill_names.present()) {
+        return read_several(fields, std::move(request_id));
+    }
+    const bool legacy = !fields.skill_name.present() && fields.skill.present();
+    auto& name = legacy ? fields.skill : fields.skill_name;
+    Subscribe request;
+    request.spelling = legacy ? Spelling::skill : Spelling::skill_name;
+    if (name.is(Field::Kind::string)) {
+        if (!is_valid_skill_name(name.text)) {
+            return invalid_skill_name(name.text, std::move(request_id));
+        }
+        request.subscription = Subscription({name.text});
+        request.names_as_sent = {std::move(name.text)};
+    } else if (name.present() && !name.is(Field::Kind::null)) {
+        return invalid_message(legacy ? "skill must be a string or null" : "skill_name must be a string or null",
+                               std::move(request_id));
+    }
+    request.request_id = std::move(request_id);
+    return request;
+}
+
+ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
+    const bool legacy = !fields.skill_name.present() && fields.skill.present();
+    auto& name = legacy ? fields.skill : fields.skill_name;
+    if (!name.is(Field::Kind::string)) {
+        return invalid_message("get_metrics needs a skill_name, a string", std::move(request_id));
+    }
+    if (!is_valid_skill_name(name.text)) {
+        return invalid_skill_name(name.text, std::move(request_id));
+    }
+    return GetMetrics{std::move(name.text), legacy, std::move(request_id)};
+}
+
+}  // namespace
+
+std::string_view to_string(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::invalid_json:
+            return "invalid_json";
+        case ErrorCode::invalid_message:
+            return "invalid_message";
+        case ErrorCode::unknown_type:
+            return "unknown_type";
+        case ErrorCode::invalid_skill_name:
+            return "invalid_skill_name";
+        case ErrorCode::internal_error:
+            break;
+    }
+    return "internal_error";
+}
+
+ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
+    return {ErrorCode::invalid_skill_name, "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
+            std::move(request_id)};
+}
+
+ParsedRequest parse_request(std::string_view text) {
+    FieldReader reader;
+    // The parser takes a NUL for the end of the text, and would not see what follows it.
+    const bool readable =
+        text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+    if (!readable) {
+        return ErrorReply{ErrorCode::invalid_json, "Invalid JSON", std::nullopt};
+    }
+    if (!reader.root_is_object()) {
+        return invalid_message("A message must be a JSON object", std::nullopt);
+    }
+    auto& fields = reader.fields();
+    RequestId request_id;
+    if (fields.request_id.present()) {
+        if (!fields.request_id.is(Field::Kind::string) || fields.request_id.text.size() > kMaxRequestIdBytes) {
+            return invalid_message(
+                "request_id must be a string of at most " + std::to_string(kMaxRequestIdBytes) + " bytes",
+                std::nullopt);
+        }
+        request_id = std::move(fields.request_id.text);
+    }
+    if (!fields.type.is(Field::Kind::string)) {
+        return invalid_message("A message needs a type, a string", std::move(request_id));
+    }
+    const std::string& type = fields.type.text;
+    if (type == "subscribe") {
+        return read_subscribe(fields, std::move(request_id));
+    }
+    if (type == "get_metrics") {
+        return read_get_metrics(fields, std::move(request_id));
+    }
+    if (type == "ping") {
+        return Ping{std::move(request_id)};
+    }
+    if (type == "unsubscribe") {
+        return Unsubscribe{std::move(request_id)};
+    }
+    if (type == "subscribe_sessions") {
+        return SubscribeSessions{std::move(request_id)};
+    }
+    return ErrorReply{ErrorCode::unknown_type,
+                      "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
+                      std::move(request_id)};
+}
+
+}  // namespace session_buddy::protocol

@@ -1,0 +1,23 @@
+// See subscription.hpp.
+#include "session_buddy/protocol/subscription.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace session_buddy::protocol {
+
+Subscription::Subscription(std::vector<std::string> names) : names_(std::move(names)) {
+    std::sort(names_.begin(), names_.end());
+    names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
+}
+
+std::string Subscription::key() const {
+    std::string key;
+    for (const auto& name : names_) {
+        key += name;
+        key += '\n';
+    }
+    return key;
+}
+
+}  // namespace session_buddy::protocol

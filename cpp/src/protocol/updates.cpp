@@ -1,0 +1,177 @@
+// See updates.hpp.
+#include "session_buddy/protocol/updates.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "json_text.hpp"
+
+namespace session_buddy::protocol {
+
+using json_text::append_number;
+using json_text::append_string;
+using json_text::append_timestamp;
+
+namespace {
+
+// What one entry or one whole message usually takes, so that the text grows once or twice at most.
+constexpr std::size_t kUsualEntryBytes = 192;
+
+std::string_view to_string(AnomalyType type) {
+    switch (type) {
+        case AnomalyType::performance_drop:
+            return "performance_drop";
+        case AnomalyType::performance_spike:
+            return "performance_spike";
+        case AnomalyType::pattern_shift:
+            break;
+    }
+    return "pattern_shift";
+}
+
+void append_skill(std::string& out, const SkillFigures& skill) {
+    out += R"({"skill_name":)";
+    append_string(out, skill.skill_name);
+    out += R"(,"invocation_count":)";
+    append_number(out, skill.window.invocation_count);
+    out += R"(,"completed_count":)";
+    append_number(out, skill.window.completed_count);
+    out += R"(,"avg_duration":)";
+    append_number(out, skill.window.avg_duration_seconds);
+    out += R"(,"last_invocation_at":)";
+    append_timestamp(out, skill.window.last_invocation_at);
+    out += '}';
+}
+
+void append_anomaly(std::string& out, const Anomaly& anomaly) {
+    out += R"({"skill_name":)";
+    append_string(out, anomaly.skill_name);
+    out += R"(,"anomaly_type":)";
+    append_string(out, to_string(anomaly.type));
+    out += R"(,"baseline_value":)";
+    append_number(out, anomaly.baseline_value);
+    out += R"(,"observed_value":)";
+    append_number(out, anomaly.observed_value);
+    out += R"(,"deviation_score":)";
+    append_number(out, anomaly.deviation_score);
+    out += '}';
+}
+
+void append_session(std::string& out, const SessionFigures& session) {
+    out += R"({"session_id":)";
+    append_string(out, session.session_id);
+    out += R"(,"first_activity_at":)";
+    append_timestamp(out, session.first_activity_at);
+    out += R"(,"last_activity_at":)";
+    append_timestamp(out, session.last_activity_at);
+    out += R"(,"invocations":)";
+    append_number(out, session.invocations);
+    out += R"(,"completed":)";
+    append_number(out, session.completed);
+    out += R"(,"distinct_skills":)";
+    append_number(out, session.distinct_skills);
+    out += '}';
+}
+
+// The order of top_skills: busiest first, then the most recent, then by name.
+bool ranks_before(const SkillFigures* left, const SkillFigures* right) {
+    const auto& a = left->window;
+    const auto& b = right->window;
+    if (a.invocation_count != b.invocation_count) {
+        return a.invocation_count > b.invocation_count;
+    }
+    if (a.last_invocation_at != b.last_invocation_at) {
+        return a.last_invocation_at > b.last_invocation_at;
+    }
+    return left->skill_name < right->skill_name;
+}
+
+template <typename Items, typename Append>
+void append_array(std::string& out, const Items& items, Append append) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : items) {
+        if (!first) {
+            out += ',';
+        }
+        first = false;
+        append(out, item);
+    }
+    out += ']';
+}
+
+}  // namespace
+
+MetricsRenderer::MetricsRenderer(SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
+    const auto& anomalies = *snapshot_->anomalies;
+    for (std::size_t i = 0; i < anomalies.size(); ++i) {
+        anomalies_of_[anomalies[i].skill_name].push_back(i);
+    }
+}
+
+std::string MetricsRenderer::render(const Subscription& subscription) const {
+    const std::size_t skills = subscription.all() ? snapshot_->skills->top().size() : subscription.names().size();
+    std::string out;
+    out.reserve((skills + 1) * kUsualEntryBytes);
+    out += R"({"type":"metrics_update","timestamp":)";
+    append_timestamp(out, snapshot_->at);
+    out += R"(,"data":{"top_skills":)";
+    append_top_skills(out, subscription);
+    out += R"(,"anomalies":)";
+    append_anomalies(out, subscription);
+    out += "}}";
+    return out;
+}
+
+void MetricsRenderer::append_top_skills(std::string& out, const Subscription& subscription) const {
+    const auto& table = *snapshot_->skills;
+    if (subscription.all()) {
+        append_array(out, table.top(),
+                     [&table](std::string& text, std::uint32_t place) { append_skill(text, table.at(place)); });
+        return;
+    }
+    std::vector<const SkillFigures*> active;
+    active.reserve(subscription.names().size());
+    for (const auto& name : subscription.names()) {
+        const auto* skill = table.find(name);
+        if (skill != nullptr && skill->window.invocation_count > 0) {
+            active.push_back(skill);
+        }
+    }
+    std::sort(active.begin(), active.end(), ranks_before);
+    append_array(out, active, [](std::string& text, const SkillFigures* skill) { append_skill(text, *skill); });
+}
+
+void MetricsRenderer::append_anomalies(std::string& out, const Subscription& subscription) const {
+    const auto& anomalies = *snapshot_->anomalies;
+    if (subscription.all()) {
+        append_array(out, anomalies, append_anomaly);
+        return;
+    }
+    std::vector<std::size_t> places;
+    for (const auto& name : subscription.names()) {
+        if (const auto found = anomalies_of_.find(name); found != anomalies_of_.end()) {
+            places.insert(places.end(), found->second.begin(), found->second.end());
+        }
+    }
+    std::sort(places.begin(), places.end());  // back to the snapshot's order, the largest score first
+    append_array(out, places,
+                 [&anomalies](std::string& text, std::size_t place) { append_anomaly(text, anomalies[place]); });
+}
+
+std::string metrics_update(SnapshotPtr snapshot, const Subscription& subscription) {
+    return MetricsRenderer(std::move(snapshot)).render(subscription);
+}
+
+std::string session_update(const Snapshot& snapshot) {
+    std::string out;
+    out.reserve((snapshot.sessions->size() + 1) * kUsualEntryBytes);
+    out += R"({"type":"session_update","timestamp":)";
+    append_timestamp(out, snapshot.at);
+    out += R"(,"data":{"active_sessions":)";
+    append_array(out, *snapshot.sessions, append_session);
+    out += "}}";
+    return out;
+}
+
+}  // namespace session_buddy::protocol

@@ -1,0 +1,3 @@
+// The one place where the non-template code of Asio and Beast is compiled; every other file sees declarations.
+#include <boost/asio/impl/src.hpp>
+#include <boost/beast/src.hpp>

@@ -1,0 +1,93 @@
+// See broadcaster.hpp.
+#include "broadcaster.hpp"
+
+#include <utility>
+
+namespace session_buddy::server {
+
+Broadcaster::Membership::Membership(Broadcaster& owner, std::shared_ptr<Group> group, Subscriber& subscriber)
+    : owner_(&owner), group_(std::move(group)), handle_(group_->subscribers.add(subscriber)) {}
+
+Broadcaster::Membership::Membership(Membership&& other) noexcept
+    : owner_(std::exchange(other.owner_, nullptr)),
+      group_(std::exchange(other.group_, nullptr)),
+      handle_(std::move(other.handle_)) {}
+
+Broadcaster::Membership& Broadcaster::Membership::operator=(Membership&& other) noexcept {
+    if (this != &other) {
+        reset();
+        owner_ = std::exchange(other.owner_, nullptr);
+        group_ = std::exchange(other.group_, nullptr);
+        handle_ = std::move(other.handle_);
+    }
+    return *this;
+}
+
+void Broadcaster::Membership::reset() noexcept {
+    if (group_ == nullptr) {
+        return;
+    }
+    handle_.reset();
+    if (group_->subscribers.empty()) {
+        owner_->groups_.erase(group_->key);
+    }
+    group_.reset();
+    owner_ = nullptr;
+}
+
+Broadcaster::Membership Broadcaster::subscribe(const protocol::Subscription& subscription, Subscriber& subscriber) {
+    std::string key = subscription.key();
+    if (const auto found = groups_.find(key); found != groups_.end()) {
+        return Membership(*this, found->second, subscriber);
+    }
+    auto group = std::make_shared<Group>();
+    group->key = key;
+    group->subscription = subscription;
+    groups_.emplace(std::move(key), group);
+    return Membership(*this, std::move(group), subscriber);
+}
+
+void Broadcaster::publish(SnapshotPtr snapshot) {
+    const bool sessions_changed = !latest_ || latest_->sessions_version != snapshot->sessions_version;
+    latest_ = std::move(snapshot);
+    ++published_;
+    renderer_.emplace(latest_);
+    sessions_frame_.reset();
+    for (const auto& entry : groups_) {
+        const Frame& frame = frame_of(*entry.second);
+        for (auto* subscriber : entry.second->subscribers.members()) {
+            subscriber->offer_metrics(frame);
+        }
+    }
+    if (sessions_changed && !sessions_.empty()) {
+        const Frame& frame = sessions_frame();
+        for (auto* subscriber : sessions_.members()) {
+            subscriber->offer_sessions(frame);
+        }
+    }
+}
+
+Frame Broadcaster::current_metrics(const Membership& membership) {
+    return latest_ && membership ? frame_of(*membership.group_) : nullptr;
+}
+
+Frame Broadcaster::current_sessions() {
+    return latest_ && !latest_->sessions->empty() ? sessions_frame() : nullptr;
+}
+
+const Frame& Broadcaster::frame_of(Group& group) {
+    if (group.written != published_) {
+        group.frame = std::make_shared<const std::string>(renderer_->render(group.subscription));
+        group.written = published_;
+    }
+    return group.frame;
+}
+
+const Frame& Broadcaster::sessions_frame() {
+    if (!sessions_frame_) {
+        sessions_frame_ = std::make_shared<const std::string>(protocol::session_update(*latest_));
+    }
+    return sessions_frame_;
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,89 @@
+// Who listens to what. Each distinct subscription is written once a snapshot and its bytes are shared by all its
+// clients.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "outbox.hpp"
+#include "registry.hpp"
+#include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/protocol/subscription.hpp"
+#include "session_buddy/protocol/updates.hpp"
+
+namespace session_buddy::server {
+
+/// A client as the broadcaster sees it. Neither call may join or leave a subscription.
+class Subscriber {
+  public:
+    virtual ~Subscriber() = default;
+    virtual void offer_metrics(const Frame& frame) = 0;
+    virtual void offer_sessions(const Frame& frame) = 0;
+};
+
+/// For the network thread alone. Must outlive every Membership.
+class Broadcaster {
+    struct Group {
+        std::string key;
+        protocol::Subscription subscription;
+        Registry<Subscriber> subscribers;
+        Frame frame;  // of the snapshot with number `written`
+        std::uint64_t written = 0;
+    };
+
+  public:
+    /// One client's place in one subscription; it leaves when this goes.
+    class Membership {
+      public:
+        Membership() = default;
+        ~Membership() { reset(); }
+        Membership(Membership&& other) noexcept;
+        Membership& operator=(Membership&& other) noexcept;
+
+        void reset() noexcept;
+        explicit operator bool() const noexcept { return group_ != nullptr; }
+
+      private:
+        friend class Broadcaster;
+        Membership(Broadcaster& owner, std::shared_ptr<Group> group, Subscriber& subscriber);
+
+        Broadcaster* owner_ = nullptr;
+        std::shared_ptr<Group> group_;
+        Registry<Subscriber>::Handle handle_;
+    };
+    using SessionsMembership = Registry<Subscriber>::Handle;
+
+    /// A subscriber has one membership at a time: its old one must be reset before.
+    [[nodiscard]] Membership subscribe(const protocol::Subscription& subscription, Subscriber& subscriber);
+    [[nodiscard]] SessionsMembership subscribe_sessions(Subscriber& subscriber) { return sessions_.add(subscriber); }
+
+    /// Offers the new snapshot to every subscriber of metrics, and to those of sessions where these have changed.
+    void publish(SnapshotPtr snapshot);
+
+    /// nullptr before the first publish.
+    [[nodiscard]] const SnapshotPtr& latest() const { return latest_; }
+    /// The update that a client of this membership would get now; nullptr before the first publish.
+    [[nodiscard]] Frame current_metrics(const Membership& membership);
+    /// The active sessions of now; nullptr where there are none.
+    [[nodiscard]] Frame current_sessions();
+
+    /// Distinct subscriptions at present.
+    [[nodiscard]] std::size_t group_count() const { return groups_.size(); }
+
+  private:
+    const Frame& frame_of(Group& group);
+    const Frame& sessions_frame();
+
+    std::unordered_map<std::string, std::shared_ptr<Group>> groups_;  // by Subscription::key()
+    Registry<Subscriber> sessions_;
+    SnapshotPtr latest_;
+    std::uint64_t published_ = 0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
+    std::optional<protocol::MetricsRenderer> renderer_;
+    Frame sessions_frame_;  // of `latest_`, written when first needed
+};
+
+}  // namespace session_buddy::server

@@ -1,0 +1,103 @@
+// See client.hpp.
+#include "client.hpp"
+
+#include <exception>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/protocol/reply.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+const log::Logger logger{"session_buddy.server.session"};
+
+// What a request is called in the log. Never the client's own text, which could hold anything.
+struct NameOf {
+    std::string_view operator()(const protocol::Subscribe&) const { return "subscribe"; }
+    std::string_view operator()(const protocol::Unsubscribe&) const { return "unsubscribe"; }
+    std::string_view operator()(const protocol::GetMetrics&) const { return "get_metrics"; }
+    std::string_view operator()(const protocol::Ping&) const { return "ping"; }
+    std::string_view operator()(const protocol::SubscribeSessions&) const { return "subscribe_sessions"; }
+    std::string_view operator()(const protocol::ErrorReply& reply) const { return protocol::to_string(reply.code); }
+};
+
+}  // namespace
+
+Client::Client(Broadcaster& broadcaster, Sender& sender) : broadcaster_(broadcaster), sender_(sender) {
+    metrics_ = broadcaster_.subscribe(protocol::Subscription(), *this);
+}
+
+void Client::handle(std::string_view text) {
+    try {
+        const auto request = protocol::parse_request(text);
+        logger.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
+        std::visit([this](const auto& kind) { answer(kind); }, request);
+    } catch (const std::exception& failure) {
+        logger.error("a request failed: {}", failure.what());
+        answer(protocol::ErrorReply{protocol::ErrorCode::internal_error, "Internal error", std::nullopt});
+    }
+}
+
+void Client::offer_metrics(const Frame& frame) {
+    outbox_.offer_metrics(frame);
+    sender_.wake();
+}
+
+void Client::offer_sessions(const Frame& frame) {
+    outbox_.offer_sessions(frame);
+    sender_.wake();
+}
+
+void Client::answer(const protocol::Subscribe& request) {
+    metrics_.reset();
+    outbox_.drop_metrics();
+    metrics_ = broadcaster_.subscribe(request.subscription, *this);
+    reply(protocol::subscription_confirmed(request));
+    if (auto frame = broadcaster_.current_metrics(metrics_)) {
+        outbox_.push_reply(std::move(frame));
+    }
+}
+
+void Client::answer(const protocol::Unsubscribe& request) {
+    metrics_.reset();
+    outbox_.drop_metrics();
+    reply(protocol::unsubscribed(request));
+}
+
+void Client::answer(const protocol::GetMetrics& request) {
+    const auto& latest = broadcaster_.latest();
+    const auto* figures = latest ? latest->skills->find(request.skill_name) : nullptr;
+    if (figures == nullptr) {
+        answer(protocol::invalid_skill_name(request.skill_name, request.request_id));
+        return;
+    }
+    reply(protocol::metrics_response(request, *figures));
+}
+
+void Client::answer(const protocol::Ping& request) {
+    reply(protocol::pong(request));
+}
+
+void Client::answer(const protocol::SubscribeSessions& request) {
+    if (!sessions_) {
+        sessions_ = broadcaster_.subscribe_sessions(*this);
+    }
+    reply(protocol::sessions_subscribed(request));
+    if (auto frame = broadcaster_.current_sessions()) {
+        outbox_.push_reply(std::move(frame));
+    }
+}
+
+void Client::answer(const protocol::ErrorReply& reply_to_send) {
+    reply(protocol::error(reply_to_send));
+}
+
+void Client::reply(std::string text) {
+    outbox_.push_reply(std::make_shared<const std::string>(std::move(text)));
+}
+
+}  // namespace session_buddy::server

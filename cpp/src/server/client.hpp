@@ -1,0 +1,52 @@
+// One WebSocket client without its socket: answers its requests, holds its subscriptions and what waits to be sent to
+// it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "broadcaster.hpp"
+#include "outbox.hpp"
+#include "session_buddy/protocol/request.hpp"
+
+namespace session_buddy::server {
+
+/// Subscribed to all skills from the start. `broadcaster` and `sender` must outlive it.
+class Client final : public Subscriber {
+  public:
+    /// Whoever owns the socket.
+    class Sender {
+      public:
+        virtual ~Sender() = default;
+        /// Something waits in the outbox.
+        virtual void wake() = 0;
+    };
+
+    Client(Broadcaster& broadcaster, Sender& sender);
+
+    /// Answers one text message. The request boundary: whatever fails in here becomes an error reply that reveals
+    /// nothing.
+    void handle(std::string_view text);
+
+    [[nodiscard]] Outbox& outbox() { return outbox_; }
+
+    void offer_metrics(const Frame& frame) override;
+    void offer_sessions(const Frame& frame) override;
+
+  private:
+    void answer(const protocol::Subscribe& request);
+    void answer(const protocol::Unsubscribe& request);
+    void answer(const protocol::GetMetrics& request);
+    void answer(const protocol::Ping& request);
+    void answer(const protocol::SubscribeSessions& request);
+    void answer(const protocol::ErrorReply& reply);
+    void reply(std::string text);
+
+    Broadcaster& broadcaster_;
+    Sender& sender_;
+    Outbox outbox_;
+    Broadcaster::Membership metrics_;
+    Broadcaster::SessionsMembership sessions_;
+};
+
+}  // namespace session_buddy::server

@@ -1,0 +1,25 @@
+// The session boundary: an exception in a handler ends that session alone, and never the thread.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "asio.hpp"
+
+namespace session_buddy::server {
+
+/// A handler that keeps `session` alive, calls `work(session, error)`, and calls session.fail(text) where it throws.
+template <typename Session, typename Work>
+auto guarded(std::shared_ptr<Session> session, Work work) {
+    // A count of bytes may come with the error; no session has a use for it.
+    return [session = std::move(session), work = std::move(work)](const error_code& error, auto&&...) mutable {
+        try {
+            work(*session, error);
+        } catch (const std::exception& failure) {
+            session->fail(failure.what());
+        }
+    };
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,49 @@
+// One accepted connection while it speaks HTTP: answers requests until it closes or becomes a WebSocket.
+#pragma once
+
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "asio.hpp"
+#include "context.hpp"
+#include "routes.hpp"
+
+namespace session_buddy::server {
+
+class HttpSession final : public std::enable_shared_from_this<HttpSession>, public Connection {
+  public:
+    /// `context` must outlive it.
+    HttpSession(tcp::socket socket, ServerContext& context);
+
+    void run();
+    void shut_down() override;
+    void cut() override;
+    /// Logs what a handler threw, and cuts the connection.
+    void fail(const char* what) noexcept;
+
+  private:
+    using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+    using Response = boost::beast::http::response<boost::beast::http::string_body>;
+
+    void read();
+    void on_read(const error_code& error);
+    void refuse(const error_code& error);
+    void upgrade();
+    void send(HttpReply reply);
+    void on_sent(const error_code& error);
+    void drain();
+
+    Stream stream_;
+    ServerContext& context_;
+    ConnectionHandle handle_;
+    boost::beast::flat_buffer buffer_;
+    std::optional<Parser> parser_;  // a new one for each request
+    Response response_;
+};
+
+}  // namespace session_buddy::server

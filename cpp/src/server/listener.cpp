@@ -1,0 +1,70 @@
+// See listener.hpp.
+#include "listener.hpp"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+const log::Logger logger{"session_buddy.server"};
+
+// How long to wait after an error such as "too many open files", which does not go away by trying at once.
+constexpr std::chrono::milliseconds kAcceptRetry{100};
+
+}  // namespace
+
+Listener::Listener(tcp::acceptor acceptor, OnSocket on_socket)
+    : acceptor_(std::move(acceptor)), retry_(acceptor_.get_executor()), on_socket_(std::move(on_socket)) {}
+
+void Listener::run() {
+    accept();
+}
+
+void Listener::close() {
+    error_code ignored;
+    acceptor_.close(ignored);
+    retry_.cancel();
+}
+
+void Listener::accept() {
+    if (!acceptor_.is_open()) {
+        return;
+    }
+    acceptor_.async_accept([self = shared_from_this()](const error_code& error, tcp::socket socket) {
+        self->on_accept(error, std::move(socket));
+    });
+}
+
+void Listener::on_accept(const error_code& error, tcp::socket socket) {
+    if (!acceptor_.is_open()) {
+        return;
+    }
+    if (error && error != net::error::connection_aborted) {
+        if (!failing_) {
+            failing_ = true;
+            logger.warning("cannot accept connections for now: {}", error.message());
+        }
+        retry_.expires_after(kAcceptRetry);
+        retry_.async_wait([self = shared_from_this()](const error_code&) { self->accept(); });
+        return;
+    }
+    if (!error) {
+        if (failing_) {
+            failing_ = false;
+            logger.info("accepting connections again");
+        }
+        try {
+            on_socket_(std::move(socket));
+        } catch (const std::exception& failure) {
+            logger.error("a new connection failed: {}", failure.what());
+        }
+    }
+    accept();
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,33 @@
+// Accepts connections on one address until it is closed. No accept error ends it.
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+
+#include "asio.hpp"
+
+namespace session_buddy::server {
+
+class Listener : public std::enable_shared_from_this<Listener> {
+  public:
+    using OnSocket = std::function<void(tcp::socket)>;
+
+    Listener(tcp::acceptor acceptor, OnSocket on_socket);
+
+    /// Starts to accept, on the thread of the acceptor's context.
+    void run();
+    /// Frees the port. Idempotent.
+    void close();
+
+  private:
+    void accept();
+    void on_accept(const error_code& error, tcp::socket socket);
+
+    tcp::acceptor acceptor_;
+    net::steady_timer retry_;
+    OnSocket on_socket_;
+    bool failing_ = false;  // the trouble is logged already
+};
+
+}  // namespace session_buddy::server

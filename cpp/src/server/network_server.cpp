@@ -1,0 +1,208 @@
+// See network_server.hpp. One thread runs everything; other threads reach it through posts to its io_context alone.
+#include "session_buddy/server/network_server.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "asio.hpp"
+#include "context.hpp"
+#include "endpoints.hpp"
+#include "http_session.hpp"
+#include "listener.hpp"
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+const log::Logger logger{"session_buddy.server"};
+
+// Signals are for the main thread, which knows what to do about them; faults of this thread still reach it.
+void block_signals() {
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF}) {
+        sigdelset(&signals, fault);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+}  // namespace
+
+struct NetworkServer::Impl {
+    enum class Phase { created, bound, running, stopped };
+
+    explicit Impl(const Config& config) : context(config), shutdown_timer(io) {}
+
+    void run();
+    void deliver();
+    void begin_shutdown();
+
+    // First, because what waits in `io` refers to it and goes before it.
+    ServerContext context;
+    net::io_context io{1};
+    net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
+    net::steady_timer shutdown_timer;
+    std::vector<std::shared_ptr<Listener>> listeners;
+    std::thread thread;
+
+    std::mutex lifecycle_mutex;  // held over each change of phase, a join included
+    Phase phase = Phase::created;
+
+    mutable std::mutex address_mutex;
+    std::uint16_t port = 0;
+    std::vector<std::string> endpoints;
+
+    // The newest snapshot that the network thread has not taken yet.
+    std::mutex pending_mutex;
+    SnapshotPtr pending;
+    std::chrono::steady_clock::time_point pending_since;
+};
+
+void NetworkServer::Impl::run() {
+    block_signals();
+    while (true) {
+        try {
+            io.run();
+            return;
+        } catch (const std::exception& failure) {
+            // Sessions and listeners keep their own exceptions; this is what remains, such as memory that ran out in
+            // the middle of a broadcast.
+            logger.error("network thread: {}", failure.what());
+        }
+    }
+}
+
+void NetworkServer::Impl::deliver() {
+    SnapshotPtr snapshot;
+    {
+        const std::lock_guard lock(pending_mutex);
+        snapshot = std::move(pending);
+        pending.reset();
+        context.published_at = pending_since;
+    }
+    context.broadcaster.publish(std::move(snapshot));
+}
+
+void NetworkServer::Impl::begin_shutdown() {
+    context.stopping = true;
+    for (const auto& listener : listeners) {
+        listener->close();
+    }
+    work.reset();
+    context.on_connection_gone = [this] {
+        if (context.connections.empty()) {
+            shutdown_timer.cancel();
+        }
+    };
+    for (auto* connection : context.connections.copy()) {
+        connection->shut_down();
+    }
+    if (context.connections.empty()) {
+        return;
+    }
+    shutdown_timer.expires_after(steady(context.config.shutdown_timeout));
+    shutdown_timer.async_wait([this](const error_code& error) {
+        if (error) {
+            return;
+        }
+        const auto lingering = context.connections.copy();
+        logger.debug("cutting {} connections that do not close", lingering.size());
+        for (auto* connection : lingering) {
+            connection->cut();
+        }
+    });
+}
+
+NetworkServer::NetworkServer(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
+
+NetworkServer::~NetworkServer() {
+    stop();
+}
+
+void NetworkServer::bind() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (impl_->phase != Impl::Phase::created) {
+        throw std::logic_error("NetworkServer::bind: bound already");
+    }
+    auto acceptors = listen_on(impl_->io, impl_->context.config.host, impl_->context.config.port);
+    const std::lock_guard address_lock(impl_->address_mutex);
+    for (auto& acceptor : acceptors) {
+        const auto endpoint = acceptor.local_endpoint();
+        impl_->port = endpoint.port();
+        impl_->endpoints.push_back(to_string(endpoint));
+        impl_->listeners.push_back(
+            std::make_shared<Listener>(std::move(acceptor), [&context = impl_->context](tcp::socket socket) {
+                if (!context.stopping) {
+                    std::make_shared<HttpSession>(std::move(socket), context)->run();
+                }
+            }));
+    }
+    impl_->phase = Impl::Phase::bound;
+}
+
+void NetworkServer::start() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (impl_->phase != Impl::Phase::bound) {
+        throw std::logic_error("NetworkServer::start: not bound, or started already");
+    }
+    for (const auto& listener : impl_->listeners) {
+        net::post(impl_->io, [listener] { listener->run(); });
+    }
+    impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+    impl_->phase = Impl::Phase::running;
+    for (const auto& endpoint : endpoints()) {
+        logger.info("listening on {}", endpoint);
+    }
+}
+
+void NetworkServer::publish(SnapshotPtr snapshot) {
+    if (!snapshot) {
+        return;
+    }
+    {
+        const std::lock_guard lock(impl_->pending_mutex);
+        const bool on_its_way = impl_->pending != nullptr;
+        impl_->pending = std::move(snapshot);
+        impl_->pending_since = std::chrono::steady_clock::now();
+        if (on_its_way) {
+            return;
+        }
+    }
+    net::post(impl_->io, [impl = impl_.get()] { impl->deliver(); });
+}
+
+void NetworkServer::stop() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (impl_->phase == Impl::Phase::running) {
+        net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
+        impl_->thread.join();
+        logger.info("stopped");
+    } else {
+        for (const auto& listener : impl_->listeners) {
+            listener->close();
+        }
+    }
+    impl_->phase = Impl::Phase::stopped;
+}
+
+std::uint16_t NetworkServer::port() const {
+    const std::lock_guard lock(impl_->address_mutex);
+    return impl_->port;
+}
+
+std::vector<std::string> NetworkServer::endpoints() const {
+    const std::lock_guard lock(impl_->address_mutex);
+    return impl_->endpoints;
+}
+
+}  // namespace session_buddy::server

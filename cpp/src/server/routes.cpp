@@ -1,0 +1,136 @@
+// See routes.hpp.
+#include "routes.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "session_buddy/core/version.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+namespace http = boost::beast::http;
+using Json = nlohmann::ordered_json;
+
+// The snapshot is recent while it is at most this many intervals old, and never called old below kMinFreshness.
+constexpr double kFreshIntervals = 3.0;
+constexpr Seconds kMinFreshness{5.0};
+// What a refused client is told to wait.
+constexpr int kRetryAfterSeconds = 5;
+
+HttpReply json_reply(unsigned status, const Json& body) {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return reply;
+}
+
+HttpReply healthz(const ServerContext& /*context*/) {
+    return json_reply(200, {{"status", "ok"}, {"version", kVersion}});
+}
+
+// Empty where the server is ready.
+std::string why_not_ready(const ServerContext& context) {
+    const auto& latest = context.broadcaster.latest();
+    if (!latest) {
+        return "no metrics have been computed yet";
+    }
+    if (!latest->database.readable) {
+        return latest->database.reason.empty() ? "the database cannot be read" : latest->database.reason;
+    }
+    const Seconds age = std::chrono::steady_clock::now() - context.published_at;
+    if (age > std::max(kFreshIntervals * context.config.update_interval, kMinFreshness)) {
+        return "the last metrics are " + std::to_string(static_cast<long>(age.count())) + " seconds old";
+    }
+    return {};
+}
+
+HttpReply readyz(const ServerContext& context) {
+    if (const auto reason = why_not_ready(context); !reason.empty()) {
+        return json_reply(503, {{"status", "unavailable"}, {"reason", reason}});
+    }
+    return json_reply(200, {{"status", "ready"}});
+}
+
+HttpReply upgrade_required(const ServerContext& /*context*/) {
+    auto reply = http_error(426, "upgrade_required", "This is a WebSocket endpoint: connect with a WebSocket client");
+    reply.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
+    return reply;
+}
+
+struct Route {
+    http::verb method;  // get serves head, too
+    std::string_view path;
+    HttpReply (*handler)(const ServerContext&);
+};
+
+constexpr std::array kRoutes{
+    Route{http::verb::get, "/healthz", healthz},
+    Route{http::verb::get, "/readyz", readyz},
+    Route{http::verb::get, "/", upgrade_required},
+    Route{http::verb::get, "/ws", upgrade_required},
+};
+
+constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
+
+std::string_view path_of(std::string_view target) {
+    return target.substr(0, target.find('?'));
+}
+
+HttpReply method_not_allowed(std::string_view path) {
+    std::string allowed;
+    for (const auto& candidate : kRoutes) {
+        if (candidate.path == path) {
+            allowed += allowed.empty() ? "" : ", ";
+            allowed += candidate.method == http::verb::get ? "GET, HEAD" : http::to_string(candidate.method);
+        }
+    }
+    auto reply = http_error(405, "method_not_allowed", "Method not allowed; allowed: " + allowed);
+    reply.headers = {{"Allow", allowed}};
+    return reply;
+}
+
+}  // namespace
+
+bool is_websocket_target(std::string_view target) {
+    return std::find(kWebSocketPaths.begin(), kWebSocketPaths.end(), path_of(target)) != kWebSocketPaths.end();
+}
+
+HttpReply route(const ServerContext& context, http::verb method, std::string_view target) {
+    const auto path = path_of(target);
+    const auto wanted = method == http::verb::head ? http::verb::get : method;
+    bool path_known = false;
+    for (const auto& candidate : kRoutes) {
+        if (candidate.path != path) {
+            continue;
+        }
+        if (candidate.method == wanted) {
+            return candidate.handler(context);
+        }
+        path_known = true;
+    }
+    return path_known ? method_not_allowed(path) : not_found();
+}
+
+HttpReply http_error(unsigned status, std::string_view code, std::string_view message) {
+    return json_reply(status, {{"error", code}, {"message", message}});
+}
+
+HttpReply not_found() {
+    return http_error(404, "not_found", "There is nothing at this path");
+}
+
+HttpReply too_many_clients(const ServerContext& context) {
+    const auto limit = context.clients.limit();
+    auto reply = json_reply(503, {{"error", "too_many_clients"},
+                                  {"message", "Too many clients: all " + std::to_string(limit) + " places are taken"},
+                                  {"max_clients", limit}});
+    reply.headers = {{"Retry-After", std::to_string(kRetryAfterSeconds)}};
+    reply.close = true;
+    return reply;
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,34 @@
+// The plain HTTP side: which paths there are, what they answer, and where a WebSocket may be opened.
+#pragma once
+
+#include <boost/beast/http/verb.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "context.hpp"
+
+namespace session_buddy::server {
+
+/// One answer. The body is JSON.
+struct HttpReply {
+    unsigned status = 200;
+    std::string body;
+    std::vector<std::pair<std::string, std::string>> headers;
+    bool close = false;  ///< the connection ends with it
+};
+
+/// True for a target (query included) where an upgrade to WebSocket is served.
+[[nodiscard]] bool is_websocket_target(std::string_view target);
+
+/// The answer to a request that is not an upgrade. HEAD gets what GET would get; the caller leaves the body out.
+[[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target);
+
+/// {"error": code, "message": sentence}
+[[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
+[[nodiscard]] HttpReply not_found();
+/// For the client that comes when all places are taken.
+[[nodiscard]] HttpReply too_many_clients(const ServerContext& context);
+
+}  // namespace session_buddy::server

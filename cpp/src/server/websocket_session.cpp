@@ -1,0 +1,231 @@
+// See websocket_session.hpp.
+#include "websocket_session.hpp"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/field.hpp>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "guarded.hpp"
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::server {
+
+namespace websocket = boost::beast::websocket;
+
+namespace {
+
+const log::Logger logger{"session_buddy.server.session"};
+
+// A message too large is answered with 1009 and read to its end, so that the client sees the answer and not a reset.
+// One that announces itself as larger than this many times the limit is not worth it and meets Beast's own check.
+constexpr std::uint64_t kDrainableMessages = 16;
+// After a larger message the read buffer gives its memory back.
+constexpr std::size_t kKeptBufferBytes = 2 * 1024;
+
+}  // namespace
+
+WebSocketSession::WebSocketSession(Stream stream, ServerContext& context, ClientSlots::Slot slot)
+    : socket_(std::move(stream)),
+      context_(context),
+      handle_(context, *this),
+      slot_(std::move(slot)),
+      timer_(socket_.get_executor()) {
+    error_code error;
+    const auto endpoint = beast::get_lowest_layer(socket_).socket().remote_endpoint(error);
+    peer_ = error ? "unknown" : to_string(endpoint);
+}
+
+void WebSocketSession::run(Request upgrade) {
+    // Beast's own idle timeout knows one duration for two; keep_alive() keeps both. Its other timeout also bounds how
+    // long a peer may take to answer our close.
+    socket_.set_option(websocket::stream_base::timeout{steady(context_.config.handshake_timeout),
+                                                       websocket::stream_base::none(), false});
+    socket_.set_option(websocket::stream_base::decorator(
+        [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
+    socket_.read_message_max(context_.config.max_message_bytes * kDrainableMessages);
+    socket_.auto_fragment(false);
+    socket_.text(true);
+    socket_.async_accept(upgrade, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+                             self.on_accept(error);
+                         }));
+}
+
+void WebSocketSession::on_accept(const error_code& error) {
+    if (error || state_ == State::over) {
+        finish(error);
+        return;
+    }
+    state_ = State::open;
+    client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this));
+    logger.debug("client {} connected ({} of {})", peer_, context_.clients.taken(), context_.clients.limit());
+    // Weak: the callback lives in the socket, which lives in this.
+    socket_.control_callback([weak = weak_from_this()](websocket::frame_type, beast::string_view) {
+        if (const auto self = weak.lock()) {
+            self->heard();
+        }
+    });
+    heard();
+    ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
+    keep_alive();
+    read();
+}
+
+void WebSocketSession::shut_down() {
+    if (state_ == State::handshake) {
+        cut();
+    } else {
+        close(websocket::close_code::going_away);
+    }
+}
+
+void WebSocketSession::cut() {
+    finish({});
+}
+
+// Reads piece by piece: each one is a sign of life, and none goes beyond the limit.
+void WebSocketSession::read() {
+    if (reading_ || state_ != State::open || !client_->outbox().accepts_requests()) {
+        return;
+    }
+    reading_ = true;
+    socket_.async_read_some(
+        incoming_, context_.config.max_message_bytes + 1 - incoming_.size(),
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); }));
+}
+
+void WebSocketSession::on_read(const error_code& error) {
+    reading_ = false;
+    if (state_ != State::open) {
+        return;  // whoever began the end also finishes it
+    }
+    if (error) {
+        finish(error);
+        return;
+    }
+    heard();
+    if (socket_.got_binary()) {
+        close(websocket::close_code::unknown_data);
+        return;
+    }
+    if (incoming_.size() > context_.config.max_message_bytes) {
+        close(websocket::close_code::too_big);
+        return;
+    }
+    if (socket_.is_message_done()) {
+        client_->handle({static_cast<const char*>(incoming_.data().data()), incoming_.size()});
+        incoming_.clear();
+        if (incoming_.capacity() > kKeptBufferBytes) {
+            incoming_.shrink_to_fit();
+        }
+        write();
+    }
+    read();
+}
+
+void WebSocketSession::wake() {
+    write();
+}
+
+void WebSocketSession::write() {
+    if (outgoing_ || state_ != State::open) {
+        return;
+    }
+    outgoing_ = client_->outbox().next();
+    if (!outgoing_) {
+        return;
+    }
+    socket_.async_write(
+        net::buffer(*outgoing_),
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_write(error); }));
+}
+
+void WebSocketSession::on_write(const error_code& error) {
+    outgoing_.reset();
+    if (state_ != State::open) {
+        return;
+    }
+    if (error) {
+        finish(error);
+        return;
+    }
+    if (!reading_) {
+        heard();  // it is we who do not listen; that it takes its answers shows that it is there
+    }
+    write();
+    read();
+}
+
+void WebSocketSession::close(websocket::close_code code) {
+    if (state_ != State::open) {
+        return;
+    }
+    state_ = State::closing;
+    client_.reset();
+    logger.debug("closing client {} with {}", peer_, static_cast<unsigned>(code));
+    socket_.async_close(
+        code, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); }));
+}
+
+void WebSocketSession::heard() {
+    heard_at_ = std::chrono::steady_clock::now();
+}
+
+void WebSocketSession::keep_alive() {
+    timer_.expires_at(std::min(ping_due_at_, heard_at_ + steady(context_.config.ping_timeout)));
+    timer_.async_wait(guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+        if (!error) {
+            self.on_keep_alive();
+        }
+    }));
+}
+
+// Runs on while closing, too: nothing is heard then any more, so a peer that does not take our close is dropped as
+// well.
+void WebSocketSession::on_keep_alive() {
+    if (state_ == State::over) {
+        return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (now - heard_at_ >= steady(context_.config.ping_timeout)) {
+        finish(net::error::timed_out);
+        return;
+    }
+    if (now >= ping_due_at_) {
+        ping_due_at_ = now + steady(context_.config.ping_interval);
+        if (state_ == State::open && !pinging_) {
+            pinging_ = true;
+            socket_.async_ping({}, guarded(shared_from_this(),
+                                           [](WebSocketSession& self, const error_code&) { self.pinging_ = false; }));
+        }
+    }
+    keep_alive();
+}
+
+// The end, however it came: gives the place and the subscriptions back and closes what is still open, upon which every
+// operation under way completes and lets go of this.
+void WebSocketSession::finish(const error_code& reason) {
+    if (state_ == State::over) {
+        return;
+    }
+    if (state_ != State::handshake) {
+        logger.debug("client {} disconnected{}{}", peer_, reason ? ": " : "", reason ? reason.message() : "");
+    }
+    state_ = State::over;
+    client_.reset();
+    slot_.reset();
+    timer_.cancel();
+    beast::get_lowest_layer(socket_).close();
+}
+
+void WebSocketSession::fail(const char* what) noexcept {
+    try {
+        logger.error("session of client {} failed: {}", peer_, what);
+        finish({});
+    } catch (...) {  // not even the log works; the connection goes with its last handler
+    }
+}
+
+}  // namespace session_buddy::server

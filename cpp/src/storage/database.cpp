@@ -1,0 +1,162 @@
+// open_database: looks first, then creates, migrates or just opens, and sets the connection up.
+#include "session_buddy/storage/database.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+
+#include "file_state.hpp"
+#include "inspection.hpp"
+#include "migrator.hpp"
+#include "session_buddy/core/log.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+    throw StorageError(code, path, fmt::format("cannot open database \"{}\": {}", path, reason));
+}
+
+void check_path(const std::string& path) {
+    if (path.empty() || path.find('\0') != std::string::npos) {
+        refuse(StorageErrc::invalid_argument, path, "it is not the name of a file");
+    }
+    if (path == ":memory:") {
+        refuse(StorageErrc::invalid_argument, path, "a database in memory cannot be shared with the programs that write to it");
+    }
+}
+
+void create_folder(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(folder_of(path), error);
+    if (error) {
+        refuse(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
+    }
+}
+
+/// The reason why a file in this place cannot be written, empty where nothing speaks against it.
+std::string obstacle_to_writing(const std::string& path, bool exists) {
+    const std::string folder = folder_of(path);
+    if (exists && !may_write(path)) {
+        return "the file is write-protected";
+    }
+    if (!may_write(folder)) {
+        return fmt::format("the folder \"{}\" is write-protected", folder);
+    }
+    return {};
+}
+
+/// Switching needs the file for a moment alone, and SQLite does not wait for that by itself.
+void use_write_ahead_log(SQLite::Database& database, const std::string& path, std::chrono::milliseconds busy_timeout) {
+    using std::chrono::steady_clock;
+    constexpr std::chrono::milliseconds kPause{5};
+    const auto deadline = steady_clock::now() + busy_timeout;
+    for (;;) {
+        try {
+            const std::string mode = sql::query_text(database, "PRAGMA journal_mode = WAL");
+            if (mode != "wal") {
+                kLogger.warning("database \"{}\" stays in journal mode {}: it cannot be kept with a write-ahead log there", path,
+                                mode);
+            }
+            return;
+        } catch (const SQLite::Exception& error) {
+            if ((error.getErrorCode() & 0xFF) != SQLITE_BUSY) {
+                throw;
+            }
+            if (steady_clock::now() >= deadline) {
+                kLogger.warning("database \"{}\" stays in its journal mode: another process keeps it busy", path);
+                return;
+            }
+            std::this_thread::sleep_for(kPause);
+        }
+    }
+}
+
+void set_up(SQLite::Database& database, const std::string& path, const OpenOptions& options) {
+    database.setBusyTimeout(static_cast<int>(options.busy_timeout.count()));
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    database.exec("PRAGMA foreign_keys = ON");
+    if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
+        use_write_ahead_log(database, path, options.busy_timeout);
+        database.exec("PRAGMA synchronous = NORMAL");
+    }
+    sql::register_functions(database);
+}
+
+std::unique_ptr<SQLite::Database> open_read_only(const std::string& path, const OpenOptions& options) {
+    const auto opened = [&](bool immutable) {
+        auto database = open_for_reading(path, immutable, options.busy_timeout);
+        static_cast<void>(sql::query_integer(*database, "PRAGMA schema_version"));
+        set_up(*database, path, options);
+        return database;
+    };
+    return sql::translated(path, "cannot open", [&] {
+        try {
+            return opened(false);
+        } catch (const SQLite::Exception&) {
+            // In a folder that cannot be written the files beside a write-ahead log cannot be made. Without a log there is
+            // nothing in it to miss.
+            if (has_wal(path)) {
+                throw;
+            }
+            return opened(true);
+        }
+    });
+}
+
+std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const OpenOptions& options, bool migration) {
+    return sql::translated(path, "cannot open", [&] {
+        auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
+                                                           static_cast<int>(options.busy_timeout.count()));
+        if (migration) {
+            database->exec("PRAGMA foreign_keys = ON");
+            migrate(*database, path, options.replace_triggers);
+        }
+        set_up(*database, path, options);
+        return database;
+    });
+}
+
+}  // namespace
+
+std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
+    check_path(path);
+    const auto state = file_state(path);
+    if (!state.has_value()) {
+        if (!options.create) {
+            refuse(StorageErrc::missing, path, "the file does not exist");
+        }
+        create_folder(path);
+        if (const std::string obstacle = obstacle_to_writing(path, false); !obstacle.empty()) {
+            refuse(StorageErrc::io, path, fmt::format("it cannot be created: {}", obstacle));
+        }
+        return open_writable(path, options, true);
+    }
+    if (!state->is_regular) {
+        refuse(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
+    }
+    const Inspection inspection = inspect_file(path, options.busy_timeout);
+    const std::string obstacle = obstacle_to_writing(path, true);
+    if (inspection.needs_migration()) {
+        if (!obstacle.empty()) {
+            refuse(StorageErrc::read_only, path, fmt::format("its schema must be brought up to date, and {}", obstacle));
+        }
+        return open_writable(path, options, true);
+    }
+    if (!obstacle.empty()) {
+        if (options.replace_triggers && inspection.foreign_triggers) {
+            kLogger.warning("the triggers of database \"{}\" are not replaced: {}", path, obstacle);
+        }
+        return open_read_only(path, options);
+    }
+    return open_writable(path, options, options.replace_triggers && inspection.foreign_triggers);
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,31 @@
+// What the file system says of a database file: enough to tell whether it is the same one, and untouched.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace session_buddy::storage {
+
+struct FileState {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::int64_t size = 0;
+    std::int64_t modified_ns = 0;
+    bool is_directory = false;
+    bool is_regular = false;
+
+    [[nodiscard]] bool same_file(const FileState& other) const { return device == other.device && inode == other.inode; }
+    bool operator==(const FileState&) const = default;
+};
+
+/// Nothing where there is no file. Throws StorageErrc::io where that cannot be found out (a folder that may not be entered).
+[[nodiscard]] std::optional<FileState> file_state(const std::string& path);
+
+/// Whether this process may write the file or folder.
+[[nodiscard]] bool may_write(const std::string& path);
+
+/// The folder of `path`, "." for a bare name.
+[[nodiscard]] std::string folder_of(const std::string& path);
+
+}  // namespace session_buddy::storage

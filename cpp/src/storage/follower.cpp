@@ -1,0 +1,428 @@
+// The follower: one connection, a few marks of what was read so far, and the checks that tell when they no longer hold.
+#include "session_buddy/storage/follower.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <set>
+
+#include "file_state.hpp"
+#include "inspection.hpp"
+#include "lifetimes.hpp"
+#include "row_reader.hpp"
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+/// An audit may take one part in this many of the time.
+constexpr int kAuditShare = 100;
+/// Between two foldings of the write-ahead log into the file.
+constexpr std::chrono::seconds kFoldingPause{1};
+/// Ids that lie this close together are read in one go; the few rows between them that are too old are dropped.
+constexpr std::int64_t kJoinedGap = 64;
+
+struct IdRange {
+    std::int64_t first;
+    std::int64_t last;
+};
+
+/// Sorted, neighbours joined.
+std::deque<IdRange> to_ranges(std::vector<std::int64_t> ids) {
+    std::ranges::sort(ids);
+    std::deque<IdRange> ranges;
+    for (const std::int64_t id : ids) {
+        if (!ranges.empty() && id - ranges.back().last <= kJoinedGap) {
+            ranges.back().last = id;
+        } else {
+            ranges.push_back({id, id});
+        }
+    }
+    return ranges;
+}
+
+/// The statements of one connection, made once.
+struct Statements {
+    explicit Statements(SQLite::Database& database)
+        : data_version(database, "PRAGMA data_version"),
+          bounds(database, "SELECT coalesce((SELECT min(id) FROM skill_invocation), 0),"
+                           " coalesce((SELECT max(id) FROM skill_invocation), 0)"),
+          signature(database,
+                    "SELECT quote(skill_name) || quote(invoked_at) || quote(session_id) || quote(completed)"
+                    " || quote(duration_seconds) FROM skill_invocation WHERE id = ?1"),
+          count(database, "SELECT count(*) FROM skill_invocation"),
+          recent(database, "SELECT id FROM skill_invocation WHERE invoked_at >= ?1"),
+          rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
+                                     kInvocationColumns)),
+          lifetimes(database) {}
+
+    sql::Statement data_version;
+    sql::Statement bounds;
+    sql::Statement signature;
+    sql::Statement count;
+    sql::Statement recent;
+    sql::Statement rows;
+    LifetimeReader lifetimes;
+};
+
+std::int64_t integer_of(sql::Statement& statement) {
+    statement.reset();
+    const std::int64_t value = statement.step() ? statement.integer(0) : 0;
+    statement.reset();
+    return value;
+}
+
+}  // namespace
+
+struct Follower::Impl {
+    /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll that
+    /// fails half way leaves nothing behind.
+    struct Marks {
+        bool known = false;             ///< false: the next batch is a rebuild
+        std::int64_t last_id = 0;       ///< rows up to here are given out, or lie in `ranges`
+        std::string signature;          ///< of the row last_id
+        std::int64_t min_id = 0;        ///< 0 for an empty table
+        std::int64_t row_count = 0;     ///< rows up to last_id
+        std::int64_t data_version = 0;  ///< of the open connection
+        TimePoint cutoff;               ///< of the rebuild that `ranges` belong to
+        std::deque<IdRange> ranges;     ///< still to be given out by a rebuild
+        bool more = false;              ///< the last batch was full
+    };
+
+    std::string path;
+    FollowerOptions options;
+    std::unique_ptr<SQLite::Database> database;
+    std::optional<Statements> statements;
+    FileState opened;                      ///< the file as it was at the last look
+    std::optional<FileState> opened_log;   ///< its write-ahead log
+    std::optional<FileState> half_made;    ///< a file that was not ready when it was looked at
+    bool immutable = false;
+    Marks marks;
+    bool audit_due = false;
+    steady_clock::time_point next_audit;
+    bool log_grew = false;
+    int own_changes = 0;
+    steady_clock::time_point next_folding;
+    bool skip_logged = false;
+
+    Impl(std::string file, FollowerOptions settings) : path(std::move(file)), options(settings) {}
+
+    void connect(std::chrono::milliseconds busy_timeout, bool create) {
+        auto connection = open_database(
+            path, {.busy_timeout = busy_timeout, .create = create, .replace_triggers = options.replace_triggers});
+        const auto state = file_state(path);
+        if (!state.has_value()) {
+            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
+        }
+        connection->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+        // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this connection's.
+        sql::translated(path, "cannot read", [&] { integer_of(statements.emplace(*connection).bounds); });
+        immutable = sqlite3_uri_boolean(sqlite3_db_filename(connection->getHandle(), "main"), "immutable", 0) != 0;
+        database = std::move(connection);
+        opened = *state;
+        opened_log = file_state(path + "-wal");
+        half_made.reset();
+        marks.data_version = -1;  // counted anew by each connection, so it says nothing yet
+        audit_due = true;
+        log_grew = true;
+        own_changes = 0;
+    }
+
+    void disconnect() {
+        statements.reset();
+        database.reset();
+    }
+
+    /// For a file that is no longer the one at `path`, or no longer a database. SQLite must not fold a log into it.
+    void abandon() {
+        if (database) {
+            sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+        }
+        disconnect();
+        marks = {};
+    }
+
+    /// The file was moved away or deleted, and its log may have been left behind. The next database at this path would take
+    /// that log for its own, so it is emptied, unless it is another file by now.
+    void abandon_moved() {
+        const auto log = file_state(path + "-wal");
+        if (database && log.has_value() && opened_log.has_value() && log->same_file(*opened_log) && log->size > 0) {
+            database->setBusyTimeout(0);
+            empty_log();
+        }
+        abandon();
+    }
+
+    void empty_log() noexcept {
+        // Fails where a reader or writer is in the way; then the log simply stays for now.
+        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+    }
+
+    void ensure_connected() {
+        const auto state = file_state(path);
+        if (!state.has_value()) {
+            abandon_moved();
+            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
+        }
+        if (database) {
+            if (!state->same_file(opened)) {
+                kLogger.info("database \"{}\" was replaced", path);
+                abandon_moved();
+            } else if (state->size == 0) {
+                abandon();
+            } else if (immutable && (*state != opened || has_wal(path))) {
+                disconnect();
+            }
+        }
+        if (!database) {
+            connect_again(*state);
+        }
+        if (state->size != opened.size || state->modified_ns != opened.modified_ns) {
+            // Written by a checkpoint, or over the head of SQLite, which then would go on with the pages it remembers.
+            opened = *state;
+            marks.data_version = -1;
+            sqlite3_db_release_memory(database->getHandle());
+        }
+    }
+
+    /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed from one
+    /// poll to the next, or the maker would find our tables in its way.
+    void connect_again(const FileState& state) {
+        const bool ready =
+            state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
+        if (state.is_regular && !ready && half_made != state) {
+            half_made = state;
+            throw StorageError(StorageErrc::busy, path, fmt::format("database \"{}\" is just being made", path));
+        }
+        connect(options.poll_busy_timeout, false);
+    }
+
+    Batch poll(TimePoint now) {
+        try {
+            ensure_connected();
+            return sql::translated(path, "cannot read", [&] { return read(now); });
+        } catch (const StorageError& error) {
+            if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
+                abandon();
+            } else if (error.code() != StorageErrc::busy && error.code() != StorageErrc::missing) {
+                disconnect();
+            }
+            throw;
+        }
+    }
+
+    Batch read(TimePoint now) {
+        const bool changed = integer_of(statements->data_version) != marks.data_version;
+        if (changed) {
+            audit_due = true;
+            log_grew = true;
+        }
+        const bool may_audit = audit_due && steady_clock::now() >= next_audit;
+        if (marks.known && !changed && marks.ranges.empty() && !marks.more && !may_audit) {
+            fold_log();
+            return {};
+        }
+
+        const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
+        Marks next = marks;
+        next.data_version = integer_of(statements->data_version);
+        Batch batch;
+        bool rebuild = !marks.known || !marks_hold();
+        if (!rebuild) {
+            read_rows(next, batch);
+            rebuild = !counts_agree(next);
+        }
+        if (rebuild) {
+            batch = {};
+            batch.rebuilt = true;
+            next = start_rebuild(now, next.data_version);
+            batch.lifetimes = statements->lifetimes.all(next.last_id);
+            read_rows(next, batch);
+        }
+        batch.more = next.more || !next.ranges.empty();
+        marks = std::move(next);
+        return batch;
+    }
+
+    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, a pruned one another begin.
+    [[nodiscard]] bool marks_hold() {
+        statements->bounds.reset();
+        statements->bounds.step();
+        const std::int64_t min_id = statements->bounds.integer(0);
+        const std::int64_t max_id = statements->bounds.integer(1);
+        statements->bounds.reset();
+        if (max_id < marks.last_id || (marks.row_count > 0 && min_id != marks.min_id)) {
+            return false;
+        }
+        return signature_of(marks.last_id) == marks.signature;
+    }
+
+    [[nodiscard]] std::string signature_of(std::int64_t id) {
+        statements->signature.with(id);
+        std::string text = statements->signature.step() ? std::string(statements->signature.text(0)) : std::string();
+        statements->signature.reset();
+        return text;
+    }
+
+    /// Counts all rows now and then, for those that were deleted from the middle or slipped in under an old id.
+    [[nodiscard]] bool counts_agree(const Marks& next) {
+        const auto start = steady_clock::now();
+        if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
+            return true;
+        }
+        const bool agree = integer_of(statements->count) == next.row_count;
+        const auto end = steady_clock::now();
+        next_audit = end + (end - start) * kAuditShare;
+        audit_due = false;
+        return agree;
+    }
+
+    [[nodiscard]] Marks start_rebuild(TimePoint now, std::int64_t data_version) {
+        Marks fresh;
+        fresh.known = true;
+        fresh.data_version = data_version;
+        statements->bounds.reset();
+        statements->bounds.step();
+        fresh.min_id = statements->bounds.integer(0);
+        fresh.last_id = statements->bounds.integer(1);
+        statements->bounds.reset();
+        fresh.signature = signature_of(fresh.last_id);
+        fresh.row_count = integer_of(statements->count);
+        audit_due = false;
+
+        // By text first, which the index serves: whatever its offset, a row of the last `lookback` bears at least this date.
+        fresh.cutoff = now - options.lookback;
+        const std::string from = format_timestamp(fresh.cutoff - std::chrono::days{1}).substr(0, 10);
+        std::vector<std::int64_t> ids;
+        statements->recent.with(std::string_view(from));
+        while (statements->recent.step()) {
+            ids.push_back(statements->recent.integer(0));
+        }
+        fresh.ranges = to_ranges(std::move(ids));
+        return fresh;
+    }
+
+    /// The rest of a rebuild, then what is new, at most max_rows of both.
+    void read_rows(Marks& next, Batch& batch) {
+        std::int64_t budget = options.max_rows;
+        while (!next.ranges.empty() && budget > 0) {
+            IdRange& range = next.ranges.front();
+            const std::int64_t last = read_range(range, budget, batch, &next.cutoff, nullptr, nullptr);
+            if (last >= range.last || budget > 0) {
+                next.ranges.pop_front();
+            } else {
+                range.first = last + 1;
+            }
+        }
+        next.more = budget == 0;
+        if (budget == 0) {
+            return;
+        }
+        std::set<std::string> touched;
+        std::int64_t first_id = 0;
+        const std::int64_t before = budget;
+        const std::int64_t last = read_range({next.last_id + 1, INT64_MAX}, budget, batch, nullptr, &touched, &first_id);
+        next.more = budget == 0;
+        if (budget == before) {
+            return;
+        }
+        if (next.row_count == 0) {
+            next.min_id = first_id;
+        }
+        next.row_count += before - budget;
+        next.last_id = last;
+        next.signature = signature_of(last);
+        auto lifetimes = statements->lifetimes.of(touched, last);
+        batch.lifetimes.insert(batch.lifetimes.end(), std::make_move_iterator(lifetimes.begin()),
+                               std::make_move_iterator(lifetimes.end()));
+    }
+
+    /// Reads rows of the range in order and takes each off the budget. Returns the last id read.
+    std::int64_t read_range(IdRange range, std::int64_t& budget, Batch& batch, const TimePoint* cutoff,
+                            std::set<std::string>* touched, std::int64_t* first_id) {
+        std::int64_t last = range.first - 1;
+        sql::Statement& rows = statements->rows.with(range.first, range.last, budget);
+        while (rows.step()) {
+            last = rows.integer(0);
+            --budget;
+            if (first_id != nullptr && *first_id == 0) {
+                *first_id = last;
+            }
+            if (touched != nullptr && rows.type(1) == SQLITE_TEXT && is_valid_skill_name(rows.text(1))) {
+                touched->emplace(rows.text(1));
+            }
+            std::optional<Invocation> row = read_invocation(rows);
+            if (!row.has_value()) {
+                ++batch.skipped_rows;
+                report_skipped(last);
+            } else if (cutoff == nullptr || row->invoked_at >= *cutoff) {
+                batch.rows.push_back(std::move(*row));
+            }
+        }
+        return last;
+    }
+
+    void report_skipped(std::int64_t id) {
+        if (!skip_logged) {
+            skip_logged = true;
+            kLogger.warning("row {} of skill_invocation in \"{}\" cannot be read (its skill name or its time) and is passed over;"
+                            " further ones are counted but not logged",
+                            id, path);
+        }
+    }
+
+    /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is then
+    /// complete, and a database put in its place finds no log of another one.
+    void fold_log() {
+        const int changes = sqlite3_total_changes(database->getHandle());
+        if (changes != own_changes) {
+            own_changes = changes;
+            log_grew = true;
+        }
+        const auto now = steady_clock::now();
+        if (!log_grew || now < next_folding || sqlite3_db_readonly(database->getHandle(), "main") != 0) {
+            return;
+        }
+        next_folding = now + kFoldingPause;
+        log_grew = false;
+        if (!has_wal(path)) {
+            return;
+        }
+        database->setBusyTimeout(0);
+        empty_log();
+        database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+        if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
+            opened = *state;
+        }
+    }
+};
+
+Follower::Follower(std::string path, FollowerOptions options)
+    : impl_(std::make_unique<Impl>(std::move(path), options)) {}
+
+Follower::~Follower() = default;
+
+void Follower::open() {
+    impl_->disconnect();
+    impl_->marks = {};
+    impl_->connect(impl_->options.open_busy_timeout, true);
+}
+
+Batch Follower::poll(TimePoint now) { return impl_->poll(now); }
+
+void Follower::rebuild_next() { impl_->marks = {}; }
+
+SQLite::Database* Follower::connection() noexcept { return impl_->database.get(); }
+
+}  // namespace session_buddy::storage

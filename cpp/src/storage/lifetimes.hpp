@@ -1,0 +1,44 @@
+// Lifetime figures per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/core/snapshot.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+
+/// Belongs to one connection. Every failure is a SQLite::Exception.
+class LifetimeReader {
+  public:
+    using Figures = std::vector<std::pair<std::string, LifetimeFigures>>;
+
+    explicit LifetimeReader(SQLite::Database& database);
+
+    /// All skills, counting rows up to `last_id` for those without an entry.
+    [[nodiscard]] Figures all(std::int64_t last_id);
+    [[nodiscard]] Figures of(const std::set<std::string>& skills, std::int64_t last_id);
+
+  private:
+    /// What was counted so far of a skill without an entry; only newer rows are read the next time.
+    struct Counted {
+        LifetimeFigures figures;
+        double seconds = 0.0;
+        std::int64_t timed = 0;
+        std::int64_t last_id = 0;
+    };
+    [[nodiscard]] LifetimeFigures count(const std::string& skill, std::int64_t last_id);
+
+    sql::Statement entries_;
+    sql::Statement entry_;
+    sql::Statement next_name_;
+    sql::Statement rows_;
+    std::map<std::string, Counted> counted_;
+};
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,21 @@
+// From a row of skill_invocation, in which SQLite may hold anything, to an Invocation or nothing.
+#pragma once
+
+#include <optional>
+
+#include "session_buddy/core/invocation.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+
+/// The columns that read_invocation expects, in its order.
+inline constexpr const char* kInvocationColumns =
+    "id, skill_name, invoked_at, session_id, completed, duration_seconds, error_type";
+
+/// Nothing for a row whose name or time cannot be used. A bad duration is left out, not the row.
+[[nodiscard]] std::optional<Invocation> read_invocation(const sql::Statement& row);
+
+/// A duration that counts: a number, finite, not negative.
+[[nodiscard]] std::optional<double> read_duration(const sql::Statement& row, int column);
+
+}  // namespace session_buddy::storage

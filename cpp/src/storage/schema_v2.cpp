@@ -1,0 +1,17 @@
+// V2: room for an embedding of each invocation.
+#include "migrations.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr std::array<AddedColumn, 1> kColumns{{{"skill_invocation", "embedding", "BLOB"}}};
+
+constexpr const char* kScript = R"sql(
+CREATE INDEX IF NOT EXISTS idx_invocation_embedding ON skill_invocation (embedding) WHERE embedding IS NOT NULL;
+)sql";
+
+}  // namespace
+
+const Migration kMigrationV2{"V2__add_semantic_search", "Embeddings of invocations", kColumns, kScript};
+
+}  // namespace session_buddy::storage

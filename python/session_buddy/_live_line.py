@@ -1,0 +1,32 @@
+"""One line on a terminal that is written over again and again; nothing at all anywhere else."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TextIO
+
+__all__ = ["LiveLine"]
+
+
+class LiveLine:
+    """Writes to ``stream`` only where that is a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.enabled = stream.isatty()
+        self._shown = False
+
+    def show(self, text: str) -> None:
+        """Replace the line; cut where the terminal ends."""
+        if self.enabled:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r\x1b[K{text[:width]}")
+            self._stream.flush()
+            self._shown = True
+
+    def clear(self) -> None:
+        """Remove the line, for other output to follow."""
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = False

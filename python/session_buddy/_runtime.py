@@ -1,0 +1,137 @@
+"""What the native parts of one process share: log records on their way to `logging`, and an orderly end.
+
+Native threads never wait for the interpreter. They leave their log records in a bounded native queue, and one Python
+daemon thread hands these to `logging`. Before the interpreter goes away, an atexit handler stops every server that
+still runs and ends that thread, so that none is inside native code then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import traceback
+from typing import Protocol
+
+from session_buddy import _native
+
+__all__ = ["add_server", "ensure_logging", "remove_server", "sync_log_level"]
+
+_LOGGER_NAME = "session_buddy"
+_QUEUE_CAPACITY = 10_000
+_POLL_SECONDS = 1.0  # how soon a changed level of Python's loggers reaches the native side
+_JOIN_SECONDS = 5.0  # a handler that hangs must not keep the interpreter from ending
+
+
+class _Stoppable(Protocol):
+    def stop_now(self) -> None: ...
+
+
+_lock = threading.Lock()
+_servers: set[_Stoppable] = set()
+_bridge: _LogBridge | None = None
+_ended = False
+_left_to_parent: list[object] = []  # native objects of the parent of a fork: never touched, never destroyed
+
+
+class _LogBridge:
+    def __init__(self) -> None:
+        self._queue = _native.LogQueue(_QUEUE_CAPACITY)
+        self._thread = threading.Thread(target=self._pump, name="session-buddy-log", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hands over what is left and ends the thread."""
+        self._queue.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_JOIN_SECONDS)
+
+    def _pump(self) -> None:
+        while True:
+            records, dropped, closed = self._queue.next(_POLL_SECONDS)
+            try:
+                for level, name, message, created in records:
+                    _emit(level, name, message, created)
+                if dropped:
+                    logging.getLogger(_LOGGER_NAME).warning("%d log records were dropped: logging is too slow", dropped)
+                sync_log_level()
+            except Exception:  # a handler that raises: its own fault, and no reason to lose what comes after
+                if logging.raiseExceptions and sys.stderr:
+                    traceback.print_exc()
+            if closed:
+                return
+
+
+def _emit(level: int, name: str, message: str, created: float) -> None:
+    logger = logging.getLogger(name)
+    if not logger.isEnabledFor(level):
+        return
+    record = logger.makeRecord(name, level, "(native)", 0, message, (), None)
+    # As if it had been made where and when it happened, not when this thread got to it.
+    record.relativeCreated += (created - record.created) * 1000
+    record.created = created
+    record.msecs = int((created - int(created)) * 1000) + 0.0
+    record.threadName = "native"
+    logger.handle(record)
+
+
+def _wanted_level() -> int:
+    """The lowest level that any logger of ours lets through."""
+    manager = logging.root.manager
+    ours = [logging.getLogger(_LOGGER_NAME)]
+    for name, logger in list(manager.loggerDict.items()):
+        if name.startswith(_LOGGER_NAME + ".") and isinstance(logger, logging.Logger):
+            ours.append(logger)
+    return max(min(logger.getEffectiveLevel() for logger in ours), manager.disable + 1)
+
+
+def sync_log_level() -> None:
+    """Tells the native side which records are wanted; the others then cost nothing there."""
+    _native.set_log_level(_wanted_level())
+
+
+def ensure_logging() -> None:
+    """Sends native log records to `logging` from here on."""
+    global _bridge
+    with _lock:
+        if _bridge is None and not _ended:
+            _bridge = _LogBridge()
+    sync_log_level()
+
+
+def add_server(server: _Stoppable) -> None:
+    """Has the server stopped before the interpreter ends."""
+    with _lock:
+        _servers.add(server)
+
+
+def remove_server(server: _Stoppable) -> None:
+    with _lock:
+        _servers.discard(server)
+
+
+def _end() -> None:
+    global _bridge, _ended
+    with _lock:
+        _ended = True
+        servers = list(_servers)
+        bridge, _bridge = _bridge, None
+    for server in servers:
+        server.stop_now()
+    if bridge is not None:
+        bridge.close()
+
+
+def _after_fork_in_child() -> None:
+    # The native threads stayed with the parent; to stop or join them here would wait forever.
+    global _lock, _bridge
+    _lock = threading.Lock()
+    _left_to_parent.extend([_bridge, *_servers])
+    _servers.clear()
+    _bridge = None
+
+
+atexit.register(_end)
+os.register_at_fork(after_in_child=_after_fork_in_child)

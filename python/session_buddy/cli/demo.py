@@ -1,0 +1,184 @@
+"""``session-buddy demo``: a made-up database with a live feed, and the server over it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from session_buddy._live_line import LiveLine
+from session_buddy.cli.replay import not_negative, positive
+from session_buddy.demo.history import make_history
+from session_buddy.demo.live import BAD_SKILL, LiveFeed
+from session_buddy.demo.skills import SKILLS
+from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from session_buddy.storage import StorageError
+from session_buddy.storage.skills_storage import SkillsStorage
+
+LIVE_LINE_SECONDS = 0.5
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = subparsers.add_parser(
+        "demo",
+        allow_abbrev=False,
+        description="Makes a database with a day of plausible history of a dozen skills, keeps adding live invocations "
+        f"and serves the metrics. After a minute {BAD_SKILL} goes bad; later it recovers.",
+        epilog="Exit status: 0 ended by Ctrl-C, SIGTERM or --duration, 1 could not start, 2 wrong usage.",
+    )
+    parser.add_argument("--db-path", metavar="FILE", type=Path, help="a new file (default: a temporary one)")
+    parser.add_argument("--force", action="store_true", help="replace the file of --db-path where it exists")
+    parser.add_argument("--host", default="localhost", help="where the server listens (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8765, help="its port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--update-interval", type=positive, default=1.0, metavar="SECONDS", help="between broadcasts (default: 1)"
+    )
+    parser.add_argument("--no-server", action="store_true", help="only make the database and feed it")
+    parser.add_argument("--seed", type=int, help="for the same made-up history again")
+    parser.add_argument(
+        "--rate", type=positive, default=2.0, metavar="N", help="live invocations a second (default: 2)"
+    )
+    parser.add_argument(
+        "--bad-after",
+        type=not_negative,
+        default=60.0,
+        metavar="SECONDS",
+        help=f"when {BAD_SKILL} goes bad (default: 60)",
+    )
+    parser.add_argument(
+        "--bad-for", type=not_negative, default=180.0, metavar="SECONDS", help="for how long it is bad (default: 180)"
+    )
+    parser.add_argument(
+        "--duration", type=positive, metavar="SECONDS", help="end by itself (default: run until stopped)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until stopped; return the exit status."""
+    try:
+        with _database(args.db_path, args.force) as db_path:
+            return asyncio.run(_run(args, db_path))
+    except (StorageError, ValueError, OSError) as error:
+        print(f"session-buddy demo: {error}", file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def _database(wanted: Path | None, force: bool) -> Iterator[Path]:
+    """The path of a database that does not exist yet; a temporary one is gone afterwards."""
+    if wanted is None:
+        folder = Path(tempfile.mkdtemp(prefix="session-buddy-demo-"))
+        try:
+            yield folder / "skills.db"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    if wanted.exists():
+        if not force:
+            raise FileExistsError(f"{wanted} exists already; name a new file, or replace it with --force")
+        if not wanted.is_file():
+            raise ValueError(f"{wanted} is no file")
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{wanted}{suffix}").unlink(missing_ok=True)
+    yield wanted
+
+
+async def _run(args: argparse.Namespace, db_path: Path) -> int:
+    rng = random.Random(args.seed)  # noqa: S311 - made-up data, no secret
+    async with _stop_event() as stop:
+        with SkillsStorage(db_path) as store:
+            return await _make_and_feed(args, rng, store, stop)
+
+
+async def _make_and_feed(
+    args: argparse.Namespace, rng: random.Random, store: SkillsStorage, stop: asyncio.Event
+) -> int:
+    history = make_history(rng, time.time())
+    await asyncio.to_thread(store.store_many, history)
+    print(f"Made {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}", flush=True)
+    async with _server(args, store.db_path):
+        print(
+            f"About {args.rate:g} live invocations a second; {BAD_SKILL} goes bad after {args.bad_after:g} s "
+            f"and recovers {args.bad_for:g} s later. Ctrl-C ends it.",
+            flush=True,
+        )
+        feed = LiveFeed(rng, per_second=args.rate, bad_after=args.bad_after, bad_for=args.bad_for)
+        written = await _feed(feed, store, stop, args.duration)
+    print(f"Added {written:,} live invocations")
+    return 0
+
+
+@asynccontextmanager
+async def _stop_event() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _server(args: argparse.Namespace, db_path: str) -> AsyncIterator[None]:
+    """The server, with word of where it is; nothing with --no-server."""
+    if args.no_server:
+        yield
+        return
+    async with RealTimeMetricsServer(args.host, args.port, db_path, args.update_interval) as server:
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        where = f"{host}:{server.port}"
+        endpoints = ", ".join(f"ws://{endpoint}" for endpoint in server.endpoints)
+        print(f"WebSocket   ws://{where}   ({endpoints})")
+        print(f"Health      http://{where}/healthz   http://{where}/readyz")
+        print(f"Python      python -m websockets ws://{where}")
+        print(
+            "Node        npm install ws && node -e \"const s=new (require('ws'))"
+            f"('ws://{where}');s.on('message',m=>console.log(String(m)))\"",
+            flush=True,
+        )
+        yield
+
+
+async def _feed(feed: LiveFeed, store: SkillsStorage, stop: asyncio.Event, duration: float | None) -> int:
+    """Add invocations until told to stop; how many it were."""
+    start = time.monotonic()
+    live = LiveLine(sys.stderr)
+    written = 0
+    due = feed.pause()
+    shown = 0.0
+    while duration is None or due < duration:
+        if await _stopped_within(stop, start + due - time.monotonic()):
+            break
+        row = feed.next_row(due, time.time())
+        await asyncio.to_thread(store.store_invocation, **row)
+        written += 1
+        if live.enabled and due - shown > LIVE_LINE_SECONDS:
+            shown = due
+            state = f"{BAD_SKILL} is bad" if feed.is_bad(due) else "all is well"
+            live.show(f"{due:5.0f} s  {written:,} live invocations  {state}  last {row['skill_name']}")
+        due += feed.pause()
+    else:
+        await _stopped_within(stop, start + duration - time.monotonic())
+    live.clear()
+    return written
+
+
+async def _stopped_within(stop: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(stop.wait(), max(seconds, 0.0))
+    return stop.is_set()

@@ -1,0 +1,66 @@
+"""`session-buddy record`: one invocation into the database, from a shell or a script."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from session_buddy import _native
+from session_buddy.storage import InvalidRecordError, StorageError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["add_parser", "run"]
+
+
+def _duration(text: str) -> float:
+    seconds = _native.parse_duration(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 2.5 (seconds), 500ms or 5m")
+    return seconds
+
+
+def _timestamp(text: str) -> str:
+    if _native.parse_timestamp(text) is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no timestamp such as 2026-02-10T12:00:00Z")
+    return text
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser(
+        "record", description="Stores one skill invocation and prints its id.", allow_abbrev=False
+    )
+    parser.add_argument("name", metavar="NAME", help="name of the skill")
+    parser.add_argument("--session", metavar="ID", default="shell", help="session it belongs to (default: %(default)s)")
+    parser.add_argument("--duration", metavar="TIME", type=_duration, help="how long it took: 2.5 (seconds), 500ms, 5m")
+    parser.add_argument("--failed", action="store_true", help="it was not completed")
+    parser.add_argument("--error-type", metavar="TEXT", help="what went wrong, in a word")
+    parser.add_argument("--at", metavar="TIMESTAMP", type=_timestamp, help="when it ran, ISO 8601 (default: now)")
+    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns 0 stored, 1 the database cannot be used, 2 a value cannot be stored."""
+    from session_buddy.storage.skills_storage import SkillsStorage
+
+    try:
+        with SkillsStorage(arguments.db_path) as storage:
+            invocation = storage.store_invocation(
+                arguments.name,
+                session_id=arguments.session,
+                invoked_at=arguments.at,
+                completed=not arguments.failed,
+                duration_seconds=arguments.duration,
+                error_type=arguments.error_type,
+            )
+    except (InvalidRecordError, ValueError) as error:
+        print(f"session-buddy record: error: {error}", file=sys.stderr)
+        return 2
+    except StorageError as error:
+        print(f"session-buddy record: error: {error}", file=sys.stderr)
+        return 1
+    print(invocation)
+    return 0

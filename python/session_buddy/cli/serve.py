@@ -1,0 +1,22 @@
+"""The server command in a Python process: the native side reads the arguments, prints and waits for signals."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from session_buddy import _native
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server until SIGINT or SIGTERM; returns 0 stopped, 1 could not start, 2 wrong usage.
+
+    Args:
+        arguments: The options, without the program's name; None for those of this process.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.stdout.flush()  # the native side writes to the same place past Python's buffer
+    return _native.run_server_command([os.fsencode(argument) for argument in given])

@@ -1,0 +1,66 @@
+"""The skills of the demo and how each behaves."""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import NamedTuple
+
+__all__ = ["SKILLS", "Row", "SkillProfile", "make_row", "pick_skill"]
+
+Row = dict[str, object]
+"""Keyword arguments of ``SkillsStorage.store_invocation``."""
+
+SLOWED_DOWN = 3.0  # how much longer a skill takes while it is bad
+BAD_SUCCESS_RATE = 0.25
+
+
+class SkillProfile(NamedTuple):
+    """How often a skill is used, how long it takes and how it fails."""
+
+    name: str
+    weight: float  # its share of all invocations, relative to the others
+    median_seconds: float
+    spread: float  # sigma of the logarithm of the duration
+    success_rate: float  # 0 to 1
+    errors: tuple[tuple[str, float], ...]  # error type and its share of the failures
+    phase: str
+
+
+SKILLS: tuple[SkillProfile, ...] = (
+    SkillProfile("Read", 22, 0.04, 0.6, 0.99, (("tool_error", 1),), "setup"),
+    SkillProfile("Edit", 17, 0.06, 0.5, 0.96, (("tool_error", 8), ("rejected", 2)), "execution"),
+    SkillProfile("Bash", 13, 0.8, 1.1, 0.93, (("exit_code", 8), ("timeout", 1), ("interrupted", 1)), "execution"),
+    SkillProfile("pytest-run", 12, 5.2, 0.45, 0.90, (("exit_code", 9), ("timeout", 1)), "verification"),
+    SkillProfile("ruff-check", 9, 0.35, 0.3, 0.91, (("exit_code", 1),), "verification"),
+    SkillProfile("ruff-format", 6, 0.28, 0.3, 0.995, (("exit_code", 1),), "execution"),
+    SkillProfile("mypy", 6, 3.4, 0.4, 0.85, (("exit_code", 1),), "verification"),
+    SkillProfile("git commit", 4, 1.6, 0.5, 0.92, (("exit_code", 9), ("rejected", 1)), "cleanup"),
+    SkillProfile("npm test", 3.5, 8.5, 0.5, 0.88, (("exit_code", 8), ("timeout", 2)), "verification"),
+    SkillProfile("agent:Explore", 3, 42.0, 0.6, 0.95, (("interrupted", 3), ("tool_error", 1)), "setup"),
+    SkillProfile("mcp__github__create_issue", 1.5, 0.9, 0.4, 0.97, (("tool_error", 1),), "cleanup"),
+    SkillProfile("review-pr", 1.5, 24.0, 0.5, 0.94, (("interrupted", 1), ("tool_error", 1)), "verification"),
+)
+
+
+def pick_skill(rng: random.Random) -> SkillProfile:
+    """One of SKILLS, by weight."""
+    return rng.choices(SKILLS, weights=[skill.weight for skill in SKILLS])[0]
+
+
+def make_row(rng: random.Random, skill: SkillProfile, invoked_at: str, session_id: str, *, bad: bool = False) -> Row:
+    """One invocation. ``bad``: the skill fails mostly and takes longer than usual."""
+    completed = rng.random() < (BAD_SUCCESS_RATE if bad else skill.success_rate)
+    duration = skill.median_seconds * math.exp(rng.gauss(0.0, skill.spread)) * (SLOWED_DOWN if bad else 1.0)
+    error_type = None
+    if not completed:
+        error_type = rng.choices([name for name, _ in skill.errors], weights=[share for _, share in skill.errors])[0]
+    return {
+        "skill_name": skill.name,
+        "invoked_at": invoked_at,
+        "session_id": session_id,
+        "completed": completed,
+        "duration_seconds": round(duration, 3),
+        "error_type": error_type,
+        "workflow_phase": skill.phase,
+    }

@@ -1,0 +1,532 @@
+"""``python -m session_buddy.loadtest ws://localhost:8765 --count 100 --duration 60``: many clients at once, measured.
+
+A broadcast is the same bytes for every client, so a message is matched to those of the other clients by its text and by
+how often the client had that text before; each text is parsed once. A client that has a text less often than the client
+that has it most lost updates. All clients share one event loop: the spread includes the time that it takes to get around.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import inspect
+import json
+import math
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypedDict
+
+from session_buddy._live_line import LiveLine
+
+__all__ = ["Histogram", "LoadTest", "Measurement", "Options", "Report", "main"]
+
+DEFAULT_URL = "ws://localhost:8765"
+LIVE_LINE_SECONDS = 0.5
+LATE_SECONDS = 5.0  # an update that comes this long after the first client had it counts as lost
+REMEMBERED_SECONDS = 120.0  # how long a text that was counted up is known
+OPEN_TIMEOUT_SECONDS = 20.0
+CLOSE_TIMEOUT_SECONDS = 2.0
+CONNECTING_AT_ONCE = 50
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+SPARE_DESCRIPTORS = 100
+
+
+class Histogram:
+    """Counts of values in buckets that grow by 5 %, so that quantiles cost the same memory for any number of values.
+
+    Values are seconds; all under 10 microseconds count as that.
+    """
+
+    _LOWEST = 1e-5
+    _GROWTH = math.log(1.05)
+
+    def __init__(self) -> None:
+        self._buckets: Counter[int] = Counter()
+        self.count = 0
+        self.total = 0.0
+        self.largest = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        self._buckets[0 if value <= self._LOWEST else 1 + int(math.log(value / self._LOWEST) / self._GROWTH)] += 1
+        self.count += 1
+        self.total += value
+        self.largest = max(self.largest, value)
+
+    def quantile(self, share: float) -> float:
+        """The value that this share (0 to 1) of all values does not exceed, within 5 %; 0 where there is none."""
+        wanted = share * self.count
+        seen = 0
+        for bucket in sorted(self._buckets):
+            seen += self._buckets[bucket]
+            if seen >= wanted:
+                return min(self._LOWEST * math.exp(bucket * self._GROWTH), self.largest)
+        return 0.0
+
+    def summary(self) -> dict[str, float]:
+        """Milliseconds."""
+        return {
+            "mean": round(1000 * self.total / self.count, 3) if self.count else 0.0,
+            "p50": round(1000 * self.quantile(0.5), 3),
+            "p95": round(1000 * self.quantile(0.95), 3),
+            "p99": round(1000 * self.quantile(0.99), 3),
+            "max": round(1000 * self.largest, 3),
+        }
+
+
+class Options(argparse.Namespace):
+    """What the command line says."""
+
+    url: str
+    count: int
+    duration: float
+    skill: str | None
+    ramp: float
+    json: bool
+
+
+class Report(TypedDict):
+    """What was measured, from the moment when every client was connected or had failed."""
+
+    url: str
+    clients: int
+    connected: int
+    failed: int
+    seconds: float
+    messages: int
+    messages_per_second: float
+    broadcasts: int
+    lost_updates: int  # of clients that did not fail; 5 seconds late is lost
+    clients_with_lost_updates: int
+    spread_ms: dict[str, float]  # of one broadcast, from the first to the last client that gets it
+    gap_ms: dict[str, float]  # between two messages of one client
+    connect_ms: dict[str, float]
+    bytes: int
+    errors: dict[str, int]
+
+
+class _Broadcast:
+    """When the first and the last client got one broadcast."""
+
+    __slots__ = ("first", "last")
+
+    def __init__(self, at: float) -> None:
+        self.first = at
+        self.last = at
+
+
+class _Text:
+    """All broadcasts of the same text, which follow one another."""
+
+    __slots__ = ("broadcasts", "counts", "is_update", "measured", "since", "size")
+
+    def __init__(self, at: float, size: int, *, is_update: bool, measured: bool) -> None:
+        self.since = at
+        self.size = size
+        self.is_update = is_update
+        self.measured = measured
+        self.broadcasts: list[_Broadcast] = []
+        self.counts: Counter[int] = Counter()  # client -> how often it got the text
+
+
+class Measurement:
+    """Takes every message of every client, in constant time each, and keeps only what is not complete yet.
+
+    Moments are seconds of one monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self.measuring = False
+        self.messages = 0
+        self.bytes = 0
+        self.broadcasts = 0
+        self.late = 0
+        self.lost: Counter[int] = Counter()  # client -> updates
+        self.spread = Histogram()
+        self.gaps = Histogram()
+        self.errors: Counter[str] = Counter()
+        self._present: set[int] = set()  # clients that must get every broadcast
+        self._warm = False
+        self._open: dict[int, _Text] = {}  # hash of the text -> its broadcasts, oldest text first
+        self._closed: dict[int, float] = {}  # texts that were counted up: a straggler must not open them again
+        self._last_arrival: dict[int, float] = {}
+
+    def begin(self, clients: set[int]) -> None:
+        """These clients are connected: from the next text but one, each must get everything.
+
+        The next text may already be on its way to some of them only.
+        """
+        self.measuring = True
+        self._warm = False
+        self._present = set(clients)
+        self._last_arrival.clear()
+
+    def end(self, at: float) -> None:
+        """Count up what is left. The newest text may still be on its way to some clients, so it does not count."""
+        self.measuring = False
+        self._settle(at, keep_newest=True)
+
+    def gone(self, client: int) -> None:
+        """A client failed: what it misses from now on is not lost, it is the failure."""
+        self._present.discard(client)
+
+    def message(self, client: int, message: str | bytes, at: float) -> None:
+        """A client received a message."""
+        key = hash(message)
+        text = self._open.get(key)
+        if text is None:
+            if key in self._closed:
+                self.late += 1
+                return
+            text = self._new_text(key, message, at)
+        if not text.is_update:
+            return
+        place = text.counts[client]
+        text.counts[client] = place + 1
+        if place == len(text.broadcasts):
+            text.broadcasts.append(_Broadcast(at))
+        text.broadcasts[place].last = at
+        if self.measuring:
+            self.messages += 1
+            self.bytes += text.size
+            last = self._last_arrival.get(client)
+            if last is not None:
+                self.gaps.add(at - last)
+            self._last_arrival[client] = at
+
+    def _new_text(self, key: int, message: str | bytes, at: float) -> _Text:
+        is_update = False
+        size = len(message.encode() if isinstance(message, str) else message)
+        try:
+            kind = json.loads(message).get("type")
+        except (ValueError, AttributeError):
+            self.errors["a message that is no JSON object"] += 1
+        else:
+            is_update = kind == "metrics_update"
+            if kind == "error":
+                self.errors["the server answered with an error"] += 1
+        self._settle(at - LATE_SECONDS)
+        text = self._open[key] = _Text(at, size, is_update=is_update, measured=self.measuring and self._warm)
+        self._warm = self._warm or (self.measuring and is_update)
+        return text
+
+    def _settle(self, before: float, *, keep_newest: bool = False) -> None:
+        """Count up the texts that came first before this moment."""
+        newest = max((text.since for text in self._open.values() if text.is_update), default=0.0) if keep_newest else None
+        for key, text in list(self._open.items()):
+            if text.since > before:
+                break
+            del self._open[key]
+            self._closed[key] = text.since
+            if text.measured and text.is_update and text.since != newest:
+                self._count_up(text)
+        for key, since in list(self._closed.items()):
+            if since > before - REMEMBERED_SECONDS:
+                break
+            del self._closed[key]
+
+    def _count_up(self, text: _Text) -> None:
+        most = len(text.broadcasts)
+        self.broadcasts += most
+        complete = True
+        for client in self._present:
+            missing = most - text.counts[client]
+            if missing > 0:
+                complete = False
+                self.lost[client] += missing
+        if complete:  # else it is not known which of several equal broadcasts a client missed
+            for broadcast in text.broadcasts:
+                self.spread.add(broadcast.last - broadcast.first)
+
+
+class LoadTest:
+    """``count`` clients that connect within ``ramp`` seconds and then listen for ``duration`` seconds."""
+
+    def __init__(self, options: Options, *, live: LiveLine, now: Callable[[], float] = time.perf_counter) -> None:
+        self._options = options
+        self._live = live
+        self._now = now
+        self._measurement = Measurement()
+        self._connect_times = Histogram()
+        self._failed: set[int] = set()
+        self._connected: set[int] = set()
+        self._settled = 0  # clients that are connected or failed to
+        self._all_settled = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._began = 0.0
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """End early, with a report of what was measured until then."""
+        self.interrupted = True
+        self._all_settled.set()
+        self._stop.set()
+
+    async def run(self) -> Report:
+        """Connect, listen, close; the report."""
+        slots = asyncio.Semaphore(CONNECTING_AT_ONCE)
+        clients = [asyncio.create_task(self._client(number, slots)) for number in range(self._options.count)]
+        watcher = asyncio.create_task(self._show())
+        await self._all_settled.wait()
+        self._began = self._now()
+        self._measurement.begin(self._connected - self._failed)
+        if self._connected and not self._stop.is_set():
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._options.duration)
+        ended = self._now()
+        self._measurement.end(ended)
+        self._stop.set()
+        watcher.cancel()
+        for number, client in enumerate(clients):
+            if number not in self._connected:  # still on its way; the others close in order by themselves
+                client.cancel()
+        await asyncio.gather(watcher, *clients, return_exceptions=True)
+        self._live.clear()
+        return self._report(ended - self._began)
+
+    async def _client(self, number: int, slots: asyncio.Semaphore) -> None:
+        counted = False
+
+        def settled() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                self._settled += 1
+                if self._settled == self._options.count:
+                    self._all_settled.set()
+
+        try:
+            await asyncio.sleep(self._options.ramp * number / self._options.count)
+            async with _connection(self._options.url, slots, self._connect_times, self._now) as socket:
+                self._connected.add(number)
+                if self._options.skill is not None:
+                    await socket.send(json.dumps({"type": "subscribe", "skill_name": self._options.skill}))
+                settled()
+                await self._listen(number, socket)
+        except Exception as error:  # whatever it is, it is this client's failure and belongs in the report
+            if not self._stop.is_set():
+                self._failed.add(number)
+                self._measurement.gone(number)
+                self._measurement.errors[_describe(error)] += 1
+        finally:
+            settled()
+
+    async def _listen(self, number: int, socket: Any) -> None:
+        """Until the end of the test; raises where the connection ends before."""
+        stopped = asyncio.create_task(self._stop.wait())
+        receive = asyncio.create_task(self._receive(number, socket))
+        try:
+            await asyncio.wait({stopped, receive}, return_when=asyncio.FIRST_COMPLETED)
+            if receive.done() and not stopped.done():
+                receive.result()
+        finally:
+            stopped.cancel()
+            receive.cancel()
+            await asyncio.gather(stopped, receive, return_exceptions=True)
+
+    async def _receive(self, number: int, socket: Any) -> None:
+        take = self._measurement.message
+        now = self._now
+        while True:
+            take(number, await socket.recv(), now())
+
+    async def _show(self) -> None:
+        if not self._live.enabled:
+            return
+        while True:
+            await asyncio.sleep(LIVE_LINE_SECONDS)
+            measured = self._measurement
+            there = len(self._connected - self._failed)
+            if not measured.measuring:
+                self._live.show(f"connecting: {there} of {self._options.count}, {len(self._failed)} failed")
+                continue
+            seconds = self._now() - self._began
+            self._live.show(
+                f"{seconds:5.0f} s  {there} clients  {measured.messages:,} messages  "
+                f"{measured.messages / max(seconds, 1e-9):,.0f}/s  "
+                f"spread p50 {1000 * measured.spread.quantile(0.5):.1f} p99 {1000 * measured.spread.quantile(0.99):.1f} ms  "
+                f"lost {sum(measured.lost.values())}  "
+                f"errors {sum(measured.errors.values())}"
+            )
+
+    def _report(self, seconds: float) -> Report:
+        measured = self._measurement
+        return {
+            "url": self._options.url,
+            "clients": self._options.count,
+            "connected": len(self._connected),
+            "failed": len(self._failed),
+            "seconds": round(seconds, 3),
+            "messages": measured.messages,
+            "messages_per_second": round(measured.messages / seconds, 1) if seconds > 0 else 0.0,
+            "broadcasts": measured.broadcasts,
+            "lost_updates": sum(measured.lost.values()),
+            "clients_with_lost_updates": len(measured.lost),
+            "spread_ms": measured.spread.summary(),
+            "gap_ms": measured.gaps.summary(),
+            "connect_ms": self._connect_times.summary(),
+            "bytes": measured.bytes,
+            "errors": dict(measured.errors.most_common()),
+        }
+
+
+@asynccontextmanager
+async def _connection(
+    url: str, slots: asyncio.Semaphore, times: Histogram, now: Callable[[], float]
+) -> AsyncIterator[Any]:
+    """An open WebSocket connection, closed in order; only so many are opened at once."""
+    from websockets.asyncio.client import connect
+
+    extra: dict[str, Any] = {}
+    if "proxy" in inspect.signature(connect.__init__).parameters:
+        extra["proxy"] = None  # what is measured is the server
+    async with slots:
+        began = now()
+        socket = await connect(
+            url,
+            compression=None,
+            open_timeout=OPEN_TIMEOUT_SECONDS,
+            close_timeout=CLOSE_TIMEOUT_SECONDS,
+            ping_interval=None,
+            max_size=MAX_MESSAGE_BYTES,
+            **extra,
+        )
+        times.add(now() - began)
+    try:
+        yield socket
+    finally:
+        await socket.close()
+
+
+def _describe(error: Exception) -> str:
+    """One line on why a client failed."""
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+    if isinstance(error, InvalidStatus):
+        response = error.response
+        reason = (response.body or b"").decode("utf-8", "replace").strip()
+        with contextlib.suppress(ValueError, AttributeError):
+            body = json.loads(reason)
+            reason = str(body.get("message") or body.get("error") or reason)
+        after = response.headers.get("Retry-After")
+        line = f"refused with HTTP {response.status_code}" + (f": {reason[:200]}" if reason else "")
+        return line + (f" (try again after {after} s)" if after else "")
+    if isinstance(error, ConnectionClosed):
+        return f"connection lost: {error}"
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: no server is listening there"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    def count(text: str) -> int:
+        number = int(text)
+        if not 1 <= number <= 100_000:
+            raise argparse.ArgumentTypeError("must be from 1 to 100000")
+        return number
+
+    def seconds(text: str) -> float:
+        number = float(text)
+        if not (math.isfinite(number) and number >= 0):
+            raise argparse.ArgumentTypeError("must be 0 or more")
+        return number
+
+    def url(text: str) -> str:
+        from websockets.exceptions import InvalidURI
+        from websockets.uri import parse_uri
+
+        try:
+            parse_uri(text)
+        except InvalidURI as error:
+            raise argparse.ArgumentTypeError(f"'{text}' is no address such as {DEFAULT_URL}") from error
+        return text
+
+    parser = argparse.ArgumentParser(
+        prog="python -m session_buddy.loadtest",
+        description="Connects many clients to a server and measures how they get its broadcasts.",
+        epilog="Exit status: 0 all well, 1 a client failed or updates were lost, 2 wrong usage, 130 stopped by Ctrl-C.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("url", nargs="?", type=url, default=DEFAULT_URL, help="the server (default: %(default)s)")
+    parser.add_argument("-c", "--count", type=count, default=100, metavar="N", help="clients (default: %(default)s)")
+    parser.add_argument(
+        "-d", "--duration", type=seconds, default=60.0, metavar="SECONDS", help="how long they listen (default: 60)"
+    )
+    parser.add_argument("--skill", metavar="NAME", help="subscribe to this skill instead of all")
+    parser.add_argument(
+        "--ramp", type=seconds, default=0.0, metavar="SECONDS", help="connect spread over this time (default: at once)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser
+
+
+def _allow_descriptors(count: int) -> None:
+    """Every client is an open file; the usual limit of 1024 is raised as far as the system lets us."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = count + SPARE_DESCRIPTORS
+        if soft not in (resource.RLIM_INFINITY, -1) and soft < wanted:
+            unlimited = hard == resource.RLIM_INFINITY
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if unlimited else min(wanted, hard), hard))
+
+
+def _print_report(report: Report) -> None:
+    def times(name: str, values: dict[str, float]) -> None:
+        shown = "  ".join(f"{key} {value:,.2f}" for key, value in values.items())
+        print(f"{name:<13}{shown} ms")
+
+    print(f"{'Clients':<13}{report['connected']} of {report['clients']} connected, {report['failed']} failed")
+    print(
+        f"{'Messages':<13}{report['messages']:,} in {report['seconds']:.1f} s, {report['messages_per_second']:,.1f}/s, "
+        f"{report['bytes'] / 1e6:,.1f} MB"
+    )
+    print(f"{'Broadcasts':<13}{report['broadcasts']:,} matched over all clients")
+    print(f"{'Lost':<13}{report['lost_updates']:,} updates, by {report['clients_with_lost_updates']} clients")
+    times("Spread", report["spread_ms"])
+    times("Gap", report["gap_ms"])
+    times("Connect", report["connect_ms"])
+    for error, count in report["errors"].items():
+        print(f"{'Error':<13}{count} x {error}")
+    if not report["errors"]:
+        print(f"{'Errors':<13}none")
+
+
+async def _run(options: Options) -> int:
+    test = LoadTest(options, live=LiveLine(sys.stderr))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, test.interrupt)
+    report = await test.run()
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print_report(report)
+    if test.interrupted:
+        return 130
+    if report["messages"] == 0 and report["connected"]:
+        print("no client got any update: is the duration longer than the server's interval?", file=sys.stderr)
+        return 1
+    return 1 if report["failed"] or report["lost_updates"] or report["errors"] else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the load test; the exit status. Wrong usage ends with SystemExit(2).
+
+    ``arguments``: without the program's name; None for those of this process.
+    """
+    options = _parser().parse_args(arguments, namespace=Options())
+    _allow_descriptors(options.count)
+    return asyncio.run(_run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The live side: the WebSocket server and what it publishes."""

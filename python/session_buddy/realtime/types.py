@@ -1,0 +1,66 @@
+"""The dicts that the server hands to Python programs. Keys are those of the WebSocket API."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+__all__ = ["ActiveSession", "Anomaly", "DatabaseHealth", "SkillSummary", "Snapshot", "TopSkill"]
+
+
+class TopSkill(TypedDict):
+    """A skill over the sliding window."""
+
+    skill_name: str
+    invocation_count: int
+    completed_count: int
+    avg_duration: float  # seconds; 0.0 where no completed invocation has a duration
+    last_invocation_at: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
+
+
+class Anomaly(TypedDict):
+    """A skill that behaves unlike its baseline now."""
+
+    skill_name: str
+    anomaly_type: str  # performance_drop, performance_spike (rates, 0 to 1) or pattern_shift (seconds)
+    baseline_value: float
+    observed_value: float
+    deviation_score: float
+
+
+class ActiveSession(TypedDict):
+    """A session with recent activity."""
+
+    session_id: str
+    first_activity_at: str
+    last_activity_at: str
+    invocations: int
+    completed: int
+    distinct_skills: int
+
+
+class DatabaseHealth(TypedDict):
+    """Whether the last cycle could read the database, and if not, why."""
+
+    readable: bool
+    reason: str
+
+
+class Snapshot(TypedDict):
+    """What one cycle of the server published."""
+
+    timestamp: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
+    sequence: int  # counts up by one a cycle from 1; 0 before the first
+    top_skills: list[TopSkill]
+    anomalies: list[Anomaly]
+    sessions: list[ActiveSession]
+    database: DatabaseHealth
+
+
+class SkillSummary(TypedDict):
+    """A skill over its whole recorded life."""
+
+    skill_name: str
+    total_invocations: int
+    completion_rate: float  # 0 to 1
+    avg_duration_seconds: float
+    last_invocation_at: str | None

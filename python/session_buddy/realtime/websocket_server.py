@@ -1,0 +1,269 @@
+"""The WebSocket server as an asyncio program sees it. It runs on native threads; Python is not needed to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from session_buddy import _native, _runtime
+from session_buddy.realtime._blocking import run_blocking
+from session_buddy.realtime._subscribers import MetricsCallback, MetricsSubscription, Subscribers
+from session_buddy.realtime.types import SkillSummary, Snapshot
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["MetricsSubscription", "RealTimeMetricsServer"]
+
+
+class _Run:
+    """One run of the server, from start() to its end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.over = asyncio.Event()
+        self.stop_wanted = False
+        self.started = False
+        self.port = 0
+        self.endpoints: tuple[str, ...] = ()
+
+    def end(self) -> None:
+        """Wakes start(); from any thread."""
+        with contextlib.suppress(RuntimeError):  # its loop was closed already
+            self.loop.call_soon_threadsafe(self.over.set)
+
+
+class RealTimeMetricsServer:
+    """Follows a skills database and streams live metrics to WebSocket clients.
+
+    `await start()` runs it until `stop()` or cancellation; `async with` runs it in the background. It can be started
+    again after a stop. All methods may be called from any thread and any event loop.
+
+    Args:
+        host: Address or name to listen on. "localhost" means 127.0.0.1 and ::1.
+        port: TCP port, 0 to 65535; 0 picks a free one, and `port` tells which.
+        db_path: The SQLite database; made with the V4 schema where it is missing. None: SESSION_BUDDY_DB_PATH, else the
+            config file, else ./.session-buddy/skills.db where it exists, else the user's data directory.
+        update_interval: Seconds between two broadcasts, 0.01 to 3600.
+        window: Seconds of the sliding window of top_skills, 60 to 2678400.
+        top_skills: Entries of top_skills, 1 to 1000.
+        session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
+        max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
+        max_message_bytes: Longest message of a client, 1024 to 16777216.
+        handshake_timeout: Seconds that a new connection has to send its request, 0.1 to 600.
+        ping_interval: Seconds between two keep-alive pings, 0.1 to 3600.
+        ping_timeout: Seconds of silence after which a client is dropped, up to 7200; more than ping_interval.
+        shutdown_timeout: Seconds to close all clients in order at a stop, 0 to 60.
+        busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
+        max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
+        replace_triggers: Replace the triggers of a database made by other tools by our own.
+        max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
+
+    Raises:
+        TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 8765,
+        db_path: str | os.PathLike[str] | None = None,
+        update_interval: float = 1.0,
+        *,
+        window: float = 86400.0,
+        top_skills: int = 10,
+        session_window: float = 1800.0,
+        max_clients: int = 100,
+        max_message_bytes: int = 65536,
+        handshake_timeout: float = 10.0,
+        ping_interval: float = 20.0,
+        ping_timeout: float = 40.0,
+        shutdown_timeout: float = 2.0,
+        busy_timeout: float = 5.0,
+        max_rows_per_cycle: int = 50000,
+        replace_triggers: bool = False,
+        max_pending_snapshots: int = 16,
+    ) -> None:
+        settings: dict[str, object] = {
+            "host": host,
+            "port": port,
+            "update_interval": update_interval,
+            "window": window,
+            "top_skills": top_skills,
+            "session_window": session_window,
+            "max_clients": max_clients,
+            "max_message_bytes": max_message_bytes,
+            "handshake_timeout": handshake_timeout,
+            "ping_interval": ping_interval,
+            "ping_timeout": ping_timeout,
+            "shutdown_timeout": shutdown_timeout,
+            "busy_timeout": busy_timeout,
+            "max_rows_per_cycle": max_rows_per_cycle,
+            "replace_triggers": replace_triggers,
+        }
+        if db_path is not None:
+            settings["db_path"] = os.fspath(db_path) if isinstance(db_path, os.PathLike) else db_path
+        if isinstance(max_pending_snapshots, bool) or not isinstance(max_pending_snapshots, int):
+            raise TypeError(f"max_pending_snapshots must be an int, not {type(max_pending_snapshots).__name__}")
+        if not 1 <= max_pending_snapshots <= 10_000:
+            raise ValueError(f"max_pending_snapshots must be from 1 to 10000, not {max_pending_snapshots}")
+        self._native = _native.RealTimeServer(settings)
+        self._settings = self._native.settings()
+        self._subscribers = Subscribers(self._native, max_pending_snapshots)
+        self._process = os.getpid()
+        self._state_lock = threading.Lock()  # guards _run; held for moments only
+        self._native_lock = threading.Lock()  # one start or stop at a time; held by helper threads, never by a loop
+        self._run: _Run | None = None
+
+    def __repr__(self) -> str:
+        where = " ".join(self.endpoints) or f"{self.host}:{self.port}, not running"
+        return f"<RealTimeMetricsServer {where}>"
+
+    @property
+    def host(self) -> str:
+        """The host that was asked for."""
+        return str(self._settings["host"])
+
+    @property
+    def port(self) -> int:
+        """The bound port while it runs, else the one that was asked for."""
+        run = self._run
+        return run.port if run is not None and run.started else int(str(self._settings["port"]))
+
+    @property
+    def endpoints(self) -> list[str]:
+        """The bound addresses while it runs, such as "127.0.0.1:8765" and "[::1]:8765"."""
+        run = self._run
+        return list(run.endpoints) if run is not None and run.started else []
+
+    @property
+    def running(self) -> bool:
+        """Whether it accepts clients."""
+        run = self._run
+        return run is not None and run.started
+
+    @property
+    def db_path(self) -> str:
+        """The absolute path of the database."""
+        return str(self._settings["db_path"])
+
+    @property
+    def settings(self) -> dict[str, bool | int | float | str]:
+        """Every setting, durations in seconds."""
+        return dict(self._settings)
+
+    async def start(self) -> None:
+        """Binds, then serves until stop() is called or this is cancelled; clients then get close code 1001.
+
+        Raises:
+            OSError: It cannot listen there; errno is EADDRINUSE for a taken port.
+            session_buddy.storage.StorageError: The database cannot be used.
+            RuntimeError: It runs already.
+        """
+        run = await self._begin()
+        try:
+            await run.over.wait()
+        except GeneratorExit:  # thrown away with its loop, which can no longer wait for anything
+            self._stop_native(run)
+            raise
+        except BaseException:
+            await run_blocking(functools.partial(self._stop_native, run))
+            raise
+
+    async def stop(self) -> None:
+        """Closes every client with 1001, frees the port and returns when all is over; nothing where it does not run."""
+        self._check_process()
+        run = self._run
+        if run is not None:
+            await run_blocking(functools.partial(self._stop_native, run))
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def register_metrics_subscriber(self, callback: MetricsCallback) -> MetricsSubscription:
+        """Has `callback` called with every snapshot as a dict, on the event loop that runs the server.
+
+        It may be a coroutine function; the next snapshot is delivered to it when it is done. What it raises is logged.
+        A slow one misses the oldest of its waiting snapshots; the server and other subscribers are not held up, except
+        that a plain function blocks the loop as long as it runs. It stays registered over a restart.
+
+        Returns:
+            The subscription; its `unregister()` ends it.
+        """
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        return self._subscribers.add(callback)
+
+    def snapshot(self) -> Snapshot:
+        """The newest snapshot; `sequence` is 0 before the first start."""
+        return self._native.snapshot()
+
+    def get_metrics(self, skill_name: str) -> SkillSummary | None:
+        """Lifetime figures of one skill as the server knows them now; None for a skill that it does not know."""
+        return self._native.metrics(skill_name)
+
+    def stop_now(self) -> None:
+        """stop() for code without an event loop; blocks until all is over."""
+        self._check_process()
+        run = self._run
+        if run is not None:
+            self._stop_native(run)
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise RuntimeError("this server belongs to the process that made it, not to its fork")
+
+    async def _begin(self) -> _Run:
+        self._check_process()
+        run = _Run(asyncio.get_running_loop())
+        with self._state_lock:
+            if self._run is not None:
+                raise RuntimeError("the server runs already; stop it first")
+            self._run = run
+        try:
+            await run_blocking(functools.partial(self._start_native, run))
+        except GeneratorExit:
+            self._stop_native(run)
+            raise
+        except BaseException:
+            await run_blocking(functools.partial(self._stop_native, run))
+            raise
+        return run
+
+    def _start_native(self, run: _Run) -> None:
+        with self._native_lock:
+            if run.stop_wanted:
+                return
+            _runtime.ensure_logging()
+            # Before the start: had it to be done after it and could not, nobody would stop the server at exit.
+            _runtime.add_server(self)
+            self._subscribers.attach(run.loop)
+            self._native.start()
+            run.port = self._native.port()
+            run.endpoints = tuple(self._native.endpoints())
+            run.started = True
+
+    def _stop_native(self, run: _Run) -> None:
+        run.stop_wanted = True
+        with self._native_lock:
+            with self._state_lock:
+                if self._run is not run:
+                    return  # somebody else has ended this run
+            run.started = False
+            self._subscribers.detach()
+            self._native.stop()
+            _runtime.remove_server(self)
+            with self._state_lock:
+                self._run = None
+        run.end()

@@ -1,0 +1,250 @@
+"""Writes skill invocations to a database that the server follows, and queries it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from session_buddy import _native, _runtime
+from session_buddy.realtime.types import TopSkill
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["SkillMetrics", "SkillsStorage"]
+
+_COLUMNS = frozenset(
+    {
+        "skill_name",
+        "invoked_at",
+        "session_id",
+        "workflow_path",
+        "completed",
+        "duration_seconds",
+        "user_query",
+        "alternatives_considered",
+        "selection_rank",
+        "follow_up_actions",
+        "error_type",
+        "embedding",
+        "workflow_phase",
+        "workflow_step_id",
+    }
+)
+_JSON_COLUMNS = ("alternatives_considered", "follow_up_actions")
+
+
+@dataclass(frozen=True)
+class SkillMetrics:
+    """A row of skill_metrics: one skill over its whole recorded life. Timestamps are as stored."""
+
+    skill_name: str
+    total_invocations: int
+    completed_invocations: int
+    abandoned_invocations: int
+    total_duration_seconds: float
+    workflow_paths: dict[str, int]
+    common_errors: dict[str, int]
+    follow_up_actions: dict[str, int]
+    avg_selection_rank: float | None
+    recommendation_success_rate: float | None
+    first_invoked: str | None
+    last_invoked: str | None
+    completion_rate: float  # 0 to 100, as in the table
+    avg_duration_seconds: float | None
+    updated_at: str
+
+
+class SkillsStorage:
+    """An open skills database. Safe to share between threads; usable as a context manager.
+
+    Args:
+        db_path: The SQLite file; made with the V4 schema where it is missing, an older one is brought to V4. None: the
+            same as for the server (variable, config file, place).
+        busy_timeout: Seconds to wait for a database that another process has locked, 0 to 3600.
+
+    Raises:
+        session_buddy.storage.StorageError: The database cannot be used; so may every other call. Its `code` says why.
+    """
+
+    def __init__(self, db_path: str | os.PathLike[str] | None = None, *, busy_timeout: float = 5.0) -> None:
+        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, (int, float)):
+            raise TypeError(f"busy_timeout must be a number of seconds, not {type(busy_timeout).__name__}")
+        if not 0 <= busy_timeout <= 3600:
+            raise ValueError(f"busy_timeout must be from 0 to 3600 seconds, not {busy_timeout}")
+        given = None if db_path is None else os.fspath(db_path)
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
+        _runtime.ensure_logging()
+        self._path = _native.resolve_db_path(given)
+        self._store = _native.SkillsStore(self._path, float(busy_timeout))
+
+    @property
+    def db_path(self) -> str:
+        """The absolute path of the database."""
+        return self._path
+
+    def store_invocation(
+        self,
+        skill_name: str,
+        *,
+        session_id: str,
+        invoked_at: str | datetime | None = None,
+        completed: bool = False,
+        duration_seconds: float | None = None,
+        workflow_path: str | None = None,
+        user_query: str | None = None,
+        alternatives_considered: str | Sequence[object] | None = None,
+        selection_rank: int | None = None,
+        follow_up_actions: str | Sequence[object] | None = None,
+        error_type: str | None = None,
+        embedding: bytes | bytearray | memoryview | None = None,
+        workflow_phase: str | None = None,
+        workflow_step_id: str | None = None,
+    ) -> int:
+        """Stores one invocation; arguments are named after the columns of skill_invocation.
+
+        Args:
+            invoked_at: An ISO 8601 text (UTC where it has no offset), stored as given; a datetime, where a naive one is
+                UTC; None for now.
+            duration_seconds: Finite and not negative.
+            alternatives_considered, follow_up_actions: A list, or its JSON text.
+
+        Returns:
+            The id of the row.
+
+        Raises:
+            TypeError, InvalidRecordError (a ValueError): A value cannot be stored; the message names the column.
+        """
+        fields = {
+            "skill_name": skill_name,
+            "session_id": session_id,
+            "invoked_at": invoked_at,
+            "completed": completed,
+            "duration_seconds": duration_seconds,
+            "workflow_path": workflow_path,
+            "user_query": user_query,
+            "alternatives_considered": alternatives_considered,
+            "selection_rank": selection_rank,
+            "follow_up_actions": follow_up_actions,
+            "error_type": error_type,
+            "embedding": embedding,
+            "workflow_phase": workflow_phase,
+            "workflow_step_id": workflow_step_id,
+        }
+        return self._store.store(_prepare(fields))
+
+    def store_many(self, invocations: Iterable[Mapping[str, object]]) -> list[int]:
+        """Stores mappings with the keys of store_invocation in one transaction: all of them or none.
+
+        Returns:
+            The ids, in order.
+
+        Raises:
+            TypeError, InvalidRecordError (a ValueError): The message names the place of the bad record, from 0.
+        """
+        prepared = []
+        for place, invocation in enumerate(invocations):
+            unknown = sorted(str(key) for key in invocation.keys() - _COLUMNS)
+            if unknown:
+                raise TypeError(f"record {place}: unknown key {unknown[0]}")
+            try:
+                prepared.append(_prepare(invocation))
+            except TypeError as error:
+                raise TypeError(f"record {place}: {error}") from None
+        return self._store.store_many(prepared)
+
+    def get_metrics(self, skill_name: str) -> SkillMetrics | None:
+        """Lifetime figures of a skill; None for one that never ran."""
+        row = self._store.metrics(skill_name)
+        return None if row is None else _to_metrics(row)
+
+    def get_top_skills(self, limit: int = 10) -> list[SkillMetrics]:
+        """The skills with the most invocations ever, at most `limit` (not negative)."""
+        return [_to_metrics(row) for row in self._store.all_metrics(_checked_limit(limit))]
+
+    def get_real_time_metrics(self, limit: int = 10, time_window_hours: float = 24.0) -> list[TopSkill]:
+        """The most active skills of the last `time_window_hours`, with the keys and the order of top_skills."""
+        if isinstance(time_window_hours, bool) or not isinstance(time_window_hours, (int, float)):
+            raise TypeError(f"time_window_hours must be a number, not {type(time_window_hours).__name__}")
+        if not (math.isfinite(time_window_hours) and 0 < time_window_hours <= 876_000):
+            raise ValueError(f"time_window_hours must be more than 0 and at most 876000, not {time_window_hours}")
+        return self._store.real_time_metrics(_checked_limit(limit), time_window_hours * 3600.0)
+
+    def close(self) -> None:
+        """Closes the database; later calls raise. Can be called twice."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _prepare(fields: Mapping[str, object]) -> dict[str, object]:
+    """What the native side takes: text for times and lists, bytes for the embedding. It checks the rest."""
+    prepared = dict(fields)
+    invoked_at = prepared.get("invoked_at")
+    if invoked_at is None:
+        invoked_at = datetime.now(timezone.utc)
+    if isinstance(invoked_at, datetime):
+        invoked_at = invoked_at.isoformat()
+    prepared["invoked_at"] = invoked_at
+    for column in _JSON_COLUMNS:
+        value = prepared.get(column)
+        if value is not None and not isinstance(value, str):
+            if not isinstance(value, Sequence) or isinstance(value, (bytes, bytearray, memoryview)):
+                raise TypeError(f"{column} must be a list or a str, not {type(value).__name__}")
+            prepared[column] = json.dumps(list(value), ensure_ascii=False)
+    embedding = prepared.get("embedding")
+    if isinstance(embedding, (bytearray, memoryview)):
+        prepared["embedding"] = bytes(embedding)
+    return prepared
+
+
+def _checked_limit(limit: int) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    if limit < 0:
+        raise ValueError(f"limit must not be negative, not {limit}")
+    return min(limit, 2**31)
+
+
+def _to_metrics(row: _native.SkillMetricsRow) -> SkillMetrics:
+    return SkillMetrics(
+        skill_name=row["skill_name"],
+        total_invocations=row["total_invocations"],
+        completed_invocations=row["completed_invocations"],
+        abandoned_invocations=row["abandoned_invocations"],
+        total_duration_seconds=row["total_duration_seconds"],
+        workflow_paths=_counts(row["workflow_paths"]),
+        common_errors=_counts(row["common_errors"]),
+        follow_up_actions=_counts(row["follow_up_actions"]),
+        avg_selection_rank=row["avg_selection_rank"],
+        recommendation_success_rate=row["recommendation_success_rate"],
+        first_invoked=row["first_invoked"],
+        last_invoked=row["last_invoked"],
+        completion_rate=row["completion_rate"],
+        avg_duration_seconds=row["avg_duration_seconds"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _counts(text: str) -> dict[str, int]:
+    """A JSON object of name → count. What other tools left there in another form is passed over."""
+    try:
+        counts = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(counts, dict):
+        return {}
+    return {name: count for name, count in counts.items() if isinstance(count, int) and not isinstance(count, bool)}

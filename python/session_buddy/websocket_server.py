@@ -1,0 +1,10 @@
+"""`python -m session_buddy.websocket_server`: the server from a shell. See --help."""
+
+import sys
+
+from session_buddy.cli.serve import main
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+// Uses a little of every library, so that a missing target, header or symbol shows at once.
+#include <CLI/CLI.hpp>
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/crypto.h>
+#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
+#include <sqlite3.h>
+#include <toml++/toml.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/websocket.hpp>
+#include <boost/version.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+
+TEST(Dependencies, are_of_the_versions_that_the_project_needs) {
+    EXPECT_GE(BOOST_VERSION, 108100);
+    EXPECT_GE(sqlite3_libversion_number(), 3040000);
+    EXPECT_GE(OpenSSL_version_num(), 0x30000000UL);
+    spdlog::info("Boost {}, SQLite {}, {}", BOOST_LIB_VERSION, sqlite3_libversion(), OpenSSL_version(OPENSSL_VERSION));
+}
+
+TEST(Dependencies, sqlite_has_full_text_search) {
+    SQLite::Database database(":memory:", SQLite::OPEN_READWRITE);
+    database.exec("CREATE VIRTUAL TABLE notes USING fts5(body)");
+    EXPECT_TRUE(database.tableExists("notes"));
+}
+
+TEST(Dependencies, asio_and_beast_run) {
+    boost::asio::io_context context;
+    bool ran = false;
+    boost::asio::post(context, [&ran] { ran = true; });
+    context.run();
+    EXPECT_TRUE(ran);
+    const boost::asio::ssl::context tls(boost::asio::ssl::context::tls_server);
+    boost::beast::flat_buffer buffer;
+    EXPECT_EQ(buffer.size(), 0U);
+}
+
+TEST(Dependencies, the_text_libraries_agree) {
+    const nlohmann::json parsed = nlohmann::json::parse(R"({"port": 8765})");
+    const toml::table table = toml::parse("port = 8765");
+    EXPECT_EQ(parsed.at("port").get<int>(), table["port"].value_or(0));
+    EXPECT_THAT(fmt::format("{}", 8765), ::testing::StrEq("8765"));
+
+    CLI::App app;
+    int port = 0;
+    app.add_option("--port", port);
+    app.parse("--port 8765", false);
+    EXPECT_EQ(port, 8765);
+}

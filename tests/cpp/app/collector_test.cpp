@@ -1,0 +1,261 @@
+// One cycle after the other over a real database file: what is published, what is written back, what trouble looks like.
+#include "session_buddy/app/collector.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+using namespace std::chrono_literals;
+using test::execute;
+using test::insertion;
+using test::query_one;
+
+const TimePoint kNow = *parse_timestamp("2026-02-10T12:00:00Z");
+
+class CollectorTest : public testing::Test {
+  protected:
+    [[nodiscard]] Config config_for_folder() const {
+        Config result;
+        result.db_path = folder.file("skills.db");
+        return result;
+    }
+    void open() { collector.open(); }
+    void cycle(std::chrono::microseconds later = 1s) {
+        clock.advance(later);
+        collector.cycle();
+    }
+    [[nodiscard]] const SkillFigures& skill(const std::string& name) const {
+        const SkillFigures* figures = latest->skills->find(name);
+        if (figures == nullptr) {
+            throw std::runtime_error("no skill " + name);
+        }
+        return *figures;
+    }
+    void insert(const std::string& name, std::chrono::microseconds ago = 0s, bool completed = true,
+                const std::string& session = "s1", const std::string& duration = "2.5") const {
+        execute(config.db_path, insertion(name, format_timestamp(clock.now() - ago), session, completed, duration));
+    }
+
+    test::TempDir folder;
+    Config config = config_for_folder();
+    test::ManualClock clock{kNow};
+    SnapshotPtr latest;
+    int published = 0;
+    Collector collector{config, clock, [this](SnapshotPtr snapshot) {
+                            latest = std::move(snapshot);
+                            ++published;
+                        }};
+};
+
+TEST_F(CollectorTest, an_empty_database_gives_an_empty_snapshot) {
+    open();
+    ASSERT_NE(latest, nullptr);
+    EXPECT_EQ(latest->sequence, 1U);
+    EXPECT_EQ(latest->at, kNow);
+    EXPECT_TRUE(latest->database.readable);
+    EXPECT_EQ(latest->skills->size(), 0U);
+    EXPECT_TRUE(std::filesystem::exists(config.db_path));
+}
+
+TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_figures) {
+    open();
+    insert("pytest-run", 10s, true, "s1", "4.0");
+    insert("pytest-run", 5s, true, "s1", "6.0");
+    insert("pytest-run", 1s, false, "s2", "NULL");
+    cycle();
+    const SkillFigures& figures = skill("pytest-run");
+    EXPECT_EQ(figures.window.invocation_count, 3);
+    EXPECT_EQ(figures.window.completed_count, 2);
+    EXPECT_DOUBLE_EQ(figures.window.avg_duration_seconds, 5.0);
+    EXPECT_EQ(figures.window.last_invocation_at, kNow - 1s);
+    EXPECT_EQ(figures.lifetime.total_invocations, 3);
+    EXPECT_EQ(figures.lifetime.completed_invocations, 2);
+    EXPECT_EQ(latest->sessions->size(), 2U);
+    EXPECT_EQ(latest->sequence, 2U);
+}
+
+TEST_F(CollectorTest, lifetime_counts_rows_older_than_the_window) {
+    open();
+    insert("old", 1000h);
+    cycle();
+    EXPECT_EQ(skill("old").window.invocation_count, 0);
+    EXPECT_EQ(skill("old").lifetime.total_invocations, 1);
+    EXPECT_TRUE(latest->skills->top().empty());
+}
+
+TEST_F(CollectorTest, sessions_version_changes_only_with_the_sessions) {
+    open();
+    insert("a");
+    cycle();
+    const auto version = latest->sessions_version;
+    cycle();
+    EXPECT_EQ(latest->sessions_version, version);
+    insert("a");
+    cycle();
+    EXPECT_NE(latest->sessions_version, version);
+}
+
+TEST_F(CollectorTest, keeps_the_cache_at_what_a_trigger_cannot_know) {
+    open();
+    insert("a");
+    insert("a", 0s, false);
+    cycle();
+    const std::string row =
+        "SELECT invocation_count_1h || ' ' || invocation_count_24h || ' ' || avg_completion_rate_24h || ' ' || "
+        "is_anomalous || ' ' || last_invocation_at FROM skill_metrics_cache WHERE skill_name = 'a'";
+    EXPECT_EQ(query_one(config.db_path, row), "2 2 0.5 0 2026-02-10T12:00:00Z");
+    cycle(2h);
+    EXPECT_EQ(query_one(config.db_path, row), "0 2 0.5 0 2026-02-10T12:00:00Z");
+    cycle(24h);
+    EXPECT_EQ(query_one(config.db_path,
+                        "SELECT invocation_count_24h || ' ' || (avg_completion_rate_24h IS NULL) "
+                        "FROM skill_metrics_cache WHERE skill_name = 'a'"),
+              "0 1");
+}
+
+TEST_F(CollectorTest, writes_only_cache_rows_that_changed) {
+    open();
+    insert("quiet");
+    cycle();
+    const std::string updated = "SELECT updated_at FROM skill_metrics_cache WHERE skill_name = 'quiet'";
+    const std::string before = query_one(config.db_path, updated);
+    insert("busy", 0s);
+    cycle(60s);
+    EXPECT_EQ(query_one(config.db_path, updated), before);
+}
+
+TEST_F(CollectorTest, corrects_a_cache_whose_trigger_counts_wrongly) {
+    open();
+    execute(config.db_path,
+            "INSERT INTO skill_metrics (skill_name, total_invocations, last_invoked) VALUES ('x', 7, '2026-02-01T00:00:00Z');"
+            "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h, "
+            "updated_at) VALUES ('x', '2026-02-01T00:00:00Z', 99, 99, '2026-02-01T00:00:00Z')");
+    Collector again{config, clock, [](const SnapshotPtr&) {}};
+    again.open();
+    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'x'"), "0");
+}
+
+TEST_F(CollectorTest, a_lost_database_is_served_from_memory_and_taken_up_again_when_it_is_back) {
+    open();
+    insert("a");
+    cycle();
+    std::filesystem::rename(config.db_path, folder.file("away.db"));
+    cycle();
+    EXPECT_FALSE(latest->database.readable);
+    EXPECT_FALSE(latest->database.reason.empty());
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a database that has gone is not made anew";
+    cycle(25h);
+    EXPECT_EQ(skill("a").window.invocation_count, 0) << "counts decay meanwhile";
+
+    std::filesystem::rename(folder.file("away.db"), config.db_path);
+    cycle();
+    insert("a");
+    cycle();
+    EXPECT_TRUE(latest->database.readable);
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+    EXPECT_EQ(skill("a").lifetime.total_invocations, 2);
+}
+
+TEST_F(CollectorTest, a_database_put_in_its_place_replaces_all_figures) {
+    open();
+    insert("old");
+    cycle();
+    const std::string other = folder.file("other.db");
+    { const auto created = storage::open_database(other, {}); }
+    execute(other, insertion("new", format_timestamp(clock.now())));
+    std::filesystem::rename(other, config.db_path);
+    cycle();
+    EXPECT_EQ(latest->skills->find("old"), nullptr);
+    EXPECT_EQ(skill("new").window.invocation_count, 1);
+}
+
+TEST_F(CollectorTest, pruned_rows_leave_the_window) {
+    open();
+    insert("a", 3h);
+    insert("a", 1h);
+    insert("b");
+    cycle();
+    execute(config.db_path, "DELETE FROM skill_invocation WHERE id = 1");
+    cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+    EXPECT_EQ(skill("b").window.invocation_count, 1);
+}
+
+TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
+    open();
+    insert("a");
+    cycle();
+    {
+        SQLite::Database locker(config.db_path, SQLite::OPEN_READWRITE);
+        locker.exec("BEGIN IMMEDIATE; " +
+                    insertion("a", format_timestamp(clock.now())));
+        cycle(2h);  // the cache row would change now, but cannot be written
+        EXPECT_EQ(skill("a").window.invocation_count, 1);
+        locker.exec("COMMIT");
+    }
+    cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 2);
+    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'a'"), "2");
+}
+
+TEST_F(CollectorTest, rows_that_cannot_be_read_are_passed_over) {
+    open();
+    execute(config.db_path, insertion("a", "yesterday"));
+    insert("a");
+    cycle();
+    EXPECT_TRUE(latest->database.readable);
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+}
+
+TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_figures_of_that_time) {
+    open();
+    insert("a");
+    cycle();
+    cycle(30h);
+    EXPECT_EQ(skill("a").window.invocation_count, 0);
+    clock.set(kNow + 10s);
+    collector.cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+}
+
+TEST_F(CollectorTest, more_rows_than_one_batch_are_all_read_before_the_first_snapshot) {
+    { const auto created = storage::open_database(config.db_path, {}); }
+    std::string sql = "BEGIN;";
+    for (int i = 0; i < 950; ++i) {
+        sql += insertion("a", format_timestamp(kNow - i * 1s));
+    }
+    execute(config.db_path, sql + "COMMIT;");
+    config.max_rows_per_cycle = 100;
+    Collector small{config, clock, [this](SnapshotPtr snapshot) { latest = std::move(snapshot); }};
+    small.open();
+    EXPECT_EQ(latest->sequence, 1U);
+    EXPECT_EQ(skill("a").window.invocation_count, 950);
+}
+
+TEST_F(CollectorTest, the_thread_publishes_until_it_is_stopped) {
+    config.update_interval = Seconds{0.01};
+    std::atomic<int> count{0};
+    Collector running{config, clock, [&](const SnapshotPtr&) { ++count; }};
+    running.open();
+    running.start();
+    while (count < 5) {
+        std::this_thread::yield();
+    }
+    running.stop();
+    const int at_stop = count;
+    running.stop();
+    EXPECT_EQ(count, at_stop);
+}
+
+}  // namespace
+}  // namespace session_buddy::app

@@ -1,0 +1,330 @@
+// The table of settings: reading of values, precedence of the sources, errors that name the setting, and
+// --print-config.
+#include "session_buddy/core/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+
+namespace session_buddy::options {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// A home and a current directory of its own for each test, and an environment that is only a map.
+class SettingsOf : public testing::Test {
+  protected:
+    SettingsOf() {
+        std::string pattern = (fs::temp_directory_path() / "options_test.XXXXXX").string();
+        root_ = fs::canonical(mkdtemp(pattern.data()));
+        fs::create_directories(root_ / "home");
+        fs::create_directories(root_ / "work");
+        environment_["HOME"] = (root_ / "home").string();
+    }
+    ~SettingsOf() override {
+        std::error_code ignored;
+        fs::remove_all(root_, ignored);
+    }
+
+    std::string write(const std::string& name, const std::string& text) const {
+        const fs::path path = root_ / name;
+        fs::create_directories(path.parent_path());
+        std::ofstream(path) << text;
+        return path.string();
+    }
+
+    Surroundings surroundings() const {
+        Surroundings result;
+        result.environment = [this](const std::string& name) -> std::optional<std::string> {
+            const auto found = environment_.find(name);
+            return found == environment_.end() ? std::nullopt : std::optional(found->second);
+        };
+        result.current_directory = root_ / "work";
+        return result;
+    }
+
+    Settings load_with(const std::vector<std::pair<std::string, std::string>>& flags,
+                       const std::optional<std::string>& file = std::nullopt) const {
+        std::vector<Flag> given;
+        for (const auto& [name, text] : flags) {
+            given.push_back({find(name), text});
+        }
+        return load(given, file, surroundings());
+    }
+
+    std::string origin(const Settings& settings, std::string_view name) const {
+        return settings.origins[static_cast<std::size_t>(find(name) - table().data())];
+    }
+
+    std::string error_of(const std::vector<std::pair<std::string, std::string>>& flags,
+                         const std::optional<std::string>& file = std::nullopt) const {
+        try {
+            load_with(flags, file);
+        } catch (const ConfigError& error) {
+            return error.what();
+        }
+        return "no error";
+    }
+
+    fs::path root_;
+    std::map<std::string, std::string> environment_;
+};
+
+TEST(OptionTable, has_unique_names_help_and_defaults_in_range) {
+    std::set<std::string_view> names;
+    const Config defaults;
+    for (const Option& option : table()) {
+        EXPECT_TRUE(names.insert(option.name).second) << option.name;
+        EXPECT_FALSE(option.help.empty()) << option.name;
+        EXPECT_FALSE(option.help.ends_with('.')) << option.name;
+        if (option.name == "db_path") {
+            continue;  // empty until it is resolved
+        }
+        Config copy;
+        EXPECT_NO_THROW(assign(copy, option, read(defaults, option), "default")) << option.name;
+        EXPECT_EQ(read(copy, option), read(defaults, option)) << option.name;
+    }
+    EXPECT_NO_THROW(check(defaults));
+}
+
+TEST(OptionTable, derives_flag_and_variable_from_the_name) {
+    const Option& option = *find("update_interval");
+    EXPECT_EQ(flag_of(option), "--update-interval");
+    EXPECT_EQ(environment_of(option), "SESSION_BUDDY_UPDATE_INTERVAL");
+    EXPECT_EQ(range_of(option), "0.01 to 3600 seconds");
+    EXPECT_EQ(range_of(*find("window")), "60 to 2678400 seconds");
+    EXPECT_EQ(range_of(*find("port")), "0 to 65535");
+    EXPECT_EQ(find("no_such_option"), nullptr);
+}
+
+TEST(OptionTable, finds_the_name_that_was_meant) {
+    EXPECT_EQ(nearest("prot"), "port");
+    EXPECT_EQ(nearest("update-intervall"), "update_interval");
+    EXPECT_EQ(nearest("maxclients"), "max_clients");
+    EXPECT_EQ(nearest("completely_different"), "");
+}
+
+struct DurationCase {
+    const char* text;
+    double seconds;
+};
+class Duration : public testing::TestWithParam<DurationCase> {};
+TEST_P(Duration, is_read_with_its_unit) {
+    const auto parsed = parse_duration(GetParam().text);
+    ASSERT_TRUE(parsed.has_value());
+    EXPECT_DOUBLE_EQ(parsed->count(), GetParam().seconds);
+}
+INSTANTIATE_TEST_SUITE_P(Forms, Duration,
+                         testing::Values(DurationCase{"1", 1}, DurationCase{"0.25", 0.25}, DurationCase{".5", 0.5},
+                                         DurationCase{"2.", 2}, DurationCase{"300ms", 0.3}, DurationCase{"2s", 2},
+                                         DurationCase{"1.5m", 90}, DurationCase{"24h", 86400},
+                                         DurationCase{"7d", 604800}, DurationCase{"0", 0}));
+
+class NoDuration : public testing::TestWithParam<const char*> {};
+TEST_P(NoDuration, is_refused) {
+    EXPECT_FALSE(parse_duration(GetParam()).has_value());
+}
+INSTANTIATE_TEST_SUITE_P(Forms, NoDuration,
+                         testing::Values("", "s", "ms", "-1", "+1", "1e3", "nan", "inf", "0x10", "1,5", "1 s", "1S",
+                                         "1sec", "1.2.3", ".", "1w", " 1"));
+
+struct BadValue {
+    const char* option;
+    const char* text;
+    const char* message;
+};
+class BadText : public testing::TestWithParam<BadValue> {};
+TEST_P(BadText, is_refused_with_the_allowed_range) {
+    Config config;
+    const auto& [name, text, message] = GetParam();
+    try {
+        assign_text(config, *find(name), text, "--x");
+        FAIL() << "accepted " << text;
+    } catch (const ConfigError& error) {
+        EXPECT_STREQ(error.what(), message);
+        EXPECT_EQ(error.option(), name);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(
+    Values, BadText,
+    testing::Values(BadValue{"port", "65536", "--x must be a whole number from 0 to 65535, not 65536"},
+                    BadValue{"port", "-1", "--x must be a whole number from 0 to 65535, not -1"},
+                    BadValue{"port", "80.5", "--x must be a whole number from 0 to 65535, not '80.5'"},
+                    BadValue{"port", "", "--x must be a whole number from 0 to 65535, not ''"},
+                    BadValue{"port", "99999999999999999999",
+                             "--x must be a whole number from 0 to 65535, not '99999999999999999999'"},
+                    BadValue{"update_interval", "0", "--x must be from 0.01 to 3600 seconds, not '0'"},
+                    BadValue{"update_interval", "2h", "--x must be from 0.01 to 3600 seconds, not '2h'"},
+                    BadValue{
+                        "update_interval", "soon",
+                        "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
+                    BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
+                    BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
+                    BadValue{"host", "", "--x must be a text that is not empty, not ''"},
+                    BadValue{"host", "a\nb", "--x must not hold control characters"}));
+
+TEST(OptionAssign, takes_the_usual_words_for_booleans) {
+    for (const char* text : {"true", "True", "1", "yes", "on"}) {
+        Config config;
+        assign_text(config, *find("replace_triggers"), text, "x");
+        EXPECT_TRUE(config.replace_triggers) << text;
+    }
+    for (const char* text : {"false", "0", "NO", "off"}) {
+        Config config;
+        config.replace_triggers = true;
+        assign_text(config, *find("replace_triggers"), text, "x");
+        EXPECT_FALSE(config.replace_triggers) << text;
+    }
+}
+
+TEST(OptionAssign, refuses_nan_and_other_types) {
+    Config config;
+    EXPECT_THROW(assign(config, *find("window"), std::numeric_limits<double>::quiet_NaN(), "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("window"), std::numeric_limits<double>::infinity(), "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("window"), true, "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("port"), 80.0, "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("port"), true, "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("replace_triggers"), std::int64_t{1}, "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("host"), std::int64_t{1}, "x"), ConfigError);
+}
+
+TEST_F(SettingsOf, are_the_defaults_where_nothing_is_given) {
+    const Settings settings = load_with({});
+    EXPECT_EQ(settings.config.port, 8765);
+    EXPECT_EQ(settings.config.host, "localhost");
+    EXPECT_EQ(settings.config.db_path, (root_ / "home/.local/share/session-buddy/skills.db").string());
+    EXPECT_EQ(settings.config_file, "");
+    EXPECT_EQ(origin(settings, "port"), "default");
+    EXPECT_EQ(origin(settings, "db_path"), "default");
+}
+
+TEST_F(SettingsOf, follow_flag_then_environment_then_file_then_default) {
+    const std::string file = write("c.toml", "port = 1\nmax_clients = 1\nupdate_interval = 1.5\nwindow = '2h'\n");
+    environment_["SESSION_BUDDY_PORT"] = "2";
+    environment_["SESSION_BUDDY_MAX_CLIENTS"] = "2";
+    const Settings settings = load_with({{"port", "3"}}, file);
+    EXPECT_EQ(settings.config.port, 3);
+    EXPECT_EQ(origin(settings, "port"), "--port");
+    EXPECT_EQ(settings.config.max_clients, 2U);
+    EXPECT_EQ(origin(settings, "max_clients"), "SESSION_BUDDY_MAX_CLIENTS");
+    EXPECT_DOUBLE_EQ(settings.config.update_interval.count(), 1.5);
+    EXPECT_EQ(origin(settings, "update_interval"), file);
+    EXPECT_DOUBLE_EQ(settings.config.window.count(), 7200);
+    EXPECT_EQ(origin(settings, "host"), "default");
+    EXPECT_EQ(settings.config_file, file);
+}
+
+TEST_F(SettingsOf, take_an_empty_variable_as_not_set) {
+    environment_["SESSION_BUDDY_PORT"] = "";
+    EXPECT_EQ(load_with({}).config.port, 8765);
+}
+
+TEST_F(SettingsOf, find_the_file_by_flag_then_variable_then_config_directory) {
+    const std::string by_flag = write("flag.toml", "port = 1");
+    const std::string by_variable = write("variable.toml", "port = 2");
+    const std::string by_home = write("home/.config/session-buddy/config.toml", "port = 3");
+    EXPECT_EQ(load_with({}).config.port, 3);
+    EXPECT_EQ(load_with({}).config_file, by_home);
+    const std::string by_xdg = write("xdg/session-buddy/config.toml", "port = 4");
+    environment_["XDG_CONFIG_HOME"] = (root_ / "xdg").string();
+    EXPECT_EQ(load_with({}).config_file, by_xdg);
+    environment_["XDG_CONFIG_HOME"] = "relative";
+    EXPECT_EQ(load_with({}).config_file, by_home);
+    environment_["SESSION_BUDDY_CONFIG"] = by_variable;
+    EXPECT_EQ(load_with({}).config.port, 2);
+    EXPECT_EQ(load_with({}, by_flag).config.port, 1);
+}
+
+TEST_F(SettingsOf, find_the_database_by_flag_variable_file_place_and_data_directory) {
+    EXPECT_EQ(load_with({}).config.db_path, (root_ / "home/.local/share/session-buddy/skills.db").string());
+    environment_["XDG_DATA_HOME"] = (root_ / "data").string();
+    EXPECT_EQ(load_with({}).config.db_path, (root_ / "data/session-buddy/skills.db").string());
+    const std::string local = write("work/.session-buddy/skills.db", "");
+    EXPECT_EQ(load_with({}).config.db_path, local);
+    EXPECT_EQ(origin(load_with({}), "db_path"), "found in the current directory");
+    const std::string file = write("home/.config/session-buddy/config.toml", "db_path = \"~/file.db\"");
+    EXPECT_EQ(load_with({}).config.db_path, (root_ / "home/file.db").string());
+    EXPECT_EQ(resolve_db_path(std::nullopt, surroundings()).origin, file);
+    environment_["SESSION_BUDDY_DB_PATH"] = "variable.db";
+    EXPECT_EQ(load_with({}).config.db_path, (root_ / "work/variable.db").string());
+    EXPECT_EQ(load_with({{"db_path", "../flag.db"}}).config.db_path, (root_ / "flag.db").string());
+    EXPECT_EQ(resolve_db_path(std::nullopt, surroundings()).value, (root_ / "work/variable.db").string());
+    EXPECT_EQ(resolve_db_path("given.db", surroundings()).value, (root_ / "work/given.db").string());
+}
+
+TEST_F(SettingsOf, use_the_library_folder_on_macos) {
+    Surroundings mac = surroundings();
+    mac.macos = true;
+    EXPECT_EQ(resolve_db_path(std::nullopt, mac).value,
+              (root_ / "home/Library/Application Support/session-buddy/skills.db").string());
+}
+
+TEST_F(SettingsOf, refuse_database_names_that_are_no_files) {
+    EXPECT_EQ(error_of({{"db_path", ":memory:"}}), "--db-path must be the path of a file, not ':memory:'");
+    EXPECT_THROW(static_cast<void>(resolve_db_path("", surroundings())), ConfigError);
+    environment_.erase("HOME");
+    EXPECT_THAT(error_of({}), HasSubstr("neither db_path nor HOME is set"));
+    EXPECT_THAT(error_of({{"db_path", "~/x.db"}}), HasSubstr("HOME is not set"));
+}
+
+TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
+    const std::string file = (root_ / "c.toml").string();
+    write("c.toml", "prot = 1\n");
+    EXPECT_EQ(error_of({}, file), file + ": unknown key prot; did you mean port?");
+    write("c.toml", "port = \"8765\"\n");
+    EXPECT_EQ(error_of({}, file), file + ": port must be a whole number from 0 to 65535, not '8765'");
+    write("c.toml", "port = [1]\n");
+    EXPECT_EQ(error_of({}, file), file + ": port must be a single value");
+    write("c.toml", "[server]\nport = 1\n");
+    EXPECT_THAT(error_of({}, file), HasSubstr(file + ": unknown key server"));
+    write("c.toml", "host = \"a\"\nport = \n");
+    EXPECT_THAT(error_of({}, file), HasSubstr(file + ", line 2: "));
+    write("c.toml", "update_interval = nan\n");
+    EXPECT_THAT(error_of({}, file), HasSubstr("update_interval must be from 0.01 to 3600 seconds, not nan"));
+    EXPECT_THAT(error_of({}, file + ".gone"), HasSubstr("cannot read the config file " + file + ".gone: No such file"));
+    EXPECT_THAT(error_of({}, root_.string()), HasSubstr("Is a directory"));
+}
+
+TEST_F(SettingsOf, report_an_error_of_the_file_even_where_a_flag_covers_it) {
+    const std::string file = write("c.toml", "port = 70000\n");
+    EXPECT_THAT(error_of({{"port", "1"}}, file), HasSubstr("port must be a whole number"));
+}
+
+TEST_F(SettingsOf, name_the_variable_of_an_error) {
+    environment_["SESSION_BUDDY_TOP_SKILLS"] = "ten";
+    EXPECT_EQ(error_of({}), "SESSION_BUDDY_TOP_SKILLS must be a whole number from 1 to 1000, not 'ten'");
+}
+
+TEST_F(SettingsOf, check_what_belongs_together) {
+    EXPECT_EQ(error_of({{"ping_timeout", "10"}}), "ping_timeout must be more than ping_interval (20 seconds), not 10");
+    EXPECT_EQ(error_of({{"ping_timeout", "10"}, {"ping_interval", "5"}}), "no error");
+}
+
+TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
+    const Settings settings = load_with({{"port", "0"},
+                                         {"db_path", "a \"quoted\" \\ name.db"},
+                                         {"update_interval", "250ms"},
+                                         {"replace_triggers", "yes"},
+                                         {"log_level", "debug"}});
+    const std::string text = print(settings);
+    for (const Option& option : table()) {
+        EXPECT_THAT(text, HasSubstr("\n" + std::string(option.name) + " = "));
+    }
+    EXPECT_THAT(text, HasSubstr("# --port\n"));
+    EXPECT_THAT(text, HasSubstr("# default\n"));
+    const Settings again = load_with({}, write("printed.toml", text));
+    for (const Option& option : table()) {
+        EXPECT_EQ(read(again.config, option), read(settings.config, option)) << option.name;
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::options

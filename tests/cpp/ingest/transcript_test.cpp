@@ -1,0 +1,451 @@
+// Reading transcripts: pairing, naming, deduplication, error classes, and lines and files that are not as they should
+// be.
+#include "session_buddy/ingest/transcript.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <vector>
+
+#include "session_buddy/core/invocation.hpp"
+
+namespace session_buddy::ingest {
+namespace {
+
+using nlohmann::json;
+
+/// `second` of a fixed minute, as Claude Code writes times.
+std::string at(double second) {
+    char text[40];
+    std::snprintf(text, sizeof text, "2026-02-12T14:00:%06.3fZ", second);
+    return text;
+}
+
+json use_block(const std::string& id, const std::string& name, const json& input = json::object()) {
+    return {{"type", "tool_use"}, {"id", id}, {"name", name}, {"input", input}};
+}
+
+json result_block(const std::string& id, const json& content = "fine") {
+    return {{"type", "tool_result"}, {"tool_use_id", id}, {"content", content}};
+}
+
+json error_block(const std::string& id, const json& content) {
+    json block = result_block(id, content);
+    block["is_error"] = true;
+    return block;
+}
+
+json line(const std::string& type, const std::string& timestamp, json content) {
+    return {{"type", type},
+            {"timestamp", timestamp},
+            {"sessionId", "session-1"},
+            {"uuid", "uuid-" + timestamp},
+            {"message", {{"role", type}, {"content", std::move(content)}}}};
+}
+
+json use_line(double second, const std::string& id, const std::string& name, const json& input = json::object()) {
+    return line("assistant", at(second), json::array({use_block(id, name, input)}));
+}
+
+json result_line(double second, const std::string& id, const json& content = "fine") {
+    return line("user", at(second), json::array({result_block(id, content)}));
+}
+
+class TranscriptTest : public testing::Test {
+  protected:
+    void read(const json& value) { ASSERT_TRUE(reader.read_line(value.dump(), "fallback")); }
+
+    SkillNamer namer;
+    std::vector<TranscriptInvocation> found;
+    TranscriptReader reader{namer,
+                            [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); }};
+};
+
+TEST_F(TranscriptTest, a_use_and_its_result_make_an_invocation) {
+    read(use_line(1, "toolu_1", "Bash", {{"command", "uv run pytest"}, {"description", "tests"}}));
+    EXPECT_TRUE(found.empty());
+    EXPECT_EQ(reader.counts().unfinished, 1);
+    read(result_line(3.5, "toolu_1"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].key, "toolu_1");
+    EXPECT_EQ(found[0].skill_name, "pytest-run");
+    EXPECT_EQ(found[0].invoked_at, at(1));
+    EXPECT_EQ(found[0].session_id, "session-1");
+    EXPECT_TRUE(found[0].completed);
+    EXPECT_EQ(found[0].error_type, "");
+    ASSERT_TRUE(found[0].duration_seconds);
+    EXPECT_DOUBLE_EQ(*found[0].duration_seconds, 2.5);
+    EXPECT_EQ(reader.counts().unfinished, 0);
+    EXPECT_EQ(reader.counts().found, 1);
+}
+
+TEST_F(TranscriptTest, a_measured_duration_wins) {
+    for (const char* key : {"durationMs", "duration_ms"}) {
+        read(use_line(1, key, "Glob"));
+        json result = result_line(9, key);
+        result["toolUseResult"] = {{key, 250}, {"filenames", json::array({"a", "b"})}};
+        read(result);
+        ASSERT_TRUE(found.back().duration_seconds);
+        EXPECT_DOUBLE_EQ(*found.back().duration_seconds, 0.25) << key;
+    }
+}
+
+TEST_F(TranscriptTest, a_measured_duration_that_makes_no_sense_is_passed_over) {
+    for (const json& value : {json(-5), json("250"), json(nullptr), json::array()}) {
+        const std::string id = "id" + value.dump();
+        read(use_line(1, id, "Glob"));
+        json result = result_line(2, id);
+        result["toolUseResult"] = {{"durationMs", value}};
+        read(result);
+        EXPECT_DOUBLE_EQ(found.back().duration_seconds.value_or(-1), 1.0) << value;
+    }
+}
+
+TEST_F(TranscriptTest, a_measured_duration_of_a_line_with_two_results_belongs_to_neither) {
+    read(line("assistant", at(1), json::array({use_block("a", "Glob"), use_block("b", "Grep")})));
+    json result = line("user", at(2), json::array({result_block("a"), result_block("b")}));
+    result["toolUseResult"] = {{"durationMs", 250}};
+    read(result);
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_DOUBLE_EQ(found[0].duration_seconds.value_or(-1), 1.0);
+    EXPECT_DOUBLE_EQ(found[1].duration_seconds.value_or(-1), 1.0);
+}
+
+TEST_F(TranscriptTest, a_result_before_its_use_has_no_duration) {
+    read(use_line(5, "a", "Read"));
+    read(result_line(4, "a"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_FALSE(found[0].duration_seconds);
+}
+
+TEST_F(TranscriptTest, a_result_without_a_time_has_no_duration) {
+    read(use_line(5, "a", "Read"));
+    json result = result_line(6, "a");
+    result["timestamp"] = "soon";
+    read(result);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_FALSE(found[0].duration_seconds);
+}
+
+TEST_F(TranscriptTest, a_result_that_is_read_before_its_use_is_paired) {
+    read(result_line(3, "a"));
+    EXPECT_EQ(reader.counts().results_without_use, 1);
+    read(use_line(1, "a", "Read"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_DOUBLE_EQ(found[0].duration_seconds.value_or(-1), 2.0);
+    EXPECT_EQ(reader.counts().results_without_use, 0);
+}
+
+TEST_F(TranscriptTest, a_use_counts_once_however_often_it_is_replayed) {
+    read(use_line(1, "a", "Read"));
+    read(use_line(1, "a", "Read"));
+    read(result_line(2, "a"));
+    read(use_line(1, "a", "Read"));
+    read(result_line(2, "a"));
+    EXPECT_EQ(found.size(), 1U);
+    EXPECT_EQ(reader.counts().replayed, 2);
+    EXPECT_EQ(reader.counts().unfinished, 0);
+    EXPECT_EQ(reader.counts().results_without_use, 0);
+}
+
+TEST_F(TranscriptTest, an_error_is_classed_and_its_text_dropped) {
+    const struct {
+        json content;
+        const char* expected;
+    } cases[] = {
+        {"Exit code 1\nsecret", "exit_code"},
+        {json::array({{{"type", "text"}, {"text", "Exit code 2"}}}), "exit_code"},
+        {"[Request interrupted by user for tool use]", "interrupted"},
+        {"The user doesn't want to proceed with this tool use. secret", "rejected"},
+        {"Command timed out after 2m 0.0s", "timeout"},
+        {"<tool_use_error>secret</tool_use_error>", "tool_error"},
+        {json(), "tool_error"},
+        {json::array({"odd", 3}), "tool_error"},
+    };
+    int number = 0;
+    for (const auto& c : cases) {
+        const std::string id = "id" + std::to_string(++number);
+        read(use_line(1, id, "Bash"));
+        read(line("user", at(2), json::array({error_block(id, c.content)})));
+        EXPECT_FALSE(found.back().completed);
+        EXPECT_EQ(found.back().error_type, c.expected) << c.content;
+    }
+}
+
+TEST_F(TranscriptTest, an_interrupted_flag_decides_only_where_there_is_an_error) {
+    json flagged = result_line(2, "a");
+    flagged["toolUseResult"] = {{"interrupted", true}, {"stdout", "x"}};
+    read(use_line(1, "a", "Bash"));
+    read(flagged);
+    EXPECT_TRUE(found.back().completed);
+
+    flagged["message"]["content"] = json::array({error_block("b", "Exit code 137")});
+    read(use_line(1, "b", "Bash"));
+    read(flagged);
+    EXPECT_EQ(found.back().error_type, "interrupted");
+}
+
+TEST_F(TranscriptTest, is_error_false_or_odd_is_no_error) {
+    for (const json& value : {json(false), json(nullptr), json("true")}) {
+        json block = result_block(value.dump(), "Exit code 1");
+        block["is_error"] = value;
+        read(use_line(1, value.dump(), "Bash"));
+        read(line("user", at(2), json::array({block})));
+        EXPECT_TRUE(found.back().completed) << value;
+        EXPECT_EQ(found.back().error_type, "");
+    }
+}
+
+TEST_F(TranscriptTest, typed_commands_are_invocations) {
+    read(line("user", at(1), "<command-message>x</command-message>\n<command-name>/handy:make-it</command-name>"));
+    read(line("user", at(2), json::array({{{"type", "text"}, {"text", "<command-name>/clear</command-name>"}}})));
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].skill_name, "handy:make-it");
+    EXPECT_EQ(found[0].key, "command:uuid-" + at(1));
+    EXPECT_EQ(found[0].invoked_at, at(1));
+    EXPECT_TRUE(found[0].completed);
+    EXPECT_FALSE(found[0].duration_seconds);
+    EXPECT_EQ(found[1].skill_name, "clear");
+    EXPECT_EQ(reader.counts().found_commands, 2);
+}
+
+TEST_F(TranscriptTest, what_only_looks_like_a_typed_command_is_none) {
+    for (const char* text :
+         {"no command", "<command-name>clear</command-name>", "<command-name>/</command-name>", "<command-name>/clear",
+          "<command-name>/a b</command-name>", "<command-name></command-name>"}) {
+        read(line("user", at(1), text));
+    }
+    const char* real = "<command-name>/clear</command-name>";
+    read(line("assistant", at(1), real));
+    read({{"type", "system"}, {"timestamp", at(1)}, {"uuid", "u"}, {"content", real}});
+    read(result_line(1, "a", real));  // the output of a tool that showed a transcript
+    for (const char* flag : {"isSidechain", "isCompactSummary"}) {
+        json repeated = line("user", at(1), real);
+        repeated[flag] = true;
+        read(repeated);
+    }
+    EXPECT_TRUE(found.empty());
+}
+
+TEST_F(TranscriptTest, a_typed_command_counts_once) {
+    read(line("user", at(1), "<command-name>/x</command-name>"));
+    read(line("user", at(1), "<command-name>/x</command-name>"));
+    json without_uuid = line("user", at(2), "<command-name>/x</command-name>");
+    without_uuid.erase("uuid");
+    read(without_uuid);
+    read(without_uuid);
+    EXPECT_EQ(found.size(), 2U);
+    EXPECT_EQ(reader.counts().replayed, 2);
+}
+
+TEST_F(TranscriptTest, progress_lines_and_unknown_kinds_are_passed_over) {
+    read({{"type", "progress"}, {"timestamp", at(1)}, {"data", {{"message", use_line(1, "nested", "Read")}}}});
+    json progress_with_message = use_line(1, "nested", "Read");
+    progress_with_message["type"] = "progress";
+    read(progress_with_message);
+    read({{"type", "of-tomorrow"}, {"message", 3}});
+    read({{"type", "assistant"}, {"message", nullptr}});
+    read(json::object());
+    read(json::array({1, 2}));
+    read("text");
+    read(line("assistant", at(1), nullptr));
+    read(line("assistant", at(1), {{"type", "tool_use"}}));
+    read(line("assistant", at(1), json::array({1, nullptr, {{"type", "thinking"}}, {{"type", "tool_use"}}})));
+    EXPECT_TRUE(found.empty());
+    EXPECT_EQ(reader.counts().progress_lines, 2);
+    EXPECT_EQ(reader.counts().other_lines, 5);
+    EXPECT_EQ(reader.counts().lines, 10);
+    EXPECT_EQ(reader.counts().unfinished, 0);
+}
+
+TEST_F(TranscriptTest, blocks_of_the_wrong_side_are_passed_over) {
+    read(line("user", at(1), json::array({use_block("a", "Read")})));
+    read(line("assistant", at(1), json::array({result_block("b")})));
+    EXPECT_EQ(reader.counts().unfinished, 0);
+    EXPECT_EQ(reader.counts().results_without_use, 0);
+}
+
+TEST_F(TranscriptTest, a_use_without_a_readable_time_is_ignored_and_counted) {
+    json use = use_line(1, "a", "Read");
+    use["timestamp"] = "yesterday";
+    read(use);
+    json command = line("user", at(1), "<command-name>/x</command-name>");
+    command.erase("timestamp");
+    read(command);
+    EXPECT_EQ(reader.counts().without_time, 2);
+    EXPECT_EQ(reader.counts().unfinished, 0);
+    EXPECT_TRUE(found.empty());
+}
+
+TEST_F(TranscriptTest, a_line_without_a_session_belongs_to_the_session_of_its_file) {
+    for (const json& value : {json(""), json(7), json("\n")}) {
+        json use = use_line(1, value.dump(), "Read");
+        use["sessionId"] = value;
+        read(use);
+        read(result_line(2, value.dump()));
+        EXPECT_EQ(found.back().session_id, "fallback");
+    }
+}
+
+TEST_F(TranscriptTest, every_name_is_valid_whatever_the_transcript_says) {
+    read(use_line(1, "a", std::string(1000, 'n')));
+    read(result_line(2, "a"));
+    read(use_line(1, "b", "bad\nname"));
+    read(result_line(2, "b"));
+    read(use_line(1, "c", ""));
+    read(result_line(2, "c"));
+    ASSERT_EQ(found.size(), 3U);
+    for (const auto& invocation : found) {
+        EXPECT_TRUE(is_valid_skill_name(invocation.skill_name)) << invocation.skill_name;
+    }
+}
+
+TEST_F(TranscriptTest, half_a_surrogate_pair_does_not_cost_the_line) {
+    std::string text = use_line(1, "a", "Bash", {{"command", "pytest HERE"}}).dump();
+    text.replace(text.find("HERE"), 4, R"(\ud83d \\ud83d \ud83d\ude00 \ude00 \u12 end)");
+    EXPECT_FALSE(reader.read_line(text, "s"));  // \u12 is not JSON to anybody
+    text.erase(text.find(R"(\u12 )"), 5);
+    EXPECT_TRUE(reader.read_line(text, "s"));
+    read(result_line(2, "a"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].skill_name, "pytest-run");
+}
+
+TEST_F(TranscriptTest, malformed_lines_are_refused_and_not_counted) {
+    for (const char* text : {"", "{", "{\"type\":\"user\"", "nonsense", "{\"a\":1}}", "\x01", "{\"a\":\"\xFF\"}"}) {
+        EXPECT_FALSE(reader.read_line(text, "s")) << text;
+    }
+    EXPECT_EQ(reader.counts().lines, 0);
+}
+
+TEST_F(TranscriptTest, deeply_nested_lines_are_read) {
+    const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+    EXPECT_TRUE(reader.read_line(R"({"type":"user","toolUseResult":)" + deep + "}", "s"));
+    EXPECT_TRUE(reader.read_line(R"({"type":"user","message":{"content":)" + deep + "}}", "s"));
+}
+
+class TranscriptFileTest : public TranscriptTest {
+  protected:
+    void SetUp() override {
+        directory =
+            std::filesystem::path(testing::TempDir()) / ("transcript_" + std::to_string(std::random_device{}()));
+        std::filesystem::create_directories(directory);
+        path = directory / "the-session.jsonl";
+        options.on_unreadable = [this](const UnreadableLine& line) { unreadable.push_back(line); };
+    }
+    void TearDown() override { std::filesystem::remove_all(directory); }
+
+    void write(const std::string& text) { std::ofstream(path, std::ios::binary | std::ios::app) << text; }
+    ReadOutcome read_file() { return read_transcript_file(path, reader, options); }
+
+    std::filesystem::path directory;
+    std::filesystem::path path;
+    ReadOptions options;
+    std::vector<UnreadableLine> unreadable;
+};
+
+TEST_F(TranscriptFileTest, unreadable_lines_are_told_and_stop_nothing) {
+    write(use_line(1, "a", "Read").dump() + "\nnonsense\n\n  \r\n" + result_line(2, "a").dump() + "\r\n");
+    const ReadOutcome outcome = read_file();
+    EXPECT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.next_offset, std::filesystem::file_size(path));
+    EXPECT_EQ(found.size(), 1U);
+    ASSERT_EQ(unreadable.size(), 1U);
+    EXPECT_EQ(unreadable[0].line_number, 2);
+    EXPECT_EQ(reader.counts().unreadable_lines, 1);
+    EXPECT_EQ(reader.counts().lines, 3);
+}
+
+TEST_F(TranscriptFileTest, a_half_written_last_line_is_left_for_the_next_time) {
+    const std::string use = use_line(1, "a", "Read").dump() + "\n";
+    const std::string result = result_line(2, "a").dump();
+    write(use + result.substr(0, result.size() / 2));
+    const ReadOutcome first = read_file();
+    EXPECT_EQ(first.next_offset, use.size());
+    EXPECT_TRUE(unreadable.empty());
+    EXPECT_EQ(reader.counts().incomplete_lines, 1);
+    EXPECT_EQ(reader.counts().unfinished, 1);
+    EXPECT_TRUE(found.empty());
+
+    write(result.substr(result.size() / 2) + "\n");
+    options.offset = first.next_offset;
+    EXPECT_EQ(read_file().next_offset, std::filesystem::file_size(path));
+    EXPECT_EQ(found.size(), 1U);
+}
+
+TEST_F(TranscriptFileTest, a_whole_last_line_needs_no_newline) {
+    write(use_line(1, "a", "Read").dump() + "\n" + result_line(2, "a").dump());
+    EXPECT_EQ(read_file().next_offset, std::filesystem::file_size(path));
+    EXPECT_EQ(found.size(), 1U);
+    EXPECT_EQ(reader.counts().incomplete_lines, 0);
+}
+
+TEST_F(TranscriptFileTest, lines_longer_than_a_chunk_are_put_together) {
+    const std::string filler(700000, 'x');
+    write(use_line(1, "a", "Write", {{"content", filler}}).dump() + "\n" + result_line(2, "a", filler).dump() + "\n");
+    EXPECT_EQ(read_file().next_offset, std::filesystem::file_size(path));
+    EXPECT_EQ(found.size(), 1U);
+}
+
+TEST_F(TranscriptFileTest, a_line_over_the_limit_is_passed_over) {
+    options.max_line_bytes = 300000;
+    const std::string filler(700000, 'x');
+    write(use_line(1, "big", "Write", {{"content", filler}}).dump() + "\n" + use_line(1, "a", "Read").dump() + "\n" +
+          result_line(2, "a").dump() + "\n" + filler);
+    const ReadOutcome outcome = read_file();
+    EXPECT_EQ(outcome.next_offset, std::filesystem::file_size(path) - filler.size());
+    ASSERT_EQ(unreadable.size(), 1U);
+    EXPECT_EQ(unreadable[0].line_number, 1);
+    EXPECT_EQ(found.size(), 1U);
+    EXPECT_EQ(reader.counts().incomplete_lines, 1);
+}
+
+TEST_F(TranscriptFileTest, the_name_of_the_file_stands_in_for_a_missing_session) {
+    json use = use_line(1, "a", "Read");
+    use.erase("sessionId");
+    write(use.dump() + "\n" + result_line(2, "a").dump() + "\n");
+    (void)read_file();
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].session_id, "the-session");
+}
+
+TEST_F(TranscriptFileTest, an_empty_file_holds_nothing) {
+    write("");
+    const ReadOutcome outcome = read_file();
+    EXPECT_EQ(outcome.error, "");
+    EXPECT_EQ(outcome.next_offset, 0U);
+    EXPECT_EQ(reader.counts().lines, 0);
+}
+
+TEST_F(TranscriptFileTest, a_missing_file_and_a_folder_are_errors) {
+    EXPECT_NE(read_file().error, "");
+    EXPECT_NE(read_transcript_file(directory, reader, options).error, "");
+}
+
+TEST_F(TranscriptFileTest, reading_stops_when_told_to) {
+    write(use_line(1, "a", "Read").dump() + "\n" + std::string(1000000, '\n'));
+    std::uint64_t seen = 0;
+    options.on_bytes = [&](std::uint64_t bytes) {
+        seen = bytes;
+        return false;
+    };
+    const ReadOutcome outcome = read_file();
+    EXPECT_TRUE(outcome.stopped);
+    EXPECT_GT(seen, 0U);
+    EXPECT_LT(seen, std::filesystem::file_size(path));
+    EXPECT_EQ(outcome.next_offset, seen);
+}
+
+TEST_F(TranscriptFileTest, pairs_reach_over_files) {
+    write(use_line(1, "a", "Read").dump() + "\n");
+    (void)read_file();
+    path = directory / "other.jsonl";
+    write(result_line(2, "a").dump() + "\n");
+    (void)read_file();
+    EXPECT_EQ(found.size(), 1U);
+}
+
+}  // namespace
+}  // namespace session_buddy::ingest

@@ -1,0 +1,124 @@
+"""What every test module gets: surroundings of its own, databases, servers and the commands as processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+
+DEADLINE = 30.0  # seconds that any single wait may take before the test fails
+
+ServerFactory = Callable[..., RealTimeMetricsServer]
+
+
+@pytest.fixture(autouse=True)
+def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads the settings of whoever runs it or writes to their data directory. Returns the stand-in for it."""
+    for name in list(os.environ):
+        if name.startswith("SESSION_BUDDY_") and not name.startswith("SESSION_BUDDY_TEST_"):
+            monkeypatch.delenv(name)
+    root = tmp_path_factory.mktemp("surroundings")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
+    return root
+
+
+@pytest.fixture
+def db_path(tmp_path: Path) -> Path:
+    """The path of a database that does not exist yet."""
+    return tmp_path / "skills.db"
+
+
+@pytest.fixture
+def server_factory(db_path: Path) -> Iterator[ServerFactory]:
+    """Makes servers on a free port with quick updates; keyword arguments replace these. Stops them at the end."""
+    made: list[RealTimeMetricsServer] = []
+
+    def make(**settings: Any) -> RealTimeMetricsServer:
+        server = RealTimeMetricsServer(**{"port": 0, "db_path": db_path, "update_interval": 0.05, **settings})
+        made.append(server)
+        return server
+
+    yield make
+    for server in made:
+        server.stop_now()
+
+
+@pytest_asyncio.fixture
+async def server(server_factory: ServerFactory) -> AsyncIterator[RealTimeMetricsServer]:
+    """A running server over an empty database."""
+    async with server_factory() as running:
+        yield running
+
+
+class ServerProcess:
+    """A server command as a process; `ports` are those of its "listening on" line, once that has come."""
+
+    def __init__(self, arguments: Sequence[str], **options: Any) -> None:
+        self.process = subprocess.Popen(
+            list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        self._watchdog = threading.Timer(DEADLINE, self.process.kill)
+        self._watchdog.start()
+        self.line = ""
+
+    def wait_until_listening(self) -> list[int]:
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        if not self.line.startswith("listening on ws://"):
+            raise AssertionError(f"did not listen: {self.line!r}, {self.finish()}")
+        return [int(port) for port in re.findall(r":(\d+)(?=\s)", self.line)]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def finish(self) -> tuple[int, str, str]:
+        """Waits for the end; returns status, rest of the output, error output."""
+        try:
+            output, errors = self.process.communicate(timeout=DEADLINE)
+        finally:
+            self._watchdog.cancel()
+        return self.process.returncode, output, errors
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.finish()
+
+
+def native_binary() -> str:
+    """The session-buddy-server that belongs to the installed package."""
+    binary = Path(sysconfig.get_path("scripts")) / "session-buddy-server"
+    assert binary.exists(), f"{binary} is not installed"
+    return str(binary)
+
+
+def entry_points() -> dict[str, list[str]]:
+    """Every way to start the server from a shell."""
+    return {
+        "binary": [native_binary()],
+        "python -m session_buddy.websocket-server": [sys.executable, "-m", "session_buddy.websocket-server"],
+        "python -m session_buddy.websocket_server": [sys.executable, "-m", "session_buddy.websocket_server"],
+        "session-buddy serve": [str(Path(sysconfig.get_path("scripts")) / "session-buddy"), "serve"],
+    }
+
+
+@pytest.fixture(params=["binary", "python -m session_buddy.websocket-server", "session-buddy serve"])
+def server_command(request: pytest.FixtureRequest) -> list[str]:
+    """Each of the entry points that differ in more than their name, as the beginning of an argument list."""
+    return entry_points()[request.param]

@@ -1,0 +1,46 @@
+"""The examples of the API description v1.0, ready to run: only the port is another one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from .markdown import Block, blocks
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "contract" / "examples.md"
+
+# The sections whose every example is run.
+SECTIONS = (
+    "Connecting to WebSocket Server",
+    "Python Client Example",
+    "1. Metrics Update (Server → Client)",
+    "2. Subscribe (Client → Server)",
+    "3. Get Metrics (Client → Server)",
+    "4. Error (Server → Client)",
+    "Example 1: Live Dashboard",
+    "Example 2: Skill-Specific Monitoring",
+    "Example 3: Alert Integration",
+    "Reconnection Logic",
+)
+
+
+@functools.cache
+def examples(section: str) -> Sequence[Block]:
+    """The blocks under one heading."""
+    found = [block for block in blocks(EXAMPLES) if block.headings[-1] == section]
+    assert found, f"no example under {section!r}"
+    return found
+
+
+def code(section: str, port: int) -> str:
+    """The one program of a section, for a server on `port`."""
+    (block,) = examples(section)
+    assert block.language in ("javascript", "python")
+    return with_port(block.text, port)
+
+
+def with_port(text: str, port: int) -> str:
+    """The same code for a server on `port`."""
+    assert "localhost:8765" in text
+    return text.replace("localhost:8765", f"localhost:{port}")

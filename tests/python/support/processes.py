@@ -1,0 +1,117 @@
+"""Programs as context managers whose output is waited for line by line."""
+
+from __future__ import annotations
+
+import collections
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+DEADLINE = 40.0  # seconds that any single wait may take before the test fails
+
+
+class Program:
+    """A running program. Its standard output and error are one stream of lines."""
+
+    def __init__(
+        self, arguments: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.arguments = list(arguments)
+        self._cwd = cwd
+        self._env = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.seen: collections.deque[str] = collections.deque(maxlen=400)
+
+    def __enter__(self) -> Program:
+        self.process = subprocess.Popen(
+            self.arguments,
+            cwd=self._cwd,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(signal.SIGKILL)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def wait_for(self, wanted: str | Callable[[str], bool], deadline: float = DEADLINE) -> str:
+        """The first line, not yet consumed, that contains `wanted` as a regular expression or for which it is true."""
+        matches = (lambda line: re.search(wanted, line) is not None) if isinstance(wanted, str) else wanted
+        end = time.monotonic() + deadline
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(self._report(f"no such line in {deadline} s: {wanted}")) from None
+            if line is None:
+                self._lines.put(None)
+                raise AssertionError(self._report(f"ended with {self.process.wait()} before the line came: {wanted}"))
+            self.seen.append(line)
+            if matches(line):
+                return line
+
+    def drain(self, deadline: float = DEADLINE) -> list[str]:
+        """All lines up to the program's end."""
+        lines: list[str] = []
+        end = time.monotonic() + deadline
+        while (line := self._lines.get(timeout=max(0.0, end - time.monotonic()))) is not None:
+            lines.append(line)
+            self.seen.append(line)
+        return lines
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, deadline: float = DEADLINE) -> int:
+        """Sends the signal, waits for the end and gives the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        status = self.process.wait(timeout=deadline)
+        self._reader.join(timeout=deadline)
+        return status
+
+    def _report(self, message: str) -> str:
+        return "\n".join([f"{' '.join(self.arguments)}: {message}", "last output:", *self.seen])
+
+
+class Server(Program):
+    """`python -m session_buddy.websocket_server` on a free port of the loopback, listening once it is entered."""
+
+    port: int
+
+    def __init__(
+        self, db_path: Path, *options: str, port: int = 0, interval: str = "100ms", env: Mapping[str, str] | None = None
+    ) -> None:
+        self.db_path = db_path
+        arguments = ["--port", str(port), "--db-path", str(db_path), "--update-interval", interval, *options]
+        super().__init__([sys.executable, "-m", "session_buddy.websocket_server", *arguments], cwd=db_path.parent, env=env)
+
+    def __enter__(self) -> Server:
+        super().__enter__()
+        line = self.wait_for(r"listening on ws://")
+        self.port = int(line.rsplit(":", 1)[1])
+        return self
+
+    @property
+    def url(self) -> str:
+        return f"ws://localhost:{self.port}"

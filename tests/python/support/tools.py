@@ -1,0 +1,41 @@
+"""Programs that tests drive. A missing one skips its tests, unless SESSION_BUDDY_TEST_STRICT is set, as in `make test`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from .paths import BUILD, JS
+
+
+def _missing(what: str) -> str:
+    message = f"{what} is not there; `make test` installs it"
+    if os.environ.get("SESSION_BUDDY_TEST_STRICT"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def node() -> str:
+    """Node, with the packages of tests/js installed."""
+    program = shutil.which("node")
+    if program is None:
+        return _missing("Node")
+    if not (JS / "node_modules" / "ws").is_dir():
+        return _missing("the npm package ws")
+    return program
+
+
+def chromium() -> str:
+    for name in ("chromium", "google-chrome", "chromium-browser"):
+        program = shutil.which(name)
+        if program is not None:
+            return program
+    return _missing("Chromium")
+
+
+def nginx() -> str:
+    unpacked = BUILD / "tools" / "nginx" / "usr" / "sbin" / "nginx"
+    program = shutil.which("nginx") or (str(unpacked) if unpacked.exists() else None)
+    return program or _missing("nginx")

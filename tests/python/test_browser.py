@@ -1,0 +1,126 @@
+"""Chromium's own WebSocket against a running server: the examples of the API description inside a page."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import contract, tools
+from support.histories import fill, invocations
+from support.paths import JS
+from support.processes import Program, Server
+from support.schemas import validated
+
+PAGE = """<!doctype html>
+<html lang="en">
+  <head><meta charset="utf-8"><link rel="icon" href="data:,"><title>Example</title></head>
+  <body>
+    <table id="skills"></table>
+    <script>
+      function updateTopSkillsTable(skills) {
+        const table = document.getElementById('skills');
+        table.replaceChildren(...skills.map((skill) => {
+          const row = document.createElement('tr');
+          row.textContent = `${skill.skill_name} ${skill.invocation_count}`;
+          return row;
+        }));
+        console.log('table', table.textContent);
+      }
+      function highlightAnomalies(anomalies) { console.log('anomalies', JSON.stringify(anomalies)); }
+      function sendAlert(alert) { console.log('alert', JSON.stringify(alert)); }
+    </script>
+    <script>
+%s
+    </script>
+  </body>
+</html>
+"""
+
+
+@contextmanager
+def served(page: str) -> Iterator[str]:
+    """The address of a page, on a free port of the loopback."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = page.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        thread = threading.Thread(target=web.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{web.server_address[1]}/"
+        finally:
+            web.shutdown()
+            thread.join()
+
+
+@contextmanager
+def browser(code: str) -> Iterator[Program]:
+    """A page in Chromium with this script; its console and the frames of its WebSockets are the program's lines."""
+    node, chromium = tools.node(), tools.chromium()
+    with served(PAGE % code) as url, Program([node, str(JS / "browser.mjs"), chromium, url]) as program:
+        yield program
+        assert program.stop() == 0
+    assert not [line for line in program.seen if line.startswith("@pageerror")]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    path = tmp_path / "skills.db"
+    fill(path, invocations("pytest-run", 42, completed=38), invocations("mypy", 2))
+    with Server(path) as running:
+        yield running
+
+
+def next_message(program: Program) -> dict[str, Any]:
+    return validated(program.wait_for("^@message ").removeprefix("@message "))
+
+
+def test_connecting(server: Server) -> None:
+    with browser(contract.code("Connecting to WebSocket Server", server.port)) as program:
+        program.wait_for("^@console Connected to Session-Buddy WebSocket$")
+        assert next_message(program)["data"]["top_skills"][0]["skill_name"] == "pytest-run"
+        program.wait_for("^@console Received: ")
+        server.stop()
+        program.wait_for("^@console WebSocket connection closed$")
+
+
+def test_live_dashboard(server: Server) -> None:
+    with browser(contract.code("Example 1: Live Dashboard", server.port)) as program:
+        program.wait_for(r"^@console table pytest-run 42\s*mypy 2$")
+        fill(server.db_path, invocations("ruff-check", 50))
+        program.wait_for(r"^@console table ruff-check 50")
+
+
+def test_alert_integration(server: Server) -> None:
+    with browser(contract.code("Example 3: Alert Integration", server.port)) as program:
+        for _ in range(3):
+            message = next_message(program)
+            for anomaly in message["data"]["anomalies"]:
+                alert = json.loads(program.wait_for("^@console alert ").removeprefix("@console alert "))
+                assert alert["skill"] == anomaly["skill_name"]
+
+
+def test_reconnection(server: Server) -> None:
+    with browser(contract.code("Reconnection Logic", server.port)) as program:
+        program.wait_for("^@console Connected$")
+        assert server.stop(signal.SIGTERM) == 0
+        program.wait_for(r"^@console Reconnecting\.\.\. \(1/5\)$")
+        with Server(server.db_path, port=server.port):
+            program.wait_for("^@console Connected$")

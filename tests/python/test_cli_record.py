@@ -1,0 +1,112 @@
+"""`session-buddy record` and the frame of the session-buddy command."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import session_buddy
+from session_buddy.cli import main as cli
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = subprocess.run(
+        [sys.executable, "-m", "session_buddy.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def stored(path: Path) -> list[tuple[object, ...]]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute(
+            "SELECT id, skill_name, session_id, completed, duration_seconds, error_type, invoked_at FROM skill_invocation"
+        ).fetchall()
+
+
+def test_record_stores_and_prints_the_id(db_path: Path) -> None:
+    status, output, errors = run(
+        "record", "pytest-run", "--duration", "2500ms", "--failed", "--session", "S", "--error-type", "timeout",
+        "--at", "2026-02-10T12:00:00Z", "--db-path", str(db_path),
+    )  # fmt: skip
+    assert (status, output, errors) == (0, "1\n", "")
+    assert stored(db_path) == [(1, "pytest-run", "S", 0, 2.5, "timeout", "2026-02-10T12:00:00Z")]
+
+
+def test_record_uses_the_database_of_the_server(private_surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.main(["record", "a"]) == 0
+    ((_, name, session, completed, duration, error, _),) = stored(
+        private_surroundings / "data" / "session-buddy" / "skills.db"
+    )
+    assert (name, session, completed, duration, error) == ("a", "shell", 1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["record"], 2, "required: NAME"),
+        (["record", "a", "--duration", "soon"], 2, "'soon' is no duration"),
+        (["record", "a", "--at", "soon"], 2, "'soon' is no timestamp"),
+        (["record", ""], 2, "skill_name"),
+        (["record", "a", "--db-path", "/dev/null/skills.db"], 1, "/dev/null/skills.db"),
+        (["recrod", "a"], 2, "invalid choice: 'recrod'"),
+        ([], 2, "required: COMMAND"),
+    ],
+)
+def test_errors_are_one_clear_line_and_a_status(
+    arguments: list[str], status: int, message: str, private_surroundings: Path
+) -> None:
+    ended, output, errors = run(*arguments)
+    assert ended == status, errors
+    assert output == ""
+    lines = errors.rstrip("\n").splitlines()
+    assert message in lines[-1]
+    assert ": error: " in lines[-1]
+    assert all(line.startswith(("usage:", " ")) for line in lines[:-1])
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"session-buddy {session_buddy.__version__}\n"
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert "serve" in text
+    for name in cli._COMMANDS:
+        assert f"    {name} " in text
+
+
+@pytest.mark.parametrize("name", cli._COMMANDS)
+def test_every_command_of_the_table_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: session-buddy {name}" in capsys.readouterr().out
+
+
+def test_help_imports_only_what_it_needs() -> None:
+    script = (
+        "import sys\nfrom session_buddy.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'asyncio', 'rich', 'websockets'} & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, db_path: Path) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("session_buddy.cli.record.run", interrupted)
+    assert cli.main(["record", "a", "--db-path", str(db_path)]) == 130

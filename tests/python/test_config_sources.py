@@ -1,0 +1,150 @@
+"""Settings of the commands: flags before variables before the file before defaults, and --print-config that shows it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import entry_points
+
+from session_buddy import _native
+
+
+def print_config(command: list[str], *arguments: str, **environment: str) -> str:
+    result = subprocess.run(
+        [*command, *arguments, "--print-config"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def parsed(text: str) -> dict[str, tuple[str, str]]:
+    """name → (value as TOML, origin)."""
+    found = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            setting, _, origin = line.partition(" # ")
+            name, _, value = setting.partition(" = ")
+            found[name] = (value.strip(), origin)
+    return found
+
+
+def test_every_option_is_printed_with_its_default(server_command: list[str]) -> None:
+    settings = parsed(print_config(server_command))
+    assert list(settings) == [option["name"] for option in _native.options()]
+    for name, (_, origin) in settings.items():
+        assert origin == "default", name
+    assert settings["port"][0] == "8765"
+    assert settings["update_interval"][0] == "1.0"
+    assert settings["host"][0] == '"localhost"'
+    assert settings["replace_triggers"][0] == "false"
+
+
+def test_precedence(server_command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = 1\nmax_clients = 1\nupdate_interval = "250ms"\ntop_skills = 5\nreplace_triggers = true\n')
+    settings = parsed(
+        print_config(
+            server_command, "--config", str(file), "--port=3", SESSION_BUDDY_PORT="2", SESSION_BUDDY_MAX_CLIENTS="2"
+        )
+    )
+    assert settings["port"] == ("3", "--port")
+    assert settings["max_clients"] == ("2", "SESSION_BUDDY_MAX_CLIENTS")
+    assert settings["update_interval"] == ("0.25", str(file))
+    assert settings["replace_triggers"] == ("true", str(file))
+    assert settings["window"] == ("86400.0", "default")
+
+
+def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
+    binary = entry_points()["binary"]
+    values = {
+        "text": "/some/where.db",
+        "boolean": "true",
+        "integer": "1234",
+        "duration": "77",
+        "choice": "error",
+    }
+    for option in _native.options():
+        text = values[option["kind"]]
+        expected = {
+            "text": f'"{text}"',
+            "duration": "77.0",
+            "choice": '"error"',
+        }.get(option["kind"], text)
+        if option["name"] == "top_skills":
+            text = expected = "77"
+        others = {"ping_interval": "--ping-timeout=100"}.get(option["name"])
+        if option["name"] in {"shutdown_timeout", "busy_timeout"}:
+            text, expected = "7", "7.0"
+        extra = [others] if others else []
+        name = option["name"]
+        assert parsed(print_config(binary, option["flag"] + "=" + text, *extra))[name] == (expected, option["flag"])
+        by_variable = parsed(print_config(binary, *extra, **{option["variable"]: text}))
+        assert by_variable[name] == (expected, option["variable"])
+        file = tmp_path / "one.toml"
+        file.write_text(f"{name} = {expected}\n")
+        assert parsed(print_config(binary, "--config", str(file), *extra))[name] == (expected, str(file))
+
+
+def test_the_output_is_a_config_file(server_command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "printed.toml"
+    first = print_config(server_command, "--port", "0", "--db-path", str(tmp_path / 'a "b" \\c.db'), "--window", "7d")
+    file.write_text(first)
+    second = print_config(server_command, "--config", str(file))
+    values = {name: value for name, (value, _) in parsed(first).items()}
+    assert values["window"] == "604800.0"
+    assert {name: value for name, (value, _) in parsed(second).items()} == values
+    assert {origin for _, origin in parsed(second).values()} == {str(file)}
+
+
+def test_the_file_of_the_user_is_found(server_command: list[str], private_surroundings: Path) -> None:
+    file = private_surroundings / "config" / "session-buddy" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("port = 4321\n")
+    assert parsed(print_config(server_command))["port"] == ("4321", str(file))
+    other = file.with_name("other.toml")
+    other.write_text("port = 5\n")
+    assert parsed(print_config(server_command, SESSION_BUDDY_CONFIG=str(other)))["port"] == ("5", str(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("prot = 1", "unknown key prot; did you mean port?"),
+        ("port = '1'", "port must be a whole number from 0 to 65535, not '1'"),
+        ("update_interval = 7200", "update_interval must be from 0.01 to 3600 seconds, not 7200"),
+        ("port = ", "line 1"),
+        ("[server]", "unknown key server"),
+    ],
+)
+def test_an_error_in_the_file_names_it(server_command: list[str], tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "wrong.toml"
+    file.write_text(text)
+    result = subprocess.run(
+        [*server_command, "--config", str(file)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"session-buddy-server: error: {file}")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_error_in_a_variable_names_it(server_command: list[str]) -> None:
+    result = subprocess.run(
+        server_command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "SESSION_BUDDY_PORT": "x"},
+    )
+    assert result.returncode == 2
+    assert "SESSION_BUDDY_PORT must be a whole number" in result.stderr

@@ -1,0 +1,381 @@
+"""Every code block of the documentation is run. PLAN says how; a block that is not in it fails a test."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import tools
+from support.histories import fill, invocations
+from support.markdown import Block, blocks
+from support.paths import JS, ROOT
+from support.processes import Program, Server
+from support.schemas import Client, validated
+
+Runner = Callable[[Block, Path], object]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """As a shell in a fresh home has it, with the programs of this interpreter's environment first."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))}
+    return {**kept, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def on_port(text: str, port: int) -> str:
+    return text.replace("8765", str(port))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    path = home / "served.db"
+    fill(path, invocations("pytest-run", 8, completed=7), invocations("ruff-check", 3))
+    with Server(path) as server:
+        yield server
+
+
+def bash(script: str, home: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def python(script: str, home: Path) -> str:
+    file = home / "snippet.py"
+    file.write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(file)],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+# ---- The ways to run a block
+
+
+def drawing(block: Block, home: Path) -> None:
+    """Nothing to run: a picture."""
+    assert block.language == "text"
+
+
+def make_target(block: Block, home: Path) -> None:
+    """The target exists and make knows how to reach it."""
+    (command,) = block.text.splitlines()
+    target = re.fullmatch(r"make ([a-z-]+)", command)
+    assert target, command
+    database = subprocess.run(
+        ["make", "-C", str(ROOT), "--print-data-base", "--question", "help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    assert re.search(rf"^{target[1]}:", database, re.MULTILINE), f"make has no target {target[1]}"
+
+
+def cmake_presets(block: Block, home: Path) -> None:
+    """Each preset is there, for the step that it is used in. (Building is what `make asan` does.)"""
+    for command in block.text.splitlines():
+        match = re.fullmatch(r"(cmake|cmake --build|ctest) --preset (\w+)", command)
+        assert match, command
+        step = {"cmake": "configure", "cmake --build": "build", "ctest": "test"}[match[1]]
+        listed = subprocess.run(
+            ["cmake", f"--list-presets={step}"],
+            cwd=ROOT,
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f'"{match[2]}"' in listed.stdout
+
+
+def shell_alone(block: Block, home: Path) -> str:
+    """Without a server, in an empty home."""
+    return bash(block.text, home)
+
+
+def shell_records(block: Block, home: Path) -> None:
+    """Records into the database of the home; as many rows as commands must be there then."""
+    bash(block.text, home)
+    (database,) = home.rglob("skills.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM skill_invocation").fetchone()
+    assert count == len(re.findall(r"^(?:session-buddy record|recorded )", block.text, re.MULTILINE))
+
+
+def shell_with_server(block: Block, home: Path) -> None:
+    with serving(home) as server:
+        bash(on_port(block.text, server.port), home)
+
+
+def shell_serves(block: Block, home: Path) -> None:
+    """A server in the foreground: it must listen, serve and end on Ctrl-C with status 0."""
+    port = free_port()
+    program = Program(["bash", "-c", f"exec {on_port(block.text, port).strip()}"], cwd=home, env=environment(home))
+    with program:
+        program.wait_for("listening on")
+        with urllib.request.urlopen(f"http://localhost:{port}/healthz", timeout=10) as response:
+            assert json.load(response)["status"] == "ok"
+        assert program.stop(signal.SIGINT) == 0
+
+
+def shell_imports(block: Block, home: Path) -> None:
+    """Reads transcripts from the home: one session with one tool use."""
+    folder = home / ".claude" / "projects" / "example"
+    folder.mkdir(parents=True)
+    use = {"type": "tool_use", "id": "toolu_01", "name": "Read", "input": {"file_path": "a.py"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_01", "content": "text"}
+    lines = [
+        {
+            "type": "assistant",
+            "timestamp": "2026-02-10T12:00:00.000Z",
+            "sessionId": "s1",
+            "uuid": "u1",
+            "message": {"role": "assistant", "content": [use]},
+        },
+        {
+            "type": "user",
+            "timestamp": "2026-02-10T12:00:01.500Z",
+            "sessionId": "s1",
+            "uuid": "u2",
+            "parentUuid": "u1",
+            "message": {"role": "user", "content": [result]},
+        },
+    ]
+    (folder / "s1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    for _ in range(2):
+        bash(block.text, home)
+    (database,) = home.rglob("skills.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT skill_name, completed, duration_seconds FROM skill_invocation").fetchall()
+    assert rows == [("Read", 1, 1.5)]
+
+
+def python_client(block: Block, home: Path) -> None:
+    """A client that ends by itself and prints something."""
+    with serving(home) as server:
+        assert python(on_port(block.text, server.port), home)
+
+
+def python_alone(block: Block, home: Path) -> None:
+    """A program that ends by itself and prints something."""
+    assert python(block.text, home)
+
+
+def python_conftest(block: Block, home: Path) -> None:
+    """A conftest.py: pytest runs with it, and the run is in the database."""
+    (home / "conftest.py").write_text(block.text, encoding="utf-8")
+    (home / "test_nothing.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
+    bash(f"{sys.executable} -m pytest -q -p no:cacheprovider .", home)
+    with contextlib.closing(sqlite3.connect(home / "skills.db")) as connection:
+        rows = connection.execute("SELECT skill_name, completed, duration_seconds FROM skill_invocation").fetchall()
+    assert [row[:2] for row in rows] == [("pytest-run", 1)]
+    assert 0 < rows[0][2] < 60
+
+
+def node_client(block: Block, home: Path) -> None:
+    """A client that goes on: two updates must reach it and nothing may fail."""
+    script = home / "snippet.js"
+    with serving(home) as server:
+        script.write_text(on_port(block.text, server.port), encoding="utf-8")
+        with Program([tools.node(), str(JS / "harness.mjs"), str(script)]) as program:
+            updates = 0
+            while updates < 2:
+                message = validated(program.wait_for("^@message ").removeprefix("@message "))
+                updates += message["type"] == "metrics_update"
+            assert program.process.poll() is None
+
+
+def node_client_reconnects(block: Block, home: Path) -> None:
+    """The same, and again after the server was away."""
+    script = home / "snippet.js"
+    with serving(home) as server:
+        script.write_text(on_port(block.text, server.port), encoding="utf-8")
+        with Program([tools.node(), str(JS / "harness.mjs"), str(script)]) as program:
+            program.wait_for("^@message ")
+            server.stop()
+            program.wait_for("^@close 1001$")
+            with Server(server.db_path, port=server.port):
+                program.wait_for("^@message ")
+
+
+def message(block: Block, home: Path) -> None:
+    """A message, of either direction, that its schema agrees with."""
+    validated(block.text)
+
+
+def settings(block: Block, home: Path) -> None:
+    """A config file that the server reads, with every key of it in effect."""
+    file = home / "config.toml"
+    file.write_text(block.text, encoding="utf-8")
+    shown = bash(f"python -m session_buddy.websocket_server --config {file} --print-config", home)
+    for key in re.findall(r"^(\w+) =", block.text, re.MULTILINE):
+        (line,) = [line for line in shown.splitlines() if re.match(rf"#?\s*{key} =", line)]
+        assert "config.toml" in line, line
+
+
+def statements(block: Block, home: Path) -> None:
+    """SQL on a new database; the last statement finds something."""
+    path = home / "skills.db"
+    fill(path, invocations("mypy", 1))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        *first, last = [text for text in block.text.split(";") if text.strip()]
+        for text in first:
+            connection.execute(text)
+        assert connection.execute(last).fetchall()
+
+
+def schema(block: Block, home: Path) -> None:
+    """SQL that only has to be understood by a new database."""
+    path = home / "skills.db"
+    fill(path, invocations("mypy", 1))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        for text in block.text.split(";"):
+            connection.execute(text)
+
+
+async def reverse_proxy(block: Block, home: Path) -> None:
+    """nginx accepts it, and a client reaches the server through it."""
+    program = tools.nginx()
+    port = free_port()
+    with serving(home) as server:
+        (home / "temp").mkdir()
+        paths = "\n".join(
+            f"  {name}_temp_path {home}/temp/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        (home / "nginx.conf").write_text(
+            f"{user}daemon off;\npid {home}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+            f"http {{\n  access_log off;\n{paths}\n  server {{\n    listen 127.0.0.1:{port};\n"
+            f"{on_port(block.text, server.port)}\n  }}\n}}\n",
+            encoding="utf-8",
+        )
+        command = [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr"]
+        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+        with Program(command) as running:
+            async with Client(f"ws://127.0.0.1:{port}/ws", open_timeout=30) as client:
+                await client.receive_type("metrics_update")
+                assert (await client.ask({"type": "ping", "request_id": "x"})) == {"type": "pong", "request_id": "x"}
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as response:
+                assert json.load(response)["status"] == "ok"
+            running.stop(signal.SIGQUIT)
+
+
+# ---- Which block is run how, in the order in which they stand
+
+PLAN: dict[str, list[tuple[str, Runner]]] = {
+    "CHANGELOG.md": [],
+    "CONTRIBUTING.md": [("bash", cmake_presets)],
+    "README.md": [
+        ("text", drawing),
+        ("bash", make_target),
+        ("bash", make_target),
+        ("bash", shell_records),
+        ("bash", shell_serves),
+        ("python", python_client),
+        ("javascript", node_client),
+        ("bash", shell_imports),
+        ("python", python_alone),
+        ("toml", settings),
+    ],
+    "docs/api/PROMETHEUS.md": [("bash", shell_with_server)],
+    "docs/api/WEBSOCKET_API.md": [
+        ("javascript", node_client),
+        ("python", python_client),
+        *[("json", message)] * 18,
+        ("javascript", node_client_reconnects),
+        ("nginx", reverse_proxy),
+        ("bash", shell_with_server),
+        ("python", python_alone),
+    ],
+    "docs/architecture.md": [("text", drawing), ("text", drawing)],
+    "docs/dependencies.md": [],
+    "docs/integrations/CRACKERJACK.md": [
+        ("bash", shell_records),
+        ("bash", shell_records),
+        ("python", python_conftest),
+        ("sql", statements),
+    ],
+}
+
+
+def pages() -> list[Path]:
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def planned() -> Iterator[tuple[str, int, Runner]]:
+    for name, steps in PLAN.items():
+        for index, (_, runner) in enumerate(steps):
+            yield name, index, runner
+
+
+def test_every_page_has_a_plan() -> None:
+    assert [page.relative_to(ROOT).as_posix() for page in pages()] == sorted(PLAN, key=lambda name: ("/" in name, name))
+
+
+@pytest.mark.parametrize("name", PLAN)
+def test_every_block_has_its_place_in_the_plan(name: str) -> None:
+    found = [f"line {block.line}: {block.language}" for block in blocks(ROOT / name)]
+    assert [entry.split(": ")[1] for entry in found] == [language for language, _ in PLAN[name]], found
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "runner"),
+    planned(),
+    ids=[f"{name}-{index}-{runner.__name__}" for name, index, runner in planned()],
+)
+async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    result = runner(blocks(ROOT / name)[index], tmp_path)
+    if result is not None and hasattr(result, "__await__"):
+        await result
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    def anchor(title: str) -> str:
+        return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, fragment = target.partition("#")
+        place = (page.parent / file).resolve() if file else page
+        assert place.exists(), f"{page.name}: {target}"
+        if fragment:
+            titles = re.findall(r"^#{1,6} +(.+?)\s*$", place.read_text(encoding="utf-8"), re.MULTILINE)
+            assert fragment in {anchor(title) for title in titles}, f"{page.name}: {target}"

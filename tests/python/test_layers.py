@@ -1,0 +1,109 @@
+"""The layers of the C++ code: what may include what, and that each public header stands on its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.paths import BUILD, ROOT
+
+CPP = ROOT / "cpp"
+HEADERS = CPP / "include" / "session_buddy"
+
+# From the top down; layers of one row are independent of one another.
+ROWS = [
+    {"cli", "bindings"},
+    {"app"},
+    {"server"},
+    {"protocol", "prometheus"},
+    {"metrics", "anomaly", "storage", "ingest"},
+    {"core"},
+]
+RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+
+def layer_of(path: Path) -> str:
+    """The layer that a source or header belongs to."""
+    parts = path.relative_to(CPP).parts
+    if parts[0] == "include":
+        return parts[2]
+    return parts[1] if parts[0] == "src" else parts[0]
+
+
+def sources() -> list[Path]:
+    return sorted(path for path in CPP.rglob("*") if path.suffix in (".cpp", ".hpp"))
+
+
+def includes(path: Path) -> list[str]:
+    return _INCLUDE.findall(path.read_text(encoding="utf-8"))
+
+
+def test_every_file_belongs_to_a_known_layer() -> None:
+    assert len(sources()) > 20
+    assert {layer_of(path) for path in sources()} <= set(RANK)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(CPP)))
+def test_includes_go_downward_only(path: Path) -> None:
+    layer = layer_of(path)
+    for included in includes(path):
+        if not included.startswith("session_buddy/"):
+            continue
+        other = included.split("/")[1]
+        assert other == layer or RANK[other] > RANK[layer], f"{layer} must not include {included}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(CPP)))
+def test_libraries_stay_in_their_layer(path: Path) -> None:
+    owners = {
+        "SQLiteCpp/": {"storage"},
+        "sqlite3.h": {"storage"},
+        "boost/": {"server"},
+        "pybind11/": {"bindings"},
+        "CLI/": {"app", "cli"},
+    }
+    for included in includes(path):
+        for prefix, layers in owners.items():
+            if included.startswith(prefix):
+                assert layer_of(path) in layers, f"{included} belongs to {' and '.join(sorted(layers))}"
+
+
+def test_the_network_side_sees_no_storage() -> None:
+    for path in sources():
+        if layer_of(path) in ("server", "protocol"):
+            assert not [name for name in includes(path) if name.startswith("session_buddy/storage/")], path
+
+
+def test_private_headers_lie_beside_their_users() -> None:
+    for path in sources():
+        for included in includes(path):
+            if included.endswith(".hpp") and "/" not in included:
+                assert (path.parent / included).exists(), f"{path}: {included}"
+
+
+@pytest.mark.parametrize("header", sorted(HEADERS.rglob("*.hpp")), ids=lambda path: str(path.relative_to(HEADERS)))
+def test_public_header_stands_alone(header: Path, tmp_path: Path) -> None:
+    commands = BUILD / "release" / "compile_commands.json"
+    if not commands.exists():
+        pytest.skip("needs the build folder of `make build`")
+    entry = next(entry for entry in json.loads(commands.read_text()) if "/cpp/src/core/" in entry["file"])
+    words = shlex.split(entry["command"])
+    compiler = next(word for word in words if Path(word).name != "ccache")
+    flags = [word for word in words if word.startswith(("-I", "-D", "-std", "-W"))]
+    system = [f"-isystem{words[index + 1]}" for index, word in enumerate(words) if word == "-isystem"]
+    unit = tmp_path / "alone.cpp"
+    unit.write_text(f'#include "session_buddy/{header.relative_to(HEADERS).as_posix()}"\n')
+    result = subprocess.run(
+        [compiler, *flags, *system, "-Werror", "-fsyntax-only", str(unit)],
+        cwd=entry["directory"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr

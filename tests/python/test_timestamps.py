@@ -1,0 +1,117 @@
+"""The native reading of timestamps agrees with Python's own, for every moment and every usual way to write it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from session_buddy import _native
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MICROSECOND = timedelta(microseconds=1)
+
+offsets = st.integers(-(24 * 60 - 1), 24 * 60 - 1).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+zones = st.none() | st.just(timezone.utc) | offsets
+# Far enough from the ends of the calendar that an offset cannot leave it.
+moments = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=zones)
+timespecs = st.sampled_from(["auto", "minutes", "seconds", "milliseconds", "microseconds"])
+
+
+def micros(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - EPOCH) // MICROSECOND
+
+
+@given(moments, timespecs, st.sampled_from("T t"))
+def test_reads_what_isoformat_writes(moment: datetime, timespec: str, separator: str) -> None:
+    text = moment.isoformat(sep=separator, timespec=timespec)
+    assert _native.parse_timestamp(text) == micros(datetime.fromisoformat(text))
+
+
+@given(moments, st.sampled_from("Zz"))
+def test_takes_z_for_utc(moment: datetime, zulu: str) -> None:
+    naive = moment.replace(tzinfo=None)
+    assert _native.parse_timestamp(naive.isoformat() + zulu) == micros(naive)
+
+
+@given(moments, st.integers(1, 9), st.sampled_from(".,"))
+def test_cuts_fractions_of_any_length_to_microseconds(moment: datetime, digits: int, point: str) -> None:
+    fraction = f"{moment.microsecond:06d}789"[:digits]
+    text = moment.replace(tzinfo=None).isoformat(timespec="seconds") + point + fraction
+    expected = moment.replace(tzinfo=None, microsecond=int(fraction[:6].ljust(6, "0")))
+    assert _native.parse_timestamp(text) == micros(expected)
+
+
+@given(moments, st.sampled_from(["+{h:02d}", "+{h:02d}{m:02d}", "-{h:02d}:{m:02d}", "-{h:02d}{m:02d}"]))
+def test_reads_short_offsets(moment: datetime, form: str) -> None:
+    naive = moment.replace(tzinfo=None)
+    hours, minutes = 5, (30 if "{m" in form else 0)
+    shift = timedelta(hours=hours, minutes=minutes) * (1 if form.startswith("+") else -1)
+    assert _native.parse_timestamp(naive.isoformat() + form.format(h=hours, m=minutes)) == micros(naive - shift)
+
+
+@given(st.dates())
+def test_takes_a_date_alone_for_its_midnight(date: datetime) -> None:
+    assert _native.parse_timestamp(date.isoformat()) == micros(datetime(date.year, date.month, date.day))
+
+
+@given(st.text(alphabet="0123456789-+:.,TZtz W/", max_size=36))
+def test_never_reads_what_python_would_read_as_another_moment(text: str) -> None:
+    ours = _native.parse_timestamp(text)
+    try:
+        theirs = datetime.fromisoformat(text)
+    except ValueError:
+        return  # we read more forms than every supported Python does
+    # Python's week dates and basic format are forms that no database of ours holds.
+    if ours is not None:
+        assert ours == micros(theirs)
+
+
+@given(st.text(max_size=40))
+def test_survives_any_text(text: str) -> None:
+    result = _native.parse_timestamp(text)
+    assert result is None or re.match(r"\d{4}-\d{2}-\d{2}", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026",
+        "2026-02",
+        "2026-02-30",
+        "2025-02-29",
+        "2026-13-01",
+        "0000-01-01",
+        "2026-00-10",
+        "2026-02-10T",
+        "2026-02-10T24:01:00",
+        "2026-02-10T12:60:00",
+        "2026-02-10T12",
+        "2026-02-10T12:00:61",
+        "2026-02-10T12:00:00.",
+        "2026-02-10T12:00:00+",
+        "2026-02-10T12:00:00+25:00",
+        "2026-02-10T12:00:00 Z",
+        " 2026-02-10",
+        "2026-02-10 ",
+        "2026-02-10T12:00:00Zz",
+        "２026-02-10",
+        "yesterday",
+        "1700000000",
+    ],
+)
+def test_refuses_what_is_no_timestamp(text: str) -> None:
+    assert _native.parse_timestamp(text) is None
+
+
+@given(st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)))
+def test_writes_the_form_of_the_wire(moment: datetime) -> None:
+    written = _native.format_timestamp(micros(moment))
+    assert written == moment.isoformat(timespec="seconds") + "Z"
+    assert _native.parse_timestamp(written) == micros(moment.replace(microsecond=0))
