@@ -144,7 +144,7 @@ Shares watch(const Behaviour& behaviour, const DetectorOptions& options, int ski
         for (int hour = 24; hour <= 24 + hours; ++hour) {
             bool ran = false;
             for (; next < runs.size() && runs[next].t < hour; ++next) {
-                detector.add(moment(runs[next].t), runs[next].completed, runs[next].seconds, events);
+                detector.add({moment(runs[next].t), runs[next].completed, runs[next].seconds}, events);
                 ran = runs[next].t > hour - 1;
             }
             detector.advance(moment(hour), events);
@@ -166,7 +166,7 @@ Shares look_after_change(const Behaviour& behaviour, const DetectorOptions& opti
         SkillDetector detector{options};
         const auto runs = simulate(behaviour, 0.0, end, random);
         for (const Run& run : runs) {
-            detector.add(moment(run.t), run.completed, run.seconds, events);
+            detector.add({moment(run.t), run.completed, run.seconds}, events);
         }
         detector.advance(moment(end), events);
         shares.add(detector, moment(end), plain_rule(runs, end, options.threshold));

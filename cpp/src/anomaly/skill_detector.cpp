@@ -20,20 +20,58 @@ constexpr double kMinRelativeShift = 0.10;
 constexpr double kLogScale = 1 << 24;
 constexpr double kLongestDurationSeconds = 1e9;  // about 30 years; keeps the sums of squares within 128 bits
 
-std::int64_t to_micros(bool completed, std::optional<double> seconds) {
-    if (!completed || !seconds || !(*seconds >= 0.0) || *seconds > kLongestDurationSeconds) {
+// A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at most.
+// Chosen by bench/anomaly_calibration: less costs power, more lets false alarms of rare failures through.
+constexpr double kTailAllowance = 1.5;
+// Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken off.
+constexpr double kDriftSlack = 0.5;
+
+std::int64_t to_micros(const SkillDetector::Run& run) {
+    if (!run.completed || !run.duration_seconds || !(*run.duration_seconds >= 0.0) ||
+        *run.duration_seconds > kLongestDurationSeconds) {
         return -1;
     }
-    return std::llround(*seconds * 1e6);
+    return std::llround(*run.duration_seconds * 1e6);
 }
 
 std::int64_t scaled_log(std::int64_t micros) {
     return std::llround(std::log(static_cast<double>(std::max<std::int64_t>(micros, 1))) * kLogScale);
 }
 
+// The variance of a value between buckets beyond what chance within them explains: the moment estimator of a random-effects
+// model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with Q = Σ n(mean − overall mean)² / variance.
+class DriftEstimate {
+  public:
+    DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
+
+    void add(std::int64_t count, double mean) {
+        const auto n = static_cast<double>(count);
+        spread_ += n * (mean - overall_mean_) * (mean - overall_mean_);
+        count_ += n;
+        squared_counts_ += n * n;
+        buckets_ += 1.0;
+    }
+
+    [[nodiscard]] double variance() const {
+        if (buckets_ < 3.0 || !(variance_ > 0.0)) {
+            return 0.0;
+        }
+        const double expected = buckets_ - 1.0 + kDriftSlack * std::sqrt(2.0 * (buckets_ - 1.0));
+        return std::max(0.0, (spread_ - expected * variance_) / (count_ - squared_counts_ / count_));
+    }
+
+  private:
+    double overall_mean_;
+    double variance_;
+    double spread_ = 0.0;
+    double count_ = 0.0;
+    double squared_counts_ = 0.0;
+    double buckets_ = 0.0;
+};
+
 }  // namespace
 
-void SkillDetector::Sums::apply(Channel channel, const Run& run, int sign) {
+void SkillDetector::Sums::apply(Channel channel, const KeptRun& run, int sign) {
     if (channel == completion) {
         count += sign;
         completed += run.completed ? sign : 0;
@@ -48,19 +86,14 @@ void SkillDetector::Sums::apply(Channel channel, const Run& run, int sign) {
     }
 }
 
-void SkillDetector::apply_baseline(Channel channel, const Run& run, int sign) {
-    baseline_.apply(channel, run, sign);
+void SkillDetector::apply_baseline(Channel channel, const KeptRun& run, int sign) {
     const auto width = options_->baseline_window / kBucketsPerBaseline;
-    Bucket& bucket = buckets_[static_cast<std::size_t>(run.at.time_since_epoch() / width) % buckets_.size()];
-    if (channel == completion) {
-        bucket.count += sign;
-        bucket.completed += run.completed ? sign : 0;
-    } else if (run.micros >= 0) {
-        sign > 0 ? bucket.logs.add(scaled_log(run.micros)) : bucket.logs.remove(scaled_log(run.micros));
-    }
+    const auto bucket = static_cast<std::uint64_t>(run.at.time_since_epoch() / width) % buckets_.size();
+    baseline_.apply(channel, run, sign);
+    buckets_[bucket].apply(channel, run, sign);
 }
 
-void SkillDetector::apply_baseline(const Run& run, int sign) {
+void SkillDetector::apply_baseline(const KeptRun& run, int sign) {
     for (const Channel channel : {completion, duration}) {
         if (!run.excluded[channel]) {
             apply_baseline(channel, run, sign);
@@ -68,37 +101,47 @@ void SkillDetector::apply_baseline(const Run& run, int sign) {
     }
 }
 
-void SkillDetector::apply_observed(const Run& run, int sign) {
+void SkillDetector::apply_observed(const KeptRun& run, int sign) {
     observed_.apply(completion, run, sign);
     observed_.apply(duration, run, sign);
 }
 
-void SkillDetector::add(TimePoint at, bool completed, std::optional<double> duration_seconds,
-                        std::vector<EpisodeEvent>& events) {
-    if (now_ != TimePoint::min() && at <= now_ - options_->baseline_window) {
+void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
+    if (now_ != TimePoint::min() && run.at <= now_ - options_->baseline_window) {
         return;
     }
-    if (at > now_) {
-        advance(at, events);
-        now_ = at;
+    if (run.at > now_) {
+        advance(run.at, events);
+        now_ = run.at;
     }
-    const Run run{at, to_micros(completed, duration_seconds), completed, {}};
-    const auto place = std::upper_bound(runs_.begin(), runs_.end(), at,
-                                        [](TimePoint time, const Run& other) { return time < other.at; });
+    insert(run);
+    drop_old();
+    split();
+    evaluate(events);
+}
+
+void SkillDetector::insert(const Run& run) {
+    KeptRun kept{run.at, to_micros(run), run.error, run.completed, {}};
+    const auto place = std::upper_bound(runs_.begin(), runs_.end(), run.at,
+                                        [](TimePoint time, const KeptRun& other) { return time < other.at; });
     const auto index = static_cast<std::size_t>(place - runs_.begin());
-    runs_.insert(place, run);
     if (index < observed_from_) {
-        apply_baseline(run, +1);
+        // Late: it belongs to an episode where its neighbour before does.
+        for (const Channel channel : {completion, duration}) {
+            kept.excluded[channel] = index > 0 && runs_[index - 1].excluded[channel];
+            if (kept.excluded[channel]) {
+                ++channels_[channel].episode->excluded;
+            }
+        }
+        apply_baseline(kept, +1);
         ++observed_from_;
     } else {
-        apply_observed(run, +1);
+        apply_observed(kept, +1);
     }
     if (index < recent_from_) {
         ++recent_from_;
     }
-    drop_old();
-    split();
-    evaluate(events);
+    runs_.insert(place, kept);
 }
 
 void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
@@ -107,6 +150,31 @@ void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
         drop_old();
         split();
         evaluate(events);
+    }
+}
+
+void SkillDetector::restore(const std::vector<Run>& runs, TimePoint until,
+                            const std::array<std::optional<Episode>, channel_count>& episodes) {
+    now_ = until;
+    for (const Run& run : runs) {
+        insert(run);
+    }
+    drop_old();
+    split();
+    for (const Channel channel : {completion, duration}) {
+        channels_[channel].episode = episodes[channel];
+        if (!episodes[channel]) {
+            continue;
+        }
+        const auto excluded = std::min(static_cast<std::size_t>(episodes[channel]->excluded), observed_from_);
+        for (std::size_t i = observed_from_ - excluded; i < observed_from_; ++i) {
+            apply_baseline(channel, runs_[i], -1);
+            runs_[i].excluded[channel] = true;
+        }
+    }
+    for (const Channel channel : {completion, duration}) {
+        const auto& episode = channels_[channel].episode;
+        channels_[channel].latest = compare(channel, episode ? episode->baseline : live_baseline());
     }
 }
 
@@ -148,19 +216,25 @@ void SkillDetector::split() {
     const std::int64_t observed = std::min({std::max(recent, options_->min_samples), kMaxObserved, total / 2});
     const auto target = static_cast<std::size_t>(total - observed);
     for (; observed_from_ < target; ++observed_from_) {
-        Run& run = runs_[observed_from_];
+        KeptRun& run = runs_[observed_from_];
         apply_observed(run, -1);
         for (const Channel channel : {completion, duration}) {
-            ChannelState& state = channels_[channel];
-            run.excluded[channel] = state.episode.has_value();
-            state.excluded_since_start += state.episode ? 1 : 0;
+            auto& episode = channels_[channel].episode;
+            run.excluded[channel] = episode.has_value();
+            if (episode) {
+                ++episode->excluded;
+            }
         }
         apply_baseline(run, +1);
     }
     for (; observed_from_ > target; --observed_from_) {
-        Run& run = runs_[observed_from_ - 1];
+        KeptRun& run = runs_[observed_from_ - 1];
         apply_baseline(run, -1);
-        run.excluded = {};
+        for (const Channel channel : {completion, duration}) {
+            if (std::exchange(run.excluded[channel], false)) {
+                --channels_[channel].episode->excluded;
+            }
+        }
         apply_observed(run, +1);
     }
 }
@@ -178,40 +252,42 @@ void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
 
 void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    // What has been so for longer than what was before it, is normal by now.
-    if (now_ >= state.episode->started_at + options_->baseline_window ||
-        state.excluded_since_start >= state.frozen.sums.count) {
+    Episode& episode = *state.episode;
+    // What has been so for longer than what was before it is normal by now.
+    if (now_ >= episode.started_at + options_->baseline_window || episode.excluded >= episode.baseline.count) {
         resolve(channel, events);
         return;
     }
-    state.latest = compare(channel, state.frozen);
+    state.latest = compare(channel, episode.baseline);
     if (!state.latest) {
         return;  // too few to judge: the episode waits
     }
     const Deviation& deviation = state.latest->deviation;
-    if (std::abs(deviation.z) < kResolveShare * options_->threshold ||
-        deviation.type != state.episode->deviation.type) {
+    if (std::abs(deviation.z) < kResolveShare * options_->threshold || deviation.type != episode.deviation.type) {
         resolve(channel, events);
     } else {
-        state.episode->deviation = deviation;
+        episode.deviation = deviation;
     }
 }
 
 void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    const Baseline live{baseline_, channel == completion ? drift_of_rate() : drift_of_logs()};
-    state.latest = compare(channel, live);
+    Baseline baseline = live_baseline();
+    state.latest = compare(channel, baseline);
     if (state.latest && state.latest->stands_out) {
-        state.frozen = live;
-        state.excluded_since_start = 0;
-        state.episode = Episode{now_, state.latest->deviation};
-        events.push_back({EpisodeEvent::Kind::started, now_, *state.episode});
+        baseline.drift_variance = drift(channel);
+        state.latest = compare(channel, baseline);
+    }
+    if (state.latest && state.latest->stands_out) {
+        state.episode = Episode{now_, state.latest->deviation, baseline, 0};
+        events.push_back({EpisodeEvent::Kind::started, now_, state.latest->deviation});
     }
 }
 
 void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) {
-    events.push_back({EpisodeEvent::Kind::resolved, now_, *channels_[channel].episode});
-    channels_[channel].episode.reset();
+    ChannelState& state = channels_[channel];
+    events.push_back({EpisodeEvent::Kind::resolved, now_, state.episode->deviation});
+    state.episode.reset();
     readmit(channel);
 }
 
@@ -223,123 +299,105 @@ void SkillDetector::readmit(Channel channel) {
     }
 }
 
-namespace {
-
-// The variance of a value between buckets beyond what chance within them explains: the moment estimator of a random-effects model
-// (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with `spread` = Σ n(mean − overall mean)², so that
-// Q = spread / variance. Chance alone exceeds its expectation half the time; only what exceeds it by one standard deviation counts.
-double drift_variance(double spread, double variance, double buckets, double count, double squared_counts) {
-    const double denominator = count - squared_counts / count;
-    if (buckets < 3.0 || !(variance > 0.0) || !(denominator > 0.0)) {
-        return 0.0;
-    }
-    const double expected = buckets - 1.0 + G3 * std::sqrt(2.0 * (buckets - 1.0));
-    return std::max(0.0, (spread / variance - expected) * variance / denominator);
+Baseline SkillDetector::live_baseline() const {
+    Baseline baseline;
+    baseline.count = baseline_.count;
+    baseline.completed = baseline_.completed;
+    baseline.timed = baseline_.micros.count();
+    baseline.mean_seconds = baseline_.micros.mean() / 1e6;
+    baseline.sd_seconds = std::sqrt(baseline_.micros.variance()) / 1e6;
+    baseline.mean_log = baseline_.logs.mean() / kLogScale;
+    baseline.sd_log = std::sqrt(baseline_.logs.variance()) / kLogScale;
+    return baseline;
 }
 
-}  // namespace
-
-double SkillDetector::drift_of_rate() const {
-    const auto count = static_cast<double>(baseline_.count);
-    const double mean = count > 0.0 ? static_cast<double>(baseline_.completed) / count : 0.0;
-    double spread = 0.0;
-    double squared_counts = 0.0;
-    double buckets = 0.0;
-    for (const Bucket& bucket : buckets_) {
-        if (bucket.count > 0) {
-            const auto n = static_cast<double>(bucket.count);
-            const double difference = static_cast<double>(bucket.completed) / n - mean;
-            spread += n * difference * difference;
-            squared_counts += n * n;
-            buckets += 1.0;
+double SkillDetector::drift(Channel channel) const {
+    const Baseline overall = live_baseline();
+    if (channel == completion) {
+        const double rate = static_cast<double>(overall.completed) / static_cast<double>(overall.count);
+        DriftEstimate estimate{rate, rate * (1.0 - rate)};
+        for (const Sums& bucket : buckets_) {
+            if (bucket.count > 0) {
+                estimate.add(bucket.count, static_cast<double>(bucket.completed) / static_cast<double>(bucket.count));
+            }
         }
+        return estimate.variance();
     }
-    return drift_variance(spread, mean * (1.0 - mean), buckets, count, squared_counts);
-}
-
-double SkillDetector::drift_of_logs() const {
-    const auto count = static_cast<double>(baseline_.logs.count());
-    const double mean = baseline_.logs.mean();
-    double spread = 0.0;
-    double squared_counts = 0.0;
-    double buckets = 0.0;
-    for (const Bucket& bucket : buckets_) {
+    DriftEstimate estimate{overall.mean_log, overall.sd_log * overall.sd_log};
+    for (const Sums& bucket : buckets_) {
         if (bucket.logs.count() > 0) {
-            const auto n = static_cast<double>(bucket.logs.count());
-            const double difference = (bucket.logs.mean() - mean) / kLogScale;
-            spread += n * difference * difference;
-            squared_counts += n * n;
-            buckets += 1.0;
+            estimate.add(bucket.logs.count(), bucket.logs.mean() / kLogScale);
         }
     }
-    return drift_variance(spread, baseline_.logs.variance() / kLogScale / kLogScale, buckets, count, squared_counts);
+    return estimate.variance();
 }
 
 std::optional<SkillDetector::Comparison> SkillDetector::compare(Channel channel, const Baseline& baseline) const {
     return channel == completion ? compare_completion(baseline) : compare_duration(baseline);
 }
 
-std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const Baseline& reference) const {
-    const Sums& baseline = reference.sums;
+std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const Baseline& baseline) const {
     if (baseline.count < options_->min_samples || observed_.count < options_->min_samples) {
         return std::nullopt;
     }
     const auto n_b = static_cast<double>(baseline.count);
     const auto c_b = static_cast<double>(baseline.completed);
     const auto n_o = static_cast<double>(observed_.count);
-    const auto c_o = static_cast<double>(observed_.completed);
-    // A binomial difference with the baseline's rate drawn in by half a run, so that one that never failed has a spread too.
+    // The spread of a binomial difference, the baseline's rate drawn in by half a run so that a skill that never failed has one.
     const double p = (c_b + 0.5) / (n_b + 1.0);
-    const double sd = std::sqrt(p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0)));
+    const double variance = p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0));
 
     Comparison result;
     Deviation& deviation = result.deviation;
     deviation.baseline_value = c_b / n_b;
-    deviation.observed_value = c_o / n_o;
-    deviation.baseline_count = baseline.count;
-    deviation.observed_count = observed_.count;
-    deviation.z = (deviation.observed_value - deviation.baseline_value) / sd;
-    deviation.type = deviation.z < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
+    deviation.observed_value = static_cast<double>(observed_.completed) / n_o;
+    deviation.baseline_samples = baseline.count;
+    deviation.observed_samples = observed_.count;
+    const double difference = deviation.observed_value - deviation.baseline_value;
+    deviation.z = difference / std::sqrt(variance);
+    deviation.type = difference < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
     if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+        // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are lumps.
         const BetaBinomialTail tail =
             beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
-        deviation.tail_probability = deviation.z < 0.0 ? tail.lower : tail.upper;
-        const double mid_tail = deviation.tail_probability - 0.5 * tail.at;
-        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
-                            mid_tail <= G1 * normal_upper_tail(options_->threshold) &&
-                            std::abs(deviation.observed_value - deviation.baseline_value) >=
-                                options_->threshold * std::sqrt(sd * sd + reference.drift_variance);
+        deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
+        result.stands_out =
+            std::abs(deviation.z) >= options_->threshold &&
+            deviation.tail_probability - 0.5 * tail.at <= kTailAllowance * normal_upper_tail(options_->threshold) &&
+            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
     }
     return result;
 }
 
-std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const Baseline& reference) const {
-    const Sums& baseline = reference.sums;
-    const std::int64_t n_b = baseline.micros.count();
-    const std::int64_t n_o = observed_.micros.count();
-    if (n_b < options_->min_samples || n_o < options_->min_samples) {
+std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const Baseline& baseline) const {
+    const std::int64_t observed_samples = observed_.micros.count();
+    if (baseline.timed < options_->min_samples || observed_samples < options_->min_samples) {
         return std::nullopt;
     }
-    const double spread = std::sqrt(1.0 / static_cast<double>(n_o) + 1.0 / static_cast<double>(n_b));
+    const double inverse_counts = 1.0 / static_cast<double>(observed_samples) + 1.0 / static_cast<double>(baseline.timed);
     Comparison result;
     Deviation& deviation = result.deviation;
     deviation.type = AnomalyType::pattern_shift;
-    deviation.baseline_value = baseline.micros.mean() / 1e6;
+    deviation.baseline_value = baseline.mean_seconds;
     deviation.observed_value = observed_.micros.mean() / 1e6;
-    deviation.baseline_count = n_b;
-    deviation.observed_count = n_o;
-    const double sd = std::max({std::sqrt(baseline.micros.variance()) / 1e6,
-                                kMinSdShareOfMean * deviation.baseline_value, kMinSdSeconds});
+    deviation.baseline_samples = baseline.timed;
+    deviation.observed_samples = observed_samples;
+    const double sd = std::max({baseline.sd_seconds, kMinSdShareOfMean * baseline.mean_seconds, kMinSdSeconds});
     const double difference = deviation.observed_value - deviation.baseline_value;
-    deviation.z = difference / (sd * spread);
-    deviation.tail_probability = student_upper_tail(std::abs(deviation.z), static_cast<double>(n_b - 1));
-    const double log_sd = std::max(std::sqrt(baseline.logs.variance()) / kLogScale, kMinSdShareOfMean);
-    const double log_t = (observed_.logs.mean() - baseline.logs.mean()) / kLogScale /
-                         std::sqrt(log_sd * log_sd * spread * spread + reference.drift_variance);
-    const double log_tail = student_upper_tail(deviation.z < 0.0 ? -log_t : log_t, static_cast<double>(n_b - 1));
-    result.stands_out = std::abs(deviation.z) >= options_->threshold &&
-                        std::abs(difference) >= kMinRelativeShift * deviation.baseline_value &&
-                        log_tail <= G2 * normal_upper_tail(options_->threshold);
+    deviation.z = difference / (sd * std::sqrt(inverse_counts));
+    if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+        const auto degrees = static_cast<double>(baseline.timed - 1);
+        deviation.tail_probability = student_upper_tail(std::abs(deviation.z), degrees);
+        // One long run among few moves a mean far. On the logarithms it weighs no more than it should.
+        const double sd_log = std::max(baseline.sd_log, kMinSdShareOfMean);
+        const double log_difference = observed_.logs.mean() / kLogScale - baseline.mean_log;
+        const double log_t =
+            log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
+        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
+                            std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
+                            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <=
+                                kTailAllowance * normal_upper_tail(options_->threshold);
+    }
     return result;
 }
 
@@ -357,6 +415,16 @@ std::optional<double> SkillDetector::score() const {
         }
     }
     return largest;
+}
+
+std::vector<std::uint32_t> SkillDetector::observed_errors() const {
+    std::vector<std::uint32_t> errors;
+    for (std::size_t i = observed_from_; i < runs_.size(); ++i) {
+        if (!runs_[i].completed && runs_[i].error != 0) {
+            errors.push_back(runs_[i].error);
+        }
+    }
+    return errors;
 }
 
 }  // namespace session_buddy::anomaly

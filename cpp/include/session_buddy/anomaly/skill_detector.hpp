@@ -17,10 +17,10 @@
 namespace session_buddy::anomaly {
 
 struct DetectorOptions {
-    double threshold = 2.0;  ///< of |z|, 0.5 to 10
-    std::chrono::microseconds baseline_window = std::chrono::hours(24);
-    std::chrono::microseconds observation_window = std::chrono::hours(1);  ///< shorter than the baseline window
-    std::int64_t min_samples = 5;                                          ///< on either side, 2 to 50
+    double threshold = 2.0;                                                 ///< of |z|, 0.5 to 10
+    std::chrono::microseconds baseline_window = std::chrono::hours(24);     ///< longer than the observation window
+    std::chrono::microseconds observation_window = std::chrono::hours(1);
+    std::int64_t min_samples = 5;                                           ///< on either side, 2 to 50
 };
 
 /// What one comparison says. Rates are fractions, durations seconds.
@@ -28,18 +28,36 @@ struct Deviation {
     AnomalyType type = AnomalyType::performance_drop;
     double baseline_value = 0.0;
     double observed_value = 0.0;
-    std::int64_t baseline_count = 0;
-    std::int64_t observed_count = 0;
+    std::int64_t baseline_samples = 0;
+    std::int64_t observed_samples = 0;
     double z = 0.0;  ///< signed: negative where the observed value is the smaller one
-    /// Of a deviation at least this large on this side, where nothing has changed; 0 to 1.
+    /// Of a deviation at least this large on this side, where nothing has changed. Worked out only near the threshold and
+    /// beyond, else 1.
     double tail_probability = 1.0;
 
     bool operator==(const Deviation&) const = default;
 };
 
+/// What recent runs are compared with, boiled down to what the comparison needs.
+struct Baseline {
+    std::int64_t count = 0;
+    std::int64_t completed = 0;
+    std::int64_t timed = 0;  ///< completed runs with a duration
+    double mean_seconds = 0.0;
+    double sd_seconds = 0.0;
+    double mean_log = 0.0;  ///< of the natural logarithm of the duration in microseconds
+    double sd_log = 0.0;
+    double drift_variance = 0.0;  ///< how much the channel's value moves by itself from one bucket of time to the next
+
+    bool operator==(const Baseline&) const = default;
+};
+
+/// An open episode, with all that is needed to go on with it after a restart.
 struct Episode {
     TimePoint started_at;
-    Deviation deviation;  ///< as of the last comparison
+    Deviation deviation;        ///< as of the last comparison
+    Baseline baseline;          ///< as of the start: what the episode is judged by
+    std::int64_t excluded = 0;  ///< runs since the start that have left the observed ones and are kept out of the baseline
 
     bool operator==(const Episode&) const = default;
 };
@@ -49,7 +67,7 @@ struct EpisodeEvent {
     enum class Kind { started, resolved };
     Kind kind = Kind::started;
     TimePoint at;
-    Episode episode;
+    Deviation deviation;  ///< at the start, or the last one that still stood out
 
     bool operator==(const EpisodeEvent&) const = default;
 };
@@ -58,31 +76,48 @@ class SkillDetector {
   public:
     enum Channel : std::size_t { completion, duration, channel_count };
 
+    /// One finished invocation. `error` is the caller's number for the class of a failure, 0 for none.
+    struct Run {
+        TimePoint at;
+        bool completed = false;
+        std::optional<double> duration_seconds;
+        std::uint32_t error = 0;
+    };
+
     /// `options` is shared by all skills and outlives the detector.
     explicit SkillDetector(const DetectorOptions& options) : options_(&options) {}
 
     /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations come
     /// in order; a late one finds its place among those before it, one older than the baseline window is ignored.
-    void add(TimePoint at, bool completed, std::optional<double> duration_seconds, std::vector<EpisodeEvent>& events);
+    void add(const Run& run, std::vector<EpisodeEvent>& events);
 
     /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how often
     /// this is called. Time never goes back.
     void advance(TimePoint to, std::vector<EpisodeEvent>& events);
 
+    /// For a restart: takes in what happened up to `until`, in order, without judging it, with the episodes that were open then.
+    void restore(const std::vector<Run>& runs, TimePoint until,
+                 const std::array<std::optional<Episode>, channel_count>& episodes);
+
     /// The open episode of a channel, whether it is reported now or not.
     [[nodiscard]] const std::optional<Episode>& episode(Channel channel) const { return channels_[channel].episode; }
-    /// Whether the open episode is to be reported at `now`, which advance() has reached: the score is at or above the
-    /// threshold and the skill ran within the observation window.
+    /// Whether the open episode is to be reported at `now`, which advance() has reached: it stands out and the skill ran
+    /// within the observation window.
     [[nodiscard]] bool is_reported(Channel channel, TimePoint now) const;
     /// The larger |z| of what can be compared; nothing where there are too few samples.
     [[nodiscard]] std::optional<double> score() const;
+    /// The errors of the observed failures, as handed in; at most 50.
+    [[nodiscard]] std::vector<std::uint32_t> observed_errors() const;
     /// The next moment at which advance() has something to do; TimePoint::max() where nothing is kept.
     [[nodiscard]] TimePoint next_change() const;
+    /// The moment up to which everything was judged; TimePoint::min() before the first run.
+    [[nodiscard]] TimePoint judged_until() const { return now_; }
 
   private:
-    struct Run {
+    struct KeptRun {
         TimePoint at;
         std::int64_t micros;  // duration; negative where the run failed or has none
+        std::uint32_t error;
         bool completed;
         std::array<bool, channel_count> excluded;  // from the channel's baseline: observed during an episode
     };
@@ -93,12 +128,7 @@ class SkillDetector {
         ExactMoments micros;
         ExactMoments logs;
 
-        void apply(Channel channel, const Run& run, int sign);
-    };
-    // What is compared against: the sums and how much the value drifts by itself from one bucket of time to the next.
-    struct Baseline {
-        Sums sums;
-        double drift_variance = 0.0;  // of the rate, or of the mean logarithm
+        void apply(Channel channel, const KeptRun& run, int sign);
     };
     struct Comparison {
         Deviation deviation;
@@ -106,42 +136,36 @@ class SkillDetector {
     };
     struct ChannelState {
         std::optional<Episode> episode;
-        Baseline frozen;  // the baseline of the moment when the episode started
-        std::int64_t excluded_since_start = 0;
         std::optional<Comparison> latest;
     };
-    // The baseline's runs by time, to see how much it drifts. More buckets than the baseline window can touch.
+    // The baseline's runs by time, to see how much it drifts: more buckets than the baseline window can touch.
     static constexpr std::int64_t kBucketsPerBaseline = 24;
-    struct Bucket {
-        std::int64_t count = 0;
-        std::int64_t completed = 0;
-        ExactMoments logs;
-    };
 
+    void insert(const Run& run);
     void drop_old();
     void split();
-    void apply_baseline(Channel channel, const Run& run, int sign);
-    void apply_baseline(const Run& run, int sign);
-    void apply_observed(const Run& run, int sign);
+    void apply_baseline(Channel channel, const KeptRun& run, int sign);
+    void apply_baseline(const KeptRun& run, int sign);
+    void apply_observed(const KeptRun& run, int sign);
     void evaluate(std::vector<EpisodeEvent>& events);
     void evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events);
     void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
     void readmit(Channel channel);
-    [[nodiscard]] double drift_of_rate() const;
-    [[nodiscard]] double drift_of_logs() const;
+    [[nodiscard]] Baseline live_baseline() const;
+    [[nodiscard]] double drift(Channel channel) const;
     [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_completion(const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_duration(const Baseline& baseline) const;
 
     const DetectorOptions* options_;
-    TimePoint now_ = TimePoint::min();  // the last moment that was evaluated
-    std::deque<Run> runs_;              // those of the baseline window, in order of time
+    TimePoint now_ = TimePoint::min();  // the last moment that was judged
+    std::deque<KeptRun> runs_;          // those of the baseline window, in order of time
     std::size_t observed_from_ = 0;     // runs_ from here on are observed, those before are the baseline
     std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
     Sums baseline_;                     // each channel without what it excludes
     Sums observed_;
-    std::array<Bucket, kBucketsPerBaseline + 2> buckets_;
+    std::array<Sums, kBucketsPerBaseline + 2> buckets_;  // of baseline_, by time
     std::array<ChannelState, channel_count> channels_;
 };
 
