@@ -94,7 +94,8 @@ STRICT := $(if $(wildcard /etc/debian_version),1,)
 
 .PHONY: load
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
-	@python -m pytest -m load --timeout 300 -s tests/python/test_load.py
+	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py
+LOAD_SECONDS ?= 60
 
 .PHONY: coverage
 coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ and python/ by all tests

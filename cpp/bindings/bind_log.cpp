@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -60,7 +61,8 @@ class LogQueue {
             close();
         } else {
             // The child of a fork: a condition variable that a thread of the parent waits on cannot be destroyed here.
-            static_cast<void>(new std::shared_ptr<Records>(records_));  // NOLINT(cppcoreguidelines-owning-memory)
+            static_cast<void>(new (std::nothrow)
+                                  std::shared_ptr<Records>(records_));  // NOLINT(cppcoreguidelines-owning-memory)
         }
     }
     LogQueue(const LogQueue&) = delete;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -187,7 +188,8 @@ class Server {
     // for do not exist, so there the memory is left alone.
     static void drop(ServerPtr& server, pid_t owner) {
         if (::getpid() != owner) {
-            static_cast<void>(new ServerPtr(std::move(server)));  // NOLINT(cppcoreguidelines-owning-memory)
+            static_cast<void>(new (std::nothrow)
+                                  ServerPtr(std::move(server)));  // NOLINT(cppcoreguidelines-owning-memory)
             return;
         }
         const py::gil_scoped_release released;

@@ -64,13 +64,13 @@ PyObject* type_of(StorageErrc code) {
     }
 }
 
-void translate(std::exception_ptr failure) {
+void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-value-param): pybind11's signature
     try {
         if (failure) {
             std::rethrow_exception(failure);
         }
     } catch (const StorageError& error) {
-        const py::object type = py::reinterpret_borrow<py::object>(type_of(error.code()));
+        const auto type = py::reinterpret_borrow<py::object>(type_of(error.code()));
         const py::object raised = type(to_str(error.what()));
         raised.attr("code") = code_name(error.code());
         raised.attr("path") = to_str(error.path());
@@ -186,8 +186,9 @@ InvocationRecord to_record(const py::dict& fields) {
         if (!py::isinstance<py::bytes>(*embedding)) {
             wrong_type("embedding", "bytes", *embedding);
         }
-        const auto bytes = py::reinterpret_borrow<py::bytes>(*embedding).operator std::string_view();
-        record.embedding.emplace(bytes.begin(), bytes.end());
+        const auto bytes = py::reinterpret_borrow<py::bytes>(*embedding);
+        const std::string_view view = bytes;
+        record.embedding.emplace(view.begin(), view.end());
     }
     return record;
 }

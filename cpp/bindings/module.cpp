@@ -23,7 +23,7 @@ std::string type_name(py::handle value) {
 
 namespace {
 
-void translate(std::exception_ptr failure) {
+void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-value-param): pybind11's signature
     try {
         if (failure) {
             std::rethrow_exception(failure);

@@ -2,7 +2,7 @@
 
 A broadcast is the same bytes for every client, so a message is matched to those of the other clients by its text and by
 how often the client had that text before; each text is parsed once. A client that has a text less often than the client
-that has it most lost updates. All clients share one event loop: the spread includes the time that it takes to get around.
+that has it most lost updates. All clients share one event loop: the spread includes the time that its round takes.
 """
 
 from __future__ import annotations
@@ -217,7 +217,8 @@ class Measurement:
 
     def _settle(self, before: float, *, keep_newest: bool = False) -> None:
         """Count up the texts that came first before this moment."""
-        newest = max((text.since for text in self._open.values() if text.is_update), default=0.0) if keep_newest else None
+        updates = [text.since for text in self._open.values() if text.is_update] if keep_newest else []
+        newest = max(updates, default=None)
         for key, text in list(self._open.items()):
             if text.since > before:
                 break
@@ -346,12 +347,12 @@ class LoadTest:
                 self._live.show(f"connecting: {there} of {self._options.count}, {len(self._failed)} failed")
                 continue
             seconds = self._now() - self._began
+            p50, p99 = (1000 * measured.spread.quantile(share) for share in (0.5, 0.99))
             self._live.show(
                 f"{seconds:5.0f} s  {there} clients  {measured.messages:,} messages  "
                 f"{measured.messages / max(seconds, 1e-9):,.0f}/s  "
-                f"spread p50 {1000 * measured.spread.quantile(0.5):.1f} p99 {1000 * measured.spread.quantile(0.99):.1f} ms  "
-                f"lost {sum(measured.lost.values())}  "
-                f"errors {sum(measured.errors.values())}"
+                f"spread p50 {p50:.1f} p99 {p99:.1f} ms  "
+                f"lost {sum(measured.lost.values())}  errors {sum(measured.errors.values())}"
             )
 
     def _report(self, seconds: float) -> Report:

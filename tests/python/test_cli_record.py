@@ -28,7 +28,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
 def stored(path: Path) -> list[tuple[object, ...]]:
     with contextlib.closing(sqlite3.connect(path)) as database:
         return database.execute(
-            "SELECT id, skill_name, session_id, completed, duration_seconds, error_type, invoked_at FROM skill_invocation"
+            "SELECT id, skill_name, session_id, completed, duration_seconds, error_type, invoked_at"
+            " FROM skill_invocation"
         ).fetchall()
 
 

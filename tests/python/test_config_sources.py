@@ -1,4 +1,4 @@
-"""Settings of the commands: flags before variables before the file before defaults, and --print-config that shows it."""
+"""Settings of the commands: flags, then variables, then the file, then defaults; and --print-config that shows it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import entry_points
 
+from conftest import entry_points
 from session_buddy import _native
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -277,7 +276,7 @@ async def reverse_proxy(block: Block, home: Path) -> None:
         )
         user = "user root;\n" if os.geteuid() == 0 else ""
         (home / "nginx.conf").write_text(
-            f"{user}daemon off;\npid {home}/nginx.pid;\nerror_log stderr;\nevents {{}}\n"
+            f"{user}daemon off;\npid {home}/nginx.pid;\nerror_log stderr notice;\nevents {{}}\n"
             f"http {{\n  access_log off;\n{paths}\n  server {{\n    listen 127.0.0.1:{port};\n"
             f"{on_port(block.text, server.port)}\n  }}\n}}\n",
             encoding="utf-8",
@@ -286,6 +285,7 @@ async def reverse_proxy(block: Block, home: Path) -> None:
         checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
         with Program(command) as running:
+            running.wait_for("start worker process ")
             async with Client(f"ws://127.0.0.1:{port}/ws", open_timeout=30) as client:
                 await client.receive_type("metrics_update")
                 assert (await client.ask({"type": "ping", "request_id": "x"})) == {"type": "pong", "request_id": "x"}
@@ -331,15 +331,11 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     ],
 }
 
+STEPS = [(name, index, runner) for name, steps in PLAN.items() for index, (_, runner) in enumerate(steps)]
+
 
 def pages() -> list[Path]:
     return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-def planned() -> Iterator[tuple[str, int, Runner]]:
-    for name, steps in PLAN.items():
-        for index, (_, runner) in enumerate(steps):
-            yield name, index, runner
 
 
 def test_every_page_has_a_plan() -> None:
@@ -353,13 +349,9 @@ def test_every_block_has_its_place_in_the_plan(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "index", "runner"),
-    planned(),
-    ids=[f"{name}-{index}-{runner.__name__}" for name, index, runner in planned()],
+    ("name", "index", "runner"), STEPS, ids=[f"{name}-{index}-{runner.__name__}" for name, index, runner in STEPS]
 )
 async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("needs bash")
     result = runner(blocks(ROOT / name)[index], tmp_path)
     if result is not None and hasattr(result, "__await__"):
         await result

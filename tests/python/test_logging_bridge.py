@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 import websockets
-from conftest import DEADLINE, ServerFactory
 
-from session_buddy import _runtime
+from conftest import DEADLINE, ServerFactory
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -81,17 +80,22 @@ async def test_a_level_that_changes_later_is_followed(
     ],
 )
 def test_the_wanted_level_is_the_lowest_of_our_loggers(
-    root: int, ours: int, child: int, disabled: int, wanted: int, monkeypatch: pytest.MonkeyPatch
+    root: int, ours: int, child: int, disabled: int, wanted: int
 ) -> None:
-    # A tree of loggers of its own, so that nothing of the test runner's counts.
-    tree = logging.Manager(logging.RootLogger(root))
-    monkeypatch.setattr(logging, "root", tree.root)
-    monkeypatch.setattr(logging.root, "manager", tree, raising=False)
-    monkeypatch.setattr(logging, "getLogger", tree.getLogger)
-    tree.getLogger("session_buddy").setLevel(ours)
-    tree.getLogger("session_buddy.server").setLevel(child)
-    tree.disable = disabled
-    assert _runtime._wanted_level() == wanted
+    script = """
+import logging, sys
+from session_buddy import _runtime
+root, ours, child, disabled = map(int, sys.argv[1:])
+logging.getLogger().setLevel(root)
+logging.getLogger("session_buddy").setLevel(ours)
+logging.getLogger("session_buddy.server").setLevel(child)
+logging.getLogger("session_buddyless").setLevel(1)
+logging.disable(disabled)
+print(_runtime._wanted_level())
+"""
+    levels = [str(level) for level in (root, ours, child, disabled)]
+    result = subprocess.run([sys.executable, "-c", script, *levels], capture_output=True, text=True, check=True)
+    assert int(result.stdout) == wanted
 
 
 def test_a_flood_is_bounded_and_counted(db_path: Path) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import uvloop
 import websockets
-from conftest import DEADLINE, ServerFactory
 
+from conftest import DEADLINE, ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage import DatabaseBusyError, StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
@@ -36,6 +36,11 @@ async def with_deadline(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "did not happen in time"
         await asyncio.sleep(0.005)
+
+
+async def receive_until_closed(client: websockets.ClientConnection) -> None:
+    while True:
+        await client.recv()
 
 
 def port_is_free(port: int) -> bool:
@@ -87,8 +92,7 @@ async def test_cancelling_start_closes_clients_with_1001_and_frees_the_port(serv
         await client.recv()
         task.cancel()
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            while True:
-                await client.recv()
+            await receive_until_closed(client)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
     with pytest.raises(asyncio.CancelledError):

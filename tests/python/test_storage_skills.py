@@ -232,7 +232,7 @@ def test_a_file_that_is_no_database_is_named(db_path: Path) -> None:
     assert caught.value.code == "not_a_database"
     assert caught.value.path == str(db_path)
     assert db_path.read_bytes() == before
-    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  (our own; process pools do the same)
+    copy = pickle.loads(pickle.dumps(caught.value))
     assert (type(copy), copy.code, str(copy)) == (StorageError, "not_a_database", str(caught.value))
 
 

@@ -54,6 +54,8 @@ constexpr std::array kTable{
     integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Entries of top_skills in a broadcast"),
     duration("Metrics", "session_window", &Config::session_window, 60, 86'400,
              "A session without activity for longer than this is no longer active"),
+    integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
+            "Active sessions listed to subscribers, the latest first"),
 
     integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
             "WebSocket connections at a time; the next one is refused"),

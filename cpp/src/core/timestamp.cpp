@@ -11,7 +11,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /// Walks over the text; every read either takes what it is after or leaves the place as it was.
 class Cursor {

@@ -26,7 +26,7 @@ struct BindFailure {
 
 std::string host_and_port(const std::string& host, std::uint16_t port) {
     const bool bare_v6 = host.find(':') != std::string::npos && host.front() != '[';
-    return (bare_v6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
+    return bare_v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
 }
 
 bool is_localhost(const std::string& host) {

@@ -127,10 +127,10 @@ void HttpSession::send(HttpReply reply) {
     response_.set(http::field::server, "session-buddy");
     response_.set(http::field::content_type, "application/json");
     response_.set(http::field::cache_control, "no-store");
-    response_.keep_alive(!reply.close);
     for (const auto& [name, value] : reply.headers) {
         response_.set(name, value);
     }
+    response_.keep_alive(!reply.close);  // after the headers, one of which may be Connection
     response_.content_length(reply.body.size());
     if (!head) {
         response_.body() = std::move(reply.body);

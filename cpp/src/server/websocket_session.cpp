@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/field.hpp>
-#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -19,9 +18,6 @@ namespace {
 
 const log::Logger logger{"session_buddy.server.session"};
 
-// A message too large is answered with 1009 and read to its end, so that the client sees the answer and not a reset.
-// One that announces itself as larger than this many times the limit is not worth it and meets Beast's own check.
-constexpr std::uint64_t kDrainableMessages = 16;
 // After a larger message the read buffer gives its memory back.
 constexpr std::size_t kKeptBufferBytes = 2 * 1024;
 
@@ -45,7 +41,10 @@ void WebSocketSession::run(Request upgrade) {
                                                        websocket::stream_base::none(), false});
     socket_.set_option(websocket::stream_base::decorator(
         [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
-    socket_.read_message_max(context_.config.max_message_bytes * kDrainableMessages);
+    // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
+    // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen
+    // it.
+    socket_.read_message_max(0);
     socket_.auto_fragment(false);
     socket_.text(true);
     socket_.async_accept(upgrade, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
@@ -67,6 +66,10 @@ void WebSocketSession::on_accept(const error_code& error) {
             self->heard();
         }
     });
+    if (context_.stopping) {
+        shut_down();
+        return;
+    }
     heard();
     ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
     keep_alive();
@@ -74,11 +77,8 @@ void WebSocketSession::on_accept(const error_code& error) {
 }
 
 void WebSocketSession::shut_down() {
-    if (state_ == State::handshake) {
-        cut();
-    } else {
-        close(websocket::close_code::going_away);
-    }
+    // One that is still in its handshake is told by on_accept.
+    close(websocket::close_code::going_away);
 }
 
 void WebSocketSession::cut() {

@@ -15,11 +15,14 @@ struct FileState {
     bool is_directory = false;
     bool is_regular = false;
 
-    [[nodiscard]] bool same_file(const FileState& other) const { return device == other.device && inode == other.inode; }
+    [[nodiscard]] bool same_file(const FileState& other) const {
+        return device == other.device && inode == other.inode;
+    }
     bool operator==(const FileState&) const = default;
 };
 
-/// Nothing where there is no file. Throws StorageErrc::io where that cannot be found out (a folder that may not be entered).
+/// Nothing where there is no file. Throws StorageErrc::io where that cannot be found out (a folder that may not be
+/// entered).
 [[nodiscard]] std::optional<FileState> file_state(const std::string& path);
 
 /// Whether this process may write the file or folder.

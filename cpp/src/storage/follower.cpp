@@ -56,8 +56,9 @@ std::deque<IdRange> to_ranges(std::vector<std::int64_t> ids) {
 struct Statements {
     explicit Statements(SQLite::Database& database)
         : data_version(database, "PRAGMA data_version"),
-          bounds(database, "SELECT coalesce((SELECT min(id) FROM skill_invocation), 0),"
-                           " coalesce((SELECT max(id) FROM skill_invocation), 0)"),
+          bounds(database,
+                 "SELECT coalesce((SELECT min(id) FROM skill_invocation), 0),"
+                 " coalesce((SELECT max(id) FROM skill_invocation), 0)"),
           signature(database,
                     "SELECT quote(skill_name) || quote(invoked_at) || quote(session_id) || quote(completed)"
                     " || quote(duration_seconds) FROM skill_invocation WHERE id = ?1"),
@@ -86,8 +87,8 @@ std::int64_t integer_of(sql::Statement& statement) {
 }  // namespace
 
 struct Follower::Impl {
-    /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll that
-    /// fails half way leaves nothing behind.
+    /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll
+    /// that fails half way leaves nothing behind.
     struct Marks {
         bool known = false;             ///< false: the next batch is a rebuild
         std::int64_t last_id = 0;       ///< rows up to here are given out, or lie in `ranges`
@@ -104,9 +105,9 @@ struct Follower::Impl {
     FollowerOptions options;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
-    FileState opened;                      ///< the file as it was at the last look
-    std::optional<FileState> opened_log;   ///< its write-ahead log
-    std::optional<FileState> half_made;    ///< a file that was not ready when it was looked at
+    FileState opened;                     ///< the file as it was at the last look
+    std::optional<FileState> opened_log;  ///< its write-ahead log
+    std::optional<FileState> half_made;   ///< a file that was not ready when it was looked at
     bool immutable = false;
     Marks marks;
     bool audit_due = false;
@@ -153,8 +154,8 @@ struct Follower::Impl {
         marks = {};
     }
 
-    /// The file was moved away or deleted, and its log may have been left behind. The next database at this path would take
-    /// that log for its own, so it is emptied, unless it is another file by now.
+    /// The file was moved away or deleted, and its log may have been left behind. The next database at this path would
+    /// take that log for its own, so it is emptied, unless it is another file by now.
     void abandon_moved() {
         const auto log = file_state(path + "-wal");
         if (database && log.has_value() && opened_log.has_value() && log->same_file(*opened_log) && log->size > 0) {
@@ -196,8 +197,8 @@ struct Follower::Impl {
         }
     }
 
-    /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed from one
-    /// poll to the next, or the maker would find our tables in its way.
+    /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed
+    /// from one poll to the next, or the maker would find our tables in its way.
     void connect_again(const FileState& state) {
         const bool ready =
             state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
@@ -255,7 +256,8 @@ struct Follower::Impl {
         return batch;
     }
 
-    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, a pruned one another begin.
+    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, a pruned one another
+    /// begin.
     [[nodiscard]] bool marks_hold() {
         statements->bounds.reset();
         statements->bounds.step();
@@ -301,7 +303,8 @@ struct Follower::Impl {
         fresh.row_count = integer_of(statements->count);
         audit_due = false;
 
-        // By text first, which the index serves: whatever its offset, a row of the last `lookback` bears at least this date.
+        // By text first, which the index serves: whatever its offset, a row of the last `lookback` bears at least this
+        // date.
         fresh.cutoff = now - options.lookback;
         const std::string from = format_timestamp(fresh.cutoff - std::chrono::days{1}).substr(0, 10);
         std::vector<std::int64_t> ids;
@@ -332,7 +335,8 @@ struct Follower::Impl {
         std::set<std::string> touched;
         std::int64_t first_id = 0;
         const std::int64_t before = budget;
-        const std::int64_t last = read_range({next.last_id + 1, INT64_MAX}, budget, batch, nullptr, &touched, &first_id);
+        const std::int64_t last =
+            read_range({next.last_id + 1, INT64_MAX}, budget, batch, nullptr, &touched, &first_id);
         next.more = budget == 0;
         if (budget == before) {
             return;
@@ -376,14 +380,15 @@ struct Follower::Impl {
     void report_skipped(std::int64_t id) {
         if (!skip_logged) {
             skip_logged = true;
-            kLogger.warning("row {} of skill_invocation in \"{}\" cannot be read (its skill name or its time) and is passed over;"
-                            " further ones are counted but not logged",
-                            id, path);
+            kLogger.warning(
+                "row {} of skill_invocation in \"{}\" cannot be read (its skill name or its time) and is passed over;"
+                " further ones are counted but not logged",
+                id, path);
         }
     }
 
-    /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is then
-    /// complete, and a database put in its place finds no log of another one.
+    /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is
+    /// then complete, and a database put in its place finds no log of another one.
     void fold_log() {
         const int changes = sqlite3_total_changes(database->getHandle());
         if (changes != own_changes) {
@@ -419,10 +424,16 @@ void Follower::open() {
     impl_->connect(impl_->options.open_busy_timeout, true);
 }
 
-Batch Follower::poll(TimePoint now) { return impl_->poll(now); }
+Batch Follower::poll(TimePoint now) {
+    return impl_->poll(now);
+}
 
-void Follower::rebuild_next() { impl_->marks = {}; }
+void Follower::rebuild_next() {
+    impl_->marks = {};
+}
 
-SQLite::Database* Follower::connection() noexcept { return impl_->database.get(); }
+SQLite::Database* Follower::connection() noexcept {
+    return impl_->database.get();
+}
 
 }  // namespace session_buddy::storage

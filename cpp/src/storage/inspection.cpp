@@ -25,17 +25,18 @@ using sql::Statement;
 /// A whole check of the pages costs time in proportion to the file; larger files get a look at each table alone.
 constexpr std::int64_t kWholeCheckBytes = 4 * 1024 * 1024;
 constexpr int kInspectionAttempts = 5;
+constexpr std::int64_t kSmallestDatabase = 512;
 
 std::string lower(std::string_view text) {
     std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(result, result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return result;
 }
 
 /// Tables that belong to SQLite, to an index of ours, or to this program's own book-keeping: they decide nothing.
 bool is_neutral_table(std::string_view name) {
-    return name.starts_with("sqlite_") || name.starts_with("session_buddy_") || name.starts_with("skill_invocation_fts_");
+    return name.starts_with("sqlite_") || name.starts_with("session_buddy_") ||
+           name.starts_with("skill_invocation_fts_");
 }
 
 std::set<std::string> table_names(SQLite::Database& database) {
@@ -55,7 +56,8 @@ Schema read_finished_schema() {
         apply_script(memory, *migration);
     }
     Schema schema;
-    Statement tables(memory, "SELECT name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_master WHERE type = 'table' ORDER BY rowid");
+    Statement tables(memory,
+                     "SELECT name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_master WHERE type = 'table' ORDER BY rowid");
     while (tables.step()) {
         SchemaTable table{std::string(tables.text(0)), tables.integer(1) != 0, {}};
         if (is_neutral_table(table.name)) {
@@ -64,8 +66,8 @@ Schema read_finished_schema() {
         Statement columns(memory, "SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1)");
         columns.with(std::string_view(table.name));
         while (columns.step()) {
-            table.columns.push_back({std::string(columns.text(0)), std::string(columns.text(1)), columns.integer(2) != 0,
-                                     std::string(columns.text(3)), columns.integer(4) != 0});
+            table.columns.push_back({std::string(columns.text(0)), std::string(columns.text(1)),
+                                     columns.integer(2) != 0, std::string(columns.text(3)), columns.integer(4) != 0});
         }
         schema.tables.push_back(std::move(table));
     }
@@ -108,8 +110,8 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
         const bool known = std::ranges::any_of(kMigrations, [&](const Migration* m) { return version == m->version; });
         if (!known) {
             refuse(StorageErrc::newer_version, path,
-                   fmt::format("it has the migration \"{}\", which this version does not know (newest known: {})", version,
-                               kMigrations.back()->version));
+                   fmt::format("it has the migration \"{}\", which this version does not know (newest known: {})",
+                               version, kMigrations.back()->version));
         }
         if (versions.integer(1) != 0) {
             recorded.insert(version);
@@ -118,7 +120,8 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
     return recorded;
 }
 
-/// Whether a database without skill_migrations is one of ours, made by hand. Throws foreign_database where it is another's.
+/// Whether a database without skill_migrations is one of ours, made by hand. Throws foreign_database where it is
+/// another's.
 void require_own_tables(SQLite::Database& database, const std::string& path, const std::set<std::string>& tables) {
     std::set<std::string> foreign;
     bool has_core = false;
@@ -147,6 +150,9 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     bool lacks = false;
     for (const SchemaTable& table : finished_schema().tables) {
         if (!tables.contains(table.name)) {
+            if (!column_names(database, table.name).empty()) {
+                refuse(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
+            }
             lacks = true;
             continue;
         }
@@ -169,8 +175,9 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     return lacks;
 }
 
-/// True where the header of the file says that it is kept with a write-ahead log. The bytes are read through SQLite's own
-/// file handle: a descriptor of our own, when closed, would drop the locks that this process holds on the same file.
+/// True where the header of the file says that it is kept with a write-ahead log. The bytes are read through SQLite's
+/// own file handle: a descriptor of our own, when closed, would drop the locks that this process holds on the same
+/// file.
 bool header_says_wal(const std::string& path) {
     const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
     sqlite3_file* file = nullptr;
@@ -234,8 +241,8 @@ Inspection inspect_once(const std::string& path, bool immutable, std::chrono::mi
     });
 }
 
-/// A transaction that another process did not live to finish must be taken back first, which needs write access. The file is
-/// looked at as it lies there before, so that the journal of another program's database is left alone.
+/// A transaction that another process did not live to finish must be taken back first, which needs write access. The
+/// file is looked at as it lies there before, so that the journal of another program's database is left alone.
 Inspection inspect_after_recovery(const std::string& path, std::chrono::milliseconds busy_timeout) {
     try {
         static_cast<void>(inspect_once(path, true, busy_timeout));
@@ -321,9 +328,15 @@ std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool
 Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_timeout) {
     for (int attempt = 1;; ++attempt) {
         const auto before = file_state(path);
-        // Opening a database that is kept with a write-ahead log creates files beside it. Where there is no log nobody is
-        // writing, and it can be read without. If somebody begins meanwhile, the look is worth nothing and is repeated.
-        const bool immutable = sql::translated(path, "cannot open", [&] { return !has_wal(path) && header_says_wal(path); });
+        if (before.has_value() && before->size > 0 && before->size < kSmallestDatabase) {
+            refuse(StorageErrc::not_a_database, path,
+                   "it is not an SQLite database");  // SQLite takes one byte for an empty file
+        }
+        // Opening a database that is kept with a write-ahead log creates files beside it. Where there is no log nobody
+        // is writing, and it can be read without. If somebody begins meanwhile, the look is worth nothing and is
+        // repeated.
+        const bool immutable =
+            sql::translated(path, "cannot open", [&] { return !has_wal(path) && header_says_wal(path); });
         try {
             return inspect_once(path, immutable && attempt < kInspectionAttempts, busy_timeout);
         } catch (const StorageError& error) {

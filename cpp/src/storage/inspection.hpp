@@ -38,7 +38,8 @@ struct SchemaTable {
     std::vector<SchemaColumn> columns;
 };
 
-/// The finished schema, read back from a database in memory that the migrations made: there is no second list to keep up.
+/// The finished schema, read back from a database in memory that the migrations made: there is no second list to keep
+/// up.
 struct Schema {
     std::vector<SchemaTable> tables;
     std::vector<std::pair<std::string, std::string>> triggers;  ///< name, SQL
@@ -48,15 +49,17 @@ struct Schema {
 /// Columns of `table` in `database`, lower case; empty where there is no such table.
 [[nodiscard]] std::vector<std::string> column_names(SQLite::Database& database, const std::string& table);
 
-/// Reads the schema only. Throws StorageError: foreign_database, newer_version, incompatible. May throw SQLite::Exception.
+/// Reads the schema only. Throws StorageError: foreign_database, newer_version, incompatible. May throw
+/// SQLite::Exception.
 [[nodiscard]] Inspection inspect_schema(SQLite::Database& database, const std::string& path);
 
 /// Looks into an existing file without changing it, or leaving a file beside it. Throws StorageError.
 [[nodiscard]] Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_timeout);
 
-/// The file opened for reading alone. `immutable`: takes no lock and creates nothing, and must not be changed meanwhile.
+/// The file opened for reading alone. `immutable`: takes no lock and creates nothing, and must not be changed
+/// meanwhile.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool immutable,
-                                                                std::chrono::milliseconds busy_timeout);
+                                                                 std::chrono::milliseconds busy_timeout);
 
 /// Whether a write-ahead log with something in it lies beside the file.
 [[nodiscard]] bool has_wal(const std::string& path);

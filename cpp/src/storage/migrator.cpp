@@ -1,4 +1,5 @@
-// Migration of older, hand-made and incomplete databases, and the aggregates of rows that were there before their tables.
+// Migration of older, hand-made and incomplete databases, and the aggregates of rows that were there before their
+// tables.
 #include "migrator.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -24,8 +25,8 @@ void add_column(SQLite::Database& database, const std::string& table, const std:
     }
 }
 
-/// Columns that hand-made tables lack. SQLite adds no column whose default must be computed: such a one (created_at and its
-/// like) is added without default, and filled for the rows that are there.
+/// Columns that hand-made tables lack. SQLite adds no column whose default must be computed: such a one (created_at and
+/// its like) is added without default, and filled for the rows that are there.
 void complete_tables(SQLite::Database& database) {
     for (const SchemaTable& table : finished_schema().tables) {
         if (table.is_virtual) {
@@ -51,7 +52,9 @@ void complete_tables(SQLite::Database& database) {
 
 void record(SQLite::Database& database, const Migration& migration) {
     // A row for a migration that failed elsewhere may be there already.
-    Statement(database, "DELETE FROM skill_migrations WHERE version = ?1").with(std::string_view(migration.version)).run();
+    Statement(database, "DELETE FROM skill_migrations WHERE version = ?1")
+        .with(std::string_view(migration.version))
+        .run();
     Statement(database,
               "INSERT INTO skill_migrations (version, applied_at, description, applied_by, success)"
               " VALUES (?1, datetime('now'), ?2, 'session-buddy', 1)")

@@ -14,8 +14,8 @@ namespace session_buddy::storage {
 /// Adds the columns of one migration where they are missing and runs its script. Throws SQLite::Exception.
 void apply_script(SQLite::Database& database, const Migration& migration);
 
-/// Does what inspect_schema finds missing, looked at again inside the transaction: another process may have been faster.
-/// Throws StorageError; the database is then as it was.
+/// Does what inspect_schema finds missing, looked at again inside the transaction: another process may have been
+/// faster. Throws StorageError; the database is then as it was.
 void migrate(SQLite::Database& database, const std::string& path, bool replace_triggers);
 
 }  // namespace session_buddy::storage

@@ -1,23 +1,25 @@
 // Pieces of SQL that several triggers share. String literals only, so that each script stays one constant.
 #pragma once
 
-// The moment that a timestamp column means, as a number to compare, NULL for what is no timestamp. SQLite reads most ISO
-// forms by itself; the others are helped along: a lower-case t, a comma, an offset without minutes or without a colon. Where
-// nothing helps, the offset is left out. The GLOB keeps out what SQLite would take for more than it is ('now', bare numbers).
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
-#define SESSION_BUDDY_MOMENT(x)                                                                             \
-    "CASE WHEN " x " GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' THEN coalesce("                       \
-    "julianday(replace(replace(" x ", 't', 'T'), ',', '.')), "                                               \
-    "julianday(" x " || ':00'), "                                                                            \
-    "julianday(substr(" x ", 1, length(" x ") - 2) || ':' || substr(" x ", -2)), "                            \
-    "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 8)), "                                       \
-    "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 5))) END"
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
 
-// The JSON object in column `object` of skill_metrics with the count of `name` one higher. The object is taken apart and put
-// together again because a JSON path cannot name every key: no quoting in it stands for a quote inside a name.
+// The moment that a timestamp column means, as a number to compare, NULL for what is no timestamp. SQLite reads most
+// ISO forms by itself; the others are helped along: a lower-case t, a comma, an offset without minutes or without a
+// colon. Where nothing helps, the offset is left out. The GLOB keeps out what SQLite would take for more than it is
+// ('now', bare numbers).
+#define SESSION_BUDDY_MOMENT(x) \
+    "CASE WHEN " x " GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' THEN coalesce("     \
+    "julianday(" SESSION_BUDDY_ISO(x) "), "                                                 \
+    "julianday(" SESSION_BUDDY_ISO(x) " || ':00'), "                                        \
+    "julianday(substr(" SESSION_BUDDY_ISO(x) ", 1, length(" x ") - 2) || ':' || substr(" x ", -2)), " \
+    "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 8)), "                      \
+    "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 5))) END"
+#define SESSION_BUDDY_ISO(x) "replace(replace(" x ", 't', 'T'), ',', '.')"
+
+// The JSON object in column `object` of skill_metrics with the count of `name` one higher. The object is taken apart
+// and put together again because a JSON path cannot name every key: no quoting in it stands for a quote inside a name.
 // A value that is not an object is replaced by a new one instead of failing the insert.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define SESSION_BUDDY_COUNTED(object, name)                                                                  \
+#define SESSION_BUDDY_COUNTED(object, name) \
     "(SELECT json_group_object(key, CASE WHEN type IN ('object', 'array') THEN json(value) ELSE value END) FROM (" \
     "SELECT key, type, CASE WHEN key = " name " AND type IN ('integer', 'real') THEN value + 1"              \
     " WHEN key = " name " THEN 1 ELSE value END AS value"                                                    \
@@ -25,23 +27,24 @@
     " UNION ALL SELECT " name ", 'integer', 1"                                                               \
     " WHERE NOT EXISTS (SELECT 1 FROM json_each(" SESSION_BUDDY_OBJECT(object) ") WHERE key = " name ")))"
 
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define SESSION_BUDDY_OBJECT(object)                                                                         \
-    "CASE WHEN json_valid(" object ") THEN CASE json_type(" object ") WHEN 'object' THEN " object " ELSE '{}' END" \
+#define SESSION_BUDDY_OBJECT(object)                                                              \
+    "CASE WHEN json_valid(" object ") THEN CASE json_type(" object ") WHEN 'object' THEN " object \
+    " ELSE '{}' END"                                                                              \
     " ELSE '{}' END"
 
 // A column of an invocation as the name to count under: its text, NULL where there is none.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
 #define SESSION_BUDDY_NAME(x) "nullif(CAST(" x " AS TEXT), '')"
 
 // The first element of a JSON array in `x` as a name; NULL for anything else.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define SESSION_BUDDY_FIRST_ELEMENT(x)                                                                       \
-    "CASE WHEN typeof(" x ") = 'text' AND json_valid(" x ") THEN"                                            \
+#define SESSION_BUDDY_FIRST_ELEMENT(x)                   \
+    "CASE WHEN typeof(" x ") = 'text' AND json_valid(" x \
+    ") THEN"                                             \
     " CASE json_type(" x ") WHEN 'array' THEN nullif(CAST(json_extract(" x ", '$[0]') AS TEXT), '') END END"
 
 // The duration that counts: of a completed invocation, a number, not negative, finite. Else NULL.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define SESSION_BUDDY_SECONDS(row)                                                                           \
-    "CASE WHEN " row "completed AND typeof(" row "duration_seconds) IN ('real', 'integer')"                  \
+#define SESSION_BUDDY_SECONDS(row)               \
+    "CASE WHEN " row "completed AND typeof(" row \
+    "duration_seconds) IN ('real', 'integer')"   \
     " AND " row "duration_seconds BETWEEN 0 AND 1.7976931348623157e308 THEN " row "duration_seconds END"
+
+// NOLINTEND(cppcoreguidelines-macro-usage)

@@ -51,6 +51,7 @@ SELECT skill_name,
 
 }  // namespace
 
-const Migration kMigrationV3{"V3__add_workflow_correlation", "Workflow phase and step of invocations", kColumns, kScript};
+const Migration kMigrationV3{"V3__add_workflow_correlation", "Workflow phase and step of invocations", kColumns,
+                             kScript};
 
 }  // namespace session_buddy::storage

@@ -274,9 +274,7 @@ SELECT used.skill_name,
 
 }  // namespace
 
-const Migration kMigrationV4{"V4__phase4_extensions",
-                             "Real-time cache, time series, anomalies, community, experiments, catalogue",
-                             {},
-                             kScript};
+const Migration kMigrationV4{
+    "V4__phase4_extensions", "Real-time cache, time series, anomalies, community, experiments, catalogue", {}, kScript};
 
 }  // namespace session_buddy::storage

@@ -67,7 +67,9 @@ Statement::Statement(SQLite::Database& database, std::string_view text) : databa
     check(sqlite3_prepare_v2(database_, text.data(), static_cast<int>(text.size()), &statement_, nullptr));
 }
 
-Statement::~Statement() { sqlite3_finalize(statement_); }
+Statement::~Statement() {
+    sqlite3_finalize(statement_);
+}
 
 Statement::Statement(Statement&& other) noexcept
     : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)) {}
@@ -78,9 +80,13 @@ void Statement::check(int result) const {
     }
 }
 
-void Statement::bind(int place, std::int64_t value) { check(sqlite3_bind_int64(statement_, place, value)); }
+void Statement::bind(int place, std::int64_t value) {
+    check(sqlite3_bind_int64(statement_, place, value));
+}
 
-void Statement::bind(int place, double value) { check(sqlite3_bind_double(statement_, place, value)); }
+void Statement::bind(int place, double value) {
+    check(sqlite3_bind_double(statement_, place, value));
+}
 
 void Statement::bind(int place, std::string_view text) {
     // A null pointer would bind NULL where an empty string is meant.
@@ -96,7 +102,9 @@ void Statement::bind_blob(int place, std::span<const std::uint8_t> bytes) {
     }
 }
 
-void Statement::bind_null(int place) { check(sqlite3_bind_null(statement_, place)); }
+void Statement::bind_null(int place) {
+    check(sqlite3_bind_null(statement_, place));
+}
 
 bool Statement::step() {
     const int result = sqlite3_step(statement_);
@@ -118,7 +126,9 @@ void Statement::run() {
     }
 }
 
-void Statement::reset() noexcept { sqlite3_reset(statement_); }
+void Statement::reset() noexcept {
+    sqlite3_reset(statement_);
+}
 
 std::string_view Statement::text(int column) const {
     const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));

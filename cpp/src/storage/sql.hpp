@@ -1,4 +1,5 @@
-// A thin statement over the SQLite C API (one connection, no shared ownership per row), and the way from SQLite's errors to ours.
+// A thin statement over the SQLite C API (one connection, no shared ownership per row), and the way from SQLite's
+// errors to ours.
 #pragma once
 
 #include <SQLiteCpp/Exception.h>
@@ -76,12 +77,13 @@ class Statement {
 [[nodiscard]] std::int64_t query_integer(SQLite::Database& database, std::string_view text);
 [[nodiscard]] std::string query_text(SQLite::Database& database, std::string_view text);
 
-/// Makes parse_timestamp known to this connection's own statements as session_buddy_micros(text), NULL for what is no timestamp.
-/// It must never stand in a trigger or view: other programs do not have it.
+/// Makes parse_timestamp known to this connection's own statements as session_buddy_micros(text), NULL for what is no
+/// timestamp. It must never stand in a trigger or view: other programs do not have it.
 void register_functions(SQLite::Database& database);
 
 /// What `error` means to a caller: its kind, the file, and a sentence that begins with `action` ("cannot read").
-[[nodiscard]] StorageError to_storage_error(const SQLite::Exception& error, const std::string& path, std::string_view action);
+[[nodiscard]] StorageError to_storage_error(const SQLite::Exception& error, const std::string& path,
+                                            std::string_view action);
 
 /// Runs `work` and turns SQLite's exceptions into StorageError.
 template <typename Work>

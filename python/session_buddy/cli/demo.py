@@ -165,7 +165,7 @@ async def _feed(feed: LiveFeed, store: SkillsStorage, stop: asyncio.Event, durat
         if await _stopped_within(stop, start + due - time.monotonic()):
             break
         row = feed.next_row(due, time.time())
-        await asyncio.to_thread(store.store_invocation, **row)
+        await asyncio.to_thread(store.store_many, [row])
         written += 1
         if live.enabled and due - shown > LIVE_LINE_SECONDS:
             shown = due

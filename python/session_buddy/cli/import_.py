@@ -27,7 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "import",
         allow_abbrev=False,
         description="Reads Claude Code transcripts and records each skill invocation that they hold. "
-        "Doing it again adds only what is new. Prompts, arguments, outputs and error texts are not stored.",
+        "Doing it again adds only what is new. A command that the user typed as /name counts as the skill of that name, "
+        "the built-in ones included. Prompts, arguments, outputs and error texts are not stored.",
         epilog="Exit status: 0 done, 1 something could not be read or written, 2 wrong usage, 130 stopped.",
     )
     parser.add_argument(

@@ -52,6 +52,7 @@ class RealTimeMetricsServer:
         update_interval: Seconds between two broadcasts, 0.01 to 3600.
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
+        max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
         max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
         max_message_bytes: Longest message of a client, 1024 to 16777216.
@@ -78,6 +79,7 @@ class RealTimeMetricsServer:
         window: float = 86400.0,
         top_skills: int = 10,
         session_window: float = 1800.0,
+        max_sessions: int = 1000,
         max_clients: int = 100,
         max_message_bytes: int = 65536,
         handshake_timeout: float = 10.0,
@@ -96,6 +98,7 @@ class RealTimeMetricsServer:
             "window": window,
             "top_skills": top_skills,
             "session_window": session_window,
+            "max_sessions": max_sessions,
             "max_clients": max_clients,
             "max_message_bytes": max_message_bytes,
             "handshake_timeout": handshake_timeout,

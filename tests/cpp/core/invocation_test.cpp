@@ -16,15 +16,19 @@ struct NameCase {
 
 class SkillName : public testing::TestWithParam<NameCase> {};
 
-TEST_P(SkillName, is_judged) { EXPECT_EQ(is_valid_skill_name(GetParam().name), GetParam().valid) << GetParam().what; }
+TEST_P(SkillName, is_judged) {
+    EXPECT_EQ(is_valid_skill_name(GetParam().name), GetParam().valid) << GetParam().what;
+}
 
 INSTANTIATE_TEST_SUITE_P(
     Table, SkillName,
     testing::Values(
-        NameCase{"plain", "pytest-run", true}, NameCase{"one byte", "a", true}, NameCase{"blank inside", "git commit", true},
-        NameCase{"colon", "elixir:hex-docs-search", true}, NameCase{"quotes and dots", "a.\"b\"['c']", true},
-        NameCase{"two-byte", "pr\xC3\xBC"
-                             "fen",
+        NameCase{"plain", "pytest-run", true}, NameCase{"one byte", "a", true},
+        NameCase{"blank inside", "git commit", true}, NameCase{"colon", "elixir:hex-docs-search", true},
+        NameCase{"quotes and dots", "a.\"b\"['c']", true},
+        NameCase{"two-byte",
+                 "pr\xC3\xBC"
+                 "fen",
                  true},
         NameCase{"three-byte", "\xE6\xB5\x8B\xE8\xAF\x95", true}, NameCase{"four-byte", "\xF0\x9F\x9A\x80", true},
         NameCase{"last code point", "\xF4\x8F\xBF\xBF", true}, NameCase{"256 bytes", std::string(256, 'x'), true},

@@ -23,7 +23,7 @@ struct Invocation {
     TimePoint invoked_at;
     std::string session_id;
     bool completed = false;
-    std::optional<double> duration_seconds;  ///< finite and not negative
+    std::optional<double> duration_seconds{};  ///< finite and not negative
     std::string error_type;                  ///< empty where the row has none
 };
 

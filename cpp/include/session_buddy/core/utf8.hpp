@@ -8,8 +8,8 @@ namespace session_buddy {
 
 inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
 
-/// Reads the code point at `position` and moves `position` behind it. kInvalidCodePoint, and `position` as it was, where the
-/// bytes there are not well-formed UTF-8. `position` must be inside `text`.
+/// Reads the code point at `position` and moves `position` behind it. kInvalidCodePoint, and `position` as it was,
+/// where the bytes there are not well-formed UTF-8. `position` must be inside `text`.
 [[nodiscard]] constexpr char32_t next_code_point(std::string_view text, std::size_t& position) noexcept {
     const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
     const unsigned lead = byte(position);

@@ -22,16 +22,16 @@ struct InvocationRecord {
     std::string invoked_at;  ///< any form that parse_timestamp reads; stored as given
     std::string session_id;
     bool completed = false;
-    std::optional<double> duration_seconds;
-    std::optional<std::string> workflow_path;
-    std::optional<std::string> user_query;
-    std::optional<std::string> alternatives_considered;  ///< JSON array text
-    std::optional<std::int64_t> selection_rank;
-    std::optional<std::string> follow_up_actions;  ///< JSON array text
-    std::optional<std::string> error_type;
-    std::optional<std::vector<std::uint8_t>> embedding;
-    std::optional<std::string> workflow_phase;
-    std::optional<std::string> workflow_step_id;
+    std::optional<double> duration_seconds{};
+    std::optional<std::string> workflow_path{};
+    std::optional<std::string> user_query{};
+    std::optional<std::string> alternatives_considered{};  ///< JSON array text
+    std::optional<std::int64_t> selection_rank{};
+    std::optional<std::string> follow_up_actions{};  ///< JSON array text
+    std::optional<std::string> error_type{};
+    std::optional<std::vector<std::uint8_t>> embedding{};
+    std::optional<std::string> workflow_phase{};
+    std::optional<std::string> workflow_step_id{};
 };
 
 /// A row of skill_metrics. Timestamps are as stored.
@@ -44,12 +44,12 @@ struct SkillMetricsRow {
     std::string workflow_paths;     ///< JSON object text, name → count
     std::string common_errors;      ///< JSON object text, name → count
     std::string follow_up_actions;  ///< JSON object text, name → count
-    std::optional<double> avg_selection_rank;
-    std::optional<double> recommendation_success_rate;
-    std::optional<std::string> first_invoked;
-    std::optional<std::string> last_invoked;
+    std::optional<double> avg_selection_rank{};
+    std::optional<double> recommendation_success_rate{};
+    std::optional<std::string> first_invoked{};
+    std::optional<std::string> last_invoked{};
     double completion_rate = 0.0;  ///< 0 to 100
-    std::optional<double> avg_duration_seconds;
+    std::optional<double> avg_duration_seconds{};
     std::string updated_at;
 };
 

@@ -1,0 +1,232 @@
+// What parse_request makes of well-formed, odd and hostile messages.
+#include "session_buddy/protocol/request.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "session_buddy/core/invocation.hpp"
+
+namespace session_buddy::protocol {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+template <typename T>
+T parsed_as(std::string_view text) {
+    auto request = parse_request(text);
+    if (const auto* error = std::get_if<ErrorReply>(&request); error != nullptr && !std::is_same_v<T, ErrorReply>) {
+        ADD_FAILURE() << "refused: " << error->message << " for " << text.substr(0, 200);
+        return T{};
+    }
+    if (!std::holds_alternative<T>(request)) {
+        ADD_FAILURE() << "another kind of request: " << text.substr(0, 200);
+        return T{};
+    }
+    return std::get<T>(std::move(request));
+}
+
+struct SubscribeCase {
+    const char* text;
+    Spelling spelling;
+    std::vector<std::string> names;
+    std::vector<std::string> as_sent;
+};
+void PrintTo(const SubscribeCase& tested, std::ostream* out) {
+    *out << tested.text;
+}
+
+class ParseSubscribe : public testing::TestWithParam<SubscribeCase> {};
+
+TEST_P(ParseSubscribe, reads_who_is_meant_and_how_it_was_spelt) {
+    const auto request = parsed_as<Subscribe>(GetParam().text);
+    EXPECT_EQ(request.spelling, GetParam().spelling);
+    EXPECT_EQ(request.subscription.names(), GetParam().names);
+    EXPECT_EQ(request.names_as_sent, GetParam().as_sent);
+    EXPECT_EQ(request.subscription.all(), GetParam().names.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Requests, ParseSubscribe,
+    testing::Values(
+        SubscribeCase{
+            R"({"type":"subscribe","skill_name":"pytest-run"})", Spelling::skill_name, {"pytest-run"}, {"pytest-run"}},
+        SubscribeCase{R"({"skill_name":"a b","type":"subscribe"})", Spelling::skill_name, {"a b"}, {"a b"}},
+        SubscribeCase{R"({"type":"subscribe","skill_name":null})", Spelling::skill_name, {}, {}},
+        SubscribeCase{R"({"type":"subscribe"})", Spelling::skill_name, {}, {}},
+        SubscribeCase{R"({"type":"subscribe","skill":"old"})", Spelling::skill, {"old"}, {"old"}},
+        SubscribeCase{R"({"type":"subscribe","skill":null})", Spelling::skill, {}, {}},
+        SubscribeCase{
+            R"({"type":"subscribe","skill":"old","skill_name":"new"})", Spelling::skill_name, {"new"}, {"new"}},
+        SubscribeCase{R"({"type":"subscribe","skill":"old","skill_name":null})", Spelling::skill_name, {}, {}},
+        SubscribeCase{
+            R"({"type":"subscribe","skill_names":["b","a","b"]})", Spelling::skill_names, {"a", "b"}, {"b", "a", "b"}},
+        SubscribeCase{R"({"type":"subscribe","skill_names":["one"]})", Spelling::skill_names, {"one"}, {"one"}},
+        SubscribeCase{R"({"type":"subscribe","skill_name":"caf\u00e9 \ud83d\ude00"})",
+                      Spelling::skill_name,
+                      {"café 😀"},
+                      {"café 😀"}},
+        SubscribeCase{
+            R"({"type":"subscribe","skill_name":"x","unknown":{"type":"ping","skill_name":["y",{"skill":1}]},"n":-1.5e3})",
+            Spelling::skill_name,
+            {"x"},
+            {"x"}},
+        SubscribeCase{R"({"type":"ping","type":"subscribe","skill_name":"x","skill_name":"y"})",
+                      Spelling::skill_name,
+                      {"y"},
+                      {"y"}}));
+
+TEST(ParseRequest, reads_every_other_type) {
+    EXPECT_EQ(parsed_as<Unsubscribe>(R"({"type":"unsubscribe","request_id":"1"})").request_id, "1");
+    EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","request_id":""})").request_id, "");
+    EXPECT_EQ(parsed_as<Ping>(R"( {"type":"ping"} )").request_id, std::nullopt);
+    EXPECT_EQ(parsed_as<SubscribeSessions>(R"({"type":"subscribe_sessions","request_id":"s"})").request_id, "s");
+    const auto metrics = parsed_as<GetMetrics>(R"({"type":"get_metrics","skill_name":"x","request_id":"g"})");
+    EXPECT_EQ(metrics.skill_name, "x");
+    EXPECT_FALSE(metrics.legacy_key);
+    EXPECT_EQ(metrics.request_id, "g");
+    EXPECT_TRUE(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill":"x"})").legacy_key);
+}
+
+TEST(ParseRequest, takes_a_request_id_of_up_to_64_bytes) {
+    const std::string longest(kMaxRequestIdBytes, 'i');
+    EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","request_id":")" + longest + R"("})").request_id, longest);
+    const auto error = parsed_as<ErrorReply>(R"({"type":"ping","request_id":"i)" + longest + R"("})");
+    EXPECT_EQ(error.code, ErrorCode::invalid_message);
+    EXPECT_EQ(error.request_id, std::nullopt);
+}
+
+TEST(ParseRequest, takes_up_to_50_names) {
+    std::string names = R"("s0")";
+    for (std::size_t i = 1; i < kMaxSkillNames; ++i) {
+        names += R"(,"s)" + std::to_string(i) + '"';
+    }
+    const std::string head = R"({"type":"subscribe","skill_names":[)";
+    EXPECT_EQ(parsed_as<Subscribe>(head + names + "]}").subscription.names().size(), kMaxSkillNames);
+    EXPECT_EQ(parsed_as<ErrorReply>(head + names + R"(,"s0"]})").code, ErrorCode::invalid_message);
+}
+
+struct RefusedCase {
+    std::string text;
+    ErrorCode code;
+    std::string message_part;
+    RequestId request_id = std::nullopt;
+};
+void PrintTo(const RefusedCase& tested, std::ostream* out) {
+    *out << tested.text.substr(0, 100);
+}
+
+class ParseRefused : public testing::TestWithParam<RefusedCase> {};
+
+TEST_P(ParseRefused, names_the_code_and_returns_the_request_id) {
+    const auto error = parsed_as<ErrorReply>(GetParam().text);
+    EXPECT_EQ(to_string(error.code), to_string(GetParam().code));
+    EXPECT_THAT(error.message, HasSubstr(GetParam().message_part));
+    EXPECT_EQ(error.request_id, GetParam().request_id);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Json, ParseRefused,
+    testing::Values(RefusedCase{"", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{"{", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{"nope", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{R"({"type":"ping"} x)", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{R"({"type":"ping",})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{R"({"type":"ping","n":NaN})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{R"({"type":"ping","s":"\ud800"})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{std::string(R"({"type":"ping"})") + '\0' + "{", ErrorCode::invalid_json,
+                                "Invalid JSON"},
+                    RefusedCase{"{\"type\":\"\xff\"}", ErrorCode::invalid_json, "Invalid JSON"},
+                    RefusedCase{std::string(65536, '['), ErrorCode::invalid_json, "Invalid JSON"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Messages, ParseRefused,
+    testing::Values(
+        RefusedCase{"[]", ErrorCode::invalid_message, "object"},
+        RefusedCase{R"([{"type":"ping"}])", ErrorCode::invalid_message, "object"},
+        RefusedCase{R"("ping")", ErrorCode::invalid_message, "object"},
+        RefusedCase{"null", ErrorCode::invalid_message, "object"},
+        RefusedCase{"12345678901234567890123", ErrorCode::invalid_message, "object"},
+        RefusedCase{"{}", ErrorCode::invalid_message, "type"},
+        RefusedCase{R"({"type":7,"request_id":"a"})", ErrorCode::invalid_message, "type", "a"},
+        RefusedCase{R"({"type":{"type":"ping"}})", ErrorCode::invalid_message, "type"},
+        RefusedCase{R"({"type":"ping","request_id":7})", ErrorCode::invalid_message, "request_id"},
+        RefusedCase{R"({"type":"ping","request_id":null})", ErrorCode::invalid_message, "request_id"},
+        RefusedCase{R"({"type":"ping","request_id":["a"]})", ErrorCode::invalid_message, "request_id"},
+        RefusedCase{R"({"type":"dance","request_id":"a"})", ErrorCode::unknown_type, "Unknown message type: dance",
+                    "a"},
+        RefusedCase{R"({"type":""})", ErrorCode::unknown_type, "Unknown message type: "},
+        RefusedCase{R"({"type":"subscribe","skill_name":7})", ErrorCode::invalid_message, "skill_name"},
+        RefusedCase{R"({"type":"subscribe","skill_name":["a"]})", ErrorCode::invalid_message, "skill_name"},
+        RefusedCase{R"({"type":"subscribe","skill":false})", ErrorCode::invalid_message, "skill"},
+        RefusedCase{R"({"type":"subscribe","skill_names":[]})", ErrorCode::invalid_message, "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":"a"})", ErrorCode::invalid_message, "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":null})", ErrorCode::invalid_message, "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a",7]})", ErrorCode::invalid_message, "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a",["b"]]})", ErrorCode::invalid_message, "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":[{"skill_name":"b"}]})", ErrorCode::invalid_message,
+                    "skill_names"},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill_name":"b"})", ErrorCode::invalid_message,
+                    "not both"},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill":"b"})", ErrorCode::invalid_message, "not both"},
+        RefusedCase{R"({"type":"get_metrics"})", ErrorCode::invalid_message, "skill_name"},
+        RefusedCase{R"({"type":"get_metrics","skill_name":null,"request_id":"a"})", ErrorCode::invalid_message,
+                    "skill_name", "a"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Names, ParseRefused,
+    testing::Values(
+        RefusedCase{R"({"type":"subscribe","skill_name":""})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
+        RefusedCase{R"({"type":"subscribe","skill_name":"a\nb","request_id":"i"})", ErrorCode::invalid_skill_name,
+                    "a\nb", "i"},
+        RefusedCase{R"({"type":"subscribe","skill":"\u0000"})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a",""]})", ErrorCode::invalid_skill_name,
+                    "Invalid skill name: "},
+        RefusedCase{R"({"type":"get_metrics","skill_name":""})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
+        RefusedCase{R"({"type":"get_metrics","skill_name":")" + std::string(257, 'x') + "\"}",
+                    ErrorCode::invalid_skill_name, "Invalid skill name: xxx"}));
+
+TEST(ParseRequest, skips_deep_nesting_inside_a_message) {
+    const std::size_t depth = 30000;
+    const auto text = R"({"junk":)" + std::string(depth, '[') + std::string(depth, ']') + R"(,"type":"ping"})";
+    parsed_as<Ping>(text);
+    std::string objects = R"({"type":"ping","junk":)";
+    for (int i = 0; i < 10000; ++i) {
+        objects += R"({"a":)";
+    }
+    parsed_as<Ping>(objects + "1" + std::string(10001, '}'));
+}
+
+TEST(ParseRequest, takes_names_of_up_to_256_bytes) {
+    const std::string longest(kMaxSkillNameBytes, 'n');
+    EXPECT_EQ(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill_name":")" + longest + R"("})").skill_name, longest);
+}
+
+TEST(InvalidSkillName, echoes_at_most_256_bytes_and_no_half_character) {
+    const std::string prefix = "Invalid skill name: ";
+    EXPECT_EQ(invalid_skill_name("short", "id").message, prefix + "short");
+    EXPECT_EQ(invalid_skill_name("short", "id").request_id, "id");
+    EXPECT_EQ(invalid_skill_name(std::string(300, 'x'), {}).message, prefix + std::string(256, 'x'));
+    // The 256th byte would be the first of two.
+    EXPECT_EQ(invalid_skill_name(std::string(255, 'x') + "éé", {}).message, prefix + std::string(255, 'x'));
+}
+
+TEST(UnknownType, is_echoed_shortened) {
+    const auto error = parsed_as<ErrorReply>(R"({"type":")" + std::string(1000, 't') + R"("})");
+    EXPECT_LT(error.message.size(), 100U);
+}
+
+TEST(Subscription, is_the_same_for_the_same_set_of_names) {
+    EXPECT_EQ(Subscription({"b", "a", "b"}), Subscription({"a", "b"}));
+    EXPECT_EQ(Subscription({"b", "a", "b"}).key(), Subscription({"a", "b"}).key());
+    EXPECT_NE(Subscription({"a", "b"}).key(), Subscription({"ab"}).key());
+    EXPECT_NE(Subscription({"a"}).key(), Subscription().key());
+    EXPECT_THAT(Subscription({"b", "a"}).names(), ElementsAre("a", "b"));
+}
+
+}  // namespace
+}  // namespace session_buddy::protocol

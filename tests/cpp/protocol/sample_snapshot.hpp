@@ -1,0 +1,58 @@
+// Snapshots to serialise and to serve in tests.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy::test {
+
+inline constexpr TimePoint kNoon = std::chrono::sys_days{std::chrono::February / 10 / 2026} + std::chrono::hours{12};
+
+/// "s7"
+inline std::string numbered(std::string prefix, int number) {
+    prefix += std::to_string(number);
+    return prefix;
+}
+
+/// A table of these skills; the top ones are the first `top` in the order given.
+inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillFigures>& skills, std::size_t top = 10) {
+    std::vector<SkillTable::Entry> entries;
+    auto index = std::make_shared<SkillTable::Index>();
+    std::vector<std::uint32_t> best;
+    for (const auto& skill : skills) {
+        const auto place = static_cast<std::uint32_t>(entries.size());
+        index->emplace(skill.skill_name, place);
+        entries.push_back(std::make_shared<SkillFigures>(skill));
+        if (best.size() < top && skill.window.invocation_count > 0) {
+            best.push_back(place);
+        }
+    }
+    return std::make_shared<SkillTable>(std::move(entries), std::move(index), std::move(best));
+}
+
+inline SkillFigures skill(std::string name, std::int64_t count, TimePoint last = kNoon) {
+    SkillFigures figures;
+    figures.skill_name = std::move(name);
+    figures.window = {count, count / 2, count > 0 ? 1.5 : 0.0, last};
+    figures.lifetime = {count + 100, count + 50, 2.5, last};
+    return figures;
+}
+
+/// Snapshot number `sequence` with these skills; readable, one second after the snapshot before it.
+inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillFigures>& skills) {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->sequence = sequence;
+    snapshot->at = kNoon + std::chrono::seconds{sequence};
+    snapshot->skills = table_of(skills);
+    snapshot->database = {true, ""};
+    return snapshot;
+}
+
+}  // namespace session_buddy::test

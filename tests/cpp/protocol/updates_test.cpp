@@ -1,0 +1,125 @@
+// metrics_update and session_update: exact text, and which skills a subscription sees.
+#include "session_buddy/protocol/updates.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "protocol/sample_snapshot.hpp"
+
+namespace session_buddy::protocol {
+namespace {
+
+using namespace std::chrono_literals;
+using Json = nlohmann::json;
+using test::kNoon;
+using test::numbered;
+using test::skill;
+using test::snapshot_of;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::vector<std::string> names(const Json& items) {
+    std::vector<std::string> found;
+    for (const auto& item : items) {
+        found.push_back(item.at("skill_name"));
+    }
+    return found;
+}
+
+Json update(const SnapshotPtr& snapshot, const Subscription& subscription) {
+    return Json::parse(metrics_update(snapshot, subscription)).at("data");
+}
+
+class MetricsUpdate : public testing::Test {
+  protected:
+    MetricsUpdate() {
+        std::vector<SkillFigures> skills;
+        for (int i = 0; i < 12; ++i) {
+            skills.push_back(skill(numbered("s", i), 100 - i));
+        }
+        skills.push_back(skill("idle", 0));
+        snapshot_ = snapshot_of(1, skills);
+        snapshot_->anomalies = std::make_shared<std::vector<Anomaly>>(
+            std::vector<Anomaly>{{"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0},
+                                 {"s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3},
+                                 {"s11", AnomalyType::performance_spike, 0.8, 0.95, 2.1}});
+    }
+    std::shared_ptr<Snapshot> snapshot_;
+};
+
+TEST_F(MetricsUpdate, for_all_skills_holds_the_top_ones_and_every_anomaly) {
+    const auto data = update(snapshot_, Subscription());
+    EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"));
+    EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
+}
+
+TEST_F(MetricsUpdate, for_one_skill_holds_it_alone_whatever_its_rank) {
+    const auto data = update(snapshot_, Subscription({"s11"}));
+    EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s11"));
+    EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s11"));
+    EXPECT_EQ(data.at("anomalies").at(0).at("anomaly_type"), "pattern_shift");
+}
+
+TEST_F(MetricsUpdate, for_a_skill_without_activity_is_empty) {
+    for (const char* name : {"idle", "never-seen"}) {
+        const auto data = update(snapshot_, Subscription({name}));
+        EXPECT_THAT(data.at("top_skills"), IsEmpty());
+        EXPECT_THAT(data.at("anomalies"), IsEmpty());
+    }
+}
+
+TEST_F(MetricsUpdate, for_several_skills_holds_their_union_in_order) {
+    const auto data = update(snapshot_, Subscription({"s11", "s10", "never-seen", "s1", "idle"}));
+    EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s1", "s10", "s11"));
+    EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
+}
+
+TEST(MetricsUpdateOrder, is_count_then_recency_then_name) {
+    const auto snapshot = snapshot_of(1, {skill("z", 5, kNoon), skill("newer", 5, kNoon + 1us), skill("a", 5, kNoon),
+                                          skill("busy", 6, kNoon - 1h), skill("rare", 1, kNoon + 1h)});
+    const auto data = update(snapshot, Subscription({"a", "busy", "newer", "rare", "z"}));
+    EXPECT_THAT(names(data.at("top_skills")), ElementsAre("busy", "newer", "a", "z", "rare"));
+}
+
+TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
+    SkillFigures run;
+    run.skill_name = "pytest-run";
+    run.window = {42, 38, 5.2, kNoon};
+    const auto snapshot = snapshot_of(0, {run});
+    snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
+        std::vector<Anomaly>{{"mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3}});
+    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1);
+    EXPECT_EQ(
+        metrics_update(snapshot, Subscription()),
+        R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[{"skill_name":"pytest-run",)"
+        R"("invocation_count":42,"completed_count":38,"avg_duration":5.2,"last_invocation_at":"2026-02-10T12:00:00Z"}],)"
+        R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
+        R"("observed_value":0.62,"deviation_score":2.3}]}})");
+}
+
+TEST(MetricsUpdateText, of_an_empty_snapshot_has_empty_arrays) {
+    EXPECT_EQ(
+        metrics_update(snapshot_of(0, {}), Subscription()),
+        R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],"anomalies":[]}})");
+}
+
+TEST(SessionUpdateText, lists_the_active_sessions) {
+    auto snapshot = snapshot_of(0, {});
+    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(
+        std::vector<SessionFigures>{{"f3b1", kNoon - 1h, kNoon, 17, 16, 4}, {"\xff", kNoon, kNoon, 1, 0, 1}});
+    EXPECT_EQ(
+        session_update(*snapshot),
+        R"({"type":"session_update","timestamp":"2026-02-10T12:00:00Z","data":{"active_sessions":[{"session_id":"f3b1",)"
+        R"("first_activity_at":"2026-02-10T11:00:00Z","last_activity_at":"2026-02-10T12:00:00Z","invocations":17,)"
+        R"("completed":16,"distinct_skills":4},{"session_id":")"
+        "\xEF\xBF\xBD"
+        R"(","first_activity_at":"2026-02-10T12:00:00Z","last_activity_at":"2026-02-10T12:00:00Z","invocations":1,)"
+        R"("completed":0,"distinct_skills":1}]}})");
+}
+
+}  // namespace
+}  // namespace session_buddy::protocol

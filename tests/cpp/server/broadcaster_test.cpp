@@ -1,0 +1,114 @@
+// Who gets which bytes of a snapshot, and that equal subscriptions share them.
+#include "server/broadcaster.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "protocol/sample_snapshot.hpp"
+
+namespace session_buddy::server {
+namespace {
+
+using protocol::Subscription;
+using test::skill;
+using test::snapshot_of;
+
+struct Recorder final : Subscriber {
+    std::vector<Frame> metrics;
+    std::vector<Frame> sessions;
+    void offer_metrics(const Frame& frame) override { metrics.push_back(frame); }
+    void offer_sessions(const Frame& frame) override { sessions.push_back(frame); }
+};
+
+std::shared_ptr<Snapshot> with_sessions(std::uint64_t sequence, std::uint64_t version, std::size_t count = 1) {
+    auto snapshot = snapshot_of(sequence, {skill("a", 1)});
+    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(count);
+    snapshot->sessions_version = version;
+    return snapshot;
+}
+
+TEST(Broadcaster, gives_equal_subscriptions_the_very_same_bytes) {
+    Broadcaster broadcaster;
+    Recorder first;
+    Recorder second;
+    Recorder other;
+    const auto one = broadcaster.subscribe(Subscription({"b", "a"}), first);
+    const auto two = broadcaster.subscribe(Subscription({"a", "b", "a"}), second);
+    const auto three = broadcaster.subscribe(Subscription({"a"}), other);
+    EXPECT_EQ(broadcaster.group_count(), 2U);
+    broadcaster.publish(snapshot_of(1, {skill("a", 2), skill("b", 1)}));
+    ASSERT_EQ(first.metrics.size(), 1U);
+    ASSERT_EQ(second.metrics.size(), 1U);
+    EXPECT_EQ(first.metrics[0].get(), second.metrics[0].get());
+    EXPECT_NE(first.metrics[0].get(), other.metrics.at(0).get());
+    EXPECT_EQ(broadcaster.current_metrics(one).get(), first.metrics[0].get());
+}
+
+TEST(Broadcaster, writes_anew_for_each_snapshot) {
+    Broadcaster broadcaster;
+    Recorder client;
+    const auto membership = broadcaster.subscribe(Subscription(), client);
+    broadcaster.publish(snapshot_of(1, {}));
+    broadcaster.publish(snapshot_of(2, {}));
+    ASSERT_EQ(client.metrics.size(), 2U);
+    EXPECT_NE(*client.metrics[0], *client.metrics[1]);
+}
+
+TEST(Broadcaster, has_nothing_to_give_before_the_first_snapshot) {
+    Broadcaster broadcaster;
+    Recorder client;
+    const auto membership = broadcaster.subscribe(Subscription(), client);
+    EXPECT_EQ(broadcaster.latest(), nullptr);
+    EXPECT_EQ(broadcaster.current_metrics(membership), nullptr);
+    EXPECT_EQ(broadcaster.current_sessions(), nullptr);
+}
+
+TEST(Broadcaster, forgets_a_subscription_with_its_last_client) {
+    Broadcaster broadcaster;
+    Recorder client;
+    auto membership = broadcaster.subscribe(Subscription({"a"}), client);
+    auto moved = std::move(membership);
+    EXPECT_EQ(broadcaster.group_count(), 1U);
+    moved.reset();
+    EXPECT_EQ(broadcaster.group_count(), 0U);
+    broadcaster.publish(snapshot_of(1, {}));
+    EXPECT_TRUE(client.metrics.empty());
+}
+
+TEST(Broadcaster, lets_a_client_come_back_to_the_same_subscription) {
+    Broadcaster broadcaster;
+    Recorder client;
+    auto membership = broadcaster.subscribe(Subscription({"a"}), client);
+    membership.reset();
+    membership = broadcaster.subscribe(Subscription({"a"}), client);
+    broadcaster.publish(snapshot_of(1, {}));
+    EXPECT_EQ(client.metrics.size(), 1U);
+}
+
+TEST(Broadcaster, sends_sessions_only_where_they_changed) {
+    Broadcaster broadcaster;
+    Recorder client;
+    const auto membership = broadcaster.subscribe_sessions(client);
+    broadcaster.publish(with_sessions(1, 7));
+    EXPECT_EQ(client.sessions.size(), 1U);
+    broadcaster.publish(with_sessions(2, 7));
+    EXPECT_EQ(client.sessions.size(), 1U);
+    broadcaster.publish(with_sessions(3, 8, 0));
+    EXPECT_EQ(client.sessions.size(), 2U);
+    EXPECT_TRUE(client.metrics.empty());
+}
+
+TEST(Broadcaster, shows_the_sessions_of_now_where_there_are_any) {
+    Broadcaster broadcaster;
+    broadcaster.publish(with_sessions(1, 1, 2));
+    const auto frame = broadcaster.current_sessions();
+    ASSERT_NE(frame, nullptr);
+    EXPECT_EQ(nlohmann::json::parse(*frame).at("data").at("active_sessions").size(), 2U);
+    broadcaster.publish(with_sessions(2, 2, 0));
+    EXPECT_EQ(broadcaster.current_sessions(), nullptr);
+}
+
+}  // namespace
+}  // namespace session_buddy::server

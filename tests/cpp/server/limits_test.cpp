@@ -1,0 +1,245 @@
+// Bounds of a running server: close codes, the number of clients, clients that do not read, file descriptors.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "protocol/sample_snapshot.hpp"
+#include "server/test_client.hpp"
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/core/timestamp.hpp"
+
+namespace session_buddy::test {
+namespace {
+
+// An update of a few hundred kilobytes, so that a few fill every buffer on the way.
+std::shared_ptr<Snapshot> large_snapshot(std::uint64_t sequence) {
+    std::vector<SkillFigures> skills;
+    for (int i = 0; i < 1000; ++i) {
+        skills.push_back(skill(std::string(200, 'x') + std::to_string(i), 1000 - i));
+    }
+    auto made = snapshot_of(sequence, {});
+    made->skills = table_of(skills, skills.size());
+    return made;
+}
+
+TEST(CloseCode, is_1003_for_a_binary_message) {
+    TestServer server;
+    TestClient client(server.port());
+    client.send_binary(R"({"type":"ping"})");
+    EXPECT_EQ(client.read_close(), 1003U);
+    TestClient empty(server.port());
+    empty.send_binary("");
+    EXPECT_EQ(empty.read_close(), 1003U);
+}
+
+TEST(CloseCode, is_1007_for_text_that_is_not_utf8) {
+    TestServer server;
+    TestClient client(server.port());
+    client.send(std::string("{\"type\":\"\xff\"}"));
+    EXPECT_EQ(client.read_close(), 1007U);
+}
+
+TEST(CloseCode, is_1009_for_a_message_over_the_limit) {
+    Config config;
+    config.max_message_bytes = 2000;
+    TestServer server(config);
+    TestClient client(server.port());
+    client.send(std::string(config.max_message_bytes + 1, ' '));
+    EXPECT_EQ(client.read_close(), 1009U);
+    TestClient larger(server.port());
+    larger.send_later(std::string(10 * config.max_message_bytes, ' '));
+    EXPECT_EQ(larger.read_close(), 1009U);
+    TestClient huge(server.port());
+    huge.send_later(std::string(1000 * config.max_message_bytes, ' '));
+    EXPECT_EQ(huge.read_close(), 1009U);
+}
+
+TEST(CloseCode, is_1002_for_a_broken_frame) {
+    TestServer server;
+    RawConnection raw(server.port());
+    raw.send(upgrade_request("/"));
+    EXPECT_EQ(raw.read_http().status, 101U);
+    raw.send(std::string("\xf1\x80\0\0\0\0", 6));  // reserved bits
+    EXPECT_EQ(raw.read_to_end(), "\x88\x02\x03\xea");
+}
+
+TEST(CloseCode, of_the_client_is_answered_and_its_place_is_free_again) {
+    Config config;
+    config.max_clients = 1;
+    TestServer server(config);
+    for (int i = 0; i < 5; ++i) {
+        TestServer::eventually([&] {
+            try {
+                TestClient client(server.port());
+                client.close();
+                return true;
+            } catch (const std::runtime_error&) {
+                return false;  // the place of the one before is not free yet
+            }
+        });
+    }
+}
+
+TEST(MaxClients, the_next_one_is_refused_with_503_and_told_to_retry) {
+    Config config;
+    config.max_clients = 3;
+    TestServer server(config);
+    std::vector<TestClient> clients;
+    for (std::uint32_t i = 0; i < config.max_clients; ++i) {
+        clients.emplace_back(server.port());
+    }
+    RawConnection refused(server.port());
+    refused.send(upgrade_request("/ws"));
+    const auto answer = refused.read_http();
+    EXPECT_EQ(answer.status, 503U);
+    EXPECT_EQ(answer.json().at("error"), "too_many_clients");
+    EXPECT_EQ(answer.json().at("max_clients"), 3);
+    EXPECT_NE(answer.json().at("message").get<std::string>().find("Too many clients"), std::string::npos);
+    EXPECT_GT(std::stoi(answer.headers.at("retry-after")), 0);
+    EXPECT_EQ(answer.headers.at("connection"), "close");
+    EXPECT_EQ(refused.read_to_end(), "");
+    // HTTP goes on, and so do the clients that are there.
+    EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
+    EXPECT_EQ(clients.front().ask({{"type", "ping"}}).at("type"), "pong");
+    // One goes without a word: its place is free again.
+    clients.pop_back();
+    TestServer::eventually([&] {
+        RawConnection next(server.port());
+        next.send(upgrade_request("/ws"));
+        return next.read_http().status == 101;
+    });
+}
+
+TEST(StalledClient, gets_the_newest_update_while_others_miss_none) {
+    TestServer server;
+    TestClient stalled(server.port(), {.receive_buffer = 16384, .reading = false});
+    TestClient good(server.port());
+    EXPECT_EQ(good.ask({{"type", "ping"}}).at("type"), "pong");  // both are known to the server now
+    constexpr std::uint64_t kUpdates = 60;
+    std::string last;
+    for (std::uint64_t i = 1; i <= kUpdates; ++i) {
+        server->publish(large_snapshot(i));
+        last = good.read_text();
+        ASSERT_EQ(Json::parse(last).at("timestamp"), format_timestamp(kNoon + std::chrono::seconds{i}));
+    }
+    stalled.start_reading();
+    std::size_t received = 0;
+    std::string text;
+    std::string before;
+    do {
+        text = stalled.read_text();
+        const auto timestamp = Json::parse(text).at("timestamp").get<std::string>();
+        EXPECT_LT(before, timestamp);
+        before = timestamp;
+        ++received;
+    } while (text != last);
+    EXPECT_LT(received, kUpdates / 4);
+}
+
+TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
+    Config config;
+    config.max_clients = 1;
+    config.ping_interval = Seconds{0.05};
+    config.ping_timeout = Seconds{0.2};
+    TestServer server(config);
+    TestClient stalled(server.port(), {.receive_buffer = 16384, .reading = false});
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        server->publish(large_snapshot(i));
+    }
+    TestServer::eventually([&] {
+        try {
+            TestClient next(server.port());
+            return true;
+        } catch (const std::runtime_error&) {
+            return false;
+        }
+    });
+}
+
+TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
+    TestServer server;
+    server->publish(large_snapshot(1));
+    TestClient client(server.port(), {.receive_buffer = 16384, .reading = false});
+    TestClient other(server.port());
+    constexpr int kRequests = 150;  // each with an answer far larger than the buffers
+    for (int i = 0; i < kRequests; ++i) {
+        client.send_later(Json{{"type", "subscribe"}, {"request_id", std::to_string(i)}}.dump());
+    }
+    for (int i = 0; i < 10; ++i) {  // meanwhile others are served
+        EXPECT_EQ(other.ask({{"type", "ping"}}).at("type"), "pong");
+    }
+    client.start_reading();
+    for (int i = 0; i < kRequests; ++i) {
+        ASSERT_EQ(client.read().at("request_id"), std::to_string(i));
+        ASSERT_EQ(client.read_text().compare(0, 24, R"({"type":"metrics_update")"), 0);
+    }
+}
+
+// Takes every file descriptor that this process may have, and gives them back when it goes.
+class NoMoreFiles {
+  public:
+    NoMoreFiles() {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        auto lowered = before_;
+        lowered.rlim_cur = 256;
+        setrlimit(RLIMIT_NOFILE, &lowered);
+        for (int file = open("/dev/null", O_RDONLY); file >= 0; file = open("/dev/null", O_RDONLY)) {
+            taken_.push_back(file);
+        }
+    }
+    ~NoMoreFiles() {
+        setrlimit(RLIMIT_NOFILE, &before_);
+        for (const int file : taken_) {
+            ::close(file);
+        }
+    }
+    NoMoreFiles(const NoMoreFiles&) = delete;
+    NoMoreFiles& operator=(const NoMoreFiles&) = delete;
+    // For a socket of the test itself.
+    void give_one_back() {
+        ::close(taken_.back());
+        taken_.pop_back();
+    }
+
+  private:
+    rlimit before_{};
+    std::vector<int> taken_;
+};
+
+TEST(Listener, goes_on_after_it_ran_out_of_files) {
+    std::atomic<int> complaints{0};
+    std::atomic<int> recoveries{0};
+    log::set_level(log::Level::info);
+    log::set_sink([&](const log::Record& record) {
+        complaints += record.message.find("cannot accept") != std::string_view::npos ? 1 : 0;
+        recoveries += record.message.find("accepting connections again") != std::string_view::npos ? 1 : 0;
+    });
+    {
+        TestServer server;
+        std::unique_ptr<RawConnection> waiting;
+        {
+            NoMoreFiles scarcity;
+            // What a client needs: a socket, and what its reactor is made of.
+            for (int i = 0; i < 4; ++i) {
+                scarcity.give_one_back();
+            }
+            waiting = std::make_unique<RawConnection>(server.port());
+            waiting->send(http_request("GET", "/healthz"));
+            TestServer::eventually([&] { return complaints > 0; });
+        }
+        EXPECT_EQ(waiting->read_http().status, 200U);
+        // Where a file was left over for the one that waited, it is the next one that shows the recovery.
+        EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
+        EXPECT_EQ(complaints, 1);
+        EXPECT_EQ(recoveries, 1);
+    }
+    log::reset_sink();
+}
+
+}  // namespace
+}  // namespace session_buddy::test

@@ -1,0 +1,86 @@
+// The order and the bounds of what waits for one client.
+#include "server/outbox.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace session_buddy::server {
+namespace {
+
+Frame frame(std::string text) {
+    return std::make_shared<const std::string>(std::move(text));
+}
+
+std::string next(Outbox& outbox) {
+    const auto taken = outbox.next();
+    return taken ? *taken : "(nothing)";
+}
+
+TEST(Outbox, is_empty_at_first) {
+    Outbox outbox;
+    EXPECT_TRUE(outbox.empty());
+    EXPECT_EQ(outbox.next(), nullptr);
+    EXPECT_TRUE(outbox.accepts_requests());
+}
+
+TEST(Outbox, keeps_the_newest_broadcast_of_each_kind) {
+    Outbox outbox;
+    for (int i = 1; i <= 1000; ++i) {
+        outbox.offer_metrics(frame("metrics" + std::to_string(i)));
+        outbox.offer_sessions(frame("sessions" + std::to_string(i)));
+    }
+    EXPECT_EQ(next(outbox), "metrics1000");
+    EXPECT_EQ(next(outbox), "sessions1000");
+    EXPECT_EQ(next(outbox), "(nothing)");
+}
+
+TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
+    Outbox outbox;
+    outbox.push_reply(frame("a"));
+    outbox.push_reply(frame("b"));
+    outbox.offer_metrics(frame("metrics"));
+    outbox.push_reply(frame("c"));
+    EXPECT_EQ(next(outbox), "a");
+    EXPECT_EQ(next(outbox), "b");
+    EXPECT_EQ(next(outbox), "metrics");
+    EXPECT_EQ(next(outbox), "c");
+}
+
+TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
+    Outbox outbox;
+    outbox.push_reply(frame("a"));
+    outbox.offer_metrics(frame("old"));
+    outbox.push_reply(frame("b"));
+    outbox.offer_metrics(frame("new"));
+    EXPECT_EQ(next(outbox), "a");
+    EXPECT_EQ(next(outbox), "new");
+    EXPECT_EQ(next(outbox), "b");
+    outbox.offer_metrics(frame("newer"));
+    EXPECT_EQ(next(outbox), "newer");
+}
+
+TEST(Outbox, forgets_the_metrics_alone) {
+    Outbox outbox;
+    outbox.push_reply(frame("a"));
+    outbox.offer_metrics(frame("metrics"));
+    outbox.offer_sessions(frame("sessions"));
+    outbox.drop_metrics();
+    EXPECT_EQ(next(outbox), "a");
+    EXPECT_EQ(next(outbox), "sessions");
+    EXPECT_TRUE(outbox.empty());
+}
+
+TEST(Outbox, takes_no_more_requests_while_its_answers_are_not_taken) {
+    Outbox outbox;
+    for (std::size_t i = 0; i < kMaxPendingReplies; ++i) {
+        EXPECT_TRUE(outbox.accepts_requests());
+        outbox.push_reply(frame(std::to_string(i)));
+    }
+    EXPECT_FALSE(outbox.accepts_requests());
+    EXPECT_EQ(next(outbox), "0");
+    EXPECT_TRUE(outbox.accepts_requests());
+}
+
+}  // namespace
+}  // namespace session_buddy::server

@@ -1,0 +1,291 @@
+// See test_client.hpp.
+#include "server/test_client.hpp"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket.hpp>
+#include <deque>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+namespace session_buddy::test {
+
+namespace net = boost::asio;
+namespace beast = boost::beast;
+namespace http_ns = boost::beast::http;
+namespace websocket = boost::beast::websocket;
+using tcp = net::ip::tcp;
+using beast::error_code;
+
+namespace {
+
+void run_until(net::io_context& io, const char* what, const std::function<bool()>& done) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!done()) {
+        io.restart();
+        if (io.run_one_until(deadline) == 0) {
+            throw std::runtime_error(std::string("nothing came of: ") + what);
+        }
+    }
+}
+
+// Starts an operation with a handler and waits for it.
+template <typename Start>
+error_code complete(net::io_context& io, const char* what, Start start) {
+    struct Outcome {
+        bool done = false;
+        error_code error;
+    };
+    const auto outcome = std::make_shared<Outcome>();  // outlives a wait that was given up
+    start([outcome](const error_code& error, auto&&...) {
+        outcome->done = true;
+        outcome->error = error;
+    });
+    run_until(io, what, [&] { return outcome->done; });
+    return outcome->error;
+}
+
+void connect(tcp::socket& socket, const std::string& host, std::uint16_t port, int receive_buffer) {
+    const tcp::endpoint endpoint(net::ip::make_address(host), port);
+    socket.open(endpoint.protocol());
+    if (receive_buffer > 0) {
+        socket.set_option(net::socket_base::receive_buffer_size(receive_buffer));
+    }
+    socket.connect(endpoint);
+    socket.set_option(tcp::no_delay(true));
+}
+
+}  // namespace
+
+struct TestClient::Impl {
+    net::io_context io;
+    websocket::stream<tcp::socket> stream{io};
+    beast::flat_buffer buffer;
+    std::deque<std::string> messages;
+    std::deque<std::string> outgoing;
+    bool sending = false;
+    bool reading = false;
+    bool ended = false;
+    std::size_t pings = 0;
+    std::deque<std::string> pongs;
+
+    void read_next() {
+        stream.async_read(buffer, [this](const error_code& error, std::size_t) {
+            if (error) {
+                ended = true;
+                return;
+            }
+            messages.push_back(beast::buffers_to_string(buffer.data()));
+            buffer.clear();
+            read_next();
+        });
+    }
+
+    void send_next() {
+        if (sending || outgoing.empty()) {
+            return;
+        }
+        sending = true;
+        stream.async_write(net::buffer(outgoing.front()), [this](const error_code& error, std::size_t) {
+            sending = false;
+            outgoing.pop_front();
+            if (!error) {
+                send_next();
+            }
+        });
+    }
+};
+
+TestClient::TestClient(std::uint16_t port, const ClientOptions& options) : impl_(std::make_unique<Impl>()) {
+    auto& impl = *impl_;
+    connect(impl.stream.next_layer(), options.host, port, options.receive_buffer);
+    impl.stream.read_message_max(0);
+    impl.stream.auto_fragment(false);
+    impl.stream.control_callback([&impl](websocket::frame_type type, beast::string_view payload) {
+        if (type == websocket::frame_type::ping) {
+            ++impl.pings;
+        } else if (type == websocket::frame_type::pong) {
+            impl.pongs.emplace_back(payload);
+        }
+    });
+    const auto error = complete(impl.io, "the handshake", [&](auto handler) {
+        impl.stream.async_handshake("localhost", options.target, std::move(handler));
+    });
+    if (error) {
+        throw std::runtime_error("handshake refused: " + error.message());
+    }
+    if (options.reading) {
+        start_reading();
+    }
+}
+
+TestClient::~TestClient() = default;
+TestClient::TestClient(TestClient&&) noexcept = default;
+
+void TestClient::send(const std::string& text) {
+    send_later(text);
+    run_until(impl_->io, "sending", [this] { return impl_->outgoing.empty(); });
+}
+
+void TestClient::send_binary(const std::string& bytes) {
+    impl_->stream.binary(true);
+    send(bytes);
+    impl_->stream.text(true);
+}
+
+void TestClient::send_later(std::string text) {
+    impl_->outgoing.push_back(std::move(text));
+    impl_->send_next();
+}
+
+void TestClient::start_reading() {
+    impl_->reading = true;
+    impl_->read_next();
+}
+
+std::string TestClient::read_text() {
+    run_until(impl_->io, "a message", [this] { return !impl_->messages.empty() || impl_->ended; });
+    if (impl_->messages.empty()) {
+        throw std::runtime_error("closed instead of a message");
+    }
+    auto text = std::move(impl_->messages.front());
+    impl_->messages.pop_front();
+    return text;
+}
+
+Json TestClient::read() {
+    return Json::parse(read_text());
+}
+
+Json TestClient::ask(const Json& message) {
+    send(message);
+    return read();
+}
+
+unsigned TestClient::read_close() {
+    run_until(impl_->io, "the close", [this] { return impl_->ended; });
+    return impl_->stream.reason().code;
+}
+
+std::string TestClient::ping(const std::string& payload) {
+    complete(impl_->io, "a ping",
+             [&](auto handler) { impl_->stream.async_ping({payload.data(), payload.size()}, std::move(handler)); });
+    run_until(impl_->io, "a pong", [this] { return !impl_->pongs.empty(); });
+    auto pong = std::move(impl_->pongs.front());
+    impl_->pongs.pop_front();
+    return pong;
+}
+
+void TestClient::wait_for_pings(std::size_t count) {
+    const auto wanted = impl_->pings + count;
+    run_until(impl_->io, "pings", [&] { return impl_->pings >= wanted; });
+}
+
+void TestClient::close() {
+    complete(impl_->io, "closing",
+             [&](auto handler) { impl_->stream.async_close(websocket::close_code::normal, std::move(handler)); });
+}
+
+struct RawConnection::Impl {
+    net::io_context io;
+    tcp::socket socket{io};
+    beast::flat_buffer buffer;
+};
+
+RawConnection::RawConnection(std::uint16_t port, const std::string& host) : impl_(std::make_unique<Impl>()) {
+    connect(impl_->socket, host, port, 0);
+}
+
+RawConnection::~RawConnection() = default;
+
+void RawConnection::send(const std::string& bytes) {
+    complete(impl_->io, "sending",
+             [&](auto handler) { net::async_write(impl_->socket, net::buffer(bytes), std::move(handler)); });
+}
+
+HttpAnswer RawConnection::read_http(bool head) {
+    http_ns::response_parser<http_ns::string_body> parser;
+    parser.skip(head);
+    const auto error = complete(impl_->io, "an HTTP answer", [&](auto handler) {
+        http_ns::async_read(impl_->socket, impl_->buffer, parser, std::move(handler));
+    });
+    if (error) {
+        throw std::runtime_error("no HTTP answer: " + error.message());
+    }
+    const auto& message = parser.get();
+    HttpAnswer answer{message.result_int(), {}, message.body()};
+    for (const auto& field : message) {
+        std::string name(field.name_string());
+        for (auto& c : name) {
+            c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        }
+        answer.headers[name] = std::string(field.value());
+    }
+    return answer;
+}
+
+std::string RawConnection::read_to_end() {
+    std::string all = beast::buffers_to_string(impl_->buffer.data());
+    std::string piece(65536, '\0');
+    while (true) {
+        std::size_t count = 0;
+        const auto error = complete(impl_->io, "the end of the connection", [&](auto handler) {
+            impl_->socket.async_read_some(net::buffer(piece),
+                                          [&count, handler](const error_code& result, std::size_t bytes) mutable {
+                                              count = bytes;
+                                              handler(result);
+                                          });
+        });
+        if (error) {
+            return all;
+        }
+        all.append(piece, 0, count);
+    }
+}
+
+std::string http_request(const std::string& method, const std::string& target, const std::string& more_headers) {
+    return method + ' ' + target + " HTTP/1.1\r\nHost: localhost\r\n" + more_headers + "\r\n";
+}
+
+std::string upgrade_request(const std::string& target) {
+    return http_request("GET", target,
+                        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+}
+
+HttpAnswer http(std::uint16_t port, const std::string& method, const std::string& target) {
+    RawConnection connection(port);
+    connection.send(http_request(method, target));
+    return connection.read_http(method == "HEAD");
+}
+
+namespace {
+
+Config local(Config config) {
+    config.host = "127.0.0.1";
+    config.port = 0;
+    return config;
+}
+
+}  // namespace
+
+TestServer::TestServer(Config config) : server_(local(std::move(config))) {
+    server_.bind();
+    server_.start();
+}
+
+void TestServer::eventually(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) {
+            throw std::runtime_error("a condition did not come true");
+        }
+        std::this_thread::yield();
+    }
+}
+
+}  // namespace session_buddy::test

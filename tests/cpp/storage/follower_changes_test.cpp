@@ -1,0 +1,312 @@
+// What the follower makes of databases that are no longer what they were.
+#include <SQLiteCpp/Backup.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "follower_fixture.hpp"
+#include "session_buddy/storage/cache_writer.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "support/privileges.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST_F(FollowerTest, notices_a_database_put_in_its_place) {
+    start();
+    insert("old");
+    insert("old");
+    EXPECT_EQ(poll().rows.size(), 2U);
+    const std::string other = dir.file("other.db");
+    static_cast<void>(open_database(other, {}));
+    test::execute(other,
+                  test::insertion("new", kRecent) + test::insertion("new", kRecent) + test::insertion("new", kRecent));
+    remove_database();
+    std::filesystem::rename(other, path);
+    const Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_EQ(batch.rows.size(), 3U);
+    EXPECT_THAT(names(batch), ElementsAre("new"));
+}
+
+TEST_F(FollowerTest, notices_a_database_renamed_over_it) {
+    start();
+    insert("old");
+    static_cast<void>(poll());
+    static_cast<void>(poll());  // idle: folds the write-ahead log into the file
+    const std::string other = dir.file("other.db");
+    static_cast<void>(open_database(other, {}));
+    test::execute(other, test::insertion("new", kRecent));
+    std::filesystem::rename(other, path);
+    const Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(names(batch), ElementsAre("new"));
+    EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
+    insert("new");
+    EXPECT_EQ(poll().rows.size(), 1U);
+}
+
+TEST_F(FollowerTest, leaves_no_log_behind_for_the_database_that_takes_its_place) {
+    start();
+    insert("old");
+    insert("old");
+    static_cast<void>(poll());  // the log still holds those rows
+    const std::string other = dir.file("other.db");
+    static_cast<void>(open_database(other, {}));
+    test::execute(other, test::insertion("new", kRecent));
+    std::filesystem::rename(other, path);
+    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("new"));
+    EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
+    EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "new");
+}
+
+TEST_F(FollowerTest, folds_the_log_into_the_file_when_idle) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    EXPECT_EQ(std::filesystem::file_size(path + "-wal"), 0U);
+    std::filesystem::copy_file(path, dir.file("copy.db"));
+    EXPECT_EQ(test::query_one(dir.file("copy.db"), "SELECT count(*) FROM skill_invocation"), "1")
+        << "a copy of the file alone is complete";
+    EXPECT_FALSE(poll().rebuilt);
+}
+
+TEST_F(FollowerTest, notices_a_database_restored_through_sqlite) {
+    start();
+    for (int i = 0; i < 3; ++i) {
+        insert("a");
+    }
+    const std::string backup = dir.file("backup.db");
+    test::execute(path, "VACUUM INTO " + test::quoted(backup));
+    insert("a");
+    insert("b");
+    EXPECT_EQ(poll().rows.size(), 5U);
+    {
+        SQLite::Database to(path, SQLite::OPEN_READWRITE);
+        SQLite::Database from(backup, SQLite::OPEN_READONLY);
+        SQLite::Backup restore(to, from);
+        restore.executeStep(-1);
+    }
+    Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_EQ(batch.rows.size(), 3U);
+    EXPECT_THAT(names(batch), ElementsAre("a"));
+    insert("c");
+    batch = poll();
+    EXPECT_FALSE(batch.rebuilt);
+    EXPECT_THAT(ids(batch), ElementsAre(4));
+}
+
+TEST_F(FollowerTest, notices_a_restored_database_that_has_as_many_rows) {
+    start();
+    insert("a");
+    insert("a");
+    const std::string backup = dir.file("backup.db");
+    test::execute(path, "VACUUM INTO " + test::quoted(backup));
+    insert("a");
+    EXPECT_EQ(poll().rows.size(), 3U);
+    test::execute(backup, test::insertion("z", kRecent));
+    {
+        SQLite::Database to(path, SQLite::OPEN_READWRITE);
+        SQLite::Database from(backup, SQLite::OPEN_READONLY);
+        SQLite::Backup restore(to, from);
+        restore.executeStep(-1);
+    }
+    const Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(names(batch), ElementsAre("a", "z"));
+}
+
+TEST_F(FollowerTest, notices_an_older_copy_written_over_the_file) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    std::filesystem::copy_file(path, dir.file("copy.db"));
+    insert("b");
+    EXPECT_THAT(names(poll()), ElementsAre("b"));
+    poll_until([&](const Batch&) { return std::filesystem::file_size(path + "-wal") == 0; });
+    std::filesystem::copy_file(dir.file("copy.db"), path, std::filesystem::copy_options::overwrite_existing);
+    const Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(names(batch), ElementsAre("a"));
+}
+
+TEST_F(FollowerTest, notices_pruned_rows) {
+    start();
+    for (int i = 0; i < 5; ++i) {
+        insert("a");
+    }
+    static_cast<void>(poll());
+    test::execute(path, "DELETE FROM skill_invocation WHERE id <= 2");
+    Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(ids(batch), ElementsAre(3, 4, 5));
+    test::execute(path, "DELETE FROM skill_invocation WHERE id = 5");
+    batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(ids(batch), ElementsAre(3, 4));
+    test::execute(path, "DELETE FROM skill_invocation");
+    batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_THAT(batch.rows, IsEmpty());
+    EXPECT_THAT(names(batch), ElementsAre("a")) << "its lifetime figures stay";
+    insert("a");
+    EXPECT_THAT(ids(poll()), ElementsAre(6));
+}
+
+TEST_F(FollowerTest, notices_rows_deleted_from_the_middle) {
+    start();
+    for (int i = 0; i < 5; ++i) {
+        insert("a");
+    }
+    static_cast<void>(poll());
+    test::execute(path, "DELETE FROM skill_invocation WHERE id = 3;" + test::insertion("a", kRecent));
+    std::vector<std::int64_t> told;
+    const Batch batch = poll_until_rebuilt();
+    EXPECT_THAT(ids(batch), ElementsAre(1, 2, 4, 5, 6));
+}
+
+TEST_F(FollowerTest, notices_a_row_that_slips_in_under_an_old_id) {
+    start();
+    test::execute(
+        path,
+        "INSERT INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES (10, 'a', '2026-02-10', 's'),"
+        " (20, 'a', '2026-02-10', 's')");
+    static_cast<void>(poll());
+    test::execute(
+        path,
+        "INSERT INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES (15, 'b', '2026-02-10', 's')");
+    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(10, 15, 20));
+}
+
+TEST_F(FollowerTest, reports_a_deleted_database_until_there_is_one_again) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    remove_database();
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(poll_error(), StorageErrc::missing);
+        EXPECT_EQ(follower->connection(), nullptr);
+    }
+    EXPECT_TRUE(dir.contents().empty()) << "a poll makes no file";
+    test::make_theirs(path, 2);
+    insert("b");
+    Batch batch = poll_until_rebuilt();
+    EXPECT_THAT(names(batch), ElementsAre("b"));
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4") << "it was migrated on the way";
+}
+
+TEST_F(FollowerTest, leaves_time_to_whoever_is_making_the_file) {
+    start();
+    static_cast<void>(poll());
+    remove_database();
+    EXPECT_EQ(poll_error(), StorageErrc::missing);
+    std::ofstream(path).close();
+    EXPECT_EQ(poll_error(), StorageErrc::busy);
+    test::execute(
+        path,
+        "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,"
+        " session_id TEXT NOT NULL)");
+    EXPECT_EQ(poll_error(), StorageErrc::busy);
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master"), "1") << "not touched yet";
+    EXPECT_TRUE(poll_until_rebuilt().rebuilt);
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4");
+}
+
+TEST_F(FollowerTest, reports_garbage_and_recovers_from_it) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    const std::string good = dir.file("good.db");
+    std::filesystem::copy_file(path, good);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(20000, 'x');
+    for (int i = 0; i < 3; ++i) {
+        const StorageErrc code = poll_error();
+        EXPECT_TRUE(code == StorageErrc::damaged || code == StorageErrc::not_a_database) << static_cast<int>(code);
+    }
+    remove_database();
+    std::filesystem::rename(good, path);
+    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("a"));
+}
+
+TEST_F(FollowerTest, reports_a_truncated_file) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    std::filesystem::resize_file(path, 3 * 4096);
+    EXPECT_EQ(poll_error(), StorageErrc::damaged);
+    EXPECT_EQ(poll_error(), StorageErrc::damaged);
+    EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and leaves it as it is";
+}
+
+TEST_F(FollowerTest, begins_anew_in_a_file_that_was_emptied) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    std::filesystem::resize_file(path, 0);
+    EXPECT_EQ(poll_error(), StorageErrc::busy);
+    const Batch batch = poll_until_rebuilt();
+    EXPECT_THAT(batch.lifetimes, IsEmpty());
+    insert("b");
+    EXPECT_THAT(ids(poll()), ElementsAre(1));
+}
+
+TEST_F(FollowerTest, says_busy_quickly_and_goes_on_where_it_was) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    const std::string other = dir.file("other.db");
+    static_cast<void>(open_database(other, {}));
+    test::execute(other, test::insertion("b", kRecent) + "PRAGMA journal_mode = DELETE;");
+    remove_database();
+    std::filesystem::rename(other, path);
+    {
+        SQLite::Database lock(path, SQLite::OPEN_READWRITE);
+        lock.exec("BEGIN EXCLUSIVE");
+        const auto start_time = std::chrono::steady_clock::now();
+        EXPECT_EQ(poll_error(), StorageErrc::busy);
+        EXPECT_LT(std::chrono::steady_clock::now() - start_time, std::chrono::seconds{5});
+    }
+    EXPECT_THAT(names(poll_until_rebuilt()), ElementsAre("b"));
+}
+
+TEST_F(FollowerTest, reads_on_while_another_process_writes) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    SQLite::Database writer(path, SQLite::OPEN_READWRITE);
+    writer.exec("BEGIN IMMEDIATE;" + test::insertion("b", kRecent));
+    EXPECT_THAT(poll().rows, IsEmpty());
+    writer.exec("COMMIT");
+    EXPECT_THAT(ids(poll()), ElementsAre(2));
+}
+
+TEST_F(FollowerTest, follows_a_write_protected_database) {
+    static_cast<void>(open_database(path, {}));
+    insert("a");
+    const auto before = dir.contents();
+    {
+        test::WriteProtected file(path);
+        test::WriteProtected folder(dir.path());
+        start();
+        EXPECT_THAT(ids(poll()), ElementsAre(1));
+        EXPECT_THAT(poll().rows, IsEmpty());
+        const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
+        EXPECT_THROW(write_cache_rows(*follower->connection(), rows, kNow), StorageError);
+    }
+    EXPECT_TRUE(dir.contents() == before);
+    insert("b");  // by whoever may
+    EXPECT_THAT(ids(poll_until([](const Batch& batch) { return !batch.rows.empty(); })), ElementsAre(2));
+}
+
+}  // namespace
+}  // namespace session_buddy::storage

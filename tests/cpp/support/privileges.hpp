@@ -1,0 +1,63 @@
+// Write protection that holds for a test run by root, too: permissions mean nothing to root, so it steps down
+// meanwhile.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace session_buddy::test {
+
+/// Takes the write permission from a file or folder, and root's powers from this process, until it goes out of scope.
+/// Several nest; the file must be in a TempDir of this test.
+class WriteProtected {
+  public:
+    explicit WriteProtected(std::filesystem::path target)
+        : target_(std::move(target)), before_(std::filesystem::status(target_).permissions()) {
+        using std::filesystem::perm_options;
+        using std::filesystem::perms;
+        constexpr perms kRead = perms::owner_read | perms::group_read | perms::others_read;
+        constexpr perms kEnter = perms::owner_exec | perms::group_exec | perms::others_exec;
+        const bool is_folder = std::filesystem::is_directory(target_);
+        if (::geteuid() == 0) {
+            // The folder of a TempDir is for its owner alone; the unprivileged user must be able to get in.
+            std::filesystem::permissions(is_folder ? target_ : target_.parent_path(), kRead | kEnter,
+                                         perm_options::add);
+        }
+        change(is_folder ? kRead | kEnter : kRead);
+        constexpr uid_t kNobody = 65534;
+        stepped_down_ = ::geteuid() == 0 && ::seteuid(kNobody) == 0;
+    }
+    ~WriteProtected() {
+        if (stepped_down_ && ::seteuid(0) != 0) {
+            std::abort();
+        }
+        change(before_);
+    }
+    WriteProtected(const WriteProtected&) = delete;
+    WriteProtected& operator=(const WriteProtected&) = delete;
+
+  private:
+    /// A nested one finds root stepped down already, and files that are root's.
+    void change(std::filesystem::perms wanted) {
+        const uid_t lowered = ::geteuid();
+        const bool raise = lowered != 0 && ::getuid() == 0;
+        if (raise && ::seteuid(0) != 0) {
+            std::abort();
+        }
+        std::error_code ignored;
+        std::filesystem::permissions(target_, wanted, ignored);
+        if (raise && ::seteuid(lowered) != 0) {
+            std::abort();
+        }
+    }
+
+    std::filesystem::path target_;
+    std::filesystem::perms before_;
+    bool stepped_down_ = false;
+};
+
+}  // namespace session_buddy::test

@@ -1,0 +1,44 @@
+"""Lines of Claude Code transcripts, made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+SECRET = "xyzzy-the-secret"  # stands for whatever must not leave a transcript
+
+
+def at(second: float) -> str:
+    return f"2026-02-12T14:{int(second) // 60:02}:{second % 60:06.3f}Z"
+
+
+def use(second: float, tool_id: str, name: str, **tool_input: Any) -> dict[str, Any]:
+    block = {"type": "tool_use", "id": tool_id, "name": name, "input": tool_input}
+    return line("assistant", second, [block])
+
+
+def result(second: float, tool_id: str, content: Any = "done", *, is_error: bool | None = None) -> dict[str, Any]:
+    block = {"type": "tool_result", "tool_use_id": tool_id, "content": content}
+    if is_error is not None:
+        block["is_error"] = is_error
+    return line("user", second, [block])
+
+
+def line(kind: str, second: float, content: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "uuid": f"uuid-{kind}-{second}",
+        "timestamp": at(second),
+        "sessionId": "session-1",
+        "cwd": f"/home/{SECRET}",
+        "message": {"role": kind, "content": content},
+        **more,
+    }
+
+
+def write(path: Path, *lines: dict[str, Any], end: str = "\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n".join(json.dumps(one) for one in lines) + end)
+    return path

@@ -1,0 +1,163 @@
+"""The import of real recorded sessions, against a count of the same files that is written here in plain Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from session_buddy.ingest import import_transcripts
+from support.paths import ROOT
+
+DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
+LARGE = "ae4a77f8-aedd-4bc1-888f-c94edc91af04"
+PARTS = [f"{LARGE}.jsonl", LARGE, "subagent.jsonl", "tool_heavy.jsonl", "short.jsonl", "."]
+
+pytestmark = pytest.mark.skipif(
+    not DATA.is_dir(), reason="the recorded sessions are not here (SESSION_BUDDY_TEST_DATA)"
+)
+
+
+class Counted(NamedTuple):
+    skill: str
+    session: str
+    at: str
+    completed: bool
+    seconds: float | None
+
+
+# ---- The independent count
+
+
+def command_name(command: str) -> str:
+    """The development tools that these sessions use; enough for them, and nothing like the importer's table."""
+    without_documents = re.sub(r"<<-?\s*(['\"]?)(\w+)\1.*?\n\2\b", " ", command, flags=re.DOTALL)
+    bare = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "Q", without_documents, flags=re.DOTALL)
+    setup = None
+    for simple in re.split(r"&&|\|\||[|;&\n()]", bare):
+        words = re.sub(r"\d?>&?\s*\S+", "", simple).split()
+        while words and re.fullmatch(r"\w+=\S*", words[0]):
+            words.pop(0)
+        match words[:2]:
+            case ["mix", "test" | "compile" | "credo" | "dialyzer" | "format"] | ["git", "commit"]:
+                return " ".join(words[:2])
+            case ["mix", "deps.get"]:
+                setup = setup or "mix deps.get"
+    return setup or "Bash"
+
+
+def name_of(block: dict[str, Any]) -> str:
+    match block["name"], block["input"]:
+        case "Bash", {"command": command}:
+            return command_name(command)
+        case "Skill", {"skill": name}:
+            return str(name)
+        case "Task" | "Agent", {"subagent_type": kind}:
+            return f"agent:{kind}"
+        case name, _:
+            return str(name)
+
+
+def lines_of(part: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(part.rglob("*.jsonl")) if part.is_dir() else [part]:
+        with path.open(encoding="utf-8") as file:
+            for text in file:
+                yield json.loads(text)
+
+
+def count(part: Path) -> dict[str, Counted]:
+    """By tool_use id, or by uuid for a typed command."""
+    uses: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    results: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    found: dict[str, Counted] = {}
+    for line in lines_of(part):
+        if line["type"] not in ("user", "assistant"):
+            continue
+        content = line["message"]["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        for block in blocks:
+            match block["type"]:
+                case "tool_use":
+                    uses.setdefault(block["id"], (line, block))
+                case "tool_result":
+                    results.setdefault(block["tool_use_id"], (line, block))
+                case "text" if line["type"] == "user":
+                    typed = re.search(r"<command-name>/([^<\s]+)</command-name>", block["text"])
+                    if typed:
+                        found[line["uuid"]] = Counted(typed[1], line["sessionId"], line["timestamp"], True, None)
+    for tool_id, (line, block) in uses.items():
+        if tool_id in results:
+            after, outcome = results[tool_id]
+            times = [datetime.fromisoformat(one["timestamp"].replace("Z", "+00:00")) for one in (line, after)]
+            seconds = (times[1] - times[0]).total_seconds()
+            measured = after.get("toolUseResult")
+            if isinstance(measured, dict) and "durationMs" in measured:
+                seconds = measured["durationMs"] / 1000
+            failed = outcome.get("is_error") is True
+            found[tool_id] = Counted(name_of(block), line["sessionId"], line["timestamp"], not failed, seconds)
+    return found
+
+
+# ---- The comparison
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_imported_rows_equal_an_independent_count(part: str, db_path: Path) -> None:
+    expected = count(DATA / part)
+    assert expected
+    summary = import_transcripts([DATA / part], db_path)
+    with sqlite3.connect(db_path) as connection:
+        stored = connection.execute(
+            "SELECT skill_name, session_id, invoked_at, completed, duration_seconds FROM skill_invocation"
+        ).fetchall()
+        metrics = dict(connection.execute("SELECT skill_name, total_invocations FROM skill_metrics").fetchall())
+
+    by_skill = Counter(one.skill for one in expected.values())
+    assert Counter(row[0] for row in stored) == by_skill
+    assert summary["recorded_by_skill"] == by_skill == metrics
+    assert Counter(row[:4] for row in stored) == Counter(
+        (one.skill, one.session, one.at, int(one.completed)) for one in expected.values()
+    )
+    durations = sorted((row[0], row[2], row[4]) for row in stored if row[4] is not None)
+    expected_durations = sorted(
+        (one.skill, one.at, one.seconds) for one in expected.values() if one.seconds is not None
+    )
+    assert [row[:2] for row in durations] == [row[:2] for row in expected_durations]
+    assert [row[2] for row in durations] == pytest.approx([row[2] for row in expected_durations])
+    assert summary["unreadable_lines"] == summary["unfinished"] == summary["results_without_use"] == 0
+    assert summary["lines"] == sum(1 for _ in lines_of(DATA / part))
+
+
+def test_the_large_session_has_its_242_tool_uses(db_path: Path) -> None:
+    summary = import_transcripts([DATA / f"{LARGE}.jsonl"], db_path)
+    assert summary["recorded"] - summary["typed_commands"] == 242
+    with sqlite3.connect(db_path) as connection:
+        assert dict(
+            connection.execute("SELECT skill_name, count(*) FROM skill_invocation GROUP BY 1 HAVING count(*) > 10")
+        ) == {"Bash": 120 - 48, "Edit": 67, "Read": 37, "git commit": 14, "mix test": 11}
+        errors = dict(
+            connection.execute("SELECT error_type, count(*) FROM skill_invocation WHERE NOT completed GROUP BY 1")
+        )
+        assert errors == {"tool_error": 11, "exit_code": 1}
+
+
+def test_rejected_uses_are_classed_as_such(db_path: Path) -> None:
+    import_transcripts([DATA / "short.jsonl"], db_path)
+    with sqlite3.connect(db_path) as connection:
+        assert connection.execute(
+            "SELECT skill_name, error_type FROM skill_invocation WHERE error_type IS NOT NULL ORDER BY 1"
+        ).fetchall() == [("Bash", "rejected"), ("Glob", "rejected")]
+
+
+def test_parts_and_whole_and_again_add_each_use_once(db_path: Path) -> None:
+    recorded = [import_transcripts([DATA / part], db_path)["recorded"] for part in [*PARTS, *PARTS]]
+    assert sum(recorded) == len(count(DATA))
+    assert recorded[len(PARTS) - 1 :] == [0] * (len(PARTS) + 1)

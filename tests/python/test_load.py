@@ -1,0 +1,154 @@
+"""A full house of clients, and one that never reads. `make load` runs each for a minute, `make test` for a few seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import websockets
+from support.histories import fill, invocations
+from support.processes import DEADLINE, Program, Server
+from support.schemas import Client
+
+from session_buddy.storage.skills_storage import SkillsStorage
+
+SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "3"))
+MEGABYTE = 1 << 20
+
+
+@contextmanager
+def steady_work(db_path: Path) -> Iterator[None]:
+    """Something happens all the time, so that hardly two updates are the same."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with SkillsStorage(db_path) as storage:
+            while not stop.wait(0.02):
+                storage.store_many(invocations("pytest-run", 1))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def load(server: Server, clients: int, *options: str) -> Program:
+    return Program(
+        [
+            *(sys.executable, "-m", "session_buddy.loadtest", server.url, "--json"),
+            *("--count", str(clients), "--duration", str(SECONDS), *options),
+        ]
+    )
+
+
+def connections(server: Server) -> int:
+    """Established connections, from the server's side."""
+    return sum(
+        connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == server.port
+        for connection in psutil.Process(server.process.pid).net_connections("tcp")
+    )
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the server's process has."""
+    size: int = psutil.Process(server.process.pid).memory_info().rss
+    return size
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        await asyncio.sleep(0.02)
+
+
+async def finished(program: Program) -> dict[str, Any]:
+    """The report of a load test that ended well."""
+    lines = await asyncio.to_thread(program.drain, SECONDS + DEADLINE)
+    assert program.process.wait() == 0, lines
+    report: dict[str, Any] = json.loads("\n".join(lines))
+    return report
+
+
+@pytest.mark.timeout(SECONDS * 2 + 120)
+async def test_a_full_house_misses_nothing_and_the_next_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "skills.db"
+    fill(path, invocations("pytest-run", 5), invocations("mypy", 2))
+    with Server(path) as server, steady_work(path), load(server, 100) as program:
+        await until(lambda: connections(server) >= 100)
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(server.url)
+        response = refused.value.response
+        report = await finished(program)
+        # There is room again.
+        async with Client(server.url) as client:
+            await client.receive_type("metrics_update")
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.headers["Content-Type"].startswith("application/json")
+    body = json.loads(response.body)
+    assert body["error"] == "too_many_clients"
+    assert body["max_clients"] == 100
+    print(f"\n100 clients for {SECONDS:.0f} s: {json.dumps(report)}")
+    assert report["connected"] == 100
+    assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})
+    assert report["broadcasts"] >= SECONDS * 10 * 0.5, "an update every 100 ms, with much allowed for a busy machine"
+    assert report["messages"] >= report["broadcasts"] * 100
+
+
+@pytest.mark.timeout(SECONDS * 2 + 120)
+async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path: Path) -> None:
+    """The stalled client's updates are big (a thousand skills), the others' small: queued, they would soon show."""
+    path = tmp_path / "skills.db"
+    fill(path, *(invocations(f"{number:03}-{'x' * 200}", 1) for number in range(1000)), invocations("pytest-run", 5))
+    options = ("--top-skills", "1000", "--ping-timeout", "1h")
+    with Server(path, *options, interval="50ms") as server, steady_work(path):
+        # Reads one message ahead, then no more: from there on it is the server's problem. A small buffer, so that little
+        # fits in on the way.
+        line = socket.socket(socket.AF_INET)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        line.connect(("127.0.0.1", server.port))
+        line.setblocking(False)
+        async with Client(server.url, sock=line, max_queue=1, max_size=None, ping_interval=None) as stalled:
+            first = await stalled.receive_type("metrics_update")
+            size = len(json.dumps(first))
+            with load(server, 99, "--skill", "pytest-run") as program:
+                await until(lambda: connections(server) >= 100)
+                before = resident(server)
+                report = await finished(program)
+            after = resident(server)
+
+            # What waited for it is what the sockets held and then the newest, not all that was published meanwhile.
+            late = [await stalled.receive_type("metrics_update")]
+            resumed = datetime.now(timezone.utc).replace(microsecond=0)
+            while datetime.fromisoformat(late[-1]["timestamp"].replace("Z", "+00:00")) < resumed:
+                late.append(await stalled.receive_type("metrics_update"))
+
+    published = report["broadcasts"]
+    print(
+        f"\nstalled beside 99 for {SECONDS:.0f} s at 50 ms: {json.dumps(report)}\n"
+        f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of {size / 1024:.0f} KiB "
+        f"would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were still on their way"
+    )
+    assert report["connected"] == 99
+    assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})
+    assert published >= SECONDS * 20 * 0.5
+    assert published * size > 8 * MEGABYTE
+    assert after - before < 8 * MEGABYTE
+    assert len(late) < published / 2
