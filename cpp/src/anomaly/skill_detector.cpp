@@ -153,12 +153,16 @@ void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
     }
 }
 
-void SkillDetector::restore(const std::vector<Run>& runs, TimePoint until,
-                            const std::array<std::optional<Episode>, channel_count>& episodes) {
-    now_ = until;
-    for (const Run& run : runs) {
-        insert(run);
+void SkillDetector::preload(const Run& run) {
+    insert(run);
+    if (runs_.size() > kMaxRuns) {
+        apply_observed(runs_.front(), -1);
+        runs_.pop_front();
     }
+}
+
+void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
+    now_ = until;
     drop_old();
     split();
     for (const Channel channel : {completion, duration}) {

@@ -57,6 +57,15 @@ constexpr std::array kTable{
     integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
             "Active sessions listed to subscribers, the latest first"),
 
+    number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
+           "Deviation, in standard deviations, from which on an anomaly is reported"),
+    duration("Anomalies", "observation_window", &Config::observation_window, 60, 86'400,
+             "How recent the invocations are that are judged"),
+    duration("Anomalies", "baseline_window", &Config::baseline_window, 600, 2'678'400,
+             "How far back those go that they are compared with; at least twice observation_window"),
+    integer("Anomalies", "anomaly_min_samples", &Config::anomaly_min_samples, 2, 50,
+            "Invocations needed on either side of the comparison"),
+
     integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
             "WebSocket connections at a time; the next one is refused"),
     integer("Clients", "max_message_bytes", &Config::max_message_bytes, 1024, 16'777'216,

@@ -95,9 +95,10 @@ class SkillDetector {
     /// this is called. Time never goes back.
     void advance(TimePoint to, std::vector<EpisodeEvent>& events);
 
-    /// For a restart: takes in what happened up to `until`, in order, without judging it, with the episodes that were open then.
-    void restore(const std::vector<Run>& runs, TimePoint until,
-                 const std::array<std::optional<Episode>, channel_count>& episodes);
+    /// For a restart: takes in an earlier invocation without judging it. Only before begin().
+    void preload(const Run& run);
+    /// Ends the preloading: everything up to `until` counts as judged, and these episodes were open then.
+    void begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes);
 
     /// The open episode of a channel, whether it is reported now or not.
     [[nodiscard]] const std::optional<Episode>& episode(Channel channel) const { return channels_[channel].episode; }
