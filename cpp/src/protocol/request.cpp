@@ -143,7 +143,7 @@ std::string_view shortened(std::string_view text, std::size_t limit) {
 }
 
 ErrorReply invalid_message(std::string message, RequestId request_id) {
-    return {ErrorCode::invalid_message, std::move(message), std::move(request_id)};
+    return {.code = ErrorCode::invalid_message, .message = std::move(message), .request_id = std::move(request_id)};
 }
 
 ParsedRequest read_several(Fields& fields, RequestId request_id) {
@@ -199,7 +199,7 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
     if (!is_valid_skill_name(name.text)) {
         return invalid_skill_name(name.text, std::move(request_id));
     }
-    return GetMetrics{std::move(name.text), legacy, std::move(request_id)};
+    return GetMetrics{.skill_name = std::move(name.text), .legacy_key = legacy, .request_id = std::move(request_id)};
 }
 
 }  // namespace
@@ -221,8 +221,9 @@ std::string_view to_string(ErrorCode code) {
 }
 
 ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
-    return {ErrorCode::invalid_skill_name, "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
-            std::move(request_id)};
+    return {.code = ErrorCode::invalid_skill_name,
+            .message = "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
+            .request_id = std::move(request_id)};
 }
 
 ParsedRequest parse_request(std::string_view text) {
@@ -231,7 +232,7 @@ ParsedRequest parse_request(std::string_view text) {
     const bool readable =
         text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
     if (!readable) {
-        return ErrorReply{ErrorCode::invalid_json, "Invalid JSON", std::nullopt};
+        return ErrorReply{.code = ErrorCode::invalid_json, .message = "Invalid JSON", .request_id = std::nullopt};
     }
     if (!reader.root_is_object()) {
         return invalid_message("A message must be a JSON object", std::nullopt);
@@ -265,9 +266,9 @@ ParsedRequest parse_request(std::string_view text) {
     if (type == "subscribe_sessions") {
         return SubscribeSessions{std::move(request_id)};
     }
-    return ErrorReply{ErrorCode::unknown_type,
-                      "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
-                      std::move(request_id)};
+    return ErrorReply{.code = ErrorCode::unknown_type,
+                      .message = "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
+                      .request_id = std::move(request_id)};
 }
 
 }  // namespace session_buddy::protocol

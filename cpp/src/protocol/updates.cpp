@@ -138,7 +138,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
             active.push_back(skill);
         }
     }
-    std::sort(active.begin(), active.end(), ranks_before);
+    std::ranges::sort(active, ranks_before);
     append_array(out, active, [](std::string& text, const SkillFigures* skill) { append_skill(text, *skill); });
 }
 
@@ -154,7 +154,7 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
             places.insert(places.end(), found->second.begin(), found->second.end());
         }
     }
-    std::sort(places.begin(), places.end());  // back to the snapshot's order, the largest score first
+    std::ranges::sort(places);  // back to the snapshot's order, the largest score first
     append_array(out, places,
                  [&anomalies](std::string& text, std::size_t place) { append_anomaly(text, anomalies[place]); });
 }
