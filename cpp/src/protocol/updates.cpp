@@ -17,18 +17,6 @@ namespace {
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
 constexpr std::size_t kUsualEntryBytes = 192;
 
-std::string_view to_string(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
-    }
-    return "pattern_shift";
-}
-
 void append_skill(std::string& out, const SkillFigures& skill) {
     out += R"({"skill_name":)";
     append_string(out, skill.skill_name);
@@ -47,7 +35,7 @@ void append_anomaly(std::string& out, const Anomaly& anomaly) {
     out += R"({"skill_name":)";
     append_string(out, anomaly.skill_name);
     out += R"(,"anomaly_type":)";
-    append_string(out, to_string(anomaly.type));
+    append_string(out, session_buddy::to_string(anomaly.type));
     out += R"(,"baseline_value":)";
     append_number(out, anomaly.baseline_value);
     out += R"(,"observed_value":)";
