@@ -165,7 +165,7 @@ std::string_view shortened(std::string_view text, std::size_t limit) {
 }
 
 ErrorReply invalid_message(std::string message, RequestId request_id) {
-    return {ErrorCode::invalid_message, std::move(message), std::move(request_id)};
+    return {.code = ErrorCode::invalid_message, .message = std::move(message), .request_id = std::move(request_id)};
 }
 
 // Puts what the message wants of the anomalies into the request; returns what is wrong with it, empty for nothing.
@@ -186,7 +186,8 @@ std::string read_anomaly_view(const Fields& fields, Subscribe& request) {
 }
 
 Subscription subscription_to(std::vector<std::string> names, const Subscribe& request) {
-    return Subscription(std::move(names), {request.min_deviation.value_or(0.0), request.details.value_or(false)});
+    return Subscription(std::move(names), {.min_deviation = request.min_deviation.value_or(0.0),
+                                           .details = request.details.value_or(false)});
 }
 
 ParsedRequest read_several(Fields& fields, Subscribe request) {
@@ -243,7 +244,7 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
     if (!is_valid_skill_name(name.text)) {
         return invalid_skill_name(name.text, std::move(request_id));
     }
-    return GetMetrics{std::move(name.text), legacy, std::move(request_id)};
+    return GetMetrics{.skill_name = std::move(name.text), .legacy_key = legacy, .request_id = std::move(request_id)};
 }
 
 }  // namespace
@@ -265,8 +266,9 @@ std::string_view to_string(ErrorCode code) {
 }
 
 ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
-    return {ErrorCode::invalid_skill_name, "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
-            std::move(request_id)};
+    return {.code = ErrorCode::invalid_skill_name,
+            .message = "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
+            .request_id = std::move(request_id)};
 }
 
 ParsedRequest parse_request(std::string_view text) {
@@ -275,7 +277,7 @@ ParsedRequest parse_request(std::string_view text) {
     const bool readable =
         text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
     if (!readable) {
-        return ErrorReply{ErrorCode::invalid_json, "Invalid JSON", std::nullopt};
+        return ErrorReply{.code = ErrorCode::invalid_json, .message = "Invalid JSON", .request_id = std::nullopt};
     }
     if (!reader.root_is_object()) {
         return invalid_message("A message must be a JSON object", std::nullopt);
@@ -309,9 +311,9 @@ ParsedRequest parse_request(std::string_view text) {
     if (type == "subscribe_sessions") {
         return SubscribeSessions{std::move(request_id)};
     }
-    return ErrorReply{ErrorCode::unknown_type,
-                      "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
-                      std::move(request_id)};
+    return ErrorReply{.code = ErrorCode::unknown_type,
+                      .message = "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
+                      .request_id = std::move(request_id)};
 }
 
 }  // namespace session_buddy::protocol

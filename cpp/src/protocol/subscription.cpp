@@ -10,8 +10,9 @@ namespace session_buddy::protocol {
 
 Subscription::Subscription(std::vector<std::string> names, AnomalyView anomalies)
     : names_(std::move(names)), anomalies_(anomalies) {
-    std::sort(names_.begin(), names_.end());
-    names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
+    std::ranges::sort(names_);
+    const auto repeated = std::ranges::unique(names_);
+    names_.erase(repeated.begin(), repeated.end());
 }
 
 std::string Subscription::key() const {

@@ -166,7 +166,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
             active.push_back(skill);
         }
     }
-    std::sort(active.begin(), active.end(), ranks_before);
+    std::ranges::sort(active, ranks_before);
     append_array(out, active, [](std::string& text, const SkillFigures* skill) { append_skill(text, *skill); });
 }
 
@@ -180,16 +180,15 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
         }
     };
     if (subscription.all()) {
-        std::for_each(anomalies.begin(), anomalies.end(), consider);
+        std::ranges::for_each(anomalies, consider);
     } else {
         for (const auto& name : subscription.names()) {
             if (const auto found = anomalies_of_.find(name); found != anomalies_of_.end()) {
-                std::for_each(found->second.begin(), found->second.end(),
-                              [&](std::size_t place) { consider(anomalies[place]); });
+                std::ranges::for_each(found->second, [&](std::size_t place) { consider(anomalies[place]); });
             }
         }
         // Back to the snapshot's order, the largest score first: they all stand in its one array.
-        std::sort(wanted.begin(), wanted.end());
+        std::ranges::sort(wanted);
     }
     append_array(out, wanted,
                  [&view](std::string& text, const Anomaly* anomaly) { append_anomaly(text, *anomaly, view.details); });

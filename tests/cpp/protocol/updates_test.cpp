@@ -17,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
+using test::anomaly;
 using test::kNoon;
 using test::numbered;
 using test::skill;
@@ -46,9 +47,9 @@ class MetricsUpdate : public testing::Test {
         skills.push_back(skill("idle", 0));
         snapshot_ = snapshot_of(1, skills);
         snapshot_->anomalies = std::make_shared<std::vector<Anomaly>>(
-            std::vector<Anomaly>{{"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0},
-                                 {"s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3},
-                                 {"s11", AnomalyType::performance_spike, 0.8, 0.95, 2.1}});
+            std::vector<Anomaly>{anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0),
+                                 anomaly("s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3),
+                                 anomaly("s11", AnomalyType::performance_spike, 0.8, 0.95, 2.1)});
     }
     std::shared_ptr<Snapshot> snapshot_;
 };
@@ -94,10 +95,10 @@ class MetricsUpdateView : public MetricsUpdate, public testing::WithParamInterfa
 TEST_P(MetricsUpdateView, holds_the_anomalies_at_or_above_its_deviation_the_largest_first) {
     const auto data = update(snapshot_, Subscription(GetParam().names, GetParam().view));
     std::vector<double> scores;
-    for (const auto& anomaly : data.at("anomalies")) {
-        scores.push_back(anomaly.at("deviation_score"));
-        EXPECT_EQ(anomaly.contains("details"), GetParam().view.details);
-        EXPECT_EQ(anomaly.size(), GetParam().view.details ? 6U : 5U);
+    for (const auto& written : data.at("anomalies")) {
+        scores.push_back(written.at("deviation_score"));
+        EXPECT_EQ(written.contains("details"), GetParam().view.details);
+        EXPECT_EQ(written.size(), GetParam().view.details ? 6U : 5U);
     }
     EXPECT_EQ(scores, GetParam().scores);
     EXPECT_EQ(data.at("top_skills"), update(snapshot_, Subscription(GetParam().names)).at("top_skills"));
@@ -124,7 +125,7 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
     run.window = {42, 38, 5.2, kNoon};
     const auto snapshot = snapshot_of(0, {run});
     snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
-        std::vector<Anomaly>{{"mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3}});
+        std::vector<Anomaly>{anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3)});
     snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1);
     EXPECT_EQ(
         metrics_update(snapshot, Subscription()),
@@ -136,16 +137,16 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
 
 TEST(MetricsUpdateText, has_the_details_where_they_are_asked_for) {
     const auto snapshot = snapshot_of(0, {});
-    Anomaly anomaly{"mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3};
-    anomaly.baseline_samples = 120;
-    anomaly.observed_samples = 13;
-    anomaly.z_score = -2.3;
-    anomaly.tail_probability = 0.0107;
-    anomaly.since = kNoon - 90s;
-    anomaly.common_errors = {{"Timeout", 4}, {"a\"b", 1}};
-    Anomaly bare{"ruff", AnomalyType::pattern_shift, 5.0, 15.0, 2.0};
+    Anomaly drop = anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3);
+    drop.baseline_samples = 120;
+    drop.observed_samples = 13;
+    drop.z_score = -2.3;
+    drop.tail_probability = 0.0107;
+    drop.since = kNoon - 90s;
+    drop.common_errors = {{"Timeout", 4}, {"a\"b", 1}};
+    Anomaly bare = anomaly("ruff", AnomalyType::pattern_shift, 5.0, 15.0, 2.0);
     bare.since = kNoon;
-    snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{anomaly, bare});
+    snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{drop, bare});
     EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})),
               R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],)"
               R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
@@ -161,10 +162,10 @@ TEST(MetricsUpdateText, has_plain_numbers_whatever_the_snapshot_holds) {
     using Limits = std::numeric_limits<double>;
     const auto snapshot = snapshot_of(0, {});
     for (const double value : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()}) {
-        Anomaly anomaly{"x", AnomalyType::pattern_shift, value, value, value};
-        anomaly.z_score = value;
-        anomaly.tail_probability = value;
-        snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{anomaly});
+        Anomaly odd = anomaly("x", AnomalyType::pattern_shift, value, value, value);
+        odd.z_score = value;
+        odd.tail_probability = value;
+        snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{odd});
         for (const auto& written : update(snapshot, Subscription({}, {0.0, true})).at("anomalies")) {
             for (const char* key : {"baseline_value", "observed_value", "deviation_score"}) {
                 EXPECT_EQ(written.at(key), 0.0) << key;

@@ -34,7 +34,7 @@ std::shared_ptr<Snapshot> snapshot(std::uint64_t sequence) {
     }
     auto made = snapshot_of(sequence, skills);
     made->anomalies = std::make_shared<std::vector<Anomaly>>(
-        std::vector<Anomaly>{{"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0}});
+        std::vector<Anomaly>{anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0)});
     return made;
 }
 
@@ -125,7 +125,7 @@ TEST(WebSocket, each_client_gets_the_anomalies_that_it_asked_for) {
     settle(plain);
 
     auto made = snapshot(1);
-    Anomaly drop{"s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3};
+    Anomaly drop = anomaly("s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3);
     drop.baseline_samples = 120;
     drop.observed_samples = 13;
     drop.z_score = -2.3;
@@ -133,8 +133,8 @@ TEST(WebSocket, each_client_gets_the_anomalies_that_it_asked_for) {
     drop.since = kNoon;
     drop.common_errors = {{"Timeout", 4}};
     made->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{
-        {"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0},
-        {"s2", AnomalyType::performance_spike, 0.8, 0.95, 3.0},
+        anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0),
+        anomaly("s2", AnomalyType::performance_spike, 0.8, 0.95, 3.0),
         drop,
     });
     server->publish(made);
