@@ -21,18 +21,6 @@ namespace {
 
 using ServerPtr = std::shared_ptr<app::RealTimeServer>;
 
-std::string_view anomaly_name(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
-    }
-    return "pattern_shift";
-}
-
 py::list top_skills(const Snapshot& snapshot) {
     py::list skills;
     for (const std::uint32_t place : snapshot.skills->top()) {
@@ -71,7 +59,7 @@ py::list anomalies(const Snapshot& snapshot) {
     for (const Anomaly& anomaly : *snapshot.anomalies) {
         py::dict entry;
         entry["skill_name"] = to_str(anomaly.skill_name);
-        entry["anomaly_type"] = py::str(anomaly_name(anomaly.type));
+        entry["anomaly_type"] = py::str(to_string(anomaly.type));
         entry["baseline_value"] = anomaly.baseline_value;
         entry["observed_value"] = anomaly.observed_value;
         entry["deviation_score"] = anomaly.deviation_score;

@@ -17,18 +17,6 @@ namespace {
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
 constexpr std::size_t kUsualEntryBytes = 192;
 
-std::string_view to_string(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
-    }
-    return "pattern_shift";
-}
-
 template <typename Items, typename Append>
 void append_array(std::string& out, const Items& items, Append append) {
     out += '[';
