@@ -18,7 +18,7 @@ constexpr double kMinSdShareOfMean = 0.05;
 constexpr double kMinSdSeconds = 0.001;
 constexpr double kMinRelativeShift = 0.10;
 constexpr double kLogScale = 1 << 24;
-constexpr double kLongestDurationSeconds = 1e9;  // about 30 years; keeps the sums of squares within 128 bits
+constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
 
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at most.
 // Chosen by bench/anomaly_calibration: less costs power, more lets false alarms of rare failures through.
@@ -163,6 +163,9 @@ void SkillDetector::preload(const Run& run) {
 
 void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
     now_ = until;
+    for (auto run = runs_.rbegin(); run != runs_.rend() && run->at > until; ++run) {
+        run->at = until;  // from the future: it counted as of when it was read
+    }
     drop_old();
     split();
     for (const Channel channel : {completion, duration}) {
@@ -202,6 +205,11 @@ void SkillDetector::drop_old() {
     while (!runs_.empty() && (runs_.front().at <= now_ - options_->baseline_window || runs_.size() > kMaxRuns)) {
         if (observed_from_ > 0) {
             apply_baseline(runs_.front(), -1);
+            for (const Channel channel : {completion, duration}) {
+                if (runs_.front().excluded[channel]) {
+                    --channels_[channel].episode->excluded;
+                }
+            }
             --observed_from_;
         } else {
             apply_observed(runs_.front(), -1);
@@ -257,10 +265,18 @@ void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
 void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
     Episode& episode = *state.episode;
-    // What has been so for longer than what was before it is normal by now.
-    if (now_ >= episode.started_at + options_->baseline_window || episode.excluded >= episode.baseline.count) {
+    // What has been so for as long as a baseline reaches back is normal by now.
+    if (now_ >= episode.started_at + options_->baseline_window) {
         resolve(channel, events);
         return;
+    }
+    // A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in.
+    if (episode.excluded >= episode.baseline.count) {
+        const double drift_variance = episode.baseline.drift_variance;
+        readmit(channel);
+        episode.baseline = live_baseline();
+        episode.baseline.drift_variance = drift_variance;
+        episode.excluded = 0;
     }
     state.latest = compare(channel, episode.baseline);
     if (!state.latest) {
