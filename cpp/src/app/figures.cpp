@@ -52,8 +52,8 @@ Figures::Figures(const Config& config, TimePoint now, std::optional<DetectorStat
       resume_(std::move(resume)),
       open_in_database_(std::move(open_anomalies)),
       judged_from_(now - to_micros(config.baseline_window)) {
-    if (resume_ && resume_->until > now) {
-        resume_.reset();  // the clock was set back behind it
+    if (resume_) {
+        resume_->until = std::min(resume_->until, now);  // the clock may have been set back behind it
     }
 }
 
