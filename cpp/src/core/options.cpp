@@ -52,7 +52,7 @@ constexpr std::array kTable{
     integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
             "New rows read in one cycle; the rest follows in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
-            "Replace the triggers of a database made by other tools by our own"),
+            "Replace the triggers of a database made by other tools with our own"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
     duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
@@ -236,21 +236,26 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
         option.member);
 }
 
+constexpr std::size_t kLongestName = 63;
+
+// Of texts that are cut to kLongestName.
 std::size_t edit_distance(std::string_view left, std::string_view right) {
-    std::vector<std::size_t> row(right.size() + 1);
-    for (std::size_t column = 0; column < row.size(); ++column) {
+    left = left.substr(0, kLongestName);
+    right = right.substr(0, kLongestName);
+    std::array<std::size_t, kLongestName + 1> row{};
+    for (std::size_t column = 0; column <= right.size(); ++column) {
         row[column] = column;
     }
     for (std::size_t line = 1; line <= left.size(); ++line) {
         std::size_t diagonal = row[0];
         row[0] = line;
-        for (std::size_t column = 1; column < row.size(); ++column) {
+        for (std::size_t column = 1; column <= right.size(); ++column) {
             const std::size_t change = diagonal + (left[line - 1] == right[column - 1] ? 0 : 1);
             diagonal = row[column];
             row[column] = std::min({row[column] + 1, row[column - 1] + 1, change});
         }
     }
-    return row.back();
+    return row[right.size()];
 }
 
 std::string with_hyphens(std::string_view name) {
@@ -283,7 +288,7 @@ const Option* find(std::string_view name) {
 }
 
 std::string nearest(std::string_view name) {
-    std::string wanted(name.substr(0, 64));
+    std::string wanted(name.substr(0, kLongestName));
     std::replace(wanted.begin(), wanted.end(), '-', '_');
     std::string_view best;
     std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;

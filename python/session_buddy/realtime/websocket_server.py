@@ -69,7 +69,7 @@ class RealTimeMetricsServer:
         shutdown_timeout: Seconds to close all clients in order at a stop, 0 to 60.
         busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
         max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
-        replace_triggers: Replace the triggers of a database made by other tools by our own.
+        replace_triggers: Replace the triggers of a database made by other tools with our own.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
 
     Raises:

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -360,7 +361,7 @@ TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
                                          {"log_level", "debug"}});
     const std::string text = print(settings);
     for (const Option& option : table()) {
-        EXPECT_THAT(text, HasSubstr("\n" + std::string(option.name) + " = "));
+        EXPECT_THAT(text, HasSubstr(fmt::format("\n{} = ", option.name)));
     }
     EXPECT_THAT(text, HasSubstr("# --port\n"));
     EXPECT_THAT(text, HasSubstr("# default\n"));
