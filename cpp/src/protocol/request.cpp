@@ -169,7 +169,7 @@ ErrorReply invalid_message(std::string message, RequestId request_id) {
 }
 
 // Puts what the message wants of the anomalies into the request; returns what is wrong with it, empty for nothing.
-std::string read_anomaly_view(const Fields& fields, Subscribe& request) {
+std::string_view read_anomaly_view(const Fields& fields, Subscribe& request) {
     if (const auto& field = fields.min_deviation; field.present()) {
         if (!field.is(Field::Kind::number) || field.number < 0.0) {
             return "min_deviation must be a number of 0 or more";
@@ -213,8 +213,8 @@ ParsedRequest read_several(Fields& fields, Subscribe request) {
 ParsedRequest read_subscribe(Fields& fields, RequestId request_id) {
     Subscribe request;
     request.request_id = std::move(request_id);
-    if (auto fault = read_anomaly_view(fields, request); !fault.empty()) {
-        return invalid_message(std::move(fault), std::move(request.request_id));
+    if (const auto fault = read_anomaly_view(fields, request); !fault.empty()) {
+        return invalid_message(std::string(fault), std::move(request.request_id));
     }
     if (fields.skill_names.present()) {
         return read_several(fields, std::move(request));
