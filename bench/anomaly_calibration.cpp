@@ -1,276 +1,383 @@
-// How often the detector cries wolf, and how often it finds a real change: simulated skills with known behaviour.
-// Prints Markdown tables (or CSV with --csv); seeds are fixed, so that every run prints the same figures.
+// How often the detector cries wolf, and how often it finds a real change, beside the plain rule in the same simulation.
+// Prints Markdown and, with --csv FILE, writes all figures there. Seeds are fixed: every run gives the same figures.
 #include <fmt/format.h>
+#include <fmt/os.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <deque>
 #include <functional>
-#include <iterator>
 #include <numbers>
-#include <random>
+#include <numeric>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
-#include "session_buddy/anomaly/skill_detector.hpp"
+#include "simulation.hpp"
 
 namespace {
 
-using namespace session_buddy;
-using namespace session_buddy::anomaly;
-using std::chrono::microseconds;
+using namespace session_buddy::bench;
 
-constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+constexpr double kThreshold = 2.0;
 
-// What a simulated skill does at one moment; t in hours since the start.
-struct Behaviour {
-    double per_hour = 10.0;
-    std::function<double(double t)> completion_rate;
-    std::function<double(double t)> median_seconds;
-    double sigma = 0.5;  // of the logarithm of the durations
-};
+enum class Kind { completion, drop, spike, shift };
 
-struct Run {
-    double t;  // hours
-    bool completed;
-    double seconds;
-};
-
-std::vector<Run> simulate(const Behaviour& behaviour, double from, double until, std::mt19937_64& random) {
-    std::vector<Run> runs;
-    std::exponential_distribution<double> gap(behaviour.per_hour);
-    std::uniform_real_distribution<double> uniform(0.0, 1.0);
-    std::normal_distribution<double> normal(0.0, 1.0);
-    for (double t = from + gap(random); t < until; t += gap(random)) {
-        const bool completed = uniform(random) < behaviour.completion_rate(t);
-        runs.push_back({t, completed, behaviour.median_seconds(t) * std::exp(behaviour.sigma * normal(random))});
+const char* name_of(Kind kind) {
+    switch (kind) {
+        case Kind::completion: return "completion";
+        case Kind::drop: return "drop";
+        case Kind::spike: return "spike";
+        case Kind::shift: return "shift";
     }
-    return runs;
+    return "";
 }
 
-TimePoint moment(double hours) {
-    return kStart + std::chrono::duration_cast<microseconds>(std::chrono::duration<double, std::ratio<3600>>(hours));
+std::int64_t count_of(const Counts& counts, Kind kind) {
+    switch (kind) {
+        case Kind::completion: return counts.drop + counts.spike;
+        case Kind::drop: return counts.drop;
+        case Kind::spike: return counts.spike;
+        case Kind::shift: return counts.shift;
+    }
+    return 0;
 }
 
-// The rule of one look, as plainly as it can be written: what the detector is measured against.
-struct PlainRule {
-    bool drop = false;
-    bool spike = false;
-    bool shift = false;
+double percent(std::int64_t count, const Tally& tally) {
+    return 100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(tally.looks, 1));
+}
+double detector_percent(const Tally& tally, Kind kind) { return percent(count_of(tally.detector, kind), tally); }
+double plain_percent(const Tally& tally, Kind kind) { return percent(count_of(tally.plain, kind), tally); }
+
+// One simulated case; the tallies are one for each threshold.
+struct Case {
+    std::string table;
+    std::string name;
+    double per_hour = 0.0;
+    std::vector<Kind> kinds;
+    std::function<std::vector<Tally>()> run;
+    std::vector<Tally> tallies;
+
+    [[nodiscard]] const Tally& at(double threshold) const {
+        return *std::ranges::find(tallies, threshold, &Tally::threshold);
+    }
+    [[nodiscard]] std::string cell(Kind kind) const {
+        const Tally& tally = at(kThreshold);
+        return fmt::format("{:.1f} / {:.1f}", detector_percent(tally, kind), plain_percent(tally, kind));
+    }
 };
 
-PlainRule plain_rule(const std::vector<Run>& runs, double now, double threshold) {
-    std::vector<Run> day;
-    std::copy_if(runs.begin(), runs.end(), std::back_inserter(day),
-                 [&](const Run& run) { return run.t > now - 24.0 && run.t <= now; });
-    const auto recent = std::count_if(day.begin(), day.end(), [&](const Run& run) { return run.t > now - 1.0; });
-    const auto total = static_cast<std::ptrdiff_t>(day.size());
-    const auto observed = std::min({std::max<std::ptrdiff_t>(recent, 5), std::ptrdiff_t{50}, total / 2});
-    const auto split = day.begin() + (total - observed);
-    PlainRule result;
-    const auto n_b = static_cast<double>(total - observed);
-    const auto n_o = static_cast<double>(observed);
-    if (recent == 0 || n_b < 5 || n_o < 5) {
-        return result;
+// All the cases, each with a seed of its own from its place, so that the number of threads changes nothing.
+class Cases {
+  public:
+    explicit Cases(double scale) : scale_(scale) {}
+
+    [[nodiscard]] int scaled(double skills) const { return std::max(2, static_cast<int>(skills * scale_)); }
+
+    Case& add_watch(std::string table, std::string name, const Behaviour& behaviour, std::vector<Kind> kinds, int skills,
+                    int hours, const std::vector<double>& thresholds) {
+        const std::uint64_t seed = next_seed_++;
+        return add(std::move(table), std::move(name), behaviour.per_hour, std::move(kinds),
+                   [=] { return watch(behaviour, thresholds, skills, hours, seed); });
     }
-    const auto succeeded = [](const Run& run) { return run.completed; };
-    const auto c_b = static_cast<double>(std::count_if(day.begin(), split, succeeded));
-    const auto c_o = static_cast<double>(std::count_if(split, day.end(), succeeded));
-    const double p = (c_b + 0.5) / (n_b + 1.0);
-    const double z = (c_o / n_o - c_b / n_b) / std::sqrt(p * (1 - p) * (1 / n_o + 1 / (n_b + 1)));
-    result.drop = z <= -threshold;
-    result.spike = z >= threshold;
-    const auto moments = [&](auto from, auto until) {
-        double count = 0, sum = 0, squares = 0;
-        for (auto run = from; run != until; ++run) {
-            if (run->completed) {
-                ++count;
-                sum += run->seconds;
-                squares += run->seconds * run->seconds;
+    Case& add_look(std::string table, std::string name, const Behaviour& behaviour, Kind kind, int skills, double hours,
+                   const std::vector<double>& thresholds) {
+        const std::uint64_t seed = next_seed_++;
+        return add(std::move(table), std::move(name), behaviour.per_hour, {kind},
+                   [=] { return look_after_change(behaviour, thresholds, skills, hours, seed); });
+    }
+
+    void run() {
+        std::atomic<std::size_t> next = 0;
+        const auto work = [&] {
+            for (std::size_t i = next++; i < cases_.size(); i = next++) {
+                cases_[i].tallies = cases_[i].run();
             }
-        }
-        struct Moments {
-            double count, mean, sd;
         };
-        const double mean = sum / std::max(count, 1.0);
-        return Moments{count, mean, std::sqrt(std::max(0.0, squares - count * mean * mean) / std::max(count - 1, 1.0))};
-    };
-    const auto b = moments(day.begin(), split);
-    const auto o = moments(split, day.end());
-    if (b.count >= 5 && o.count >= 5) {
-        const double sd = std::max({b.sd, 0.05 * b.mean, 0.001}) * std::sqrt(1 / o.count + 1 / b.count);
-        result.shift =
-            std::abs(o.mean - b.mean) / sd >= threshold && std::abs(o.mean - b.mean) >= 0.1 * b.mean;
-    }
-    return result;
-}
-
-// The share of the looked-at moments at which each type is reported.
-struct Shares {
-    double drop = 0.0;
-    double spike = 0.0;
-    double shift = 0.0;
-    double plain_completion = 0.0;
-    double plain_drop = 0.0;
-    double plain_shift = 0.0;
-    long looks = 0;
-
-    void add(const SkillDetector& detector, TimePoint now, const PlainRule& plain) {
-        ++looks;
-        plain_completion += plain.drop || plain.spike ? 1.0 : 0.0;
-        plain_drop += plain.drop ? 1.0 : 0.0;
-        plain_shift += plain.shift ? 1.0 : 0.0;
-        if (detector.is_reported(SkillDetector::completion, now)) {
-            const bool is_drop =
-                detector.episode(SkillDetector::completion)->deviation.type == AnomalyType::performance_drop;
-            (is_drop ? drop : spike) += 1.0;
+        std::vector<std::jthread> threads;
+        for (unsigned i = 1; i < std::thread::hardware_concurrency(); ++i) {
+            threads.emplace_back(work);
         }
-        shift += detector.is_reported(SkillDetector::duration, now) ? 1.0 : 0.0;
+        work();
     }
-    [[nodiscard]] double percent(double count) const { return 100.0 * count / static_cast<double>(looks); }
+
+    [[nodiscard]] const std::deque<Case>& all() const { return cases_; }
+
+  private:
+    Case& add(std::string table, std::string name, double per_hour, std::vector<Kind> kinds,
+              std::function<std::vector<Tally>()> run) {
+        return cases_.emplace_back(Case{std::move(table), std::move(name), per_hour, std::move(kinds), std::move(run), {}});
+    }
+
+    double scale_;
+    std::uint64_t next_seed_ = 1;
+    std::deque<Case> cases_;
 };
 
-// Looks once an hour, from hour 24 on, at skills whose behaviour is `behaviour`; a skill that did not run within the last hour
-// is not looked at, as it is not reported either.
-Shares watch(const Behaviour& behaviour, const DetectorOptions& options, int skills, int hours, std::uint64_t seed) {
-    Shares shares;
-    std::mt19937_64 random{seed};
-    std::vector<EpisodeEvent> events;
-    for (int skill = 0; skill < skills; ++skill) {
-        SkillDetector detector{options};
-        const auto runs = simulate(behaviour, 0.0, 24.0 + hours, random);
-        std::size_t next = 0;
-        for (int hour = 24; hour <= 24 + hours; ++hour) {
-            bool ran = false;
-            for (; next < runs.size() && runs[next].t < hour; ++next) {
-                detector.add({moment(runs[next].t), runs[next].completed, runs[next].seconds}, events);
-                ran = runs[next].t > hour - 1;
-            }
-            detector.advance(moment(hour), events);
-            if (ran) {
-                shares.add(detector, moment(hour), plain_rule(runs, hour, options.threshold));
-            }
-        }
-    }
-    return shares;
+const std::vector<double> kPaces{1, 3, 10, 40, 100, 300};
+const std::vector<double> kRates{0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0};
+const std::vector<double> kSigmas{0.25, 0.5, 0.75, 1.0};
+
+// Fast skills cost more to simulate and vary less from hour to hour.
+int skills_at(const Cases& cases, double pace) {
+    return cases.scaled(pace >= 300 ? 25 : pace >= 100 ? 60 : pace >= 40 ? 120 : 250);
 }
 
-// One look an hour after a change that happens at hour 24; at least five runs later where a skill is rare.
-Shares look_after_change(const Behaviour& behaviour, const DetectorOptions& options, int skills, std::uint64_t seed) {
-    Shares shares;
-    std::mt19937_64 random{seed};
-    std::vector<EpisodeEvent> events;
-    const double end = 24.0 + std::max(1.0, 5.0 / behaviour.per_hour);
-    for (int skill = 0; skill < skills; ++skill) {
-        SkillDetector detector{options};
-        const auto runs = simulate(behaviour, 0.0, end, random);
-        for (const Run& run : runs) {
-            detector.add({moment(run.t), run.completed, run.seconds}, events);
+double daily(double t) { return std::sin(2.0 * std::numbers::pi * t / 24.0); }
+
+void add_false_alarms(Cases& cases, const std::vector<double>& thresholds) {
+    for (const double rate : kRates) {
+        for (const double pace : kPaces) {
+            // The curve over thresholds is drawn from the part of the grid for which the plain rule's figures are known.
+            const bool in_curve = rate < 1.0 && pace <= 40;
+            cases.add_watch("rate", fmt::format("{}", rate), steady(pace, rate, 0.5),
+                            {Kind::completion, Kind::drop, Kind::spike}, skills_at(cases, pace), 24,
+                            in_curve ? thresholds : std::vector{kThreshold});
         }
-        detector.advance(moment(end), events);
-        shares.add(detector, moment(end), plain_rule(runs, end, options.threshold));
     }
-    return shares;
+    for (const double sigma : kSigmas) {
+        for (const double pace : kPaces) {
+            const bool in_curve = pace > 1 && pace <= 40;
+            cases.add_watch("sigma", fmt::format("{}", sigma), steady(pace, 0.95, sigma), {Kind::shift},
+                            skills_at(cases, pace), 24, in_curve ? thresholds : std::vector{kThreshold});
+        }
+    }
 }
 
-Behaviour steady(double per_hour, double rate, double sigma) {
-    return {per_hour, [rate](double) { return rate; }, [](double) { return 5.0; }, sigma};
+void add_rhythms(Cases& cases) {
+    for (const double pace : {10.0, 40.0, 100.0}) {
+        for (const double depth : {0.05, 0.10}) {
+            Behaviour behaviour = steady(pace, 0.9, 0.5);
+            behaviour.completion_rate = [depth](double t) { return 0.88 + depth * daily(t); };
+            cases.add_watch("rhythm", fmt::format("completion rate 88 % ± {:.0f}", 100 * depth), behaviour,
+                            {Kind::completion}, skills_at(cases, pace) / 2, 24, {kThreshold});
+        }
+        for (const double depth : {0.15, 0.30}) {
+            Behaviour behaviour = steady(pace, 0.9, 0.5);
+            behaviour.median_seconds = [depth](double t) { return 5.0 * (1.0 + depth * daily(t)); };
+            cases.add_watch("rhythm", fmt::format("durations ± {:.0f} %", 100 * depth), behaviour, {Kind::shift},
+                            skills_at(cases, pace) / 2, 24, {kThreshold});
+        }
+    }
 }
 
-}  // namespace
+Behaviour change_of_rate(double before, double after, double per_hour) {
+    Behaviour behaviour = steady(per_hour, before, 0.5);
+    behaviour.completion_rate = [=](double t) { return t < 24.0 ? before : after; };
+    return behaviour;
+}
 
-int main(int argc, char** argv) {
-    DetectorOptions options;
-    double scale = 1.0;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (std::strcmp(argv[i], "--threshold") == 0) {
-            options.threshold = std::atof(argv[i + 1]);
-        } else if (std::strcmp(argv[i], "--scale") == 0) {
-            scale = std::atof(argv[i + 1]);
-        }
-    }
-    const auto n = [&](double count) { return std::max(20, static_cast<int>(count * scale)); };
-
-    fmt::print("## False alarms of an unchanged completion rate\n\n% of looks: detector / plain rule\n\n| rate |");
-    const std::vector<double> paces{1, 3, 10, 40, 100, 300};
-    for (const double pace : paces) {
-        fmt::print(" {}/h |", pace);
-    }
-    fmt::print("\n");
-    double worst = 0.0;
-    double worst_plain = 0.0;
-    int cells = 0;
-    double mean = 0.0;
-    double mean_plain = 0.0;
-    for (const double rate : {0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0}) {
-        fmt::print("| {} |", rate);
-        for (const double pace : paces) {
-            const int skills = n(pace >= 100 ? 20 : 100);
-            const Shares s = watch(steady(pace, rate, 0.5), options, skills, pace >= 100 ? 12 : 24, 42);
-            const double mine = s.percent(s.drop + s.spike);
-            const double plain = s.percent(s.plain_completion);
-            fmt::print(" {:.1f} / {:.1f} |", mine, plain);
-            if (rate < 1.0 && pace <= 40) {
-                mean += mine;
-                mean_plain += plain;
-                worst = std::max(worst, mine);
-                worst_plain = std::max(worst_plain, plain);
-                ++cells;
-            }
-        }
-        fmt::print("\n");
-    }
-    fmt::print("\nRates 0.5 to 0.99, 1 to 40 an hour: mean {:.2f} / {:.2f}, worst {:.2f} / {:.2f}\n", mean / cells,
-               mean_plain / cells, worst, worst_plain);
-
-    fmt::print("\n## False alarms of unchanged durations\n\n| sigma | 3/h | 10/h | 40/h | 100/h |\n");
-    for (const double sigma : {0.25, 0.5, 0.75, 1.0}) {
-        fmt::print("| {} |", sigma);
-        for (const double pace : {3.0, 10.0, 40.0, 100.0}) {
-            const Shares s = watch(steady(pace, 0.95, sigma), options, n(pace >= 100 ? 30 : 100), 24, 43);
-            fmt::print(" {:.1f} / {:.1f} |", s.percent(s.shift), s.percent(s.plain_shift));
-        }
-        fmt::print("\n");
-    }
-
-    fmt::print("\n## A daily rhythm\n\n");
-    for (const double depth : {0.05, 0.10}) {
-        Behaviour rhythm = steady(40, 0.9, 0.5);
-        rhythm.completion_rate = [depth](double t) { return 0.88 + depth * std::sin(2 * std::numbers::pi * t / 24); };
-        rhythm.median_seconds = [depth](double t) {
-            return 5.0 * (1.0 + 3 * depth * std::sin(2 * std::numbers::pi * t / 24));
-        };
-        const Shares s = watch(rhythm, options, n(60), 24, 44);
-        fmt::print("| rate 0.88 ± {:.2f} | {:.1f} / {:.1f} |\n| durations ± {:.0f} % | {:.1f} / {:.1f} |\n", depth,
-                   s.percent(s.drop + s.spike), s.percent(s.plain_completion), 300 * depth, s.percent(s.shift),
-                   s.percent(s.plain_shift));
-    }
-
-    fmt::print("\n## Power\n\n% found one hour after the change: detector / plain rule\n\n");
+void add_power(Cases& cases, const std::vector<double>& thresholds) {
     struct Change {
         double before, after, per_hour;
     };
-    for (const Change change : {Change{0.85, 0.62, 40}, {0.80, 0.95, 40}, {0.95, 0.50, 10}, {0.95, 0.70, 10},
-                                {0.99, 0.80, 10}, {0.95, 0.30, 3}, {1.0, 0.5, 3}}) {
-        Behaviour behaviour = steady(change.per_hour, change.before, 0.5);
-        behaviour.completion_rate = [change](double t) { return t < 24.0 ? change.before : change.after; };
-        const Shares s = look_after_change(behaviour, options, n(2000), 45);
-        const bool down = change.after < change.before;
-        fmt::print("| {:.0f} % → {:.0f} % at {}/h | {:.1f} / {:.1f} |\n", 100 * change.before, 100 * change.after,
-                   change.per_hour, s.percent(down ? s.drop : s.spike),
-                   s.percent(down ? s.plain_drop : s.plain_completion - s.plain_drop));
+    for (const Change& change :
+         {Change{0.85, 0.62, 40}, {0.80, 0.95, 40}, {0.95, 0.50, 10}, {0.95, 0.70, 10}, {0.99, 0.80, 10}, {0.80, 0.60, 10},
+          {0.90, 0.80, 100}, {0.60, 0.90, 10}, {0.95, 0.30, 3}, {1.0, 0.5, 3}}) {
+        cases.add_look("change", fmt::format("{:.0f} % → {:.0f} %", 100 * change.before, 100 * change.after),
+                       change_of_rate(change.before, change.after, change.per_hour),
+                       change.after < change.before ? Kind::drop : Kind::spike,
+                       cases.scaled(change.per_hour >= 40 ? 1000 : 2000), 1.0, thresholds);
     }
     struct Shift {
         double factor, sigma, per_hour;
     };
-    for (const Shift shift : {Shift{3.0, 0.5, 10}, {3.0, 1.0, 10}, {1.5, 0.5, 10}, {1.5, 0.5, 40}, {2.0, 1.0, 40},
-                              {0.5, 0.5, 10}, {2.0, 0.5, 3}}) {
+    for (const Shift& shift : {Shift{3.0, 0.5, 10}, {3.0, 1.0, 10}, {3.0, 0.5, 3}, {1.5, 0.5, 10}, {1.5, 0.5, 40},
+                               {2.0, 1.0, 40}, {0.5, 0.5, 10}, {2.0, 0.5, 3}}) {
         Behaviour behaviour = steady(shift.per_hour, 0.95, shift.sigma);
         behaviour.median_seconds = [shift](double t) { return t < 24.0 ? 5.0 : 5.0 * shift.factor; };
-        const Shares s = look_after_change(behaviour, options, n(2000), 46);
-        fmt::print("| durations × {} at {}/h, sigma {} | {:.1f} / {:.1f} |\n", shift.factor, shift.per_hour, shift.sigma,
-                   s.percent(s.shift), s.percent(s.plain_shift));
+        cases.add_look("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour, Kind::shift,
+                       cases.scaled(shift.per_hour >= 40 ? 1000 : 2000), 1.0, thresholds);
+    }
+}
+
+void add_lasting(Cases& cases) {
+    for (const double hours : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 23.0, 26.0, 30.0}) {
+        cases.add_look("lasting", fmt::format("{}", hours), change_of_rate(0.85, 0.62, 40), Kind::drop, cases.scaled(300),
+                       hours, {kThreshold});
+    }
+}
+
+// Mean percentages over cases at one threshold: detector, plain rule.
+struct Mean {
+    double detector = 0.0;
+    double plain = 0.0;
+    double worst_detector = 0.0;
+    double worst_plain = 0.0;
+};
+
+Mean mean_of(const std::vector<const Case*>& cases, double threshold) {
+    Mean mean;
+    for (const Case* one : cases) {
+        const Tally& tally = one->at(threshold);
+        const double detector = detector_percent(tally, one->kinds.front());
+        const double plain = plain_percent(tally, one->kinds.front());
+        mean.detector += detector / static_cast<double>(cases.size());
+        mean.plain += plain / static_cast<double>(cases.size());
+        mean.worst_detector = std::max(mean.worst_detector, detector);
+        mean.worst_plain = std::max(mean.worst_plain, plain);
+    }
+    return mean;
+}
+
+class Report {
+  public:
+    explicit Report(const std::deque<Case>& cases) : cases_(cases) {}
+
+    void print(const std::vector<double>& thresholds) const {
+        grid("rate", "### Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
+        grid("rate", "### Of these: drops", "completion rate", Kind::drop);
+        grid("rate", "### Of these: spikes", "completion rate", Kind::spike);
+        summary("rate", "Rates 0.5 to 0.99 at 1 to 40 an hour");
+        grid("sigma", "### Unchanged durations: shift reported", "sigma", Kind::shift);
+        summary("sigma", "3 to 40 an hour");
+        episodes();
+        list("rhythm", "### A daily rhythm", "rhythm");
+        list("change", "### Power: completion rate, found one hour after the change", "change");
+        list("shift", "### Power: durations, found one hour after the change", "change");
+        lasting();
+        curve("rate", "change", "### Thresholds: completion rate", thresholds);
+        curve("sigma", "shift", "### Thresholds: durations", thresholds);
+    }
+
+    void write_csv(const std::string& path) const {
+        auto file = fmt::output_file(path);
+        file.print("table,case,per_hour,threshold,type,detector_percent,plain_percent,looks\n");
+        for (const Case& one : cases_) {
+            for (const Tally& tally : one.tallies) {
+                for (const Kind kind : one.kinds) {
+                    file.print("{},\"{}\",{},{},{},{:.2f},{:.2f},{}\n", one.table, one.name, one.per_hour, tally.threshold,
+                               name_of(kind), detector_percent(tally, kind), plain_percent(tally, kind), tally.looks);
+                }
+            }
+        }
+    }
+
+  private:
+    [[nodiscard]] std::vector<const Case*> of_table(std::string_view table) const {
+        std::vector<const Case*> found;
+        for (const Case& one : cases_) {
+            if (one.table == table) {
+                found.push_back(&one);
+            }
+        }
+        return found;
+    }
+    // Those that were simulated at every threshold.
+    [[nodiscard]] std::vector<const Case*> of_curve(std::string_view table) const {
+        auto found = of_table(table);
+        std::erase_if(found, [](const Case* one) { return one->tallies.size() == 1; });
+        return found;
+    }
+
+    void grid(std::string_view table, std::string_view title, std::string_view rows, Kind kind) const {
+        fmt::print("{}\n\n| {} |", title, rows);
+        for (const double pace : kPaces) {
+            fmt::print(" {}/h |", pace);
+        }
+        fmt::print("\n| --- |");
+        for (std::size_t i = 0; i < kPaces.size(); ++i) {
+            fmt::print(" ---: |");
+        }
+        std::string row;
+        for (const Case* one : of_table(table)) {
+            if (std::exchange(row, one->name) != one->name) {
+                fmt::print("\n| {} |", one->name);
+            }
+            fmt::print(" {} |", one->cell(kind));
+        }
+        fmt::print("\n\n");
+    }
+
+    void summary(std::string_view table, std::string_view what) const {
+        const Mean mean = mean_of(of_curve(table), kThreshold);
+        fmt::print("{}: mean {:.2f} % / {:.2f} %, worst {:.1f} % / {:.1f} %.\n\n", what, mean.detector, mean.plain,
+                   mean.worst_detector, mean.worst_plain);
+    }
+
+    void list(std::string_view table, std::string_view title, std::string_view rows) const {
+        fmt::print("{}\n\n| {} | invocations per hour | detector / plain rule |\n| --- | ---: | ---: |\n", title, rows);
+        for (const Case* one : of_table(table)) {
+            fmt::print("| {} | {} | {} |\n", one->name, one->per_hour, one->cell(one->kinds.front()));
+        }
+        fmt::print("\n");
+    }
+
+    void episodes() const {
+        fmt::print("### False episodes per skill and day\n\n| completion rate |");
+        for (const double pace : kPaces) {
+            fmt::print(" {}/h |", pace);
+        }
+        fmt::print("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
+        std::string row;
+        for (const Case* one : of_table("rate")) {
+            if (std::exchange(row, one->name) != one->name) {
+                fmt::print("\n| {} |", one->name);
+            }
+            const Tally& tally = one->at(kThreshold);
+            fmt::print(" {:.2f} |", static_cast<double>(count_of(tally.episodes, Kind::completion)) / tally.skill_days);
+        }
+        fmt::print("\n\n");
+    }
+
+    void lasting() const {
+        fmt::print("### A drop from 85 % to 62 % at 40 an hour that lasts\n\n| hours after | detector / plain rule |\n"
+                   "| ---: | ---: |\n");
+        for (const Case* one : of_table("lasting")) {
+            fmt::print("| {} | {} |\n", one->name, one->cell(Kind::drop));
+        }
+        fmt::print("\n");
+    }
+
+    void curve(std::string_view quiet, std::string_view changed, std::string_view title,
+               const std::vector<double>& thresholds) const {
+        fmt::print("{}\n\nMeans over the cases above, detector / plain rule.\n\n| threshold | false alarms | worst | power |\n"
+                   "| ---: | ---: | ---: | ---: |\n",
+                   title);
+        for (const double threshold : thresholds) {
+            const Mean alarms = mean_of(of_curve(quiet), threshold);
+            const Mean power = mean_of(of_curve(changed), threshold);
+            fmt::print("| {} | {:.2f} / {:.2f} | {:.1f} / {:.1f} | {:.1f} / {:.1f} |\n", threshold, alarms.detector,
+                       alarms.plain, alarms.worst_detector, alarms.worst_plain, power.detector, power.plain);
+        }
+        fmt::print("\n");
+    }
+
+    const std::deque<Case>& cases_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    double scale = 1.0;
+    std::string csv;
+    for (int i = 1; i < argc; i += 2) {
+        const std::string_view option = argv[i];
+        if (i + 1 < argc && option == "--scale") {
+            scale = std::strtod(argv[i + 1], nullptr);
+        } else if (i + 1 < argc && option == "--csv") {
+            csv = argv[i + 1];
+        } else {
+            fmt::print(stderr, "usage: anomaly_calibration [--csv FILE] [--scale FACTOR]\n");
+            return 2;
+        }
+    }
+    const std::vector<double> thresholds{1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5};
+    Cases cases(scale);
+    add_false_alarms(cases, thresholds);
+    add_rhythms(cases);
+    add_power(cases, thresholds);
+    add_lasting(cases);
+    cases.run();
+    const Report report(cases.all());
+    report.print(thresholds);
+    if (!csv.empty()) {
+        report.write_csv(csv);
     }
     return 0;
 }

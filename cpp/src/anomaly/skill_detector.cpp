@@ -18,7 +18,7 @@ constexpr double kMinSdShareOfMean = 0.05;
 constexpr double kMinSdSeconds = 0.001;
 constexpr double kMinRelativeShift = 0.10;
 constexpr double kLogScale = 1 << 24;
-constexpr double kLongestDurationSeconds = 1e9;  // about 30 years; keeps the sums of squares within 128 bits
+constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
 
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at most.
 // Chosen by bench/anomaly_calibration: less costs power, more lets false alarms of rare failures through.
@@ -38,35 +38,71 @@ std::int64_t scaled_log(std::int64_t micros) {
     return std::llround(std::log(static_cast<double>(std::max<std::int64_t>(micros, 1))) * kLogScale);
 }
 
-// The variance of a value between buckets beyond what chance within them explains: the moment estimator of a random-effects
-// model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with Q = Σ n(mean − overall mean)² / variance.
+// The variance of a value between buckets of time beyond what chance within them explains: the smaller of two estimates.
+//
+// The moment estimator of a random-effects model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with
+// Q = Σ n(mean − overall mean)² / variance, makes the most of the data, but a few hours of trouble are drift to it, and would
+// hush up the rest of the trouble. The median of the same terms, taken about the median of the means, over the median of a
+// chi-squared variable of one degree of freedom, does not notice what concerns fewer than half of the buckets.
 class DriftEstimate {
   public:
     DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
 
-    void add(std::int64_t count, double mean) {
-        const auto n = static_cast<double>(count);
-        spread_ += n * (mean - overall_mean_) * (mean - overall_mean_);
-        count_ += n;
-        squared_counts_ += n * n;
-        buckets_ += 1.0;
-    }
+    void add(std::int64_t count, double mean) { buckets_.push_back({static_cast<double>(count), mean}); }
 
     [[nodiscard]] double variance() const {
-        if (buckets_ < 3.0 || !(variance_ > 0.0)) {
+        if (buckets_.size() < 3 || !(variance_ > 0.0)) {
             return 0.0;
         }
-        const double expected = buckets_ - 1.0 + kDriftSlack * std::sqrt(2.0 * (buckets_ - 1.0));
-        return std::max(0.0, (spread_ - expected * variance_) / (count_ - squared_counts_ / count_));
+        return std::max(0.0, std::min(by_moments(), by_median()));
     }
 
   private:
+    struct Bucket {
+        double count;
+        double mean;
+    };
+    static constexpr double kChiSquaredMedian = 0.4549;
+
+    [[nodiscard]] double by_moments() const {
+        double count = 0.0;
+        double squared_counts = 0.0;
+        double spread = 0.0;
+        for (const Bucket& bucket : buckets_) {
+            count += bucket.count;
+            squared_counts += bucket.count * bucket.count;
+            spread += bucket.count * (bucket.mean - overall_mean_) * (bucket.mean - overall_mean_);
+        }
+        const double degrees = static_cast<double>(buckets_.size()) - 1.0;
+        const double expected = degrees + kDriftSlack * std::sqrt(2.0 * degrees);
+        return (spread - expected * variance_) / (count - squared_counts / count);
+    }
+
+    [[nodiscard]] double by_median() const {
+        std::vector<double> values;
+        double count = 0.0;
+        for (const Bucket& bucket : buckets_) {
+            values.push_back(bucket.mean);
+            count += bucket.count;
+        }
+        const double centre = median(values);
+        for (std::size_t i = 0; i < buckets_.size(); ++i) {
+            values[i] = buckets_[i].count * (buckets_[i].mean - centre) * (buckets_[i].mean - centre);
+        }
+        const double mean_count = count / static_cast<double>(buckets_.size());
+        return (median(values) / kChiSquaredMedian - variance_) / mean_count;
+    }
+
+    // Reorders them.
+    static double median(std::vector<double>& values) {
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::ranges::nth_element(values, middle);
+        return *middle;
+    }
+
     double overall_mean_;
     double variance_;
-    double spread_ = 0.0;
-    double count_ = 0.0;
-    double squared_counts_ = 0.0;
-    double buckets_ = 0.0;
+    std::vector<Bucket> buckets_;
 };
 
 }  // namespace
@@ -163,6 +199,9 @@ void SkillDetector::preload(const Run& run) {
 
 void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
     now_ = until;
+    for (auto run = runs_.rbegin(); run != runs_.rend() && run->at > until; ++run) {
+        run->at = until;  // from the future: it counted as of when it was read
+    }
     drop_old();
     split();
     for (const Channel channel : {completion, duration}) {
@@ -202,6 +241,11 @@ void SkillDetector::drop_old() {
     while (!runs_.empty() && (runs_.front().at <= now_ - options_->baseline_window || runs_.size() > kMaxRuns)) {
         if (observed_from_ > 0) {
             apply_baseline(runs_.front(), -1);
+            for (const Channel channel : {completion, duration}) {
+                if (runs_.front().excluded[channel]) {
+                    --channels_[channel].episode->excluded;
+                }
+            }
             --observed_from_;
         } else {
             apply_observed(runs_.front(), -1);
@@ -257,10 +301,18 @@ void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
 void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
     Episode& episode = *state.episode;
-    // What has been so for longer than what was before it is normal by now.
-    if (now_ >= episode.started_at + options_->baseline_window || episode.excluded >= episode.baseline.count) {
+    // What has been so for as long as a baseline reaches back is normal by now.
+    if (now_ >= episode.started_at + options_->baseline_window) {
         resolve(channel, events);
         return;
+    }
+    // A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in.
+    if (episode.excluded >= episode.baseline.count) {
+        const double drift_variance = episode.baseline.drift_variance;
+        readmit(channel);
+        episode.baseline = live_baseline();
+        episode.baseline.drift_variance = drift_variance;
+        episode.excluded = 0;
     }
     state.latest = compare(channel, episode.baseline);
     if (!state.latest) {

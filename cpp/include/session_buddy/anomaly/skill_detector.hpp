@@ -56,8 +56,8 @@ struct Baseline {
 struct Episode {
     TimePoint started_at;
     Deviation deviation;        ///< as of the last comparison
-    Baseline baseline;          ///< as of the start: what the episode is judged by
-    std::int64_t excluded = 0;  ///< runs since the start that have left the observed ones and are kept out of the baseline
+    Baseline baseline;          ///< what the episode is judged by: as of the start, or since it was last enlarged
+    std::int64_t excluded = 0;  ///< kept runs that have left the observed ones and stay out of the baseline
 
     bool operator==(const Episode&) const = default;
 };

@@ -11,8 +11,8 @@ namespace session_buddy::anomaly {
 __extension__ using Int128 = __int128;
 
 /// Count, sum and sum of squares of integers: adding and removing the same value leaves exactly what was there before, so
-/// mean and variance never drift however long values come and go. Exact for |value| ≤ 2^50 and up to 2^13 values, or
-/// |value| ≤ 2^40 and up to 2^23 values.
+/// mean and variance never drift however long values come and go. Exact as long as count · |value| stays below 2^63, for
+/// instance |value| ≤ 2^47 and up to 2^15 values.
 class ExactMoments {
   public:
     void add(std::int64_t value) { apply(value, 1); }
