@@ -44,7 +44,7 @@ def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest
     header, first, second, blank, summary = capsys.readouterr().out.splitlines()
     assert header.split("  ")[0] == "skill"
     assert first.startswith("pytest-run  performance_drop  2026-02-10 11:")
-    assert "100.0 % → 0.0 %" in first
+    assert "  100.0 % → " in first
     assert "open" not in first
     assert second.startswith("git-commit  pattern_shift     2026-02-10 23:")
     assert " open " in second
@@ -68,7 +68,7 @@ def test_a_table_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run("--db-path", database, "--to", TO) == 0
     output = terminal.getvalue()
     assert "\x1b[" in output
-    assert "100.0 % → 0.0 %" in output
+    assert "100.0 % → " in output
     assert "pattern_shift" in output
     assert "2 episodes" in output
 

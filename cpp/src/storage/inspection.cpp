@@ -287,8 +287,8 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
     return inspection;
 }
 
-// The bytes are read through SQLite's own file handle: a descriptor of our own, when closed, would drop the locks that this
-// process holds on the same file.
+// The bytes are read through SQLite's own file handle: a descriptor of our own, when closed, would drop the locks that
+// this process holds on the same file.
 bool header_says_wal(const std::string& path) {
     const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
     sqlite3_file* file = nullptr;

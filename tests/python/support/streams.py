@@ -36,11 +36,16 @@ def steady(
     error_type: str | None = None,
 ) -> Iterator[Run]:
     """`count` runs evenly from `first` to `last`, of which `rate` are completed, the failures spread evenly too."""
-    step = (last - first) / max(count - 1, 1)
     completed = round(count * rate)
     for index in range(count):
         good = (index + 1) * completed // count > index * completed // count
-        yield Run(first + index * step, good, durations[index % len(durations)], skill, None if good else error_type)
+        yield Run(
+            first + (last - first) * index / max(count - 1, 1),
+            good,
+            durations[index % len(durations)],
+            skill,
+            None if good else error_type,
+        )
 
 
 def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
@@ -54,6 +59,16 @@ def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
 def make_database(path: Path) -> None:
     """An empty one, closed."""
     SkillsStorage(path).close()
+
+
+def make_bare_database(path: Path) -> None:
+    """The least that holds invocations: no version, no index, no trigger. Quick to fill."""
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,"
+        " session_id TEXT NOT NULL, completed BOOLEAN NOT NULL DEFAULT 0, duration_seconds REAL, error_type TEXT)"
+    )
+    connection.close()
 
 
 def replace_rows(path: Path, runs: Iterable[Run]) -> None:
