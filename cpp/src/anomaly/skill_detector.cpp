@@ -219,6 +219,14 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
         const auto& episode = channels_[channel].episode;
         channels_[channel].latest = compare(channel, episode ? episode->baseline : live_baseline());
     }
+    // Back to the last moment at which something happened, where a detector that never stopped would stand: a run that lies
+    // between that and `until`, but is read only now, has its own moment then.
+    if (!runs_.empty()) {
+        now_ = runs_.back().at;
+        if (recent_from_ > 0) {
+            now_ = std::max(now_, runs_[recent_from_ - 1].at + options_->observation_window);
+        }
+    }
 }
 
 TimePoint SkillDetector::next_change() const {
