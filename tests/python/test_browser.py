@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import contract, tools
 from support.histories import fill, invocations
 from support.paths import JS

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support import tools
 from support.histories import fill, invocations
 from support.markdown import Block, blocks
@@ -28,7 +29,9 @@ Runner = Callable[[Block, Path], object]
 
 def environment(home: Path) -> dict[str, str]:
     """As a shell in a fresh home has it, with the programs of this interpreter's environment first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))
+    }
     return {**kept, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 

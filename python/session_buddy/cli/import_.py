@@ -132,7 +132,8 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
         "results without a use": summary["results_without_use"],
     }
     print(
-        f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} ({summary['bytes'] / 1e6:,.1f} MB)"
+        f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} "
+        f"({summary['bytes'] / 1e6:,.1f} MB)"
     )
     print(f"Recorded  {summary['recorded']:,} of {summary['found']:,} invocations in {db_path}")
     print("Skipped   " + (", ".join(f"{count:,} {why}" for why, count in left_out.items() if count) or "nothing"))
