@@ -331,7 +331,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
         ("python", python_client),
-        *[("json", message)] * 18,
+        *[("json", message)] * 21,
         ("javascript", node_client_reconnects),
         ("nginx", reverse_proxy),
         ("bash", shell_with_server),

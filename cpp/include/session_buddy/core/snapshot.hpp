@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
@@ -85,6 +86,19 @@ class SkillTable {
 
 enum class AnomalyType { performance_drop, performance_spike, pattern_shift };
 
+/// The name on the wire and in skill_anomalies.
+[[nodiscard]] constexpr std::string_view to_string(AnomalyType type) {
+    switch (type) {
+        case AnomalyType::performance_drop:
+            return "performance_drop";
+        case AnomalyType::performance_spike:
+            return "performance_spike";
+        case AnomalyType::pattern_shift:
+            break;
+    }
+    return "pattern_shift";
+}
+
 /// One anomaly that is at or above the threshold now. Rates are fractions 0 to 1, durations seconds.
 struct Anomaly {
     std::string skill_name;
@@ -92,6 +106,17 @@ struct Anomaly {
     double baseline_value = 0.0;
     double observed_value = 0.0;
     double deviation_score = 0.0;  ///< |z|, finite
+
+    // What explains it; on the wire only where a subscription asks for details.
+    std::int64_t baseline_samples = 0;
+    std::int64_t observed_samples = 0;
+    double z_score = 0.0;           ///< signed: negative where the observed value is the smaller one
+    double tail_probability = 1.0;  ///< of a deviation at least this large on this side where nothing has changed
+    TimePoint since;                ///< when the episode started
+    /// The error types of the observed failures, the most common first, at most three.
+    std::vector<std::pair<std::string, std::int64_t>> common_errors;
+
+    bool operator==(const Anomaly&) const = default;
 };
 
 /// An active session.

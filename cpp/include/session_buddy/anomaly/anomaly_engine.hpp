@@ -1,0 +1,97 @@
+// The detectors of all skills: fed with rows, asked for what is to be reported, written down and resumed.
+// Knows neither clock nor database. One thread uses it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/anomaly/skill_detector.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy::anomaly {
+
+class AnomalyEngine {
+  public:
+    explicit AnomalyEngine(const DetectorOptions& options) : options_(options) {}
+    AnomalyEngine(AnomalyEngine&&) = delete;
+
+    [[nodiscard]] const DetectorOptions& options() const { return options_; }
+
+    /// Judges a row that was read at `now`; one from the future counts as now.
+    void add(const Invocation& invocation, TimePoint now);
+    /// Moves all windows to `now`.
+    void advance(TimePoint now);
+
+    /// An open episode of a skill, with all that a restart needs.
+    struct OpenEpisode {
+        std::string skill_name;
+        SkillDetector::Channel channel = SkillDetector::completion;
+        Episode episode;
+
+        bool operator==(const OpenEpisode&) const = default;
+    };
+    /// For a restart: first every row that was judged before, then begin() with the episodes that were open at `until`.
+    void preload(const Invocation& invocation);
+    void begin(TimePoint until, const std::vector<OpenEpisode>& episodes);
+
+    /// What stands out at `now`, which advance() has reached: the largest score first, then by name and type.
+    [[nodiscard]] std::vector<Anomaly> reported(TimePoint now) const;
+    [[nodiscard]] std::vector<OpenEpisode> open_episodes() const;
+
+    struct SkillEvent {
+        std::string skill_name;
+        EpisodeEvent event;
+
+        bool operator==(const SkillEvent&) const = default;
+    };
+    /// The starts and ends of episodes since the last call, in the order in which they were found.
+    [[nodiscard]] std::vector<SkillEvent> take_events() { return std::exchange(events_, {}); }
+
+    struct SkillState {
+        bool is_anomalous = false;    ///< something is reported
+        std::optional<double> score;  ///< the larger |z|; nothing where there are too few samples
+
+        bool operator==(const SkillState&) const = default;
+    };
+    /// As of `now`; nothing is anomalous about a skill that was never seen.
+    [[nodiscard]] SkillState state(std::string_view skill_name, TimePoint now) const;
+    /// The skills that were judged since the last call.
+    [[nodiscard]] std::vector<std::string> take_judged();
+
+  private:
+    struct Skill {
+        std::string name;
+        SkillDetector detector;
+        bool judged = false;
+    };
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+
+    std::uint32_t place_of(std::string_view skill_name);
+    std::uint32_t number_of_error(const std::string& error_type);
+    [[nodiscard]] SkillDetector::Run to_run(const Invocation& invocation, TimePoint at);
+    void after_judging(std::uint32_t place);
+    [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> common_errors(const SkillDetector& detector) const;
+
+    DetectorOptions options_;
+    std::vector<Skill> skills_;
+    std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index_;
+    std::vector<std::string> error_types_{""};  // number → type; 0 stands for none
+    std::unordered_map<std::string, std::uint32_t> error_numbers_;
+    std::unordered_set<std::uint32_t> with_episode_;
+    std::vector<std::uint32_t> judged_;
+    std::vector<EpisodeEvent> found_;  // by the detector that is at work; kept for its memory
+    std::vector<SkillEvent> events_;
+    TimePoint next_change_ = TimePoint::max();
+};
+
+}  // namespace session_buddy::anomaly

@@ -1,0 +1,183 @@
+// All skills' detectors: see the header.
+#include "session_buddy/anomaly/anomaly_engine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <tuple>
+
+namespace session_buddy::anomaly {
+namespace {
+
+// Different error types that are told apart; further ones count as this one. Bounds the memory of a database full of odd texts.
+constexpr std::size_t kMaxErrorTypes = 10'000;
+constexpr const char* kOtherError = "other";
+constexpr std::size_t kMaxCommonErrors = 3;
+
+constexpr std::array kChannels{SkillDetector::completion, SkillDetector::duration};
+
+}  // namespace
+
+std::uint32_t AnomalyEngine::place_of(std::string_view skill_name) {
+    if (const auto known = index_.find(skill_name); known != index_.end()) {
+        return known->second;
+    }
+    const auto place = static_cast<std::uint32_t>(skills_.size());
+    skills_.push_back({std::string(skill_name), SkillDetector{options_}});
+    index_.emplace(skill_name, place);
+    return place;
+}
+
+std::uint32_t AnomalyEngine::number_of_error(const std::string& error_type) {
+    if (error_type.empty()) {
+        return 0;
+    }
+    const bool told_apart = error_types_.size() <= kMaxErrorTypes || error_numbers_.contains(error_type);
+    const std::string type = told_apart ? error_type : kOtherError;
+    const auto [place, is_new] = error_numbers_.try_emplace(type, static_cast<std::uint32_t>(error_types_.size()));
+    if (is_new) {
+        error_types_.push_back(type);
+    }
+    return place->second;
+}
+
+SkillDetector::Run AnomalyEngine::to_run(const Invocation& invocation, TimePoint at) {
+    return {at, invocation.completed, invocation.duration_seconds,
+            invocation.completed ? 0 : number_of_error(invocation.error_type)};
+}
+
+void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
+    const std::uint32_t place = place_of(invocation.skill_name);
+    skills_[place].detector.add(to_run(invocation, std::min(invocation.invoked_at, now)), found_);
+    after_judging(place);
+}
+
+void AnomalyEngine::advance(TimePoint now) {
+    if (now < next_change_) {
+        return;
+    }
+    next_change_ = TimePoint::max();
+    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
+        SkillDetector& detector = skills_[place].detector;
+        if (detector.next_change() <= now) {
+            detector.advance(now, found_);
+            after_judging(place);
+        }
+        next_change_ = std::min(next_change_, detector.next_change());
+    }
+}
+
+void AnomalyEngine::after_judging(std::uint32_t place) {
+    Skill& skill = skills_[place];
+    for (EpisodeEvent& event : found_) {
+        events_.push_back({skill.name, std::move(event)});
+    }
+    found_.clear();
+    if (std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); })) {
+        with_episode_.insert(place);
+    } else {
+        with_episode_.erase(place);
+    }
+    if (!std::exchange(skill.judged, true)) {
+        judged_.push_back(place);
+    }
+    next_change_ = std::min(next_change_, skill.detector.next_change());
+}
+
+void AnomalyEngine::preload(const Invocation& invocation) {
+    skills_[place_of(invocation.skill_name)].detector.preload(to_run(invocation, invocation.invoked_at));
+}
+
+void AnomalyEngine::begin(TimePoint until, const std::vector<OpenEpisode>& episodes) {
+    std::unordered_map<std::uint32_t, std::array<std::optional<Episode>, SkillDetector::channel_count>> by_skill;
+    for (const OpenEpisode& open : episodes) {
+        by_skill[place_of(open.skill_name)][open.channel] = open.episode;
+    }
+    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
+        skills_[place].detector.begin(until, by_skill[place]);
+        after_judging(place);
+    }
+}
+
+std::vector<std::pair<std::string, std::int64_t>> AnomalyEngine::common_errors(const SkillDetector& detector) const {
+    std::unordered_map<std::uint32_t, std::int64_t> counts;
+    for (const std::uint32_t error : detector.observed_errors()) {
+        ++counts[error];
+    }
+    std::vector<std::pair<std::string, std::int64_t>> common;
+    for (const auto& [error, count] : counts) {
+        common.emplace_back(error_types_[error], count);
+    }
+    std::ranges::sort(common, [](const auto& a, const auto& b) {
+        return std::tie(b.second, a.first) < std::tie(a.second, b.first);
+    });
+    common.resize(std::min(common.size(), kMaxCommonErrors));
+    return common;
+}
+
+std::vector<Anomaly> AnomalyEngine::reported(TimePoint now) const {
+    std::vector<Anomaly> anomalies;
+    for (const std::uint32_t place : with_episode_) {
+        const Skill& skill = skills_[place];
+        for (const auto channel : kChannels) {
+            if (!skill.detector.is_reported(channel, now)) {
+                continue;
+            }
+            const Episode& episode = *skill.detector.episode(channel);
+            const Deviation& deviation = episode.deviation;
+            Anomaly anomaly;
+            anomaly.skill_name = skill.name;
+            anomaly.type = deviation.type;
+            anomaly.baseline_value = deviation.baseline_value;
+            anomaly.observed_value = deviation.observed_value;
+            anomaly.deviation_score = std::abs(deviation.z);
+            anomaly.baseline_samples = deviation.baseline_samples;
+            anomaly.observed_samples = deviation.observed_samples;
+            anomaly.z_score = deviation.z;
+            anomaly.tail_probability = deviation.tail_probability;
+            anomaly.since = episode.started_at;
+            anomaly.common_errors = common_errors(skill.detector);
+            anomalies.push_back(std::move(anomaly));
+        }
+    }
+    std::ranges::sort(anomalies, [](const Anomaly& a, const Anomaly& b) {
+        return std::tie(b.deviation_score, a.skill_name, a.type) < std::tie(a.deviation_score, b.skill_name, b.type);
+    });
+    return anomalies;
+}
+
+std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
+    std::vector<OpenEpisode> open;
+    for (const std::uint32_t place : with_episode_) {
+        for (const auto channel : kChannels) {
+            if (const auto& episode = skills_[place].detector.episode(channel)) {
+                open.push_back({skills_[place].name, channel, *episode});
+            }
+        }
+    }
+    std::ranges::sort(open, [](const OpenEpisode& a, const OpenEpisode& b) {
+        return std::tie(a.skill_name, a.channel) < std::tie(b.skill_name, b.channel);
+    });
+    return open;
+}
+
+AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, TimePoint now) const {
+    const auto known = index_.find(skill_name);
+    if (known == index_.end()) {
+        return {};
+    }
+    const SkillDetector& detector = skills_[known->second].detector;
+    return {std::ranges::any_of(kChannels, [&](auto channel) { return detector.is_reported(channel, now); }),
+            detector.score()};
+}
+
+std::vector<std::string> AnomalyEngine::take_judged() {
+    std::vector<std::string> names;
+    for (const std::uint32_t place : std::exchange(judged_, {})) {
+        skills_[place].judged = false;
+        names.push_back(skills_[place].name);
+    }
+    return names;
+}
+
+}  // namespace session_buddy::anomaly

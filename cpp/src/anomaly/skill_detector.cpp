@@ -1,0 +1,494 @@
+// The comparison of recent with earlier runs, and its episodes: see the header.
+#include "session_buddy/anomaly/skill_detector.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace session_buddy::anomaly {
+namespace {
+
+// A skill that runs more often is judged by its latest runs: what bounds the memory of one skill.
+constexpr std::size_t kMaxRuns = 20'000;
+constexpr std::int64_t kMaxObserved = 50;
+// An episode ends where the score has fallen under this part of the threshold.
+constexpr double kResolveShare = 0.75;
+
+constexpr double kMinSdShareOfMean = 0.05;
+constexpr double kMinSdSeconds = 0.001;
+constexpr double kMinRelativeShift = 0.10;
+constexpr double kLogScale = 1 << 24;
+constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
+
+// A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at most.
+// Chosen by bench/anomaly_calibration: less costs power, more lets false alarms of rare failures through.
+constexpr double kTailAllowance = 1.5;
+// Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken off.
+constexpr double kDriftSlack = 0.5;
+
+std::int64_t to_micros(const SkillDetector::Run& run) {
+    if (!run.completed || !run.duration_seconds || !(*run.duration_seconds >= 0.0) ||
+        *run.duration_seconds > kLongestDurationSeconds) {
+        return -1;
+    }
+    return std::llround(*run.duration_seconds * 1e6);
+}
+
+std::int64_t scaled_log(std::int64_t micros) {
+    return std::llround(std::log(static_cast<double>(std::max<std::int64_t>(micros, 1))) * kLogScale);
+}
+
+// The variance of a value between buckets of time beyond what chance within them explains: the smaller of two estimates.
+//
+// The moment estimator of a random-effects model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with
+// Q = Σ n(mean − overall mean)² / variance, makes the most of the data, but a few hours of trouble are drift to it, and would
+// hush up the rest of the trouble. The median of the same terms, taken about the median of the means, over the median of a
+// chi-squared variable of one degree of freedom, does not notice what concerns fewer than half of the buckets.
+class DriftEstimate {
+  public:
+    DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
+
+    void add(std::int64_t count, double mean) { buckets_.push_back({static_cast<double>(count), mean}); }
+
+    [[nodiscard]] double variance() const {
+        if (buckets_.size() < 3 || !(variance_ > 0.0)) {
+            return 0.0;
+        }
+        return std::max(0.0, std::min(by_moments(), by_median()));
+    }
+
+  private:
+    struct Bucket {
+        double count;
+        double mean;
+    };
+    static constexpr double kChiSquaredMedian = 0.4549;
+
+    [[nodiscard]] double by_moments() const {
+        double count = 0.0;
+        double squared_counts = 0.0;
+        double spread = 0.0;
+        for (const Bucket& bucket : buckets_) {
+            count += bucket.count;
+            squared_counts += bucket.count * bucket.count;
+            spread += bucket.count * (bucket.mean - overall_mean_) * (bucket.mean - overall_mean_);
+        }
+        const double degrees = static_cast<double>(buckets_.size()) - 1.0;
+        const double expected = degrees + kDriftSlack * std::sqrt(2.0 * degrees);
+        return (spread - expected * variance_) / (count - squared_counts / count);
+    }
+
+    [[nodiscard]] double by_median() const {
+        std::vector<double> values;
+        double count = 0.0;
+        for (const Bucket& bucket : buckets_) {
+            values.push_back(bucket.mean);
+            count += bucket.count;
+        }
+        const double centre = median(values);
+        for (std::size_t i = 0; i < buckets_.size(); ++i) {
+            values[i] = buckets_[i].count * (buckets_[i].mean - centre) * (buckets_[i].mean - centre);
+        }
+        const double mean_count = count / static_cast<double>(buckets_.size());
+        return (median(values) / kChiSquaredMedian - variance_) / mean_count;
+    }
+
+    // Reorders them.
+    static double median(std::vector<double>& values) {
+        const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+        std::ranges::nth_element(values, middle);
+        return *middle;
+    }
+
+    double overall_mean_;
+    double variance_;
+    std::vector<Bucket> buckets_;
+};
+
+}  // namespace
+
+void SkillDetector::Sums::apply(Channel channel, const KeptRun& run, int sign) {
+    if (channel == completion) {
+        count += sign;
+        completed += run.completed ? sign : 0;
+    } else if (run.micros >= 0) {
+        if (sign > 0) {
+            micros.add(run.micros);
+            logs.add(scaled_log(run.micros));
+        } else {
+            micros.remove(run.micros);
+            logs.remove(scaled_log(run.micros));
+        }
+    }
+}
+
+void SkillDetector::apply_baseline(Channel channel, const KeptRun& run, int sign) {
+    const auto width = options_->baseline_window / kBucketsPerBaseline;
+    const auto bucket = static_cast<std::uint64_t>(run.at.time_since_epoch() / width) % buckets_.size();
+    baseline_.apply(channel, run, sign);
+    buckets_[bucket].apply(channel, run, sign);
+}
+
+void SkillDetector::apply_baseline(const KeptRun& run, int sign) {
+    for (const Channel channel : {completion, duration}) {
+        if (!run.excluded[channel]) {
+            apply_baseline(channel, run, sign);
+        }
+    }
+}
+
+void SkillDetector::apply_observed(const KeptRun& run, int sign) {
+    observed_.apply(completion, run, sign);
+    observed_.apply(duration, run, sign);
+}
+
+void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
+    if (now_ != TimePoint::min() && run.at <= now_ - options_->baseline_window) {
+        return;
+    }
+    if (run.at > now_) {
+        advance(run.at, events);
+        now_ = run.at;
+    }
+    insert(run);
+    drop_old();
+    split();
+    evaluate(events);
+}
+
+void SkillDetector::insert(const Run& run) {
+    KeptRun kept{run.at, to_micros(run), run.error, run.completed, {}};
+    const auto place = std::upper_bound(runs_.begin(), runs_.end(), run.at,
+                                        [](TimePoint time, const KeptRun& other) { return time < other.at; });
+    const auto index = static_cast<std::size_t>(place - runs_.begin());
+    if (index < observed_from_) {
+        // Late: it belongs to an episode where its neighbour before does.
+        for (const Channel channel : {completion, duration}) {
+            kept.excluded[channel] = index > 0 && runs_[index - 1].excluded[channel];
+            if (kept.excluded[channel]) {
+                ++channels_[channel].episode->excluded;
+            }
+        }
+        apply_baseline(kept, +1);
+        ++observed_from_;
+    } else {
+        apply_observed(kept, +1);
+    }
+    if (index < recent_from_) {
+        ++recent_from_;
+    }
+    runs_.insert(place, kept);
+}
+
+void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
+    for (TimePoint next = next_change(); next <= to; next = next_change()) {
+        now_ = std::max(now_, next);
+        drop_old();
+        split();
+        evaluate(events);
+    }
+}
+
+void SkillDetector::preload(const Run& run) {
+    insert(run);
+    if (runs_.size() > kMaxRuns) {
+        apply_observed(runs_.front(), -1);
+        runs_.pop_front();
+    }
+}
+
+void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
+    now_ = until;
+    for (auto run = runs_.rbegin(); run != runs_.rend() && run->at > until; ++run) {
+        run->at = until;  // from the future: it counted as of when it was read
+    }
+    drop_old();
+    split();
+    for (const Channel channel : {completion, duration}) {
+        channels_[channel].episode = episodes[channel];
+        if (!episodes[channel]) {
+            continue;
+        }
+        const auto excluded = std::min(static_cast<std::size_t>(episodes[channel]->excluded), observed_from_);
+        for (std::size_t i = observed_from_ - excluded; i < observed_from_; ++i) {
+            apply_baseline(channel, runs_[i], -1);
+            runs_[i].excluded[channel] = true;
+        }
+    }
+    for (const Channel channel : {completion, duration}) {
+        const auto& episode = channels_[channel].episode;
+        channels_[channel].latest = compare(channel, episode ? episode->baseline : live_baseline());
+    }
+    // Back to the last moment at which something happened, where a detector that never stopped would stand: a run that lies
+    // between that and `until`, but is read only now, has its own moment then.
+    if (!runs_.empty()) {
+        now_ = runs_.back().at;
+        if (recent_from_ > 0) {
+            now_ = std::max(now_, runs_[recent_from_ - 1].at + options_->observation_window);
+        }
+    }
+}
+
+TimePoint SkillDetector::next_change() const {
+    TimePoint next = TimePoint::max();
+    if (!runs_.empty()) {
+        next = runs_.front().at + options_->baseline_window;
+    }
+    if (recent_from_ < runs_.size()) {
+        next = std::min(next, runs_[recent_from_].at + options_->observation_window);
+    }
+    for (const ChannelState& state : channels_) {
+        if (state.episode) {
+            next = std::min(next, state.episode->started_at + options_->baseline_window);
+        }
+    }
+    return next;
+}
+
+void SkillDetector::drop_old() {
+    while (!runs_.empty() && (runs_.front().at <= now_ - options_->baseline_window || runs_.size() > kMaxRuns)) {
+        if (observed_from_ > 0) {
+            apply_baseline(runs_.front(), -1);
+            for (const Channel channel : {completion, duration}) {
+                if (runs_.front().excluded[channel]) {
+                    --channels_[channel].episode->excluded;
+                }
+            }
+            --observed_from_;
+        } else {
+            apply_observed(runs_.front(), -1);
+        }
+        recent_from_ -= recent_from_ > 0 ? 1 : 0;
+        runs_.pop_front();
+    }
+    while (recent_from_ < runs_.size() && runs_[recent_from_].at <= now_ - options_->observation_window) {
+        ++recent_from_;
+    }
+}
+
+void SkillDetector::split() {
+    const auto total = static_cast<std::int64_t>(runs_.size());
+    const auto recent = total - static_cast<std::int64_t>(recent_from_);
+    const std::int64_t observed = std::min({std::max(recent, options_->min_samples), kMaxObserved, total / 2});
+    const auto target = static_cast<std::size_t>(total - observed);
+    for (; observed_from_ < target; ++observed_from_) {
+        KeptRun& run = runs_[observed_from_];
+        apply_observed(run, -1);
+        for (const Channel channel : {completion, duration}) {
+            auto& episode = channels_[channel].episode;
+            run.excluded[channel] = episode.has_value();
+            if (episode) {
+                ++episode->excluded;
+            }
+        }
+        apply_baseline(run, +1);
+    }
+    for (; observed_from_ > target; --observed_from_) {
+        KeptRun& run = runs_[observed_from_ - 1];
+        apply_baseline(run, -1);
+        for (const Channel channel : {completion, duration}) {
+            if (std::exchange(run.excluded[channel], false)) {
+                --channels_[channel].episode->excluded;
+            }
+        }
+        apply_observed(run, +1);
+    }
+}
+
+void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
+    for (const Channel channel : {completion, duration}) {
+        if (channels_[channel].episode) {
+            evaluate_episode(channel, events);
+        }
+        if (!channels_[channel].episode) {
+            evaluate_quiet(channel, events);
+        }
+    }
+}
+
+void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events) {
+    ChannelState& state = channels_[channel];
+    Episode& episode = *state.episode;
+    // What has been so for as long as a baseline reaches back is normal by now.
+    if (now_ >= episode.started_at + options_->baseline_window) {
+        resolve(channel, events);
+        return;
+    }
+    // A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in.
+    if (episode.excluded >= episode.baseline.count) {
+        const double drift_variance = episode.baseline.drift_variance;
+        readmit(channel);
+        episode.baseline = live_baseline();
+        episode.baseline.drift_variance = drift_variance;
+        episode.excluded = 0;
+    }
+    state.latest = compare(channel, episode.baseline);
+    if (!state.latest) {
+        return;  // too few to judge: the episode waits
+    }
+    const Deviation& deviation = state.latest->deviation;
+    if (std::abs(deviation.z) < kResolveShare * options_->threshold || deviation.type != episode.deviation.type) {
+        resolve(channel, events);
+    } else {
+        episode.deviation = deviation;
+    }
+}
+
+void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events) {
+    ChannelState& state = channels_[channel];
+    Baseline baseline = live_baseline();
+    state.latest = compare(channel, baseline);
+    if (state.latest && state.latest->stands_out) {
+        baseline.drift_variance = drift(channel);
+        state.latest = compare(channel, baseline);
+    }
+    if (state.latest && state.latest->stands_out) {
+        state.episode = Episode{now_, state.latest->deviation, baseline, 0};
+        events.push_back({EpisodeEvent::Kind::started, now_, state.latest->deviation});
+    }
+}
+
+void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) {
+    ChannelState& state = channels_[channel];
+    events.push_back({EpisodeEvent::Kind::resolved, now_, state.episode->deviation});
+    state.episode.reset();
+    readmit(channel);
+}
+
+void SkillDetector::readmit(Channel channel) {
+    for (std::size_t i = 0; i < observed_from_; ++i) {
+        if (std::exchange(runs_[i].excluded[channel], false)) {
+            apply_baseline(channel, runs_[i], +1);
+        }
+    }
+}
+
+Baseline SkillDetector::live_baseline() const {
+    Baseline baseline;
+    baseline.count = baseline_.count;
+    baseline.completed = baseline_.completed;
+    baseline.timed = baseline_.micros.count();
+    baseline.mean_seconds = baseline_.micros.mean() / 1e6;
+    baseline.sd_seconds = std::sqrt(baseline_.micros.variance()) / 1e6;
+    baseline.mean_log = baseline_.logs.mean() / kLogScale;
+    baseline.sd_log = std::sqrt(baseline_.logs.variance()) / kLogScale;
+    return baseline;
+}
+
+double SkillDetector::drift(Channel channel) const {
+    const Baseline overall = live_baseline();
+    if (channel == completion) {
+        const double rate = static_cast<double>(overall.completed) / static_cast<double>(overall.count);
+        DriftEstimate estimate{rate, rate * (1.0 - rate)};
+        for (const Sums& bucket : buckets_) {
+            if (bucket.count > 0) {
+                estimate.add(bucket.count, static_cast<double>(bucket.completed) / static_cast<double>(bucket.count));
+            }
+        }
+        return estimate.variance();
+    }
+    DriftEstimate estimate{overall.mean_log, overall.sd_log * overall.sd_log};
+    for (const Sums& bucket : buckets_) {
+        if (bucket.logs.count() > 0) {
+            estimate.add(bucket.logs.count(), bucket.logs.mean() / kLogScale);
+        }
+    }
+    return estimate.variance();
+}
+
+std::optional<SkillDetector::Comparison> SkillDetector::compare(Channel channel, const Baseline& baseline) const {
+    return channel == completion ? compare_completion(baseline) : compare_duration(baseline);
+}
+
+std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const Baseline& baseline) const {
+    if (baseline.count < options_->min_samples || observed_.count < options_->min_samples) {
+        return std::nullopt;
+    }
+    const auto n_b = static_cast<double>(baseline.count);
+    const auto c_b = static_cast<double>(baseline.completed);
+    const auto n_o = static_cast<double>(observed_.count);
+    // The spread of a binomial difference, the baseline's rate drawn in by half a run so that a skill that never failed has one.
+    const double p = (c_b + 0.5) / (n_b + 1.0);
+    const double variance = p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0));
+
+    Comparison result;
+    Deviation& deviation = result.deviation;
+    deviation.baseline_value = c_b / n_b;
+    deviation.observed_value = static_cast<double>(observed_.completed) / n_o;
+    deviation.baseline_samples = baseline.count;
+    deviation.observed_samples = observed_.count;
+    const double difference = deviation.observed_value - deviation.baseline_value;
+    deviation.z = difference / std::sqrt(variance);
+    deviation.type = difference < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
+    if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+        // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are lumps.
+        const BetaBinomialTail tail =
+            beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
+        deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
+        result.stands_out =
+            std::abs(deviation.z) >= options_->threshold &&
+            deviation.tail_probability - 0.5 * tail.at <= kTailAllowance * normal_upper_tail(options_->threshold) &&
+            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
+    }
+    return result;
+}
+
+std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const Baseline& baseline) const {
+    const std::int64_t observed_samples = observed_.micros.count();
+    if (baseline.timed < options_->min_samples || observed_samples < options_->min_samples) {
+        return std::nullopt;
+    }
+    const double inverse_counts = 1.0 / static_cast<double>(observed_samples) + 1.0 / static_cast<double>(baseline.timed);
+    Comparison result;
+    Deviation& deviation = result.deviation;
+    deviation.type = AnomalyType::pattern_shift;
+    deviation.baseline_value = baseline.mean_seconds;
+    deviation.observed_value = observed_.micros.mean() / 1e6;
+    deviation.baseline_samples = baseline.timed;
+    deviation.observed_samples = observed_samples;
+    const double sd = std::max({baseline.sd_seconds, kMinSdShareOfMean * baseline.mean_seconds, kMinSdSeconds});
+    const double difference = deviation.observed_value - deviation.baseline_value;
+    deviation.z = difference / (sd * std::sqrt(inverse_counts));
+    if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+        const auto degrees = static_cast<double>(baseline.timed - 1);
+        deviation.tail_probability = student_upper_tail(std::abs(deviation.z), degrees);
+        // One long run among few moves a mean far. On the logarithms it weighs no more than it should.
+        const double sd_log = std::max(baseline.sd_log, kMinSdShareOfMean);
+        const double log_difference = observed_.logs.mean() / kLogScale - baseline.mean_log;
+        const double log_t =
+            log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
+        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
+                            std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
+                            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <=
+                                kTailAllowance * normal_upper_tail(options_->threshold);
+    }
+    return result;
+}
+
+bool SkillDetector::is_reported(Channel channel, TimePoint now) const {
+    const ChannelState& state = channels_[channel];
+    return state.episode && state.latest && state.latest->stands_out && !runs_.empty() &&
+           runs_.back().at > now - options_->observation_window;
+}
+
+std::optional<double> SkillDetector::score() const {
+    std::optional<double> largest;
+    for (const ChannelState& state : channels_) {
+        if (state.latest) {
+            largest = std::max(largest.value_or(0.0), std::abs(state.latest->deviation.z));
+        }
+    }
+    return largest;
+}
+
+std::vector<std::uint32_t> SkillDetector::observed_errors() const {
+    std::vector<std::uint32_t> errors;
+    for (std::size_t i = observed_from_; i < runs_.size(); ++i) {
+        if (!runs_[i].completed && runs_[i].error != 0) {
+            errors.push_back(runs_[i].error);
+        }
+    }
+    return errors;
+}
+
+}  // namespace session_buddy::anomaly
