@@ -125,7 +125,7 @@ format: $(STAMPS)/lint-tools ## Format the C++ and Python code
 	@ruff format python tests scripts
 
 .PHONY: lint
-lint: lint-format lint-python lint-shell lint-cpp ## Check formatting, types and the linters' rules
+lint: lint-format lint-shell lint-python lint-cpp ## Check formatting, types and the linters' rules
 
 .PHONY: lint-format
 lint-format: $(STAMPS)/lint-tools
@@ -147,7 +147,7 @@ lint-shell: $(STAMPS)/lint-tools
 TIDIED := $(CPP_UNITS:%=build/tidy/%.ok)
 .PHONY: lint-cpp
 lint-cpp: $(STAMPS)/installed $(STAMPS)/lint-tools
-	@$(MAKE) -j $(JOBS) $(TIDIED)
+	@$(MAKE) -k -j $(JOBS) $(TIDIED)
 	@echo "clang-tidy: $(words $(TIDIED)) files clean"
 
 build/tidy/%.ok: % $(CPP_HEADERS) .clang-tidy

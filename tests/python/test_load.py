@@ -144,7 +144,7 @@ async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path:
     print(
         f"\nstalled beside 99 for {SECONDS:.0f} s at 50 ms: {json.dumps(report)}\n"
         f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of "
-        f"{size / 1024:.0f} KiB would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were still on their way"
+        f"{size / 1024:.0f} KiB would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were on their way"
     )
     assert report["connected"] == 99
     assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})
