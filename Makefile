@@ -20,7 +20,7 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp cmake python -type f -
 CPP_TESTS := $(shell find tests/cpp -type f)
 CPP_HEADERS := $(shell find cpp/include cpp/src cpp/cli cpp/bindings -name '*.hpp' 2>/dev/null)
 CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null)
-CPP_FILES := $(shell find cpp tests/cpp tests/cmake -name '*.cpp' -o -name '*.hpp')
+CPP_FILES := $(shell find cpp tests/cpp tests/cmake bench -name '*.cpp' -o -name '*.hpp')
 SCRIPTS := .ci/run $(filter-out %.txt %.ini %.py,$(wildcard scripts/*))
 PYTEST := python -m pytest -n $(JOBS)
 
@@ -96,6 +96,14 @@ STRICT := $(if $(wildcard /etc/debian_version),1,)
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
 	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py
 LOAD_SECONDS ?= 60
+
+.PHONY: calibrate
+calibrate: $(STAMPS)/installed ## Measure the anomaly detector; renews its tables and plots in docs/
+	@python -m pip install -q -r scripts/requirements-plot.txt
+	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
+	@cmake --build $(RELEASE) --target anomaly_calibration
+	@$(RELEASE)/bench/anomaly_calibration --csv docs/images/anomaly-calibration.csv > docs/anomaly-calibration.md
+	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
 
 .PHONY: coverage
 coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ and python/ by all tests

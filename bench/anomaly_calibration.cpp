@@ -125,7 +125,7 @@ const std::vector<double> kSigmas{0.25, 0.5, 0.75, 1.0};
 
 // Fast skills cost more to simulate and vary less from hour to hour.
 int skills_at(const Cases& cases, double pace) {
-    return cases.scaled(pace >= 300 ? 25 : pace >= 100 ? 60 : pace >= 40 ? 120 : 250);
+    return cases.scaled(pace >= 300 ? 20 : pace >= 100 ? 50 : pace >= 40 ? 80 : 250);
 }
 
 double daily(double t) { return std::sin(2.0 * std::numbers::pi * t / 24.0); }
@@ -182,7 +182,7 @@ void add_power(Cases& cases, const std::vector<double>& thresholds) {
         cases.add_look("change", fmt::format("{:.0f} % → {:.0f} %", 100 * change.before, 100 * change.after),
                        change_of_rate(change.before, change.after, change.per_hour),
                        change.after < change.before ? Kind::drop : Kind::spike,
-                       cases.scaled(change.per_hour >= 40 ? 1000 : 2000), 1.0, thresholds);
+                       cases.scaled(change.per_hour >= 100 ? 300 : change.per_hour >= 40 ? 600 : 2000), 1.0, thresholds);
     }
     struct Shift {
         double factor, sigma, per_hour;
@@ -192,7 +192,7 @@ void add_power(Cases& cases, const std::vector<double>& thresholds) {
         Behaviour behaviour = steady(shift.per_hour, 0.95, shift.sigma);
         behaviour.median_seconds = [shift](double t) { return t < 24.0 ? 5.0 : 5.0 * shift.factor; };
         cases.add_look("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour, Kind::shift,
-                       cases.scaled(shift.per_hour >= 40 ? 1000 : 2000), 1.0, thresholds);
+                       cases.scaled(shift.per_hour >= 40 ? 400 : 1500), 1.0, thresholds);
     }
 }
 
@@ -367,7 +367,7 @@ int main(int argc, char** argv) {
             return 2;
         }
     }
-    const std::vector<double> thresholds{1.5, 1.75, 2.0, 2.25, 2.5, 2.75, 3.0, 3.25, 3.5};
+    const std::vector<double> thresholds{1.5, 1.75, 2.0, 2.25, 2.5, 3.0, 3.5};
     Cases cases(scale);
     add_false_alarms(cases, thresholds);
     add_rhythms(cases);

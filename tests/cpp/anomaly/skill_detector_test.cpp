@@ -74,50 +74,375 @@ TEST_F(SkillDetectorTest, compares_the_last_hour_with_the_day_before_it) {
     EXPECT_EQ(detector_.observed_errors(), std::vector<std::uint32_t>(5, 7U));
 }
 
-TEST_F(SkillDetectorTest, takes_the_last_five_at_most_fifty_and_at_most_half) {
+TEST_F(SkillDetectorTest, observes_the_last_hour_or_five_but_at_most_fifty_and_half) {
     struct Row {
         int before;
-        microseconds gap_before;
+        microseconds gap;
         int recent;
-        std::int64_t observed;
+        std::size_t observed;
     };
     for (const auto& [before, gap, recent, observed] :
-         {Row{30, minutes(40), 1, 5}, {30, minutes(40), 5, 5}, {30, minutes(30), 12, 12}, {200, minutes(5), 90, 50},
-          {10, minutes(70), 30, 20}, {6, minutes(70), 6, 6}}) {
+         {Row{20, minutes(40), 1, 5}, {20, minutes(40), 5, 5}, {20, minutes(40), 12, 12}, {200, minutes(5), 90, 50},
+          {10, minutes(70), 30, 20}, {6, minutes(70), 6, 6}, {0, minutes(1), 9, 4}, {0, minutes(1), 1, 0}}) {
         SCOPED_TRACE(testing::Message() << before << " before, " << recent << " recent");
+        // A skill that always fails: each observed run tells of itself by its error.
+        SkillDetector detector{options_};
+        TimePoint at = kStart;
+        for (int i = 0; i < before; ++i) {
+            detector.add({at += gap, false, {}, 7}, events_);
+        }
+        at += hours(1);
+        for (int i = 0; i < recent; ++i) {
+            detector.add({at += seconds(1), false, {}, 7}, events_);
+        }
+        EXPECT_EQ(detector.observed_errors().size(), observed);
+    }
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SkillDetectorTest, an_hour_and_a_day_end_to_the_microsecond) {
+    runs(20, 0, minutes(2));  // failures, observed until an hour later
+    const TimePoint first = kStart + minutes(2);
+    EXPECT_EQ(detector_.observed_errors().size(), 10U);
+    runs(40, 40, microseconds(1));
+    detector_.advance(first + hours(1) - microseconds(1), events_);
+    const auto before = detector_.next_change();
+    EXPECT_EQ(before, first + hours(1));
+    detector_.advance(first + hours(1), events_);
+    EXPECT_EQ(detector_.next_change(), first + minutes(2) + hours(1));
+    detector_.advance(first + hours(24) - microseconds(1), events_);
+    EXPECT_EQ(detector_.next_change(), first + hours(24));
+    detector_.advance(now_ + hours(48), events_);
+    EXPECT_EQ(detector_.next_change(), TimePoint::max());
+    EXPECT_EQ(detector_.score(), std::nullopt);
+}
+
+TEST_F(SkillDetectorTest, reports_nothing_below_five_on_either_side) {
+    runs(5, 5, seconds(1));
+    runs(4, 0, seconds(1));
+    EXPECT_EQ(detector_.score(), std::nullopt);
+    EXPECT_TRUE(events_.empty());
+    runs(1, 0, seconds(1));
+    EXPECT_TRUE(reported());
+    EXPECT_EQ(deviation().baseline_samples, 5);
+    EXPECT_EQ(deviation().observed_samples, 5);
+    EXPECT_EQ(deviation().observed_value, 0.0);
+}
+
+TEST_F(SkillDetectorTest, five_good_and_three_failed_are_too_few) {
+    runs(5, 5, microseconds(0));
+    runs(3, 0, microseconds(0));
+    EXPECT_EQ(detector_.score(), std::nullopt);
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SkillDetectorTest, reports_the_drop_of_the_contract_whatever_the_baseline) {
+    for (int baseline = 40; baseline <= 500; baseline += 20) {
         SkillDetector detector{options_};
         std::vector<EpisodeEvent> events;
         TimePoint at = kStart;
-        for (int i = 0; i < before; ++i) {
-            detector.add({at += gap, true, {}, 0}, events);
+        const auto gap = hours(20) / baseline;
+        for (int i = 0; i < baseline; ++i) {
+            detector.add({at += gap, (i + 1) * 85 / 100 > i * 85 / 100, {}, 0}, events);
         }
         at += hours(1);
-        for (int i = 0; i < recent; ++i) {
-            detector.add({at += seconds(1), true, {}, 0}, events);
+        for (int i = 0; i < 13; ++i) {
+            detector.add({at += minutes(1), i < 8, {}, 0}, events);
         }
-        // All of them fail now, so that an episode tells the sizes: it starts with the fewest that stand out.
-        EXPECT_TRUE(events.empty());
-        std::array<std::optional<Episode>, SkillDetector::channel_count> none;
-        Episode probe;
-        probe.started_at = at;
-        probe.baseline.count = 1000;
-        probe.baseline.completed = 10;
-        probe.deviation.type = AnomalyType::performance_spike;
-        none[kCompletion] = probe;
-        SkillDetector resumed{options_};
-        at = kStart;
-        for (int i = 0; i < before; ++i) {
-            resumed.preload({at += gap, true, {}, 0});
-        }
-        at += hours(1);
-        for (int i = 0; i < recent; ++i) {
-            resumed.preload({at += seconds(1), true, {}, 0});
-        }
-        resumed.begin(at, none);
-        EXPECT_TRUE(resumed.is_reported(kCompletion, at));
-        resumed.advance(at, events);
-        EXPECT_EQ(resumed.observed_count(), observed);
+        SCOPED_TRACE(baseline);
+        ASSERT_TRUE(detector.is_reported(kCompletion, at));
+        const Deviation& deviation = detector.episode(kCompletion)->deviation;
+        EXPECT_EQ(deviation.baseline_samples, baseline);
+        EXPECT_EQ(deviation.observed_samples, 13);
+        EXPECT_NEAR(deviation.baseline_value, 0.85, 1e-9);
+        EXPECT_NEAR(deviation.observed_value, 0.62, 0.005);
+        EXPECT_NEAR(-deviation.z, 2.3, baseline < 80 ? 0.3 : 0.2);
     }
+}
+
+TEST_F(SkillDetectorTest, reports_a_spike) {
+    runs(100, 80, minutes(10));
+    pass(hours(1));
+    runs(1, 0, minutes(1));
+    runs(39, 39, minutes(1));
+    ASSERT_TRUE(reported());
+    EXPECT_EQ(deviation().type, AnomalyType::performance_spike);
+    EXPECT_EQ(deviation().baseline_value, 0.8);
+    EXPECT_EQ(deviation().observed_value, 39.0 / 40.0);
+    EXPECT_GT(deviation().z, 2.0);
+    EXPECT_EQ(deviation().tail_probability, beta_binomial_tail(39, 40, 80.5, 20.5).upper);
+}
+
+TEST_F(SkillDetectorTest, reports_a_shift_of_durations_in_seconds) {
+    for (int i = 0; i < 100; ++i) {
+        run(now_ + minutes(10), true, i % 2 == 0 ? 4.0 : 6.0);
+    }
+    pass(hours(1));
+    runs(10, 10, minutes(1), 15.0);
+    ASSERT_TRUE(reported(kDuration));
+    const Deviation& shift = deviation(kDuration);
+    EXPECT_EQ(shift.type, AnomalyType::pattern_shift);
+    EXPECT_EQ(shift.baseline_value, 5.0);
+    EXPECT_EQ(shift.observed_samples, 10);
+    EXPECT_EQ(shift.observed_value, 15.0);
+    const double n_b = static_cast<double>(shift.baseline_samples);
+    // The episode started while some of the last five were still old ones.
+    EXPECT_GE(shift.baseline_samples, 95);
+    const double sd = std::sqrt((n_b - (shift.baseline_samples % 2 == 0 ? 0.0 : 1.0 / n_b)) / (n_b - 1.0));
+    EXPECT_NEAR(shift.z, 10.0 / (sd * std::sqrt(1 / 10.0 + 1 / n_b)), 0.2);
+    EXPECT_FALSE(detector_.episode(kCompletion));
+}
+
+TEST_F(SkillDetectorTest, failures_and_runs_without_a_duration_have_no_part_in_durations) {
+    for (int i = 0; i < 60; ++i) {
+        run(now_ + minutes(10), i % 3 != 0, i % 3 == 0 ? std::optional{900.0} : std::nullopt);
+    }
+    pass(hours(1));
+    for (int i = 0; i < 30; ++i) {
+        run(now_ + seconds(1), i % 3 != 0, i % 3 == 0 ? std::optional{1.0} : std::nullopt);
+    }
+    EXPECT_FALSE(detector_.episode(kDuration));
+}
+
+TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
+    runs(100, 100, minutes(10), 10.0);
+    pass(hours(1));
+    runs(40, 40, minutes(1), 10.99);  // z of about 11 by the least spread
+    EXPECT_GT(detector_.score().value(), 5.0);
+    EXPECT_FALSE(detector_.episode(kDuration));
+    pass(hours(30));
+    SkillDetector other{options_};
+    for (int i = 0; i < 140; ++i) {
+        other.add({now_ + (i < 100 ? minutes(10 * i) : hours(18) + minutes(i)), true, i < 100 ? 10.0 : 11.2, 0}, events_);
+    }
+    EXPECT_EQ(history_of_episodes(), "+s");
+}
+
+TEST_F(SkillDetectorTest, constant_and_zero_durations_have_the_least_spread) {
+    runs(60, 60, minutes(10), 0.0);
+    pass(hours(1));
+    runs(10, 10, minutes(1), 0.0);
+    EXPECT_EQ(detector_.score(), 0.0);
+    runs(20, 20, minutes(1), 0.002);
+    EXPECT_TRUE(reported(kDuration));
+    EXPECT_TRUE(std::isfinite(deviation(kDuration).z));
+}
+
+TEST_F(SkillDetectorTest, skills_that_always_do_the_same_stand_out_in_nothing) {
+    for (const bool completed : {true, false}) {
+        SkillDetector detector{options_};
+        for (int i = 0; i < 300; ++i) {
+            detector.add({kStart + minutes(7) * i, completed, 5.0, 0}, events_);
+        }
+        EXPECT_EQ(detector.score(), 0.0);
+    }
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SkillDetectorTest, a_skill_that_never_failed_can_drop_and_one_that_always_failed_can_rise) {
+    runs(50, 50, minutes(10));
+    pass(hours(1));
+    runs(6, 0, minutes(1));
+    EXPECT_EQ(history_of_episodes(), "+d");
+    EXPECT_EQ(deviation().baseline_value, 1.0);
+    SkillDetector other{options_};
+    for (int i = 0; i < 56; ++i) {
+        other.add({kStart + (i < 50 ? minutes(10) * i : hours(10) + minutes(i)), i >= 50, 1.0, 0}, events_);
+    }
+    EXPECT_EQ(history_of_episodes(), "+d+u");
+    EXPECT_EQ(events_.back().deviation.baseline_value, 0.0);
+}
+
+TEST_F(SkillDetectorTest, one_sample_says_nothing) {
+    run(kStart, false, 3.0);
+    EXPECT_EQ(detector_.score(), std::nullopt);
+    pass(hours(48));
+    EXPECT_TRUE(events_.empty());
+    EXPECT_EQ(detector_.next_change(), TimePoint::max());
+}
+
+TEST_F(SkillDetectorTest, odd_durations_count_as_none) {
+    runs(60, 60, minutes(10), 5.0);
+    for (const double odd : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0, 1e9}) {
+        run(now_ + seconds(1), true, odd);
+    }
+    runs(5, 5, seconds(1), 5.0);
+    EXPECT_EQ(detector_.score(), 0.0);
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SkillDetectorTest, a_late_run_takes_its_place_and_one_older_than_a_day_has_none) {
+    SkillDetector in_order{options_};
+    std::vector<EpisodeEvent> ignored;
+    std::vector<DetectorRun> all;
+    for (int i = 0; i < 60; ++i) {
+        all.push_back({kStart + minutes(20) * i, i % 4 != 0, 5.0 + i % 3, static_cast<std::uint32_t>(i % 4 == 0)});
+    }
+    for (const DetectorRun& one : all) {
+        in_order.add(one, ignored);
+    }
+    // The newest first, and then what is late.
+    detector_.add(all.back(), events_);
+    for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+        detector_.add(all[i], events_);
+    }
+    EXPECT_EQ(detector_.score(), in_order.score());
+    EXPECT_EQ(detector_.observed_errors(), in_order.observed_errors());
+    EXPECT_EQ(detector_.next_change(), in_order.next_change());
+    const auto score = detector_.score();
+    detector_.add({all.back().at - hours(24), false, {}, 0}, events_);
+    EXPECT_EQ(detector_.score(), score);
+    EXPECT_EQ(detector_.next_change(), in_order.next_change());
+}
+
+TEST_F(SkillDetectorTest, a_clock_that_jumps_a_year_ahead_and_back_leaves_nothing_wrong) {
+    runs(60, 54, minutes(10));
+    run(now_ + hours(24 * 365), true);
+    EXPECT_EQ(detector_.score(), std::nullopt);  // all the others are older than a day by that clock
+    const TimePoint ahead = now_;
+    now_ = kStart + hours(12);
+    runs(60, 0, minutes(1));  // ignored: older than a day
+    EXPECT_TRUE(events_.empty());
+    EXPECT_EQ(detector_.score(), std::nullopt);
+    now_ = ahead;
+    runs(60, 54, minutes(10));
+    EXPECT_TRUE(detector_.score().has_value());
+    EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(SkillDetectorTest, runs_of_the_same_microsecond_keep_the_order_in_which_they_came) {
+    for (int i = 0; i < 5; ++i) {
+        run(kStart, true);
+    }
+    for (int i = 0; i < 5; ++i) {
+        run(kStart, false);
+    }
+    EXPECT_EQ(history_of_episodes(), "+d");
+    EXPECT_EQ(events_[0].at, kStart);
+    EXPECT_EQ(detector_.observed_errors().size(), 5U);
+}
+
+TEST_F(SkillDetectorTest, an_episode_ends_under_three_quarters_of_the_threshold_and_may_begin_again) {
+    runs(200, 170, minutes(5));
+    pass(hours(1));
+    runs(10, 10, minutes(2));
+    runs(10, 0, minutes(2));
+    EXPECT_EQ(history_of_episodes(), "+d");
+    double last = detector_.score().value();
+    while (history_of_episodes() == "+d") {
+        last = std::abs(deviation().z);
+        EXPECT_EQ(reported(), last >= 2.0);
+        runs(1, 1, minutes(2));
+    }
+    EXPECT_GE(last, 1.5);
+    EXPECT_LT(last, 1.8);  // of one run more or less
+    EXPECT_EQ(history_of_episodes(), "+d-d");
+    EXPECT_EQ(events_.back().at, now_);
+    EXPECT_FALSE(reported());
+    runs(20, 0, minutes(1));
+    EXPECT_EQ(history_of_episodes(), "+d-d+d");
+}
+
+TEST_F(SkillDetectorTest, a_drop_that_lasts_is_judged_by_what_was_before_it) {
+    runs(200, 190, minutes(5));
+    pass(hours(1));
+    for (int hour = 0; hour < 6; ++hour) {
+        runs(20, 8, minutes(3));
+        ASSERT_TRUE(reported()) << hour;
+        EXPECT_NEAR(deviation().baseline_value, 0.95, 0.006);
+        EXPECT_NEAR(deviation().observed_value, 0.4, 0.11);
+    }
+    EXPECT_EQ(history_of_episodes(), "+d");
+    EXPECT_GT(detector_.episode(kCompletion)->excluded, 90);
+}
+
+TEST_F(SkillDetectorTest, what_is_so_for_a_day_is_normal) {
+    runs(700, 700, minutes(2));
+    const auto ends = [&] { return history_of_episodes().find('-') != std::string::npos; };
+    for (int i = 0; i < 600 && !ends(); ++i) {
+        run(now_ + minutes(5), i % 3 != 0);
+    }
+    ASSERT_EQ(history_of_episodes(), "+d-d");
+    const auto lasted = events_[1].at - events_[0].at;
+    EXPECT_EQ(lasted, hours(24));
+    for (int i = 0; i < 100; ++i) {
+        run(now_ + minutes(5), i % 3 != 0);
+    }
+    EXPECT_EQ(history_of_episodes(), "+d-d") << "and stays so";
+}
+
+TEST_F(SkillDetectorTest, a_small_baseline_takes_in_as_many_as_it_has) {
+    runs(10, 10, seconds(1));
+    runs(10, 0, seconds(1));
+    EXPECT_LE(deviation().baseline_samples, 10);
+    std::int64_t largest = 0;
+    while (detector_.episode(kCompletion) && largest < 1000) {
+        largest = std::max(largest, deviation().baseline_samples);
+        runs(1, 0, seconds(1));
+    }
+    EXPECT_EQ(history_of_episodes(), "+d-d") << "accepted without beginning again";
+    EXPECT_GE(largest, 20);
+    EXPECT_LE(largest, 320);
+}
+
+TEST_F(SkillDetectorTest, an_idle_hour_hides_an_episode_and_keeps_it) {
+    runs(100, 95, minutes(10));
+    pass(hours(1));
+    runs(12, 2, minutes(2));
+    ASSERT_TRUE(reported());
+    const TimePoint last = now_;
+    pass(hours(1) - microseconds(1));
+    EXPECT_TRUE(reported());
+    pass(microseconds(1));
+    EXPECT_EQ(now_, last + hours(1));
+    EXPECT_FALSE(reported());
+    pass(hours(5));
+    EXPECT_TRUE(detector_.episode(kCompletion));
+    EXPECT_EQ(history_of_episodes(), "+d");
+    runs(1, 0, minutes(1));
+    EXPECT_TRUE(reported());
+    pass(hours(25));
+    EXPECT_EQ(history_of_episodes(), "+d-d");
+    EXPECT_FALSE(detector_.episode(kCompletion));
+}
+
+TEST_F(SkillDetectorTest, one_long_run_among_few_is_no_shift) {
+    for (int i = 0; i < 100; ++i) {
+        run(now_ + minutes(10), true, 5.0 * std::exp(0.5 * ((i * 37) % 100 - 49.5) / 28.9));
+    }
+    pass(hours(1));
+    runs(4, 4, minutes(1), 5.0);
+    runs(1, 1, minutes(1), 25.0);
+    EXPECT_GT(detector_.score().value(), 2.0);
+    EXPECT_FALSE(detector_.episode(kDuration));
+}
+
+TEST_F(SkillDetectorTest, a_usual_swing_of_the_day_is_no_anomaly) {
+    // 40 an hour, the rate swings between 70 % and 100 % every four hours.
+    double owed = 0.0;
+    for (int i = 0; i < 40 * 48; ++i) {
+        owed += 0.85 + 0.15 * std::sin(i / 40.0 * 1.5707963);
+        const bool completed = owed >= 1.0;
+        owed -= completed ? 1.0 : 0.0;
+        run(now_ + seconds(90), completed);
+    }
+    const auto late = std::ranges::count_if(events_, [&](const EpisodeEvent& e) { return e.at > kStart + hours(24); });
+    EXPECT_LE(late, 2);
+    EXPECT_GT(events_.size(), 0U) << "before it was known, the swing did stand out";
+}
+
+TEST_F(SkillDetectorTest, keeps_no_more_than_its_bound) {
+    for (int i = 0; i < 45'000; ++i) {
+        run(now_ + microseconds(10), i % 10 != 0, 1.0);
+    }
+    // Its oldest run is the 20,000th from the end, and the next change but one hour away is that one's leaving.
+    pass(hours(2));
+    EXPECT_EQ(detector_.next_change(), kStart + hours(24) + microseconds(10) * 25'001);
+    for (int i = 0; i < 10; ++i) {
+        run(now_ + microseconds(10), false);
+    }
+    const Deviation& start = events_.back().deviation;
+    EXPECT_EQ(start.baseline_samples + start.observed_samples, 20'000);
 }
 
 }  // namespace

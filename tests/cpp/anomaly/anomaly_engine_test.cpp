@@ -1,0 +1,195 @@
+// All skills together: what is reported in which order, what is written down, and restarts.
+#include "session_buddy/anomaly/anomaly_engine.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "history.hpp"
+
+namespace session_buddy::anomaly {
+namespace {
+
+using namespace history;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+class AnomalyEngineTest : public testing::Test {
+  protected:
+    static Invocation invocation(const std::string& skill, TimePoint at, bool completed, const std::string& error = {},
+                                 std::optional<double> duration = std::nullopt) {
+        Invocation made;
+        made.skill_name = skill;
+        made.invoked_at = at;
+        made.completed = completed;
+        made.error_type = error;
+        made.duration_seconds = duration;
+        return made;
+    }
+    void run(const std::string& skill, bool completed, const std::string& error = {}) {
+        now_ += milliseconds(10);
+        engine_.add(invocation(skill, now_, completed, error), now_);
+    }
+    void fail_after(const std::string& skill, int good, int failed, const std::string& error = "timeout") {
+        for (int i = 0; i < good; ++i) {
+            run(skill, true);
+        }
+        for (int i = 0; i < failed; ++i) {
+            run(skill, false, error);
+        }
+    }
+    [[nodiscard]] std::vector<std::string> names() const {
+        std::vector<std::string> names;
+        for (const Anomaly& anomaly : engine_.reported(now_)) {
+            names.push_back(anomaly.skill_name);
+        }
+        return names;
+    }
+
+    using milliseconds = std::chrono::milliseconds;
+    DetectorOptions options_;
+    AnomalyEngine engine_{options_};
+    TimePoint now_ = kStart;
+};
+
+TEST_F(AnomalyEngineTest, tells_the_largest_score_first_and_everything_about_it) {
+    fail_after("b", 10, 5);
+    fail_after("a", 10, 5);
+    fail_after("worst", 30, 20);
+    fail_after("fine", 30, 0);
+    EXPECT_THAT(names(), ElementsAre("worst", "a", "b"));
+    const Anomaly anomaly = engine_.reported(now_).back();
+    EXPECT_EQ(anomaly.type, AnomalyType::performance_drop);
+    EXPECT_EQ(anomaly.baseline_value, 1.0);
+    EXPECT_EQ(anomaly.deviation_score, -anomaly.z_score);
+    EXPECT_GE(anomaly.deviation_score, 2.0);
+    EXPECT_EQ(anomaly.observed_samples, 7);
+    EXPECT_GT(anomaly.tail_probability, 0.0);
+    EXPECT_LT(anomaly.tail_probability, 0.05);
+    EXPECT_GT(anomaly.since, kStart);
+    EXPECT_LE(anomaly.since, kStart + milliseconds(150));
+}
+
+TEST_F(AnomalyEngineTest, names_the_three_most_common_errors) {
+    fail_after("a", 30, 4, "timeout");
+    for (const char* error : {"network", "network", "", "auth", "disk", "network", "timeout"}) {
+        run("a", false, error);
+    }
+    const auto reported = engine_.reported(now_);
+    ASSERT_EQ(reported.size(), 1U);
+    EXPECT_THAT(reported[0].common_errors, ElementsAre(Pair("timeout", 5), Pair("network", 3), Pair("auth", 1)));
+}
+
+TEST_F(AnomalyEngineTest, hands_out_each_event_and_each_judged_skill_once) {
+    fail_after("a", 5, 5);
+    fail_after("b", 2, 0);
+    EXPECT_THAT(engine_.take_judged(), UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(engine_.take_judged(), IsEmpty());
+    const auto events = engine_.take_events();
+    ASSERT_EQ(events.size(), 1U);
+    EXPECT_EQ(events[0].skill_name, "a");
+    EXPECT_EQ(events[0].event.kind, EpisodeEvent::Kind::started);
+    EXPECT_THAT(engine_.take_events(), IsEmpty());
+    engine_.advance(now_ + milliseconds(1));
+    EXPECT_THAT(engine_.take_judged(), IsEmpty());
+    engine_.advance(now_ + hours(25));
+    const auto ends = engine_.take_events();
+    ASSERT_EQ(ends.size(), 1U);
+    EXPECT_EQ(ends[0].event.kind, EpisodeEvent::Kind::resolved);
+    EXPECT_EQ(ends[0].event.deviation.baseline_value, 1.0);
+}
+
+TEST_F(AnomalyEngineTest, the_state_of_a_skill_is_what_is_reported) {
+    fail_after("a", 5, 4);
+    EXPECT_EQ(engine_.state("a", now_), AnomalyEngine::SkillState{});
+    EXPECT_EQ(engine_.state("never seen", now_), AnomalyEngine::SkillState{});
+    run("a", false);
+    const auto state = engine_.state("a", now_);
+    EXPECT_TRUE(state.is_anomalous);
+    EXPECT_EQ(state.score, engine_.reported(now_).at(0).deviation_score);
+    EXPECT_FALSE(engine_.state("a", now_ + hours(1)).is_anomalous);
+}
+
+TEST_F(AnomalyEngineTest, an_invocation_from_the_future_counts_as_now) {
+    fail_after("a", 5, 4);
+    engine_.add(invocation("a", now_ + hours(100), false), now_);
+    EXPECT_THAT(names(), ElementsAre("a"));
+    EXPECT_EQ(engine_.take_events().at(0).event.at, now_);
+    engine_.advance(now_ + hours(25));
+    EXPECT_THAT(engine_.open_episodes(), IsEmpty());
+}
+
+TEST_F(AnomalyEngineTest, odd_error_texts_do_not_fill_the_memory) {
+    for (int i = 0; i < 10'050; ++i) {
+        run("a", i % 2 == 0, "error " + std::to_string(i));
+    }
+    fail_after("b", 20, 0);
+    for (int i = 0; i < 10'050; ++i) {
+        run("filler", false, "other error " + std::to_string(i));
+    }
+    for (int i = 0; i < 10; ++i) {
+        run("b", false, "new error " + std::to_string(i));
+    }
+    for (const Anomaly& anomaly : engine_.reported(now_)) {
+        if (anomaly.skill_name == "b") {
+            EXPECT_THAT(anomaly.common_errors, ElementsAre(Pair("other", 10)));
+            return;
+        }
+    }
+    FAIL() << "b is not reported";
+}
+
+TEST_F(AnomalyEngineTest, a_restart_in_the_middle_gives_the_same_events) {
+    struct Row {
+        Invocation invocation;
+        TimePoint at;
+    };
+    std::vector<Row> rows;
+    for (std::uint64_t skill = 0; skill < 5; ++skill) {
+        for (const DetectorRun& one : random_history(500 + skill, 400)) {
+            const std::string error = one.error > 0 ? "error " + std::to_string(one.error) : "";
+            std::optional<double> duration = one.duration_seconds;
+            rows.push_back({invocation("skill " + std::to_string(skill), one.at, one.completed, error, duration), one.at});
+        }
+    }
+    std::ranges::stable_sort(rows, {}, &Row::at);
+    const TimePoint end = rows.back().at + hours(30);
+    const auto feed = [](AnomalyEngine& engine, const Row& row) {
+        engine.advance(row.at);
+        engine.add(row.invocation, row.at);
+    };
+    AnomalyEngine whole{options_};
+    for (const Row& row : rows) {
+        feed(whole, row);
+    }
+    whole.advance(end);
+    const auto expected = whole.take_events();
+    EXPECT_GT(expected.size(), 20U);
+
+    for (std::size_t cut = 50; cut < rows.size(); cut += 173) {
+        AnomalyEngine before{options_};
+        AnomalyEngine after{options_};
+        for (std::size_t i = 0; i < cut; ++i) {
+            feed(before, rows[i]);
+            after.preload(rows[i].invocation);
+        }
+        const TimePoint until = rows[cut - 1].at;
+        after.begin(until, before.open_episodes());
+        ASSERT_EQ(after.reported(until), before.reported(until)) << cut;
+        auto events = before.take_events();
+        for (std::size_t i = cut; i < rows.size(); ++i) {
+            feed(after, rows[i]);
+        }
+        after.advance(end);
+        for (auto& event : after.take_events()) {
+            events.push_back(event);
+        }
+        ASSERT_TRUE(events == expected) << "restarted at " << cut;
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::anomaly
