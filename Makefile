@@ -124,14 +124,6 @@ check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of ever
 	@cmake --build build/dependencies
 	@ctest --test-dir build/dependencies --output-on-failure
 
-# ---- Measuring
-
-.PHONY: calibrate
-calibrate: $(STAMPS)/installed ## False alarms and power of the anomaly detector on simulated skills
-	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
-	@cmake --build $(RELEASE) --target anomaly_calibration
-	@$(RELEASE)/bench/anomaly_calibration $(CALIBRATE_OPTIONS)
-
 # ---- Keeping it tidy
 
 .PHONY: format
