@@ -23,7 +23,7 @@ namespace {
 using sql::Statement;
 
 /// A whole check of the pages costs time in proportion to the file; larger files get a look at each table alone.
-constexpr std::int64_t kWholeCheckBytes = 4 * 1024 * 1024;
+constexpr std::int64_t kWholeCheckBytes = std::int64_t{4} * 1024 * 1024;
 constexpr int kInspectionAttempts = 5;
 constexpr std::int64_t kSmallestDatabase = 512;
 
@@ -292,7 +292,8 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
 bool header_says_wal(const std::string& path) {
     const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
     sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+    if (sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) !=
+            SQLITE_OK ||
         file == nullptr || file->pMethods == nullptr) {
         return false;
     }

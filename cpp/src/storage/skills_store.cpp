@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::size_t kMaxSessionIdBytes = 1024;
 constexpr std::size_t kMaxKeyBytes = 1024;
-constexpr std::size_t kMaxTextBytes = 1024 * 1024;
+constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
 
 constexpr const char* kMetricsColumns =
     "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, "

@@ -53,8 +53,8 @@ class SkillWindow {
   private:
     struct Event {
         TimePoint at;
-        std::int64_t duration_micros;  // negative: none
-        bool completed;
+        std::int64_t duration_micros = -1;  // negative: none
+        bool completed = false;
     };
     struct Cursor {
         std::size_t first = 0;  // index of the first event inside
