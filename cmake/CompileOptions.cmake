@@ -3,7 +3,7 @@
 add_library(session_buddy_options INTERFACE)
 target_compile_options(session_buddy_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
-  -Wnull-dereference -Wdouble-promotion)
+  -Wdouble-promotion)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # GCC 12 warns of overlaps in plain string concatenation that are none (its bug 105651).
   target_compile_options(session_buddy_options INTERFACE -Wno-restrict)

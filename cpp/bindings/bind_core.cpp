@@ -19,6 +19,8 @@ std::string_view kind_name(options::Kind kind) {
             return "boolean";
         case options::Kind::integer:
             return "integer";
+        case options::Kind::number:
+            return "number";
         case options::Kind::duration:
             return "duration";
         case options::Kind::choice:

@@ -21,18 +21,6 @@ namespace {
 
 using ServerPtr = std::shared_ptr<app::RealTimeServer>;
 
-std::string_view anomaly_name(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
-    }
-    return "pattern_shift";
-}
-
 py::list top_skills(const Snapshot& snapshot) {
     py::list skills;
     for (const std::uint32_t place : snapshot.skills->top()) {
@@ -48,15 +36,34 @@ py::list top_skills(const Snapshot& snapshot) {
     return skills;
 }
 
+py::dict details_of(const Anomaly& anomaly) {
+    py::list errors;
+    for (const auto& [error_type, count] : anomaly.common_errors) {
+        py::dict entry;
+        entry["error_type"] = to_str(error_type);
+        entry["count"] = count;
+        errors.append(std::move(entry));
+    }
+    py::dict details;
+    details["baseline_samples"] = anomaly.baseline_samples;
+    details["observed_samples"] = anomaly.observed_samples;
+    details["z_score"] = anomaly.z_score;
+    details["tail_probability"] = anomaly.tail_probability;
+    details["since"] = format_timestamp(anomaly.since);
+    details["common_errors"] = std::move(errors);
+    return details;
+}
+
 py::list anomalies(const Snapshot& snapshot) {
     py::list found;
     for (const Anomaly& anomaly : *snapshot.anomalies) {
         py::dict entry;
         entry["skill_name"] = to_str(anomaly.skill_name);
-        entry["anomaly_type"] = py::str(anomaly_name(anomaly.type));
+        entry["anomaly_type"] = py::str(to_string(anomaly.type));
         entry["baseline_value"] = anomaly.baseline_value;
         entry["observed_value"] = anomaly.observed_value;
         entry["deviation_score"] = anomaly.deviation_score;
+        entry["details"] = details_of(anomaly);
         found.append(std::move(entry));
     }
     return found;
@@ -112,6 +119,19 @@ py::object metrics_of(const Snapshot& snapshot, const std::string& skill_name) {
     throw py::type_error(std::string(option.name) + " must be " + expected + ", not " + type_name(value));
 }
 
+double to_double(const options::Option& option, const char* expected, py::handle value) {
+    PyObject* object = value.ptr();
+    if (PyBool_Check(object) || PyUnicode_Check(object) || !PyNumber_Check(object)) {
+        wrong_type(option, expected, value);
+    }
+    const double number = PyFloat_AsDouble(object);
+    if (PyErr_Occurred() != nullptr) {
+        PyErr_Clear();
+        wrong_type(option, expected, value);
+    }
+    return number;
+}
+
 options::Value to_value(const options::Option& option, py::handle value) {
     PyObject* object = value.ptr();
     const bool is_bool = PyBool_Check(object) != 0;
@@ -133,17 +153,10 @@ options::Value to_value(const options::Option& option, py::handle value) {
             const auto number = PyLong_AsLongLongAndOverflow(whole.ptr(), &overflow);
             return std::int64_t{overflow == 0 ? number : overflow * INT64_MAX};  // out of every range either way
         }
-        case options::Kind::duration: {
-            if (is_bool || PyUnicode_Check(object) || !PyNumber_Check(object)) {
-                wrong_type(option, "a number of seconds", value);
-            }
-            const double number = PyFloat_AsDouble(object);
-            if (PyErr_Occurred() != nullptr) {
-                PyErr_Clear();
-                wrong_type(option, "a number of seconds", value);
-            }
-            return number;
-        }
+        case options::Kind::number:
+            return to_double(option, "a number", value);
+        case options::Kind::duration:
+            return to_double(option, "a number of seconds", value);
         case options::Kind::text:
         case options::Kind::choice:
             break;

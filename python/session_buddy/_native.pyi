@@ -36,6 +36,45 @@ class SkillMetricsRow(TypedDict):
     avg_duration_seconds: float | None
     updated_at: str
 
+class DetectorSettings(TypedDict):
+    threshold: float
+    baseline_window: float
+    observation_window: float
+    min_samples: int
+
+class AnomalyFields(TypedDict):
+    skill_name: str
+    anomaly_type: str
+    baseline_value: float
+    observed_value: float
+    deviation_score: float
+    baseline_samples: int
+    observed_samples: int
+    z_score: float
+    tail_probability: float
+    since: int
+    common_errors: list[tuple[str, int]]
+
+class EpisodeFields(TypedDict):
+    skill_name: str
+    anomaly_type: str
+    started_at: int
+    resolved_at: int | None
+    baseline_value: float
+    observed_value: float
+    deviation_score: float
+    baseline_samples: int
+    observed_samples: int
+    z_score: float
+    tail_probability: float
+
+class BacktestFields(TypedDict):
+    rows: int
+    warm_up_rows: int
+    skipped_rows: int
+    skills: int
+    episodes: list[EpisodeFields]
+
 class StorageError(Exception):
     code: str
     path: str
@@ -72,6 +111,39 @@ def import_transcripts(
 def load_transcripts(
     paths: list[Path], *, progress: Callable[[int, int], bool] | None = None
 ) -> tuple[list[tuple[str, float, str, bool, float | None, str | None]], dict[str, object]]: ...
+def is_valid_skill_name(name: str, /) -> bool: ...
+def anomaly_settings() -> DetectorSettings: ...
+def detect_anomalies(
+    db_path: str,
+    at: int,
+    *,
+    threshold: float,
+    baseline_window: float,
+    observation_window: float,
+    min_samples: int,
+) -> list[AnomalyFields]: ...
+def backtest(
+    db_path: str,
+    start: int | None,
+    end: int,
+    skill: str,
+    *,
+    threshold: float,
+    baseline_window: float,
+    observation_window: float,
+    min_samples: int,
+) -> BacktestFields: ...
+
+class AnomalyDetector:
+    def __init__(
+        self, *, threshold: float, baseline_window: float, observation_window: float, min_samples: int
+    ) -> None: ...
+    def update(
+        self, skill: str, completed: bool, duration: float | None, at: int, error_type: str
+    ) -> list[AnomalyFields]: ...
+    def advance(self, to: int) -> None: ...
+    def anomalies(self, at: int | None) -> list[AnomalyFields]: ...
+    def episodes(self) -> list[EpisodeFields]: ...
 
 class Snapshot:
     def to_dict(self) -> realtime_types.Snapshot: ...

@@ -1,19 +1,17 @@
-// Opens a page in Chromium and reports what happens in it: `node browser.mjs <chromium> <url>`, until it is ended.
+// Opens a page in Chromium and reports what happens in it: `node browser.mjs <chromium> <profile> <url>`, until SIGTERM.
 //
 // One line each on standard output: `@console <text>`, `@message <text>` for a WebSocket frame that came in, `@close` for
 // a WebSocket that closed, `@pageerror <text>`. The browser's own WebSocket is left as it is.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import { chromium } from 'playwright-core';
 
-const [executablePath, url] = process.argv.slice(2);
-const profile = mkdtempSync(join(tmpdir(), 'session-buddy-browser-'));
+const [executablePath, profile, url] = process.argv.slice(2);
 
 const context = await chromium.launchPersistentContext(profile, {
   executablePath,
   headless: true,
+  // Ending it is our business, below.
+  handleSIGTERM: false,
+  handleSIGINT: false,
   args: [
     '--no-sandbox',
     '--disable-gpu',
@@ -25,13 +23,12 @@ const context = await chromium.launchPersistentContext(profile, {
   ],
 });
 
-async function end() {
+let ending = false;
+process.on('SIGTERM', async () => {
+  ending = true;
   await context.close();
-  rmSync(profile, { recursive: true, force: true });
   process.exit(0);
-}
-process.on('SIGTERM', end);
-process.on('SIGINT', end);
+});
 
 const page = await context.newPage();
 page.on('console', (message) => console.log('@console', message.text()));
@@ -40,5 +37,9 @@ page.on('websocket', (socket) => {
   socket.on('framereceived', ({ payload }) => console.log('@message', payload.toString()));
   socket.on('close', () => console.log('@close'));
 });
-await page.goto(url);
-console.log('@loaded', await page.title());
+try {
+  await page.goto(url);
+} catch (error) {
+  // A page that is closed while it loads is no fault.
+  if (!ending) throw error;
+}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import contract, tools
 from support.histories import fill, invocations
 from support.paths import JS
@@ -71,12 +72,13 @@ def served(page: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser(code: str) -> Iterator[Program]:
+def browser(code: str, profile: Path) -> Iterator[Program]:
     """A page in Chromium with this script; its console and the frames of its WebSockets are the program's lines."""
-    node, chromium = tools.node(), tools.chromium()
-    with served(PAGE % code) as url, Program([node, str(JS / "browser.mjs"), chromium, url]) as program:
+    driver = [tools.node(), str(JS / "browser.mjs"), tools.chromium(), str(profile)]
+    with served(PAGE % code) as url, Program([*driver, url]) as program:
         yield program
-        assert program.stop() == 0
+        status = program.stop()
+        assert status == 0, program.drain()
     assert not [line for line in program.seen if line.startswith("@pageerror")]
 
 
@@ -92,8 +94,8 @@ def next_message(program: Program) -> dict[str, Any]:
     return validated(program.wait_for("^@message ").removeprefix("@message "))
 
 
-def test_connecting(server: Server) -> None:
-    with browser(contract.code("Connecting to WebSocket Server", server.port)) as program:
+def test_connecting(server: Server, tmp_path: Path) -> None:
+    with browser(contract.code("Connecting to WebSocket Server", server.port), tmp_path / "profile") as program:
         program.wait_for("^@console Connected to Session-Buddy WebSocket$")
         assert next_message(program)["data"]["top_skills"][0]["skill_name"] == "pytest-run"
         program.wait_for("^@console Received: ")
@@ -101,15 +103,15 @@ def test_connecting(server: Server) -> None:
         program.wait_for("^@console WebSocket connection closed$")
 
 
-def test_live_dashboard(server: Server) -> None:
-    with browser(contract.code("Example 1: Live Dashboard", server.port)) as program:
+def test_live_dashboard(server: Server, tmp_path: Path) -> None:
+    with browser(contract.code("Example 1: Live Dashboard", server.port), tmp_path / "profile") as program:
         program.wait_for(r"^@console table pytest-run 42\s*mypy 2$")
         fill(server.db_path, invocations("ruff-check", 50))
         program.wait_for(r"^@console table ruff-check 50")
 
 
-def test_alert_integration(server: Server) -> None:
-    with browser(contract.code("Example 3: Alert Integration", server.port)) as program:
+def test_alert_integration(server: Server, tmp_path: Path) -> None:
+    with browser(contract.code("Example 3: Alert Integration", server.port), tmp_path / "profile") as program:
         for _ in range(3):
             message = next_message(program)
             for anomaly in message["data"]["anomalies"]:
@@ -117,8 +119,8 @@ def test_alert_integration(server: Server) -> None:
                 assert alert["skill"] == anomaly["skill_name"]
 
 
-def test_reconnection(server: Server) -> None:
-    with browser(contract.code("Reconnection Logic", server.port)) as program:
+def test_reconnection(server: Server, tmp_path: Path) -> None:
+    with browser(contract.code("Reconnection Logic", server.port), tmp_path / "profile") as program:
         program.wait_for("^@console Connected$")
         assert server.stop(signal.SIGTERM) == 0
         program.wait_for(r"^@console Reconnecting\.\.\. \(1/5\)$")

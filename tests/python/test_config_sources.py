@@ -69,6 +69,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         "text": "/some/where.db",
         "boolean": "true",
         "integer": "1234",
+        "number": "7.5",
         "duration": "77",
         "choice": "error",
     }
@@ -81,7 +82,13 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         }.get(option["kind"], text)
         if option["name"] == "top_skills":
             text = expected = "77"
-        others = {"ping_interval": "--ping-timeout=100"}.get(option["name"])
+        if option["name"] == "anomaly_min_samples":
+            text = expected = "7"
+        if option["name"] == "baseline_window":
+            text, expected = "777", "777.0"
+        others = {"ping_interval": "--ping-timeout=100", "baseline_window": "--observation-window=100"}.get(
+            option["name"]
+        )
         if option["name"] in {"shutdown_timeout", "busy_timeout"}:
             text, expected = "7", "7.0"
         extra = [others] if others else []
@@ -121,6 +128,7 @@ def test_the_file_of_the_user_is_found(server_command: list[str], private_surrou
         ("prot = 1", "unknown key prot; did you mean port?"),
         ("port = '1'", "port must be a whole number from 0 to 65535, not '1'"),
         ("update_interval = 7200", "update_interval must be from 0.01 to 3600 seconds, not 7200"),
+        ("anomaly_threshold = '3'", "anomaly_threshold must be a number from 0.5 to 10, not '3'"),
         ("port = ", "line 1"),
         ("[server]", "unknown key server"),
     ],
@@ -135,6 +143,20 @@ def test_an_error_in_the_file_names_it(server_command: list[str], tmp_path: Path
     assert result.stderr.startswith(f"session-buddy-server: error: {file}")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_the_baseline_must_reach_back_further_than_what_is_observed(server_command: list[str]) -> None:
+    result = subprocess.run(
+        [*server_command, "--observation-window=10m", "--baseline-window=1199"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "baseline_window must be at least twice observation_window (600 seconds), not 1199" in result.stderr
+    settings = parsed(print_config(server_command, "--observation-window=10m", "--baseline-window=20m"))
+    assert settings["baseline_window"] == ("1200.0", "--baseline-window")
 
 
 def test_an_error_in_a_variable_names_it(server_command: list[str]) -> None:

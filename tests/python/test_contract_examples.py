@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import contract, tools
 from support.histories import fill, invocations
 from support.markdown import blocks

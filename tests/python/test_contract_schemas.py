@@ -1,4 +1,4 @@
-"""The machine-readable description: the schemas are valid, strict and complete, and the AsyncAPI document leads to them."""
+"""The machine-readable description: valid, strict and complete schemas, and an AsyncAPI document that leads to them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+
 from support.paths import ROOT, SCHEMAS
 from support.schemas import documents, message_types, validated
 

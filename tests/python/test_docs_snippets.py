@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support import tools
 from support.histories import fill, invocations
 from support.markdown import Block, blocks
@@ -28,7 +29,9 @@ Runner = Callable[[Block, Path], object]
 
 def environment(home: Path) -> dict[str, str]:
     """As a shell in a fresh home has it, with the programs of this interpreter's environment first."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))
+    }
     return {**kept, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -129,9 +132,7 @@ def shell_records(block: Block, home: Path) -> None:
     """Records into the database of the home; as many rows as commands must be there then."""
     bash(block.text, home)
     (database,) = home.rglob("skills.db")
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        (count,) = connection.execute("SELECT COUNT(*) FROM skill_invocation").fetchone()
-    assert count == len(re.findall(r"^(?:session-buddy record|recorded )", block.text, re.MULTILINE))
+    assert rows_in(database) == len(re.findall(r"^(?:session-buddy record|recorded )", block.text, re.MULTILINE))
 
 
 def shell_with_server(block: Block, home: Path) -> None:
@@ -256,13 +257,28 @@ def statements(block: Block, home: Path) -> None:
         assert connection.execute(last).fetchall()
 
 
-def schema(block: Block, home: Path) -> None:
-    """SQL that only has to be understood by a new database."""
+def rows_in(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        count: int = connection.execute("SELECT COUNT(*) FROM skill_invocation").fetchone()[0]
+        return count
+
+
+def insertion(block: Block, home: Path) -> None:
+    """SQL that adds a row to a new database."""
     path = home / "skills.db"
     fill(path, invocations("mypy", 1))
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        for text in block.text.split(";"):
-            connection.execute(text)
+        connection.execute(block.text)
+        connection.commit()
+    assert rows_in(path) == 2
+
+
+def python_inserts(block: Block, home: Path) -> None:
+    """A program that adds rows to the skills.db beside it."""
+    path = home / "skills.db"
+    fill(path, invocations("mypy", 1))
+    python(block.text, home)
+    assert rows_in(path) > 1
 
 
 async def reverse_proxy(block: Block, home: Path) -> None:
@@ -315,7 +331,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
         ("python", python_client),
-        *[("json", message)] * 18,
+        *[("json", message)] * 21,
         ("javascript", node_client_reconnects),
         ("nginx", reverse_proxy),
         ("bash", shell_with_server),
@@ -329,6 +345,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_conftest),
         ("sql", statements),
     ],
+    "docs/storage/V4_SCHEMA.md": [("sql", insertion), ("python", python_inserts)],
 }
 
 STEPS = [(name, index, runner) for name, steps in PLAN.items() for index, (_, runner) in enumerate(steps)]

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from websockets.sync.client import connect
 
 from session_buddy.ingest import import_transcripts
 from support.paths import ROOT
+from support.processes import Server
 
 DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
 LARGE = "ae4a77f8-aedd-4bc1-888f-c94edc91af04"
@@ -161,3 +163,18 @@ def test_parts_and_whole_and_again_add_each_use_once(db_path: Path) -> None:
     recorded = [import_transcripts([DATA / part], db_path)["recorded"] for part in [*PARTS, *PARTS]]
     assert sum(recorded) == len(count(DATA))
     assert recorded[len(PARTS) - 1 :] == [0] * (len(PARTS) + 1)
+
+
+def test_the_server_serves_the_imported_figures(db_path: Path) -> None:
+    import_transcripts([DATA], db_path)
+    expected = count(DATA)
+    with Server(db_path) as server, connect(server.url, proxy=None) as client:
+        for skill in ("Read", "git commit", "mix test", "agent:Plan"):
+            own = [one for one in expected.values() if one.skill == skill]
+            client.send(json.dumps({"type": "get_metrics", "skill_name": skill}))
+            while (answer := json.loads(client.recv(timeout=10)))["type"] == "metrics_update":
+                pass
+            assert answer["type"] == "metrics_response"
+            assert answer["data"]["total_invocations"] == len(own)
+            assert answer["data"]["completion_rate"] == pytest.approx(sum(one.completed for one in own) / len(own))
+            assert answer["data"]["last_invocation_at"] == max(one.at for one in own)[:19] + "Z"

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.paths import BUILD, ROOT
 
 CPP = ROOT / "cpp"

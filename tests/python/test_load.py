@@ -1,4 +1,4 @@
-"""A full house of clients, and one that never reads. `make load` runs each for a minute, `make test` for a few seconds."""
+"""A full house of clients, and one that never reads: for a minute each in `make load`, for seconds in `make test`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from typing import Any
 import psutil
 import pytest
 import websockets
+
+from session_buddy.storage.skills_storage import SkillsStorage
 from support.histories import fill, invocations
 from support.processes import DEADLINE, Program, Server
 from support.schemas import Client
-
-from session_buddy.storage.skills_storage import SkillsStorage
 
 SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "3"))
 MEGABYTE = 1 << 20
@@ -119,8 +119,8 @@ async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path:
     fill(path, *(invocations(f"{number:03}-{'x' * 200}", 1) for number in range(1000)), invocations("pytest-run", 5))
     options = ("--top-skills", "1000", "--ping-timeout", "1h")
     with Server(path, *options, interval="50ms") as server, steady_work(path):
-        # Reads one message ahead, then no more: from there on it is the server's problem. A small buffer, so that little
-        # fits in on the way.
+        # Reads one message ahead, then no more: from there on it is the server's problem. A small buffer, so that
+        # little fits in on the way.
         line = socket.socket(socket.AF_INET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         line.connect(("127.0.0.1", server.port))
@@ -143,8 +143,8 @@ async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path:
     published = report["broadcasts"]
     print(
         f"\nstalled beside 99 for {SECONDS:.0f} s at 50 ms: {json.dumps(report)}\n"
-        f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of {size / 1024:.0f} KiB "
-        f"would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were still on their way"
+        f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of "
+        f"{size / 1024:.0f} KiB would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were still on their way"
     )
     assert report["connected"] == 99
     assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})

@@ -59,6 +59,17 @@ def test_the_documented_signature_comes_first() -> None:
         ({"window": 59}, ValueError, "window must be from 60 to 2678400 seconds"),
         ({"replace_triggers": 1}, TypeError, "replace_triggers must be a bool, not int"),
         ({"ping_timeout": 20.0}, ValueError, "ping_timeout must be more than ping_interval"),
+        ({"anomaly_threshold": "2"}, TypeError, "anomaly_threshold must be a number, not str"),
+        ({"anomaly_threshold": True}, TypeError, "anomaly_threshold must be a number, not bool"),
+        ({"anomaly_threshold": 1j}, TypeError, "anomaly_threshold must be a number, not complex"),
+        ({"anomaly_threshold": 0.49}, ValueError, "anomaly_threshold must be a number from 0.5 to 10, not 0.49"),
+        ({"anomaly_threshold": 11}, ValueError, "anomaly_threshold must be a number from 0.5 to 10, not 11"),
+        ({"anomaly_threshold": float("nan")}, ValueError, "anomaly_threshold must be a number from 0.5 to 10, not nan"),
+        ({"anomaly_min_samples": 1}, ValueError, "anomaly_min_samples must be a whole number from 2 to 50, not 1"),
+        ({"anomaly_min_samples": 5.0}, TypeError, "anomaly_min_samples must be an int, not float"),
+        ({"observation_window": 59}, ValueError, "observation_window must be from 60 to 86400 seconds, not 59"),
+        ({"baseline_window": 7199}, ValueError, "baseline_window must be at least twice observation_window"),
+        ({"observation_window": 43201}, ValueError, "baseline_window must be at least twice observation_window"),
         ({"max_pending_snapshots": 0}, ValueError, "max_pending_snapshots must be from 1 to 10000, not 0"),
         ({"max_pending_snapshots": 1.0}, TypeError, "max_pending_snapshots must be an int, not float"),
         ({"no_such_setting": 1}, TypeError, "no_such_setting"),
@@ -74,6 +85,18 @@ def test_numbers_of_other_types_are_taken(db_path: Path) -> None:
     server = RealTimeMetricsServer(db_path=db_path, update_interval=Fraction(1, 2), ping_timeout=60)
     assert server.settings["update_interval"] == 0.5
     assert server.settings["ping_timeout"] == 60.0
+
+
+def test_settings_of_the_anomalies_arrive(db_path: Path) -> None:
+    server = RealTimeMetricsServer(
+        db_path=db_path, anomaly_threshold=3, observation_window=600, baseline_window=1200, anomaly_min_samples=8
+    )
+    assert server.settings["anomaly_threshold"] == 3.0
+    assert isinstance(server.settings["anomaly_threshold"], float)
+    assert server.settings["observation_window"] == 600.0
+    assert server.settings["baseline_window"] == 1200.0
+    assert server.settings["anomaly_min_samples"] == 8
+    assert RealTimeMetricsServer(db_path=db_path, anomaly_threshold=Fraction(5, 2)).settings["anomaly_threshold"] == 2.5
 
 
 def test_the_database_comes_from_argument_variable_file_and_place(

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/storage/cache_writer.hpp"
+#include "session_buddy/app/detector_state.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -21,10 +22,6 @@ constexpr int kMaxBatchesPerCycle = 20;
 // The wall clock may be set back by this much and the windows just wait; more than this and they are built anew.
 constexpr std::chrono::seconds kClockStepTolerated{60};
 
-std::chrono::microseconds to_micros(Seconds seconds) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(seconds);
-}
-
 storage::FollowerOptions follower_options(const Config& config) {
     storage::FollowerOptions options;
     options.open_busy_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(config.busy_timeout);
@@ -33,20 +30,8 @@ storage::FollowerOptions follower_options(const Config& config) {
                    std::chrono::milliseconds{1}, kPollBusyTimeout);
     options.max_rows = config.max_rows_per_cycle;
     options.replace_triggers = config.replace_triggers;
+    options.lookback = Figures::lookback(config);
     return options;
-}
-
-storage::CacheRow to_cache_row(const metrics::MetricsEngine::RecentChange& change) {
-    storage::CacheRow row;
-    row.skill_name = change.skill_name;
-    row.last_invocation_at = *change.figures.last_invocation_at;
-    row.invocation_count_1h = change.figures.count_1h;
-    row.invocation_count_24h = change.figures.count_24h;
-    if (change.figures.count_24h > 0) {
-        row.avg_completion_rate_24h =
-            static_cast<double>(change.figures.completed_24h) / static_cast<double>(change.figures.count_24h);
-    }
-    return row;
 }
 
 }  // namespace
@@ -55,24 +40,29 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
     : config_(config),
       clock_(clock),
       publish_(std::move(publish)),
-      follower_(config.db_path,
-                [&] {
-                    storage::FollowerOptions options = follower_options(config);
-                    options.lookback = std::chrono::ceil<std::chrono::seconds>(new_engine()->retention());
-                    return options;
-                }()),
-      engine_(new_engine()) {}
+      follower_(config.db_path, follower_options(config)),
+      figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
+                                         std::vector<std::pair<std::string, std::string>>{})) {}
 
 Collector::~Collector() {
     stop();
 }
 
-std::unique_ptr<metrics::MetricsEngine> Collector::new_engine() const {
-    return std::make_unique<metrics::MetricsEngine>(
-        metrics::EngineOptions{.window = to_micros(config_.window),
-                               .top_skills = config_.top_skills,
-                               .session_window = to_micros(config_.session_window),
-                               .max_sessions = config_.max_sessions});
+// The database's own memory of the anomalies goes with the figures that are built from it.
+std::unique_ptr<Figures> Collector::new_figures(TimePoint now) {
+    std::optional<DetectorState> resume;
+    std::vector<std::pair<std::string, std::string>> open_anomalies;
+    try {
+        if (SQLite::Database* const database = follower_.connection()) {
+            open_anomalies = storage::open_anomalies(*database);
+            if (const auto text = storage::read_detector_state(*database)) {
+                resume = parse_detector_state(*text);
+            }
+        }
+    } catch (const storage::StorageError& error) {
+        kLog.warning("open anomalies are found anew: {}", error.what());
+    }
+    return std::make_unique<Figures>(config_, now, std::move(resume), std::move(open_anomalies));
 }
 
 void Collector::open() {
@@ -84,8 +74,8 @@ void Collector::open() {
         take(batch, now);
         more = batch.more;
     }
-    engine_->advance(now);
-    write_cache(now);
+    figures_->advance(now);
+    write_back(now);
     publish_snapshot(now);
 }
 
@@ -128,9 +118,9 @@ void Collector::cycle() {
     }
     last_now_ = now;
     read_database(now);
-    engine_->advance(now);
+    figures_->advance(now);
     if (health_.readable) {
-        write_cache(now);
+        write_back(now);
     }
     publish_snapshot(now);
 }
@@ -151,42 +141,32 @@ void Collector::read_database(TimePoint now) {
 
 void Collector::take(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
-        rebuilding_ = new_engine();
+        rebuilding_ = new_figures(now);
     }
-    metrics::MetricsEngine& engine = rebuilding_ ? *rebuilding_ : *engine_;
-    for (const auto& [skill_name, figures] : batch.lifetimes) {
-        engine.set_lifetime(skill_name, figures);
-    }
-    for (const Invocation& row : batch.rows) {
-        engine.add(row, now);
-    }
+    (rebuilding_ ? *rebuilding_ : *figures_).take(batch, now);
     if (rebuilding_ && !batch.more) {
-        engine_ = std::move(rebuilding_);
+        figures_ = std::move(rebuilding_);
     }
 }
 
-void Collector::write_cache(TimePoint now) {
+void Collector::write_back(TimePoint now) {
     SQLite::Database* const database = follower_.connection();
-    const auto changes = engine_->changed_recent();
-    if (database == nullptr || changes.empty()) {
+    const Figures::Pending pending = figures_->pending(now);
+    if (database == nullptr || pending.empty()) {
         return;
     }
-    std::vector<storage::CacheRow> rows;
-    for (const auto& change : changes) {
-        if (change.figures.last_invocation_at) {
-            rows.push_back(to_cache_row(change));
-        }
-    }
     try {
-        storage::write_cache_rows(*database, rows, now);
-        engine_->confirm_recent(changes);
-        cache_writable_ = true;
+        storage::write_cycle(
+            *database,
+            {.cache = pending.cache, .episodes = pending.episodes, .detector_state = pending.detector_state}, now);
+        figures_->confirm_written(pending);
+        writable_ = true;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
-            engine_->confirm_recent(changes);  // it will stay so: trying each cycle would only cost
+            figures_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
         }
-        if (std::exchange(cache_writable_, false)) {
-            kLog.warning("skill_metrics_cache cannot be kept up for now: {}", error.what());
+        if (std::exchange(writable_, false)) {
+            kLog.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
         }
     }
 }
@@ -195,13 +175,17 @@ void Collector::publish_snapshot(TimePoint now) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->sequence = ++sequence_;
     snapshot->at = now;
-    snapshot->skills = engine_->table();
-    snapshot->sessions = engine_->sessions();
+    snapshot->skills = figures_->metrics().table();
+    snapshot->sessions = figures_->metrics().sessions();
     if (!last_sessions_ || (snapshot->sessions != last_sessions_ && *snapshot->sessions != *last_sessions_)) {
         ++sessions_version_;
     }
     last_sessions_ = snapshot->sessions;
     snapshot->sessions_version = sessions_version_;
+    if (auto anomalies = figures_->anomalies(now); anomalies != *last_anomalies_) {
+        last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(std::move(anomalies));
+    }
+    snapshot->anomalies = last_anomalies_;
     snapshot->database = health_;
     publish_(std::move(snapshot));
 }

@@ -28,6 +28,7 @@ constexpr std::size_t kHelpWidth = 100;
 std::string_view placeholder(const options::Option& option) {
     switch (option.kind) {
         case options::Kind::integer:
+        case options::Kind::number:
             return " N";
         case options::Kind::duration:
             return " TIME";

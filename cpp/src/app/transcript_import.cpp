@@ -33,11 +33,11 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
         if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
             folders.push_back(entry->path());
         } else if (entry->path().extension() == ".jsonl" && entry->is_regular_file(ignored)) {
-            found.files.push_back({entry->path(), entry->file_size(ignored)});
+            found.files.push_back({.path = entry->path(), .bytes = entry->file_size(ignored)});
         }
     }
     if (error) {
-        found.problems.push_back({folder.string(), error.message()});
+        found.problems.push_back({.path = folder.string(), .reason = error.message()});
     }
     for (const fs::path& inner : folders) {
         find_in_folder(inner, found);
@@ -70,7 +70,7 @@ void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const 
         options.on_unreadable = [&](const ingest::UnreadableLine& line) {
             if (summary.unreadable_lines.size() < kMaxToldLines) {
                 summary.unreadable_lines.push_back(
-                    {file.path.string() + ':' + std::to_string(line.line_number), line.reason});
+                    {.path = file.path.string() + ':' + std::to_string(line.line_number), .reason = line.reason});
             }
         };
         const ingest::ReadOutcome outcome = ingest::read_transcript_file(file.path, reader, options);
@@ -82,14 +82,14 @@ void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const 
         if (outcome.error.empty()) {
             ++summary.files;
         } else {
-            summary.problems.push_back({file.path.string(), outcome.error});
+            summary.problems.push_back({.path = file.path.string(), .reason = outcome.error});
         }
         ++state.files_done;
     }
     summary.counts = reader.counts();
 }
 
-[[nodiscard]] storage::SkillsStore::KeyedRecord to_record(ingest::TranscriptInvocation&& invocation) {
+[[nodiscard]] storage::SkillsStore::KeyedRecord to_record(ingest::TranscriptInvocation invocation) {
     storage::SkillsStore::KeyedRecord keyed;
     keyed.key = std::move(invocation.key);
     keyed.record.skill_name = std::move(invocation.skill_name);
@@ -141,20 +141,22 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
         } else if (fs::exists(status)) {
             std::error_code ignored;
             const std::uint64_t bytes = fs::is_regular_file(status) ? fs::file_size(path, ignored) : 0;
-            found.files.push_back({path, ignored ? 0 : bytes});
+            found.files.push_back({.path = path, .bytes = ignored ? 0 : bytes});
         } else {
-            found.problems.push_back({path.string(), error ? error.message() : "no such file or folder"});
+            found.problems.push_back(
+                {.path = path.string(), .reason = error ? error.message() : "no such file or folder"});
         }
     }
     // "x.jsonl" sorts before "x/subagents/…", so a use is named and dated by its session, not by a subagent's copy of
     // it.
-    std::sort(found.files.begin(), found.files.end(),
-              [](const TranscriptFile& a, const TranscriptFile& b) { return a.path.native() < b.path.native(); });
+    std::ranges::sort(found.files, [](const TranscriptFile& a, const TranscriptFile& b) {
+        return a.path.native() < b.path.native();
+    });
     std::set<fs::path> seen;
     std::erase_if(found.files, [&](const TranscriptFile& file) {
         std::error_code error;
-        fs::path canonical = fs::weakly_canonical(file.path, error);
-        return !seen.insert(error ? file.path : std::move(canonical)).second;
+        const fs::path canonical = fs::weakly_canonical(file.path, error);
+        return !seen.insert(error ? file.path : canonical).second;
     });
     return found;
 }
@@ -190,8 +192,7 @@ std::vector<ingest::TranscriptInvocation> load_transcripts(const std::vector<fs:
     std::vector<ingest::TranscriptInvocation> all;
     read_all(paths, summary, progress,
              [&](ingest::TranscriptInvocation&& invocation) { all.push_back(std::move(invocation)); });
-    std::sort(all.begin(), all.end(),
-              [](const auto& a, const auto& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
+    std::ranges::sort(all, [](const auto& a, const auto& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
     return all;
 }
 

@@ -30,6 +30,11 @@ constexpr Option integer(std::string_view group, std::string_view name, Integer 
     return {name, group, Kind::integer, member, minimum, maximum, {}, false, help};
 }
 
+constexpr Option number(std::string_view group, std::string_view name, double Config::*member, double minimum,
+                        double maximum, std::string_view help) {
+    return {name, group, Kind::number, member, minimum, maximum, {}, false, help};
+}
+
 constexpr Option boolean(std::string_view group, std::string_view name, bool Config::*member, std::string_view help) {
     return {name, group, Kind::boolean, member, 0, 0, {}, false, help};
 }
@@ -47,7 +52,7 @@ constexpr std::array kTable{
     integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
             "New rows read in one cycle; the rest follows in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
-            "Replace the triggers of a database made by other tools by our own"),
+            "Replace the triggers of a database made by other tools with our own"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
     duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
@@ -58,13 +63,13 @@ constexpr std::array kTable{
             "Active sessions listed to subscribers, the latest first"),
 
     number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
-           "Deviation, in standard deviations, from which on an anomaly is reported"),
+           "Deviation from the baseline, in standard deviations, from which on an anomaly is reported"),
     duration("Anomalies", "observation_window", &Config::observation_window, 60, 86'400,
-             "How recent the invocations are that are judged"),
+             "How recent the invocations are that are compared with those before"),
     duration("Anomalies", "baseline_window", &Config::baseline_window, 600, 2'678'400,
-             "How far back those go that they are compared with; at least twice observation_window"),
+             "How far back the comparison goes; at least twice observation_window"),
     integer("Anomalies", "anomaly_min_samples", &Config::anomaly_min_samples, 2, 50,
-            "Invocations needed on either side of the comparison"),
+            "Invocations needed on either side of the comparison before anything is reported"),
 
     integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
             "WebSocket connections at a time; the next one is refused"),
@@ -202,6 +207,19 @@ void assign_duration(Config& config, const Option& option, const Value& value, c
     config.*std::get<Seconds Config::*>(option.member) = Seconds(*seconds);
 }
 
+void assign_number(Config& config, const Option& option, const Value& value, const std::string& subject) {
+    std::optional<double> number;
+    if (const auto* real = std::get_if<double>(&value)) {
+        number = *real;
+    } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
+        number = static_cast<double>(*whole);
+    }
+    if (!number || !(*number >= option.minimum && *number <= option.maximum)) {  // NaN is refused as well
+        fail(option, subject, "a number from " + range_of(option), shown(value));
+    }
+    config.*std::get<double Config::*>(option.member) = *number;
+}
+
 void assign_integer(Config& config, const Option& option, const Value& value, const std::string& subject) {
     const auto* number = std::get_if<std::int64_t>(&value);
     if (number == nullptr || static_cast<double>(*number) < option.minimum ||
@@ -218,21 +236,26 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
         option.member);
 }
 
+constexpr std::size_t kLongestName = 63;
+
+// Of texts that are cut to kLongestName.
 std::size_t edit_distance(std::string_view left, std::string_view right) {
-    std::vector<std::size_t> row(right.size() + 1);
-    for (std::size_t column = 0; column < row.size(); ++column) {
+    left = left.substr(0, kLongestName);
+    right = right.substr(0, kLongestName);
+    std::array<std::size_t, kLongestName + 1> row{};
+    for (std::size_t column = 0; column <= right.size(); ++column) {
         row[column] = column;
     }
     for (std::size_t line = 1; line <= left.size(); ++line) {
         std::size_t diagonal = row[0];
         row[0] = line;
-        for (std::size_t column = 1; column < row.size(); ++column) {
+        for (std::size_t column = 1; column <= right.size(); ++column) {
             const std::size_t change = diagonal + (left[line - 1] == right[column - 1] ? 0 : 1);
             diagonal = row[column];
             row[column] = std::min({row[column] + 1, row[column - 1] + 1, change});
         }
     }
-    return row.back();
+    return row[right.size()];
 }
 
 std::string with_hyphens(std::string_view name) {
@@ -265,7 +288,7 @@ const Option* find(std::string_view name) {
 }
 
 std::string nearest(std::string_view name) {
-    std::string wanted(name.substr(0, 64));
+    std::string wanted(name.substr(0, kLongestName));
     std::replace(wanted.begin(), wanted.end(), '-', '_');
     std::string_view best;
     std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
@@ -295,6 +318,8 @@ std::string range_of(const Option& option) {
     switch (option.kind) {
         case Kind::integer:
             return fmt::format("{:.0f} to {:.0f}", option.minimum, option.maximum);
+        case Kind::number:
+            return fmt::format("{} to {}", option.minimum, option.maximum);
         case Kind::duration:
             return option.maximum >= 1e6 ? fmt::format("{} to {:.0f} seconds", option.minimum, option.maximum)
                                          : fmt::format("{} to {} seconds", option.minimum, option.maximum);
@@ -333,6 +358,8 @@ void assign(Config& config, const Option& option, const Value& value, const std:
             return assign_duration(config, option, value, subject);
         case Kind::integer:
             return assign_integer(config, option, value, subject);
+        case Kind::number:
+            return assign_number(config, option, value, subject);
         case Kind::boolean:
             break;
     }
@@ -346,6 +373,10 @@ void assign(Config& config, const Option& option, const Value& value, const std:
 void assign_text(Config& config, const Option& option, std::string_view text, const std::string& subject) {
     if (option.kind == Kind::integer) {
         if (const auto number = parse_integer(text)) {
+            return assign(config, option, *number, subject);
+        }
+    } else if (option.kind == Kind::number) {
+        if (const auto number = parse_decimal(text)) {
             return assign(config, option, *number, subject);
         }
     } else if (option.kind == Kind::boolean) {
@@ -363,7 +394,8 @@ Value read(const Config& config, const Option& option) {
             using Held = std::remove_cvref_t<decltype(config.*member)>;
             if constexpr (std::is_same_v<Held, Seconds>) {
                 return (config.*member).count();
-            } else if constexpr (std::is_same_v<Held, bool> || std::is_same_v<Held, std::string>) {
+            } else if constexpr (std::is_same_v<Held, bool> || std::is_same_v<Held, double> ||
+                                 std::is_same_v<Held, std::string>) {
                 return config.*member;
             } else {
                 return static_cast<std::int64_t>(config.*member);
@@ -403,6 +435,11 @@ void check(const Config& config) {
         throw ConfigError("ping_timeout",
                           fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
                                       config.ping_interval.count(), config.ping_timeout.count()));
+    }
+    if (config.baseline_window < 2 * config.observation_window) {
+        throw ConfigError("baseline_window",
+                          fmt::format("baseline_window must be at least twice observation_window ({} seconds), not {}",
+                                      config.observation_window.count(), config.baseline_window.count()));
     }
 }
 

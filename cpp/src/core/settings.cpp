@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <system_error>
 
 #include "session_buddy/core/options.hpp"
@@ -93,7 +93,9 @@ std::string read_text(const std::string& path) {
         throw ConfigError(
             "config", fmt::format("cannot read the config file {}: {}", path, std::generic_category().message(reason)));
     }
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    std::ostringstream text;
+    text << stream.rdbuf();
+    return text.str();
 }
 
 ConfigFile read_file(const std::string& path) {

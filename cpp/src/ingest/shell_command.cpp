@@ -3,6 +3,7 @@
 #include "session_buddy/ingest/shell_command.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace session_buddy::ingest {
@@ -13,7 +14,7 @@ namespace {
 }
 
 [[nodiscard]] bool is_digits(std::string_view text) {
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+    return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 /// Reads one list of commands from `text` at `pos` on; each nesting level is an object of its own over the same text.
@@ -269,7 +270,7 @@ class ListParser {
                 ++pos_;
             }
         }
-        here_documents_.push_back({std::move(delimiter), strip_tabs});
+        here_documents_.push_back({.delimiter = std::move(delimiter), .strip_tabs = strip_tabs});
     }
 
     void skip_here_documents() {
@@ -290,7 +291,7 @@ class ListParser {
     }
 
     void add_substituted(std::vector<ShellWords> commands) {
-        std::move(commands.begin(), commands.end(), std::back_inserter(substituted_));
+        std::ranges::move(commands, std::back_inserter(substituted_));
     }
 
     void end_word() {
@@ -313,7 +314,7 @@ class ListParser {
             commands_.push_back(std::move(words_));
             words_.clear();
         }
-        std::move(substituted_.begin(), substituted_.end(), std::back_inserter(commands_));
+        std::ranges::move(substituted_, std::back_inserter(commands_));
         substituted_.clear();
     }
 

@@ -32,6 +32,7 @@ constexpr std::string_view kUvRunOptions =
     "--cache-dir "
     "--config-file --color --refresh-package";
 
+// NOLINTBEGIN(modernize-use-designated-initializers): tables
 constexpr std::array kWrappers = std::to_array<Wrapper>({
     {"sudo", "-u -g -C -D -h -p -R -T -U --user --group --chdir --prompt --host"},
     {"doas", "-u -C"},
@@ -103,6 +104,7 @@ constexpr std::array kProgramOptions = std::to_array<ProgramOptions>({
     {"bazel", ""},
     {"mise", "-C --cd -E --env"},
 });
+// NOLINTEND(modernize-use-designated-initializers)
 
 /// Words that may stand before a command in the grammar of the shell.
 constexpr std::array<std::string_view, 10> kKeywords = {"if",    "then", "elif", "else", "while",
@@ -140,7 +142,7 @@ constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash"
     if (name.back() == '+') {
         name.remove_suffix(1);
     }
-    return std::all_of(name.begin(), name.end(), [](char c) {
+    return std::ranges::all_of(name, [](char c) {
         return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '[' || c == ']';
     });
 }
@@ -168,8 +170,8 @@ constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash"
 }
 
 [[nodiscard]] std::string_view value_options_of(std::string_view program) {
-    const auto found = std::find_if(kProgramOptions.begin(), kProgramOptions.end(),
-                                    [&](const auto& entry) { return entry.program == program; });
+    const auto found =
+        std::ranges::find_if(kProgramOptions, [&](const auto& entry) { return entry.program == program; });
     return found == kProgramOptions.end() ? std::string_view{} : found->value_options;
 }
 
@@ -240,7 +242,7 @@ template <typename Pattern>
         }
         return script;
     }
-    if (std::find(kShells.begin(), kShells.end(), program) == kShells.end()) {
+    if (std::ranges::find(kShells, program) == kShells.end()) {
         return std::nullopt;
     }
     for (std::size_t at = 1; at + 1 < words.size(); ++at) {
@@ -341,14 +343,15 @@ SkillNamer::SkillNamer(std::span<const ToolRule> extra) {
     for (const ToolRule& rule : built_in) {
         add(rule);
     }
-    std::stable_sort(rules_.begin(), rules_.end(),
-                     [](const Rule& a, const Rule& b) { return a.words.size() > b.words.size(); });
+    std::ranges::stable_sort(rules_, [](const Rule& a, const Rule& b) { return a.words.size() > b.words.size(); });
 }
 
 void SkillNamer::add(const ToolRule& rule) {
     std::vector<std::string> words = split_words(rule.command);
     if (!words.empty()) {
-        rules_.push_back({std::move(words), to_skill_name(rule.skill, kShellFallback), rule.preparation});
+        rules_.push_back({.words = std::move(words),
+                          .skill = to_skill_name(rule.skill, kShellFallback),
+                          .preparation = rule.preparation});
     }
 }
 
@@ -393,8 +396,8 @@ const SkillNamer::Rule* SkillNamer::find_in_line(std::string_view command, int d
 const SkillNamer::Rule* SkillNamer::find_in_command(std::span<const std::string> all_words, int depth) const {
     std::vector<std::string> words(all_words.begin(), all_words.end());
     while (true) {
-        const auto first = std::find_if(words.begin(), words.end(), [](const std::string& word) {
-            return !is_assignment(word) && std::find(kKeywords.begin(), kKeywords.end(), word) == kKeywords.end();
+        const auto first = std::ranges::find_if(words, [](const std::string& word) {
+            return !is_assignment(word) && std::ranges::find(kKeywords, word) == kKeywords.end();
         });
         words.erase(words.begin(), first);
         if (words.empty()) {

@@ -6,6 +6,7 @@
 namespace session_buddy::ingest {
 
 std::span<const ToolRule> default_tool_rules() {
+    // NOLINTBEGIN(modernize-use-designated-initializers): a table
     static const std::array kRules = std::to_array<ToolRule>({
         // Names of their own.
         {"pytest", "pytest-run"},
@@ -154,6 +155,7 @@ std::span<const ToolRule> default_tool_rules() {
         {"hadolint", "hadolint"},
         {"semgrep", "semgrep"},
     });
+    // NOLINTEND(modernize-use-designated-initializers)
     return kRules;
 }
 

@@ -191,7 +191,10 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
         ++counts_.other_lines;
         return true;
     }
-    Line line{fields, to_skill_name(text_of(fields, "sessionId"), fallback_session), text_of(fields, "timestamp"), {}};
+    Line line{.fields = fields,
+              .session_id = to_skill_name(text_of(fields, "sessionId"), fallback_session),
+              .timestamp = text_of(fields, "timestamp"),
+              .at = {}};
     line.at = parse_timestamp(line.timestamp);
     const auto content = message->find("content");
     if (content == message->end()) {
@@ -238,8 +241,10 @@ void TranscriptReader::read_use(const Line& line, const json& block) {
         return;
     }
     const auto input = block.find("input");
-    Use use{namer_.for_tool(text_of(block, "name"), input != block.end() ? *input : json()),
-            std::string(line.timestamp), *line.at, line.session_id};
+    Use use{.skill_name = namer_.for_tool(text_of(block, "name"), input != block.end() ? *input : json()),
+            .invoked_at = std::string(line.timestamp),
+            .at = *line.at,
+            .session_id = line.session_id};
     if (auto early = early_results_.extract(key)) {
         finish(std::move(key), std::move(use), early.mapped());
     } else {
@@ -271,7 +276,7 @@ void TranscriptReader::read_result(const Line& line, const json& block, bool onl
     }
 }
 
-void TranscriptReader::finish(std::string key, Use&& use, const Result& result) {
+void TranscriptReader::finish(std::string key, Use use, const Result& result) {
     finished_.insert(key);
     TranscriptInvocation invocation;
     invocation.key = std::move(key);

@@ -11,7 +11,7 @@
 namespace session_buddy::ingest {
 namespace {
 
-constexpr std::size_t kChunkBytes = 256 * 1024;
+constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
 
 [[nodiscard]] bool is_blank(std::string_view line) {
     return line.find_first_not_of(" \t\r") == std::string_view::npos;
@@ -82,7 +82,7 @@ class LineAssembler {
     void unreadable(const char* reason) {
         reader_.count_unreadable();
         if (options_.on_unreadable) {
-            options_.on_unreadable({line_number_, reason});
+            options_.on_unreadable({.line_number = line_number_, .reason = reason});
         }
     }
 

@@ -144,6 +144,11 @@ RecentFigures MetricsEngine::recent(const Skill& skill) {
     return {hour.count, day.count, day.completed, newest ? newest : skill.lifetime.last_invocation_at};
 }
 
+std::optional<RecentFigures> MetricsEngine::recent_of(std::string_view skill_name) const {
+    const auto known = index_.find(skill_name);
+    return known == index_.end() ? std::nullopt : std::optional{recent(skills_[known->second])};
+}
+
 std::vector<MetricsEngine::RecentChange> MetricsEngine::changed_recent() const {
     std::vector<RecentChange> changes;
     for (const std::uint32_t place : recent_dirty_) {

@@ -23,7 +23,7 @@ bool is_plain(char byte) {
 }  // namespace
 
 void append_string(std::string& out, std::string_view text) {
-    if (std::all_of(text.begin(), text.end(), is_plain)) {
+    if (std::ranges::all_of(text, is_plain)) {
         out += '"';
         out += text;
         out += '"';

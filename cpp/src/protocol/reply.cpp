@@ -62,6 +62,14 @@ std::string subscription_confirmed(const Subscribe& request) {
             out += name;
         }
     }
+    if (request.min_deviation) {
+        out += R"(,"min_deviation":)";
+        append_number(out, *request.min_deviation);
+    }
+    if (request.details) {
+        out += R"(,"details":)";
+        out += *request.details ? "true" : "false";
+    }
     out += R"(,"message":)";
     append_string(out, "Subscribed to updates for " + described(request.subscription));
     finish(out, request.request_id);

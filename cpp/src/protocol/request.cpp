@@ -15,9 +15,11 @@ constexpr std::size_t kMaxEchoedTypeBytes = 64;
 
 // The value of one top-level key.
 struct Field {
-    enum class Kind : std::uint8_t { absent, null, string, array, other };
+    enum class Kind : std::uint8_t { absent, null, string, number, boolean, array, other };
     Kind kind = Kind::absent;
     std::string text;                // of a string
+    double number = 0.0;             // of a number; finite, as the parser refuses others
+    bool truth = false;              // of a boolean
     std::vector<std::string> items;  // of an array, no more than could be valid
     std::size_t item_count = 0;
     bool only_strings = true;
@@ -32,6 +34,8 @@ struct Fields {
     Field skill_name;
     Field skill;
     Field skill_names;
+    Field min_deviation;
+    Field details;
 };
 
 // Receives the events of nlohmann's parser. Everything below the top level is skipped, but for the items of an array
@@ -42,10 +46,15 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
     [[nodiscard]] Fields& fields() { return fields_; }
 
     bool null() override { return value(Field::Kind::null); }
-    bool boolean(bool /*value*/) override { return value(Field::Kind::other); }
-    bool number_integer(number_integer_t /*value*/) override { return value(Field::Kind::other); }
-    bool number_unsigned(number_unsigned_t /*value*/) override { return value(Field::Kind::other); }
-    bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return value(Field::Kind::other); }
+    bool boolean(bool truth) override {
+        if (depth_ == 1 && field_ != nullptr) {
+            field_->truth = truth;
+        }
+        return value(Field::Kind::boolean);
+    }
+    bool number_integer(number_integer_t whole) override { return number(static_cast<double>(whole)); }
+    bool number_unsigned(number_unsigned_t whole) override { return number(static_cast<double>(whole)); }
+    bool number_float(number_float_t real, const string_t& /*text*/) override { return number(real); }
     bool binary(binary_t& /*value*/) override { return value(Field::Kind::other); }
 
     bool string(string_t& text) override {
@@ -109,10 +118,23 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
         if (name == "skill_names") {
             return &fields_.skill_names;
         }
+        if (name == "min_deviation") {
+            return &fields_.min_deviation;
+        }
+        if (name == "details") {
+            return &fields_.details;
+        }
         return nullptr;
     }
 
     [[nodiscard]] bool is_item() const { return depth_ == 2 && field_ != nullptr && field_->is(Field::Kind::array); }
+
+    bool number(double real) {
+        if (depth_ == 1 && field_ != nullptr) {
+            field_->number = real;
+        }
+        return value(Field::Kind::number);
+    }
 
     // Called for every value, a container's start included, at the depth where it stands.
     bool value(Field::Kind kind) {
@@ -143,50 +165,73 @@ std::string_view shortened(std::string_view text, std::size_t limit) {
 }
 
 ErrorReply invalid_message(std::string message, RequestId request_id) {
-    return {ErrorCode::invalid_message, std::move(message), std::move(request_id)};
+    return {.code = ErrorCode::invalid_message, .message = std::move(message), .request_id = std::move(request_id)};
 }
 
-ParsedRequest read_several(Fields& fields, RequestId request_id) {
+// Puts what the message wants of the anomalies into the request; returns what is wrong with it, empty for nothing.
+std::string_view read_anomaly_view(const Fields& fields, Subscribe& request) {
+    if (const auto& field = fields.min_deviation; field.present()) {
+        if (!field.is(Field::Kind::number) || field.number < 0.0) {
+            return "min_deviation must be a number of 0 or more";
+        }
+        request.min_deviation = field.number;
+    }
+    if (const auto& field = fields.details; field.present()) {
+        if (!field.is(Field::Kind::boolean)) {
+            return "details must be true or false";
+        }
+        request.details = field.truth;
+    }
+    return {};
+}
+
+Subscription subscription_to(std::vector<std::string> names, const Subscribe& request) {
+    return Subscription(std::move(names), {.min_deviation = request.min_deviation.value_or(0.0),
+                                           .details = request.details.value_or(false)});
+}
+
+ParsedRequest read_several(Fields& fields, Subscribe request) {
     auto& list = fields.skill_names;
     if (fields.skill_name.present() || fields.skill.present()) {
-        return invalid_message("Use either skill_name or skill_names, not both", std::move(request_id));
+        return invalid_message("Use either skill_name or skill_names, not both", std::move(request.request_id));
     }
     if (!list.is(Field::Kind::array) || !list.only_strings || list.item_count < 1 || list.item_count > kMaxSkillNames) {
         return invalid_message("skill_names must be an array of 1 to " + std::to_string(kMaxSkillNames) + " strings",
-                               std::move(request_id));
+                               std::move(request.request_id));
     }
     for (const auto& name : list.items) {
         if (!is_valid_skill_name(name)) {
-            return invalid_skill_name(name, std::move(request_id));
+            return invalid_skill_name(name, std::move(request.request_id));
         }
     }
-    Subscribe request;
-    request.subscription = Subscription(list.items);
+    request.subscription = subscription_to(list.items, request);
     request.spelling = Spelling::skill_names;
     request.names_as_sent = std::move(list.items);
-    request.request_id = std::move(request_id);
     return request;
 }
 
 ParsedRequest read_subscribe(Fields& fields, RequestId request_id) {
+    Subscribe request;
+    request.request_id = std::move(request_id);
+    if (const auto fault = read_anomaly_view(fields, request); !fault.empty()) {
+        return invalid_message(std::string(fault), std::move(request.request_id));
+    }
     if (fields.skill_names.present()) {
-        return read_several(fields, std::move(request_id));
+        return read_several(fields, std::move(request));
     }
     const bool legacy = !fields.skill_name.present() && fields.skill.present();
     auto& name = legacy ? fields.skill : fields.skill_name;
-    Subscribe request;
     request.spelling = legacy ? Spelling::skill : Spelling::skill_name;
     if (name.is(Field::Kind::string)) {
         if (!is_valid_skill_name(name.text)) {
-            return invalid_skill_name(name.text, std::move(request_id));
+            return invalid_skill_name(name.text, std::move(request.request_id));
         }
-        request.subscription = Subscription({name.text});
         request.names_as_sent = {std::move(name.text)};
     } else if (name.present() && !name.is(Field::Kind::null)) {
         return invalid_message(legacy ? "skill must be a string or null" : "skill_name must be a string or null",
-                               std::move(request_id));
+                               std::move(request.request_id));
     }
-    request.request_id = std::move(request_id);
+    request.subscription = subscription_to(request.names_as_sent, request);
     return request;
 }
 
@@ -199,7 +244,7 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
     if (!is_valid_skill_name(name.text)) {
         return invalid_skill_name(name.text, std::move(request_id));
     }
-    return GetMetrics{std::move(name.text), legacy, std::move(request_id)};
+    return GetMetrics{.skill_name = std::move(name.text), .legacy_key = legacy, .request_id = std::move(request_id)};
 }
 
 }  // namespace
@@ -221,8 +266,9 @@ std::string_view to_string(ErrorCode code) {
 }
 
 ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
-    return {ErrorCode::invalid_skill_name, "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
-            std::move(request_id)};
+    return {.code = ErrorCode::invalid_skill_name,
+            .message = "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
+            .request_id = std::move(request_id)};
 }
 
 ParsedRequest parse_request(std::string_view text) {
@@ -231,7 +277,7 @@ ParsedRequest parse_request(std::string_view text) {
     const bool readable =
         text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
     if (!readable) {
-        return ErrorReply{ErrorCode::invalid_json, "Invalid JSON", std::nullopt};
+        return ErrorReply{.code = ErrorCode::invalid_json, .message = "Invalid JSON", .request_id = std::nullopt};
     }
     if (!reader.root_is_object()) {
         return invalid_message("A message must be a JSON object", std::nullopt);
@@ -265,9 +311,9 @@ ParsedRequest parse_request(std::string_view text) {
     if (type == "subscribe_sessions") {
         return SubscribeSessions{std::move(request_id)};
     }
-    return ErrorReply{ErrorCode::unknown_type,
-                      "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
-                      std::move(request_id)};
+    return ErrorReply{.code = ErrorCode::unknown_type,
+                      .message = "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
+                      .request_id = std::move(request_id)};
 }
 
 }  // namespace session_buddy::protocol

@@ -4,11 +4,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "json_text.hpp"
+
 namespace session_buddy::protocol {
 
-Subscription::Subscription(std::vector<std::string> names) : names_(std::move(names)) {
-    std::sort(names_.begin(), names_.end());
-    names_.erase(std::unique(names_.begin(), names_.end()), names_.end());
+Subscription::Subscription(std::vector<std::string> names, AnomalyView anomalies)
+    : names_(std::move(names)), anomalies_(anomalies) {
+    std::ranges::sort(names_);
+    const auto repeated = std::ranges::unique(names_);
+    names_.erase(repeated.begin(), repeated.end());
 }
 
 std::string Subscription::key() const {
@@ -16,6 +20,12 @@ std::string Subscription::key() const {
     for (const auto& name : names_) {
         key += name;
         key += '\n';
+    }
+    if (anomalies_.min_deviation > 0.0) {  // not for -0.0, which equals 0.0
+        json_text::append_number(key, anomalies_.min_deviation);
+    }
+    if (anomalies_.details) {
+        key += '+';
     }
     return key;
 }

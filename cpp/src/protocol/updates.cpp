@@ -17,16 +17,18 @@ namespace {
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
 constexpr std::size_t kUsualEntryBytes = 192;
 
-std::string_view to_string(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
+template <typename Items, typename Append>
+void append_array(std::string& out, const Items& items, Append append) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : items) {
+        if (!first) {
+            out += ',';
+        }
+        first = false;
+        append(out, item);
     }
-    return "pattern_shift";
+    out += ']';
 }
 
 void append_skill(std::string& out, const SkillFigures& skill) {
@@ -43,7 +45,31 @@ void append_skill(std::string& out, const SkillFigures& skill) {
     out += '}';
 }
 
-void append_anomaly(std::string& out, const Anomaly& anomaly) {
+void append_error_count(std::string& out, const std::pair<std::string, std::int64_t>& error) {
+    out += R"({"error_type":)";
+    append_string(out, error.first);
+    out += R"(,"count":)";
+    append_number(out, error.second);
+    out += '}';
+}
+
+void append_details(std::string& out, const Anomaly& anomaly) {
+    out += R"({"baseline_samples":)";
+    append_number(out, anomaly.baseline_samples);
+    out += R"(,"observed_samples":)";
+    append_number(out, anomaly.observed_samples);
+    out += R"(,"z_score":)";
+    append_number(out, anomaly.z_score);
+    out += R"(,"tail_probability":)";
+    append_number(out, anomaly.tail_probability);
+    out += R"(,"since":)";
+    append_timestamp(out, anomaly.since);
+    out += R"(,"common_errors":)";
+    append_array(out, anomaly.common_errors, append_error_count);
+    out += '}';
+}
+
+void append_anomaly(std::string& out, const Anomaly& anomaly, bool details) {
     out += R"({"skill_name":)";
     append_string(out, anomaly.skill_name);
     out += R"(,"anomaly_type":)";
@@ -54,6 +80,10 @@ void append_anomaly(std::string& out, const Anomaly& anomaly) {
     append_number(out, anomaly.observed_value);
     out += R"(,"deviation_score":)";
     append_number(out, anomaly.deviation_score);
+    if (details) {
+        out += R"(,"details":)";
+        append_details(out, anomaly);
+    }
     out += '}';
 }
 
@@ -84,20 +114,6 @@ bool ranks_before(const SkillFigures* left, const SkillFigures* right) {
         return a.last_invocation_at > b.last_invocation_at;
     }
     return left->skill_name < right->skill_name;
-}
-
-template <typename Items, typename Append>
-void append_array(std::string& out, const Items& items, Append append) {
-    out += '[';
-    bool first = true;
-    for (const auto& item : items) {
-        if (!first) {
-            out += ',';
-        }
-        first = false;
-        append(out, item);
-    }
-    out += ']';
 }
 
 }  // namespace
@@ -138,25 +154,32 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
             active.push_back(skill);
         }
     }
-    std::sort(active.begin(), active.end(), ranks_before);
+    std::ranges::sort(active, ranks_before);
     append_array(out, active, [](std::string& text, const SkillFigures* skill) { append_skill(text, *skill); });
 }
 
 void MetricsRenderer::append_anomalies(std::string& out, const Subscription& subscription) const {
     const auto& anomalies = *snapshot_->anomalies;
-    if (subscription.all()) {
-        append_array(out, anomalies, append_anomaly);
-        return;
-    }
-    std::vector<std::size_t> places;
-    for (const auto& name : subscription.names()) {
-        if (const auto found = anomalies_of_.find(name); found != anomalies_of_.end()) {
-            places.insert(places.end(), found->second.begin(), found->second.end());
+    const AnomalyView& view = subscription.anomalies();
+    std::vector<const Anomaly*> wanted;
+    const auto consider = [&](const Anomaly& anomaly) {
+        if (!(anomaly.deviation_score < view.min_deviation)) {
+            wanted.push_back(&anomaly);
         }
+    };
+    if (subscription.all()) {
+        std::ranges::for_each(anomalies, consider);
+    } else {
+        for (const auto& name : subscription.names()) {
+            if (const auto found = anomalies_of_.find(name); found != anomalies_of_.end()) {
+                std::ranges::for_each(found->second, [&](std::size_t place) { consider(anomalies[place]); });
+            }
+        }
+        // Back to the snapshot's order, the largest score first: they all stand in its one array.
+        std::ranges::sort(wanted);
     }
-    std::sort(places.begin(), places.end());  // back to the snapshot's order, the largest score first
-    append_array(out, places,
-                 [&anomalies](std::string& text, std::size_t place) { append_anomaly(text, anomalies[place]); });
+    append_array(out, wanted,
+                 [&view](std::string& text, const Anomaly* anomaly) { append_anomaly(text, *anomaly, view.details); });
 }
 
 std::string metrics_update(SnapshotPtr snapshot, const Subscription& subscription) {

@@ -12,8 +12,8 @@ namespace session_buddy::server {
 
 namespace net = boost::asio;
 namespace beast = boost::beast;
-using tcp = net::ip::tcp;
 using beast::error_code;
+using net::ip::tcp;
 
 /// Plain TCP. HTTP and WebSocket sessions name this type alone, so that another stream (TLS) has one place to come in.
 using Stream = beast::tcp_stream;

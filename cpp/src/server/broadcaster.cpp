@@ -38,13 +38,13 @@ void Broadcaster::Membership::reset() noexcept {
 Broadcaster::Membership Broadcaster::subscribe(const protocol::Subscription& subscription, Subscriber& subscriber) {
     std::string key = subscription.key();
     if (const auto found = groups_.find(key); found != groups_.end()) {
-        return Membership(*this, found->second, subscriber);
+        return {*this, found->second, subscriber};
     }
     auto group = std::make_shared<Group>();
     group->key = key;
     group->subscription = subscription;
     groups_.emplace(std::move(key), group);
-    return Membership(*this, std::move(group), subscriber);
+    return {*this, std::move(group), subscriber};
 }
 
 void Broadcaster::publish(SnapshotPtr snapshot) {

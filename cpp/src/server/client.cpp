@@ -13,7 +13,7 @@ namespace session_buddy::server {
 
 namespace {
 
-const log::Logger logger{"session_buddy.server.session"};
+constexpr log::Logger logger{"session_buddy.server.session"};
 
 // What a request is called in the log. Never the client's own text, which could hold anything.
 struct NameOf {
@@ -38,7 +38,8 @@ void Client::handle(std::string_view text) {
         std::visit([this](const auto& kind) { answer(kind); }, request);
     } catch (const std::exception& failure) {
         logger.error("a request failed: {}", failure.what());
-        answer(protocol::ErrorReply{protocol::ErrorCode::internal_error, "Internal error", std::nullopt});
+        answer(protocol::ErrorReply{
+            .code = protocol::ErrorCode::internal_error, .message = "Internal error", .request_id = std::nullopt});
     }
 }
 

@@ -14,7 +14,7 @@ namespace session_buddy::server {
 
 namespace {
 
-const log::Logger logger{"session_buddy.server"};
+constexpr log::Logger logger{"session_buddy.server"};
 
 // How often another free port is tried where the one that the first address got is taken on the next address.
 constexpr int kPortAttempts = 16;
@@ -31,9 +31,8 @@ std::string host_and_port(const std::string& host, std::uint16_t port) {
 
 bool is_localhost(const std::string& host) {
     constexpr std::string_view kName = "localhost";
-    return std::equal(host.begin(), host.end(), kName.begin(), kName.end(), [](char a, char b) {
-        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-    });
+    return std::ranges::equal(
+        host, kName, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
 }
 
 std::vector<net::ip::address> addresses_of(net::io_context& io, const std::string& host, std::uint16_t port) {
@@ -44,7 +43,7 @@ std::vector<net::ip::address> addresses_of(net::io_context& io, const std::strin
     std::vector<net::ip::address> addresses;
     for (const auto& entry : tcp::resolver(io).resolve(host, "", tcp::resolver::passive, error)) {
         const auto address = entry.endpoint().address();
-        if (std::find(addresses.begin(), addresses.end(), address) == addresses.end()) {
+        if (std::ranges::find(addresses, address) == addresses.end()) {
             addresses.push_back(address);
         }
     }
@@ -88,9 +87,9 @@ std::optional<BindFailure> listen_on_all(net::io_context& io, const std::vector<
         tcp::acceptor acceptor(io);
         if (const auto error = open_and_listen(acceptor, endpoint)) {
             if (!family_is_missing(error)) {
-                return BindFailure{error, endpoint};
+                return BindFailure{.error = error, .endpoint = endpoint};
             }
-            missing = BindFailure{error, endpoint};
+            missing = BindFailure{.error = error, .endpoint = endpoint};
             continue;
         }
         port = acceptor.local_endpoint().port();

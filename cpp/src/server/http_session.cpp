@@ -19,15 +19,15 @@ namespace http = boost::beast::http;
 
 namespace {
 
-const log::Logger logger{"session_buddy.server.http"};
+constexpr log::Logger logger{"session_buddy.server.http"};
 
-constexpr std::uint32_t kMaxHeaderBytes = 8 * 1024;
-constexpr std::uint64_t kMaxBodyBytes = 8 * 1024;  // no route takes a body yet
+constexpr std::uint32_t kMaxHeaderBytes = 8192;
+constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
 // What the read buffer may hold: a request and the beginning of the next.
-constexpr std::size_t kMaxBufferBytes = 32 * 1024;
+constexpr std::size_t kMaxBufferBytes = 32768;
 // What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
 // for minutes once it reads again, large enough for a distant one.
-constexpr int kSendBufferBytes = 128 * 1024;
+constexpr int kSendBufferBytes = 131072;
 
 }  // namespace
 
@@ -118,7 +118,7 @@ void HttpSession::upgrade() {
         return;
     }
     stream_.expires_never();  // the WebSocket keeps its own time
-    std::make_shared<WebSocketSession>(std::move(stream_), context_, std::move(slot))->run(parser_->release());
+    std::make_shared<WebSocketSession>(std::move(stream_), context_, std::move(slot))->run(parser_->get());
 }
 
 void HttpSession::send(HttpReply reply) {
@@ -168,12 +168,9 @@ void HttpSession::drain() {
                             }));
 }
 
-void HttpSession::fail(const char* what) noexcept {
-    try {
-        logger.error("HTTP session failed: {}", what);
-        cut();
-    } catch (...) {  // not even the log works; the connection goes with its last handler
-    }
+void HttpSession::fail(const char* what) {
+    logger.error("HTTP session failed: {}", what);
+    cut();
 }
 
 }  // namespace session_buddy::server

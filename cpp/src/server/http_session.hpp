@@ -24,7 +24,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void shut_down() override;
     void cut() override;
     /// Logs what a handler threw, and cuts the connection.
-    void fail(const char* what) noexcept;
+    void fail(const char* what);
 
   private:
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;

@@ -11,7 +11,7 @@ namespace session_buddy::server {
 
 namespace {
 
-const log::Logger logger{"session_buddy.server"};
+constexpr log::Logger logger{"session_buddy.server"};
 
 // How long to wait after an error such as "too many open files", which does not go away by trying at once.
 constexpr std::chrono::milliseconds kAcceptRetry{100};

@@ -24,7 +24,7 @@ namespace session_buddy::server {
 
 namespace {
 
-const log::Logger logger{"session_buddy.server"};
+constexpr log::Logger logger{"session_buddy.server"};
 
 // Signals are for the main thread, which knows what to do about them; faults of this thread still reach it.
 void block_signals() {
@@ -85,7 +85,7 @@ void NetworkServer::Impl::run() {
 void NetworkServer::Impl::deliver() {
     SnapshotPtr snapshot;
     {
-        const std::lock_guard lock(pending_mutex);
+        const std::scoped_lock lock(pending_mutex);
         snapshot = std::move(pending);
         pending.reset();
         context.published_at = pending_since;
@@ -130,12 +130,12 @@ NetworkServer::~NetworkServer() {
 }
 
 void NetworkServer::bind() {
-    const std::lock_guard lock(impl_->lifecycle_mutex);
+    const std::scoped_lock lock(impl_->lifecycle_mutex);
     if (impl_->phase != Impl::Phase::created) {
         throw std::logic_error("NetworkServer::bind: bound already");
     }
     auto acceptors = listen_on(impl_->io, impl_->context.config.host, impl_->context.config.port);
-    const std::lock_guard address_lock(impl_->address_mutex);
+    const std::scoped_lock address_lock(impl_->address_mutex);
     for (auto& acceptor : acceptors) {
         const auto endpoint = acceptor.local_endpoint();
         impl_->port = endpoint.port();
@@ -151,7 +151,7 @@ void NetworkServer::bind() {
 }
 
 void NetworkServer::start() {
-    const std::lock_guard lock(impl_->lifecycle_mutex);
+    const std::scoped_lock lock(impl_->lifecycle_mutex);
     if (impl_->phase != Impl::Phase::bound) {
         throw std::logic_error("NetworkServer::start: not bound, or started already");
     }
@@ -170,7 +170,7 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
         return;
     }
     {
-        const std::lock_guard lock(impl_->pending_mutex);
+        const std::scoped_lock lock(impl_->pending_mutex);
         const bool on_its_way = impl_->pending != nullptr;
         impl_->pending = std::move(snapshot);
         impl_->pending_since = std::chrono::steady_clock::now();
@@ -182,7 +182,7 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
 }
 
 void NetworkServer::stop() {
-    const std::lock_guard lock(impl_->lifecycle_mutex);
+    const std::scoped_lock lock(impl_->lifecycle_mutex);
     if (impl_->phase == Impl::Phase::running) {
         net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
         impl_->thread.join();
@@ -196,12 +196,12 @@ void NetworkServer::stop() {
 }
 
 std::uint16_t NetworkServer::port() const {
-    const std::lock_guard lock(impl_->address_mutex);
+    const std::scoped_lock lock(impl_->address_mutex);
     return impl_->port;
 }
 
 std::vector<std::string> NetworkServer::endpoints() const {
-    const std::lock_guard lock(impl_->address_mutex);
+    const std::scoped_lock lock(impl_->address_mutex);
     return impl_->endpoints;
 }
 

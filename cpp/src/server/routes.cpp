@@ -68,10 +68,10 @@ struct Route {
 };
 
 constexpr std::array kRoutes{
-    Route{http::verb::get, "/healthz", healthz},
-    Route{http::verb::get, "/readyz", readyz},
-    Route{http::verb::get, "/", upgrade_required},
-    Route{http::verb::get, "/ws", upgrade_required},
+    Route{.method = http::verb::get, .path = "/healthz", .handler = healthz},
+    Route{.method = http::verb::get, .path = "/readyz", .handler = readyz},
+    Route{.method = http::verb::get, .path = "/", .handler = upgrade_required},
+    Route{.method = http::verb::get, .path = "/ws", .handler = upgrade_required},
 };
 
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
@@ -96,7 +96,7 @@ HttpReply method_not_allowed(std::string_view path) {
 }  // namespace
 
 bool is_websocket_target(std::string_view target) {
-    return std::find(kWebSocketPaths.begin(), kWebSocketPaths.end(), path_of(target)) != kWebSocketPaths.end();
+    return std::ranges::find(kWebSocketPaths, path_of(target)) != kWebSocketPaths.end();
 }
 
 HttpReply route(const ServerContext& context, http::verb method, std::string_view target) {

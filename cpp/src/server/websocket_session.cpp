@@ -16,10 +16,10 @@ namespace websocket = boost::beast::websocket;
 
 namespace {
 
-const log::Logger logger{"session_buddy.server.session"};
+constexpr log::Logger logger{"session_buddy.server.session"};
 
 // After a larger message the read buffer gives its memory back.
-constexpr std::size_t kKeptBufferBytes = 2 * 1024;
+constexpr std::size_t kKeptBufferBytes = 2048;
 
 }  // namespace
 
@@ -34,11 +34,12 @@ WebSocketSession::WebSocketSession(Stream stream, ServerContext& context, Client
     peer_ = error ? "unknown" : to_string(endpoint);
 }
 
-void WebSocketSession::run(Request upgrade) {
+void WebSocketSession::run(const Request& upgrade) {
     // Beast's own idle timeout knows one duration for two; keep_alive() keeps both. Its other timeout also bounds how
     // long a peer may take to answer our close.
-    socket_.set_option(websocket::stream_base::timeout{steady(context_.config.handshake_timeout),
-                                                       websocket::stream_base::none(), false});
+    socket_.set_option(websocket::stream_base::timeout{.handshake_timeout = steady(context_.config.handshake_timeout),
+                                                       .idle_timeout = websocket::stream_base::none(),
+                                                       .keep_alive_pings = false});
     socket_.set_option(websocket::stream_base::decorator(
         [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
     // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
@@ -220,12 +221,9 @@ void WebSocketSession::finish(const error_code& reason) {
     beast::get_lowest_layer(socket_).close();
 }
 
-void WebSocketSession::fail(const char* what) noexcept {
-    try {
-        logger.error("session of client {} failed: {}", peer_, what);
-        finish({});
-    } catch (...) {  // not even the log works; the connection goes with its last handler
-    }
+void WebSocketSession::fail(const char* what) {
+    logger.error("session of client {} failed: {}", peer_, what);
+    finish({});
 }
 
 }  // namespace session_buddy::server

@@ -28,11 +28,11 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     WebSocketSession(Stream stream, ServerContext& context, ClientSlots::Slot slot);
 
     /// Answers the upgrade request and serves the client.
-    void run(Request upgrade);
+    void run(const Request& upgrade);
     void shut_down() override;
     void cut() override;
     /// Logs what a handler threw, and cuts the connection.
-    void fail(const char* what) noexcept;
+    void fail(const char* what);
 
   private:
     using TimePoint = std::chrono::steady_clock::time_point;

@@ -127,7 +127,8 @@ struct Follower::Impl {
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
         }
         connection->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-        // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this connection's.
+        // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this
+        // connection's.
         sql::translated(path, "cannot read", [&] { integer_of(statements.emplace(*connection).bounds); });
         immutable = sqlite3_uri_boolean(sqlite3_db_filename(connection->getHandle(), "main"), "immutable", 0) != 0;
         database = std::move(connection);

@@ -175,21 +175,6 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     return lacks;
 }
 
-/// True where the header of the file says that it is kept with a write-ahead log. The bytes are read through SQLite's
-/// own file handle: a descriptor of our own, when closed, would drop the locks that this process holds on the same
-/// file.
-bool header_says_wal(const std::string& path) {
-    const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
-    sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
-        file == nullptr || file->pMethods == nullptr) {
-        return false;
-    }
-    std::array<unsigned char, 20> header{};
-    const int result = file->pMethods->xRead(file, header.data(), static_cast<int>(header.size()), 0);
-    return result == SQLITE_OK && header[18] == 2;
-}
-
 /// Throws `damaged` where pages are missing from the end or, within reason, where they do not hang together.
 void check_pages(SQLite::Database& database, const std::string& path, const FileState& state, bool has_log) {
     const std::int64_t page_size = sql::query_integer(database, "PRAGMA page_size");
@@ -300,6 +285,20 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
         inspection.foreign_triggers = inspection.foreign_triggers || !trigger.step() || trigger.text(0) != text;
     }
     return inspection;
+}
+
+// The bytes are read through SQLite's own file handle: a descriptor of our own, when closed, would drop the locks that
+// this process holds on the same file.
+bool header_says_wal(const std::string& path) {
+    const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
+    sqlite3_file* file = nullptr;
+    if (sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == nullptr || file->pMethods == nullptr) {
+        return false;
+    }
+    std::array<unsigned char, 20> header{};
+    const int result = file->pMethods->xRead(file, header.data(), static_cast<int>(header.size()), 0);
+    return result == SQLITE_OK && header[18] == 2;
 }
 
 bool has_wal(const std::string& path) {

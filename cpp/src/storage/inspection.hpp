@@ -64,4 +64,7 @@ struct Schema {
 /// Whether a write-ahead log with something in it lies beside the file.
 [[nodiscard]] bool has_wal(const std::string& path);
 
+/// Whether the header of the file says that it is kept with a write-ahead log. May throw SQLite::Exception.
+[[nodiscard]] bool header_says_wal(const std::string& path);
+
 }  // namespace session_buddy::storage

@@ -27,8 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "import",
         allow_abbrev=False,
         description="Reads Claude Code transcripts and records each skill invocation that they hold. "
-        "Doing it again adds only what is new. A command that the user typed as /name counts as the skill of that name, "
-        "the built-in ones included. Prompts, arguments, outputs and error texts are not stored.",
+        "Doing it again adds only what is new. A command that the user typed as /name counts as the skill of that "
+        "name, the built-in ones included. Prompts, arguments, outputs and error texts are not stored.",
         epilog="Exit status: 0 done, 1 something could not be read or written, 2 wrong usage, 130 stopped.",
     )
     parser.add_argument(
@@ -131,7 +131,10 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
         "without a readable time": summary["without_time"],
         "results without a use": summary["results_without_use"],
     }
-    print(f"Read      {summary['lines']:,} lines in {summary['files']:,} files ({summary['bytes'] / 1e6:,.1f} MB)")
+    print(
+        f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} "
+        f"({summary['bytes'] / 1e6:,.1f} MB)"
+    )
     print(f"Recorded  {summary['recorded']:,} of {summary['found']:,} invocations in {db_path}")
     print("Skipped   " + (", ".join(f"{count:,} {why}" for why, count in left_out.items() if count) or "nothing"))
     if summary["incomplete_lines"]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-__all__ = ["ActiveSession", "Anomaly", "DatabaseHealth", "SkillSummary", "Snapshot", "TopSkill"]
+__all__ = [
+    "ActiveSession",
+    "Anomaly",
+    "AnomalyDetails",
+    "DatabaseHealth",
+    "ErrorCount",
+    "SkillSummary",
+    "Snapshot",
+    "TopSkill",
+]
 
 
 class TopSkill(TypedDict):
@@ -17,6 +26,24 @@ class TopSkill(TypedDict):
     last_invocation_at: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
 
 
+class ErrorCount(TypedDict):
+    """How often an error type occurs among the observed failures."""
+
+    error_type: str
+    count: int
+
+
+class AnomalyDetails(TypedDict):
+    """What explains an anomaly. On the wire only where a subscription asks for it."""
+
+    baseline_samples: int  # invocations behind baseline_value
+    observed_samples: int  # invocations behind observed_value
+    z_score: float  # deviation_score with its sign: negative where the observed value is the smaller one
+    tail_probability: float  # 0 to 1: of a deviation at least this large on this side where nothing has changed
+    since: str  # when the episode started; UTC, YYYY-MM-DDTHH:MM:SSZ
+    common_errors: list[ErrorCount]  # the most common first, at most three
+
+
 class Anomaly(TypedDict):
     """A skill that behaves unlike its baseline now."""
 
@@ -24,7 +51,8 @@ class Anomaly(TypedDict):
     anomaly_type: str  # performance_drop, performance_spike (rates, 0 to 1) or pattern_shift (seconds)
     baseline_value: float
     observed_value: float
-    deviation_score: float
+    deviation_score: float  # |z|, at or above the threshold
+    details: AnomalyDetails
 
 
 class ActiveSession(TypedDict):

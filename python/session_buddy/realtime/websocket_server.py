@@ -54,6 +54,13 @@ class RealTimeMetricsServer:
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
+        anomaly_threshold: Deviation from the baseline, in standard deviations, from which on an anomaly is reported,
+            0.5 to 10.
+        observation_window: How recent the invocations are, in seconds, that are compared with those before, 60 to
+            86400.
+        baseline_window: How far back the comparison goes, in seconds, 600 to 2678400; at least twice
+            observation_window.
+        anomaly_min_samples: Invocations needed on either side of the comparison before anything is reported, 2 to 50.
         max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
         max_message_bytes: Longest message of a client, 1024 to 16777216.
         handshake_timeout: Seconds that a new connection has to send its request, 0.1 to 600.
@@ -62,7 +69,7 @@ class RealTimeMetricsServer:
         shutdown_timeout: Seconds to close all clients in order at a stop, 0 to 60.
         busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
         max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
-        replace_triggers: Replace the triggers of a database made by other tools by our own.
+        replace_triggers: Replace the triggers of a database made by other tools with our own.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
 
     Raises:
@@ -80,6 +87,10 @@ class RealTimeMetricsServer:
         top_skills: int = 10,
         session_window: float = 1800.0,
         max_sessions: int = 1000,
+        anomaly_threshold: float = 2.0,
+        observation_window: float = 3600.0,
+        baseline_window: float = 86400.0,
+        anomaly_min_samples: int = 5,
         max_clients: int = 100,
         max_message_bytes: int = 65536,
         handshake_timeout: float = 10.0,
@@ -99,6 +110,10 @@ class RealTimeMetricsServer:
             "top_skills": top_skills,
             "session_window": session_window,
             "max_sessions": max_sessions,
+            "anomaly_threshold": anomaly_threshold,
+            "observation_window": observation_window,
+            "baseline_window": baseline_window,
+            "anomaly_min_samples": anomaly_min_samples,
             "max_clients": max_clients,
             "max_message_bytes": max_message_bytes,
             "handshake_timeout": handshake_timeout,

@@ -16,9 +16,11 @@ using namespace std::chrono_literals;
 
 const TimePoint kStart = *parse_timestamp("2026-02-10T12:00:00Z");
 
-// The same moment in one of the forms that databases hold; whole milliseconds, as that is what SQLite's julianday keeps.
+// The same moment in one of the forms that databases hold; whole milliseconds, as that is what SQLite's julianday
+// keeps.
 std::string in_some_form(TimePoint at, std::uint64_t choice) {
-    const std::int64_t millis = std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
+    const std::int64_t millis =
+        std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
     const std::string fraction = fmt::format(".{:03}", millis);
     const auto text = [&](std::chrono::minutes offset, char separator) {
         std::string form = format_timestamp(at + offset).substr(0, 19) + fraction;
@@ -63,7 +65,8 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
         clock.advance(std::chrono::milliseconds{pick(0, 1) == 0 ? pick(0, 5'000) : pick(0, 7'200'000)});
         std::string sql = "BEGIN;";
         for (auto rows = pick(0, 8); rows > 0; --rows) {
-            const auto ago = std::chrono::milliseconds{pick(0, 2) == 0 ? pick(0, window.count() / 500) : pick(0, 5'000)};
+            const auto ago =
+                std::chrono::milliseconds{pick(0, 2) == 0 ? pick(0, window.count() / 500) : pick(0, 5'000)};
             sql += test::insertion("skill-" + std::to_string(pick(0, 14)), in_some_form(clock.now() - ago, random()),
                                    "session-" + std::to_string(pick(0, 3)), pick(0, 3) != 0,
                                    pick(0, 4) == 0 ? "NULL" : fmt::format("{}.{:03}", pick(0, 60), pick(0, 999)));
@@ -74,9 +77,11 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
         const std::int64_t now = clock.now().time_since_epoch().count() / 1000;
         const std::string millis = "CAST(round((julianday(invoked_at) - 2440587.5) * 86400000) AS INTEGER)";
         SQLite::Statement expected(
-            database, "SELECT skill_name, count(*), sum(completed), coalesce(avg(duration_seconds) FILTER (WHERE completed), 0.0)"
-                      ", max(" + millis + ") AS last FROM skill_invocation WHERE " + millis + " > ? AND " + millis +
-                          " <= ? GROUP BY skill_name ORDER BY 2 DESC, last DESC, skill_name LIMIT 10");
+            database,
+            "SELECT skill_name, count(*), sum(completed), coalesce(avg(duration_seconds) FILTER (WHERE completed), 0.0)"
+            ", max(" +
+                millis + ") AS last FROM skill_invocation WHERE " + millis + " > ? AND " + millis +
+                " <= ? GROUP BY skill_name ORDER BY 2 DESC, last DESC, skill_name LIMIT 10");
         expected.bind(1, now - window.count() / 1000);
         expected.bind(2, now);
         std::size_t rank = 0;
@@ -87,11 +92,13 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
             ASSERT_EQ(actual.window.invocation_count, expected.getColumn(1).getInt64());
             ASSERT_EQ(actual.window.completed_count, expected.getColumn(2).getInt64());
             ASSERT_NEAR(actual.window.avg_duration_seconds, expected.getColumn(3).getDouble(), 1e-6);
-            ASSERT_EQ(actual.window.last_invocation_at.time_since_epoch().count() / 1000, expected.getColumn(4).getInt64());
+            ASSERT_EQ(actual.window.last_invocation_at.time_since_epoch().count() / 1000,
+                      expected.getColumn(4).getInt64());
         }
         ASSERT_EQ(rank, latest->skills->top().size()) << "step " << step;
 
-        SQLite::Statement lifetimes(database, "SELECT skill_name, count(*), sum(completed) FROM skill_invocation GROUP BY 1");
+        SQLite::Statement lifetimes(database,
+                                    "SELECT skill_name, count(*), sum(completed) FROM skill_invocation GROUP BY 1");
         while (lifetimes.executeStep()) {
             const SkillFigures* actual = latest->skills->find(lifetimes.getColumn(0).getString());
             ASSERT_NE(actual, nullptr);
@@ -99,10 +106,14 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
             ASSERT_EQ(actual->lifetime.completed_invocations, lifetimes.getColumn(2).getInt64());
         }
 
-        SQLite::Statement cache(database, "SELECT c.skill_name, c.invocation_count_1h, c.invocation_count_24h, (SELECT count(*) FROM "
-                                          "skill_invocation i WHERE i.skill_name = c.skill_name AND " + millis + " > ?1 - 3600000), "
-                                          "(SELECT count(*) FROM skill_invocation i WHERE i.skill_name = c.skill_name AND " +
-                                              millis + " > ?1 - 86400000) FROM skill_metrics_cache c");
+        SQLite::Statement cache(
+            database,
+            "SELECT c.skill_name, c.invocation_count_1h, c.invocation_count_24h, (SELECT count(*) FROM "
+            "skill_invocation i WHERE i.skill_name = c.skill_name AND " +
+                millis +
+                " > ?1 - 3600000), "
+                "(SELECT count(*) FROM skill_invocation i WHERE i.skill_name = c.skill_name AND " +
+                millis + " > ?1 - 86400000) FROM skill_metrics_cache c");
         cache.bind(1, now);
         while (cache.executeStep()) {
             ASSERT_EQ(cache.getColumn(1).getInt64(), cache.getColumn(3).getInt64()) << "step " << step;

@@ -1,4 +1,5 @@
-// One cycle after the other over a real database file: what is published, what is written back, what trouble looks like.
+// One cycle after the other over a real database file: what is published, what is written back, what trouble looks
+// like.
 #include "session_buddy/app/collector.hpp"
 
 #include <gtest/gtest.h>
@@ -135,13 +136,16 @@ TEST_F(CollectorTest, writes_only_cache_rows_that_changed) {
 
 TEST_F(CollectorTest, corrects_a_cache_whose_trigger_counts_wrongly) {
     open();
-    execute(config.db_path,
-            "INSERT INTO skill_metrics (skill_name, total_invocations, last_invoked) VALUES ('x', 7, '2026-02-01T00:00:00Z');"
-            "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h, "
-            "updated_at) VALUES ('x', '2026-02-01T00:00:00Z', 99, 99, '2026-02-01T00:00:00Z')");
+    execute(
+        config.db_path,
+        "INSERT INTO skill_metrics (skill_name, total_invocations, last_invoked) VALUES ('x', 7, "
+        "'2026-02-01T00:00:00Z');"
+        "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h, "
+        "updated_at) VALUES ('x', '2026-02-01T00:00:00Z', 99, 99, '2026-02-01T00:00:00Z')");
     Collector again{config, clock, [](const SnapshotPtr&) {}};
     again.open();
-    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'x'"), "0");
+    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'x'"),
+              "0");
 }
 
 TEST_F(CollectorTest, a_lost_database_is_served_from_memory_and_taken_up_again_when_it_is_back) {
@@ -197,15 +201,15 @@ TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
     cycle();
     {
         SQLite::Database locker(config.db_path, SQLite::OPEN_READWRITE);
-        locker.exec("BEGIN IMMEDIATE; " +
-                    insertion("a", format_timestamp(clock.now())));
+        locker.exec("BEGIN IMMEDIATE; " + insertion("a", format_timestamp(clock.now())));
         cycle(2h);  // the cache row would change now, but cannot be written
         EXPECT_EQ(skill("a").window.invocation_count, 1);
         locker.exec("COMMIT");
     }
     cycle();
     EXPECT_EQ(skill("a").window.invocation_count, 2);
-    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'a'"), "2");
+    EXPECT_EQ(query_one(config.db_path, "SELECT invocation_count_24h FROM skill_metrics_cache WHERE skill_name = 'a'"),
+              "2");
 }
 
 TEST_F(CollectorTest, rows_that_cannot_be_read_are_passed_over) {

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/fmt/fmt.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -102,6 +103,7 @@ TEST(OptionTable, derives_flag_and_variable_from_the_name) {
     EXPECT_EQ(range_of(option), "0.01 to 3600 seconds");
     EXPECT_EQ(range_of(*find("window")), "60 to 2678400 seconds");
     EXPECT_EQ(range_of(*find("port")), "0 to 65535");
+    EXPECT_EQ(range_of(*find("anomaly_threshold")), "0.5 to 10");
     EXPECT_EQ(find("no_such_option"), nullptr);
 }
 
@@ -166,6 +168,14 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{
                         "update_interval", "soon",
                         "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
+                    BadValue{"anomaly_threshold", "0.4", "--x must be a number from 0.5 to 10, not 0.4"},
+                    BadValue{"anomaly_threshold", "10.5", "--x must be a number from 0.5 to 10, not 10.5"},
+                    BadValue{"anomaly_threshold", "-2", "--x must be a number from 0.5 to 10, not '-2'"},
+                    BadValue{"anomaly_threshold", "2s", "--x must be a number from 0.5 to 10, not '2s'"},
+                    BadValue{"anomaly_threshold", "nan", "--x must be a number from 0.5 to 10, not 'nan'"},
+                    BadValue{"anomaly_threshold", "", "--x must be a number from 0.5 to 10, not ''"},
+                    BadValue{"anomaly_min_samples", "1", "--x must be a whole number from 2 to 50, not 1"},
+                    BadValue{"baseline_window", "599", "--x must be from 600 to 2678400 seconds, not '599'"},
                     BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
                     BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
                     BadValue{"host", "", "--x must be a text that is not empty, not ''"},
@@ -185,8 +195,28 @@ TEST(OptionAssign, takes_the_usual_words_for_booleans) {
     }
 }
 
+TEST(OptionAssign, takes_numbers_with_and_without_a_fraction) {
+    const Option& threshold = *find("anomaly_threshold");
+    Config config;
+    assign_text(config, threshold, "2.5", "x");
+    EXPECT_DOUBLE_EQ(config.anomaly_threshold, 2.5);
+    assign(config, threshold, std::int64_t{3}, "x");
+    EXPECT_DOUBLE_EQ(config.anomaly_threshold, 3.0);
+    EXPECT_EQ(read(config, threshold), Value(3.0));
+    EXPECT_EQ(toml_value(config, threshold), "3.0");
+    assign(config, threshold, 0.5, "x");
+    EXPECT_DOUBLE_EQ(config.anomaly_threshold, 0.5);
+    assign_text(config, threshold, "10", "x");
+    EXPECT_DOUBLE_EQ(config.anomaly_threshold, 10.0);
+}
+
 TEST(OptionAssign, refuses_nan_and_other_types) {
     Config config;
+    EXPECT_THROW(assign(config, *find("anomaly_threshold"), std::numeric_limits<double>::quiet_NaN(), "x"),
+                 ConfigError);
+    EXPECT_THROW(assign(config, *find("anomaly_threshold"), std::numeric_limits<double>::infinity(), "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("anomaly_threshold"), true, "x"), ConfigError);
+    EXPECT_THROW(assign(config, *find("anomaly_threshold"), std::string("2"), "x"), ConfigError);
     EXPECT_THROW(assign(config, *find("window"), std::numeric_limits<double>::quiet_NaN(), "x"), ConfigError);
     EXPECT_THROW(assign(config, *find("window"), std::numeric_limits<double>::infinity(), "x"), ConfigError);
     EXPECT_THROW(assign(config, *find("window"), true, "x"), ConfigError);
@@ -306,17 +336,32 @@ TEST_F(SettingsOf, name_the_variable_of_an_error) {
 TEST_F(SettingsOf, check_what_belongs_together) {
     EXPECT_EQ(error_of({{"ping_timeout", "10"}}), "ping_timeout must be more than ping_interval (20 seconds), not 10");
     EXPECT_EQ(error_of({{"ping_timeout", "10"}, {"ping_interval", "5"}}), "no error");
+    EXPECT_EQ(error_of({{"baseline_window", "7199"}}),
+              "baseline_window must be at least twice observation_window (3600 seconds), not 7199");
+    EXPECT_EQ(error_of({{"baseline_window", "2h"}}), "no error");
+    EXPECT_EQ(error_of({{"observation_window", "12.5h"}}),
+              "baseline_window must be at least twice observation_window (45000 seconds), not 86400");
+    Config config;
+    config.baseline_window = Seconds(7199);
+    try {
+        check(config);
+        FAIL() << "accepted";
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(error.option(), "baseline_window");
+    }
 }
 
 TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
     const Settings settings = load_with({{"port", "0"},
                                          {"db_path", "a \"quoted\" \\ name.db"},
                                          {"update_interval", "250ms"},
+                                         {"anomaly_threshold", "2.25"},
+                                         {"anomaly_min_samples", "8"},
                                          {"replace_triggers", "yes"},
                                          {"log_level", "debug"}});
     const std::string text = print(settings);
     for (const Option& option : table()) {
-        EXPECT_THAT(text, HasSubstr("\n" + std::string(option.name) + " = "));
+        EXPECT_THAT(text, HasSubstr(fmt::format("\n{} = ", option.name)));
     }
     EXPECT_THAT(text, HasSubstr("# --port\n"));
     EXPECT_THAT(text, HasSubstr("# default\n"));

@@ -16,7 +16,8 @@ struct Expected {
     WindowFigures window;
 };
 
-std::vector<Expected> top_by_sql(SQLite::Database& database, TimePoint now, std::chrono::microseconds window, int limit) {
+std::vector<Expected> top_by_sql(SQLite::Database& database, TimePoint now, std::chrono::microseconds window,
+                                 int limit) {
     SQLite::Statement query(database,
                             "SELECT skill, count(*) AS n, sum(completed), "
                             "coalesce(avg(duration) FILTER (WHERE completed), 0.0), max(at) AS last "

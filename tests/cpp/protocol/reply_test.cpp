@@ -46,6 +46,28 @@ TEST(SubscriptionConfirmed, repeats_the_request_in_its_own_spelling) {
               R"({"type":"subscription_confirmed","skill_names":["a"],"message":"Subscribed to updates for a"})");
 }
 
+TEST(SubscriptionConfirmed, repeats_the_view_of_anomalies_where_it_was_given) {
+    auto request = subscribe({"a"}, Spelling::skill_name, "7");
+    request.min_deviation = 3.0;
+    EXPECT_EQ(
+        subscription_confirmed(request),
+        R"({"type":"subscription_confirmed","skill_name":"a","min_deviation":3.0,"message":"Subscribed to updates for a","request_id":"7"})");
+    request.details = true;
+    EXPECT_EQ(
+        subscription_confirmed(request),
+        R"({"type":"subscription_confirmed","skill_name":"a","min_deviation":3.0,"details":true,"message":"Subscribed to updates for a","request_id":"7"})");
+    request = subscribe({"a", "b"}, Spelling::skill_names);
+    request.details = false;
+    EXPECT_EQ(
+        subscription_confirmed(request),
+        R"({"type":"subscription_confirmed","skill_names":["a","b"],"details":false,"message":"Subscribed to updates for 2 skills"})");
+    request = subscribe({}, Spelling::skill);
+    request.min_deviation = 0.0;
+    EXPECT_EQ(
+        subscription_confirmed(request),
+        R"({"type":"subscription_confirmed","skill_name":null,"skill":null,"min_deviation":0.0,"message":"Subscribed to updates for all skills"})");
+}
+
 TEST(ShortAnswers, have_a_type_a_message_and_the_request_id) {
     EXPECT_EQ(pong({}), R"({"type":"pong"})");
     EXPECT_EQ(pong({"1"}), R"({"type":"pong","request_id":"1"})");

@@ -80,6 +80,59 @@ INSTANTIATE_TEST_SUITE_P(
                       {"y"},
                       {"y"}}));
 
+struct ViewCase {
+    const char* text;
+    std::optional<double> min_deviation;
+    std::optional<bool> details;
+    AnomalyView view;
+};
+void PrintTo(const ViewCase& tested, std::ostream* out) {
+    *out << tested.text;
+}
+
+class ParseAnomalyView : public testing::TestWithParam<ViewCase> {};
+
+TEST_P(ParseAnomalyView, reads_what_was_given_and_what_it_means) {
+    const auto request = parsed_as<Subscribe>(GetParam().text);
+    EXPECT_EQ(request.min_deviation, GetParam().min_deviation);
+    EXPECT_EQ(request.details, GetParam().details);
+    EXPECT_EQ(request.subscription.anomalies(), GetParam().view);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Requests, ParseAnomalyView,
+    testing::Values(
+        ViewCase{R"({"type":"subscribe"})", std::nullopt, std::nullopt, {0.0, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":2.5})", 2.5, std::nullopt, {2.5, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":3})", 3.0, std::nullopt, {3.0, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":0})", 0.0, std::nullopt, {0.0, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":-0.0})", 0.0, std::nullopt, {0.0, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":1e300})", 1e300, std::nullopt, {1e300, false}},
+        ViewCase{R"({"type":"subscribe","min_deviation":123456789012345678901234567890})",
+                 123456789012345678901234567890.0,
+                 std::nullopt,
+                 {123456789012345678901234567890.0, false}},
+        ViewCase{R"({"type":"subscribe","details":true})", std::nullopt, true, {0.0, true}},
+        ViewCase{R"({"type":"subscribe","details":false})", std::nullopt, false, {0.0, false}},
+        ViewCase{
+            R"({"details":true,"skill_name":"x","min_deviation":4.25,"type":"subscribe"})", 4.25, true, {4.25, true}},
+        ViewCase{R"({"type":"subscribe","skill":"x","details":true})", std::nullopt, true, {0.0, true}},
+        ViewCase{
+            R"({"type":"subscribe","skill_names":["b","a"],"min_deviation":2,"details":true})", 2.0, true, {2.0, true}},
+        ViewCase{R"({"type":"subscribe","min_deviation":"x","min_deviation":2,"details":1,"details":true})",
+                 2.0,
+                 true,
+                 {2.0, true}},
+        ViewCase{R"({"type":"subscribe","x":{"min_deviation":3,"details":true},"y":[7,true]})",
+                 std::nullopt,
+                 std::nullopt,
+                 {0.0, false}}));
+
+TEST(ParseRequest, heeds_the_view_of_anomalies_in_subscribe_alone) {
+    EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","min_deviation":"x","details":7,"request_id":"1"})").request_id, "1");
+    EXPECT_EQ(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill_name":"x","details":7})").skill_name, "x");
+}
+
 TEST(ParseRequest, reads_every_other_type) {
     EXPECT_EQ(parsed_as<Unsubscribe>(R"({"type":"unsubscribe","request_id":"1"})").request_id, "1");
     EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","request_id":""})").request_id, "");
@@ -173,6 +226,26 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill_name":"b"})", ErrorCode::invalid_message,
                     "not both"},
         RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill":"b"})", ErrorCode::invalid_message, "not both"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":"2"})", ErrorCode::invalid_message,
+                    "min_deviation must be a number of 0 or more"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":null})", ErrorCode::invalid_message, "min_deviation must"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":true})", ErrorCode::invalid_message, "min_deviation must"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":[2]})", ErrorCode::invalid_message, "min_deviation must"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":{"a":2}})", ErrorCode::invalid_message,
+                    "min_deviation must"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":-1})", ErrorCode::invalid_message, "min_deviation must"},
+        RefusedCase{R"({"type":"subscribe","min_deviation":-1e-300,"request_id":"a"})", ErrorCode::invalid_message,
+                    "min_deviation must", "a"},
+        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"min_deviation":"2"})", ErrorCode::invalid_message,
+                    "min_deviation must"},
+        // Too large for any number: the parser has no value for it.
+        RefusedCase{R"({"type":"subscribe","min_deviation":1e400})", ErrorCode::invalid_json, "Invalid JSON"},
+        RefusedCase{R"({"type":"subscribe","details":1})", ErrorCode::invalid_message, "details must be true or false"},
+        RefusedCase{R"({"type":"subscribe","details":"true"})", ErrorCode::invalid_message, "details must"},
+        RefusedCase{R"({"type":"subscribe","details":null})", ErrorCode::invalid_message, "details must"},
+        RefusedCase{R"({"type":"subscribe","details":[true],"request_id":"a"})", ErrorCode::invalid_message,
+                    "details must", "a"},
+        RefusedCase{R"({"type":"subscribe","skill":"a","details":{}})", ErrorCode::invalid_message, "details must"},
         RefusedCase{R"({"type":"get_metrics"})", ErrorCode::invalid_message, "skill_name"},
         RefusedCase{R"({"type":"get_metrics","skill_name":null,"request_id":"a"})", ErrorCode::invalid_message,
                     "skill_name", "a"}));
@@ -226,6 +299,35 @@ TEST(Subscription, is_the_same_for_the_same_set_of_names) {
     EXPECT_NE(Subscription({"a", "b"}).key(), Subscription({"ab"}).key());
     EXPECT_NE(Subscription({"a"}).key(), Subscription().key());
     EXPECT_THAT(Subscription({"b", "a"}).names(), ElementsAre("a", "b"));
+}
+
+TEST(Subscription, differs_by_its_view_of_anomalies) {
+    // Names may hold whatever a view is written with.
+    const std::vector<Subscription> different{Subscription(),
+                                              Subscription({}, {2.0, false}),
+                                              Subscription({}, {2.0, true}),
+                                              Subscription({}, {0.0, true}),
+                                              Subscription({}, {2.0000000000000004, false}),
+                                              Subscription({"2.0"}),
+                                              Subscription({"2.0"}, {2.0, false}),
+                                              Subscription({"2.0", "+"}),
+                                              Subscription({"+"}),
+                                              Subscription({"a"}),
+                                              Subscription({"a"}, {2.0, false}),
+                                              Subscription({"a"}, {2.0, true}),
+                                              Subscription({"a"}, {0.0, true})};
+    for (std::size_t i = 0; i < different.size(); ++i) {
+        for (std::size_t j = 0; j < different.size(); ++j) {
+            EXPECT_EQ(different[i] == different[j], i == j) << i << ' ' << j;
+            EXPECT_EQ(different[i].key() == different[j].key(), i == j) << i << ' ' << j;
+        }
+    }
+}
+
+TEST(Subscription, is_the_same_for_a_view_that_leaves_nothing_out) {
+    EXPECT_EQ(Subscription({"a"}, {0.0, false}).key(), Subscription({"a"}).key());
+    EXPECT_EQ(Subscription({"a"}, {-0.0, false}).key(), Subscription({"a"}).key());
+    EXPECT_EQ(Subscription({"a"}, {-0.0, false}), Subscription({"a"}));
 }
 
 }  // namespace

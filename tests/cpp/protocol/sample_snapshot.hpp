@@ -45,6 +45,17 @@ inline SkillFigures skill(std::string name, std::int64_t count, TimePoint last =
     return figures;
 }
 
+/// Without what explains it.
+inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline, double observed, double deviation) {
+    Anomaly made;
+    made.skill_name = std::move(skill_name);
+    made.type = type;
+    made.baseline_value = baseline;
+    made.observed_value = observed;
+    made.deviation_score = deviation;
+    return made;
+}
+
 /// Snapshot number `sequence` with these skills; readable, one second after the snapshot before it.
 inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillFigures>& skills) {
     auto snapshot = std::make_shared<Snapshot>();

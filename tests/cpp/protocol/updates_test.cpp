@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using Json = nlohmann::json;
+using test::anomaly;
 using test::kNoon;
 using test::numbered;
 using test::skill;
@@ -44,9 +47,9 @@ class MetricsUpdate : public testing::Test {
         skills.push_back(skill("idle", 0));
         snapshot_ = snapshot_of(1, skills);
         snapshot_->anomalies = std::make_shared<std::vector<Anomaly>>(
-            std::vector<Anomaly>{{"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0},
-                                 {"s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3},
-                                 {"s11", AnomalyType::performance_spike, 0.8, 0.95, 2.1}});
+            std::vector<Anomaly>{anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0),
+                                 anomaly("s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3),
+                                 anomaly("s11", AnomalyType::performance_spike, 0.8, 0.95, 2.1)});
     }
     std::shared_ptr<Snapshot> snapshot_;
 };
@@ -78,6 +81,37 @@ TEST_F(MetricsUpdate, for_several_skills_holds_their_union_in_order) {
     EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
 }
 
+struct ViewCase {
+    std::vector<std::string> names;
+    AnomalyView view;
+    std::vector<double> scores;
+};
+void PrintTo(const ViewCase& tested, std::ostream* out) {
+    *out << testing::PrintToString(tested.names) << ' ' << tested.view.min_deviation;
+}
+
+class MetricsUpdateView : public MetricsUpdate, public testing::WithParamInterface<ViewCase> {};
+
+TEST_P(MetricsUpdateView, holds_the_anomalies_at_or_above_its_deviation_the_largest_first) {
+    const auto data = update(snapshot_, Subscription(GetParam().names, GetParam().view));
+    std::vector<double> scores;
+    for (const auto& written : data.at("anomalies")) {
+        scores.push_back(written.at("deviation_score"));
+        EXPECT_EQ(written.contains("details"), GetParam().view.details);
+        EXPECT_EQ(written.size(), GetParam().view.details ? 6U : 5U);
+    }
+    EXPECT_EQ(scores, GetParam().scores);
+    EXPECT_EQ(data.at("top_skills"), update(snapshot_, Subscription(GetParam().names)).at("top_skills"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Views, MetricsUpdateView,
+    testing::Values(ViewCase{{}, {0.0, false}, {9.0, 2.3, 2.1}}, ViewCase{{}, {2.3, false}, {9.0, 2.3}},
+                    ViewCase{{}, {2.3000000000000003, false}, {9.0}}, ViewCase{{}, {9.5, false}, {}},
+                    ViewCase{{}, {0.0, true}, {9.0, 2.3, 2.1}}, ViewCase{{}, {2.2, true}, {9.0, 2.3}},
+                    ViewCase{{"s11"}, {2.2, false}, {9.0}}, ViewCase{{"s11"}, {2.1, true}, {9.0, 2.1}},
+                    ViewCase{{"s1", "s11"}, {2.2, false}, {9.0, 2.3}}, ViewCase{{"s1", "s0"}, {3.0, true}, {}}));
+
 TEST(MetricsUpdateOrder, is_count_then_recency_then_name) {
     const auto snapshot = snapshot_of(1, {skill("z", 5, kNoon), skill("newer", 5, kNoon + 1us), skill("a", 5, kNoon),
                                           skill("busy", 6, kNoon - 1h), skill("rare", 1, kNoon + 1h)});
@@ -91,7 +125,7 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
     run.window = {42, 38, 5.2, kNoon};
     const auto snapshot = snapshot_of(0, {run});
     snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
-        std::vector<Anomaly>{{"mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3}});
+        std::vector<Anomaly>{anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3)});
     snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1);
     EXPECT_EQ(
         metrics_update(snapshot, Subscription()),
@@ -99,6 +133,47 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
         R"("invocation_count":42,"completed_count":38,"avg_duration":5.2,"last_invocation_at":"2026-02-10T12:00:00Z"}],)"
         R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
         R"("observed_value":0.62,"deviation_score":2.3}]}})");
+}
+
+TEST(MetricsUpdateText, has_the_details_where_they_are_asked_for) {
+    const auto snapshot = snapshot_of(0, {});
+    Anomaly drop = anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3);
+    drop.baseline_samples = 120;
+    drop.observed_samples = 13;
+    drop.z_score = -2.3;
+    drop.tail_probability = 0.0107;
+    drop.since = kNoon - 90s;
+    drop.common_errors = {{"Timeout", 4}, {"a\"b", 1}};
+    Anomaly bare = anomaly("ruff", AnomalyType::pattern_shift, 5.0, 15.0, 2.0);
+    bare.since = kNoon;
+    snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{drop, bare});
+    EXPECT_EQ(metrics_update(snapshot, Subscription({}, {0.0, true})),
+              R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[],)"
+              R"("anomalies":[{"skill_name":"mypy","anomaly_type":"performance_drop","baseline_value":0.85,)"
+              R"("observed_value":0.62,"deviation_score":2.3,"details":{"baseline_samples":120,"observed_samples":13,)"
+              R"("z_score":-2.3,"tail_probability":0.0107,"since":"2026-02-10T11:58:30Z",)"
+              R"("common_errors":[{"error_type":"Timeout","count":4},{"error_type":"a\"b","count":1}]}},)"
+              R"({"skill_name":"ruff","anomaly_type":"pattern_shift","baseline_value":5.0,)"
+              R"("observed_value":15.0,"deviation_score":2.0,"details":{"baseline_samples":0,"observed_samples":0,)"
+              R"("z_score":0.0,"tail_probability":1.0,"since":"2026-02-10T12:00:00Z","common_errors":[]}}]}})");
+}
+
+TEST(MetricsUpdateText, has_plain_numbers_whatever_the_snapshot_holds) {
+    using Limits = std::numeric_limits<double>;
+    const auto snapshot = snapshot_of(0, {});
+    for (const double value : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()}) {
+        Anomaly odd = anomaly("x", AnomalyType::pattern_shift, value, value, value);
+        odd.z_score = value;
+        odd.tail_probability = value;
+        snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{odd});
+        for (const auto& written : update(snapshot, Subscription({}, {0.0, true})).at("anomalies")) {
+            for (const char* key : {"baseline_value", "observed_value", "deviation_score"}) {
+                EXPECT_EQ(written.at(key), 0.0) << key;
+            }
+            EXPECT_EQ(written.at("details").at("z_score"), 0.0);
+            EXPECT_EQ(written.at("details").at("tail_probability"), 0.0);
+        }
+    }
 }
 
 TEST(MetricsUpdateText, of_an_empty_snapshot_has_empty_arrays) {

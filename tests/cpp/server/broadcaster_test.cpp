@@ -46,6 +46,26 @@ TEST(Broadcaster, gives_equal_subscriptions_the_very_same_bytes) {
     EXPECT_EQ(broadcaster.current_metrics(one).get(), first.metrics[0].get());
 }
 
+TEST(Broadcaster, shares_the_bytes_of_equal_views_of_anomalies_alone) {
+    Broadcaster broadcaster;
+    Recorder plain;
+    Recorder everything;
+    Recorder strict;
+    Recorder strict_too;
+    Recorder explained;
+    const auto one = broadcaster.subscribe(Subscription(), plain);
+    const auto two = broadcaster.subscribe(Subscription({}, {0.0, false}), everything);
+    const auto three = broadcaster.subscribe(Subscription({}, {2.5, false}), strict);
+    const auto four = broadcaster.subscribe(Subscription({}, {2.5, false}), strict_too);
+    const auto five = broadcaster.subscribe(Subscription({}, {2.5, true}), explained);
+    EXPECT_EQ(broadcaster.group_count(), 3U);
+    broadcaster.publish(snapshot_of(1, {skill("a", 1)}));
+    EXPECT_EQ(plain.metrics.at(0).get(), everything.metrics.at(0).get());
+    EXPECT_EQ(strict.metrics.at(0).get(), strict_too.metrics.at(0).get());
+    EXPECT_NE(strict.metrics.at(0).get(), plain.metrics.at(0).get());
+    EXPECT_NE(strict.metrics.at(0).get(), explained.metrics.at(0).get());
+}
+
 TEST(Broadcaster, writes_anew_for_each_snapshot) {
     Broadcaster broadcaster;
     Recorder client;

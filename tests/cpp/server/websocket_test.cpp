@@ -34,7 +34,7 @@ std::shared_ptr<Snapshot> snapshot(std::uint64_t sequence) {
     }
     auto made = snapshot_of(sequence, skills);
     made->anomalies = std::make_shared<std::vector<Anomaly>>(
-        std::vector<Anomaly>{{"s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0}});
+        std::vector<Anomaly>{anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0)});
     return made;
 }
 
@@ -109,6 +109,66 @@ TEST(WebSocket, several_skills_come_as_one_update) {
     EXPECT_THAT(top_names(client.read()), ElementsAre("s2", "s11"));
     server->publish(snapshot(2));
     EXPECT_THAT(top_names(client.read()), ElementsAre("s2", "s11"));
+}
+
+TEST(WebSocket, each_client_gets_the_anomalies_that_it_asked_for) {
+    TestServer server;
+    TestClient plain(server.port());
+    TestClient strict(server.port());
+    TestClient explained(server.port());
+    const auto confirmed = strict.ask({{"type", "subscribe"}, {"min_deviation", 3}, {"request_id", "1"}});
+    EXPECT_EQ(confirmed.dump(), R"({"type":"subscription_confirmed","skill_name":null,"min_deviation":3.0,)"
+                                R"("message":"Subscribed to updates for all skills","request_id":"1"})");
+    EXPECT_EQ(explained.ask({{"type", "subscribe"}, {"skill_names", {"s1", "s2"}}, {"details", true}}).dump(),
+              R"({"type":"subscription_confirmed","skill_names":["s1","s2"],"details":true,)"
+              R"("message":"Subscribed to updates for 2 skills"})");
+    settle(plain);
+
+    auto made = snapshot(1);
+    Anomaly drop = anomaly("s1", AnomalyType::performance_drop, 0.85, 0.62, 2.3);
+    drop.baseline_samples = 120;
+    drop.observed_samples = 13;
+    drop.z_score = -2.3;
+    drop.tail_probability = 0.0107;
+    drop.since = kNoon;
+    drop.common_errors = {{"Timeout", 4}};
+    made->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{
+        anomaly("s11", AnomalyType::pattern_shift, 5.0, 15.0, 9.0),
+        anomaly("s2", AnomalyType::performance_spike, 0.8, 0.95, 3.0),
+        drop,
+    });
+    server->publish(made);
+
+    const auto all = plain.read().at("data").at("anomalies");
+    EXPECT_THAT(names(all), ElementsAre("s11", "s2", "s1"));
+    EXPECT_EQ(all.at(2).dump(), R"({"skill_name":"s1","anomaly_type":"performance_drop","baseline_value":0.85,)"
+                                R"("observed_value":0.62,"deviation_score":2.3})");
+    const auto severe = strict.read().at("data").at("anomalies");
+    EXPECT_THAT(names(severe), ElementsAre("s11", "s2"));
+    EXPECT_FALSE(severe.at(0).contains("details"));
+    const auto own = explained.read().at("data").at("anomalies");
+    EXPECT_THAT(names(own), ElementsAre("s2", "s1"));
+    EXPECT_EQ(own.at(1).at("details").dump(), R"({"baseline_samples":120,"observed_samples":13,"z_score":-2.3,)"
+                                              R"("tail_probability":0.0107,"since":"2026-02-10T12:00:00Z",)"
+                                              R"("common_errors":[{"error_type":"Timeout","count":4}]})");
+
+    // The next subscription stands for itself; of the one before nothing is kept.
+    EXPECT_FALSE(strict.ask({{"type", "subscribe"}, {"skill_name", "s1"}}).contains("min_deviation"));
+    EXPECT_THAT(names(strict.read().at("data").at("anomalies")), ElementsAre("s1"));
+}
+
+TEST(WebSocket, a_refused_view_of_anomalies_leaves_the_subscription_as_it_was) {
+    TestServer server;
+    server->publish(snapshot(1));
+    TestClient client(server.port());
+    EXPECT_EQ(client.ask({{"type", "subscribe"}, {"skill_name", "s3"}}).at("type"), "subscription_confirmed");
+    EXPECT_THAT(top_names(client.read()), ElementsAre("s3"));
+    EXPECT_EQ(client.ask({{"type", "subscribe"}, {"min_deviation", "2"}, {"request_id", "a"}}).dump(),
+              R"({"type":"error","message":"min_deviation must be a number of 0 or more",)"
+              R"("code":"invalid_message","request_id":"a"})");
+    EXPECT_EQ(client.ask({{"type", "subscribe"}, {"details", 1}}).at("code"), "invalid_message");
+    server->publish(snapshot(2));
+    EXPECT_THAT(top_names(client.read()), ElementsAre("s3"));
 }
 
 TEST(WebSocket, subscribing_before_the_first_snapshot_is_updated_by_it) {

@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "follower_fixture.hpp"
-#include "session_buddy/storage/cache_writer.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "support/privileges.hpp"
 
@@ -301,7 +301,7 @@ TEST_F(FollowerTest, follows_a_write_protected_database) {
         EXPECT_THAT(ids(poll()), ElementsAre(1));
         EXPECT_THAT(poll().rows, IsEmpty());
         const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
-        EXPECT_THROW(write_cache_rows(*follower->connection(), rows, kNow), StorageError);
+        EXPECT_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow), StorageError);
     }
     EXPECT_TRUE(dir.contents() == before);
     insert("b");  // by whoever may

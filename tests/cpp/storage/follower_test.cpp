@@ -6,7 +6,7 @@
 
 #include "follower_fixture.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/storage/cache_writer.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/database.hpp"
 
 namespace session_buddy::storage {
@@ -230,7 +230,7 @@ TEST_F(FollowerTest, does_not_take_its_own_writes_for_news) {
     insert("a");
     static_cast<void>(poll());
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow, .invocation_count_1h = 1}};
-    write_cache_rows(*follower->connection(), rows, kNow);
+    write_cycle(*follower->connection(), {.cache = rows}, kNow);
     const Batch batch = poll();
     EXPECT_FALSE(batch.rebuilt);
     EXPECT_THAT(batch.lifetimes, IsEmpty());

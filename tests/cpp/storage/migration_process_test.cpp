@@ -93,7 +93,8 @@ TEST_P(KilledMigration, leaves_the_old_database) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Moments, KilledMigration,
-                         testing::Combine(testing::Values(1, 200, 2000, 6000, -1), testing::Values(std::string("WAL"), std::string("DELETE"))));
+                         testing::Combine(testing::Values(1, 200, 2000, 6000, -1),
+                                          testing::Values(std::string("WAL"), std::string("DELETE"))));
 
 TEST(UnfinishedTransaction, of_a_killed_process_is_taken_back_on_opening) {
     const test::TempDir dir;

@@ -19,7 +19,7 @@ def invocations(
     session_id: str = "session-1",
     newest: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """`count` rows, a second apart, of which the last is at `newest` (now) and the first `completed` (all) completed."""
+    """`count` rows a second apart, the last at `newest` (default now); the first `completed` (default all) completed."""
     last = newest or datetime.now(timezone.utc)
     for index in range(count):
         yield {

@@ -104,7 +104,9 @@ class Server(Program):
     ) -> None:
         self.db_path = db_path
         arguments = ["--port", str(port), "--db-path", str(db_path), "--update-interval", interval, *options]
-        super().__init__([sys.executable, "-m", "session_buddy.websocket_server", *arguments], cwd=db_path.parent, env=env)
+        super().__init__(
+            [sys.executable, "-m", "session_buddy.websocket_server", *arguments], cwd=db_path.parent, env=env
+        )
 
     def __enter__(self) -> Server:
         super().__enter__()

@@ -1,4 +1,7 @@
-"""Programs that tests drive. A missing one skips its tests, unless SESSION_BUDDY_TEST_STRICT is set, as in `make test`."""
+"""Programs that tests drive.
+
+A missing one skips its tests, unless SESSION_BUDDY_TEST_STRICT is set, as in `make test`.
+"""
 
 from __future__ import annotations
 

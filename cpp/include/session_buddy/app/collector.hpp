@@ -8,10 +8,10 @@
 #include <mutex>
 #include <thread>
 
+#include "session_buddy/app/figures.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
-#include "session_buddy/metrics/metrics_engine.hpp"
 #include "session_buddy/storage/follower.hpp"
 
 namespace session_buddy::app {
@@ -37,24 +37,25 @@ class Collector {
   private:
     void run();
     void read_database(TimePoint now);
-    void write_cache(TimePoint now);
+    void write_back(TimePoint now);
     void take(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
     void set_health(DatabaseHealth health);
-    [[nodiscard]] std::unique_ptr<metrics::MetricsEngine> new_engine() const;
+    [[nodiscard]] std::unique_ptr<Figures> new_figures(TimePoint now);
 
     const Config& config_;
     const Clock& clock_;
     Publish publish_;
     storage::Follower follower_;
-    std::unique_ptr<metrics::MetricsEngine> engine_;
+    std::unique_ptr<Figures> figures_;
     // While a rebuild takes several batches, the new figures grow here and the old ones are served.
-    std::unique_ptr<metrics::MetricsEngine> rebuilding_;
+    std::unique_ptr<Figures> rebuilding_;
     DatabaseHealth health_{true, ""};
-    bool cache_writable_ = true;  // whether the last write worked; only so that trouble is logged once
+    bool writable_ = true;  // whether the last write worked; only so that trouble is logged once
     std::uint64_t sequence_ = 0;
     std::uint64_t sessions_version_ = 0;
     std::shared_ptr<const std::vector<SessionFigures>> last_sessions_;
+    std::shared_ptr<const std::vector<Anomaly>> last_anomalies_ = std::make_shared<std::vector<Anomaly>>();
     TimePoint last_now_ = TimePoint::min();
 
     std::mutex mutex_;

@@ -38,11 +38,11 @@ struct Config {
     std::uint32_t max_sessions = 1000;  ///< active sessions listed to subscribers, the latest first, 1 to 100'000
 
     // Anomalies.
-    double anomaly_threshold = 2.0;          ///< |z| from which on a deviation is reported, 0.5 to 10
-    Seconds baseline_window{86400.0};        ///< what recent invocations are compared with, 600 to 2'678'400; at least
-                                             ///< twice the observation window
-    Seconds observation_window{3600.0};      ///< how recent, 60 to 86'400
-    std::uint32_t anomaly_min_samples = 5;   ///< on either side, 2 to 50
+    double anomaly_threshold = 2.0;         ///< |z| from which on a deviation is reported, 0.5 to 10
+    Seconds observation_window{3600.0};     ///< how recent the invocations are that are compared, 60 to 86'400
+    Seconds baseline_window{86400.0};       ///< how far back the comparison goes, 600 to 2'678'400; at least twice
+                                            ///< the observation window
+    std::uint32_t anomaly_min_samples = 5;  ///< invocations needed on either side, 2 to 50
 
     // Clients.
     std::uint32_t max_clients = 100;        ///< WebSocket connections at a time, 1 to 1'000'000

@@ -24,7 +24,7 @@ struct Invocation {
     std::string session_id;
     bool completed = false;
     std::optional<double> duration_seconds{};  ///< finite and not negative
-    std::string error_type;                  ///< empty where the row has none
+    std::string error_type;                    ///< empty where the row has none
 };
 
 }  // namespace session_buddy

@@ -18,17 +18,17 @@
 
 namespace session_buddy::options {
 
-enum class Kind { text, boolean, integer, duration, choice };
+enum class Kind { text, boolean, integer, number, duration, choice };
 
 using Member = std::variant<std::string Config::*, bool Config::*, std::uint16_t Config::*, std::uint32_t Config::*,
-                            std::size_t Config::*, Seconds Config::*>;
+                            std::size_t Config::*, double Config::*, Seconds Config::*>;
 
 struct Option {
     std::string_view name;   ///< "update_interval": the TOML key and the Python keyword
     std::string_view group;  ///< heading in help and docs
     Kind kind;
     Member member;
-    double minimum;  ///< integer and duration (seconds), both ends included
+    double minimum;  ///< integer, number and duration (seconds), both ends included
     double maximum;
     std::string_view choices;  ///< choice: the words, separated by '|'
     bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)

@@ -86,6 +86,19 @@ class SkillTable {
 
 enum class AnomalyType { performance_drop, performance_spike, pattern_shift };
 
+/// The name on the wire and in skill_anomalies.
+[[nodiscard]] constexpr std::string_view to_string(AnomalyType type) {
+    switch (type) {
+        case AnomalyType::performance_drop:
+            return "performance_drop";
+        case AnomalyType::performance_spike:
+            return "performance_spike";
+        case AnomalyType::pattern_shift:
+            break;
+    }
+    return "pattern_shift";
+}
+
 /// One anomaly that is at or above the threshold now. Rates are fractions 0 to 1, durations seconds.
 struct Anomaly {
     std::string skill_name;

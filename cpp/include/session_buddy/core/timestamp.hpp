@@ -9,9 +9,10 @@
 
 namespace session_buddy {
 
-/// Reads an ISO 8601 calendar timestamp: `YYYY-MM-DD`, alone or followed by `T`, `t` or a blank and `HH:MM[:SS[.fraction]]`
-/// (`.` or `,`, cut to microseconds), then `Z`, `z`, an offset `±HH`, `±HHMM`, `±HH:MM[:SS]`, or nothing, which means UTC.
-/// Years 0001 to 9999, in UTC too. Returns nothing for anything else, an impossible date or time included.
+/// Reads an ISO 8601 calendar timestamp: `YYYY-MM-DD`, alone or followed by `T`, `t` or a blank and
+/// `HH:MM[:SS[.fraction]]`
+/// (`.` or `,`, cut to microseconds), then `Z`, `z`, an offset `±HH`, `±HHMM`, `±HH:MM[:SS]`, or nothing, which means
+/// UTC. Years 0001 to 9999, in UTC too. Returns nothing for anything else, an impossible date or time included.
 [[nodiscard]] std::optional<TimePoint> parse_timestamp(std::string_view text);
 
 /// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut off.

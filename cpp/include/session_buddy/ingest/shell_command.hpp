@@ -10,7 +10,7 @@
 namespace session_buddy::ingest {
 
 /// Of a longer command line only this much is looked at.
-inline constexpr std::size_t kMaxShellBytes = 256 * 1024;
+inline constexpr std::size_t kMaxShellBytes = std::size_t{256} * 1024;
 /// Subshells and substitutions deeper than this are passed over.
 inline constexpr int kMaxShellNesting = 16;
 

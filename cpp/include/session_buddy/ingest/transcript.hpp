@@ -85,7 +85,7 @@ class TranscriptReader {
     void read_use(const Line& line, const nlohmann::json& block);
     void read_result(const Line& line, const nlohmann::json& block, bool only_one);
     void read_command(const Line& line, std::string_view text);
-    void finish(std::string key, Use&& use, const Result& result);
+    void finish(std::string key, Use use, const Result& result);
 
     const SkillNamer& namer_;
     Sink sink_;

@@ -54,6 +54,9 @@ class MetricsEngine {
     /// The active sessions as of the last advance(); the same object where they did not change.
     [[nodiscard]] std::shared_ptr<const std::vector<SessionFigures>> sessions();
 
+    /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
+    [[nodiscard]] std::optional<RecentFigures> recent_of(std::string_view skill_name) const;
+
     struct RecentChange {
         std::uint32_t place = 0;  ///< the engine's own number of the skill
         std::string skill_name;

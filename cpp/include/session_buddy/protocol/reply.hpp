@@ -8,6 +8,7 @@
 
 namespace session_buddy::protocol {
 
+/// Has `min_deviation` and `details` where the request had them.
 [[nodiscard]] std::string subscription_confirmed(const Subscribe& request);
 [[nodiscard]] std::string unsubscribed(const Unsubscribe& request);
 [[nodiscard]] std::string pong(const Ping& request);

@@ -30,6 +30,9 @@ struct Subscribe {
     Spelling spelling = Spelling::skill_name;
     std::vector<std::string> names_as_sent;  ///< in the client's order, duplicates kept; empty for all skills
     RequestId request_id;
+    // As they were sent, for the confirmation; the subscription has them too.
+    std::optional<double> min_deviation = std::nullopt;
+    std::optional<bool> details = std::nullopt;
 };
 
 struct Unsubscribe {

@@ -21,7 +21,7 @@ class MetricsRenderer {
 
     /// For all skills: the top skills and every anomaly. For named skills: those with activity in the window, in the
     /// order of invocation_count, last_invocation_at (both descending) and name, whatever their rank, and their
-    /// anomalies alone.
+    /// anomalies alone. Of the anomalies, in the snapshot's order, those that the subscription's view lets through.
     [[nodiscard]] std::string render(const Subscription& subscription) const;
 
   private:

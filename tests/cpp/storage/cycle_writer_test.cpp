@@ -1,5 +1,5 @@
-// write_cache_rows: what it writes, what it passes over, and that it is all or nothing.
-#include "session_buddy/storage/cache_writer.hpp"
+// write_cycle: what it writes, what it passes over, and that it is all or nothing.
+#include "session_buddy/storage/cycle_writer.hpp"
 
 #include <gtest/gtest.h>
 
@@ -35,7 +35,7 @@ TEST_F(CacheWriter, writes_every_column) {
                               .is_anomalous = true,
                               .anomaly_score = 2.5},
                              {.skill_name = "b", .last_invocation_at = at("2026-02-09T00:00:00Z")}};
-    write_cache_rows(*database, rows, at("2026-02-10T13:00:00Z"));
+    write_cycle(*database, {.cache = rows}, at("2026-02-10T13:00:00Z"));
     EXPECT_EQ(test::query(*database, "SELECT * FROM skill_metrics_cache ORDER BY skill_name"),
               (std::vector<std::string>{"a|2026-02-10T11:00:00Z|3|30|0.75|1|2.5|2026-02-10T13:00:00Z",
                                         "b|2026-02-09T00:00:00Z|0|0|NULL|0|NULL|2026-02-10T13:00:00Z"}));
@@ -44,7 +44,7 @@ TEST_F(CacheWriter, writes_every_column) {
 TEST_F(CacheWriter, passes_over_skills_that_are_gone) {
     const CacheRow rows[] = {{.skill_name = "gone", .last_invocation_at = at("2026-02-10")},
                              {.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
-    write_cache_rows(*database, rows, at("2026-02-10"));
+    write_cycle(*database, {.cache = rows}, at("2026-02-10"));
     EXPECT_EQ(test::query(*database, "SELECT skill_name, invocation_count_1h FROM skill_metrics_cache ORDER BY 1"),
               (std::vector<std::string>{"a|7", "b|0"}));
 }
@@ -55,7 +55,7 @@ TEST_F(CacheWriter, writes_all_or_nothing) {
         " BEGIN SELECT RAISE(ABORT, 'no'); END");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7},
                              {.skill_name = "b", .last_invocation_at = at("2026-02-10")}};
-    EXPECT_THROW(write_cache_rows(*database, rows, at("2026-02-10")), StorageError);
+    EXPECT_THROW(write_cycle(*database, {.cache = rows}, at("2026-02-10")), StorageError);
     EXPECT_EQ(test::query(*database, "SELECT sum(invocation_count_1h) FROM skill_metrics_cache").front(), "0");
     EXPECT_NO_THROW(database->exec("BEGIN; COMMIT")) << "no transaction is left open";
 }
@@ -65,7 +65,7 @@ TEST_F(CacheWriter, says_busy_where_another_process_writes) {
     other.exec("BEGIN IMMEDIATE");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {
-        write_cache_rows(*database, rows, at("2026-02-10"));
+        write_cycle(*database, {.cache = rows}, at("2026-02-10"));
         FAIL() << "wrote through a lock";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
@@ -77,7 +77,7 @@ TEST_F(CacheWriter, says_read_only_where_nothing_can_be_written) {
     SQLite::Database reader(path, SQLite::OPEN_READONLY);
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {
-        write_cache_rows(reader, rows, at("2026-02-10"));
+        write_cycle(reader, {.cache = rows}, at("2026-02-10"));
         FAIL() << "wrote to a read-only connection";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::read_only);

@@ -1,0 +1,204 @@
+// Anomalies for Python: the detector on a stream, and looking back into a database.
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bindings.hpp"
+#include "session_buddy/app/anomaly_stream.hpp"
+#include "session_buddy/app/backtest.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/options.hpp"
+
+namespace session_buddy::bindings {
+namespace {
+
+using anomaly::DetectorOptions;
+
+constexpr std::size_t kKeptEpisodes = 10'000;
+
+std::int64_t to_micros(TimePoint at) {
+    return at.time_since_epoch().count();
+}
+
+TimePoint to_time(std::int64_t micros) {
+    return TimePoint(std::chrono::microseconds(micros));
+}
+
+DetectorOptions to_options(const Config& config) {
+    const auto micros = [](Seconds seconds) { return std::chrono::microseconds(std::llround(seconds.count() * 1e6)); };
+    return {.threshold = config.anomaly_threshold,
+            .baseline_window = micros(config.baseline_window),
+            .observation_window = micros(config.observation_window),
+            .min_samples = config.anomaly_min_samples};
+}
+
+/// Checked by the table of settings, whose ranges are the detector's; errors name the Python arguments.
+DetectorOptions make_options(double threshold, double baseline_window, double observation_window,
+                             std::int64_t min_samples) {
+    Config config;
+    const auto assign = [&config](std::string_view option, options::Value value, const char* argument) {
+        options::assign(config, *options::find(option), value, argument);
+    };
+    assign("anomaly_threshold", threshold, "threshold");
+    assign("baseline_window", baseline_window, "baseline_window");
+    assign("observation_window", observation_window, "observation_window");
+    assign("anomaly_min_samples", min_samples, "min_samples");
+    options::check(config);
+    return to_options(config);
+}
+
+py::dict configured() {
+    const Config config = options::load({}, std::nullopt, options::Surroundings::of_process()).config;
+    py::dict fields;
+    fields["threshold"] = config.anomaly_threshold;
+    fields["baseline_window"] = config.baseline_window.count();
+    fields["observation_window"] = config.observation_window.count();
+    fields["min_samples"] = config.anomaly_min_samples;
+    return fields;
+}
+
+py::list to_list(const std::vector<Anomaly>& anomalies) {
+    py::list list;
+    for (const Anomaly& anomaly : anomalies) {
+        py::list errors;
+        for (const auto& [error_type, count] : anomaly.common_errors) {
+            errors.append(py::make_tuple(to_str(error_type), count));
+        }
+        py::dict fields;
+        fields["skill_name"] = to_str(anomaly.skill_name);
+        fields["anomaly_type"] = py::str(to_string(anomaly.type));
+        fields["baseline_value"] = anomaly.baseline_value;
+        fields["observed_value"] = anomaly.observed_value;
+        fields["deviation_score"] = anomaly.deviation_score;
+        fields["baseline_samples"] = anomaly.baseline_samples;
+        fields["observed_samples"] = anomaly.observed_samples;
+        fields["z_score"] = anomaly.z_score;
+        fields["tail_probability"] = anomaly.tail_probability;
+        fields["since"] = to_micros(anomaly.since);
+        fields["common_errors"] = std::move(errors);
+        list.append(std::move(fields));
+    }
+    return list;
+}
+
+py::list to_list(const std::vector<app::ReportedEpisode>& episodes) {
+    py::list list;
+    for (const app::ReportedEpisode& episode : episodes) {
+        const anomaly::Deviation& deviation = episode.deviation;
+        py::dict fields;
+        fields["skill_name"] = to_str(episode.skill_name);
+        fields["anomaly_type"] = py::str(to_string(deviation.type));
+        fields["started_at"] = to_micros(episode.started_at);
+        fields["resolved_at"] =
+            episode.resolved_at ? std::optional<std::int64_t>(to_micros(*episode.resolved_at)) : std::nullopt;
+        fields["baseline_value"] = deviation.baseline_value;
+        fields["observed_value"] = deviation.observed_value;
+        fields["deviation_score"] = std::abs(deviation.z);
+        fields["baseline_samples"] = deviation.baseline_samples;
+        fields["observed_samples"] = deviation.observed_samples;
+        fields["z_score"] = deviation.z;
+        fields["tail_probability"] = deviation.tail_probability;
+        list.append(std::move(fields));
+    }
+    return list;
+}
+
+// No call runs Python code half way, so each is atomic to other threads.
+class Detector {
+  public:
+    Detector(double threshold, double baseline_window, double observation_window, std::int64_t min_samples)
+        : stream_(make_options(threshold, baseline_window, observation_window, min_samples), kKeptEpisodes) {}
+
+    py::list update(const std::string& skill, bool completed, std::optional<double> duration, std::int64_t at,
+                    const std::string& error_type) {
+        stream_.add({.skill_name = skill,
+                     .invoked_at = to_time(at),
+                     .completed = completed,
+                     .duration_seconds = duration,
+                     .error_type = error_type});
+        return to_list(stream_.reported(skill));
+    }
+
+    void advance(std::int64_t to) { stream_.advance(to_time(to)); }
+
+    py::list anomalies(std::optional<std::int64_t> at) {
+        stream_.advance(at ? std::max(to_time(*at), stream_.latest()) : stream_.latest());
+        return to_list(stream_.reported());
+    }
+
+    [[nodiscard]] py::list episodes() const { return to_list(stream_.episodes()); }
+
+  private:
+    app::AnomalyStream stream_;
+};
+
+/// Lets Ctrl-C end a long run: the interpreter's signal handlers run here, and what they raise is passed on.
+void check_signals() {
+    const py::gil_scoped_acquire acquired;
+    if (PyErr_CheckSignals() != 0) {
+        throw py::error_already_set();
+    }
+}
+
+py::list detect(const std::string& db_path, std::int64_t at, double threshold, double baseline_window,
+                double observation_window, std::int64_t min_samples) {
+    const DetectorOptions options = make_options(threshold, baseline_window, observation_window, min_samples);
+    std::vector<Anomaly> anomalies;
+    {
+        const py::gil_scoped_release released;
+        anomalies = app::detect_anomalies(db_path, to_time(at), options, check_signals);
+    }
+    return to_list(anomalies);
+}
+
+py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, std::int64_t to,
+                  const std::string& skill, double threshold, double baseline_window, double observation_window,
+                  std::int64_t min_samples) {
+    const DetectorOptions options = make_options(threshold, baseline_window, observation_window, min_samples);
+    app::BacktestQuery query{.to = to_time(to), .skill_name = skill};
+    if (from) {
+        query.from = to_time(*from);
+    }
+    app::BacktestResult result;
+    {
+        const py::gil_scoped_release released;
+        result = app::backtest(db_path, query, options, check_signals);
+    }
+    py::dict fields;
+    fields["rows"] = result.rows;
+    fields["warm_up_rows"] = result.warm_up_rows;
+    fields["skipped_rows"] = result.skipped_rows;
+    fields["skills"] = result.skills;
+    fields["episodes"] = to_list(result.episodes);
+    return fields;
+}
+
+}  // namespace
+
+void bind_anomaly(py::module_& module) {
+    module.def("is_valid_skill_name", &is_valid_skill_name, py::arg("name"), py::pos_only(),
+               "Whether a skill may be called so: 1 to 256 bytes of UTF-8 without control characters.");
+    module.def("anomaly_settings", &configured,
+               "The four settings of the detector as the server would have them here. Raises ValueError.");
+    module.def("detect_anomalies", &detect, py::arg("db_path"), py::arg("at"), py::kw_only(), py::arg("threshold"),
+               py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"),
+               "What is reported at a moment, in microseconds since 1970.");
+    module.def("backtest", &backtest, py::arg("db_path"), py::arg("start"), py::arg("end"), py::arg("skill"),
+               py::kw_only(), py::arg("threshold"), py::arg("baseline_window"), py::arg("observation_window"),
+               py::arg("min_samples"), "What a history would have caused to be reported; an empty skill means all.");
+    py::class_<Detector>(module, "AnomalyDetector", "The anomaly engine on a stream; times in microseconds since 1970.")
+        .def(py::init<double, double, double, std::int64_t>(), py::kw_only(), py::arg("threshold"),
+             py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"))
+        .def("update", &Detector::update, py::arg("skill"), py::arg("completed"), py::arg("duration"), py::arg("at"),
+             py::arg("error_type"), "Takes one invocation in; returns what is reported for its skill now.")
+        .def("advance", &Detector::advance, py::arg("to"), "Lets time pass.")
+        .def("anomalies", &Detector::anomalies, py::arg("at"), "All that is reported; None for the latest moment.")
+        .def("episodes", &Detector::episodes, "The latest episodes, by their start.");
+}
+
+}  // namespace session_buddy::bindings

@@ -1,0 +1,64 @@
+// Metrics and anomalies of one database, fed together: what the collector builds anew whenever the database is another one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/anomaly/anomaly_engine.hpp"
+#include "session_buddy/app/detector_state.hpp"
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/metrics/metrics_engine.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
+#include "session_buddy/storage/follower.hpp"
+
+namespace session_buddy::app {
+
+class Figures {
+  public:
+    /// `resume` is the detector's state that the database holds, `open_anomalies` what skill_anomalies has as open.
+    Figures(const Config& config, TimePoint now, std::optional<DetectorState> resume,
+            std::vector<std::pair<std::string, std::string>> open_anomalies);
+
+    /// How far back the rows of a rebuild have to go.
+    [[nodiscard]] static std::chrono::seconds lookback(const Config& config);
+
+    void take(const storage::Batch& batch, TimePoint now);
+    /// Moves everything to `now`. Only once the last batch of a rebuild was taken.
+    void advance(TimePoint now);
+
+    [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
+    [[nodiscard]] std::vector<Anomaly> anomalies(TimePoint now) const { return anomalies_.reported(now); }
+
+    /// What is to be written back; stays until confirm_written().
+    struct Pending {
+        std::vector<storage::CacheRow> cache;
+        std::vector<storage::EpisodeChange> episodes;
+        std::optional<std::string> detector_state;
+        std::vector<metrics::MetricsEngine::RecentChange> recent;
+
+        [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && !detector_state; }
+    };
+    [[nodiscard]] Pending pending(TimePoint now);
+    void confirm_written(const Pending& written);
+
+  private:
+    void begin_judging(TimePoint until);
+
+    metrics::MetricsEngine metrics_;
+    anomaly::AnomalyEngine anomalies_;
+    std::optional<DetectorState> resume_;
+    std::vector<std::pair<std::string, std::string>> open_in_database_;
+    TimePoint judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
+    bool judging_ = false;
+    std::int64_t last_id_ = 0;
+    std::set<std::string> judged_;                  // skills whose anomaly state may not be in the cache yet
+    std::map<std::string, storage::CacheRow> written_;
+    std::vector<storage::EpisodeChange> episodes_;  // not written yet
+};
+
+}  // namespace session_buddy::app

@@ -1,0 +1,113 @@
+// Writes what one cycle has to say, in one transaction.
+#include "session_buddy/storage/cycle_writer.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <sqlite3.h>
+
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr std::string_view kDetectorKey = "anomaly_detector";
+
+void write_cache(SQLite::Database& database, std::span<const CacheRow> rows, TimePoint now) {
+    // Two statements in place of an upsert: a table made by hand need not have the key that an upsert asks for.
+    sql::Statement update(database,
+                          "UPDATE skill_metrics_cache SET last_invocation_at = ?2, invocation_count_1h = ?3,"
+                          " invocation_count_24h = ?4, avg_completion_rate_24h = ?5, is_anomalous = ?6,"
+                          " anomaly_score = ?7, updated_at = ?8 WHERE skill_name = ?1");
+    sql::Statement insert(database,
+                          "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h,"
+                          " invocation_count_24h, avg_completion_rate_24h, is_anomalous, anomaly_score, updated_at)"
+                          " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+                          " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)");
+    const std::string updated_at = format_timestamp(now);
+    for (const CacheRow& row : rows) {
+        const auto fill = [&](sql::Statement& statement) {
+            statement
+                .with(std::string_view(row.skill_name), std::string_view(format_timestamp(row.last_invocation_at)),
+                      row.invocation_count_1h, row.invocation_count_24h, row.avg_completion_rate_24h,
+                      std::int64_t{row.is_anomalous ? 1 : 0}, row.anomaly_score, std::string_view(updated_at))
+                .run();
+        };
+        fill(update);
+        if (sqlite3_changes(database.getHandle()) == 0) {
+            fill(insert);
+        }
+    }
+}
+
+void write_episodes(SQLite::Database& database, std::span<const EpisodeChange> episodes) {
+    sql::Statement start(database,
+                         "INSERT INTO skill_anomalies (skill_name, anomaly_type, detected_at, baseline_value,"
+                         " observed_value, deviation_score) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                         " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"
+                         " AND NOT EXISTS (SELECT 1 FROM skill_anomalies WHERE skill_name = ?1 AND anomaly_type = ?2"
+                         " AND resolved_at IS NULL)");
+    sql::Statement end(database,
+                       "UPDATE skill_anomalies SET resolved_at = ?3"
+                       " WHERE skill_name = ?1 AND anomaly_type = ?2 AND resolved_at IS NULL");
+    for (const EpisodeChange& change : episodes) {
+        const std::string at = format_timestamp(change.at);
+        if (change.started) {
+            start
+                .with(std::string_view(change.skill_name), std::string_view(change.anomaly_type), std::string_view(at),
+                      change.baseline_value, change.observed_value, change.deviation_score)
+                .run();
+        } else {
+            end.with(std::string_view(change.skill_name), std::string_view(change.anomaly_type), std::string_view(at))
+                .run();
+        }
+    }
+}
+
+bool has_state_table(SQLite::Database& database) {
+    return sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") != 0;
+}
+
+}  // namespace
+
+void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now) {
+    if (writes.cache.empty() && writes.episodes.empty() && !writes.detector_state) {
+        return;
+    }
+    sql::translated(database.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
+        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+        write_cache(database, writes.cache, now);
+        write_episodes(database, writes.episodes);
+        if (writes.detector_state) {
+            database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+            sql::Statement(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
+                .with(kDetectorKey, std::string_view(*writes.detector_state))
+                .run();
+        }
+        transaction.commit();
+    });
+}
+
+std::optional<std::string> read_detector_state(SQLite::Database& database) {
+    return sql::translated(database.getFilename(), "cannot read", [&]() -> std::optional<std::string> {
+        if (!has_state_table(database)) {
+            return std::nullopt;
+        }
+        sql::Statement state(database, "SELECT value FROM session_buddy_state WHERE key = ?1");
+        state.with(kDetectorKey);
+        return state.step() ? std::optional{std::string(state.text(0))} : std::nullopt;
+    });
+}
+
+std::vector<std::pair<std::string, std::string>> open_anomalies(SQLite::Database& database) {
+    return sql::translated(database.getFilename(), "cannot read", [&] {
+        std::vector<std::pair<std::string, std::string>> open;
+        sql::Statement rows(database, "SELECT skill_name, anomaly_type FROM skill_anomalies WHERE resolved_at IS NULL");
+        while (rows.step()) {
+            open.emplace_back(rows.text(0), rows.text(1));
+        }
+        return open;
+    });
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,142 @@
+// Two statements: one finds the rows and their order by an index alone, the other reads each of them.
+#include "session_buddy/storage/history_reader.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "file_state.hpp"
+#include "inspection.hpp"
+#include "row_reader.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr const char* kTable = "skill_invocation";
+
+[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+    throw StorageError(code, path, fmt::format("cannot read database \"{}\": {}", path, reason));
+}
+
+/// The least text that a row of `from` or later can bear, whatever its offset: a date.
+std::string lower_bound_of(const std::optional<TimePoint>& from) {
+    constexpr std::chrono::days kLargestOffset{1};
+    constexpr TimePoint kFirst = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
+    if (!from || *from < kFirst + kLargestOffset) {
+        return {};
+    }
+    return format_timestamp(*from - kLargestOffset).substr(0, 10);
+}
+
+/// A word for the file's schema as it is: any version will do that has the columns.
+void require_columns(SQLite::Database& database, const std::string& path) {
+    static_cast<void>(sql::query_integer(database, "PRAGMA schema_version"));  // garbage is reported as what it is
+    static_cast<void>(inspect_schema(database, path));
+    const std::vector<std::string> present = column_names(database, kTable);
+    if (present.empty()) {
+        refuse(StorageErrc::incompatible, path, fmt::format("it has no table {}", kTable));
+    }
+    std::string_view wanted = kInvocationColumns;
+    while (!wanted.empty()) {
+        const std::size_t end = std::min(wanted.find(", "), wanted.size());
+        const std::string_view column = wanted.substr(0, end);
+        if (std::ranges::find(present, column) == present.end()) {
+            refuse(StorageErrc::incompatible, path, fmt::format("its table {} has no column {}", kTable, column));
+        }
+        wanted.remove_prefix(std::min(end + 2, wanted.size()));
+    }
+}
+
+HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, const HistoryConsumer& consumer) {
+    const bool by_time = query.order == HistoryQuery::Order::time;
+    sql::Statement places(database, fmt::format("SELECT id, session_buddy_micros(invoked_at) AS at FROM {}"
+                                                " WHERE invoked_at >= ?1 {} ORDER BY {}",
+                                                kTable, query.skill_name.empty() ? "" : "AND skill_name = ?2",
+                                                by_time ? "at, id" : "id"));
+    sql::Statement rows(database, fmt::format("SELECT {} FROM {} WHERE id = ?1", kInvocationColumns, kTable));
+    places.bind(1, std::string_view(lower_bound_of(query.from)));
+    if (!query.skill_name.empty()) {
+        places.bind(2, std::string_view(query.skill_name));
+    }
+    HistoryCounts counts;
+    while (places.step()) {
+        if (places.is_null(1)) {
+            ++counts.skipped_rows;
+            continue;
+        }
+        const TimePoint at{std::chrono::microseconds(places.integer(1))};
+        if (at > query.to) {
+            if (by_time) {
+                break;
+            }
+            continue;
+        }
+        if (query.from && at < *query.from) {
+            continue;
+        }
+        const auto row = rows.with(places.integer(0)).step() ? read_invocation(rows) : std::nullopt;
+        if (!row) {
+            ++counts.skipped_rows;
+            continue;
+        }
+        ++counts.rows;
+        consumer.take(*row);
+    }
+    return counts;
+}
+
+HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQuery& query,
+                        const HistoryConsumer& consumer) {
+    consumer.start();
+    return sql::translated(path, "cannot read", [&] {
+        const auto database = open_for_reading(path, immutable, query.busy_timeout);
+        sql::register_functions(*database);
+        const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
+        require_columns(*database, path);
+        return read_rows(*database, query, consumer);
+    });
+}
+
+/// Whether somebody has the write-ahead log of the database open, or left one behind.
+bool has_log(const std::string& path) {
+    return file_state(path + "-wal").has_value() || file_state(path + "-shm").has_value();
+}
+
+}  // namespace
+
+HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer) {
+    if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
+        refuse(StorageErrc::invalid_argument, path, "it is not the name of a file");
+    }
+    const auto before = file_state(path);
+    if (!before) {
+        refuse(StorageErrc::missing, path, "the file does not exist");
+    }
+    if (!before->is_regular) {
+        refuse(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
+    }
+    // Opened in the usual way, SQLite would make a log beside it, and could not remove it again without writing.
+    const bool alone = sql::translated(path, "cannot read", [&] { return !has_log(path) && header_says_wal(path); });
+    if (alone) {
+        const auto undisturbed = [&] { return !has_log(path) && file_state(path) == before; };
+        try {
+            const HistoryCounts counts = read_once(path, true, query, consumer);
+            if (undisturbed()) {
+                return counts;
+            }
+        } catch (const StorageError&) {
+            if (undisturbed()) {
+                throw;
+            }
+        }
+    }
+    return read_once(path, false, query, consumer);
+}
+
+}  // namespace session_buddy::storage

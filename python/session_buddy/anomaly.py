@@ -1,0 +1,407 @@
+"""Anomalies: skills that suddenly fail more or less often, or take another time, than they did before.
+
+The same code as in the server, on data of your own: `Detector` on a stream of invocations, `detect_anomalies` on a
+database at one moment, `backtest` on a stretch of its history. Rates are fractions from 0 to 1, durations and windows
+seconds, moments timezone-aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+from session_buddy import _native
+from session_buddy.realtime import types as realtime_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "Anomaly",
+    "AnomalyType",
+    "BacktestResult",
+    "Detector",
+    "Episode",
+    "Moment",
+    "backtest",
+    "detect_anomalies",
+]
+
+AnomalyType = Literal["performance_drop", "performance_spike", "pattern_shift"]
+#: A datetime (without a timezone: UTC), an ISO 8601 timestamp, or seconds since 1970-01-01T00:00:00Z.
+Moment = datetime | str | float
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND
+_LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """A skill that behaves unlike its baseline: what the server reports.
+
+    Attributes:
+        skill_name: The skill.
+        anomaly_type: `performance_drop` or `performance_spike` of the completion rate, `pattern_shift` of the duration.
+        baseline_value: Before: a rate (0 to 1), or the mean duration in seconds.
+        observed_value: Now, in the same unit.
+        deviation_score: How far apart they are, in standard deviations; at or above the threshold.
+        baseline_samples: Invocations behind `baseline_value`.
+        observed_samples: Invocations behind `observed_value`.
+        z_score: `deviation_score` with its sign: negative where the observed value is the smaller one.
+        tail_probability: 0 to 1: of a deviation at least this large on this side where nothing has changed.
+        since: When it was first reported; UTC.
+        common_errors: The error types of the observed failures and how often each occurs, the most common first, at
+            most three.
+    """
+
+    skill_name: str
+    anomaly_type: AnomalyType
+    baseline_value: float
+    observed_value: float
+    deviation_score: float
+    baseline_samples: int
+    observed_samples: int
+    z_score: float
+    tail_probability: float
+    since: datetime
+    common_errors: list[tuple[str, int]]
+
+    def to_dict(self) -> realtime_types.Anomaly:
+        """As JSON values, in the form of the WebSocket API with `"details": true`."""
+        return {
+            "skill_name": self.skill_name,
+            "anomaly_type": self.anomaly_type,
+            "baseline_value": self.baseline_value,
+            "observed_value": self.observed_value,
+            "deviation_score": self.deviation_score,
+            "details": {
+                "baseline_samples": self.baseline_samples,
+                "observed_samples": self.observed_samples,
+                "z_score": self.z_score,
+                "tail_probability": self.tail_probability,
+                "since": _format(self.since),
+                "common_errors": [
+                    {"error_type": error_type, "count": count} for error_type, count in self.common_errors
+                ],
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Episode:
+    """An anomaly from its start to its end. The figures, as in `Anomaly`, are those of the start.
+
+    Attributes:
+        started_at: When it was first reported; UTC.
+        resolved_at: When it was over: the score had fallen under three quarters of the threshold, or what was unusual
+            had lasted as long as what was usual before it. None where it is still open.
+    """
+
+    skill_name: str
+    anomaly_type: AnomalyType
+    started_at: datetime
+    resolved_at: datetime | None
+    baseline_value: float
+    observed_value: float
+    deviation_score: float
+    baseline_samples: int
+    observed_samples: int
+    z_score: float
+    tail_probability: float
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON values; moments as `YYYY-MM-DDTHH:MM:SSZ`, an open end as None."""
+        return {
+            **vars(self),
+            "started_at": _format(self.started_at),
+            "resolved_at": None if self.resolved_at is None else _format(self.resolved_at),
+        }
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """What a stretch of history would have caused to be reported.
+
+    Attributes:
+        start: Where it begins; None for the first row of the database.
+        end: Where it ends.
+        rows: Invocations between the two.
+        warm_up_rows: Invocations of the one baseline window before `start`, which were fed as well.
+        skipped_rows: Rows that the server passes over too: their time or their skill's name cannot be read.
+        skills: Different skills among `rows`.
+        episodes: By their start. Those that began before `start` and were still open then are among them: their
+            `started_at` lies before `start`, and they were found with the incomplete baseline of the warm-up.
+    """
+
+    start: datetime | None
+    end: datetime
+    rows: int
+    warm_up_rows: int
+    skipped_rows: int
+    skills: int
+    episodes: list[Episode]
+
+
+class Detector:
+    """The server's detector on a stream of invocations, of any number of skills.
+
+    It lives in the time of its stream: what it is given decides what is recent, not the clock. So a recorded stream can
+    be fed as fast as it can be read, with the same outcome. Time never goes back: an invocation that comes late is
+    placed among the others by its time, and ignored where it is older than the baseline window. Safe to share between
+    threads: each call is atomic. Needs memory for the invocations of one baseline window, at most 20000 a skill.
+
+    Args:
+        threshold: Deviation, in standard deviations, from which on something is reported, 0.5 to 10.
+        baseline_window: How far back the comparison goes, in seconds, 600 to 2678400; at least twice
+            `observation_window`.
+        observation_window: How recent the invocations are, in seconds, that are compared with those before, 60 to
+            86400.
+        min_samples: Invocations needed on either side before anything is reported, 2 to 50.
+
+    Raises:
+        TypeError: An argument is no number.
+        ValueError: An argument is out of its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        threshold: float = 2.0,
+        baseline_window: float = 86400.0,
+        observation_window: float = 3600.0,
+        min_samples: int = 5,
+    ) -> None:
+        options = _options(threshold, baseline_window, observation_window, min_samples)
+        self._detector = _native.AnomalyDetector(**options)
+
+    def update(
+        self,
+        skill: str,
+        completed: bool,
+        duration: float | None = None,
+        at: Moment | None = None,
+        error_type: str | None = None,
+    ) -> list[Anomaly]:
+        """Takes one invocation in.
+
+        Args:
+            skill: Its skill: 1 to 256 bytes of UTF-8 without control characters.
+            completed: Whether it was completed.
+            duration: How long it took, in seconds, 0 or more; counts where it was completed. None: not known.
+            at: When it ran. None: now.
+            error_type: What went wrong, in a word; counts where it was not completed.
+
+        Returns:
+            What is reported for this skill at the latest moment that the detector has seen, the largest score first.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument cannot be used. In either case the message names it, and nothing was taken in.
+        """
+        if not isinstance(skill, str):
+            raise TypeError(f"skill must be a str, not {type(skill).__name__}")
+        if not _is_utf8(skill) or not _native.is_valid_skill_name(skill):
+            raise ValueError(f"skill must be 1 to 256 bytes of UTF-8 without control characters, not {skill!r:.80}")
+        if not isinstance(completed, bool):
+            raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
+        if duration is not None:
+            duration = _number("duration", duration)
+            if not (math.isfinite(duration) and duration >= 0):
+                raise ValueError(f"duration must be a number of seconds of 0 or more, not {duration}")
+        if error_type is not None and not isinstance(error_type, str):
+            raise TypeError(f"error_type must be a str or None, not {type(error_type).__name__}")
+        if error_type is not None and not _is_utf8(error_type):
+            raise ValueError(f"error_type must be text that can be written as UTF-8, not {error_type!r:.80}")
+        micros = _now() if at is None else _micros("at", at)
+        return _anomalies(self._detector.update(skill, completed, duration, micros, error_type or ""))
+
+    def advance(self, at: Moment | None = None) -> None:
+        """Lets time pass without an invocation, so that what is over ends. None: up to now.
+
+        How often this is called changes nothing about what is found. A moment that has passed already changes nothing.
+        Raises as `update` does.
+        """
+        self._detector.advance(_now() if at is None else _micros("at", at))
+
+    def anomalies(self, at: Moment | None = None) -> list[Anomaly]:
+        """All that is reported, the largest score first, then by skill and type.
+
+        Args:
+            at: A moment to let time pass up to before, as `advance` does. None: the latest that was seen, which is in
+                the past where the stream is.
+        """
+        return _anomalies(self._detector.anomalies(None if at is None else _micros("at", at)))
+
+    def episodes(self) -> list[Episode]:
+        """What was found so far, by the start; the last 10000 where there were more."""
+        return _episodes(self._detector.episodes())
+
+
+def detect_anomalies(
+    db_path: str | os.PathLike[str],
+    at: Moment | None = None,
+    *,
+    threshold: float = 2.0,
+    baseline_window: float = 86400.0,
+    observation_window: float = 3600.0,
+    min_samples: int = 5,
+) -> list[Anomaly]:
+    """What the server would report for a database at a moment, the largest score first, then by skill and type.
+
+    The invocations of the two baseline windows before it are fed to the detector in the order in which they were
+    recorded; later ones are left out. The database is only read: never created, migrated or written to, whatever its
+    version.
+
+    Args:
+        db_path: The SQLite file.
+        at: The moment. None: now.
+        threshold: As for `Detector`, and so the other three.
+        baseline_window: As for `Detector`.
+        observation_window: As for `Detector`.
+        min_samples: As for `Detector`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument cannot be used; the message names it.
+        session_buddy.storage.StorageError: The database is missing, no database, another program's, or cannot be read.
+    """
+    options = _options(threshold, baseline_window, observation_window, min_samples)
+    moment = _now() if at is None else _micros("at", at)
+    return _anomalies(_native.detect_anomalies(_path(db_path), moment, **options))
+
+
+def backtest(
+    db_path: str | os.PathLike[str],
+    start: Moment | None = None,
+    end: Moment | None = None,
+    *,
+    skill: str | None = None,
+    threshold: float = 2.0,
+    baseline_window: float = 86400.0,
+    observation_window: float = 3600.0,
+    min_samples: int = 5,
+) -> BacktestResult:
+    """Replays a stretch of history and tells what would have been reported.
+
+    The invocations are fed to the detector in the order of their times, whenever they were recorded, beginning one
+    baseline window before `start`. Memory does not grow with the history. The database is only read, as by
+    `detect_anomalies`.
+
+    Args:
+        db_path: The SQLite file.
+        start: The first moment. None: from the first invocation on.
+        end: The last moment, itself included. None: now.
+        skill: This one alone. None: all.
+        threshold: As for `Detector`, and so the other three.
+        baseline_window: As for `Detector`.
+        observation_window: As for `Detector`.
+        min_samples: As for `Detector`.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument cannot be used, or `end` lies before `start`.
+        session_buddy.storage.StorageError: The database is missing, no database, another program's, or cannot be read.
+    """
+    options = _options(threshold, baseline_window, observation_window, min_samples)
+    first = None if start is None else _micros("start", start)
+    last = _now() if end is None else _micros("end", end)
+    if first is not None and last < first:
+        raise ValueError(f"end must not lie before start: {_format(_datetime(last))} < {_format(_datetime(first))}")
+    if skill is not None and not isinstance(skill, str):
+        raise TypeError(f"skill must be a str or None, not {type(skill).__name__}")
+    if skill is not None and not (_is_utf8(skill) and _native.is_valid_skill_name(skill)):
+        raise ValueError(f"skill must be 1 to 256 bytes of UTF-8 without control characters, not {skill!r:.80}")
+    result = _native.backtest(_path(db_path), first, last, skill or "", **options)
+    return BacktestResult(
+        start=None if first is None else _datetime(first),
+        end=_datetime(last),
+        rows=result["rows"],
+        warm_up_rows=result["warm_up_rows"],
+        skipped_rows=result["skipped_rows"],
+        skills=result["skills"],
+        episodes=_episodes(result["episodes"]),
+    )
+
+
+def _number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _options(
+    threshold: float, baseline_window: float, observation_window: float, min_samples: int
+) -> _native.DetectorSettings:
+    if isinstance(min_samples, bool) or not isinstance(min_samples, int):
+        raise TypeError(f"min_samples must be an int, not {type(min_samples).__name__}")
+    return {
+        "threshold": _number("threshold", threshold),
+        "baseline_window": _number("baseline_window", baseline_window),
+        "observation_window": _number("observation_window", observation_window),
+        "min_samples": max(-1, min(min_samples, 1 << 32)),  # out of range either way
+    }
+
+
+def _is_utf8(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _path(db_path: str | os.PathLike[str]) -> str:
+    if not isinstance(db_path, (str, os.PathLike)):
+        raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
+    path = os.fspath(db_path)
+    if not isinstance(path, str):
+        raise TypeError(f"db_path must be a str or a path of one, not {type(path).__name__}")
+    return path
+
+
+def _now() -> int:
+    return (datetime.now(timezone.utc) - _EPOCH) // _MICROSECOND
+
+
+def _micros(name: str, moment: Moment) -> int:
+    """Microseconds since 1970 of a moment that a caller handed in as `name`."""
+    if isinstance(moment, datetime):
+        aware = moment.replace(tzinfo=timezone.utc) if moment.utcoffset() is None else moment
+        micros: int | None = (aware - _EPOCH) // _MICROSECOND
+    elif isinstance(moment, str):
+        micros = _native.parse_timestamp(moment) if _is_utf8(moment) else None
+        if micros is None:
+            raise ValueError(f"{name} must be a timestamp such as 2026-02-10T12:00:00Z, not {moment!r:.80}")
+    elif isinstance(moment, bool) or not isinstance(moment, (int, float)):
+        raise TypeError(f"{name} must be a datetime, a str or a number of seconds, not {type(moment).__name__}")
+    else:
+        seconds = _number(name, moment)
+        # A float of today's seconds is exact to less than half a microsecond.
+        micros = round(seconds * 1e6) if abs(seconds) < 1e12 else None
+    if micros is None or not _FIRST <= micros <= _LAST:
+        raise ValueError(f"{name} must lie in the years 1 to 9999, not {moment}")
+    return micros
+
+
+def _datetime(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _format(moment: datetime) -> str:
+    return _native.format_timestamp((moment - _EPOCH) // _MICROSECOND)
+
+
+def _anomalies(found: Iterable[_native.AnomalyFields]) -> list[Anomaly]:
+    return [Anomaly(**_with_datetimes(fields, "since")) for fields in found]
+
+
+def _episodes(found: Iterable[_native.EpisodeFields]) -> list[Episode]:
+    return [Episode(**_with_datetimes(fields, "started_at", "resolved_at")) for fields in found]
+
+
+def _with_datetimes(fields: _native.AnomalyFields | _native.EpisodeFields, *names: str) -> dict[str, Any]:
+    moments = {name: None if fields[name] is None else _datetime(fields[name]) for name in names}  # type: ignore[literal-required]
+    return {**fields, **moments}

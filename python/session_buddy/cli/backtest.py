@@ -1,0 +1,191 @@
+"""``session-buddy backtest``: what anomalies a recorded history would have caused to be reported."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from session_buddy import _native
+from session_buddy.anomaly import BacktestResult, Episode, backtest
+from session_buddy.storage import StorageError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["add_parser", "run"]
+
+_HEADINGS = ("skill", "type", "started (UTC)", "ended (UTC)", "lasted", "baseline → observed", "score")
+_RIGHT = (4, 6)  # columns whose cells end in a line
+_SETTINGS = ("threshold", "baseline_window", "observation_window", "min_samples")
+
+
+def _duration(text: str) -> float:
+    seconds = _native.parse_duration(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 3600 (seconds), 90m, 24h or 7d")
+    return seconds
+
+
+def _timestamp(text: str) -> str:
+    if _native.parse_timestamp(text) is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no timestamp such as 2026-02-10 or 2026-02-10T12:00:00Z")
+    return text
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser(
+        "backtest",
+        allow_abbrev=False,
+        description="Replays the recorded invocations in the order of their times through the server's anomaly "
+        "detector and prints what would have been reported, when and for how long. The baseline window before --from "
+        "is replayed too; what began in it and was still open at --from is listed and marked with *. The database is "
+        "only read.",
+        epilog="The last four default to the settings of the server. Exit status: 0 done, 1 the database cannot be "
+        "read, 2 wrong usage, 130 stopped.",
+    )
+    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="TIMESTAMP",
+        type=_timestamp,
+        help="first moment, ISO 8601, UTC where it says nothing else (default: the first invocation)",
+    )
+    parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=_timestamp, help="last moment (default: now)")
+    parser.add_argument("--skill", metavar="NAME", help="this skill alone")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--threshold", metavar="N", type=float, help="standard deviations, 0.5 to 10")
+    parser.add_argument(
+        "--baseline-window", metavar="TIME", type=_duration, help="how far back the comparison goes: 10m to 31d"
+    )
+    parser.add_argument(
+        "--observation-window", metavar="TIME", type=_duration, help="how recent what is compared is: 1m to 24h"
+    )
+    parser.add_argument("--min-samples", metavar="N", type=int, help="invocations needed on either side, 2 to 50")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns 0 done, 1 the database cannot be read, 2 an argument or a setting cannot be used."""
+    began = time.perf_counter()
+    try:
+        settings: dict[str, Any] = {**_native.anomaly_settings()}
+        settings.update({name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None})
+        db_path = _native.resolve_db_path(arguments.db_path)
+        result = backtest(db_path, arguments.start, arguments.end, skill=arguments.skill, **settings)
+    except StorageError as error:
+        print(f"session-buddy backtest: error: {error}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        print(f"session-buddy backtest: error: {error}", file=sys.stderr)
+        return 2
+    elapsed = time.perf_counter() - began
+    if arguments.json:
+        print(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False))
+        return 0
+    rows = [_cells(episode, result) for episode in result.episodes]
+    if rows:
+        _print_table(rows)
+        print()
+    print(_summary(result, elapsed))
+    return 0
+
+
+def _to_json(result: BacktestResult, db_path: str, settings: dict[str, Any], elapsed: float) -> dict[str, object]:
+    fields = asdict(result)
+    return {
+        "db_path": db_path,
+        "from": None if result.start is None else _text(result.start),
+        "to": _text(result.end),
+        "settings": settings,
+        **{name: fields[name] for name in ("rows", "warm_up_rows", "skipped_rows", "skills")},
+        "elapsed_seconds": round(elapsed, 3),
+        "episodes": [
+            {
+                **episode.to_dict(),
+                "lasted_seconds": _lasted(episode, result).total_seconds(),
+                "started_before_from": _is_from_before(episode, result),
+            }
+            for episode in result.episodes
+        ],
+    }
+
+
+def _text(moment: datetime) -> str:
+    return moment.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+
+
+def _lasted(episode: Episode, result: BacktestResult) -> timedelta:
+    return (episode.resolved_at or result.end) - episode.started_at
+
+
+def _is_from_before(episode: Episode, result: BacktestResult) -> bool:
+    return result.start is not None and episode.started_at < result.start
+
+
+def _cells(episode: Episode, result: BacktestResult) -> tuple[str, ...]:
+    mark = "*" if _is_from_before(episode, result) else ""
+    return (
+        episode.skill_name,
+        episode.anomaly_type,
+        f"{episode.started_at:%Y-%m-%d %H:%M:%S}{mark}",
+        "open" if episode.resolved_at is None else f"{episode.resolved_at:%Y-%m-%d %H:%M:%S}",
+        _in_words(_lasted(episode, result)),
+        f"{_value(episode, episode.baseline_value)} → {_value(episode, episode.observed_value)}",
+        f"{episode.deviation_score:.2f}",
+    )
+
+
+def _value(episode: Episode, value: float) -> str:
+    return f"{value:.3g} s" if episode.anomaly_type == "pattern_shift" else f"{value * 100:.1f} %"
+
+
+def _in_words(time_span: timedelta) -> str:
+    minutes, seconds = divmod(round(time_span.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} m"
+    return f"{minutes} m {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False)
+        for column, heading in enumerate(_HEADINGS):
+            table.add_column(heading, justify="right" if column in _RIGHT else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        Console(highlight=False).print(table)
+        return
+    # Whole lines, however long, for whatever reads them.
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    for row in (_HEADINGS, *rows):
+        cells = (
+            cell.rjust(width) if column in _RIGHT else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _summary(result: BacktestResult, elapsed: float) -> str:
+    warm_up = f" after {result.warm_up_rows:,} of warm-up" if result.warm_up_rows else ""
+    still_open = sum(episode.resolved_at is None for episode in result.episodes)
+    return (
+        f"{_count(result.rows, 'invocation')}{warm_up} of {_count(result.skills, 'skill')}, "
+        f"{_count(result.skipped_rows, 'row')} skipped: {_count(len(result.episodes), 'episode')}, "
+        f"{still_open:,} open at the end. Took {elapsed:.1f} s."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

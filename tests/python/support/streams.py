@@ -1,0 +1,92 @@
+"""Made-up invocations of skills whose behaviour is known, as `Detector.update` and a database take them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from session_buddy.anomaly import Anomaly, Detector
+from session_buddy.storage.skills_storage import SkillsStorage
+
+NOON = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation."""
+
+    at: datetime
+    completed: bool = True
+    duration: float | None = None
+    skill: str = "pytest-run"
+    error_type: str | None = None
+
+
+def steady(
+    first: datetime,
+    last: datetime,
+    count: int,
+    *,
+    rate: float = 1.0,
+    durations: tuple[float | None, ...] = (None,),
+    skill: str = "pytest-run",
+    error_type: str | None = None,
+) -> Iterator[Run]:
+    """`count` runs evenly from `first` to `last`, of which `rate` are completed, the failures spread evenly too."""
+    completed = round(count * rate)
+    for index in range(count):
+        good = (index + 1) * completed // count > index * completed // count
+        yield Run(
+            first + (last - first) * index / max(count - 1, 1),
+            good,
+            durations[index % len(durations)],
+            skill,
+            None if good else error_type,
+        )
+
+
+def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
+    """What `update` returned for the last of them."""
+    reported: list[Anomaly] = []
+    for run in runs:
+        reported = detector.update(run.skill, run.completed, run.duration, run.at, run.error_type)
+    return reported
+
+
+def make_database(path: Path) -> None:
+    """An empty one, closed."""
+    SkillsStorage(path).close()
+
+
+def make_bare_database(path: Path) -> None:
+    """The least that holds invocations: no version, no index, no trigger. Quick to fill."""
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,"
+        " session_id TEXT NOT NULL, completed BOOLEAN NOT NULL DEFAULT 0, duration_seconds REAL, error_type TEXT)"
+    )
+    connection.close()
+
+
+def replace_rows(path: Path, runs: Iterable[Run]) -> None:
+    """The runs, in their order, in place of all that the database holds."""
+    rows = [(run.skill, run.at.isoformat(), run.completed, run.duration, run.error_type) for run in runs]
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("BEGIN")
+        connection.execute("DELETE FROM skill_invocation")
+        connection.executemany(
+            "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, duration_seconds, error_type)"
+            " VALUES (?, ?, 'session-1', ?, ?, ?)",
+            rows,
+        )
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+def hours(count: float) -> timedelta:
+    return timedelta(hours=count)

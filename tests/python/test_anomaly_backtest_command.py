@@ -1,0 +1,174 @@
+"""`session-buddy backtest`: its table, its JSON, its exit statuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.streams import NOON, Run, hours, make_database, replace_rows, steady
+
+from session_buddy.anomaly import backtest
+from session_buddy.cli.main import main
+
+TO = "2026-02-11T00:00:00Z"
+
+
+@pytest.fixture
+def database(db_path: Path) -> Path:
+    """A drop that ends, slower runs that go on, and a row that cannot be read."""
+    make_database(db_path)
+    replace_rows(
+        db_path,
+        [
+            *steady(NOON - hours(20), NOON - hours(1.1), 100),
+            *steady(NOON - hours(0.9), NOON, 10, rate=0.0),
+            *steady(NOON + hours(1), NOON + hours(6), 60),
+            *steady(NOON - hours(20), NOON + hours(10.9), 60, skill="git-commit", durations=(4.0, 6.0)),
+            *steady(NOON + hours(11), NOON + hours(11.9), 20, skill="git-commit", durations=(14.0, 16.0)),
+            Run(NOON, skill="\x01"),
+        ],
+    )
+    return db_path
+
+
+def run(*arguments: object) -> int:
+    return main(["backtest", *map(str, arguments)])
+
+
+def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", database, "--to", TO) == 0
+    header, first, second, blank, summary = capsys.readouterr().out.splitlines()
+    assert header.split("  ")[0] == "skill"
+    assert first.startswith("pytest-run  performance_drop  2026-02-10 11:")
+    assert "  100.0 % → " in first
+    assert "open" not in first
+    assert second.startswith("git-commit  pattern_shift     2026-02-10 23:")
+    assert " open " in second
+    assert " s → " in second
+    assert blank == ""
+    assert summary.startswith("250 invocations of 2 skills, 1 row skipped: 2 episodes, 1 open at the end. Took ")
+    # The columns stand under each other.
+    assert {len(line) for line in (header, first, second)} == {len(header)}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_table_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert run("--db-path", database, "--to", TO) == 0
+    output = terminal.getvalue()
+    assert "\x1b[" in output
+    assert "100.0 % → " in output
+    assert "pattern_shift" in output
+    assert "2 episodes" in output
+
+
+def test_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", database, "--to", TO, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    expected = backtest(database, end=TO)
+    assert {name: report[name] for name in ("rows", "warm_up_rows", "skipped_rows", "skills")} == {
+        "rows": 250,
+        "warm_up_rows": 0,
+        "skipped_rows": 1,
+        "skills": 2,
+    }
+    assert report["db_path"] == str(database)
+    assert (report["from"], report["to"]) == (None, TO)
+    assert report["settings"] == {
+        "threshold": 2.0,
+        "baseline_window": 86400.0,
+        "observation_window": 3600.0,
+        "min_samples": 5,
+    }
+    for episode, found in zip(expected.episodes, report["episodes"], strict=True):
+        end = episode.resolved_at or expected.end
+        assert found == {
+            **episode.to_dict(),
+            "lasted_seconds": (end - episode.started_at) / timedelta(seconds=1),
+            "started_before_from": False,
+        }
+
+
+def test_what_began_before_the_stretch_is_marked(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--skill", "pytest-run") == 0
+    first = capsys.readouterr().out.splitlines()[1]
+    assert first.split("  ")[2].strip().endswith("*")
+    assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [episode["started_before_from"] for episode in report["episodes"]] == [True, False]
+    assert report["warm_up_rows"] > 100
+
+
+def test_options_and_settings(
+    database: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_BUDDY_ANOMALY_THRESHOLD", "9")
+    monkeypatch.setenv("SESSION_BUDDY_DB_PATH", str(database))
+    assert run("--to", TO, "--json", "--baseline-window", "2d", "--observation-window", "90m") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["settings"] == {
+        "threshold": 9.0,
+        "baseline_window": 172800.0,
+        "observation_window": 5400.0,
+        "min_samples": 5,
+    }
+    assert run("--to", TO, "--json", "--threshold", "2.5", "--min-samples", "7") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["settings"]["threshold"], report["settings"]["min_samples"]) == (2.5, 7)
+    assert len(report["episodes"]) == 2
+
+
+def test_nothing_to_report(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", database, "--to", "2020-01-01") == 0
+    assert capsys.readouterr().out.startswith("0 invocations of 0 skills, ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--threshold", "0.1"], "threshold must be"),
+        (["--baseline-window", "1h"], "baseline_window must be"),
+        (["--min-samples", "1"], "min_samples must be"),
+        (["--skill", ""], "skill must be"),
+        (["--from", "2026-02-10", "--to", "2026-02-09"], "end must not lie before start"),
+    ],
+)
+def test_values_that_cannot_be_used(
+    database: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    assert run("--db-path", database, *arguments) == 2
+    assert f"session-buddy backtest: error: {named}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--from", "yesterday"], "'yesterday' is no timestamp such as"),
+        (["--to", "2026-02-30"], "'2026-02-30' is no timestamp such as"),
+        (["--observation-window", "soon"], "'soon' is no duration such as"),
+        (["--threshold", "x"], "invalid float value"),
+    ],
+)
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*arguments)
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_such_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "missing.db"
+    assert run("--db-path", path) == 1
+    assert str(path) in capsys.readouterr().err
+    assert not path.exists()

@@ -1,0 +1,90 @@
+"""Anomalies of a running server: in the Python view with what explains them, on the wire as each client asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.histories import fill, invocations
+from support.schemas import Client, Message
+
+from conftest import DEADLINE, ServerFactory
+from session_buddy.realtime.types import Anomaly
+from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+
+
+def url(server: RealTimeMetricsServer) -> str:
+    return f"ws://localhost:{server.port}"
+
+
+def history(db_path: Path) -> None:
+    """Five good runs, then five bad ones, within seconds; and a skill that is as it always was."""
+    fill(db_path, invocations("broken", 10, completed=5), invocations("steady", 10))
+
+
+async def update_where(client: Client, condition: Callable[[Message], bool]) -> Message:
+    end = time.monotonic() + DEADLINE
+    while True:
+        message = await client.receive_type("metrics_update")
+        if condition(message):
+            return message
+        assert time.monotonic() < end, f"did not come in time; last: {message}"
+
+
+def of_skills(message: Message) -> list[str]:
+    return [skill["skill_name"] for skill in message["data"]["top_skills"]]
+
+
+async def found(server: RealTimeMetricsServer) -> list[Anomaly]:
+    """The anomalies of a snapshot that has seen the history."""
+    async with Client(url(server)) as client:
+        await update_where(client, lambda message: len(of_skills(message)) == 2)
+        return server.snapshot()["anomalies"]
+
+
+async def test_the_python_view_explains_an_anomaly(server_factory: ServerFactory, db_path: Path) -> None:
+    history(db_path)
+    async with server_factory() as server:
+        (anomaly,) = await found(server)
+    details = anomaly["details"]
+    assert anomaly["skill_name"] == "broken"
+    assert anomaly["anomaly_type"] == "performance_drop"
+    assert (anomaly["baseline_value"], anomaly["observed_value"]) == (1.0, 0.0)
+    assert anomaly["deviation_score"] >= 2.0
+    assert (details["baseline_samples"], details["observed_samples"]) == (5, 5)
+    assert details["z_score"] == -anomaly["deviation_score"]
+    assert 0.0 < details["tail_probability"] < 0.05
+    assert len(details["since"]) == len("2026-02-10T12:00:00Z")
+    assert all(set(error) == {"error_type", "count"} for error in details["common_errors"])
+
+
+@pytest.mark.parametrize("setting", [{"anomaly_threshold": 10.0}, {"anomaly_min_samples": 6}])
+async def test_the_settings_decide_what_is_reported(
+    server_factory: ServerFactory, db_path: Path, setting: dict[str, float]
+) -> None:
+    history(db_path)
+    async with server_factory(**setting) as server:
+        assert await found(server) == []
+
+
+async def test_each_client_gets_what_it_asked_for(server_factory: ServerFactory, db_path: Path) -> None:
+    history(db_path)
+    async with server_factory() as server, Client(url(server)) as plain, Client(url(server)) as explained:
+        message = await update_where(plain, lambda update: bool(update["data"]["anomalies"]))
+        (anomaly,) = message["data"]["anomalies"]
+        v1 = ["skill_name", "anomaly_type", "baseline_value", "observed_value", "deviation_score"]
+        assert list(anomaly) == v1
+        score = anomaly["deviation_score"]
+
+        confirmed = await explained.ask({"type": "subscribe", "details": True, "min_deviation": score})
+        assert (confirmed["details"], confirmed["min_deviation"]) == (True, score)
+        (anomaly,) = (await explained.receive_type("metrics_update"))["data"]["anomalies"]
+        (in_python,) = server.snapshot()["anomalies"]
+        assert anomaly == in_python
+
+        await explained.ask({"type": "subscribe", "skill_name": "broken", "min_deviation": score + 1})
+        message = await explained.receive_type("metrics_update")
+        assert of_skills(message) == ["broken"]
+        assert message["data"]["anomalies"] == []
