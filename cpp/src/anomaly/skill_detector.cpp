@@ -356,10 +356,9 @@ void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) 
 }
 
 void SkillDetector::readmit(Channel channel) {
-    for (std::size_t i = 0; i < observed_from_; ++i) {
-        if (std::exchange(runs_[i].excluded[channel], false)) {
-            apply_baseline(channel, runs_[i], +1);
-        }
+    // They are the last ones of the baseline, without a gap.
+    for (std::size_t i = observed_from_; i > 0 && std::exchange(runs_[i - 1].excluded[channel], false); --i) {
+        apply_baseline(channel, runs_[i - 1], +1);
     }
 }
 
