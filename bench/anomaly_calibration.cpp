@@ -1,5 +1,6 @@
-// How often the detector cries wolf, and how often it finds a real change, beside the plain rule in the same simulation.
-// Prints Markdown and, with --csv FILE, writes all figures there. Seeds are fixed: every run gives the same figures.
+// How often the detector cries wolf, and how often it finds a real change, beside the plain rule in the same
+// simulation. Prints Markdown and, with --csv FILE, writes all figures there. Seeds are fixed: every run gives the same
+// figures.
 #include <fmt/format.h>
 #include <fmt/os.h>
 
@@ -30,20 +31,28 @@ enum class Kind { completion, drop, spike, shift };
 
 const char* name_of(Kind kind) {
     switch (kind) {
-        case Kind::completion: return "completion";
-        case Kind::drop: return "drop";
-        case Kind::spike: return "spike";
-        case Kind::shift: return "shift";
+        case Kind::completion:
+            return "completion";
+        case Kind::drop:
+            return "drop";
+        case Kind::spike:
+            return "spike";
+        case Kind::shift:
+            return "shift";
     }
     return "";
 }
 
 std::int64_t count_of(const Counts& counts, Kind kind) {
     switch (kind) {
-        case Kind::completion: return counts.drop + counts.spike;
-        case Kind::drop: return counts.drop;
-        case Kind::spike: return counts.spike;
-        case Kind::shift: return counts.shift;
+        case Kind::completion:
+            return counts.drop + counts.spike;
+        case Kind::drop:
+            return counts.drop;
+        case Kind::spike:
+            return counts.spike;
+        case Kind::shift:
+            return counts.shift;
     }
     return 0;
 }
@@ -51,8 +60,12 @@ std::int64_t count_of(const Counts& counts, Kind kind) {
 double percent(std::int64_t count, const Tally& tally) {
     return 100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(tally.looks, 1));
 }
-double detector_percent(const Tally& tally, Kind kind) { return percent(count_of(tally.detector, kind), tally); }
-double plain_percent(const Tally& tally, Kind kind) { return percent(count_of(tally.plain, kind), tally); }
+double detector_percent(const Tally& tally, Kind kind) {
+    return percent(count_of(tally.detector, kind), tally);
+}
+double plain_percent(const Tally& tally, Kind kind) {
+    return percent(count_of(tally.plain, kind), tally);
+}
 
 // One simulated case; the tallies are one for each threshold.
 struct Case {
@@ -79,8 +92,8 @@ class Cases {
 
     [[nodiscard]] int scaled(double skills) const { return std::max(2, static_cast<int>(skills * scale_)); }
 
-    Case& add_watch(std::string table, std::string name, const Behaviour& behaviour, std::vector<Kind> kinds, int skills,
-                    int hours, const std::vector<double>& thresholds) {
+    Case& add_watch(std::string table, std::string name, const Behaviour& behaviour, std::vector<Kind> kinds,
+                    int skills, int hours, const std::vector<double>& thresholds) {
         const std::uint64_t seed = next_seed_++;
         return add(std::move(table), std::move(name), behaviour.per_hour, std::move(kinds),
                    [=] { return watch(behaviour, thresholds, skills, hours, seed); });
@@ -111,7 +124,8 @@ class Cases {
   private:
     Case& add(std::string table, std::string name, double per_hour, std::vector<Kind> kinds,
               std::function<std::vector<Tally>()> run) {
-        return cases_.emplace_back(Case{std::move(table), std::move(name), per_hour, std::move(kinds), std::move(run), {}});
+        return cases_.emplace_back(
+            Case{std::move(table), std::move(name), per_hour, std::move(kinds), std::move(run), {}});
     }
 
     double scale_;
@@ -128,12 +142,15 @@ int skills_at(const Cases& cases, double pace) {
     return cases.scaled(pace >= 300 ? 20 : pace >= 100 ? 50 : pace >= 40 ? 80 : 250);
 }
 
-double daily(double t) { return std::sin(2.0 * std::numbers::pi * t / 24.0); }
+double daily(double t) {
+    return std::sin(2.0 * std::numbers::pi * t / 24.0);
+}
 
 void add_false_alarms(Cases& cases, const std::vector<double>& thresholds) {
     for (const double rate : kRates) {
         for (const double pace : kPaces) {
-            // The curve over thresholds is drawn from the part of the grid for which the plain rule's figures are known.
+            // The curve over thresholds is drawn from the part of the grid for which the plain rule's figures are
+            // known.
             const bool in_curve = rate < 1.0 && pace <= 40;
             cases.add_watch("rate", fmt::format("{}", rate), steady(pace, rate, 0.5),
                             {Kind::completion, Kind::drop, Kind::spike}, skills_at(cases, pace), 24,
@@ -176,30 +193,46 @@ void add_power(Cases& cases, const std::vector<double>& thresholds) {
     struct Change {
         double before, after, per_hour;
     };
-    for (const Change& change :
-         {Change{0.85, 0.62, 40}, {0.80, 0.95, 40}, {0.95, 0.50, 10}, {0.95, 0.70, 10}, {0.99, 0.80, 10}, {0.80, 0.60, 10},
-          {0.90, 0.80, 100}, {0.60, 0.90, 10}, {0.95, 0.30, 3}, {1.0, 0.5, 3}}) {
+    for (const Change& change : {Change{0.85, 0.62, 40},
+                                 {0.80, 0.95, 40},
+                                 {0.95, 0.50, 10},
+                                 {0.95, 0.70, 10},
+                                 {0.99, 0.80, 10},
+                                 {0.80, 0.60, 10},
+                                 {0.90, 0.80, 100},
+                                 {0.60, 0.90, 10},
+                                 {0.95, 0.30, 3},
+                                 {1.0, 0.5, 3}}) {
         cases.add_look("change", fmt::format("{:.0f} % → {:.0f} %", 100 * change.before, 100 * change.after),
                        change_of_rate(change.before, change.after, change.per_hour),
                        change.after < change.before ? Kind::drop : Kind::spike,
-                       cases.scaled(change.per_hour >= 100 ? 300 : change.per_hour >= 40 ? 600 : 2000), 1.0, thresholds);
+                       cases.scaled(change.per_hour >= 100  ? 300
+                                    : change.per_hour >= 40 ? 600
+                                                            : 2000),
+                       1.0, thresholds);
     }
     struct Shift {
         double factor, sigma, per_hour;
     };
-    for (const Shift& shift : {Shift{3.0, 0.5, 10}, {3.0, 1.0, 10}, {3.0, 0.5, 3}, {1.5, 0.5, 10}, {1.5, 0.5, 40},
-                               {2.0, 1.0, 40}, {0.5, 0.5, 10}, {2.0, 0.5, 3}}) {
+    for (const Shift& shift : {Shift{3.0, 0.5, 10},
+                               {3.0, 1.0, 10},
+                               {3.0, 0.5, 3},
+                               {1.5, 0.5, 10},
+                               {1.5, 0.5, 40},
+                               {2.0, 1.0, 40},
+                               {0.5, 0.5, 10},
+                               {2.0, 0.5, 3}}) {
         Behaviour behaviour = steady(shift.per_hour, 0.95, shift.sigma);
         behaviour.median_seconds = [shift](double t) { return t < 24.0 ? 5.0 : 5.0 * shift.factor; };
-        cases.add_look("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour, Kind::shift,
-                       cases.scaled(shift.per_hour >= 40 ? 400 : 1500), 1.0, thresholds);
+        cases.add_look("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour,
+                       Kind::shift, cases.scaled(shift.per_hour >= 40 ? 400 : 1500), 1.0, thresholds);
     }
 }
 
 void add_lasting(Cases& cases) {
     for (const double hours : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 23.0, 26.0, 30.0}) {
-        cases.add_look("lasting", fmt::format("{}", hours), change_of_rate(0.85, 0.62, 40), Kind::drop, cases.scaled(300),
-                       hours, {kThreshold});
+        cases.add_look("lasting", fmt::format("{}", hours), change_of_rate(0.85, 0.62, 40), Kind::drop,
+                       cases.scaled(300), hours, {kThreshold});
     }
 }
 
@@ -230,19 +263,26 @@ class Report {
     explicit Report(const std::deque<Case>& cases) : cases_(cases) {}
 
     void print(const std::vector<double>& thresholds) const {
-        grid("rate", "### Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
-        grid("rate", "### Of these: drops", "completion rate", Kind::drop);
-        grid("rate", "### Of these: spikes", "completion rate", Kind::spike);
+        fmt::print(
+            "# Calibration of the anomaly detector\n\n"
+            "Written by `make calibrate`; [anomaly-detection.md](anomaly-detection.md) explains it. Every cell tells "
+            "the "
+            "percentage of looks\nat which something is reported at threshold {}: detector / plain rule, in the same "
+            "simulation.\n\n",
+            kThreshold);
+        grid("rate", "## Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
+        grid("rate", "## Of these: drops", "completion rate", Kind::drop);
+        grid("rate", "## Of these: spikes", "completion rate", Kind::spike);
         summary("rate", "Rates 0.5 to 0.99 at 1 to 40 an hour");
-        grid("sigma", "### Unchanged durations: shift reported", "sigma", Kind::shift);
+        grid("sigma", "## Unchanged durations: shift reported", "sigma", Kind::shift);
         summary("sigma", "3 to 40 an hour");
         episodes();
-        list("rhythm", "### A daily rhythm", "rhythm");
-        list("change", "### Power: completion rate, found one hour after the change", "change");
-        list("shift", "### Power: durations, found one hour after the change", "change");
+        list("rhythm", "## A daily rhythm", "rhythm");
+        list("change", "## Power: completion rate, found one hour after the change", "change");
+        list("shift", "## Power: durations, found one hour after the change", "change");
         lasting();
-        curve("rate", "change", "### Thresholds: completion rate", thresholds);
-        curve("sigma", "shift", "### Thresholds: durations", thresholds);
+        curve("rate", "change", "## Thresholds: completion rate", thresholds);
+        curve("sigma", "shift", "## Thresholds: durations", thresholds);
     }
 
     void write_csv(const std::string& path) const {
@@ -251,8 +291,9 @@ class Report {
         for (const Case& one : cases_) {
             for (const Tally& tally : one.tallies) {
                 for (const Kind kind : one.kinds) {
-                    file.print("{},\"{}\",{},{},{},{:.2f},{:.2f},{}\n", one.table, one.name, one.per_hour, tally.threshold,
-                               name_of(kind), detector_percent(tally, kind), plain_percent(tally, kind), tally.looks);
+                    file.print("{},\"{}\",{},{},{},{:.2f},{:.2f},{}\n", one.table, one.name, one.per_hour,
+                               tally.threshold, name_of(kind), detector_percent(tally, kind),
+                               plain_percent(tally, kind), tally.looks);
                 }
             }
         }
@@ -309,7 +350,7 @@ class Report {
     }
 
     void episodes() const {
-        fmt::print("### False episodes per skill and day\n\n| completion rate |");
+        fmt::print("## False episodes per skill and day\n\n| completion rate |");
         for (const double pace : kPaces) {
             fmt::print(" {}/h |", pace);
         }
@@ -326,8 +367,9 @@ class Report {
     }
 
     void lasting() const {
-        fmt::print("### A drop from 85 % to 62 % at 40 an hour that lasts\n\n| hours after | detector / plain rule |\n"
-                   "| ---: | ---: |\n");
+        fmt::print(
+            "## A drop from 85 % to 62 % at 40 an hour that lasts\n\n| hours after | detector / plain rule |\n"
+            "| ---: | ---: |\n");
         for (const Case* one : of_table("lasting")) {
             fmt::print("| {} | {} |\n", one->name, one->cell(Kind::drop));
         }
@@ -336,9 +378,10 @@ class Report {
 
     void curve(std::string_view quiet, std::string_view changed, std::string_view title,
                const std::vector<double>& thresholds) const {
-        fmt::print("{}\n\nMeans over the cases above, detector / plain rule.\n\n| threshold | false alarms | worst | power |\n"
-                   "| ---: | ---: | ---: | ---: |\n",
-                   title);
+        fmt::print(
+            "{}\n\nMeans over the cases above, detector / plain rule.\n\n| threshold | false alarms | worst | power |\n"
+            "| ---: | ---: | ---: | ---: |\n",
+            title);
         for (const double threshold : thresholds) {
             const Mean alarms = mean_of(of_curve(quiet), threshold);
             const Mean power = mean_of(of_curve(changed), threshold);

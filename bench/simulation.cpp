@@ -157,9 +157,15 @@ class Watchers {
   private:
     static void count(Counts& counts, AnomalyType type) {
         switch (type) {
-            case AnomalyType::performance_drop: ++counts.drop; break;
-            case AnomalyType::performance_spike: ++counts.spike; break;
-            case AnomalyType::pattern_shift: ++counts.shift; break;
+            case AnomalyType::performance_drop:
+                ++counts.drop;
+                break;
+            case AnomalyType::performance_spike:
+                ++counts.spike;
+                break;
+            case AnomalyType::pattern_shift:
+                ++counts.shift;
+                break;
         }
     }
 

@@ -32,18 +32,19 @@ struct Tally {
     double threshold = 0.0;
     std::int64_t looks = 0;
     Counts detector;
-    Counts plain;            ///< the plain rule at the same moments
-    Counts episodes;         ///< started while looks were taken
-    double skill_days = 0.0; ///< over which looks were taken
+    Counts plain;             ///< the plain rule at the same moments
+    Counts episodes;          ///< started while looks were taken
+    double skill_days = 0.0;  ///< over which looks were taken
 };
 
-/// A look at every full hour of `hours`, counted from hour 24 on, at `skills` skills of this behaviour, once per threshold.
-/// A skill that did not run within the hour before is not looked at, as neither rule reports it.
-[[nodiscard]] std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills, int hours,
-                                       std::uint64_t seed);
+/// A look at every full hour of `hours`, counted from hour 24 on, at `skills` skills of this behaviour, once per
+/// threshold. A skill that did not run within the hour before is not looked at, as neither rule reports it.
+[[nodiscard]] std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
+                                       int hours, std::uint64_t seed);
 
-/// One look at each of `skills` skills, `hours` (or five runs, where that is longer) after hour 24, when the change happens.
-[[nodiscard]] std::vector<Tally> look_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
-                                                   double hours, std::uint64_t seed);
+/// One look at each of `skills` skills, `hours` (or five runs, where that is longer) after hour 24, when the change
+/// happens.
+[[nodiscard]] std::vector<Tally> look_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds,
+                                                   int skills, double hours, std::uint64_t seed);
 
 }  // namespace session_buddy::bench

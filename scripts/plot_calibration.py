@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 THRESHOLD = "2"
 DETECTOR = "#2f6fde"
@@ -47,9 +47,9 @@ def style() -> None:
     )
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write a figure so that the same figures give the same file."""
-    figure.tight_layout()
+def save(figure: Any, path: Path, top: float = 1.0) -> None:
+    """Write a figure, `top` of its height for the panels; the same figures give the same file."""
+    figure.tight_layout(rect=(0.0, 0.0, 1.0, top))
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
     print(path)
@@ -59,27 +59,34 @@ def false_alarms(rows: list[Row], path: Path) -> None:
     """Draw the share of false alarms over the rate, and over sigma, one panel for each pace."""
     panels = [
         ("rate", "completion", "true completion rate", "drop or spike reported (%)", ["1", "3", "10", "40", "300"]),
-        ("sigma", "shift", "spread of durations (sigma of the logarithm)", "shift reported (%)", ["1", "3", "10", "40", "300"]),
+        (
+            "sigma",
+            "shift",
+            "spread of durations (sigma of the logarithm)",
+            "shift reported (%)",
+            ["1", "3", "10", "40", "300"],
+        ),
     ]
     figure, axes = plt.subplots(2, 5, figsize=(12, 5.6), sharey="row")
     for line, (table, kind, label, ylabel, paces) in enumerate(panels):
         for axis, pace in zip(axes[line], paces, strict=True):
             chosen = [
-                r for r in rows
+                r
+                for r in rows
                 if r["table"] == table and r["type"] == kind and r["per_hour"] == pace and r["threshold"] == THRESHOLD
             ]
             x = [r["case"] for r in chosen]
             axis.plot(x, [float(r["plain_percent"]) for r in chosen], "s--", color=PLAIN, ms=4, label="plain rule")
             axis.plot(x, [float(r["detector_percent"]) for r in chosen], "o-", color=DETECTOR, ms=4, label="detector")
-            axis.axhline(4.55, color="#888888", lw=1, ls=":")
+            axis.axhline(4.55, color="#888888", lw=1, ls=":", label="nominal share at threshold 2: 4.6 %")
             axis.set_ylim(0, 12)
             axis.set_title(f"{pace} an hour")
             axis.tick_params(axis="x", labelsize=8, rotation=60 if len(x) > 4 else 0)
         axes[line][0].set_ylabel(ylabel)
         axes[line][2].set_xlabel(label)
-    axes[0][2].legend(loc="upper center", ncols=1)
-    axes[0][4].annotate("nominal 4.6 %", (0, 4.55), xytext=(0, 1.2), fontsize=8, color="#666666")
-    save(figure, path)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="upper center", ncols=3)
+    save(figure, path, top=0.95)
 
 
 def power(rows: list[Row], path: Path) -> None:
@@ -88,8 +95,16 @@ def power(rows: list[Row], path: Path) -> None:
     names = [f"{r['case']}, {r['per_hour']} an hour" for r in chosen]
     figure, axis = plt.subplots(figsize=(9, 6.4))
     places = range(len(chosen))
-    axis.barh([p - 0.2 for p in places], [float(r["plain_percent"]) for r in chosen], 0.36, color=PLAIN, label="plain rule")
-    axis.barh([p + 0.2 for p in places], [float(r["detector_percent"]) for r in chosen], 0.36, color=DETECTOR, label="detector")
+    axis.barh(
+        [p - 0.2 for p in places], [float(r["plain_percent"]) for r in chosen], 0.36, color=PLAIN, label="plain rule"
+    )
+    axis.barh(
+        [p + 0.2 for p in places],
+        [float(r["detector_percent"]) for r in chosen],
+        0.36,
+        color=DETECTOR,
+        label="detector",
+    )
     axis.set_yticks(list(places), names)
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
@@ -109,7 +124,8 @@ def trade_off(rows: list[Row], path: Path) -> None:
     ):
         in_curve = {(r["table"], r["case"], r["per_hour"]) for r in rows if r["threshold"] != THRESHOLD}
         for column, color, marker, label in [
-            ("plain_percent", PLAIN, "s--", "plain rule"), ("detector_percent", DETECTOR, "o-", "detector"),
+            ("plain_percent", PLAIN, "s--", "plain rule"),
+            ("detector_percent", DETECTOR, "o-", "detector"),
         ]:
             means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
             for row in rows:
@@ -124,12 +140,19 @@ def trade_off(rows: list[Row], path: Path) -> None:
             axis.plot([p[0] for p in points], [p[1] for p in points], marker, color=color, ms=5, label=label)
             for x, y, threshold in points:
                 below = column == "plain_percent"
-                axis.annotate(threshold, (x, y), xytext=(5, -11) if below else (-4, 7), textcoords="offset points",
-                              fontsize=8, color=color, ha="left" if below else "right")
+                axis.annotate(
+                    threshold,
+                    (x, y),
+                    xytext=(5, -11) if below else (-4, 7),
+                    textcoords="offset points",
+                    fontsize=8,
+                    color=color,
+                    ha="left" if below else "right",
+                )
         axis.set_title(title)
         axis.set_xlabel("false alarms (% of looks, mean)")
         axis.set_ylabel("power (%, mean)")
-        axis.set_xlim(left=-0.6)
+        axis.set_xlim(left=-1.1)
         axis.margins(y=0.12)
         axis.legend(loc="lower right")
     save(figure, path)

@@ -9,7 +9,8 @@
 namespace session_buddy::anomaly {
 namespace {
 
-// Different error types that are told apart; further ones count as this one. Bounds the memory of a database full of odd texts.
+// Different error types that are told apart; further ones count as this one. Bounds the memory of a database full of
+// odd texts.
 constexpr std::size_t kMaxErrorTypes = 10'000;
 constexpr const char* kOtherError = "other";
 constexpr std::size_t kMaxCommonErrors = 3;
@@ -108,9 +109,8 @@ std::vector<std::pair<std::string, std::int64_t>> AnomalyEngine::common_errors(c
     for (const auto& [error, count] : counts) {
         common.emplace_back(error_types_[error], count);
     }
-    std::ranges::sort(common, [](const auto& a, const auto& b) {
-        return std::tie(b.second, a.first) < std::tie(a.second, b.first);
-    });
+    std::ranges::sort(
+        common, [](const auto& a, const auto& b) { return std::tie(b.second, a.first) < std::tie(a.second, b.first); });
     common.resize(std::min(common.size(), kMaxCommonErrors));
     return common;
 }

@@ -20,11 +20,12 @@ constexpr double kMinRelativeShift = 0.10;
 constexpr double kLogScale = 1 << 24;
 constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
 
-// A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at most.
-// Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more lets false
-// alarms of rare failures through.
+// A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
+// most. Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more
+// lets false alarms of rare failures through.
 constexpr double kTailAllowance = 2.0;
-// Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken off.
+// Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken
+// off.
 constexpr double kDriftSlack = 0.5;
 
 std::int64_t to_micros(const SkillDetector::Run& run) {
@@ -39,13 +40,14 @@ std::int64_t scaled_log(std::int64_t micros) {
     return std::llround(std::log(static_cast<double>(std::max<std::int64_t>(micros, 1))) * kLogScale);
 }
 
-// The variance of a value between buckets of time beyond what chance within them explains: the smaller of two estimates.
+// The variance of a value between buckets of time beyond what chance within them explains: the smaller of two
+// estimates.
 //
 // The moment estimator of a random-effects model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with
-// Q = Σ n(mean − overall mean)² / variance, makes the most of the data, but a few hours of trouble are drift to it, and would
-// hush up the rest of the trouble. The median of the same terms, over that of a chi-squared variable of one degree of freedom,
-// does not notice what concerns fewer than a quarter of the buckets: taken about the middle between the quartiles of the
-// means, which lies right for hours of two kinds, too.
+// Q = Σ n(mean − overall mean)² / variance, makes the most of the data, but a few hours of trouble are drift to it, and
+// would hush up the rest of the trouble. The median of the same terms, over that of a chi-squared variable of one
+// degree of freedom, does not notice what concerns fewer than a quarter of the buckets: taken about the middle between
+// the quartiles of the means, which lies right for hours of two kinds, too.
 class DriftEstimate {
   public:
     DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
@@ -217,8 +219,8 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
         const auto& episode = channels_[channel].episode;
         channels_[channel].latest = compare(channel, episode ? episode->baseline : live_baseline());
     }
-    // Back to the last moment at which something happened, where a detector that never stopped would stand: a run that lies
-    // between that and `until`, but is read only now, has its own moment then.
+    // Back to the last moment at which something happened, where a detector that never stopped would stand: a run that
+    // lies between that and `until`, but is read only now, has its own moment then.
     if (!runs_.empty()) {
         now_ = runs_.back().at;
         if (recent_from_ > 0) {
@@ -354,10 +356,9 @@ void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) 
 }
 
 void SkillDetector::readmit(Channel channel) {
-    for (std::size_t i = 0; i < observed_from_; ++i) {
-        if (std::exchange(runs_[i].excluded[channel], false)) {
-            apply_baseline(channel, runs_[i], +1);
-        }
+    // They are the last ones of the baseline, without a gap.
+    for (std::size_t i = observed_from_; i > 0 && std::exchange(runs_[i - 1].excluded[channel], false); --i) {
+        apply_baseline(channel, runs_[i - 1], +1);
     }
 }
 
@@ -405,7 +406,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     const auto n_b = static_cast<double>(baseline.count);
     const auto c_b = static_cast<double>(baseline.completed);
     const auto n_o = static_cast<double>(observed_.count);
-    // The spread of a binomial difference, the baseline's rate drawn in by half a run so that a skill that never failed has one.
+    // The spread of a binomial difference, the baseline's rate drawn in by half a run so that a skill that never failed
+    // has one.
     const double p = (c_b + 0.5) / (n_b + 1.0);
     const double variance = p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0));
 
@@ -419,7 +421,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     deviation.z = difference / std::sqrt(variance);
     deviation.type = difference < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
     if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
-        // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are lumps.
+        // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are
+        // lumps.
         const BetaBinomialTail tail =
             beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
         deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
@@ -436,7 +439,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const B
     if (baseline.timed < options_->min_samples || observed_samples < options_->min_samples) {
         return std::nullopt;
     }
-    const double inverse_counts = 1.0 / static_cast<double>(observed_samples) + 1.0 / static_cast<double>(baseline.timed);
+    const double inverse_counts =
+        1.0 / static_cast<double>(observed_samples) + 1.0 / static_cast<double>(baseline.timed);
     Comparison result;
     Deviation& deviation = result.deviation;
     deviation.type = AnomalyType::pattern_shift;
@@ -453,8 +457,7 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const B
         // One long run among few moves a mean far. On the logarithms it weighs no more than it should.
         const double sd_log = std::max(baseline.sd_log, kMinSdShareOfMean);
         const double log_difference = observed_.logs.mean() / kLogScale - baseline.mean_log;
-        const double log_t =
-            log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
+        const double log_t = log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
         result.stands_out = std::abs(deviation.z) >= options_->threshold &&
                             std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
                             student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <=

@@ -18,7 +18,9 @@ double ExactMoments::variance() const {
     return static_cast<double>(numerator) / count / (count - 1.0);
 }
 
-double normal_upper_tail(double z) { return 0.5 * std::erfc(z / std::numbers::sqrt2); }
+double normal_upper_tail(double z) {
+    return 0.5 * std::erfc(z / std::numbers::sqrt2);
+}
 
 double student_upper_tail(double t, double degrees) {
     return boost::math::cdf(boost::math::complement(boost::math::students_t_distribution<double>(degrees), t));
@@ -34,9 +36,7 @@ BetaBinomialTail beta_binomial_tail(std::int64_t k, std::int64_t n, double a, do
     double below = 0.0;
     double at = 0.0;
     double above = 0.0;
-    const auto account = [&](std::int64_t x, double term) {
-        (x < k ? below : x == k ? at : above) += term;
-    };
+    const auto account = [&](std::int64_t x, double term) { (x < k ? below : x == k ? at : above) += term; };
     account(start, 1.0);
     double term = 1.0;
     for (std::int64_t x = start; x < n; ++x) {

@@ -152,7 +152,8 @@ TEST_F(AnomalyEngineTest, a_restart_in_the_middle_gives_the_same_events) {
         for (const DetectorRun& one : random_history(500 + skill, 400)) {
             const std::string error = one.error > 0 ? "error " + std::to_string(one.error) : "";
             std::optional<double> duration = one.duration_seconds;
-            rows.push_back({invocation("skill " + std::to_string(skill), one.at, one.completed, error, duration), one.at});
+            rows.push_back(
+                {invocation("skill " + std::to_string(skill), one.at, one.completed, error, duration), one.at});
         }
     }
     std::ranges::stable_sort(rows, {}, &Row::at);

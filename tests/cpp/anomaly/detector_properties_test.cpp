@@ -1,4 +1,5 @@
-// What holds for every history: random ones against an independent reckoning, against other paces, and against restarts.
+// What holds for every history: random ones against an independent reckoning, against other paces, and against
+// restarts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -65,10 +66,13 @@ TEST(DetectorProperties, the_score_is_that_of_the_plain_rule_while_no_episode_is
                 continue;
             }
             std::vector<DetectorRun> day;
-            std::ranges::copy_if(all, std::back_inserter(day), [&](const DetectorRun& r) { return r.at > run.at - hours(24); });
-            const std::int64_t recent = std::ranges::count_if(day, [&](const DetectorRun& r) { return r.at > run.at - hours(1); });
+            std::ranges::copy_if(all, std::back_inserter(day),
+                                 [&](const DetectorRun& r) { return r.at > run.at - hours(24); });
+            const std::int64_t recent =
+                std::ranges::count_if(day, [&](const DetectorRun& r) { return r.at > run.at - hours(1); });
             const auto total = static_cast<std::int64_t>(day.size());
-            const std::int64_t observed = std::min({std::max(recent, options.min_samples), std::int64_t{50}, total / 2});
+            const std::int64_t observed =
+                std::min({std::max(recent, options.min_samples), std::int64_t{50}, total / 2});
             double c[2] = {0, 0}, n[2] = {0, 0}, timed[2] = {0, 0}, sum[2] = {0, 0}, squares = 0;
             for (int pass = 0; pass < 2; ++pass) {
                 for (std::int64_t i = 0; i < total; ++i) {
@@ -167,7 +171,8 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
                 open_at_cut += episodes[channel] ? 1 : 0;
             }
             after.begin(until, episodes);
-            ASSERT_TRUE(outcome_of(after, {}, until) == outcome_of(before, {}, until)) << "seed " << seed << ", at " << judged;
+            ASSERT_TRUE(outcome_of(after, {}, until) == outcome_of(before, {}, until))
+                << "seed " << seed << ", at " << judged;
             for (std::size_t i = judged; i < runs.size(); ++i) {
                 after.add(runs[i], events);
             }
@@ -201,12 +206,23 @@ TEST(DetectorProperties, garbage_gives_finite_scores) {
         auto runs = random_history(seed, 500);
         for (DetectorRun& run : runs) {
             switch (random() % 8) {
-                case 0: run.at -= hours(random() % 30); break;
-                case 1: run.duration_seconds = std::exp(std::uniform_real_distribution<>{-800.0, 700.0}(random)); break;
-                case 2: run.duration_seconds = 0.0; break;
-                case 3: run.duration_seconds = 1e8; break;
-                case 4: run.at = kStart - hours(24 * 365 * 60) + seconds(random() % 1000); break;
-                default: break;
+                case 0:
+                    run.at -= hours(random() % 30);
+                    break;
+                case 1:
+                    run.duration_seconds = std::exp(std::uniform_real_distribution<>{-800.0, 700.0}(random));
+                    break;
+                case 2:
+                    run.duration_seconds = 0.0;
+                    break;
+                case 3:
+                    run.duration_seconds = 1e8;
+                    break;
+                case 4:
+                    run.at = kStart - hours(24 * 365 * 60) + seconds(random() % 1000);
+                    break;
+                default:
+                    break;
             }
         }
         if (seed % 2 == 0) {

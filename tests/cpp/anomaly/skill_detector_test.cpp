@@ -81,9 +81,14 @@ TEST_F(SkillDetectorTest, observes_the_last_hour_or_five_but_at_most_fifty_and_h
         int recent;
         std::size_t observed;
     };
-    for (const auto& [before, gap, recent, observed] :
-         {Row{20, minutes(40), 1, 5}, {20, minutes(40), 5, 5}, {20, minutes(40), 12, 12}, {200, minutes(5), 90, 50},
-          {10, minutes(70), 30, 20}, {6, minutes(70), 6, 6}, {0, minutes(1), 9, 4}, {0, minutes(1), 1, 0}}) {
+    for (const auto& [before, gap, recent, observed] : {Row{20, minutes(40), 1, 5},
+                                                        {20, minutes(40), 5, 5},
+                                                        {20, minutes(40), 12, 12},
+                                                        {200, minutes(5), 90, 50},
+                                                        {10, minutes(70), 30, 20},
+                                                        {6, minutes(70), 6, 6},
+                                                        {0, minutes(1), 9, 4},
+                                                        {0, minutes(1), 1, 0}}) {
         SCOPED_TRACE(testing::Message() << before << " before, " << recent << " recent");
         // A skill that always fails: each observed run tells of itself by its error.
         SkillDetector detector{options_};
@@ -213,7 +218,8 @@ TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
     pass(hours(30));
     SkillDetector other{options_};
     for (int i = 0; i < 140; ++i) {
-        other.add({now_ + (i < 100 ? minutes(10 * i) : hours(18) + minutes(i)), true, i < 100 ? 10.0 : 11.2, 0}, events_);
+        other.add({now_ + (i < 100 ? minutes(10 * i) : hours(18) + minutes(i)), true, i < 100 ? 10.0 : 11.2, 0},
+                  events_);
     }
     EXPECT_EQ(history_of_episodes(), "+s");
 }
@@ -263,7 +269,8 @@ TEST_F(SkillDetectorTest, one_sample_says_nothing) {
 
 TEST_F(SkillDetectorTest, odd_durations_count_as_none) {
     runs(60, 60, minutes(10), 5.0);
-    for (const double odd : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0, 1e9}) {
+    for (const double odd :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0, 1e9}) {
         run(now_ + seconds(1), true, odd);
     }
     runs(5, 5, seconds(1), 5.0);

@@ -17,10 +17,10 @@
 namespace session_buddy::anomaly {
 
 struct DetectorOptions {
-    double threshold = 2.0;                                                 ///< of |z|, 0.5 to 10
-    std::chrono::microseconds baseline_window = std::chrono::hours(24);     ///< longer than the observation window
+    double threshold = 2.0;                                              ///< of |z|, 0.5 to 10
+    std::chrono::microseconds baseline_window = std::chrono::hours(24);  ///< longer than the observation window
     std::chrono::microseconds observation_window = std::chrono::hours(1);
-    std::int64_t min_samples = 5;                                           ///< on either side, 2 to 50
+    std::int64_t min_samples = 5;  ///< on either side, 2 to 50
 };
 
 /// What one comparison says. Rates are fractions, durations seconds.
@@ -31,8 +31,8 @@ struct Deviation {
     std::int64_t baseline_samples = 0;
     std::int64_t observed_samples = 0;
     double z = 0.0;  ///< signed: negative where the observed value is the smaller one
-    /// Of a deviation at least this large on this side, where nothing has changed. Worked out only near the threshold and
-    /// beyond, else 1.
+    /// Of a deviation at least this large on this side, where nothing has changed. Worked out only near the threshold
+    /// and beyond, else 1.
     double tail_probability = 1.0;
 
     bool operator==(const Deviation&) const = default;
@@ -87,12 +87,12 @@ class SkillDetector {
     /// `options` is shared by all skills and outlives the detector.
     explicit SkillDetector(const DetectorOptions& options) : options_(&options) {}
 
-    /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations come
-    /// in order; a late one finds its place among those before it, one older than the baseline window is ignored.
+    /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations
+    /// come in order; a late one finds its place among those before it, one older than the baseline window is ignored.
     void add(const Run& run, std::vector<EpisodeEvent>& events);
 
-    /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how often
-    /// this is called. Time never goes back.
+    /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how
+    /// often this is called. Time never goes back.
     void advance(TimePoint to, std::vector<EpisodeEvent>& events);
 
     /// For a restart: takes in an earlier invocation without judging it. Only before begin().
@@ -102,8 +102,8 @@ class SkillDetector {
 
     /// The open episode of a channel, whether it is reported now or not.
     [[nodiscard]] const std::optional<Episode>& episode(Channel channel) const { return channels_[channel].episode; }
-    /// Whether the open episode is to be reported at `now`, which advance() has reached: it stands out and the skill ran
-    /// within the observation window.
+    /// Whether the open episode is to be reported at `now`, which advance() has reached: it stands out and the skill
+    /// ran within the observation window.
     [[nodiscard]] bool is_reported(Channel channel, TimePoint now) const;
     /// The larger |z| of what can be compared; nothing where there are too few samples.
     [[nodiscard]] std::optional<double> score() const;

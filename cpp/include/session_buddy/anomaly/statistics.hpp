@@ -10,9 +10,9 @@ namespace session_buddy::anomaly {
 /// 128 bits, so that sums of squares of 62-bit numbers neither round nor overflow.
 __extension__ using Int128 = __int128;
 
-/// Count, sum and sum of squares of integers: adding and removing the same value leaves exactly what was there before, so
-/// mean and variance never drift however long values come and go. Exact as long as count · |value| stays below 2^63, for
-/// instance |value| ≤ 2^47 and up to 2^15 values.
+/// Count, sum and sum of squares of integers: adding and removing the same value leaves exactly what was there before,
+/// so mean and variance never drift however long values come and go. Exact as long as count · |value| stays below 2^63,
+/// for instance |value| ≤ 2^47 and up to 2^15 values.
 class ExactMoments {
   public:
     void add(std::int64_t value) { apply(value, 1); }
@@ -39,12 +39,12 @@ class ExactMoments {
     Int128 squares_ = 0;
 };
 
-/// P(Z ≥ z) of the standard normal distribution, by the complementary error function (Abramowitz and Stegun, 26.2.29 and
-/// 7.1.2); keeps its relative precision far out in the tail.
+/// P(Z ≥ z) of the standard normal distribution, by the complementary error function (Abramowitz and Stegun, 26.2.29
+/// and 7.1.2); keeps its relative precision far out in the tail.
 [[nodiscard]] double normal_upper_tail(double z);
 
-/// P(T ≥ t) of Student's t distribution with `degrees` > 0 degrees of freedom, by the regularised incomplete beta function
-/// (Abramowitz and Stegun, 26.7.1), as Boost.Math computes it.
+/// P(T ≥ t) of Student's t distribution with `degrees` > 0 degrees of freedom, by the regularised incomplete beta
+/// function (Abramowitz and Stegun, 26.7.1), as Boost.Math computes it.
 [[nodiscard]] double student_upper_tail(double t, double degrees);
 
 /// Probabilities of a count k out of n, 0 ≤ k ≤ n, that is beta-binomial with a > 0, b > 0.
