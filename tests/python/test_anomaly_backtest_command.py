@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.streams import NOON, Run, hours, make_database, replace_rows, steady
 
 from session_buddy.anomaly import backtest
 from session_buddy.cli.main import main
+from support.streams import NOON, Run, hours, make_database, replace_rows, steady
 
 TO = "2026-02-11T00:00:00Z"
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.streams import NOON, Run, feed, hours, steady
 
 from session_buddy.anomaly import Anomaly, Detector
+from support.streams import NOON, Run, feed, hours, steady
 
 BEFORE = (NOON - hours(20), NOON - hours(1.1))
 LATELY = (NOON - hours(0.9), NOON)

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.streams import NOON, Run, feed, hours, make_bare_database, make_database, replace_rows, steady
 
 from session_buddy.anomaly import Detector, backtest, detect_anomalies
 from session_buddy.storage import StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.streams import NOON, Run, feed, hours, make_bare_database, make_database, replace_rows, steady
 
 BEFORE = (NOON - hours(20), NOON - hours(1.1))
 LATELY = (NOON - hours(0.9), NOON)

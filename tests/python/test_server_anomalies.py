@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.histories import fill, invocations
-from support.schemas import Client, Message
 
 from conftest import DEADLINE, ServerFactory
 from session_buddy.realtime.types import Anomaly
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from support.histories import fill, invocations
+from support.schemas import Client, Message
 
 
 def url(server: RealTimeMetricsServer) -> str:

@@ -70,8 +70,8 @@ void AnomalyEngine::advance(TimePoint now) {
 
 void AnomalyEngine::after_judging(std::uint32_t place) {
     Skill& skill = skills_[place];
-    for (EpisodeEvent& event : found_) {
-        events_.push_back({skill.name, std::move(event)});
+    for (const EpisodeEvent& event : found_) {
+        events_.push_back({skill.name, event});
     }
     found_.clear();
     if (std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); })) {
@@ -106,6 +106,7 @@ std::vector<std::pair<std::string, std::int64_t>> AnomalyEngine::common_errors(c
         ++counts[error];
     }
     std::vector<std::pair<std::string, std::int64_t>> common;
+    common.reserve(counts.size());
     for (const auto& [error, count] : counts) {
         common.emplace_back(error_types_[error], count);
     }

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "session_buddy/core/log.hpp"
 #include "session_buddy/app/detector_state.hpp"
+#include "session_buddy/core/log.hpp"
 #include "session_buddy/storage/cycle_writer.hpp"
 
 namespace session_buddy::app {
@@ -157,8 +157,8 @@ void Collector::write_back(TimePoint now) {
     }
     try {
         storage::write_cycle(
-            *database,
-            {.cache = pending.cache, .episodes = pending.episodes, .detector_state = pending.detector_state}, now);
+            *database, {.cache = pending.cache, .episodes = pending.episodes, .detector_state = pending.detector_state},
+            now);
         figures_->confirm_written(pending);
         writable_ = true;
     } catch (const storage::StorageError& error) {

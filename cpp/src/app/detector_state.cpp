@@ -24,12 +24,9 @@ TimePoint to_time(const json& micros) {
 }
 
 json to_json(const Deviation& deviation) {
-    return {{"type", static_cast<int>(deviation.type)},
-            {"baseline_value", deviation.baseline_value},
-            {"observed_value", deviation.observed_value},
-            {"baseline_samples", deviation.baseline_samples},
-            {"observed_samples", deviation.observed_samples},
-            {"z", deviation.z},
+    return {{"type", static_cast<int>(deviation.type)},       {"baseline_value", deviation.baseline_value},
+            {"observed_value", deviation.observed_value},     {"baseline_samples", deviation.baseline_samples},
+            {"observed_samples", deviation.observed_samples}, {"z", deviation.z},
             {"tail_probability", deviation.tail_probability}};
 }
 
@@ -50,14 +47,10 @@ Deviation to_deviation(const json& from) {
 }
 
 json to_json(const Baseline& baseline) {
-    return {{"count", baseline.count},
-            {"completed", baseline.completed},
-            {"timed", baseline.timed},
-            {"mean_seconds", baseline.mean_seconds},
-            {"sd_seconds", baseline.sd_seconds},
-            {"mean_log", baseline.mean_log},
-            {"sd_log", baseline.sd_log},
-            {"drift_variance", baseline.drift_variance}};
+    return {{"count", baseline.count},           {"completed", baseline.completed},
+            {"timed", baseline.timed},           {"mean_seconds", baseline.mean_seconds},
+            {"sd_seconds", baseline.sd_seconds}, {"mean_log", baseline.mean_log},
+            {"sd_log", baseline.sd_log},         {"drift_variance", baseline.drift_variance}};
 }
 
 Baseline to_baseline(const json& from) {

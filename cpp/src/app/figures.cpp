@@ -59,8 +59,7 @@ Figures::Figures(const Config& config, TimePoint now, std::optional<DetectorStat
 
 std::chrono::seconds Figures::lookback(const Config& config) {
     const metrics::MetricsEngine engine{metrics_options(config)};
-    return std::chrono::ceil<std::chrono::seconds>(
-        std::max(engine.retention(), 2 * to_micros(config.baseline_window)));
+    return std::chrono::ceil<std::chrono::seconds>(std::max(engine.retention(), 2 * to_micros(config.baseline_window)));
 }
 
 void Figures::take(const storage::Batch& batch, TimePoint now) {
@@ -86,8 +85,7 @@ void Figures::take(const storage::Batch& batch, TimePoint now) {
 
 void Figures::begin_judging(TimePoint until) {
     judging_ = true;
-    const auto episodes =
-        resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
+    const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
     // An open row that nobody remembers would stay open for ever.
     for (const auto& [skill_name, type] : open_in_database_) {

@@ -292,9 +292,9 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
 bool header_says_wal(const std::string& path) {
     const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
     sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) !=
-            SQLITE_OK ||
-        file == nullptr || file->pMethods == nullptr) {
+    // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): how SQLite hands out a pointer
+    const int found = sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (found != SQLITE_OK || file == nullptr || file->pMethods == nullptr) {
         return false;
     }
     std::array<unsigned char, 20> header{};

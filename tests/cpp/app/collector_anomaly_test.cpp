@@ -34,7 +34,8 @@ class CollectorAnomalyTest : public testing::Test {
         return result;
     }
     void start() {
-        collector = std::make_unique<Collector>(config, clock, [this](SnapshotPtr snapshot) { latest = std::move(snapshot); });
+        collector =
+            std::make_unique<Collector>(config, clock, [this](SnapshotPtr snapshot) { latest = std::move(snapshot); });
         collector->open();
     }
     void cycle(std::chrono::microseconds later = 1s) {
@@ -42,9 +43,10 @@ class CollectorAnomalyTest : public testing::Test {
         collector->cycle();
     }
     [[nodiscard]] std::vector<std::string> episodes() const {
-        return query(config.db_path,
-                     "SELECT skill_name, anomaly_type, detected_at, coalesce(resolved_at, 'open'), round(deviation_score, 3) "
-                     "FROM skill_anomalies ORDER BY id");
+        return query(
+            config.db_path,
+            "SELECT skill_name, anomaly_type, detected_at, coalesce(resolved_at, 'open'), round(deviation_score, 3) "
+            "FROM skill_anomalies ORDER BY id");
     }
 
     test::TempDir folder;
@@ -74,7 +76,8 @@ TEST_F(CollectorAnomalyTest, a_rate_that_fell_from_85_to_62_percent_is_a_perform
     EXPECT_EQ(anomaly.observed_samples, 13);
     EXPECT_NEAR(anomaly.deviation_score, 2.3, 0.2);
     EXPECT_LT(anomaly.z_score, 0);
-    EXPECT_EQ(query_one(config.db_path, "SELECT is_anomalous || ' ' || (anomaly_score > 2) FROM skill_metrics_cache"), "1 1");
+    EXPECT_EQ(query_one(config.db_path, "SELECT is_anomalous || ' ' || (anomaly_score > 2) FROM skill_metrics_cache"),
+              "1 1");
 }
 
 TEST_F(CollectorAnomalyTest, a_rate_that_rose_from_80_to_95_percent_is_a_performance_spike) {
@@ -153,8 +156,9 @@ TEST_F(CollectorAnomalyTest, an_episode_is_one_row_however_many_cycles_it_lasts_
         execute(config.db_path, run("a", clock.now(), true));
         cycle(60s);
     }
-    EXPECT_EQ(query(config.db_path, "SELECT count(*), resolved_at IS NOT NULL FROM skill_anomalies"
-                                    " WHERE anomaly_type = 'performance_drop'"),
+    EXPECT_EQ(query(config.db_path,
+                    "SELECT count(*), resolved_at IS NOT NULL FROM skill_anomalies"
+                    " WHERE anomaly_type = 'performance_drop'"),
               std::vector<std::string>{"1|1"});
     EXPECT_TRUE(std::ranges::none_of(*latest->anomalies,
                                      [](const Anomaly& a) { return a.type == AnomalyType::performance_drop; }));
@@ -181,9 +185,10 @@ TEST_F(CollectorAnomalyTest, a_restart_resumes_the_open_episode_without_a_second
 
 TEST_F(CollectorAnomalyTest, an_open_row_that_nobody_remembers_is_closed_and_those_of_other_tools_are_left_alone) {
     start();
-    execute(config.db_path, run("a", clock.now(), true) +
-                                "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type) VALUES"
-                                " ('a', '2026-01-01T00:00:00Z', 'performance_drop'), ('a', '2026-01-01T00:00:00Z', 'drop')");
+    execute(config.db_path,
+            run("a", clock.now(), true) +
+                "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type) VALUES"
+                " ('a', '2026-01-01T00:00:00Z', 'performance_drop'), ('a', '2026-01-01T00:00:00Z', 'drop')");
     start();
     cycle();
     EXPECT_EQ(query(config.db_path, "SELECT anomaly_type, resolved_at IS NULL FROM skill_anomalies ORDER BY id"),
@@ -241,12 +246,14 @@ std::vector<Row> random_history(unsigned seed) {
         const double hours = std::chrono::duration<double, std::ratio<3600>>(kNow - at).count();
         const std::string skill = "skill-" + std::to_string(random() % 3);
         const bool bad = skill == "skill-1" && hours < 12 && hours > 6;
-        rows.push_back({at, run(skill, at, uniform(random) < (bad ? 0.4 : 0.93), (bad ? 20.0 : 5.0) + uniform(random))});
+        rows.push_back(
+            {at, run(skill, at, uniform(random) < (bad ? 0.4 : 0.93), (bad ? 20.0 : 5.0) + uniform(random))});
     }
     return rows;
 }
 
-std::vector<std::string> play(const std::vector<Row>& rows, const std::function<bool(std::size_t)>& restart_before, bool at_once) {
+std::vector<std::string> play(const std::vector<Row>& rows, const std::function<bool(std::size_t)>& restart_before,
+                              bool at_once) {
     test::TempDir folder;
     Config config;
     config.db_path = folder.file("skills.db");
@@ -280,8 +287,9 @@ std::vector<std::string> play(const std::vector<Row>& rows, const std::function<
     } else {
         collector->cycle();
     }
-    return query(database, "SELECT skill_name, anomaly_type, detected_at, resolved_at, baseline_value, observed_value, "
-                           "deviation_score FROM skill_anomalies ORDER BY detected_at, skill_name, anomaly_type");
+    return query(database,
+                 "SELECT skill_name, anomaly_type, detected_at, resolved_at, baseline_value, observed_value, "
+                 "deviation_score FROM skill_anomalies ORDER BY detected_at, skill_name, anomaly_type");
 }
 
 TEST_P(SameAnomalies, live_at_once_and_resumed) {

@@ -117,10 +117,10 @@ class SkillDetector {
   private:
     struct KeptRun {
         TimePoint at;
-        std::int64_t micros;  // duration; negative where the run failed or has none
-        std::uint32_t error;
-        bool completed;
-        std::array<bool, channel_count> excluded;  // from the channel's baseline: observed during an episode
+        std::int64_t micros = -1;  // duration; negative where the run failed or has none
+        std::uint32_t error = 0;
+        bool completed = false;
+        std::array<bool, channel_count> excluded{};  // from the channel's baseline: observed during an episode
     };
     // Sums over runs, as the two channels need them. Logarithms are in steps of 2^-24.
     struct Sums {

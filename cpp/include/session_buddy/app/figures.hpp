@@ -1,4 +1,5 @@
-// Metrics and anomalies of one database, fed together: what the collector builds anew whenever the database is another one.
+// Metrics and anomalies of one database, fed together: what the collector builds anew whenever the database is another
+// one.
 #pragma once
 
 #include <cstdint>
@@ -53,10 +54,11 @@ class Figures {
     anomaly::AnomalyEngine anomalies_;
     std::optional<DetectorState> resume_;
     std::vector<std::pair<std::string, std::string>> open_in_database_;
-    TimePoint judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
+    TimePoint
+        judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
     bool judging_ = false;
     std::int64_t last_id_ = 0;
-    std::set<std::string> judged_;                  // skills whose anomaly state may not be in the cache yet
+    std::set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
     std::map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
 };

@@ -30,7 +30,8 @@ struct CacheRow {
     bool operator==(const CacheRow&) const = default;
 };
 
-/// The start of an episode makes a row of skill_anomalies, unless one of the same skill and type is open; the end closes it.
+/// The start of an episode makes a row of skill_anomalies, unless one of the same skill and type is open; the end
+/// closes it.
 struct EpisodeChange {
     bool started = true;
     std::string skill_name;
@@ -44,11 +45,12 @@ struct EpisodeChange {
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
-    std::optional<std::string> detector_state{};  ///< kept in the side table `session_buddy_state`; nothing leaves it as it is
+    std::optional<std::string>
+        detector_state{};  ///< kept in the side table `session_buddy_state`; nothing leaves it as it is
 };
 
-/// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not know
-/// (deleted since) are passed over. Throws StorageError (busy, read_only, io).
+/// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not
+/// know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
 void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now);
 
 /// The state written last; nothing where none was. Throws StorageError.
