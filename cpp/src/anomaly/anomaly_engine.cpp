@@ -24,7 +24,7 @@ std::uint32_t AnomalyEngine::place_of(std::string_view skill_name) {
         return known->second;
     }
     const auto place = static_cast<std::uint32_t>(skills_.size());
-    skills_.push_back({std::string(skill_name), SkillDetector{options_}});
+    skills_.push_back({.name = std::string(skill_name), .detector = SkillDetector{options_}});
     index_.emplace(skill_name, place);
     return place;
 }
@@ -43,8 +43,10 @@ std::uint32_t AnomalyEngine::number_of_error(const std::string& error_type) {
 }
 
 SkillDetector::Run AnomalyEngine::to_run(const Invocation& invocation, TimePoint at) {
-    return {at, invocation.completed, invocation.duration_seconds,
-            invocation.completed ? 0 : number_of_error(invocation.error_type)};
+    return {.at = at,
+            .completed = invocation.completed,
+            .duration_seconds = invocation.duration_seconds,
+            .error = invocation.completed ? 0 : number_of_error(invocation.error_type)};
 }
 
 void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
@@ -71,7 +73,7 @@ void AnomalyEngine::advance(TimePoint now) {
 void AnomalyEngine::after_judging(std::uint32_t place) {
     Skill& skill = skills_[place];
     for (const EpisodeEvent& event : found_) {
-        events_.push_back({skill.name, event});
+        events_.push_back({.skill_name = skill.name, .event = event});
     }
     found_.clear();
     if (std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); })) {
@@ -152,7 +154,7 @@ std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
     for (const std::uint32_t place : with_episode_) {
         for (const auto channel : kChannels) {
             if (const auto& episode = skills_[place].detector.episode(channel)) {
-                open.push_back({skills_[place].name, channel, *episode});
+                open.push_back({.skill_name = skills_[place].name, .channel = channel, .episode = *episode});
             }
         }
     }
@@ -168,8 +170,9 @@ AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, Time
         return {};
     }
     const SkillDetector& detector = skills_[known->second].detector;
-    return {std::ranges::any_of(kChannels, [&](auto channel) { return detector.is_reported(channel, now); }),
-            detector.score()};
+    return {.is_anomalous =
+                std::ranges::any_of(kChannels, [&](auto channel) { return detector.is_reported(channel, now); }),
+            .score = detector.score()};
 }
 
 std::vector<std::string> AnomalyEngine::take_judged() {

@@ -17,7 +17,7 @@ constexpr double kResolveShare = 0.75;
 constexpr double kMinSdShareOfMean = 0.05;
 constexpr double kMinSdSeconds = 0.001;
 constexpr double kMinRelativeShift = 0.10;
-constexpr double kLogScale = 1 << 24;
+constexpr double kLogScale = 16'777'216.0;       // 2^24
 constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
 
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
@@ -52,7 +52,9 @@ class DriftEstimate {
   public:
     DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
 
-    void add(std::int64_t count, double mean) { buckets_.push_back({static_cast<double>(count), mean}); }
+    void add(std::int64_t count, double mean) {
+        buckets_.push_back({.count = static_cast<double>(count), .mean = mean});
+    }
 
     [[nodiscard]] double variance() const {
         if (buckets_.size() < 3 || !(variance_ > 0.0)) {
@@ -157,9 +159,9 @@ void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
 }
 
 void SkillDetector::insert(const Run& run) {
-    KeptRun kept{run.at, to_micros(run), run.error, run.completed, {}};
-    const auto place = std::upper_bound(runs_.begin(), runs_.end(), run.at,
-                                        [](TimePoint time, const KeptRun& other) { return time < other.at; });
+    KeptRun kept{
+        .at = run.at, .micros = to_micros(run), .error = run.error, .completed = run.completed, .excluded = {}};
+    const auto place = std::ranges::upper_bound(runs_, run.at, {}, &KeptRun::at);
     const auto index = static_cast<std::size_t>(place - runs_.begin());
     if (index < observed_from_) {
         // Late: it belongs to an episode where its neighbour before does.
@@ -343,14 +345,14 @@ void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& e
         state.latest = compare(channel, baseline);
     }
     if (state.latest && state.latest->stands_out) {
-        state.episode = Episode{now_, state.latest->deviation, baseline, 0};
-        events.push_back({EpisodeEvent::Kind::started, now_, state.latest->deviation});
+        state.episode = Episode{.started_at = now_, .deviation = state.latest->deviation, .baseline = baseline};
+        events.push_back({.kind = EpisodeEvent::Kind::started, .at = now_, .deviation = state.latest->deviation});
     }
 }
 
 void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    events.push_back({EpisodeEvent::Kind::resolved, now_, state.episode->deviation});
+    events.push_back({.kind = EpisodeEvent::Kind::resolved, .at = now_, .deviation = state.episode->deviation});
     state.episode.reset();
     readmit(channel);
 }

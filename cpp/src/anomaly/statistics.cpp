@@ -49,7 +49,7 @@ BetaBinomialTail beta_binomial_tail(std::int64_t k, std::int64_t n, double a, do
         account(x - 1, term);
     }
     const double total = below + at + above;
-    return {at / total, (below + at) / total, (at + above) / total};
+    return {.at = at / total, .lower = (below + at) / total, .upper = (at + above) / total};
 }
 
 }  // namespace session_buddy::anomaly
