@@ -24,7 +24,9 @@ from support.histories import fill, invocations
 from support.processes import DEADLINE, Program, Server
 from support.schemas import Client
 
-SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "3"))
+SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "4"))
+# Fast enough to hurt where there is time for it; with a margin for busy machines where it is one test of many.
+INTERVAL_MS = 50 if SECONDS >= 30 else 100
 MEGABYTE = 1 << 20
 
 
@@ -116,9 +118,9 @@ async def test_a_full_house_misses_nothing_and_the_next_is_refused(tmp_path: Pat
 async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path: Path) -> None:
     """The stalled client's updates are big (a thousand skills), the others' small: queued, they would soon show."""
     path = tmp_path / "skills.db"
-    fill(path, *(invocations(f"{number:03}-{'x' * 200}", 1) for number in range(1000)), invocations("pytest-run", 5))
+    fill(path, *(invocations(f"{number:03}-{'x' * 240}", 1) for number in range(1000)), invocations("pytest-run", 5))
     options = ("--top-skills", "1000", "--ping-timeout", "1h")
-    with Server(path, *options, interval="50ms") as server, steady_work(path):
+    with Server(path, *options, interval=f"{INTERVAL_MS}ms") as server, steady_work(path):
         # Reads one message ahead, then no more: from there on it is the server's problem. A small buffer, so that
         # little fits in on the way.
         line = socket.socket(socket.AF_INET)
@@ -142,13 +144,13 @@ async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path:
 
     published = report["broadcasts"]
     print(
-        f"\nstalled beside 99 for {SECONDS:.0f} s at 50 ms: {json.dumps(report)}\n"
+        f"\nstalled beside 99 for {SECONDS:.0f} s at {INTERVAL_MS} ms: {json.dumps(report)}\n"
         f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of "
         f"{size / 1024:.0f} KiB would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were on their way"
     )
     assert report["connected"] == 99
     assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})
-    assert published >= SECONDS * 20 * 0.5
+    assert published >= SECONDS * 1000 / INTERVAL_MS * 0.5
     assert published * size > 8 * MEGABYTE
     assert after - before < 8 * MEGABYTE
     assert len(late) < published / 2
