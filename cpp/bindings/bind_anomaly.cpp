@@ -41,7 +41,7 @@ DetectorOptions to_options(const Config& config) {
 DetectorOptions make_options(double threshold, double baseline_window, double observation_window,
                              std::int64_t min_samples) {
     Config config;
-    const auto assign = [&config](std::string_view option, options::Value value, const char* argument) {
+    const auto assign = [&config](std::string_view option, const options::Value& value, const char* argument) {
         options::assign(config, *options::find(option), value, argument);
     };
     assign("anomaly_threshold", threshold, "threshold");
