@@ -327,6 +327,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_alone),
         ("toml", settings),
     ],
+    "docs/anomaly-calibration.md": [],
+    "docs/anomaly-detection.md": [],
     "docs/api/PROMETHEUS.md": [("bash", shell_with_server)],
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
