@@ -166,7 +166,8 @@ TEST(MetricsUpdateText, has_plain_numbers_whatever_the_snapshot_holds) {
         odd.z_score = value;
         odd.tail_probability = value;
         snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{odd});
-        for (const auto& written : update(snapshot, Subscription({}, {0.0, true})).at("anomalies")) {
+        const auto message = update(snapshot, Subscription({}, {0.0, true}));  // outlives the loop over a part of it
+        for (const auto& written : message.at("anomalies")) {
             for (const char* key : {"baseline_value", "observed_value", "deviation_score"}) {
                 EXPECT_EQ(written.at(key), 0.0) << key;
             }
