@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,25 @@ def url(server: RealTimeMetricsServer) -> str:
 def history(db_path: Path) -> None:
     """Five good runs, then five bad ones, within seconds; and a skill that is as it always was."""
     fill(db_path, invocations("broken", 10, completed=5), invocations("steady", 10))
+
+
+def before_and_lately(
+    skill_name: str, before: list[bool], lately: list[bool], durations: tuple[float, float] = (5.0, 5.0)
+) -> Iterator[dict[str, Any]]:
+    """Outcomes spread over the hours from 20 to 2 hours ago, and over the last 50 minutes."""
+    now = datetime.now(timezone.utc)
+    for outcomes, first, length, duration in (
+        (before, now - timedelta(hours=20), timedelta(hours=18), durations[0]),
+        (lately, now - timedelta(minutes=50), timedelta(minutes=49), durations[1]),
+    ):
+        for index, completed in enumerate(outcomes):
+            yield {
+                "skill_name": skill_name,
+                "invoked_at": (first + length * index / len(outcomes)).isoformat(),
+                "session_id": "session-1",
+                "completed": completed,
+                "duration_seconds": duration * (0.9 + 0.1 * (index % 3)),
+            }
 
 
 async def update_where(client: Client, condition: Callable[[Message], bool]) -> Message:
@@ -58,6 +79,41 @@ async def test_the_python_view_explains_an_anomaly(server_factory: ServerFactory
     assert 0.0 < details["tail_probability"] < 0.05
     assert len(details["since"]) == len("2026-02-10T12:00:00Z")
     assert all(set(error) == {"error_type", "count"} for error in details["common_errors"])
+
+
+async def test_a_drop_a_spike_and_a_shift_come_over_the_wire_with_the_largest_score_first(
+    server_factory: ServerFactory, db_path: Path
+) -> None:
+    fill(
+        db_path,
+        before_and_lately("pytest-run", [i * 17 % 20 < 17 for i in range(200)], [i < 4 or i >= 9 for i in range(13)]),
+        before_and_lately("mypy", [i % 5 != 0 for i in range(200)], [i not in (20, 30) for i in range(40)]),
+        before_and_lately("ruff-check", [True] * 60, [True] * 10, durations=(5.0, 15.0)),
+    )
+    async with server_factory() as server, Client(url(server)) as client:
+        message = await update_where(client, lambda update: len(update["data"]["anomalies"]) == 3)
+    shift, drop, spike = message["data"]["anomalies"]
+    assert (shift["skill_name"], shift["anomaly_type"]) == ("ruff-check", "pattern_shift")
+    assert (shift["baseline_value"], shift["observed_value"]) == (
+        pytest.approx(5.0, rel=0.01),
+        pytest.approx(15.0, rel=0.02),
+    )
+    assert (drop["skill_name"], drop["anomaly_type"]) == ("pytest-run", "performance_drop")
+    assert (drop["baseline_value"], drop["observed_value"]) == (0.85, pytest.approx(8 / 13))
+    assert drop["deviation_score"] == pytest.approx(2.3, abs=0.2)
+    assert (spike["skill_name"], spike["anomaly_type"]) == ("mypy", "performance_spike")
+    assert (spike["baseline_value"], spike["observed_value"]) == (0.8, 0.95)
+    assert 2.0 <= spike["deviation_score"] < drop["deviation_score"]
+
+
+async def test_five_good_then_five_failed_stand_out_in_the_very_update_that_counts_them(
+    server: RealTimeMetricsServer, db_path: Path
+) -> None:
+    async with Client(url(server)) as client:
+        fill(db_path, invocations("few", 8, completed=5), invocations("fresh", 10, completed=5))
+        message = await update_where(client, lambda update: len(of_skills(update)) == 2)
+    (anomaly,) = message["data"]["anomalies"]
+    assert (anomaly["skill_name"], anomaly["anomaly_type"]) == ("fresh", "performance_drop")
 
 
 @pytest.mark.parametrize("setting", [{"anomaly_threshold": 10.0}, {"anomaly_min_samples": 6}])

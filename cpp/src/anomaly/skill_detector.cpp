@@ -23,10 +23,10 @@ constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of t
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
 // most. Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more
 // lets false alarms of rare failures through.
-constexpr double kTailAllowance = 2.0;
+constexpr double kTailAllowance = 2.15;
 // Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken
-// off.
-constexpr double kDriftSlack = 0.5;
+// off. Less costs power where nothing drifts.
+constexpr double kDriftSlack = 1.0;
 
 std::int64_t to_micros(const SkillDetector::Run& run) {
     if (!run.completed || !run.duration_seconds || !(*run.duration_seconds >= 0.0) ||
@@ -397,6 +397,12 @@ double SkillDetector::drift(Channel channel) const {
     return estimate.variance();
 }
 
+double SkillDetector::allowed_tail() const {
+    const auto recent = static_cast<double>(runs_.size() - recent_from_);
+    const double comparisons = std::max(1.0, recent / static_cast<double>(kMaxObserved));
+    return kTailAllowance * normal_upper_tail(options_->threshold) / comparisons;
+}
+
 std::optional<SkillDetector::Comparison> SkillDetector::compare(Channel channel, const Baseline& baseline) const {
     return channel == completion ? compare_completion(baseline) : compare_duration(baseline);
 }
@@ -428,10 +434,9 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
         const BetaBinomialTail tail =
             beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
         deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
-        result.stands_out =
-            std::abs(deviation.z) >= options_->threshold &&
-            deviation.tail_probability - 0.5 * tail.at <= kTailAllowance * normal_upper_tail(options_->threshold) &&
-            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
+        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
+                            deviation.tail_probability - 0.5 * tail.at <= allowed_tail() &&
+                            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
     }
     return result;
 }
@@ -462,8 +467,7 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const B
         const double log_t = log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
         result.stands_out = std::abs(deviation.z) >= options_->threshold &&
                             std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
-                            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <=
-                                kTailAllowance * normal_upper_tail(options_->threshold);
+                            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <= allowed_tail();
     }
     return result;
 }

@@ -43,6 +43,13 @@ TEST(Calibration, false_alarms_of_unchanged_durations_stay_below_those_of_the_pl
     EXPECT_LT(detector, 0.85 * plain);
 }
 
+TEST(Calibration, a_skill_that_runs_all_the_time_is_not_reported_more_often_than_others) {
+    const Tally busy = watch(steady(300.0, 0.9, 0.5), {2.0}, 24, 24, 7)[0];
+    EXPECT_LE(percent(busy.detector.drop + busy.detector.spike, busy), 3.0);
+    EXPECT_LE(static_cast<double>(busy.episodes.drop + busy.episodes.spike) / busy.skill_days, 14.0);
+    EXPECT_LE(static_cast<double>(busy.episodes.shift) / busy.skill_days, 14.0);
+}
+
 TEST(Calibration, finds_the_changes_it_is_meant_to_find) {
     struct Change {
         double before, after, per_hour, least;

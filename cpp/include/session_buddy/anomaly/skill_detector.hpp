@@ -153,6 +153,9 @@ class SkillDetector {
     void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
     void readmit(Channel channel);
+    // How improbable a deviation must be. A skill that runs often is compared anew, with other runs, many times within
+    // one observation window: they share what one comparison has (Bonferroni).
+    [[nodiscard]] double allowed_tail() const;
     [[nodiscard]] Baseline live_baseline() const;
     [[nodiscard]] double drift(Channel channel) const;
     [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Baseline& baseline) const;
