@@ -23,7 +23,7 @@ constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of t
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
 // most. Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more
 // lets false alarms of rare failures through.
-constexpr double kTailAllowance = 2.15;
+constexpr double kTailAllowance = 2.3;
 // Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken
 // off. Less costs power where nothing drifts.
 constexpr double kDriftSlack = 1.0;
@@ -316,8 +316,7 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
         resolve(channel, events);
         return;
     }
-    // A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in.
-    if (episode.excluded >= episode.baseline.count) {
+    if (must_grow(episode)) {
         const double drift_variance = episode.baseline.drift_variance;
         readmit(channel);
         episode.baseline = live_baseline();
@@ -334,6 +333,17 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
     } else {
         episode.deviation = deviation;
     }
+}
+
+// A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in. And the fewer
+// they are, the more likely they were an odd sample themselves: fewer than can be observed take in what is no longer
+// recent.
+bool SkillDetector::must_grow(const Episode& episode) const {
+    if (episode.excluded >= episode.baseline.count) {
+        return true;
+    }
+    return episode.excluded > 0 && episode.baseline.count < kMaxObserved &&
+           runs_[observed_from_ - static_cast<std::size_t>(episode.excluded)].at <= now_ - options_->observation_window;
 }
 
 void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events) {

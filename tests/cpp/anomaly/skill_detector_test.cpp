@@ -392,6 +392,19 @@ TEST_F(SkillDetectorTest, a_small_baseline_takes_in_as_many_as_it_has) {
     EXPECT_LE(largest, 320);
 }
 
+TEST_F(SkillDetectorTest, a_small_baseline_takes_in_what_is_no_longer_recent) {
+    runs(18, 18, hours(1));
+    runs(2, 0, hours(1));
+    ASSERT_TRUE(reported());
+    EXPECT_EQ(deviation().baseline_samples, 15);
+    runs(3, 0, hours(1));
+    EXPECT_EQ(deviation().baseline_samples, 18) << "the good ones that were observed at the start have joined it";
+    runs(3, 0, hours(1));
+    EXPECT_EQ(deviation().baseline_samples, 19) << "24 runs of the last day without the 5 observed ones";
+    EXPECT_EQ(deviation().baseline_value, 16.0 / 19.0);
+    EXPECT_EQ(history_of_episodes(), "+d") << "accepted without an end";
+}
+
 TEST_F(SkillDetectorTest, an_idle_hour_hides_an_episode_and_keeps_it) {
     runs(100, 95, minutes(10));
     pass(hours(1));

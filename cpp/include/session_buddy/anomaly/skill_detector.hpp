@@ -151,6 +151,7 @@ class SkillDetector {
     void evaluate(std::vector<EpisodeEvent>& events);
     void evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events);
     void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
+    [[nodiscard]] bool must_grow(const Episode& episode) const;
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
     void readmit(Channel channel);
     // How improbable a deviation must be. A skill that runs often is compared anew, with other runs, many times within
