@@ -13,6 +13,8 @@ namespace {
 
 std::string_view kind_name(options::Kind kind) {
     switch (kind) {
+        case options::Kind::path:
+            return "path";
         case options::Kind::text:
             return "text";
         case options::Kind::boolean:

@@ -158,6 +158,7 @@ options::Value to_value(const options::Option& option, py::handle value) {
         case options::Kind::duration:
             return to_double(option, "a number of seconds", value);
         case options::Kind::text:
+        case options::Kind::path:
         case options::Kind::choice:
             break;
     }
@@ -185,6 +186,7 @@ Config to_config(const py::dict& settings) {
     }
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
     config.db_path = options::resolve_db_path(given, options::Surroundings::of_process()).value;
+    options::resolve_paths(config, options::Surroundings::of_process());
     options::check(config);
     return config;
 }
@@ -211,6 +213,7 @@ class Server {
 
     void start() { server_->start(); }
     void stop() { server_->stop(); }
+    void reload() { server_->reload(); }
     [[nodiscard]] std::uint16_t port() const { return server_->port(); }
     [[nodiscard]] std::vector<std::string> endpoints() const { return server_->endpoints(); }
     [[nodiscard]] py::dict snapshot() const { return to_dict(*server_->latest()); }
@@ -331,6 +334,7 @@ void bind_server(py::module_& module) {
         .def(py::init<const py::dict&>(), py::arg("settings"))
         .def("start", &Server::start, py::call_guard<py::gil_scoped_release>())
         .def("stop", &Server::stop, py::call_guard<py::gil_scoped_release>())
+        .def("reload", &Server::reload, py::call_guard<py::gil_scoped_release>())
         .def("port", &Server::port, py::call_guard<py::gil_scoped_release>())
         .def("endpoints", &Server::endpoints, py::call_guard<py::gil_scoped_release>())
         .def("snapshot", &Server::snapshot)

@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/version.hpp"
+#include "session_buddy/server/network_server.hpp"
 
 namespace session_buddy::bindings {
 
@@ -30,6 +31,10 @@ void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-
         }
     } catch (const ConfigError& error) {
         PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const server::TlsError& error) {
+        // What the ssl module of Python raises for such a file, an OSError.
+        const py::object kind = py::module_::import("ssl").attr("SSLError");
+        PyErr_SetObject(kind.ptr(), py::make_tuple(1, to_str(error.what())).ptr());  // 1: SSL_ERROR_SSL
     } catch (const std::system_error& error) {
         // OSError picks its subclass (PermissionError, …) by the number, so only a real errno may stand there.
         const std::error_condition condition = error.code().default_error_condition();

@@ -67,6 +67,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
     binary = entry_points()["binary"]
     values = {
         "text": "/some/where.db",
+        "path": "/some/where.pem",
         "boolean": "true",
         "integer": "1234",
         "number": "7.5",
@@ -77,6 +78,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         text = values[option["kind"]]
         expected = {
             "text": f'"{text}"',
+            "path": f'"{text}"',
             "duration": "77.0",
             "choice": '"error"',
         }.get(option["kind"], text)
@@ -86,12 +88,15 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text = expected = "7"
         if option["name"] == "baseline_window":
             text, expected = "777", "777.0"
-        others = {"ping_interval": "--ping-timeout=100", "baseline_window": "--observation-window=100"}.get(
-            option["name"]
-        )
+        extra = {
+            "ping_interval": ["--ping-timeout=100"],
+            "baseline_window": ["--observation-window=100"],
+            "tls_cert": ["--tls-key=/k.pem"],
+            "tls_key": ["--tls-cert=/c.pem"],
+            "tls_client_ca": ["--tls-cert=/c.pem", "--tls-key=/k.pem"],
+        }.get(option["name"], [])
         if option["name"] in {"shutdown_timeout", "busy_timeout"}:
             text, expected = "7", "7.0"
-        extra = [others] if others else []
         name = option["name"]
         assert parsed(print_config(binary, option["flag"] + "=" + text, *extra))[name] == (expected, option["flag"])
         by_variable = parsed(print_config(binary, *extra, **{option["variable"]: text}))

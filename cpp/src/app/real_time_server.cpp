@@ -93,6 +93,13 @@ void RealTimeServer::stop() {
     impl_->run.reset();
 }
 
+void RealTimeServer::reload() {
+    const std::lock_guard lock(impl_->lifecycle_mutex);
+    if (impl_->run) {
+        impl_->run->network.reload();
+    }
+}
+
 bool RealTimeServer::running() const {
     const std::lock_guard lock(impl_->lifecycle_mutex);
     return impl_->run != nullptr;

@@ -1,7 +1,7 @@
 // Arguments, help, signals and exit statuses of the server command; the server itself is RealTimeServer.
 #include "session_buddy/app/server_command.hpp"
 
-#include <poll.h>
+#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <exception>
 #include <system_error>
 
 #include "session_buddy/app/real_time_server.hpp"
@@ -21,6 +22,8 @@
 
 namespace session_buddy::app {
 namespace {
+
+constexpr log::Logger logger{"session_buddy.server"};
 
 constexpr std::size_t kHelpColumn = 32;
 constexpr std::size_t kHelpWidth = 100;
@@ -34,6 +37,8 @@ std::string_view placeholder(const options::Option& option) {
             return " TIME";
         case options::Kind::choice:
             return " WORD";
+        case options::Kind::path:
+            return " FILE";
         case options::Kind::text:
             return option.name == "db_path" ? " FILE" : " TEXT";
         case options::Kind::boolean:
@@ -105,9 +110,12 @@ void print_error(const std::string& message) {
 }
 
 // A pipe that the signal handler writes to: what a handler may do is little, and every thread may get the signal.
-class StopSignals {
+class Signals {
   public:
-    StopSignals() {
+    enum class Wish { reload, stop };
+
+    // Without anything to reload SIGHUP keeps its meaning: the terminal is gone, and so is the server.
+    explicit Signals(bool reloads) : reloads_(reloads) {
         std::array<int, 2> ends{};
         if (::pipe(ends.data()) != 0) {
             throw std::system_error(errno, std::generic_category(), "cannot create a pipe");
@@ -115,10 +123,14 @@ class StopSignals {
         read_end_ = ends[0];
         write_end = ends[1];
         received = 0;
+        // A handler may not wait for room; where the pipe is full, whoever reads it will look anyway.
+        ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
         struct sigaction stop {};
-        stop.sa_handler = &StopSignals::handle;
+        stop.sa_handler = &Signals::handle_stop;
         ::sigemptyset(&stop.sa_mask);
         stop.sa_flags = SA_RESTART;
+        struct sigaction reload = stop;
+        reload.sa_handler = &Signals::wake;
         struct sigaction ignore {};
         ignore.sa_handler = SIG_IGN;
         ::sigemptyset(&ignore.sa_mask);
@@ -126,31 +138,42 @@ class StopSignals {
         ::sigaction(SIGTERM, &stop, &before_[1]);
         // A peer that went away is an error code of the write, not the end of the process.
         ::sigaction(SIGPIPE, &ignore, &before_[2]);
+        if (reloads_) {
+            ::sigaction(SIGHUP, &reload, &before_[3]);
+        }
     }
-    ~StopSignals() {
+    ~Signals() {
         ::sigaction(SIGINT, &before_[0], nullptr);
         ::sigaction(SIGTERM, &before_[1], nullptr);
         ::sigaction(SIGPIPE, &before_[2], nullptr);
+        if (reloads_) {
+            ::sigaction(SIGHUP, &before_[3], nullptr);
+        }
         ::close(write_end.exchange(-1));
         ::close(read_end_);
     }
-    StopSignals(const StopSignals&) = delete;
-    StopSignals& operator=(const StopSignals&) = delete;
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
 
-    void wait() const {
+    // Blocks until one has come.
+    [[nodiscard]] Wish wait() const {
         char byte = 0;
         while (::read(read_end_, &byte, 1) < 0 && errno == EINTR) {
         }
+        return received != 0 ? Wish::stop : Wish::reload;
     }
 
   private:
     // Async-signal-safe calls only.
-    static void handle(int signal) {
-        const int saved = errno;
+    static void handle_stop(int signal) {
         if (received.exchange(1) != 0) {
             // Asked for a second time: whatever is slow to stop is not waited for.
             ::_exit(128 + signal);
         }
+        wake(signal);
+    }
+    static void wake(int /*signal*/) {
+        const int saved = errno;
         const char byte = 1;
         const auto written = ::write(write_end, &byte, 1);
         static_cast<void>(written);
@@ -161,22 +184,31 @@ class StopSignals {
     static inline std::atomic<int> received{0};
     static_assert(std::atomic<int>::is_always_lock_free);
 
+    const bool reloads_;
     int read_end_ = -1;
-    std::array<struct sigaction, 3> before_{};
+    std::array<struct sigaction, 4> before_{};
 };
 
 void serve(const options::Settings& settings) {
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
-    const StopSignals signals;
+    const bool encrypted = !settings.config.tls_cert.empty();
+    const Signals signals(encrypted);
     RealTimeServer server(settings.config);
     server.start();
     std::string line = "listening on";
     for (const std::string& endpoint : server.endpoints()) {
-        line += " ws://" + endpoint;
+        line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
-    signals.wait();
+    while (signals.wait() == Signals::Wish::reload) {
+        try {
+            server.reload();
+            logger.info("certificates reloaded");
+        } catch (const std::exception& error) {
+            logger.error("going on with the certificates from before: {}", error.what());
+        }
+    }
     server.stop();
 }
 

@@ -10,6 +10,7 @@
 #include <locale>
 #include <sstream>
 #include <type_traits>
+#include <utility>
 
 namespace session_buddy::options {
 namespace {
@@ -17,6 +18,11 @@ namespace {
 constexpr Option text(std::string_view group, std::string_view name, std::string Config::*member,
                       std::string_view help) {
     return {name, group, Kind::text, member, 0, 0, {}, false, help};
+}
+
+constexpr Option path(std::string_view group, std::string_view name, std::string Config::*member,
+                      std::string_view help) {
+    return {name, group, Kind::path, member, 0, 0, {}, false, help};
 }
 
 constexpr Option duration(std::string_view group, std::string_view name, Seconds Config::*member, double minimum,
@@ -42,6 +48,12 @@ constexpr Option boolean(std::string_view group, std::string_view name, bool Con
 constexpr std::array kTable{
     text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
     integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free one"),
+
+    path("TLS", "tls_cert", &Config::tls_cert,
+         "PEM file with the server's certificate and then the rest of its chain; with it the port speaks TLS alone"),
+    path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert"),
+    path("TLS", "tls_client_ca", &Config::tls_client_ca,
+         "PEM file with the authorities of client certificates; with it every client must show one"),
 
     text("Database", "db_path", &Config::db_path,
          "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
@@ -177,7 +189,9 @@ void assign_string(Config& config, const Option& option, const Value& value, con
         if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
             fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), shown(value));
         }
-    } else if (held == nullptr || held->empty()) {
+    } else if (option.kind == Kind::path && held == nullptr) {
+        fail(option, subject, "the path of a file", shown(value));
+    } else if (held == nullptr || (held->empty() && option.kind != Kind::path)) {
         fail(option, subject, "a text that is not empty", shown(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
@@ -328,6 +342,7 @@ std::string range_of(const Option& option) {
         case Kind::choice:
             return fmt::format("{}", fmt::join(split_choices(option.choices), ", "));
         case Kind::text:
+        case Kind::path:
             break;
     }
     return {};
@@ -352,6 +367,7 @@ std::string toml_value(const Config& config, const Option& option) {
 void assign(Config& config, const Option& option, const Value& value, const std::string& subject) {
     switch (option.kind) {
         case Kind::text:
+        case Kind::path:
         case Kind::choice:
             return assign_string(config, option, value, subject);
         case Kind::duration:
@@ -431,6 +447,14 @@ std::optional<Seconds> parse_duration(std::string_view text) {
 }
 
 void check(const Config& config) {
+    if (config.tls_cert.empty() != config.tls_key.empty()) {
+        const auto [missing, given] =
+            config.tls_cert.empty() ? std::pair("tls_cert", "tls_key") : std::pair("tls_key", "tls_cert");
+        throw ConfigError(missing, fmt::format("{} needs {}, which is not set", given, missing));
+    }
+    if (!config.tls_client_ca.empty() && config.tls_cert.empty()) {
+        throw ConfigError("tls_cert", "tls_client_ca needs tls_cert and tls_key, which are not set");
+    }
     if (config.ping_timeout <= config.ping_interval) {
         throw ConfigError("ping_timeout",
                           fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",

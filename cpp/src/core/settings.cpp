@@ -56,12 +56,13 @@ std::optional<fs::path> user_directory(const Surroundings& surroundings, const s
     return std::nullopt;
 }
 
-std::string absolute_path(const std::string& path, const Surroundings& surroundings) {
+std::string absolute_path(const std::string& path, const Surroundings& surroundings,
+                          std::string_view option = "db_path") {
     fs::path result(path);
     if (path == "~" || path.starts_with("~/")) {
         const auto directory = home(surroundings);
         if (!directory) {
-            throw ConfigError("db_path", fmt::format("cannot expand {}: HOME is not set", path));
+            throw ConfigError(std::string(option), fmt::format("cannot expand {}: HOME is not set", path));
         }
         result = *directory / path.substr(std::min<std::size_t>(2, path.size()));
     }
@@ -203,6 +204,18 @@ Resolved resolve_db_path(const std::optional<std::string>& given, const Surround
     return default_db_path(surroundings);
 }
 
+void resolve_paths(Config& config, const Surroundings& surroundings) {
+    for (const Option& option : table()) {
+        if (option.kind != Kind::path) {
+            continue;
+        }
+        auto& file = config.*std::get<std::string Config::*>(option.member);
+        if (!file.empty()) {
+            file = absolute_path(file, surroundings, option.name);
+        }
+    }
+}
+
 Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
               const Surroundings& surroundings) {
     const auto options = table();
@@ -246,6 +259,7 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
     } else {
         settings.config.db_path = checked_db_path(settings.config.db_path, surroundings, db_path_subject);
     }
+    resolve_paths(settings.config, surroundings);
     check(settings.config);
     return settings;
 }

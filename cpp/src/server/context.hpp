@@ -9,6 +9,7 @@
 #include "broadcaster.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
+#include "tls_context.hpp"
 
 namespace session_buddy::server {
 
@@ -65,6 +66,7 @@ struct ServerContext {
     explicit ServerContext(const Config& settings) : config(settings), clients(settings.max_clients) {}
 
     const Config config;
+    TlsContextPtr tls;  // of new connections; nullptr for plain ones
     Broadcaster broadcaster;
     ClientSlots clients;
     Registry<Connection> connections;

@@ -25,20 +25,19 @@ constexpr std::uint32_t kMaxHeaderBytes = 8192;
 constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
 // What the read buffer may hold: a request and the beginning of the next.
 constexpr std::size_t kMaxBufferBytes = 32768;
-// What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
-// for minutes once it reads again, large enough for a distant one.
-constexpr int kSendBufferBytes = 131072;
 
 }  // namespace
 
-HttpSession::HttpSession(tcp::socket socket, ServerContext& context)
-    : stream_(std::move(socket)), context_(context), handle_(context, *this), buffer_(kMaxBufferBytes) {}
+HttpSession::HttpSession(Stream stream, ServerContext& context)
+    : stream_(std::move(stream)), context_(context), handle_(context, *this), buffer_(kMaxBufferBytes) {}
 
 void HttpSession::run() {
-    error_code ignored;  // a socket that takes no option still works
-    stream_.socket().set_option(tcp::no_delay(true), ignored);
-    stream_.socket().set_option(net::socket_base::send_buffer_size(kSendBufferBytes), ignored);
     read();
+}
+
+void HttpSession::answer_and_close(HttpReply reply) {
+    reply.close = true;
+    send(std::move(reply));
 }
 
 void HttpSession::shut_down() {
@@ -53,7 +52,6 @@ void HttpSession::read() {
     parser_.emplace();
     parser_->header_limit(kMaxHeaderBytes);
     parser_->body_limit(kMaxBodyBytes);
-    stream_.expires_after(steady(context_.config.handshake_timeout));
     // Read into the parser and not into a message of its own: only so are the limits kept.
     http::async_read(
         stream_, buffer_, *parser_,
@@ -122,7 +120,7 @@ void HttpSession::upgrade() {
 }
 
 void HttpSession::send(HttpReply reply) {
-    const bool head = parser_->get().method() == http::verb::head;
+    const bool head = parser_ && parser_->get().method() == http::verb::head;
     response_ = Response(static_cast<http::status>(reply.status), 11);
     response_.set(http::field::server, "session-buddy");
     response_.set(http::field::content_type, "application/json");
@@ -145,27 +143,34 @@ void HttpSession::on_sent(const error_code& error) {
     if (error) {
         cut();
     } else if (response_.keep_alive()) {
+        stream_.expires_after(steady(context_.config.handshake_timeout));
         read();
+    } else if (stream_.encrypted()) {
+        stream_.async_close_notify(
+            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.stop_sending(); }));
     } else {
-        error_code ignored;
-        stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-        buffer_.clear();
-        drain();
+        stop_sending();
     }
 }
 
+void HttpSession::stop_sending() {
+    error_code ignored;
+    stream_.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
+    drain();
+}
+
 // Closing while the client is still sending would reset the connection, and the answer might be lost with it. The time
-// limit of the answer goes on running.
+// limit of the answer goes on running. Below TLS, as what comes means nothing any more.
 void HttpSession::drain() {
     buffer_.clear();
-    stream_.async_read_some(buffer_.prepare(kMaxBufferBytes),
-                            guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
-                                if (error) {
-                                    self.cut();
-                                } else {
-                                    self.drain();
-                                }
-                            }));
+    stream_.tcp().async_read_some(buffer_.prepare(kMaxBufferBytes),
+                                  guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
+                                      if (error) {
+                                          self.cut();
+                                      } else {
+                                          self.drain();
+                                      }
+                                  }));
 }
 
 void HttpSession::fail(const char* what) {

@@ -12,15 +12,18 @@
 #include "asio.hpp"
 #include "context.hpp"
 #include "routes.hpp"
+#include "stream.hpp"
 
 namespace session_buddy::server {
 
 class HttpSession final : public std::enable_shared_from_this<HttpSession>, public Connection {
   public:
-    /// `context` must outlive it.
-    HttpSession(tcp::socket socket, ServerContext& context);
+    /// `context` must outlive it. `stream` has the time limit of its first request set.
+    HttpSession(Stream stream, ServerContext& context);
 
     void run();
+    /// In place of run(), for a connection that is over before its first request.
+    void answer_and_close(HttpReply reply);
     void shut_down() override;
     void cut() override;
     /// Logs what a handler threw, and cuts the connection.
@@ -36,6 +39,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void upgrade();
     void send(HttpReply reply);
     void on_sent(const error_code& error);
+    void stop_sending();
     void drain();
 
     Stream stream_;

@@ -16,7 +16,7 @@
 #include "asio.hpp"
 #include "context.hpp"
 #include "endpoints.hpp"
-#include "http_session.hpp"
+#include "incoming.hpp"
 #include "listener.hpp"
 #include "session_buddy/core/log.hpp"
 
@@ -134,18 +134,16 @@ void NetworkServer::bind() {
     if (impl_->phase != Impl::Phase::created) {
         throw std::logic_error("NetworkServer::bind: bound already");
     }
+    impl_->context.tls = load_tls(impl_->context.config);
     auto acceptors = listen_on(impl_->io, impl_->context.config.host, impl_->context.config.port);
     const std::scoped_lock address_lock(impl_->address_mutex);
     for (auto& acceptor : acceptors) {
         const auto endpoint = acceptor.local_endpoint();
         impl_->port = endpoint.port();
         impl_->endpoints.push_back(to_string(endpoint));
-        impl_->listeners.push_back(
-            std::make_shared<Listener>(std::move(acceptor), [&context = impl_->context](tcp::socket socket) {
-                if (!context.stopping) {
-                    std::make_shared<HttpSession>(std::move(socket), context)->run();
-                }
-            }));
+        impl_->listeners.push_back(std::make_shared<Listener>(
+            std::move(acceptor),
+            [&context = impl_->context](tcp::socket socket) { take_in(std::move(socket), context); }));
     }
     impl_->phase = Impl::Phase::bound;
 }
@@ -179,6 +177,16 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
         }
     }
     net::post(impl_->io, [impl = impl_.get()] { impl->deliver(); });
+}
+
+void NetworkServer::reload() {
+    const std::scoped_lock lock(impl_->lifecycle_mutex);
+    if (impl_->phase != Impl::Phase::running) {
+        return;
+    }
+    if (auto tls = load_tls(impl_->context.config)) {
+        net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls)] { impl->context.tls = tls; });
+    }
 }
 
 void NetworkServer::stop() {

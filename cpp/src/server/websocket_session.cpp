@@ -30,7 +30,7 @@ WebSocketSession::WebSocketSession(Stream stream, ServerContext& context, Client
       slot_(std::move(slot)),
       timer_(socket_.get_executor()) {
     error_code error;
-    const auto endpoint = beast::get_lowest_layer(socket_).socket().remote_endpoint(error);
+    const auto endpoint = socket_.next_layer().tcp().socket().remote_endpoint(error);
     peer_ = error ? "unknown" : to_string(endpoint);
 }
 
@@ -218,7 +218,7 @@ void WebSocketSession::finish(const error_code& reason) {
     client_.reset();
     slot_.reset();
     timer_.cancel();
-    beast::get_lowest_layer(socket_).close();
+    socket_.next_layer().close();
 }
 
 void WebSocketSession::fail(const char* what) {

@@ -15,6 +15,7 @@
 #include "asio.hpp"
 #include "client.hpp"
 #include "context.hpp"
+#include "stream.hpp"
 
 namespace session_buddy::server {
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["MetricsSubscription", "RealTimeMetricsServer"]
 
 
+def _path(path: object) -> object:
+    """A path-like object as what it stands for; anything else is for the native side to judge."""
+    return os.fspath(path) if isinstance(path, os.PathLike) else path
+
+
 class _Run:
     """One run of the server, from start() to its end."""
 
@@ -50,6 +55,10 @@ class RealTimeMetricsServer:
         db_path: The SQLite database; made with the V4 schema where it is missing. None: SESSION_BUDDY_DB_PATH, else the
             config file, else ./.session-buddy/skills.db where it exists, else the user's data directory.
         update_interval: Seconds between two broadcasts, 0.01 to 3600.
+        tls_cert: PEM file with the server's certificate and then the rest of its chain; the port then speaks TLS alone
+            (wss, https). "" for none.
+        tls_key: PEM file with the private key of tls_cert.
+        tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
@@ -83,6 +92,9 @@ class RealTimeMetricsServer:
         db_path: str | os.PathLike[str] | None = None,
         update_interval: float = 1.0,
         *,
+        tls_cert: str | os.PathLike[str] = "",
+        tls_key: str | os.PathLike[str] = "",
+        tls_client_ca: str | os.PathLike[str] = "",
         window: float = 86400.0,
         top_skills: int = 10,
         session_window: float = 1800.0,
@@ -106,6 +118,9 @@ class RealTimeMetricsServer:
             "host": host,
             "port": port,
             "update_interval": update_interval,
+            "tls_cert": _path(tls_cert),
+            "tls_key": _path(tls_key),
+            "tls_client_ca": _path(tls_client_ca),
             "window": window,
             "top_skills": top_skills,
             "session_window": session_window,
@@ -125,7 +140,7 @@ class RealTimeMetricsServer:
             "replace_triggers": replace_triggers,
         }
         if db_path is not None:
-            settings["db_path"] = os.fspath(db_path) if isinstance(db_path, os.PathLike) else db_path
+            settings["db_path"] = _path(db_path)
         if isinstance(max_pending_snapshots, bool) or not isinstance(max_pending_snapshots, int):
             raise TypeError(f"max_pending_snapshots must be an int, not {type(max_pending_snapshots).__name__}")
         if not 1 <= max_pending_snapshots <= 10_000:
@@ -180,6 +195,7 @@ class RealTimeMetricsServer:
 
         Raises:
             OSError: It cannot listen there; errno is EADDRINUSE for a taken port.
+            ssl.SSLError: A certificate or key cannot be used; the message names the file and the reason.
             session_buddy.storage.StorageError: The database cannot be used.
             RuntimeError: It runs already.
         """
@@ -199,6 +215,17 @@ class RealTimeMetricsServer:
         run = self._run
         if run is not None:
             await run_blocking(functools.partial(self._stop_native, run))
+
+    async def reload(self) -> None:
+        """Reads the certificates anew, for connections that come from here on; those that are there stay as they are.
+
+        Nothing where it does not run: each start reads them.
+
+        Raises:
+            ssl.SSLError: A certificate or key cannot be used. The server goes on with what it had.
+        """
+        self._check_process()
+        await run_blocking(self._native.reload)
 
     async def __aenter__(self) -> Self:
         await self._begin()

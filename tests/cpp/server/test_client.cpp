@@ -1,9 +1,12 @@
 // See test_client.hpp.
 #include "server/test_client.hpp"
 
+#include <openssl/ssl.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
@@ -11,6 +14,8 @@
 #include <stdexcept>
 #include <thread>
 #include <utility>
+
+#include "server/stream.hpp"
 
 namespace session_buddy::test {
 
@@ -49,21 +54,57 @@ error_code complete(net::io_context& io, const char* what, Start start) {
     return outcome->error;
 }
 
-void connect(tcp::socket& socket, const std::string& host, std::uint16_t port, int receive_buffer) {
+using server::Stream;
+
+beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer) {
     const tcp::endpoint endpoint(net::ip::make_address(host), port);
+    tcp::socket socket(io);
     socket.open(endpoint.protocol());
     if (receive_buffer > 0) {
         socket.set_option(net::socket_base::receive_buffer_size(receive_buffer));
     }
     socket.connect(endpoint);
     socket.set_option(tcp::no_delay(true));
+    return beast::tcp_stream(std::move(socket));
+}
+
+Stream open_stream(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer,
+                   const std::optional<TlsClientOptions>& options) {
+    auto plain = connect(io, host, port, receive_buffer);
+    if (!options) {
+        return Stream(std::move(plain));
+    }
+    net::ssl::context context(net::ssl::context::tls_client);
+    auto* native = context.native_handle();
+    SSL_CTX_set_security_level(native, 0);  // it is the server that is to refuse
+    if (options->version != 0) {
+        SSL_CTX_set_min_proto_version(native, options->version);
+        SSL_CTX_set_max_proto_version(native, options->version);
+    }
+    if (!options->ciphers.empty() && SSL_CTX_set_cipher_list(native, options->ciphers.c_str()) != 1) {
+        throw std::runtime_error("no such ciphers");
+    }
+    if (options->certificate != nullptr) {
+        SSL_CTX_use_certificate(native, options->certificate->certificate());
+        SSL_CTX_use_PrivateKey(native, options->certificate->key());
+    }
+    Stream::Tls tls(std::move(plain), context);
+    const auto error = complete(io, "the TLS handshake",
+                                [&](auto handler) { tls.async_handshake(Stream::Tls::client, std::move(handler)); });
+    if (error) {
+        throw std::runtime_error("TLS handshake failed: " + error.message());
+    }
+    return Stream(std::move(tls));
 }
 
 }  // namespace
 
 struct TestClient::Impl {
+    explicit Impl(std::uint16_t port, const ClientOptions& options)
+        : stream(open_stream(io, options.host, port, options.receive_buffer, options.tls)) {}
+
     net::io_context io;
-    websocket::stream<tcp::socket> stream{io};
+    websocket::stream<Stream> stream;
     beast::flat_buffer buffer;
     std::deque<std::string> messages;
     std::deque<std::string> outgoing;
@@ -100,9 +141,15 @@ struct TestClient::Impl {
     }
 };
 
-TestClient::TestClient(std::uint16_t port, const ClientOptions& options) : impl_(std::make_unique<Impl>()) {
+TestClient::TestClient(std::uint16_t port, const ClientOptions& options)
+    : impl_(std::make_unique<Impl>(port, options)) {
     auto& impl = *impl_;
-    connect(impl.stream.next_layer(), options.host, port, options.receive_buffer);
+    impl.stream.set_option(
+        websocket::stream_base::decorator([headers = options.headers](websocket::request_type& request) {
+            for (const auto& [name, value] : headers) {
+                request.insert(name, value);
+            }
+        }));
     impl.stream.read_message_max(0);
     impl.stream.auto_fragment(false);
     impl.stream.control_callback([&impl](websocket::frame_type type, beast::string_view payload) {
@@ -190,15 +237,29 @@ void TestClient::close() {
              [&](auto handler) { impl_->stream.async_close(websocket::close_code::normal, std::move(handler)); });
 }
 
+std::string TestClient::tls_version() const {
+    return SSL_get_version(impl_->stream.next_layer().native_handle());
+}
+
+std::string TestClient::server_name() const {
+    const std::unique_ptr<X509, decltype(&X509_free)> certificate(
+        SSL_get1_peer_certificate(impl_->stream.next_layer().native_handle()), &X509_free);
+    std::string name(256, '\0');
+    X509_NAME_oneline(X509_get_subject_name(certificate.get()), name.data(), static_cast<int>(name.size()));
+    return name.c_str();
+}
+
 struct RawConnection::Impl {
+    Impl(std::uint16_t port, const std::string& host, const std::optional<TlsClientOptions>& tls)
+        : socket(open_stream(io, host, port, 0, tls)) {}
+
     net::io_context io;
-    tcp::socket socket{io};
+    Stream socket;
     beast::flat_buffer buffer;
 };
 
-RawConnection::RawConnection(std::uint16_t port, const std::string& host) : impl_(std::make_unique<Impl>()) {
-    connect(impl_->socket, host, port, 0);
-}
+RawConnection::RawConnection(std::uint16_t port, const std::string& host, const std::optional<TlsClientOptions>& tls)
+    : impl_(std::make_unique<Impl>(port, host, tls)) {}
 
 RawConnection::~RawConnection() = default;
 
@@ -240,6 +301,9 @@ std::string RawConnection::read_to_end() {
                                               handler(result);
                                           });
         });
+        if (error == net::ssl::error::stream_truncated) {
+            throw std::runtime_error("the connection ended without close_notify");
+        }
         if (error) {
             return all;
         }

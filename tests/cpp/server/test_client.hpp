@@ -9,8 +9,12 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "server/certificates.hpp"
 #include "session_buddy/server/network_server.hpp"
 
 namespace session_buddy::test {
@@ -20,11 +24,20 @@ using Json = nlohmann::ordered_json;
 /// Far longer than anything takes; no test waits for it to pass.
 inline constexpr std::chrono::seconds kPatience{20};
 
+/// A client's side of TLS. Nothing is checked of the server; that is for the tests with other clients.
+struct TlsClientOptions {
+    const TestCertificate* certificate = nullptr;  ///< shown to the server
+    int version = 0;                               ///< TLS1_2_VERSION and so on alone; 0 for what both know best
+    std::string ciphers = {};                      ///< of TLS 1.2
+};
+
 struct ClientOptions {
     std::string host = "127.0.0.1";
     std::string target = "/";
     int receive_buffer = 0;  ///< bytes of SO_RCVBUF; 0 leaves it to the system
     bool reading = true;     ///< reads whenever it waits for something
+    std::optional<TlsClientOptions> tls = std::nullopt;
+    std::vector<std::pair<std::string, std::string>> headers = {};  ///< of the upgrade request
 };
 
 class TestClient {
@@ -50,6 +63,10 @@ class TestClient {
     [[nodiscard]] unsigned read_close();
     /// Sends a ping frame and returns the payload of the pong.
     [[nodiscard]] std::string ping(const std::string& payload);
+    /// "TLSv1.3"; with TLS alone.
+    [[nodiscard]] std::string tls_version() const;
+    /// The subject of the server's certificate, such as "/CN=localhost".
+    [[nodiscard]] std::string server_name() const;
     void wait_for_pings(std::size_t count);
     void close();
 
@@ -67,7 +84,8 @@ struct HttpAnswer {
 
 class RawConnection {
   public:
-    explicit RawConnection(std::uint16_t port, const std::string& host = "127.0.0.1");
+    explicit RawConnection(std::uint16_t port, const std::string& host = "127.0.0.1",
+                           const std::optional<TlsClientOptions>& tls = std::nullopt);
     ~RawConnection();
 
     void send(const std::string& bytes);

@@ -23,11 +23,16 @@ class RealTimeServer {
     RealTimeServer& operator=(const RealTimeServer&) = delete;
 
     /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address taken or
-    /// not allowed), storage::StorageError, or std::logic_error where it runs already; nothing is left running then.
+    /// not allowed), server::TlsError, storage::StorageError, or std::logic_error where it runs already; nothing is
+    /// left running then.
     void start();
 
     /// Closes every client with 1001, frees the port, ends the threads. Idempotent; returns when all is over.
     void stop();
+
+    /// Reads the files anew that may change while it runs (certificates), without touching a client. Nothing where it
+    /// does not run. Throws server::TlsError, and goes on with what it had.
+    void reload();
 
     [[nodiscard]] bool running() const;
     [[nodiscard]] std::uint16_t port() const;                  ///< 0 while not running

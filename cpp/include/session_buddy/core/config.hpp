@@ -30,6 +30,11 @@ struct Config {
     std::uint16_t port = 8765;       ///< 0 picks a free one
     std::string db_path;             ///< never empty once resolved
 
+    // TLS, for which certificate and key are both needed. PEM files; empty for none.
+    std::string tls_cert;       ///< the server's certificate, then the rest of its chain
+    std::string tls_key;        ///< the private key of that certificate
+    std::string tls_client_ca;  ///< authorities, of one of which every client must show a certificate
+
     // Metrics.
     Seconds update_interval{1.0};       ///< between two broadcasts, 0.01 to 3600
     Seconds window{86400.0};            ///< sliding window of top_skills, 60 to 2'678'400 (31 days)

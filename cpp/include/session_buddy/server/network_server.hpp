@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,11 @@
 #include "session_buddy/core/snapshot.hpp"
 
 namespace session_buddy::server {
+
+/// A certificate or key that cannot be used. what() is one line that names the file and the reason.
+class TlsError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 /// One object is one run: bind() → start() → stop(). All calls but the constructor are thread-safe.
 class NetworkServer {
@@ -19,8 +25,8 @@ class NetworkServer {
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;
 
-    /// Binds and listens on every address of `host`. Throws std::system_error with the errno value (EADDRINUSE, EACCES,
-    /// …) in the generic category and "host:port" in its text.
+    /// Reads the files of TLS, binds and listens on every address of `host`. Throws std::system_error with the errno
+    /// value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its text, or TlsError.
     void bind();
 
     /// Starts the network thread, which accepts from here on.
@@ -28,6 +34,10 @@ class NetworkServer {
 
     /// Broadcasts to every subscribed client; keeps it for requests that come in between. Never blocks.
     void publish(SnapshotPtr snapshot);
+
+    /// Reads the certificates anew, on this thread, for connections that come from here on; those that are there stay
+    /// as they are. Nothing where it does not run. Throws TlsError, and goes on with what it had.
+    void reload();
 
     /// Closes the listeners, then every client with 1001, and joins the thread; clients that do not close within
     /// shutdown_timeout are cut. Idempotent.

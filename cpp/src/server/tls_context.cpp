@@ -1,0 +1,232 @@
+// See tls_context.hpp.
+#include "tls_context.hpp"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/server/network_server.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+constexpr log::Logger logger{"session_buddy.server.tls"};
+
+// Far more than a bundle of all public authorities; not a device or a log by mistake.
+constexpr std::uintmax_t kMaxFileBytes = 4U << 20U;
+
+// Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost the client chooses.
+constexpr const char* kCiphersOfTls12 =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr const char* kCiphersOfTls13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr const char* kGroups = "X25519:prime256v1:secp384r1";
+
+template <auto release>
+struct Releaser {
+    template <typename T>
+    void operator()(T* object) const {
+        release(object);
+    }
+};
+using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
+using Certificate = std::unique_ptr<X509, Releaser<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
+
+// OpenSSL's own words for what went wrong last; its queue of errors is empty afterwards.
+std::string openssl_reason() {
+    const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+    std::string text = reason != nullptr ? reason : "unknown error";
+    ERR_clear_error();
+    return text;
+}
+
+std::string read_file(std::string_view what, const std::string& path) {
+    const auto fail = [&](const std::string& reason) {
+        return TlsError(fmt::format("cannot read the {} {}: {}", what, path, reason));
+    };
+    std::error_code error;
+    const auto status = std::filesystem::status(path, error);
+    if (!std::filesystem::exists(status)) {
+        throw fail(std::generic_category().message(error && error.value() != 0 ? error.value() : ENOENT));
+    }
+    if (!std::filesystem::is_regular_file(status)) {
+        throw fail("it is not a regular file");
+    }
+    if (const auto size = std::filesystem::file_size(path, error); !error && size > kMaxFileBytes) {
+        throw fail(fmt::format("it is larger than {} bytes", kMaxFileBytes));
+    }
+    errno = 0;
+    std::ifstream stream(path, std::ios::binary);
+    std::string text(kMaxFileBytes, '\0');
+    if (!stream) {
+        throw fail(std::generic_category().message(errno != 0 ? errno : EIO));
+    }
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (stream.bad()) {
+        throw fail(std::generic_category().message(EIO));
+    }
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    return text;
+}
+
+Bio memory(const std::string& text) {
+    return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string to_text(const ASN1_TIME* time) {
+    std::tm parts{};
+    if (ASN1_TIME_to_tm(time, &parts) != 1) {
+        return "an unreadable time";
+    }
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                       parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+// Empty where the certificate is valid now.
+std::string why_not_valid(const X509* certificate) {
+    if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0) {
+        return "it is not valid before " + to_text(X509_get0_notBefore(certificate));
+    }
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
+        return "it expired at " + to_text(X509_get0_notAfter(certificate));
+    }
+    return {};
+}
+
+// All of a file, at least one.
+std::vector<Certificate> read_certificates(std::string_view what, const std::string& path) {
+    const std::string text = read_file(what, path);
+    const Bio bio = memory(text);
+    std::vector<Certificate> certificates;
+    while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+        certificates.emplace_back(next);
+    }
+    const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    const std::string reason = openssl_reason();
+    if (!at_end) {
+        throw TlsError(fmt::format("cannot use the {} {}: certificate {} in it cannot be read ({})", what, path,
+                                   certificates.size() + 1, reason));
+    }
+    if (certificates.empty()) {
+        throw TlsError(fmt::format("cannot use the {} {}: there is no PEM certificate in it", what, path));
+    }
+    return certificates;
+}
+
+Key read_key(const std::string& path) {
+    const std::string text = read_file("TLS key", path);
+    const Bio bio = memory(text);
+    bool asked = false;
+    // Without it OpenSSL asks for the passphrase on the terminal.
+    const auto passphrase = [](char*, int, int, void* was_asked) {
+        *static_cast<bool*>(was_asked) = true;
+        return -1;
+    };
+    Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, passphrase, &asked));
+    const std::string reason = openssl_reason();
+    if (asked) {
+        throw TlsError(fmt::format("cannot use the TLS key {}: it is encrypted with a passphrase", path));
+    }
+    if (!key) {
+        throw TlsError(fmt::format("cannot use the TLS key {}: there is no PEM private key in it that can be read ({})",
+                                   path, reason));
+    }
+    return key;
+}
+
+void use_certificate(SSL_CTX* context, const Config& config) {
+    const auto chain = read_certificates("TLS certificate", config.tls_cert);
+    const auto key = read_key(config.tls_key);
+    const auto fail = [&](std::size_t place, const std::string& reason) {
+        const auto which = chain.size() == 1 ? std::string() : fmt::format(" (certificate {} in it)", place + 1);
+        return TlsError(fmt::format("cannot use the TLS certificate {}{}: {}", config.tls_cert, which, reason));
+    };
+    if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
+        ERR_clear_error();
+        throw TlsError(fmt::format("cannot use the TLS key {}: it does not belong to the certificate {}",
+                                   config.tls_key, config.tls_cert));
+    }
+    for (std::size_t place = 0; place < chain.size(); ++place) {
+        if (const auto reason = why_not_valid(chain[place].get()); !reason.empty()) {
+            throw fail(place, reason);
+        }
+        const auto added = place == 0 ? SSL_CTX_use_certificate(context, chain[place].get())
+                                      : SSL_CTX_add1_chain_cert(context, chain[place].get());
+        if (added != 1) {
+            throw fail(place, openssl_reason());
+        }
+    }
+    if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+        throw TlsError(fmt::format("cannot use the TLS key {}: {}", config.tls_key, openssl_reason()));
+    }
+    logger.info("using the TLS certificate {}, which is valid until {}", config.tls_cert,
+                to_text(X509_get0_notAfter(chain.front().get())));
+}
+
+void ask_for_client_certificate(SSL_CTX* context, const std::string& path) {
+    constexpr std::string_view kWhat = "authorities of client certificates in";
+    std::string last_reason;
+    std::size_t usable = 0;
+    for (const auto& authority : read_certificates(kWhat, path)) {
+        if (auto reason = why_not_valid(authority.get()); !reason.empty()) {
+            logger.warning("an authority of client certificates in {} is of no use: {}", path, reason);
+            last_reason = std::move(reason);
+            continue;
+        }
+        if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) != 1 ||
+            SSL_CTX_add_client_CA(context, authority.get()) != 1) {
+            throw TlsError(fmt::format("cannot use the {} {}: {}", kWhat, path, openssl_reason()));
+        }
+        ++usable;
+    }
+    if (usable == 0) {
+        throw TlsError(fmt::format("cannot use the {} {}: none is valid now ({})", kWhat, path, last_reason));
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+}
+
+}  // namespace
+
+TlsContextPtr load_tls(const Config& config) {
+    if (config.tls_cert.empty()) {
+        return nullptr;
+    }
+    ERR_clear_error();
+    auto* context = SSL_CTX_new(TLS_server_method());
+    if (context == nullptr) {
+        throw TlsError("cannot set TLS up: " + openssl_reason());
+    }
+    auto owner = std::make_shared<net::ssl::context>(context);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    // Connections are few and long: resumption would save little, and keep state or weaken forward secrecy.
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context, 0);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(context, kCiphersOfTls12) != 1 ||
+        SSL_CTX_set_ciphersuites(context, kCiphersOfTls13) != 1 || SSL_CTX_set1_groups_list(context, kGroups) != 1) {
+        throw TlsError("cannot set TLS up: " + openssl_reason());
+    }
+    use_certificate(context, config);
+    if (!config.tls_client_ca.empty()) {
+        ask_for_client_certificate(context, config.tls_client_ca);
+    }
+    return owner;
+}
+
+}  // namespace session_buddy::server
