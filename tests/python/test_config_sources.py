@@ -84,6 +84,12 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         }.get(option["kind"], text)
         if option["name"] == "top_skills":
             text = expected = "77"
+        if option["name"] == "max_subscriptions":
+            text = expected = "7"
+        if option["name"] == "max_pending_bytes":
+            text = expected = "12345"
+        if option["name"] == "trusted_proxies":
+            text, expected = "10.0.0.0/8", '"10.0.0.0/8"'
         if option["name"] == "anomaly_min_samples":
             text = expected = "7"
         if option["name"] == "baseline_window":

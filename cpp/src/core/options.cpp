@@ -9,8 +9,11 @@
 #include <limits>
 #include <locale>
 #include <sstream>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
+
+#include "session_buddy/core/ip_address.hpp"
 
 namespace session_buddy::options {
 namespace {
@@ -55,6 +58,12 @@ constexpr std::array kTable{
     path("TLS", "tls_client_ca", &Config::tls_client_ca,
          "PEM file with the authorities of client certificates; with it every client must show one"),
 
+    boolean("Proxy", "behind_proxy", &Config::behind_proxy,
+            "Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of trusted_proxies"),
+    text("Proxy", "trusted_proxies", &Config::trusted_proxies,
+         "Addresses and networks of the proxies, separated by commas, such as 10.0.0.0/8,2001:db8::1; loopback means "
+         "127.0.0.0/8 and ::1"),
+
     text("Database", "db_path", &Config::db_path,
          "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
          "./.session-buddy/skills.db "
@@ -85,10 +94,30 @@ constexpr std::array kTable{
 
     integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
             "WebSocket connections at a time; the next one is refused"),
+    integer("Clients", "max_clients_per_address", &Config::max_clients_per_address, 1, 1'000'000,
+            "WebSocket connections from one address (of IPv6, from one /64), and as many other connections from it"),
+    integer("Clients", "max_http_connections", &Config::max_http_connections, 1, 1'000'000,
+            "Connections that are no WebSocket, or not yet; the next one is closed"),
+    integer("Clients", "max_connections_per_second", &Config::max_connections_per_second, 1, 1'000'000,
+            "New connections a second from one address; the next one is closed"),
+    integer("Clients", "max_tracked_addresses", &Config::max_tracked_addresses, 100, 1'000'000,
+            "Addresses without a connection whose latest connections are remembered"),
+    integer("Clients", "max_messages_per_second", &Config::max_messages_per_second, 1, 1'000'000,
+            "Messages a second on one connection; beyond that they are refused, then the connection is closed"),
+    integer("Clients", "max_subscriptions", &Config::max_subscriptions, 1, 50,
+            "Skills that one connection can subscribe to by name"),
     integer("Clients", "max_message_bytes", &Config::max_message_bytes, 1024, 16'777'216,
             "Longest message a client may send, in bytes"),
+    integer("Clients", "max_header_bytes", &Config::max_header_bytes, 1024, 65'536,
+            "Longest header of an HTTP request, in bytes"),
+    integer("Clients", "max_pending_bytes", &Config::max_pending_bytes, 4096, 1'073'741'824,
+            "Bytes of answers that wait for one client before no more requests are read from it"),
     duration("Clients", "handshake_timeout", &Config::handshake_timeout, 0.1, 600,
-             "Time a new connection has to send its request"),
+             "Time a new connection has to send its request, TLS handshake included"),
+    duration("Clients", "idle_timeout", &Config::idle_timeout, 0.1, 3600,
+             "Time an HTTP connection has to send its next request"),
+    duration("Clients", "write_timeout", &Config::write_timeout, 0.1, 3600,
+             "Time a client has to take one message or answer before it is dropped"),
     duration("Clients", "ping_interval", &Config::ping_interval, 0.1, 3600, "Time between two keep-alive pings"),
     duration("Clients", "ping_timeout", &Config::ping_timeout, 0.1, 7200,
              "A client that was silent for this long is dropped; more than ping_interval"),
@@ -459,6 +488,14 @@ void check(const Config& config) {
         throw ConfigError("ping_timeout",
                           fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
                                       config.ping_interval.count(), config.ping_timeout.count()));
+    }
+    try {
+        static_cast<void>(IpNetworks::parse(config.trusted_proxies));
+    } catch (const std::invalid_argument& item) {
+        throw ConfigError(
+            "trusted_proxies",
+            fmt::format("trusted_proxies must be addresses and networks separated by commas, but {} is neither",
+                        in_quotes(item.what())));
     }
     if (config.baseline_window < 2 * config.observation_window) {
         throw ConfigError("baseline_window",

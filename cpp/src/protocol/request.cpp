@@ -259,6 +259,8 @@ std::string_view to_string(ErrorCode code) {
             return "unknown_type";
         case ErrorCode::invalid_skill_name:
             return "invalid_skill_name";
+        case ErrorCode::rate_limited:
+            return "rate_limited";
         case ErrorCode::internal_error:
             break;
     }

@@ -27,7 +27,8 @@ struct NameOf {
 
 }  // namespace
 
-Client::Client(Broadcaster& broadcaster, Sender& sender) : broadcaster_(broadcaster), sender_(sender) {
+Client::Client(Broadcaster& broadcaster, Sender& sender, const Config& config)
+    : broadcaster_(broadcaster), sender_(sender), config_(config), outbox_(config.max_pending_bytes) {
     metrics_ = broadcaster_.subscribe(protocol::Subscription(), *this);
 }
 
@@ -43,6 +44,14 @@ void Client::handle(std::string_view text) {
     }
 }
 
+void Client::refuse(std::string_view text) {
+    const auto request = protocol::parse_request(text);
+    answer(protocol::ErrorReply{
+        .code = protocol::ErrorCode::rate_limited,
+        .message = fmt::format("Too many messages: at most {} a second", config_.max_messages_per_second),
+        .request_id = std::visit([](const auto& kind) { return kind.request_id; }, request)});
+}
+
 void Client::offer_metrics(const Frame& frame) {
     outbox_.offer_metrics(frame);
     sender_.wake();
@@ -54,6 +63,13 @@ void Client::offer_sessions(const Frame& frame) {
 }
 
 void Client::answer(const protocol::Subscribe& request) {
+    if (request.subscription.names().size() > config_.max_subscriptions) {
+        answer(protocol::ErrorReply{
+            .code = protocol::ErrorCode::invalid_message,
+            .message = fmt::format("Too many subscriptions: at most {} skills", config_.max_subscriptions),
+            .request_id = request.request_id});
+        return;
+    }
     metrics_.reset();
     outbox_.drop_metrics();
     metrics_ = broadcaster_.subscribe(request.subscription, *this);

@@ -7,11 +7,12 @@
 
 #include "broadcaster.hpp"
 #include "outbox.hpp"
+#include "session_buddy/core/config.hpp"
 #include "session_buddy/protocol/request.hpp"
 
 namespace session_buddy::server {
 
-/// Subscribed to all skills from the start. `broadcaster` and `sender` must outlive it.
+/// Subscribed to all skills from the start. `broadcaster`, `sender` and `config` must outlive it.
 class Client final : public Subscriber {
   public:
     /// Whoever owns the socket.
@@ -22,11 +23,14 @@ class Client final : public Subscriber {
         virtual void wake() = 0;
     };
 
-    Client(Broadcaster& broadcaster, Sender& sender);
+    Client(Broadcaster& broadcaster, Sender& sender, const Config& config);
 
     /// Answers one text message. The request boundary: whatever fails in here becomes an error reply that reveals
     /// nothing.
     void handle(std::string_view text);
+
+    /// Answers one text message that came beyond max_messages_per_second: it is not served.
+    void refuse(std::string_view text);
 
     [[nodiscard]] Outbox& outbox() { return outbox_; }
 
@@ -44,6 +48,7 @@ class Client final : public Subscriber {
 
     Broadcaster& broadcaster_;
     Sender& sender_;
+    const Config& config_;
     Outbox outbox_;
     Broadcaster::Membership metrics_;
     Broadcaster::SessionsMembership sessions_;

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <utility>
 
+#include "admission.hpp"
 #include "broadcaster.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
@@ -23,54 +23,22 @@ class Connection {
     virtual void cut() = 0;
 };
 
-/// The places for WebSocket clients.
-class ClientSlots {
-  public:
-    /// One place, given back when this goes. Empty where none was free.
-    class Slot {
-      public:
-        Slot() = default;
-        ~Slot() { reset(); }
-        Slot(Slot&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
-        Slot& operator=(Slot&& other) noexcept {
-            if (this != &other) {
-                reset();
-                owner_ = std::exchange(other.owner_, nullptr);
-            }
-            return *this;
-        }
-        void reset() noexcept {
-            if (auto* owner = std::exchange(owner_, nullptr)) {
-                --owner->taken_;
-            }
-        }
-        explicit operator bool() const noexcept { return owner_ != nullptr; }
-
-      private:
-        friend class ClientSlots;
-        explicit Slot(ClientSlots& owner) noexcept : owner_(&owner) { ++owner.taken_; }
-        ClientSlots* owner_ = nullptr;
-    };
-
-    explicit ClientSlots(std::uint32_t limit) : limit_(limit) {}
-    [[nodiscard]] Slot take() { return taken_ < limit_ ? Slot(*this) : Slot(); }
-    [[nodiscard]] std::uint32_t taken() const { return taken_; }
-    [[nodiscard]] std::uint32_t limit() const { return limit_; }
-
-  private:
-    std::uint32_t limit_;
-    std::uint32_t taken_ = 0;
-};
-
 struct ServerContext {
-    explicit ServerContext(const Config& settings) : config(settings), clients(settings.max_clients) {}
+    explicit ServerContext(const Config& settings)
+        : config(settings), trusted_proxies(IpNetworks::parse(settings.trusted_proxies)), admission(settings) {}
 
     const Config config;
+    const IpNetworks trusted_proxies;
     TlsContextPtr tls;  // of new connections; nullptr for plain ones
     Broadcaster broadcaster;
-    ClientSlots clients;
+    Admission admission;
     Registry<Connection> connections;
     std::chrono::steady_clock::time_point published_at;  // of broadcaster.latest()
+    struct {
+        std::uint64_t count = 0;
+        std::uint64_t reported = 0;
+        std::chrono::steady_clock::time_point reported_at;
+    } refused;  // connections that were closed on arrival, for the log
     bool stopping = false;
     std::function<void()> on_connection_gone;  // set while stopping; called when a connection has left the registry
 };

@@ -2,12 +2,13 @@
 #include "http_session.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
+#include <chrono>
 #include <cstddef>
 #include <utility>
+#include <variant>
 
 #include "guarded.hpp"
 #include "session_buddy/core/log.hpp"
@@ -21,15 +22,20 @@ namespace {
 
 constexpr log::Logger logger{"session_buddy.server.http"};
 
-constexpr std::uint32_t kMaxHeaderBytes = 8192;
 constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
-// What the read buffer may hold: a request and the beginning of the next.
-constexpr std::size_t kMaxBufferBytes = 32768;
+constexpr std::size_t kDrainBytes = 32768;
 
 }  // namespace
 
-HttpSession::HttpSession(Stream stream, ServerContext& context)
-    : stream_(std::move(stream)), context_(context), handle_(context, *this), buffer_(kMaxBufferBytes) {}
+HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context)
+    : stream_(std::move(stream)),
+      context_(context),
+      handle_(context, *this),
+      place_(std::move(place)),
+      direct_(std::move(peer)),
+      peer_(direct_),
+      // A request and the beginning of the next.
+      buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)) {}
 
 void HttpSession::run() {
     read();
@@ -50,7 +56,7 @@ void HttpSession::cut() {
 
 void HttpSession::read() {
     parser_.emplace();
-    parser_->header_limit(kMaxHeaderBytes);
+    parser_->header_limit(context_.config.max_header_bytes);
     parser_->body_limit(kMaxBodyBytes);
     // Read into the parser and not into a message of its own: only so are the limits kept.
     http::async_read(
@@ -65,6 +71,13 @@ void HttpSession::on_read(const error_code& error) {
     }
     const auto& request = parser_->get();
     const std::string_view target(request.target().data(), request.target().size());
+    peer_ = client_of_request(direct_, request, context_.trusted_proxies);
+    if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
+        logger.debug("request of {} refused: beyond {}", peer_.name,
+                     describe(Refusal::connection_rate, context_.config));
+        send(too_many(Refusal::connection_rate, context_));
+        return;
+    }
     if (boost::beast::websocket::is_upgrade(request)) {
         if (!is_websocket_target(target)) {
             send(not_found());
@@ -74,7 +87,8 @@ void HttpSession::on_read(const error_code& error) {
         return;
     }
     auto reply = route(context_, request.method(), target);
-    logger.debug("{} answered with {}", std::string_view(http::to_string(request.method())), reply.status);
+    logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
+                 reply.status);
     reply.close = reply.close || !request.keep_alive();
     send(std::move(reply));
 }
@@ -91,12 +105,12 @@ void HttpSession::refuse(const error_code& error) {
     } else {
         // Gone, or silent for too long: nobody to answer to.
         if (error != http::error::end_of_stream) {
-            logger.debug("connection ended: {}", error.message());
+            logger.debug("connection of {} ended: {}", peer_.name, error.message());
         }
         cut();
         return;
     }
-    logger.debug("bad request: {}", error.message());
+    logger.debug("bad request of {}: {}", peer_.name, error.message());
     reply.close = true;
     send(std::move(reply));
 }
@@ -109,14 +123,16 @@ void HttpSession::upgrade() {
         send(std::move(reply));
         return;
     }
-    auto slot = context_.clients.take();
-    if (!slot) {
-        logger.debug("client refused: all {} places are taken", context_.clients.limit());
-        send(too_many_clients(context_));
+    auto verdict = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+    if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+        logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
+        send(too_many(*refusal, context_));
         return;
     }
     stream_.expires_never();  // the WebSocket keeps its own time
-    std::make_shared<WebSocketSession>(std::move(stream_), context_, std::move(slot))->run(parser_->get());
+    std::make_shared<WebSocketSession>(std::move(stream_), peer_, std::get<Admission::Place>(std::move(verdict)),
+                                       context_)
+        ->run(parser_->get());
 }
 
 void HttpSession::send(HttpReply reply) {
@@ -133,7 +149,7 @@ void HttpSession::send(HttpReply reply) {
     if (!head) {
         response_.body() = std::move(reply.body);
     }
-    stream_.expires_after(steady(context_.config.handshake_timeout));
+    stream_.expires_after(steady(context_.config.write_timeout));
     http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
                           self.on_sent(error);
                       }));
@@ -143,7 +159,7 @@ void HttpSession::on_sent(const error_code& error) {
     if (error) {
         cut();
     } else if (response_.keep_alive()) {
-        stream_.expires_after(steady(context_.config.handshake_timeout));
+        stream_.expires_after(steady(context_.config.idle_timeout));
         read();
     } else if (stream_.encrypted()) {
         stream_.async_close_notify(
@@ -163,7 +179,7 @@ void HttpSession::stop_sending() {
 // limit of the answer goes on running. Below TLS, as what comes means nothing any more.
 void HttpSession::drain() {
     buffer_.clear();
-    stream_.tcp().async_read_some(buffer_.prepare(kMaxBufferBytes),
+    stream_.tcp().async_read_some(buffer_.prepare(std::min(kDrainBytes, buffer_.max_size())),
                                   guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
                                       if (error) {
                                           self.cut();
@@ -174,7 +190,7 @@ void HttpSession::drain() {
 }
 
 void HttpSession::fail(const char* what) {
-    logger.error("HTTP session failed: {}", what);
+    logger.error("HTTP session of {} failed: {}", peer_.name, what);
     cut();
 }
 

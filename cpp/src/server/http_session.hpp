@@ -19,7 +19,7 @@ namespace session_buddy::server {
 class HttpSession final : public std::enable_shared_from_this<HttpSession>, public Connection {
   public:
     /// `context` must outlive it. `stream` has the time limit of its first request set.
-    HttpSession(Stream stream, ServerContext& context);
+    HttpSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context);
 
     void run();
     /// In place of run(), for a connection that is over before its first request.
@@ -45,6 +45,9 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Stream stream_;
     ServerContext& context_;
     ConnectionHandle handle_;
+    Admission::Place place_;
+    Peer direct_;  // who is connected
+    Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;  // a new one for each request
     Response response_;

@@ -2,10 +2,13 @@
 #include "incoming.hpp"
 
 #include <boost/beast/core/tcp_stream.hpp>
+#include <chrono>
 #include <memory>
 #include <utility>
+#include <variant>
 
 #include "http_session.hpp"
+#include "session_buddy/core/log.hpp"
 #include "stream.hpp"
 #include "tls_handshake.hpp"
 
@@ -13,9 +16,33 @@ namespace session_buddy::server {
 
 namespace {
 
+constexpr log::Logger logger{"session_buddy.server"};
+
 // What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
 // for minutes once it reads again, large enough for a distant one.
 constexpr int kSendBufferBytes = 131072;
+// Whoever floods the server must not flood its log, too.
+constexpr std::chrono::seconds kReportInterval{10};
+
+Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
+    Peer peer{
+        .address = to_ip_address(endpoint.address()), .name = to_string(endpoint), .secure = context.tls != nullptr};
+    peer.proxy = context.config.behind_proxy && context.trusted_proxies.contains(peer.address);
+    return peer;
+}
+
+void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
+    auto& refused = context.refused;
+    ++refused.count;
+    logger.debug("connection of {} closed: beyond {}", peer.name, describe(refusal, context.config));
+    if (refused.count > 1 && now < refused.reported_at + kReportInterval) {
+        return;
+    }
+    logger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}",
+                   refused.count - refused.reported, peer.name, describe(refusal, context.config));
+    refused.reported = refused.count;
+    refused.reported_at = now;
+}
 
 }  // namespace
 
@@ -23,6 +50,19 @@ void take_in(tcp::socket socket, ServerContext& context) {
     if (context.stopping) {
         return;
     }
+    error_code gone;
+    const auto endpoint = socket.remote_endpoint(gone);
+    if (gone) {
+        return;
+    }
+    auto peer = peer_of(endpoint, context);
+    const auto now = std::chrono::steady_clock::now();
+    auto verdict = context.admission.take_http(peer, now);
+    if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+        report(context, peer, *refusal, now);
+        return;  // which closes it
+    }
+    auto place = std::get<Admission::Place>(std::move(verdict));
     error_code ignored;  // a socket that takes no option still works
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(net::socket_base::send_buffer_size(kSendBufferBytes), ignored);
@@ -30,9 +70,9 @@ void take_in(tcp::socket socket, ServerContext& context) {
     // Up to the end of the first request, TLS included.
     tcp.expires_after(steady(context.config.handshake_timeout));
     if (context.tls) {
-        std::make_shared<TlsHandshake>(std::move(tcp), context)->run();
+        std::make_shared<TlsHandshake>(std::move(tcp), std::move(peer), std::move(place), context)->run();
     } else {
-        std::make_shared<HttpSession>(Stream(std::move(tcp)), context)->run();
+        std::make_shared<HttpSession>(Stream(std::move(tcp)), std::move(peer), std::move(place), context)->run();
     }
 }
 

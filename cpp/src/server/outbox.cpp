@@ -6,6 +6,7 @@
 namespace session_buddy::server {
 
 void Outbox::push_reply(Frame frame) {
+    reply_bytes_ += frame->size();
     replies_.push_back(std::move(frame));
 }
 
@@ -33,6 +34,7 @@ Frame Outbox::next() {
     }
     Frame frame = std::move(replies_.front());
     replies_.pop_front();
+    reply_bytes_ -= frame->size();
     ++replies_sent_;
     return frame;
 }

@@ -17,10 +17,14 @@ using Frame = std::shared_ptr<const std::string>;
 /// this many and one more can be there.
 inline constexpr std::size_t kMaxPendingReplies = 32;
 
-/// Bounded by kMaxPendingReplies and one frame a broadcast kind. A broadcast never overtakes an answer that was there
+/// Bounded by kMaxPendingReplies, `max_bytes` and one frame a broadcast kind: the answer to the request that came last
+/// may go beyond. A broadcast never overtakes an answer that was there
 /// before it, and keeps its turn when a newer one takes its place.
 class Outbox {
   public:
+    /// `max_bytes`: of answers.
+    explicit Outbox(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+
     void push_reply(Frame frame);
     void offer_metrics(Frame frame);
     void offer_sessions(Frame frame);
@@ -28,7 +32,9 @@ class Outbox {
     void drop_metrics() noexcept;
 
     /// False while no more requests may be taken from this client.
-    [[nodiscard]] bool accepts_requests() const { return replies_.size() < kMaxPendingReplies; }
+    [[nodiscard]] bool accepts_requests() const {
+        return replies_.size() < kMaxPendingReplies && reply_bytes_ < max_bytes_;
+    }
     [[nodiscard]] bool empty() const { return replies_.empty() && !metrics_.frame && !sessions_.frame; }
     /// The frame to send next, taken out; nullptr where nothing waits.
     [[nodiscard]] Frame next();
@@ -41,7 +47,9 @@ class Outbox {
     void offer(Slot& slot, Frame frame);
     [[nodiscard]] bool due(const Slot& slot) const { return slot.frame && slot.turn <= replies_sent_; }
 
+    std::size_t max_bytes_;
     std::deque<Frame> replies_;
+    std::size_t reply_bytes_ = 0;  // of replies_
     std::uint64_t replies_sent_ = 0;
     Slot metrics_;
     Slot sessions_;

@@ -123,11 +123,26 @@ HttpReply not_found() {
     return http_error(404, "not_found", "There is nothing at this path");
 }
 
-HttpReply too_many_clients(const ServerContext& context) {
-    const auto limit = context.clients.limit();
-    auto reply = json_reply(503, {{"error", "too_many_clients"},
-                                  {"message", "Too many clients: all " + std::to_string(limit) + " places are taken"},
-                                  {"max_clients", limit}});
+HttpReply too_many(Refusal refusal, const ServerContext& context) {
+    const auto& config = context.config;
+    HttpReply reply;
+    if (refusal == Refusal::clients) {
+        const auto limit = config.max_clients;
+        reply = json_reply(503, {{"error", "too_many_clients"},
+                                 {"message", "Too many clients: all " + std::to_string(limit) + " places are taken"},
+                                 {"max_clients", limit}});
+    } else if (refusal == Refusal::clients_of_address) {
+        const auto limit = config.max_clients_per_address;
+        reply = json_reply(429, {{"error", "too_many_clients_of_address"},
+                                 {"message", "Too many clients from your address: at most " + std::to_string(limit)},
+                                 {"max_clients_per_address", limit}});
+    } else {
+        const auto limit = config.max_connections_per_second;
+        reply = json_reply(429, {{"error", "too_many_connections"},
+                                 {"message", "Too many connections from your address: at most " +
+                                                 std::to_string(limit) + " new ones a second"},
+                                 {"max_connections_per_second", limit}});
+    }
     reply.headers = {{"Retry-After", std::to_string(kRetryAfterSeconds)}};
     reply.close = true;
     return reply;

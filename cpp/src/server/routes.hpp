@@ -28,7 +28,7 @@ struct HttpReply {
 /// {"error": code, "message": sentence}
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
 [[nodiscard]] HttpReply not_found();
-/// For the client that comes when all places are taken.
-[[nodiscard]] HttpReply too_many_clients(const ServerContext& context);
+/// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
+[[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
 
 }  // namespace session_buddy::server

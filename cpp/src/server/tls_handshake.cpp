@@ -21,8 +21,12 @@ constexpr std::uint8_t kHandshakeRecord = 0x16;  // no text begins with it
 
 }  // namespace
 
-TlsHandshake::TlsHandshake(beast::tcp_stream tcp, ServerContext& context)
-    : context_(context), handle_(context, *this), stream_(std::move(tcp)) {}
+TlsHandshake::TlsHandshake(beast::tcp_stream tcp, Peer peer, Admission::Place place, ServerContext& context)
+    : context_(context),
+      handle_(context, *this),
+      peer_(std::move(peer)),
+      place_(std::move(place)),
+      stream_(std::move(tcp)) {}
 
 void TlsHandshake::run() {
     std::get<beast::tcp_stream>(stream_).async_read_some(
@@ -53,7 +57,8 @@ void TlsHandshake::on_first_bytes(const error_code& error) {
     auto& plain = std::get<beast::tcp_stream>(stream_);
     if (*static_cast<const std::uint8_t*>(buffer_.data().data()) != kHandshakeRecord) {
         auto reply = http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://");
-        std::make_shared<HttpSession>(Stream(std::move(plain)), context_)->answer_and_close(std::move(reply));
+        std::make_shared<HttpSession>(Stream(std::move(plain)), std::move(peer_), std::move(place_), context_)
+            ->answer_and_close(std::move(reply));
         return;
     }
     stream_.emplace<Stream::Tls>(beast::tcp_stream(std::move(plain)), *context_.tls);
@@ -64,15 +69,17 @@ void TlsHandshake::on_first_bytes(const error_code& error) {
 
 void TlsHandshake::on_handshake(const error_code& error) {
     if (error) {
-        logger.debug("TLS handshake failed: {}", error.message());
+        logger.debug("TLS handshake of {} failed: {}", peer_.name, error.message());
         cut();
         return;
     }
-    std::make_shared<HttpSession>(Stream(std::move(std::get<Stream::Tls>(stream_))), context_)->run();
+    std::make_shared<HttpSession>(Stream(std::get<Stream::Tls>(std::move(stream_))), std::move(peer_),
+                                  std::move(place_), context_)
+        ->run();
 }
 
 void TlsHandshake::fail(const char* what) {
-    logger.error("TLS handshake failed: {}", what);
+    logger.error("TLS handshake of {} failed: {}", peer_.name, what);
     cut();
 }
 

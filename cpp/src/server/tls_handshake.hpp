@@ -14,7 +14,7 @@ namespace session_buddy::server {
 class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, public Connection {
   public:
     /// `context` must outlive it and have TLS. `tcp` has its time limit set, which covers the first request, too.
-    TlsHandshake(beast::tcp_stream tcp, ServerContext& context);
+    TlsHandshake(beast::tcp_stream tcp, Peer peer, Admission::Place place, ServerContext& context);
 
     void run();
     void shut_down() override;
@@ -28,6 +28,8 @@ class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, pu
 
     ServerContext& context_;
     ConnectionHandle handle_;
+    Peer peer_;
+    Admission::Place place_;
     beast::flat_buffer buffer_;  // what came before the engine of TLS was there
     std::variant<beast::tcp_stream, Stream::Tls> stream_;
 };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/beast/http/field.hpp>
 #include <string_view>
 #include <utility>
@@ -23,16 +24,14 @@ constexpr std::size_t kKeptBufferBytes = 2048;
 
 }  // namespace
 
-WebSocketSession::WebSocketSession(Stream stream, ServerContext& context, ClientSlots::Slot slot)
+WebSocketSession::WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context)
     : socket_(std::move(stream)),
       context_(context),
       handle_(context, *this),
-      slot_(std::move(slot)),
-      timer_(socket_.get_executor()) {
-    error_code error;
-    const auto endpoint = socket_.next_layer().tcp().socket().remote_endpoint(error);
-    peer_ = error ? "unknown" : to_string(endpoint);
-}
+      peer_(std::move(peer)),
+      place_(std::move(place)),
+      timer_(socket_.get_executor()),
+      messages_(context.config.max_messages_per_second, std::chrono::steady_clock::now()) {}
 
 void WebSocketSession::run(const Request& upgrade) {
     // Beast's own idle timeout knows one duration for two; keep_alive() keeps both. Its other timeout also bounds how
@@ -59,12 +58,16 @@ void WebSocketSession::on_accept(const error_code& error) {
         return;
     }
     state_ = State::open;
-    client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this));
-    logger.debug("client {} connected ({} of {})", peer_, context_.clients.taken(), context_.clients.limit());
+    client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this), context_.config);
+    logger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
+                 context_.config.max_clients);
     // Weak: the callback lives in the socket, which lives in this.
-    socket_.control_callback([weak = weak_from_this()](websocket::frame_type, beast::string_view) {
+    socket_.control_callback([weak = weak_from_this()](websocket::frame_type type, beast::string_view) {
         if (const auto self = weak.lock()) {
             self->heard();
+            if (type == websocket::frame_type::ping) {
+                self->on_ping();
+            }
         }
     });
     if (context_.stopping) {
@@ -116,7 +119,7 @@ void WebSocketSession::on_read(const error_code& error) {
         return;
     }
     if (socket_.is_message_done()) {
-        client_->handle({static_cast<const char*>(incoming_.data().data()), incoming_.size()});
+        on_message({static_cast<const char*>(incoming_.data().data()), incoming_.size()});
         incoming_.clear();
         if (incoming_.capacity() > kKeptBufferBytes) {
             incoming_.shrink_to_fit();
@@ -124,6 +127,33 @@ void WebSocketSession::on_read(const error_code& error) {
         write();
     }
     read();
+}
+
+// A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
+void WebSocketSession::on_message(std::string_view text) {
+    const double left = messages_.spend(heard_at_);
+    if (left >= 0) {
+        client_->handle(text);
+    } else if (left >= -static_cast<double>(context_.config.max_messages_per_second)) {
+        client_->refuse(text);
+    } else {
+        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        close(websocket::close_code::policy_error);
+    }
+}
+
+// Each is answered by the library, so it costs what a message costs. It cannot be refused, though.
+void WebSocketSession::on_ping() {
+    if (messages_.spend(heard_at_) >= -static_cast<double>(context_.config.max_messages_per_second) || flooding_) {
+        return;
+    }
+    flooding_ = true;
+    // Not from within the read that is under way.
+    net::post(socket_.get_executor(), [self = shared_from_this()] {
+        guarded(self, [](WebSocketSession& session, const error_code&) {
+            session.close(websocket::close_code::policy_error);
+        })(error_code());
+    });
 }
 
 void WebSocketSession::wake() {
@@ -138,6 +168,7 @@ void WebSocketSession::write() {
     if (!outgoing_) {
         return;
     }
+    writing_since_ = std::chrono::steady_clock::now();
     socket_.async_write(
         net::buffer(*outgoing_),
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_write(error); }));
@@ -165,7 +196,7 @@ void WebSocketSession::close(websocket::close_code code) {
     }
     state_ = State::closing;
     client_.reset();
-    logger.debug("closing client {} with {}", peer_, static_cast<unsigned>(code));
+    logger.debug("closing client {} with {}", peer_.name, static_cast<unsigned>(code));
     socket_.async_close(
         code, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); }));
 }
@@ -175,7 +206,10 @@ void WebSocketSession::heard() {
 }
 
 void WebSocketSession::keep_alive() {
-    timer_.expires_at(std::min(ping_due_at_, heard_at_ + steady(context_.config.ping_timeout)));
+    const auto write_timeout = steady(context_.config.write_timeout);
+    // A write that begins after this has its end after that.
+    const auto written_by = (outgoing_ ? writing_since_ : std::chrono::steady_clock::now()) + write_timeout;
+    timer_.expires_at(std::min({ping_due_at_, heard_at_ + steady(context_.config.ping_timeout), written_by}));
     timer_.async_wait(guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
         if (!error) {
             self.on_keep_alive();
@@ -190,7 +224,8 @@ void WebSocketSession::on_keep_alive() {
         return;
     }
     const auto now = std::chrono::steady_clock::now();
-    if (now - heard_at_ >= steady(context_.config.ping_timeout)) {
+    const bool stuck = outgoing_ && now - writing_since_ >= steady(context_.config.write_timeout);
+    if (stuck || now - heard_at_ >= steady(context_.config.ping_timeout)) {
         finish(net::error::timed_out);
         return;
     }
@@ -212,17 +247,17 @@ void WebSocketSession::finish(const error_code& reason) {
         return;
     }
     if (state_ != State::handshake) {
-        logger.debug("client {} disconnected{}{}", peer_, reason ? ": " : "", reason ? reason.message() : "");
+        logger.debug("client {} disconnected{}{}", peer_.name, reason ? ": " : "", reason ? reason.message() : "");
     }
     state_ = State::over;
     client_.reset();
-    slot_.reset();
+    place_.reset();
     timer_.cancel();
     socket_.next_layer().close();
 }
 
 void WebSocketSession::fail(const char* what) {
-    logger.error("session of client {} failed: {}", peer_, what);
+    logger.error("session of client {} failed: {}", peer_.name, what);
     finish({});
 }
 

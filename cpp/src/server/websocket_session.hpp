@@ -10,12 +10,13 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 
 #include "asio.hpp"
 #include "client.hpp"
 #include "context.hpp"
 #include "stream.hpp"
+#include "token_bucket.hpp"
 
 namespace session_buddy::server {
 
@@ -26,7 +27,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     using Request = boost::beast::http::request<boost::beast::http::string_body>;
 
     /// `context` must outlive it.
-    WebSocketSession(Stream stream, ServerContext& context, ClientSlots::Slot slot);
+    WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context);
 
     /// Answers the upgrade request and serves the client.
     void run(const Request& upgrade);
@@ -42,6 +43,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void on_accept(const error_code& error);
     void read();
     void on_read(const error_code& error);
+    void on_message(std::string_view text);
+    void on_ping();
     void wake() override;
     void write();
     void on_write(const error_code& error);
@@ -54,8 +57,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     boost::beast::websocket::stream<Stream, false> socket_;  // false: no compression
     ServerContext& context_;
     ConnectionHandle handle_;
-    ClientSlots::Slot slot_;
-    std::string peer_;
+    Peer peer_;
+    Admission::Place place_;
     State state_ = State::handshake;
     std::optional<Client> client_;  // while open
 
@@ -67,6 +70,10 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     TimePoint heard_at_;
     TimePoint ping_due_at_;
     bool pinging_ = false;
+    TimePoint writing_since_;  // of outgoing_
+
+    TokenBucket messages_;
+    bool flooding_ = false;  // is about to be closed for its pings
 };
 
 }  // namespace session_buddy::server

@@ -59,6 +59,9 @@ class RealTimeMetricsServer:
             (wss, https). "" for none.
         tls_key: PEM file with the private key of tls_cert.
         tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
+        behind_proxy: Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of
+            trusted_proxies.
+        trusted_proxies: Addresses and networks of the proxies, separated by commas; "loopback" means 127.0.0.0/8, ::1.
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
@@ -71,8 +74,21 @@ class RealTimeMetricsServer:
             observation_window.
         anomaly_min_samples: Invocations needed on either side of the comparison before anything is reported, 2 to 50.
         max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
+        max_clients_per_address: WebSocket connections from one address (of IPv6, one /64), and as many other
+            connections from it, 1 to 1000000.
+        max_http_connections: Connections that are no WebSocket, or not yet, 1 to 1000000; the next one is closed.
+        max_connections_per_second: New connections a second from one address, 1 to 1000000; the next one is closed.
+        max_tracked_addresses: Addresses without a connection whose latest connections are remembered, 100 to 1000000.
+        max_messages_per_second: Messages a second on one connection, 1 to 1000000; beyond that they are refused, then
+            the connection is closed with 1008.
+        max_subscriptions: Skills that one connection can subscribe to by name, 1 to 50.
         max_message_bytes: Longest message of a client, 1024 to 16777216.
-        handshake_timeout: Seconds that a new connection has to send its request, 0.1 to 600.
+        max_header_bytes: Longest header of an HTTP request, 1024 to 65536.
+        max_pending_bytes: Bytes of answers that wait for one client before no more requests are read from it, 4096 to
+            1073741824.
+        handshake_timeout: Seconds that a new connection has to send its request, TLS handshake included, 0.1 to 600.
+        idle_timeout: Seconds that an HTTP connection has to send its next request, 0.1 to 3600.
+        write_timeout: Seconds that a client has to take one message or answer before it is dropped, 0.1 to 3600.
         ping_interval: Seconds between two keep-alive pings, 0.1 to 3600.
         ping_timeout: Seconds of silence after which a client is dropped, up to 7200; more than ping_interval.
         shutdown_timeout: Seconds to close all clients in order at a stop, 0 to 60.
@@ -95,6 +111,8 @@ class RealTimeMetricsServer:
         tls_cert: str | os.PathLike[str] = "",
         tls_key: str | os.PathLike[str] = "",
         tls_client_ca: str | os.PathLike[str] = "",
+        behind_proxy: bool = False,
+        trusted_proxies: str = "loopback",
         window: float = 86400.0,
         top_skills: int = 10,
         session_window: float = 1800.0,
@@ -104,8 +122,18 @@ class RealTimeMetricsServer:
         baseline_window: float = 86400.0,
         anomaly_min_samples: int = 5,
         max_clients: int = 100,
+        max_clients_per_address: int = 100,
+        max_http_connections: int = 256,
+        max_connections_per_second: int = 200,
+        max_tracked_addresses: int = 10000,
+        max_messages_per_second: int = 100,
+        max_subscriptions: int = 50,
         max_message_bytes: int = 65536,
+        max_header_bytes: int = 8192,
+        max_pending_bytes: int = 1048576,
         handshake_timeout: float = 10.0,
+        idle_timeout: float = 60.0,
+        write_timeout: float = 30.0,
         ping_interval: float = 20.0,
         ping_timeout: float = 40.0,
         shutdown_timeout: float = 2.0,
@@ -121,6 +149,8 @@ class RealTimeMetricsServer:
             "tls_cert": _path(tls_cert),
             "tls_key": _path(tls_key),
             "tls_client_ca": _path(tls_client_ca),
+            "behind_proxy": behind_proxy,
+            "trusted_proxies": trusted_proxies,
             "window": window,
             "top_skills": top_skills,
             "session_window": session_window,
@@ -130,8 +160,18 @@ class RealTimeMetricsServer:
             "baseline_window": baseline_window,
             "anomaly_min_samples": anomaly_min_samples,
             "max_clients": max_clients,
+            "max_clients_per_address": max_clients_per_address,
+            "max_http_connections": max_http_connections,
+            "max_connections_per_second": max_connections_per_second,
+            "max_tracked_addresses": max_tracked_addresses,
+            "max_messages_per_second": max_messages_per_second,
+            "max_subscriptions": max_subscriptions,
             "max_message_bytes": max_message_bytes,
+            "max_header_bytes": max_header_bytes,
+            "max_pending_bytes": max_pending_bytes,
             "handshake_timeout": handshake_timeout,
+            "idle_timeout": idle_timeout,
+            "write_timeout": write_timeout,
             "ping_interval": ping_interval,
             "ping_timeout": ping_timeout,
             "shutdown_timeout": shutdown_timeout,

@@ -170,7 +170,9 @@ TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
 }
 
 TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
-    TestServer server;
+    Config config;
+    config.max_messages_per_second = 1'000'000;
+    TestServer server(config);
     server->publish(large_snapshot(1));
     TestClient client(server.port(), {.receive_buffer = 16384, .reading = false});
     TestClient other(server.port());

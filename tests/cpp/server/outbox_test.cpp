@@ -8,6 +8,8 @@
 namespace session_buddy::server {
 namespace {
 
+constexpr std::size_t kManyBytes = 1U << 20U;
+
 Frame frame(std::string text) {
     return std::make_shared<const std::string>(std::move(text));
 }
@@ -18,14 +20,14 @@ std::string next(Outbox& outbox) {
 }
 
 TEST(Outbox, is_empty_at_first) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     EXPECT_TRUE(outbox.empty());
     EXPECT_EQ(outbox.next(), nullptr);
     EXPECT_TRUE(outbox.accepts_requests());
 }
 
 TEST(Outbox, keeps_the_newest_broadcast_of_each_kind) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     for (int i = 1; i <= 1000; ++i) {
         outbox.offer_metrics(frame("metrics" + std::to_string(i)));
         outbox.offer_sessions(frame("sessions" + std::to_string(i)));
@@ -36,7 +38,7 @@ TEST(Outbox, keeps_the_newest_broadcast_of_each_kind) {
 }
 
 TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     outbox.push_reply(frame("b"));
     outbox.offer_metrics(frame("metrics"));
@@ -48,7 +50,7 @@ TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
 }
 
 TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     outbox.offer_metrics(frame("old"));
     outbox.push_reply(frame("b"));
@@ -61,7 +63,7 @@ TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
 }
 
 TEST(Outbox, forgets_the_metrics_alone) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     outbox.offer_metrics(frame("metrics"));
     outbox.offer_sessions(frame("sessions"));
@@ -72,7 +74,7 @@ TEST(Outbox, forgets_the_metrics_alone) {
 }
 
 TEST(Outbox, takes_no_more_requests_while_its_answers_are_not_taken) {
-    Outbox outbox;
+    Outbox outbox(kManyBytes);
     for (std::size_t i = 0; i < kMaxPendingReplies; ++i) {
         EXPECT_TRUE(outbox.accepts_requests());
         outbox.push_reply(frame(std::to_string(i)));

@@ -297,7 +297,9 @@ TEST(WebSocket, sessions_that_are_active_follow_the_confirmation) {
 }
 
 TEST(WebSocket, many_requests_at_once_are_all_answered_in_order) {
-    TestServer server;
+    Config config;
+    config.max_messages_per_second = 1'000'000;
+    TestServer server(config);
     server->publish(snapshot(1));
     TestClient client(server.port());
     constexpr int kRequests = 2000;

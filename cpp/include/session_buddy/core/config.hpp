@@ -35,6 +35,10 @@ struct Config {
     std::string tls_key;        ///< the private key of that certificate
     std::string tls_client_ca;  ///< authorities, of one of which every client must show a certificate
 
+    // A proxy in front of it.
+    bool behind_proxy = false;                 ///< X-Forwarded-For and -Proto of trusted_proxies count
+    std::string trusted_proxies = "loopback";  ///< as IpNetworks::parse takes it
+
     // Metrics.
     Seconds update_interval{1.0};       ///< between two broadcasts, 0.01 to 3600
     Seconds window{86400.0};            ///< sliding window of top_skills, 60 to 2'678'400 (31 days)
@@ -50,12 +54,22 @@ struct Config {
     std::uint32_t anomaly_min_samples = 5;  ///< invocations needed on either side, 2 to 50
 
     // Clients.
-    std::uint32_t max_clients = 100;        ///< WebSocket connections at a time, 1 to 1'000'000
-    std::size_t max_message_bytes = 65536;  ///< of one client message, 1024 to 16 MiB
-    Seconds handshake_timeout{10.0};        ///< from accept to a complete request or upgrade, 0.1 to 600
-    Seconds ping_interval{20.0};            ///< keep-alive pings, 0.1 to 3600
-    Seconds ping_timeout{40.0};             ///< a peer silent for this long is dropped; more than ping_interval
-    Seconds shutdown_timeout{2.0};          ///< to close all clients in order before they are cut, 0 to 60
+    std::uint32_t max_clients = 100;                 ///< WebSocket connections at a time, 1 to 1'000'000
+    std::uint32_t max_clients_per_address = 100;     ///< of one address, and as many others, 1 to 1'000'000
+    std::uint32_t max_http_connections = 256;        ///< connections that are no WebSocket (yet), 1 to 1'000'000
+    std::uint32_t max_connections_per_second = 200;  ///< new ones of one address, 1 to 1'000'000
+    std::uint32_t max_tracked_addresses = 10000;  ///< without a connection, whose rate is remembered, 100 to 1'000'000
+    std::uint32_t max_messages_per_second = 100;  ///< of one connection, 1 to 1'000'000
+    std::uint32_t max_subscriptions = 50;         ///< skills that one connection follows by name, 1 to 50
+    std::size_t max_message_bytes = 65536;        ///< of one client message, 1024 to 16 MiB
+    std::uint32_t max_header_bytes = 8192;        ///< of one HTTP request, 1024 to 65536
+    std::size_t max_pending_bytes = 1U << 20U;    ///< answers waiting for one client, 4096 to 1 GiB
+    Seconds handshake_timeout{10.0};  ///< from accept to a complete request or upgrade, TLS included, 0.1 to 600
+    Seconds idle_timeout{60.0};       ///< from an HTTP answer to the next complete request, 0.1 to 3600
+    Seconds write_timeout{30.0};      ///< for a client to take one message or answer, 0.1 to 3600
+    Seconds ping_interval{20.0};      ///< keep-alive pings, 0.1 to 3600
+    Seconds ping_timeout{40.0};       ///< a peer silent for this long is dropped; more than ping_interval
+    Seconds shutdown_timeout{2.0};    ///< to close all clients in order before they are cut, 0 to 60
 
     // Database.
     Seconds busy_timeout{5.0};  ///< how long a start waits for a locked database, 0 to 60

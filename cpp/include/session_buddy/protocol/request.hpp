@@ -53,7 +53,14 @@ struct SubscribeSessions {
     RequestId request_id;
 };
 
-enum class ErrorCode : std::uint8_t { invalid_json, invalid_message, unknown_type, invalid_skill_name, internal_error };
+enum class ErrorCode : std::uint8_t {
+    invalid_json,
+    invalid_message,
+    unknown_type,
+    invalid_skill_name,
+    rate_limited,
+    internal_error
+};
 
 /// The `code` of an error on the wire.
 [[nodiscard]] std::string_view to_string(ErrorCode code);

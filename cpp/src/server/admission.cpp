@@ -1,0 +1,112 @@
+// See admission.hpp.
+#include "admission.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+namespace session_buddy::server {
+
+std::string describe(Refusal refusal, const Config& config) {
+    switch (refusal) {
+        case Refusal::connection_rate:
+            return fmt::format("max_connections_per_second ({})", config.max_connections_per_second);
+        case Refusal::http_connections:
+            return fmt::format("max_http_connections ({})", config.max_http_connections);
+        case Refusal::http_of_address:
+        case Refusal::clients_of_address:
+            return fmt::format("max_clients_per_address ({})", config.max_clients_per_address);
+        case Refusal::clients:
+            break;
+    }
+    return fmt::format("max_clients ({})", config.max_clients);
+}
+
+void Admission::Place::reset() noexcept {
+    if (auto* owner = std::exchange(owner_, nullptr)) {
+        owner->give_back(entry_, kind_);
+    }
+}
+
+Admission::Admission(const Config& config)
+    : max_clients_(config.max_clients),
+      max_per_address_(config.max_clients_per_address),
+      max_http_(config.max_http_connections),
+      rate_(config.max_connections_per_second),
+      max_idle_(config.max_tracked_addresses) {}
+
+Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
+    if (http_ >= max_http_) {
+        return Refusal::http_connections;
+    }
+    if (peer.proxy) {
+        return take(nullptr, Kind::http);
+    }
+    auto& entry = entry_of(peer, now);
+    if (!entry.second.arrivals.take(now)) {
+        return Refusal::connection_rate;
+    }
+    if (entry.second.http >= max_per_address_) {
+        return Refusal::http_of_address;
+    }
+    return take(&entry, Kind::http);
+}
+
+bool Admission::take_request(const Peer& peer, TimePoint now) {
+    return !peer.forwarded || entry_of(peer, now).second.arrivals.take(now);
+}
+
+Admission::Verdict Admission::take_websocket(const Peer& peer, TimePoint now) {
+    if (clients_ >= max_clients_) {
+        return Refusal::clients;
+    }
+    auto& entry = entry_of(peer, now);
+    if (entry.second.websockets >= max_per_address_) {
+        return Refusal::clients_of_address;
+    }
+    return take(&entry, Kind::websocket);
+}
+
+Admission::Entries::value_type& Admission::entry_of(const Peer& peer, TimePoint now) {
+    const auto [found, is_new] = entries_.try_emplace(peer.address.client_network(), rate_, now);
+    auto& entry = *found;
+    if (is_new) {
+        entry.second.turn = idle_.insert(idle_.end(), entry.first);
+        if (idle_.size() > max_idle_) {
+            forget_oldest();
+        }
+    } else if (entry.second.idle()) {
+        idle_.splice(idle_.end(), idle_, entry.second.turn);
+    }
+    return entry;
+}
+
+Admission::Place Admission::take(Entries::value_type* entry, Kind kind) {
+    if (entry != nullptr) {
+        if (entry->second.idle()) {
+            busy_.splice(busy_.end(), idle_, entry->second.turn);
+        }
+        ++(kind == Kind::http ? entry->second.http : entry->second.websockets);
+    }
+    ++(kind == Kind::http ? http_ : clients_);
+    return {*this, entry, kind};
+}
+
+void Admission::give_back(Entries::value_type* entry, Kind kind) noexcept {
+    --(kind == Kind::http ? http_ : clients_);
+    if (entry == nullptr) {
+        return;
+    }
+    --(kind == Kind::http ? entry->second.http : entry->second.websockets);
+    if (entry->second.idle()) {
+        idle_.splice(idle_.end(), busy_, entry->second.turn);
+        if (idle_.size() > max_idle_) {
+            forget_oldest();
+        }
+    }
+}
+
+void Admission::forget_oldest() noexcept {
+    entries_.erase(idle_.front());
+    idle_.pop_front();
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,102 @@
+// Who may have another connection: places for all and for each address, and new connections a second of each address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "peer.hpp"
+#include "session_buddy/core/config.hpp"
+#include "token_bucket.hpp"
+
+namespace session_buddy::server {
+
+/// The limit that stood in the way.
+enum class Refusal : std::uint8_t { connection_rate, http_connections, http_of_address, clients, clients_of_address };
+
+/// The option that sets the limit and its value: "max_clients (100)".
+[[nodiscard]] std::string describe(Refusal refusal, const Config& config);
+
+/// For the network thread alone; must outlive every Place. Its memory is bounded: an address is forgotten when it has
+/// no connection and max_tracked_addresses others were seen after it.
+class Admission {
+  public:
+    using TimePoint = TokenBucket::TimePoint;
+
+  private:
+    enum class Kind : std::uint8_t { http, websocket };
+    struct Entry {
+        explicit Entry(double rate, TimePoint now) : arrivals(rate, now) {}
+        [[nodiscard]] bool idle() const { return http == 0 && websockets == 0; }
+        TokenBucket arrivals;
+        std::uint32_t http = 0;
+        std::uint32_t websockets = 0;
+        std::list<IpAddress>::iterator turn;  // in idle_ or busy_
+    };
+    using Entries = std::map<IpAddress, Entry>;
+
+  public:
+    /// One place, given back when this goes.
+    class Place {
+      public:
+        Place() = default;
+        ~Place() { reset(); }
+        Place(Place&& other) noexcept
+            : owner_(std::exchange(other.owner_, nullptr)), entry_(other.entry_), kind_(other.kind_) {}
+        Place& operator=(Place&& other) noexcept {
+            if (this != &other) {
+                reset();
+                owner_ = std::exchange(other.owner_, nullptr);
+                entry_ = other.entry_;
+                kind_ = other.kind_;
+            }
+            return *this;
+        }
+        void reset() noexcept;
+
+      private:
+        friend class Admission;
+        Place(Admission& owner, Entries::value_type* entry, Kind kind) : owner_(&owner), entry_(entry), kind_(kind) {}
+        Admission* owner_ = nullptr;
+        Entries::value_type* entry_ = nullptr;  // nullptr for what counts for no address
+        Kind kind_ = Kind::http;
+    };
+    using Verdict = std::variant<Place, Refusal>;
+
+    explicit Admission(const Config& config);
+    Admission(const Admission&) = delete;
+    Admission& operator=(const Admission&) = delete;
+
+    /// A new connection. Of a trusted proxy only max_http_connections counts: it brings the connections of others.
+    [[nodiscard]] Verdict take_http(const Peer& peer, TimePoint now);
+    /// A request that a proxy forwards is to its client what a new connection is. False beyond its rate.
+    [[nodiscard]] bool take_request(const Peer& peer, TimePoint now);
+    /// A connection that becomes a WebSocket.
+    [[nodiscard]] Verdict take_websocket(const Peer& peer, TimePoint now);
+
+    [[nodiscard]] std::uint32_t clients() const { return clients_; }
+    [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }
+
+  private:
+    Entries::value_type& entry_of(const Peer& peer, TimePoint now);
+    [[nodiscard]] Place take(Entries::value_type* entry, Kind kind);
+    void give_back(Entries::value_type* entry, Kind kind) noexcept;
+    void forget_oldest() noexcept;
+
+    const std::uint32_t max_clients_;
+    const std::uint32_t max_per_address_;
+    const std::uint32_t max_http_;
+    const double rate_;
+    const std::size_t max_idle_;
+    std::uint32_t clients_ = 0;
+    std::uint32_t http_ = 0;
+    Entries entries_;
+    std::list<IpAddress> idle_;  // the addresses without a connection, the one seen last at the end
+    std::list<IpAddress> busy_;  // the others
+};
+
+}  // namespace session_buddy::server

@@ -1,0 +1,172 @@
+// Places and rates for each address, and that the memory for them is bounded.
+#include "server/admission.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "server/token_bucket.hpp"
+
+namespace session_buddy::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const Admission::TimePoint kStart{std::chrono::hours{1}};
+
+Peer peer(const std::string& address) {
+    return {.address = *IpAddress::parse(address), .name = address};
+}
+
+Config small() {
+    Config config;
+    config.max_clients = 4;
+    config.max_clients_per_address = 2;
+    config.max_http_connections = 5;
+    config.max_connections_per_second = 1000;
+    config.max_tracked_addresses = 100;
+    return config;
+}
+
+std::optional<Refusal> refusal(const Admission::Verdict& verdict) {
+    const auto* found = std::get_if<Refusal>(&verdict);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+TEST(TokenBucket, holds_a_second_and_fills_up_again) {
+    TokenBucket bucket(4, kStart);
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_TRUE(bucket.take(kStart));
+    }
+    EXPECT_FALSE(bucket.take(kStart));
+    EXPECT_FALSE(bucket.take(kStart + milliseconds{249}));
+    EXPECT_TRUE(bucket.take(kStart + milliseconds{250}));
+    EXPECT_FALSE(bucket.take(kStart + milliseconds{250}));
+    EXPECT_EQ(bucket.level(kStart + seconds{100}), 4.0);
+    for (int i = 0; i < 10; ++i) {
+        bucket.spend(kStart + seconds{100});
+    }
+    EXPECT_EQ(bucket.level(kStart + seconds{100}), -6.0);
+    EXPECT_FALSE(bucket.take(kStart + seconds{101}));
+    EXPECT_TRUE(bucket.take(kStart + seconds{102}));
+}
+
+TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
+    Admission admission(small());
+    std::vector<Admission::Verdict> taken;
+    taken.push_back(admission.take_websocket(peer("192.0.2.1"), kStart));
+    taken.push_back(admission.take_websocket(peer("192.0.2.1"), kStart));
+    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.1"), kStart)), Refusal::clients_of_address);
+    taken.push_back(admission.take_websocket(peer("192.0.2.2"), kStart));
+    taken.push_back(admission.take_websocket(peer("192.0.2.3"), kStart));
+    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.4"), kStart)), Refusal::clients);
+    EXPECT_EQ(admission.clients(), 4U);
+    // Other connections are counted for themselves.
+    std::vector<Admission::Verdict> http;
+    http.push_back(admission.take_http(peer("192.0.2.1"), kStart));
+    http.push_back(admission.take_http(peer("192.0.2.1"), kStart));
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::http_of_address);
+    for (const char* address : {"192.0.2.2", "192.0.2.3", "192.0.2.4"}) {
+        http.push_back(admission.take_http(peer(address), kStart));
+        EXPECT_EQ(refusal(http.back()), std::nullopt);
+    }
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.5"), kStart)), Refusal::http_connections);
+    http.erase(http.begin());
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), std::nullopt);
+    taken.clear();
+    EXPECT_EQ(admission.clients(), 0U);
+    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.1"), kStart)), std::nullopt);
+}
+
+TEST(Admission, counts_a_network_of_ipv6_as_one_address) {
+    Admission admission(small());
+    const auto first = admission.take_websocket(peer("2001:db8:0:1::1"), kStart);
+    const auto second = admission.take_websocket(peer("2001:db8:0:1:ffff::2"), kStart);
+    EXPECT_EQ(refusal(admission.take_websocket(peer("2001:db8:0:1::3"), kStart)), Refusal::clients_of_address);
+    EXPECT_EQ(refusal(admission.take_websocket(peer("2001:db8:0:2::3"), kStart)), std::nullopt);
+}
+
+TEST(Admission, bounds_the_rate_of_each_address) {
+    auto config = small();
+    config.max_connections_per_second = 3;
+    Admission admission(config);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), std::nullopt);
+    }
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::connection_rate);
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.2"), kStart)), std::nullopt);
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart + milliseconds{400})), std::nullopt);
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart + milliseconds{400})), Refusal::connection_rate);
+}
+
+TEST(Admission, counts_a_proxy_for_nothing_and_its_clients_by_their_requests) {
+    auto config = small();
+    config.max_connections_per_second = 2;
+    Admission admission(config);
+    Peer proxy = peer("127.0.0.1");
+    proxy.proxy = true;
+    std::vector<Admission::Verdict> taken;
+    for (std::uint32_t i = 0; i < config.max_http_connections; ++i) {
+        taken.push_back(admission.take_http(proxy, kStart));
+        EXPECT_EQ(refusal(taken.back()), std::nullopt);
+    }
+    EXPECT_EQ(refusal(admission.take_http(proxy, kStart)), Refusal::http_connections);
+    Peer client = peer("192.0.2.1");
+    EXPECT_TRUE(admission.take_request(client, kStart));  // not forwarded: counted when it connected
+    client.forwarded = true;
+    EXPECT_TRUE(admission.take_request(client, kStart));
+    EXPECT_TRUE(admission.take_request(client, kStart));
+    EXPECT_FALSE(admission.take_request(client, kStart));
+}
+
+TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ago) {
+    auto config = small();
+    config.max_connections_per_second = 1;
+    config.max_http_connections = 1000;
+    Admission admission(config);
+    const auto kept = admission.take_http(peer("192.0.2.1"), kStart);
+    for (std::uint32_t i = 0; i < 10 * config.max_tracked_addresses; ++i) {
+        const auto address = "10.0." + std::to_string(i / 250) + '.' + std::to_string(i % 250);
+        EXPECT_EQ(refusal(admission.take_http(peer(address), kStart)), std::nullopt);
+        EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.0"), kStart)), Refusal::connection_rate);
+        EXPECT_LE(admission.tracked_addresses(), config.max_tracked_addresses + 2U);
+    }
+    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::connection_rate);  // is still here
+    EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.1"), kStart)), std::nullopt);               // was forgotten
+}
+
+// Against counts kept by hand.
+TEST(Admission, never_loses_count) {
+    auto config = small();
+    config.max_clients = 1000;
+    config.max_clients_per_address = 3;
+    Admission admission(config);
+    std::mt19937 random(7);
+    std::vector<std::pair<int, Admission::Place>> taken;
+    for (int step = 0; step < 20000; ++step) {
+        if (random() % 2 == 0 && !taken.empty()) {
+            std::swap(taken[random() % taken.size()], taken.back());
+            taken.pop_back();
+            continue;
+        }
+        const int host = static_cast<int>(random() % 250);
+        auto verdict = admission.take_websocket(peer("10.0.0." + std::to_string(host)), kStart);
+        const auto held =
+            std::count_if(taken.begin(), taken.end(), [host](const auto& one) { return one.first == host; });
+        ASSERT_EQ(refusal(verdict).has_value(), held == 3) << step;
+        if (held < 3) {
+            taken.emplace_back(host, std::get<Admission::Place>(std::move(verdict)));
+        }
+        ASSERT_EQ(admission.clients(), taken.size());
+        ASSERT_LE(admission.tracked_addresses(), config.max_tracked_addresses + taken.size());
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::server
