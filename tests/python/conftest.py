@@ -77,7 +77,7 @@ class ServerProcess:
     def wait_until_listening(self) -> list[int]:
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        if not self.line.startswith("listening on ws://"):
+        if not self.line.startswith(("listening on ws://", "listening on wss://")):
             raise AssertionError(f"did not listen: {self.line!r}, {self.finish()}")
         return [int(port) for port in re.findall(r":(\d+)(?=\s)", self.line)]
 

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import urllib.request
@@ -147,6 +148,19 @@ def shell_serves(block: Block, home: Path) -> None:
     with program:
         program.wait_for("listening on")
         with urllib.request.urlopen(f"http://localhost:{port}/healthz", timeout=10) as response:
+            assert json.load(response)["status"] == "ok"
+        assert program.stop(signal.SIGINT) == 0
+
+
+def shell_serves_tls(block: Block, home: Path) -> None:
+    """The same over TLS, with the certificate that the block makes."""
+    port = free_port()
+    script = on_port(block.text, port).replace("session-buddy serve", "exec session-buddy serve")
+    program = Program(["bash", "-ec", script], cwd=home, env=environment(home))
+    with program:
+        program.wait_for(f"listening on wss://127.0.0.1:{port}")
+        context = ssl.create_default_context(cafile=str(home / "cert.pem"))
+        with urllib.request.urlopen(f"https://localhost:{port}/healthz", context=context, timeout=10) as response:
             assert json.load(response)["status"] == "ok"
         assert program.stop(signal.SIGINT) == 0
 
@@ -335,6 +349,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_client),
         *[("json", message)] * 21,
         ("javascript", node_client_reconnects),
+        ("bash", shell_serves_tls),
         ("nginx", reverse_proxy),
         ("bash", shell_with_server),
         ("python", python_alone),

@@ -110,10 +110,11 @@ class Server(Program):
 
     def __enter__(self) -> Server:
         super().__enter__()
-        line = self.wait_for(r"listening on ws://")
+        line = self.wait_for(r"listening on wss?://")
         self.port = int(line.rsplit(":", 1)[1])
+        self._scheme = "wss" if "wss://" in line else "ws"
         return self
 
     @property
     def url(self) -> str:
-        return f"ws://localhost:{self.port}"
+        return f"{self._scheme}://localhost:{self.port}"

@@ -1,0 +1,66 @@
+"""Certificates made on the spot, as PEM files."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import trustme
+
+
+class Certificates:
+    """An authority, and what it signs, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        self.authority_file = folder / "authority.pem"
+        self.authority.cert_pem.write_to_path(self.authority_file)
+        self.cert = folder / "cert.pem"
+        self.key = folder / "key.pem"
+        self.install("localhost")
+
+    def install(
+        self, name: str, *, valid_from: timedelta = timedelta(hours=-2), valid_for: timedelta = timedelta(hours=1)
+    ) -> None:
+        """A new server certificate for localhost in place of the one before; `name` tells them apart."""
+        now = datetime.now(timezone.utc)
+        made = self.authority.issue_cert(
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            common_name=name,
+            not_before=now + valid_from,
+            not_after=now + valid_for,
+        )
+        self.key.write_bytes(made.private_key_pem.bytes())
+        self.cert.write_bytes(b"".join(blob.bytes() for blob in made.cert_chain_pems))
+
+    @property
+    def options(self) -> list[str]:
+        """What a server command needs."""
+        return ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
+
+    @property
+    def settings(self) -> dict[str, Path]:
+        """What the Python class needs."""
+        return {"tls_cert": self.cert, "tls_key": self.key}
+
+    def client_context(self, identity: trustme.LeafCert | None = None) -> ssl.SSLContext:
+        """For a client that trusts the authority alone."""
+        context = ssl.create_default_context(cafile=str(self.authority_file))
+        if identity is not None:
+            identity.configure_cert(context)
+        return context
+
+
+def common_name(context: ssl.SSLContext, port: int) -> str:
+    """Of the certificate that the server shows."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as connection,
+    ):
+        certificate = connection.getpeercert()
+    assert certificate is not None
+    return next(value for part in certificate["subject"] for name, value in part if name == "commonName")
