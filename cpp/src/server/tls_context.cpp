@@ -8,16 +8,13 @@
 #include <openssl/x509.h>
 #include <spdlog/fmt/fmt.h>
 
-#include <cerrno>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/small_file.hpp"
 #include "session_buddy/server/network_server.hpp"
 
 namespace session_buddy::server {
@@ -25,9 +22,6 @@ namespace session_buddy::server {
 namespace {
 
 constexpr log::Logger logger{"session_buddy.server.tls"};
-
-// Far more than a bundle of all public authorities; not a device or a log by mistake.
-constexpr std::uintmax_t kMaxFileBytes = 4U << 20U;
 
 // Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost the client chooses.
 constexpr const char* kCiphersOfTls12 =
@@ -56,32 +50,11 @@ std::string openssl_reason() {
 }
 
 std::string read_file(std::string_view what, const std::string& path) {
-    const auto fail = [&](const std::string& reason) {
-        return TlsError(fmt::format("cannot read the {} {}: {}", what, path, reason));
-    };
-    std::error_code error;
-    const auto status = std::filesystem::status(path, error);
-    if (!std::filesystem::exists(status)) {
-        throw fail(std::generic_category().message(error && error.value() != 0 ? error.value() : ENOENT));
+    try {
+        return read_small_file(path);
+    } catch (const FileError& reason) {
+        throw TlsError(fmt::format("cannot read the {} {}: {}", what, path, reason.what()));
     }
-    if (!std::filesystem::is_regular_file(status)) {
-        throw fail("it is not a regular file");
-    }
-    if (const auto size = std::filesystem::file_size(path, error); !error && size > kMaxFileBytes) {
-        throw fail(fmt::format("it is larger than {} bytes", kMaxFileBytes));
-    }
-    errno = 0;
-    std::ifstream stream(path, std::ios::binary);
-    std::string text(kMaxFileBytes, '\0');
-    if (!stream) {
-        throw fail(std::generic_category().message(errno != 0 ? errno : EIO));
-    }
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (stream.bad()) {
-        throw fail(std::generic_category().message(EIO));
-    }
-    text.resize(static_cast<std::size_t>(stream.gcount()));
-    return text;
 }
 
 Bio memory(const std::string& text) {
