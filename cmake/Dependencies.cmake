@@ -2,8 +2,8 @@
 #
 # The target names are the same either way. Nothing is downloaded for a library that find_package finds; to force the
 # pinned release of one, configure with -DCMAKE_DISABLE_FIND_PACKAGE_<name>=ON, and to build without a network from an
-# unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL and Python are never fetched: a security library is
-# the system's to update. docs/dependencies.md says where the hashes come from and which paths were tried.
+# unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL, cjose and Python are never fetched: a security
+# library is the system's to update. docs/dependencies.md says where the hashes come from and which paths were tried.
 include(FetchContent)
 set(FETCHCONTENT_QUIET OFF)
 # Pinned releases older than CMake 4 still ask for policies that it dropped.
@@ -30,6 +30,17 @@ endfunction()
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
+
+# --- cjose: the signatures of JSON Web Tokens. Like OpenSSL never fetched. It brings no package file for CMake.
+find_path(CJOSE_INCLUDE_DIR cjose/cjose.h)
+find_library(CJOSE_LIBRARY cjose)
+if(NOT CJOSE_INCLUDE_DIR OR NOT CJOSE_LIBRARY)
+  message(FATAL_ERROR "cjose was not found. Please install it: libcjose-dev on Debian and Ubuntu, cjose-devel on Fedora, "
+    "cjose with Homebrew.")
+endif()
+add_library(session_buddy_cjose INTERFACE)
+target_include_directories(session_buddy_cjose SYSTEM INTERFACE ${CJOSE_INCLUDE_DIR})
+target_link_libraries(session_buddy_cjose INTERFACE ${CJOSE_LIBRARY})
 
 # --- SQLite: the amalgamation has no build of its own.
 FetchContent_Declare(SQLite3

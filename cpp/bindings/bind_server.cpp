@@ -159,6 +159,7 @@ options::Value to_value(const options::Option& option, py::handle value) {
             return to_double(option, "a number of seconds", value);
         case options::Kind::text:
         case options::Kind::path:
+        case options::Kind::secret:
         case options::Kind::choice:
             break;
     }
@@ -184,6 +185,7 @@ Config to_config(const py::dict& settings) {
         }
         options::assign(config, *option, to_value(*option, value), name);
     }
+    options::assign_secrets(config, options::Surroundings::of_process());
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
     config.db_path = options::resolve_db_path(given, options::Surroundings::of_process()).value;
     options::resolve_paths(config, options::Surroundings::of_process());

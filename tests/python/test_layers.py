@@ -21,7 +21,7 @@ ROWS = [
     {"app"},
     {"server"},
     {"protocol", "prometheus"},
-    {"metrics", "anomaly", "storage", "ingest"},
+    {"metrics", "anomaly", "storage", "ingest", "auth"},
     {"core"},
 ]
 RANK = {layer: rank for rank, row in enumerate(ROWS) for layer in row}

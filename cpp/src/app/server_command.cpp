@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "session_buddy/app/real_time_server.hpp"
+#include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/storage/error.hpp"
@@ -39,6 +40,7 @@ std::string_view placeholder(const options::Option& option) {
             return " WORD";
         case options::Kind::path:
             return " FILE";
+        case options::Kind::secret:
         case options::Kind::text:
             return option.name == "db_path" ? " FILE" : " TEXT";
         case options::Kind::boolean:
@@ -193,7 +195,7 @@ void serve(const options::Settings& settings) {
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
-    const Signals signals(encrypted);
+    const Signals signals(encrypted || auth::asks_for_tokens(settings.config));
     RealTimeServer server(settings.config);
     server.start();
     std::string line = "listening on";
@@ -204,9 +206,9 @@ void serve(const options::Settings& settings) {
     while (signals.wait() == Signals::Wish::reload) {
         try {
             server.reload();
-            logger.info("certificates reloaded");
+            logger.info("certificates and tokens reloaded");
         } catch (const std::exception& error) {
-            logger.error("going on with the certificates from before: {}", error.what());
+            logger.error("going on with the certificates and tokens from before: {}", error.what());
         }
     }
     server.stop();
@@ -305,6 +307,12 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
     }
     for (std::size_t place = 0; place < table.size(); ++place) {
         if (given[place]->count() > 0) {
+            if (table[place].kind == options::Kind::secret) {
+                throw UsageError(fmt::format(
+                    "{} would show to every user of this machine on the command line; set {}, "
+                    "or {} in the config file",
+                    options::flag_of(table[place]), options::environment_of(table[place]), table[place].name));
+            }
             command.flags.push_back({&table[place], texts[place]});
         }
     }
@@ -322,7 +330,11 @@ std::string server_help() {
             group = option.group;
             text += fmt::format("\n{}:\n", group);
         }
-        append_help(text, options::flag_of(option) + std::string(placeholder(option)), describe(option));
+        const bool secret = option.kind == options::Kind::secret;  // not for the command line
+        append_help(text,
+                    secret ? options::environment_of(option) + '='
+                           : options::flag_of(option) + std::string(placeholder(option)),
+                    describe(option));
     }
     text += "\nGeneral:\n";
     append_help(text, "--config FILE",

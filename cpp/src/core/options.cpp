@@ -20,32 +20,42 @@ namespace {
 
 constexpr Option text(std::string_view group, std::string_view name, std::string Config::*member,
                       std::string_view help) {
-    return {name, group, Kind::text, member, 0, 0, {}, false, help};
+    return {name, group, Kind::text, member, 0, 0, {}, false, false, help};
 }
 
 constexpr Option path(std::string_view group, std::string_view name, std::string Config::*member,
                       std::string_view help) {
-    return {name, group, Kind::path, member, 0, 0, {}, false, help};
+    return {name, group, Kind::path, member, 0, 0, {}, false, false, help};
 }
 
 constexpr Option duration(std::string_view group, std::string_view name, Seconds Config::*member, double minimum,
                           double maximum, std::string_view help) {
-    return {name, group, Kind::duration, member, minimum, maximum, {}, false, help};
+    return {name, group, Kind::duration, member, minimum, maximum, {}, false, false, help};
 }
 
 template <typename Integer>
 constexpr Option integer(std::string_view group, std::string_view name, Integer Config::*member, double minimum,
                          double maximum, std::string_view help) {
-    return {name, group, Kind::integer, member, minimum, maximum, {}, false, help};
+    return {name, group, Kind::integer, member, minimum, maximum, {}, false, false, help};
 }
 
 constexpr Option number(std::string_view group, std::string_view name, double Config::*member, double minimum,
                         double maximum, std::string_view help) {
-    return {name, group, Kind::number, member, minimum, maximum, {}, false, help};
+    return {name, group, Kind::number, member, minimum, maximum, {}, false, false, help};
 }
 
 constexpr Option boolean(std::string_view group, std::string_view name, bool Config::*member, std::string_view help) {
-    return {name, group, Kind::boolean, member, 0, 0, {}, false, help};
+    return {name, group, Kind::boolean, member, 0, 0, {}, false, false, help};
+}
+
+constexpr Option secret(std::string_view group, std::string_view name, std::string Config::*member,
+                        std::string_view help) {
+    return {name, group, Kind::secret, member, 0, 0, {}, false, true, help};
+}
+
+constexpr Option guarding(Option option) {
+    option.guards = true;
+    return option;
 }
 
 constexpr std::array kTable{
@@ -57,6 +67,27 @@ constexpr std::array kTable{
     path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert"),
     path("TLS", "tls_client_ca", &Config::tls_client_ca,
          "PEM file with the authorities of client certificates; with it every client must show one"),
+
+    guarding(
+        path("Authentication", "auth_token_file", &Config::auth_token_file,
+             "File with one token a line, or sha256: and its SHA-256, followed by its scopes (read, write, metrics; "
+             "read where none is named); clients must then show a token")),
+    secret("Authentication", "jwt_secret", &Config::jwt_secret,
+           "Secret of 32 bytes or more; clients may then show a JSON Web Token that is signed with it (HS256)"),
+    guarding(path("Authentication", "jwt_public_key", &Config::jwt_public_key,
+                  "PEM file with a public key; clients may then show a JSON Web Token that is signed with its private "
+                  "key (RS256, ES256)")),
+    guarding(text("Authentication", "jwt_audience", &Config::jwt_audience,
+                  "What aud of a JSON Web Token must hold; without it a token that has one is refused")),
+    guarding(text("Authentication", "jwt_issuer", &Config::jwt_issuer, "What iss of a JSON Web Token must be")),
+    duration("Authentication", "jwt_leeway", &Config::jwt_leeway, 0, 600,
+             "By how much the clock of the issuer of JSON Web Tokens may differ"),
+    duration("Authentication", "auth_timeout", &Config::auth_timeout, 0.1, 60,
+             "Time a new client has to send its token as a message; a refusal is delayed for no longer than this"),
+    integer("Authentication", "max_auth_failures_per_second", &Config::max_auth_failures_per_second, 1, 1000,
+            "Refused tokens of one address a second before further refusals are delayed"),
+    boolean("Authentication", "insecure", &Config::insecure,
+            "Listen on addresses beyond loopback without TLS (or behind_proxy) or without authentication"),
 
     boolean("Proxy", "behind_proxy", &Config::behind_proxy,
             "Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of trusted_proxies"),
@@ -124,7 +155,7 @@ constexpr std::array kTable{
     duration("Clients", "shutdown_timeout", &Config::shutdown_timeout, 0, 60,
              "Time to close all clients in order at a stop before they are cut off"),
 
-    Option{"log_level", "Output", Kind::choice, &Config::log_level, 0, 0, "debug|info|warning|error|off", true,
+    Option{"log_level", "Output", Kind::choice, &Config::log_level, 0, 0, "debug|info|warning|error|off", true, false,
            "Least important records that are written to stderr"},
 };
 
@@ -218,10 +249,10 @@ void assign_string(Config& config, const Option& option, const Value& value, con
         if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
             fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), shown(value));
         }
-    } else if (option.kind == Kind::path && held == nullptr) {
+    } else if (option.kind == Kind::path && (held == nullptr || (held->empty() && option.guards))) {
         fail(option, subject, "the path of a file", shown(value));
     } else if (held == nullptr || (held->empty() && option.kind != Kind::path)) {
-        fail(option, subject, "a text that is not empty", shown(value));
+        fail(option, subject, "a text that is not empty", option.kind == Kind::secret ? "that" : shown(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
                })) {
@@ -372,6 +403,7 @@ std::string range_of(const Option& option) {
             return fmt::format("{}", fmt::join(split_choices(option.choices), ", "));
         case Kind::text:
         case Kind::path:
+        case Kind::secret:
             break;
     }
     return {};
@@ -397,6 +429,7 @@ void assign(Config& config, const Option& option, const Value& value, const std:
     switch (option.kind) {
         case Kind::text:
         case Kind::path:
+        case Kind::secret:
         case Kind::choice:
             return assign_string(config, option, value, subject);
         case Kind::duration:
@@ -434,6 +467,9 @@ void assign_text(Config& config, const Option& option, std::string_view text, co
 }
 
 Value read(const Config& config, const Option& option) {
+    if (option.kind == Kind::secret) {
+        return std::string((config.*std::get<std::string Config::*>(option.member)).empty() ? "" : "(hidden)");
+    }
     return std::visit(
         [&config](auto member) -> Value {
             using Held = std::remove_cvref_t<decltype(config.*member)>;
@@ -483,6 +519,17 @@ void check(const Config& config) {
     }
     if (!config.tls_client_ca.empty() && config.tls_cert.empty()) {
         throw ConfigError("tls_cert", "tls_client_ca needs tls_cert and tls_key, which are not set");
+    }
+    const bool jwt = !config.jwt_secret.empty() || !config.jwt_public_key.empty();
+    for (const auto& [name, value] :
+         {std::pair("jwt_audience", &config.jwt_audience), std::pair("jwt_issuer", &config.jwt_issuer)}) {
+        if (!value->empty() && !jwt) {
+            throw ConfigError(name, fmt::format("{} needs jwt_secret or jwt_public_key, which are not set", name));
+        }
+    }
+    if (!config.jwt_secret.empty() && !config.jwt_public_key.empty()) {
+        throw ConfigError("jwt_public_key",
+                          "jwt_secret and jwt_public_key exclude each other: a token is signed with one kind of key");
     }
     if (config.ping_timeout <= config.ping_interval) {
         throw ConfigError("ping_timeout",

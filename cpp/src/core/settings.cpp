@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "session_buddy/core/options.hpp"
+#include "session_buddy/core/small_file.hpp"
 
 namespace session_buddy::options {
 namespace {
@@ -34,6 +35,17 @@ std::optional<std::string> variable(const Surroundings& surroundings, const std:
         value.reset();
     }
     return value;
+}
+
+// The same, where an empty variable must not pass for one that nobody set: "SESSION_BUDDY_JWT_SECRET=$UNSET" asks for
+// authentication.
+std::optional<std::string> variable_of(const Option& option, const Surroundings& surroundings) {
+    const std::string name = environment_of(option);
+    if (const auto value = surroundings.environment(name); option.guards && value && value->empty()) {
+        throw ConfigError(std::string(option.name),
+                          fmt::format("{} is set and empty; give it a value or unset it", name));
+    }
+    return variable(surroundings, name);
 }
 
 std::optional<fs::path> home(const Surroundings& surroundings) {
@@ -121,6 +133,13 @@ ConfigFile read_file(const std::string& path) {
         Value value = to_value(node, *option, subject);
         // Checked here even where a flag covers it: a file with an error in it should not work by chance.
         assign(scratch, *option, value, subject);
+        if (option->kind == Kind::secret) {
+            try {
+                check_secrecy(path);
+            } catch (const FileError& reason) {
+                throw ConfigError(std::string(name), fmt::format("{} holds {}, but {}", path, name, reason.what()));
+            }
+        }
         file.settings.push_back({option, std::move(value)});
     }
     return file;
@@ -216,6 +235,17 @@ void resolve_paths(Config& config, const Surroundings& surroundings) {
     }
 }
 
+void assign_secrets(Config& config, const Surroundings& surroundings) {
+    for (const Option& option : table()) {
+        if (option.kind != Kind::secret || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
+            continue;
+        }
+        if (const auto value = variable_of(option, surroundings)) {
+            assign_text(config, option, *value, environment_of(option));
+        }
+    }
+}
+
 Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
               const Surroundings& surroundings) {
     const auto options = table();
@@ -241,7 +271,7 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
     }
     for (const Option& option : options) {
         const std::string name = environment_of(option);
-        if (const auto value = variable(surroundings, name)) {
+        if (const auto value = variable_of(option, surroundings)) {
             assign_text(settings.config, option, *value, name);
             note(option, name, name);
         }
@@ -276,7 +306,9 @@ std::string print(const Settings& settings) {
             group = option.group;
             text += fmt::format("\n# {}\n", group);
         }
-        text += fmt::format("{:<40} # {}\n", fmt::format("{} = {}", option.name, toml_value(settings.config, option)),
+        const std::string value = toml_value(settings.config, option);
+        const bool comment = option.kind == Kind::secret || value == "\"\"";
+        text += fmt::format("{:<40} # {}\n", fmt::format("{}{} = {}", comment ? "# " : "", option.name, value),
                             settings.origins[place]);
     }
     return text;

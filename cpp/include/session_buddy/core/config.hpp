@@ -35,6 +35,18 @@ struct Config {
     std::string tls_key;        ///< the private key of that certificate
     std::string tls_client_ca;  ///< authorities, of one of which every client must show a certificate
 
+    // Who may come in. With none of the first three everybody may.
+    std::string auth_token_file;  ///< tokens and their scopes, one a line
+    std::string jwt_secret;       ///< of HS256; 32 bytes or more
+    std::string jwt_public_key;   ///< PEM file; RSA for RS256, P-256 for ES256
+    std::string jwt_audience;     ///< what `aud` must hold; empty: tokens for somebody are refused
+    std::string jwt_issuer;       ///< what `iss` must be; empty: anybody
+    Seconds jwt_leeway{30.0};     ///< by which clocks may differ in `exp` and `nbf`, 0 to 600
+    Seconds auth_timeout{5.0};    ///< for the first message with a token, and the longest delay of a refusal,
+                                  ///< 0.1 to 60
+    std::uint32_t max_auth_failures_per_second = 1;  ///< of one address before refusals are delayed, 1 to 1000
+    bool insecure = false;                           ///< listen beyond loopback without TLS or authentication
+
     // A proxy in front of it.
     bool behind_proxy = false;                 ///< X-Forwarded-For and -Proto of trusted_proxies count
     std::string trusted_proxies = "loopback";  ///< as IpNetworks::parse takes it

@@ -18,7 +18,7 @@
 
 namespace session_buddy::options {
 
-enum class Kind { text, path, boolean, integer, number, duration, choice };
+enum class Kind { text, path, secret, boolean, integer, number, duration, choice };
 
 using Member = std::variant<std::string Config::*, bool Config::*, std::uint16_t Config::*, std::uint32_t Config::*,
                             std::size_t Config::*, double Config::*, Seconds Config::*>;
@@ -32,6 +32,7 @@ struct Option {
     double maximum;
     std::string_view choices;  ///< choice: the words, separated by '|'
     bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
+    bool guards;               ///< shuts a door: to name it and leave it empty is an error, never "none"
     std::string_view help;     ///< one sentence without a full stop
 };
 
@@ -40,20 +41,21 @@ struct Option {
 [[nodiscard]] std::string nearest(std::string_view name);        ///< the name a typing error meant, or ""
 [[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
 [[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
-[[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for text and path
+[[nodiscard]] std::string range_of(const Option& option);  ///< "0.01 to 3600 seconds", "" for text, path and secret
 [[nodiscard]] std::string toml_value(const Config& config, const Option& option);  ///< the value as TOML writes it
 
 using Value = std::variant<bool, std::int64_t, double, std::string>;
 
 /// Sets the member after checking type and range. `subject` is how the error names the setting ("--port",
 /// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text, a path may be empty
-/// (none). Throws ConfigError.
+/// (none) unless it guards. Throws ConfigError, without the value where that is a secret.
 void assign(Config& config, const Option& option, const Value& value, const std::string& subject);
 
 /// The same for a value that is only a text, as on the command line and in the environment.
 void assign_text(Config& config, const Option& option, std::string_view text, const std::string& subject);
 
-[[nodiscard]] Value read(const Config& config, const Option& option);  ///< durations as seconds
+/// Durations as seconds; of a secret no more than whether it is set: "(hidden)" or "".
+[[nodiscard]] Value read(const Config& config, const Option& option);
 
 /// A number of seconds, or a number with one of the units ms, s, m, h, d. Not negative. Nothing for another text.
 [[nodiscard]] std::optional<Seconds> parse_duration(std::string_view text);
@@ -84,6 +86,10 @@ struct Resolved {
 /// Makes the files that the settings of kind `path` name absolute, a leading "~/" expanded. Throws ConfigError.
 void resolve_paths(Config& config, const Surroundings& surroundings);
 
+/// Takes the secrets that are not set from their environment variables, as load() does: whoever sets one means it for
+/// every server that is started there. Throws ConfigError.
+void assign_secrets(Config& config, const Surroundings& surroundings);
+
 /// All settings, complete and checked, and for each option of table() where its value came from.
 struct Settings {
     Config config;
@@ -97,12 +103,14 @@ struct Flag {
     std::string text;
 };
 
-/// Flags before environment before TOML file before defaults. The file is `config_file`, else SESSION_BUDDY_CONFIG,
+/// Flags before environment before TOML file before defaults. A file with a secret in it must be secret
+/// (small_file.hpp). The file is `config_file`, else SESSION_BUDDY_CONFIG,
 /// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError.
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
                             const Surroundings& surroundings);
 
-/// Every option, its value and its origin, as a TOML file that load() reads again.
+/// Every option, its value and its origin, as a TOML file that load() reads again. What is empty or secret is a
+/// comment.
 [[nodiscard]] std::string print(const Settings& settings);
 
 }  // namespace session_buddy::options

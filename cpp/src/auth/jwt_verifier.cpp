@@ -1,0 +1,283 @@
+// See jwt_verifier.hpp.
+#include "jwt_verifier.hpp"
+
+#include <cjose/cjose.h>
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "digest.hpp"
+#include "session_buddy/core/small_file.hpp"
+
+namespace session_buddy::auth {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMinSecretBytes = 32;
+constexpr int kMinRsaBits = 2048;
+// NumericDates beyond it (the year 9999) are somebody's mistake, and would not fit a TimePoint.
+constexpr double kMaxNumericDate = 253402300800.0;
+
+template <auto release>
+struct Releaser {
+    template <typename T>
+    void operator()(T* object) const {
+        release(object);
+    }
+};
+using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
+using PublicKey = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
+using Number = std::unique_ptr<BIGNUM, Releaser<BN_free>>;
+using Jwk = std::unique_ptr<cjose_jwk_t, Releaser<cjose_jwk_release>>;
+using Jws = std::unique_ptr<cjose_jws_t, Releaser<cjose_jws_release>>;
+
+struct Algorithm {
+    const char* name;
+    Jwk key;
+    Digest voucher;
+};
+
+AuthError bad_key(const Config& config, std::string_view reason) {
+    ERR_clear_error();
+    return AuthError(fmt::format("cannot use the JWT public key {}: {}", config.jwt_public_key, reason));
+}
+
+std::vector<std::uint8_t> parameter_of(const EVP_PKEY* key, const char* name) {
+    BIGNUM* raw = nullptr;
+    if (EVP_PKEY_get_bn_param(key, name, &raw) != 1) {
+        return {};
+    }
+    const Number number(raw);
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(BN_num_bytes(number.get())));
+    BN_bn2bin(number.get(), bytes.data());
+    return bytes;
+}
+
+Algorithm from_secret(const std::string& secret) {
+    if (secret.size() < kMinSecretBytes) {
+        throw AuthError(fmt::format(
+            "jwt_secret is too short: HS256 needs {} bytes or more; openssl rand -base64 48 makes a good one",
+            kMinSecretBytes));
+    }
+    if (secret.starts_with("-----BEGIN")) {
+        throw AuthError("jwt_secret must not be a PEM key; a public key belongs in a file that jwt_public_key names");
+    }
+    cjose_err error{};
+    return {.name = CJOSE_HDR_ALG_HS256,
+            .key = Jwk(
+                cjose_jwk_create_oct_spec(reinterpret_cast<const std::uint8_t*>(secret.data()), secret.size(), &error)),
+            .voucher = sha256(secret)};
+}
+
+Algorithm from_rsa(const EVP_PKEY* key, const Config& config, const Digest& voucher) {
+    if (EVP_PKEY_get_bits(key) < kMinRsaBits) {
+        throw bad_key(config,
+                      fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
+    }
+    auto modulus = parameter_of(key, OSSL_PKEY_PARAM_RSA_N);
+    auto exponent = parameter_of(key, OSSL_PKEY_PARAM_RSA_E);
+    cjose_jwk_rsa_keyspec spec{};
+    spec.n = modulus.data();
+    spec.nlen = modulus.size();
+    spec.e = exponent.data();
+    spec.elen = exponent.size();
+    cjose_err error{};
+    return {.name = CJOSE_HDR_ALG_RS256, .key = Jwk(cjose_jwk_create_RSA_spec(&spec, &error)), .voucher = voucher};
+}
+
+Algorithm from_ec(const EVP_PKEY* key, const Config& config, const Digest& voucher) {
+    std::string curve(64, '\0');
+    std::size_t size = 0;
+    const bool known = EVP_PKEY_get_group_name(key, curve.data(), curve.size(), &size) == 1;
+    if (!known || curve.substr(0, size) != SN_X9_62_prime256v1) {
+        throw bad_key(config, "it is not on the curve P-256, which ES256 needs");
+    }
+    auto x = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_X);
+    auto y = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_Y);
+    cjose_jwk_ec_keyspec spec{};
+    spec.crv = CJOSE_JWK_EC_P_256;
+    spec.x = x.data();
+    spec.xlen = x.size();
+    spec.y = y.data();
+    spec.ylen = y.size();
+    cjose_err error{};
+    return {.name = CJOSE_HDR_ALG_ES256, .key = Jwk(cjose_jwk_create_EC_spec(&spec, &error)), .voucher = voucher};
+}
+
+Algorithm from_public_key(const Config& config) {
+    std::string text;
+    try {
+        text = read_small_file(config.jwt_public_key);
+    } catch (const FileError& reason) {
+        throw AuthError(fmt::format("cannot read the JWT public key {}: {}", config.jwt_public_key, reason.what()));
+    }
+    const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+    const PublicKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+    if (!key) {
+        throw bad_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
+    }
+    const Digest voucher = sha256(text);
+    switch (EVP_PKEY_get_base_id(key.get())) {
+        case EVP_PKEY_RSA:
+            return from_rsa(key.get(), config, voucher);
+        case EVP_PKEY_EC:
+            return from_ec(key.get(), config, voucher);
+        default:
+            throw bad_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
+    }
+}
+
+Rejection invalid() {
+    return {"The token is not valid"};
+}
+
+// The claims where the signature is right, else a discarded value.
+Json verified_claims(std::string_view token, const Algorithm& algorithm) {
+    const Json none(Json::value_t::discarded);
+    cjose_err error{};
+    const Jws jws(cjose_jws_import(token.data(), token.size(), &error));
+    if (!jws) {
+        return none;
+    }
+    auto* header = cjose_jws_get_protected(jws.get());  // lives in jws
+    const char* named = cjose_header_get(header, CJOSE_HDR_ALG, &error);
+    if (named == nullptr || std::string_view(named) != algorithm.name) {
+        return none;
+    }
+    // Extensions that must be understood (RFC 7515, section 4.1.11): none is.
+    char* critical = cjose_header_get_raw(header, "crit", &error);
+    if (critical != nullptr) {
+        cjose_get_dealloc()(critical);
+        return none;
+    }
+    std::uint8_t* payload = nullptr;  // lives in jws
+    std::size_t size = 0;
+    if (!cjose_jws_verify(jws.get(), algorithm.key.get(), &error) ||
+        !cjose_jws_get_plaintext(jws.get(), &payload, &size, &error)) {
+        return none;
+    }
+    return Json::parse(payload, payload + size, nullptr, false);
+}
+
+// A NumericDate (RFC 7519, section 2); nothing where the claim is missing or no such number.
+std::optional<TimePoint> numeric_date(const Json& claims, const char* name) {
+    const auto found = claims.find(name);
+    if (found == claims.end() || !found->is_number()) {
+        return std::nullopt;
+    }
+    const auto seconds = found->get<double>();
+    if (!(std::abs(seconds) <= kMaxNumericDate)) {
+        return std::nullopt;
+    }
+    return TimePoint(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::duration<double>(seconds)));
+}
+
+bool holds(const Json& claims, const char* name, const std::string& wanted) {
+    const auto found = claims.find(name);
+    if (found == claims.end()) {
+        return false;
+    }
+    if (found->is_array()) {
+        return std::ranges::any_of(*found, [&wanted](const Json& item) { return item == wanted; });
+    }
+    return *found == wanted;
+}
+
+// The claim of RFC 8693, section 4.2: words separated by blanks; many issuers write an array. Scopes of others are
+// skipped. Without the claim a token may read.
+Scopes scopes_of(const Json& claims) {
+    const auto found = claims.find("scope");
+    if (found == claims.end()) {
+        return {Scope::read};
+    }
+    Scopes scopes;
+    const auto add = [&scopes](const std::string& words) {
+        std::istringstream stream(words);
+        for (std::string word; stream >> word;) {
+            if (const auto scope = parse_scope(word)) {
+                scopes.add(*scope);
+            }
+        }
+    };
+    if (found->is_string()) {
+        add(found->get_ref<const std::string&>());
+    } else if (found->is_array()) {
+        for (const auto& item : *found) {
+            if (item.is_string()) {
+                add(item.get_ref<const std::string&>());
+            }
+        }
+    }
+    return scopes;
+}
+
+}  // namespace
+
+struct JwtVerifier::Key : Algorithm {};
+
+JwtVerifier::JwtVerifier(const Config& config)
+    : audience_(config.jwt_audience),
+      issuer_(config.jwt_issuer),
+      leeway_(std::chrono::duration_cast<std::chrono::microseconds>(config.jwt_leeway)) {
+    auto algorithm = config.jwt_public_key.empty() ? from_secret(config.jwt_secret) : from_public_key(config);
+    if (!algorithm.key) {
+        throw AuthError(fmt::format("cannot set JWT up: the {} key cannot be used", algorithm.name));
+    }
+    key_ = std::make_unique<const Key>(Key{std::move(algorithm)});
+}
+
+JwtVerifier::~JwtVerifier() = default;
+JwtVerifier::JwtVerifier(JwtVerifier&&) noexcept = default;
+
+Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
+    const Json claims = verified_claims(token, *key_);
+    if (!claims.is_object()) {
+        return invalid();
+    }
+    const auto expiry = numeric_date(claims, "exp");
+    if (!expiry) {
+        return Rejection{"The token has no expiry (exp)"};
+    }
+    if (now >= *expiry + leeway_) {
+        return Rejection{"The token has expired"};
+    }
+    if (claims.contains("nbf")) {
+        const auto not_before = numeric_date(claims, "nbf");
+        if (!not_before || now + leeway_ < *not_before) {
+            return Rejection{"The token is not valid yet (nbf)"};
+        }
+    }
+    // A token that is meant for somebody must be refused by everybody else (RFC 7519, section 4.1.3).
+    if (claims.contains("aud") ? audience_.empty() || !holds(claims, "aud", audience_) : !audience_.empty()) {
+        return Rejection{"The token is for another audience (aud)"};
+    }
+    if (!issuer_.empty() && !(claims.contains("iss") && claims.at("iss") == issuer_)) {
+        return Rejection{"The token is from another issuer (iss)"};
+    }
+    return Identity{.scopes = scopes_of(claims), .expires_at = *expiry + leeway_, .voucher = to_bytes(key_->voucher)};
+}
+
+bool JwtVerifier::still_vouches_for(const Identity& identity) const {
+    return identity.voucher == to_bytes(key_->voucher);
+}
+
+std::string_view JwtVerifier::algorithm() const {
+    return key_->name;
+}
+
+}  // namespace session_buddy::auth

@@ -1,0 +1,143 @@
+// See token_file.hpp.
+#include "token_file.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::auth {
+
+namespace {
+
+constexpr log::Logger logger{"session_buddy.auth"};
+
+constexpr std::string_view kBlanks = " \t\r,";
+constexpr std::string_view kDigestPrefix = "sha256:";
+// 128 bits in base64; what is shorter was typed and not drawn.
+constexpr std::size_t kLengthOfStrongTokens = 22;
+
+std::vector<std::string_view> words_of(std::string_view line) {
+    line = line.substr(0, line.find('#'));
+    std::vector<std::string_view> words;
+    while (true) {
+        const auto begin = line.find_first_not_of(kBlanks);
+        if (begin == std::string_view::npos) {
+            return words;
+        }
+        line.remove_prefix(begin);
+        const auto end = std::min(line.find_first_of(kBlanks), line.size());
+        words.push_back(line.substr(0, end));
+        line.remove_prefix(end);
+    }
+}
+
+bool is_letter_or_digit(char character) {
+    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+           (character >= '0' && character <= '9');
+}
+
+// What a bearer token may be made of (RFC 6750, section 2.1: b64token).
+bool is_bearer_token(std::string_view word) {
+    const auto body = word.substr(0, word.find_last_not_of('=') + 1);
+    return !body.empty() && std::ranges::all_of(body, [](char character) {
+        return is_letter_or_digit(character) || std::string_view("-._~+/").find(character) != std::string_view::npos;
+    });
+}
+
+std::optional<Digest> parse_digest(std::string_view digits) {
+    Digest digest{};
+    if (digits.size() != 2 * digest.size()) {
+        return std::nullopt;
+    }
+    for (std::size_t place = 0; place < digits.size(); ++place) {
+        const char digit = digits[place];
+        unsigned value = 0;
+        if (digit >= '0' && digit <= '9') {
+            value = static_cast<unsigned>(digit - '0');
+        } else if (digit >= 'a' && digit <= 'f') {
+            value = static_cast<unsigned>(digit - 'a') + 10;
+        } else if (digit >= 'A' && digit <= 'F') {
+            value = static_cast<unsigned>(digit - 'A') + 10;
+        } else {
+            return std::nullopt;
+        }
+        digest[place / 2] = static_cast<unsigned char>(digest[place / 2] * 16U + value);
+    }
+    return digest;
+}
+
+}  // namespace
+
+TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
+    TokenFile file;
+    for (std::size_t number = 1; !text.empty(); ++number) {
+        const auto line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        const auto words = words_of(line);
+        if (words.empty()) {
+            continue;
+        }
+        const auto fail = [&](std::string_view reason) {
+            return AuthError(fmt::format("cannot use the token file {}: line {}: {}", path, number, reason));
+        };
+        Entry entry;
+        if (words.front().starts_with(kDigestPrefix)) {
+            const auto digest = parse_digest(words.front().substr(kDigestPrefix.size()));
+            if (!digest) {
+                throw fail("sha256: must be followed by 64 hexadecimal digits");
+            }
+            entry.digest = *digest;
+        } else if (!is_bearer_token(words.front())) {
+            throw fail("a token is made of letters, digits and the signs - . _ ~ + /, with = at its end alone");
+        } else if (words.front().size() > kMaxTokenBytes) {
+            throw fail(fmt::format("a token has {} bytes at most", kMaxTokenBytes));
+        } else {
+            if (words.front().size() < kLengthOfStrongTokens) {
+                logger.warning(
+                    "the token of line {} in {} is short enough to be guessed; openssl rand -hex 32 makes "
+                    "a better one",
+                    number, path);
+            }
+            entry.digest = sha256(words.front());
+        }
+        for (auto word = words.begin() + 1; word != words.end(); ++word) {
+            const auto scope = parse_scope(*word);
+            if (!scope) {
+                throw fail("after the token come its scopes: read, write or metrics");
+            }
+            entry.scopes.add(*scope);
+        }
+        if (entry.scopes.empty()) {
+            entry.scopes.add(Scope::read);
+        }
+        file.entries_.push_back(entry);
+    }
+    if (file.entries_.empty()) {
+        throw AuthError(fmt::format("cannot use the token file {}: there is no token in it", path));
+    }
+    return file;
+}
+
+std::optional<Identity> TokenFile::find(std::string_view token) const {
+    const Digest digest = sha256(token);
+    const Entry* found = nullptr;
+    for (const Entry& entry : entries_) {
+        if (equal_in_constant_time(entry.digest, digest)) {
+            found = &entry;
+        }
+    }
+    if (found == nullptr) {
+        return std::nullopt;
+    }
+    return Identity{.scopes = found->scopes, .expires_at = std::nullopt, .voucher = to_bytes(digest)};
+}
+
+bool TokenFile::still_vouches_for(const Identity& identity) const {
+    return std::ranges::any_of(entries_, [&identity](const Entry& entry) {
+        return to_bytes(entry.digest) == identity.voucher && entry.scopes == identity.scopes;
+    });
+}
+
+}  // namespace session_buddy::auth

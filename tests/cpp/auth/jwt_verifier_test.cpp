@@ -1,0 +1,149 @@
+// JSON Web Tokens: the examples of the RFC, and claims at the very moment where they begin or cease to hold.
+#include "auth/jwt_verifier.hpp"
+
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <string>
+
+namespace session_buddy::auth {
+namespace {
+
+using std::chrono::seconds;
+
+const std::string kSecret = "0123456789abcdef0123456789abcdef";
+constexpr TimePoint kNow{seconds{1'800'000'000}};
+
+std::string base64url(const std::string& bytes) {
+    std::string text(4 * ((bytes.size() + 2) / 3), '\0');
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
+                    static_cast<int>(bytes.size()));
+    text.resize(text.find_last_not_of('=') + 1);
+    for (char& character : text) {
+        character = character == '+' ? '-' : character == '/' ? '_' : character;
+    }
+    return text;
+}
+
+std::string signed_token(const std::string& claims, const std::string& secret = kSecret,
+                         const std::string& header = R"({"alg":"HS256"})") {
+    const std::string body = base64url(header) + '.' + base64url(claims);
+    unsigned char signature[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
+         reinterpret_cast<const unsigned char*>(body.data()), body.size(), signature, &size);
+    return body + '.' + base64url({signature, signature + size});
+}
+
+std::string in_seconds(int offset) {
+    return std::to_string((kNow + seconds{offset}).time_since_epoch() / seconds{1});
+}
+
+Config with_secret() {
+    Config config;
+    config.jwt_secret = kSecret;
+    config.jwt_leeway = Seconds{10};
+    return config;
+}
+
+std::string answer(const Config& config, const std::string& token, TimePoint now = kNow) {
+    const auto verdict = JwtVerifier(config).check(token, now);
+    const auto* rejection = std::get_if<Rejection>(&verdict);
+    return rejection == nullptr ? "accepted" : rejection->reason;
+}
+
+// Its key has 64 bytes and it was good until 2011 (RFC 7515, appendix A.1).
+TEST(Jwt, accepts_the_example_of_rfc_7515_as_long_as_it_is_good) {
+    Config config = with_secret();
+    const std::string key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    std::string base64 = key + "==";
+    for (char& character : base64) {
+        character = character == '-' ? '+' : character == '_' ? '/' : character;
+    }
+    std::string bytes(base64.size(), '\0');
+    const int size =
+        EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                        reinterpret_cast<const unsigned char*>(base64.data()), static_cast<int>(base64.size()));
+    ASSERT_EQ(size, 66);
+    config.jwt_secret = bytes.substr(0, 64);
+    config.jwt_issuer = "joe";
+    const std::string token =
+        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9"
+        ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+        ".dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const TimePoint expiry{seconds{1'300'819'380}};
+    EXPECT_EQ(answer(config, token, expiry - seconds{1}), "accepted");
+    EXPECT_EQ(answer(config, token, expiry + seconds{9}), "accepted");
+    EXPECT_EQ(answer(config, token, expiry + seconds{10}), "The token has expired");
+    config.jwt_issuer = "jane";
+    EXPECT_EQ(answer(config, token, expiry), "The token is from another issuer (iss)");
+}
+
+TEST(Jwt, expires_and_begins_within_the_leeway) {
+    struct Case {
+        std::string claims;
+        std::string answer;
+    };
+    for (const auto& [claims, expected] : std::vector<Case>{
+             {R"({"exp":)" + in_seconds(-9) + "}", "accepted"},
+             {R"({"exp":)" + in_seconds(-10) + "}", "The token has expired"},
+             {R"({"exp":)" + in_seconds(-10) + ".5}", "accepted"},
+             {R"({"exp":-1})", "The token has expired"},
+             {R"({"exp":-1e300})", "The token has no expiry (exp)"},
+             {R"({"exp":null})", "The token has no expiry (exp)"},
+             {R"({"exp":true})", "The token has no expiry (exp)"},
+             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(10) + "}", "accepted"},
+             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(11) + "}", "The token is not valid yet (nbf)"},
+             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":null})", "The token is not valid yet (nbf)"},
+         }) {
+        EXPECT_EQ(answer(with_secret(), signed_token(claims)), expected) << claims;
+    }
+}
+
+TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
+    const JwtVerifier verifier(with_secret());
+    struct Case {
+        std::string scope;
+        Scopes scopes;
+    };
+    for (const auto& [scope, scopes] : std::vector<Case>{
+             {"", {Scope::read}},
+             {R"(,"scope":"")", {}},
+             {R"(,"scope":"write  openid metrics")", {Scope::write, Scope::metrics}},
+             {R"(,"scope":["read write",7,null])", {Scope::read, Scope::write}},
+             {R"(,"scope":{"read":true})", {}},
+             {R"(,"scope":"READ")", {}},
+         }) {
+        const auto verdict = verifier.check(signed_token(R"({"exp":)" + in_seconds(60) + scope + "}"), kNow);
+        const auto* identity = std::get_if<Identity>(&verdict);
+        ASSERT_NE(identity, nullptr) << scope;
+        EXPECT_EQ(identity->scopes, scopes) << scope;
+        EXPECT_EQ(identity->expires_at, kNow + seconds{70});
+        EXPECT_TRUE(verifier.still_vouches_for(*identity));
+        Config other = with_secret();
+        other.jwt_secret += "x";
+        EXPECT_FALSE(JwtVerifier(other).still_vouches_for(*identity));
+    }
+}
+
+TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
+    const std::string claims = R"({"exp":)" + in_seconds(60) + "}";
+    for (const std::string header :
+         {R"({"alg":"none"})", R"({"alg":"hs256"})", R"({"alg":"HS384"})", R"({"alg":"RS256"})", R"({"alg":null})",
+          R"({"alg":["HS256"]})", R"({})", R"([])", R"("HS256")", R"({"alg":"HS256","crit":["exp"]})",
+          R"({"alg":"HS256","crit":null})", ""}) {
+        EXPECT_EQ(answer(with_secret(), signed_token(claims, kSecret, header)), "The token is not valid") << header;
+    }
+    const std::string good = signed_token(claims);
+    EXPECT_EQ(answer(with_secret(), good), "accepted");
+    for (const std::string& token :
+         {std::string(), std::string("."), std::string(".."), std::string("..."), good + ".", good + "A", "." + good,
+          good.substr(0, good.rfind('.') + 1), good.substr(0, good.rfind('.')), signed_token(claims, kSecret + "x"),
+          std::string("a.b.c"), std::string(5000, '.'), std::string(5000, 'A')}) {
+        EXPECT_EQ(answer(with_secret(), token), "The token is not valid") << token;
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::auth
