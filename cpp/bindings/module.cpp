@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "bindings.hpp"
+#include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/server/network_server.hpp"
@@ -30,6 +31,8 @@ void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-
             std::rethrow_exception(failure);
         }
     } catch (const ConfigError& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const auth::AuthError& error) {
         PyErr_SetString(PyExc_ValueError, error.what());
     } catch (const server::TlsError& error) {
         // What the ssl module of Python raises for such a file, an OSError.

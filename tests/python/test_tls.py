@@ -119,18 +119,18 @@ async def test_sighup_brings_a_new_certificate_and_drops_nobody(certificates: Ce
         async with websockets.connect(server.url, ssl=context) as client:
             certificates.install("second")
             server.process.send_signal(signal.SIGHUP)
-            await asyncio.to_thread(server.wait_for, "certificates reloaded")
+            await asyncio.to_thread(server.wait_for, "certificates and tokens reloaded")
             assert common_name(context, server.port) == "second"
 
             certificates.install("third", valid_for=timedelta(hours=-1))
             server.process.send_signal(signal.SIGHUP)
-            line = await asyncio.to_thread(server.wait_for, "going on with the certificates from before")
+            line = await asyncio.to_thread(server.wait_for, "going on with the certificates and tokens from before")
             assert f"cannot use the TLS certificate {certificates.cert}: it expired at " in line
             assert common_name(context, server.port) == "second"
 
             certificates.key.unlink()
             server.process.send_signal(signal.SIGHUP)
-            line = await asyncio.to_thread(server.wait_for, "going on with the certificates from before")
+            line = await asyncio.to_thread(server.wait_for, "going on with the certificates and tokens from before")
             assert f"cannot read the TLS key {certificates.key}: No such file or directory" in line
             assert common_name(context, server.port) == "second"
 

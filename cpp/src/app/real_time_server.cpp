@@ -24,7 +24,7 @@ struct RealTimeServer::Impl {
     // One run, from start to stop. Members die in the reverse order: the sources of snapshots before the network.
     struct Run {
         explicit Run(Impl& owner)
-            : network(owner.config),
+            : network(owner.config, owner.clock),
               history(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
                   owner.hand_out(snapshot);

@@ -90,6 +90,10 @@ std::string sessions_subscribed(const SubscribeSessions& request) {
     return with_message("sessions_subscribed", "Subscribed to session updates", request.request_id);
 }
 
+std::string authenticated(const RequestId& request_id) {
+    return with_message("authenticated", "Authenticated", request_id);
+}
+
 std::string metrics_response(const GetMetrics& request, const SkillFigures& figures) {
     const auto& lifetime = figures.lifetime;
     std::string out = R"({"type":"metrics_response","data":{"skill_name":)";

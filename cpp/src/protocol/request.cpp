@@ -34,6 +34,7 @@ struct Fields {
     Field skill_name;
     Field skill;
     Field skill_names;
+    Field token;
     Field min_deviation;
     Field details;
 };
@@ -117,6 +118,9 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
         }
         if (name == "skill_names") {
             return &fields_.skill_names;
+        }
+        if (name == "token") {
+            return &fields_.token;
         }
         if (name == "min_deviation") {
             return &fields_.min_deviation;
@@ -247,6 +251,13 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
     return GetMetrics{.skill_name = std::move(name.text), .legacy_key = legacy, .request_id = std::move(request_id)};
 }
 
+ParsedRequest read_authenticate(Fields& fields, RequestId request_id) {
+    if (!fields.token.is(Field::Kind::string) || fields.token.text.empty()) {
+        return invalid_message("auth needs a token, a string", std::move(request_id));
+    }
+    return Authenticate{.token = std::move(fields.token.text), .request_id = std::move(request_id)};
+}
+
 }  // namespace
 
 std::string_view to_string(ErrorCode code) {
@@ -261,6 +272,8 @@ std::string_view to_string(ErrorCode code) {
             return "invalid_skill_name";
         case ErrorCode::rate_limited:
             return "rate_limited";
+        case ErrorCode::unauthorized:
+            return "unauthorized";
         case ErrorCode::internal_error:
             break;
     }
@@ -312,6 +325,9 @@ ParsedRequest parse_request(std::string_view text) {
     }
     if (type == "subscribe_sessions") {
         return SubscribeSessions{std::move(request_id)};
+    }
+    if (type == "auth") {
+        return read_authenticate(fields, std::move(request_id));
     }
     return ErrorReply{.code = ErrorCode::unknown_type,
                       .message = "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),

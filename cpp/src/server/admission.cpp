@@ -3,6 +3,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 namespace session_buddy::server {
 
 std::string describe(Refusal refusal, const Config& config) {
@@ -31,6 +33,8 @@ Admission::Admission(const Config& config)
       max_per_address_(config.max_clients_per_address),
       max_http_(config.max_http_connections),
       rate_(config.max_connections_per_second),
+      refusal_rate_(config.max_auth_failures_per_second),
+      max_delay_(config.auth_timeout),
       max_idle_(config.max_tracked_addresses) {}
 
 Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
@@ -65,8 +69,15 @@ Admission::Verdict Admission::take_websocket(const Peer& peer, TimePoint now) {
     return take(&entry, Kind::websocket);
 }
 
+Admission::TimePoint::duration Admission::refuse_token(const Peer& peer, TimePoint now) {
+    // A debt of no more than what the longest delay pays off: whoever mistyped a token need not wait for an hour.
+    const double debt =
+        -entry_of(peer, now).second.refusals.spend_down_to(-max_delay_.count() * refusal_rate_, now) / refusal_rate_;
+    return steady(Seconds(std::max(0.0, debt)));
+}
+
 Admission::Entries::value_type& Admission::entry_of(const Peer& peer, TimePoint now) {
-    const auto [found, is_new] = entries_.try_emplace(peer.address.client_network(), rate_, now);
+    const auto [found, is_new] = entries_.try_emplace(peer.address.client_network(), rate_, refusal_rate_, now);
     auto& entry = *found;
     if (is_new) {
         entry.second.turn = idle_.insert(idle_.end(), entry.first);

@@ -30,9 +30,11 @@ class Admission {
   private:
     enum class Kind : std::uint8_t { http, websocket };
     struct Entry {
-        explicit Entry(double rate, TimePoint now) : arrivals(rate, now) {}
+        Entry(double arrival_rate, double refusal_rate, TimePoint now)
+            : arrivals(arrival_rate, now), refusals(refusal_rate, now) {}
         [[nodiscard]] bool idle() const { return http == 0 && websockets == 0; }
         TokenBucket arrivals;
+        TokenBucket refusals;  // of tokens
         std::uint32_t http = 0;
         std::uint32_t websockets = 0;
         std::list<IpAddress>::iterator turn;  // in idle_ or busy_
@@ -78,6 +80,10 @@ class Admission {
     /// A connection that becomes a WebSocket.
     [[nodiscard]] Verdict take_websocket(const Peer& peer, TimePoint now);
 
+    /// A token of this address was refused. Returns by how long its answer is to be delayed, so that an address gets
+    /// max_auth_failures_per_second of them, and auth_timeout at most.
+    [[nodiscard]] TimePoint::duration refuse_token(const Peer& peer, TimePoint now);
+
     [[nodiscard]] std::uint32_t clients() const { return clients_; }
     [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }
 
@@ -91,6 +97,8 @@ class Admission {
     const std::uint32_t max_per_address_;
     const std::uint32_t max_http_;
     const double rate_;
+    const double refusal_rate_;
+    const Seconds max_delay_;
     const std::size_t max_idle_;
     std::uint32_t clients_ = 0;
     std::uint32_t http_ = 0;

@@ -22,6 +22,7 @@ struct NameOf {
     std::string_view operator()(const protocol::GetMetrics&) const { return "get_metrics"; }
     std::string_view operator()(const protocol::Ping&) const { return "ping"; }
     std::string_view operator()(const protocol::SubscribeSessions&) const { return "subscribe_sessions"; }
+    std::string_view operator()(const protocol::Authenticate&) const { return "auth"; }
     std::string_view operator()(const protocol::ErrorReply& reply) const { return protocol::to_string(reply.code); }
 };
 
@@ -50,6 +51,15 @@ void Client::refuse(std::string_view text) {
         .code = protocol::ErrorCode::rate_limited,
         .message = fmt::format("Too many messages: at most {} a second", config_.max_messages_per_second),
         .request_id = std::visit([](const auto& kind) { return kind.request_id; }, request)});
+}
+
+void Client::authenticated(const protocol::RequestId& request_id) {
+    reply(protocol::authenticated(request_id));
+}
+
+void Client::unauthorized(std::string reason, protocol::RequestId request_id) {
+    answer(protocol::ErrorReply{
+        .code = protocol::ErrorCode::unauthorized, .message = std::move(reason), .request_id = std::move(request_id)});
 }
 
 void Client::offer_metrics(const Frame& frame) {
@@ -107,6 +117,10 @@ void Client::answer(const protocol::SubscribeSessions& request) {
     if (auto frame = broadcaster_.current_sessions()) {
         outbox_.push_reply(std::move(frame));
     }
+}
+
+void Client::answer(const protocol::Authenticate& request) {
+    sender_.authenticate(request);
 }
 
 void Client::answer(const protocol::ErrorReply& reply_to_send) {

@@ -21,6 +21,8 @@ class Client final : public Subscriber {
         virtual ~Sender() = default;
         /// Something waits in the outbox.
         virtual void wake() = 0;
+        /// The client shows a token. Answered with authenticated() or unauthorized(), later or at once.
+        virtual void authenticate(protocol::Authenticate request) = 0;
     };
 
     Client(Broadcaster& broadcaster, Sender& sender, const Config& config);
@@ -31,6 +33,9 @@ class Client final : public Subscriber {
 
     /// Answers one text message that came beyond max_messages_per_second: it is not served.
     void refuse(std::string_view text);
+
+    void authenticated(const protocol::RequestId& request_id);
+    void unauthorized(std::string reason, protocol::RequestId request_id);
 
     [[nodiscard]] Outbox& outbox() { return outbox_; }
 
@@ -43,6 +48,7 @@ class Client final : public Subscriber {
     void answer(const protocol::GetMetrics& request);
     void answer(const protocol::Ping& request);
     void answer(const protocol::SubscribeSessions& request);
+    void answer(const protocol::Authenticate& request);
     void answer(const protocol::ErrorReply& reply);
     void reply(std::string text);
 

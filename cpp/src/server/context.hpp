@@ -10,6 +10,7 @@
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
 #include "tls_context.hpp"
+#include "token_checker.hpp"
 
 namespace session_buddy::server {
 
@@ -21,15 +22,22 @@ class Connection {
     virtual void shut_down() = 0;
     /// Ends it at once.
     virtual void cut() = 0;
+    /// Other tokens count from here on.
+    virtual void tokens_replaced() {}
 };
 
 struct ServerContext {
-    explicit ServerContext(const Config& settings)
-        : config(settings), trusted_proxies(IpNetworks::parse(settings.trusted_proxies)), admission(settings) {}
+    ServerContext(const Config& settings, const Clock& wall_clock)
+        : config(settings),
+          clock(wall_clock),
+          trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
+          admission(settings) {}
 
     const Config config;
+    const Clock& clock;
     const IpNetworks trusted_proxies;
-    TlsContextPtr tls;  // of new connections; nullptr for plain ones
+    TlsContextPtr tls;               // of new connections; nullptr for plain ones
+    TokenChecker* tokens = nullptr;  // where clients must show one
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;

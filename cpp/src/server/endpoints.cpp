@@ -110,8 +110,15 @@ std::string to_string(const tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
-std::vector<tcp::acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port) {
+std::vector<tcp::acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, Reach reach) {
     const auto addresses = addresses_of(io, host, port);
+    if (reach == Reach::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
+        throw ConfigError(
+            "host", fmt::format("refusing to listen on {}, which others can reach, without both TLS (tls_cert, or "
+                                "behind_proxy) and authentication (auth_token_file, jwt_secret, jwt_public_key or "
+                                "tls_client_ca); insecure allows it all the same",
+                                host));
+    }
     std::vector<tcp::acceptor> acceptors;
     for (int attempt = 1;; ++attempt) {
         const auto failure = listen_on_all(io, addresses, port, acceptors);

@@ -12,7 +12,6 @@
 
 #include "guarded.hpp"
 #include "session_buddy/core/log.hpp"
-#include "websocket_session.hpp"
 
 namespace session_buddy::server {
 
@@ -35,7 +34,8 @@ HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, Serve
       direct_(std::move(peer)),
       peer_(direct_),
       // A request and the beginning of the next.
-      buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)) {}
+      buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)),
+      delay_(stream_.get_executor()) {}
 
 void HttpSession::run() {
     read();
@@ -51,6 +51,7 @@ void HttpSession::shut_down() {
 }
 
 void HttpSession::cut() {
+    delay_.cancel();
     stream_.close();
 }
 
@@ -70,7 +71,6 @@ void HttpSession::on_read(const error_code& error) {
         return;
     }
     const auto& request = parser_->get();
-    const std::string_view target(request.target().data(), request.target().size());
     peer_ = client_of_request(direct_, request, context_.trusted_proxies);
     if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
         logger.debug("request of {} refused: beyond {}", peer_.name,
@@ -78,15 +78,58 @@ void HttpSession::on_read(const error_code& error) {
         send(too_many(Refusal::connection_rate, context_));
         return;
     }
-    if (boost::beast::websocket::is_upgrade(request)) {
-        if (!is_websocket_target(target)) {
-            send(not_found());
+    credentials_ = credentials_of(request);
+    identity_.reset();
+    if (context_.tokens == nullptr || credentials_.place == Credentials::Place::none) {
+        serve();
+    } else if (credentials_.token.empty()) {
+        on_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
+    } else {
+        context_.tokens->check(std::move(credentials_.token), [self = shared_from_this()](auth::Verdict verdict) {
+            guarded(self, [&verdict](HttpSession& session, const error_code&) {
+                session.on_checked(std::move(verdict));
+            })(error_code());
+        });
+    }
+}
+
+void HttpSession::on_checked(auth::Verdict verdict) {
+    const bool in_header = credentials_.place == Credentials::Place::header;
+    if (const auto* rejection = std::get_if<auth::Rejection>(&verdict)) {
+        if (in_header) {
+            refuse_token(rejection->reason);
         } else {
-            upgrade();
+            // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
+            upgrade(Refused{rejection->reason});
         }
         return;
     }
-    auto reply = route(context_, request.method(), target);
+    identity_ = std::get<auth::Identity>(std::move(verdict));
+    serve();
+}
+
+void HttpSession::serve() {
+    const auto& request = parser_->get();
+    const std::string_view target(request.target().data(), request.target().size());
+    if (boost::beast::websocket::is_upgrade(request)) {
+        if (!is_websocket_target(target)) {
+            send(not_found());
+        } else if (context_.tokens != nullptr && !identity_) {
+            upgrade(AwaitsToken{});
+        } else if (!identity_ || identity_->scopes.has(auth::Scope::read)) {
+            upgrade(Admitted{identity_});
+        } else if (credentials_.place == Credentials::Place::header) {
+            send(insufficient_scope());
+        } else {
+            upgrade(Refused{std::string(kLacksRead)});
+        }
+        return;
+    }
+    // Whoever is not asked for a token is at home here.
+    const bool trusted =
+        context_.tokens == nullptr ||
+        (identity_ && (identity_->scopes.has(auth::Scope::read) || identity_->scopes.has(auth::Scope::metrics)));
+    auto reply = route(context_, request.method(), target, trusted);
     logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
                  reply.status);
     reply.close = reply.close || !request.keep_alive();
@@ -115,7 +158,7 @@ void HttpSession::refuse(const error_code& error) {
     send(std::move(reply));
 }
 
-void HttpSession::upgrade() {
+void HttpSession::upgrade(Welcome welcome) {
     if (buffer_.size() > 0) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
         auto reply = http_error(400, "bad_request", "Data before the end of the WebSocket handshake");
@@ -123,16 +166,30 @@ void HttpSession::upgrade() {
         send(std::move(reply));
         return;
     }
-    auto verdict = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
-    if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
-        logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
-        send(too_many(*refusal, context_));
-        return;
+    // Only who may come in takes a place among the clients; the others go on counting as what they are.
+    if (std::holds_alternative<Admitted>(welcome)) {
+        auto verdict = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+        if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
+            logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
+            send(too_many(*refusal, context_));
+            return;
+        }
+        place_ = std::get<Admission::Place>(std::move(verdict));
     }
     stream_.expires_never();  // the WebSocket keeps its own time
-    std::make_shared<WebSocketSession>(std::move(stream_), peer_, std::get<Admission::Place>(std::move(verdict)),
-                                       context_)
-        ->run(parser_->get());
+    std::make_shared<WebSocketSession>(std::move(stream_), peer_, std::move(place_), context_)
+        ->run(parser_->get(), std::move(welcome), std::move(credentials_.subprotocol));
+}
+
+void HttpSession::refuse_token(std::string_view reason) {
+    logger.warning("a token of {} was refused: {}", peer_.name, reason);
+    delay_.expires_after(context_.admission.refuse_token(peer_, std::chrono::steady_clock::now()));
+    delay_.async_wait(
+        guarded(shared_from_this(), [reply = unauthorized(reason)](HttpSession& self, const error_code& error) mutable {
+            if (!error) {
+                self.send(std::move(reply));
+            }
+        }));
 }
 
 void HttpSession::send(HttpReply reply) {

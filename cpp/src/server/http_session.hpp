@@ -1,6 +1,7 @@
 // One accepted connection while it speaks HTTP: answers requests until it closes or becomes a WebSocket.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -8,11 +9,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "asio.hpp"
 #include "context.hpp"
+#include "credentials.hpp"
 #include "routes.hpp"
 #include "stream.hpp"
+#include "websocket_session.hpp"
 
 namespace session_buddy::server {
 
@@ -36,7 +40,10 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void read();
     void on_read(const error_code& error);
     void refuse(const error_code& error);
-    void upgrade();
+    void on_checked(auth::Verdict verdict);
+    void serve();
+    void upgrade(Welcome welcome);
+    void refuse_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
     void stop_sending();
@@ -49,7 +56,10 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Peer direct_;  // who is connected
     Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;
-    std::optional<Parser> parser_;  // a new one for each request
+    std::optional<Parser> parser_;            // a new one for each request
+    Credentials credentials_;                 // of the request
+    std::optional<auth::Identity> identity_;  // of the header's token; nothing where none was asked for or shown
+    net::steady_timer delay_;                 // of a refusal
     Response response_;
 };
 

@@ -6,9 +6,9 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <csignal>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -18,7 +18,10 @@
 #include "endpoints.hpp"
 #include "incoming.hpp"
 #include "listener.hpp"
+#include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
+#include "signals.hpp"
+#include "token_checker.hpp"
 
 namespace session_buddy::server {
 
@@ -26,14 +29,11 @@ namespace {
 
 constexpr log::Logger logger{"session_buddy.server"};
 
-// Signals are for the main thread, which knows what to do about them; faults of this thread still reach it.
-void block_signals() {
-    sigset_t signals;
-    sigfillset(&signals);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF}) {
-        sigdelset(&signals, fault);
-    }
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+// Whether strangers on the network are kept out and cannot listen in.
+bool fit_for_networks(const Config& config) {
+    const bool encrypted = !config.tls_cert.empty() || config.behind_proxy;
+    const bool authenticated = auth::asks_for_tokens(config) || !config.tls_client_ca.empty();
+    return config.insecure || (encrypted && authenticated);
 }
 
 }  // namespace
@@ -41,7 +41,7 @@ void block_signals() {
 struct NetworkServer::Impl {
     enum class Phase { created, bound, running, stopped };
 
-    explicit Impl(const Config& config) : context(config), shutdown_timer(io) {}
+    Impl(const Config& config, const Clock& clock) : context(config, clock), shutdown_timer(io) {}
 
     void run();
     void deliver();
@@ -53,6 +53,7 @@ struct NetworkServer::Impl {
     net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
     net::steady_timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
+    std::optional<TokenChecker> tokens;
     std::thread thread;
 
     std::mutex lifecycle_mutex;  // held over each change of phase, a join included
@@ -123,7 +124,7 @@ void NetworkServer::Impl::begin_shutdown() {
     });
 }
 
-NetworkServer::NetworkServer(const Config& config) : impl_(std::make_unique<Impl>(config)) {}
+NetworkServer::NetworkServer(const Config& config, const Clock& clock) : impl_(std::make_unique<Impl>(config, clock)) {}
 
 NetworkServer::~NetworkServer() {
     stop();
@@ -134,8 +135,15 @@ void NetworkServer::bind() {
     if (impl_->phase != Impl::Phase::created) {
         throw std::logic_error("NetworkServer::bind: bound already");
     }
-    impl_->context.tls = load_tls(impl_->context.config);
-    auto acceptors = listen_on(impl_->io, impl_->context.config.host, impl_->context.config.port);
+    const Config& config = impl_->context.config;
+    impl_->context.tls = load_tls(config);
+    if (auto authenticator = auth::Authenticator::load(config)) {
+        logger.info("clients must show a token: {}", authenticator->description());
+        impl_->tokens.emplace(impl_->io, std::move(authenticator), impl_->context.clock);
+        impl_->context.tokens = &*impl_->tokens;
+    }
+    auto acceptors =
+        listen_on(impl_->io, config.host, config.port, fit_for_networks(config) ? Reach::network : Reach::loopback);
     const std::scoped_lock address_lock(impl_->address_mutex);
     for (auto& acceptor : acceptors) {
         const auto endpoint = acceptor.local_endpoint();
@@ -184,9 +192,20 @@ void NetworkServer::reload() {
     if (impl_->phase != Impl::Phase::running) {
         return;
     }
-    if (auto tls = load_tls(impl_->context.config)) {
-        net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls)] { impl->context.tls = tls; });
+    auto tls = load_tls(impl_->context.config);
+    auto authenticator = auth::Authenticator::load(impl_->context.config);
+    if (authenticator) {
+        logger.info("clients must show a token: {}", authenticator->description());
     }
+    net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls), authenticator = std::move(authenticator)] {
+        impl->context.tls = tls;
+        if (authenticator) {
+            impl->tokens->replace(authenticator);
+            for (auto* connection : impl->context.connections.copy()) {
+                connection->tokens_replaced();
+            }
+        }
+    });
 }
 
 void NetworkServer::stop() {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "credentials.hpp"
 #include "session_buddy/core/version.hpp"
 
 namespace session_buddy::server {
@@ -28,7 +29,7 @@ HttpReply json_reply(unsigned status, const Json& body) {
     return reply;
 }
 
-HttpReply healthz(const ServerContext& /*context*/) {
+HttpReply healthz(const ServerContext& /*context*/, bool /*trusted*/) {
     return json_reply(200, {{"status", "ok"}, {"version", kVersion}});
 }
 
@@ -48,14 +49,15 @@ std::string why_not_ready(const ServerContext& context) {
     return {};
 }
 
-HttpReply readyz(const ServerContext& context) {
+HttpReply readyz(const ServerContext& context, bool trusted) {
     if (const auto reason = why_not_ready(context); !reason.empty()) {
-        return json_reply(503, {{"status", "unavailable"}, {"reason", reason}});
+        return json_reply(503,
+                          {{"status", "unavailable"}, {"reason", trusted ? reason : "a token is needed to see it"}});
     }
     return json_reply(200, {{"status", "ready"}});
 }
 
-HttpReply upgrade_required(const ServerContext& /*context*/) {
+HttpReply upgrade_required(const ServerContext& /*context*/, bool /*trusted*/) {
     auto reply = http_error(426, "upgrade_required", "This is a WebSocket endpoint: connect with a WebSocket client");
     reply.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}};
     return reply;
@@ -64,7 +66,7 @@ HttpReply upgrade_required(const ServerContext& /*context*/) {
 struct Route {
     http::verb method;  // get serves head, too
     std::string_view path;
-    HttpReply (*handler)(const ServerContext&);
+    HttpReply (*handler)(const ServerContext&, bool trusted);
 };
 
 constexpr std::array kRoutes{
@@ -99,7 +101,7 @@ bool is_websocket_target(std::string_view target) {
     return std::ranges::find(kWebSocketPaths, path_of(target)) != kWebSocketPaths.end();
 }
 
-HttpReply route(const ServerContext& context, http::verb method, std::string_view target) {
+HttpReply route(const ServerContext& context, http::verb method, std::string_view target, bool trusted) {
     const auto path = path_of(target);
     const auto wanted = method == http::verb::head ? http::verb::get : method;
     bool path_known = false;
@@ -108,7 +110,7 @@ HttpReply route(const ServerContext& context, http::verb method, std::string_vie
             continue;
         }
         if (candidate.method == wanted) {
-            return candidate.handler(context);
+            return candidate.handler(context, trusted);
         }
         path_known = true;
     }
@@ -121,6 +123,19 @@ HttpReply http_error(unsigned status, std::string_view code, std::string_view me
 
 HttpReply not_found() {
     return http_error(404, "not_found", "There is nothing at this path");
+}
+
+HttpReply unauthorized(std::string_view reason) {
+    auto reply = http_error(401, "unauthorized", reason);
+    reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy", error="invalid_token")"}};
+    reply.close = true;
+    return reply;
+}
+
+HttpReply insufficient_scope() {
+    auto reply = http_error(403, "insufficient_scope", kLacksRead);
+    reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy", error="insufficient_scope", scope="read")"}};
+    return reply;
 }
 
 HttpReply too_many(Refusal refusal, const ServerContext& context) {

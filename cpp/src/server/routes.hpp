@@ -23,11 +23,17 @@ struct HttpReply {
 [[nodiscard]] bool is_websocket_target(std::string_view target);
 
 /// The answer to a request that is not an upgrade. HEAD gets what GET would get; the caller leaves the body out.
-[[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target);
+/// `trusted`: whether the client may be told what concerns the machine, such as the path of the database.
+[[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target,
+                              bool trusted);
 
 /// {"error": code, "message": sentence}
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
 [[nodiscard]] HttpReply not_found();
+/// 401 for a token that is not accepted; `reason` is a sentence without a full stop. Closes.
+[[nodiscard]] HttpReply unauthorized(std::string_view reason);
+/// 403 for a token that may not read.
+[[nodiscard]] HttpReply insufficient_scope();
 /// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
 [[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
 

@@ -24,6 +24,11 @@ class TokenBucket {
         level_ = level(now) - 1;
         return level_;
     }
+    /// The same, but never below `floor`.
+    double spend_down_to(double floor, TimePoint now) {
+        level_ = std::max(floor, level(now) - 1);
+        return level_;
+    }
     /// Takes one where it is there.
     [[nodiscard]] bool take(TimePoint now) { return level(now) >= 1 && spend(now) >= 0; }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "credentials.hpp"
 #include "guarded.hpp"
 #include "session_buddy/core/log.hpp"
 
@@ -21,6 +22,10 @@ constexpr log::Logger logger{"session_buddy.server.session"};
 
 // After a larger message the read buffer gives its memory back.
 constexpr std::size_t kKeptBufferBytes = 2048;
+// Of the message with the token, what is not the token.
+constexpr std::size_t kAuthEnvelopeBytes = 1024;
+// Private codes begin at 4000 (RFC 6455, section 7.4.2); this one looks like the status of HTTP.
+constexpr auto kUnauthorized = static_cast<websocket::close_code>(4401);
 
 }  // namespace
 
@@ -33,34 +38,38 @@ WebSocketSession::WebSocketSession(Stream stream, Peer peer, Admission::Place pl
       timer_(socket_.get_executor()),
       messages_(context.config.max_messages_per_second, std::chrono::steady_clock::now()) {}
 
-void WebSocketSession::run(const Request& upgrade) {
+void WebSocketSession::run(const Request& upgrade, Welcome welcome, std::string subprotocol) {
     // Beast's own idle timeout knows one duration for two; keep_alive() keeps both. Its other timeout also bounds how
     // long a peer may take to answer our close.
     socket_.set_option(websocket::stream_base::timeout{.handshake_timeout = steady(context_.config.handshake_timeout),
                                                        .idle_timeout = websocket::stream_base::none(),
                                                        .keep_alive_pings = false});
-    socket_.set_option(websocket::stream_base::decorator(
-        [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
+    socket_.set_option(
+        websocket::stream_base::decorator([protocol = std::move(subprotocol)](websocket::response_type& response) {
+            response.set(boost::beast::http::field::server, "session-buddy");
+            if (!protocol.empty()) {
+                response.set(boost::beast::http::field::sec_websocket_protocol, protocol);
+            }
+        }));
     // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
     // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen
     // it.
     socket_.read_message_max(0);
     socket_.auto_fragment(false);
     socket_.text(true);
-    socket_.async_accept(upgrade, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
-                             self.on_accept(error);
+    socket_.async_accept(upgrade, guarded(shared_from_this(), [welcome = std::move(welcome)](WebSocketSession& self,
+                                                                                             const error_code& error) {
+                             self.on_accept(error, welcome);
                          }));
 }
 
-void WebSocketSession::on_accept(const error_code& error) {
+void WebSocketSession::on_accept(const error_code& error, const Welcome& welcome) {
     if (error || state_ == State::over) {
         finish(error);
         return;
     }
-    state_ = State::open;
-    client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this), context_.config);
-    logger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
-                 context_.config.max_clients);
+    state_ = State::unauthenticated;
+    heard();
     // Weak: the callback lives in the socket, which lives in this.
     socket_.control_callback([weak = weak_from_this()](websocket::frame_type type, beast::string_view) {
         if (const auto self = weak.lock()) {
@@ -70,14 +79,144 @@ void WebSocketSession::on_accept(const error_code& error) {
             }
         }
     });
+    if (context_.tokens != nullptr) {
+        authentication_ = std::make_unique<Authentication>(socket_.get_executor());
+    }
     if (context_.stopping) {
         shut_down();
+    } else if (const auto* admitted = std::get_if<Admitted>(&welcome)) {
+        open(admitted->identity);
+    } else if (const auto* refused = std::get_if<Refused>(&welcome)) {
+        refuse_token(refused->reason, std::nullopt);
+    } else {
+        await_token();
+    }
+}
+
+void WebSocketSession::await_token() {
+    authentication_->deadline.expires_after(steady(context_.config.auth_timeout));
+    authentication_->deadline.async_wait(
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+            if (!error) {
+                self.close(kUnauthorized, "No token came in time");
+            }
+        }));
+    read();
+}
+
+void WebSocketSession::on_first_message(std::string_view text) {
+    auto request = protocol::parse_request(text);
+    if (auto* shown = std::get_if<protocol::Authenticate>(&request)) {
+        authentication_->deadline.cancel();
+        authenticate(std::move(*shown));
+    } else {
+        close(kUnauthorized, "The first message must be of type auth, with a token");
+    }
+}
+
+void WebSocketSession::authenticate(protocol::Authenticate request) {
+    if (!authentication_) {
+        client_->authenticated(request.request_id);
         return;
     }
-    heard();
+    authentication_->under_way = true;
+    context_.tokens->check(std::move(request.token),
+                           [self = shared_from_this(), id = std::move(request.request_id)](auth::Verdict verdict) {
+                               guarded(self, [&verdict, &id](WebSocketSession& session, const error_code&) {
+                                   session.on_checked(std::move(verdict), id);
+                               })(error_code());
+                           });
+}
+
+void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::RequestId& request_id) {
+    if (state_ != State::unauthenticated && state_ != State::open) {
+        return;
+    }
+    if (auto* rejection = std::get_if<auth::Rejection>(&verdict)) {
+        refuse_token(std::move(rejection->reason), request_id);
+        return;
+    }
+    auto identity = std::get<auth::Identity>(std::move(verdict));
+    if (!identity.scopes.has(auth::Scope::read)) {
+        refuse_token(std::string(kLacksRead), request_id);
+        return;
+    }
+    authentication_->under_way = false;
+    if (state_ == State::open) {
+        adopt(std::move(identity));
+    } else {
+        auto place = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+        if (const auto* refusal = std::get_if<Refusal>(&place)) {
+            close(websocket::close_code::try_again_later, "beyond " + describe(*refusal, context_.config));
+            return;
+        }
+        place_ = std::get<Admission::Place>(std::move(place));
+        open(std::move(identity));
+    }
+    client_->authenticated(request_id);
+    write();
+    read();
+}
+
+void WebSocketSession::refuse_token(std::string reason, protocol::RequestId request_id) {
+    logger.warning("a token of {} was refused: {}", peer_.name, reason);
+    authentication_->under_way = true;
+    authentication_->delay.expires_after(context_.admission.refuse_token(peer_, std::chrono::steady_clock::now()));
+    authentication_->delay.async_wait(guarded(
+        shared_from_this(),
+        [why = std::move(reason), id = std::move(request_id)](WebSocketSession& self, const error_code& error) mutable {
+            if (error) {
+                return;
+            }
+            self.authentication_->under_way = false;
+            if (self.state_ == State::open) {  // with the token it had before
+                self.client_->unauthorized(std::move(why), std::move(id));
+                self.write();
+                self.read();
+            } else {
+                self.close(kUnauthorized, why);
+            }
+        }));
+}
+
+void WebSocketSession::open(std::optional<auth::Identity> identity) {
+    state_ = State::open;
+    client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this), context_.config);
+    logger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
+                 context_.config.max_clients);
+    if (identity) {
+        adopt(*std::move(identity));
+    }
     ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
     keep_alive();
     read();
+}
+
+// From here on this token is what the client is here by.
+void WebSocketSession::adopt(auth::Identity identity) {
+    authentication_->identity = std::move(identity);
+    authentication_->deadline.cancel();
+    const auto& expires_at = authentication_->identity->expires_at;
+    if (!expires_at) {
+        return;
+    }
+    // The longest that a timer takes is less than what a token may ask for.
+    constexpr std::chrono::hours kLongest{24 * 365};
+    authentication_->deadline.expires_after(
+        std::min<std::chrono::steady_clock::duration>(*expires_at - context_.clock.now(), kLongest));
+    authentication_->deadline.async_wait(
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+            if (!error) {
+                self.close(kUnauthorized, "The token has expired");
+            }
+        }));
+}
+
+void WebSocketSession::tokens_replaced() {
+    if (authentication_ && authentication_->identity &&
+        !context_.tokens->still_vouches_for(*authentication_->identity)) {
+        close(kUnauthorized, "The token is no longer accepted");
+    }
 }
 
 void WebSocketSession::shut_down() {
@@ -91,18 +230,30 @@ void WebSocketSession::cut() {
 
 // Reads piece by piece: each one is a sign of life, and none goes beyond the limit.
 void WebSocketSession::read() {
-    if (reading_ || state_ != State::open || !client_->outbox().accepts_requests()) {
+    if (reading_ || !may_read()) {
         return;
     }
     reading_ = true;
     socket_.async_read_some(
-        incoming_, context_.config.max_message_bytes + 1 - incoming_.size(),
+        incoming_, longest_message() + 1 - incoming_.size(),
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); }));
+}
+
+bool WebSocketSession::may_read() {
+    if (authentication_ && authentication_->under_way) {
+        return false;
+    }
+    return state_ == State::unauthenticated || (state_ == State::open && client_->outbox().accepts_requests());
+}
+
+std::size_t WebSocketSession::longest_message() const {
+    const auto most = context_.config.max_message_bytes;
+    return state_ == State::unauthenticated ? std::min(most, auth::kMaxTokenBytes + kAuthEnvelopeBytes) : most;
 }
 
 void WebSocketSession::on_read(const error_code& error) {
     reading_ = false;
-    if (state_ != State::open) {
+    if (state_ != State::unauthenticated && state_ != State::open) {
         return;  // whoever began the end also finishes it
     }
     if (error) {
@@ -114,7 +265,7 @@ void WebSocketSession::on_read(const error_code& error) {
         close(websocket::close_code::unknown_data);
         return;
     }
-    if (incoming_.size() > context_.config.max_message_bytes) {
+    if (incoming_.size() > longest_message()) {
         close(websocket::close_code::too_big);
         return;
     }
@@ -131,6 +282,10 @@ void WebSocketSession::on_read(const error_code& error) {
 
 // A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
 void WebSocketSession::on_message(std::string_view text) {
+    if (state_ == State::unauthenticated) {
+        on_first_message(text);
+        return;
+    }
     const double left = messages_.spend(heard_at_);
     if (left >= 0) {
         client_->handle(text);
@@ -190,15 +345,24 @@ void WebSocketSession::on_write(const error_code& error) {
     read();
 }
 
-void WebSocketSession::close(websocket::close_code code) {
-    if (state_ != State::open) {
+void WebSocketSession::close(websocket::close_code code, std::string_view reason) {
+    if (state_ != State::unauthenticated && state_ != State::open) {
         return;
     }
     state_ = State::closing;
     client_.reset();
-    logger.debug("closing client {} with {}", peer_.name, static_cast<unsigned>(code));
+    stop_authentication();
+    logger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
     socket_.async_close(
-        code, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); }));
+        {code, reason},
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); }));
+}
+
+void WebSocketSession::stop_authentication() {
+    if (authentication_) {
+        authentication_->deadline.cancel();
+        authentication_->delay.cancel();
+    }
 }
 
 void WebSocketSession::heard() {
@@ -251,6 +415,7 @@ void WebSocketSession::finish(const error_code& reason) {
     }
     state_ = State::over;
     client_.reset();
+    stop_authentication();
     place_.reset();
     timer_.cancel();
     socket_.next_layer().close();

@@ -59,6 +59,19 @@ class RealTimeMetricsServer:
             (wss, https). "" for none.
         tls_key: PEM file with the private key of tls_cert.
         tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
+        auth_token_file: File with one token a line, or "sha256:" and its SHA-256, followed by its scopes; clients must
+            then show a token. None for none.
+        jwt_secret: Secret of 32 bytes or more of the JSON Web Tokens (HS256) that clients may show. None: that of the
+            variable SESSION_BUDDY_JWT_SECRET, where it is set.
+        jwt_public_key: PEM file with the public key of the JSON Web Tokens (RS256, ES256) that clients may show.
+        jwt_audience: What `aud` of a JSON Web Token must hold; without it a token that has one is refused.
+        jwt_issuer: What `iss` of a JSON Web Token must be.
+        jwt_leeway: Seconds by which the clock of the issuer of JSON Web Tokens may differ, 0 to 600.
+        auth_timeout: Seconds that a new client has to send its token as a message, and the longest delay of a refusal,
+            0.1 to 60.
+        max_auth_failures_per_second: Refused tokens of one address a second before further refusals are delayed, 1 to
+            1000.
+        insecure: Listen on addresses beyond loopback without TLS (or behind_proxy) or without authentication.
         behind_proxy: Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of
             trusted_proxies.
         trusted_proxies: Addresses and networks of the proxies, separated by commas; "loopback" means 127.0.0.0/8, ::1.
@@ -111,6 +124,15 @@ class RealTimeMetricsServer:
         tls_cert: str | os.PathLike[str] = "",
         tls_key: str | os.PathLike[str] = "",
         tls_client_ca: str | os.PathLike[str] = "",
+        auth_token_file: str | os.PathLike[str] | None = None,
+        jwt_secret: str | None = None,
+        jwt_public_key: str | os.PathLike[str] | None = None,
+        jwt_audience: str | None = None,
+        jwt_issuer: str | None = None,
+        jwt_leeway: float = 30.0,
+        auth_timeout: float = 5.0,
+        max_auth_failures_per_second: int = 1,
+        insecure: bool = False,
         behind_proxy: bool = False,
         trusted_proxies: str = "loopback",
         window: float = 86400.0,
@@ -149,6 +171,10 @@ class RealTimeMetricsServer:
             "tls_cert": _path(tls_cert),
             "tls_key": _path(tls_key),
             "tls_client_ca": _path(tls_client_ca),
+            "jwt_leeway": jwt_leeway,
+            "auth_timeout": auth_timeout,
+            "max_auth_failures_per_second": max_auth_failures_per_second,
+            "insecure": insecure,
             "behind_proxy": behind_proxy,
             "trusted_proxies": trusted_proxies,
             "window": window,
@@ -179,8 +205,17 @@ class RealTimeMetricsServer:
             "max_rows_per_cycle": max_rows_per_cycle,
             "replace_triggers": replace_triggers,
         }
-        if db_path is not None:
-            settings["db_path"] = _path(db_path)
+        # Empty is an error for these and does not mean "none", so None is left out.
+        for name, value in {
+            "db_path": db_path,
+            "auth_token_file": auth_token_file,
+            "jwt_secret": jwt_secret,
+            "jwt_public_key": jwt_public_key,
+            "jwt_audience": jwt_audience,
+            "jwt_issuer": jwt_issuer,
+        }.items():
+            if value is not None:
+                settings[name] = _path(value)
         if isinstance(max_pending_snapshots, bool) or not isinstance(max_pending_snapshots, int):
             raise TypeError(f"max_pending_snapshots must be an int, not {type(max_pending_snapshots).__name__}")
         if not 1 <= max_pending_snapshots <= 10_000:
@@ -227,7 +262,7 @@ class RealTimeMetricsServer:
 
     @property
     def settings(self) -> dict[str, bool | int | float | str]:
-        """Every setting, durations in seconds."""
+        """Every setting, durations in seconds; of a secret no more than "(hidden)"."""
         return dict(self._settings)
 
     async def start(self) -> None:
@@ -236,6 +271,8 @@ class RealTimeMetricsServer:
         Raises:
             OSError: It cannot listen there; errno is EADDRINUSE for a taken port.
             ssl.SSLError: A certificate or key cannot be used; the message names the file and the reason.
+            ValueError: The tokens or their key cannot be used, or it would listen beyond loopback without TLS or
+                authentication.
             session_buddy.storage.StorageError: The database cannot be used.
             RuntimeError: It runs already.
         """
@@ -257,12 +294,13 @@ class RealTimeMetricsServer:
             await run_blocking(functools.partial(self._stop_native, run))
 
     async def reload(self) -> None:
-        """Reads the certificates anew, for connections that come from here on; those that are there stay as they are.
+        """Reads certificates and tokens anew. Connections that are there stay, but for those whose token is gone.
 
         Nothing where it does not run: each start reads them.
 
         Raises:
-            ssl.SSLError: A certificate or key cannot be used. The server goes on with what it had.
+            ssl.SSLError: A certificate or key cannot be used. The server goes on with all that it had.
+            ValueError: The tokens or their key cannot be used. The same.
         """
         self._check_process()
         await run_blocking(self._native.reload)

@@ -49,10 +49,11 @@ TEST(Http, readyz_tells_whether_the_last_cycle_is_recent) {
           Case{10.0, std::chrono::seconds{29}, 200}, Case{10.0, std::chrono::seconds{31}, 503}}) {
         Config config;
         config.update_interval = Seconds{interval};
-        server::ServerContext context(config);
+        const SystemClock clock;
+        server::ServerContext context(config, clock);
         context.broadcaster.publish(snapshot_of(1, {}));
         context.published_at = std::chrono::steady_clock::now() - age;
-        EXPECT_EQ(server::route(context, boost::beast::http::verb::get, "/readyz").status, status);
+        EXPECT_EQ(server::route(context, boost::beast::http::verb::get, "/readyz", true).status, status);
     }
 }
 

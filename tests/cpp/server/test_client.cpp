@@ -340,7 +340,7 @@ Config local(Config config) {
 
 }  // namespace
 
-TestServer::TestServer(Config config) : server_(local(std::move(config))) {
+TestServer::TestServer(Config config) : server_(local(std::move(config)), kSystemClock) {
     server_.bind();
     server_.start();
 }

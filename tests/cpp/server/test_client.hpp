@@ -40,6 +40,8 @@ struct ClientOptions {
     std::vector<std::pair<std::string, std::string>> headers = {};  ///< of the upgrade request
 };
 
+inline const SystemClock kSystemClock;
+
 class TestClient {
   public:
     /// Throws std::runtime_error where the server does not take it.

@@ -31,7 +31,7 @@ class TlsFiles : public ::testing::Test {
 
     // The error of bind() is exactly this one, after which nothing listens.
     static void expect_error(const Config& config, const std::string& text) {
-        NetworkServer server(config);
+        NetworkServer server(config, kSystemClock);
         try {
             server.bind();
             ADD_FAILURE() << "no error: " << text;

@@ -23,15 +23,16 @@ class RealTimeServer {
     RealTimeServer& operator=(const RealTimeServer&) = delete;
 
     /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address taken or
-    /// not allowed), server::TlsError, storage::StorageError, or std::logic_error where it runs already; nothing is
-    /// left running then.
+    /// not allowed), server::TlsError, auth::AuthError, ConfigError, storage::StorageError, or std::logic_error where
+    /// it runs already; nothing is left running then.
     void start();
 
     /// Closes every client with 1001, frees the port, ends the threads. Idempotent; returns when all is over.
     void stop();
 
-    /// Reads the files anew that may change while it runs (certificates), without touching a client. Nothing where it
-    /// does not run. Throws server::TlsError, and goes on with what it had.
+    /// Reads the files anew that may change while it runs: certificates and tokens. Clients stay, but for those whose
+    /// token is gone. Nothing where it does not run. Throws server::TlsError or auth::AuthError, and goes on with all
+    /// that it had.
     void reload();
 
     [[nodiscard]] bool running() const;

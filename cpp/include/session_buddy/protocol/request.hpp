@@ -53,12 +53,19 @@ struct SubscribeSessions {
     RequestId request_id;
 };
 
+/// The first message of a client that could not show its token before, or a new token in place of one that expires.
+struct Authenticate {
+    std::string token;  ///< not empty; whatever else it is made of
+    RequestId request_id;
+};
+
 enum class ErrorCode : std::uint8_t {
     invalid_json,
     invalid_message,
     unknown_type,
     invalid_skill_name,
     rate_limited,
+    unauthorized,
     internal_error
 };
 
@@ -75,7 +82,8 @@ struct ErrorReply {
 /// `Invalid skill name: <name>`; of a longer name the first kMaxSkillNameBytes bytes at most, never half a character.
 [[nodiscard]] ErrorReply invalid_skill_name(std::string_view name, RequestId request_id);
 
-using ParsedRequest = std::variant<Subscribe, Unsubscribe, GetMetrics, Ping, SubscribeSessions, ErrorReply>;
+using ParsedRequest =
+    std::variant<Subscribe, Unsubscribe, GetMetrics, Ping, SubscribeSessions, Authenticate, ErrorReply>;
 
 /// Reads one message. Reports what is wrong with it as an ErrorReply; throws nothing but std::bad_alloc. Keys that mean
 /// nothing here are skipped without being stored, so nesting and size cost no memory; of a key given twice the last

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
 
@@ -20,13 +21,15 @@ class TlsError : public std::runtime_error {
 /// One object is one run: bind() → start() → stop(). All calls but the constructor are thread-safe.
 class NetworkServer {
   public:
-    explicit NetworkServer(const Config& config);
+    /// `clock` must outlive it; it tells whether a token has expired.
+    NetworkServer(const Config& config, const Clock& clock);
     ~NetworkServer();  // stops
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;
 
-    /// Reads the files of TLS, binds and listens on every address of `host`. Throws std::system_error with the errno
-    /// value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its text, or TlsError.
+    /// Reads the files of TLS and of tokens, binds and listens on every address of `host`. Throws std::system_error
+    /// with the errno value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its text, TlsError,
+    /// auth::AuthError, or ConfigError where it would listen beyond loopback without TLS or authentication.
     void bind();
 
     /// Starts the network thread, which accepts from here on.
@@ -35,8 +38,9 @@ class NetworkServer {
     /// Broadcasts to every subscribed client; keeps it for requests that come in between. Never blocks.
     void publish(SnapshotPtr snapshot);
 
-    /// Reads the certificates anew, on this thread, for connections that come from here on; those that are there stay
-    /// as they are. Nothing where it does not run. Throws TlsError, and goes on with what it had.
+    /// Reads certificates and tokens anew, on this thread. Connections that are there keep their certificate; those
+    /// whose token is gone are closed. Nothing where it does not run. Throws TlsError or auth::AuthError, and goes on
+    /// with all that it had.
     void reload();
 
     /// Closes the listeners, then every client with 1001, and joins the thread; clients that do not close within

@@ -1,0 +1,24 @@
+// Where a request shows a token: in a header, or, from a browser, among the WebSocket subprotocols. Never in its URL,
+// which ends in logs.
+#pragma once
+
+#include <boost/beast/http/fields.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace session_buddy::server {
+
+struct Credentials {
+    enum class Place : std::uint8_t { none, header, subprotocol };
+    Place place = Place::none;
+    std::string token;        ///< empty where it could not be made out
+    std::string subprotocol;  ///< the one that carries a token, to be chosen in the answer to an upgrade; else empty
+};
+
+inline constexpr std::string_view kLacksRead = "The token lacks the scope read";
+
+/// A header wins over a subprotocol. Two headers, or one of another scheme than Bearer, hold no token.
+[[nodiscard]] Credentials credentials_of(const boost::beast::http::fields& headers);
+
+}  // namespace session_buddy::server

@@ -1,0 +1,46 @@
+// See token_checker.hpp.
+#include "token_checker.hpp"
+
+#include <boost/asio/post.hpp>
+#include <exception>
+#include <utility>
+
+#include "session_buddy/core/log.hpp"
+#include "signals.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+constexpr log::Logger logger{"session_buddy.server.auth"};
+
+auth::Verdict check_or_refuse(const auth::Authenticator& authenticator, const std::string& token, TimePoint now) {
+    try {
+        return authenticator.check(token, now);
+    } catch (const std::exception& failure) {
+        logger.error("a token could not be checked: {}", failure.what());
+        return auth::Rejection{"The token could not be checked"};
+    }
+}
+
+}  // namespace
+
+TokenChecker::TokenChecker(net::io_context& io, AuthenticatorPtr authenticator, const Clock& clock)
+    : io_(io), clock_(clock), authenticator_(std::move(authenticator)) {
+    net::post(thread_, &block_signals);
+}
+
+TokenChecker::~TokenChecker() {
+    thread_.stop();
+    thread_.join();
+}
+
+void TokenChecker::check(std::string token, Done done) {
+    net::post(thread_, [this, authenticator = authenticator_, token = std::move(token),
+                        done = std::move(done)]() mutable {
+        auto verdict = check_or_refuse(*authenticator, token, clock_.now());
+        net::post(io_, [verdict = std::move(verdict), done = std::move(done)]() mutable { done(std::move(verdict)); });
+    });
+}
+
+}  // namespace session_buddy::server

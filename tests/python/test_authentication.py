@@ -1,0 +1,675 @@
+"""Who gets in: tokens and JSON Web Tokens, in a header, a subprotocol or the first message of a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websockets
+from cryptography.hazmat.primitives.asymmetric import ec
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from conftest import ServerFactory, ServerProcess, native_binary
+from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from support.histories import fill, invocations
+from support.processes import DEADLINE, Server
+from support.schemas import Client, validated
+from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, signed, write_secret
+
+# Refusals are not to be waited for, but where the delay is what a test is about.
+QUICK = {"max_auth_failures_per_second": 1000}
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    digest = hashlib.sha256(SCRAPER.encode()).hexdigest()
+    return write_secret(tmp_path / "tokens", f"# who may come in\n\n{READER}\nsha256:{digest} metrics # Prometheus\n")
+
+
+@pytest.fixture
+async def guarded(server_factory: ServerFactory, token_file: Path) -> RealTimeMetricsServer:
+    """A running server that asks for one of the tokens of `token_file`."""
+    server = server_factory(auth_token_file=token_file, **QUICK)
+    await server.__aenter__()
+    return server
+
+
+def url_of(server: RealTimeMetricsServer) -> str:
+    return f"ws://localhost:{server.port}"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any, Any]:
+    """Status, headers and body of an HTTP request."""
+    request = urllib.request.Request(f"http://localhost:{port}{path}", headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+            return answer.status, answer.headers, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, json.load(error)
+
+
+async def end_of(connection: Any) -> tuple[int, str]:
+    """Close code and reason, once the server has closed."""
+    try:
+        while True:
+            validated(await asyncio.wait_for(connection.recv(), DEADLINE))
+    except ConnectionClosed as closed:
+        assert closed.rcvd is not None
+        return closed.rcvd.code, closed.rcvd.reason
+
+
+# ---- Where a token may be shown
+
+
+async def test_a_token_in_the_header_gets_updates(guarded: RealTimeMetricsServer) -> None:
+    async with Client(url_of(guarded), additional_headers=bearer(READER)) as client:
+        assert (await client.receive())["type"] == "metrics_update"
+
+
+async def test_a_token_as_subprotocol_gets_updates_and_is_chosen(guarded: RealTimeMetricsServer) -> None:
+    async with Client(url_of(guarded), subprotocols=["chat", f"bearer.{READER}"]) as client:
+        assert client.connection.subprotocol == f"bearer.{READER}"
+        assert (await client.receive())["type"] == "metrics_update"
+
+
+async def test_a_token_as_first_message_is_confirmed_and_gets_updates(guarded: RealTimeMetricsServer) -> None:
+    async with Client(url_of(guarded)) as client:
+        await client.send({"type": "auth", "token": READER, "request_id": "1"})
+        # The confirmation comes first: nothing is sent to a client that has shown nothing.
+        assert await client.receive() == {"type": "authenticated", "message": "Authenticated", "request_id": "1"}
+        assert (await client.receive())["type"] == "metrics_update"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "error"),
+    [
+        (bearer("wrong-token"), 401, "unauthorized"),
+        (bearer(""), 401, "unauthorized"),
+        ({"Authorization": f"Basic {base64.b64encode(READER.encode()).decode()}"}, 401, "unauthorized"),
+        ({"Authorization": READER}, 401, "unauthorized"),
+        (bearer(READER.upper()), 401, "unauthorized"),
+        (bearer(READER[:-1]), 401, "unauthorized"),
+        (bearer(hashlib.sha256(SCRAPER.encode()).hexdigest()), 401, "unauthorized"),
+        (bearer(SCRAPER), 403, "insufficient_scope"),
+    ],
+)
+async def test_a_header_that_is_not_accepted_is_answered_by_http(
+    guarded: RealTimeMetricsServer, headers: dict[str, str], status: int, error: str
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await websockets.connect(url_of(guarded), additional_headers=headers)
+    response = refused.value.response
+    assert response.status_code == status
+    assert response.headers["WWW-Authenticate"].startswith('Bearer realm="session-buddy", error=')
+    assert json.loads(response.body)["error"] == error
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        ({"type": "auth", "token": "wrong-token"}, "The token is not valid"),
+        ({"type": "auth", "token": SCRAPER}, "The token lacks the scope read"),
+        ({"type": "auth", "token": ""}, "The first message must be of type auth, with a token"),
+        ({"type": "auth", "token": 1}, "The first message must be of type auth, with a token"),
+        ({"type": "auth"}, "The first message must be of type auth, with a token"),
+        ({"type": "subscribe", "skill_name": None}, "The first message must be of type auth, with a token"),
+        ({"type": "ping"}, "The first message must be of type auth, with a token"),
+        ("nonsense", "The first message must be of type auth, with a token"),
+    ],
+)
+async def test_a_first_message_that_is_not_accepted_is_closed_with_4401(
+    guarded: RealTimeMetricsServer, first: dict[str, Any] | str, reason: str
+) -> None:
+    async with Client(url_of(guarded)) as client:
+        await client.send(first)
+        assert await end_of(client.connection) == (4401, reason)
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("wrong-token", "The token is not valid"),
+        (SCRAPER, "The token lacks the scope read"),
+        ("", 'A token is shown as "Authorization: Bearer <token>"'),
+    ],
+)
+async def test_a_subprotocol_that_is_not_accepted_is_closed_with_4401(
+    guarded: RealTimeMetricsServer, token: str, reason: str
+) -> None:
+    async with Client(url_of(guarded), subprotocols=[f"bearer.{token}"]) as client:
+        assert await end_of(client.connection) == (4401, reason)
+
+
+async def test_a_token_in_the_url_is_no_token(server_factory: ServerFactory, token_file: Path) -> None:
+    async with (
+        server_factory(auth_token_file=token_file, auth_timeout=0.2) as server,
+        Client(f"{url_of(server)}/?token={READER}&access_token={READER}") as client,
+    ):
+        assert await end_of(client.connection) == (4401, "No token came in time")
+
+
+async def test_a_silent_client_is_closed_after_auth_timeout(server_factory: ServerFactory, token_file: Path) -> None:
+    async with server_factory(auth_token_file=token_file, auth_timeout=0.2) as server:
+        begin = time.monotonic()
+        async with Client(url_of(server)) as client:
+            assert await end_of(client.connection) == (4401, "No token came in time")
+        assert time.monotonic() - begin >= 0.2
+
+
+async def test_a_message_that_is_no_token_by_its_size_is_closed_with_1009(guarded: RealTimeMetricsServer) -> None:
+    async with Client(url_of(guarded)) as client:
+        await client.send({"type": "auth", "token": "x" * 10_000})
+        assert (await end_of(client.connection))[0] == 1009
+
+
+async def test_clients_without_a_token_take_no_place(server_factory: ServerFactory, token_file: Path) -> None:
+    async with (
+        server_factory(auth_token_file=token_file, max_clients=1) as server,
+        Client(url_of(server)) as waiting,
+        Client(url_of(server), additional_headers=bearer(READER)) as client,
+    ):
+        assert (await client.receive())["type"] == "metrics_update"
+        await waiting.send({"type": "auth", "token": READER})
+        assert await end_of(waiting.connection) == (1013, "beyond max_clients (1)")
+
+
+async def test_without_authentication_every_token_will_do(server: RealTimeMetricsServer) -> None:
+    async with Client(url_of(server), subprotocols=["bearer.any"], additional_headers=bearer("any")) as client:
+        assert client.connection.subprotocol == "bearer.any"
+        assert (await client.ask({"type": "auth", "token": "any"}))["type"] == "authenticated"
+
+
+# ---- HTTP
+
+
+async def test_health_needs_no_token_and_the_reason_of_readyz_does(guarded: RealTimeMetricsServer) -> None:
+    assert (await asyncio.to_thread(get, guarded.port, "/healthz"))[0] == 200
+    database = Path(guarded.db_path)
+    database.write_bytes(b"not a database" * 1000)
+
+    def reason(headers: dict[str, str]) -> Callable[[], Any]:
+        return lambda: get(guarded.port, "/readyz", headers)[2].get("reason")
+
+    deadline = time.monotonic() + DEADLINE
+    while await asyncio.to_thread(reason({})) is None:
+        assert time.monotonic() < deadline
+    assert await asyncio.to_thread(reason({})) == "a token is needed to see it"
+    for token in (READER, SCRAPER):
+        assert (await asyncio.to_thread(reason(bearer(token)))) not in (None, "a token is needed to see it")
+
+
+async def test_a_wrong_token_is_refused_on_every_path(guarded: RealTimeMetricsServer) -> None:
+    for path in ("/healthz", "/readyz", "/", "/nowhere"):
+        status, headers, body = await asyncio.to_thread(get, guarded.port, path, bearer("wrong-token"))
+        assert (status, body["error"], body["message"]) == (401, "unauthorized", "The token is not valid")
+        assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy", error="invalid_token"'
+
+
+# ---- JSON Web Tokens
+
+
+def forged(header: dict[str, Any], payload: dict[str, Any], key: bytes) -> str:
+    """An HMAC token that PyJWT would refuse to make."""
+
+    def encoded(part: bytes) -> str:
+        return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+    body = f"{encoded(json.dumps(header).encode())}.{encoded(json.dumps(payload).encode())}"
+    return f"{body}.{encoded(hmac.new(key, body.encode(), hashlib.sha256).digest())}"
+
+
+RSA = rsa_key()
+EC = ec_key()
+HOUR = 3600
+NOT_VALID = "The token is not valid"
+
+
+def now() -> int:
+    return int(time.time())
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256"])
+async def test_a_signed_token_gets_in(server_factory: ServerFactory, tmp_path: Path, algorithm: str) -> None:
+    if algorithm == "HS256":
+        key: Any = SECRET
+        settings: dict[str, Any] = {"jwt_secret": SECRET}
+    else:
+        key = RSA if algorithm == "RS256" else EC
+        public = tmp_path / "public.pem"
+        public.write_text(pem(key))
+        settings = {"jwt_public_key": public}
+    async with server_factory(**settings, **QUICK) as server:
+        async with Client(url_of(server), additional_headers=bearer(signed(key, algorithm))) as client:
+            assert (await client.receive())["type"] == "metrics_update"
+        for wrong, its_algorithm in [(rsa_key(), "RS256"), (ec_key(), "ES256"), (SECRET[::-1], "HS256")]:
+            status, _, body = await asyncio.to_thread(
+                get, server.port, "/healthz", bearer(signed(wrong, its_algorithm))
+            )
+            assert (status, body["message"]) == (401, NOT_VALID)
+
+
+@pytest.mark.parametrize("key", [RSA, EC], ids=["RS256", "ES256"])
+async def test_a_public_key_is_never_taken_for_a_secret(
+    server_factory: ServerFactory, tmp_path: Path, key: Any
+) -> None:
+    public = tmp_path / "public.pem"
+    public.write_text(pem(key))
+    payload = {"exp": now() + HOUR}
+    async with server_factory(jwt_public_key=public, **QUICK) as server:
+        for secret in (pem(key), pem(key).strip(), ""):
+            token = forged({"alg": "HS256", "typ": "JWT"}, payload, secret.encode())
+            status, _, body = await asyncio.to_thread(get, server.port, "/healthz", bearer(token))
+            assert (status, body["message"]) == (401, NOT_VALID)
+
+
+def tampered() -> str:
+    head, body, signature = signed().split(".")
+    payload = json.loads(base64.urlsafe_b64decode(body + "=="))
+    payload["exp"] += 1
+    return f"{head}.{base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b'=').decode()}.{signature}"
+
+
+REFUSED: dict[str, tuple[Callable[[], str], str]] = {
+    "alg none": (lambda: signed(None, "none"), NOT_VALID),
+    "alg none with a signature": (
+        lambda: forged({"alg": "none"}, {"exp": now() + HOUR}, SECRET.encode()),
+        NOT_VALID,
+    ),
+    "alg nONE": (lambda: forged({"alg": "nONE"}, {"exp": now() + HOUR}, SECRET.encode()), NOT_VALID),
+    "alg missing": (lambda: forged({"typ": "JWT"}, {"exp": now() + HOUR}, SECRET.encode()), NOT_VALID),
+    "alg a number": (lambda: forged({"alg": 256}, {"exp": now() + HOUR}, SECRET.encode()), NOT_VALID),
+    "alg HS512": (lambda: signed(algorithm="HS512"), NOT_VALID),
+    "alg HS384": (lambda: signed(algorithm="HS384"), NOT_VALID),
+    "an extension that must be understood": (
+        lambda: signed(headers={"crit": ["b64"], "b64": False}),
+        NOT_VALID,
+    ),
+    "another secret": (lambda: signed(SECRET + "x"), NOT_VALID),
+    "no signature": (lambda: signed().rpartition(".")[0] + ".", NOT_VALID),
+    "a changed payload": (tampered, NOT_VALID),
+    "two parts": (lambda: signed().rpartition(".")[0], NOT_VALID),
+    "four parts": (lambda: signed() + ".x", NOT_VALID),
+    "garbage": (lambda: "....", NOT_VALID),
+    "an array for claims": (lambda: forged({"alg": "HS256"}, [1], SECRET.encode()), NOT_VALID),  # type: ignore[arg-type]
+    "no exp": (lambda: signed(exp=None), "The token has no expiry (exp)"),
+    "exp a text": (
+        lambda: forged({"alg": "HS256"}, {"exp": str(now() + HOUR)}, SECRET.encode()),
+        "The token has no expiry (exp)",
+    ),
+    "exp beyond all times": (
+        lambda: forged({"alg": "HS256"}, {"exp": 1e300}, SECRET.encode()),
+        "The token has no expiry (exp)",
+    ),
+    "exp beyond the leeway": (lambda: signed(exp=now() - 60), "The token has expired"),
+    "nbf beyond the leeway": (lambda: signed(nbf=now() + 60), "The token is not valid yet (nbf)"),
+    "nbf a text": (lambda: signed(nbf="soon"), "The token is not valid yet (nbf)"),
+    "no aud": (lambda: signed(aud=None), "The token is for another audience (aud)"),
+    "another aud": (lambda: signed(aud="others"), "The token is for another audience (aud)"),
+    "several other aud": (lambda: signed(aud=["others", "all"]), "The token is for another audience (aud)"),
+    "no iss": (lambda: signed(iss=None), "The token is from another issuer (iss)"),
+    "another iss": (lambda: signed(iss="https://evil.example"), "The token is from another issuer (iss)"),
+    "no scope of ours": (lambda: signed(scope="openid"), "The token lacks the scope read"),
+    "another scope of ours": (lambda: signed(scope="metrics write"), "The token lacks the scope read"),
+}
+ACCEPTED: dict[str, Callable[[], str]] = {
+    "exp within the leeway": lambda: signed(exp=now() - 10),
+    "exp with a fraction": lambda: signed(exp=time.time() + 100.5),
+    "nbf within the leeway": lambda: signed(nbf=now() + 10),
+    "one aud of several": lambda: signed(aud=["others", "dashboards"]),
+    "read among the scopes": lambda: signed(scope="openid read"),
+    "scopes as an array": lambda: signed(scope=["read", "write"]),
+    "claims of others": lambda: signed(roles={"admin": True}, email="a@example.org"),
+}
+
+
+@pytest.fixture
+async def jwt_server(server_factory: ServerFactory) -> RealTimeMetricsServer:
+    server = server_factory(
+        jwt_secret=SECRET, jwt_audience="dashboards", jwt_issuer="https://id.example.org", jwt_leeway=30, **QUICK
+    )
+    await server.__aenter__()
+    return server
+
+
+def expected_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every token is made for this server, unless it says otherwise."""
+    from support import tokens
+
+    original = tokens.claims
+    monkeypatch.setattr(
+        tokens,
+        "claims",
+        lambda **changes: original(**{"aud": "dashboards", "iss": "https://id.example.org", **changes}),
+    )
+
+
+async def answer_to(server: RealTimeMetricsServer, token: str) -> tuple[int, str]:
+    """Close code and reason for a token in the first message; 0 where it is let in."""
+    async with Client(url_of(server)) as client:
+        await client.send({"type": "auth", "token": token})
+        with contextlib.suppress(ConnectionClosed):
+            return 0, (await client.receive())["type"]
+        return await end_of(client.connection)
+
+
+async def test_each_fault_of_a_token_is_refused_with_its_reason(
+    jwt_server: RealTimeMetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected_claims(monkeypatch)
+    found = {name: await answer_to(jwt_server, make()) for name, (make, _) in REFUSED.items()}
+    assert found == {name: (4401, reason) for name, (_, reason) in REFUSED.items()}
+
+
+async def test_tokens_within_the_rules_get_in(
+    jwt_server: RealTimeMetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected_claims(monkeypatch)
+    found = {name: await answer_to(jwt_server, make()) for name, make in ACCEPTED.items()}
+    assert found == dict.fromkeys(ACCEPTED, (0, "authenticated"))
+
+
+async def test_a_token_for_somebody_is_refused_by_a_server_that_is_nobody(server_factory: ServerFactory) -> None:
+    async with server_factory(jwt_secret=SECRET, **QUICK) as server:
+        assert await answer_to(server, signed(aud="somebody")) == (4401, "The token is for another audience (aud)")
+        assert await answer_to(server, signed()) == (0, "authenticated")
+
+
+async def test_a_client_stays_as_long_as_its_token_and_longer_with_a_new_one(server_factory: ServerFactory) -> None:
+    async with server_factory(jwt_secret=SECRET, jwt_leeway=0, **QUICK) as server:
+        short = signed(exp=time.time() + 1.5)
+        async with (
+            Client(url_of(server), additional_headers=bearer(short)) as leaving,
+            Client(url_of(server), additional_headers=bearer(short)) as staying,
+        ):
+            assert await staying.ask({"type": "auth", "token": "x", "request_id": "a"}) == {
+                "type": "error",
+                "message": "The token is not valid",
+                "code": "unauthorized",
+                "request_id": "a",
+            }
+            assert (await staying.ask({"type": "auth", "token": signed()}))["type"] == "authenticated"
+            assert await end_of(leaving.connection) == (4401, "The token has expired")
+            assert (await staying.ask({"type": "ping"}))["type"] == "pong"
+
+
+def test_the_secret_of_the_environment_counts_for_binary_and_module(tmp_path: Path) -> None:
+    with Server(tmp_path / "a.db", env={"SESSION_BUDDY_JWT_SECRET": SECRET}) as server:
+        assert get(server.port, "/healthz", bearer(signed()))[0] == 200
+        assert get(server.port, "/healthz", bearer("wrong-token"))[0] == 401
+    arguments = [native_binary(), "--port=0", "--db-path", str(tmp_path / "b.db")]
+    with ServerProcess(arguments, env={**os.environ, "SESSION_BUDDY_JWT_SECRET": SECRET}) as process:
+        port = process.wait_until_listening()[0]
+        assert get(port, "/healthz", bearer(signed()))[0] == 200
+        assert get(port, "/healthz", bearer("wrong-token"))[0] == 401
+
+
+async def test_the_secret_of_the_environment_counts_for_the_python_class(
+    server_factory: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_BUDDY_JWT_SECRET", SECRET)
+    async with server_factory(**QUICK) as server:
+        assert server.settings["jwt_secret"] == "(hidden)"
+        assert await answer_to(server, signed()) == (0, "authenticated")
+        assert (await answer_to(server, "wrong-token"))[0] == 4401
+    monkeypatch.setenv("SESSION_BUDDY_JWT_SECRET", "")
+    with pytest.raises(ValueError, match="SESSION_BUDDY_JWT_SECRET is set and empty"):
+        server_factory()
+
+
+# ---- Reloading
+
+
+async def test_sighup_lets_new_tokens_in_and_closes_those_whose_token_is_gone(tmp_path: Path, token_file: Path) -> None:
+    with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
+        second = "second-7a0c4e9b1d6f3825"
+
+        async def reload(text: str, mode: int = 0o600) -> str:
+            write_secret(token_file, text, mode)
+            server.process.send_signal(signal.SIGHUP)
+            return await asyncio.to_thread(server.wait_for, "certificates and tokens (reloaded|from before)")
+
+        async with Client(server.url, additional_headers=bearer(READER)) as reader:
+            await reload(f"{READER}\n{second}\n")
+            async with Client(server.url, additional_headers=bearer(second)) as other:
+                assert (await other.receive())["type"] == "metrics_update"
+
+                assert "there is no token in it" in await reload("# nobody\n")
+                assert "others can read or change it (mode 0644)" in await reload(READER, 0o644)
+                assert (await reader.ask({"type": "ping"}))["type"] == "pong"
+
+                await reload(f"{second}\n")
+                assert await end_of(reader.connection) == (4401, "The token is no longer accepted")
+                assert (await other.ask({"type": "ping"}))["type"] == "pong"
+                await reload(f"{second} metrics\n")  # it may no longer read
+                assert (await end_of(other.connection))[0] == 4401
+        assert server.stop() == 0
+
+
+async def test_the_python_class_reloads_tokens(guarded: RealTimeMetricsServer, token_file: Path) -> None:
+    async with Client(url_of(guarded), additional_headers=bearer(READER)) as client:
+        token_file.write_text("others-3b8d2f6c0a9e5174\n")
+        await guarded.reload()
+        assert (await end_of(client.connection))[0] == 4401
+    token_file.unlink()
+    with pytest.raises(ValueError, match=r"cannot read the token file .*: No such file or directory"):
+        await guarded.reload()
+
+
+# ---- What is logged, and how guessing is slowed down
+
+
+async def test_refusals_are_logged_with_the_peer_and_no_token_ever(tmp_path: Path, token_file: Path) -> None:
+    wrong = "wrong-9e1f7c3a5b2d8046"
+    jwt = signed(exp=now() - HOUR)
+    with Server(
+        tmp_path / "skills.db",
+        "--log-level=debug",
+        "--max-auth-failures-per-second=1000",
+        "--auth-token-file",
+        str(token_file),
+        env={"SESSION_BUDDY_JWT_SECRET": SECRET},
+    ) as server:
+        for token in (wrong, jwt):
+            assert (await asyncio.to_thread(get, server.port, "/healthz", bearer(token)))[0] == 401
+            async with Client(server.url, subprotocols=[f"bearer.{token}"]) as client:
+                assert (await end_of(client.connection))[0] == 4401
+            async with Client(server.url) as client:
+                await client.send({"type": "auth", "token": token})
+                assert (await end_of(client.connection))[0] == 4401
+        async with Client(server.url, additional_headers=bearer(READER)) as client:
+            assert (await client.ask({"type": "auth", "token": wrong}))["code"] == "unauthorized"
+        assert server.stop() == 0
+    output = "\n".join([*server.seen, *server.drain()])
+    refusals = [line for line in output.splitlines() if "was refused" in line]
+    assert len(refusals) == 7
+    assert all(" a token of 127.0.0.1:" in line or " a token of [::1]:" in line for line in refusals), refusals
+    assert sum("The token has expired" in line for line in refusals) == 3
+    for secret in (wrong, jwt, jwt.split(".")[2], READER, SCRAPER, SECRET):
+        assert secret not in output
+
+
+def test_refusals_beyond_the_rate_are_delayed_and_good_tokens_are_not(tmp_path: Path, token_file: Path) -> None:
+    options = ["--auth-token-file", str(token_file), "--max-auth-failures-per-second=5", "--auth-timeout=500ms"]
+    with Server(tmp_path / "skills.db", *options) as server:
+        begin = time.monotonic()
+        for _ in range(8):
+            assert get(server.port, "/healthz", bearer("wrong-token"))[0] == 401
+        # Five at once, then one every 0.2 seconds.
+        assert time.monotonic() - begin >= 0.55
+        assert get(server.port, "/healthz", bearer(READER))[0] == 200
+
+
+# ---- Fail closed
+
+
+def private(text: str, mode: int = 0o600) -> Callable[[Path], Path]:
+    return lambda folder: write_secret(folder / "file", text, mode)
+
+
+STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
+    "no token file": ("--auth-token-file", lambda folder: folder / "file", "cannot read the token file"),
+    "a folder": ("--auth-token-file", lambda folder: folder, "it is not a regular file"),
+    "no token": ("--auth-token-file", private("# none\n\n"), "there is no token in it"),
+    "an empty token file": ("--auth-token-file", private(""), "there is no token in it"),
+    "for everybody": (
+        "--auth-token-file",
+        private(READER, 0o644),
+        "others can read or change it (mode 0644); chmod 600",
+    ),
+    "for the group": (
+        "--auth-token-file",
+        private(READER, 0o640),
+        "others can read or change it (mode 0640); chmod 600",
+    ),
+    "an unknown scope": (
+        "--auth-token-file",
+        private(f"{READER}\n{SCRAPER} admin\n"),
+        "line 2: after the token come its scopes: read, write or metrics",
+    ),
+    "half a digest": ("--auth-token-file", private("sha256:abc\n"), "line 1: sha256: must be followed by 64 hex"),
+    "no token's letters": ("--auth-token-file", private("tökén\n"), "line 1: a token is made of letters, digits and"),
+    "no public key": ("--jwt-public-key", lambda folder: folder / "file", "cannot read the JWT public key"),
+    "a private key": ("--jwt-public-key", private("-----BEGIN PRIVATE KEY-----\n"), "there is no PEM public key in it"),
+    "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few; RS256 needs 2048"),
+    "another curve": ("--jwt-public-key", private(pem(ec_key(ec.SECP384R1()))), "it is not on the curve P-256"),
+}
+
+
+@pytest.fixture
+def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Starts the binary, which does not start; its status and what it says, one line, of which nothing is secret."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+        command = [native_binary(), "--port=0", "--db-path", str(db_path), "--log-level=off", *arguments]
+        with ServerProcess(command, env={**os.environ, **(env or {})}) as process:
+            status, output, errors = process.finish()
+        assert output == ""
+        assert errors.startswith("session-buddy-server: error: ")
+        assert errors.count("\n") == 1
+        assert READER not in errors
+        return status, errors
+
+    yield run
+    assert not db_path.exists()
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_what_cannot_be_used_is_an_error_at_the_start(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path, case: str
+) -> None:
+    option, make, message = STARTS[case]
+    folder = tmp_path / "files"
+    folder.mkdir()
+    status, errors = refused(option, str(make(folder)))
+    assert (status, message in errors) == (1, True), errors
+    assert str(folder) in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "status", "message"),
+    [
+        ([], {"SESSION_BUDDY_JWT_SECRET": "x" * 31}, 1, "jwt_secret is too short: HS256 needs 32 bytes or more"),
+        (
+            [],
+            {"SESSION_BUDDY_JWT_SECRET": ""},
+            2,
+            "SESSION_BUDDY_JWT_SECRET is set and empty; give it a value or unset",
+        ),
+        ([], {"SESSION_BUDDY_AUTH_TOKEN_FILE": ""}, 2, "SESSION_BUDDY_AUTH_TOKEN_FILE is set and empty"),
+        ([], {"SESSION_BUDDY_JWT_SECRET": pem(EC)}, 2, "SESSION_BUDDY_JWT_SECRET must not hold control characters"),
+        (["--auth-token-file="], {}, 2, "--auth-token-file must be the path of a file, not ''"),
+        ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),
+        (["--jwt-audience=me"], {}, 2, "jwt_audience needs jwt_secret or jwt_public_key, which are not set"),
+        (["--jwt-issuer=me"], {}, 2, "jwt_issuer needs jwt_secret or jwt_public_key, which are not set"),
+        (["--jwt-public-key=k.pem"], {"SESSION_BUDDY_JWT_SECRET": SECRET}, 2, "exclude each other"),
+    ],
+)
+def test_what_is_asked_for_by_half_is_an_error_at_the_start(
+    refused: Callable[..., tuple[int, str]], arguments: list[str], env: dict[str, str], status: int, message: str
+) -> None:
+    assert refused(*arguments, env=env)[0] == status
+    assert message in refused(*arguments, env=env)[1]
+
+
+def test_a_config_file_with_a_secret_is_for_its_owner_alone(
+    refused: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    config = write_secret(tmp_path / "config.toml", f'jwt_secret = "{SECRET}"\n', 0o644)
+    status, errors = refused("--config", str(config))
+    assert status == 2
+    assert f"{config} holds jwt_secret, but others can read or change it (mode 0644)" in errors
+    config.chmod(0o600)
+    with ServerProcess([native_binary(), "--config", str(config), "--print-config"]) as process:
+        status, output, errors = process.finish()
+    assert (status, errors) == (0, "")
+    assert '# jwt_secret = "(hidden)"' in output
+    assert SECRET not in output
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("given", [[], ["tls"], ["tokens"], ["proxy"]], ids=str)
+def test_the_network_is_not_served_without_tls_and_tokens(
+    refused: Callable[..., tuple[int, str]], options_of: Callable[..., list[str]], host: str, given: list[str]
+) -> None:
+    status, errors = refused("--host", host, *options_of(given))
+    assert status == 2
+    assert f"refusing to listen on {host}, which others can reach, without both TLS" in errors
+
+
+@pytest.mark.parametrize("given", [["tls", "tokens"], ["proxy", "tokens"], ["mutual tls"], ["insecure"]], ids=str)
+def test_the_network_is_served_with_tls_and_tokens_or_on_purpose(
+    options_of: Callable[..., list[str]], db_path: Path, given: list[str]
+) -> None:
+    command = [native_binary(), "--port=0", "--db-path", str(db_path), "--host=0.0.0.0", *options_of(given)]
+    with ServerProcess(command) as process:
+        assert process.wait_until_listening()
+
+
+@pytest.fixture
+def options_of(tmp_path: Path, token_file: Path) -> Callable[..., list[str]]:
+    from support.certificates import Certificates
+
+    certificates = Certificates(tmp_path)
+    options = {
+        "tls": certificates.options,
+        "tokens": ["--auth-token-file", str(token_file)],
+        "proxy": ["--behind-proxy"],
+        "mutual tls": [*certificates.options, "--tls-client-ca", str(certificates.authority_file)],
+        "insecure": ["--insecure"],
+    }
+    return lambda names: [option for name in names for option in options[name]]
+
+
+def test_the_python_class_refuses_the_network_too(server_factory: ServerFactory) -> None:
+    with pytest.raises(ValueError, match=r"refusing to listen on 0\.0\.0\.0"):
+        asyncio.run(server_factory(host="0.0.0.0").start())
+
+
+async def test_updates_flow_to_many_clients_with_tokens(guarded: RealTimeMetricsServer) -> None:
+    fill(Path(guarded.db_path), invocations("pytest-run", 3))
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(Client(url_of(guarded), additional_headers=bearer(READER)))
+            for _ in range(20)
+        ]
+        for client in clients:
+            while not (update := await client.receive())["data"]["top_skills"]:
+                pass
+            assert update["data"]["top_skills"][0]["skill_name"] == "pytest-run"
