@@ -17,6 +17,8 @@ std::string_view kind_name(options::Kind kind) {
             return "path";
         case options::Kind::text:
             return "text";
+        case options::Kind::list:
+            return "list";
         case options::Kind::boolean:
             return "boolean";
         case options::Kind::integer:

@@ -159,6 +159,7 @@ options::Value to_value(const options::Option& option, py::handle value) {
             return to_double(option, "a number of seconds", value);
         case options::Kind::text:
         case options::Kind::path:
+        case options::Kind::list:
         case options::Kind::choice:
             break;
     }
