@@ -36,6 +36,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void read();
     void on_read(const error_code& error);
     void refuse(const error_code& error);
+    void forbid(OriginPolicy::Verdict verdict);
+    void answer(HttpReply reply);
     void upgrade();
     void send(HttpReply reply);
     void on_sent(const error_code& error);
@@ -50,6 +52,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;  // a new one for each request
+    std::string allowed_origin_;    // of the page that may read the answer; empty for none
     Response response_;
 };
 

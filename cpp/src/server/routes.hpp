@@ -28,6 +28,10 @@ struct HttpReply {
 /// {"error": code, "message": sentence}
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
 [[nodiscard]] HttpReply not_found();
+/// For a request that is refused for its Host or its Origin.
+[[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);
+/// The answer to a CORS preflight of an allowed origin, without the headers that every answer to it gets.
+[[nodiscard]] HttpReply preflight(std::string_view target);
 /// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
 [[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
 
