@@ -19,6 +19,8 @@ std::string_view kind_name(options::Kind kind) {
             return "text";
         case options::Kind::secret:
             return "secret";
+        case options::Kind::list:
+            return "list";
         case options::Kind::boolean:
             return "boolean";
         case options::Kind::integer:

@@ -160,6 +160,7 @@ options::Value to_value(const options::Option& option, py::handle value) {
         case options::Kind::text:
         case options::Kind::path:
         case options::Kind::secret:
+        case options::Kind::list:
         case options::Kind::choice:
             break;
     }

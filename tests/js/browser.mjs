@@ -1,7 +1,7 @@
 // Opens a page in Chromium and reports what happens in it: `node browser.mjs <chromium> <profile> <url>`, until SIGTERM.
 //
 // One line each on standard output: `@console <text>`, `@message <text>` for a WebSocket frame that came in, `@close` for
-// a WebSocket that closed, `@pageerror <text>`. The browser's own WebSocket is left as it is.
+// a WebSocket that closed, `@response <status> <url>`, `@pageerror <text>`. The browser's own WebSocket is left as it is.
 import { chromium } from 'playwright-core';
 
 const [executablePath, profile, url] = process.argv.slice(2);
@@ -20,6 +20,8 @@ const context = await chromium.launchPersistentContext(profile, {
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    // Pages of other origins are served from here as well.
+    '--host-resolver-rules=MAP *.test 127.0.0.1',
   ],
 });
 
@@ -32,6 +34,7 @@ process.on('SIGTERM', async () => {
 
 const page = await context.newPage();
 page.on('console', (message) => console.log('@console', message.text()));
+page.on('response', (response) => console.log('@response', response.status(), response.url()));
 page.on('pageerror', (error) => console.log('@pageerror', error.message));
 page.on('websocket', (socket) => {
   socket.on('framereceived', ({ payload }) => console.log('@message', payload.toString()));

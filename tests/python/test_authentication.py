@@ -67,12 +67,15 @@ def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[in
 
 async def end_of(connection: Any) -> tuple[int, str]:
     """Close code and reason, once the server has closed."""
-    try:
+
+    async def read_on() -> None:
         while True:
-            validated(await asyncio.wait_for(connection.recv(), DEADLINE))
-    except ConnectionClosed as closed:
-        assert closed.rcvd is not None
-        return closed.rcvd.code, closed.rcvd.reason
+            validated(await connection.recv())
+
+    with pytest.raises(ConnectionClosed) as closed:
+        await asyncio.wait_for(read_on(), DEADLINE)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
 # ---- Where a token may be shown
@@ -155,6 +158,15 @@ async def test_a_subprotocol_that_is_not_accepted_is_closed_with_4401(
 ) -> None:
     async with Client(url_of(guarded), subprotocols=[f"bearer.{token}"]) as client:
         assert await end_of(client.connection) == (4401, reason)
+
+
+async def test_a_token_as_subprotocol_counts_for_websockets_alone(guarded: RealTimeMetricsServer) -> None:
+    for token in (READER, "wrong-token"):
+        offer = {"Sec-WebSocket-Protocol": f"bearer.{token}"}
+        assert (await asyncio.to_thread(get, guarded.port, "/", offer))[0] == 426
+        with pytest.raises(InvalidStatus) as refused:
+            await websockets.connect(f"{url_of(guarded)}/nowhere", subprotocols=[f"bearer.{token}"])
+        assert refused.value.response.status_code == 404
 
 
 async def test_a_token_in_the_url_is_no_token(server_factory: ServerFactory, token_file: Path) -> None:
@@ -594,7 +606,7 @@ def test_what_cannot_be_used_is_an_error_at_the_start(
         ),
         ([], {"SESSION_BUDDY_AUTH_TOKEN_FILE": ""}, 2, "SESSION_BUDDY_AUTH_TOKEN_FILE is set and empty"),
         ([], {"SESSION_BUDDY_JWT_SECRET": pem(EC)}, 2, "SESSION_BUDDY_JWT_SECRET must not hold control characters"),
-        (["--auth-token-file="], {}, 2, "--auth-token-file must be the path of a file, not ''"),
+        (["--auth-token-file", ""], {}, 2, "--auth-token-file must be the path of a file, not ''"),
         ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),
         (["--jwt-audience=me"], {}, 2, "jwt_audience needs jwt_secret or jwt_public_key, which are not set"),
         (["--jwt-issuer=me"], {}, 2, "jwt_issuer needs jwt_secret or jwt_public_key, which are not set"),

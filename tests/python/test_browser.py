@@ -1,4 +1,4 @@
-"""Chromium's own WebSocket against a running server: the examples of the API description inside a page."""
+"""Chromium against a running server: the examples of the API description inside a page, and pages of other origins."""
 
 from __future__ import annotations
 
@@ -72,14 +72,21 @@ def served(page: str) -> Iterator[str]:
 
 
 @contextmanager
-def browser(code: str, profile: Path) -> Iterator[Program]:
-    """A page in Chromium with this script; its console and the frames of its WebSockets are the program's lines."""
+def opened(url: str, profile: Path) -> Iterator[Program]:
+    """A page in Chromium; its console and the frames of its WebSockets are the program's lines."""
     driver = [tools.node(), str(JS / "browser.mjs"), tools.chromium(), str(profile)]
-    with served(PAGE % code) as url, Program([*driver, url]) as program:
+    with Program([*driver, url]) as program:
         yield program
         status = program.stop()
         assert status == 0, program.drain()
     assert not [line for line in program.seen if line.startswith("@pageerror")]
+
+
+@contextmanager
+def browser(code: str, profile: Path) -> Iterator[Program]:
+    """A page with this script, opened."""
+    with served(PAGE % code) as url, opened(url, profile) as program:
+        yield program
 
 
 @pytest.fixture
@@ -126,3 +133,37 @@ def test_reconnection(server: Server, tmp_path: Path) -> None:
         program.wait_for(r"^@console Reconnecting\.\.\. \(1/5\)$")
         with Server(server.db_path, port=server.port):
             program.wait_for("^@console Connected$")
+
+
+# With Authorization the browser asks with a preflight first.
+USES_THE_SERVER = """
+const host = `localhost:${location.search.slice(1)}`;
+const socket = new WebSocket(`ws://${host}`);
+socket.onopen = () => console.log('socket opened');
+socket.onerror = () => console.log('socket failed');
+fetch(`http://${host}/healthz`, { headers: { Authorization: 'Bearer x' } })
+  .then((response) => response.json())
+  .then((body) => console.log('read', body.status), () => console.log('not read'));
+"""
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_page_of_another_origin_needs_to_be_named(tmp_path: Path, allowed: bool) -> None:
+    with served(PAGE % USES_THE_SERVER) as url:
+        origin = url.replace("127.0.0.1", "evil.test").rstrip("/")
+        with Server(tmp_path / "skills.db", *(["--allow-origin", origin] if allowed else [])) as server:
+            with opened(f"{origin}/?{server.port}", tmp_path / "profile") as program:
+                outcomes = {program.wait_for("^@console (socket |read|not read)") for _ in range(2)}
+            if allowed:
+                assert outcomes == {"@console socket opened", "@console read ok"}
+            else:
+                assert outcomes == {"@console socket failed", "@console not read"}
+                assert f"for its Origin '{origin}'" in server.wait_for("requests are refused")
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_rebound_name_needs_to_be_named(tmp_path: Path, allowed: bool) -> None:
+    with Server(tmp_path / "skills.db", *(["--allow-host", "rebind.test"] if allowed else [])) as server:
+        url = f"http://rebind.test:{server.port}/readyz"
+        with opened(url, tmp_path / "profile") as program:
+            assert program.wait_for("^@response .*/readyz$") == f"@response {200 if allowed else 403} {url}"

@@ -68,6 +68,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
     values = {
         "text": "/some/where.db",
         "path": "/some/where.pem",
+        "list": "10.0.0.0/8",
         "boolean": "true",
         "integer": "1234",
         "number": "7.5",
@@ -79,6 +80,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         expected = {
             "text": f'"{text}"',
             "path": f'"{text}"',
+            "list": f'"{text}"',
             "duration": "77.0",
             "choice": '"error"',
         }.get(option["kind"], text)
@@ -88,8 +90,10 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text = expected = "7"
         if option["name"] == "max_pending_bytes":
             text = expected = "12345"
-        if option["name"] == "trusted_proxies":
-            text, expected = "10.0.0.0/8", '"10.0.0.0/8"'
+        if option["name"] == "allow_origin":
+            text, expected = "https://a.example", '"https://a.example"'
+        if option["name"] == "allow_host":
+            text, expected = "a.example,*.b.example", '"a.example,*.b.example"'
         if option["name"] == "anomaly_min_samples":
             text = expected = "7"
         if option["name"] == "baseline_window":
@@ -110,6 +114,15 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         file = tmp_path / "one.toml"
         file.write_text(f"{name} = {expected}\n")
         assert parsed(print_config(binary, "--config", str(file), *extra))[name] == (expected, str(file))
+
+
+def test_a_list_is_given_at_once_or_item_by_item(server_command: list[str]) -> None:
+    arguments = ["--allow-host", "a.example,b.example", "--allow-host=c.example", "--port=1", "--port=2"]
+    settings = parsed(print_config(server_command, *arguments, SESSION_BUDDY_ALLOW_HOST="d.example"))
+    assert settings["allow_host"] == ('"a.example,b.example,c.example"', "--allow-host")
+    assert settings["port"] == ("2", "--port")
+    emptied = parsed(print_config(server_command, "--allow-host", "", SESSION_BUDDY_ALLOW_HOST="d.example"))
+    assert emptied["allow_host"] == ('""', "--allow-host")
 
 
 def test_the_output_is_a_config_file(server_command: list[str], tmp_path: Path) -> None:

@@ -17,8 +17,16 @@ from support.schemas import documents, message_types, validated
 ASYNCAPI = ROOT / "docs" / "api" / "asyncapi.yaml"
 REFERENCE = ROOT / "docs" / "api" / "WEBSOCKET_API.md"
 
-REQUESTS = {"subscribe", "unsubscribe", "get_metrics", "ping", "subscribe_sessions"}
-ANSWERS = {"subscription_confirmed", "unsubscribed", "metrics_response", "pong", "sessions_subscribed", "error"}
+REQUESTS = {"subscribe", "unsubscribe", "get_metrics", "ping", "subscribe_sessions", "auth"}
+ANSWERS = {
+    "subscription_confirmed",
+    "unsubscribed",
+    "metrics_response",
+    "pong",
+    "sessions_subscribed",
+    "authenticated",
+    "error",
+}
 BROADCASTS = {"metrics_update", "session_update"}
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import websockets
 
 from support import tools
 from support.histories import fill, invocations
@@ -48,10 +49,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(home: Path) -> Iterator[Server]:
+def serving(home: Path, *options: str) -> Iterator[Server]:
     path = home / "served.db"
     fill(path, invocations("pytest-run", 8, completed=7), invocations("ruff-check", 3))
-    with Server(path) as server:
+    with Server(path, *options) as server:
         yield server
 
 
@@ -296,10 +297,10 @@ def python_inserts(block: Block, home: Path) -> None:
 
 
 async def reverse_proxy(block: Block, home: Path) -> None:
-    """nginx accepts it, and a client reaches the server through it."""
+    """nginx accepts it, and a client reaches the server through it; so does a page of the public name, and no other."""
     program = tools.nginx()
     port = free_port()
-    with serving(home) as server:
+    with serving(home, "--behind-proxy", "--allow-host", "your-host") as server:
         (home / "temp").mkdir()
         paths = "\n".join(
             f"  {name}_temp_path {home}/temp/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -319,6 +320,12 @@ async def reverse_proxy(block: Block, home: Path) -> None:
             async with Client(f"ws://127.0.0.1:{port}/ws", open_timeout=30) as client:
                 await client.receive_type("metrics_update")
                 assert (await client.ask({"type": "ping", "request_id": "x"})) == {"type": "pong", "request_id": "x"}
+            public = {"host": "127.0.0.1", "port": port}
+            async with Client("ws://your-host/ws", **public, origin="http://your-host") as client:
+                await client.receive_type("metrics_update")
+            for url, origin in (("ws://your-host/ws", "http://evil.example"), ("ws://other-host/ws", None)):
+                with pytest.raises(websockets.InvalidStatus, match="403"):
+                    await websockets.connect(url, **public, origin=origin)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as response:
                 assert json.load(response)["status"] == "ok"
             running.stop(signal.SIGQUIT)

@@ -40,6 +40,8 @@ std::string_view placeholder(const options::Option& option) {
             return " WORD";
         case options::Kind::path:
             return " FILE";
+        case options::Kind::list:
+            return " LIST";
         case options::Kind::secret:
         case options::Kind::text:
             return option.name == "db_path" ? " FILE" : " TEXT";
@@ -266,10 +268,9 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
     CLI::Option* config = app.add_option("--config", config_file)->take_last();
 
     const auto table = options::table();
-    std::vector<std::string> texts(table.size());
-    std::vector<CLI::Option*> given(table.size());
-    for (std::size_t place = 0; place < table.size(); ++place) {
-        given[place] = app.add_option(options::flag_of(table[place]), texts[place])->take_last();
+    std::vector<CLI::Option*> given;
+    for (const options::Option& option : table) {
+        given.push_back(app.add_option(options::flag_of(option))->take_all());
     }
 
     // A boolean may stand alone. CLI11's flags would check its value by rules of their own, so it is an option like the
@@ -306,15 +307,17 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
         command.config_file = config_file;
     }
     for (std::size_t place = 0; place < table.size(); ++place) {
-        if (given[place]->count() > 0) {
-            if (table[place].kind == options::Kind::secret) {
-                throw UsageError(fmt::format(
-                    "{} would show to every user of this machine on the command line; set {}, "
-                    "or {} in the config file",
-                    options::flag_of(table[place]), options::environment_of(table[place]), table[place].name));
-            }
-            command.flags.push_back({&table[place], texts[place]});
+        const auto& texts = given[place]->results();
+        if (texts.empty()) {
+            continue;
         }
+        if (table[place].kind == options::Kind::secret) {
+            throw UsageError(fmt::format(
+                "{} would show to every user of this machine on the command line; set {}, or {} in the config file",
+                options::flag_of(table[place]), options::environment_of(table[place]), table[place].name));
+        }
+        const bool is_list = table[place].kind == options::Kind::list;
+        command.flags.push_back({&table[place], is_list ? fmt::format("{}", fmt::join(texts, ",")) : texts.back()});
     }
     return command;
 }
@@ -345,6 +348,7 @@ std::string server_help() {
     append_help(text, "-h, --help", "Print this help and exit");
     text +=
         "\nA TIME is a number of seconds, or a number with one of the units ms, s, m, h, d: 0.5, 500ms, 24h.\n"
+        "A LIST has commas between its items, or its option is given once for each.\n"
         "Every setting has a variable (--update-interval: SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
         "config file (update_interval). Flags win over variables, variables over the file.\n"
         "Exit status: 0 stopped, 1 could not start, 2 wrong usage.\n";

@@ -8,6 +8,8 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "session_buddy/core/list_items.hpp"
+
 namespace session_buddy {
 
 namespace {
@@ -25,12 +27,6 @@ IpAddress masked(const IpAddress& address, unsigned prefix) {
         bytes.at(place) = static_cast<std::uint8_t>(bytes.at(place) & (0xff00U >> kept));
     }
     return IpAddress(bytes);
-}
-
-std::string_view trimmed(std::string_view text) {
-    const auto begin = text.find_first_not_of(" \t");
-    return begin == std::string_view::npos ? std::string_view()
-                                           : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 }  // namespace
@@ -54,6 +50,12 @@ bool IpAddress::is_v4() const {
     return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes_.begin());
 }
 
+bool IpAddress::is_loopback() const {
+    constexpr Bytes kIpv6Loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    constexpr std::uint8_t kIpv4LoopbackNetwork = 127;
+    return is_v4() ? bytes_[kMappedPrefix.size()] == kIpv4LoopbackNetwork : bytes_ == kIpv6Loopback;
+}
+
 IpAddress IpAddress::client_network() const {
     return is_v4() ? *this : masked(*this, kClientNetworkBytes * 8);
 }
@@ -67,9 +69,7 @@ std::string IpAddress::to_string() const {
 
 IpNetworks IpNetworks::parse(std::string_view text) {
     IpNetworks parsed;
-    while (true) {
-        const auto comma = text.find(',');
-        const auto item = trimmed(text.substr(0, comma));
+    for (const auto item : list_items(text)) {
         if (item == "loopback") {
             parsed.networks_.push_back({*IpAddress::parse("127.0.0.0"), kMappedBits + 8});
             parsed.networks_.push_back({*IpAddress::parse("::1"), kAllBits});
@@ -90,11 +90,8 @@ IpNetworks IpNetworks::parse(std::string_view text) {
             }
             parsed.networks_.push_back({*base, prefix});
         }
-        if (comma == std::string_view::npos) {
-            return parsed;
-        }
-        text.remove_prefix(comma + 1);
     }
+    return parsed;
 }
 
 bool IpNetworks::contains(const IpAddress& address) const {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "session_buddy/core/ip_address.hpp"
+#include "session_buddy/core/origin.hpp"
 
 namespace session_buddy::options {
 namespace {
@@ -26,6 +27,12 @@ constexpr Option text(std::string_view group, std::string_view name, std::string
 constexpr Option path(std::string_view group, std::string_view name, std::string Config::*member,
                       std::string_view help) {
     return {name, group, Kind::path, member, 0, 0, {}, false, false, help};
+}
+
+// Items separated by commas; what they may be is for check().
+constexpr Option list(std::string_view group, std::string_view name, std::string Config::*member,
+                      std::string_view help) {
+    return {name, group, Kind::list, member, 0, 0, {}, false, false, help};
 }
 
 constexpr Option duration(std::string_view group, std::string_view name, Seconds Config::*member, double minimum,
@@ -91,9 +98,16 @@ constexpr std::array kTable{
 
     boolean("Proxy", "behind_proxy", &Config::behind_proxy,
             "Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of trusted_proxies"),
-    text("Proxy", "trusted_proxies", &Config::trusted_proxies,
+    list("Proxy", "trusted_proxies", &Config::trusted_proxies,
          "Addresses and networks of the proxies, separated by commas, such as 10.0.0.0/8,2001:db8::1; loopback means "
          "127.0.0.0/8 and ::1"),
+
+    list("Origins", "allow_origin", &Config::allow_origin,
+         "Origins of the web pages that may use the server besides its own and those of loopback, separated by commas, "
+         "such as https://app.example.org or https://*.example.org; null for pages without an origin"),
+    list("Origins", "allow_host", &Config::allow_host,
+         "Host names by which the server may be reached besides those of loopback and host, separated by commas, such "
+         "as app.example.org or *.example.org"),
 
     text("Database", "db_path", &Config::db_path,
          "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
@@ -251,7 +265,9 @@ void assign_string(Config& config, const Option& option, const Value& value, con
         }
     } else if (option.kind == Kind::path && (held == nullptr || (held->empty() && option.guards))) {
         fail(option, subject, "the path of a file", shown(value));
-    } else if (held == nullptr || (held->empty() && option.kind != Kind::path)) {
+    } else if (option.kind == Kind::list && held == nullptr) {
+        fail(option, subject, "a text of items separated by commas", shown(value));
+    } else if (held == nullptr || (held->empty() && (option.kind == Kind::text || option.guards))) {
         fail(option, subject, "a text that is not empty", option.kind == Kind::secret ? "that" : shown(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
@@ -349,6 +365,15 @@ std::string toml_string(std::string_view value) {
     return quoted_value + '"';
 }
 
+template <typename Patterns>
+void check_patterns(const char* option, const std::string& text) {
+    try {
+        static_cast<void>(Patterns::parse(text));
+    } catch (const PatternError& error) {
+        throw ConfigError(option, fmt::format("{} cannot hold {}: {}", option, in_quotes(error.item()), error.what()));
+    }
+}
+
 }  // namespace
 
 std::span<const Option> table() {
@@ -404,6 +429,7 @@ std::string range_of(const Option& option) {
         case Kind::text:
         case Kind::path:
         case Kind::secret:
+        case Kind::list:
             break;
     }
     return {};
@@ -430,6 +456,7 @@ void assign(Config& config, const Option& option, const Value& value, const std:
         case Kind::text:
         case Kind::path:
         case Kind::secret:
+        case Kind::list:
         case Kind::choice:
             return assign_string(config, option, value, subject);
         case Kind::duration:
@@ -544,6 +571,8 @@ void check(const Config& config) {
             fmt::format("trusted_proxies must be addresses and networks separated by commas, but {} is neither",
                         in_quotes(item.what())));
     }
+    check_patterns<OriginPatterns>("allow_origin", config.allow_origin);
+    check_patterns<HostPatterns>("allow_host", config.allow_host);
     if (config.baseline_window < 2 * config.observation_window) {
         throw ConfigError("baseline_window",
                           fmt::format("baseline_window must be at least twice observation_window ({} seconds), not {}",

@@ -30,6 +30,10 @@ class OpenFile {
             ::close(descriptor_);
             fail(error);
         }
+        if (!S_ISREG(status_.st_mode)) {
+            ::close(descriptor_);
+            throw FileError("it is not a regular file");
+        }
     }
     ~OpenFile() { ::close(descriptor_); }
     OpenFile(const OpenFile&) = delete;
@@ -38,9 +42,6 @@ class OpenFile {
     [[nodiscard]] const struct stat& status() const { return status_; }
 
     [[nodiscard]] std::string read() const {
-        if (!S_ISREG(status_.st_mode)) {
-            throw FileError("it is not a regular file");
-        }
         std::string text(kMaxSmallFileBytes + 1, '\0');
         std::size_t size = 0;
         while (size < text.size()) {

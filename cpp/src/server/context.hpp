@@ -2,11 +2,12 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
 
 #include "admission.hpp"
 #include "broadcaster.hpp"
+#include "origin_policy.hpp"
+#include "rare_report.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
 #include "tls_context.hpp"
@@ -31,22 +32,21 @@ struct ServerContext {
         : config(settings),
           clock(wall_clock),
           trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
+          origin_policy(settings),
           admission(settings) {}
 
     const Config config;
     const Clock& clock;
     const IpNetworks trusted_proxies;
+    OriginPolicy origin_policy;
     TlsContextPtr tls;               // of new connections; nullptr for plain ones
     TokenChecker* tokens = nullptr;  // where clients must show one
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;
     std::chrono::steady_clock::time_point published_at;  // of broadcaster.latest()
-    struct {
-        std::uint64_t count = 0;
-        std::uint64_t reported = 0;
-        std::chrono::steady_clock::time_point reported_at;
-    } refused;  // connections that were closed on arrival, for the log
+    RareReport closed_at_once;                           // connections
+    RareReport refused_by_origin;                        // requests, for their Origin or Host
     bool stopping = false;
     std::function<void()> on_connection_gone;  // set while stopping; called when a connection has left the registry
 };

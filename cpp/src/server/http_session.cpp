@@ -23,6 +23,20 @@ constexpr log::Logger logger{"session_buddy.server.http"};
 
 constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
 constexpr std::size_t kDrainBytes = 32768;
+constexpr std::size_t kShownBytes = 80;  // of what somebody sent, in the log
+
+// Of what a stranger sent: short, and without what a terminal could take for a command.
+std::string shown(std::string_view value) {
+    std::string text(value.substr(0, kShownBytes));
+    std::replace_if(
+        text.begin(), text.end(), [](unsigned char character) { return character < 0x20 || character > 0x7e; }, '?');
+    return text;
+}
+
+bool is_preflight(const http::request_header<>& request) {
+    return request.method() == http::verb::options && request.count(http::field::origin) > 0 &&
+           request.count(http::field::access_control_request_method) > 0;
+}
 
 }  // namespace
 
@@ -57,6 +71,7 @@ void HttpSession::cut() {
 
 void HttpSession::read() {
     parser_.emplace();
+    allowed_origin_.clear();
     parser_->header_limit(context_.config.max_header_bytes);
     parser_->body_limit(kMaxBodyBytes);
     // Read into the parser and not into a message of its own: only so are the limits kept.
@@ -78,10 +93,19 @@ void HttpSession::on_read(const error_code& error) {
         send(too_many(Refusal::connection_rate, context_));
         return;
     }
+    if (const auto verdict = context_.origin_policy.judge(request, peer_.secure);
+        verdict != OriginPolicy::Verdict::allowed) {
+        forbid(verdict);
+        return;
+    }
+    allowed_origin_ = std::string_view(request[http::field::origin]);
+    if (is_preflight(request)) {
+        answer(preflight({request.target().data(), request.target().size()}));  // browsers send no token with it
+        return;
+    }
     credentials_ = credentials_of(request);
-    identity_.reset();
     if (context_.tokens == nullptr || credentials_.place == Credentials::Place::none) {
-        serve();
+        serve(std::nullopt);
     } else if (credentials_.token.empty()) {
         on_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
     } else {
@@ -94,42 +118,56 @@ void HttpSession::on_read(const error_code& error) {
 }
 
 void HttpSession::on_checked(auth::Verdict verdict) {
-    const bool in_header = credentials_.place == Credentials::Place::header;
-    if (const auto* rejection = std::get_if<auth::Rejection>(&verdict)) {
-        if (in_header) {
-            refuse_token(rejection->reason);
-        } else {
-            // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
-            upgrade(Refused{rejection->reason});
-        }
-        return;
+    const auto* rejection = std::get_if<auth::Rejection>(&verdict);
+    if (rejection != nullptr && credentials_.place == Credentials::Place::header) {
+        refuse_token(rejection->reason);
+    } else {
+        serve(std::move(verdict));
     }
-    identity_ = std::get<auth::Identity>(std::move(verdict));
-    serve();
 }
 
-void HttpSession::serve() {
+// `verdict`: on the token, where one was asked for and shown.
+void HttpSession::serve(std::optional<auth::Verdict> verdict) {
     const auto& request = parser_->get();
     const std::string_view target(request.target().data(), request.target().size());
-    if (boost::beast::websocket::is_upgrade(request)) {
-        if (!is_websocket_target(target)) {
-            send(not_found());
-        } else if (context_.tokens != nullptr && !identity_) {
-            upgrade(AwaitsToken{});
-        } else if (!identity_ || identity_->scopes.has(auth::Scope::read)) {
-            upgrade(Admitted{identity_});
-        } else if (credentials_.place == Credentials::Place::header) {
-            send(insufficient_scope());
-        } else {
-            upgrade(Refused{std::string(kLacksRead)});
-        }
-        return;
+    const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
+    const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
+    if (!boost::beast::websocket::is_upgrade(request)) {
+        // Whoever is not asked for a token is at home here.
+        const bool trusted = context_.tokens == nullptr || may_read ||
+                             (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
+        answer(route(context_, request.method(), target, trusted));
+    } else if (!is_websocket_target(target)) {
+        send(not_found());
+    } else if (context_.tokens == nullptr) {
+        upgrade(Admitted{});
+    } else if (!verdict) {
+        upgrade(AwaitsToken{});
+    } else if (may_read) {
+        upgrade(Admitted{*identity});
+    } else if (credentials_.place == Credentials::Place::header) {
+        send(insufficient_scope());
+    } else {
+        // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
+        upgrade(Refused{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
     }
-    // Whoever is not asked for a token is at home here.
-    const bool trusted =
-        context_.tokens == nullptr ||
-        (identity_ && (identity_->scopes.has(auth::Scope::read) || identity_->scopes.has(auth::Scope::metrics)));
-    auto reply = route(context_, request.method(), target, trusted);
+}
+
+void HttpSession::forbid(OriginPolicy::Verdict verdict) {
+    const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
+    const std::string_view header = by_host ? "Host" : "Origin";
+    const auto value = shown(parser_->get()[header]);
+    logger.debug("request of {} refused for its {} '{}'", peer_.name, header, value);
+    if (const auto count = context_.refused_by_origin.count(std::chrono::steady_clock::now()); count > 0) {
+        logger.warning(
+            "requests are refused: {} since the last report, this one of {} for its {} '{}', which {} does not name",
+            count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
+    }
+    answer(forbidden(verdict));
+}
+
+void HttpSession::answer(HttpReply reply) {
+    const auto& request = parser_->get();
     logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
                  reply.status);
     reply.close = reply.close || !request.keep_alive();
@@ -198,11 +236,19 @@ void HttpSession::send(HttpReply reply) {
     response_.set(http::field::server, "session-buddy");
     response_.set(http::field::content_type, "application/json");
     response_.set(http::field::cache_control, "no-store");
+    response_.set(http::field::vary, "Origin");
+    if (!allowed_origin_.empty()) {
+        response_.set(http::field::access_control_allow_origin, allowed_origin_);
+    }
     for (const auto& [name, value] : reply.headers) {
         response_.set(name, value);
     }
     response_.keep_alive(!reply.close);  // after the headers, one of which may be Connection
-    response_.content_length(reply.body.size());
+    if (response_.result() == http::status::no_content) {
+        response_.erase(http::field::content_type);
+    } else {
+        response_.content_length(reply.body.size());
+    }
     if (!head) {
         response_.body() = std::move(reply.body);
     }

@@ -40,8 +40,10 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void read();
     void on_read(const error_code& error);
     void refuse(const error_code& error);
+    void forbid(OriginPolicy::Verdict verdict);
     void on_checked(auth::Verdict verdict);
-    void serve();
+    void serve(std::optional<auth::Verdict> verdict);
+    void answer(HttpReply reply);
     void upgrade(Welcome welcome);
     void refuse_token(std::string_view reason);
     void send(HttpReply reply);
@@ -56,10 +58,10 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Peer direct_;  // who is connected
     Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;
-    std::optional<Parser> parser_;            // a new one for each request
-    Credentials credentials_;                 // of the request
-    std::optional<auth::Identity> identity_;  // of the header's token; nothing where none was asked for or shown
-    net::steady_timer delay_;                 // of a refusal
+    std::optional<Parser> parser_;  // a new one for each request
+    std::string allowed_origin_;    // of the page that may read the answer; empty for none
+    Credentials credentials_;       // of the request
+    net::steady_timer delay_;       // of a refusal
     Response response_;
 };
 

@@ -21,8 +21,6 @@ constexpr log::Logger logger{"session_buddy.server"};
 // What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
 // for minutes once it reads again, large enough for a distant one.
 constexpr int kSendBufferBytes = 131072;
-// Whoever floods the server must not flood its log, too.
-constexpr std::chrono::seconds kReportInterval{10};
 
 Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
     Peer peer{
@@ -32,16 +30,11 @@ Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
 }
 
 void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
-    auto& refused = context.refused;
-    ++refused.count;
     logger.debug("connection of {} closed: beyond {}", peer.name, describe(refusal, context.config));
-    if (refused.count > 1 && now < refused.reported_at + kReportInterval) {
-        return;
+    if (const auto count = context.closed_at_once.count(now); count > 0) {
+        logger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}", count,
+                       peer.name, describe(refusal, context.config));
     }
-    logger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}",
-                   refused.count - refused.reported, peer.name, describe(refusal, context.config));
-    refused.reported = refused.count;
-    refused.reported_at = now;
 }
 
 }  // namespace

@@ -149,6 +149,7 @@ void NetworkServer::bind() {
         const auto endpoint = acceptor.local_endpoint();
         impl_->port = endpoint.port();
         impl_->endpoints.push_back(to_string(endpoint));
+        impl_->context.origin_policy.add_listener(to_ip_address(endpoint.address()));
         impl_->listeners.push_back(std::make_shared<Listener>(
             std::move(acceptor),
             [&context = impl_->context](tcp::socket socket) { take_in(std::move(socket), context); }));

@@ -6,30 +6,19 @@
 #include <string_view>
 #include <vector>
 
+#include "session_buddy/core/list_items.hpp"
+
 namespace session_buddy::server {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-    const auto begin = text.find_first_not_of(" \t");
-    return begin == std::string_view::npos ? std::string_view()
-                                           : text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 // The items of all header lines of this name, in their order.
 std::vector<std::string_view> items_of(const boost::beast::http::fields& headers, const char* name) {
     std::vector<std::string_view> items;
     const auto [first, last] = headers.equal_range(name);
     for (auto line = first; line != last; ++line) {
-        std::string_view rest(line->value().data(), line->value().size());
-        while (true) {
-            const auto comma = rest.find(',');
-            items.push_back(trimmed(rest.substr(0, comma)));
-            if (comma == std::string_view::npos) {
-                break;
-            }
-            rest.remove_prefix(comma + 1);
-        }
+        const auto of_line = list_items({line->value().data(), line->value().size()});
+        items.insert(items.end(), of_line.begin(), of_line.end());
     }
     return items;
 }

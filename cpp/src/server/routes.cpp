@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "credentials.hpp"
 #include "session_buddy/core/version.hpp"
@@ -21,6 +22,8 @@ constexpr double kFreshIntervals = 3.0;
 constexpr Seconds kMinFreshness{5.0};
 // What a refused client is told to wait.
 constexpr int kRetryAfterSeconds = 5;
+// For how long a browser may go without asking again.
+constexpr int kPreflightSeconds = 600;
 
 HttpReply json_reply(unsigned status, const Json& body) {
     HttpReply reply;
@@ -82,14 +85,20 @@ std::string_view path_of(std::string_view target) {
     return target.substr(0, target.find('?'));
 }
 
-HttpReply method_not_allowed(std::string_view path) {
-    std::string allowed;
+// As the headers Allow and Access-Control-Allow-Methods list them; empty for an unknown path.
+std::string methods_of(std::string_view path) {
+    std::string methods;
     for (const auto& candidate : kRoutes) {
         if (candidate.path == path) {
-            allowed += allowed.empty() ? "" : ", ";
-            allowed += candidate.method == http::verb::get ? "GET, HEAD" : http::to_string(candidate.method);
+            methods += methods.empty() ? "" : ", ";
+            methods += candidate.method == http::verb::get ? "GET, HEAD" : http::to_string(candidate.method);
         }
     }
+    return methods;
+}
+
+HttpReply method_not_allowed(std::string_view path) {
+    const auto allowed = methods_of(path);
     auto reply = http_error(405, "method_not_allowed", "Method not allowed; allowed: " + allowed);
     reply.headers = {{"Allow", allowed}};
     return reply;
@@ -135,6 +144,28 @@ HttpReply unauthorized(std::string_view reason) {
 HttpReply insufficient_scope() {
     auto reply = http_error(403, "insufficient_scope", kLacksRead);
     reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy", error="insufficient_scope", scope="read")"}};
+    return reply;
+}
+
+HttpReply forbidden(OriginPolicy::Verdict verdict) {
+    return verdict == OriginPolicy::Verdict::host_refused
+               ? http_error(403, "host_not_allowed",
+                            "The server does not answer to this host name; to allow it start it with --allow-host NAME")
+               : http_error(403, "origin_not_allowed",
+                            "Pages of this origin may not use the server; to allow it start it with --allow-origin "
+                            "ORIGIN");
+}
+
+HttpReply preflight(std::string_view target) {
+    auto methods = methods_of(path_of(target));
+    if (methods.empty()) {
+        return not_found();
+    }
+    HttpReply reply;
+    reply.status = 204;
+    reply.headers = {{"Access-Control-Allow-Methods", std::move(methods)},
+                     {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                     {"Access-Control-Max-Age", std::to_string(kPreflightSeconds)}};
     return reply;
 }
 

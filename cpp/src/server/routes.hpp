@@ -34,6 +34,10 @@ struct HttpReply {
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);
 /// 403 for a token that may not read.
 [[nodiscard]] HttpReply insufficient_scope();
+/// For a request that is refused for its Host or its Origin.
+[[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);
+/// The answer to a CORS preflight of an allowed origin, without the headers that every answer to it gets.
+[[nodiscard]] HttpReply preflight(std::string_view target);
 /// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
 [[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
 

@@ -75,6 +75,10 @@ class RealTimeMetricsServer:
         behind_proxy: Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of
             trusted_proxies.
         trusted_proxies: Addresses and networks of the proxies, separated by commas; "loopback" means 127.0.0.0/8, ::1.
+        allow_origin: Origins of the web pages that may use the server besides its own and those of loopback, separated
+            by commas, such as "https://app.example.org" or "https://*.example.org"; "null" for pages without one.
+        allow_host: Host names by which it may be reached besides those of loopback and `host`, separated by commas,
+            such as "app.example.org" or "*.example.org".
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
@@ -135,6 +139,8 @@ class RealTimeMetricsServer:
         insecure: bool = False,
         behind_proxy: bool = False,
         trusted_proxies: str = "loopback",
+        allow_origin: str = "",
+        allow_host: str = "",
         window: float = 86400.0,
         top_skills: int = 10,
         session_window: float = 1800.0,
@@ -177,6 +183,8 @@ class RealTimeMetricsServer:
             "insecure": insecure,
             "behind_proxy": behind_proxy,
             "trusted_proxies": trusted_proxies,
+            "allow_origin": allow_origin,
+            "allow_host": allow_host,
             "window": window,
             "top_skills": top_skills,
             "session_window": session_window,

@@ -38,6 +38,15 @@ TEST(IpAddress, counts_ipv6_by_the_64) {
     EXPECT_EQ(network("::ffff:192.0.2.77"), "192.0.2.77");
 }
 
+TEST(IpAddress, knows_loopback) {
+    for (const char* text : {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"}) {
+        EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+    }
+    for (const char* text : {"126.255.255.255", "128.0.0.0", "0.0.0.0", "::", "::2", "::127.0.0.1", "7f00::1"}) {
+        EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+    }
+}
+
 TEST(IpNetworks, hold_addresses_networks_and_loopback) {
     const auto networks = IpNetworks::parse("loopback, 10.0.0.0/8,192.0.2.7,2001:db8::/33,198.51.100.128/25");
     for (const char* inside : {"127.0.0.1", "127.255.0.9", "::1", "10.255.0.1", "192.0.2.7", "2001:db8:7fff::1",

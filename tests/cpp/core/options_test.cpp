@@ -210,6 +210,18 @@ TEST(OptionAssign, takes_numbers_with_and_without_a_fraction) {
     EXPECT_DOUBLE_EQ(config.anomaly_threshold, 10.0);
 }
 
+TEST(OptionAssign, takes_an_empty_list_but_no_list_of_control_characters_or_numbers) {
+    Config config;
+    const Option& option = *find("allow_origin");
+    assign_text(config, option, "https://a.example, null", "x");
+    EXPECT_EQ(config.allow_origin, "https://a.example, null");
+    EXPECT_EQ(toml_value(config, option), "\"https://a.example, null\"");
+    assign_text(config, option, "", "x");
+    EXPECT_EQ(config.allow_origin, "");
+    EXPECT_THROW(assign_text(config, option, "https://a.example,\n", "x"), ConfigError);
+    EXPECT_THROW(assign(config, option, std::int64_t{1}, "x"), ConfigError);
+}
+
 TEST(OptionAssign, refuses_nan_and_other_types) {
     Config config;
     EXPECT_THROW(assign(config, *find("anomaly_threshold"), std::numeric_limits<double>::quiet_NaN(), "x"),
@@ -341,6 +353,9 @@ TEST_F(SettingsOf, check_what_belongs_together) {
     EXPECT_EQ(error_of({{"baseline_window", "2h"}}), "no error");
     EXPECT_EQ(error_of({{"observation_window", "12.5h"}}),
               "baseline_window must be at least twice observation_window (45000 seconds), not 86400");
+    EXPECT_EQ(error_of({{"allow_origin", "null,example.org"}}),
+              "allow_origin cannot hold 'example.org': write it with its scheme, such as https://app.example.org");
+    EXPECT_THAT(error_of({{"allow_host", std::string(1000, 'a')}}), HasSubstr("aaa…': write the name alone"));
     Config config;
     config.baseline_window = Seconds(7199);
     try {
@@ -357,6 +372,7 @@ TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
                                          {"update_interval", "250ms"},
                                          {"anomaly_threshold", "2.25"},
                                          {"anomaly_min_samples", "8"},
+                                         {"allow_origin", "https://a.example,null"},
                                          {"replace_triggers", "yes"},
                                          {"log_level", "debug"}});
     const std::string text = print(settings);

@@ -141,6 +141,26 @@ TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ag
     EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.1"), kStart)), std::nullopt);               // was forgotten
 }
 
+TEST(Admission, delays_refusals_of_tokens_beyond_their_rate) {
+    auto config = small();
+    config.max_auth_failures_per_second = 2;
+    config.auth_timeout = Seconds{3};
+    Admission admission(config);
+    const auto delay = [&](const std::string& address, Admission::TimePoint at) {
+        return std::chrono::duration_cast<milliseconds>(admission.refuse_token(peer(address), at));
+    };
+    EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
+    EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
+    EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{500});
+    EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{1000});
+    EXPECT_EQ(delay("192.0.2.2", kStart), milliseconds{0});  // somebody else
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_LE(delay("192.0.2.1", kStart), milliseconds{3000});
+    }
+    // The longest delay is also the longest memory.
+    EXPECT_EQ(delay("192.0.2.1", kStart + seconds{4}), milliseconds{0});
+}
+
 // Against counts kept by hand.
 TEST(Admission, never_loses_count) {
     auto config = small();

@@ -51,6 +51,10 @@ struct Config {
     bool behind_proxy = false;                 ///< X-Forwarded-For and -Proto of trusted_proxies count
     std::string trusted_proxies = "loopback";  ///< as IpNetworks::parse takes it
 
+    // Which web pages may use it, and by which names.
+    std::string allow_origin;  ///< as OriginPatterns::parse takes it; loopback and same-origin pages need no entry
+    std::string allow_host;    ///< as HostPatterns::parse takes it; loopback needs no entry
+
     // Metrics.
     Seconds update_interval{1.0};       ///< between two broadcasts, 0.01 to 3600
     Seconds window{86400.0};            ///< sliding window of top_skills, 60 to 2'678'400 (31 days)

@@ -22,6 +22,7 @@ class IpAddress {
     [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
 
     [[nodiscard]] bool is_v4() const;
+    [[nodiscard]] bool is_loopback() const;  ///< 127.0.0.0/8 or ::1
     /// What counts as one client: an IPv4 address itself, of an IPv6 address the /64, which is what one host gets.
     [[nodiscard]] IpAddress client_network() const;
     [[nodiscard]] std::string to_string() const;

@@ -18,7 +18,7 @@
 
 namespace session_buddy::options {
 
-enum class Kind { text, path, secret, boolean, integer, number, duration, choice };
+enum class Kind { text, path, list, secret, boolean, integer, number, duration, choice };
 
 using Member = std::variant<std::string Config::*, bool Config::*, std::uint16_t Config::*, std::uint32_t Config::*,
                             std::size_t Config::*, double Config::*, Seconds Config::*>;
@@ -41,14 +41,14 @@ struct Option {
 [[nodiscard]] std::string nearest(std::string_view name);        ///< the name a typing error meant, or ""
 [[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
 [[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
-[[nodiscard]] std::string range_of(const Option& option);  ///< "0.01 to 3600 seconds", "" for text, path and secret
+[[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for texts of all kinds
 [[nodiscard]] std::string toml_value(const Config& config, const Option& option);  ///< the value as TOML writes it
 
 using Value = std::variant<bool, std::int64_t, double, std::string>;
 
 /// Sets the member after checking type and range. `subject` is how the error names the setting ("--port",
-/// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text, a path may be empty
-/// (none) unless it guards. Throws ConfigError, without the value where that is a secret.
+/// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text; a path or list may be
+/// empty (none) unless it guards. Throws ConfigError, without the value where that is a secret.
 void assign(Config& config, const Option& option, const Value& value, const std::string& subject);
 
 /// The same for a value that is only a text, as on the command line and in the environment.

@@ -1,0 +1,249 @@
+// See origin.hpp.
+#include "session_buddy/core/origin.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "session_buddy/core/list_items.hpp"
+
+namespace session_buddy {
+
+namespace {
+
+constexpr std::size_t kLongestName = 253;  // of the DNS
+constexpr std::size_t kLongestPort = 5;
+
+// Without the locale, which could make other bytes letters.
+char lower(char character) {
+    return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
+}
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), [](char character) { return lower(character); });
+    return result;
+}
+
+bool is_digit(char character) {
+    return character >= '0' && character <= '9';
+}
+
+bool is_alphanumeric(char character) {
+    return is_digit(character) || (lower(character) >= 'a' && lower(character) <= 'z');
+}
+
+bool is_name(std::string_view text) {
+    const bool known = std::all_of(text.begin(), text.end(), [](char character) {
+        return is_alphanumeric(character) || character == '-' || character == '_' || character == '.';
+    });
+    return known && !text.empty() && text.size() <= kLongestName && !text.starts_with('.') && !text.ends_with('.') &&
+           text.find("..") == std::string_view::npos;
+}
+
+bool is_scheme(std::string_view text) {
+    return !text.empty() && !is_digit(text.front()) && is_alphanumeric(text.front()) &&
+           std::all_of(text.begin(), text.end(), [](char character) {
+               return is_alphanumeric(character) || character == '+' || character == '-' || character == '.';
+           });
+}
+
+std::optional<std::uint16_t> default_port(std::string_view scheme) {
+    if (scheme == "http") {
+        return 80;
+    }
+    return scheme == "https" ? std::optional<std::uint16_t>(443) : std::nullopt;
+}
+
+struct HostAndPort {
+    std::string_view host;
+    std::optional<std::uint16_t> port;
+};
+
+std::optional<HostAndPort> split_port(std::string_view text) {
+    // The colons of an IPv6 address stand between brackets.
+    const auto colon = text.find(':', text.starts_with('[') ? std::min(text.find(']'), text.size()) : 0);
+    if (colon == std::string_view::npos) {
+        return HostAndPort{text, std::nullopt};
+    }
+    const auto digits = text.substr(colon + 1);
+    const auto* end = digits.data() + digits.size();
+    std::uint16_t port = 0;
+    const auto [stop, error] = std::from_chars(digits.data(), end, port);
+    if (error != std::errc() || stop != end || digits.size() > kLongestPort) {
+        return std::nullopt;
+    }
+    return HostAndPort{text.substr(0, colon), port};
+}
+
+struct SchemeAndRest {
+    std::string scheme;
+    std::string_view rest;
+};
+
+std::optional<SchemeAndRest> split_scheme(std::string_view text) {
+    constexpr std::string_view kMark = "://";
+    const auto mark = text.find(kMark);
+    if (mark == std::string_view::npos || !is_scheme(text.substr(0, mark))) {
+        return std::nullopt;
+    }
+    return SchemeAndRest{lower(text.substr(0, mark)), text.substr(mark + kMark.size())};
+}
+
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](char character) { return static_cast<unsigned char>(character) < 0x80; });
+}
+
+constexpr const char* kNoItem = "there is nothing between two commas";
+constexpr const char* kNoAscii = "write the name as browsers send it, in ASCII (xn--…)";
+
+const char* remedy_of_origin(std::string_view item, const std::optional<SchemeAndRest>& split) {
+    if (item.empty()) {
+        return kNoItem;
+    }
+    if (item == "*" || (split && split->rest == "*")) {
+        return "with it every page of the web could read the metrics; name the origins, such as "
+               "https://app.example.org or https://*.example.org";
+    }
+    if (!is_ascii(item)) {
+        return kNoAscii;
+    }
+    if (!split) {
+        return "write it with its scheme, such as https://app.example.org";
+    }
+    if (split->scheme == "ws" || split->scheme == "wss") {
+        return "the origin of a page begins with http:// or https://";
+    }
+    if (split->rest.find_first_of("/?#") != std::string_view::npos) {
+        return "leave out the path, and the slash that ends the host";
+    }
+    return "it is no origin: write scheme, host and, where it is not the usual one, port, such as "
+           "https://app.example.org:8443";
+}
+
+const char* remedy_of_host(std::string_view item) {
+    if (item.empty()) {
+        return kNoItem;
+    }
+    if (item == "*") {
+        return "with it DNS rebinding would let every page of the web in; name the hosts, such as app.example.org or "
+               "*.example.org";
+    }
+    return is_ascii(item)
+               ? "write the name alone, without scheme, port and path, such as app.example.org or *.example.org"
+               : kNoAscii;
+}
+
+}  // namespace
+
+std::optional<Host> Host::parse(std::string_view text) {
+    if (text.starts_with('[')) {
+        const auto inside = text.ends_with(']') ? text.substr(1, text.size() - 2) : std::string_view();
+        const auto address = inside.find(':') == std::string_view::npos ? std::nullopt : IpAddress::parse(inside);
+        return address ? std::optional(Host{{}, address}) : std::nullopt;
+    }
+    if (!is_name(text)) {
+        return std::nullopt;
+    }
+    const auto address = IpAddress::parse(text);
+    return address ? Host{{}, address} : Host{lower(text), std::nullopt};
+}
+
+bool Host::is_loopback() const {
+    return address ? address->is_loopback() : name == "localhost" || name.ends_with(".localhost");
+}
+
+std::optional<Authority> Authority::parse(std::string_view text) {
+    const auto split = split_port(text);
+    auto host = split ? Host::parse(split->host) : std::nullopt;
+    return host ? std::optional(Authority{*std::move(host), split->port}) : std::nullopt;
+}
+
+std::optional<Origin> Origin::parse(std::string_view text) {
+    auto split = split_scheme(text);
+    auto authority = split ? Authority::parse(split->rest) : std::nullopt;
+    if (!authority) {
+        return std::nullopt;
+    }
+    const auto port = authority->port ? authority->port : default_port(split->scheme);
+    return Origin{std::move(split->scheme), std::move(authority->host), port};
+}
+
+Origin Origin::of_request(const Authority& host, bool secure) {
+    const char* scheme = secure ? "https" : "http";
+    return {scheme, host.host, host.port ? host.port : default_port(scheme)};
+}
+
+bool Origin::is_loopback() const {
+    return (scheme == "http" || scheme == "https") && host.is_loopback();
+}
+
+std::optional<HostPattern> HostPattern::parse(std::string_view text) {
+    HostPattern pattern;
+    const bool names_below = text.starts_with("*.");
+    auto host = Host::parse(names_below ? text.substr(2) : text);
+    if (!host || (names_below && host->address)) {
+        return std::nullopt;
+    }
+    if (names_below) {
+        pattern.suffix_ = '.' + host->name;
+    } else {
+        pattern.exact_ = *std::move(host);
+    }
+    return pattern;
+}
+
+bool HostPattern::matches(const Host& host) const {
+    return suffix_.empty() ? host == exact_ : host.name.ends_with(suffix_);
+}
+
+HostPatterns HostPatterns::parse(std::string_view text) {
+    HostPatterns parsed;
+    if (text.empty()) {
+        return parsed;
+    }
+    for (const auto item : list_items(text)) {
+        auto pattern = HostPattern::parse(item);
+        if (!pattern) {
+            throw PatternError(item, remedy_of_host(item));
+        }
+        parsed.patterns_.push_back(*std::move(pattern));
+    }
+    return parsed;
+}
+
+bool HostPatterns::contains(const Host& host) const {
+    return std::any_of(patterns_.begin(), patterns_.end(),
+                       [&host](const HostPattern& pattern) { return pattern.matches(host); });
+}
+
+OriginPatterns OriginPatterns::parse(std::string_view text) {
+    OriginPatterns parsed;
+    if (text.empty()) {
+        return parsed;
+    }
+    for (const auto item : list_items(text)) {
+        if (item == "null") {
+            parsed.null_ = true;
+            continue;
+        }
+        const auto split = split_scheme(item);
+        const auto authority = split ? split_port(split->rest) : std::nullopt;
+        auto host = authority ? HostPattern::parse(authority->host) : std::nullopt;
+        if (!host || split->scheme == "ws" || split->scheme == "wss") {
+            throw PatternError(item, remedy_of_origin(item, split));
+        }
+        parsed.patterns_.push_back(
+            {split->scheme, *std::move(host), authority->port ? authority->port : default_port(split->scheme)});
+    }
+    return parsed;
+}
+
+bool OriginPatterns::contains(const Origin& origin) const {
+    return std::any_of(patterns_.begin(), patterns_.end(), [&origin](const Pattern& pattern) {
+        return pattern.scheme == origin.scheme && pattern.port == origin.port && pattern.host.matches(origin.host);
+    });
+}
+
+}  // namespace session_buddy

@@ -1,0 +1,37 @@
+// Which web pages may use the server, and by which names: what a request's Host and Origin must be.
+#pragma once
+
+#include <boost/beast/http/fields.hpp>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/origin.hpp"
+
+namespace session_buddy::server {
+
+class OriginPolicy {
+  public:
+    enum class Verdict : std::uint8_t { allowed, host_refused, origin_refused };
+
+    /// Throws PatternError where options::check() would.
+    explicit OriginPolicy(const Config& config);
+
+    /// To be told of every address that the server listens on.
+    void add_listener(const IpAddress& address);
+
+    /// Of a request that came over TLS, to this server or to a proxy before it, where `secure`.
+    [[nodiscard]] Verdict judge(const boost::beast::http::fields& headers, bool secure) const;
+
+  private:
+    [[nodiscard]] bool allows_host(const Host& host) const;
+    [[nodiscard]] bool allows_origin(std::string_view text, const Authority& host, bool secure) const;
+
+    const OriginPatterns origins_;
+    const HostPatterns hosts_;
+    const std::optional<Host> own_;  // the option `host`; nothing for an IPv6 address
+    bool beyond_loopback_ = false;
+};
+
+}  // namespace session_buddy::server

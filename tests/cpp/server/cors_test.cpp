@@ -1,0 +1,242 @@
+// Origins and hosts over the sockets of a running server: upgrades, plain requests, CORS headers, preflights, the log.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "server/test_client.hpp"
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::test {
+namespace {
+
+const std::string kAllowed = "https://app.example.org";
+const std::string kRefused = "https://evil.example";
+
+Config config_with(const std::string& allow_origin, const std::string& allow_host = "") {
+    Config config;
+    config.allow_origin = allow_origin;
+    config.allow_host = allow_host;
+    return config;
+}
+
+std::string of_origin(const std::string& origin) {
+    return "Origin: " + origin + "\r\n";
+}
+
+std::string upgrade_with(const std::string& header_lines) {
+    auto request = upgrade_request("/ws");
+    request.insert(request.size() - 2, header_lines);
+    return request;
+}
+
+std::string preflight_for(const std::string& target, const std::string& origin) {
+    return http_request(
+        "OPTIONS", target,
+        of_origin(origin) + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n");
+}
+
+HttpAnswer answer_to(const TestServer& server, const std::string& request) {
+    RawConnection connection(server.port());
+    connection.send(request);
+    return connection.read_http();
+}
+
+std::string replaced(std::string text, const std::string& old, const std::string& by) {
+    return text.replace(text.find(old), old.size(), by);
+}
+
+// No page learns more of a refusal than that it was refused.
+void expect_no_cors(const HttpAnswer& answer) {
+    for (const auto& [name, value] : answer.headers) {
+        EXPECT_EQ(name.find("access-control"), std::string::npos) << name << ": " << value;
+    }
+    EXPECT_EQ(answer.headers.at("vary"), "Origin");
+}
+
+TEST(Cors, tells_the_browser_of_an_allowed_page_that_it_may_read_every_answer) {
+    TestServer server(config_with(kAllowed));
+    struct Case {
+        const char* method;
+        const char* target;
+        unsigned status;
+    };
+    for (const auto& [method, target, status] :
+         {Case{"GET", "/healthz", 200}, Case{"GET", "/readyz", 503}, Case{"GET", "/nothing", 404},
+          Case{"POST", "/healthz", 405}, Case{"GET", "/ws", 426}}) {
+        for (const auto& origin : {kAllowed, std::string("http://localhost:3000"), std::string("http://localhost")}) {
+            const auto answer = answer_to(server, http_request(method, target, of_origin(origin)));
+            EXPECT_EQ(answer.status, status) << target;
+            EXPECT_EQ(answer.headers.at("access-control-allow-origin"), origin) << target;
+            EXPECT_EQ(answer.headers.at("vary"), "Origin") << target;
+            EXPECT_EQ(answer.headers.count("access-control-allow-credentials"), 0U);
+        }
+    }
+}
+
+TEST(Cors, says_nothing_to_a_program_or_to_the_page_of_another_origin) {
+    TestServer server(config_with(kAllowed));
+    const auto to_program = answer_to(server, http_request("GET", "/healthz"));
+    EXPECT_EQ(to_program.status, 200U);
+    expect_no_cors(to_program);
+    for (const auto& lines : {of_origin(kRefused), of_origin("null"), of_origin(""), of_origin(kAllowed + "."),
+                              of_origin(kAllowed) + of_origin(kAllowed), of_origin(kAllowed) + of_origin(kRefused)}) {
+        for (const auto& request : {http_request("GET", "/healthz", lines), http_request("POST", "/nothing", lines),
+                                    upgrade_with(lines), upgrade_request("/nothing").insert(23, lines)}) {
+            const auto answer = answer_to(server, request);
+            EXPECT_EQ(answer.status, 403U) << request;
+            EXPECT_EQ(answer.json().at("error"), "origin_not_allowed");
+            EXPECT_NE(answer.json().at("message").get<std::string>().find("--allow-origin"), std::string::npos);
+            EXPECT_EQ(answer.body.find("evil"), std::string::npos);
+            expect_no_cors(answer);
+        }
+    }
+}
+
+TEST(Cors, forgets_the_page_of_one_request_before_the_next) {
+    TestServer server(config_with(kAllowed));
+    RawConnection connection(server.port());
+    connection.send(http_request("GET", "/healthz", of_origin(kAllowed)));
+    EXPECT_EQ(connection.read_http().headers.count("access-control-allow-origin"), 1U);
+    connection.send(http_request("GET", "/healthz"));
+    expect_no_cors(connection.read_http());
+    connection.send(http_request("GET", "/healthz", of_origin(kRefused)));
+    expect_no_cors(connection.read_http());
+    connection.send(http_request("GET", "/healthz", of_origin(kAllowed)));
+    EXPECT_EQ(connection.read_http().headers.count("access-control-allow-origin"), 1U);
+    connection.send("nonsense\r\n\r\n");
+    const auto bad = connection.read_http();
+    EXPECT_EQ(bad.status, 400U);
+    expect_no_cors(bad);
+}
+
+TEST(Cors, answers_a_preflight_with_the_methods_of_the_path) {
+    TestServer server(config_with(kAllowed));
+    RawConnection connection(server.port());
+    for (const char* target : {"/healthz", "/readyz?x=y", "/", "/ws"}) {
+        connection.send(preflight_for(target, kAllowed));
+        const auto answer = connection.read_http();
+        EXPECT_EQ(answer.status, 204U) << target;
+        EXPECT_EQ(answer.body, "");
+        EXPECT_EQ(answer.headers.count("content-length"), 0U);  // nor may there be one with 204
+        EXPECT_EQ(answer.headers.count("content-type"), 0U);
+        EXPECT_EQ(answer.headers.at("access-control-allow-origin"), kAllowed);
+        EXPECT_EQ(answer.headers.at("access-control-allow-methods"), "GET, HEAD");
+        EXPECT_EQ(answer.headers.at("access-control-allow-headers"), "Authorization, Content-Type");
+        EXPECT_EQ(answer.headers.at("access-control-max-age"), "600");
+        EXPECT_EQ(answer.headers.at("vary"), "Origin");
+    }
+    connection.send(http_request("GET", "/healthz"));
+    EXPECT_EQ(connection.read_http().status, 200U);
+}
+
+TEST(Cors, refuses_other_preflights_and_takes_other_options_requests_for_what_they_are) {
+    TestServer server(config_with(kAllowed));
+    const auto refused = answer_to(server, preflight_for("/healthz", kRefused));
+    EXPECT_EQ(refused.status, 403U);
+    expect_no_cors(refused);
+    const auto unknown = answer_to(server, preflight_for("/nothing", kAllowed));
+    EXPECT_EQ(unknown.status, 404U);
+    EXPECT_EQ(unknown.headers.count("access-control-allow-methods"), 0U);
+    for (const auto& lines :
+         {std::string(), of_origin(kAllowed), std::string("Access-Control-Request-Method: GET\r\n")}) {
+        const auto answer = answer_to(server, http_request("OPTIONS", "/healthz", lines));
+        EXPECT_EQ(answer.status, 405U) << lines;
+        EXPECT_EQ(answer.headers.at("allow"), "GET, HEAD");
+    }
+}
+
+TEST(OriginOfUpgrade, decides_whether_it_becomes_a_websocket) {
+    auto config = config_with(kAllowed + ",null");
+    config.max_clients = 1;
+    TestServer server(config);
+    for (const auto& origin : {kRefused, std::string("https://app.example.org.evil.example"), std::string()}) {
+        EXPECT_EQ(answer_to(server, upgrade_with(of_origin(origin))).status, 403U) << origin;
+    }
+    for (const auto& origin : {kAllowed, std::string("null"), std::string("http://127.0.0.1:3000")}) {
+        TestServer::eventually([&] {  // the place of the one before is free again
+            try {
+                TestClient client(server.port(), {.headers = {{"Origin", origin}}});
+                return client.ask({{"type", "ping"}}).at("type") == "pong";
+            } catch (const std::runtime_error&) {
+                return false;
+            }
+        });
+    }
+}
+
+TEST(OriginOfUpgrade, may_be_that_of_the_proxy_before_the_server) {
+    auto config = config_with("", "app.example.org");
+    config.behind_proxy = true;
+    TestServer server(config);
+    const auto forwarded = [&](const std::string& lines) {
+        return answer_to(server, replaced(upgrade_with(of_origin(kAllowed) + lines), "localhost", "app.example.org"))
+            .status;
+    };
+    EXPECT_EQ(forwarded("X-Forwarded-Proto: https\r\n"), 101U);
+    EXPECT_EQ(forwarded("X-Forwarded-Proto: http\r\n"), 403U);
+    EXPECT_EQ(forwarded(""), 403U);
+}
+
+TEST(HostOfRequest, must_be_known_whatever_is_asked_for) {
+    TestServer server(config_with("", "app.example.org"));
+    for (const auto& request : {http_request("GET", "/healthz"), upgrade_request("/"), upgrade_request("/nothing"),
+                                preflight_for("/healthz", "http://localhost"), http_request("POST", "/nothing")}) {
+        for (const std::string host :
+             {"rebind.example", "rebind.example:8765", "192.0.2.1", "evil\xff", "localhost."}) {
+            const auto answer = answer_to(server, replaced(request, "Host: localhost", "Host: " + host));
+            EXPECT_EQ(answer.status, 403U) << host;
+            EXPECT_EQ(answer.json().at("error"), "host_not_allowed");
+            EXPECT_NE(answer.json().at("message").get<std::string>().find("--allow-host"), std::string::npos);
+            EXPECT_EQ(answer.body.find("rebind"), std::string::npos);
+            expect_no_cors(answer);
+        }
+    }
+    for (const std::string host : {"app.example.org", "APP.example.org:443", "127.0.0.1:1", "[::1]", "x.localhost"}) {
+        const auto request = replaced(http_request("GET", "/healthz"), "Host: localhost", "Host: " + host);
+        EXPECT_EQ(answer_to(server, request).status, 200U) << host;
+    }
+    EXPECT_EQ(answer_to(server, "GET /healthz HTTP/1.0\r\n\r\n").status, 200U);
+    EXPECT_EQ(answer_to(server, "GET /healthz HTTP/1.0\r\nOrigin: http://localhost\r\n\r\n").status, 403U);
+}
+
+TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback) {
+    Config config;
+    config.host = "0.0.0.0";
+    config.port = 0;
+    server::NetworkServer server(config);
+    server.bind();
+    server.start();
+    const auto status = [&server](const std::string& host) {
+        RawConnection connection(server.port());
+        connection.send(replaced(http_request("GET", "/healthz"), "Host: localhost", "Host: " + host));
+        return connection.read_http().status;
+    };
+    EXPECT_EQ(status("192.0.2.1:8765"), 200U);
+    EXPECT_EQ(status("rebind.example:8765"), 403U);
+}
+
+TEST(RefusedOrigin, is_in_the_log_once_and_short) {
+    std::vector<std::string> warnings;
+    log::set_sink([&warnings](const log::Record& record) {
+        if (record.level == log::Level::warning) {
+            warnings.emplace_back(record.message);
+        }
+    });
+    {
+        TestServer server;
+        const std::string long_origin = "https://evil\xff" + std::string(1000, 'x') + ".example";
+        for (int i = 0; i < 5; ++i) {
+            EXPECT_EQ(answer_to(server, http_request("GET", "/healthz", of_origin(long_origin))).status, 403U);
+        }
+    }
+    log::reset_sink();
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_NE(warnings.front().find("1 since the last report"), std::string::npos);
+    EXPECT_NE(warnings.front().find("Origin 'https://evil?xxx"), std::string::npos);
+    EXPECT_NE(warnings.front().find("allow_origin does not name"), std::string::npos);
+    EXPECT_LT(warnings.front().size(), 300U);
+}
+
+}  // namespace
+}  // namespace session_buddy::test

@@ -1,0 +1,119 @@
+"""Who may connect, as Python's websockets and urllib see it: origins, host names, and the bodies of refusals."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import websockets
+
+from conftest import ServerFactory, ServerProcess
+from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from support.paths import SCHEMAS
+from support.schemas import Client, documents
+
+APP = "https://app.example.org"
+EVIL = "https://app.example.org.evil.example"
+
+
+def refusal(body: bytes | str) -> dict[str, Any]:
+    """The body of a refused request, after its schema agreed with it."""
+    parsed: dict[str, Any] = json.loads(body)
+    jsonschema.Draft202012Validator(documents()[SCHEMAS / "http" / "http_error.json"]).validate(parsed)
+    return parsed
+
+
+async def why_refused(server: RealTimeMetricsServer, **options: Any) -> dict[str, Any]:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(f"ws://127.0.0.1:{server.port}", **options)
+    assert refused.value.response.status_code == 403
+    assert refused.value.response.body is not None
+    return refusal(bytes(refused.value.response.body))
+
+
+@pytest.mark.parametrize("origin", [None, "http://localhost:3000", "http://127.0.0.1", "https://[::1]:8443"])
+async def test_programs_and_pages_of_loopback_connect(server: RealTimeMetricsServer, origin: str | None) -> None:
+    async with Client(f"ws://127.0.0.1:{server.port}", origin=origin) as client:
+        await client.receive_type("metrics_update")
+
+
+@pytest.mark.parametrize("origin", [APP, "null", "http://localhost.evil.example", "http://evil.example:8765"])
+async def test_pages_of_other_origins_do_not_connect(server: RealTimeMetricsServer, origin: str) -> None:
+    body = await why_refused(server, origin=origin)
+    assert body["error"] == "origin_not_allowed"
+    assert "--allow-origin" in body["message"]
+
+
+async def test_pages_of_the_named_origins_connect(server_factory: ServerFactory) -> None:
+    async with server_factory(allow_origin=f"{APP}, https://*.example.com, null") as server:
+        for origin in (APP, "https://a.b.example.com", "null"):
+            async with Client(f"ws://127.0.0.1:{server.port}", origin=origin) as client:
+                await client.receive_type("metrics_update")
+        for origin in (EVIL, "https://example.com", "https://evilexample.com", "http://app.example.org"):
+            assert (await why_refused(server, origin=origin))["error"] == "origin_not_allowed"
+
+
+async def test_a_name_that_the_server_does_not_go_by_is_refused(server_factory: ServerFactory) -> None:
+    async with server_factory(allow_host="metrics.example.org") as server:
+        here = {"host": "127.0.0.1", "port": server.port}
+        async with Client("ws://metrics.example.org/ws", **here, origin="http://metrics.example.org") as client:
+            await client.receive_type("metrics_update")
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect("ws://rebind.example/ws", **here, origin="http://rebind.example")
+        body = refusal(bytes(refused.value.response.body or b""))
+        assert body["error"] == "host_not_allowed"
+        assert "--allow-host" in body["message"]
+
+
+async def test_plain_requests_follow_the_same_rules(server_factory: ServerFactory) -> None:
+    def get(server: RealTimeMetricsServer, **headers: str) -> tuple[int, str | None]:
+        request = urllib.request.Request(f"http://127.0.0.1:{server.port}/healthz", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return response.status, response.headers["Access-Control-Allow-Origin"]
+        except urllib.error.HTTPError as refused:
+            refusal(refused.read())
+            return refused.code, refused.headers["Access-Control-Allow-Origin"]
+
+    async with server_factory(allow_origin=APP, allow_host="metrics.example.org") as server:
+        assert get(server) == (200, None)
+        assert get(server, Origin=APP) == (200, APP)
+        assert get(server, Origin=EVIL) == (403, None)
+        assert get(server, Host="metrics.example.org:8443") == (200, None)
+        assert get(server, Host="rebind.example") == (403, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--allow-origin=*"], "allow_origin cannot hold '*': with it every page of the web could read the metrics"),
+        (["--allow-origin=app.example.org"], "allow_origin cannot hold 'app.example.org': write it with its scheme"),
+        (
+            ["--allow-origin", APP, "--allow-origin", f"{APP}/"],
+            f"allow_origin cannot hold '{APP}/': leave out the path",
+        ),
+        (["--allow-origin", f"{APP},,null"], "allow_origin cannot hold '': there is nothing between two commas"),
+        (["--allow-host=*"], "allow_host cannot hold '*': with it DNS rebinding would let every page of the web in"),
+        (["--allow-host=a.example:80"], "allow_host cannot hold 'a.example:80': write the name alone, without scheme"),
+    ],
+)
+def test_a_wrong_item_is_wrong_usage(
+    server_command: list[str], db_path: Path, arguments: list[str], message: str
+) -> None:
+    with ServerProcess([*server_command, "--port=0", "--db-path", str(db_path), *arguments]) as process:
+        status, output, errors = process.finish()
+    assert (status, output) == (2, "")
+    assert errors.startswith(f"session-buddy-server: error: {message}")
+    assert errors.count("\n") == 1
+
+
+def test_a_wrong_item_is_a_value_error_in_python(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"allow_origin cannot hold 'example\.org': write it with its scheme"):
+        RealTimeMetricsServer(db_path=tmp_path / "x.db", allow_origin="example.org")
+    with pytest.raises(TypeError, match="allow_host must be a str, not list"):
+        RealTimeMetricsServer(db_path=tmp_path / "x.db", allow_host=["example.org"])  # type: ignore[arg-type]
