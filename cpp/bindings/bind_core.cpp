@@ -46,6 +46,7 @@ py::list describe_options() {
         entry["variable"] = options::environment_of(option);
         entry["range"] = options::range_of(option);
         entry["default"] = py::cast(options::read(Config{}, option));
+        entry["guards"] = option.guards;
         entry["command_only"] = option.command_only;
         entry["help"] = py::str(option.help);
         described.append(std::move(entry));

@@ -16,6 +16,7 @@ class OptionDescription(TypedDict):
     variable: str
     range: str
     default: bool | int | float | str
+    guards: bool
     command_only: bool
     help: str
 

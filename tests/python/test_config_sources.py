@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from conftest import entry_points
 from session_buddy import _native
+from support.tokens import write_secret
 
 
 def print_config(command: list[str], *arguments: str, **environment: str) -> str:
@@ -27,14 +29,9 @@ def print_config(command: list[str], *arguments: str, **environment: str) -> str
 
 
 def parsed(text: str) -> dict[str, tuple[str, str]]:
-    """name → (value as TOML, origin)."""
-    found = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            setting, _, origin = line.partition(" # ")
-            name, _, value = setting.partition(" = ")
-            found[name] = (value.strip(), origin)
-    return found
+    """name → (value as TOML, origin). What is empty or secret stands in a comment."""
+    lines = re.findall(r"^(?:# )?(\w+) = (.*?) +# (.*)$", text, re.MULTILINE)
+    return {name: (value, origin) for name, value, origin in lines}
 
 
 def test_every_option_is_printed_with_its_default(server_command: list[str]) -> None:
@@ -68,6 +65,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
     values = {
         "text": "/some/where.db",
         "path": "/some/where.pem",
+        "secret": "thirty-two-bytes-or-more-of-a-secret",
         "list": "10.0.0.0/8",
         "boolean": "true",
         "integer": "1234",
@@ -80,13 +78,14 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         expected = {
             "text": f'"{text}"',
             "path": f'"{text}"',
+            "secret": '"(hidden)"',
             "list": f'"{text}"',
             "duration": "77.0",
             "choice": '"error"',
         }.get(option["kind"], text)
         if option["name"] == "top_skills":
             text = expected = "77"
-        if option["name"] == "max_subscriptions":
+        if option["name"] in {"max_subscriptions", "max_auth_failures_per_second"}:
             text = expected = "7"
         if option["name"] == "max_pending_bytes":
             text = expected = "12345"
@@ -101,18 +100,22 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         extra = {
             "ping_interval": ["--ping-timeout=100"],
             "baseline_window": ["--observation-window=100"],
+            "jwt_audience": ["--jwt-public-key=/k.pem"],
+            "jwt_issuer": ["--jwt-public-key=/k.pem"],
             "tls_cert": ["--tls-key=/k.pem"],
             "tls_key": ["--tls-cert=/c.pem"],
             "tls_client_ca": ["--tls-cert=/c.pem", "--tls-key=/k.pem"],
         }.get(option["name"], [])
-        if option["name"] in {"shutdown_timeout", "busy_timeout"}:
+        if option["name"] in {"shutdown_timeout", "busy_timeout", "auth_timeout"}:
             text, expected = "7", "7.0"
         name = option["name"]
-        assert parsed(print_config(binary, option["flag"] + "=" + text, *extra))[name] == (expected, option["flag"])
+        secret = option["kind"] == "secret"
+        if not secret:  # which is no flag
+            assert parsed(print_config(binary, option["flag"] + "=" + text, *extra))[name] == (expected, option["flag"])
         by_variable = parsed(print_config(binary, *extra, **{option["variable"]: text}))
         assert by_variable[name] == (expected, option["variable"])
         file = tmp_path / "one.toml"
-        file.write_text(f"{name} = {expected}\n")
+        write_secret(file, f'{name} = "{text}"\n' if secret else f"{name} = {expected}\n")
         assert parsed(print_config(binary, "--config", str(file), *extra))[name] == (expected, str(file))
 
 
@@ -133,7 +136,7 @@ def test_the_output_is_a_config_file(server_command: list[str], tmp_path: Path) 
     values = {name: value for name, (value, _) in parsed(first).items()}
     assert values["window"] == "604800.0"
     assert {name: value for name, (value, _) in parsed(second).items()} == values
-    assert {origin for _, origin in parsed(second).values()} == {str(file)}
+    assert {origin for value, origin in parsed(second).values() if value != '""'} == {str(file)}
 
 
 def test_the_file_of_the_user_is_found(server_command: list[str], private_surroundings: Path) -> None:

@@ -25,6 +25,7 @@ from support.markdown import Block, blocks
 from support.paths import JS, ROOT
 from support.processes import Program, Server
 from support.schemas import Client, validated
+from support.tokens import write_secret
 
 Runner = Callable[[Block, Path], object]
 
@@ -166,6 +167,38 @@ def shell_serves_tls(block: Block, home: Path) -> None:
         assert program.stop(signal.SIGINT) == 0
 
 
+TOKEN = "5f0c8b1f7e9d4a26b3c8d7e6f5a49382"  # of the examples
+
+
+def status_with(token: str, port: int) -> int:
+    """Of an HTTP request that shows this token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://localhost:{port}/healthz", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def shell_serves_tokens(block: Block, home: Path) -> None:
+    """A server that asks for the token that the block makes."""
+    port = free_port()
+    script = on_port(block.text, port).replace("session-buddy serve", "exec session-buddy serve")
+    with Program(["bash", "-ec", script], cwd=home, env=environment(home)) as program:
+        program.wait_for(f"listening on ws://127.0.0.1:{port}")
+        assert status_with((home / "tokens").read_text().strip(), port) == 200
+        assert status_with(TOKEN, port) == 401
+        assert program.stop(signal.SIGINT) == 0
+
+
+def token_file(block: Block, home: Path) -> None:
+    """A file of tokens that lets in whom it names: the token, and the word "secret" by its digest."""
+    file = write_secret(home / "tokens", block.text)
+    with serving(home, "--auth-token-file", str(file)) as server:
+        assert [status_with(token, server.port) for token in (TOKEN, "secret", "other")] == [200, 200, 401]
+
+
 def shell_imports(block: Block, home: Path) -> None:
     """Reads transcripts from the home: one session with one tool use."""
     folder = home / ".claude" / "projects" / "example"
@@ -204,6 +237,13 @@ def python_client(block: Block, home: Path) -> None:
         assert python(on_port(block.text, server.port), home)
 
 
+def python_client_with_token(block: Block, home: Path) -> None:
+    """The same, of a server that asks for a token."""
+    file = write_secret(home / "tokens", TOKEN)
+    with serving(home, "--auth-token-file", str(file)) as server:
+        assert python(on_port(block.text, server.port), home)
+
+
 def python_alone(block: Block, home: Path) -> None:
     """A program that ends by itself and prints something."""
     assert python(block.text, home)
@@ -231,6 +271,17 @@ def node_client(block: Block, home: Path) -> None:
                 message = validated(program.wait_for("^@message ").removeprefix("@message "))
                 updates += message["type"] == "metrics_update"
             assert program.process.poll() is None
+
+
+def node_client_with_token(block: Block, home: Path) -> None:
+    """A client that is let in by its token, and told why not by another server."""
+    script = home / "snippet.js"
+    for token, line in ((TOKEN, "^@message "), (TOKEN[::-1], "^not let in: The token is not valid")):
+        file = write_secret(home / "tokens", token)
+        with serving(home, "--auth-token-file", str(file)) as server:
+            script.write_text(on_port(block.text, server.port), encoding="utf-8")
+            with Program([tools.node(), str(JS / "harness.mjs"), str(script)]) as program:
+                program.wait_for(line)
 
 
 def node_client_reconnects(block: Block, home: Path) -> None:
@@ -354,9 +405,13 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
         ("python", python_client),
-        *[("json", message)] * 21,
+        *[("json", message)] * 23,
         ("javascript", node_client_reconnects),
         ("bash", shell_serves_tls),
+        ("bash", shell_serves_tokens),
+        ("text", token_file),
+        ("javascript", node_client_with_token),
+        ("python", python_client_with_token),
         ("nginx", reverse_proxy),
         ("bash", shell_with_server),
         ("python", python_alone),
@@ -369,6 +424,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_conftest),
         ("sql", statements),
     ],
+    "docs/security.md": [],
     "docs/storage/V4_SCHEMA.md": [("sql", insertion), ("python", python_inserts)],
 }
 

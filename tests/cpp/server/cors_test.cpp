@@ -204,7 +204,7 @@ TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback)
     Config config;
     config.host = "0.0.0.0";
     config.port = 0;
-    server::NetworkServer server(config);
+    server::NetworkServer server(config, kSystemClock);
     server.bind();
     server.start();
     const auto status = [&server](const std::string& host) {
