@@ -203,6 +203,7 @@ TEST(HostOfRequest, must_be_known_whatever_is_asked_for) {
 TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback) {
     Config config;
     config.host = "0.0.0.0";
+    config.insecure = true;
     config.port = 0;
     server::NetworkServer server(config, kSystemClock);
     server.bind();

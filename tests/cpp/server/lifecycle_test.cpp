@@ -23,6 +23,7 @@ Config on(const std::string& host, std::uint16_t port = 0) {
     Config config;
     config.host = host;
     config.port = port;
+    config.insecure = true;  // some of the addresses are none of loopback
     return config;
 }
 
@@ -43,11 +44,21 @@ TEST(Bind, localhost_is_both_loopback_addresses_on_one_port) {
 }
 
 TEST(Bind, takes_addresses_and_names_in_any_case) {
-    for (const char* host : {"127.0.0.1", "LocalHost"}) {
+    for (const char* host : {"127.0.0.1", "LocalHost", "0.0.0.0"}) {
         NetworkServer server(on(host), kSystemClock);
         server.bind();
         server.start();
         EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U) << host;
+    }
+}
+
+TEST(Bind, refuses_the_network_without_tls_and_tokens) {
+    for (const char* host : {"0.0.0.0", "::", "192.0.2.1"}) {
+        auto config = on(host);
+        config.insecure = false;
+        NetworkServer server(config, kSystemClock);
+        EXPECT_THROW(server.bind(), ConfigError) << host;
+        EXPECT_EQ(server.port(), 0);
     }
 }
 
@@ -72,7 +83,7 @@ TEST(Bind, says_so_where_the_port_is_taken) {
 
 TEST(Bind, holds_no_address_where_one_of_two_is_taken) {
     std::optional<NetworkServer> six;
-    six.emplace(on("::1"));
+    six.emplace(on("::1"), kSystemClock);
     try {
         six->bind();
     } catch (const std::system_error&) {

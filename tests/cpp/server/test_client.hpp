@@ -16,6 +16,7 @@
 
 #include "server/certificates.hpp"
 #include "session_buddy/server/network_server.hpp"
+#include "support/system_clock.hpp"
 
 namespace session_buddy::test {
 
@@ -39,8 +40,6 @@ struct ClientOptions {
     std::optional<TlsClientOptions> tls = std::nullopt;
     std::vector<std::pair<std::string, std::string>> headers = {};  ///< of the upgrade request
 };
-
-inline const SystemClock kSystemClock;
 
 class TestClient {
   public:

@@ -7,6 +7,7 @@
 #include "server/certificates.hpp"
 #include "session_buddy/server/network_server.hpp"
 #include "support/privileges.hpp"
+#include "support/system_clock.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::test {
@@ -47,14 +48,14 @@ class TlsFiles : public ::testing::Test {
 };
 
 TEST_F(TlsFiles, that_are_good_are_taken) {
-    NetworkServer(config_with(good_.certificate_pem(), good_.key_pem())).bind();
+    NetworkServer(config_with(good_.certificate_pem(), good_.key_pem()), kSystemClock).bind();
 }
 
 TEST_F(TlsFiles, may_hold_a_chain_and_other_things_in_one) {
     const TestCertificate root({.name = "root", .authority = true});
     const TestCertificate leaf({}, &root);
     const auto all = leaf.key_pem() + "a comment\n" + leaf.certificate_pem() + root.certificate_pem();
-    NetworkServer(config_with(all, all)).bind();
+    NetworkServer(config_with(all, all), kSystemClock).bind();
 }
 
 TEST_F(TlsFiles, that_are_missing_or_no_files_are_named) {
@@ -141,7 +142,7 @@ TEST_F(TlsFiles, of_client_authorities_are_checked_too) {
                              ": none is valid now (it expired at 20");
     const TestCertificate root({.name = "root", .authority = true});
     write_text(config.tls_client_ca, expired.certificate_pem() + root.certificate_pem());
-    NetworkServer(config).bind();
+    NetworkServer(config, kSystemClock).bind();
 }
 
 }  // namespace
