@@ -49,7 +49,7 @@ TEST(TokenFile, reads_tokens_digests_scopes_and_comments) {
 TEST(TokenFile, lets_nobody_in_by_what_is_not_a_token) {
     const auto file = TokenFile::parse(std::string("token\nsha256:") + kDigestOfSecret, "/etc/tokens");
     for (const std::string token :
-         {"", "toke", "token ", "TOKEN", "token\n", "secre", "#", "sha256:", "read", kDigestOfSecret, "token\0x"}) {
+         {"", "toke", "token ", "TOKEN", "token\n", "secre", "#", "sha256:", "read", kDigestOfSecret}) {
         EXPECT_FALSE(file.find(token)) << token;
     }
     EXPECT_FALSE(file.find(std::string("token\0", 6)));
