@@ -19,7 +19,7 @@ constexpr log::Logger kLog{"session_buddy.collector"};
 constexpr std::chrono::milliseconds kPollBusyTimeout{100};
 // A writer that is faster than we read must not keep a cycle from its end.
 constexpr int kMaxBatchesPerCycle = 20;
-// The wall clock may be set back by this much and the windows just wait; more than this and they are built anew.
+// The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
 constexpr std::chrono::seconds kClockStepTolerated{60};
 
 storage::FollowerOptions follower_options(const Config& config) {
@@ -111,9 +111,9 @@ void Collector::run() {
 
 void Collector::cycle() {
     const TimePoint now = clock_.now();
-    if (now < last_now_ - kClockStepTolerated) {
-        kLog.warning("the clock was set back by {} s: computing all figures anew",
-                     std::chrono::duration_cast<std::chrono::seconds>(last_now_ - now).count());
+    if (clock_was_set(now)) {
+        kLog.warning("the clock was set {} by {} s: computing all figures anew", now < last_now_ ? "back" : "forward",
+                     std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
         follower_.rebuild_next();
     }
     last_now_ = now;
@@ -123,6 +123,16 @@ void Collector::cycle() {
         write_back(now);
     }
     publish_snapshot(now);
+}
+
+bool Collector::clock_was_set(TimePoint now) const {
+    if (now < last_now_ - kClockStepTolerated) {
+        return true;
+    }
+    // Forward, rows just get older. But those that lay in the future were counted as of the time before.
+    const auto interval = std::chrono::duration_cast<TimePoint::duration>(config_.update_interval);
+    return now > last_now_ + interval + kClockStepTolerated &&
+           figures_->latest_invocation() > last_now_ + kClockStepTolerated;
 }
 
 void Collector::read_database(TimePoint now) {

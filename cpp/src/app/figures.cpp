@@ -69,6 +69,7 @@ void Figures::take(const storage::Batch& batch, TimePoint now) {
     for (const Invocation& row : batch.rows) {
         metrics_.add(row, now);
         last_id_ = std::max(last_id_, row.id);
+        latest_invocation_ = std::max(latest_invocation_, row.invoked_at);
         if (!judging_) {
             if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= judged_from_) {
                 anomalies_.preload(row);

@@ -11,6 +11,7 @@
 
 #include "file_state.hpp"
 #include "inspection.hpp"
+#include "log_files.hpp"
 #include "migrator.hpp"
 #include "session_buddy/core/log.hpp"
 #include "sql.hpp"
@@ -131,6 +132,7 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
 
 std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
     check_path(path);
+    LogFiles::require_none_lost(path);
     const auto state = file_state(path);
     if (!state.has_value()) {
         if (!options.create) {

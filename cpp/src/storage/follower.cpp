@@ -14,6 +14,7 @@
 #include "file_state.hpp"
 #include "inspection.hpp"
 #include "lifetimes.hpp"
+#include "log_files.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -26,7 +27,7 @@ using std::chrono::steady_clock;
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// An audit may take one part in this many of the time.
+/// Audits, and checks of the pages, may each take one part in this many of the time.
 constexpr int kAuditShare = 100;
 /// Between two foldings of the write-ahead log into the file.
 constexpr std::chrono::seconds kFoldingPause{1};
@@ -103,15 +104,17 @@ struct Follower::Impl {
 
     std::string path;
     FollowerOptions options;
+    std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
-    FileState opened;                     ///< the file as it was at the last look
-    std::optional<FileState> opened_log;  ///< its write-ahead log
-    std::optional<FileState> half_made;   ///< a file that was not ready when it was looked at
+    FileState opened;                    ///< the file as it was at the last look
+    std::optional<FileState> half_made;  ///< a file that was not ready when it was looked at
     bool immutable = false;
     Marks marks;
     bool audit_due = false;
     steady_clock::time_point next_audit;
+    bool check_due = false;  ///< the file was changed, perhaps by something else than SQLite
+    steady_clock::time_point next_check;
     bool log_grew = false;
     int own_changes = 0;
     steady_clock::time_point next_folding;
@@ -120,36 +123,42 @@ struct Follower::Impl {
     Impl(std::string file, FollowerOptions settings) : path(std::move(file)), options(settings) {}
 
     void connect(std::chrono::milliseconds busy_timeout, bool create) {
-        auto connection = open_database(
-            path, {.busy_timeout = busy_timeout, .create = create, .replace_triggers = options.replace_triggers});
-        const auto state = file_state(path);
-        if (!state.has_value()) {
-            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
+        try {
+            database = open_database(
+                path, {.busy_timeout = busy_timeout, .create = create, .replace_triggers = options.replace_triggers});
+            const auto state = file_state(path);
+            if (!state.has_value()) {
+                throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
+            }
+            database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+            // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this
+            // connection's.
+            sql::translated(path, "cannot read", [&] { integer_of(statements.emplace(*database).bounds); });
+            logs.emplace(path);
+            immutable = sqlite3_uri_boolean(sqlite3_db_filename(database->getHandle(), "main"), "immutable", 0) != 0;
+            opened = *state;
+        } catch (...) {
+            disconnect();
+            throw;
         }
-        connection->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-        // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this
-        // connection's.
-        sql::translated(path, "cannot read", [&] { integer_of(statements.emplace(*connection).bounds); });
-        immutable = sqlite3_uri_boolean(sqlite3_db_filename(connection->getHandle(), "main"), "immutable", 0) != 0;
-        database = std::move(connection);
-        opened = *state;
-        opened_log = file_state(path + "-wal");
         half_made.reset();
         marks.data_version = -1;  // counted anew by each connection, so it says nothing yet
         audit_due = true;
+        check_due = false;
         log_grew = true;
         own_changes = 0;
     }
 
-    void disconnect() {
+    void disconnect() noexcept {
         statements.reset();
         database.reset();
+        logs.reset();
     }
 
     /// For a file that is no longer the one at `path`, or no longer a database. SQLite must not fold a log into it.
     void abandon() {
         if (database) {
-            sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+            leave_log_alone(*database);
         }
         disconnect();
         marks = {};
@@ -158,17 +167,10 @@ struct Follower::Impl {
     /// The file was moved away or deleted, and its log may have been left behind. The next database at this path would
     /// take that log for its own, so it is emptied, unless it is another file by now.
     void abandon_moved() {
-        const auto log = file_state(path + "-wal");
-        if (database && log.has_value() && opened_log.has_value() && log->same_file(*opened_log) && log->size > 0) {
-            database->setBusyTimeout(0);
-            empty_log();
+        if (database) {
+            logs->give_up(*database);
         }
         abandon();
-    }
-
-    void empty_log() noexcept {
-        // Fails where a reader or writer is in the way; then the log simply stays for now.
-        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
     }
 
     void ensure_connected() {
@@ -183,6 +185,14 @@ struct Follower::Impl {
                 abandon_moved();
             } else if (state->size == 0) {
                 abandon();
+            } else if (logs->lost()) {
+                kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
+                logs->give_up(*database);
+                abandon();
+            } else if (is_read_only() && may_write(path) && may_write(folder_of(path))) {
+                kLogger.info("database \"{}\" can be written again", path);
+                disconnect();
+                marks = {};  // what was not written meanwhile is computed, and written, anew
             } else if (immutable && (*state != opened || has_wal(path))) {
                 disconnect();
             }
@@ -194,13 +204,17 @@ struct Follower::Impl {
             // Written by a checkpoint, or over the head of SQLite, which then would go on with the pages it remembers.
             opened = *state;
             marks.data_version = -1;
+            check_due = true;
             sqlite3_db_release_memory(database->getHandle());
         }
     }
 
+    [[nodiscard]] bool is_read_only() const { return sqlite3_db_readonly(database->getHandle(), "main") != 0; }
+
     /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed
     /// from one poll to the next, or the maker would find our tables in its way.
     void connect_again(const FileState& state) {
+        LogFiles::require_none_lost(path);
         const bool ready =
             state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
         if (state.is_regular && !ready && half_made != state) {
@@ -231,7 +245,8 @@ struct Follower::Impl {
             log_grew = true;
         }
         const bool may_audit = audit_due && steady_clock::now() >= next_audit;
-        if (marks.known && !changed && marks.ranges.empty() && !marks.more && !may_audit) {
+        const bool may_check = check_due && steady_clock::now() >= next_check;
+        if (marks.known && !changed && marks.ranges.empty() && !marks.more && !may_audit && !may_check) {
             fold_log();
             return {};
         }
@@ -239,6 +254,13 @@ struct Follower::Impl {
         const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
         Marks next = marks;
         next.data_version = integer_of(statements->data_version);
+        if (may_check) {
+            const auto start = steady_clock::now();
+            check_pages(*database, path);
+            const auto end = steady_clock::now();
+            next_check = end + (end - start) * kAuditShare;
+            check_due = false;
+        }
         Batch batch;
         bool rebuild = !marks.known || !marks_hold();
         if (!rebuild) {
@@ -397,16 +419,17 @@ struct Follower::Impl {
             log_grew = true;
         }
         const auto now = steady_clock::now();
-        if (!log_grew || now < next_folding || sqlite3_db_readonly(database->getHandle(), "main") != 0) {
+        if (!log_grew || now < next_folding || is_read_only()) {
             return;
         }
         next_folding = now + kFoldingPause;
-        log_grew = false;
         if (!has_wal(path)) {
+            log_grew = false;
             return;
         }
         database->setBusyTimeout(0);
-        empty_log();
+        // Fails where a reader or writer is in the way; then the log simply stays for now.
+        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
         database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
         if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
             opened = *state;

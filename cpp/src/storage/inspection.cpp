@@ -175,54 +175,19 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     return lacks;
 }
 
-/// Throws `damaged` where pages are missing from the end or, within reason, where they do not hang together.
-void check_pages(SQLite::Database& database, const std::string& path, const FileState& state, bool has_log) {
-    const std::int64_t page_size = sql::query_integer(database, "PRAGMA page_size");
-    const std::int64_t pages = sql::query_integer(database, "PRAGMA page_count");
-    if (!has_log && pages * page_size > state.size) {
-        refuse(StorageErrc::damaged, path,
-               fmt::format("it is damaged: {} of {} bytes are there", state.size, pages * page_size));
-    }
-    if (pages * page_size <= kWholeCheckBytes) {
-        Statement check(database, "PRAGMA quick_check(20)");
-        while (check.step()) {
-            const std::string_view finding = check.text(0);
-            // Values that break a constraint are none of our business; broken pages are.
-            if (finding != "ok" && !finding.starts_with("NULL value in") && !finding.starts_with("CHECK constraint") &&
-                finding.find(" value in ") == std::string_view::npos) {
-                refuse(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
-            }
-        }
-        return;
-    }
-    for (const std::string& table : table_names(database)) {
-        std::string quoted;
-        for (const char c : table) {
-            quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-        }
-        Statement(database, fmt::format("SELECT 1 FROM \"{}\" LIMIT 1", quoted)).run();
-    }
-    if (table_names(database).contains("skill_invocation")) {
-        Statement(database, "SELECT * FROM skill_invocation ORDER BY rowid DESC LIMIT 1").run();
-    }
-}
-
-Inspection inspect_connection(SQLite::Database& database, const std::string& path, bool has_log) {
+Inspection inspect_connection(SQLite::Database& database, const std::string& path) {
     database.exec("BEGIN");  // one state for all that follows; the connection is thrown away afterwards
     // Before the schema is read at all, so that garbage is reported as what it is.
     static_cast<void>(sql::query_integer(database, "PRAGMA schema_version"));
     Inspection inspection = inspect_schema(database, path);
-    const auto state = file_state(path);
-    if (state.has_value()) {
-        check_pages(database, path, *state, has_log);
-    }
+    check_pages(database, path);
     return inspection;
 }
 
 Inspection inspect_once(const std::string& path, bool immutable, std::chrono::milliseconds busy_timeout) {
     return sql::translated(path, "cannot open", [&] {
         const auto database = open_for_reading(path, immutable, busy_timeout);
-        return inspect_connection(*database, path, has_wal(path));
+        return inspect_connection(*database, path);
     });
 }
 
@@ -238,7 +203,7 @@ Inspection inspect_after_recovery(const std::string& path, std::chrono::millisec
     }
     return sql::translated(path, "cannot recover", [&] {
         SQLite::Database database(path, SQLite::OPEN_READWRITE, static_cast<int>(busy_timeout.count()));
-        return inspect_connection(database, path, has_wal(path));
+        return inspect_connection(database, path);
     });
 }
 
@@ -285,6 +250,43 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
         inspection.foreign_triggers = inspection.foreign_triggers || !trigger.step() || trigger.text(0) != text;
     }
     return inspection;
+}
+
+void check_pages(SQLite::Database& database, const std::string& path) {
+    const std::int64_t page_size = sql::query_integer(database, "PRAGMA page_size");
+    const std::int64_t pages = sql::query_integer(database, "PRAGMA page_count");
+    // In this order: a log that is empty by now was folded into the file before the file is measured.
+    const bool has_log = has_wal(path);
+    const auto state = file_state(path);
+    if (!state.has_value()) {
+        return;
+    }
+    if (!has_log && pages * page_size > state->size) {
+        refuse(StorageErrc::damaged, path,
+               fmt::format("it is damaged: {} of {} bytes are there", state->size, pages * page_size));
+    }
+    if (pages * page_size <= kWholeCheckBytes) {
+        Statement check(database, "PRAGMA quick_check(20)");
+        while (check.step()) {
+            const std::string_view finding = check.text(0);
+            // Values that break a constraint are none of our business; broken pages are.
+            if (finding != "ok" && !finding.starts_with("NULL value in") && !finding.starts_with("CHECK constraint") &&
+                finding.find(" value in ") == std::string_view::npos) {
+                refuse(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
+            }
+        }
+        return;
+    }
+    for (const std::string& table : table_names(database)) {
+        std::string quoted;
+        for (const char c : table) {
+            quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+        }
+        Statement(database, fmt::format("SELECT 1 FROM \"{}\" LIMIT 1", quoted)).run();
+    }
+    if (table_names(database).contains("skill_invocation")) {
+        Statement(database, "SELECT * FROM skill_invocation ORDER BY rowid DESC LIMIT 1").run();
+    }
 }
 
 // The bytes are read through SQLite's own file handle: a descriptor of our own, when closed, would drop the locks that

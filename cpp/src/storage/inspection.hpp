@@ -56,6 +56,10 @@ struct Schema {
 /// Looks into an existing file without changing it, or leaving a file beside it. Throws StorageError.
 [[nodiscard]] Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_timeout);
 
+/// Throws `damaged` where pages are missing from the end or, within reason, where they do not hang together. The
+/// connection must be in a transaction that has read something. May throw SQLite::Exception.
+void check_pages(SQLite::Database& database, const std::string& path);
+
 /// The file opened for reading alone. `immutable`: takes no lock and creates nothing, and must not be changed
 /// meanwhile.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool immutable,

@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "file_state.hpp"
+#include "log_files.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -142,9 +143,9 @@ struct SkillsStore::Impl {
     std::mutex mutex;
     std::string path;
     std::chrono::milliseconds busy_timeout;
+    std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
-
     FileState opened;
     bool closed = false;
 
@@ -156,25 +157,60 @@ struct SkillsStore::Impl {
         throw StorageError(StorageErrc::invalid_argument, path, message);
     }
 
-    /// Throws where close() was called. A file that was replaced or deleted meanwhile is opened anew: what is written
-    /// to the old one would be lost.
+    /// Throws where close() was called. A file that was replaced, deleted or emptied meanwhile is opened anew, and so
+    /// is one whose log was removed: what is written to the old one would be lost.
     void require_open() {
         if (closed) {
             refuse("the storage is closed");
         }
-        const auto state = file_state(path);
-        if (database && state.has_value() && state->same_file(opened)) {
-            return;
+        if (database) {
+            const auto state = file_state(path);
+            const bool is_same = state.has_value() && state->same_file(opened);
+            const bool is_empty = is_same && state->size == 0;
+            if (is_same && !is_empty && !logs->lost()) {
+                return;
+            }
+            if (is_empty) {
+                leave_log_alone(*database);
+            } else {
+                logs->give_up(*database);
+            }
+            disconnect();
         }
-        statements.reset();
-        database.reset();
         connect();
     }
 
+    void disconnect() noexcept {
+        statements.reset();
+        database.reset();
+        logs.reset();
+    }
+
+    /// Runs `work` on the open database. One that turns out to be damaged is opened anew by the next call: it may have
+    /// been repaired by then.
+    template <typename Work>
+    decltype(auto) attempt(std::string_view action, Work&& work) {
+        try {
+            return sql::translated(path, action, std::forward<Work>(work));
+        } catch (const StorageError& error) {
+            if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
+                leave_log_alone(*database);
+                disconnect();
+            }
+            throw;
+        }
+    }
+
     void connect() {
-        database = open_database(path, {.busy_timeout = busy_timeout});
-        sql::translated(path, "cannot read", [&] { statements.emplace(*database); });
-        opened = file_state(path).value_or(FileState{});
+        try {
+            database = open_database(path, {.busy_timeout = busy_timeout});
+            sql::translated(path, "cannot read", [&] { statements.emplace(*database); });
+            logs.emplace(path);
+            opened = file_state(path).value_or(FileState{});
+        } catch (...) {
+            disconnect();
+            throw;
+        }
     }
 
     void check(const InvocationRecord& record) const {
@@ -222,7 +258,7 @@ std::int64_t SkillsStore::store(const InvocationRecord& record) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->require_open();
     impl_->check(record);
-    return sql::translated(impl_->path, "cannot write to", [&] { return impl_->insert(record); });
+    return impl_->attempt("cannot write to", [&] { return impl_->insert(record); });
 }
 
 std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationRecord> records) {
@@ -236,7 +272,7 @@ std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationReco
         return ids;
     }
     ids.reserve(records.size());
-    sql::translated(impl_->path, "cannot write to", [&] {
+    impl_->attempt("cannot write to", [&] {
         SQLite::Transaction transaction(*impl_->database, SQLite::TransactionBehavior::IMMEDIATE);
         for (const InvocationRecord& record : records) {
             ids.push_back(impl_->insert(record));
@@ -262,7 +298,7 @@ std::vector<bool> SkillsStore::store_new(std::span<const KeyedRecord> records) {
         return stored;
     }
     stored.reserve(records.size());
-    sql::translated(impl_->path, "cannot write to", [&] {
+    impl_->attempt("cannot write to", [&] {
         SQLite::Transaction transaction(*impl_->database, SQLite::TransactionBehavior::IMMEDIATE);
         impl_->database->exec(
             "CREATE TABLE IF NOT EXISTS session_buddy_source"
@@ -287,7 +323,7 @@ std::vector<bool> SkillsStore::store_new(std::span<const KeyedRecord> records) {
 std::optional<SkillMetricsRow> SkillsStore::metrics(std::string_view skill_name) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->require_open();
-    return sql::translated(impl_->path, "cannot read", [&] {
+    return impl_->attempt("cannot read", [&] {
         sql::Statement& query = impl_->statements->metrics.with(skill_name);
         std::optional<SkillMetricsRow> row;
         if (query.step()) {
@@ -302,7 +338,7 @@ std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->require_open();
     impl_->check_limit(limit);
-    return sql::translated(impl_->path, "cannot read", [&] {
+    return impl_->attempt("cannot read", [&] {
         std::vector<SkillMetricsRow> rows;
         sql::Statement& query = impl_->statements->all_metrics.with(limit);
         while (query.step()) {
@@ -325,7 +361,7 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
         double seconds = 0.0;
         std::int64_t timed = 0;
     };
-    return sql::translated(impl_->path, "cannot read", [&] {
+    return impl_->attempt("cannot read", [&] {
         const TimePoint start = now - window;
         std::unordered_map<std::string, Sums> skills;
         // By text first, which the index serves: whatever its offset, a row inside the window bears at least this date.
@@ -375,8 +411,7 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
 void SkillsStore::close() noexcept {
     const std::scoped_lock lock(impl_->mutex);
     impl_->closed = true;
-    impl_->statements.reset();
-    impl_->database.reset();
+    impl_->disconnect();
 }
 
 }  // namespace session_buddy::storage

@@ -15,6 +15,7 @@
 #include <unordered_set>
 
 #include "file_state.hpp"
+#include "log_files.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
@@ -65,6 +66,7 @@ struct TimeSeriesKeeper::Impl {
 
     std::string path;
     std::chrono::milliseconds busy_timeout;
+    std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
     FileState opened;
@@ -76,16 +78,20 @@ struct TimeSeriesKeeper::Impl {
 
     Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
 
-    void disconnect() {
+    void disconnect() noexcept {
         statements.reset();
         database.reset();
+        logs.reset();
         data_version = -1;
     }
 
     void ensure_connected() {
         const auto state = file_state(path);
-        if (database && (!state.has_value() || !state->same_file(opened))) {
-            sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+        if (database && (!state.has_value() || !state->same_file(opened) || state->size == 0)) {
+            leave_log_alone(*database);
+            disconnect();
+        } else if (database && logs->lost()) {
+            logs->give_up(*database);
             disconnect();
         }
         if (database) {
@@ -95,10 +101,16 @@ struct TimeSeriesKeeper::Impl {
             // The follower makes the database; this one only ever joins it.
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
         }
-        database = open_database(path, {.busy_timeout = busy_timeout, .create = false});
-        statements.emplace(*database);
-        opened = file_state(path).value_or(*state);
-        reload();
+        try {
+            database = open_database(path, {.busy_timeout = busy_timeout, .create = false});
+            statements.emplace(*database);
+            logs.emplace(path);
+            opened = file_state(path).value_or(*state);
+            reload();
+        } catch (...) {
+            disconnect();
+            throw;
+        }
     }
 
     /// Takes the watermark from the database and forgets what was looked at beyond it.
@@ -300,6 +312,9 @@ bool TimeSeriesKeeper::step(TimePoint now) {
     try {
         return sql::translated(impl_->path, "cannot keep the time series of", [&] { return impl_->step(now); });
     } catch (const StorageError& error) {
+        if (impl_->database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
+            leave_log_alone(*impl_->database);
+        }
         if (error.code() != StorageErrc::busy) {
             impl_->disconnect();
         }

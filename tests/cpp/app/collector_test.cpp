@@ -232,6 +232,29 @@ TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_figures_of_that_time) 
     EXPECT_EQ(skill("a").window.invocation_count, 1);
 }
 
+TEST_F(CollectorTest, a_clock_put_right_after_it_was_a_day_slow_gives_the_figures_of_the_right_time) {
+    open();
+    insert("a");
+    cycle();
+    clock.set(kNow - 24h);
+    collector.cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 1) << "from the future counts as now";
+    clock.set(kNow + 10s);
+    collector.cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+    EXPECT_EQ(skill("a").window.last_invocation_at, kNow);
+}
+
+TEST_F(CollectorTest, a_start_with_a_clock_that_is_a_day_slow_loses_nothing) {
+    { const auto created = storage::open_database(config.db_path, {}); }
+    insert("a");
+    clock.set(kNow - 24h);
+    open();
+    clock.set(kNow + 10s);
+    collector.cycle();
+    EXPECT_EQ(skill("a").window.invocation_count, 1);
+}
+
 TEST_F(CollectorTest, more_rows_than_one_batch_are_all_read_before_the_first_snapshot) {
     { const auto created = storage::open_database(config.db_path, {}); }
     std::string sql = "BEGIN;";

@@ -79,6 +79,18 @@ TEST_F(OpenDatabase, creates_what_is_not_there_with_its_folders) {
     EXPECT_NO_THROW(bring_up_to_date(path, {})) << "and opens it again, odd name or not";
 }
 
+TEST_F(OpenDatabase, keeps_a_log_that_is_synced_when_it_is_folded) {
+    for (int i = 0; i < 2; ++i) {  // a new file, and one that is there
+        const auto database = open_database(path, {});
+        SQLite::Statement journal(*database, "PRAGMA journal_mode");
+        ASSERT_TRUE(journal.executeStep());
+        EXPECT_EQ(journal.getColumn(0).getString(), "wal");
+        SQLite::Statement synchronous(*database, "PRAGMA synchronous");
+        ASSERT_TRUE(synchronous.executeStep());
+        EXPECT_EQ(synchronous.getColumn(0).getInt(), 1) << "NORMAL";
+    }
+}
+
 TEST_F(OpenDatabase, creates_the_schema_in_an_empty_file) {
     std::ofstream(path).close();
     bring_up_to_date(path, {});

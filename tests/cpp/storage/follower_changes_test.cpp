@@ -8,6 +8,7 @@
 #include "follower_fixture.hpp"
 #include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/skills_store.hpp"
 #include "support/privileges.hpp"
 
 namespace session_buddy::storage {
@@ -247,6 +248,66 @@ TEST_F(FollowerTest, reports_a_truncated_file) {
     EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and leaves it as it is";
 }
 
+TEST_F(FollowerTest, notices_damage_in_pages_that_it_does_not_read) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    static_cast<void>(poll());
+    const auto size = static_cast<std::streamoff>(std::filesystem::file_size(path));
+    {
+        std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp(size / 2);
+        file << std::string(static_cast<std::size_t>(size / 2), 'x');
+    }
+    EXPECT_EQ(poll_error(), StorageErrc::damaged);
+    EXPECT_EQ(poll_error(), StorageErrc::damaged);
+}
+
+TEST_F(FollowerTest, saves_what_only_a_removed_log_holds) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    for (const std::vector<const char*>& suffixes :
+         std::vector<std::vector<const char*>>{{"-wal"}, {"-wal", "-shm"}, {"-shm"}}) {
+        insert("a");
+        for (const char* suffix : suffixes) {
+            std::filesystem::remove(path + suffix);
+        }
+        const Batch batch = poll();
+        EXPECT_TRUE(batch.rebuilt);
+        const auto rows = static_cast<std::int64_t>(batch.rows.size());
+        EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), std::to_string(rows));
+        insert("a");
+        EXPECT_THAT(ids(poll()), ElementsAre(rows + 1)) << "it follows the log that is there now";
+        EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
+    }
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "7");
+}
+
+TEST_F(FollowerTest, survives_an_emptied_index) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    std::filesystem::resize_file(path + "-shm", 0);
+    EXPECT_TRUE(poll().rebuilt);
+    insert("a");
+    EXPECT_THAT(ids(poll()), ElementsAre(2));
+}
+
+TEST_F(FollowerTest, waits_until_nobody_in_this_process_uses_a_removed_index) {
+    start();
+    SkillsStore store(path, std::chrono::seconds{5});
+    store.store({.skill_name = "a", .invoked_at = kRecent, .session_id = "s"});
+    EXPECT_EQ(poll().rows.size(), 1U);
+    std::filesystem::remove(path + "-shm");
+    EXPECT_EQ(poll_error(), StorageErrc::busy);
+    EXPECT_EQ(poll_error(), StorageErrc::busy) << "SQLite would share the removed one with the store";
+    store.store({.skill_name = "a", .invoked_at = kRecent, .session_id = "s"});
+    const Batch batch = poll();
+    EXPECT_TRUE(batch.rebuilt);
+    EXPECT_EQ(batch.rows.size(), 2U);
+}
+
 TEST_F(FollowerTest, begins_anew_in_a_file_that_was_emptied) {
     start();
     insert("a");
@@ -305,7 +366,24 @@ TEST_F(FollowerTest, follows_a_write_protected_database) {
     }
     EXPECT_TRUE(dir.contents() == before);
     insert("b");  // by whoever may
-    EXPECT_THAT(ids(poll_until([](const Batch& batch) { return !batch.rows.empty(); })), ElementsAre(2));
+    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2));
+}
+
+TEST_F(FollowerTest, writes_as_soon_as_it_may) {
+    static_cast<void>(open_database(path, {}));
+    insert("a");
+    const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
+    {
+        test::WriteProtected file(path);
+        start();
+        EXPECT_EQ(poll().rows.size(), 1U);
+        EXPECT_FALSE(poll().rebuilt);
+        EXPECT_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow), StorageError);
+    }
+    EXPECT_TRUE(poll().rebuilt) << "for all that was not written meanwhile";
+    EXPECT_NO_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow));
+    insert("b");
+    EXPECT_THAT(ids(poll()), ElementsAre(2));
 }
 
 }  // namespace

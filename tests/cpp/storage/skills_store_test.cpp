@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <thread>
@@ -226,6 +228,40 @@ TEST_F(Store, says_busy_where_another_process_writes) {
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
     }
+}
+
+TEST_F(Store, loses_nothing_with_its_log) {
+    for (const char* suffix : {"-wal", "-shm"}) {
+        store.store(record("a"));
+        std::filesystem::remove(path + suffix);
+        store.store(record("a"));
+    }
+    store.store(record("a"));
+    std::filesystem::remove(path + "-wal");
+    std::filesystem::remove(path + "-shm");
+    store.store(record("a"));
+    store.close();
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "6");
+    EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
+}
+
+TEST_F(Store, goes_on_in_a_damaged_database_once_it_is_repaired) {
+    store.store(record("a"));
+    const std::string good = dir.file("good.db");
+    test::execute(path, "VACUUM INTO " + test::quoted(good) + "; PRAGMA wal_checkpoint(TRUNCATE)");
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(20000, 'x');
+    EXPECT_THROW(store.store(record("b")), StorageError);
+    std::filesystem::copy_file(good, path, std::filesystem::copy_options::overwrite_existing);
+    store.store(record("c"));
+    EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "a,c");
+}
+
+TEST_F(Store, begins_anew_in_a_file_that_was_emptied) {
+    store.store(record("a"));
+    test::execute(path, "PRAGMA wal_checkpoint(TRUNCATE)");
+    std::filesystem::resize_file(path, 0);
+    store.store(record("b"));
+    EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "b");
 }
 
 TEST_F(Store, writes_to_the_database_that_is_there_now) {

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from .paths import BUILD, JS
 
 
-def _missing(what: str) -> str:
+def _missing(what: str) -> NoReturn:
     message = f"{what} is not there; `make test` installs it"
     if os.environ.get("SESSION_BUDDY_TEST_STRICT"):
         pytest.fail(message)
@@ -24,9 +26,9 @@ def node() -> str:
     """Node, with the packages of tests/js installed."""
     program = shutil.which("node")
     if program is None:
-        return _missing("Node")
+        _missing("Node")
     if not (JS / "node_modules" / "ws").is_dir():
-        return _missing("the npm package ws")
+        _missing("the npm package ws")
     return program
 
 
@@ -35,10 +37,17 @@ def chromium() -> str:
         program = shutil.which(name)
         if program is not None:
             return program
-    return _missing("Chromium")
+    _missing("Chromium")
 
 
 def nginx() -> str:
     unpacked = BUILD / "tools" / "nginx" / "usr" / "sbin" / "nginx"
     program = shutil.which("nginx") or (str(unpacked) if unpacked.exists() else None)
     return program or _missing("nginx")
+
+
+def libfaketime() -> Path:
+    """The library that, loaded before all others, shows a program another time; for programs with threads."""
+    for library in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"):
+        return library
+    _missing("libfaketime")

@@ -36,6 +36,7 @@ class Collector {
 
   private:
     void run();
+    [[nodiscard]] bool clock_was_set(TimePoint now) const;
     void read_database(TimePoint now);
     void write_back(TimePoint now);
     void take(const storage::Batch& batch, TimePoint now);

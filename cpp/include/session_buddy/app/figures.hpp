@@ -32,6 +32,8 @@ class Figures {
     /// Moves everything to `now`. Only once the last batch of a rebuild was taken.
     void advance(TimePoint now);
 
+    /// The latest that any of the rows bears, be it in the future.
+    [[nodiscard]] TimePoint latest_invocation() const { return latest_invocation_; }
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
     [[nodiscard]] std::vector<Anomaly> anomalies(TimePoint now) const { return anomalies_.reported(now); }
 
@@ -58,6 +60,7 @@ class Figures {
         judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
     bool judging_ = false;
     std::int64_t last_id_ = 0;
+    TimePoint latest_invocation_ = TimePoint::min();
     std::set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
     std::map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet

@@ -1,0 +1,114 @@
+"""`kill -9` of a writer and of the server at random moments: nothing that was acknowledged is lost or there twice."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import random
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from session_buddy.storage.skills_storage import SkillsStorage
+from support import recorder
+from support.watched_server import DEADLINE, WatchedServer, counts, server_arguments
+
+KILLS = 200  # in all; of the writer or of the server, as chance has it
+SHARES = 4  # tests that divide them, so that they can run side by side
+LONGEST_START = 0.1  # seconds; so soon a process is killed that shall not get far
+MOST_STORED = 20  # invocations between two kills otherwise
+SKILL = "pytest-run"
+
+# Its children begin with everything imported.
+fork_server = multiprocessing.get_context("forkserver")
+fork_server.set_forkserver_preload(["support.recorder"])
+
+
+class Writer:
+    """Stores without end, into the same database as the writer before it."""
+
+    def __init__(self, database: Path, acknowledged: Path) -> None:
+        arguments = (str(database), SKILL, str(acknowledged))
+        self._process: BaseProcess = fork_server.Process(target=recorder.record_without_end, args=arguments)
+        self._process.start()
+
+    def kill(self) -> None:
+        assert self._process.exitcode is None, "the writer ended by itself"
+        self._process.kill()
+        self._process.join()
+
+
+class Server:
+    def __init__(self, database: Path) -> None:
+        self._process = subprocess.Popen(server_arguments(database), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def kill(self) -> None:
+        assert self._process.poll() is None, f"the server ended by itself: {self._process.communicate()}"
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.mark.parametrize("seed", range(SHARES))
+async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    database, log = tmp_path / "skills.db", tmp_path / "acknowledged"
+    SkillsStorage(database).close()
+    start: dict[str, Callable[[], Any]] = {"writer": lambda: Writer(database, log), "server": lambda: Server(database)}
+    alive = {name: begin() for name, begin in start.items()}
+    killed = {"writer": 0, "server": 0}
+    try:
+        for _ in range(KILLS // SHARES):
+            wait_for_a_random_moment(chance, log)
+            name = chance.choice(["writer", "server"])
+            alive.pop(name).kill()
+            killed[name] += 1
+            alive[name] = start[name]()
+        wait_for_more(log, 1)
+    finally:
+        for process in alive.values():
+            process.kill()
+
+    assert sum(killed.values()) == KILLS // SHARES
+    done = acknowledged(log)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        stored = [session for (session,) in connection.execute("SELECT session_id FROM skill_invocation")]
+        lifetime = connection.execute("SELECT total_invocations FROM skill_metrics").fetchall()
+    print(f"killed {killed}, acknowledged {len(done)}, stored {len(stored)}")
+    assert len(stored) == len(set(stored)), "stored twice"
+    assert set(done) <= set(stored), "acknowledged and lost"
+    # Each writer may have been killed between storing and acknowledging.
+    assert len(stored) - len(done) <= killed["writer"] + 1
+    assert len(done) > KILLS // SHARES
+    assert lifetime == [(len(stored),)]
+    async with WatchedServer(database) as server:
+        assert counts(server.latest) == {SKILL: len(stored)}
+
+
+def wait_for_a_random_moment(chance: random.Random, log: Path) -> None:
+    """In the middle of a start, or of the work that follows it."""
+    if chance.random() < 0.5:
+        time.sleep(chance.uniform(0, LONGEST_START))
+    else:
+        wait_for_more(log, chance.randint(1, MOST_STORED))
+
+
+def wait_for_more(log: Path, number: int) -> None:
+    """Until that many invocations more were acknowledged."""
+    end = time.monotonic() + DEADLINE
+    wanted = len(acknowledged(log)) + number
+    while len(acknowledged(log)) < wanted:
+        assert time.monotonic() < end, "the writer stores nothing"
+        time.sleep(0.001)
+
+
+def acknowledged(log: Path) -> list[str]:
+    """Sessions of whole lines: the last one may be half written."""
+    return log.read_text().rpartition("\n")[0].split() if log.exists() else []
