@@ -1,12 +1,10 @@
 // See http_session.hpp.
 #include "http_session.hpp"
 
-#include <algorithm>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <chrono>
-#include <cstddef>
 #include <utility>
 #include <variant>
 
@@ -23,7 +21,6 @@ namespace {
 constexpr log::Logger logger{"session_buddy.server.http"};
 
 constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
-constexpr std::size_t kDrainBytes = 32768;
 
 }  // namespace
 
@@ -161,32 +158,11 @@ void HttpSession::on_sent(const error_code& error) {
     } else if (response_.keep_alive()) {
         stream_.expires_after(steady(context_.config.idle_timeout));
         read();
-    } else if (stream_.encrypted()) {
-        stream_.async_close_notify(
-            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.stop_sending(); }));
     } else {
-        stop_sending();
+        // The time limit of the answer goes on running.
+        stream_.async_close_in_order(
+            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.cut(); }));
     }
-}
-
-void HttpSession::stop_sending() {
-    error_code ignored;
-    stream_.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
-    drain();
-}
-
-// Closing while the client is still sending would reset the connection, and the answer might be lost with it. The time
-// limit of the answer goes on running. Below TLS, as what comes means nothing any more.
-void HttpSession::drain() {
-    buffer_.clear();
-    stream_.tcp().async_read_some(buffer_.prepare(std::min(kDrainBytes, buffer_.max_size())),
-                                  guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
-                                      if (error) {
-                                          self.cut();
-                                      } else {
-                                          self.drain();
-                                      }
-                                  }));
 }
 
 void HttpSession::fail(const char* what) {

@@ -10,6 +10,7 @@
 
 #include "guarded.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::server {
 
@@ -41,10 +42,7 @@ void WebSocketSession::run(const Request& upgrade) {
                                                        .keep_alive_pings = false});
     socket_.set_option(websocket::stream_base::decorator(
         [](websocket::response_type& response) { response.set(boost::beast::http::field::server, "session-buddy"); }));
-    // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
-    // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen
-    // it.
-    socket_.read_message_max(0);
+    socket_.read_message_max(context_.config.max_message_bytes);
     socket_.auto_fragment(false);
     socket_.text(true);
     socket_.async_accept(upgrade, guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
@@ -89,14 +87,14 @@ void WebSocketSession::cut() {
     finish({});
 }
 
-// Reads piece by piece: each one is a sign of life, and none goes beyond the limit.
+// Reads piece by piece: each one is a sign of life.
 void WebSocketSession::read() {
     if (reading_ || state_ != State::open || !client_->outbox().accepts_requests()) {
         return;
     }
     reading_ = true;
     socket_.async_read_some(
-        incoming_, context_.config.max_message_bytes + 1 - incoming_.size(),
+        incoming_, context_.config.max_message_bytes,
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); }));
 }
 
@@ -114,12 +112,14 @@ void WebSocketSession::on_read(const error_code& error) {
         close(websocket::close_code::unknown_data);
         return;
     }
-    if (incoming_.size() > context_.config.max_message_bytes) {
-        close(websocket::close_code::too_big);
-        return;
-    }
     if (socket_.is_message_done()) {
-        on_message({static_cast<const char*>(incoming_.data().data()), incoming_.size()});
+        const std::string_view text(static_cast<const char*>(incoming_.data().data()), incoming_.size());
+        // Beast looks at what comes, and so not at an empty last fragment behind half a letter.
+        if (!is_valid_utf8(text)) {
+            close(websocket::close_code::bad_payload);
+            return;
+        }
+        on_message(text);
         incoming_.clear();
         if (incoming_.capacity() > kKeptBufferBytes) {
             incoming_.shrink_to_fit();
