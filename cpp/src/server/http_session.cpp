@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "guarded.hpp"
+#include "request_check.hpp"
 #include "session_buddy/core/log.hpp"
 #include "websocket_session.hpp"
 
@@ -73,6 +74,11 @@ void HttpSession::on_read(const error_code& error) {
         logger.debug("request of {} refused: beyond {}", peer_.name,
                      describe(Refusal::connection_rate, context_.config));
         send(too_many(Refusal::connection_rate, context_));
+        return;
+    }
+    if (auto refusal = check_request(request)) {
+        logger.debug("bad request of {}: answered with {}", peer_.name, refusal->status);
+        send(std::move(*refusal));
         return;
     }
     if (boost::beast::websocket::is_upgrade(request)) {
