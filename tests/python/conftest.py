@@ -23,15 +23,20 @@ DEADLINE = 30.0  # seconds that any single wait may take before the test fails
 ServerFactory = Callable[..., RealTimeMetricsServer]
 
 
-@pytest.fixture(autouse=True)
-def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads the settings of whoever runs it or writes to their data directory. Returns the stand-in for it."""
+def make_surroundings_private(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`root` stands in for the user's directories, and no setting comes from the environment."""
     for name in list(os.environ):
         if name.startswith("SESSION_BUDDY_") and not name.startswith("SESSION_BUDDY_TEST_"):
             monkeypatch.delenv(name)
-    root = tmp_path_factory.mktemp("surroundings")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
+
+
+@pytest.fixture(autouse=True)
+def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads the settings of whoever runs it or writes to their data directory. Returns the stand-in for it."""
+    root = tmp_path_factory.mktemp("surroundings")
+    make_surroundings_private(root, monkeypatch)
     return root
 
 

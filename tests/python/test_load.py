@@ -20,6 +20,7 @@ import pytest
 import websockets
 
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.footprint import MEGABYTE, resident
 from support.histories import fill, invocations
 from support.processes import DEADLINE, Program, Server
 from support.schemas import Client
@@ -27,7 +28,6 @@ from support.schemas import Client
 SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "4"))
 # Fast enough to hurt where there is time for it; with a margin for busy machines where it is one test of many.
 INTERVAL_MS = 50 if SECONDS >= 30 else 100
-MEGABYTE = 1 << 20
 
 
 @contextmanager
@@ -64,12 +64,6 @@ def connections(server: Server) -> int:
         connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == server.port
         for connection in psutil.Process(server.process.pid).net_connections("tcp")
     )
-
-
-def resident(server: Server) -> int:
-    """Bytes of memory that the server's process has."""
-    size: int = psutil.Process(server.process.pid).memory_info().rss
-    return size
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -1,16 +1,15 @@
 // See http_session.hpp.
 #include "http_session.hpp"
 
-#include <algorithm>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <chrono>
-#include <cstddef>
 #include <utility>
 #include <variant>
 
 #include "guarded.hpp"
+#include "request_check.hpp"
 #include "session_buddy/core/log.hpp"
 
 namespace session_buddy::server {
@@ -22,8 +21,7 @@ namespace {
 constexpr log::Logger logger{"session_buddy.server.http"};
 
 constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
-constexpr std::size_t kDrainBytes = 32768;
-constexpr std::size_t kShownBytes = 80;  // of what somebody sent, in the log
+constexpr std::size_t kShownBytes = 80;        // of what somebody sent, in the log
 
 // Of what a stranger sent: short, and without what a terminal could take for a command.
 std::string shown(std::string_view value) {
@@ -91,6 +89,11 @@ void HttpSession::on_read(const error_code& error) {
         logger.debug("request of {} refused: beyond {}", peer_.name,
                      describe(Refusal::connection_rate, context_.config));
         send(too_many(Refusal::connection_rate, context_));
+        return;
+    }
+    if (auto refusal = check_request(request)) {
+        logger.debug("bad request of {}: answered with {}", peer_.name, refusal->status);
+        send(std::move(*refusal));
         return;
     }
     if (const auto verdict = context_.origin_policy.judge(request, peer_.secure);
@@ -264,32 +267,11 @@ void HttpSession::on_sent(const error_code& error) {
     } else if (response_.keep_alive()) {
         stream_.expires_after(steady(context_.config.idle_timeout));
         read();
-    } else if (stream_.encrypted()) {
-        stream_.async_close_notify(
-            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.stop_sending(); }));
     } else {
-        stop_sending();
+        // The time limit of the answer goes on running.
+        stream_.async_close_in_order(
+            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.cut(); }));
     }
-}
-
-void HttpSession::stop_sending() {
-    error_code ignored;
-    stream_.tcp().socket().shutdown(tcp::socket::shutdown_send, ignored);
-    drain();
-}
-
-// Closing while the client is still sending would reset the connection, and the answer might be lost with it. The time
-// limit of the answer goes on running. Below TLS, as what comes means nothing any more.
-void HttpSession::drain() {
-    buffer_.clear();
-    stream_.tcp().async_read_some(buffer_.prepare(std::min(kDrainBytes, buffer_.max_size())),
-                                  guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
-                                      if (error) {
-                                          self.cut();
-                                      } else {
-                                          self.drain();
-                                      }
-                                  }));
 }
 
 void HttpSession::fail(const char* what) {

@@ -48,8 +48,6 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void refuse_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
-    void stop_sending();
-    void drain();
 
     Stream stream_;
     ServerContext& context_;

@@ -2,12 +2,16 @@
 // place of Beast's WebSocket one day needs nothing else of a connection.
 #pragma once
 
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/compose.hpp>
 #include <boost/beast/core/role.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <boost/beast/websocket/ssl.hpp>
-#include <boost/beast/websocket/teardown.hpp>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <utility>
 #include <variant>
 
@@ -63,27 +67,55 @@ class Stream {
         }
     }
 
-    /// Only where encrypted(): sends close_notify and waits for the peer's. What the peer sends in its place is an
-    /// error.
+    /// Tells the peer that nothing more comes, and closes once it has ended its side: closing while it is still sending
+    /// would reset the connection, and what was sent last might be lost with it. What it sends until then is dropped.
+    /// The caller bounds the time. The result is no error where the peer ended in order, too.
     template <typename Handler>
-    void async_close_notify(Handler&& handler) {
-        std::get_if<Tls>(&layer_)->async_shutdown(std::forward<Handler>(handler));
+    void async_close_in_order(Handler handler) {
+        net::async_compose<Handler, void(error_code)>(CloseInOrder{*this}, handler, get_executor());
     }
 
-    /// How Beast's WebSocket ends a connection whose close frames are exchanged.
+    /// How Beast's WebSocket ends a connection whose close frames are exchanged, or that broke the protocol. Its own
+    /// way for sockets looks once at what the peer still sends, and then resets.
     template <typename Handler>
-    friend void async_teardown(beast::role_type role, Stream& stream, Handler&& handler) {
-        using beast::websocket::async_teardown;
-        if (auto* plain = std::get_if<beast::tcp_stream>(&stream.layer_)) {
-            async_teardown(role, *plain, std::forward<Handler>(handler));
-        } else {
-            async_teardown(role, *std::get_if<Tls>(&stream.layer_), std::forward<Handler>(handler));
-        }
+    friend void async_teardown(beast::role_type /*role*/, Stream& stream, Handler&& handler) {
+        stream.async_close_in_order(std::forward<Handler>(handler));
     }
     /// How Beast cuts one.
     friend void beast_close_socket(Stream& stream) { stream.close(); }
 
   private:
+    static constexpr std::size_t kDropBytes = 4096;  // at a time
+
+    struct CloseInOrder {
+        template <typename Self>
+        void operator()(Self& self, error_code error = {}, std::size_t /*bytes*/ = 0) {
+            if (step == Step::dropping && error) {
+                stream.close();
+                self.complete(error == net::error::eof ? error_code() : error);
+                return;
+            }
+            if (auto* tls = std::get_if<Tls>(&stream.layer_); tls != nullptr && step == Step::begin) {
+                step = Step::notified;
+                tls->async_shutdown(std::move(self));  // which fails where the peer has something else to say
+                return;
+            }
+            auto& tcp = stream.tcp();
+            if (step != Step::dropping) {
+                step = Step::dropping;
+                error_code ignored;
+                tcp.socket().shutdown(tcp::socket::shutdown_send, ignored);
+            }
+            // Below TLS, as what comes means nothing any more.
+            tcp.async_read_some(net::buffer(*dropped), std::move(self));
+        }
+
+        enum class Step : std::uint8_t { begin, notified, dropping };
+        Stream& stream;
+        Step step = Step::begin;
+        std::unique_ptr<std::array<char, kDropBytes>> dropped = std::make_unique<std::array<char, kDropBytes>>();
+    };
+
     std::variant<beast::tcp_stream, Tls> layer_;
 };
 

@@ -11,6 +11,7 @@
 #include "credentials.hpp"
 #include "guarded.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::server {
 
@@ -51,10 +52,11 @@ void WebSocketSession::run(const Request& upgrade, Welcome welcome, std::string 
                 response.set(boost::beast::http::field::sec_websocket_protocol, protocol);
             }
         }));
-    // The limit is kept in on_read, which never has more than one byte above it. Beast's own check closes the socket on
-    // a client that is still sending, and the reset takes the 1009 with it; close() reads on until the client has seen
-    // it.
-    socket_.read_message_max(0);
+    // Until it has shown its token a client has nothing else to say.
+    socket_.read_message_max(
+        std::holds_alternative<Admitted>(welcome)
+            ? context_.config.max_message_bytes
+            : std::min(context_.config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes));
     socket_.auto_fragment(false);
     socket_.text(true);
     socket_.async_accept(upgrade, guarded(shared_from_this(), [welcome = std::move(welcome)](WebSocketSession& self,
@@ -70,6 +72,8 @@ void WebSocketSession::on_accept(const error_code& error, const Welcome& welcome
     }
     state_ = State::unauthenticated;
     heard();
+    ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
+    keep_alive();
     // Weak: the callback lives in the socket, which lives in this.
     socket_.control_callback([weak = weak_from_this()](websocket::frame_type type, beast::string_view) {
         if (const auto self = weak.lock()) {
@@ -187,8 +191,7 @@ void WebSocketSession::open(std::optional<auth::Identity> identity) {
     if (identity) {
         adopt(*std::move(identity));
     }
-    ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
-    keep_alive();
+    socket_.read_message_max(context_.config.max_message_bytes);
     read();
 }
 
@@ -228,14 +231,14 @@ void WebSocketSession::cut() {
     finish({});
 }
 
-// Reads piece by piece: each one is a sign of life, and none goes beyond the limit.
+// Reads piece by piece: each one is a sign of life.
 void WebSocketSession::read() {
     if (reading_ || !may_read()) {
         return;
     }
     reading_ = true;
     socket_.async_read_some(
-        incoming_, longest_message() + 1 - incoming_.size(),
+        incoming_, context_.config.max_message_bytes,
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); }));
 }
 
@@ -244,11 +247,6 @@ bool WebSocketSession::may_read() {
         return false;
     }
     return state_ == State::unauthenticated || (state_ == State::open && client_->outbox().accepts_requests());
-}
-
-std::size_t WebSocketSession::longest_message() const {
-    const auto most = context_.config.max_message_bytes;
-    return state_ == State::unauthenticated ? std::min(most, auth::kMaxTokenBytes + kAuthEnvelopeBytes) : most;
 }
 
 void WebSocketSession::on_read(const error_code& error) {
@@ -265,12 +263,14 @@ void WebSocketSession::on_read(const error_code& error) {
         close(websocket::close_code::unknown_data);
         return;
     }
-    if (incoming_.size() > longest_message()) {
-        close(websocket::close_code::too_big);
-        return;
-    }
     if (socket_.is_message_done()) {
-        on_message({static_cast<const char*>(incoming_.data().data()), incoming_.size()});
+        const std::string_view text(static_cast<const char*>(incoming_.data().data()), incoming_.size());
+        // Beast looks at what comes, and so not at an empty last fragment behind half a letter.
+        if (!is_valid_utf8(text)) {
+            close(websocket::close_code::bad_payload);
+            return;
+        }
+        on_message(text);
         incoming_.clear();
         if (incoming_.capacity() > kKeptBufferBytes) {
             incoming_.shrink_to_fit();

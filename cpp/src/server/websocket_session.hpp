@@ -72,7 +72,6 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void open(std::optional<auth::Identity> identity);
     void adopt(auth::Identity identity);
     [[nodiscard]] bool may_read();
-    [[nodiscard]] std::size_t longest_message() const;
     void read();
     void on_read(const error_code& error);
     void on_message(std::string_view text);

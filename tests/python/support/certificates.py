@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -53,6 +54,14 @@ class Certificates:
         if identity is not None:
             identity.configure_cert(context)
         return context
+
+
+def client_hello(context: ssl.SSLContext) -> bytes:
+    """What a client sends first."""
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
+    return sent.read()
 
 
 def common_name(context: ssl.SSLContext, port: int) -> str:

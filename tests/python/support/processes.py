@@ -95,18 +95,22 @@ class Program:
 
 
 class Server(Program):
-    """`python -m session_buddy.websocket_server` on a free port of the loopback, listening once it is entered."""
+    """A server command on a free port of the loopback, listening once it is entered."""
 
     port: int
 
     def __init__(
-        self, db_path: Path, *options: str, port: int = 0, interval: str = "100ms", env: Mapping[str, str] | None = None
+        self,
+        db_path: Path,
+        *options: str,
+        port: int = 0,
+        interval: str = "100ms",
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "session_buddy.websocket_server"),
     ) -> None:
         self.db_path = db_path
         arguments = ["--port", str(port), "--db-path", str(db_path), "--update-interval", interval, *options]
-        super().__init__(
-            [sys.executable, "-m", "session_buddy.websocket_server", *arguments], cwd=db_path.parent, env=env
-        )
+        super().__init__([*command, *arguments], cwd=db_path.parent, env=env)
 
     def __enter__(self) -> Server:
         super().__enter__()

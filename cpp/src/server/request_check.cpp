@@ -1,0 +1,126 @@
+// See request_check.hpp.
+#include "request_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/beast/http/field.hpp>
+#include <boost/beast/http/verb.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <cstddef>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+namespace session_buddy::server {
+
+namespace {
+
+namespace http = boost::beast::http;
+using Request = http::request<http::string_body>;
+
+// Two of one of these, and one server decides by the first and the next by the last.
+constexpr std::array kSingle{
+    http::field::host,          http::field::content_length,    http::field::origin,
+    http::field::authorization, http::field::sec_websocket_key, http::field::sec_websocket_version};
+
+HttpReply bad_request(std::string_view message) {
+    return http_error(400, "bad_request", message);
+}
+
+HttpReply bad_header(http::field name, std::string_view fault) {
+    const auto text = http::to_string(name);
+    return bad_request("The header " + std::string(text.data(), text.size()) + ' ' + std::string(fault));
+}
+
+std::string_view value_of(const Request& request, http::field name) {
+    const auto value = request[name];
+    return {value.data(), value.size()};
+}
+
+bool is_repeated(const Request& request, http::field name) {
+    return request.count(name) > 1;
+}
+
+bool is_host(std::string_view value) {
+    return value.find_first_of(" \t,/\\?#@") == std::string_view::npos;
+}
+
+// 16 bytes in base64.
+bool is_websocket_key(std::string_view value) {
+    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    constexpr std::string_view kLast = "AQgw";  // whose low four bits, which stand for nothing, are zero
+    constexpr std::size_t kDigits = 22;
+    return value.size() == kDigits + 2 && value.ends_with("==") &&
+           value.substr(0, kDigits).find_first_not_of(kAlphabet) == std::string_view::npos &&
+           kLast.find(value[kDigits - 1]) != std::string_view::npos;
+}
+
+std::optional<HttpReply> check_framing(const Request& request) {
+    // A proxy that reads this header differently sees the next request elsewhere. No route needs it.
+    if (request.count(http::field::transfer_encoding) > 0) {
+        return http_error(411, "length_required", "A body needs a Content-Length; Transfer-Encoding is not accepted");
+    }
+    if (value_of(request, http::field::content_length).find(',') != std::string_view::npos) {
+        return bad_header(http::field::content_length, "must be one number");
+    }
+    if (!request.body().empty() && (request.method() == http::verb::get || request.method() == http::verb::head)) {
+        return bad_request("A GET request has no body");
+    }
+    return std::nullopt;
+}
+
+std::optional<HttpReply> check_handshake(const Request& request) {
+    if (is_repeated(request, http::field::upgrade)) {
+        return bad_header(http::field::upgrade, "is given more than once");
+    }
+    // Beast would send a 100 from a message that it has moved away already.
+    if (request.count(http::field::expect) > 0) {
+        return http_error(417, "expectation_failed", "A WebSocket handshake has no body to expect");
+    }
+    if (!is_websocket_key(value_of(request, http::field::sec_websocket_key))) {
+        return bad_header(http::field::sec_websocket_key, "must be 16 bytes in base64");
+    }
+    if (request.count(http::field::sec_websocket_version) == 0) {
+        return bad_header(http::field::sec_websocket_version, "is missing");
+    }
+    if (value_of(request, http::field::sec_websocket_version) != "13") {
+        auto reply = http_error(426, "upgrade_required", "The version of the WebSocket protocol must be 13");
+        reply.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}};
+        return reply;
+    }
+    return std::nullopt;
+}
+
+std::optional<HttpReply> fault_of(const Request& request) {
+    const auto* const repeated =
+        std::ranges::find_if(kSingle, [&](http::field name) { return is_repeated(request, name); });
+    if (repeated != kSingle.end()) {
+        return bad_header(*repeated, "is given more than once");
+    }
+    if (request.version() >= 11 && request.count(http::field::host) == 0) {
+        return bad_header(http::field::host, "is missing");
+    }
+    if (!is_host(value_of(request, http::field::host))) {
+        return bad_header(http::field::host, "must be a name or an address, and a port at most");
+    }
+    // A complete URL would have a host of its own, beside the header.
+    if (!request.target().starts_with('/')) {
+        return bad_request("The target of the request must be a path");
+    }
+    if (auto reply = check_framing(request)) {
+        return reply;
+    }
+    return boost::beast::websocket::is_upgrade(request) ? check_handshake(request) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<HttpReply> check_request(const Request& request) {
+    auto reply = fault_of(request);
+    if (reply) {
+        reply->close = true;
+    }
+    return reply;
+}
+
+}  // namespace session_buddy::server

@@ -1,0 +1,149 @@
+"""Requests that two servers could read differently: one answer each, and never one to what hides inside."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.processes import Server
+from support.raw_client import RawClient, Response, request
+
+# What must never be answered: /readyz is 200 here, and nothing else in these requests is.
+HIDDEN = request(target="/readyz")
+CHUNKED_HIDDEN = f"{len(HIDDEN):x}\r\n".encode() + HIDDEN + b"\r\n0\r\n\r\n"
+
+
+def post(*headers: str, body: bytes = b"", method: str = "POST") -> bytes:
+    return request(None, *headers, method=method, target="/nothing") + body
+
+
+REFUSED = {
+    # where the body ends
+    "Content-Length, then Transfer-Encoding": post(
+        f"Content-Length: {len(CHUNKED_HIDDEN)}", "Transfer-Encoding: chunked", body=CHUNKED_HIDDEN
+    ),
+    "Transfer-Encoding, then Content-Length": post(
+        "Transfer-Encoding: chunked", "Content-Length: 4", body=b"0\r\n\r\n" + HIDDEN
+    ),
+    "two lengths": post("Content-Length: 0", f"Content-Length: {len(HIDDEN)}", body=HIDDEN),
+    "the same length twice": post(*["Content-Length: 0"] * 2, body=HIDDEN),
+    "two lengths in one": post(f"Content-Length: 0, {len(HIDDEN)}", body=HIDDEN),
+    "the same length twice in one": post("Content-Length: 0, 0", body=HIDDEN),
+    **{
+        f"length {length!r}": post(f"Content-Length: {length}", body=HIDDEN)
+        for length in ("", "-1", "+1", "0x1", "1e1", "1.0", "1 1", "1;1", '"1"', "\uff11".encode().decode("latin-1"))
+    },
+    "length 2**64": post(f"Content-Length: {1 << 64}", body=HIDDEN),
+    "length beyond the limit": post(f"Content-Length: {(1 << 64) - 1}", body=HIDDEN),
+    **{
+        f"transfer encoding {coding!r}": post(f"Transfer-Encoding: {coding}", body=body + HIDDEN)
+        for body in (b"0\r\n\r\n",)
+        for coding in (
+            *("chunked", "xchunked", "chunked ", "\tchunked", "Chunked", "chunked, chunked", "chunked, identity"),
+            *("identity", "identity, chunked", "gzip, chunked", "chunked;q=1", '"chunked"', "", ",", "chunked\x0b"),
+        )
+    },
+    "two transfer encodings": post("Transfer-Encoding: chunked", "Transfer-Encoding: x", body=b"0\r\n\r\n" + HIDDEN),
+    "two transfer encodings, chunked last": post(
+        "Transfer-Encoding: x", "Transfer-Encoding: chunked", body=b"0\r\n\r\n" + HIDDEN
+    ),
+    "chunked in HTTP/1.0": request(
+        {"Transfer-Encoding": "chunked", "Connection": "keep-alive"}, method="POST", version="HTTP/1.0"
+    )
+    + b"0\r\n\r\n"
+    + HIDDEN,
+    "a folded transfer encoding": post("Transfer-Encoding:", " chunked", body=b"0\r\n\r\n" + HIDDEN),
+    **{
+        f"chunk size {size!r}": post("Transfer-Encoding: chunked", body=size.encode() + b"\r\n" + HIDDEN)
+        for size in ("", "x", "-1", "+0", "0x0", " 0", "0 1", "0,", "fffffffffffffffff", "0;=", "ffffffffffffffff")
+    },
+    "a chunk longer than its size": post("Transfer-Encoding: chunked", body=b"1\r\nab\r\n0\r\n\r\n" + HIDDEN),
+    "a chunk that ends in a bare LF": post("Transfer-Encoding: chunked", body=b"1\na\n0\n\n" + HIDDEN),
+    "a header in the trailer": post(
+        "Transfer-Encoding: chunked", body=b"0\r\nContent-Length: 5\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n" + HIDDEN
+    ),
+    "a body of GET": post(f"Content-Length: {len(HIDDEN)}", body=HIDDEN, method="GET"),
+    "a body of HEAD": post(f"Content-Length: {len(HIDDEN)}", body=HIDDEN, method="HEAD"),
+    # where a header ends and what it is called
+    **{
+        f"{name} before the colon": post(f"Content-Length{blank}: {len(HIDDEN)}", body=HIDDEN)
+        for name, blank in (("a blank", " "), ("a tab", "\t"), ("a NUL", "\0"), ("a vertical tab", "\x0b"))
+    },
+    "a header without a name": post(": x", body=HIDDEN),
+    "a header without a colon": post("Content-Length", body=HIDDEN),
+    "a blank before the first header": b"GET /nothing HTTP/1.1\r\n Host: localhost\r\n\r\n" + HIDDEN,
+    **{
+        f"{name} in a header": post(f"X: a{byte}Transfer-Encoding: chunked", body=HIDDEN)
+        for name, byte in (("a bare LF", "\n"), ("a bare CR", "\r"), ("a NUL", "\0"), ("an escape", "\x1b"))
+    },
+    "lines that end in a bare LF": b"GET /nothing HTTP/1.1\nHost: localhost\n\n" + HIDDEN,
+    "lines that end in CR CR LF": b"GET /nothing HTTP/1.1\r\r\nHost: localhost\r\r\n\r\r\n" + HIDDEN,
+    # for whom it is
+    "two hosts": post("Host: elsewhere.example", body=HIDDEN),
+    "the same host twice": post("Host: localhost", body=HIDDEN),
+    "no host": request({"Host": None}, target="/nothing") + HIDDEN,
+    **{
+        f"host {host!r}": request({"Host": host}, target="/nothing") + HIDDEN
+        for host in ("a b", "a,b", "a/b", "localhost/healthz", "a@b", "a#b", "a?b", "a\\b")
+    },
+    # what it asks for
+    "a complete URL": request(target="http://localhost/healthz") + HIDDEN,
+    "a complete URL of another host": request(target="http://elsewhere.example/healthz") + HIDDEN,
+    "a host as target": request(target="localhost:80", method="CONNECT") + HIDDEN,
+    "an asterisk": request(target="*", method="OPTIONS") + HIDDEN,
+    "a blank in the target": request(target="/nothing /healthz") + HIDDEN,
+    "a tab behind the method": b"GET\t/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
+    "two blanks behind the method": b"GET  /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
+    "an empty line before it": b"\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
+    # what HTTP it is
+    "HTTP/0.9": b"GET /nothing\r\n" + HIDDEN,
+    **{
+        f"version {version!r}": request(target="/nothing", version=version) + HIDDEN
+        for version in ("HTTP/2.0", "HTTP/1.2", "HTTP/1.10", "HTTP/01.1", "http/1.1", "HTTP/1.1 ", "HTTPS/1.1", "x")
+    },
+    "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + HIDDEN,
+    "TLS": bytes.fromhex("16030100c8010000c40303") + bytes(193) + HIDDEN,
+}
+
+
+def answers(server: Server, sent: bytes) -> list[Response]:
+    """All there are until the server closes, which it does at the latest when the client sends no more."""
+    with RawClient(server.port) as client:
+        client.send(sent)
+        client.half_close()
+        return client.read_responses()
+
+
+@pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
+def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Server, sent: bytes) -> None:
+    (answer,) = answers(server, sent)
+    assert answer.status in (400, 411, 413)
+    assert answer.headers["connection"] == "close"
+    if answer.body:  # the answer to HEAD has none
+        assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        pytest.param(request() + request(target="/nothing") + HIDDEN, [200, 404, 200], id="three in a row"),
+        pytest.param(
+            post(f"Content-Length: {len(HIDDEN)}", body=HIDDEN) + HIDDEN, [404, 200], id="a body that is a request"
+        ),
+        pytest.param(request(None, "X: a", " folded") + HIDDEN, [200, 200], id="a folded header"),
+        pytest.param(request({"Connection": "close"}) + HIDDEN, [200], id="behind the last"),
+        pytest.param(request(version="HTTP/1.0") + HIDDEN, [200], id="behind HTTP/1.0"),
+        pytest.param(request({"Host": None}, version="HTTP/1.0"), [200], id="HTTP/1.0 without a host"),
+        pytest.param(request({"Content-Length": "0"}) + HIDDEN, [200, 200], id="GET with an empty body"),
+    ],
+)
+def test_what_is_unusual_but_plain_is_read_in_one_way(server: Server, sent: bytes, statuses: list[int]) -> None:
+    assert [answer.status for answer in answers(server, sent)] == statuses
+
+
+def test_a_body_that_comes_late_is_no_request(server: Server) -> None:
+    with RawClient(server.port) as client:
+        client.send(post(f"Content-Length: {len(HIDDEN)}"))
+        for byte in HIDDEN:
+            client.send(bytes([byte]))
+        client.half_close()
+        assert [answer.status for answer in client.read_responses()] == [404]

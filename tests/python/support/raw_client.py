@@ -1,0 +1,208 @@
+"""A client without manners: it sends whatever bytes it is given, and tells what came back and how it ended."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import cycle
+from types import TracebackType
+from typing import Any
+
+from .processes import DEADLINE
+
+SO_ATTACH_FILTER = 26  # of Linux, on every architecture that Python's wheels are for
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+# Of a good handshake.
+UPGRADE_HEADERS = {
+    "Host": "localhost",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": KEY,
+    "Sec-WebSocket-Version": "13",
+}
+
+
+class Opcode(IntEnum):
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    mask: bytes | None = b"\x37\xfa\x21\x3d",
+    announced: int | None = None,
+    length_bytes: int | None = None,
+) -> bytes:
+    """A frame with any fault: `announced` is the length it claims to have, in the form of 0, 2 or 8 `length_bytes`."""
+    length = len(payload) if announced is None else announced
+    if length_bytes is None:
+        length_bytes = 0 if length < 126 else 2 if length < 1 << 16 else 8
+    field = {0: length, 2: 126, 8: 127}[length_bytes]
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode, (0x80 if mask else 0) | field])
+    head += {0: b"", 2: struct.pack("!H", length & 0xFFFF), 8: struct.pack("!Q", length)}[length_bytes]
+    if mask is None:
+        return head + payload
+    return head + mask + bytes(byte ^ key for byte, key in zip(payload, cycle(mask), strict=False))
+
+
+def close_frame(code: int, reason: bytes = b"") -> bytes:
+    return frame(Opcode.CLOSE, struct.pack("!H", code) + reason)
+
+
+def request(
+    headers: Mapping[str, str | None] | None = None,
+    *more: str,
+    method: str = "GET",
+    target: str = "/healthz",
+    version: str = "HTTP/1.1",
+) -> bytes:
+    """A request with a host, these headers (None leaves one out), and `more` header lines as they are."""
+    lines = [
+        f"{name}: {value}" for name, value in {"Host": "localhost", **(headers or {})}.items() if value is not None
+    ]
+    return "\r\n".join([f"{method} {target} {version}", *lines, *more, "", ""]).encode("latin-1")
+
+
+def upgrade_request(
+    headers: Mapping[str, str | None] | None = None,
+    *more: str,
+    method: str = "GET",
+    target: str = "/",
+    version: str = "HTTP/1.1",
+) -> bytes:
+    """The same for a WebSocket handshake, which is good where nothing is changed."""
+    return request({**UPGRADE_HEADERS, **(headers or {})}, *more, method=method, target=target, version=version)
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class RawClient:
+    """One connection to a server on this machine. Every wait for the server ends after DEADLINE with an error."""
+
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(DEADLINE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # counts from the connection on
+        self.socket.connect(("127.0.0.1", port))
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        self._input = self.socket.makefile("rb")
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._input.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def handshake(self) -> None:
+        """Becomes a WebSocket."""
+        self.send(upgrade_request())
+        response = self.read_response()
+        assert response is not None
+        assert response.status == 101
+
+    def read_response(self) -> Response | None:
+        """The next answer to a request other than HEAD; None where the server closes the connection instead."""
+        start = self._input.readline()
+        if not start:
+            return None
+        headers = {}
+        while line := self._input.readline().rstrip(b"\r\n"):
+            name, value = line.decode("latin-1").split(": ", 1)
+            headers[name.lower()] = value
+        length = int(headers.get("content-length", 0))
+        return Response(int(start.split()[1]), headers, self._input.read(length))
+
+    def read_responses(self) -> list[Response]:
+        """All answers up to the end of the connection, which must come in order: a reset is an error."""
+        return list(iter(self.read_response, None))
+
+    def read_frames(self) -> Iterator[tuple[int, bytes]]:
+        """Opcode and payload of what the server sends, up to the end of the connection."""
+        while head := self._input.read(2):
+            length = head[1] & 0x7F
+            if length == 126:
+                (length,) = struct.unpack("!H", self._input.read(2))
+            elif length == 127:
+                (length,) = struct.unpack("!Q", self._input.read(8))
+            yield head[0] & 0x0F, self._input.read(length)
+
+    def read_close(self) -> int | None:
+        """The server's close code, None where its close has none. The connection must then end, and in order."""
+        for opcode, payload in self.read_frames():
+            if opcode == Opcode.CLOSE:
+                assert self._input.read() == b"", "something came after the close"
+                return struct.unpack("!H", payload[:2])[0] if payload else None
+        raise AssertionError("the connection ended without a close")
+
+    def read_message(self, wanted: str) -> Any:
+        """The next text message of this type; others are passed over."""
+        for opcode, payload in self.read_frames():
+            if opcode == Opcode.TEXT and (message := json.loads(payload))["type"] == wanted:
+                return message
+        raise AssertionError(f"the connection ended without {wanted}")
+
+    def gone(self, within: float = DEADLINE) -> bool:
+        """Whether the server ends the connection in this time, however; what it sends is dropped."""
+        end = time.monotonic() + within
+        try:
+            while (left := end - time.monotonic()) > 0:
+                self.socket.settimeout(left)
+                if not self.socket.recv(1 << 16):
+                    return True
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            return True
+        finally:
+            self.socket.settimeout(DEADLINE)
+        return False
+
+    def go_deaf(self) -> None:
+        """From now on the system drops what the server sends, as if the cable were cut; the server is not told."""
+        code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0, which is to drop
+        program = struct.pack("@HP", 1, ctypes.addressof(code))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+
+    def half_close(self) -> None:
+        """Sends no more; reading goes on."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Ends the connection with an RST, as a crashed machine's would when it is back."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
