@@ -174,8 +174,7 @@ void Conversation::hang_up() {
 
 void Conversation::publish() {
     auto snapshot = test::snapshot_of(++published_, {test::skill("pytest-run", 5), test::skill("idle", 0)});
-    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(
-        1, SessionFigures{.session_id = "morning", .first_activity_at = test::kNoon, .invocations = 5});
+    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1, test::session("morning", 5));
     snapshot->sessions_version = published_;
     context_.published_at = std::chrono::steady_clock::now();
     context_.broadcaster.publish(std::move(snapshot));
