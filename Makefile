@@ -17,10 +17,10 @@ RELEASE := build/release
 STAMPS := build/stamps
 LOGS := build/logs
 SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp cmake python -type f -not -name '*.pyc')
-CPP_TESTS := $(shell find tests/cpp -type f)
+CPP_TESTS := $(shell find tests/cpp fuzz -type f)
 CPP_HEADERS := $(shell find cpp/include cpp/src cpp/cli cpp/bindings -name '*.hpp' 2>/dev/null)
 CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null)
-CPP_FILES := $(shell find cpp tests/cpp tests/cmake bench -name '*.cpp' -o -name '*.hpp')
+CPP_FILES := $(shell find cpp tests/cpp tests/cmake bench fuzz -name '*.cpp' -o -name '*.hpp')
 SCRIPTS := .ci/run $(filter-out %.txt %.ini %.py,$(wildcard scripts/*))
 PYTEST := python -m pytest -n $(JOBS)
 
@@ -116,6 +116,11 @@ asan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under AddressSanitizer
 .PHONY: tsan
 tsan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under ThreadSanitizer
 	@scripts/sanitizer tsan
+
+.PHONY: fuzz
+fuzz: $(STAMPS)/venv | $(STAMPS)/system-fuzz ## Run every fuzz target for FUZZ_SECONDS (60); fails on a crash
+	@python scripts/fuzz.py $(FUZZ_SECONDS) $(JOBS)
+FUZZ_SECONDS ?= 60
 
 .PHONY: check-dependencies
 check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of every library, fetched (needs GitHub)

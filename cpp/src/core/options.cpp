@@ -15,6 +15,7 @@
 
 #include "session_buddy/core/ip_address.hpp"
 #include "session_buddy/core/origin.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::options {
 namespace {
@@ -180,7 +181,7 @@ constexpr std::array kTable{
 
 std::string in_quotes(std::string_view value) {
     constexpr std::size_t kLongest = 80;
-    return value.size() <= kLongest ? fmt::format("'{}'", value) : fmt::format("'{}…'", value.substr(0, kLongest));
+    return value.size() <= kLongest ? fmt::format("'{}'", value) : fmt::format("'{}…'", utf8_prefix(value, kLongest));
 }
 
 std::string shown(const Value& value) {

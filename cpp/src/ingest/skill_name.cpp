@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::string_view kShellFallback = "Bash";
 constexpr int kMaxScriptDepth = 4;  // bash -c "bash -c '…'"
+// Each costs a copy of the words behind it, so that a line of nothing else would cost the square of its length.
+constexpr int kMaxWrappers = 16;
 
 /// What runs the command that stands behind it.
 struct Wrapper {
@@ -395,7 +397,7 @@ const SkillNamer::Rule* SkillNamer::find_in_line(std::string_view command, int d
 
 const SkillNamer::Rule* SkillNamer::find_in_command(std::span<const std::string> all_words, int depth) const {
     std::vector<std::string> words(all_words.begin(), all_words.end());
-    while (true) {
+    for (int wrappers = 0; wrappers <= kMaxWrappers; ++wrappers) {
         const auto first = std::ranges::find_if(words, [](const std::string& word) {
             return !is_assignment(word) && std::ranges::find(kKeywords, word) == kKeywords.end();
         });
@@ -424,6 +426,7 @@ const SkillNamer::Rule* SkillNamer::find_in_command(std::span<const std::string>
         }
         words = std::move(inner);
     }
+    return nullptr;
 }
 
 }  // namespace session_buddy::ingest

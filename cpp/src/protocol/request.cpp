@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::protocol {
 
@@ -157,17 +158,6 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
     bool root_is_object_ = false;
 };
 
-// At most `limit` bytes, never half a character.
-std::string_view shortened(std::string_view text, std::size_t limit) {
-    if (text.size() <= limit) {
-        return text;
-    }
-    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xc0U) == 0x80U) {
-        --limit;
-    }
-    return text.substr(0, limit);
-}
-
 ErrorReply invalid_message(std::string message, RequestId request_id) {
     return {.code = ErrorCode::invalid_message, .message = std::move(message), .request_id = std::move(request_id)};
 }
@@ -282,7 +272,7 @@ std::string_view to_string(ErrorCode code) {
 
 ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
     return {.code = ErrorCode::invalid_skill_name,
-            .message = "Invalid skill name: " + std::string(shortened(name, kMaxSkillNameBytes)),
+            .message = "Invalid skill name: " + std::string(utf8_prefix(name, kMaxSkillNameBytes)),
             .request_id = std::move(request_id)};
 }
 
@@ -330,7 +320,7 @@ ParsedRequest parse_request(std::string_view text) {
         return read_authenticate(fields, std::move(request_id));
     }
     return ErrorReply{.code = ErrorCode::unknown_type,
-                      .message = "Unknown message type: " + std::string(shortened(type, kMaxEchoedTypeBytes)),
+                      .message = "Unknown message type: " + std::string(utf8_prefix(type, kMaxEchoedTypeBytes)),
                       .request_id = std::move(request_id)};
 }
 

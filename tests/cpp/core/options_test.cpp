@@ -181,6 +181,17 @@ INSTANTIATE_TEST_SUITE_P(
                     BadValue{"host", "", "--x must be a text that is not empty, not ''"},
                     BadValue{"host", "a\nb", "--x must not hold control characters"}));
 
+TEST(OptionAssign, cuts_a_long_value_between_characters) {
+    const std::string fits(79, 'a');
+    Config config;
+    try {
+        assign_text(config, *find("port"), fits + "éé", "--x");  // the 80th byte is half a character
+        FAIL();
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(error.what(), "--x must be a whole number from 0 to 65535, not '" + fits + "…'");
+    }
+}
+
 TEST(OptionAssign, takes_the_usual_words_for_booleans) {
     for (const char* text : {"true", "True", "1", "yes", "on"}) {
         Config config;

@@ -183,6 +183,19 @@ TEST(SkillNamer, sees_the_tool_in_a_command_line) {
     }
 }
 
+TEST(SkillNamer, looks_behind_a_bounded_number_of_wrappers) {
+    const SkillNamer namer;
+    const auto behind = [&namer](int wrappers) {
+        std::string line;
+        for (int i = 0; i < wrappers; ++i) {
+            line += "nice ";
+        }
+        return namer.for_shell_command(line + "pytest");
+    };
+    EXPECT_EQ(behind(16), "pytest-run");
+    EXPECT_EQ(behind(17), "Bash");
+}
+
 TEST(SkillNamer, extra_rules_win_over_built_in_ones_of_the_same_length) {
     const ToolRule extra[] = {
         {"bd sync", "beads-sync"}, {"pytest", "my-tests"}, {"ruff", "ruff-any"}, {" ", "nothing"}};

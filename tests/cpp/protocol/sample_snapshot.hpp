@@ -56,6 +56,16 @@ inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline
     return made;
 }
 
+/// Active at kNoon alone.
+inline SessionFigures session(std::string session_id, std::int64_t invocations) {
+    SessionFigures made;
+    made.session_id = std::move(session_id);
+    made.first_activity_at = kNoon;
+    made.last_activity_at = kNoon;
+    made.invocations = invocations;
+    return made;
+}
+
 /// Snapshot number `sequence` with these skills; readable, one second after the snapshot before it.
 inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillFigures>& skills) {
     auto snapshot = std::make_shared<Snapshot>();

@@ -62,4 +62,15 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     return true;
 }
 
+/// The first `limit` bytes at most, never half a character.
+[[nodiscard]] constexpr std::string_view utf8_prefix(std::string_view text, std::size_t limit) noexcept {
+    if (text.size() <= limit) {
+        return text;
+    }
+    while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) {
+        --limit;
+    }
+    return text.substr(0, limit);
+}
+
 }  // namespace session_buddy

@@ -1,0 +1,70 @@
+// Fuzzes the config file: a file that cannot be used says why, and one that can is the same after --print-config.
+#include <unistd.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "check.hpp"
+#include "session_buddy/core/options.hpp"
+#include "session_buddy/core/utf8.hpp"
+
+namespace session_buddy::fuzz {
+namespace {
+
+options::Surroundings surroundings() {
+    return {.environment = [](const std::string& name) -> std::optional<std::string> {
+                return name == "HOME" ? std::optional<std::string>("/home/somebody") : std::nullopt;
+            },
+            .current_directory = "/somewhere"};
+}
+
+/// Loads a text as a file that exists nowhere: what a pipe holds. Nothing for a longer text than it can hold.
+std::optional<options::Settings> load(std::string_view text) {
+    constexpr std::size_t kLeastPipe = 16384;
+    std::array<int, 2> ends{};
+    if (text.size() > kLeastPipe) {
+        return std::nullopt;
+    }
+    check(::pipe(ends.data()) == 0, "a pipe can be made");
+    check(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()), "it takes the text");
+    ::close(ends[1]);
+    struct Closer {
+        int end;
+        ~Closer() { ::close(end); }
+    } const closer{ends[0]};
+    return options::load({}, "/dev/fd/" + std::to_string(ends[0]), surroundings());
+}
+
+void check_reload(const options::Settings& settings) {
+    try {
+        const auto again = load(options::print(settings));
+        check(again.has_value(), "printed settings are short");
+        for (const auto& option : options::table()) {
+            check(options::read(again->config, option) == options::read(settings.config, option), option.name);
+        }
+    } catch (const ConfigError& error) {
+        check(false, error.what());
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace session_buddy;
+    std::optional<options::Settings> settings;
+    try {
+        settings = fuzz::load({reinterpret_cast<const char*>(data), size});
+    } catch (const ConfigError& error) {
+        const std::string_view message = error.what();
+        fuzz::check(!message.empty() && is_valid_utf8(message), "an error is a text in UTF-8");
+    }
+    if (settings) {
+        fuzz::check_reload(*settings);
+    }
+    return 0;
+}

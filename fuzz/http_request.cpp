@@ -1,0 +1,12 @@
+// Fuzzes what a connection sends from its first byte on: HTTP requests, upgrades, and whatever follows.
+#include <cstddef>
+#include <cstdint>
+
+#include "conversation.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    session_buddy::fuzz::Conversation conversation;
+    conversation.perform({reinterpret_cast<const char*>(data), size});
+    conversation.hang_up();
+    return 0;
+}

@@ -1,0 +1,56 @@
+// Fuzzes the lines of a transcript: each line of the input is one, so that uses can meet their results.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "check.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/ingest/error_class.hpp"
+#include "session_buddy/ingest/skill_name.hpp"
+#include "session_buddy/ingest/transcript.hpp"
+
+namespace session_buddy::fuzz {
+namespace {
+
+constexpr std::array kErrorTypes{ingest::kExitCode, ingest::kInterrupted, ingest::kRejected, ingest::kTimeout,
+                                 ingest::kToolError};
+
+void check_invocation(const ingest::TranscriptInvocation& run) {
+    check(!run.key.empty(), "an invocation has a key");
+    check(is_valid_skill_name(run.skill_name), "an invocation has a valid skill name");
+    check(is_valid_skill_name(run.session_id), "a session's name follows the rules of skill names");
+    check(parse_timestamp(run.invoked_at) == run.at, "an invocation's time is that of its text");
+    check(!run.duration_seconds || (std::isfinite(*run.duration_seconds) && *run.duration_seconds >= 0.0),
+          "a duration is a number of 0 or more");
+    check(run.completed ? run.error_type.empty() : std::ranges::count(kErrorTypes, run.error_type) == 1,
+          "what failed has an error type of the list, and nothing else has one");
+}
+
+}  // namespace
+}  // namespace session_buddy::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace session_buddy;
+    static const ingest::SkillNamer namer;
+    std::int64_t found = 0;
+    std::int64_t lines = 0;
+    ingest::TranscriptReader reader(namer, [&found](const ingest::TranscriptInvocation& run) {
+        fuzz::check_invocation(run);
+        ++found;
+    });
+    std::string_view rest(reinterpret_cast<const char*>(data), size);
+    while (!rest.empty()) {
+        const auto line = rest.substr(0, rest.find('\n'));
+        lines += reader.read_line(line, "session") ? 1 : 0;
+        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    }
+    const auto counts = reader.counts();
+    fuzz::check(counts.lines == lines, "every line that could be read is counted");
+    fuzz::check(counts.found == found, "every invocation is counted");
+    fuzz::check(counts.found_commands <= counts.found, "typed commands are a part of them");
+    return 0;
+}

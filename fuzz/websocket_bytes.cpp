@@ -1,0 +1,20 @@
+// Fuzzes the bytes after a valid upgrade: frames, good and bad, and the messages in them.
+#include <cstddef>
+#include <cstdint>
+
+#include "conversation.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    session_buddy::fuzz::Conversation conversation;
+    conversation.say(
+        "GET / HTTP/1.1\r\n"
+        "Host: localhost\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        "\r\n");
+    conversation.perform({reinterpret_cast<const char*>(data), size});
+    conversation.hang_up();
+    return 0;
+}
