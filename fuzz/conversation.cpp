@@ -109,7 +109,7 @@ void check_answers(std::string_view bytes) {
 
 }  // namespace
 
-Conversation::Conversation() : context_(small_limits()), client_(client_io()) {
+Conversation::Conversation() : context_(small_limits(), clock_), client_(client_io()) {
     [[maybe_unused]] static const bool once = [] {
         forbid_logged_errors();
         return true;

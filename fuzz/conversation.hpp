@@ -30,6 +30,7 @@ class Conversation {
     void run();
     std::size_t hear();
 
+    const SystemClock clock_;
     server::ServerContext context_;
     boost::asio::local::stream_protocol::socket client_;
     std::string heard_;

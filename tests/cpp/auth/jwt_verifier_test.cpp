@@ -3,9 +3,10 @@
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <string>
+
+#include "auth/jwt_signer.hpp"
 
 namespace session_buddy::auth {
 namespace {
@@ -15,25 +16,9 @@ using std::chrono::seconds;
 const std::string kSecret = "0123456789abcdef0123456789abcdef";
 constexpr TimePoint kNow{seconds{1'800'000'000}};
 
-std::string base64url(const std::string& bytes) {
-    std::string text(4 * ((bytes.size() + 2) / 3), '\0');
-    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), reinterpret_cast<const unsigned char*>(bytes.data()),
-                    static_cast<int>(bytes.size()));
-    text.resize(text.find_last_not_of('=') + 1);
-    for (char& character : text) {
-        character = character == '+' ? '-' : character == '/' ? '_' : character;
-    }
-    return text;
-}
-
 std::string signed_token(const std::string& claims, const std::string& secret = kSecret,
                          const std::string& header = R"({"alg":"HS256"})") {
-    const std::string body = base64url(header) + '.' + base64url(claims);
-    unsigned char signature[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-         reinterpret_cast<const unsigned char*>(body.data()), body.size(), signature, &size);
-    return body + '.' + base64url({signature, signature + size});
+    return test::signed_token(claims, secret, header);
 }
 
 std::string in_seconds(int offset) {
