@@ -268,8 +268,10 @@ void assign_string(Config& config, const Option& option, const Value& value, con
         fail(option, subject, "the path of a file", shown(value));
     } else if (option.kind == Kind::list && held == nullptr) {
         fail(option, subject, "a text of items separated by commas", shown(value));
-    } else if (held == nullptr || (held->empty() && (option.kind == Kind::text || option.guards))) {
-        fail(option, subject, "a text that is not empty", option.kind == Kind::secret ? "that" : shown(value));
+    } else if (option.kind == Kind::secret && (held == nullptr || held->empty())) {
+        throw ConfigError(std::string(option.name), subject + " must be a text that is not empty");
+    } else if (held == nullptr || (held->empty() && option.kind == Kind::text)) {
+        fail(option, subject, "a text that is not empty", shown(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
                })) {

