@@ -1,0 +1,241 @@
+"""Clients that take their time, stop in the middle or vanish: they lose their connection and nobody else does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hostile.conftest import hostile_server
+from support.bystander import Bystander
+from support.certificates import Certificates, client_hello
+from support.footprint import MEGABYTE, descriptors, resident, wait_for_descriptors
+from support.histories import fill, invocations
+from support.processes import Server
+from support.raw_client import Opcode, RawClient, frame, request, upgrade_request
+
+REQUEST_TIMEOUT = 0.5  # seconds, of the server below: for the first request and for each one after it
+PACE = REQUEST_TIMEOUT / 10  # between two bytes of a slow client
+PING_REQUEST = frame(Opcode.TEXT, b'{"type":"ping"}')
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with hostile_server(
+        tmp_path_factory.mktemp("server"),
+        *("--handshake-timeout", f"{REQUEST_TIMEOUT}s", "--idle-timeout", f"{REQUEST_TIMEOUT}s"),
+        *("--write-timeout", "500ms", "--ping-interval", "200ms", "--ping-timeout", "1s"),
+        *("--max-connections-per-second", "100000"),
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def idle_descriptors(server: Server, bystander: Bystander) -> Iterator[int]:
+    """Of the server with the bystander alone, to which it has to return."""
+    bystander.expect_update()
+    before = descriptors(server)
+    yield before
+    wait_for_descriptors(server, before)
+
+
+def dribble(client: RawClient, data: bytes) -> bool:
+    """Sends byte after byte, slowly. Whether the server cuts the connection before all is sent."""
+    for byte in data:
+        try:
+            client.send(bytes([byte]))
+        except ConnectionError:
+            return True
+        if client.gone(within=PACE):
+            return True
+    return False
+
+
+ANSWERED = request(target="/healthz")
+
+
+@pytest.mark.parametrize(
+    ("at_once", "slowly"),
+    [
+        pytest.param(b"", upgrade_request(), id="the header of the first request"),
+        pytest.param(ANSWERED, upgrade_request(), id="the header of the next request"),
+        pytest.param(request({"Content-Length": "1000"}, method="POST"), b"x" * 1000, id="a body"),
+        pytest.param(
+            request({"Transfer-Encoding": "chunked"}, method="POST"), b"1\r\nx\r\n" * 100, id="a body in chunks"
+        ),
+        pytest.param(
+            request({"Transfer-Encoding": "chunked"}, method="POST") + b"0\r\n", b"X: y\r\n" * 100, id="a trailer"
+        ),
+    ],
+)
+def test_a_request_that_comes_byte_by_byte_is_cut(
+    server: Server, idle_descriptors: int, at_once: bytes, slowly: bytes
+) -> None:
+    with RawClient(server.port) as client:
+        client.send(at_once)
+        if at_once == ANSWERED:
+            assert client.read_response() is not None
+        begun = time.monotonic()
+        assert dribble(client, slowly)
+        assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
+
+
+def test_a_tls_handshake_that_comes_byte_by_byte_is_cut(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    context = certificates.client_context()
+    with (
+        hostile_server(tmp_path, "--handshake-timeout", f"{REQUEST_TIMEOUT}s", *certificates.options) as server,
+        Bystander(server.url, tls=context) as bystander,
+    ):
+        bystander.expect_update()
+        held = descriptors(server)
+        with RawClient(server.port) as client:
+            assert dribble(client, client_hello(context))
+        wait_for_descriptors(server, held)
+        bystander.expect_update()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(upgrade_request()[:40], id="half a header"),
+        pytest.param(request({"Content-Length": "10"}, method="POST"), id="no body"),
+        pytest.param(request({"Content-Length": "10"}, method="POST") + b"12345", id="half a body"),
+        pytest.param(request({"Transfer-Encoding": "chunked"}, method="POST") + b"ff\r\n", id="no chunk"),
+        pytest.param(request() + request()[:20], id="half a second request"),
+        pytest.param(request(), id="no second request"),
+    ],
+)
+def test_a_request_that_never_ends_is_cut(server: Server, idle_descriptors: int, sent: bytes) -> None:
+    with RawClient(server.port) as client:
+        client.send(sent)
+        assert client.gone()
+
+
+def stay_silent(client: RawClient) -> None:
+    pass
+
+
+def leave_a_frame_open(client: RawClient) -> None:
+    client.send(frame(Opcode.TEXT, b"{", announced=1000))
+
+
+def break_the_protocol_and_stay(client: RawClient) -> None:
+    client.send(frame(Opcode.TEXT, rsv=7))
+    assert client.read_close() == 1002
+
+
+def close_and_stay(client: RawClient) -> None:
+    client.send(frame(Opcode.CLOSE, b"\x03\xe8"))
+    assert client.read_close() == 1000
+
+
+@pytest.mark.parametrize("behave", [stay_silent, leave_a_frame_open, break_the_protocol_and_stay, close_and_stay])
+def test_a_websocket_that_is_heard_no_more_is_dropped(
+    server: Server, idle_descriptors: int, behave: Callable[[RawClient], None]
+) -> None:
+    with RawClient(server.port) as client:
+        client.handshake()
+        client.send(PING_REQUEST)
+        client.read_message("pong")
+        behave(client)
+        wait_for_descriptors(server, idle_descriptors)  # while the client's end is still there
+
+
+def test_a_half_open_connection_is_dropped(server: Server, idle_descriptors: int) -> None:
+    with RawClient(server.port) as client:
+        client.handshake()
+        client.go_deaf()
+        wait_for_descriptors(server, idle_descriptors)
+        assert not client.gone(within=PACE), "it was the server that gave up, and the client cannot know"
+
+
+@pytest.mark.parametrize("end", ["reset", "half_close"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(upgrade_request()[:60], id="half a handshake"),
+        pytest.param(upgrade_request(), id="a handshake whose answer is not awaited"),
+        pytest.param(request() * 50, id="requests whose answers are not awaited"),
+    ],
+)
+def test_a_connection_that_ends_in_its_handshake_is_forgotten(
+    server: Server, idle_descriptors: int, sent: bytes, end: str
+) -> None:
+    with RawClient(server.port) as client:
+        client.send(sent)
+        wait_for_descriptors(server, idle_descriptors + 1)
+        getattr(client, end)()
+        wait_for_descriptors(server, idle_descriptors)
+
+
+@pytest.mark.parametrize("end", ["reset", "half_close"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="between frames"),
+        pytest.param(PING_REQUEST[:1], id="in a frame's first bytes"),
+        pytest.param(PING_REQUEST[:4], id="in a frame's mask"),
+        pytest.param(PING_REQUEST[:-1], id="in a frame's payload"),
+        pytest.param(frame(Opcode.TEXT, b"{", fin=False), id="between fragments"),
+        pytest.param(frame(Opcode.PING, b"x" * 100)[:-1], id="in a ping"),
+        pytest.param(frame(Opcode.CLOSE, b"\x03\xe8")[:-1], id="in a close"),
+        pytest.param(PING_REQUEST * 50, id="with answers not taken"),
+    ],
+)
+def test_a_websocket_that_ends_in_mid_frame_is_forgotten(
+    server: Server, idle_descriptors: int, sent: bytes, end: str
+) -> None:
+    with RawClient(server.port) as client:
+        client.handshake()
+        client.send(sent)
+        getattr(client, end)()
+        wait_for_descriptors(server, idle_descriptors)
+
+
+def send_until_stuck(client: RawClient, data: bytes) -> None:
+    """Until the server takes no more of it, which must be before it could have filled its memory."""
+    client.socket.settimeout(0.3)
+    sent = 0
+    try:
+        while sent < 64 * MEGABYTE:
+            sent += client.socket.send(data)
+    except (TimeoutError, ConnectionError):
+        return
+    raise AssertionError("the server takes whatever comes")
+
+
+@pytest.mark.parametrize(
+    ("as_websocket", "asked"),
+    [
+        pytest.param(False, request() * 100, id="HTTP"),
+        # Not read on while answers wait, so that it is no flood of messages.
+        pytest.param(True, b"", id="WebSocket"),
+    ],
+)
+def test_a_reader_that_stops_is_dropped_and_costs_little(tmp_path: Path, as_websocket: bool, asked: bytes) -> None:
+    """Each update is larger than all buffers on its way to the client."""
+    skills = [f"{number:03}-{'x' * 240}" for number in range(800)]
+    fill(tmp_path / "skills.db", *(invocations(skill, 1) for skill in skills))
+    with (
+        hostile_server(
+            tmp_path,
+            *("--top-skills", "1000", "--write-timeout", "1s", "--ping-timeout", "60s"),
+            *("--max-connections-per-second", "100000"),
+        ) as server,
+        Bystander(server.url) as bystander,
+    ):
+        bystander.expect_update()
+        held, size = descriptors(server), resident(server)
+        with RawClient(server.port, receive_buffer=4096) as client:
+            if as_websocket:
+                client.handshake()
+            else:
+                send_until_stuck(client, asked)
+            wait_for_descriptors(server, held)
+            grown = resident(server) - size
+        bystander.expect_update()
+        assert grown < 8 * MEGABYTE
