@@ -29,31 +29,19 @@ UNLIMITED = (
 PING_REQUEST = frame(Opcode.TEXT, b'{"type":"ping"}')
 
 
-def send(data: bytes) -> Callable[[RawClient], None]:
-    return lambda client: client.send(data)
-
-
-def send_as_websocket(data: bytes) -> Callable[[RawClient], None]:
-    def do(client: RawClient) -> None:
-        client.handshake()
-        client.send(data)
-
-    return do
-
-
-# How far a connection comes before it vanishes.
-STAGES: Sequence[Callable[[RawClient], None]] = (
-    send(b""),
-    send(upgrade_request()[:70]),
-    send(b"\x16\x03\x01\x02\x00\x01\x00"),  # the beginning of TLS
-    send(request()),
-    send(request() * 20),
-    send(upgrade_request()),
-    send_as_websocket(b""),
-    send_as_websocket(PING_REQUEST),
-    send_as_websocket(PING_REQUEST[:-3]),
-    send_as_websocket(close_frame(1000)),
-    send_as_websocket(frame(Opcode.TEXT, rsv=7)),
+# How far a connection comes before it vanishes: what it sends first, and what when it has become a WebSocket.
+STAGES: Sequence[tuple[bytes, bytes | None]] = (
+    (b"", None),
+    (upgrade_request()[:70], None),
+    (b"\x16\x03\x01\x02\x00\x01\x00", None),  # the beginning of TLS
+    (request(), None),
+    (request() * 20, None),
+    (upgrade_request(), None),
+    (upgrade_request(), b""),
+    (upgrade_request(), PING_REQUEST),
+    (upgrade_request(), PING_REQUEST[:-3]),
+    (upgrade_request(), close_frame(1000)),
+    (upgrade_request(), frame(Opcode.TEXT, rsv=7)),
 )
 ENDS: Sequence[Callable[[RawClient], None]] = (RawClient.reset, RawClient.close)
 
@@ -75,11 +63,17 @@ def storm(port: int, count: int, tls: ssl.SSLContext | None = None) -> float:
         batch = min(count, AT_A_TIME)
         count -= batch
         clients = []
-        for stage, end in itertools.islice(fates, batch):
+        for (first, then), end in itertools.islice(fates, batch):
             client = RawClient(port, tls=tls)
-            stage(client)
-            clients.append((client, end))
-        for client, end in clients:
+            client.send(first)
+            clients.append((client, then, end))
+        for client, then, _ in clients:
+            if then is not None:
+                answer = client.read_response()
+                assert answer is not None
+                assert answer.status == 101
+                client.send(then)
+        for client, _, end in clients:
             end(client)
     expect_answer(port, tls)
     return time.monotonic() - begun
