@@ -15,6 +15,7 @@
 #include <exception>
 #include <system_error>
 
+#include "service_notifier.hpp"
 #include "session_buddy/app/real_time_server.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/version.hpp"
@@ -193,7 +194,9 @@ void serve(const options::Settings& settings) {
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
-    const Signals signals(encrypted);
+    const ServiceNotifier manager;
+    // A service manager has no terminal that could go away: its SIGHUP is a reload, even of nothing.
+    const Signals signals(encrypted || manager.active());
     RealTimeServer server(settings.config);
     server.start();
     std::string line = "listening on";
@@ -201,14 +204,20 @@ void serve(const options::Settings& settings) {
         line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
+    manager.ready();
     while (signals.wait() == Signals::Wish::reload) {
+        manager.reloading();
         try {
             server.reload();
-            logger.info("certificates reloaded");
+            if (encrypted) {
+                logger.info("certificates reloaded");
+            }
         } catch (const std::exception& error) {
             logger.error("going on with the certificates from before: {}", error.what());
         }
+        manager.ready();
     }
+    manager.stopping();
     server.stop();
 }
 
