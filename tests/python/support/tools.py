@@ -42,3 +42,7 @@ def nginx() -> str:
     unpacked = BUILD / "tools" / "nginx" / "usr" / "sbin" / "nginx"
     program = shutil.which("nginx") or (str(unpacked) if unpacked.exists() else None)
     return program or _missing("nginx")
+
+
+def systemd_analyze() -> str:
+    return shutil.which("systemd-analyze") or _missing("systemd-analyze")
