@@ -2,6 +2,7 @@
 #include "session_buddy/app/server_command.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -158,6 +159,10 @@ class Signals {
 
     // Blocks until one has come.
     [[nodiscard]] Wish wait() const {
+        // In poll() and not in read(), where ThreadSanitizer would hold the handler back for ever.
+        pollfd readable{.fd = read_end_, .events = POLLIN, .revents = 0};
+        while (::poll(&readable, 1, -1) < 0 && errno == EINTR) {
+        }
         char byte = 0;
         while (::read(read_end_, &byte, 1) < 0 && errno == EINTR) {
         }
