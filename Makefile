@@ -110,12 +110,12 @@ coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ an
 	@scripts/coverage $(JOBS)
 
 .PHONY: asan
-asan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under AddressSanitizer and UBSan
-	@scripts/sanitizer asan
+asan: $(STAMPS)/test-tools ## C++ and server tests under AddressSanitizer and UBSan (SHORT=1: few of the latter)
+	@SHORT=$(SHORT) scripts/sanitizer asan
 
 .PHONY: tsan
-tsan: $(STAMPS)/venv | $(STAMPS)/system-test ## C++ tests under ThreadSanitizer
-	@scripts/sanitizer tsan
+tsan: $(STAMPS)/test-tools ## The same under ThreadSanitizer
+	@SHORT=$(SHORT) scripts/sanitizer tsan
 
 .PHONY: fuzz
 fuzz: $(STAMPS)/venv | $(STAMPS)/system-fuzz ## Run every fuzz target for FUZZ_SECONDS (60); fails on a crash

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import session_buddy
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 
 DEADLINE = 30.0  # seconds that any single wait may take before the test fails
@@ -107,8 +108,10 @@ class ServerProcess:
 
 
 def native_binary() -> str:
-    """The session-buddy-server that belongs to the installed package."""
-    binary = Path(sysconfig.get_path("scripts")) / "session-buddy-server"
+    """The session-buddy-server that belongs to the package in use."""
+    # An instrumented package lies with its binary in a folder of its own, which PYTHONPATH names.
+    beside = Path(session_buddy.__file__).parents[1] / "bin"
+    binary = (beside if beside.is_dir() else Path(sysconfig.get_path("scripts"))) / "session-buddy-server"
     assert binary.exists(), f"{binary} is not installed"
     return str(binary)
 

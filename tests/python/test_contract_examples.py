@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from support import contract, tools
+from support import contract
+from support.contract import next_message, node_program
 from support.histories import fill, invocations
 from support.markdown import blocks
-from support.paths import JS, SPEC
+from support.paths import SPEC
 from support.processes import Program, Server
 from support.schemas import Client, message_types, validated
 
@@ -34,12 +35,6 @@ def server(database: Path) -> Iterator[Server]:
         yield running
 
 
-def node_program(tmp_path: Path, code: str, *options: str) -> Program:
-    script = tmp_path / "example.js"
-    script.write_text(code, encoding="utf-8")
-    return Program([tools.node(), str(JS / "harness.mjs"), str(script), *options])
-
-
 def python_program(tmp_path: Path, code: str) -> Program:
     script = tmp_path / "example.py"
     script.write_text(code, encoding="utf-8")
@@ -50,14 +45,6 @@ def reported(line: str, kind: str) -> Any:
     """The JSON value of a line `@kind value` of the JavaScript harness."""
     assert line.startswith(f"@{kind} "), line
     return json.loads(line.removeprefix(f"@{kind} "))
-
-
-def next_message(program: Program, message_type: str) -> dict[str, Any]:
-    """The next message of a type that the harness reports; those before it are validated and dropped."""
-    while True:
-        message = validated(program.wait_for("^@message ").removeprefix("@message "))
-        if message["type"] == message_type:
-            return message
 
 
 # ---- The copies are true

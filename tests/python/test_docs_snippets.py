@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -24,6 +23,7 @@ from support.histories import fill, invocations
 from support.markdown import Block, blocks
 from support.paths import JS, ROOT
 from support.processes import Program, Server
+from support.reverse_proxy import Nginx, free_port
 from support.schemas import Client, validated
 from support.tokens import write_secret
 
@@ -40,13 +40,6 @@ def environment(home: Path) -> dict[str, str]:
 
 def on_port(text: str, port: int) -> str:
     return text.replace("8765", str(port))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -349,25 +342,15 @@ def python_inserts(block: Block, home: Path) -> None:
 
 async def reverse_proxy(block: Block, home: Path) -> None:
     """nginx accepts it, and a client reaches the server through it; so does a page of the public name, and no other."""
-    program = tools.nginx()
     port = free_port()
+    user = "user root;\n" if os.geteuid() == 0 else ""
     with serving(home, "--behind-proxy", "--allow-host", "your-host") as server:
-        (home / "temp").mkdir()
-        paths = "\n".join(
-            f"  {name}_temp_path {home}/temp/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        config = (
+            f"{user}pid {home}/nginx.pid;\nevents {{}}\n"
+            f"http {{\n  access_log off;\n  include {home}/conf.d/*.conf;\n  server {{\n    listen 127.0.0.1:{port};\n"
+            f"{on_port(block.text, server.port)}\n  }}\n}}\n"
         )
-        user = "user root;\n" if os.geteuid() == 0 else ""
-        (home / "nginx.conf").write_text(
-            f"{user}daemon off;\npid {home}/nginx.pid;\nerror_log stderr notice;\nevents {{}}\n"
-            f"http {{\n  access_log off;\n{paths}\n  server {{\n    listen 127.0.0.1:{port};\n"
-            f"{on_port(block.text, server.port)}\n  }}\n}}\n",
-            encoding="utf-8",
-        )
-        command = [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr"]
-        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stderr
-        with Program(command) as running:
-            running.wait_for("start worker process ")
+        with Nginx(home, config, port):
             async with Client(f"ws://127.0.0.1:{port}/ws", open_timeout=30) as client:
                 await client.receive_type("metrics_update")
                 assert (await client.ask({"type": "ping", "request_id": "x"})) == {"type": "pong", "request_id": "x"}
@@ -377,9 +360,6 @@ async def reverse_proxy(block: Block, home: Path) -> None:
             for url, origin in (("ws://your-host/ws", "http://evil.example"), ("ws://other-host/ws", None)):
                 with pytest.raises(websockets.InvalidStatus, match="403"):
                     await websockets.connect(url, **public, origin=origin)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as response:
-                assert json.load(response)["status"] == "ok"
-            running.stop(signal.SIGQUIT)
 
 
 # ---- Which block is run how, in the order in which they stand
@@ -418,6 +398,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     ],
     "docs/architecture.md": [("text", drawing), ("text", drawing)],
     "docs/dependencies.md": [],
+    "docs/deploy/README.md": [],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_records),
         ("bash", shell_records),

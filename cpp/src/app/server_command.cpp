@@ -2,6 +2,7 @@
 #include "session_buddy/app/server_command.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include <exception>
 #include <system_error>
 
+#include "service_notifier.hpp"
 #include "session_buddy/app/real_time_server.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
@@ -161,6 +163,10 @@ class Signals {
 
     // Blocks until one has come.
     [[nodiscard]] Wish wait() const {
+        // In poll() and not in read(), where ThreadSanitizer would hold the handler back for ever.
+        pollfd readable{.fd = read_end_, .events = POLLIN, .revents = 0};
+        while (::poll(&readable, 1, -1) < 0 && errno == EINTR) {
+        }
         char byte = 0;
         while (::read(read_end_, &byte, 1) < 0 && errno == EINTR) {
         }
@@ -197,7 +203,10 @@ void serve(const options::Settings& settings) {
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
-    const Signals signals(encrypted || auth::asks_for_tokens(settings.config));
+    const bool reloads = encrypted || auth::asks_for_tokens(settings.config);
+    const ServiceNotifier manager;
+    // A service manager has no terminal that could go away: its SIGHUP is a reload, even of nothing.
+    const Signals signals(reloads || manager.active());
     RealTimeServer server(settings.config);
     server.start();
     std::string line = "listening on";
@@ -205,14 +214,20 @@ void serve(const options::Settings& settings) {
         line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
+    manager.ready();
     while (signals.wait() == Signals::Wish::reload) {
+        manager.reloading();
         try {
             server.reload();
-            logger.info("certificates and tokens reloaded");
+            if (reloads) {
+                logger.info("certificates and tokens reloaded");
+            }
         } catch (const std::exception& error) {
             logger.error("going on with the certificates and tokens from before: {}", error.what());
         }
+        manager.ready();
     }
+    manager.stopping();
     server.stop();
 }
 

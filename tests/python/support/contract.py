@@ -5,8 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from . import tools
 from .markdown import Block, blocks
+from .paths import JS
+from .processes import Program
+from .schemas import validated
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "contract" / "examples.md"
 
@@ -44,3 +49,18 @@ def with_port(text: str, port: int) -> str:
     """The same code for a server on `port`."""
     assert "localhost:8765" in text
     return text.replace("localhost:8765", f"localhost:{port}")
+
+
+def node_program(folder: Path, code: str, *options: str, **environment: str) -> Program:
+    """JavaScript that was written for a browser, as a program of the harness."""
+    script = folder / "example.js"
+    script.write_text(code, encoding="utf-8")
+    return Program([tools.node(), str(JS / "harness.mjs"), str(script), *options], env=environment)
+
+
+def next_message(program: Program, message_type: str) -> dict[str, Any]:
+    """The next message of a type that the harness reports; those before it are validated and dropped."""
+    while True:
+        message = validated(program.wait_for("^@message ").removeprefix("@message "))
+        if message["type"] == message_type:
+            return message

@@ -46,6 +46,10 @@ def nginx() -> str:
     return program or _missing("nginx")
 
 
+def systemd_analyze() -> str:
+    return shutil.which("systemd-analyze") or _missing("systemd-analyze")
+
+
 def libfaketime() -> Path:
     """The library that, loaded before all others, shows a program another time; for programs with threads."""
     for library in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"):
