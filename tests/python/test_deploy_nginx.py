@@ -22,6 +22,7 @@ from support.histories import fill, invocations
 from support.processes import DEADLINE, Program, Server
 from support.reverse_proxy import DeployedNginx
 from support.schemas import Client, Message
+from support.tokens import READER, write_secret
 
 
 @pytest.fixture
@@ -108,6 +109,22 @@ async def test_the_server_sees_the_address_that_nginx_saw(start: Start, certific
         await client.receive_type("metrics_update")
         line = await asyncio.to_thread(server.wait_for, "client .* connected")
     assert "client 127.0.0.2 through 127.0.0.1:" in line
+
+
+async def test_tokens_and_the_public_origin_pass_through_nginx(
+    start: Start, certificates: Certificates, tmp_path: Path
+) -> None:
+    token_file = write_secret(tmp_path / "tokens", READER)
+    _, proxy = start("--behind-proxy", "--auth-token-file", str(token_file))
+    context = certificates.client_context()
+    header = {"Authorization": f"Bearer {READER}"}
+    for options in ({"additional_headers": header}, {"subprotocols": [f"bearer.{READER}"]}):
+        async with Client(proxy.url, ssl=context, origin=f"https://localhost:{proxy.port}", **options) as client:
+            await client.receive_type("metrics_update")
+    with pytest.raises(websockets.InvalidStatus, match="401"):
+        await websockets.connect(proxy.url, ssl=context, additional_headers={"Authorization": "Bearer wrong-token"})
+    with pytest.raises(websockets.InvalidStatus, match="403"):
+        await websockets.connect(proxy.url, ssl=context, additional_headers=header, origin="https://evil.example")
 
 
 @pytest.mark.parametrize(("ping_interval", "stays"), [("500ms", True), ("30s", False)])
