@@ -421,6 +421,15 @@ async def test_a_client_stays_as_long_as_its_token_and_longer_with_a_new_one(ser
             assert (await staying.ask({"type": "ping"}))["type"] == "pong"
 
 
+async def test_a_token_for_thousands_of_years_is_one_for_now(server_factory: ServerFactory) -> None:
+    async with (
+        server_factory(jwt_secret=SECRET) as server,
+        Client(url_of(server), additional_headers=bearer(signed(exp=253_402_300_799))) as client,
+    ):
+        assert (await client.ask({"type": "ping"}))["type"] == "pong"
+        assert (await client.receive_type("metrics_update"))["type"] == "metrics_update"
+
+
 def test_the_secret_of_the_environment_counts_for_binary_and_module(tmp_path: Path) -> None:
     with Server(tmp_path / "a.db", env={"SESSION_BUDDY_JWT_SECRET": SECRET}) as server:
         assert get(server.port, "/healthz", bearer(signed()))[0] == 200

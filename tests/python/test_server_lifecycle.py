@@ -165,7 +165,7 @@ async def test_a_taken_port_is_an_os_error_at_once(
 
 async def test_a_host_that_is_not_here_is_an_os_error(server_factory: ServerFactory) -> None:
     with pytest.raises(OSError, match=r"192\.0\.2\.1"):
-        await server_factory(host="192.0.2.1").start()
+        await server_factory(host="192.0.2.1", insecure=True).start()
 
 
 async def test_an_unusable_database_is_a_storage_error(server_factory: ServerFactory, db_path: Path) -> None:

@@ -36,11 +36,18 @@ TokenChecker::~TokenChecker() {
 }
 
 void TokenChecker::check(std::string token, Done done) {
-    net::post(thread_, [this, authenticator = authenticator_, token = std::move(token),
-                        done = std::move(done)]() mutable {
-        auto verdict = check_or_refuse(*authenticator, token, clock_.now());
-        net::post(io_, [verdict = std::move(verdict), done = std::move(done)]() mutable { done(std::move(verdict)); });
-    });
+    net::post(thread_,
+              [this, authenticator = authenticator_, token = std::move(token), done = std::move(done)]() mutable {
+                  auto verdict = check_or_refuse(*authenticator, token, clock_.now());
+                  net::post(io_, [this, authenticator = std::move(authenticator), token = std::move(token),
+                                  done = std::move(done), verdict = std::move(verdict)]() mutable {
+                      if (authenticator == authenticator_) {
+                          done(std::move(verdict));
+                      } else {  // other tokens count by now
+                          check(std::move(token), std::move(done));
+                      }
+                  });
+              });
 }
 
 }  // namespace session_buddy::server

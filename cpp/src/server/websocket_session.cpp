@@ -203,10 +203,10 @@ void WebSocketSession::adopt(auth::Identity identity) {
     if (!expires_at) {
         return;
     }
-    // The longest that a timer takes is less than what a token may ask for.
-    constexpr std::chrono::hours kLongest{24 * 365};
+    // A token may be good until the year 9999, which no timer counts in nanoseconds.
+    constexpr std::chrono::hours kLongest{24 * 365 * 100};
     authentication_->deadline.expires_after(
-        std::min<std::chrono::steady_clock::duration>(*expires_at - context_.clock.now(), kLongest));
+        std::min<std::chrono::microseconds>(*expires_at - context_.clock.now(), kLongest));
     authentication_->deadline.async_wait(
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
             if (!error) {
