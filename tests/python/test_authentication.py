@@ -277,6 +277,16 @@ async def test_a_signed_token_gets_in(server_factory: ServerFactory, tmp_path: P
             assert (status, body["message"]) == (401, NOT_VALID)
 
 
+async def test_a_key_with_a_short_coordinate_is_a_key(server_factory: ServerFactory, tmp_path: Path) -> None:
+    key = ec_key()
+    while key.public_key().public_numbers().x >= 1 << 248:  # one in 256 begins with a zero byte
+        key = ec_key()
+    public = tmp_path / "public.pem"
+    public.write_text(pem(key))
+    async with server_factory(jwt_public_key=public) as server:
+        assert await answer_to(server, signed(key, "ES256")) == (0, "authenticated")
+
+
 @pytest.mark.parametrize("key", [RSA, EC], ids=["RS256", "ES256"])
 async def test_a_public_key_is_never_taken_for_a_secret(
     server_factory: ServerFactory, tmp_path: Path, key: Any

@@ -52,9 +52,9 @@ struct Algorithm {
     Digest voucher;
 };
 
-AuthError bad_key(const Config& config, std::string_view reason) {
+[[noreturn]] void refuse_key(const Config& config, std::string_view reason) {
     ERR_clear_error();
-    return AuthError(fmt::format("cannot use the JWT public key {}: {}", config.jwt_public_key, reason));
+    throw AuthError(fmt::format("cannot use the JWT public key {}: {}", config.jwt_public_key, reason));
 }
 
 std::vector<std::uint8_t> parameter_of(const EVP_PKEY* key, const char* name) {
@@ -86,8 +86,7 @@ Algorithm from_secret(const std::string& secret) {
 
 Algorithm from_rsa(const EVP_PKEY* key, const Config& config, const Digest& voucher) {
     if (EVP_PKEY_get_bits(key) < kMinRsaBits) {
-        throw bad_key(config,
-                      fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
+        refuse_key(config, fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
     }
     auto modulus = parameter_of(key, OSSL_PKEY_PARAM_RSA_N);
     auto exponent = parameter_of(key, OSSL_PKEY_PARAM_RSA_E);
@@ -105,7 +104,7 @@ Algorithm from_ec(const EVP_PKEY* key, const Config& config, const Digest& vouch
     std::size_t size = 0;
     const bool known = EVP_PKEY_get_group_name(key, curve.data(), curve.size(), &size) == 1;
     if (!known || curve.substr(0, size) != SN_X9_62_prime256v1) {
-        throw bad_key(config, "it is not on the curve P-256, which ES256 needs");
+        refuse_key(config, "it is not on the curve P-256, which ES256 needs");
     }
     auto x = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_X);
     auto y = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_Y);
@@ -129,7 +128,7 @@ Algorithm from_public_key(const Config& config) {
     const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     const PublicKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
     if (!key) {
-        throw bad_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
+        refuse_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
     }
     const Digest voucher = sha256(text);
     switch (EVP_PKEY_get_base_id(key.get())) {
@@ -138,7 +137,7 @@ Algorithm from_public_key(const Config& config) {
         case EVP_PKEY_EC:
             return from_ec(key.get(), config, voucher);
         default:
-            throw bad_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
+            refuse_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
     }
 }
 
@@ -146,30 +145,29 @@ Rejection invalid() {
     return {"The token is not valid"};
 }
 
-// The claims where the signature is right, else a discarded value.
-Json verified_claims(std::string_view token, const Algorithm& algorithm) {
-    const Json none(Json::value_t::discarded);
+// The claims where the signature is right, else nothing.
+std::optional<Json> verified_claims(std::string_view token, const Algorithm& algorithm) {
     cjose_err error{};
     const Jws jws(cjose_jws_import(token.data(), token.size(), &error));
     if (!jws) {
-        return none;
+        return std::nullopt;
     }
     auto* header = cjose_jws_get_protected(jws.get());  // lives in jws
     const char* named = cjose_header_get(header, CJOSE_HDR_ALG, &error);
     if (named == nullptr || std::string_view(named) != algorithm.name) {
-        return none;
+        return std::nullopt;
     }
     // Extensions that must be understood (RFC 7515, section 4.1.11): none is.
     char* critical = cjose_header_get_raw(header, "crit", &error);
     if (critical != nullptr) {
         cjose_get_dealloc()(critical);
-        return none;
+        return std::nullopt;
     }
     std::uint8_t* payload = nullptr;  // lives in jws
     std::size_t size = 0;
     if (!cjose_jws_verify(jws.get(), algorithm.key.get(), &error) ||
         !cjose_jws_get_plaintext(jws.get(), &payload, &size, &error)) {
-        return none;
+        return std::nullopt;
     }
     return Json::parse(payload, payload + size, nullptr, false);
 }
@@ -245,10 +243,11 @@ JwtVerifier::~JwtVerifier() = default;
 JwtVerifier::JwtVerifier(JwtVerifier&&) noexcept = default;
 
 Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
-    const Json claims = verified_claims(token, *key_);
-    if (!claims.is_object()) {
+    const auto verified = verified_claims(token, *key_);
+    if (!verified || !verified->is_object()) {
         return invalid();
     }
+    const Json& claims = *verified;
     const auto expiry = numeric_date(claims, "exp");
     if (!expiry) {
         return Rejection{"The token has no expiry (exp)"};

@@ -26,7 +26,7 @@ class TokenFile {
 
   private:
     struct Entry {
-        Digest digest;
+        Digest digest{};
         Scopes scopes;
     };
     std::vector<Entry> entries_;
