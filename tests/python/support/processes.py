@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import queue
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 DEADLINE = 40.0  # seconds that any single wait may take before the test fails
+LINES_SHOWN = 400  # of a program's output, where a test fails
 
 
 class Program:
@@ -28,7 +28,7 @@ class Program:
         self._cwd = cwd
         self._env = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
         self._lines: queue.Queue[str | None] = queue.Queue()
-        self.seen: collections.deque[str] = collections.deque(maxlen=400)
+        self.seen: list[str] = []
 
     def __enter__(self) -> Program:
         self.process = subprocess.Popen(
@@ -91,7 +91,7 @@ class Program:
         return status
 
     def _report(self, message: str) -> str:
-        return "\n".join([f"{' '.join(self.arguments)}: {message}", "last output:", *self.seen])
+        return "\n".join([f"{' '.join(self.arguments)}: {message}", "last output:", *self.seen[-LINES_SHOWN:]])
 
 
 class Server(Program):
