@@ -18,6 +18,8 @@ import pytest_asyncio
 
 import session_buddy
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from support.certificates import Certificates
+from support.histories import fill, invocations
 
 DEADLINE = 30.0  # seconds that any single wait may take before the test fails
 
@@ -45,6 +47,18 @@ def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 def db_path(tmp_path: Path) -> Path:
     """The path of a database that does not exist yet."""
     return tmp_path / "skills.db"
+
+
+@pytest.fixture
+def filled_db(db_path: Path) -> Path:
+    """A database of two skills."""
+    fill(db_path, invocations("pytest-run", 8, completed=7), invocations("mypy", 2))
+    return db_path
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from conftest import ServerFactory, ServerProcess, native_binary
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.certificates import Certificates
 from support.histories import fill, invocations
-from support.processes import DEADLINE, Server
+from support.processes import DEADLINE, Server, wait_until
 from support.schemas import Client, validated
 from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, signed, write_secret
 
@@ -220,9 +220,7 @@ async def test_health_needs_no_token_and_the_reason_of_readyz_does(guarded: Real
     def reason(headers: dict[str, str]) -> Callable[[], Any]:
         return lambda: get(guarded.port, "/readyz", headers)[2].get("reason")
 
-    deadline = time.monotonic() + DEADLINE
-    while await asyncio.to_thread(reason({})) is None:
-        assert time.monotonic() < deadline
+    await asyncio.to_thread(wait_until, lambda: reason({})() is not None, "/readyz tells of the fault")
     assert await asyncio.to_thread(reason({})) == "a token is needed to see it"
     for token in (READER, SCRAPER):
         assert (await asyncio.to_thread(reason(bearer(token)))) not in (None, "a token is needed to see it")
@@ -647,8 +645,7 @@ def test_the_network_is_served_with_tls_and_tokens_or_on_purpose(
 
 
 @pytest.fixture
-def options_of(tmp_path: Path, token_file: Path) -> Callable[..., list[str]]:
-    certificates = Certificates(tmp_path)
+def options_of(certificates: Certificates, token_file: Path) -> Callable[..., list[str]]:
     options = {
         "tls": certificates.options,
         "tokens": ["--auth-token-file", str(token_file)],

@@ -15,39 +15,26 @@ from pathlib import Path
 
 import pytest
 import websockets
+from websockets.exceptions import ConnectionClosedError, WebSocketException
 
 from support import contract
 from support.certificates import Certificates, common_name
 from support.histories import fill, invocations
-from support.processes import DEADLINE, Program, Server
+from support.processes import DEADLINE, Program, Server, wait_until
 from support.reverse_proxy import DeployedNginx
 from support.schemas import Client, Message
 from support.tokens import READER, write_secret
-
-
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A database of two skills."""
-    path = tmp_path / "skills.db"
-    fill(path, invocations("pytest-run", 8, completed=7), invocations("mypy", 2))
-    return path
-
 
 Start = Callable[..., tuple[Server, DeployedNginx]]
 
 
 @pytest.fixture
-def start(path: Path, certificates: Certificates, tmp_path: Path) -> Iterator[Start]:
+def start(filled_db: Path, certificates: Certificates, tmp_path: Path) -> Iterator[Start]:
     """Starts a server with these options and nginx before it, with these times in its configuration."""
     with ExitStack() as running:
 
         def both(*options: str, **times: str) -> tuple[Server, DeployedNginx]:
-            server = running.enter_context(Server(path, *options))
+            server = running.enter_context(Server(filled_db, *options))
             proxy = DeployedNginx(tmp_path / "nginx", certificates, server.port, **times)
             return server, running.enter_context(proxy)
 
@@ -143,7 +130,7 @@ async def test_pings_keep_a_quiet_client_beyond_the_read_timeout(
             await asyncio.wait([receiving])
             assert await client.ask({"type": "ping"}) == {"type": "pong"}
         else:
-            with pytest.raises(websockets.exceptions.ConnectionClosedError):
+            with pytest.raises(ConnectionClosedError):
                 await receiving
 
 
@@ -168,7 +155,7 @@ class PythonFollower:
                     await client.send({"type": "subscribe", "skill_name": "pytest-run"})
                     async for message in client:
                         self._messages.put_nowait(message)
-            except (OSError, websockets.exceptions.WebSocketException):
+            except (OSError, WebSocketException):
                 pass
             attempts += 1
             await asyncio.sleep(attempts)
@@ -234,10 +221,9 @@ async def renew_certificate(proxy: DeployedNginx, certificates: Certificates) ->
     certificates.install("renewed")
     proxy.reload()
     context = certificates.client_context()
-    deadline = asyncio.get_running_loop().time() + DEADLINE
-    while await asyncio.to_thread(common_name, context, proxy.port) != "renewed":
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(
+        wait_until, lambda: common_name(context, proxy.port) == "renewed", "nginx shows its new certificate"
+    )
 
 
 async def test_a_reload_leaves_connections_with_the_old_workers(start: Start, certificates: Certificates) -> None:
@@ -249,14 +235,14 @@ async def test_a_reload_leaves_connections_with_the_old_workers(start: Start, ce
 
 
 async def test_clients_whose_old_worker_ends_are_subscribed_again(
-    start: Start, path: Path, certificates: Certificates, tmp_path: Path
+    start: Start, filled_db: Path, certificates: Certificates, tmp_path: Path
 ) -> None:
     _, proxy = start(worker_shutdown_timeout="1s")
     async with followers(proxy, certificates, tmp_path) as both:
         await renew_certificate(proxy, certificates)
         for follower in both:
             await follower.next_of("subscription_confirmed")
-        fill(path, invocations("pytest-run", 5), invocations("mypy", 5))
+        fill(filled_db, invocations("pytest-run", 5), invocations("mypy", 5))
         for follower in both:
             while await next_skills(follower) != {"pytest-run": 13}:
                 pass
@@ -264,14 +250,14 @@ async def test_clients_whose_old_worker_ends_are_subscribed_again(
 
 
 async def test_clients_of_a_server_that_restarts_are_subscribed_again(
-    start: Start, path: Path, certificates: Certificates, tmp_path: Path
+    start: Start, filled_db: Path, certificates: Certificates, tmp_path: Path
 ) -> None:
     server, proxy = start()
     async with followers(proxy, certificates, tmp_path) as both:
         # Not on this thread, which has a client to serve that the server waits for.
         assert await asyncio.to_thread(server.stop, signal.SIGTERM) == 0
-        fill(path, invocations("pytest-run", 5), invocations("mypy", 5))
-        with Server(path, port=server.port):
+        fill(filled_db, invocations("pytest-run", 5), invocations("mypy", 5))
+        with Server(filled_db, port=server.port):
             for follower in both:
                 await follower.next_of("subscription_confirmed")
                 assert await next_skills(follower) == {"pytest-run": 13}

@@ -10,43 +10,22 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import websockets
+from websockets.exceptions import InvalidMessage
 
 from conftest import ServerFactory, ServerProcess
 from support import tools
 from support.certificates import Certificates, common_name
-from support.histories import fill, invocations
 from support.paths import JS
-from support.processes import DEADLINE, Program, Server
+from support.processes import DEADLINE, Program, Server, wait_until
 
 
-@pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A database that holds something."""
-    path = tmp_path / "skills.db"
-    fill(path, invocations("pytest-run", 8, completed=7), invocations("mypy", 2))
-    return path
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    deadline = asyncio.get_running_loop().time() + DEADLINE
-    while not await asyncio.to_thread(condition):
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.01)
-
-
-async def test_python_gets_updates_and_http_over_tls(certificates: Certificates, path: Path) -> None:
-    with Server(path, *certificates.options) as server:
+async def test_python_gets_updates_and_http_over_tls(certificates: Certificates, filled_db: Path) -> None:
+    with Server(filled_db, *certificates.options) as server:
         assert server.url.startswith("wss://")
         context = certificates.client_context()
         async with websockets.connect(server.url, ssl=context) as client:
@@ -58,18 +37,18 @@ async def test_python_gets_updates_and_http_over_tls(certificates: Certificates,
             urllib.request.urlopen(url, timeout=20)
 
 
-def test_a_plain_request_is_told_to_use_tls(certificates: Certificates, path: Path) -> None:
-    with Server(path, *certificates.options) as server:
+def test_a_plain_request_is_told_to_use_tls(certificates: Certificates, filled_db: Path) -> None:
+    with Server(filled_db, *certificates.options) as server:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://localhost:{server.port}/healthz", timeout=20)
         assert refused.value.code == 400
         assert json.load(refused.value)["error"] == "tls_required"
 
 
-def test_the_tests_in_javascript(certificates: Certificates, path: Path) -> None:
+def test_the_tests_in_javascript(certificates: Certificates, filled_db: Path) -> None:
     command = [tools.node(), "--test", "--test-reporter=tap", str(JS / "client.test.mjs")]
     with (
-        Server(path, "--ping-interval", "200ms", *certificates.options) as server,
+        Server(filled_db, "--ping-interval", "200ms", *certificates.options) as server,
         Program(
             command, env={"SERVER_URL": server.url, "NODE_EXTRA_CA_CERTS": str(certificates.authority_file)}
         ) as program,
@@ -97,8 +76,8 @@ HANDSHAKES = [
 ]
 
 
-def test_versions_and_ciphers_as_openssl_sees_them(certificates: Certificates, path: Path) -> None:
-    with Server(path, *certificates.options) as server:
+def test_versions_and_ciphers_as_openssl_sees_them(certificates: Certificates, filled_db: Path) -> None:
+    with Server(filled_db, *certificates.options) as server:
         for options, version in HANDSHAKES:
             result = subprocess.run(
                 ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-brief", *options],
@@ -113,8 +92,8 @@ def test_versions_and_ciphers_as_openssl_sees_them(certificates: Certificates, p
             assert found or "alert" in result.stderr, (options, result.stderr)
 
 
-async def test_sighup_brings_a_new_certificate_and_drops_nobody(certificates: Certificates, path: Path) -> None:
-    with Server(path, *certificates.options) as server:
+async def test_sighup_brings_a_new_certificate_and_drops_nobody(certificates: Certificates, filled_db: Path) -> None:
+    with Server(filled_db, *certificates.options) as server:
         context = certificates.client_context()
         async with websockets.connect(server.url, ssl=context) as client:
             certificates.install("second")
@@ -138,8 +117,8 @@ async def test_sighup_brings_a_new_certificate_and_drops_nobody(certificates: Ce
         assert server.stop() == 0
 
 
-def test_sighup_without_tls_ends_the_server_as_before(path: Path) -> None:
-    with Server(path) as server:
+def test_sighup_without_tls_ends_the_server_as_before(filled_db: Path) -> None:
+    with Server(filled_db) as server:
         assert server.stop(signal.SIGHUP) == -signal.SIGHUP
 
 
@@ -150,7 +129,9 @@ async def test_the_python_class_reloads(certificates: Certificates, server_facto
     async with server, websockets.connect(f"wss://localhost:{server.port}", ssl=context) as client:
         certificates.install("second")
         await server.reload()
-        await eventually(lambda: common_name(context, server.port) == "second")
+        await asyncio.to_thread(
+            wait_until, lambda: common_name(context, server.port) == "second", "it shows its new certificate"
+        )
         certificates.cert.write_text("nothing")
         with pytest.raises(ssl.SSLError, match=r"cannot use the TLS certificate .*: there is no PEM certificate"):
             await server.reload()
@@ -173,7 +154,7 @@ async def test_only_a_client_certificate_of_the_authority_gets_in(
             assert json.loads(await client.recv())["type"] == "metrics_update"
         stranger = certificates.client_context(other.authority.issue_cert("stranger@example.org"))
         for refused in (certificates.client_context(), stranger):
-            with pytest.raises((OSError, websockets.exceptions.InvalidMessage)):
+            with pytest.raises((OSError, InvalidMessage)):
                 await websockets.connect(url, ssl=refused)
 
 

@@ -28,8 +28,9 @@ import pytest
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import surroundings
 from support.histories import fill, invocations
+from support.processes import DEADLINE, wait_until
 from support.recorder import Recorder
-from support.watched_server import DEADLINE, WatchedServer, counts
+from support.watched_server import WatchedServer, counts
 
 SKILL = "pytest-run"
 OLDER = 4  # invocations in the older copy
@@ -92,15 +93,9 @@ class Scene:
         self.remove("", *LOG_FILES)
         self.put_in_place(self.good_copy)
 
-    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + DEADLINE
-        while not condition():
-            assert time.monotonic() < end, f"never: {what}"
-            time.sleep(0.02)
-
     def wait_until_folded(self) -> None:
         """Until the newest rows are in the file itself and not in the log beside it."""
-        self.wait_until(lambda: self.beside("-wal").stat().st_size == 0, "the log is folded into the file")
+        wait_until(lambda: self.beside("-wal").stat().st_size == 0, "the log is folded into the file")
 
     def query(self, statement: str) -> Any:
         with contextlib.closing(sqlite3.connect(self.database, timeout=DEADLINE)) as connection:
@@ -110,7 +105,7 @@ class Scene:
         """Until the server's own figures in skill_metrics_cache are those of now."""
         cached = "SELECT sum(invocation_count_1h) FROM skill_metrics_cache WHERE avg_completion_rate_24h NOTNULL"
         actual = "SELECT count(*) FROM skill_invocation WHERE julianday(invoked_at) > julianday('now', '-1 hour')"
-        self.wait_until(lambda: self.query(f"SELECT ({cached}) = ({actual})") == 1, "the cache is right")
+        wait_until(lambda: self.query(f"SELECT ({cached}) = ({actual})") == 1, "the cache is right")
 
 
 # ---- How each fault is brought about: before the yield; and how it is repaired: after it.
@@ -187,7 +182,7 @@ def disk_full(scene: Scene) -> Steps:
     scene.wait_until_folded()
     filler = scene.folder / "filler"
     surroundings.fill_disk(filler)
-    scene.wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer is told")
+    wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer is told")
     scene.server.program.wait_for(f"{CACHE_TROUBLE}.*the disk is full")
     yield
     filler.unlink()

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from conftest import native_binary
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import recorder
-from support.watched_server import DEADLINE, WatchedServer, counts, server_arguments
+from support.processes import wait_until
+from support.watched_server import INTERVAL, WatchedServer, counts
 
 KILLS = 200  # in all; of the writer or of the server, as chance has it
 SHARES = 4  # tests that divide them, so that they can run side by side
@@ -44,9 +46,12 @@ class Writer:
         self._process.join()
 
 
-class Server:
+class KilledServer:
+    """It is not waited for until it listens: its start is where it may be killed, too."""
+
     def __init__(self, database: Path) -> None:
-        self._process = subprocess.Popen(server_arguments(database), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        command = [native_binary(), "--port", "0", "--db-path", str(database), "--update-interval", INTERVAL]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def kill(self) -> None:
         assert self._process.poll() is None, f"the server ended by itself: {self._process.communicate()}"
@@ -60,7 +65,10 @@ async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) 
     chance = random.Random(seed)
     database, log = tmp_path / "skills.db", tmp_path / "acknowledged"
     SkillsStorage(database).close()
-    start: dict[str, Callable[[], Any]] = {"writer": lambda: Writer(database, log), "server": lambda: Server(database)}
+    start: dict[str, Callable[[], Any]] = {
+        "writer": lambda: Writer(database, log),
+        "server": lambda: KilledServer(database),
+    }
     alive = {name: begin() for name, begin in start.items()}
     killed = {"writer": 0, "server": 0}
     try:
@@ -102,11 +110,8 @@ def wait_for_a_random_moment(chance: random.Random, log: Path) -> None:
 
 def wait_for_more(log: Path, number: int) -> None:
     """Until that many invocations more were acknowledged."""
-    end = time.monotonic() + DEADLINE
     wanted = len(acknowledged(log)) + number
-    while len(acknowledged(log)) < wanted:
-        assert time.monotonic() < end, "the writer stores nothing"
-        time.sleep(0.001)
+    wait_until(lambda: len(acknowledged(log)) >= wanted, f"{wanted} invocations are acknowledged", pause=0.001)
 
 
 def acknowledged(log: Path) -> list[str]:

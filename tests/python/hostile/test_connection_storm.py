@@ -16,7 +16,7 @@ from support.bystander import Bystander
 from support.certificates import Certificates, client_hello
 from support.footprint import MEGABYTE, descriptors, resident, wait_for_descriptors
 from support.processes import Server
-from support.raw_client import Opcode, RawClient, close_frame, frame, request, upgrade_request
+from support.raw_client import PING_FRAME, Opcode, RawClient, close_frame, frame, request, upgrade_request
 
 STORM_SECONDS = 30.0
 AT_A_TIME = 200  # few enough for the usual limit of 1024 descriptors on either side
@@ -26,7 +26,6 @@ UNLIMITED = (
     *("--max-clients", "1000", "--max-clients-per-address", "1000", "--max-http-connections", "1000"),
     *("--max-connections-per-second", "1000000"),
 )
-PING_REQUEST = frame(Opcode.TEXT, b'{"type":"ping"}')
 
 
 # How far a connection comes before it vanishes: what it sends first, and what when it has become a WebSocket.
@@ -38,8 +37,8 @@ STAGES: Sequence[tuple[bytes, bytes | None]] = (
     (request() * 20, None),
     (upgrade_request(), None),
     (upgrade_request(), b""),
-    (upgrade_request(), PING_REQUEST),
-    (upgrade_request(), PING_REQUEST[:-3]),
+    (upgrade_request(), PING_FRAME),
+    (upgrade_request(), PING_FRAME[:-3]),
     (upgrade_request(), close_frame(1000)),
     (upgrade_request(), frame(Opcode.TEXT, rsv=7)),
 )
@@ -152,7 +151,7 @@ def test_a_server_out_of_descriptors_goes_on_and_accepts_again(tmp_path: Path) -
             server.wait_for("cannot accept connections for now: Too many open files")
 
             for client in served:
-                client.send(PING_REQUEST)
+                client.send(PING_FRAME)
             for client in served:
                 client.read_message("pong")
             bystander.expect_update()

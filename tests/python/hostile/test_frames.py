@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from support.processes import Server
-from support.raw_client import Opcode, RawClient, close_frame, frame, upgrade_request
+from support.raw_client import PING_FRAME, PING_MESSAGE, Opcode, RawClient, close_frame, frame, upgrade_request
 
 PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_PAYLOAD, TOO_BIG = 1002, 1003, 1007, 1009
 MAX_MESSAGE_BYTES = 1024  # of the server of these tests
 
-PING_REQUEST = b'{"type":"ping"}'
 KAPPA = "κόσμε".encode()  # two and three bytes a letter
 
 BROKEN_FRAMES = {
-    "unmasked text": (frame(Opcode.TEXT, PING_REQUEST, mask=None), PROTOCOL_ERROR),
+    "unmasked text": (frame(Opcode.TEXT, PING_MESSAGE, mask=None), PROTOCOL_ERROR),
     "unmasked ping": (frame(Opcode.PING, mask=None), PROTOCOL_ERROR),
     "unmasked close": (frame(Opcode.CLOSE, mask=None), PROTOCOL_ERROR),
     **{
@@ -27,7 +26,7 @@ BROKEN_FRAMES = {
         PROTOCOL_ERROR,
     ),
     **{f"reserved opcode {opcode:#x}": (frame(opcode), PROTOCOL_ERROR) for opcode in (*range(3, 8), *range(0xB, 0x10))},
-    "binary": (frame(Opcode.BINARY, PING_REQUEST), UNSUPPORTED_DATA),
+    "binary": (frame(Opcode.BINARY, PING_MESSAGE), UNSUPPORTED_DATA),
     **{
         f"fragmented {opcode.name.lower()}": (frame(opcode, fin=False), PROTOCOL_ERROR)
         for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
@@ -37,15 +36,15 @@ BROKEN_FRAMES = {
         for size in (126, 70000)
         for opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE)
     },
-    "continuation of nothing": (frame(Opcode.CONTINUATION, PING_REQUEST), PROTOCOL_ERROR),
+    "continuation of nothing": (frame(Opcode.CONTINUATION, PING_MESSAGE), PROTOCOL_ERROR),
     "continuation after the last fragment": (
-        frame(Opcode.TEXT, PING_REQUEST[:5], fin=False)
-        + frame(Opcode.CONTINUATION, PING_REQUEST[5:])
+        frame(Opcode.TEXT, PING_MESSAGE[:5], fin=False)
+        + frame(Opcode.CONTINUATION, PING_MESSAGE[5:])
         + frame(Opcode.CONTINUATION, b"more"),
         PROTOCOL_ERROR,
     ),
     "new message among fragments": (
-        frame(Opcode.TEXT, PING_REQUEST[:5], fin=False) + frame(Opcode.TEXT, PING_REQUEST),
+        frame(Opcode.TEXT, PING_MESSAGE[:5], fin=False) + PING_FRAME,
         PROTOCOL_ERROR,
     ),
     "length of 125 in two bytes": (frame(Opcode.TEXT, bytes(125), length_bytes=2), PROTOCOL_ERROR),
@@ -104,7 +103,7 @@ def close_code(server: Server, sent: bytes) -> int | None:
     """What the server closes with after these frames of a client whose first message was a good one."""
     with RawClient(server.port) as client:
         client.handshake()
-        client.send(frame(Opcode.TEXT, PING_REQUEST))
+        client.send(PING_FRAME)
         client.read_message("pong")
         client.send(sent)
         return client.read_close()
@@ -141,11 +140,11 @@ def test_control_frames_may_come_between_fragments(server: Server, size: int) ->
     with RawClient(server.port) as client:
         client.handshake()
         client.send(
-            frame(Opcode.TEXT, PING_REQUEST[:5], fin=False)
+            frame(Opcode.TEXT, PING_MESSAGE[:5], fin=False)
             + frame(Opcode.PING, payload)
             + frame(Opcode.CONTINUATION, b"", fin=False)
             + frame(Opcode.PONG, payload)
-            + frame(Opcode.CONTINUATION, PING_REQUEST[5:])
+            + frame(Opcode.CONTINUATION, PING_MESSAGE[5:])
         )
         answers = (got for got in client.read_frames() if got[0] == Opcode.PONG or b'"pong"' in got[1])
         assert next(answers) == (Opcode.PONG, payload)
@@ -165,7 +164,7 @@ def test_a_letter_may_be_split_across_fragments(server: Server, at: int) -> None
 def test_a_frame_may_come_byte_by_byte(server: Server) -> None:
     with RawClient(server.port) as client:
         client.handshake()
-        for byte in frame(Opcode.TEXT, PING_REQUEST):
+        for byte in PING_FRAME:
             client.send(bytes([byte]))
         client.read_message("pong")
         for byte in frame(Opcode.TEXT, b"", rsv=0b100):

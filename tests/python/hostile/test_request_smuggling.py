@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.processes import Server
-from support.raw_client import RawClient, Response, request
+from support.raw_client import RawClient, answers, request
 
 # What must never be answered: /readyz is 200 here, and nothing else in these requests is.
 HIDDEN = request(target="/readyz")
@@ -105,17 +105,9 @@ REFUSED = {
 }
 
 
-def answers(server: Server, sent: bytes) -> list[Response]:
-    """All there are until the server closes, which it does at the latest when the client sends no more."""
-    with RawClient(server.port) as client:
-        client.send(sent)
-        client.half_close()
-        return client.read_responses()
-
-
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
 def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Server, sent: bytes) -> None:
-    (answer,) = answers(server, sent)
+    (answer,) = answers(server.port, sent)
     assert answer.status in (400, 411, 413)
     assert answer.headers["connection"] == "close"
     if answer.body:  # the answer to HEAD has none
@@ -137,7 +129,7 @@ def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Serve
     ],
 )
 def test_what_is_unusual_but_plain_is_read_in_one_way(server: Server, sent: bytes, statuses: list[int]) -> None:
-    assert [answer.status for answer in answers(server, sent)] == statuses
+    assert [answer.status for answer in answers(server.port, sent)] == statuses
 
 
 def test_a_body_that_comes_late_is_no_request(server: Server) -> None:

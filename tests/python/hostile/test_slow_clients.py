@@ -14,11 +14,10 @@ from support.certificates import Certificates, client_hello
 from support.footprint import MEGABYTE, descriptors, resident, wait_for_descriptors
 from support.histories import fill, invocations
 from support.processes import Server
-from support.raw_client import Opcode, RawClient, frame, request, upgrade_request
+from support.raw_client import PING_FRAME, Opcode, RawClient, frame, request, upgrade_request
 
 REQUEST_TIMEOUT = 0.5  # seconds, of the server below: for the first request and for each one after it
 PACE = REQUEST_TIMEOUT / 10  # between two bytes of a slow client
-PING_REQUEST = frame(Opcode.TEXT, b'{"type":"ping"}')
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +144,7 @@ def test_a_websocket_that_is_heard_no_more_is_dropped(
 ) -> None:
     with RawClient(server.port) as client:
         client.handshake()
-        client.send(PING_REQUEST)
+        client.send(PING_FRAME)
         client.read_message("pong")
         behave(client)
         wait_for_descriptors(server, idle_descriptors)  # while the client's end is still there
@@ -185,13 +184,13 @@ def test_a_connection_that_ends_in_its_handshake_is_forgotten(
     "sent",
     [
         pytest.param(b"", id="between frames"),
-        pytest.param(PING_REQUEST[:1], id="in a frame's first bytes"),
-        pytest.param(PING_REQUEST[:4], id="in a frame's mask"),
-        pytest.param(PING_REQUEST[:-1], id="in a frame's payload"),
+        pytest.param(PING_FRAME[:1], id="in a frame's first bytes"),
+        pytest.param(PING_FRAME[:4], id="in a frame's mask"),
+        pytest.param(PING_FRAME[:-1], id="in a frame's payload"),
         pytest.param(frame(Opcode.TEXT, b"{", fin=False), id="between fragments"),
         pytest.param(frame(Opcode.PING, b"x" * 100)[:-1], id="in a ping"),
         pytest.param(frame(Opcode.CLOSE, b"\x03\xe8")[:-1], id="in a close"),
-        pytest.param(PING_REQUEST * 50, id="with answers not taken"),
+        pytest.param(PING_FRAME * 50, id="with answers not taken"),
     ],
 )
 def test_a_websocket_that_ends_in_mid_frame_is_forgotten(

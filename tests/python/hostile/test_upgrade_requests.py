@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.processes import Server
-from support.raw_client import KEY, UPGRADE_HEADERS, RawClient, Response, frame, request, upgrade_request
+from support.raw_client import KEY, PING_FRAME, UPGRADE_HEADERS, RawClient, answers, request, upgrade_request
 
 # Without one of these it is not an upgrade, and is told that one is needed; without the others it is a bad one.
 REFUSED = {
@@ -39,7 +39,7 @@ REFUSED = {
     "with a body": (upgrade_request({"Content-Length": "5"}) + b"hello", 400),
     "with a chunked body": (upgrade_request({"Transfer-Encoding": "chunked"}) + b"0\r\n\r\n", 411),
     "expecting 100-continue": (upgrade_request({"Expect": "100-continue"}), 417),
-    "a frame behind it": (upgrade_request() + frame(0x1, b'{"type":"ping"}'), 400),
+    "a frame behind it": (upgrade_request() + PING_FRAME, 400),
     "a request behind it": (upgrade_request() + request(target="/readyz"), 400),
     "garbage behind it": (upgrade_request() + b"\xff\x00", 400),
     "at another path": (upgrade_request(target="/healthz"), 404),
@@ -50,25 +50,17 @@ KEPT_OPEN = {"without Connection", "without Upgrade", "Upgrade to something else
 KEPT_OPEN |= {"POST", "a method in lower case", "at another path"}
 
 
-def answers(server: Server, sent: bytes) -> list[Response]:
-    """All there are until the server closes, which it does at the latest when the client sends no more."""
-    with RawClient(server.port) as client:
-        client.send(sent)
-        client.half_close()
-        return client.read_responses()
-
-
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_upgrade_request_is_refused(server: Server, name: str) -> None:
     sent, status = REFUSED[name]
-    (answer,) = answers(server, sent)
+    (answer,) = answers(server.port, sent)
     assert answer.status == status
     assert answer.json()["error"], "the reason, in JSON"
     assert ("close" in answer.headers.get("connection", "")) == (name not in KEPT_OPEN)
 
 
 def test_a_wrong_version_is_told_the_right_one(server: Server) -> None:
-    (answer,) = answers(server, upgrade_request({"Sec-WebSocket-Version": "8"}))
+    (answer,) = answers(server.port, upgrade_request({"Sec-WebSocket-Version": "8"}))
     assert answer.status == 426
     assert answer.headers["sec-websocket-version"] == "13"
     assert answer.headers["upgrade"] == "websocket"
@@ -81,7 +73,7 @@ def test_the_same_client_gets_in_with_a_better_request(server: Server) -> None:
         assert answer is not None
         assert answer.status == 426
         client.handshake()
-        client.send(frame(0x1, b'{"type":"ping"}'))
+        client.send(PING_FRAME)
         client.read_message("pong")
 
 

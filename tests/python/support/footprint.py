@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import psutil
 
-from .processes import DEADLINE, Program
+from .processes import Program, wait_until
 
 MEGABYTE = 1 << 20
 
@@ -21,13 +18,6 @@ def resident(program: Program) -> int:
     """Bytes of memory."""
     size: int = psutil.Process(program.process.pid).memory_info().rss
     return size
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, f"it did not come to pass: {what}"
-        time.sleep(0.01)
 
 
 def wait_for_descriptors(program: Program, wanted: int) -> None:

@@ -18,6 +18,14 @@ DEADLINE = 40.0  # seconds that any single wait may take before the test fails
 LINES_SHOWN = 400  # of a program's output, where a test fails
 
 
+def wait_until(condition: Callable[[], bool], what: str, pause: float = 0.01) -> None:
+    """Asks again and again, this many seconds apart."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"it did not come to pass: {what}"
+        time.sleep(pause)
+
+
 class Program:
     """A running program. Its standard output and error are one stream of lines."""
 

@@ -60,6 +60,11 @@ def frame(
     return head + mask + bytes(byte ^ key for byte, key in zip(payload, cycle(mask), strict=False))
 
 
+# Of the API, which answers with a pong.
+PING_MESSAGE = b'{"type":"ping"}'
+PING_FRAME = frame(Opcode.TEXT, PING_MESSAGE)
+
+
 def close_frame(code: int, reason: bytes = b"") -> bytes:
     return frame(Opcode.CLOSE, struct.pack("!H", code) + reason)
 
@@ -206,3 +211,11 @@ class RawClient:
         """Ends the connection with an RST, as a crashed machine's would when it is back."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
+
+
+def answers(port: int, sent: bytes) -> list[Response]:
+    """All there are until the server closes, which it does at the latest when the client sends no more."""
+    with RawClient(port) as client:
+        client.send(sent)
+        client.half_close()
+        return client.read_responses()

@@ -14,10 +14,10 @@ from typing import Any
 
 from conftest import native_binary
 
-from .processes import Program
+from .processes import DEADLINE, Server
 from .schemas import Client, Message
 
-DEADLINE = 30.0  # seconds that any single wait may take before the test fails
+INTERVAL = "50ms"  # between two updates
 
 Counts = Mapping[str, int]
 
@@ -25,12 +25,6 @@ Counts = Mapping[str, int]
 def counts(message: Message) -> Counts:
     """The invocations of each skill in a metrics_update."""
     return {skill["skill_name"]: skill["invocation_count"] for skill in message["data"]["top_skills"]}
-
-
-def server_arguments(db_path: Path) -> list[str]:
-    """The native server with quick updates on a free port."""
-    listen = ["--host", "127.0.0.1", "--port", "0"]
-    return [native_binary(), *listen, "--db-path", str(db_path), "--update-interval", "50ms"]
 
 
 class WatchedServer:
@@ -42,7 +36,8 @@ class WatchedServer:
     def __init__(
         self, db_path: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> None:
-        self.program = Program([*prefix, *server_arguments(db_path), *options], cwd=db_path.parent, env=env)
+        command = [*prefix, native_binary()]
+        self.program = Server(db_path, *options, interval=INTERVAL, env=env, command=command)
         self.updates = 0
         self.latest: Message = {}
         self.seen: list[Counts] = []  # the figures, each as often as they changed
@@ -50,8 +45,6 @@ class WatchedServer:
 
     async def __aenter__(self) -> WatchedServer:
         await asyncio.to_thread(self.program.__enter__)
-        line = await asyncio.to_thread(self.program.wait_for, "listening on ws://")
-        self.port = int(line.rsplit(":", 1)[1])
         self._watching = asyncio.create_task(self._watch())
         await self.next_updates(1)
         return self
@@ -65,7 +58,7 @@ class WatchedServer:
         await asyncio.to_thread(self.program.__exit__, kind, error, trace)
 
     async def _watch(self) -> None:
-        async with Client(f"ws://127.0.0.1:{self.port}", ping_interval=None) as client:
+        async with Client(self.program.url, ping_interval=None) as client:
             async for message in client:
                 self.latest = message
                 self.updates += 1
@@ -106,7 +99,7 @@ class WatchedServer:
 
     def _get(self, path: str) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=DEADLINE) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.program.port}{path}", timeout=DEADLINE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
