@@ -186,7 +186,7 @@ Config to_config(const py::dict& settings) {
         }
         options::assign(config, *option, to_value(*option, value), name);
     }
-    options::assign_secrets(config, options::Surroundings::of_process());
+    options::assign_guards(config, options::Surroundings::of_process());
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
     config.db_path = options::resolve_db_path(given, options::Surroundings::of_process()).value;
     options::resolve_paths(config, options::Surroundings::of_process());

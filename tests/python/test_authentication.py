@@ -170,6 +170,29 @@ async def test_a_token_as_subprotocol_counts_for_websockets_alone(guarded: RealT
         assert refused.value.response.status_code == 404
 
 
+async def test_a_token_behind_a_hash_sign_is_not_cut_short(tmp_path: Path) -> None:
+    file = write_secret(tmp_path / "tokens", f"{READER}#{SCRAPER}\n")
+    with pytest.raises(ValueError, match="line 1: a token is made of letters"):
+        await RealTimeMetricsServer(port=0, db_path=tmp_path / "skills.db", auth_token_file=file).start()
+
+
+async def test_one_address_behind_a_proxy_takes_no_more_than_its_own_places(
+    server_factory: ServerFactory, token_file: Path
+) -> None:
+    settings = {"auth_token_file": token_file, "behind_proxy": True, "max_clients_per_address": 3}
+    async with contextlib.AsyncExitStack() as stack, server_factory(**settings, max_http_connections=20) as server:
+
+        def client(address: str, **options: Any) -> Any:
+            headers = {"X-Forwarded-For": address, **options}
+            return stack.enter_async_context(Client(url_of(server), additional_headers=headers))
+
+        for _ in range(3):
+            await client("203.0.113.9")
+        with pytest.raises(InvalidStatus, match="429"):
+            await client("203.0.113.9")
+        assert (await (await client("203.0.113.10", **bearer(READER))).receive())["type"] == "metrics_update"
+
+
 async def test_a_token_in_the_url_is_no_token(server_factory: ServerFactory, token_file: Path) -> None:
     async with (
         server_factory(auth_token_file=token_file, auth_timeout=0.2) as server,
@@ -331,7 +354,7 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "no exp": (lambda: ours(exp=None), "The token has no expiry (exp)"),
     "exp beyond all times": (
         lambda: forged({"alg": "HS256"}, {"exp": 1e300}, SECRET.encode()),
-        "The token has no expiry (exp)",
+        "The expiry of the token (exp) is no time in seconds",
     ),
     "exp beyond the leeway": (lambda: ours(exp=now() - 60), "The token has expired"),
     "nbf beyond the leeway": (lambda: ours(nbf=now() + 60), "The token is not valid yet (nbf)"),
@@ -433,6 +456,11 @@ async def test_the_secret_of_the_environment_counts_for_the_python_class(
         assert server.settings["jwt_secret"] == "(hidden)"
         assert await answer_to(server, signed()) == (0, "authenticated")
         assert (await answer_to(server, "wrong-token"))[0] == 4401
+    monkeypatch.delenv("SESSION_BUDDY_JWT_SECRET")
+    monkeypatch.setenv("SESSION_BUDDY_AUTH_TOKEN_FILE", "/nowhere/tokens")
+    with pytest.raises(ValueError, match="cannot read the token file /nowhere/tokens"):
+        await server_factory().start()
+    monkeypatch.delenv("SESSION_BUDDY_AUTH_TOKEN_FILE")
     monkeypatch.setenv("SESSION_BUDDY_JWT_SECRET", "")
     with pytest.raises(ValueError, match="SESSION_BUDDY_JWT_SECRET is set and empty"):
         server_factory()
@@ -550,6 +578,11 @@ STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "no public key": ("--jwt-public-key", lambda folder: folder / "file", "cannot read the JWT public key"),
     "a private key": ("--jwt-public-key", private("-----BEGIN PRIVATE KEY-----\n"), "there is no PEM public key in it"),
     "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few; RS256 needs 2048"),
+    "a key that all can change": (
+        "--jwt-public-key",
+        private(pem(EC), 0o666),
+        "others can change it (mode 0666); chmod go-w",
+    ),
     "another curve": ("--jwt-public-key", private(pem(ec_key(ec.SECP384R1()))), "it is not on the curve P-256"),
 }
 
@@ -595,6 +628,9 @@ def test_what_cannot_be_used_is_an_error_at_the_start(
             "SESSION_BUDDY_JWT_SECRET is set and empty; give it a value or unset",
         ),
         ([], {"SESSION_BUDDY_AUTH_TOKEN_FILE": ""}, 2, "SESSION_BUDDY_AUTH_TOKEN_FILE is set and empty"),
+        ([], {"SESSION_BUDDY_TLS_CLIENT_CA": ""}, 2, "SESSION_BUDDY_TLS_CLIENT_CA is set and empty"),
+        ([], {"SESSION_BUDDY_CONFIG": ""}, 2, "SESSION_BUDDY_CONFIG is set and empty"),
+        (["--tls-client-ca", ""], {}, 2, "--tls-client-ca must be the path of a file, not ''"),
         ([], {"SESSION_BUDDY_JWT_SECRET": pem(EC)}, 2, "SESSION_BUDDY_JWT_SECRET must not hold control characters"),
         (["--auth-token-file", ""], {}, 2, "--auth-token-file must be the path of a file, not ''"),
         ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),

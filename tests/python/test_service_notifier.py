@@ -39,8 +39,9 @@ def start(db_path: Path, address: str, *options: str) -> ServerProcess:
     return ServerProcess(arguments, env={**os.environ, "NOTIFY_SOCKET": address})
 
 
-def test_it_is_told_of_start_reload_and_stop(manager: ServiceManager, db_path: Path, tmp_path: Path) -> None:
-    certificates = Certificates(tmp_path)
+def test_it_is_told_of_start_reload_and_stop(
+    manager: ServiceManager, db_path: Path, certificates: Certificates
+) -> None:
     with start(db_path, manager.address, *certificates.options) as process:
         assert manager.next() == "READY=1"
         (port, *_) = process.wait_until_listening()

@@ -79,9 +79,9 @@ Verdict Authenticator::check(std::string_view token, TimePoint now) const {
     return parts_->jwt ? parts_->jwt->check(token, now) : Rejection{"The token is not valid"};
 }
 
-bool Authenticator::still_vouches_for(const Identity& identity) const {
-    return (parts_->tokens && parts_->tokens->still_vouches_for(identity)) ||
-           (parts_->jwt && parts_->jwt->still_vouches_for(identity));
+bool Authenticator::still_accepts(const Identity& identity) const {
+    return (parts_->tokens && parts_->tokens->still_accepts(identity)) ||
+           (parts_->jwt && parts_->jwt->still_accepts(identity));
 }
 
 std::string Authenticator::description() const {

@@ -20,9 +20,16 @@
 #include <vector>
 
 #include "digest.hpp"
+#include "session_buddy/core/releaser.hpp"
 #include "session_buddy/core/small_file.hpp"
 
 namespace session_buddy::auth {
+
+struct SigningKey {
+    const char* algorithm;
+    std::unique_ptr<cjose_jwk_t, Releaser<cjose_jwk_release>> jwk;
+    Digest fingerprint;
+};
 
 namespace {
 
@@ -33,24 +40,11 @@ constexpr int kMinRsaBits = 2048;
 // NumericDates beyond it (the year 9999) are somebody's mistake, and would not fit a TimePoint.
 constexpr double kMaxNumericDate = 253402300800.0;
 
-template <auto release>
-struct Releaser {
-    template <typename T>
-    void operator()(T* object) const {
-        release(object);
-    }
-};
 using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
 using PublicKey = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
 using Number = std::unique_ptr<BIGNUM, Releaser<BN_free>>;
-using Jwk = std::unique_ptr<cjose_jwk_t, Releaser<cjose_jwk_release>>;
+using Jwk = decltype(SigningKey::jwk);
 using Jws = std::unique_ptr<cjose_jws_t, Releaser<cjose_jws_release>>;
-
-struct Algorithm {
-    const char* name;
-    Jwk key;
-    Digest voucher;
-};
 
 [[noreturn]] void refuse_key(const Config& config, std::string_view reason) {
     ERR_clear_error();
@@ -68,7 +62,7 @@ std::vector<std::uint8_t> parameter_of(const EVP_PKEY* key, const char* name) {
     return bytes;
 }
 
-Algorithm from_secret(const std::string& secret) {
+SigningKey from_secret(const std::string& secret) {
     if (secret.size() < kMinSecretBytes) {
         throw AuthError(fmt::format(
             "jwt_secret is too short: HS256 needs {} bytes or more; openssl rand -base64 48 makes a good one",
@@ -78,13 +72,13 @@ Algorithm from_secret(const std::string& secret) {
         throw AuthError("jwt_secret must not be a PEM key; a public key belongs in a file that jwt_public_key names");
     }
     cjose_err error{};
-    return {.name = CJOSE_HDR_ALG_HS256,
-            .key = Jwk(
+    return {.algorithm = CJOSE_HDR_ALG_HS256,
+            .jwk = Jwk(
                 cjose_jwk_create_oct_spec(reinterpret_cast<const std::uint8_t*>(secret.data()), secret.size(), &error)),
-            .voucher = sha256(secret)};
+            .fingerprint = sha256(secret)};
 }
 
-Algorithm from_rsa(const EVP_PKEY* key, const Config& config, const Digest& voucher) {
+SigningKey from_rsa(const EVP_PKEY* key, const Config& config, const Digest& fingerprint) {
     if (EVP_PKEY_get_bits(key) < kMinRsaBits) {
         refuse_key(config, fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
     }
@@ -96,10 +90,12 @@ Algorithm from_rsa(const EVP_PKEY* key, const Config& config, const Digest& vouc
     spec.e = exponent.data();
     spec.elen = exponent.size();
     cjose_err error{};
-    return {.name = CJOSE_HDR_ALG_RS256, .key = Jwk(cjose_jwk_create_RSA_spec(&spec, &error)), .voucher = voucher};
+    return {.algorithm = CJOSE_HDR_ALG_RS256,
+            .jwk = Jwk(cjose_jwk_create_RSA_spec(&spec, &error)),
+            .fingerprint = fingerprint};
 }
 
-Algorithm from_ec(const EVP_PKEY* key, const Config& config, const Digest& voucher) {
+SigningKey from_ec(const EVP_PKEY* key, const Config& config, const Digest& fingerprint) {
     std::string curve(64, '\0');
     std::size_t size = 0;
     const bool known = EVP_PKEY_get_group_name(key, curve.data(), curve.size(), &size) == 1;
@@ -115,13 +111,15 @@ Algorithm from_ec(const EVP_PKEY* key, const Config& config, const Digest& vouch
     spec.y = y.data();
     spec.ylen = y.size();
     cjose_err error{};
-    return {.name = CJOSE_HDR_ALG_ES256, .key = Jwk(cjose_jwk_create_EC_spec(&spec, &error)), .voucher = voucher};
+    return {.algorithm = CJOSE_HDR_ALG_ES256,
+            .jwk = Jwk(cjose_jwk_create_EC_spec(&spec, &error)),
+            .fingerprint = fingerprint};
 }
 
-Algorithm from_public_key(const Config& config) {
+SigningKey from_public_key(const Config& config) {
     std::string text;
     try {
-        text = read_small_file(config.jwt_public_key);
+        text = read_trusted_file(config.jwt_public_key);
     } catch (const FileError& reason) {
         throw AuthError(fmt::format("cannot read the JWT public key {}: {}", config.jwt_public_key, reason.what()));
     }
@@ -130,12 +128,12 @@ Algorithm from_public_key(const Config& config) {
     if (!key) {
         refuse_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
     }
-    const Digest voucher = sha256(text);
+    const Digest fingerprint = sha256(text);
     switch (EVP_PKEY_get_base_id(key.get())) {
         case EVP_PKEY_RSA:
-            return from_rsa(key.get(), config, voucher);
+            return from_rsa(key.get(), config, fingerprint);
         case EVP_PKEY_EC:
-            return from_ec(key.get(), config, voucher);
+            return from_ec(key.get(), config, fingerprint);
         default:
             refuse_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
     }
@@ -146,7 +144,7 @@ Rejection invalid() {
 }
 
 // The claims where the signature is right, else nothing.
-std::optional<Json> verified_claims(std::string_view token, const Algorithm& algorithm) {
+std::optional<Json> verified_claims(std::string_view token, const SigningKey& key) {
     cjose_err error{};
     const Jws jws(cjose_jws_import(token.data(), token.size(), &error));
     if (!jws) {
@@ -154,7 +152,7 @@ std::optional<Json> verified_claims(std::string_view token, const Algorithm& alg
     }
     auto* header = cjose_jws_get_protected(jws.get());  // lives in jws
     const char* named = cjose_header_get(header, CJOSE_HDR_ALG, &error);
-    if (named == nullptr || std::string_view(named) != algorithm.name) {
+    if (named == nullptr || std::string_view(named) != key.algorithm) {
         return std::nullopt;
     }
     // Extensions that must be understood (RFC 7515, section 4.1.11): none is.
@@ -165,7 +163,7 @@ std::optional<Json> verified_claims(std::string_view token, const Algorithm& alg
     }
     std::uint8_t* payload = nullptr;  // lives in jws
     std::size_t size = 0;
-    if (!cjose_jws_verify(jws.get(), algorithm.key.get(), &error) ||
+    if (!cjose_jws_verify(jws.get(), key.jwk.get(), &error) ||
         !cjose_jws_get_plaintext(jws.get(), &payload, &size, &error)) {
         return std::nullopt;
     }
@@ -226,17 +224,15 @@ Scopes scopes_of(const Json& claims) {
 
 }  // namespace
 
-struct JwtVerifier::Key : Algorithm {};
-
 JwtVerifier::JwtVerifier(const Config& config)
     : audience_(config.jwt_audience),
       issuer_(config.jwt_issuer),
       leeway_(std::chrono::duration_cast<std::chrono::microseconds>(config.jwt_leeway)) {
-    auto algorithm = config.jwt_public_key.empty() ? from_secret(config.jwt_secret) : from_public_key(config);
-    if (!algorithm.key) {
-        throw AuthError(fmt::format("cannot set JWT up: the {} key cannot be used", algorithm.name));
+    auto key = config.jwt_public_key.empty() ? from_secret(config.jwt_secret) : from_public_key(config);
+    if (!key.jwk) {
+        throw AuthError(fmt::format("cannot set JWT up: the {} key cannot be used", key.algorithm));
     }
-    key_ = std::make_unique<const Key>(Key{std::move(algorithm)});
+    key_ = std::make_unique<const SigningKey>(std::move(key));
 }
 
 JwtVerifier::~JwtVerifier() = default;
@@ -250,7 +246,8 @@ Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
     const Json& claims = *verified;
     const auto expiry = numeric_date(claims, "exp");
     if (!expiry) {
-        return Rejection{"The token has no expiry (exp)"};
+        return Rejection{claims.contains("exp") ? "The expiry of the token (exp) is no time in seconds"
+                                                : "The token has no expiry (exp)"};
     }
     if (now >= *expiry + leeway_) {
         return Rejection{"The token has expired"};
@@ -268,15 +265,16 @@ Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
     if (!issuer_.empty() && !(claims.contains("iss") && claims.at("iss") == issuer_)) {
         return Rejection{"The token is from another issuer (iss)"};
     }
-    return Identity{.scopes = scopes_of(claims), .expires_at = *expiry + leeway_, .voucher = to_bytes(key_->voucher)};
+    return Identity{
+        .scopes = scopes_of(claims), .expires_at = *expiry + leeway_, .fingerprint = to_bytes(key_->fingerprint)};
 }
 
-bool JwtVerifier::still_vouches_for(const Identity& identity) const {
-    return identity.voucher == to_bytes(key_->voucher);
+bool JwtVerifier::still_accepts(const Identity& identity) const {
+    return identity.fingerprint == to_bytes(key_->fingerprint);
 }
 
 std::string_view JwtVerifier::algorithm() const {
-    return key_->name;
+    return key_->algorithm;
 }
 
 }  // namespace session_buddy::auth

@@ -9,6 +9,8 @@
 
 namespace session_buddy::auth {
 
+struct SigningKey;  // of cjose, which shows in no header
+
 /// The algorithm follows from the key: HS256 from a secret, RS256 from an RSA key, ES256 from a P-256 key. A token that
 /// names another one is refused before its signature is looked at, so a public key is never taken for a secret.
 class JwtVerifier {
@@ -21,12 +23,11 @@ class JwtVerifier {
     JwtVerifier& operator=(JwtVerifier&&) = delete;
 
     [[nodiscard]] Verdict check(std::string_view token, TimePoint now) const;
-    [[nodiscard]] bool still_vouches_for(const Identity& identity) const;
+    [[nodiscard]] bool still_accepts(const Identity& identity) const;
     [[nodiscard]] std::string_view algorithm() const;
 
   private:
-    struct Key;
-    std::unique_ptr<const Key> key_;
+    std::unique_ptr<const SigningKey> key_;
     std::string audience_;
     std::string issuer_;
     std::chrono::microseconds leeway_;

@@ -1,9 +1,12 @@
 // See token_file.hpp.
 #include "token_file.hpp"
 
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <map>
 
 #include "session_buddy/core/log.hpp"
 
@@ -18,12 +21,12 @@ constexpr std::string_view kDigestPrefix = "sha256:";
 // 128 bits in base64; what is shorter was typed and not drawn.
 constexpr std::size_t kLengthOfStrongTokens = 22;
 
+// A comment begins where a word could begin; within a word a # is one of its characters.
 std::vector<std::string_view> words_of(std::string_view line) {
-    line = line.substr(0, line.find('#'));
     std::vector<std::string_view> words;
     while (true) {
         const auto begin = line.find_first_not_of(kBlanks);
-        if (begin == std::string_view::npos) {
+        if (begin == std::string_view::npos || line[begin] == '#') {
             return words;
         }
         line.remove_prefix(begin);
@@ -46,32 +49,22 @@ bool is_bearer_token(std::string_view word) {
     });
 }
 
-std::optional<Digest> parse_digest(std::string_view digits) {
+std::optional<Digest> parse_digest(const std::string& digits) {
     Digest digest{};
-    if (digits.size() != 2 * digest.size()) {
-        return std::nullopt;
-    }
-    for (std::size_t place = 0; place < digits.size(); ++place) {
-        const char digit = digits[place];
-        unsigned value = 0;
-        if (digit >= '0' && digit <= '9') {
-            value = static_cast<unsigned>(digit - '0');
-        } else if (digit >= 'a' && digit <= 'f') {
-            value = static_cast<unsigned>(digit - 'a') + 10;
-        } else if (digit >= 'A' && digit <= 'F') {
-            value = static_cast<unsigned>(digit - 'A') + 10;
-        } else {
-            return std::nullopt;
-        }
-        digest[place / 2] = static_cast<unsigned char>(digest[place / 2] * 16U + value);
-    }
-    return digest;
+    std::size_t size = 0;
+    const bool read = digits.size() == 2 * digest.size() &&
+                      OPENSSL_hexstr2buf_ex(digest.data(), digest.size(), &size, digits.c_str(), '\0') == 1;
+    ERR_clear_error();
+    return read && size == digest.size() ? std::optional(digest) : std::nullopt;
 }
 
 }  // namespace
 
 TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
     TokenFile file;
+    std::map<Digest, std::size_t> lines;
+    std::size_t short_tokens = 0;
+    std::size_t first_short = 0;
     for (std::size_t number = 1; !text.empty(); ++number) {
         const auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
@@ -84,7 +77,7 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         };
         Entry entry;
         if (words.front().starts_with(kDigestPrefix)) {
-            const auto digest = parse_digest(words.front().substr(kDigestPrefix.size()));
+            const auto digest = parse_digest(std::string(words.front().substr(kDigestPrefix.size())));
             if (!digest) {
                 throw fail("sha256: must be followed by 64 hexadecimal digits");
             }
@@ -94,11 +87,8 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         } else if (words.front().size() > kMaxTokenBytes) {
             throw fail(fmt::format("a token has {} bytes at most", kMaxTokenBytes));
         } else {
-            if (words.front().size() < kLengthOfStrongTokens) {
-                logger.warning(
-                    "the token of line {} in {} is short enough to be guessed; openssl rand -hex 32 makes "
-                    "a better one",
-                    number, path);
+            if (words.front().size() < kLengthOfStrongTokens && ++short_tokens == 1) {
+                first_short = number;
             }
             entry.digest = sha256(words.front());
         }
@@ -112,7 +102,16 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         if (entry.scopes.empty()) {
             entry.scopes.add(Scope::read);
         }
+        if (const auto [line_before, is_new] = lines.emplace(entry.digest, number); !is_new) {
+            throw fail(fmt::format("it is the token of line {} again", line_before->second));
+        }
         file.entries_.push_back(entry);
+    }
+    if (short_tokens > 0) {
+        logger.warning(
+            "{} of the tokens in {} are short enough to be guessed, the first in line {}; openssl rand -hex 32 "
+            "makes better ones",
+            short_tokens, path, first_short);
     }
     if (file.entries_.empty()) {
         throw AuthError(fmt::format("cannot use the token file {}: there is no token in it", path));
@@ -131,12 +130,15 @@ std::optional<Identity> TokenFile::find(std::string_view token) const {
     if (found == nullptr) {
         return std::nullopt;
     }
-    return Identity{.scopes = found->scopes, .expires_at = std::nullopt, .voucher = to_bytes(digest)};
+    return Identity{.scopes = found->scopes, .expires_at = std::nullopt, .fingerprint = to_bytes(digest)};
 }
 
-bool TokenFile::still_vouches_for(const Identity& identity) const {
+bool TokenFile::still_accepts(const Identity& identity) const {
     return std::ranges::any_of(entries_, [&identity](const Entry& entry) {
-        return to_bytes(entry.digest) == identity.voucher && entry.scopes == identity.scopes;
+        return std::ranges::equal(
+                   entry.digest, identity.fingerprint,
+                   [](unsigned char left, char right) { return left == static_cast<unsigned char>(right); }) &&
+               entry.scopes == identity.scopes;
     });
 }
 

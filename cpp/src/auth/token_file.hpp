@@ -21,7 +21,7 @@ class TokenFile {
 
     /// Compares with every entry, so that the time tells nothing.
     [[nodiscard]] std::optional<Identity> find(std::string_view token) const;
-    [[nodiscard]] bool still_vouches_for(const Identity& identity) const;
+    [[nodiscard]] bool still_accepts(const Identity& identity) const;
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   private:

@@ -70,11 +70,12 @@ constexpr std::array kTable{
     text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
     integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free one"),
 
-    path("TLS", "tls_cert", &Config::tls_cert,
-         "PEM file with the server's certificate and then the rest of its chain; with it the port speaks TLS alone"),
-    path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert"),
-    path("TLS", "tls_client_ca", &Config::tls_client_ca,
-         "PEM file with the authorities of client certificates; with it every client must show one"),
+    guarding(path(
+        "TLS", "tls_cert", &Config::tls_cert,
+        "PEM file with the server's certificate and then the rest of its chain; with it the port speaks TLS alone")),
+    guarding(path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert")),
+    guarding(path("TLS", "tls_client_ca", &Config::tls_client_ca,
+                  "PEM file with the authorities of client certificates; with it every client must show one")),
 
     guarding(
         path("Authentication", "auth_token_file", &Config::auth_token_file,
@@ -264,7 +265,7 @@ void assign_string(Config& config, const Option& option, const Value& value, con
         if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
             fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), shown(value));
         }
-    } else if (option.kind == Kind::path && (held == nullptr || (held->empty() && option.guards))) {
+    } else if (option.kind == Kind::path && (held == nullptr || held->empty())) {
         fail(option, subject, "the path of a file", shown(value));
     } else if (option.kind == Kind::list && held == nullptr) {
         fail(option, subject, "a text of items separated by commas", shown(value));

@@ -149,6 +149,9 @@ ConfigFile find_file(const std::optional<std::string>& named, const Surroundings
     if (named && named->empty()) {
         throw ConfigError("config", "--config must name a file");
     }
+    if (const auto value = surroundings.environment(kConfigVariable); value && value->empty()) {
+        throw ConfigError("config", fmt::format("{} is set and empty; give it a value or unset it", kConfigVariable));
+    }
     if (const auto path = named ? named : variable(surroundings, kConfigVariable)) {
         return read_file(absolute_path(*path, surroundings));
     }
@@ -235,9 +238,9 @@ void resolve_paths(Config& config, const Surroundings& surroundings) {
     }
 }
 
-void assign_secrets(Config& config, const Surroundings& surroundings) {
+void assign_guards(Config& config, const Surroundings& surroundings) {
     for (const Option& option : table()) {
-        if (option.kind != Kind::secret || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
+        if (!option.guards || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
             continue;
         }
         if (const auto value = variable_of(option, surroundings)) {

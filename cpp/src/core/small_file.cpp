@@ -94,6 +94,15 @@ std::string read_small_file(const std::string& path) {
     return OpenFile(path).read();
 }
 
+std::string read_trusted_file(const std::string& path) {
+    const OpenFile file(path);
+    if ((file.status().st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        throw FileError(fmt::format("others can change it (mode {:04o}); chmod go-w keeps that to its owner",
+                                    file.status().st_mode & 07777U));
+    }
+    return file.read();
+}
+
 std::string read_secret_file(const std::string& path) {
     const OpenFile file(path);
     check_secrecy(file.status());

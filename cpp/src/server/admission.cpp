@@ -54,6 +54,14 @@ Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
     return take(&entry, Kind::http);
 }
 
+Admission::Verdict Admission::take_stranger(const Peer& peer, TimePoint now) {
+    auto& entry = entry_of(peer, now);
+    if (entry.second.http >= max_per_address_) {
+        return Refusal::clients_of_address;
+    }
+    return take(&entry, Kind::http);
+}
+
 bool Admission::take_request(const Peer& peer, TimePoint now) {
     return !peer.forwarded || entry_of(peer, now).second.arrivals.take(now);
 }
@@ -69,7 +77,7 @@ Admission::Verdict Admission::take_websocket(const Peer& peer, TimePoint now) {
     return take(&entry, Kind::websocket);
 }
 
-Admission::TimePoint::duration Admission::refuse_token(const Peer& peer, TimePoint now) {
+Admission::TimePoint::duration Admission::delay_of_refusal(const Peer& peer, TimePoint now) {
     // A debt of no more than what the longest delay pays off: whoever mistyped a token need not wait for an hour.
     const double debt =
         -entry_of(peer, now).second.refusals.spend_down_to(-max_delay_.count() * refusal_rate_, now) / refusal_rate_;

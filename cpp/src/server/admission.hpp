@@ -77,12 +77,16 @@ class Admission {
     [[nodiscard]] Verdict take_http(const Peer& peer, TimePoint now);
     /// A request that a proxy forwards is to its client what a new connection is. False beyond its rate.
     [[nodiscard]] bool take_request(const Peer& peer, TimePoint now);
+    /// A WebSocket of a client that has no right to a place yet: it goes on counting as the connection that it was,
+    /// also where a proxy brought that.
+    [[nodiscard]] Verdict take_stranger(const Peer& peer, TimePoint now);
     /// A connection that becomes a WebSocket.
     [[nodiscard]] Verdict take_websocket(const Peer& peer, TimePoint now);
 
-    /// A token of this address was refused. Returns by how long its answer is to be delayed, so that an address gets
-    /// max_auth_failures_per_second of them, and auth_timeout at most.
-    [[nodiscard]] TimePoint::duration refuse_token(const Peer& peer, TimePoint now);
+    /// A token of this address was refused. Returns by how long its answer is to be delayed: one after the other, an
+    /// address gets max_auth_failures_per_second of them. No delay is longer than auth_timeout, so on all its
+    /// connections at once it gets max_clients_per_address in that time.
+    [[nodiscard]] TimePoint::duration delay_of_refusal(const Peer& peer, TimePoint now);
 
     [[nodiscard]] std::uint32_t clients() const { return clients_; }
     [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }

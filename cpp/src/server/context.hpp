@@ -6,8 +6,8 @@
 
 #include "admission.hpp"
 #include "broadcaster.hpp"
+#include "log_throttle.hpp"
 #include "origin_policy.hpp"
-#include "rare_report.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
 #include "tls_context.hpp"
@@ -45,8 +45,8 @@ struct ServerContext {
     Admission admission;
     Registry<Connection> connections;
     std::chrono::steady_clock::time_point published_at;  // of broadcaster.latest()
-    RareReport closed_at_once;                           // connections
-    RareReport refused_by_origin;                        // requests, for their Origin or Host
+    LogThrottle closed_at_once;                          // connections
+    LogThrottle refused_by_origin;                       // requests, for their Origin or Host
     bool stopping = false;
     std::function<void()> on_connection_gone;  // set while stopping; called when a connection has left the registry
 };

@@ -4,7 +4,6 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/field.hpp>
 #include <boost/beast/http/rfc7230.hpp>
-#include <iterator>
 #include <string_view>
 
 namespace session_buddy::server {
@@ -42,11 +41,9 @@ Credentials credentials_of(const http::fields& headers) {
             }
         }
     }
-    const auto [first, last] = headers.equal_range(http::field::authorization);
-    if (first != last) {
+    if (const auto line = headers.find(http::field::authorization); line != headers.end()) {
         credentials.place = Credentials::Place::header;
-        credentials.token =
-            std::next(first) == last ? bearer_token({first->value().data(), first->value().size()}) : std::string();
+        credentials.token = bearer_token({line->value().data(), line->value().size()});
     }
     return credentials;
 }

@@ -18,7 +18,8 @@ struct Credentials {
 
 inline constexpr std::string_view kLacksRead = "The token lacks the scope read";
 
-/// A header wins over a subprotocol. Two headers, or one of another scheme than Bearer, hold no token.
+/// Of a request that passed check_request, which refuses a second Authorization. A header wins over a subprotocol; one
+/// of another scheme than Bearer holds no token.
 [[nodiscard]] Credentials credentials_of(const boost::beast::http::fields& headers);
 
 }  // namespace session_buddy::server

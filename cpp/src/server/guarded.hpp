@@ -9,16 +9,22 @@
 
 namespace session_buddy::server {
 
+/// Calls `work()`, and session.fail(text) where it throws.
+template <typename Session, typename Work>
+void run_guarded(Session& session, Work&& work) {
+    try {
+        std::forward<Work>(work)();
+    } catch (const std::exception& failure) {
+        session.fail(failure.what());
+    }
+}
+
 /// A handler that keeps `session` alive, calls `work(session, error)`, and calls session.fail(text) where it throws.
 template <typename Session, typename Work>
 auto guarded(std::shared_ptr<Session> session, Work work) {
     // A count of bytes may come with the error; no session has a use for it.
     return [session = std::move(session), work = std::move(work)](const error_code& error, auto&&...) mutable {
-        try {
-            work(*session, error);
-        } catch (const std::exception& failure) {
-            session->fail(failure.what());
-        }
+        run_guarded(*session, [&] { work(*session, error); });
     };
 }
 

@@ -31,6 +31,11 @@ std::string shown(std::string_view value) {
     return text;
 }
 
+bool opens_websocket(const http::request<http::string_body>& request) {
+    return boost::beast::websocket::is_upgrade(request) &&
+           is_websocket_target({request.target().data(), request.target().size()});
+}
+
 bool is_preflight(const http::request_header<>& request) {
     return request.method() == http::verb::options && request.count(http::field::origin) > 0 &&
            request.count(http::field::access_control_request_method) > 0;
@@ -63,6 +68,7 @@ void HttpSession::shut_down() {
 }
 
 void HttpSession::cut() {
+    over_ = true;
     delay_.cancel();
     stream_.close();
 }
@@ -107,20 +113,24 @@ void HttpSession::on_read(const error_code& error) {
         return;
     }
     credentials_ = credentials_of(request);
+    if (credentials_.place == Credentials::Place::subprotocol && !opens_websocket(request)) {
+        credentials_ = {};
+    }
     if (context_.tokens == nullptr || credentials_.place == Credentials::Place::none) {
         serve(std::nullopt);
     } else if (credentials_.token.empty()) {
         on_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
     } else {
         context_.tokens->check(std::move(credentials_.token), [self = shared_from_this()](auth::Verdict verdict) {
-            guarded(self, [&verdict](HttpSession& session, const error_code&) {
-                session.on_checked(std::move(verdict));
-            })(error_code());
+            run_guarded(*self, [&] { self->on_checked(std::move(verdict)); });
         });
     }
 }
 
 void HttpSession::on_checked(auth::Verdict verdict) {
+    if (over_) {
+        return;
+    }
     const auto* rejection = std::get_if<auth::Rejection>(&verdict);
     if (rejection != nullptr && credentials_.place == Credentials::Place::header) {
         refuse_token(rejection->reason);
@@ -202,14 +212,16 @@ void HttpSession::refuse(const error_code& error) {
 void HttpSession::upgrade(Welcome welcome) {
     if (buffer_.size() > 0) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
-        auto reply = http_error(400, "bad_request", "Data before the end of the WebSocket handshake");
-        reply.close = true;
-        send(std::move(reply));
+        answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));
         return;
     }
-    // Only who may come in takes a place among the clients; the others go on counting as what they are.
-    if (std::holds_alternative<Admitted>(welcome)) {
-        auto verdict = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+    // Only who may come in takes a place among the clients; the others go on counting as what they are, each for its
+    // own address.
+    const bool admitted = std::holds_alternative<Admitted>(welcome);
+    if (admitted || peer_.forwarded) {
+        const auto now = std::chrono::steady_clock::now();
+        auto verdict =
+            admitted ? context_.admission.take_websocket(peer_, now) : context_.admission.take_stranger(peer_, now);
         if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
             logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
             send(too_many(*refusal, context_));
@@ -224,7 +236,7 @@ void HttpSession::upgrade(Welcome welcome) {
 
 void HttpSession::refuse_token(std::string_view reason) {
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
-    delay_.expires_after(context_.admission.refuse_token(peer_, std::chrono::steady_clock::now()));
+    delay_.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(
         guarded(shared_from_this(), [reply = unauthorized(reason)](HttpSession& self, const error_code& error) mutable {
             if (!error) {

@@ -59,6 +59,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     std::optional<Parser> parser_;  // a new one for each request
     std::string allowed_origin_;    // of the page that may read the answer; empty for none
     Credentials credentials_;       // of the request
+    bool over_ = false;             // cut
     net::steady_timer delay_;       // of a refusal
     Response response_;
 };

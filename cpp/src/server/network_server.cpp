@@ -214,6 +214,8 @@ void NetworkServer::stop() {
     if (impl_->phase == Impl::Phase::running) {
         net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
         impl_->thread.join();
+        // What is left in `io`, such as a verdict nobody waited for, goes with it, when the timer is gone already.
+        impl_->context.on_connection_gone = nullptr;
         logger.info("stopped");
     } else {
         for (const auto& listener : impl_->listeners) {

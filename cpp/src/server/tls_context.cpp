@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/releaser.hpp"
 #include "session_buddy/core/small_file.hpp"
 #include "session_buddy/server/network_server.hpp"
 
@@ -30,13 +31,6 @@ constexpr const char* kCiphersOfTls12 =
 constexpr const char* kCiphersOfTls13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "X25519:prime256v1:secp384r1";
 
-template <auto release>
-struct Releaser {
-    template <typename T>
-    void operator()(T* object) const {
-        release(object);
-    }
-};
 using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Releaser<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;

@@ -21,7 +21,8 @@ class TokenChecker {
   public:
     using Done = std::function<void(auth::Verdict)>;
 
-    /// `io` and `clock` must outlive it, and `io` must not run any more once it is gone; `authenticator` is not nullptr.
+    /// `io` and `clock` must outlive it, and `io` must not run any more once it is gone; `authenticator` is not
+    /// nullptr.
     TokenChecker(net::io_context& io, AuthenticatorPtr authenticator, const Clock& clock);
     /// Waits for the check under way. Those that wait are never done.
     ~TokenChecker();
@@ -32,8 +33,8 @@ class TokenChecker {
     void check(std::string token, Done done);
     /// For checks from here on, and for those under way.
     void replace(AuthenticatorPtr authenticator) { authenticator_ = std::move(authenticator); }
-    [[nodiscard]] bool still_vouches_for(const auth::Identity& identity) const {
-        return authenticator_->still_vouches_for(identity);
+    [[nodiscard]] bool still_accepts(const auth::Identity& identity) const {
+        return authenticator_->still_accepts(identity);
     }
 
   private:

@@ -27,6 +27,7 @@ constexpr std::size_t kKeptBufferBytes = 2048;
 constexpr std::size_t kAuthEnvelopeBytes = 1024;
 // Private codes begin at 4000 (RFC 6455, section 7.4.2); this one looks like the status of HTTP.
 constexpr auto kUnauthorized = static_cast<websocket::close_code>(4401);
+constexpr std::string_view kNoLongerAccepted = "The token is no longer accepted";
 
 }  // namespace
 
@@ -89,7 +90,12 @@ void WebSocketSession::on_accept(const error_code& error, const Welcome& welcome
     if (context_.stopping) {
         shut_down();
     } else if (const auto* admitted = std::get_if<Admitted>(&welcome)) {
-        open(admitted->identity);
+        // Other tokens may count since the upgrade was answered: the client chooses when it takes the answer.
+        if (admitted->identity && !context_.tokens->still_accepts(*admitted->identity)) {
+            close(kUnauthorized, kNoLongerAccepted);
+        } else {
+            open(admitted->identity);
+        }
     } else if (const auto* refused = std::get_if<Refused>(&welcome)) {
         refuse_token(refused->reason, std::nullopt);
     } else {
@@ -126,9 +132,7 @@ void WebSocketSession::authenticate(protocol::Authenticate request) {
     authentication_->under_way = true;
     context_.tokens->check(std::move(request.token),
                            [self = shared_from_this(), id = std::move(request.request_id)](auth::Verdict verdict) {
-                               guarded(self, [&verdict, &id](WebSocketSession& session, const error_code&) {
-                                   session.on_checked(std::move(verdict), id);
-                               })(error_code());
+                               run_guarded(*self, [&] { self->on_checked(std::move(verdict), id); });
                            });
 }
 
@@ -165,7 +169,7 @@ void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::Request
 void WebSocketSession::refuse_token(std::string reason, protocol::RequestId request_id) {
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
     authentication_->under_way = true;
-    authentication_->delay.expires_after(context_.admission.refuse_token(peer_, std::chrono::steady_clock::now()));
+    authentication_->delay.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
     authentication_->delay.async_wait(guarded(
         shared_from_this(),
         [why = std::move(reason), id = std::move(request_id)](WebSocketSession& self, const error_code& error) mutable {
@@ -216,9 +220,8 @@ void WebSocketSession::adopt(auth::Identity identity) {
 }
 
 void WebSocketSession::tokens_replaced() {
-    if (authentication_ && authentication_->identity &&
-        !context_.tokens->still_vouches_for(*authentication_->identity)) {
-        close(kUnauthorized, "The token is no longer accepted");
+    if (authentication_ && authentication_->identity && !context_.tokens->still_accepts(*authentication_->identity)) {
+        close(kUnauthorized, kNoLongerAccepted);
     }
 }
 
@@ -305,9 +308,7 @@ void WebSocketSession::on_ping() {
     flooding_ = true;
     // Not from within the read that is under way.
     net::post(socket_.get_executor(), [self = shared_from_this()] {
-        guarded(self, [](WebSocketSession& session, const error_code&) {
-            session.close(websocket::close_code::policy_error);
-        })(error_code());
+        run_guarded(*self, [&] { self->close(websocket::close_code::policy_error); });
     });
 }
 
@@ -388,6 +389,9 @@ void WebSocketSession::on_keep_alive() {
         return;
     }
     const auto now = std::chrono::steady_clock::now();
+    if (authentication_ && authentication_->under_way) {
+        heard();  // it is we who do not listen
+    }
     const bool stuck = outgoing_ && now - writing_since_ >= steady(context_.config.write_timeout);
     if (stuck || now - heard_at_ >= steady(context_.config.ping_timeout)) {
         finish(net::error::timed_out);

@@ -1,6 +1,5 @@
 // The write-ahead log of a database and the log's index (-wal, -shm), which somebody may remove, replace or empty while
-// they are open. SQLite does not notice: what it writes to files that no other program sees is lost, and to look into
-// an index that was emptied ends the process, because it is mapped into memory.
+// they are open. SQLite does not notice.
 #pragma once
 
 #include <optional>
@@ -14,7 +13,9 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// Those that a connection uses. Made after its first read, and kept until it is closed.
+/// Those that a connection uses. What SQLite writes to files that no other program sees is lost, and to look into an
+/// index that was emptied ends the process, because it is mapped into memory. Made after its first read, and kept until
+/// it is closed.
 class LogFiles {
   public:
     explicit LogFiles(std::string path);

@@ -56,13 +56,13 @@ class RealTimeMetricsServer:
             config file, else ./.session-buddy/skills.db where it exists, else the user's data directory.
         update_interval: Seconds between two broadcasts, 0.01 to 3600.
         tls_cert: PEM file with the server's certificate and then the rest of its chain; the port then speaks TLS alone
-            (wss, https). "" for none.
+            (wss, https). None, here and for what else keeps others out up to jwt_issuer: the variable (SESSION_BUDDY_TLS_CERT,
+            …), where it is set.
         tls_key: PEM file with the private key of tls_cert.
         tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
         auth_token_file: File with one token a line, or "sha256:" and its SHA-256, followed by its scopes; clients must
-            then show a token. None for none.
-        jwt_secret: Secret of 32 bytes or more of the JSON Web Tokens (HS256) that clients may show. None: that of the
-            variable SESSION_BUDDY_JWT_SECRET, where it is set.
+            then show a token.
+        jwt_secret: Secret of 32 bytes or more of the JSON Web Tokens (HS256) that clients may show.
         jwt_public_key: PEM file with the public key of the JSON Web Tokens (RS256, ES256) that clients may show.
         jwt_audience: What `aud` of a JSON Web Token must hold; without it a token that has one is refused.
         jwt_issuer: What `iss` of a JSON Web Token must be.
@@ -125,9 +125,9 @@ class RealTimeMetricsServer:
         db_path: str | os.PathLike[str] | None = None,
         update_interval: float = 1.0,
         *,
-        tls_cert: str | os.PathLike[str] = "",
-        tls_key: str | os.PathLike[str] = "",
-        tls_client_ca: str | os.PathLike[str] = "",
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
+        tls_client_ca: str | os.PathLike[str] | None = None,
         auth_token_file: str | os.PathLike[str] | None = None,
         jwt_secret: str | None = None,
         jwt_public_key: str | os.PathLike[str] | None = None,
@@ -174,9 +174,6 @@ class RealTimeMetricsServer:
             "host": host,
             "port": port,
             "update_interval": update_interval,
-            "tls_cert": _path(tls_cert),
-            "tls_key": _path(tls_key),
-            "tls_client_ca": _path(tls_client_ca),
             "jwt_leeway": jwt_leeway,
             "auth_timeout": auth_timeout,
             "max_auth_failures_per_second": max_auth_failures_per_second,
@@ -216,6 +213,9 @@ class RealTimeMetricsServer:
         # Empty is an error for these and does not mean "none", so None is left out.
         for name, value in {
             "db_path": db_path,
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "tls_client_ca": tls_client_ca,
             "auth_token_file": auth_token_file,
             "jwt_secret": jwt_secret,
             "jwt_public_key": jwt_public_key,

@@ -75,9 +75,9 @@ TEST(Jwt, expires_and_begins_within_the_leeway) {
              {R"({"exp":)" + in_seconds(-10) + "}", "The token has expired"},
              {R"({"exp":)" + in_seconds(-10) + ".5}", "accepted"},
              {R"({"exp":-1})", "The token has expired"},
-             {R"({"exp":-1e300})", "The token has no expiry (exp)"},
-             {R"({"exp":null})", "The token has no expiry (exp)"},
-             {R"({"exp":true})", "The token has no expiry (exp)"},
+             {R"({"exp":-1e300})", "The expiry of the token (exp) is no time in seconds"},
+             {R"({"exp":null})", "The expiry of the token (exp) is no time in seconds"},
+             {R"({"exp":true})", "The expiry of the token (exp) is no time in seconds"},
              {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(10) + "}", "accepted"},
              {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(11) + "}", "The token is not valid yet (nbf)"},
              {R"({"exp":)" + in_seconds(60) + R"(,"nbf":null})", "The token is not valid yet (nbf)"},
@@ -105,10 +105,10 @@ TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
         ASSERT_NE(identity, nullptr) << scope;
         EXPECT_EQ(identity->scopes, scopes) << scope;
         EXPECT_EQ(identity->expires_at, kNow + seconds{70});
-        EXPECT_TRUE(verifier.still_vouches_for(*identity));
+        EXPECT_TRUE(verifier.still_accepts(*identity));
         Config other = with_secret();
         other.jwt_secret += "x";
-        EXPECT_FALSE(JwtVerifier(other).still_vouches_for(*identity));
+        EXPECT_FALSE(JwtVerifier(other).still_accepts(*identity));
     }
 }
 

@@ -42,7 +42,7 @@ TEST(TokenFile, reads_tokens_digests_scopes_and_comments) {
         ASSERT_TRUE(identity) << token;
         EXPECT_EQ(identity->scopes, scopes) << token;
         EXPECT_FALSE(identity->expires_at) << token;
-        EXPECT_TRUE(file.still_vouches_for(*identity)) << token;
+        EXPECT_TRUE(file.still_accepts(*identity)) << token;
     }
 }
 
@@ -59,9 +59,9 @@ TEST(TokenFile, lets_nobody_in_by_what_is_not_a_token) {
 TEST(TokenFile, vouches_no_longer_for_a_token_that_is_gone_or_grants_something_else) {
     const auto before = TokenFile::parse("first\nsecond read write\n", "/etc/tokens");
     const auto after = TokenFile::parse("second read\n", "/etc/tokens");
-    EXPECT_FALSE(after.still_vouches_for(*before.find("first")));
-    EXPECT_FALSE(after.still_vouches_for(*before.find("second")));
-    EXPECT_TRUE(after.still_vouches_for(*after.find("second")));
+    EXPECT_FALSE(after.still_accepts(*before.find("first")));
+    EXPECT_FALSE(after.still_accepts(*before.find("second")));
+    EXPECT_TRUE(after.still_accepts(*after.find("second")));
 }
 
 TEST(TokenFile, names_the_line_and_never_its_contents) {

@@ -141,13 +141,26 @@ TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ag
     EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.1"), kStart)), std::nullopt);               // was forgotten
 }
 
+TEST(Admission, counts_strangers_behind_a_proxy_for_their_own_address) {
+    Admission admission(small());
+    Peer stranger = peer("192.0.2.1");
+    stranger.forwarded = true;
+    const auto first = admission.take_stranger(stranger, kStart);
+    const auto second = admission.take_stranger(stranger, kStart);
+    EXPECT_EQ(refusal(second), std::nullopt);
+    EXPECT_EQ(refusal(admission.take_stranger(stranger, kStart)), Refusal::clients_of_address);
+    stranger.address = *IpAddress::parse("192.0.2.2");
+    EXPECT_EQ(refusal(admission.take_stranger(stranger, kStart)), std::nullopt);
+    EXPECT_EQ(admission.clients(), 0U);
+}
+
 TEST(Admission, delays_refusals_of_tokens_beyond_their_rate) {
     auto config = small();
     config.max_auth_failures_per_second = 2;
     config.auth_timeout = Seconds{3};
     Admission admission(config);
     const auto delay = [&](const std::string& address, Admission::TimePoint at) {
-        return std::chrono::duration_cast<milliseconds>(admission.refuse_token(peer(address), at));
+        return std::chrono::duration_cast<milliseconds>(admission.delay_of_refusal(peer(address), at));
     };
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});

@@ -163,19 +163,5 @@ TEST(Http, frames_before_the_end_of_the_handshake_are_refused) {
     EXPECT_EQ(raw.read_http().status, 400U);
 }
 
-TEST(Http, a_handshake_without_its_key_is_refused_and_gives_its_place_back) {
-    Config config;
-    config.max_clients = 1;
-    TestServer server(config);
-    RawConnection raw(server.port());
-    raw.send(http_request("GET", "/", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
-    EXPECT_EQ(raw.read_http().status, 400U);
-    TestServer::eventually([&] {
-        RawConnection next(server.port());
-        next.send(upgrade_request("/"));
-        return next.read_http().status == 101;
-    });
-}
-
 }  // namespace
 }  // namespace session_buddy::test

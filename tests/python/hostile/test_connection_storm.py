@@ -103,8 +103,7 @@ def test_10000_connections_that_open_and_vanish_leave_nothing_behind(tmp_path: P
         assert storms(server, bystander, 1000, 10000) < STORM_SECONDS
 
 
-def test_600_over_tls_leave_nothing_behind(tmp_path: Path) -> None:
-    certificates = Certificates(tmp_path)
+def test_600_over_tls_leave_nothing_behind(tmp_path: Path, certificates: Certificates) -> None:
     context = certificates.client_context()
     with (
         hostile_server(tmp_path, *UNLIMITED, *certificates.options) as server,
@@ -113,8 +112,7 @@ def test_600_over_tls_leave_nothing_behind(tmp_path: Path) -> None:
         storms(server, bystander, 400, 600, context)
 
 
-def test_500_tls_handshakes_that_break_off_leave_nothing_behind(tmp_path: Path) -> None:
-    certificates = Certificates(tmp_path)
+def test_500_tls_handshakes_that_break_off_leave_nothing_behind(tmp_path: Path, certificates: Certificates) -> None:
     context = certificates.client_context()
     hello = client_hello(context)
     faults = (b"", hello[:3], hello[:-1], hello, hello + b"x" * 99, b"\x16\x03\x01\xff\xff", b"x" * 999)

@@ -83,8 +83,7 @@ def test_a_request_that_comes_byte_by_byte_is_cut(
         assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
 
 
-def test_a_tls_handshake_that_comes_byte_by_byte_is_cut(tmp_path: Path) -> None:
-    certificates = Certificates(tmp_path)
+def test_a_tls_handshake_that_comes_byte_by_byte_is_cut(tmp_path: Path, certificates: Certificates) -> None:
     context = certificates.client_context()
     with (
         hostile_server(tmp_path, "--handshake-timeout", f"{REQUEST_TIMEOUT}s", *certificates.options) as server,

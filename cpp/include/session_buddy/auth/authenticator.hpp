@@ -15,7 +15,7 @@
 
 namespace session_buddy::auth {
 
-/// Longest token that is looked at, in bytes. Longer ones fit no HTTP header anyway.
+/// Longest token that is looked at, in bytes: what the default of max_header_bytes lets through.
 inline constexpr std::size_t kMaxTokenBytes = 8192;
 
 enum class Scope : std::uint8_t {
@@ -49,7 +49,7 @@ class Scopes {
 struct Identity {
     Scopes scopes;
     std::optional<TimePoint> expires_at;  ///< the leeway included; nothing for a token that does not expire
-    std::string voucher;                  ///< SHA-256 of what vouches for it: the token itself, or the key of a JWT
+    std::string fingerprint;              ///< SHA-256 of what it rests on: the token itself, or the key of a JWT
 };
 
 /// What the owner of a token may be told: a sentence without a full stop ("The token has expired"). It names a claim
@@ -78,8 +78,9 @@ class Authenticator {
     /// Computes hashes and signatures. Takes a time that does not depend on how much of a token is right.
     [[nodiscard]] Verdict check(std::string_view token, TimePoint now) const;
 
-    /// Whether what vouched for this identity, by this or an earlier authenticator, still does and grants the same.
-    [[nodiscard]] bool still_vouches_for(const Identity& identity) const;
+    /// Whether the token or key of this identity, which this or an earlier authenticator accepted, is still accepted
+    /// and grants the same.
+    [[nodiscard]] bool still_accepts(const Identity& identity) const;
 
     /// "3 tokens", "JWT (ES256)", for the log.
     [[nodiscard]] std::string description() const;

@@ -32,7 +32,7 @@ struct Option {
     double maximum;
     std::string_view choices;  ///< choice: the words, separated by '|'
     bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
-    bool guards;               ///< shuts a door: to name it and leave it empty is an error, never "none"
+    bool guards;               ///< keeps somebody out: an empty variable is an error and not the same as none
     std::string_view help;     ///< one sentence without a full stop
 };
 
@@ -47,8 +47,8 @@ struct Option {
 using Value = std::variant<bool, std::int64_t, double, std::string>;
 
 /// Sets the member after checking type and range. `subject` is how the error names the setting ("--port",
-/// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text; a path or list may be
-/// empty (none) unless it guards. Throws ConfigError, without the value where that is a secret.
+/// "SESSION_BUDDY_PORT", "/etc/x.toml: port"). A duration takes a number (seconds) or a text; a list may be empty
+/// (none). Throws ConfigError, without the value where that is a secret.
 void assign(Config& config, const Option& option, const Value& value, const std::string& subject);
 
 /// The same for a value that is only a text, as on the command line and in the environment.
@@ -86,9 +86,9 @@ struct Resolved {
 /// Makes the files that the settings of kind `path` name absolute, a leading "~/" expanded. Throws ConfigError.
 void resolve_paths(Config& config, const Surroundings& surroundings);
 
-/// Takes the secrets that are not set from their environment variables, as load() does: whoever sets one means it for
-/// every server that is started there. Throws ConfigError.
-void assign_secrets(Config& config, const Surroundings& surroundings);
+/// Takes the guarding options that are not set from their environment variables, as load() does: whoever sets one means
+/// it for every server that is started there. Throws ConfigError.
+void assign_guards(Config& config, const Surroundings& surroundings);
 
 /// All settings, complete and checked, and for each option of table() where its value came from.
 struct Settings {

@@ -3,11 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace session_buddy::server {
 
-class RareReport {
+class LogThrottle {
   public:
     using TimePoint = std::chrono::steady_clock::time_point;
     static constexpr std::chrono::seconds kInterval{10};
@@ -15,18 +16,16 @@ class RareReport {
     /// Counts one more. Where it is time for a report: how many came since the last one; else 0.
     [[nodiscard]] std::uint64_t count(TimePoint now) {
         ++unreported_;
-        if (reported_ && now < reported_at_ + kInterval) {
+        if (reported_at_ && now < *reported_at_ + kInterval) {
             return 0;
         }
-        reported_ = true;
         reported_at_ = now;
         return std::exchange(unreported_, 0);
     }
 
   private:
     std::uint64_t unreported_ = 0;
-    bool reported_ = false;
-    TimePoint reported_at_;
+    std::optional<TimePoint> reported_at_;
 };
 
 }  // namespace session_buddy::server
