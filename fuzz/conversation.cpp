@@ -82,6 +82,17 @@ void check_frames(std::string_view bytes) {
     }
 }
 
+/// Of a server: it is not masked, and short.
+bool ends_with_close_frame(std::string_view bytes) {
+    for (std::size_t length = 0; length < 126 && length + 2 <= bytes.size(); ++length) {
+        const auto frame = bytes.substr(bytes.size() - length - 2);
+        if (static_cast<unsigned char>(frame[0]) == 0x88U && static_cast<unsigned char>(frame[1]) == length) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// Answers of HTTP and, behind the one that accepts a WebSocket, frames.
 void check_answers(std::string_view bytes) {
     constexpr std::string_view kHeaderEnd = "\r\n\r\n";
@@ -164,6 +175,14 @@ void Conversation::hang_up() {
     boost::system::error_code ignored;
     client_.shutdown(local::socket::shutdown_send, ignored);
     run();
+    if (ends_with_close_frame(heard_)) {
+        // A close of Beast and a read of it that fails can each hold what the other waits for, until a timer, which is
+        // never waited for here, cuts the connection.
+        for (auto* connection : context_.connections.copy()) {
+            connection->cut();
+        }
+        run();
+    }
     check(context_.connections.empty(), "a session ends with its client");
     check(context_.admission.clients() == 0, "a client's place is free again");
     check(context_.broadcaster.group_count() == 0, "its subscription is gone");

@@ -56,8 +56,8 @@ class RealTimeMetricsServer:
             config file, else ./.session-buddy/skills.db where it exists, else the user's data directory.
         update_interval: Seconds between two broadcasts, 0.01 to 3600.
         tls_cert: PEM file with the server's certificate and then the rest of its chain; the port then speaks TLS alone
-            (wss, https). None, here and for what else keeps others out up to jwt_issuer: the variable (SESSION_BUDDY_TLS_CERT,
-            …), where it is set.
+            (wss, https). None, for this and all that keeps others out, up to jwt_issuer: what its environment variable
+            says (SESSION_BUDDY_TLS_CERT, …), where it is set.
         tls_key: PEM file with the private key of tls_cert.
         tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
         auth_token_file: File with one token a line, or "sha256:" and its SHA-256, followed by its scopes; clients must
