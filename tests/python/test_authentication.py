@@ -13,18 +13,16 @@ import signal
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import websockets
-from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from conftest import ServerFactory, ServerProcess, native_binary
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
-from support.certificates import Certificates
 from support.histories import fill, invocations
 from support.processes import DEADLINE, Server, wait_until
 from support.schemas import Client, validated
@@ -230,6 +228,19 @@ async def test_without_authentication_every_token_will_do(server: RealTimeMetric
     async with Client(url_of(server), subprotocols=["bearer.any"], additional_headers=bearer("any")) as client:
         assert client.connection.subprotocol == "bearer.any"
         assert (await client.ask({"type": "auth", "token": "any"}))["type"] == "authenticated"
+
+
+async def test_updates_flow_to_many_clients_with_tokens(guarded: RealTimeMetricsServer) -> None:
+    fill(Path(guarded.db_path), invocations("pytest-run", 3))
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(Client(url_of(guarded), additional_headers=bearer(READER)))
+            for _ in range(20)
+        ]
+        for client in clients:
+            while not (update := await client.receive())["data"]["top_skills"]:
+                pass
+            assert update["data"]["top_skills"][0]["skill_name"] == "pytest-run"
 
 
 # ---- HTTP
@@ -548,163 +559,3 @@ def test_refusals_beyond_the_rate_are_delayed_and_good_tokens_are_not(tmp_path: 
         # Five at once, then one every 0.2 seconds.
         assert time.monotonic() - begin >= 0.55
         assert get(server.port, "/healthz", bearer(READER))[0] == 200
-
-
-# ---- Fail closed
-
-
-def private(text: str, mode: int = 0o600) -> Callable[[Path], Path]:
-    return lambda folder: write_secret(folder / "file", text, mode)
-
-
-STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
-    "no token file": ("--auth-token-file", lambda folder: folder / "file", "cannot read the token file"),
-    "a folder": ("--auth-token-file", lambda folder: folder, "it is not a regular file"),
-    "for everybody": (
-        "--auth-token-file",
-        private(READER, 0o644),
-        "others can read or change it (mode 0644); chmod 600",
-    ),
-    "for the group": (
-        "--auth-token-file",
-        private(READER, 0o640),
-        "others can read or change it (mode 0640); chmod 600",
-    ),
-    "an unknown scope": (
-        "--auth-token-file",
-        private(f"{READER}\n{SCRAPER} admin\n"),
-        "line 2: after the token come its scopes: read, write or metrics",
-    ),
-    "no public key": ("--jwt-public-key", lambda folder: folder / "file", "cannot read the JWT public key"),
-    "a private key": ("--jwt-public-key", private("-----BEGIN PRIVATE KEY-----\n"), "there is no PEM public key in it"),
-    "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few; RS256 needs 2048"),
-    "a key that all can change": (
-        "--jwt-public-key",
-        private(pem(EC), 0o666),
-        "others can change it (mode 0666); chmod go-w",
-    ),
-    "another curve": ("--jwt-public-key", private(pem(ec_key(ec.SECP384R1()))), "it is not on the curve P-256"),
-}
-
-
-@pytest.fixture
-def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Starts the binary, which does not start; its status and what it says, one line, of which nothing is secret."""
-
-    def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-        command = [native_binary(), "--port=0", "--db-path", str(db_path), "--log-level=off", *arguments]
-        with ServerProcess(command, env={**os.environ, **(env or {})}) as process:
-            status, output, errors = process.finish()
-        assert output == ""
-        assert errors.startswith("session-buddy-server: error: ")
-        assert errors.count("\n") == 1
-        assert READER not in errors
-        return status, errors
-
-    yield run
-    assert not db_path.exists()
-
-
-@pytest.mark.parametrize("case", STARTS)
-def test_what_cannot_be_used_is_an_error_at_the_start(
-    refused: Callable[..., tuple[int, str]], tmp_path: Path, case: str
-) -> None:
-    option, make, message = STARTS[case]
-    folder = tmp_path / "files"
-    folder.mkdir()
-    status, errors = refused(option, str(make(folder)))
-    assert (status, message in errors) == (1, True), errors
-    assert str(folder) in errors
-
-
-@pytest.mark.parametrize(
-    ("arguments", "env", "status", "message"),
-    [
-        ([], {"SESSION_BUDDY_JWT_SECRET": "x" * 31}, 1, "jwt_secret is too short: HS256 needs 32 bytes or more"),
-        (
-            [],
-            {"SESSION_BUDDY_JWT_SECRET": ""},
-            2,
-            "SESSION_BUDDY_JWT_SECRET is set and empty; give it a value or unset",
-        ),
-        ([], {"SESSION_BUDDY_AUTH_TOKEN_FILE": ""}, 2, "SESSION_BUDDY_AUTH_TOKEN_FILE is set and empty"),
-        ([], {"SESSION_BUDDY_TLS_CLIENT_CA": ""}, 2, "SESSION_BUDDY_TLS_CLIENT_CA is set and empty"),
-        ([], {"SESSION_BUDDY_CONFIG": ""}, 2, "SESSION_BUDDY_CONFIG is set and empty"),
-        (["--tls-client-ca", ""], {}, 2, "--tls-client-ca must be the path of a file, not ''"),
-        ([], {"SESSION_BUDDY_JWT_SECRET": pem(EC)}, 2, "SESSION_BUDDY_JWT_SECRET must not hold control characters"),
-        (["--auth-token-file", ""], {}, 2, "--auth-token-file must be the path of a file, not ''"),
-        ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),
-        (["--jwt-audience=me"], {}, 2, "jwt_audience needs jwt_secret or jwt_public_key, which are not set"),
-        (["--jwt-issuer=me"], {}, 2, "jwt_issuer needs jwt_secret or jwt_public_key, which are not set"),
-        (["--jwt-public-key=k.pem"], {"SESSION_BUDDY_JWT_SECRET": SECRET}, 2, "exclude each other"),
-    ],
-)
-def test_what_is_asked_for_by_half_is_an_error_at_the_start(
-    refused: Callable[..., tuple[int, str]], arguments: list[str], env: dict[str, str], status: int, message: str
-) -> None:
-    found, errors = refused(*arguments, env=env)
-    assert (found, message in errors) == (status, True), errors
-
-
-def test_a_config_file_with_a_secret_is_for_its_owner_alone(
-    refused: Callable[..., tuple[int, str]], tmp_path: Path
-) -> None:
-    config = write_secret(tmp_path / "config.toml", f'jwt_secret = "{SECRET}"\n', 0o644)
-    status, errors = refused("--config", str(config))
-    assert status == 2
-    assert f"{config} holds jwt_secret, but others can read or change it (mode 0644)" in errors
-    config.chmod(0o600)
-    with ServerProcess([native_binary(), "--config", str(config), "--print-config"]) as process:
-        status, output, errors = process.finish()
-    assert (status, errors) == (0, "")
-    assert '# jwt_secret = "(hidden)"' in output
-    assert SECRET not in output
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-@pytest.mark.parametrize("given", [[], ["tls"], ["tokens"], ["proxy"]], ids=str)
-def test_the_network_is_not_served_without_tls_and_tokens(
-    refused: Callable[..., tuple[int, str]], options_of: Callable[..., list[str]], host: str, given: list[str]
-) -> None:
-    status, errors = refused("--host", host, *options_of(given))
-    assert status == 2
-    assert f"refusing to listen on {host}, which others can reach, without both TLS" in errors
-
-
-@pytest.mark.parametrize("given", [["tls", "tokens"], ["proxy", "tokens"], ["mutual tls"], ["insecure"]], ids=str)
-def test_the_network_is_served_with_tls_and_tokens_or_on_purpose(
-    options_of: Callable[..., list[str]], db_path: Path, given: list[str]
-) -> None:
-    command = [native_binary(), "--port=0", "--db-path", str(db_path), "--host=0.0.0.0", *options_of(given)]
-    with ServerProcess(command) as process:
-        assert process.wait_until_listening()
-
-
-@pytest.fixture
-def options_of(certificates: Certificates, token_file: Path) -> Callable[..., list[str]]:
-    options = {
-        "tls": certificates.options,
-        "tokens": ["--auth-token-file", str(token_file)],
-        "proxy": ["--behind-proxy"],
-        "mutual tls": [*certificates.options, "--tls-client-ca", str(certificates.authority_file)],
-        "insecure": ["--insecure"],
-    }
-    return lambda names: [option for name in names for option in options[name]]
-
-
-def test_the_python_class_refuses_the_network_too(server_factory: ServerFactory) -> None:
-    with pytest.raises(ValueError, match=r"refusing to listen on 0\.0\.0\.0"):
-        asyncio.run(server_factory(host="0.0.0.0").start())
-
-
-async def test_updates_flow_to_many_clients_with_tokens(guarded: RealTimeMetricsServer) -> None:
-    fill(Path(guarded.db_path), invocations("pytest-run", 3))
-    async with contextlib.AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(Client(url_of(guarded), additional_headers=bearer(READER)))
-            for _ in range(20)
-        ]
-        for client in clients:
-            while not (update := await client.receive())["data"]["top_skills"]:
-                pass
-            assert update["data"]["top_skills"][0]["skill_name"] == "pytest-run"
