@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypedDict
 
 from session_buddy._live_line import LiveLine
@@ -87,6 +88,7 @@ class Options(argparse.Namespace):
     duration: float
     skill: str | None
     ramp: float
+    token: str | None
     json: bool
 
 
@@ -303,7 +305,8 @@ class LoadTest:
 
         try:
             await asyncio.sleep(self._options.ramp * number / self._options.count)
-            async with _connection(self._options.url, slots, self._connect_times, self._now) as socket:
+            options = self._options
+            async with _connection(options.url, options.token, slots, self._connect_times, self._now) as socket:
                 self._connected.add(number)
                 if self._options.skill is not None:
                     await socket.send(json.dumps({"type": "subscribe", "skill_name": self._options.skill}))
@@ -378,7 +381,7 @@ class LoadTest:
 
 @asynccontextmanager
 async def _connection(
-    url: str, slots: asyncio.Semaphore, times: Histogram, now: Callable[[], float]
+    url: str, token: str | None, slots: asyncio.Semaphore, times: Histogram, now: Callable[[], float]
 ) -> AsyncIterator[Any]:
     """An open WebSocket connection, closed in order; only so many are opened at once."""
     from websockets.asyncio.client import connect
@@ -395,6 +398,7 @@ async def _connection(
             close_timeout=CLOSE_TIMEOUT_SECONDS,
             ping_interval=None,
             max_size=MAX_MESSAGE_BYTES,
+            additional_headers={"Authorization": f"Bearer {token}"} if token else None,
             **extra,
         )
         times.add(now() - began)
@@ -439,6 +443,15 @@ def _parser() -> argparse.ArgumentParser:
             raise argparse.ArgumentTypeError("must be 0 or more")
         return number
 
+    def token(file: str) -> str:
+        try:
+            words = Path(file).read_text(encoding="utf-8").split(maxsplit=1)
+        except (OSError, UnicodeDecodeError) as error:
+            raise argparse.ArgumentTypeError(f"cannot read {file}: {error}") from error
+        if not words:
+            raise argparse.ArgumentTypeError(f"there is no token in {file}")
+        return words[0]
+
     def url(text: str) -> str:
         from websockets.exceptions import InvalidURI
         from websockets.uri import parse_uri
@@ -463,6 +476,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--skill", metavar="NAME", help="subscribe to this skill instead of all")
     parser.add_argument(
         "--ramp", type=seconds, default=0.0, metavar="SECONDS", help="connect spread over this time (default: at once)"
+    )
+    parser.add_argument(
+        "--token-file", dest="token", type=token, metavar="FILE", help="show the token that this file begins with"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser

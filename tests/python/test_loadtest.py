@@ -23,6 +23,7 @@ from websockets.http11 import Request, Response
 
 from session_buddy.loadtest import LATE_SECONDS, Histogram, Measurement, main
 from support.processes import Program, Server
+from support.tokens import READER, write_secret
 
 # ---- Counting
 
@@ -351,6 +352,20 @@ def test_the_real_server_loses_nothing(real_server: Server, capsys: pytest.Captu
     assert measured["errors"] == {}
     assert status == 0
     assert measured["broadcasts"] >= 10
+
+
+def test_it_shows_its_token_to_a_server_that_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token_file = write_secret(tmp_path / "token", READER + "\n")
+    with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
+        arguments = [server.url, "--count=3", "--duration=0.5", "--json"]
+        assert main([*arguments, "--token-file", str(token_file)]) == 0
+        assert json.loads(capsys.readouterr().out)["connected"] == 3
+        write_secret(token_file, "another-token")
+        assert main([*arguments, "--token-file", str(token_file)]) == 1
+        assert "The token is not valid" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--token-file", str(tmp_path / "nowhere")])
+    assert "cannot read" in capsys.readouterr().err
 
 
 def test_the_real_server_refuses_the_client_too_many(real_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
