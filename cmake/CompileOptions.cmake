@@ -10,7 +10,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 if(SESSION_BUDDY_SANITIZER)
   target_compile_options(session_buddy_options INTERFACE
-    -fsanitize=${SESSION_BUDDY_SANITIZER} -fno-omit-frame-pointer -fno-sanitize-recover=all -g)
+    -fsanitize=${SESSION_BUDDY_SANITIZER} -fno-omit-frame-pointer -fno-sanitize-recover=all -g1)
   target_link_options(session_buddy_options INTERFACE -fsanitize=${SESSION_BUDDY_SANITIZER})
 endif()
 if(SESSION_BUDDY_COVERAGE)
