@@ -118,6 +118,7 @@ class Detector {
                     const std::string& error_type) {
         stream_.add({.skill_name = skill,
                      .invoked_at = to_time(at),
+                     .session_id = {},
                      .completed = completed,
                      .duration_seconds = duration,
                      .error_type = error_type});

@@ -2,6 +2,7 @@
 #include "websocket_session.hpp"
 
 #include <algorithm>
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/field.hpp>
@@ -242,7 +243,9 @@ void WebSocketSession::read() {
     reading_ = true;
     socket_.async_read_some(
         incoming_, context_.config.max_message_bytes,
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); }));
+        net::bind_cancellation_slot(
+            read_cancel_.slot(),
+            guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); })));
 }
 
 bool WebSocketSession::may_read() {
@@ -356,7 +359,9 @@ void WebSocketSession::close(websocket::close_code code, std::string_view reason
     logger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
     socket_.async_close(
         {code, reason},
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); }));
+        net::bind_cancellation_slot(
+            close_cancel_.slot(),
+            guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); })));
 }
 
 void WebSocketSession::stop_authentication() {
@@ -423,6 +428,10 @@ void WebSocketSession::finish(const error_code& reason) {
     place_.reset();
     timer_.cancel();
     socket_.next_layer().close();
+    // Of Beast's operations a close waits for the right to read and a read that failed for the right to write, which
+    // the other one has. Neither is at the socket then, so that its end reaches neither.
+    read_cancel_.emit(net::cancellation_type::terminal);
+    close_cancel_.emit(net::cancellation_type::terminal);
 }
 
 void WebSocketSession::fail(const char* what) {

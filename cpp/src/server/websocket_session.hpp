@@ -1,6 +1,7 @@
 // One WebSocket connection: the socket, its keep-alive and its end. What is said over it is the business of Client.
 #pragma once
 
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
@@ -97,6 +98,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
 
     boost::beast::flat_buffer incoming_;
     bool reading_ = false;
+    net::cancellation_signal read_cancel_;
+    net::cancellation_signal close_cancel_;
     Frame outgoing_;  // being written
 
     net::steady_timer timer_;

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import native_binary
 from hostile.conftest import hostile_server
 from support.bystander import Bystander
 from support.certificates import Certificates, client_hello
@@ -239,3 +240,18 @@ def test_a_reader_that_stops_is_dropped_and_costs_little(tmp_path: Path, as_webs
             grown = resident(server) - size
         bystander.expect_update()
         assert grown < 8 * MEGABYTE
+
+
+def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_session_behind(tmp_path: Path) -> None:
+    options = ("--max-messages-per-second", "10", "--ping-interval", "200ms", "--ping-timeout", "500ms")
+    with Server(tmp_path / "skills.db", *options, "--shutdown-timeout", "60s", command=[native_binary()]) as server:
+        for pings in range(15, 35):
+            with RawClient(server.port) as client:
+                client.handshake()
+                # The server closes for the pings while it is still reading, and what it reads next makes it fail.
+                client.send(frame(Opcode.PING) * pings + frame(Opcode.CONTINUATION))
+                client.half_close()
+                assert client.gone()
+        begun = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - begun < 30, "a session that nobody ends is waited for"
