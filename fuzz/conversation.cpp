@@ -176,8 +176,8 @@ void Conversation::hang_up() {
     client_.shutdown(local::socket::shutdown_send, ignored);
     run();
     if (ends_with_close_frame(heard_)) {
-        // A close of Beast and a read of it that fails can each hold what the other waits for, until ping_timeout, which
-        // is never waited for here, cuts the connection.
+        // A close of Beast and a read of it that fails can each hold what the other waits for, until ping_timeout,
+        // which is never waited for here, cuts the connection.
         for (auto* connection : context_.connections.copy()) {
             connection->cut();
         }
