@@ -34,7 +34,7 @@ std::string signed_by_us(std::string_view text) {
 void check_verdict(const auth::Verdict& verdict) {
     if (const auto* identity = std::get_if<auth::Identity>(&verdict)) {
         check(identity->expires_at && *identity->expires_at > kNow, "a token that is accepted expires, and later");
-        check(!identity->fingerprint.empty(), "somebody vouches for it");
+        check(!identity->fingerprint.empty(), "it is known by what it was accepted");
     } else {
         check(!std::get<auth::Rejection>(verdict).reason.empty(), "a refusal has a reason");
     }

@@ -423,7 +423,7 @@ async def test_a_token_for_somebody_is_refused_by_a_server_that_is_nobody(server
 
 async def test_a_client_stays_as_long_as_its_token_and_longer_with_a_new_one(server_factory: ServerFactory) -> None:
     async with server_factory(jwt_secret=SECRET, jwt_leeway=0, **QUICK) as server:
-        short = signed(exp=time.time() + 1.5)
+        short = signed(exp=time.time() + 4)
         async with (
             Client(url_of(server), additional_headers=bearer(short)) as leaving,
             Client(url_of(server), additional_headers=bearer(short)) as staying,

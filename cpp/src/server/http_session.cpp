@@ -1,6 +1,7 @@
 // See http_session.hpp.
 #include "http_session.hpp"
 
+#include <algorithm>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>

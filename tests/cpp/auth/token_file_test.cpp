@@ -56,7 +56,7 @@ TEST(TokenFile, lets_nobody_in_by_what_is_not_a_token) {
     EXPECT_FALSE(file.find("sha256:" + std::string(kDigestOfSecret)));
 }
 
-TEST(TokenFile, vouches_no_longer_for_a_token_that_is_gone_or_grants_something_else) {
+TEST(TokenFile, no_longer_accepts_a_token_that_is_gone_or_grants_something_else) {
     const auto before = TokenFile::parse("first\nsecond read write\n", "/etc/tokens");
     const auto after = TokenFile::parse("second read\n", "/etc/tokens");
     EXPECT_FALSE(after.still_accepts(*before.find("first")));
