@@ -69,6 +69,22 @@ if(NOT aliased)
   set_property(TARGET SQLite::SQLite3 PROPERTY DEPRECATION)
 endif()
 
+# --- zlib: its own build renames a header in the sources and adds programs, so it is not run (there is no such subfolder).
+FetchContent_Declare(ZLIB
+  URL https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz
+  URL_HASH SHA256=9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
+  SOURCE_SUBDIR none
+  FIND_PACKAGE_ARGS 1.2.11)
+FetchContent_MakeAvailable(ZLIB)
+if(NOT TARGET ZLIB::ZLIB)
+  # Without the files that read and write .gz, which would ask for more of the system.
+  file(GLOB sources ${zlib_SOURCE_DIR}/*.c)
+  list(FILTER sources EXCLUDE REGEX "/gz[a-z]+\\.c$")
+  add_library(session_buddy_zlib STATIC EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(session_buddy_zlib SYSTEM PUBLIC ${zlib_SOURCE_DIR})
+  add_library(ZLIB::ZLIB ALIAS session_buddy_zlib)
+endif()
+
 # --- SQLiteCpp
 set(SQLITECPP_INTERNAL_SQLITE OFF)
 set(SQLITECPP_RUN_CPPLINT OFF)

@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
 #include <toml++/toml.h>
+#include <zlib.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
@@ -29,6 +30,21 @@ TEST(Dependencies, sqlite_has_full_text_search) {
     SQLite::Database database(":memory:", SQLite::OPEN_READWRITE);
     database.exec("CREATE VIRTUAL TABLE notes USING fts5(body)");
     EXPECT_TRUE(database.tableExists("notes"));
+}
+
+TEST(Dependencies, zlib_gives_back_what_it_packed) {
+    const std::string text(1000, 'a');
+    std::string packed(compressBound(text.size()), '\0');
+    uLongf packed_size = packed.size();
+    ASSERT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &packed_size,
+                       reinterpret_cast<const Bytef*>(text.data()), text.size()),
+              Z_OK);
+    std::string again(text.size(), '\0');
+    uLongf again_size = again.size();
+    ASSERT_EQ(uncompress(reinterpret_cast<Bytef*>(again.data()), &again_size,
+                         reinterpret_cast<const Bytef*>(packed.data()), packed_size),
+              Z_OK);
+    EXPECT_EQ(again, text);
 }
 
 TEST(Dependencies, asio_and_beast_run) {
