@@ -159,6 +159,10 @@ constexpr std::array kTable{
             "Longest header of an HTTP request, in bytes"),
     integer("Clients", "max_pending_bytes", &Config::max_pending_bytes, 4096, 1'073'741'824,
             "Bytes of answers that wait for one client before no more requests are read from it"),
+    boolean(
+        "Clients", "compression", &Config::compression,
+        "Compress messages for the clients that ask for it (permessage-deflate); a broadcast is compressed once and "
+        "not for each client"),
     duration("Clients", "handshake_timeout", &Config::handshake_timeout, 0.1, 600,
              "Time a new connection has to send its request, TLS handshake included"),
     duration("Clients", "idle_timeout", &Config::idle_timeout, 0.1, 3600,

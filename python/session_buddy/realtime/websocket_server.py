@@ -103,6 +103,8 @@ class RealTimeMetricsServer:
         max_header_bytes: Longest header of an HTTP request, 1024 to 65536.
         max_pending_bytes: Bytes of answers that wait for one client before no more requests are read from it, 4096 to
             1073741824.
+        compression: Compress messages for the clients that ask for it (permessage-deflate); a broadcast is compressed
+            once and not for each client.
         handshake_timeout: Seconds that a new connection has to send its request, TLS handshake included, 0.1 to 600.
         idle_timeout: Seconds that an HTTP connection has to send its next request, 0.1 to 3600.
         write_timeout: Seconds that a client has to take one message or answer before it is dropped, 0.1 to 3600.
@@ -159,6 +161,7 @@ class RealTimeMetricsServer:
         max_message_bytes: int = 65536,
         max_header_bytes: int = 8192,
         max_pending_bytes: int = 1048576,
+        compression: bool = False,
         handshake_timeout: float = 10.0,
         idle_timeout: float = 60.0,
         write_timeout: float = 30.0,
@@ -200,6 +203,7 @@ class RealTimeMetricsServer:
             "max_message_bytes": max_message_bytes,
             "max_header_bytes": max_header_bytes,
             "max_pending_bytes": max_pending_bytes,
+            "compression": compression,
             "handshake_timeout": handshake_timeout,
             "idle_timeout": idle_timeout,
             "write_timeout": write_timeout,

@@ -80,6 +80,7 @@ struct Config {
     std::size_t max_message_bytes = 65536;        ///< of one client message, 1024 to 16 MiB
     std::uint32_t max_header_bytes = 8192;        ///< of one HTTP request, 1024 to 65536
     std::size_t max_pending_bytes = 1U << 20U;    ///< answers waiting for one client, 4096 to 1 GiB
+    bool compression = false;                     ///< permessage-deflate for the clients that offer it
     Seconds handshake_timeout{10.0};  ///< from accept to a complete request or upgrade, TLS included, 0.1 to 600
     Seconds idle_timeout{60.0};       ///< from an HTTP answer to the next complete request, 0.1 to 3600
     Seconds write_timeout{30.0};      ///< for a client to take one message or answer, 0.1 to 3600
