@@ -82,17 +82,6 @@ void check_frames(std::string_view bytes) {
     }
 }
 
-/// Of a server: it is not masked, and short.
-bool ends_with_close_frame(std::string_view bytes) {
-    for (std::size_t length = 0; length < 126 && length + 2 <= bytes.size(); ++length) {
-        const auto frame = bytes.substr(bytes.size() - length - 2);
-        if (static_cast<unsigned char>(frame[0]) == 0x88U && static_cast<unsigned char>(frame[1]) == length) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /// Answers of HTTP and, behind the one that accepts a WebSocket, frames.
 void check_answers(std::string_view bytes) {
     constexpr std::string_view kHeaderEnd = "\r\n\r\n";
@@ -129,14 +118,13 @@ Conversation::Conversation() : context_(small_limits(), clock_), client_(client_
     local::socket far(server_io());
     net::local::connect_pair(client_, far);
     client_.non_blocking(true);
-    server::tcp::socket socket(server_io());
+    server::Socket socket(server_io());
     socket.assign(server::tcp::v4(), far.release());
     const server::Peer peer{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:1", .proxy = true};
     auto verdict = context_.admission.take_http(peer, std::chrono::steady_clock::now());
-    boost::beast::tcp_stream tcp(std::move(socket));
-    tcp.expires_after(server::steady(context_.config.handshake_timeout));
-    std::make_shared<server::HttpSession>(server::Stream(std::move(tcp)), peer,
-                                          std::get<server::Admission::Place>(std::move(verdict)), context_)
+    std::make_shared<server::HttpSession>(server::Stream(std::move(socket)), peer,
+                                          std::get<server::Admission::Place>(std::move(verdict)),
+                                          server::SteadyTime::max(), context_)
         ->run();
     run();
 }
@@ -164,9 +152,7 @@ void Conversation::perform(std::string_view script) {
     }
     if ((first & 0x80U) != 0) {
         context_.stopping = true;
-        for (auto* connection : context_.connections.copy()) {
-            connection->shut_down();
-        }
+        context_.connections.for_each([](server::Connection& connection) { connection.shut_down(); });
         run();
     }
 }
@@ -175,14 +161,6 @@ void Conversation::hang_up() {
     boost::system::error_code ignored;
     client_.shutdown(local::socket::shutdown_send, ignored);
     run();
-    if (ends_with_close_frame(heard_)) {
-        // A close of Beast and a read of it that fails can each hold what the other waits for, until ping_timeout,
-        // which is never waited for here, cuts the connection.
-        for (auto* connection : context_.connections.copy()) {
-            connection->cut();
-        }
-        run();
-    }
     check(context_.connections.empty(), "a session ends with its client");
     check(context_.admission.clients() == 0, "a client's place is free again");
     check(context_.broadcaster.group_count() == 0, "its subscription is gone");

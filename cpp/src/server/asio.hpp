@@ -1,6 +1,10 @@
 // The names of Asio and Beast as this layer uses them.
 #pragma once
 
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/error.hpp>
 #include <chrono>
@@ -14,6 +18,14 @@ namespace net = boost::asio;
 namespace beast = boost::beast;
 using beast::error_code;
 using net::ip::tcp;
+
+// With the executor that there is and not with any: that is smaller, and there is one of each for every client.
+using Executor = net::io_context::executor_type;
+using Socket = net::basic_stream_socket<tcp, Executor>;
+using Acceptor = net::basic_socket_acceptor<tcp, Executor>;
+using SteadyTime = std::chrono::steady_clock::time_point;
+using Timer =
+    net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Executor>;
 
 [[nodiscard]] inline std::chrono::steady_clock::duration steady(Seconds seconds) {
     return std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);

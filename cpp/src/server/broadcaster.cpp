@@ -55,15 +55,11 @@ void Broadcaster::publish(SnapshotPtr snapshot) {
     sessions_frame_.reset();
     for (const auto& entry : groups_) {
         const Frame& frame = frame_of(*entry.second);
-        for (auto* subscriber : entry.second->subscribers.members()) {
-            subscriber->offer_metrics(frame);
-        }
+        entry.second->subscribers.for_each([&frame](Subscriber& subscriber) { subscriber.offer_metrics(frame); });
     }
     if (sessions_changed && !sessions_.empty()) {
         const Frame& frame = sessions_frame();
-        for (auto* subscriber : sessions_.members()) {
-            subscriber->offer_sessions(frame);
-        }
+        sessions_.for_each([&frame](Subscriber& subscriber) { subscriber.offer_sessions(frame); });
     }
 }
 
@@ -77,7 +73,7 @@ Frame Broadcaster::current_sessions() {
 
 const Frame& Broadcaster::frame_of(Group& group) {
     if (group.written != published_) {
-        group.frame = std::make_shared<const std::string>(renderer_->render(group.subscription));
+        group.frame = std::make_shared<const Message>(renderer_->render(group.subscription));
         group.written = published_;
     }
     return group.frame;
@@ -85,7 +81,7 @@ const Frame& Broadcaster::frame_of(Group& group) {
 
 const Frame& Broadcaster::sessions_frame() {
     if (!sessions_frame_) {
-        sessions_frame_ = std::make_shared<const std::string>(protocol::session_update(*latest_));
+        sessions_frame_ = std::make_shared<const Message>(protocol::session_update(*latest_));
     }
     return sessions_frame_;
 }

@@ -63,13 +63,15 @@ void Client::unauthorized(std::string reason, protocol::RequestId request_id) {
 }
 
 void Client::offer_metrics(const Frame& frame) {
-    outbox_.offer_metrics(frame);
-    sender_.wake();
+    if (!sent_at_once(frame)) {
+        outbox_.offer_metrics(frame);
+    }
 }
 
 void Client::offer_sessions(const Frame& frame) {
-    outbox_.offer_sessions(frame);
-    sender_.wake();
+    if (!sent_at_once(frame)) {
+        outbox_.offer_sessions(frame);
+    }
 }
 
 void Client::answer(const protocol::Subscribe& request) {
@@ -127,8 +129,8 @@ void Client::answer(const protocol::ErrorReply& reply_to_send) {
     reply(protocol::error(reply_to_send));
 }
 
-void Client::reply(std::string text) {
-    outbox_.push_reply(std::make_shared<const std::string>(std::move(text)));
+void Client::reply(std::string_view text) {
+    outbox_.push_reply(std::make_shared<const Message>(text));
 }
 
 }  // namespace session_buddy::server

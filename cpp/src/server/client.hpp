@@ -19,8 +19,8 @@ class Client final : public Subscriber {
     class Sender {
       public:
         virtual ~Sender() = default;
-        /// Something waits in the outbox.
-        virtual void wake() = 0;
+        /// Sends the frame ahead of what waits in the outbox. False, and nothing is sent, where the socket is not free.
+        [[nodiscard]] virtual bool send(const Frame& frame) = 0;
         /// The client shows a token. Answered with authenticated() or unauthorized(), later or at once.
         virtual void authenticate(protocol::Authenticate request) = 0;
     };
@@ -38,11 +38,13 @@ class Client final : public Subscriber {
     void unauthorized(std::string reason, protocol::RequestId request_id);
 
     [[nodiscard]] Outbox& outbox() { return outbox_; }
+    [[nodiscard]] const Outbox& outbox() const { return outbox_; }
 
     void offer_metrics(const Frame& frame) override;
     void offer_sessions(const Frame& frame) override;
 
   private:
+    [[nodiscard]] bool sent_at_once(const Frame& frame) { return outbox_.empty() && sender_.send(frame); }
     void answer(const protocol::Subscribe& request);
     void answer(const protocol::Unsubscribe& request);
     void answer(const protocol::GetMetrics& request);
@@ -50,7 +52,7 @@ class Client final : public Subscriber {
     void answer(const protocol::SubscribeSessions& request);
     void answer(const protocol::Authenticate& request);
     void answer(const protocol::ErrorReply& reply);
-    void reply(std::string text);
+    void reply(std::string_view text);
 
     Broadcaster& broadcaster_;
     Sender& sender_;

@@ -1,11 +1,15 @@
 // What all connections of one server share. Everything here belongs to the network thread.
 #pragma once
 
-#include <chrono>
+#include <cstddef>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "admission.hpp"
+#include "asio.hpp"
 #include "broadcaster.hpp"
+#include "deflate.hpp"
 #include "log_throttle.hpp"
 #include "origin_policy.hpp"
 #include "registry.hpp"
@@ -25,7 +29,18 @@ class Connection {
     virtual void cut() = 0;
     /// Other tokens count from here on.
     virtual void tokens_replaced() {}
+    /// Again and again, for everything that has a time limit. May take this connection's entry out of the registry.
+    virtual void look_at_clock(SteadyTime now) = 0;
 };
+
+/// What the connections with permessage-deflate share, as no message refers to one before it.
+struct Compression {
+    Deflater deflater;
+    Inflater inflater;
+};
+
+/// Read from a socket at a time.
+inline constexpr std::size_t kReadBytes = 65536;
 
 struct ServerContext {
     ServerContext(const Config& settings, const Clock& wall_clock)
@@ -33,7 +48,11 @@ struct ServerContext {
           clock(wall_clock),
           trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
           origin_policy(settings),
-          admission(settings) {}
+          admission(settings) {
+        if (config.compression) {
+            compression = std::make_unique<Compression>();
+        }
+    }
 
     const Config config;
     const Clock& clock;
@@ -41,12 +60,15 @@ struct ServerContext {
     OriginPolicy origin_policy;
     TlsContextPtr tls;               // of new connections; nullptr for plain ones
     TokenChecker* tokens = nullptr;  // where clients must show one
+    std::unique_ptr<Compression> compression;  // where clients may have it
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;
-    std::chrono::steady_clock::time_point published_at;  // of broadcaster.latest()
+    SteadyTime published_at;  // of broadcaster.latest()
     LogThrottle closed_at_once;                          // connections
     LogThrottle refused_by_origin;                       // requests, for their Origin or Host
+    // What a connection has received and deals with before the next one's turn comes: none has a buffer of its own.
+    std::vector<char> received = std::vector<char>(kReadBytes);
     bool stopping = false;
     std::function<void()> on_connection_gone;  // set while stopping; called when a connection has left the registry
 };

@@ -59,7 +59,7 @@ bool family_is_missing(const error_code& error) {
            error == error_code(EADDRNOTAVAIL, boost::system::system_category());
 }
 
-error_code open_and_listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoint) {
+error_code open_and_listen(Acceptor& acceptor, const tcp::endpoint& endpoint) {
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) {
@@ -79,12 +79,12 @@ error_code open_and_listen(tcp::acceptor& acceptor, const tcp::endpoint& endpoin
 
 // All addresses on one port, or what stood in the way.
 std::optional<BindFailure> listen_on_all(net::io_context& io, const std::vector<net::ip::address>& addresses,
-                                         std::uint16_t port, std::vector<tcp::acceptor>& acceptors) {
+                                         std::uint16_t port, std::vector<Acceptor>& acceptors) {
     acceptors.clear();
     std::optional<BindFailure> missing;
     for (const auto& address : addresses) {
         const tcp::endpoint endpoint(address, port);
-        tcp::acceptor acceptor(io);
+        Acceptor acceptor(io);
         if (const auto error = open_and_listen(acceptor, endpoint)) {
             if (!family_is_missing(error)) {
                 return BindFailure{.error = error, .endpoint = endpoint};
@@ -110,7 +110,7 @@ std::string to_string(const tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
-std::vector<tcp::acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, Reach reach) {
+std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, Reach reach) {
     const auto addresses = addresses_of(io, host, port);
     if (reach == Reach::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
         throw ConfigError(
@@ -119,7 +119,7 @@ std::vector<tcp::acceptor> listen_on(net::io_context& io, const std::string& hos
                                 "tls_client_ca); insecure allows it all the same",
                                 host));
     }
-    std::vector<tcp::acceptor> acceptors;
+    std::vector<Acceptor> acceptors;
     for (int attempt = 1;; ++attempt) {
         const auto failure = listen_on_all(io, addresses, port, acceptors);
         if (!failure) {

@@ -44,7 +44,7 @@ bool is_preflight(const http::request_header<>& request) {
 
 }  // namespace
 
-HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context)
+HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline, ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
@@ -53,6 +53,7 @@ HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, Serve
       peer_(direct_),
       // A request and the beginning of the next.
       buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)),
+      deadline_(deadline),
       delay_(stream_.get_executor()) {}
 
 void HttpSession::run() {
@@ -66,6 +67,13 @@ void HttpSession::answer_and_close(HttpReply reply) {
 
 void HttpSession::shut_down() {
     cut();
+}
+
+void HttpSession::look_at_clock(SteadyTime now) {
+    if (!over_ && now >= deadline_) {
+        logger.debug("connection of {} took too long", peer_.name);
+        cut();
+    }
 }
 
 void HttpSession::cut() {
@@ -90,6 +98,7 @@ void HttpSession::on_read(const error_code& error) {
         refuse(error);
         return;
     }
+    deadline_ = SteadyTime::max();  // what follows is our affair
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_, request, context_.trusted_proxies);
     if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
@@ -230,9 +239,9 @@ void HttpSession::upgrade(Welcome welcome) {
         }
         place_ = std::get<Admission::Place>(std::move(verdict));
     }
-    stream_.expires_never();  // the WebSocket keeps its own time
+    auto handshake = accept_handshake(parser_->get(), credentials_.subprotocol, context_.compression != nullptr);
     std::make_shared<WebSocketSession>(std::move(stream_), peer_, std::move(place_), context_)
-        ->run(parser_->get(), std::move(welcome), std::move(credentials_.subprotocol));
+        ->run(std::move(handshake), welcome);
 }
 
 void HttpSession::refuse_token(std::string_view reason) {
@@ -268,7 +277,7 @@ void HttpSession::send(HttpReply reply) {
     if (!head) {
         response_.body() = std::move(reply.body);
     }
-    stream_.expires_after(steady(context_.config.write_timeout));
+    deadline_ = std::chrono::steady_clock::now() + steady(context_.config.write_timeout);
     http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
                           self.on_sent(error);
                       }));
@@ -278,7 +287,7 @@ void HttpSession::on_sent(const error_code& error) {
     if (error) {
         cut();
     } else if (response_.keep_alive()) {
-        stream_.expires_after(steady(context_.config.idle_timeout));
+        deadline_ = std::chrono::steady_clock::now() + steady(context_.config.idle_timeout);
         read();
     } else {
         // The time limit of the answer goes on running.

@@ -1,7 +1,6 @@
 // One accepted connection while it speaks HTTP: answers requests until it closes or becomes a WebSocket.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -22,14 +21,15 @@ namespace session_buddy::server {
 
 class HttpSession final : public std::enable_shared_from_this<HttpSession>, public Connection {
   public:
-    /// `context` must outlive it. `stream` has the time limit of its first request set.
-    HttpSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context);
+    /// `context` must outlive it. `deadline`: of the first request.
+    HttpSession(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline, ServerContext& context);
 
     void run();
     /// In place of run(), for a connection that is over before its first request.
     void answer_and_close(HttpReply reply);
     void shut_down() override;
     void cut() override;
+    void look_at_clock(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
@@ -60,7 +60,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     std::string allowed_origin_;    // of the page that may read the answer; empty for none
     Credentials credentials_;       // of the request
     bool over_ = false;             // cut
-    net::steady_timer delay_;       // of a refusal
+    SteadyTime deadline_;           // of the request, or of the answer
+    Timer delay_;                   // of a refusal
     Response response_;
 };
 

@@ -1,7 +1,6 @@
 // See incoming.hpp.
 #include "incoming.hpp"
 
-#include <boost/beast/core/tcp_stream.hpp>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -39,7 +38,7 @@ void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission
 
 }  // namespace
 
-void take_in(tcp::socket socket, ServerContext& context) {
+void take_in(Socket socket, ServerContext& context) {
     if (context.stopping) {
         return;
     }
@@ -59,13 +58,13 @@ void take_in(tcp::socket socket, ServerContext& context) {
     error_code ignored;  // a socket that takes no option still works
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(net::socket_base::send_buffer_size(kSendBufferBytes), ignored);
-    beast::tcp_stream tcp(std::move(socket));
     // Up to the end of the first request, TLS included.
-    tcp.expires_after(steady(context.config.handshake_timeout));
+    const auto deadline = now + steady(context.config.handshake_timeout);
+    Stream stream(std::move(socket));
     if (context.tls) {
-        std::make_shared<TlsHandshake>(std::move(tcp), std::move(peer), std::move(place), context)->run();
+        std::make_shared<TlsHandshake>(std::move(stream), std::move(peer), std::move(place), deadline, context)->run();
     } else {
-        std::make_shared<HttpSession>(Stream(std::move(tcp)), std::move(peer), std::move(place), context)->run();
+        std::make_shared<HttpSession>(std::move(stream), std::move(peer), std::move(place), deadline, context)->run();
     }
 }
 

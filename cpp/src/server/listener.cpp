@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace
 
-Listener::Listener(tcp::acceptor acceptor, OnSocket on_socket)
+Listener::Listener(Acceptor acceptor, OnSocket on_socket)
     : acceptor_(std::move(acceptor)), retry_(acceptor_.get_executor()), on_socket_(std::move(on_socket)) {}
 
 void Listener::run() {
@@ -35,12 +35,12 @@ void Listener::accept() {
     if (!acceptor_.is_open()) {
         return;
     }
-    acceptor_.async_accept([self = shared_from_this()](const error_code& error, tcp::socket socket) {
+    acceptor_.async_accept([self = shared_from_this()](const error_code& error, Socket socket) {
         self->on_accept(error, std::move(socket));
     });
 }
 
-void Listener::on_accept(const error_code& error, tcp::socket socket) {
+void Listener::on_accept(const error_code& error, Socket socket) {
     if (!acceptor_.is_open()) {
         return;
     }

@@ -1,7 +1,6 @@
 // Accepts connections on one address until it is closed. No accept error ends it.
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 
@@ -11,9 +10,9 @@ namespace session_buddy::server {
 
 class Listener : public std::enable_shared_from_this<Listener> {
   public:
-    using OnSocket = std::function<void(tcp::socket)>;
+    using OnSocket = std::function<void(Socket)>;
 
-    Listener(tcp::acceptor acceptor, OnSocket on_socket);
+    Listener(Acceptor acceptor, OnSocket on_socket);
 
     /// Starts to accept, on the thread of the acceptor's context.
     void run();
@@ -22,10 +21,10 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
   private:
     void accept();
-    void on_accept(const error_code& error, tcp::socket socket);
+    void on_accept(const error_code& error, Socket socket);
 
-    tcp::acceptor acceptor_;
-    net::steady_timer retry_;
+    Acceptor acceptor_;
+    Timer retry_;
     OnSocket on_socket_;
     bool failing_ = false;  // the trouble is logged already
 };

@@ -1,10 +1,10 @@
 // See network_server.hpp. One thread runs everything; other threads reach it through posts to its io_context alone.
 #include "session_buddy/server/network_server.hpp"
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -36,22 +36,33 @@ bool fit_for_networks(const Config& config) {
     return config.insecure || (encrypted && authenticated);
 }
 
+// How late a time limit of a connection may be noticed.
+std::chrono::steady_clock::duration clock_interval(const Config& config) {
+    constexpr double kPart = 0.25;  // of the shortest limit
+    constexpr Seconds kLongest{1.0};
+    const Seconds shortest = std::min({config.handshake_timeout, config.idle_timeout, config.write_timeout,
+                                       config.ping_interval, config.ping_timeout});
+    return steady(std::min(kPart * shortest, kLongest));
+}
+
 }  // namespace
 
 struct NetworkServer::Impl {
     enum class Phase { created, bound, running, stopped };
 
-    Impl(const Config& config, const Clock& clock) : context(config, clock), shutdown_timer(io) {}
+    Impl(const Config& config, const Clock& clock) : context(config, clock), clock_timer(io), shutdown_timer(io) {}
 
     void run();
     void deliver();
+    void look_at_clock();
     void begin_shutdown();
 
     // First, because what waits in `io` refers to it and goes before it.
     ServerContext context;
     net::io_context io{1};
     net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
-    net::steady_timer shutdown_timer;
+    Timer clock_timer;
+    Timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
     std::thread thread;
@@ -94,6 +105,22 @@ void NetworkServer::Impl::deliver() {
     context.broadcaster.publish(std::move(snapshot));
 }
 
+// One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
+void NetworkServer::Impl::look_at_clock() {
+    if (context.stopping && context.connections.empty()) {
+        return;
+    }
+    clock_timer.expires_after(clock_interval(context.config));
+    clock_timer.async_wait([this](const error_code& error) {
+        if (error) {
+            return;
+        }
+        const auto now = std::chrono::steady_clock::now();
+        context.connections.for_each([now](Connection& connection) { connection.look_at_clock(now); });
+        look_at_clock();
+    });
+}
+
 void NetworkServer::Impl::begin_shutdown() {
     context.stopping = true;
     for (const auto& listener : listeners) {
@@ -103,12 +130,12 @@ void NetworkServer::Impl::begin_shutdown() {
     context.on_connection_gone = [this] {
         if (context.connections.empty()) {
             shutdown_timer.cancel();
+            clock_timer.cancel();
         }
     };
-    for (auto* connection : context.connections.copy()) {
-        connection->shut_down();
-    }
+    context.connections.for_each([](Connection& connection) { connection.shut_down(); });
     if (context.connections.empty()) {
+        clock_timer.cancel();
         return;
     }
     shutdown_timer.expires_after(steady(context.config.shutdown_timeout));
@@ -116,11 +143,8 @@ void NetworkServer::Impl::begin_shutdown() {
         if (error) {
             return;
         }
-        const auto lingering = context.connections.copy();
-        logger.debug("cutting {} connections that do not close", lingering.size());
-        for (auto* connection : lingering) {
-            connection->cut();
-        }
+        logger.debug("cutting {} connections that do not close", context.connections.size());
+        context.connections.for_each([](Connection& connection) { connection.cut(); });
     });
 }
 
@@ -152,7 +176,7 @@ void NetworkServer::bind() {
         impl_->context.origin_policy.add_listener(to_ip_address(endpoint.address()));
         impl_->listeners.push_back(std::make_shared<Listener>(
             std::move(acceptor),
-            [&context = impl_->context](tcp::socket socket) { take_in(std::move(socket), context); }));
+            [&context = impl_->context](Socket socket) { take_in(std::move(socket), context); }));
     }
     impl_->phase = Impl::Phase::bound;
 }
@@ -165,6 +189,7 @@ void NetworkServer::start() {
     for (const auto& listener : impl_->listeners) {
         net::post(impl_->io, [listener] { listener->run(); });
     }
+    net::post(impl_->io, [impl = impl_.get()] { impl->look_at_clock(); });
     impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
     impl_->phase = Impl::Phase::running;
     for (const auto& endpoint : endpoints()) {
@@ -202,9 +227,7 @@ void NetworkServer::reload() {
         impl->context.tls = tls;
         if (authenticator) {
             impl->tokens->replace(authenticator);
-            for (auto* connection : impl->context.connections.copy()) {
-                connection->tokens_replaced();
-            }
+            impl->context.connections.for_each([](Connection& connection) { connection.tokens_replaced(); });
         }
     });
 }

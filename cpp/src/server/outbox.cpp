@@ -6,44 +6,66 @@
 namespace session_buddy::server {
 
 void Outbox::push_reply(Frame frame) {
-    reply_bytes_ += frame->size();
-    replies_.push_back(std::move(frame));
+    auto& all = waiting();
+    all.reply_bytes += frame->frame().size();
+    all.replies.push_back(std::move(frame));
 }
 
 void Outbox::offer_metrics(Frame frame) {
-    offer(metrics_, std::move(frame));
+    offer(&Waiting::metrics, std::move(frame));
 }
 
 void Outbox::offer_sessions(Frame frame) {
-    offer(sessions_, std::move(frame));
+    offer(&Waiting::sessions, std::move(frame));
 }
 
 void Outbox::drop_metrics() noexcept {
-    metrics_.frame.reset();
+    if (waiting_) {
+        waiting_->metrics.frame.reset();
+        if (waiting_->empty()) {
+            waiting_.reset();
+        }
+    }
 }
 
 Frame Outbox::next() {
-    if (due(metrics_)) {
-        return std::exchange(metrics_.frame, nullptr);
-    }
-    if (due(sessions_)) {
-        return std::exchange(sessions_.frame, nullptr);
-    }
-    if (replies_.empty()) {
+    if (!waiting_) {
         return nullptr;
     }
-    Frame frame = std::move(replies_.front());
-    replies_.pop_front();
-    reply_bytes_ -= frame->size();
-    ++replies_sent_;
+    Frame frame = waiting_->take();
+    if (waiting_->empty()) {
+        waiting_.reset();
+    }
     return frame;
 }
 
-void Outbox::offer(Slot& slot, Frame frame) {
-    if (!slot.frame) {
-        slot.turn = replies_sent_ + replies_.size();
+Frame Outbox::Waiting::take() {
+    for (Slot* slot : {&metrics, &sessions}) {
+        if (slot->frame && slot->turn <= replies_sent) {
+            return std::exchange(slot->frame, nullptr);
+        }
     }
-    slot.frame = std::move(frame);
+    Frame frame = std::move(replies.front());
+    replies.pop_front();
+    reply_bytes -= frame->frame().size();
+    ++replies_sent;
+    return frame;
+}
+
+Outbox::Waiting& Outbox::waiting() {
+    if (!waiting_) {
+        waiting_ = std::make_unique<Waiting>();
+    }
+    return *waiting_;
+}
+
+void Outbox::offer(Slot Waiting::*slot, Frame frame) {
+    auto& all = waiting();
+    Slot& its = all.*slot;
+    if (!its.frame) {
+        its.turn = all.replies_sent + all.replies.size();
+    }
+    its.frame = std::move(frame);
 }
 
 }  // namespace session_buddy::server

@@ -6,12 +6,10 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <string>
+
+#include "message.hpp"
 
 namespace session_buddy::server {
-
-/// The text of one message. Clients of the same subscription share it.
-using Frame = std::shared_ptr<const std::string>;
 
 /// A client with this many answers waiting is not read from until it has taken some. One request makes two at most, so
 /// this many and one more can be there.
@@ -19,7 +17,7 @@ inline constexpr std::size_t kMaxPendingReplies = 32;
 
 /// Bounded by kMaxPendingReplies, `max_bytes` and one frame a broadcast kind: the answer to the request that came last
 /// may go beyond. A broadcast never overtakes an answer that was there
-/// before it, and keeps its turn when a newer one takes its place.
+/// before it, and keeps its turn when a newer one takes its place. Nearly always empty, and then without memory.
 class Outbox {
   public:
     /// `max_bytes`: of answers.
@@ -33,9 +31,9 @@ class Outbox {
 
     /// False while no more requests may be taken from this client.
     [[nodiscard]] bool accepts_requests() const {
-        return replies_.size() < kMaxPendingReplies && reply_bytes_ < max_bytes_;
+        return !waiting_ || (waiting_->replies.size() < kMaxPendingReplies && waiting_->reply_bytes < max_bytes_);
     }
-    [[nodiscard]] bool empty() const { return replies_.empty() && !metrics_.frame && !sessions_.frame; }
+    [[nodiscard]] bool empty() const { return !waiting_; }
     /// The frame to send next, taken out; nullptr where nothing waits.
     [[nodiscard]] Frame next();
 
@@ -44,15 +42,21 @@ class Outbox {
         Frame frame;
         std::uint64_t turn = 0;  // replies that go first, counted from the beginning
     };
-    void offer(Slot& slot, Frame frame);
-    [[nodiscard]] bool due(const Slot& slot) const { return slot.frame && slot.turn <= replies_sent_; }
+    struct Waiting {
+        std::deque<Frame> replies;
+        std::size_t reply_bytes = 0;     // of replies
+        std::uint64_t replies_sent = 0;  // since something has been waiting
+        Slot metrics;
+        Slot sessions;
+
+        [[nodiscard]] bool empty() const { return replies.empty() && !metrics.frame && !sessions.frame; }
+        [[nodiscard]] Frame take();
+    };
+    [[nodiscard]] Waiting& waiting();
+    void offer(Slot Waiting::*slot, Frame frame);
 
     std::size_t max_bytes_;
-    std::deque<Frame> replies_;
-    std::size_t reply_bytes_ = 0;  // of replies_
-    std::uint64_t replies_sent_ = 0;
-    Slot metrics_;
-    Slot sessions_;
+    std::unique_ptr<Waiting> waiting_;  // nullptr while nothing waits
 };
 
 }  // namespace session_buddy::server

@@ -1,7 +1,7 @@
 // A set of living objects of one kind, each in it for as long as it holds its handle. For one thread.
 #pragma once
 
-#include <unordered_set>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -14,33 +14,41 @@ class Registry {
     class Handle {
       public:
         Handle() = default;
-        Handle(Registry& registry, T& member) : registry_(&registry), member_(&member) {
-            registry_->members_.insert(member_);
+        Handle(Registry& registry, T& member) : registry_(&registry), place_(registry.entries_.size()) {
+            registry.entries_.push_back({&member, this});
         }
         ~Handle() { reset(); }
-        Handle(Handle&& other) noexcept
-            : registry_(std::exchange(other.registry_, nullptr)), member_(std::exchange(other.member_, nullptr)) {}
+        Handle(Handle&& other) noexcept : registry_(std::exchange(other.registry_, nullptr)), place_(other.place_) {
+            follow();
+        }
         Handle& operator=(Handle&& other) noexcept {
             if (this != &other) {
                 reset();
                 registry_ = std::exchange(other.registry_, nullptr);
-                member_ = std::exchange(other.member_, nullptr);
+                place_ = other.place_;
+                follow();
             }
             return *this;
         }
 
         void reset() noexcept {
-            if (registry_ != nullptr) {
-                registry_->members_.erase(member_);
-                registry_ = nullptr;
-                member_ = nullptr;
+            if (auto* registry = std::exchange(registry_, nullptr)) {
+                auto& entries = registry->entries_;
+                entries[place_] = entries.back();
+                entries[place_].handle->place_ = place_;
+                entries.pop_back();
             }
         }
         explicit operator bool() const noexcept { return registry_ != nullptr; }
 
       private:
+        void follow() noexcept {
+            if (registry_ != nullptr) {
+                registry_->entries_[place_].handle = this;
+            }
+        }
         Registry* registry_ = nullptr;
-        T* member_ = nullptr;
+        std::size_t place_ = 0;  // in entries_
     };
 
     Registry() = default;
@@ -48,13 +56,24 @@ class Registry {
     Registry& operator=(const Registry&) = delete;
 
     [[nodiscard]] Handle add(T& member) { return Handle(*this, member); }
-    [[nodiscard]] bool empty() const { return members_.empty(); }
-    [[nodiscard]] const std::unordered_set<T*>& members() const { return members_; }
-    /// The members of this moment, for calls that may change the set.
-    [[nodiscard]] std::vector<T*> copy() const { return {members_.begin(), members_.end()}; }
+    [[nodiscard]] bool empty() const { return entries_.empty(); }
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    /// Calls visit(member) for each. A visit may take out the member that it is of and add others, which are not
+    /// visited then; it may take out no other one.
+    template <typename Visit>
+    void for_each(Visit visit) {
+        // From the end, since what goes is replaced by the last one.
+        for (std::size_t place = entries_.size(); place-- > 0;) {
+            visit(*entries_[place].member);
+        }
+    }
 
   private:
-    std::unordered_set<T*> members_;
+    struct Entry {
+        T* member;
+        Handle* handle;
+    };
+    std::vector<Entry> entries_;
 };
 
 }  // namespace session_buddy::server

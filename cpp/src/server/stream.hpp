@@ -1,122 +1,159 @@
-// The transport of one connection: TCP, plain or under TLS. Sessions are written once over it, and whatever takes the
-// place of Beast's WebSocket one day needs nothing else of a connection.
+// The transport of one connection: a TCP socket, plain or under TLS, that never makes anybody wait. WebSockets use it as
+// it is, HTTP through the asynchronous operations that Beast asks for.
 #pragma once
+
+#include <openssl/ssl.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/compose.hpp>
-#include <boost/beast/core/role.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
-#include <chrono>
+#include <boost/asio/post.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <utility>
-#include <variant>
 
 #include "asio.hpp"
 
 namespace session_buddy::server {
 
-/// An AsyncStream of Beast for completion handlers (not for other tokens). A plain connection costs one branch an
-/// operation and no memory more than its socket. Moved only while no operation is under way.
+/// Moved only while no operation is under way. OpenSSL writes to the socket by itself, so the thread that uses one with
+/// TLS must have SIGPIPE blocked.
 class Stream {
   public:
-    using Tls = beast::ssl_stream<beast::tcp_stream>;
-    using executor_type = beast::tcp_stream::executor_type;
+    using executor_type = Executor;
 
-    explicit Stream(beast::tcp_stream plain) : layer_(std::move(plain)) {}
-    /// After the handshake.
-    explicit Stream(Tls tls) : layer_(std::move(tls)) {}
+    explicit Stream(Socket socket);
 
-    [[nodiscard]] bool encrypted() const noexcept { return std::holds_alternative<Tls>(layer_); }
-    /// Below TLS.
-    [[nodiscard]] beast::tcp_stream& tcp() noexcept {
-        auto* plain = std::get_if<beast::tcp_stream>(&layer_);
-        return plain != nullptr ? *plain : std::get_if<Tls>(&layer_)->next_layer();
+    /// From here on everything goes through TLS, the handshake first.
+    void start_tls(SSL_CTX& context);
+    [[nodiscard]] bool encrypted() const noexcept { return tls_ != nullptr; }
+    [[nodiscard]] executor_type get_executor() noexcept { return socket_.get_executor(); }
+
+    // These do what can be done at once. Where that is nothing, the error is would_block; async_wait() tells when to try
+    // again. What comes after TLS failed is that failure again.
+
+    /// Of TLS; once more after each wait.
+    void handshake(error_code& error);
+    [[nodiscard]] std::size_t read_some(std::span<char> into, error_code& error);
+    /// After would_block the next one must begin with the same bytes.
+    [[nodiscard]] std::size_t write_some(std::string_view bytes, error_code& error);
+    /// The first byte that is there, which stays there.
+    [[nodiscard]] std::uint8_t peek(error_code& error);
+
+    /// Until the socket is ready for the operation before, which would have blocked.
+    template <typename Handler>
+    void async_wait(Handler&& handler) {
+        socket_.async_wait(blocked_on_, std::forward<Handler>(handler));
     }
-    /// nullptr for a plain connection.
-    [[nodiscard]] SSL* native_handle() noexcept {
-        auto* tls = std::get_if<Tls>(&layer_);
-        return tls != nullptr ? tls->native_handle() : nullptr;
-    }
-    [[nodiscard]] executor_type get_executor() noexcept { return tcp().get_executor(); }
-
-    /// Bounds everything that is under way or begun until it is set anew.
-    void expires_after(std::chrono::steady_clock::duration time) { tcp().expires_after(time); }
-    void expires_never() { tcp().expires_never(); }
-    /// At once, without a close_notify. Every operation under way completes with an error.
-    void close() { tcp().close(); }
-
-    template <typename Buffers, typename Handler>
-    void async_read_some(const Buffers& buffers, Handler&& handler) {
-        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
-            plain->async_read_some(buffers, std::forward<Handler>(handler));
-        } else {
-            std::get_if<Tls>(&layer_)->async_read_some(buffers, std::forward<Handler>(handler));
-        }
+    template <typename Handler>
+    void async_wait_readable(Handler&& handler) {
+        socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
     }
 
-    template <typename Buffers, typename Handler>
-    void async_write_some(const Buffers& buffers, Handler&& handler) {
-        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
-            plain->async_write_some(buffers, std::forward<Handler>(handler));
-        } else {
-            std::get_if<Tls>(&layer_)->async_write_some(buffers, std::forward<Handler>(handler));
-        }
-    }
+    /// Tells the peer that nothing more comes.
+    void end_writing();
+    /// Reads and forgets what there is, below TLS, where it means nothing any more after end_writing().
+    void discard(error_code& error);
+    /// At once, without a word to the peer. Every operation under way completes with an error.
+    void close() noexcept;
 
-    /// Tells the peer that nothing more comes, and closes once it has ended its side: closing while it is still sending
-    /// would reset the connection, and what was sent last might be lost with it. What it sends until then is dropped.
-    /// The caller bounds the time. The result is no error where the peer ended in order, too.
+    /// end_writing(), and close() once the peer has ended its side: closing while it is still sending would reset the
+    /// connection, and what was sent last might be lost with it. What it sends until then is dropped. The caller bounds
+    /// the time.
     template <typename Handler>
     void async_close_in_order(Handler handler) {
-        net::async_compose<Handler, void(error_code)>(CloseInOrder{*this}, handler, get_executor());
+        end_writing();
+        net::async_compose<Handler, void(error_code)>(DiscardRest{*this}, handler, get_executor());
     }
 
-    /// How Beast's WebSocket ends a connection whose close frames are exchanged, or that broke the protocol. Its own
-    /// way for sockets looks once at what the peer still sends, and then resets.
-    template <typename Handler>
-    friend void async_teardown(beast::role_type /*role*/, Stream& stream, Handler&& handler) {
-        stream.async_close_in_order(std::forward<Handler>(handler));
+    // As Beast wants them (AsyncStream), for completion handlers.
+    template <typename Buffers, typename Handler>
+    void async_read_some(const Buffers& buffers, Handler&& handler) {
+        const auto read = [buffers](Stream& stream, error_code& error) {
+            const net::mutable_buffer into = *net::buffer_sequence_begin(buffers);
+            return stream.read_some({static_cast<char*>(into.data()), into.size()}, error);
+        };
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read}, handler, get_executor());
     }
-    /// How Beast cuts one.
-    friend void beast_close_socket(Stream& stream) { stream.close(); }
+    template <typename Buffers, typename Handler>
+    void async_write_some(const Buffers& buffers, Handler&& handler) {
+        const auto write = [buffers](Stream& stream, error_code& error) {
+            auto part = net::buffer_sequence_begin(buffers);
+            while (net::const_buffer(*part).size() == 0 && std::next(part) != net::buffer_sequence_end(buffers)) {
+                ++part;
+            }
+            const net::const_buffer from = *part;
+            return stream.write_some({static_cast<const char*>(from.data()), from.size()}, error);
+        };
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write}, handler, get_executor());
+    }
 
   private:
-    static constexpr std::size_t kDropBytes = 4096;  // at a time
-
-    struct CloseInOrder {
-        template <typename Self>
-        void operator()(Self& self, error_code error = {}, std::size_t /*bytes*/ = 0) {
-            if (step == Step::dropping && error) {
-                stream.close();
-                self.complete(error == net::error::eof ? error_code() : error);
-                return;
-            }
-            if (auto* tls = std::get_if<Tls>(&stream.layer_); tls != nullptr && step == Step::begin) {
-                step = Step::notified;
-                tls->async_shutdown(std::move(self));  // which fails where the peer has something else to say
-                return;
-            }
-            auto& tcp = stream.tcp();
-            if (step != Step::dropping) {
-                step = Step::dropping;
-                error_code ignored;
-                tcp.socket().shutdown(tcp::socket::shutdown_send, ignored);
-            }
-            // Below TLS, as what comes means nothing any more.
-            tcp.async_read_some(net::buffer(*dropped), std::move(self));
-        }
-
-        enum class Step : std::uint8_t { begin, notified, dropping };
-        Stream& stream;
-        Step step = Step::begin;
-        std::unique_ptr<std::array<char, kDropBytes>> dropped = std::make_unique<std::array<char, kDropBytes>>();
+    struct FreeTls {
+        void operator()(SSL* tls) const noexcept { SSL_free(tls); }
     };
 
-    std::variant<beast::tcp_stream, Tls> layer_;
+    // Tries `transfer` until it does not block.
+    template <typename Transfer>
+    struct Attempts {
+        template <typename Self>
+        void operator()(Self& self, error_code failed = {}) {
+            if (step == Step::done || failed) {
+                self.complete(failed ? failed : error, bytes);
+                return;
+            }
+            Stream& its_stream = stream;  // `this` moves away below
+            error = {};
+            bytes = transfer(stream, error);
+            if (error == net::error::would_block) {
+                step = Step::waited;
+                its_stream.async_wait(std::move(self));
+            } else if (step == Step::waited) {
+                self.complete(error, bytes);
+            } else {
+                step = Step::done;  // but no handler is called before its operation has begun
+                net::post(its_stream.get_executor(), std::move(self));
+            }
+        }
+
+        enum class Step : std::uint8_t { begin, waited, done };
+        Stream& stream;
+        Transfer transfer;
+        Step step = Step::begin;
+        error_code error = {};
+        std::size_t bytes = 0;
+    };
+    template <typename Transfer>
+    Attempts(Stream&, Transfer) -> Attempts<Transfer>;
+
+    struct DiscardRest {
+        template <typename Self>
+        void operator()(Self& self, error_code error = {}) {
+            Stream& its_stream = stream;
+            if (!error && begun) {
+                its_stream.discard(error);
+            }
+            begun = true;
+            if (error && error != net::error::would_block) {
+                its_stream.close();
+                self.complete(error == net::error::eof ? error_code() : error);
+            } else {
+                its_stream.async_wait_readable(std::move(self));
+            }
+        }
+        Stream& stream;
+        bool begun = false;
+    };
+
+    std::size_t tls_result(int result, error_code& error);
+
+    Socket socket_;
+    std::unique_ptr<SSL, FreeTls> tls_;
+    Socket::wait_type blocked_on_ = Socket::wait_read;
+    bool tls_failed_ = false;
 };
 
 }  // namespace session_buddy::server

@@ -2,10 +2,8 @@
 #include "websocket_session.hpp"
 
 #include <algorithm>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/buffer.hpp>
+#include <boost/asio/bind_allocator.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/beast/http/field.hpp>
 #include <string_view>
 #include <utility>
 
@@ -16,87 +14,51 @@
 
 namespace session_buddy::server {
 
-namespace websocket = boost::beast::websocket;
-
 namespace {
 
 constexpr log::Logger logger{"session_buddy.server.session"};
 
-// After a larger message the read buffer gives its memory back.
-constexpr std::size_t kKeptBufferBytes = 2048;
 // Of the message with the token, what is not the token.
 constexpr std::size_t kAuthEnvelopeBytes = 1024;
 // Private codes begin at 4000 (RFC 6455, section 7.4.2); this one looks like the status of HTTP.
-constexpr auto kUnauthorized = static_cast<websocket::close_code>(4401);
+constexpr auto kUnauthorized = static_cast<CloseCode>(4401);
 constexpr std::string_view kNoLongerAccepted = "The token is no longer accepted";
+// Answers that wait together leave together, up to about this many bytes.
+constexpr std::size_t kJoinedBytes = 16384;
+// A client with so many bytes of pongs waiting is not read from.
+constexpr std::size_t kMaxControlBytes = 1024;
+// Reads before others have their turn.
+constexpr int kReadsAtOnce = 4;
+
+std::size_t first_message_limit(const Config& config) {
+    return std::min(config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes);
+}
 
 }  // namespace
 
 WebSocketSession::WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context)
-    : socket_(std::move(stream)),
+    : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
       peer_(std::move(peer)),
       place_(std::move(place)),
-      timer_(socket_.get_executor()),
-      messages_(context.config.max_messages_per_second, std::chrono::steady_clock::now()) {}
+      decoder_(first_message_limit(context.config)),  // until it has shown its token it has nothing else to say
+      heard_at_(std::chrono::steady_clock::now()),
+      ping_due_at_(heard_at_ + steady(context.config.ping_interval)),
+      messages_(context.config.max_messages_per_second, heard_at_) {}
 
-void WebSocketSession::run(const Request& upgrade, Welcome welcome, std::string subprotocol) {
-    // Beast's own idle timeout knows one duration for two; keep_alive() keeps both. Its other timeout also bounds how
-    // long a peer may take to answer our close.
-    socket_.set_option(websocket::stream_base::timeout{.handshake_timeout = steady(context_.config.handshake_timeout),
-                                                       .idle_timeout = websocket::stream_base::none(),
-                                                       .keep_alive_pings = false});
-    socket_.set_option(
-        websocket::stream_base::decorator([protocol = std::move(subprotocol)](websocket::response_type& response) {
-            response.set(boost::beast::http::field::server, "session-buddy");
-            if (!protocol.empty()) {
-                response.set(boost::beast::http::field::sec_websocket_protocol, protocol);
-            }
-        }));
-    // Until it has shown its token a client has nothing else to say.
-    socket_.read_message_max(
-        std::holds_alternative<Admitted>(welcome)
-            ? context_.config.max_message_bytes
-            : std::min(context_.config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes));
-    socket_.auto_fragment(false);
-    socket_.text(true);
-    socket_.async_accept(upgrade, guarded(shared_from_this(), [welcome = std::move(welcome)](WebSocketSession& self,
-                                                                                             const error_code& error) {
-                             self.on_accept(error, welcome);
-                         }));
-}
-
-void WebSocketSession::on_accept(const error_code& error, const Welcome& welcome) {
-    if (error || state_ == State::over) {
-        finish(error);
-        return;
-    }
-    state_ = State::unauthenticated;
-    heard();
-    ping_due_at_ = heard_at_ + steady(context_.config.ping_interval);
-    keep_alive();
-    // Weak: the callback lives in the socket, which lives in this.
-    socket_.control_callback([weak = weak_from_this()](websocket::frame_type type, beast::string_view) {
-        if (const auto self = weak.lock()) {
-            self->heard();
-            if (type == websocket::frame_type::ping) {
-                self->on_ping();
-            }
-        }
-    });
+void WebSocketSession::run(Handshake handshake, const Welcome& welcome) {
+    deflated_ = handshake.deflated;
+    decoder_.set_deflate(deflated_);
+    control_ = std::move(handshake.response);
+    write();
     if (context_.tokens != nullptr) {
-        authentication_ = std::make_unique<Authentication>(socket_.get_executor());
+        authentication_ = std::make_unique<Authentication>(stream_.get_executor());
     }
     if (context_.stopping) {
         shut_down();
     } else if (const auto* admitted = std::get_if<Admitted>(&welcome)) {
-        // Other tokens may count since the upgrade was answered: the client chooses when it takes the answer.
-        if (admitted->identity && !context_.tokens->still_accepts(*admitted->identity)) {
-            close(kUnauthorized, kNoLongerAccepted);
-        } else {
-            open(admitted->identity);
-        }
+        open(admitted->identity);
     } else if (const auto* refused = std::get_if<Refused>(&welcome)) {
         refuse_token(refused->reason, std::nullopt);
     } else {
@@ -156,7 +118,7 @@ void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::Request
     } else {
         auto place = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
         if (const auto* refusal = std::get_if<Refusal>(&place)) {
-            close(websocket::close_code::try_again_later, "beyond " + describe(*refusal, context_.config));
+            close(CloseCode::try_again_later, "beyond " + describe(*refusal, context_.config));
             return;
         }
         place_ = std::get<Admission::Place>(std::move(place));
@@ -196,7 +158,7 @@ void WebSocketSession::open(std::optional<auth::Identity> identity) {
     if (identity) {
         adopt(*std::move(identity));
     }
-    socket_.read_message_max(context_.config.max_message_bytes);
+    decoder_.set_max_message_bytes(context_.config.max_message_bytes);
     read();
 }
 
@@ -227,63 +189,113 @@ void WebSocketSession::tokens_replaced() {
 }
 
 void WebSocketSession::shut_down() {
-    // One that is still in its handshake is told by on_accept.
-    close(websocket::close_code::going_away);
+    close(CloseCode::going_away);
 }
 
 void WebSocketSession::cut() {
     finish({});
 }
 
-// Reads piece by piece: each one is a sign of life.
+// Whether what the client sends is looked at now.
+bool WebSocketSession::listens() const {
+    if (state_ == State::closing) {
+        return !client_closed_;
+    }
+    const bool serves = state_ == State::unauthenticated || state_ == State::open;
+    return serves && control_.size() < kMaxControlBytes && !(authentication_ && authentication_->under_way) &&
+           (!client_ || client_->outbox().accepts_requests());
+}
+
+// What is here already, and then whatever comes.
 void WebSocketSession::read() {
-    if (reading_ || !may_read()) {
+    if (reading_) {
         return;
     }
     reading_ = true;
-    socket_.async_read_some(
-        incoming_, context_.config.max_message_bytes,
-        net::bind_cancellation_slot(
-            read_cancel_.slot(),
-            guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_read(error); })));
+    while (!unread_.empty() && listens()) {
+        std::string input = std::exchange(unread_, {});
+        take(input);
+    }
+    reading_ = (unread_.empty() && listens()) || state_ == State::lingering;
+    if (reading_) {
+        stream_.async_wait_readable(net::bind_allocator(
+            HandlerSlot::Allocator<void>(read_slot_),
+            guarded(shared_from_this(),
+                    [](WebSocketSession& self, const error_code& error) { self.on_readable(error); })));
+    }
 }
 
-bool WebSocketSession::may_read() {
-    if (authentication_ && authentication_->under_way) {
-        return false;
-    }
-    return state_ == State::unauthenticated || (state_ == State::open && client_->outbox().accepts_requests());
-}
-
-void WebSocketSession::on_read(const error_code& error) {
-    reading_ = false;
-    if (state_ != State::unauthenticated && state_ != State::open) {
-        return;  // whoever began the end also finishes it
-    }
+void WebSocketSession::on_readable(const error_code& error) {
     if (error) {
         finish(error);
         return;
     }
-    heard();
-    if (socket_.got_binary()) {
-        close(websocket::close_code::unknown_data);
-        return;
-    }
-    if (socket_.is_message_done()) {
-        const std::string_view text(static_cast<const char*>(incoming_.data().data()), incoming_.size());
-        // Beast looks at what comes, and so not at an empty last fragment behind half a letter.
-        if (!is_valid_utf8(text)) {
-            close(websocket::close_code::bad_payload);
+    for (int reads = 0; reads < kReadsAtOnce && unread_.empty() && listens(); ++reads) {
+        error_code failed;
+        const auto bytes = stream_.read_some(context_.received, failed);
+        if (failed == net::error::would_block) {
+            break;
+        }
+        if (failed) {
+            finish(failed);
             return;
         }
-        on_message(text);
-        incoming_.clear();
-        if (incoming_.capacity() > kKeptBufferBytes) {
-            incoming_.shrink_to_fit();
-        }
-        write();
+        heard();  // each piece is a sign of life
+        take(std::span(context_.received).first(bytes));
     }
+    if (state_ == State::lingering) {
+        drop_input();
+    }
+    reading_ = false;
     read();
+}
+
+void WebSocketSession::take(std::span<char> input) {
+    while (!input.empty() && listens()) {
+        on_event(decoder_.next(input));
+        if (client_ && !client_->outbox().accepts_requests()) {
+            write();
+        }
+    }
+    if (!client_closed_) {
+        unread_.assign(input.data(), input.size());
+    }
+    write();
+}
+
+void WebSocketSession::on_event(const FrameDecoder::Event& event) {
+    using Kind = FrameDecoder::Kind;
+    if (event.kind == Kind::close || event.kind == Kind::violation) {
+        client_closed_ = true;
+        close(event.code);
+        return;
+    }
+    if (state_ == State::closing) {
+        return;  // it had not heard of it yet
+    }
+    if (event.kind == Kind::text) {
+        on_text(event);
+    } else if (event.kind == Kind::ping) {
+        on_ping(event.payload);
+    }
+}
+
+void WebSocketSession::on_text(const FrameDecoder::Event& event) {
+    std::string_view text = event.payload;
+    std::variant<std::string, InflateError> inflated;
+    if (event.deflated) {
+        inflated = context_.compression->inflater.inflate(text, decoder_.max_message_bytes());
+        if (const auto* failed = std::get_if<InflateError>(&inflated)) {
+            close(*failed == InflateError::too_big ? CloseCode::too_big : CloseCode::bad_payload);
+            return;
+        }
+        text = std::get<std::string>(inflated);
+    }
+    if (!is_valid_utf8(text)) {
+        close(CloseCode::bad_payload);
+        return;
+    }
+    on_message(text);
 }
 
 // A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
@@ -299,49 +311,104 @@ void WebSocketSession::on_message(std::string_view text) {
         client_->refuse(text);
     } else {
         logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
-        close(websocket::close_code::policy_error);
+        close(CloseCode::policy_error);
     }
 }
 
-// Each is answered by the library, so it costs what a message costs. It cannot be refused, though.
-void WebSocketSession::on_ping() {
-    if (messages_.spend(heard_at_) >= -static_cast<double>(context_.config.max_messages_per_second) || flooding_) {
+// Each is answered, so it costs what a message costs.
+void WebSocketSession::on_ping(std::string_view payload) {
+    if (messages_.spend(heard_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
+        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        close(CloseCode::policy_error);
         return;
     }
-    flooding_ = true;
-    // Not from within the read that is under way.
-    net::post(socket_.get_executor(), [self = shared_from_this()] {
-        run_guarded(*self, [&] { self->close(websocket::close_code::policy_error); });
-    });
+    control_ += to_frame(Opcode::pong, payload);
 }
 
-void WebSocketSession::wake() {
-    write();
+// The way of nearly every broadcast: to a socket that takes it at once, without memory or a wait for this client.
+bool WebSocketSession::send(const Frame& frame) {
+    if (unsent_ || !control_.empty() || state_ != State::open) {
+        return false;
+    }
+    write_now(frame, {});
+    return true;
 }
 
 void WebSocketSession::write() {
-    if (outgoing_ || state_ != State::open) {
-        return;
+    while (!unsent_) {
+        if (!control_.empty()) {
+            write_now(nullptr, std::exchange(control_, {}));
+            continue;
+        }
+        Frame frame = client_ ? client_->outbox().next() : nullptr;
+        if (!frame) {
+            break;
+        }
+        if (client_->outbox().empty()) {
+            write_now(frame, {});
+            continue;
+        }
+        std::string joined;
+        while (frame) {
+            joined += on_wire(*frame);
+            frame = joined.size() < kJoinedBytes ? client_->outbox().next() : nullptr;
+        }
+        write_now(nullptr, std::move(joined));
     }
-    outgoing_ = client_->outbox().next();
-    if (!outgoing_) {
-        return;
-    }
-    writing_since_ = std::chrono::steady_clock::now();
-    socket_.async_write(
-        net::buffer(*outgoing_),
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_write(error); }));
+    linger_if_done();
 }
 
-void WebSocketSession::on_write(const error_code& error) {
-    outgoing_.reset();
-    if (state_ != State::open) {
+// The frame, or the bytes where there is none.
+void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
+    if (state_ == State::lingering || state_ == State::over) {
+        return;
+    }
+    const auto all = frame ? on_wire(*frame) : std::string_view(bytes);
+    error_code error;
+    std::size_t sent = 0;
+    while (sent < all.size() && !error) {
+        sent += stream_.write_some(all.substr(sent), error);
+    }
+    if (error == net::error::would_block) {
+        unsent_ = std::make_unique<Unsent>(Unsent{frame, std::move(bytes), sent, std::chrono::steady_clock::now()});
+        await_writable();
+    } else if (error) {
+        fail_later(error);
+    }
+}
+
+std::string_view WebSocketSession::on_wire(const Message& message) const {
+    return deflated_ ? message.deflated_frame(context_.compression->deflater) : message.frame();
+}
+
+void WebSocketSession::await_writable() {
+    stream_.async_wait(guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+        self.on_writable(error);
+    }));
+}
+
+void WebSocketSession::on_writable(const error_code& error) {
+    if (state_ == State::over) {
         return;
     }
     if (error) {
         finish(error);
         return;
     }
+    const auto all = unsent_->frame ? on_wire(*unsent_->frame) : std::string_view(unsent_->bytes);
+    error_code failed;
+    while (unsent_->sent < all.size() && !failed) {
+        unsent_->sent += stream_.write_some(all.substr(unsent_->sent), failed);
+    }
+    if (failed == net::error::would_block) {
+        await_writable();
+        return;
+    }
+    if (failed) {
+        finish(failed);
+        return;
+    }
+    unsent_.reset();
     if (!reading_) {
         heard();  // it is we who do not listen; that it takes its answers shows that it is there
     }
@@ -349,19 +416,48 @@ void WebSocketSession::on_write(const error_code& error) {
     read();
 }
 
-void WebSocketSession::close(websocket::close_code code, std::string_view reason) {
+// Not at once: a broadcast may be going through all its clients.
+void WebSocketSession::fail_later(const error_code& error) {
+    net::post(stream_.get_executor(), [self = shared_from_this(), error] { self->finish(error); });
+}
+
+// CloseCode::none: without one.
+void WebSocketSession::close(CloseCode code, std::string_view reason) {
     if (state_ != State::unauthenticated && state_ != State::open) {
+        linger_if_done();
         return;
     }
+    write();  // the answers to what came before
     state_ = State::closing;
+    close_by_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
     client_.reset();
     stop_authentication();
     logger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
-    socket_.async_close(
-        {code, reason},
-        net::bind_cancellation_slot(
-            close_cancel_.slot(),
-            guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.finish(error); })));
+    control_ += close_frame(code, reason);
+    write();
+    read();
+}
+
+void WebSocketSession::linger_if_done() {
+    if (state_ == State::closing && client_closed_ && !unsent_ && control_.empty()) {
+        linger();
+    }
+}
+
+// Until the client ends the connection: ending it while the client still sends would reset it, and our close might be
+// lost with it.
+void WebSocketSession::linger() {
+    state_ = State::lingering;
+    stream_.end_writing();
+    read();
+}
+
+void WebSocketSession::drop_input() {
+    error_code error;
+    stream_.discard(error);
+    if (error && error != net::error::would_block) {
+        finish({});
+    }
 }
 
 void WebSocketSession::stop_authentication() {
@@ -375,63 +471,39 @@ void WebSocketSession::heard() {
     heard_at_ = std::chrono::steady_clock::now();
 }
 
-void WebSocketSession::keep_alive() {
-    const auto write_timeout = steady(context_.config.write_timeout);
-    // A write that begins after this has its end after that.
-    const auto written_by = (outgoing_ ? writing_since_ : std::chrono::steady_clock::now()) + write_timeout;
-    timer_.expires_at(std::min({ping_due_at_, heard_at_ + steady(context_.config.ping_timeout), written_by}));
-    timer_.async_wait(guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
-        if (!error) {
-            self.on_keep_alive();
-        }
-    }));
-}
-
-// Runs on while closing, too: nothing is heard then any more, so a peer that does not take our close is dropped as
-// well.
-void WebSocketSession::on_keep_alive() {
+void WebSocketSession::look_at_clock(SteadyTime now) {
     if (state_ == State::over) {
         return;
     }
-    const auto now = std::chrono::steady_clock::now();
     if (authentication_ && authentication_->under_way) {
         heard();  // it is we who do not listen
     }
-    const bool stuck = outgoing_ && now - writing_since_ >= steady(context_.config.write_timeout);
-    if (stuck || now - heard_at_ >= steady(context_.config.ping_timeout)) {
+    const bool stuck = unsent_ && now - unsent_->since >= steady(context_.config.write_timeout);
+    if (stuck || now >= close_by_ || now - heard_at_ >= steady(context_.config.ping_timeout)) {
         finish(net::error::timed_out);
         return;
     }
     if (now >= ping_due_at_) {
         ping_due_at_ = now + steady(context_.config.ping_interval);
-        if (state_ == State::open && !pinging_) {
-            pinging_ = true;
-            socket_.async_ping({}, guarded(shared_from_this(),
-                                           [](WebSocketSession& self, const error_code&) { self.pinging_ = false; }));
+        if (state_ == State::open && control_.empty()) {
+            control_ = to_frame(Opcode::ping, {});
+            write();
         }
     }
-    keep_alive();
 }
 
-// The end, however it came: gives the place and the subscriptions back and closes what is still open, upon which every
-// operation under way completes and lets go of this.
+// The end, however it came: gives the place and the subscriptions back and closes the socket, upon which every wait
+// under way completes and lets go of this.
 void WebSocketSession::finish(const error_code& reason) {
     if (state_ == State::over) {
         return;
     }
-    if (state_ != State::handshake) {
-        logger.debug("client {} disconnected{}{}", peer_.name, reason ? ": " : "", reason ? reason.message() : "");
-    }
+    logger.debug("client {} disconnected{}{}", peer_.name, reason ? ": " : "", reason ? reason.message() : "");
     state_ = State::over;
     client_.reset();
     stop_authentication();
     place_.reset();
-    timer_.cancel();
-    socket_.next_layer().close();
-    // Of Beast's operations a close waits for the right to read and a read that failed for the right to write, which
-    // the other one has. Neither is at the socket then, so that its end reaches neither.
-    read_cancel_.emit(net::cancellation_type::terminal);
-    close_cancel_.emit(net::cancellation_type::terminal);
+    stream_.close();
 }
 
 void WebSocketSession::fail(const char* what) {

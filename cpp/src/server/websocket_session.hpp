@@ -1,16 +1,11 @@
 // One WebSocket connection: the socket, its keep-alive and its end. What is said over it is the business of Client.
 #pragma once
 
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/websocket/stream.hpp>
-#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,8 +13,11 @@
 #include "asio.hpp"
 #include "client.hpp"
 #include "context.hpp"
+#include "frame_codec.hpp"
+#include "handler_slot.hpp"
 #include "stream.hpp"
 #include "token_bucket.hpp"
+#include "websocket_handshake.hpp"
 
 namespace session_buddy::server {
 
@@ -34,37 +32,49 @@ struct Refused {
 };
 using Welcome = std::variant<Admitted, AwaitsToken, Refused>;
 
+/// There is one for every client, so what is needed at times alone is kept behind pointers.
 class WebSocketSession final : public std::enable_shared_from_this<WebSocketSession>,
                                public Connection,
                                private Client::Sender {
   public:
-    using Request = boost::beast::http::request<boost::beast::http::string_body>;
-
     /// `context` must outlive it.
     WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context);
 
-    /// Answers the upgrade request and serves the client. `subprotocol`: the one to choose; empty for none.
-    void run(const Request& upgrade, Welcome welcome, std::string subprotocol);
+    /// Answers the upgrade request and serves the client.
+    void run(Handshake handshake, const Welcome& welcome);
     void shut_down() override;
     void cut() override;
     void tokens_replaced() override;
+    void look_at_clock(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
   private:
-    using TimePoint = std::chrono::steady_clock::time_point;
-    enum class State { handshake, unauthenticated, open, closing, over };
+    enum class State : std::uint8_t {
+        unauthenticated,
+        open,
+        closing,    // our close frame is on its way, and the client's is waited for
+        lingering,  // nothing is said any more; the client is to end the connection
+        over
+    };
 
     // Of a client that must show a token.
     struct Authentication {
-        explicit Authentication(const Stream::executor_type& executor) : deadline(executor), delay(executor) {}
-        net::steady_timer deadline;  // for the token to come; then of the token
-        net::steady_timer delay;     // of a refusal
+        explicit Authentication(Executor executor) : deadline(executor), delay(executor) {}
+        Timer deadline;  // for the token to come; then of the token
+        Timer delay;     // of a refusal
         std::optional<auth::Identity> identity;
         bool under_way = false;  // a check or a refusal; nothing is read meanwhile
     };
 
-    void on_accept(const error_code& error, const Welcome& welcome);
+    // What the socket did not take at once.
+    struct Unsent {
+        Frame frame;        // or else
+        std::string bytes;  // these
+        std::size_t sent = 0;
+        SteadyTime since;
+    };
+
     void await_token();
     void on_first_message(std::string_view text);
     void authenticate(protocol::Authenticate request) override;
@@ -72,44 +82,54 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void refuse_token(std::string reason, protocol::RequestId request_id);
     void open(std::optional<auth::Identity> identity);
     void adopt(auth::Identity identity);
-    [[nodiscard]] bool may_read();
-    void read();
-    void on_read(const error_code& error);
-    void on_message(std::string_view text);
-    void on_ping();
-    void wake() override;
-    void write();
-    void on_write(const error_code& error);
-    void close(boost::beast::websocket::close_code code, std::string_view reason = {});
     void stop_authentication();
+
+    [[nodiscard]] bool listens() const;
+    void read();
+    void on_readable(const error_code& error);
+    void take(std::span<char> input);
+    void on_event(const FrameDecoder::Event& event);
+    void on_text(const FrameDecoder::Event& event);
+    void on_message(std::string_view text);
+    void on_ping(std::string_view payload);
+
+    [[nodiscard]] bool send(const Frame& frame) override;
+    void write();
+    void write_now(const Frame& frame, std::string bytes);
+    [[nodiscard]] std::string_view on_wire(const Message& message) const;
+    void await_writable();
+    void on_writable(const error_code& error);
+    void fail_later(const error_code& error);
+
+    void close(CloseCode code, std::string_view reason = {});
+    void linger_if_done();
+    void linger();
+    void drop_input();
     void heard();
-    void keep_alive();
-    void on_keep_alive();
     void finish(const error_code& reason);
 
-    boost::beast::websocket::stream<Stream, false> socket_;  // false: no compression
+    Stream stream_;
     ServerContext& context_;
     ConnectionHandle handle_;
     Peer peer_;
     Admission::Place place_;
-    State state_ = State::handshake;
+    State state_ = State::unauthenticated;
+    bool deflated_ = false;
+    bool reading_ = false;       // waits for the socket
+    bool client_closed_ = false;  // or broke the protocol: nothing it says counts any more
     std::optional<Client> client_;                    // while open
     std::unique_ptr<Authentication> authentication_;  // where tokens are asked for
 
-    boost::beast::flat_buffer incoming_;
-    bool reading_ = false;
-    net::cancellation_signal read_cancel_;
-    net::cancellation_signal close_cancel_;
-    Frame outgoing_;  // being written
+    HandlerSlot read_slot_;
+    FrameDecoder decoder_;
+    std::string unread_;              // received, and waiting until the client takes its answers
+    std::string control_;             // frames that go before everything else
+    std::unique_ptr<Unsent> unsent_;  // while the socket is full
 
-    net::steady_timer timer_;
-    TimePoint heard_at_;
-    TimePoint ping_due_at_;
-    bool pinging_ = false;
-    TimePoint writing_since_;  // of outgoing_
-
+    SteadyTime heard_at_;
+    SteadyTime ping_due_at_;
+    SteadyTime close_by_ = SteadyTime::max();  // of what comes after our close frame
     TokenBucket messages_;
-    bool flooding_ = false;  // is about to be closed for its pings
 };
 
 }  // namespace session_buddy::server

@@ -10,13 +10,13 @@ namespace {
 
 constexpr std::size_t kManyBytes = 1U << 20U;
 
-Frame frame(std::string text) {
-    return std::make_shared<const std::string>(std::move(text));
+Frame frame(std::string_view text) {
+    return std::make_shared<const Message>(text);
 }
 
 std::string next(Outbox& outbox) {
     const auto taken = outbox.next();
-    return taken ? *taken : "(nothing)";
+    return taken ? std::string(taken->text()) : "(nothing)";
 }
 
 TEST(Outbox, is_empty_at_first) {

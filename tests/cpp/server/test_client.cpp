@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
@@ -15,7 +16,7 @@
 #include <thread>
 #include <utility>
 
-#include "server/stream.hpp"
+#include "server/client_stream.hpp"
 
 namespace session_buddy::test {
 
@@ -54,7 +55,6 @@ error_code complete(net::io_context& io, const char* what, Start start) {
     return outcome->error;
 }
 
-using server::Stream;
 
 beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer) {
     const tcp::endpoint endpoint(net::ip::make_address(host), port);
@@ -68,11 +68,11 @@ beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uin
     return beast::tcp_stream(std::move(socket));
 }
 
-Stream open_stream(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer,
+ClientStream open_stream(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer,
                    const std::optional<TlsClientOptions>& options) {
     auto plain = connect(io, host, port, receive_buffer);
     if (!options) {
-        return Stream(std::move(plain));
+        return ClientStream(std::move(plain));
     }
     net::ssl::context context(net::ssl::context::tls_client);
     auto* native = context.native_handle();
@@ -88,13 +88,13 @@ Stream open_stream(net::io_context& io, const std::string& host, std::uint16_t p
         SSL_CTX_use_certificate(native, options->certificate->certificate());
         SSL_CTX_use_PrivateKey(native, options->certificate->key());
     }
-    Stream::Tls tls(std::move(plain), context);
+    ClientStream::Tls tls(std::move(plain), context);
     const auto error = complete(io, "the TLS handshake",
-                                [&](auto handler) { tls.async_handshake(Stream::Tls::client, std::move(handler)); });
+                                [&](auto handler) { tls.async_handshake(ClientStream::Tls::client, std::move(handler)); });
     if (error) {
         throw std::runtime_error("TLS handshake failed: " + error.message());
     }
-    return Stream(std::move(tls));
+    return ClientStream(std::move(tls));
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ struct TestClient::Impl {
         : stream(open_stream(io, options.host, port, options.receive_buffer, options.tls)) {}
 
     net::io_context io;
-    websocket::stream<Stream> stream;
+    websocket::stream<ClientStream> stream;
     beast::flat_buffer buffer;
     std::deque<std::string> messages;
     std::deque<std::string> outgoing;
@@ -254,7 +254,7 @@ struct RawConnection::Impl {
         : socket(open_stream(io, host, port, 0, tls)) {}
 
     net::io_context io;
-    Stream socket;
+    ClientStream socket;
     beast::flat_buffer buffer;
 };
 

@@ -1,0 +1,55 @@
+// Memory for the one operation that a connection waits for nearly all of its life.
+#pragma once
+
+#include <cstddef>
+#include <new>
+
+namespace session_buddy::server {
+
+/// Asio keeps blocks of operations that are over for those to come, whatever their size: what waits for long in one
+/// that was made for something larger holds all of it. In here it takes what it needs, and nothing is allocated each
+/// time. One operation at a time has the place; another one gets memory of its own. Must outlive the operation.
+class HandlerSlot {
+  public:
+    HandlerSlot() = default;
+    HandlerSlot(const HandlerSlot&) = delete;
+    HandlerSlot& operator=(const HandlerSlot&) = delete;
+
+    [[nodiscard]] void* take(std::size_t bytes) {
+        if (taken_ || bytes > sizeof place_) {
+            return ::operator new(bytes);
+        }
+        taken_ = true;
+        return place_;
+    }
+    void give_back(void* place) noexcept {
+        if (place == place_) {
+            taken_ = false;
+        } else {
+            ::operator delete(place);
+        }
+    }
+
+    /// As Asio asks a handler for it.
+    template <typename T>
+    struct Allocator {
+        using value_type = T;
+        explicit Allocator(HandlerSlot& its_slot) noexcept : slot(&its_slot) {}
+        template <typename U>
+        Allocator(const Allocator<U>& other) noexcept : slot(other.slot) {}  // NOLINT(google-explicit-constructor)
+        [[nodiscard]] T* allocate(std::size_t count) { return static_cast<T*>(slot->take(count * sizeof(T))); }
+        void deallocate(T* place, std::size_t /*count*/) noexcept { slot->give_back(place); }
+        template <typename U>
+        bool operator==(const Allocator<U>& other) const noexcept {
+            return slot == other.slot;
+        }
+        HandlerSlot* slot;
+    };
+
+  private:
+    static constexpr std::size_t kBytes = 112;  // of a wait, on 64 bits
+    alignas(std::max_align_t) std::byte place_[kBytes];
+    bool taken_ = false;
+};
+
+}  // namespace session_buddy::server

@@ -1,0 +1,29 @@
+// See message.hpp.
+#include "message.hpp"
+
+#include "deflate.hpp"
+#include "frame_codec.hpp"
+
+namespace session_buddy::server {
+
+namespace {
+
+// Below this the packet costs the same either way.
+constexpr std::size_t kWorthDeflatingBytes = 128;
+
+}  // namespace
+
+Message::Message(std::string_view text)
+    : frame_(to_frame(Opcode::text, text)), header_bytes_(frame_.size() - text.size()) {}
+
+std::string_view Message::deflated_frame(Deflater& deflater) const {
+    if (!deflated_) {
+        deflated_ = true;
+        if (text().size() >= kWorthDeflatingBytes) {
+            deflated_frame_ = to_frame(Opcode::text, deflater.deflate(text()), true);
+        }
+    }
+    return deflated_frame_.empty() || deflated_frame_.size() >= frame_.size() ? frame() : deflated_frame_;
+}
+
+}  // namespace session_buddy::server

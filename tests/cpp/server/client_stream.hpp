@@ -1,0 +1,121 @@
+// The transport of a test's client: TCP, plain or under TLS, by Asio's and Beast's own means and not by the server's.
+#pragma once
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/compose.hpp>
+#include <boost/beast/core/role.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "server/asio.hpp"
+
+namespace session_buddy::test {
+
+namespace beast = boost::beast;
+namespace net = boost::asio;
+using server::error_code;
+using server::tcp;
+
+/// An AsyncStream of Beast for completion handlers.
+class ClientStream {
+  public:
+    using Tls = beast::ssl_stream<beast::tcp_stream>;
+    using executor_type = beast::tcp_stream::executor_type;
+
+    explicit ClientStream(beast::tcp_stream plain) : layer_(std::move(plain)) {}
+    /// After the handshake.
+    explicit ClientStream(Tls tls) : layer_(std::move(tls)) {}
+
+    /// Below TLS.
+    [[nodiscard]] beast::tcp_stream& tcp() noexcept {
+        auto* plain = std::get_if<beast::tcp_stream>(&layer_);
+        return plain != nullptr ? *plain : std::get_if<Tls>(&layer_)->next_layer();
+    }
+    /// nullptr for a plain connection.
+    [[nodiscard]] SSL* native_handle() noexcept {
+        auto* tls = std::get_if<Tls>(&layer_);
+        return tls != nullptr ? tls->native_handle() : nullptr;
+    }
+    [[nodiscard]] executor_type get_executor() noexcept { return tcp().get_executor(); }
+
+    /// At once, without a close_notify. Every operation under way completes with an error.
+    void close() { tcp().close(); }
+
+    template <typename Buffers, typename Handler>
+    void async_read_some(const Buffers& buffers, Handler&& handler) {
+        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
+            plain->async_read_some(buffers, std::forward<Handler>(handler));
+        } else {
+            std::get_if<Tls>(&layer_)->async_read_some(buffers, std::forward<Handler>(handler));
+        }
+    }
+
+    template <typename Buffers, typename Handler>
+    void async_write_some(const Buffers& buffers, Handler&& handler) {
+        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
+            plain->async_write_some(buffers, std::forward<Handler>(handler));
+        } else {
+            std::get_if<Tls>(&layer_)->async_write_some(buffers, std::forward<Handler>(handler));
+        }
+    }
+
+    /// Tells the peer that nothing more comes, and closes once it has ended its side: closing while it is still sending
+    /// would reset the connection, and what was sent last might be lost with it. What it sends until then is dropped.
+    /// The caller bounds the time. The result is no error where the peer ended in order, too.
+    template <typename Handler>
+    void async_close_in_order(Handler handler) {
+        net::async_compose<Handler, void(error_code)>(CloseInOrder{*this}, handler, get_executor());
+    }
+
+    /// How Beast's WebSocket ends a connection whose close frames are exchanged, or that broke the protocol. Its own
+    /// way for sockets looks once at what the peer still sends, and then resets.
+    template <typename Handler>
+    friend void async_teardown(beast::role_type /*role*/, ClientStream& stream, Handler&& handler) {
+        stream.async_close_in_order(std::forward<Handler>(handler));
+    }
+    /// How Beast cuts one.
+    friend void beast_close_socket(ClientStream& stream) { stream.close(); }
+
+  private:
+    static constexpr std::size_t kDropBytes = 4096;  // at a time
+
+    struct CloseInOrder {
+        template <typename Self>
+        void operator()(Self& self, error_code error = {}, std::size_t /*bytes*/ = 0) {
+            if (step == Step::dropping && error) {
+                stream.close();
+                self.complete(error == net::error::eof ? error_code() : error);
+                return;
+            }
+            if (auto* tls = std::get_if<Tls>(&stream.layer_); tls != nullptr && step == Step::begin) {
+                step = Step::notified;
+                tls->async_shutdown(std::move(self));  // which fails where the peer has something else to say
+                return;
+            }
+            auto& tcp = stream.tcp();
+            if (step != Step::dropping) {
+                step = Step::dropping;
+                error_code ignored;
+                tcp.socket().shutdown(tcp::socket::shutdown_send, ignored);
+            }
+            // Below TLS, as what comes means nothing any more.
+            tcp.async_read_some(net::buffer(*dropped), std::move(self));
+        }
+
+        enum class Step : std::uint8_t { begin, notified, dropping };
+        ClientStream& stream;
+        Step step = Step::begin;
+        std::unique_ptr<std::array<char, kDropBytes>> dropped = std::make_unique<std::array<char, kDropBytes>>();
+    };
+
+    std::variant<beast::tcp_stream, Tls> layer_;
+};
+
+}  // namespace session_buddy::test

@@ -1,0 +1,225 @@
+// Frames of WebSocket, byte by byte: what a client may send, in whatever pieces, and what it may not.
+#include "server/frame_codec.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace session_buddy::server {
+namespace {
+
+using testing::ElementsAre;
+using Kind = FrameDecoder::Kind;
+
+constexpr std::size_t kLimit = 100'000;
+constexpr std::array<unsigned char, 4> kMask{0x37, 0xfa, 0x21, 0x3d};  // of the examples in RFC 6455, section 5.7
+
+/// A frame of a client. `first`: FIN, reserved bits and opcode.
+std::string client_frame(unsigned first, std::string_view payload) {
+    std::string frame = to_frame(Opcode::text, payload);
+    frame[0] = static_cast<char>(first);
+    frame[1] = static_cast<char>(static_cast<unsigned char>(frame[1]) | 0x80U);
+    const std::size_t header = frame.size() - payload.size();
+    for (std::size_t i = 0; i < payload.size(); ++i) {
+        frame[header + i] = static_cast<char>(static_cast<unsigned char>(frame[header + i]) ^ kMask[i % 4]);
+    }
+    frame.insert(header, reinterpret_cast<const char*>(kMask.data()), kMask.size());
+    return frame;
+}
+
+/// What is told of some bytes, as "text:Hello" and the like.
+std::vector<std::string> told(FrameDecoder& decoder, std::string bytes) {
+    std::vector<std::string> events;
+    std::span<char> input = bytes;
+    while (!input.empty()) {
+        const auto event = decoder.next(input);
+        const std::string payload(event.payload);
+        switch (event.kind) {
+            case Kind::nothing:
+                EXPECT_TRUE(input.empty());
+                break;
+            case Kind::progress:
+                events.emplace_back("progress");
+                break;
+            case Kind::text:
+                events.push_back((event.deflated ? "deflated:" : "text:") + payload);
+                break;
+            case Kind::ping:
+                events.push_back("ping:" + payload);
+                break;
+            case Kind::pong:
+                events.push_back("pong:" + payload);
+                break;
+            case Kind::close:
+                events.push_back("close " + std::to_string(event.code) + ":" + payload);
+                break;
+            case Kind::violation:
+                events.push_back("violation " + std::to_string(event.code));
+                return events;
+        }
+    }
+    return events;
+}
+
+std::vector<std::string> told(const std::string& bytes) {
+    FrameDecoder decoder(kLimit);
+    return told(decoder, bytes);
+}
+
+TEST(FrameDecoder, reads_the_example_of_the_rfc) {
+    EXPECT_THAT(told("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), ElementsAre("text:Hello"));
+}
+
+TEST(FrameDecoder, tells_of_each_kind_of_frame) {
+    EXPECT_THAT(told(client_frame(0x81, "a") + client_frame(0x89, "b") + client_frame(0x8A, "c") +
+                     client_frame(0x88, "\x03\xe8" "bye")),
+                ElementsAre("text:a", "ping:b", "pong:c", "close 1000:bye"));
+    EXPECT_THAT(told(client_frame(0x81, "") + client_frame(0x89, "") + client_frame(0x88, "")),
+                ElementsAre("text:", "ping:", "close 0:"));
+}
+
+TEST(FrameDecoder, puts_fragments_together_around_control_frames) {
+    EXPECT_THAT(told(client_frame(0x01, "one ") + client_frame(0x89, "p") + client_frame(0x00, "two ") +
+                     client_frame(0x80, "three") + client_frame(0x81, "next")),
+                ElementsAre("progress", "ping:p", "progress", "text:one two three", "text:next"));
+    EXPECT_THAT(told(client_frame(0x01, "") + client_frame(0x80, "")), ElementsAre("progress", "text:"));
+}
+
+TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
+    std::mt19937 random(20260210);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same ones each time
+    std::string bytes;
+    for (const std::size_t size : {0, 1, 7, 8, 125, 126, 200, 65535, 65536, 70000}) {
+        std::string text(size, '\0');
+        std::ranges::generate(text, [&] { return static_cast<char>(random()); });
+        const std::size_t half = size / 2;
+        bytes += client_frame(0x81, text);
+        bytes += client_frame(0x01, text.substr(0, half)) + client_frame(0x89, text.substr(0, std::min<std::size_t>(size, 125))) +
+                 client_frame(0x80, text.substr(half));
+    }
+    bytes += client_frame(0x88, "\x0f\xa0" "the end");
+    const auto expected = told(bytes);
+    ASSERT_EQ(expected.size(), 10U * 4 + 1);
+    for (const std::size_t largest : {1, 2, 3, 9, 100, 4096, 65536}) {
+        FrameDecoder decoder(kLimit);
+        std::vector<std::string> events;
+        for (std::size_t at = 0; at < bytes.size();) {
+            const std::size_t size = largest == 1 ? 1 : 1 + random() % largest;
+            const auto piece = told(decoder, bytes.substr(at, size));
+            events.insert(events.end(), piece.begin(), piece.end());
+            at += size;
+        }
+        EXPECT_EQ(events, expected) << "pieces of at most " << largest;
+        EXPECT_TRUE(decoder.between_messages());
+    }
+}
+
+struct Violation {
+    const char* what;
+    std::string bytes;
+    unsigned code;
+};
+
+TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
+    std::string not_minimal2 = client_frame(0x81, std::string(126, 'x'));
+    not_minimal2[3] = 125;
+    std::string not_minimal8 = client_frame(0x81, std::string(65536, 'x'));
+    not_minimal8[7] = 0;
+    std::string too_wide = client_frame(0x81, std::string(65536, 'x'));
+    too_wide[2] = '\x80';
+    const std::vector<Violation> cases{
+        {"no mask", "\x81\x05Hello", 1002},
+        {"first reserved bit without an extension", client_frame(0xC1, "x"), 1002},
+        {"second reserved bit", client_frame(0xA1, "x"), 1002},
+        {"third reserved bit", client_frame(0x91, "x"), 1002},
+        {"opcode 3", client_frame(0x83, "x"), 1002},
+        {"opcode 7", client_frame(0x87, "x"), 1002},
+        {"opcode 11", client_frame(0x8B, "x"), 1002},
+        {"opcode 15", client_frame(0x8F, "x"), 1002},
+        {"a continuation of nothing", client_frame(0x80, "x"), 1002},
+        {"a continuation after the end", client_frame(0x01, "x") + client_frame(0x80, "y") + client_frame(0x80, "z"), 1002},
+        {"a message inside another", client_frame(0x01, "x") + client_frame(0x81, "y"), 1002},
+        {"a fragmented ping", client_frame(0x09, "x"), 1002},
+        {"a long ping", client_frame(0x89, std::string(126, 'x')), 1002},
+        {"a long close", client_frame(0x88, std::string(126, 'x')), 1002},
+        {"a length in more bytes than it needs (2)", not_minimal2, 1002},
+        {"a length in more bytes than it needs (8)", not_minimal8, 1002},
+        {"a length of 64 bits", too_wide, 1002},
+        {"binary", client_frame(0x82, "x"), 1003},
+        {"empty binary", client_frame(0x82, ""), 1003},
+        {"binary in fragments", client_frame(0x02, "x"), 1003},
+        {"a close with half a code", client_frame(0x88, "\x03"), 1002},
+        {"a close reason that is not UTF-8", client_frame(0x88, "\x03\xe8\xff"), 1007},
+    };
+    for (const auto& [what, bytes, code] : cases) {
+        const auto events = told(bytes);
+        ASSERT_FALSE(events.empty()) << what;
+        EXPECT_EQ(events.back(), "violation " + std::to_string(code)) << what;
+    }
+}
+
+TEST(FrameDecoder, takes_the_close_codes_that_may_be_sent_alone) {
+    std::vector<unsigned> taken;
+    for (unsigned code = 0; code <= 0xFFFF; ++code) {
+        const std::string payload{static_cast<char>(code >> 8U), static_cast<char>(code & 0xFFU)};
+        if (told(client_frame(0x88, payload)).at(0) == "close " + std::to_string(code) + ":") {
+            taken.push_back(code);
+        }
+    }
+    std::vector<unsigned> expected{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014};
+    for (unsigned code = 3000; code <= 4999; ++code) {
+        expected.push_back(code);
+    }
+    EXPECT_EQ(taken, expected);
+}
+
+TEST(FrameDecoder, refuses_a_message_beyond_the_limit_before_it_comes) {
+    FrameDecoder decoder(10);
+    EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789")), ElementsAre("text:0123456789"));
+    EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789x").substr(0, 6)), ElementsAre("violation 1009"));
+    FrameDecoder of_fragments(10);
+    EXPECT_THAT(told(of_fragments, client_frame(0x01, "01234") + client_frame(0x00, "56789") +
+                                       client_frame(0x80, "x").substr(0, 6)),
+                ElementsAre("progress", "progress", "violation 1009"));
+}
+
+TEST(FrameDecoder, takes_deflated_messages_where_they_were_agreed_on) {
+    FrameDecoder decoder(kLimit);
+    decoder.set_deflate(true);
+    EXPECT_THAT(told(decoder, client_frame(0xC1, "x") + client_frame(0x81, "y") + client_frame(0x41, "a") +
+                                  client_frame(0x80, "b")),
+                ElementsAre("deflated:x", "text:y", "progress", "deflated:ab"));
+    for (const auto& bytes : {client_frame(0xC9, "x"), client_frame(0x41, "x") + client_frame(0xC0, "y")}) {
+        FrameDecoder another(kLimit);
+        another.set_deflate(true);
+        EXPECT_EQ(told(another, bytes).back(), "violation 1002");
+    }
+}
+
+TEST(ToFrame, has_the_shortest_length) {
+    EXPECT_EQ(to_frame(Opcode::text, ""), std::string("\x81\x00", 2));
+    EXPECT_EQ(to_frame(Opcode::pong, "Hello"), "\x8a\x05Hello");
+    EXPECT_EQ(to_frame(Opcode::text, std::string(125, 'x')).substr(0, 2), "\x81\x7d");
+    EXPECT_EQ(to_frame(Opcode::text, std::string(126, 'x')).substr(0, 4), std::string("\x81\x7e\x00\x7e", 4));
+    EXPECT_EQ(to_frame(Opcode::text, std::string(65535, 'x')).substr(0, 4), "\x81\x7e\xff\xff");
+    EXPECT_EQ(to_frame(Opcode::text, std::string(65536, 'x'), true).substr(0, 10),
+              std::string("\xc1\x7f\0\0\0\0\0\x01\0\0", 10));
+}
+
+TEST(CloseFrame, holds_code_and_reason_as_far_as_they_fit) {
+    EXPECT_EQ(close_frame(CloseCode::none, ""), std::string("\x88\x00", 2));
+    EXPECT_EQ(close_frame(CloseCode::going_away, "bye"), "\x88\x05\x03\xe9" "bye");
+    std::string long_reason;
+    for (int i = 0; i < 100; ++i) {
+        long_reason += "\xc3\xa4";
+    }
+    EXPECT_EQ(close_frame(CloseCode::normal, long_reason).size(), 2U + 2 + 122);  // no half letter
+}
+
+}  // namespace
+}  // namespace session_buddy::server
