@@ -88,6 +88,7 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
         release(control_);
         if (!in_message_) {
             release(message_);
+            characters_ = 0;
         }
         if (!read_header(input)) {
             return {};
@@ -101,24 +102,42 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     unmask(part);
     left_ -= part.size();
     const std::string_view bytes(part.data(), part.size());
-    std::string& kept = is_control(opcode_) ? control_ : message_;
     const bool whole = left_ == 0;
-    const bool told = whole && (final_ || is_control(opcode_));
-    if (!told || !kept.empty()) {
-        kept += bytes;
+    if (is_control(opcode_)) {
+        if (!whole || !control_.empty()) {
+            control_ += bytes;
+        }
+        in_frame_ = !whole;
+        return whole ? control(control_.empty() ? bytes : control_) : Event{};
+    }
+    const bool ends = whole && final_;
+    const bool in_pieces = in_message_ || !ends || !message_.empty();
+    if (in_pieces && !keep(bytes)) {
+        return violation(CloseCode::bad_payload);
     }
     if (!whole) {
         return {};
     }
     in_frame_ = false;
-    if (is_control(opcode_)) {
-        return control(kept.empty() ? bytes : kept);
-    }
     in_message_ = !final_;
     if (!final_) {
         return {.kind = Kind::progress};
     }
-    return {.kind = Kind::text, .payload = kept.empty() ? bytes : kept, .deflated = message_deflated_};
+    if (!message_deflated_ && (in_pieces ? characters_ != message_.size() : !is_valid_utf8(bytes))) {
+        return violation(CloseCode::bad_payload);
+    }
+    return {.kind = Kind::text, .payload = in_pieces ? message_ : bytes, .deflated = message_deflated_};
+}
+
+// False for a text that cannot become UTF-8 any more.
+bool FrameDecoder::keep(std::string_view bytes) {
+    message_ += bytes;
+    if (message_deflated_) {
+        return true;
+    }
+    const auto boundary = utf8_boundary(message_, characters_);
+    characters_ = boundary.value_or(0);
+    return boundary.has_value();
 }
 
 // False while bytes of it are missing.
@@ -154,8 +173,8 @@ CloseCode FrameDecoder::check_header() {
     for (std::size_t i = 0; i < wide; ++i) {
         left_ = left_ << 8U | header_[2 + i];
     }
-    // Section 5.2: the shortest form, and no more than 63 bits.
-    if ((wide == 2 && left_ < kTwoByteLength) || (wide == 8 && (left_ <= 0xFFFF || left_ >> 63U != 0))) {
+    // Section 5.2: the shortest form. That it has 63 bits at most follows from the limit.
+    if ((wide == 2 && left_ < kTwoByteLength) || (wide == 8 && left_ <= 0xFFFF)) {
         return CloseCode::protocol_error;
     }
     std::copy_n(header_.begin() + 2 + wide, kMaskBytes, mask_.begin());

@@ -34,7 +34,7 @@ class FrameDecoder {
     enum class Kind : std::uint8_t {
         nothing,   ///< the input is used up
         progress,  ///< a frame of a message that is not whole yet
-        text,      ///< a whole message; its UTF-8 is for the caller to check
+        text,      ///< a whole message, well-formed UTF-8 unless it is deflated
         ping,
         pong,
         close,     ///< a close frame with this code and reason, valid ones; CloseCode::none where it has none
@@ -59,6 +59,7 @@ class FrameDecoder {
     [[nodiscard]] bool read_header(std::span<char>& input);
     [[nodiscard]] CloseCode check_header();
     void unmask(std::span<char> bytes);
+    [[nodiscard]] bool keep(std::string_view bytes);
     [[nodiscard]] Event control(std::string_view payload) const;
     [[nodiscard]] static Event closed(std::string_view payload);
     [[nodiscard]] static Event violation(CloseCode code) { return {.kind = Kind::violation, .code = code}; }
@@ -79,7 +80,8 @@ class FrameDecoder {
 
     bool in_message_ = false;        // a frame of it was there that is not the last
     bool message_deflated_ = false;
-    std::string message_;  // its payload until now, where it is not all in the input
+    std::string message_;         // its payload until now, where it is not all in the input
+    std::size_t characters_ = 0;  // of which so many bytes are whole characters
     std::string control_;  // the same of a control frame
 };
 

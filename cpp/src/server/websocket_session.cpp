@@ -290,10 +290,10 @@ void WebSocketSession::on_text(const FrameDecoder::Event& event) {
             return;
         }
         text = std::get<std::string>(inflated);
-    }
-    if (!is_valid_utf8(text)) {
-        close(CloseCode::bad_payload);
-        return;
+        if (!is_valid_utf8(text)) {
+            close(CloseCode::bad_payload);
+            return;
+        }
     }
     on_message(text);
 }

@@ -95,11 +95,15 @@ TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
     std::mt19937 random(20260210);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same ones each time
     std::string bytes;
     for (const std::size_t size : {0, 1, 7, 8, 125, 126, 200, 65535, 65536, 70000}) {
-        std::string text(size, '\0');
-        std::ranges::generate(text, [&] { return static_cast<char>(random()); });
-        const std::size_t half = size / 2;
+        std::string text;
+        while (text.size() < size) {
+            const std::vector<std::string> letters{"a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+            const auto& letter = letters[random() % letters.size()];
+            text += text.size() + letter.size() <= size ? letter : "b";
+        }
+        const std::size_t half = size / 2;  // perhaps inside a letter
         bytes += client_frame(0x81, text);
-        bytes += client_frame(0x01, text.substr(0, half)) + client_frame(0x89, text.substr(0, std::min<std::size_t>(size, 125))) +
+        bytes += client_frame(0x01, text.substr(0, half)) + client_frame(0x89, text.substr(0, 125)) +
                  client_frame(0x80, text.substr(half));
     }
     bytes += client_frame(0x88, "\x0f\xa0" "the end");
@@ -149,11 +153,19 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
         {"a long close", client_frame(0x88, std::string(126, 'x')), 1002},
         {"a length in more bytes than it needs (2)", not_minimal2, 1002},
         {"a length in more bytes than it needs (8)", not_minimal8, 1002},
-        {"a length of 64 bits", too_wide, 1002},
+        {"a length of 64 bits", too_wide, 1009},
         {"binary", client_frame(0x82, "x"), 1003},
         {"empty binary", client_frame(0x82, ""), 1003},
         {"binary in fragments", client_frame(0x02, "x"), 1003},
         {"a close with half a code", client_frame(0x88, "\x03"), 1002},
+        {"a text that is not UTF-8", client_frame(0x81, "\xff"), 1007},
+        {"half a letter", client_frame(0x81, "\xc3"), 1007},
+        {"half a letter in fragments", client_frame(0x01, "\xe2") + client_frame(0x80, "\x82"), 1007},
+        {"half a letter and an empty last fragment", client_frame(0x01, "\xe2") + client_frame(0x80, ""), 1007},
+        {"a fragment that no other can mend", client_frame(0x01, "a\xff"), 1007},
+        {"the begin of a frame that nothing can mend", client_frame(0x81, "a\xff" + std::string(50, 'x')).substr(0, 10),
+         1007},
+        {"a surrogate in fragments", client_frame(0x01, "\xed") + client_frame(0x00, "\xa0"), 1007},
         {"a close reason that is not UTF-8", client_frame(0x88, "\x03\xe8\xff"), 1007},
     };
     for (const auto& [what, bytes, code] : cases) {

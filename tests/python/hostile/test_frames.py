@@ -70,10 +70,13 @@ BAD_CLOSES = {
     "of one byte": frame(Opcode.CLOSE, b"\x03"),
     **{
         f"with the code {code}": close_frame(code)
-        for code in (0, 999, 1004, 1005, 1006, 1014, 1015, 1016, 1100, 2000, 2999)
+        for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999)
     },
-    "with a reason that is not UTF-8": close_frame(1000, b"\xce\xba\xe1\xbd\xb9\xed\xa0\x80"),
-    "with a reason that is cut off": close_frame(1000, b"\xce"),
+}
+
+BAD_REASONS = {
+    "not UTF-8": b"\xce\xba\xe1\xbd\xb9\xed\xa0\x80",
+    "cut off": b"\xce",
 }
 
 TOO_LONG = {
@@ -124,12 +127,17 @@ def test_a_bad_close_is_answered_with_1002(server: Server, sent: bytes) -> None:
     assert close_code(server, sent) == PROTOCOL_ERROR
 
 
+@pytest.mark.parametrize("reason", BAD_REASONS.values(), ids=BAD_REASONS)
+def test_a_close_with_a_bad_reason_is_answered_with_1007(server: Server, reason: bytes) -> None:
+    assert close_code(server, close_frame(1000, reason)) == INVALID_PAYLOAD
+
+
 @pytest.mark.parametrize("sent", TOO_LONG.values(), ids=TOO_LONG)
 def test_a_message_beyond_the_limit_is_closed_with_1009(server: Server, sent: bytes) -> None:
     assert close_code(server, sent) == TOO_BIG
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1012, 3000, 4999])
+@pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1012, 1014, 3000, 4999])
 def test_a_good_close_is_answered_with_its_code(server: Server, code: int) -> None:
     assert close_code(server, close_frame(code, KAPPA)) == code
 

@@ -1,7 +1,10 @@
 // Strict UTF-8, one code point at a time: no overlong forms, no surrogates, nothing above U+10FFFF.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 namespace session_buddy {
@@ -60,6 +63,30 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
         }
     }
     return true;
+}
+
+/// Reads on from `position`, which is where a character begins, for a text that comes in pieces: the end of its last
+/// whole character; nothing where it can no longer become well-formed UTF-8, whatever follows.
+[[nodiscard]] constexpr std::optional<std::size_t> utf8_boundary(std::string_view text, std::size_t position) noexcept {
+    while (position < text.size()) {
+        if (next_code_point(text, position) != kInvalidCodePoint) {
+            continue;
+        }
+        const auto lead = static_cast<unsigned char>(text[position]);
+        const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+        const auto begun = text.substr(position);
+        // Where any ending does, one of these does.
+        for (const char rest : {'\x80', '\xBF'}) {
+            std::array<char, 4> whole{rest, rest, rest, rest};
+            std::copy_n(begun.begin(), std::min(begun.size(), length), whole.begin());
+            std::size_t end = 0;
+            if (begun.size() < length && next_code_point({whole.data(), length}, end) != kInvalidCodePoint) {
+                return position;
+            }
+        }
+        return std::nullopt;
+    }
+    return position;
 }
 
 /// The first `limit` bytes at most, never half a character.
