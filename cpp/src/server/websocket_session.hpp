@@ -108,24 +108,24 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void heard();
     void finish(const error_code& reason);
 
+    // First, and close together, what each broadcast touches: with many clients nothing of it is in the cache.
     Stream stream_;
+    State state_ = State::unauthenticated;
+    bool deflated_ = false;
+    bool reading_ = false;        // waits for the socket
+    bool client_closed_ = false;  // or broke the protocol: nothing it says counts any more
+    std::unique_ptr<Unsent> unsent_;  // while the socket is full
+    std::string control_;             // frames that go before everything else
+    std::optional<Client> client_;    // while open
+
     ServerContext& context_;
     ConnectionHandle handle_;
     Peer peer_;
     Admission::Place place_;
-    State state_ = State::unauthenticated;
-    bool deflated_ = false;
-    bool reading_ = false;       // waits for the socket
-    bool client_closed_ = false;  // or broke the protocol: nothing it says counts any more
-    std::optional<Client> client_;                    // while open
     std::unique_ptr<Authentication> authentication_;  // where tokens are asked for
-
     HandlerSlot read_slot_;
     FrameDecoder decoder_;
-    std::string unread_;              // received, and waiting until the client takes its answers
-    std::string control_;             // frames that go before everything else
-    std::unique_ptr<Unsent> unsent_;  // while the socket is full
-
+    std::string unread_;  // received, and waiting until the client takes its answers
     SteadyTime heard_at_;
     SteadyTime ping_due_at_;
     SteadyTime close_by_ = SteadyTime::max();  // of what comes after our close frame
