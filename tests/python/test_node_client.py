@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support import tools
 from support.histories import fill, invocations
 from support.paths import JS
@@ -11,12 +13,13 @@ from support.processes import Program, Server
 from support.schemas import validated
 
 
-def test_the_tests_in_javascript(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--compression",)], ids=["plain", "compressed"])
+def test_the_tests_in_javascript(tmp_path: Path, options: tuple[str, ...]) -> None:
     path = tmp_path / "skills.db"
     fill(path, invocations("pytest-run", 8, completed=7), invocations("mypy", 2))
     command = [tools.node(), "--test", "--test-reporter=tap", str(JS / "client.test.mjs")]
     with (
-        Server(path, "--ping-interval", "200ms") as server,
+        Server(path, "--ping-interval", "200ms", *options) as server,
         Program(command, env={"SERVER_URL": server.url}) as program,
     ):
         lines = program.drain()

@@ -58,15 +58,15 @@ struct ServerContext {
     const Clock& clock;
     const IpNetworks trusted_proxies;
     OriginPolicy origin_policy;
-    TlsContextPtr tls;               // of new connections; nullptr for plain ones
-    TokenChecker* tokens = nullptr;  // where clients must show one
+    TlsContextPtr tls;                         // of new connections; nullptr for plain ones
+    TokenChecker* tokens = nullptr;            // where clients must show one
     std::unique_ptr<Compression> compression;  // where clients may have it
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;
-    SteadyTime published_at;  // of broadcaster.latest()
-    LogThrottle closed_at_once;                          // connections
-    LogThrottle refused_by_origin;                       // requests, for their Origin or Host
+    SteadyTime published_at;        // of broadcaster.latest()
+    LogThrottle closed_at_once;     // connections
+    LogThrottle refused_by_origin;  // requests, for their Origin or Host
     // What a connection has received and deals with before the next one's turn comes: none has a buffer of its own.
     std::vector<char> received = std::vector<char>(kReadBytes);
     bool stopping = false;

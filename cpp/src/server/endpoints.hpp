@@ -17,6 +17,6 @@ enum class Reach : std::uint8_t { loopback, network };
 /// Port 0 picks one that is free on all of them. An address family that the machine does not have is left out while
 /// another works. Throws std::system_error and ConfigError as NetworkServer::bind does.
 [[nodiscard]] std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port,
-                                                   Reach reach);
+                                              Reach reach);
 
 }  // namespace session_buddy::server

@@ -44,11 +44,6 @@ void append_big_endian(std::string& out, std::uint64_t value, std::size_t bytes)
     }
 }
 
-// Of assignments, some keep the memory.
-void release(std::string& text) {
-    std::string().swap(text);
-}
-
 // Section 7.4: those that may be on the wire. The gaps are reserved, or stand for the absence of a close frame.
 bool may_be_sent(unsigned code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
@@ -85,10 +80,10 @@ std::string close_frame(CloseCode code, std::string_view reason) {
 FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     if (!in_frame_) {
         // What was told last time has been read by now.
-        release(control_);
         if (!in_message_) {
-            release(message_);
-            characters_ = 0;
+            pieces_.reset();
+        } else if (pieces_) {
+            pieces_->control.clear();
         }
         if (!read_header(input)) {
             return {};
@@ -104,14 +99,15 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     const std::string_view bytes(part.data(), part.size());
     const bool whole = left_ == 0;
     if (is_control(opcode_)) {
-        if (!whole || !control_.empty()) {
-            control_ += bytes;
-        }
         in_frame_ = !whole;
-        return whole ? control(control_.empty() ? bytes : control_) : Event{};
+        const bool begun = pieces_ && !pieces_->control.empty();
+        if (whole && !begun) {
+            return control(bytes);
+        }
+        pieces().control += bytes;
+        return whole ? control(pieces_->control) : Event{};
     }
-    const bool ends = whole && final_;
-    const bool in_pieces = in_message_ || !ends || !message_.empty();
+    const bool in_pieces = in_message_ || !whole || !final_ || pieces_;
     if (in_pieces && !keep(bytes)) {
         return violation(CloseCode::bad_payload);
     }
@@ -123,20 +119,28 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     if (!final_) {
         return {.kind = Kind::progress};
     }
-    if (!message_deflated_ && (in_pieces ? characters_ != message_.size() : !is_valid_utf8(bytes))) {
+    if (!message_deflated_ && (in_pieces ? pieces_->characters != pieces_->message.size() : !is_valid_utf8(bytes))) {
         return violation(CloseCode::bad_payload);
     }
-    return {.kind = Kind::text, .payload = in_pieces ? message_ : bytes, .deflated = message_deflated_};
+    return {.kind = Kind::text, .payload = in_pieces ? pieces_->message : bytes, .deflated = message_deflated_};
+}
+
+FrameDecoder::Pieces& FrameDecoder::pieces() {
+    if (!pieces_) {
+        pieces_ = std::make_unique<Pieces>();
+    }
+    return *pieces_;
 }
 
 // False for a text that cannot become UTF-8 any more.
 bool FrameDecoder::keep(std::string_view bytes) {
-    message_ += bytes;
+    auto& [message, characters, control] = pieces();
+    message += bytes;
     if (message_deflated_) {
         return true;
     }
-    const auto boundary = utf8_boundary(message_, characters_);
-    characters_ = boundary.value_or(0);
+    const auto boundary = utf8_boundary(message, characters);
+    characters = boundary.value_or(0);
     return boundary.has_value();
 }
 
@@ -206,7 +210,8 @@ CloseCode FrameDecoder::check_header() {
     if (opcode_ == Opcode::binary) {
         return CloseCode::unknown_data;
     }
-    if (left_ > max_message_bytes_ - std::min(message_.size(), max_message_bytes_)) {
+    const std::size_t before = pieces_ ? pieces_->message.size() : 0;
+    if (left_ > max_message_bytes_ - std::min(before, max_message_bytes_)) {
         return CloseCode::too_big;
     }
     if (begins) {

@@ -5,6 +5,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,15 +51,23 @@ class FrameDecoder {
     /// Takes from the front of `input`, which it unmasks in place, up to the next event.
     [[nodiscard]] Event next(std::span<char>& input);
 
-    /// Whether a part of a message or frame is kept until the rest comes.
+    /// Whether nothing is begun whose rest is still to come.
     [[nodiscard]] bool between_messages() const { return header_size_ == 0 && !in_message_ && !in_frame_; }
 
   private:
     static constexpr std::size_t kMaxHeaderBytes = 14;
 
+    // Payload that came before, where it is not all in the input.
+    struct Pieces {
+        std::string message;
+        std::size_t characters = 0;  // so many bytes of it are whole characters
+        std::string control;         // of a control frame, which may come between the frames of the message
+    };
+
     [[nodiscard]] bool read_header(std::span<char>& input);
     [[nodiscard]] CloseCode check_header();
     void unmask(std::span<char> bytes);
+    [[nodiscard]] Pieces& pieces();
     [[nodiscard]] bool keep(std::string_view bytes);
     [[nodiscard]] Event control(std::string_view payload) const;
     [[nodiscard]] static Event closed(std::string_view payload);
@@ -78,11 +87,9 @@ class FrameDecoder {
     std::array<std::uint8_t, 4> mask_{};
     std::uint64_t left_ = 0;  // of its payload
 
-    bool in_message_ = false;        // a frame of it was there that is not the last
+    bool in_message_ = false;  // a frame of it was there that is not the last
     bool message_deflated_ = false;
-    std::string message_;         // its payload until now, where it is not all in the input
-    std::size_t characters_ = 0;  // of which so many bytes are whole characters
-    std::string control_;  // the same of a control frame
+    std::unique_ptr<Pieces> pieces_;  // nullptr between two messages
 };
 
 }  // namespace session_buddy::server

@@ -175,8 +175,7 @@ void NetworkServer::bind() {
         impl_->endpoints.push_back(to_string(endpoint));
         impl_->context.origin_policy.add_listener(to_ip_address(endpoint.address()));
         impl_->listeners.push_back(std::make_shared<Listener>(
-            std::move(acceptor),
-            [&context = impl_->context](Socket socket) { take_in(std::move(socket), context); }));
+            std::move(acceptor), [&context = impl_->context](Socket socket) { take_in(std::move(socket), context); }));
     }
     impl_->phase = Impl::Phase::bound;
 }

@@ -1,5 +1,5 @@
-// The transport of one connection: a TCP socket, plain or under TLS, that never makes anybody wait. WebSockets use it as
-// it is, HTTP through the asynchronous operations that Beast asks for.
+// The transport of one connection: a TCP socket, plain or under TLS, that never makes anybody wait. WebSockets use it
+// as it is, HTTP through the asynchronous operations that Beast asks for.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -32,8 +32,8 @@ class Stream {
     [[nodiscard]] bool encrypted() const noexcept { return tls_ != nullptr; }
     [[nodiscard]] executor_type get_executor() noexcept { return socket_.get_executor(); }
 
-    // These do what can be done at once. Where that is nothing, the error is would_block; async_wait() tells when to try
-    // again. What comes after TLS failed is that failure again.
+    // These do what can be done at once. Where that is nothing, the error is would_block; async_wait() tells when to
+    // try again. What comes after TLS failed is that failure again.
 
     /// Of TLS; once more after each wait.
     void handshake(error_code& error);

@@ -72,8 +72,7 @@ void TlsHandshake::begin() {
         go_on();
     } else {
         std::make_shared<HttpSession>(std::move(stream_), std::move(peer_), std::move(place_), deadline_, context_)
-            ->answer_and_close(
-                http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://"));
+            ->answer_and_close(http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://"));
     }
 }
 

@@ -13,10 +13,9 @@ struct Handshake {
     bool deflated = false;  ///< messages may be compressed from here on
 };
 
-/// For a request that check_request() let pass and that is an upgrade. `subprotocol`: the one to choose; empty for none.
-/// `may_deflate`: whether permessage-deflate is agreed to where the client offers it.
-[[nodiscard]] Handshake accept_handshake(
-    const boost::beast::http::request<boost::beast::http::string_body>& request, std::string_view subprotocol,
-    bool may_deflate);
+/// For a request that check_request() let pass and that is an upgrade. `subprotocol`: the one to choose; empty for
+/// none. `may_deflate`: whether permessage-deflate is agreed to where the client offers it.
+[[nodiscard]] Handshake accept_handshake(const boost::beast::http::request<boost::beast::http::string_body>& request,
+                                         std::string_view subprotocol, bool may_deflate);
 
 }  // namespace session_buddy::server

@@ -266,8 +266,7 @@ void WebSocketSession::take(std::span<char> input) {
 void WebSocketSession::on_event(const FrameDecoder::Event& event) {
     using Kind = FrameDecoder::Kind;
     if (event.kind == Kind::close || event.kind == Kind::violation) {
-        client_closed_ = true;
-        close(event.code);
+        end_by_client(event.code);
         return;
     }
     if (state_ == State::closing) {
@@ -286,12 +285,12 @@ void WebSocketSession::on_text(const FrameDecoder::Event& event) {
     if (event.deflated) {
         inflated = context_.compression->inflater.inflate(text, decoder_.max_message_bytes());
         if (const auto* failed = std::get_if<InflateError>(&inflated)) {
-            close(*failed == InflateError::too_big ? CloseCode::too_big : CloseCode::bad_payload);
+            end_by_client(*failed == InflateError::too_big ? CloseCode::too_big : CloseCode::bad_payload);
             return;
         }
         text = std::get<std::string>(inflated);
         if (!is_valid_utf8(text)) {
-            close(CloseCode::bad_payload);
+            end_by_client(CloseCode::bad_payload);
             return;
         }
     }
@@ -382,9 +381,8 @@ std::string_view WebSocketSession::on_wire(const Message& message) const {
 }
 
 void WebSocketSession::await_writable() {
-    stream_.async_wait(guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
-        self.on_writable(error);
-    }));
+    stream_.async_wait(
+        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_writable(error); }));
 }
 
 void WebSocketSession::on_writable(const error_code& error) {
@@ -419,6 +417,12 @@ void WebSocketSession::on_writable(const error_code& error) {
 // Not at once: a broadcast may be going through all its clients.
 void WebSocketSession::fail_later(const error_code& error) {
     net::post(stream_.get_executor(), [self = shared_from_this(), error] { self->finish(error); });
+}
+
+// It closed, or broke the protocol.
+void WebSocketSession::end_by_client(CloseCode code) {
+    client_closed_ = true;
+    close(code);
 }
 
 // CloseCode::none: without one.

@@ -101,6 +101,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void on_writable(const error_code& error);
     void fail_later(const error_code& error);
 
+    void end_by_client(CloseCode code);
     void close(CloseCode code, std::string_view reason = {});
     void linger_if_done();
     void linger();
@@ -112,8 +113,8 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     Stream stream_;
     State state_ = State::unauthenticated;
     bool deflated_ = false;
-    bool reading_ = false;        // waits for the socket
-    bool client_closed_ = false;  // or broke the protocol: nothing it says counts any more
+    bool reading_ = false;            // waits for the socket
+    bool client_closed_ = false;      // nothing that it says counts any more
     std::unique_ptr<Unsent> unsent_;  // while the socket is full
     std::string control_;             // frames that go before everything else
     std::optional<Client> client_;    // while open

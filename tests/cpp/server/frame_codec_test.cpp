@@ -78,7 +78,9 @@ TEST(FrameDecoder, reads_the_example_of_the_rfc) {
 
 TEST(FrameDecoder, tells_of_each_kind_of_frame) {
     EXPECT_THAT(told(client_frame(0x81, "a") + client_frame(0x89, "b") + client_frame(0x8A, "c") +
-                     client_frame(0x88, "\x03\xe8" "bye")),
+                     client_frame(0x88,
+                                  "\x03\xe8"
+                                  "bye")),
                 ElementsAre("text:a", "ping:b", "pong:c", "close 1000:bye"));
     EXPECT_THAT(told(client_frame(0x81, "") + client_frame(0x89, "") + client_frame(0x88, "")),
                 ElementsAre("text:", "ping:", "close 0:"));
@@ -94,7 +96,7 @@ TEST(FrameDecoder, puts_fragments_together_around_control_frames) {
 TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
     std::mt19937 random(20260210);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same ones each time
     std::string bytes;
-    for (const std::size_t size : {0, 1, 7, 8, 125, 126, 200, 65535, 65536, 70000}) {
+    for (const std::size_t size : {0U, 1U, 7U, 8U, 125U, 126U, 200U, 65535U, 65536U, 70000U}) {
         std::string text;
         while (text.size() < size) {
             const std::vector<std::string> letters{"a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
@@ -106,10 +108,12 @@ TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
         bytes += client_frame(0x01, text.substr(0, half)) + client_frame(0x89, text.substr(0, 125)) +
                  client_frame(0x80, text.substr(half));
     }
-    bytes += client_frame(0x88, "\x0f\xa0" "the end");
+    bytes += client_frame(0x88,
+                          "\x0f\xa0"
+                          "the end");
     const auto expected = told(bytes);
     ASSERT_EQ(expected.size(), 10U * 4 + 1);
-    for (const std::size_t largest : {1, 2, 3, 9, 100, 4096, 65536}) {
+    for (const std::size_t largest : {1U, 2U, 3U, 9U, 100U, 4096U, 65536U}) {
         FrameDecoder decoder(kLimit);
         std::vector<std::string> events;
         for (std::size_t at = 0; at < bytes.size();) {
@@ -146,7 +150,8 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
         {"opcode 11", client_frame(0x8B, "x"), 1002},
         {"opcode 15", client_frame(0x8F, "x"), 1002},
         {"a continuation of nothing", client_frame(0x80, "x"), 1002},
-        {"a continuation after the end", client_frame(0x01, "x") + client_frame(0x80, "y") + client_frame(0x80, "z"), 1002},
+        {"a continuation after the end", client_frame(0x01, "x") + client_frame(0x80, "y") + client_frame(0x80, "z"),
+         1002},
         {"a message inside another", client_frame(0x01, "x") + client_frame(0x81, "y"), 1002},
         {"a fragmented ping", client_frame(0x09, "x"), 1002},
         {"a long ping", client_frame(0x89, std::string(126, 'x')), 1002},
@@ -195,8 +200,8 @@ TEST(FrameDecoder, refuses_a_message_beyond_the_limit_before_it_comes) {
     EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789")), ElementsAre("text:0123456789"));
     EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789x").substr(0, 6)), ElementsAre("violation 1009"));
     FrameDecoder of_fragments(10);
-    EXPECT_THAT(told(of_fragments, client_frame(0x01, "01234") + client_frame(0x00, "56789") +
-                                       client_frame(0x80, "x").substr(0, 6)),
+    EXPECT_THAT(told(of_fragments,
+                     client_frame(0x01, "01234") + client_frame(0x00, "56789") + client_frame(0x80, "x").substr(0, 6)),
                 ElementsAre("progress", "progress", "violation 1009"));
 }
 
@@ -225,7 +230,9 @@ TEST(ToFrame, has_the_shortest_length) {
 
 TEST(CloseFrame, holds_code_and_reason_as_far_as_they_fit) {
     EXPECT_EQ(close_frame(CloseCode::none, ""), std::string("\x88\x00", 2));
-    EXPECT_EQ(close_frame(CloseCode::going_away, "bye"), "\x88\x05\x03\xe9" "bye");
+    EXPECT_EQ(close_frame(CloseCode::going_away, "bye"),
+              "\x88\x05\x03\xe9"
+              "bye");
     std::string long_reason;
     for (int i = 0; i < 100; ++i) {
         long_reason += "\xc3\xa4";

@@ -55,7 +55,6 @@ error_code complete(net::io_context& io, const char* what, Start start) {
     return outcome->error;
 }
 
-
 beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer) {
     const tcp::endpoint endpoint(net::ip::make_address(host), port);
     tcp::socket socket(io);
@@ -69,7 +68,7 @@ beast::tcp_stream connect(net::io_context& io, const std::string& host, std::uin
 }
 
 ClientStream open_stream(net::io_context& io, const std::string& host, std::uint16_t port, int receive_buffer,
-                   const std::optional<TlsClientOptions>& options) {
+                         const std::optional<TlsClientOptions>& options) {
     auto plain = connect(io, host, port, receive_buffer);
     if (!options) {
         return ClientStream(std::move(plain));
@@ -89,8 +88,9 @@ ClientStream open_stream(net::io_context& io, const std::string& host, std::uint
         SSL_CTX_use_PrivateKey(native, options->certificate->key());
     }
     ClientStream::Tls tls(std::move(plain), context);
-    const auto error = complete(io, "the TLS handshake",
-                                [&](auto handler) { tls.async_handshake(ClientStream::Tls::client, std::move(handler)); });
+    const auto error = complete(io, "the TLS handshake", [&](auto handler) {
+        tls.async_handshake(ClientStream::Tls::client, std::move(handler));
+    });
     if (error) {
         throw std::runtime_error("TLS handshake failed: " + error.message());
     }

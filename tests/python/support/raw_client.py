@@ -133,12 +133,13 @@ class RawClient:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
-    def handshake(self) -> None:
+    def handshake(self, headers: Mapping[str, str | None] | None = None) -> Response:
         """Becomes a WebSocket."""
-        self.send(upgrade_request())
+        self.send(upgrade_request(headers))
         response = self.read_response()
         assert response is not None
         assert response.status == 101
+        return response
 
     def read_response(self) -> Response | None:
         """The next answer to a request other than HEAD; None where the server closes the connection instead."""
@@ -158,13 +159,17 @@ class RawClient:
 
     def read_frames(self) -> Iterator[tuple[int, bytes]]:
         """Opcode and payload of what the server sends, up to the end of the connection."""
+        return ((first & 0x0F, payload) for first, payload in self.read_raw_frames())
+
+    def read_raw_frames(self) -> Iterator[tuple[int, bytes]]:
+        """The same, with all of the first byte of each frame: its end, its reserved bits and its opcode."""
         while head := self._input.read(2):
             length = head[1] & 0x7F
             if length == 126:
                 (length,) = struct.unpack("!H", self._input.read(2))
             elif length == 127:
                 (length,) = struct.unpack("!Q", self._input.read(8))
-            yield head[0] & 0x0F, self._input.read(length)
+            yield head[0], self._input.read(length)
 
     def read_close(self) -> int | None:
         """The server's close code, None where its close has none. The connection must then end, and in order."""
