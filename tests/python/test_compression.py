@@ -1,4 +1,4 @@
-"""The option compression: permessage-deflate for who asks for it, in both directions, and one compression a broadcast."""
+"""The option compression: permessage-deflate for who asks for it, in both directions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 // Memory for the one operation that a connection waits for nearly all of its life.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <new>
 
@@ -20,10 +21,10 @@ class HandlerSlot {
             return ::operator new(bytes);
         }
         taken_ = true;
-        return place_;
+        return place_.data();
     }
     void give_back(void* place) noexcept {
-        if (place == place_) {
+        if (place == place_.data()) {
             taken_ = false;
         } else {
             ::operator delete(place);
@@ -48,7 +49,7 @@ class HandlerSlot {
 
   private:
     static constexpr std::size_t kBytes = 112;  // of a wait, on 64 bits
-    alignas(std::max_align_t) std::byte place_[kBytes];
+    alignas(std::max_align_t) std::array<std::byte, kBytes> place_{};
     bool taken_ = false;
 };
 

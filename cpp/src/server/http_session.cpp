@@ -219,7 +219,7 @@ void HttpSession::refuse(const error_code& error) {
     send(std::move(reply));
 }
 
-void HttpSession::upgrade(Welcome welcome) {
+void HttpSession::upgrade(const Welcome& welcome) {
     if (buffer_.size() > 0) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
         answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));

@@ -44,7 +44,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void on_checked(auth::Verdict verdict);
     void serve(std::optional<auth::Verdict> verdict);
     void answer(HttpReply reply);
-    void upgrade(Welcome welcome);
+    void upgrade(const Welcome& welcome);
     void refuse_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);

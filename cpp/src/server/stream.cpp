@@ -109,7 +109,7 @@ void Stream::end_writing() {
 }
 
 void Stream::discard(error_code& error) {
-    std::array<char, kDropBytes> dropped;
+    std::array<char, kDropBytes> dropped{};
     socket_.read_some(net::buffer(dropped), error);
 }
 

@@ -71,7 +71,7 @@ class Stream {
 
     // As Beast wants them (AsyncStream), for completion handlers.
     template <typename Buffers, typename Handler>
-    void async_read_some(const Buffers& buffers, Handler&& handler) {
+    void async_read_some(const Buffers& buffers, Handler handler) {
         const auto read = [buffers](Stream& stream, error_code& error) {
             const net::mutable_buffer into = *net::buffer_sequence_begin(buffers);
             return stream.read_some({static_cast<char*>(into.data()), into.size()}, error);
@@ -79,7 +79,7 @@ class Stream {
         net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read}, handler, get_executor());
     }
     template <typename Buffers, typename Handler>
-    void async_write_some(const Buffers& buffers, Handler&& handler) {
+    void async_write_some(const Buffers& buffers, Handler handler) {
         const auto write = [buffers](Stream& stream, error_code& error) {
             auto part = net::buffer_sequence_begin(buffers);
             while (net::const_buffer(*part).size() == 0 && std::next(part) != net::buffer_sequence_end(buffers)) {

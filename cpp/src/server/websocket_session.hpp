@@ -60,7 +60,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
 
     // Of a client that must show a token.
     struct Authentication {
-        explicit Authentication(Executor executor) : deadline(executor), delay(executor) {}
+        explicit Authentication(const Executor& executor) : deadline(executor), delay(executor) {}
         Timer deadline;  // for the token to come; then of the token
         Timer delay;     // of a refusal
         std::optional<auth::Identity> identity;

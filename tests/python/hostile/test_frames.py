@@ -68,10 +68,7 @@ BAD_UTF8 = {
 
 BAD_CLOSES = {
     "of one byte": frame(Opcode.CLOSE, b"\x03"),
-    **{
-        f"with the code {code}": close_frame(code)
-        for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999)
-    },
+    **{f"with the code {code}": close_frame(code) for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999)},
 }
 
 BAD_REASONS = {
