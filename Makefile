@@ -105,6 +105,12 @@ calibrate: $(STAMPS)/installed ## Measure the anomaly detector; renews its table
 	@$(RELEASE)/bench/anomaly_calibration --csv docs/images/anomaly-calibration.csv > docs/anomaly-calibration.md
 	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
 
+.PHONY: bench
+bench: $(STAMPS)/installed $(STAMPS)/test-tools ## Measure it beside others; renews docs/performance.md (BENCH_OPTIONS="--quick")
+	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
+	@cmake --build $(RELEASE) --target bench_programs
+	@python bench/run.py $(BENCH_OPTIONS)
+
 .PHONY: coverage
 coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ and python/ by all tests
 	@scripts/coverage $(JOBS)
@@ -134,8 +140,8 @@ check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of ever
 .PHONY: format
 format: $(STAMPS)/lint-tools ## Format the C++ and Python code
 	@clang-format -i $(CPP_FILES)
-	@ruff check -q --fix-only python tests scripts
-	@ruff format python tests scripts
+	@ruff check -q --fix-only python tests scripts bench
+	@ruff format python tests scripts bench
 
 .PHONY: lint
 lint: lint-format lint-shell lint-python lint-cpp ## Check formatting, types and the linters' rules
@@ -147,9 +153,10 @@ lint-format: $(STAMPS)/lint-tools
 
 .PHONY: lint-python
 lint-python: $(STAMPS)/lint-tools $(STAMPS)/installed
-	@ruff check python tests scripts
-	@ruff format --check python tests scripts
+	@ruff check python tests scripts bench
+	@ruff format --check python tests scripts bench
 	@mypy --strict python/session_buddy
+	@mypy --strict bench/run.py bench/peers
 
 .PHONY: lint-shell
 lint-shell: $(STAMPS)/lint-tools

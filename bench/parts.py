@@ -1,0 +1,438 @@
+"""The measurements, each of which gives rows for the table of targets and a table of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from programs import (
+    PEERS,
+    WIRE,
+    Database,
+    Running,
+    load,
+    make_certificate,
+    measured,
+    our_server,
+    running,
+    server_has,
+)
+from websockets.sync.client import connect
+
+Report = dict[str, Any]
+Start = Callable[[], contextlib.AbstractContextManager[Running]]
+
+INTERVAL = 0.5  # seconds between two broadcasts, where nothing else is said
+ALL_SKILLS = 8  # a message for all of them is 1.2 KB long
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured."""
+
+    rounds: int
+    clients: int
+    broadcasts: int  # a ping_interval long: each client is then pinged once in every measurement
+    many_clients: int
+    soak_broadcasts: int
+    seconds: float  # of measurements that are no broadcast
+    samples: int
+
+
+FULL = Scale(rounds=5, clients=1000, broadcasts=40, many_clients=10000, soak_broadcasts=300, seconds=30.0, samples=100)
+QUICK = Scale(rounds=1, clients=50, broadcasts=4, many_clients=100, soak_broadcasts=5, seconds=1.0, samples=3)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a part found out; `rows` are those of the table of targets."""
+
+    rows: list[dict[str, str]]
+    head: list[str]
+    table: list[list[str]]
+    runs: list[dict[str, Any]]
+
+
+class Skipped(Exception):  # noqa: N818 - not an error
+    """A part cannot be measured here, and why."""
+
+
+def spread(values: Sequence[float], digits: int = 2) -> str:
+    """The median, with the smallest and largest where there are several."""
+    middle = f"{statistics.median(values):.{digits}f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def target(what: str, wanted: str, figure: str, unit: str = "") -> dict[str, str]:
+    """A row of the table of targets."""
+    return {"what": what, "target": wanted, "figure": figure, "unit": unit}
+
+
+def in_turn(scale: Scale, programs: dict[str, Callable[[], Report]]) -> dict[str, list[Report]]:
+    """Measure all programs, then all again: what the machine does meanwhile reaches all of them."""
+    reports: dict[str, list[Report]] = {name: [] for name in programs}
+    for number in range(scale.rounds):
+        for name, measure in programs.items():
+            report = measure()
+            reports[name].append(report)
+            cpu = report.get("server_cpu_us_per_message", report.get("server_cpu_us_per_request"))
+            print(f"    round {number + 1}: {name}: {cpu:.2f} us", flush=True)
+    return reports
+
+
+def ratios(reports: dict[str, list[Report]], name: str, base: str, figure: Callable[[Report], float]) -> list[float]:
+    """One for each round, within the round."""
+    pairs = zip(reports[name], reports[base], strict=True)
+    return [figure(report) / figure(base_report) for report, base_report in pairs]
+
+
+def cpu(report: Report) -> float:
+    """Microseconds a message."""
+    return float(report["server_cpu_us_per_message"])
+
+
+def first_to_last(report: Report) -> float:
+    """Milliseconds from the first to the last client that gets a broadcast."""
+    return float(report["spread_ms"]["median"])
+
+
+def memory_per_client(report: Report) -> float:
+    """Bytes of a client, when it had some broadcasts already."""
+    return float((report["resident_bytes"][-1] - report["resident_bytes_without_clients"]) / report["clients"])
+
+
+BROADCAST_HEAD = [
+    "program",
+    "CPU per message, µs",
+    "ratio to the floor",
+    "first to last client, ms",
+    "ratio to the floor",
+    "memory per client, KB",
+]
+
+
+def broadcast_table(reports: dict[str, list[Report]], floor: str) -> list[list[str]]:
+    """A row for each program."""
+    return [
+        [
+            name,
+            spread([cpu(report) for report in found]),
+            spread(ratios(reports, name, floor, cpu)),
+            spread([first_to_last(report) for report in found], 1),
+            spread(ratios(reports, name, floor, first_to_last)),
+            spread([memory_per_client(report) / 1024 for report in found], 1),
+        ]
+        for name, found in reports.items()
+    ]
+
+
+def runs_of(reports: dict[str, list[Report]]) -> list[dict[str, Any]]:
+    """As they go into the file of raw results."""
+    return [{"program": name, **report} for name, found in reports.items() for report in found]
+
+
+class Bench:
+    """All parts; they share a folder of databases and messages."""
+
+    def __init__(self, scale: Scale, folder: Path) -> None:
+        self.scale = scale
+        self.folder = folder
+        self.certificate = make_certificate(folder)
+        self.database = Database(folder / "all.db", ALL_SKILLS)
+        self.hundred = Database(folder / "hundred.db", 100)
+
+    def parts(self) -> dict[str, Callable[[], Result]]:
+        """By name, in the order in which they run."""
+        return {
+            "broadcast": self.broadcast,
+            "subscriptions": self.subscriptions,
+            "tls": self.tls,
+            "compression": self.compression,
+            "memory": self.memory,
+            "requests": self.requests,
+            "idle": self.idle,
+            "push": self.push,
+            "soak": self.soak,
+        }
+
+    def load_on(self, start: Start, *options: str) -> Report:
+        """Load one program with the usual number of clients."""
+        with start() as server:
+            return load(server, self.scale.clients, INTERVAL, self.scale.broadcasts, *options)
+
+    def load_on_ours(self, database: Database, server_options: Sequence[str] = (), *options: str) -> Report:
+        """Load the server of this tree while its database is in use."""
+        with database.in_use():
+            return self.load_on(lambda: our_server(database.path, INTERVAL, *server_options), *options)
+
+    def message(self, database: Database, *options: str) -> Path:
+        """Have the server write the message that all programs then send."""
+        file = self.folder / f"{database.path.stem}.json"
+        with our_server(database.path, INTERVAL) as server:
+            load(server, 1, INTERVAL, 1, "--save-message", str(file), *options)
+        return file
+
+    def floor(self, program: str, message: Path, *options: str) -> Start:
+        """One of the programs in bench/wire that broadcast a message."""
+        given = ("--message", str(message), "--clients", str(self.scale.clients), "--interval", str(INTERVAL))
+        return lambda: running([WIRE / program, *given, *options])
+
+    def broadcast(self) -> Result:
+        """All clients get all skills."""
+        message = self.message(self.database)
+        peer = (str(message), str(INTERVAL))
+        reports = in_turn(
+            self.scale,
+            {
+                "floor: one send() a client": lambda: self.load_on(self.floor("floor_plain", message)),
+                "session-buddy-server": lambda: self.load_on_ours(self.database),
+                "plain Boost.Beast": lambda: self.load_on(self.floor("beast_broadcast", message)),
+                "Python websockets": lambda: self.load_on(
+                    lambda: running(["python", PEERS / "websockets_broadcast.py", *peer])
+                ),
+                "Node ws": lambda: self.load_on(lambda: running(["node", PEERS / "ws_broadcast.mjs", *peer])),
+            },
+        )
+        floor, ours, *_ = reports
+        rows = [
+            target(
+                f"CPU per delivered message, {self.scale.clients} clients, all skills: ratio to the floor",
+                "≤ 1.10",
+                spread(ratios(reports, ours, floor, cpu)),
+            ),
+            target(
+                "time from the first to the last client with one broadcast: ratio to the floor",
+                "≤ 1.10",
+                spread(ratios(reports, ours, floor, first_to_last)),
+            ),
+        ]
+        return Result(rows, BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
+
+    def subscriptions(self) -> Result:
+        """Each client gets one skill of a hundred."""
+        skills = ("--skills", ",".join(self.hundred.skills))
+        message = self.message(self.hundred, *skills)
+        floor, ours = "floor: one send() a client", "session-buddy-server"
+        reports = in_turn(
+            self.scale,
+            {
+                floor: lambda: self.load_on(self.floor("floor_plain", message)),
+                ours: lambda: self.load_on_ours(self.hundred, (), *skills),
+            },
+        )
+        row = target(
+            f"the same, {self.scale.clients} clients over 100 subscriptions of one skill",
+            "≤ 1.25",
+            spread(ratios(reports, ours, floor, cpu)),
+        )
+        return Result([row], BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
+
+    def tls(self) -> Result:
+        """All clients get all skills, over TLS."""
+        message = self.message(self.database)
+        floor, ours = "floor: one SSL_write() a client", "session-buddy-server"
+        reports = in_turn(
+            self.scale,
+            {
+                floor: lambda: self.load_on(self.floor("floor_tls", message, *self.certificate), "--tls"),
+                ours: lambda: self.load_on_ours(self.database, self.certificate, "--tls"),
+            },
+        )
+        ciphers = {report["cipher"] for found in reports.values() for report in found}
+        if len(ciphers) != 1:
+            raise RuntimeError(f"the floor and the server do not speak the same TLS: {sorted(ciphers)}")
+        row = target(
+            f"the same over TLS ({ciphers.pop()}): ratio to a floor with OpenSSL",
+            "≤ 1.15",
+            spread(ratios(reports, ours, floor, cpu)),
+        )
+        return Result([row], BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
+
+    def compression(self) -> Result:
+        """What permessage-deflate saves and costs."""
+        if not server_has("--compression"):
+            raise Skipped("the server has no option --compression")
+        off, on = "off", "on"
+        reports = in_turn(
+            self.scale,
+            {
+                off: lambda: self.load_on_ours(self.database),
+                on: lambda: self.load_on_ours(self.database, ["--compression"], "--compression"),
+            },
+        )
+        table = [
+            [
+                name,
+                spread([report["bytes_per_message"] for report in found], 0),
+                spread([cpu(report) for report in found]),
+                spread(ratios(reports, name, off, cpu)),
+                spread([memory_per_client(report) / 1024 for report in found], 1),
+            ]
+            for name, found in reports.items()
+        ]
+        head = ["compression", "bytes per message", "CPU per message, µs", "ratio", "memory per client, KB"]
+        return Result([], head, table, runs_of(reports))
+
+    def many(self, broadcasts: int) -> Report:
+        """Load our server with as many clients as it is meant for, once a second."""
+        with self.database.in_use(), our_server(self.database.path, 1.0) as server:
+            return load(server, self.scale.many_clients, 1.0, broadcasts)
+
+    def memory(self) -> Result:
+        """What a client that says nothing holds in the server."""
+        reports = {"session-buddy-server": [self.many(5) for _ in range(self.scale.rounds)]}
+        found = reports["session-buddy-server"]
+        per_client = spread([memory_per_client(report) / 1024 for report in found])
+        row = target(
+            f"resident memory per idle client, {self.scale.many_clients} clients", "≤ 2, towards 1", per_client, "KB"
+        )
+        table = [
+            [
+                str(self.scale.many_clients),
+                spread([report["resident_bytes_without_clients"] / 1e6 for report in found], 1),
+                spread([report["resident_bytes"][-1] / 1e6 for report in found], 1),
+                per_client,
+            ]
+        ]
+        return Result([row], ["clients", "empty, MB", "with them, MB", "per client, KB"], table, runs_of(reports))
+
+    def soak(self) -> Result:
+        """Whether it stays as it is with many clients for minutes."""
+        report = self.many(self.scale.soak_broadcasts)
+        memory = report["resident_bytes"]
+        growth = (memory[-1] - memory[0]) / 1024
+        clients, seconds = report["clients"], report["seconds"]
+        row = target(
+            f"{clients} clients at 1 Hz for {seconds:.0f} s",
+            "nothing lost, memory flat",
+            f"{report['lost']} lost, memory {growth:+.0f} KB",
+        )
+        head = [
+            "clients",
+            "seconds",
+            "broadcasts",
+            "messages",
+            "lost",
+            "memory, MB",
+            "at most, MB",
+            "CPU, % of a core",
+            "spread, ms",
+        ]
+        table = [
+            [
+                str(clients),
+                f"{seconds:.1f}",
+                str(report["broadcasts"]),
+                str(report["messages"]),
+                str(report["lost"]),
+                f"{memory[0] / 1e6:.2f} at the start, {memory[-1] / 1e6:.2f} at the end",
+                f"{max(memory) / 1e6:.2f}",
+                f"{report['server_cpu_seconds'] / seconds * 100:.1f}",
+                f"{first_to_last(report):.0f}, at most {report['spread_ms']['max']:.0f}",
+            ]
+        ]
+        return Result([row], head, table, [report])
+
+    def requests(self) -> Result:
+        """Many requests on one connection, against an echo of the same."""
+        seconds = min(self.scale.seconds, 5.0)
+        options = ("--skill", self.database.skills[0], "--seconds", str(seconds))
+
+        def ask(start: Start) -> Report:
+            with start() as server:
+                return measured("request_client", server, *options)
+
+        echo, ours = "echo with plain Boost.Beast", "session-buddy-server, get_metrics"
+        reports = in_turn(
+            self.scale,
+            {
+                echo: lambda: ask(lambda: running([WIRE / "beast_echo"])),
+                ours: lambda: ask(lambda: our_server(self.database.path, 1.0)),
+            },
+        )
+
+        def rate(report: Report) -> float:
+            return float(report["requests_per_second"])
+
+        ratio = spread(ratios(reports, ours, echo, rate))
+        row = target(
+            "rate of get_metrics on one connection, pipelined: ratio to an echo with plain Beast", "≥ 0.8", ratio
+        )
+        table = [
+            [
+                name,
+                spread([rate(report) for report in found], 0),
+                spread(ratios(reports, name, echo, rate)),
+                spread([report["server_cpu_us_per_request"] for report in found]),
+            ]
+            for name, found in reports.items()
+        ]
+        return Result([row], ["program", "requests a second", "ratio", "CPU per request, µs"], table, runs_of(reports))
+
+    def idle(self) -> Result:
+        """No client, and nothing new."""
+        with our_server(self.database.path, 1.0) as server:
+            with connect(f"ws://127.0.0.1:{server.port}") as client:
+                client.recv()  # it has started, and is at work
+            before = server.cpu_seconds()
+            start = time.monotonic()
+            time.sleep(self.scale.seconds)  # this is what is measured
+            seconds = time.monotonic() - start
+            share = (server.cpu_seconds() - before) / seconds * 100
+        row = target("idle: no client, nothing new", "≤ 0.1", f"{share:.3f}", "% of a core")
+        head, table = ["seconds", "CPU, % of a core"], [[f"{seconds:.0f}", f"{share:.3f}"]]
+        return Result([row], head, table, [{"seconds": seconds, "percent": share}])
+
+    def push(self) -> Result:
+        """From the commit of an invocation until a client has it."""
+        if not server_has("--push"):
+            raise Skipped("the server has no option --push")
+        reports = {name: self.delays(options) for name, options in {"off": (), "on": ("--push",)}.items()}
+        row = target(
+            "from a commit of another process until a client has it, --push on: median",
+            "≤ 20",
+            f"{statistics.median(reports['on']):.1f}",
+            "ms",
+        )
+        table = [
+            [name, f"{statistics.median(found):.1f}", f"{min(found):.1f}", f"{max(found):.1f}"]
+            for name, found in reports.items()
+        ]
+        runs = [{"push": name, "milliseconds": found} for name, found in reports.items()]
+        return Result([row], ["--push", "median, ms", "least, ms", "most, ms"], table, runs)
+
+    def delays(self, options: Sequence[str]) -> list[float]:
+        """Milliseconds of one invocation after the other, at moments that have nothing to do with the broadcasts."""
+        moments = random.Random(1)  # noqa: S311 - the same in every run
+        skill = self.database.skills[0]
+        found: list[float] = []
+        with (
+            our_server(self.database.path, 1.0, *options) as server,
+            connect(f"ws://127.0.0.1:{server.port}") as client,
+        ):
+
+            def count(message: str | bytes) -> int:
+                top = json.loads(message)["data"]["top_skills"]
+                return next(int(entry["invocation_count"]) for entry in top if entry["skill_name"] == skill)
+
+            known = count(client.recv())
+            with self.database.opened() as storage:
+                for _ in range(self.scale.samples):
+                    end = time.monotonic() + moments.uniform(0.2, 1.2)
+                    with contextlib.suppress(TimeoutError):
+                        while True:
+                            known = count(client.recv(timeout=max(0.0, end - time.monotonic())))
+                    storage.store_many([self.database.row(skill, datetime.now(timezone.utc))])
+                    committed = time.perf_counter()
+                    while count(client.recv(timeout=10.0)) <= known:
+                        pass
+                    found.append((time.perf_counter() - committed) * 1000)
+        return found

@@ -1,0 +1,88 @@
+"""Puts what was measured into the tables of docs/performance.md, each between two marks that name it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import ssl
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from programs import CORES, ROOT
+
+PAGE = ROOT / "docs" / "performance.md"
+RESULTS = ROOT / "build" / "bench"
+TARGET_HEAD = ["what", "target", "reached"]
+
+
+def save(name: str, result: dict[str, Any]) -> None:
+    """Keep a result until the page is written."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def first_line(*command: str) -> str:
+    """Of what a program prints about itself."""
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def machine() -> list[list[str]]:
+    """What it was measured on and with."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    node_packages = json.loads((ROOT / "tests" / "js" / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    return [
+        ["date", f"{datetime.now(timezone.utc):%Y-%m-%d}"],
+        ["processor", f"{model[1] if model else platform.machine()}, {len(CORES)} cores"],
+        ["kernel", f"{platform.system()} {platform.release()}"],
+        ["compiler", first_line("c++", "--version")],
+        ["OpenSSL", ssl.OPENSSL_VERSION],
+        ["Python", f"{platform.python_version()}, websockets {version('websockets')}"],
+        ["Node", f"{first_line('node', '--version')}, ws {node_packages['ws']}"],
+    ]
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [list(head), ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def target_rows(results: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Of all results that have some."""
+    rows = [row for result in results.values() for row in result.get("rows", [])]
+    return [[row["what"], row["target"], f"{row['figure']} {row.get('unit', '')}".strip()] for row in rows]
+
+
+def with_block(page: str, name: str, text: str) -> str:
+    """The page with this text between the marks of a name, which it must have."""
+    pattern = re.compile(rf"(<!-- bench:{re.escape(name)} -->\n).*?(<!-- /bench -->)", re.DOTALL)
+    page, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
+    if count != 1:
+        raise SystemExit(f"{PAGE.name} needs one block <!-- bench:{name} --> ... <!-- /bench -->")
+    return page
+
+
+def write_page(order: Sequence[str]) -> None:
+    """Write all results that are there, those of earlier runs too; the targets only where none is missing."""
+    results = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(RESULTS.glob("*.json"), key=lambda path: (*order, path.stem).index(path.stem))
+    }
+    page = PAGE.read_text(encoding="utf-8")
+    for name, result in results.items():
+        if "head" in result:
+            page = with_block(page, name, markdown(result["head"], result["table"]))
+        else:
+            page = with_block(page, name, markdown(TARGET_HEAD, target_rows({name: result})))
+    missing = [name for name in order if name not in results]
+    if missing:
+        print(f"The table of targets stays as it is: there are no results of {', '.join(missing)}")
+    else:
+        page = with_block(page, "targets", markdown(TARGET_HEAD, target_rows(results)))
+    page = with_block(page, "machine", markdown(["", ""], machine()))
+    PAGE.write_text(page, encoding="utf-8")

@@ -1,0 +1,196 @@
+// See clients.hpp.
+#include "clients.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <stdexcept>
+
+#include "handshake.hpp"
+
+namespace wire {
+
+namespace {
+
+constexpr std::uint32_t kSourceAddresses = 4;
+
+sockaddr_in loopback(std::uint32_t host, std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
+    address.sin_port = htons(port);
+    return address;
+}
+
+}  // namespace
+
+SslContext make_client_context() {
+    SslContext context(SSL_CTX_new(TLS_client_method()));
+    if (!context) {
+        throw std::runtime_error("cannot set TLS up");
+    }
+    // One read() takes the header of a record and the record.
+    SSL_CTX_set_read_ahead(context.get(), 1);
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+    // What browsers prefer.
+    SSL_CTX_set_ciphersuites(context.get(), "TLS_AES_128_GCM_SHA256");
+    return context;
+}
+
+Client::Client(const Target& target, int epoll, std::uint32_t place)
+    : socket_(checked(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")),
+      epoll_(epoll),
+      place_(place),
+      compression_(target.compression) {
+    const int on = 1;
+    checked(setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+    // A port is then chosen at connect(), among those that are free for this one server.
+    checked(setsockopt(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "IP_BIND_ADDRESS_NO_PORT");
+    const auto source = loopback(place % kSourceAddresses, 0);
+    checked(bind(socket_, reinterpret_cast<const sockaddr*>(&source), sizeof source), "bind");
+    const auto server = loopback(0, target.port);
+    if (connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof server) != 0 && errno != EINPROGRESS) {
+        checked(-1, "connect");
+    }
+    if (target.tls != nullptr) {
+        ssl_.reset(SSL_new(target.tls));
+        if (!ssl_ || SSL_set_fd(ssl_.get(), socket_) != 1) {
+            throw std::runtime_error("cannot set a TLS connection up");
+        }
+    }
+    epoll_event event{};
+    event.events = EPOLLOUT;
+    event.data.u32 = place;
+    checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event), "epoll_ctl");
+}
+
+Client::~Client() {
+    close();
+}
+
+void Client::close() {
+    if (step_ != Step::closed) {
+        step_ = Step::closed;
+        ssl_.reset();
+        ::close(socket_);
+    }
+}
+
+void Client::send(std::string_view frame) {
+    const auto sent = ssl_ ? SSL_write(ssl_.get(), frame.data(), static_cast<int>(frame.size()))
+                           : ::send(socket_, frame.data(), frame.size(), MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(frame.size())) {
+        close();
+    }
+}
+
+void Client::advance(std::span<char> buffer, const OnFrame& on_frame) {
+    if (step_ == Step::connecting && !finish_connecting()) {
+        return;
+    }
+    if (step_ == Step::securing && !finish_securing()) {
+        return;
+    }
+    // What is left in the socket brings another event; what OpenSSL holds already would not.
+    while (step_ != Step::closed && read_once(buffer, on_frame)) {
+    }
+}
+
+bool Client::finish_connecting() {
+    int error = 0;
+    socklen_t size = sizeof error;
+    checked(getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
+    if (error != 0) {
+        close();
+        return false;
+    }
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = place_;
+    checked(epoll_ctl(epoll_, EPOLL_CTL_MOD, socket_, &event), "epoll_ctl");
+    if (ssl_) {
+        step_ = Step::securing;
+        return true;
+    }
+    step_ = Step::upgrading;
+    send(upgrade_request(compression_));
+    return false;
+}
+
+bool Client::finish_securing() {
+    const int result = SSL_connect(ssl_.get());
+    if (result == 1) {
+        step_ = Step::upgrading;
+        send(upgrade_request(compression_));
+        return true;
+    }
+    if (SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) {
+        close();
+    }
+    return false;
+}
+
+bool Client::read_once(std::span<char> buffer, const OnFrame& on_frame) {
+    const auto count = ssl_ ? SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()))
+                            : recv(socket_, buffer.data(), buffer.size(), 0);
+    if (count <= 0) {
+        const bool later = ssl_ ? SSL_get_error(ssl_.get(), static_cast<int>(count)) == SSL_ERROR_WANT_READ
+                                : count < 0 && errno == EAGAIN;
+        if (!later) {
+            close();
+        }
+        return false;
+    }
+    take({buffer.data(), static_cast<std::size_t>(count)}, on_frame);
+    return ssl_ && SSL_has_pending(ssl_.get()) == 1;
+}
+
+void Client::take(std::string_view bytes, const OnFrame& on_frame) {
+    const bool kept = !pending_.empty();
+    if (kept) {
+        pending_.append(bytes);
+        bytes = pending_;
+    }
+    if (step_ == Step::open || take_response(bytes)) {
+        Frame frame;
+        while (step_ == Step::open && take_frame(bytes, frame)) {
+            if (frame.opcode == Opcode::ping) {
+                send(client_frame(Opcode::pong, frame.payload));
+            } else if (frame.opcode == Opcode::close) {
+                close();
+            } else {
+                on_frame(*this, frame);
+            }
+        }
+    }
+    if (kept) {
+        pending_.erase(0, pending_.size() - bytes.size());
+    } else {
+        pending_.assign(bytes);
+    }
+}
+
+bool Client::take_response(std::string_view& bytes) {
+    const auto end = bytes.find(kEndOfHeader);
+    if (end == std::string_view::npos) {
+        return false;
+    }
+    const auto response = bytes.substr(0, end);
+    if (!response.starts_with("HTTP/1.1 101 ")) {
+        throw std::runtime_error("the server refused a client: " +
+                                 std::string(response.substr(0, response.find('\r'))));
+    }
+    if (compression_ && response.find("permessage-deflate") == std::string_view::npos) {
+        throw std::runtime_error("the server did not agree to compression");
+    }
+    bytes.remove_prefix(end + kEndOfHeader.size());
+    step_ = Step::open;
+    return true;
+}
+
+}  // namespace wire

@@ -1,0 +1,290 @@
+// Thousands of clients in one thread: counts the messages of a broadcast, and what the server spends on them.
+//
+// It connects, waits until every client has what it asked for and some broadcasts have passed, and then measures over
+// a number of whole broadcasts: it starts and ends in the pause between two of them. The report is one JSON object.
+#include <fmt/format.h>
+#include <sys/epoll.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <ctime>
+#include <deque>
+#include <exception>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clients.hpp"
+#include "handshake.hpp"
+#include "process_usage.hpp"
+
+namespace {
+
+using nlohmann::ordered_json;
+using wire::now_seconds;
+
+// A broadcast is over when so much of the interval has passed since its first message.
+constexpr double kQuietAfter = 0.5;
+constexpr double kDeadlineSeconds = 60.0;  // without a broadcast, or for all clients to be ready
+constexpr int kMemorySamples = 10;
+constexpr std::size_t kConnectingAtOnce = 64;
+
+struct Options {
+    std::uint16_t port = 0;
+    bool tls = false;
+    bool compression = false;
+    std::size_t clients = 0;
+    std::vector<std::string> skills;
+    double connections_per_second = 2000.0;
+    double interval = 1.0;
+    int warm_up = 2;
+    int broadcasts = 0;
+    pid_t server = 0;
+    std::string message_file;
+};
+
+Options parse(int count, char** words) {
+    CLI::App app("Connects many clients to a server that broadcasts, and measures both.");
+    Options options;
+    app.add_option("--port", options.port, "of the server, on 127.0.0.1")->required();
+    app.add_flag("--tls", options.tls, "connect with TLS; any certificate will do");
+    app.add_flag("--compression", options.compression, "ask for permessage-deflate");
+    app.add_option("--clients", options.clients)->required()->check(CLI::PositiveNumber);
+    app.add_option("--skills", options.skills, "each client subscribes to one of these in turn")->delimiter(',');
+    app.add_option("--connections-per-second", options.connections_per_second)->check(CLI::PositiveNumber);
+    app.add_option("--interval", options.interval, "seconds between two broadcasts")->check(CLI::PositiveNumber);
+    app.add_option("--warm-up", options.warm_up, "broadcasts before the measurement")->check(CLI::PositiveNumber);
+    app.add_option("--broadcasts", options.broadcasts, "to measure over")->required()->check(CLI::PositiveNumber);
+    app.add_option("--server-pid", options.server, "whose CPU time and memory are measured")->required();
+    app.add_option("--save-message", options.message_file, "file for the last message of a broadcast");
+    try {
+        app.parse(count, words);
+    } catch (const CLI::ParseError& error) {
+        std::exit(app.exit(error));
+    }
+    return options;
+}
+
+ordered_json summary(std::vector<double> values) {
+    std::ranges::sort(values);
+    return {{"min", values.front()}, {"median", values[values.size() / 2]}, {"max", values.back()}};
+}
+
+class Load {
+  public:
+    explicit Load(const Options& options)
+        : options_(options),
+          tls_(options.tls ? wire::make_client_context() : nullptr),
+          epoll_(wire::checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+          memory_without_clients_(wire::resident_bytes(options.server)),
+          started_(now_seconds()),
+          alive_(started_) {}
+
+    ordered_json run() {
+        std::array<epoll_event, 512> events{};
+        std::vector<char> buffer(1 << 17);
+        const wire::Client::OnFrame on_frame = [this](wire::Client& client, const wire::Frame& frame) {
+            this->on_frame(client, frame);
+        };
+        while (!end_) {
+            connect_more();
+            const int count =
+                epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), milliseconds_to_wait());
+            for (const auto& event : std::span(events).first(static_cast<std::size_t>(std::max(count, 0)))) {
+                auto& client = clients_[event.data.u32];
+                const bool was_open = client.open();
+                client.advance(buffer, on_frame);
+                if (!was_open && client.open()) {
+                    on_open(client);
+                }
+                if (client.closed()) {
+                    on_close();
+                }
+            }
+            on_time();
+        }
+        return report();
+    }
+
+  private:
+    /// At one moment between two broadcasts.
+    struct Reading {
+        double time = now_seconds();
+        double server_cpu;
+        double own_cpu;
+
+        explicit Reading(pid_t server) : server_cpu(wire::cpu_seconds(server)), own_cpu(wire::cpu_seconds(0)) {}
+    };
+
+    void connect_more() {
+        const double allowed = 1.0 + (now_seconds() - started_) * options_.connections_per_second;
+        while (clients_.size() < options_.clients && static_cast<double>(clients_.size()) < allowed &&
+               clients_.size() - opened_ < kConnectingAtOnce) {
+            clients_.emplace_back(wire::Target{options_.port, tls_.get(), options_.compression}, epoll_,
+                                  static_cast<std::uint32_t>(clients_.size()));
+        }
+    }
+
+    void on_open(wire::Client& client) {
+        if (!options_.skills.empty()) {
+            const ordered_json request = {{"type", "subscribe"},
+                                          {"skill_name", options_.skills[opened_ % options_.skills.size()]}};
+            client.send(wire::client_frame(wire::Opcode::text, request.dump()));
+        }
+        if (++opened_ == options_.clients && client.ssl() != nullptr) {
+            cipher_ = fmt::format("{} {}", SSL_get_version(client.ssl()), SSL_get_cipher_name(client.ssl()));
+        }
+    }
+
+    void on_close() {
+        if (!begin_) {
+            throw std::runtime_error("the server closed a client before the measurement began");
+        }
+        ++closed_;
+    }
+
+    bool ready() const {
+        return opened_ == options_.clients && (options_.skills.empty() || confirmed_ == options_.clients);
+    }
+
+    void on_frame(wire::Client& client, const wire::Frame& frame) {
+        // What is compressed is a broadcast: nothing else that comes here is long enough.
+        if (!frame.compressed && !frame.payload.starts_with(R"({"type":"metrics_update")")) {
+            confirmed_ += frame.payload.starts_with(R"({"type":"subscription_confirmed")") ? 1U : 0U;
+            return;
+        }
+        const double now = now_seconds();
+        if (!going_on_) {
+            going_on_ = true;
+            ++broadcast_;
+            first_ = now;
+        }
+        last_ = now;
+        alive_ = now;
+        if (client.last_broadcast == broadcast_) {
+            ++repeated_;
+            return;
+        }
+        client.last_broadcast = broadcast_;
+        ++messages_;
+        bytes_ += frame.wire_bytes;
+        if (!options_.message_file.empty() && !frame.compressed) {
+            message_.assign(frame.payload);
+        }
+    }
+
+    double quiet_at() const { return first_ + options_.interval * kQuietAfter; }
+
+    int milliseconds_to_wait() const {
+        if (opened_ < options_.clients) {
+            return 1;
+        }
+        const double wait = going_on_ ? quiet_at() - now_seconds() : kDeadlineSeconds;
+        return static_cast<int>(std::ceil(std::max(0.0, wait) * 1000.0));
+    }
+
+    void on_time() {
+        const double now = now_seconds();
+        if (going_on_ && now >= quiet_at()) {
+            going_on_ = false;
+            on_quiet();
+        }
+        if (now - alive_ > kDeadlineSeconds || (!begin_ && now - started_ > kDeadlineSeconds)) {
+            throw std::runtime_error(fmt::format("nothing came: {} of {} clients are open", opened_, options_.clients));
+        }
+    }
+
+    void on_quiet() {
+        if (!begin_) {
+            if (ready() && ++warm_ > options_.warm_up) {
+                messages_ = 0;
+                repeated_ = 0;
+                bytes_ = 0;
+                memory_.push_back(wire::resident_bytes(options_.server));
+                begin_.emplace(options_.server);
+            }
+            return;
+        }
+        spreads_.push_back((last_ - first_) * 1000.0);
+        const auto done = static_cast<int>(spreads_.size());
+        if (done == options_.broadcasts) {
+            end_.emplace(options_.server);
+        }
+        if (done % std::max(1, options_.broadcasts / kMemorySamples) == 0) {
+            memory_.push_back(wire::resident_bytes(options_.server));
+        }
+    }
+
+    ordered_json report() const {
+        if (!options_.message_file.empty()) {
+            std::ofstream(options_.message_file, std::ios::binary) << message_;
+        }
+        const auto broadcasts = static_cast<std::int64_t>(spreads_.size());
+        const auto clients = static_cast<std::int64_t>(options_.clients);
+        const double cpu = end_->server_cpu - begin_->server_cpu;
+        const auto messages = static_cast<double>(messages_);
+        return {{"clients", clients},
+                {"cipher", cipher_},
+                {"closed", closed_},
+                {"seconds", end_->time - begin_->time},
+                {"broadcasts", broadcasts},
+                {"messages", messages_},
+                {"lost", broadcasts * clients - messages_},
+                {"repeated", repeated_},
+                {"bytes_per_message", static_cast<double>(bytes_) / messages},
+                {"server_cpu_seconds", cpu},
+                {"server_cpu_us_per_message", cpu / messages * 1e6},
+                {"client_cpu_us_per_message", (end_->own_cpu - begin_->own_cpu) / messages * 1e6},
+                {"spread_ms", summary(spreads_)},
+                {"resident_bytes_without_clients", memory_without_clients_},
+                {"resident_bytes", memory_}};
+    }
+
+    Options options_;
+    wire::SslContext tls_;
+    int epoll_;
+    std::int64_t memory_without_clients_;
+    double started_;
+    double alive_;  // when the last message came
+    std::deque<wire::Client> clients_;
+    std::size_t opened_ = 0;
+    std::size_t confirmed_ = 0;
+    std::string cipher_;
+    int warm_ = 0;
+    std::int64_t broadcast_ = -1;
+    bool going_on_ = false;  // a broadcast
+    double first_ = 0.0;
+    double last_ = 0.0;
+    std::optional<Reading> begin_;
+    std::optional<Reading> end_;
+    std::int64_t messages_ = 0;
+    std::int64_t repeated_ = 0;
+    std::int64_t closed_ = 0;
+    std::size_t bytes_ = 0;
+    std::vector<double> spreads_;
+    std::vector<std::int64_t> memory_;
+    std::string message_;
+};
+
+}  // namespace
+
+int main(int count, char** words) {
+    try {
+        const Options options = parse(count, words);
+        wire::raise_file_limit();
+        fmt::print("{}\n", Load(options).run().dump(2));
+        return EXIT_SUCCESS;
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "load_client: {}\n", error.what());
+        return EXIT_FAILURE;
+    }
+}
