@@ -53,6 +53,11 @@ $(STAMPS)/tests-built: $(STAMPS)/installed $(CPP_TESTS) | $(STAMPS)/system-test
 	@cmake --build $(RELEASE)
 	@touch $@
 
+$(STAMPS)/wire-programs-built: $(STAMPS)/installed $(shell find bench/wire -type f) | $(STAMPS)/system-test
+	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_TESTS=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
+	@cmake --build $(RELEASE) --target load_client request_client floor_plain floor_tls
+	@touch $@
+
 $(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
 	@echo "Installing what the tests need"
 	@python -c 'import json, subprocess, sys; from importlib.metadata import requires; \
@@ -87,7 +92,7 @@ test-cpp: $(STAMPS)/tests-built ## Run the C++ tests
 
 # Where every tool was installed above, a test that misses one fails: it is never passed over in silence.
 .PHONY: test-python
-test-python: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the Python tests (PYTEST_OPTIONS="-k name")
+test-python: $(STAMPS)/installed $(STAMPS)/test-tools $(STAMPS)/wire-programs-built ## Run the Python tests (PYTEST_OPTIONS="-k name")
 	@mkdir -p $(LOGS)
 	@SESSION_BUDDY_TEST_STRICT=$(STRICT) $(PYTEST) $(PYTEST_OPTIONS) | tee $(LOGS)/pytest.log
 STRICT := $(if $(wildcard /etc/debian_version),1,)
@@ -108,7 +113,7 @@ calibrate: $(STAMPS)/installed ## Measure the anomaly detector; renews its table
 .PHONY: bench
 bench: $(STAMPS)/installed $(STAMPS)/test-tools ## Measure it beside others; renews docs/performance.md (BENCH_OPTIONS="--quick")
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
-	@cmake --build $(RELEASE) --target bench_programs
+	@cmake --build $(RELEASE) --target bench/all
 	@python bench/run.py $(BENCH_OPTIONS)
 
 .PHONY: coverage

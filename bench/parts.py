@@ -116,6 +116,7 @@ BROADCAST_HEAD = [
     "first to last client, ms",
     "ratio to the floor",
     "memory per client, KB",
+    "clients a core carries at 1 Hz",
 ]
 
 
@@ -129,6 +130,7 @@ def broadcast_table(reports: dict[str, list[Report]], floor: str) -> list[list[s
             spread([first_to_last(report) for report in found], 1),
             spread(ratios(reports, name, floor, first_to_last)),
             spread([memory_per_client(report) / 1024 for report in found], 1),
+            f"{1e6 / statistics.median([cpu(report) for report in found]):,.0f}",
         ]
         for name, found in reports.items()
     ]

@@ -101,8 +101,8 @@ def load(server: Running, clients: int, interval: float, broadcasts: int, *optio
     """Measure a broadcast; see load_client.cpp."""
     given = ("--clients", str(clients), "--interval", str(interval), "--broadcasts", str(broadcasts))
     report = measured("load_client", server, *given, *options)
-    if report["lost"] or report["repeated"] or report["closed"]:
-        print(f"    {report['lost']} lost, {report['repeated']} repeated, {report['closed']} closed", flush=True)
+    if report["lost"] or report["overlapping"] or report["closed"]:
+        print(f"    {report['lost']} lost, {report['overlapping']} overlapping, {report['closed']} closed", flush=True)
     return report
 
 

@@ -7,7 +7,7 @@ import platform
 import re
 import ssl
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +20,11 @@ RESULTS = ROOT / "build" / "bench"
 TARGET_HEAD = ["what", "target", "reached"]
 
 
-def save(name: str, result: dict[str, Any]) -> None:
-    """Keep a result until the page is written."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def save(name: str, result: dict[str, Any], *, quick: bool) -> None:
+    """Keep a result for the page; a quick one beside those that go there."""
+    folder = RESULTS / "quick" if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def first_line(*command: str) -> str:
@@ -52,9 +53,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def target_rows(results: dict[str, dict[str, Any]]) -> list[list[str]]:
+def target_rows(results: Iterable[dict[str, Any]]) -> list[list[str]]:
     """Of all results that have some."""
-    rows = [row for result in results.values() for row in result.get("rows", [])]
+    rows = [row for result in results for row in result["rows"]]
     return [[row["what"], row["target"], f"{row['figure']} {row.get('unit', '')}".strip()] for row in rows]
 
 
@@ -69,20 +70,19 @@ def with_block(page: str, name: str, text: str) -> str:
 
 def write_page(order: Sequence[str]) -> None:
     """Write all results that are there, those of earlier runs too; the targets only where none is missing."""
-    results = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(RESULTS.glob("*.json"), key=lambda path: (*order, path.stem).index(path.stem))
-    }
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     page = PAGE.read_text(encoding="utf-8")
     for name, result in results.items():
-        if "head" in result:
+        if "skipped" in result:
+            page = with_block(page, name, f"Not measured: {result['skipped']}.")
+        elif "head" in result:
             page = with_block(page, name, markdown(result["head"], result["table"]))
         else:
-            page = with_block(page, name, markdown(TARGET_HEAD, target_rows({name: result})))
+            page = with_block(page, name, markdown(TARGET_HEAD, target_rows([result])))
     missing = [name for name in order if name not in results]
     if missing:
         print(f"The table of targets stays as it is: there are no results of {', '.join(missing)}")
     else:
-        page = with_block(page, "targets", markdown(TARGET_HEAD, target_rows(results)))
+        page = with_block(page, "targets", markdown(TARGET_HEAD, target_rows(results[name] for name in order)))
     page = with_block(page, "machine", markdown(["", ""], machine()))
     PAGE.write_text(page, encoding="utf-8")

@@ -1,7 +1,6 @@
 """Measure the server beside others and write docs/performance.md; `make bench` runs it.
 
-Raw results go to build/bench, one file a part. A program build/release/bench/<part>_bench that prints such a result as
-JSON is a part as well.
+Raw results go to build/bench, one file a part.
 """
 
 from __future__ import annotations
@@ -10,10 +9,12 @@ import argparse
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
 
 SPARE_FILES = 200  # besides the clients' sockets
+OTHER_PROGRAMS = {"storage": "storage_bench"}  # by the name of their part
 
 
 def fit(scale: Scale) -> Scale:
@@ -33,17 +35,12 @@ def fit(scale: Scale) -> Scale:
     return scale
 
 
-def other_parts() -> dict[str, Callable[[], dict[str, Any]]]:
-    """The programs that measure something else than the wire."""
-
-    def run(program: Path) -> dict[str, Any]:
-        result: dict[str, Any] = json.loads(subprocess.run([program], stdout=subprocess.PIPE, check=True).stdout)
-        return result
-
-    def runner(program: Path) -> Callable[[], dict[str, Any]]:
-        return lambda: run(program)
-
-    return {path.name.removesuffix("_bench"): runner(path) for path in sorted(RELEASE.glob("*_bench"))}
+def run_program(name: str) -> dict[str, Any]:
+    """Run one of OTHER_PROGRAMS; it prints its rows as JSON, as {"rows": [{"what", "target", "figure", "unit"}]}."""
+    if not (RELEASE / name).exists():
+        raise Skipped(f"{name} is not built")
+    result: dict[str, Any] = json.loads(subprocess.run([RELEASE / name], stdout=subprocess.PIPE, check=True).stdout)
+    return result
 
 
 def main() -> int:
@@ -54,6 +51,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="try it with few clients; the page stays as it is")
     arguments = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing it started is left behind
     scale = fit(QUICK if arguments.quick else FULL)
     if arguments.rounds:
         scale = dataclasses.replace(scale, rounds=arguments.rounds)
@@ -69,7 +67,8 @@ def main() -> int:
             return lambda: dataclasses.asdict(measure())
 
         ours = {name: recorded(measure) for name, measure in bench.parts().items()}
-        parts = {**ours, **other_parts()}
+        others = {name: partial(run_program, program) for name, program in OTHER_PROGRAMS.items()}
+        parts: dict[str, Callable[[], dict[str, Any]]] = {**ours, **others}
         chosen = arguments.only.split(",") if arguments.only else list(parts)
         if unknown := [name for name in chosen if name not in parts]:
             parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}")
@@ -79,8 +78,8 @@ def main() -> int:
                 result = parts[name]()
             except Skipped as reason:
                 print(f"    skipped: {reason}")
-                continue
-            report.save(name, result)
+                result = {"rows": [], "skipped": str(reason)}
+            report.save(name, result, quick=arguments.quick)
             for row in result["rows"]:
                 print(f"    {row['what']}: {row['figure']} {row.get('unit', '')} (target: {row['target']})", flush=True)
     if not arguments.quick:

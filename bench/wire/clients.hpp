@@ -53,7 +53,9 @@ class Client {
     bool closed() const { return step_ == Step::closed; }
     const SSL* ssl() const { return ssl_.get(); }
 
-    std::int64_t last_broadcast = -1;  ///< for the owner's use
+    // For the owner's use.
+    std::int64_t last_broadcast = -1;
+    std::int64_t messages = 0;
 
   private:
     enum class Step : std::uint8_t { connecting, securing, upgrading, open, closed };

@@ -46,6 +46,12 @@ def nginx() -> str:
     return program or _missing("nginx")
 
 
+def bench_program(name: str) -> Path:
+    """One of those in bench/wire."""
+    program = BUILD / "release" / "bench" / "wire" / name
+    return program if program.exists() else _missing(f"{program.relative_to(BUILD.parent)}")
+
+
 def systemd_analyze() -> str:
     return shutil.which("systemd-analyze") or _missing("systemd-analyze")
 
