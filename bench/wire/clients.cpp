@@ -8,7 +8,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
+#include <ctime>
 #include <stdexcept>
 
 #include "handshake.hpp"
@@ -25,6 +28,10 @@ sockaddr_in loopback(std::uint32_t host, std::uint16_t port) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
     address.sin_port = htons(port);
     return address;
+}
+
+double to_seconds(const timespec& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 }  // namespace
@@ -49,6 +56,8 @@ Client::Client(const Target& target, int epoll, std::uint32_t place)
       compression_(target.compression) {
     const int on = 1;
     checked(setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+    // The kernel's time, because this program may be late: what is measured is the server.
+    checked(setsockopt(socket_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
     // A port is then chosen at connect(), among those that are free for this one server.
     checked(setsockopt(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "IP_BIND_ADDRESS_NO_PORT");
     const auto source = loopback(place % kSourceAddresses, 0);
@@ -135,9 +144,35 @@ bool Client::finish_securing() {
     return false;
 }
 
+ssize_t Client::receive(std::span<char> buffer, double& arrived) {
+    if (ssl_) {
+        timespec now{};
+        clock_gettime(CLOCK_REALTIME, &now);
+        arrived = to_seconds(now);
+        return SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()));
+    }
+    iovec part{buffer.data(), buffer.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const auto count = recvmsg(socket_, &message, 0);
+    const cmsghdr* header = count > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+        timespec time{};
+        std::memcpy(&time, CMSG_DATA(header), sizeof time);
+        arrived = to_seconds(time);
+    } else if (count > 0) {
+        throw std::runtime_error("the system does not tell when bytes arrived");
+    }
+    return count;
+}
+
 bool Client::read_once(std::span<char> buffer, const OnFrame& on_frame) {
-    const auto count = ssl_ ? SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()))
-                            : recv(socket_, buffer.data(), buffer.size(), 0);
+    double arrived = 0.0;
+    const auto count = receive(buffer, arrived);
     if (count <= 0) {
         const bool later = ssl_ ? SSL_get_error(ssl_.get(), static_cast<int>(count)) == SSL_ERROR_WANT_READ
                                 : count < 0 && errno == EAGAIN;
@@ -146,11 +181,11 @@ bool Client::read_once(std::span<char> buffer, const OnFrame& on_frame) {
         }
         return false;
     }
-    take({buffer.data(), static_cast<std::size_t>(count)}, on_frame);
+    take({buffer.data(), static_cast<std::size_t>(count)}, arrived, on_frame);
     return ssl_ && SSL_has_pending(ssl_.get()) == 1;
 }
 
-void Client::take(std::string_view bytes, const OnFrame& on_frame) {
+void Client::take(std::string_view bytes, double arrived, const OnFrame& on_frame) {
     const bool kept = !pending_.empty();
     if (kept) {
         pending_.append(bytes);
@@ -158,6 +193,7 @@ void Client::take(std::string_view bytes, const OnFrame& on_frame) {
     }
     if (step_ == Step::open || take_response(bytes)) {
         Frame frame;
+        frame.arrived = arrived;
         while (step_ == Step::open && take_frame(bytes, frame)) {
             if (frame.opcode == Opcode::ping) {
                 send(client_frame(Opcode::pong, frame.payload));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
@@ -33,6 +34,8 @@ struct Target {
 
 class Client {
   public:
+    /// The frame's time of arrival is that of its last bytes at the socket, by the kernel, or under TLS at OpenSSL; in
+    /// seconds of CLOCK_REALTIME, by which the kernel goes.
     using OnFrame = std::function<void(Client&, const Frame&)>;
 
     /// Begins to connect, and enters itself into `epoll` with `place` as the data of its events. Successive places take
@@ -63,7 +66,8 @@ class Client {
     bool finish_connecting();
     bool finish_securing();
     bool read_once(std::span<char> buffer, const OnFrame& on_frame);
-    void take(std::string_view bytes, const OnFrame& on_frame);
+    ssize_t receive(std::span<char> buffer, double& arrived);
+    void take(std::string_view bytes, double arrived, const OnFrame& on_frame);
     bool take_response(std::string_view& bytes);
     void close();
 

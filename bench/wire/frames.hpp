@@ -16,6 +16,7 @@ struct Frame {
     bool compressed = false;  ///< RSV1, as permessage-deflate uses it
     std::string_view payload;
     std::size_t wire_bytes = 0;  ///< with its header
+    double arrived = 0.0;        ///< for the reader's use: seconds, of the clock that it goes by
 };
 
 /// Takes one frame of a server from the front of `bytes`. Returns false where it is not whole yet.

@@ -175,9 +175,12 @@ class Load {
             going_on_ = true;
             ++broadcast_;
             received_ = 0;
-            first_ = now;
+            began_ = now;
+            first_ = frame.arrived;
+            last_ = frame.arrived;
         }
-        last_ = now;
+        first_ = std::min(first_, frame.arrived);
+        last_ = std::max(last_, frame.arrived);
         alive_ = now;
         if (client.last_broadcast == broadcast_) {
             ++overlapping_;
@@ -194,7 +197,7 @@ class Load {
 
     bool all_have_it() const { return received_ >= opened_ - closed_; }
 
-    double over_at() const { return first_ + options_.interval * (all_have_it() ? kOverForAll : kOverForSome); }
+    double over_at() const { return began_ + options_.interval * (all_have_it() ? kOverForAll : kOverForSome); }
 
     int milliseconds_to_wait() const {
         if (opened_ < options_.clients) {
@@ -283,7 +286,8 @@ class Load {
     std::int64_t broadcast_ = -1;
     bool going_on_ = false;     // a broadcast
     std::size_t received_ = 0;  // clients that have it
-    double first_ = 0.0;
+    double began_ = 0.0;        // when this program saw its first message
+    double first_ = 0.0;        // arrival
     double last_ = 0.0;
     std::optional<Reading> begin_;
     std::optional<Reading> end_;
