@@ -30,7 +30,6 @@ from websockets.sync.client import connect
 Report = dict[str, Any]
 Start = Callable[[], contextlib.AbstractContextManager[Running]]
 
-INTERVAL = 0.5  # seconds between two broadcasts, where nothing else is said
 ALL_SKILLS = 8  # a message for all of them is 1.2 KB long
 
 
@@ -39,6 +38,7 @@ class Scale:
     """How much is measured."""
 
     rounds: int
+    interval: float  # seconds between two broadcasts, where nothing else is said
     clients: int
     broadcasts: int  # a ping_interval long: each client is then pinged once in every measurement
     many_clients: int
@@ -47,8 +47,26 @@ class Scale:
     samples: int
 
 
-FULL = Scale(rounds=5, clients=1000, broadcasts=40, many_clients=10000, soak_broadcasts=300, seconds=30.0, samples=100)
-QUICK = Scale(rounds=1, clients=50, broadcasts=4, many_clients=100, soak_broadcasts=5, seconds=1.0, samples=3)
+FULL = Scale(
+    rounds=5,
+    interval=0.5,
+    clients=1000,
+    broadcasts=40,
+    many_clients=10000,
+    soak_broadcasts=300,
+    seconds=30.0,
+    samples=100,
+)
+QUICK = Scale(
+    rounds=1,
+    interval=0.2,
+    clients=50,
+    broadcasts=2,
+    many_clients=100,
+    soak_broadcasts=5,
+    seconds=1.0,
+    samples=3,
+)
 
 
 @dataclass(frozen=True)
@@ -168,29 +186,36 @@ class Bench:
     def load_on(self, start: Start, *options: str) -> Report:
         """Load one program with the usual number of clients."""
         with start() as server:
-            return load(server, self.scale.clients, INTERVAL, self.scale.broadcasts, *options)
+            return load(server, self.scale.clients, self.scale.interval, self.scale.broadcasts, *options)
 
     def load_on_ours(self, database: Database, server_options: Sequence[str] = (), *options: str) -> Report:
         """Load the server of this tree while its database is in use."""
         with database.in_use():
-            return self.load_on(lambda: our_server(database.path, INTERVAL, *server_options), *options)
+            return self.load_on(lambda: our_server(database.path, self.scale.interval, *server_options), *options)
 
     def message(self, database: Database, *options: str) -> Path:
         """Have the server write the message that all programs then send."""
         file = self.folder / f"{database.path.stem}.json"
-        with our_server(database.path, INTERVAL) as server:
-            load(server, 1, INTERVAL, 1, "--save-message", str(file), *options)
+        with our_server(database.path, self.scale.interval) as server:
+            load(server, 1, self.scale.interval, 1, "--save-message", str(file), *options)
         return file
 
     def floor(self, program: str, message: Path, *options: str) -> Start:
         """One of the programs in bench/wire that broadcast a message."""
-        given = ("--message", str(message), "--clients", str(self.scale.clients), "--interval", str(INTERVAL))
+        given = (
+            "--message",
+            str(message),
+            "--clients",
+            str(self.scale.clients),
+            "--interval",
+            str(self.scale.interval),
+        )
         return lambda: running([WIRE / program, *given, *options])
 
     def broadcast(self) -> Result:
         """All clients get all skills."""
         message = self.message(self.database)
-        peer = (str(message), str(INTERVAL))
+        peer = (str(message), str(self.scale.interval))
         reports = in_turn(
             self.scale,
             {

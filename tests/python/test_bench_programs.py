@@ -19,7 +19,7 @@ from conftest import native_binary
 from support import tools
 from support.certificates import Certificates
 from support.histories import fill, invocations
-from support.paths import ROOT
+from support.paths import BUILD, ROOT
 from support.processes import DEADLINE, Program, Server
 
 CLIENTS = 20
@@ -134,3 +134,26 @@ def test_answers_are_counted_and_refusals_are_not(filled_db: Path) -> None:
         pytest.raises(AssertionError, match="Too many messages"),
     ):
         measured("request_client", server.port, server.process.pid, *options)
+
+
+def test_a_quick_run_leaves_results_with_figures_and_the_page_as_it_is() -> None:
+    for name in ("load_client", "floor_tls"):
+        tools.bench_program(name)
+    page = (ROOT / "docs" / "performance.md").read_bytes()
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--only", "tls,idle"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0, done.stderr
+
+    results = {name: json.loads((BUILD / "bench" / "quick" / f"{name}.json").read_text()) for name in ("tls", "idle")}
+    assert [run["program"] for run in results["tls"]["runs"]] == [row[0] for row in results["tls"]["table"]]
+    for result in results.values():
+        assert all(len(row) == len(result["head"]) for row in result["table"])
+        assert all(float(row["figure"]) > 0 for row in result["rows"])
+    assert (ROOT / "docs" / "performance.md").read_bytes() == page
+
+
+def test_a_part_that_does_not_exist_is_named() -> None:
+    command = [sys.executable, str(ROOT / "bench" / "run.py"), "--only", "tls,nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 2
+    assert "no such part: nonsense" in done.stderr
