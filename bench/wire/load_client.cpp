@@ -38,7 +38,9 @@ constexpr double kOverForAll = 0.5;
 constexpr double kOverForSome = 0.9;
 constexpr double kDeadlineSeconds = 60.0;  // without a broadcast, or for all clients to be ready
 constexpr int kMemorySamples = 10;
+constexpr double kConnectionsPerSecond = 2000.0;
 constexpr std::size_t kConnectingAtOnce = 64;
+constexpr int kWarmUpBroadcasts = 2;
 
 struct Options {
     std::uint16_t port = 0;
@@ -46,9 +48,7 @@ struct Options {
     bool compression = false;
     std::size_t clients = 0;
     std::vector<std::string> skills;
-    double connections_per_second = 2000.0;
     double interval = 1.0;
-    int warm_up = 2;
     int broadcasts = 0;
     pid_t server = 0;
     std::string message_file;
@@ -62,9 +62,7 @@ Options parse(int count, char** words) {
     app.add_flag("--compression", options.compression, "ask for permessage-deflate");
     app.add_option("--clients", options.clients)->required()->check(CLI::PositiveNumber);
     app.add_option("--skills", options.skills, "each client subscribes to one of these in turn")->delimiter(',');
-    app.add_option("--connections-per-second", options.connections_per_second)->check(CLI::PositiveNumber);
     app.add_option("--interval", options.interval, "seconds between two broadcasts")->check(CLI::PositiveNumber);
-    app.add_option("--warm-up", options.warm_up, "broadcasts before the measurement")->check(CLI::PositiveNumber);
     app.add_option("--broadcasts", options.broadcasts, "to measure over")->required()->check(CLI::PositiveNumber);
     app.add_option("--server-pid", options.server, "whose CPU time and memory are measured")->required();
     app.add_option("--save-message", options.message_file, "file for the last message of a broadcast");
@@ -128,7 +126,7 @@ class Load {
     };
 
     void connect_more() {
-        const double allowed = 1.0 + (now_seconds() - started_) * options_.connections_per_second;
+        const double allowed = 1.0 + (now_seconds() - started_) * kConnectionsPerSecond;
         while (clients_.size() < options_.clients && static_cast<double>(clients_.size()) < allowed &&
                clients_.size() - opened_ < kConnectingAtOnce) {
             clients_.emplace_back(wire::Target{options_.port, tls_.get(), options_.compression}, epoll_,
@@ -220,7 +218,7 @@ class Load {
     void finish_broadcast() {
         going_on_ = false;
         if (!begin_) {
-            if (ready() && ++warm_ > options_.warm_up) {
+            if (ready() && ++warm_ > kWarmUpBroadcasts) {
                 for (auto& client : clients_) {
                     client.messages = 0;
                 }

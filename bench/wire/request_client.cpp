@@ -25,11 +25,11 @@ using wire::checked;
 using wire::now_seconds;
 
 constexpr double kWarmUpSeconds = 0.5;
+constexpr std::size_t kUnderWay = 64;  // requests without an answer at a time
 
 struct Options {
     std::uint16_t port = 0;
     std::string skill;
-    std::size_t under_way = 64;
     double seconds = 5.0;
     pid_t server = 0;
 };
@@ -39,8 +39,6 @@ Options parse(int count, char** words) {
     Options options;
     app.add_option("--port", options.port, "of the server, on 127.0.0.1")->required();
     app.add_option("--skill", options.skill, "to ask for")->required();
-    app.add_option("--under-way", options.under_way, "requests without an answer at a time")
-        ->check(CLI::PositiveNumber);
     app.add_option("--seconds", options.seconds, "to measure over")->check(CLI::PositiveNumber);
     app.add_option("--server-pid", options.server, "whose CPU time is measured")->required();
     try {
@@ -117,7 +115,7 @@ nlohmann::ordered_json run(const Options& options) {
     const nlohmann::ordered_json request = {{"type", "get_metrics"}, {"skill_name", options.skill}};
     const std::string frame = wire::client_frame(wire::Opcode::text, request.dump());
     std::string frames;
-    for (std::size_t number = 0; number < options.under_way; ++number) {
+    for (std::size_t number = 0; number < kUnderWay; ++number) {
         frames += frame;
     }
     connection.send(frames);
