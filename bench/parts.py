@@ -231,7 +231,7 @@ class Bench:
         floor, ours, *_ = reports
         rows = [
             target(
-                f"CPU per delivered message, {self.scale.clients} clients, all skills: ratio to the floor",
+                f"CPU per delivered message, {self.scale.clients:,} clients, all skills: ratio to the floor",
                 "≤ 1.10",
                 spread(ratios(reports, ours, floor, cpu)),
             ),
@@ -256,7 +256,7 @@ class Bench:
             },
         )
         row = target(
-            f"the same, {self.scale.clients} clients over 100 subscriptions of one skill",
+            f"CPU per delivered message, {self.scale.clients:,} clients over 100 subscriptions of one skill: the same ratio",
             "≤ 1.25",
             spread(ratios(reports, ours, floor, cpu)),
         )
@@ -277,7 +277,7 @@ class Bench:
         if len(ciphers) != 1:
             raise RuntimeError(f"the floor and the server do not speak the same TLS: {sorted(ciphers)}")
         row = target(
-            f"the same over TLS ({ciphers.pop()}): ratio to a floor with OpenSSL",
+            f"CPU per delivered message over TLS ({ciphers.pop()}): ratio to a floor with OpenSSL",
             "≤ 1.15",
             spread(ratios(reports, ours, floor, cpu)),
         )
@@ -319,7 +319,10 @@ class Bench:
         found = reports["session-buddy-server"]
         per_client = spread([memory_per_client(report) / 1024 for report in found])
         row = target(
-            f"resident memory per idle client, {self.scale.many_clients} clients", "≤ 2, towards 1", per_client, "KB"
+            f"resident memory per idle client, {self.scale.many_clients:,} clients",
+            "≤ 2 KB, towards 1",
+            per_client,
+            "KB",
         )
         table = [
             [
@@ -338,7 +341,7 @@ class Bench:
         growth = (memory[-1] - memory[0]) / 1024
         clients, seconds = report["clients"], report["seconds"]
         row = target(
-            f"{clients} clients at 1 Hz for {seconds:.0f} s",
+            f"{clients:,} clients at 1 Hz for {seconds:.0f} s",
             "nothing lost, memory flat",
             f"{report['lost']} lost, memory {growth:+.0f} KB",
         )
@@ -414,7 +417,7 @@ class Bench:
             time.sleep(self.scale.seconds)  # this is what is measured
             seconds = time.monotonic() - start
             share = (server.cpu_seconds() - before) / seconds * 100
-        row = target("idle: no client, nothing new", "≤ 0.1", f"{share:.3f}", "% of a core")
+        row = target("idle: no client, nothing new", "≤ 0.1 % of a core", f"{share:.3f}", "% of a core")
         head, table = ["seconds", "CPU, % of a core"], [[f"{seconds:.0f}", f"{share:.3f}"]]
         return Result([row], head, table, [{"seconds": seconds, "percent": share}])
 
@@ -425,7 +428,7 @@ class Bench:
         reports = {name: self.delays(options) for name, options in {"off": (), "on": ("--push",)}.items()}
         row = target(
             "from a commit of another process until a client has it, --push on: median",
-            "≤ 20",
+            "≤ 20 ms",
             f"{statistics.median(reports['on']):.1f}",
             "ms",
         )

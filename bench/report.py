@@ -84,5 +84,5 @@ def write_page(order: Sequence[str]) -> None:
         print(f"The table of targets stays as it is: there are no results of {', '.join(missing)}")
     else:
         page = with_block(page, "targets", markdown(TARGET_HEAD, target_rows(results[name] for name in order)))
-    page = with_block(page, "machine", markdown(["", ""], machine()))
+    page = with_block(page, "machine", markdown(["part", "which"], machine()))
     PAGE.write_text(page, encoding="utf-8")

@@ -106,7 +106,8 @@ async def test_what_a_client_does_not_get_is_reported_as_lost() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await sender
 
-    assert (report["messages"], report["lost"]) == ((CLIENTS - 1) * BROADCASTS, BROADCASTS)
+    assert report["broadcasts"] >= BROADCASTS
+    assert (report["messages"], report["lost"]) == ((CLIENTS - 1) * report["broadcasts"], report["broadcasts"])
 
 
 def test_clients_subscribe_to_the_skills_in_turn(tmp_path: Path) -> None:
