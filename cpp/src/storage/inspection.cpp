@@ -56,10 +56,10 @@ Schema read_finished_schema() {
         apply_script(memory, *migration);
     }
     Schema schema;
-    Statement tables(memory,
-                     "SELECT name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_master WHERE type = 'table' ORDER BY rowid");
+    Statement tables(
+        memory, "SELECT name, sql LIKE 'CREATE VIRTUAL%', sql FROM sqlite_master WHERE type = 'table' ORDER BY rowid");
     while (tables.step()) {
-        SchemaTable table{std::string(tables.text(0)), tables.integer(1) != 0, {}};
+        SchemaTable table{std::string(tables.text(0)), tables.integer(1) != 0, {}, std::string(tables.text(2))};
         if (is_neutral_table(table.name)) {
             continue;
         }

@@ -36,6 +36,7 @@ struct SchemaTable {
     std::string name;
     bool is_virtual = false;
     std::vector<SchemaColumn> columns;
+    std::string sql;
 };
 
 /// The finished schema, read back from a database in memory that the migrations made: there is no second list to keep

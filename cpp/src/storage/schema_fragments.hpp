@@ -16,15 +16,15 @@
     "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 5))) END"
 #define SESSION_BUDDY_ISO(x) "replace(replace(" x ", 't', 'T'), ',', '.')"
 
-// The JSON object in column `object` of skill_metrics with the count of `name` one higher. The object is taken apart
-// and put together again because a JSON path cannot name every key: no quoting in it stands for a quote inside a name.
-// A value that is not an object is replaced by a new one instead of failing the insert.
-#define SESSION_BUDDY_COUNTED(object, name) \
+// The JSON object in column `object` of skill_metrics with the count of `name` higher by `count`. The object is taken
+// apart and put together again because a JSON path cannot name every key: no quoting in it stands for a quote inside a
+// name. A value that is not an object is replaced by a new one instead of failing the insert.
+#define SESSION_BUDDY_COUNTED(object, name, count) \
     "(SELECT json_group_object(key, CASE WHEN type IN ('object', 'array') THEN json(value) ELSE value END) FROM (" \
-    "SELECT key, type, CASE WHEN key = " name " AND type IN ('integer', 'real') THEN value + 1"              \
-    " WHEN key = " name " THEN 1 ELSE value END AS value"                                                    \
+    "SELECT key, type, CASE WHEN key = " name " AND type IN ('integer', 'real') THEN value + " count         \
+    " WHEN key = " name " THEN " count " ELSE value END AS value"                                            \
     " FROM json_each(" SESSION_BUDDY_OBJECT(object) ")"                                                      \
-    " UNION ALL SELECT " name ", 'integer', 1"                                                               \
+    " UNION ALL SELECT " name ", 'integer', " count                                                          \
     " WHERE NOT EXISTS (SELECT 1 FROM json_each(" SESSION_BUDDY_OBJECT(object) ") WHERE key = " name ")))"
 
 #define SESSION_BUDDY_OBJECT(object)                                                              \

@@ -12,7 +12,9 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "batch_aggregates.hpp"
 #include "file_state.hpp"
 #include "log_files.hpp"
 #include "row_reader.hpp"
@@ -28,6 +30,8 @@ namespace {
 constexpr std::size_t kMaxSessionIdBytes = 1024;
 constexpr std::size_t kMaxKeyBytes = 1024;
 constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
+/// From here on a batch is worth the look at the schema that doing the triggers' work at once begins with.
+constexpr std::size_t kManyRecords = 16;
 
 constexpr const char* kMetricsColumns =
     "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, "
@@ -247,6 +251,20 @@ struct SkillsStore::Impl {
         statement.run();
         return sqlite3_last_insert_rowid(database->getHandle());
     }
+
+    /// In a write transaction. Returns the ids.
+    std::vector<std::int64_t> insert_all(std::span<const InvocationRecord* const> records) {
+        const auto aggregates = records.size() >= kManyRecords ? BatchAggregates::of(*database, records) : nullptr;
+        std::vector<std::int64_t> ids;
+        ids.reserve(records.size());
+        for (const InvocationRecord* record : records) {
+            ids.push_back(insert(*record));
+        }
+        if (aggregates) {
+            aggregates->write();
+        }
+        return ids;
+    }
 };
 
 SkillsStore::SkillsStore(const std::string& path, std::chrono::milliseconds busy_timeout)
@@ -264,22 +282,21 @@ std::int64_t SkillsStore::store(const InvocationRecord& record) {
 std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationRecord> records) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->require_open();
+    std::vector<const InvocationRecord*> all;
+    all.reserve(records.size());
     for (std::size_t index = 0; index < records.size(); ++index) {
         impl_->check_at(records[index], index);
+        all.push_back(&records[index]);
     }
-    std::vector<std::int64_t> ids;
     if (records.empty()) {
-        return ids;
+        return {};
     }
-    ids.reserve(records.size());
-    impl_->attempt("cannot write to", [&] {
+    return impl_->attempt("cannot write to", [&] {
         SQLite::Transaction transaction(*impl_->database, SQLite::TransactionBehavior::IMMEDIATE);
-        for (const InvocationRecord& record : records) {
-            ids.push_back(impl_->insert(record));
-        }
+        std::vector<std::int64_t> ids = impl_->insert_all(all);
         transaction.commit();
+        return ids;
     });
-    return ids;
 }
 
 std::vector<bool> SkillsStore::store_new(std::span<const KeyedRecord> records) {
@@ -304,16 +321,24 @@ std::vector<bool> SkillsStore::store_new(std::span<const KeyedRecord> records) {
             "CREATE TABLE IF NOT EXISTS session_buddy_source"
             " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL) WITHOUT ROWID");
         sql::Statement known(*impl_->database, "SELECT 1 FROM session_buddy_source WHERE key = ?1");
-        sql::Statement remember(*impl_->database,
-                                "INSERT INTO session_buddy_source (key, invocation_id) VALUES (?1, ?2)");
+        std::unordered_set<std::string_view> new_keys;
+        std::vector<const InvocationRecord*> new_records;
         for (const KeyedRecord& keyed : records) {
-            const bool is_new = !known.with(std::string_view(keyed.key)).step();
+            const bool is_new = !known.with(std::string_view(keyed.key)).step() && new_keys.insert(keyed.key).second;
             known.reset();
             if (is_new) {
-                const std::int64_t id = impl_->insert(keyed.record);
-                remember.with(std::string_view(keyed.key), id).run();
+                new_records.push_back(&keyed.record);
             }
             stored.push_back(is_new);
+        }
+        const std::vector<std::int64_t> ids = impl_->insert_all(new_records);
+        sql::Statement remember(*impl_->database,
+                                "INSERT INTO session_buddy_source (key, invocation_id) VALUES (?1, ?2)");
+        auto id = ids.begin();
+        for (std::size_t index = 0; index < records.size(); ++index) {
+            if (stored[index]) {
+                remember.with(std::string_view(records[index].key), *id++).run();
+            }
         }
         transaction.commit();
     });
