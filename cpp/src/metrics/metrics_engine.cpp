@@ -50,7 +50,7 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
     const std::uint32_t place = place_of(invocation.skill_name);
     Skill& skill = skills_[place];
     if (skill.window.add(at, invocation.completed, invocation.duration_seconds, now)) {
-        next_expiry_ = std::min(next_expiry_, skill.window.next_expiry());
+        expiries_.plan(place, skill.window.next_expiry());
     }
     skill.confirmed.reset();  // the insert's trigger has changed the receiver's row
     mark(place);
@@ -68,16 +68,12 @@ void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeFigu
 void MetricsEngine::advance(TimePoint now) {
     now_ = std::max(now_, now);
     activity_.advance(now_);
-    if (now_ < next_expiry_) {
-        return;
-    }
-    next_expiry_ = TimePoint::max();
-    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
-        SkillWindow& window = skills_[place].window;
+    while (const auto place = expiries_.take_due(now_)) {
+        SkillWindow& window = skills_[*place].window;
         if (window.advance(now_)) {
-            mark(place);
+            mark(*place);
         }
-        next_expiry_ = std::min(next_expiry_, window.next_expiry());
+        expiries_.plan(*place, window.next_expiry());
     }
 }
 

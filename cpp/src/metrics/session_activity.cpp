@@ -17,36 +17,60 @@ void SessionActivity::add(const Invocation& invocation, std::uint32_t skill, Tim
     }
     const auto [place, is_new] = sessions_.try_emplace(invocation.session_id);
     State& state = place->second;
+    if (!std::exchange(state.active, true)) {
+        active_.push_back(&*place);
+    }
     state.first = is_new ? at : std::min(state.first, at);
     state.last = is_new ? at : std::max(state.last, at);
     ++state.invocations;
     state.completed += invocation.completed ? 1 : 0;
-    state.skills.insert(skill);
+    const auto known = std::ranges::lower_bound(state.skills, skill);
+    if (known == state.skills.end() || *known != skill) {
+        state.skills.insert(known, skill);
+    }
     next_expiry_ = std::min(next_expiry_, state.last + active_for_);
     changed_ = true;
 }
 
 void SessionActivity::advance(TimePoint now) {
     now_ = now;
-    if (now < next_expiry_) {
-        return;
+    if (now >= next_expiry_) {
+        next_expiry_ = TimePoint::max();
+        std::erase_if(active_, [&](Sessions::value_type* entry) {
+            State& state = entry->second;
+            state.active = state.last > now - active_for_;
+            if (state.active) {
+                next_expiry_ = std::min(next_expiry_, state.last + active_for_);
+            } else if (!std::exchange(state.waiting, true)) {
+                silent_.emplace(state.last + kept_for_, entry);
+            }
+            return !state.active;
+        });
+        changed_ = true;
     }
-    std::erase_if(sessions_, [&](const auto& entry) { return entry.second.last <= now - kept_for_; });
-    next_expiry_ = TimePoint::max();
-    for (const auto& [id, state] : sessions_) {
-        const bool active = state.last > now - active_for_;
-        next_expiry_ = std::min(next_expiry_, state.last + (active ? active_for_ : kept_for_));
+    while (!silent_.empty() && silent_.top().first <= now) {
+        Sessions::value_type* const entry = silent_.top().second;
+        silent_.pop();
+        entry->second.waiting = false;
+        if (entry->second.active) {
+            continue;  // it went on; it comes here again when it falls silent
+        }
+        if (const TimePoint forgotten = entry->second.last + kept_for_; forgotten > now) {
+            entry->second.waiting = true;
+            silent_.emplace(forgotten, entry);
+        } else {
+            sessions_.erase(sessions_.find(entry->first));
+        }
     }
-    changed_ = true;
 }
 
 std::vector<SessionFigures> SessionActivity::active() const {
     std::vector<SessionFigures> figures;
-    for (const auto& [id, state] : sessions_) {
-        if (state.last > now_ - active_for_) {
-            figures.push_back({id, state.first, state.last, state.invocations, state.completed,
-                               static_cast<std::int64_t>(state.skills.size())});
-        }
+    figures.reserve(active_.size());
+    for (const Sessions::value_type* entry : active_) {
+        const auto& [id, state] = *entry;
+        figures.push_back({id, state.first, state.last, state.invocations, state.completed,
+                           static_cast<std::int64_t>(state.skills.size())});
     }
     std::sort(figures.begin(), figures.end(), [](const SessionFigures& a, const SessionFigures& b) {
         return std::tie(b.last_activity_at, a.session_id) < std::tie(a.last_activity_at, b.session_id);

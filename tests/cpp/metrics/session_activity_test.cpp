@@ -54,6 +54,24 @@ TEST(SessionActivity, is_forgotten_after_a_day) {
     EXPECT_EQ(activity.active()[0].invocations, 1);
 }
 
+TEST(SessionActivity, is_forgotten_a_day_after_its_last_activity_however_often_it_paused) {
+    SessionActivity activity{30min, 24h, 1000};
+    for (const auto pause : {0h, 3h, 6h}) {
+        activity.add(of("a"), 0, kStart + pause, kStart + pause);
+        activity.advance(kStart + pause);
+        activity.advance(kStart + pause + 1h);
+    }
+    activity.advance(kStart + 24h);
+    activity.add(of("a"), 0, kStart + 29h, kStart + 29h);
+    activity.advance(kStart + 29h);
+    ASSERT_EQ(activity.active().size(), 1U);
+    EXPECT_EQ(activity.active()[0].invocations, 4) << "its last activity was 23 hours ago";
+    activity.advance(kStart + 53h);
+    activity.add(of("a"), 0, kStart + 53h, kStart + 53h);
+    activity.advance(kStart + 53h);
+    EXPECT_EQ(activity.active()[0].invocations, 1);
+}
+
 TEST(SessionActivity, says_changed_once_for_each_change) {
     SessionActivity activity{30min, 24h, 1000};
     EXPECT_FALSE(activity.take_changed());

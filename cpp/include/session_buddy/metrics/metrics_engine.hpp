@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/schedule.hpp"
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/metrics/session_activity.hpp"
 #include "session_buddy/metrics/skill_window.hpp"
@@ -88,7 +90,7 @@ class MetricsEngine {
 
     SkillWindow::Lengths lengths_;
     std::uint32_t top_skills_;
-    std::vector<Skill> skills_;
+    std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
     SkillTable::Index index_;
     std::shared_ptr<const SkillTable::Index> published_index_;
     std::vector<SkillTable::Entry> entries_;
@@ -98,7 +100,7 @@ class MetricsEngine {
     SessionActivity activity_;
     std::shared_ptr<const std::vector<SessionFigures>> sessions_ = std::make_shared<std::vector<SessionFigures>>();
     TimePoint now_ = TimePoint::min();
-    TimePoint next_expiry_ = TimePoint::max();
+    Schedule expiries_;
 };
 
 }  // namespace session_buddy::metrics

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <queue>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
@@ -35,15 +37,22 @@ class SessionActivity {
         TimePoint last;
         std::int64_t invocations = 0;
         std::int64_t completed = 0;
-        std::unordered_set<std::uint32_t> skills;
+        std::vector<std::uint32_t> skills;  // sorted; few, and small in memory
+        bool active = false;                // listed in active_
+        bool waiting = false;               // listed in silent_
     };
+    using Sessions = std::unordered_map<std::string, State>;
 
     std::chrono::microseconds active_for_;
     std::chrono::microseconds kept_for_;
     std::size_t max_listed_;
-    std::unordered_map<std::string, State> sessions_;
+    Sessions sessions_;
+    // Entries of sessions_, which stay where they are. What is silent is not looked at until it is to be forgotten.
+    std::vector<Sessions::value_type*> active_;
+    using Silent = std::pair<TimePoint, Sessions::value_type*>;
+    std::priority_queue<Silent, std::vector<Silent>, std::greater<>> silent_;  // by when they are forgotten
     TimePoint now_{};
-    TimePoint next_expiry_ = TimePoint::max();
+    TimePoint next_expiry_ = TimePoint::max();  // of the active ones
     bool changed_ = false;
 };
 
