@@ -23,7 +23,9 @@ double normal_upper_tail(double z) {
 }
 
 double student_upper_tail(double t, double degrees) {
-    return boost::math::cdf(boost::math::complement(boost::math::students_t_distribution<double>(degrees), t));
+    // In double throughout: the long double that Boost takes by default costs several times as much.
+    using Policy = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
+    return boost::math::cdf(boost::math::complement(boost::math::students_t_distribution<double, Policy>(degrees), t));
 }
 
 BetaBinomialTail beta_binomial_tail(std::int64_t k, std::int64_t n, double a, double b) {
