@@ -56,17 +56,14 @@ void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
 }
 
 void AnomalyEngine::advance(TimePoint now) {
-    if (now < next_change_) {
-        return;
-    }
-    next_change_ = TimePoint::max();
-    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
-        SkillDetector& detector = skills_[place].detector;
+    while (const auto place = changes_.take_due(now)) {
+        SkillDetector& detector = skills_[*place].detector;
         if (detector.next_change() <= now) {
             detector.advance(now, found_);
-            after_judging(place);
+            after_judging(*place);
+        } else {
+            changes_.plan(*place, detector.next_change());
         }
-        next_change_ = std::min(next_change_, detector.next_change());
     }
 }
 
@@ -76,15 +73,16 @@ void AnomalyEngine::after_judging(std::uint32_t place) {
         events_.push_back({.skill_name = skill.name, .event = event});
     }
     found_.clear();
-    if (std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); })) {
-        with_episode_.insert(place);
-    } else {
-        with_episode_.erase(place);
+    const bool has_episode =
+        std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); });
+    const bool changes_reports = has_episode ? (with_episode_.insert(place), true) : with_episode_.erase(place) > 0;
+    if (changes_reports && !std::exchange(skill.stale, true)) {
+        stale_.push_back(place);
     }
     if (!std::exchange(skill.judged, true)) {
         judged_.push_back(place);
     }
-    next_change_ = std::min(next_change_, skill.detector.next_change());
+    changes_.plan(place, skill.detector.next_change());
 }
 
 void AnomalyEngine::preload(const Invocation& invocation) {
@@ -118,35 +116,59 @@ std::vector<std::pair<std::string, std::int64_t>> AnomalyEngine::common_errors(c
     return common;
 }
 
-std::vector<Anomaly> AnomalyEngine::reported(TimePoint now) const {
+std::vector<Anomaly> AnomalyEngine::reported_of(const Skill& skill, TimePoint now) const {
     std::vector<Anomaly> anomalies;
-    for (const std::uint32_t place : with_episode_) {
+    for (const auto channel : kChannels) {
+        if (!skill.detector.is_reported(channel, now)) {
+            continue;
+        }
+        const Episode& episode = *skill.detector.episode(channel);
+        const Deviation& deviation = episode.deviation;
+        Anomaly anomaly;
+        anomaly.skill_name = skill.name;
+        anomaly.type = deviation.type;
+        anomaly.baseline_value = deviation.baseline_value;
+        anomaly.observed_value = deviation.observed_value;
+        anomaly.deviation_score = std::abs(deviation.z);
+        anomaly.baseline_samples = deviation.baseline_samples;
+        anomaly.observed_samples = deviation.observed_samples;
+        anomaly.z_score = deviation.z;
+        anomaly.tail_probability = deviation.tail_probability;
+        anomaly.since = episode.started_at;
+        anomaly.common_errors = common_errors(skill.detector);
+        anomalies.push_back(std::move(anomaly));
+    }
+    return anomalies;
+}
+
+const std::vector<Anomaly>& AnomalyEngine::reported(TimePoint now) const {
+    if (stale_.empty()) {
+        return reported_;
+    }
+    for (const std::uint32_t place : std::exchange(stale_, {})) {
         const Skill& skill = skills_[place];
-        for (const auto channel : kChannels) {
-            if (!skill.detector.is_reported(channel, now)) {
-                continue;
-            }
-            const Episode& episode = *skill.detector.episode(channel);
-            const Deviation& deviation = episode.deviation;
-            Anomaly anomaly;
-            anomaly.skill_name = skill.name;
-            anomaly.type = deviation.type;
-            anomaly.baseline_value = deviation.baseline_value;
-            anomaly.observed_value = deviation.observed_value;
-            anomaly.deviation_score = std::abs(deviation.z);
-            anomaly.baseline_samples = deviation.baseline_samples;
-            anomaly.observed_samples = deviation.observed_samples;
-            anomaly.z_score = deviation.z;
-            anomaly.tail_probability = deviation.tail_probability;
-            anomaly.since = episode.started_at;
-            anomaly.common_errors = common_errors(skill.detector);
-            anomalies.push_back(std::move(anomaly));
+        skill.stale = false;
+        if (auto anomalies = reported_of(skill, now); !anomalies.empty()) {
+            reported_of_.insert_or_assign(place, std::move(anomalies));
+        } else {
+            reported_of_.erase(place);
         }
     }
-    std::ranges::sort(anomalies, [](const Anomaly& a, const Anomaly& b) {
-        return std::tie(b.deviation_score, a.skill_name, a.type) < std::tie(a.deviation_score, b.skill_name, b.type);
+    std::vector<const Anomaly*> sorted;
+    for (const auto& [place, anomalies] : reported_of_) {
+        for (const Anomaly& anomaly : anomalies) {
+            sorted.push_back(&anomaly);
+        }
+    }
+    std::ranges::sort(sorted, [](const Anomaly* a, const Anomaly* b) {
+        return std::tie(b->deviation_score, a->skill_name, a->type) <
+               std::tie(a->deviation_score, b->skill_name, b->type);
     });
-    return anomalies;
+    reported_.clear();
+    for (const Anomaly* anomaly : sorted) {
+        reported_.push_back(*anomaly);
+    }
+    return reported_;
 }
 
 std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
@@ -162,6 +184,11 @@ std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
         return std::tie(a.skill_name, a.channel) < std::tie(b.skill_name, b.channel);
     });
     return open;
+}
+
+std::optional<Episode> AnomalyEngine::episode(std::string_view skill_name, SkillDetector::Channel channel) const {
+    const auto known = index_.find(skill_name);
+    return known == index_.end() ? std::nullopt : skills_[known->second].detector.episode(channel);
 }
 
 AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, TimePoint now) const {

@@ -55,9 +55,7 @@ std::unique_ptr<Figures> Collector::new_figures(TimePoint now) {
     try {
         if (SQLite::Database* const database = follower_.connection()) {
             open_anomalies = storage::open_anomalies(*database);
-            if (const auto text = storage::read_detector_state(*database)) {
-                resume = parse_detector_state(*text);
-            }
+            resume = parse_detector_state(storage::read_detector_state(*database));
         }
     } catch (const storage::StorageError& error) {
         kLog.warning("open anomalies are found anew: {}", error.what());
@@ -166,9 +164,12 @@ void Collector::write_back(TimePoint now) {
         return;
     }
     try {
-        storage::write_cycle(
-            *database, {.cache = pending.cache, .episodes = pending.episodes, .detector_state = pending.detector_state},
-            now);
+        storage::write_cycle(*database,
+                             {.cache = pending.cache,
+                              .episodes = pending.episodes,
+                              .detector_state = pending.detector_state,
+                              .replaces_state = pending.replaces_state},
+                             now);
         figures_->confirm_written(pending);
         writable_ = true;
     } catch (const storage::StorageError& error) {
@@ -192,8 +193,8 @@ void Collector::publish_snapshot(TimePoint now) {
     }
     last_sessions_ = snapshot->sessions;
     snapshot->sessions_version = sessions_version_;
-    if (auto anomalies = figures_->anomalies(now); anomalies != *last_anomalies_) {
-        last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(std::move(anomalies));
+    if (const auto& anomalies = figures_->anomalies(now); anomalies != *last_anomalies_) {
+        last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
     snapshot->anomalies = last_anomalies_;
     snapshot->database = health_;

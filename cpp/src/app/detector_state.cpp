@@ -1,7 +1,11 @@
 // The detector's state as JSON: see the header.
 #include "session_buddy/app/detector_state.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
 
 namespace session_buddy::app {
 namespace {
@@ -13,7 +17,8 @@ using anomaly::SkillDetector;
 using nlohmann::json;
 
 // Counts up whenever the meaning of a field changes; a state of another version is not read.
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
+constexpr const char* kHead = "head";
 
 std::int64_t to_micros(TimePoint at) {
     return at.time_since_epoch().count();
@@ -23,11 +28,14 @@ TimePoint to_time(const json& micros) {
     return TimePoint{std::chrono::microseconds{micros.get<std::int64_t>()}};
 }
 
-json to_json(const Deviation& deviation) {
-    return {{"type", static_cast<int>(deviation.type)},       {"baseline_value", deviation.baseline_value},
-            {"observed_value", deviation.observed_value},     {"baseline_samples", deviation.baseline_samples},
-            {"observed_samples", deviation.observed_samples}, {"z", deviation.z},
-            {"tail_probability", deviation.tail_probability}};
+// Written by hand: a busy database has a hundred of these in a cycle. Numbers are finite, and the shortest that come
+// back as they were.
+std::string to_json(const Deviation& deviation) {
+    return fmt::format(
+        R"({{"type":{},"baseline_value":{},"observed_value":{},"baseline_samples":{},"observed_samples":{},"z":{},)"
+        R"("tail_probability":{}}})",
+        static_cast<int>(deviation.type), deviation.baseline_value, deviation.observed_value,
+        deviation.baseline_samples, deviation.observed_samples, deviation.z, deviation.tail_probability);
 }
 
 Deviation to_deviation(const json& from) {
@@ -46,11 +54,12 @@ Deviation to_deviation(const json& from) {
     return deviation;
 }
 
-json to_json(const Baseline& baseline) {
-    return {{"count", baseline.count},           {"completed", baseline.completed},
-            {"timed", baseline.timed},           {"mean_seconds", baseline.mean_seconds},
-            {"sd_seconds", baseline.sd_seconds}, {"mean_log", baseline.mean_log},
-            {"sd_log", baseline.sd_log},         {"drift_variance", baseline.drift_variance}};
+std::string to_json(const Baseline& baseline) {
+    return fmt::format(
+        R"({{"count":{},"completed":{},"timed":{},"mean_seconds":{},"sd_seconds":{},"mean_log":{},"sd_log":{},)"
+        R"("drift_variance":{}}})",
+        baseline.count, baseline.completed, baseline.timed, baseline.mean_seconds, baseline.sd_seconds,
+        baseline.mean_log, baseline.sd_log, baseline.drift_variance);
 }
 
 Baseline to_baseline(const json& from) {
@@ -66,48 +75,64 @@ Baseline to_baseline(const json& from) {
     return baseline;
 }
 
-}  // namespace
-
-std::string to_text(const DetectorState& state) {
-    json episodes = json::array();
-    for (const AnomalyEngine::OpenEpisode& open : state.episodes) {
-        episodes.push_back({{"skill_name", open.skill_name},
-                            {"channel", static_cast<int>(open.channel)},
-                            {"started_at", to_micros(open.episode.started_at)},
-                            {"excluded", open.episode.excluded},
-                            {"deviation", to_json(open.episode.deviation)},
-                            {"baseline", to_json(open.episode.baseline)}});
-    }
-    return json{{"version", kVersion},
-                {"until", to_micros(state.until)},
-                {"last_id", state.last_id},
-                {"episodes", std::move(episodes)}}
-        .dump(-1, ' ', false, json::error_handler_t::replace);
+std::string episode_name(std::string_view skill_name, SkillDetector::Channel channel) {
+    return fmt::format("episode/{}/{}", static_cast<int>(channel), skill_name);
 }
 
-std::optional<DetectorState> parse_detector_state(std::string_view text) {
+/// Nothing for a channel that there is not.
+std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
+    const int channel = from.at("channel").get<int>();
+    if (channel != SkillDetector::completion && channel != SkillDetector::duration) {
+        return std::nullopt;
+    }
+    anomaly::Episode episode;
+    episode.started_at = to_time(from.at("started_at"));
+    from.at("excluded").get_to(episode.excluded);
+    episode.deviation = to_deviation(from.at("deviation"));
+    episode.baseline = to_baseline(from.at("baseline"));
+    return AnomalyEngine::OpenEpisode{from.at("skill_name").get<std::string>(),
+                                      static_cast<SkillDetector::Channel>(channel), episode};
+}
+
+}  // namespace
+
+storage::StatePiece head_piece(TimePoint until, std::int64_t last_id) {
+    return {kHead, fmt::format(R"({{"version":{},"until":{},"last_id":{}}})", kVersion, to_micros(until), last_id)};
+}
+
+storage::StatePiece episode_piece(const AnomalyEngine::OpenEpisode& open) {
+    const std::string name = json(open.skill_name).dump(-1, ' ', false, json::error_handler_t::replace);
+    return {
+        episode_name(open.skill_name, open.channel),
+        fmt::format(R"({{"skill_name":{},"channel":{},"started_at":{},"excluded":{},"deviation":{},"baseline":{}}})",
+                    name, static_cast<int>(open.channel), to_micros(open.episode.started_at), open.episode.excluded,
+                    to_json(open.episode.deviation), to_json(open.episode.baseline))};
+}
+
+storage::StatePiece no_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
+    return {episode_name(skill_name, channel), std::nullopt};
+}
+
+std::optional<DetectorState> parse_detector_state(const std::vector<storage::StatePiece>& pieces) {
     try {
-        const json from = json::parse(text);
-        if (from.at("version").get<int>() != kVersion) {
-            return std::nullopt;
-        }
         DetectorState state;
-        state.until = to_time(from.at("until"));
-        from.at("last_id").get_to(state.last_id);
-        for (const json& open : from.at("episodes")) {
-            const int channel = open.at("channel").get<int>();
-            if (channel != SkillDetector::completion && channel != SkillDetector::duration) {
+        bool has_head = false;
+        for (const storage::StatePiece& piece : pieces) {
+            const json from = json::parse(piece.text.value_or(""));
+            if (piece.name == kHead) {
+                if (from.at("version").get<int>() != kVersion) {
+                    return std::nullopt;
+                }
+                has_head = true;
+                state.until = to_time(from.at("until"));
+                from.at("last_id").get_to(state.last_id);
+            } else if (auto episode = to_episode(from)) {
+                state.episodes.push_back(std::move(*episode));
+            } else {
                 return std::nullopt;
             }
-            anomaly::Episode episode;
-            episode.started_at = to_time(open.at("started_at"));
-            open.at("excluded").get_to(episode.excluded);
-            episode.deviation = to_deviation(open.at("deviation"));
-            episode.baseline = to_baseline(open.at("baseline"));
-            state.episodes.push_back(
-                {open.at("skill_name").get<std::string>(), static_cast<SkillDetector::Channel>(channel), episode});
         }
-        return state;
+        return has_head ? std::optional{std::move(state)} : std::nullopt;
     } catch (const json::exception&) {
         return std::nullopt;
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 namespace session_buddy::app {
 namespace {
@@ -104,6 +105,25 @@ void Figures::advance(TimePoint now) {
     anomalies_.advance(now);
 }
 
+std::optional<storage::CacheRow> Figures::cache_row(const std::string& skill_name, const metrics::RecentFigures& recent,
+                                                    TimePoint now) const {
+    if (!recent.last_invocation_at) {
+        return std::nullopt;
+    }
+    storage::CacheRow row;
+    row.skill_name = skill_name;
+    row.last_invocation_at = *recent.last_invocation_at;
+    row.invocation_count_1h = recent.count_1h;
+    row.invocation_count_24h = recent.count_24h;
+    if (recent.count_24h > 0) {
+        row.avg_completion_rate_24h = static_cast<double>(recent.completed_24h) / static_cast<double>(recent.count_24h);
+    }
+    const auto state = anomalies_.state(skill_name, now);
+    row.is_anomalous = state.is_anomalous;
+    row.anomaly_score = state.score;
+    return row;
+}
+
 Figures::Pending Figures::pending(TimePoint now) {
     for (const auto& event : anomalies_.take_events()) {
         episodes_.push_back(to_change(event));
@@ -113,39 +133,52 @@ Figures::Pending Figures::pending(TimePoint now) {
     }
     Pending result;
     result.recent = metrics_.changed_recent();
-    std::set<std::string> touched;  // their rows may have been changed by the database's trigger
+    std::unordered_set<std::string_view> touched;  // their rows may have been changed by the database's trigger
     for (const auto& change : result.recent) {
         touched.insert(change.skill_name);
+        if (auto row = cache_row(change.skill_name, change.figures, now)) {
+            result.cache.push_back(std::move(*row));
+        }
     }
-    std::set<std::string> names = judged_;
-    names.insert(touched.begin(), touched.end());
-    for (const std::string& skill_name : names) {
-        const auto recent = metrics_.recent_of(skill_name);
-        if (!recent || !recent->last_invocation_at) {
-            continue;
-        }
-        storage::CacheRow row;
-        row.skill_name = skill_name;
-        row.last_invocation_at = *recent->last_invocation_at;
-        row.invocation_count_1h = recent->count_1h;
-        row.invocation_count_24h = recent->count_24h;
-        if (recent->count_24h > 0) {
-            row.avg_completion_rate_24h =
-                static_cast<double>(recent->completed_24h) / static_cast<double>(recent->count_24h);
-        }
-        const auto state = anomalies_.state(skill_name, now);
-        row.is_anomalous = state.is_anomalous;
-        row.anomaly_score = state.score;
+    for (const std::string& skill_name : judged_) {
+        const auto recent = touched.contains(skill_name) ? std::nullopt : metrics_.recent_of(skill_name);
+        auto row = recent ? cache_row(skill_name, *recent, now) : std::nullopt;
         const auto written = written_.find(skill_name);
-        if (touched.contains(skill_name) || written == written_.end() || written->second != row) {
-            result.cache.push_back(std::move(row));
+        if (row && (written == written_.end() || written->second != *row)) {
+            result.cache.push_back(std::move(*row));
         }
     }
     result.episodes = episodes_;
     if (!judged_.empty() || !episodes_.empty()) {
-        result.detector_state = to_text({now, last_id_, anomalies_.open_episodes()});
+        collect_state(result, now);
     }
     return result;
+}
+
+void Figures::collect_state(Pending& pending, TimePoint now) const {
+    const auto put = [&](const anomaly::AnomalyEngine::OpenEpisode& open) {
+        pending.detector_state.push_back(episode_piece(open));
+        pending.state.emplace_back(ChannelKey{open.skill_name, open.channel}, open.episode);
+    };
+    pending.detector_state.push_back(head_piece(now, last_id_));
+    if (!state_is_ours_) {
+        pending.replaces_state = true;
+        std::ranges::for_each(anomalies_.open_episodes(), put);
+        return;
+    }
+    for (const std::string& skill_name : judged_) {
+        for (const auto channel : {anomaly::SkillDetector::completion, anomaly::SkillDetector::duration}) {
+            const auto written = written_state_.find({skill_name, channel});
+            if (const auto& episode = anomalies_.episode(skill_name, channel)) {
+                if (written == written_state_.end() || written->second != *episode) {
+                    put({skill_name, channel, *episode});
+                }
+            } else if (written != written_state_.end()) {
+                pending.detector_state.push_back(no_episode_piece(skill_name, channel));
+                pending.state.emplace_back(written->first, std::nullopt);
+            }
+        }
+    }
 }
 
 void Figures::confirm_written(const Pending& written) {
@@ -153,6 +186,14 @@ void Figures::confirm_written(const Pending& written) {
     for (const storage::CacheRow& row : written.cache) {
         written_[row.skill_name] = row;
     }
+    for (const auto& [channel, episode] : written.state) {
+        if (episode) {
+            written_state_.insert_or_assign(channel, *episode);
+        } else {
+            written_state_.erase(channel);
+        }
+    }
+    state_is_ours_ = state_is_ours_ || written.replaces_state;
     judged_.clear();
     episodes_.clear();
 }

@@ -11,7 +11,10 @@
 namespace session_buddy::storage {
 namespace {
 
-constexpr std::string_view kDetectorKey = "anomaly_detector";
+// Of the keys of the pieces. The slash is followed by no other key of the table.
+constexpr std::string_view kStatePrefix = "anomaly_detector/";
+constexpr std::string_view kOldStateKey = "anomaly_detector";  // of the whole state, before it was kept in pieces
+constexpr std::string_view kStateEnd = "anomaly_detector0";
 
 void write_cache(SQLite::Database& database, std::span<const CacheRow> rows, TimePoint now) {
     // Two statements in place of an upsert: a table made by hand need not have the key that an upsert asks for.
@@ -64,6 +67,28 @@ void write_episodes(SQLite::Database& database, std::span<const EpisodeChange> e
     }
 }
 
+void write_state(SQLite::Database& database, std::span<const StatePiece> pieces, bool replaces) {
+    if (pieces.empty() && !replaces) {
+        return;
+    }
+    database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+    if (replaces) {
+        sql::Statement(database, "DELETE FROM session_buddy_state WHERE key >= ?1 AND key < ?2")
+            .with(kOldStateKey, kStateEnd)
+            .run();
+    }
+    sql::Statement put(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
+    sql::Statement remove(database, "DELETE FROM session_buddy_state WHERE key = ?1");
+    for (const StatePiece& piece : pieces) {
+        const std::string key = std::string(kStatePrefix) + piece.name;
+        if (piece.text) {
+            put.with(std::string_view(key), std::string_view(*piece.text)).run();
+        } else {
+            remove.with(std::string_view(key)).run();
+        }
+    }
+}
+
 bool has_state_table(SQLite::Database& database) {
     return sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") != 0;
 }
@@ -71,31 +96,29 @@ bool has_state_table(SQLite::Database& database) {
 }  // namespace
 
 void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now) {
-    if (writes.cache.empty() && writes.episodes.empty() && !writes.detector_state) {
+    if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state) {
         return;
     }
     sql::translated(database.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
         SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
         write_cache(database, writes.cache, now);
         write_episodes(database, writes.episodes);
-        if (writes.detector_state) {
-            database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
-            sql::Statement(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
-                .with(kDetectorKey, std::string_view(*writes.detector_state))
-                .run();
-        }
+        write_state(database, writes.detector_state, writes.replaces_state);
         transaction.commit();
     });
 }
 
-std::optional<std::string> read_detector_state(SQLite::Database& database) {
-    return sql::translated(database.getFilename(), "cannot read", [&]() -> std::optional<std::string> {
-        if (!has_state_table(database)) {
-            return std::nullopt;
+std::vector<StatePiece> read_detector_state(SQLite::Database& database) {
+    return sql::translated(database.getFilename(), "cannot read", [&] {
+        std::vector<StatePiece> pieces;
+        if (has_state_table(database)) {
+            sql::Statement state(database, "SELECT key, value FROM session_buddy_state WHERE key >= ?1 AND key < ?2");
+            state.with(kStatePrefix, kStateEnd);
+            while (state.step()) {
+                pieces.push_back({std::string(state.text(0).substr(kStatePrefix.size())), std::string(state.text(1))});
+            }
         }
-        sql::Statement state(database, "SELECT value FROM session_buddy_state WHERE key = ?1");
-        state.with(kDetectorKey);
-        return state.step() ? std::optional{std::string(state.text(0))} : std::nullopt;
+        return pieces;
     });
 }
 

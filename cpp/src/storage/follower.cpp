@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
-#include <set>
 
 #include "file_state.hpp"
 #include "inspection.hpp"
@@ -355,7 +354,7 @@ struct Follower::Impl {
         if (budget == 0) {
             return;
         }
-        std::set<std::string> touched;
+        SkillNames touched;
         std::int64_t first_id = 0;
         const std::int64_t before = budget;
         const std::int64_t last =
@@ -377,7 +376,7 @@ struct Follower::Impl {
 
     /// Reads rows of the range in order and takes each off the budget. Returns the last id read.
     std::int64_t read_range(IdRange range, std::int64_t& budget, Batch& batch, const TimePoint* cutoff,
-                            std::set<std::string>* touched, std::int64_t* first_id) {
+                            SkillNames* touched, std::int64_t* first_id) {
         std::int64_t last = range.first - 1;
         sql::Statement& rows = statements->rows.with(range.first, range.last, budget);
         while (rows.step()) {
@@ -386,7 +385,8 @@ struct Follower::Impl {
             if (first_id != nullptr && *first_id == 0) {
                 *first_id = last;
             }
-            if (touched != nullptr && rows.type(1) == SQLITE_TEXT && is_valid_skill_name(rows.text(1))) {
+            if (touched != nullptr && rows.type(1) == SQLITE_TEXT && !touched->contains(rows.text(1)) &&
+                is_valid_skill_name(rows.text(1))) {
                 touched->emplace(rows.text(1));
             }
             std::optional<Invocation> row = read_invocation(rows);

@@ -40,7 +40,7 @@ LifetimeReader::LifetimeReader(SQLite::Database& database)
 LifetimeReader::Figures LifetimeReader::all(std::int64_t last_id) {
     counted_.clear();
     Figures figures;
-    std::set<std::string, std::less<>> known;
+    SkillNames known;
     entries_.reset();
     while (entries_.step()) {
         if (is_valid_skill_name(entries_.text(0))) {
@@ -59,7 +59,7 @@ LifetimeReader::Figures LifetimeReader::all(std::int64_t last_id) {
     return figures;
 }
 
-LifetimeReader::Figures LifetimeReader::of(const std::set<std::string>& skills, std::int64_t last_id) {
+LifetimeReader::Figures LifetimeReader::of(const SkillNames& skills, std::int64_t last_id) {
     Figures figures;
     figures.reserve(skills.size());
     for (const std::string& skill : skills) {

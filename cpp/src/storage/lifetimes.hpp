@@ -13,6 +13,8 @@
 
 namespace session_buddy::storage {
 
+using SkillNames = std::set<std::string, std::less<>>;
+
 /// Belongs to one connection. Every failure is a SQLite::Exception.
 class LifetimeReader {
   public:
@@ -22,7 +24,7 @@ class LifetimeReader {
 
     /// All skills, counting rows up to `last_id` for those without an entry.
     [[nodiscard]] Figures all(std::int64_t last_id);
-    [[nodiscard]] Figures of(const std::set<std::string>& skills, std::int64_t last_id);
+    [[nodiscard]] Figures of(const SkillNames& skills, std::int64_t last_id);
 
   private:
     /// What was counted so far of a skill without an entry; only newer rows are read the next time.

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "support/temp_database.hpp"
@@ -58,6 +62,40 @@ TEST_F(CacheWriter, writes_all_or_nothing) {
     EXPECT_THROW(write_cycle(*database, {.cache = rows}, at("2026-02-10")), StorageError);
     EXPECT_EQ(test::query(*database, "SELECT sum(invocation_count_1h) FROM skill_metrics_cache").front(), "0");
     EXPECT_NO_THROW(database->exec("BEGIN; COMMIT")) << "no transaction is left open";
+}
+
+class StateWriter : public CacheWriter {
+  protected:
+    void write(const std::vector<StatePiece>& pieces, bool replaces = false) {
+        write_cycle(*database, {.detector_state = pieces, .replaces_state = replaces}, at("2026-02-10"));
+    }
+    std::map<std::string, std::string> read() {
+        std::map<std::string, std::string> texts;
+        for (const StatePiece& piece : read_detector_state(*database)) {
+            texts[piece.name] = piece.text.value_or("(none)");
+        }
+        return texts;
+    }
+    using Texts = std::map<std::string, std::string>;
+};
+
+TEST_F(StateWriter, has_nothing_to_read_before_the_first_write) {
+    EXPECT_EQ(read(), Texts{});
+}
+
+TEST_F(StateWriter, adds_changes_and_removes_single_pieces) {
+    write({{"head", "1"}, {"episode/0/a", "x"}, {"episode/1/a", "y"}});
+    write({{"head", "2"}, {"episode/0/a", std::nullopt}, {"episode/0/never", std::nullopt}});
+    EXPECT_EQ(read(), (Texts{{"head", "2"}, {"episode/1/a", "y"}}));
+}
+
+TEST_F(StateWriter, removes_whatever_else_there_is_where_the_state_is_replaced) {
+    write({{"head", "1"}, {"episode/0/a", "x"}});
+    database->exec("INSERT INTO session_buddy_state VALUES ('anomaly_detector', 'of before'), ('other', 'theirs')");
+    write({{"head", "2"}}, true);
+    EXPECT_EQ(read(), (Texts{{"head", "2"}}));
+    EXPECT_EQ(test::query(*database, "SELECT key FROM session_buddy_state ORDER BY key"),
+              (std::vector<std::string>{"anomaly_detector/head", "other"}));
 }
 
 TEST_F(CacheWriter, says_busy_where_another_process_writes) {

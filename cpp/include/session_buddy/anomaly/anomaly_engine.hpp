@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "session_buddy/anomaly/skill_detector.hpp"
 #include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/schedule.hpp"
 #include "session_buddy/core/snapshot.hpp"
 
 namespace session_buddy::anomaly {
@@ -41,9 +43,12 @@ class AnomalyEngine {
     void preload(const Invocation& invocation);
     void begin(TimePoint until, const std::vector<OpenEpisode>& episodes);
 
-    /// What stands out at `now`, which advance() has reached: the largest score first, then by name and type.
-    [[nodiscard]] std::vector<Anomaly> reported(TimePoint now) const;
+    /// What stands out at `now`, which advance() has reached: the largest score first, then by name and type. Valid
+    /// until the next add() or advance().
+    [[nodiscard]] const std::vector<Anomaly>& reported(TimePoint now) const;
     [[nodiscard]] std::vector<OpenEpisode> open_episodes() const;
+    /// The open episode of one skill, as of the last add() or advance(); nothing for one that was never seen.
+    [[nodiscard]] std::optional<Episode> episode(std::string_view skill_name, SkillDetector::Channel channel) const;
 
     struct SkillEvent {
         std::string skill_name;
@@ -70,6 +75,7 @@ class AnomalyEngine {
         std::string name;
         SkillDetector detector;
         bool judged = false;
+        mutable bool stale = false;  // listed in stale_
     };
     struct Hash {
         using is_transparent = void;
@@ -80,10 +86,11 @@ class AnomalyEngine {
     std::uint32_t number_of_error(const std::string& error_type);
     [[nodiscard]] SkillDetector::Run to_run(const Invocation& invocation, TimePoint at);
     void after_judging(std::uint32_t place);
+    [[nodiscard]] std::vector<Anomaly> reported_of(const Skill& skill, TimePoint now) const;
     [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> common_errors(const SkillDetector& detector) const;
 
     DetectorOptions options_;
-    std::vector<Skill> skills_;
+    std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
     std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index_;
     std::vector<std::string> error_types_{""};  // number → type; 0 stands for none
     std::unordered_map<std::string, std::uint32_t> error_numbers_;
@@ -91,7 +98,12 @@ class AnomalyEngine {
     std::vector<std::uint32_t> judged_;
     std::vector<EpisodeEvent> found_;  // by the detector that is at work; kept for its memory
     std::vector<SkillEvent> events_;
-    TimePoint next_change_ = TimePoint::max();
+    Schedule changes_;
+    // What reported() gave last, in all and by skill, and the skills that were judged since. What a skill reports
+    // changes when it is judged, and at no other time: it is judged whenever a run leaves the observation window.
+    mutable std::vector<Anomaly> reported_;
+    mutable std::unordered_map<std::uint32_t, std::vector<Anomaly>> reported_of_;
+    mutable std::vector<std::uint32_t> stale_;
 };
 
 }  // namespace session_buddy::anomaly

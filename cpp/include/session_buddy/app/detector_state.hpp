@@ -1,14 +1,14 @@
-// What the anomaly engine needs to go on after a restart, and its text form in the database.
+// What the anomaly engine needs to go on after a restart, and its form in the database.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "session_buddy/anomaly/anomaly_engine.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
 
 namespace session_buddy::app {
 
@@ -18,9 +18,14 @@ struct DetectorState {
     std::vector<anomaly::AnomalyEngine::OpenEpisode> episodes;
 };
 
-/// JSON; every number comes back as it was.
-[[nodiscard]] std::string to_text(const DetectorState& state);
-/// Nothing for a text that to_text did not make, as another version may have left it.
-[[nodiscard]] std::optional<DetectorState> parse_detector_state(std::string_view text);
+/// The pieces of a state: a head, and one for each open episode. Texts are JSON; every number comes back as it was.
+[[nodiscard]] storage::StatePiece head_piece(TimePoint until, std::int64_t last_id);
+[[nodiscard]] storage::StatePiece episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
+/// The removal of an episode that ended.
+[[nodiscard]] storage::StatePiece no_episode_piece(std::string_view skill_name,
+                                                   anomaly::SkillDetector::Channel channel);
+/// Nothing where there is no head, or where a piece is not as these functions make it: another version may have left
+/// it.
+[[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StatePiece>& pieces);
 
 }  // namespace session_buddy::app

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -35,22 +36,30 @@ class Figures {
     /// The latest that any of the rows bears, be it in the future.
     [[nodiscard]] TimePoint latest_invocation() const { return latest_invocation_; }
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
-    [[nodiscard]] std::vector<Anomaly> anomalies(TimePoint now) const { return anomalies_.reported(now); }
+    [[nodiscard]] const std::vector<Anomaly>& anomalies(TimePoint now) const { return anomalies_.reported(now); }
+
+    using ChannelKey = std::pair<std::string, anomaly::SkillDetector::Channel>;
 
     /// What is to be written back; stays until confirm_written().
     struct Pending {
         std::vector<storage::CacheRow> cache;
         std::vector<storage::EpisodeChange> episodes;
-        std::optional<std::string> detector_state;
+        std::vector<storage::StatePiece> detector_state;
+        bool replaces_state = false;
+        std::vector<std::pair<ChannelKey, std::optional<anomaly::Episode>>> state;  // what detector_state says
         std::vector<metrics::MetricsEngine::RecentChange> recent;
 
-        [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && !detector_state; }
+        [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && detector_state.empty(); }
     };
     [[nodiscard]] Pending pending(TimePoint now);
     void confirm_written(const Pending& written);
 
   private:
     void begin_judging(TimePoint until);
+    /// Nothing for a skill that never ran.
+    [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
+                                                             const metrics::RecentFigures& recent, TimePoint now) const;
+    void collect_state(Pending& pending, TimePoint now) const;
 
     metrics::MetricsEngine metrics_;
     anomaly::AnomalyEngine anomalies_;
@@ -61,9 +70,11 @@ class Figures {
     bool judging_ = false;
     std::int64_t last_id_ = 0;
     TimePoint latest_invocation_ = TimePoint::min();
-    std::set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
-    std::map<std::string, storage::CacheRow> written_;
+    std::unordered_set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
+    std::unordered_map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
+    std::map<ChannelKey, anomaly::Episode> written_state_;
+    bool state_is_ours_ = false;  // the database's state is what this object wrote
 };
 
 }  // namespace session_buddy::app

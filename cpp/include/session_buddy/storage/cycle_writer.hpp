@@ -42,19 +42,26 @@ struct EpisodeChange {
     double deviation_score = 0.0;
 };
 
+/// A piece of the detector's state, kept in the side table `session_buddy_state`. In pieces, because of a thousand open
+/// episodes a cycle changes few.
+struct StatePiece {
+    std::string name;
+    std::optional<std::string> text{};  ///< nothing removes the piece
+};
+
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
-    std::optional<std::string>
-        detector_state{};  ///< kept in the side table `session_buddy_state`; nothing leaves it as it is
+    std::span<const StatePiece> detector_state{};
+    bool replaces_state = false;  ///< pieces that are not among them are removed
 };
 
 /// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not
 /// know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
 void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now);
 
-/// The state written last; nothing where none was. Throws StorageError.
-[[nodiscard]] std::optional<std::string> read_detector_state(SQLite::Database& database);
+/// All pieces of the detector's state, each with its text. Throws StorageError.
+[[nodiscard]] std::vector<StatePiece> read_detector_state(SQLite::Database& database);
 
 /// Skill and type of every episode that is open in skill_anomalies. Throws StorageError.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> open_anomalies(SQLite::Database& database);

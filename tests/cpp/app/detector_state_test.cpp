@@ -1,0 +1,70 @@
+// The detector's state comes back from the database to the last bit, or not at all.
+#include "session_buddy/app/detector_state.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <vector>
+
+namespace session_buddy::app {
+namespace {
+
+using anomaly::AnomalyEngine;
+using anomaly::SkillDetector;
+
+constexpr TimePoint kUntil{std::chrono::microseconds{1'770'724'800'123'456}};
+
+AnomalyEngine::OpenEpisode episode() {
+    return {.skill_name = "a \"quoted\" \xC3\xBC",
+            .channel = SkillDetector::duration,
+            .episode = {.started_at = kUntil - std::chrono::hours{1},
+                        .deviation = {.type = AnomalyType::pattern_shift,
+                                      .baseline_value = 0.1,
+                                      .observed_value = 1.0 / 3.0,
+                                      .baseline_samples = 100,
+                                      .observed_samples = 5,
+                                      .z = -std::numeric_limits<double>::min(),
+                                      .tail_probability = 1e-300},
+                        .baseline = {.count = 90,
+                                     .completed = 80,
+                                     .timed = 70,
+                                     .mean_seconds = 1e22,
+                                     .sd_seconds = 123456789.123456789,
+                                     .mean_log = 0.0,
+                                     .sd_log = 2.0,
+                                     .drift_variance = 5e-324},
+                        .excluded = 7}};
+}
+
+TEST(DetectorState, comes_back_as_it_was) {
+    const auto state = parse_detector_state({head_piece(kUntil, 42), episode_piece(episode())});
+    ASSERT_TRUE(state.has_value());
+    EXPECT_EQ(state->until, kUntil);
+    EXPECT_EQ(state->last_id, 42);
+    EXPECT_EQ(state->episodes, std::vector{episode()});
+}
+
+TEST(DetectorState, has_one_name_for_an_episode_and_its_removal) {
+    const auto removal = no_episode_piece(episode().skill_name, episode().channel);
+    EXPECT_EQ(removal.name, episode_piece(episode()).name);
+    EXPECT_FALSE(removal.text.has_value());
+    EXPECT_NE(removal.name, no_episode_piece(episode().skill_name, SkillDetector::completion).name);
+}
+
+TEST(DetectorState, is_nothing_where_a_piece_is_missing_or_not_ours) {
+    const std::vector<storage::StatePiece> cases[] = {
+        {},
+        {episode_piece(episode())},
+        {{"head", "no JSON"}},
+        {{"head", R"({"version":1,"until":0,"last_id":0})"}},
+        {{"head", R"({"version":2,"until":0})"}},
+        {head_piece(kUntil, 1), {"episode/0/a", "{}"}},
+        {head_piece(kUntil, 1), {"episode/7/a", R"({"skill_name":"a","channel":7})"}},
+    };
+    for (const auto& pieces : cases) {
+        EXPECT_FALSE(parse_detector_state(pieces).has_value()) << (pieces.empty() ? "" : *pieces.back().text);
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::app
