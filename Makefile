@@ -111,10 +111,17 @@ calibrate: $(STAMPS)/installed ## Measure the anomaly detector; renews its table
 	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
 
 .PHONY: bench
-bench: $(STAMPS)/installed $(STAMPS)/test-tools ## Measure it beside others; renews docs/performance.md (BENCH_OPTIONS="--quick")
+bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Measure it beside others; renews docs/performance.md (BENCH_OPTIONS="--quick")
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target bench/all
 	@python bench/run.py $(BENCH_OPTIONS)
+
+.PHONY: bench-micro
+bench-micro: $(STAMPS)/installed | $(STAMPS)/system-bench ## Time the small steps and count their instructions
+	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
+	@cmake --build $(RELEASE) --target micro_bench
+	@$(RELEASE)/bench/micro_bench --benchmark_min_time=0.2
+	@python scripts/count_instructions.py $(RELEASE)/bench/micro_bench build/bench
 
 .PHONY: coverage
 coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ and python/ by all tests

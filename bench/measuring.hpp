@@ -1,7 +1,7 @@
 // What the programs that measure share: clocks, medians, and the table of results as JSON.
 #pragma once
 
-#include <fmt/format.h>
+#include <spdlog/fmt/fmt.h>
 #include <time.h>
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
-#include <fmt/format.h>
+#include <spdlog/fmt/fmt.h>
 #include <sqlite3.h>
 
 #include <cmath>

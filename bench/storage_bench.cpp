@@ -2,7 +2,7 @@
 // Prints the table as JSON on standard output and, while it measures, as text on standard error.
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
-#include <fmt/format.h>
+#include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>

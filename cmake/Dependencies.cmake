@@ -156,6 +156,18 @@ if(SESSION_BUDDY_BUILD_TESTS)
   session_buddy_fetched_headers_are_system(GTest::gmock)
 endif()
 
+# --- Google Benchmark
+if(SESSION_BUDDY_BUILD_BENCH)
+  set(BENCHMARK_ENABLE_TESTING OFF)
+  set(BENCHMARK_ENABLE_INSTALL OFF)
+  FetchContent_Declare(benchmark
+    URL https://github.com/google/benchmark/archive/refs/tags/v1.7.1.tar.gz
+    URL_HASH SHA256=6430e4092653380d9dc4ccb45a1e2dc9259d581f4866dc0759713126056bc1d7
+    FIND_PACKAGE_ARGS 1.7)
+  FetchContent_MakeAvailable(benchmark)
+  session_buddy_fetched_headers_are_system(benchmark::benchmark)
+endif()
+
 # --- Python: the interpreter that builds the wheel, and pybind11 from PyPI.
 if(SESSION_BUDDY_BUILD_PYTHON)
   find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)

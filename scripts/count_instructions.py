@@ -1,0 +1,73 @@
+"""Count the instructions of each step of bench/micro_bench with callgrind: the same figures on a busy machine.
+
+usage: count_instructions.py MICRO_BENCH FOLDER
+
+Writes micro.md, the rows of a Markdown table, and micro.json into FOLDER. Where docs/performance.md has the markers
+`<!-- bench:micro -->` and `<!-- /bench -->`, the table between them is renewed too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+# The difference of two runs, so that start and set-up do not count.
+FEW, MANY = 100, 1100
+_MARKED = re.compile(r"(<!-- bench:micro -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def names(program: str) -> list[str]:
+    """The steps that the program has."""
+    listed = subprocess.run([program, "--benchmark_list_tests"], check=True, capture_output=True, text=True)
+    return listed.stdout.split()
+
+
+def instructions(program: str, name: str, count: int) -> int:
+    """Instructions of a whole run of the program that does the step `count` times."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "callgrind.out"
+        subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program, "--fixed", name, str(count)],
+            check=True,
+            capture_output=True,
+        )
+        totals = re.search(r"^(?:summary|totals): (\d+)", out.read_text(encoding="utf-8"), re.MULTILINE)
+    if totals is None:
+        raise SystemExit(f"callgrind counted nothing for {name}")
+    return int(totals.group(1))
+
+
+def table(figures: dict[str, float]) -> str:
+    """The figures as a Markdown table."""
+    lines = ["| step | instructions |", "| --- | ---: |"]
+    lines += [f"| `{name}` | {figure:,.0f} |" for name, figure in figures.items()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    program, folder = sys.argv[1], Path(sys.argv[2])
+    figures = {
+        name: (instructions(program, name, MANY) - instructions(program, name, FEW)) / (MANY - FEW)
+        for name in names(program)
+    }
+    text = table(figures)
+    rows = [
+        {"what": name, "target": "", "figure": figure, "unit": "instructions", "spread": [figure, figure]}
+        for name, figure in figures.items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "micro.md").write_text(text, encoding="utf-8")
+    (folder / "micro.json").write_text(json.dumps({"name": "micro", "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    if PAGE.exists():
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(_MARKED.sub(lambda marked: marked[1] + text + marked[2], page), encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
