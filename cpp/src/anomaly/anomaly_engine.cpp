@@ -186,20 +186,19 @@ std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
     return open;
 }
 
-std::optional<Episode> AnomalyEngine::episode(std::string_view skill_name, SkillDetector::Channel channel) const {
+const SkillDetector* AnomalyEngine::detector(std::string_view skill_name) const {
     const auto known = index_.find(skill_name);
-    return known == index_.end() ? std::nullopt : skills_[known->second].detector.episode(channel);
+    return known == index_.end() ? nullptr : &skills_[known->second].detector;
 }
 
 AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, TimePoint now) const {
-    const auto known = index_.find(skill_name);
-    if (known == index_.end()) {
+    const SkillDetector* const found = detector(skill_name);
+    if (found == nullptr) {
         return {};
     }
-    const SkillDetector& detector = skills_[known->second].detector;
-    return {.is_anomalous =
-                std::ranges::any_of(kChannels, [&](auto channel) { return detector.is_reported(channel, now); }),
-            .score = detector.score()};
+    return {
+        .is_anomalous = std::ranges::any_of(kChannels, [&](auto channel) { return found->is_reported(channel, now); }),
+        .score = found->score()};
 }
 
 std::vector<std::string> AnomalyEngine::take_judged() {

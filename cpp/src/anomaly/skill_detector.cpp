@@ -161,7 +161,8 @@ void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
 void SkillDetector::insert(const Run& run) {
     KeptRun kept{
         .at = run.at, .micros = to_micros(run), .error = run.error, .completed = run.completed, .excluded = {}};
-    const auto place = std::ranges::upper_bound(runs_, run.at, {}, &KeptRun::at);
+    const bool is_newest = runs_.empty() || runs_.back().at <= run.at;  // nearly always: no search through cold memory
+    const auto place = is_newest ? runs_.end() : std::ranges::upper_bound(runs_, run.at, {}, &KeptRun::at);
     const auto index = static_cast<std::size_t>(place - runs_.begin());
     if (index < observed_from_) {
         // Late: it belongs to an episode where its neighbour before does.

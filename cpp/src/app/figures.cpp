@@ -141,7 +141,10 @@ Figures::Pending Figures::pending(TimePoint now) {
         }
     }
     for (const std::string& skill_name : judged_) {
-        const auto recent = touched.contains(skill_name) ? std::nullopt : metrics_.recent_of(skill_name);
+        if (touched.contains(skill_name)) {
+            continue;
+        }
+        const auto recent = metrics_.recent_of(skill_name);
         auto row = recent ? cache_row(skill_name, *recent, now) : std::nullopt;
         const auto written = written_.find(skill_name);
         if (row && (written == written_.end() || written->second != *row)) {
@@ -156,27 +159,29 @@ Figures::Pending Figures::pending(TimePoint now) {
 }
 
 void Figures::collect_state(Pending& pending, TimePoint now) const {
-    const auto put = [&](const anomaly::AnomalyEngine::OpenEpisode& open) {
-        pending.detector_state.push_back(episode_piece(open));
-        pending.state.emplace_back(ChannelKey{open.skill_name, open.channel}, open.episode);
-    };
     pending.detector_state.push_back(head_piece(now, last_id_));
-    if (!state_is_ours_) {
-        pending.replaces_state = true;
-        std::ranges::for_each(anomalies_.open_episodes(), put);
+    pending.replaces_state = !state_is_ours_;
+    if (pending.replaces_state) {
+        for (const auto& open : anomalies_.open_episodes()) {
+            pending.detector_state.push_back(episode_piece(open));
+            pending.state[open.skill_name][open.channel] = open.episode;
+        }
         return;
     }
+    static const Episodes kNone;
     for (const std::string& skill_name : judged_) {
+        const anomaly::SkillDetector* const detector = anomalies_.detector(skill_name);
+        const auto known = written_state_.find(skill_name);
+        const Episodes& written = known == written_state_.end() ? kNone : known->second;
         for (const auto channel : {anomaly::SkillDetector::completion, anomaly::SkillDetector::duration}) {
-            const auto written = written_state_.find({skill_name, channel});
-            if (const auto& episode = anomalies_.episode(skill_name, channel)) {
-                if (written == written_state_.end() || written->second != *episode) {
-                    put({skill_name, channel, *episode});
-                }
-            } else if (written != written_state_.end()) {
-                pending.detector_state.push_back(no_episode_piece(skill_name, channel));
-                pending.state.emplace_back(written->first, std::nullopt);
+            const auto& episode = detector->episode(channel);
+            if (episode == written[channel]) {
+                continue;
             }
+            pending.detector_state.push_back(episode ? episode_piece({skill_name, channel, *episode})
+                                                     : no_episode_piece(skill_name, channel));
+            pending.state[skill_name] = {detector->episode(anomaly::SkillDetector::completion),
+                                         detector->episode(anomaly::SkillDetector::duration)};
         }
     }
 }
@@ -186,12 +191,8 @@ void Figures::confirm_written(const Pending& written) {
     for (const storage::CacheRow& row : written.cache) {
         written_[row.skill_name] = row;
     }
-    for (const auto& [channel, episode] : written.state) {
-        if (episode) {
-            written_state_.insert_or_assign(channel, *episode);
-        } else {
-            written_state_.erase(channel);
-        }
+    for (const auto& [skill_name, episodes] : written.state) {
+        written_state_.insert_or_assign(skill_name, episodes);
     }
     state_is_ours_ = state_is_ours_ || written.replaces_state;
     judged_.clear();

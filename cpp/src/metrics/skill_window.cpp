@@ -36,8 +36,8 @@ bool SkillWindow::add(TimePoint at, bool completed, std::optional<double> durati
         return false;
     }
     const Event event{at, to_micros(duration_seconds), completed};
-    const auto place = std::upper_bound(events_.begin(), events_.end(), at,
-                                        [](TimePoint time, const Event& other) { return time < other.at; });
+    const bool is_newest = events_.empty() || events_.back().at <= at;  // nearly always: no search through cold memory
+    const auto place = is_newest ? events_.end() : std::ranges::upper_bound(events_, at, {}, &Event::at);
     const auto index = static_cast<std::size_t>(place - events_.begin());
     for (std::size_t h = 0; h < horizon_count; ++h) {
         Cursor& cursor = cursors_[h];

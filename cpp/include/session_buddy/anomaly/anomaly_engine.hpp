@@ -47,8 +47,8 @@ class AnomalyEngine {
     /// until the next add() or advance().
     [[nodiscard]] const std::vector<Anomaly>& reported(TimePoint now) const;
     [[nodiscard]] std::vector<OpenEpisode> open_episodes() const;
-    /// The open episode of one skill, as of the last add() or advance(); nothing for one that was never seen.
-    [[nodiscard]] std::optional<Episode> episode(std::string_view skill_name, SkillDetector::Channel channel) const;
+    /// The detector of one skill, as of the last add() or advance(); nullptr for one that was never seen.
+    [[nodiscard]] const SkillDetector* detector(std::string_view skill_name) const;
 
     struct SkillEvent {
         std::string skill_name;

@@ -2,8 +2,8 @@
 // one.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -38,7 +38,8 @@ class Figures {
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
     [[nodiscard]] const std::vector<Anomaly>& anomalies(TimePoint now) const { return anomalies_.reported(now); }
 
-    using ChannelKey = std::pair<std::string, anomaly::SkillDetector::Channel>;
+    /// The open episodes of one skill.
+    using Episodes = std::array<std::optional<anomaly::Episode>, anomaly::SkillDetector::channel_count>;
 
     /// What is to be written back; stays until confirm_written().
     struct Pending {
@@ -46,7 +47,7 @@ class Figures {
         std::vector<storage::EpisodeChange> episodes;
         std::vector<storage::StatePiece> detector_state;
         bool replaces_state = false;
-        std::vector<std::pair<ChannelKey, std::optional<anomaly::Episode>>> state;  // what detector_state says
+        std::unordered_map<std::string, Episodes> state;  // what detector_state says, by skill
         std::vector<metrics::MetricsEngine::RecentChange> recent;
 
         [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && detector_state.empty(); }
@@ -73,7 +74,7 @@ class Figures {
     std::unordered_set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
     std::unordered_map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
-    std::map<ChannelKey, anomaly::Episode> written_state_;
+    std::unordered_map<std::string, Episodes> written_state_;
     bool state_is_ours_ = false;  // the database's state is what this object wrote
 };
 
