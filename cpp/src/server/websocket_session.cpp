@@ -30,6 +30,9 @@ constexpr std::size_t kMaxControlBytes = 1024;
 // Reads before others have their turn.
 constexpr int kReadsAtOnce = 4;
 
+// There is one for each client: what it grows by, 10,000 clients pay 10,000 times.
+static_assert(sizeof(WebSocketSession) <= 640);
+
 std::size_t first_message_limit(const Config& config) {
     return std::min(config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes);
 }
