@@ -1,0 +1,114 @@
+// One poll() over a pipe for interruptions and the system's notifications: see the header.
+#include "session_buddy/storage/database_watch.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "file_events.hpp"
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// As poll() counts: rounded up, so that nothing is early; a far time in pieces.
+int milliseconds_until(DatabaseWatch::Time time) {
+    constexpr milliseconds kLongest{std::chrono::hours{1}};
+    const auto left = time - std::min(time, steady_clock::now());
+    return static_cast<int>(left >= kLongest ? kLongest.count() : std::chrono::ceil<milliseconds>(left).count());
+}
+
+}  // namespace
+
+struct DatabaseWatch::Impl {
+    std::string path;
+    Descriptor interruption_reader;
+    Descriptor interruption_writer;
+    FileEvents events;
+    bool told = true;  // whether the system tells of changes; only so that trouble is logged once
+
+    explicit Impl(std::string database) : path(std::move(database)) {
+        std::array<int, 2> ends{};
+        if (::pipe(ends.data()) != 0) {
+            throw std::system_error(errno, std::generic_category(), "pipe");
+        }
+        interruption_reader = Descriptor(ends[0]);
+        interruption_writer = Descriptor(ends[1]);
+        for (const int end : ends) {
+            ::fcntl(end, F_SETFD, FD_CLOEXEC);
+            ::fcntl(end, F_SETFL, O_NONBLOCK);
+        }
+    }
+
+    /// True where it was not watched, so that there may have been changes.
+    bool watch() {
+        try {
+            const bool missed = events.watch(path);
+            if (!std::exchange(told, true)) {
+                kLogger.info("changes of database \"{}\" are noticed at once again", path);
+            }
+            return missed;
+        } catch (const std::system_error& error) {
+            // A folder that is gone is the follower's to report.
+            if (error.code() != std::errc::no_such_file_or_directory && std::exchange(told, false)) {
+                kLogger.warning("changes of database \"{}\" are noticed at the interval alone: {}", path, error.what());
+            }
+            return false;
+        }
+    }
+};
+
+DatabaseWatch::DatabaseWatch(std::string path) : impl_(std::make_unique<Impl>(std::move(path))) {}
+
+DatabaseWatch::~DatabaseWatch() = default;
+
+bool DatabaseWatch::wait(Time until, Time listen_from) {
+    bool listening = false;
+    for (;;) {
+        const Time now = steady_clock::now();
+        if (!listening && now >= listen_from) {
+            listening = true;
+            if (impl_->watch()) {
+                return true;
+            }
+        }
+        const Time next = listening ? until : std::min(until, listen_from);
+        std::array<pollfd, 2> sources{
+            pollfd{.fd = impl_->interruption_reader.get(), .events = POLLIN, .revents = 0},
+            pollfd{.fd = listening ? impl_->events.descriptor() : -1, .events = POLLIN, .revents = 0}};
+        if (::poll(sources.data(), sources.size(), milliseconds_until(next)) < 0 && errno != EINTR) {
+            throw std::system_error(errno, std::generic_category(), "poll");
+        }
+        if (sources[0].revents != 0) {
+            std::array<char, 64> written{};
+            while (::read(impl_->interruption_reader.get(), written.data(), written.size()) > 0) {
+            }
+            return false;
+        }
+        if (sources[1].revents != 0 && impl_->events.take()) {
+            return true;
+        }
+        if (steady_clock::now() >= until) {
+            return false;
+        }
+    }
+}
+
+void DatabaseWatch::interrupt() noexcept {
+    const char any = 0;
+    // A full pipe holds an interruption already.
+    [[maybe_unused]] const auto written = ::write(impl_->interruption_writer.get(), &any, 1);
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,172 @@
+// inotify and kqueue: see the header.
+#include "file_events.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+#include "file_state.hpp"
+
+#ifdef __linux__
+#include <sys/inotify.h>
+#else
+#include <sys/event.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#endif
+
+namespace session_buddy::storage {
+namespace {
+
+[[noreturn]] void fail(const char* what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
+
+// Where SQLite keeps log and journal: beside the file that a link leads to.
+std::filesystem::path behind_links(const std::string& path) {
+    std::error_code error;
+    auto target = std::filesystem::canonical(path, error);
+    return error ? std::filesystem::path(path) : target;
+}
+
+}  // namespace
+
+void Descriptor::reset() noexcept {
+    if (number_ >= 0) {
+        ::close(std::exchange(number_, -1));
+    }
+}
+
+#ifdef __linux__
+
+bool FileEvents::watch(const std::string& path) {
+    if (!queue_) {
+        queue_ = Descriptor(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+        if (!queue_) {
+            fail("inotify_init1");
+        }
+        folder_ = -1;
+    }
+    const auto target = behind_links(path);
+    constexpr std::uint32_t kEvents =
+        IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+    // For a folder that is watched already this gives its number again.
+    const int number = ::inotify_add_watch(queue_.get(), folder_of(target.string()).c_str(), kEvents);
+    if (number < 0) {
+        const int reason = errno;
+        queue_.reset();
+        errno = reason;
+        fail("inotify_add_watch");
+    }
+    if (number == folder_ && target.filename() == name_) {
+        return false;
+    }
+    if (number != folder_ && folder_ >= 0) {
+        ::inotify_rm_watch(queue_.get(), folder_);
+    }
+    folder_ = number;
+    name_ = target.filename().string();
+    return true;
+}
+
+bool FileEvents::take() {
+    alignas(inotify_event) std::array<char, 4096> buffer{};
+    bool concerned = false;
+    for (;;) {
+        const auto size = ::read(queue_.get(), buffer.data(), buffer.size());
+        if (size <= 0) {
+            return concerned;
+        }
+        for (std::size_t place = 0; place < static_cast<std::size_t>(size);) {
+            inotify_event event{};
+            std::memcpy(&event, buffer.data() + place, sizeof event);
+            // Padded with zeros; empty for the folder itself, and where events were lost.
+            const std::string_view name = event.len == 0 ? "" : buffer.data() + place + sizeof event;
+            concerned = concerned || name.empty() || name == name_ ||
+                        (name.starts_with(name_) &&
+                         (name.substr(name_.size()) == "-wal" || name.substr(name_.size()) == "-journal"));
+            place += sizeof event + event.len;
+        }
+    }
+}
+
+#else
+
+namespace {
+
+#ifdef O_EVTONLY
+constexpr int kOpenFlags = O_EVTONLY | O_CLOEXEC;
+#else
+constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC;
+#endif
+
+bool is_at(const Descriptor& file, const std::string& path) {
+    struct stat open {};
+    struct stat there {};
+    return file && ::fstat(file.get(), &open) == 0 && ::stat(path.c_str(), &there) == 0 &&
+           open.st_dev == there.st_dev && open.st_ino == there.st_ino;
+}
+
+// False where there is no such file.
+bool listen_to(const Descriptor& queue, Descriptor& file, const std::string& path) {
+    file = Descriptor(::open(path.c_str(), kOpenFlags));
+    if (!file) {
+        return false;
+    }
+    struct kevent change {};
+    EV_SET(&change, static_cast<uintptr_t>(file.get()), EVFILT_VNODE, EV_ADD | EV_CLEAR,
+           NOTE_WRITE | NOTE_EXTEND | NOTE_DELETE | NOTE_RENAME, 0, nullptr);
+    return ::kevent(queue.get(), &change, 1, nullptr, 0, nullptr) == 0;
+}
+
+}  // namespace
+
+// The database file itself is never opened: to close it would take away the locks that SQLite holds on it. A write to
+// it goes together with one to the log, or with a journal that comes or goes in the folder.
+bool FileEvents::watch(const std::string& path) {
+    if (!queue_) {
+        queue_ = Descriptor(::kqueue());
+        if (!queue_) {
+            fail("kqueue");
+        }
+        folder_.reset();
+        log_.reset();
+    }
+    const auto target = behind_links(path);
+    const std::string folder = folder_of(target.string());
+    const std::string log = target.string() + "-wal";
+    name_ = target.filename().string();
+    bool missed = false;
+    if (!is_at(folder_, folder)) {
+        missed = true;
+        if (!listen_to(queue_, folder_, folder)) {
+            const int reason = errno;
+            queue_.reset();
+            errno = reason;
+            fail("kevent");
+        }
+    }
+    if (!is_at(log_, log) && listen_to(queue_, log_, log)) {
+        missed = true;
+    }
+    return missed;
+}
+
+bool FileEvents::take() {
+    std::array<struct kevent, 8> events{};
+    const timespec at_once{};
+    bool concerned = false;
+    while (::kevent(queue_.get(), nullptr, 0, events.data(), static_cast<int>(events.size()), &at_once) > 0) {
+        concerned = true;
+    }
+    return concerned;
+}
+
+#endif
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,222 @@
+// What the system tells of a database, and that the watch stays with whatever lies at its path.
+#include "session_buddy/storage/database_watch.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/core/log.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+using test::execute;
+
+constexpr DatabaseWatch::Time kAtOnce = DatabaseWatch::Time::min();
+
+class DatabaseWatchTest : public testing::Test {
+  protected:
+    DatabaseWatchTest() { make(path); }
+
+    static void make(const std::string& file, const std::string& journal_mode = "WAL") {
+        execute(file, "PRAGMA journal_mode = " + journal_mode + "; CREATE TABLE notes (body TEXT)");
+    }
+    /// Whether there is something to tell by now; what the system tells, it tells before a write returns.
+    static bool told(DatabaseWatch& watch) {
+        bool any = false;
+        while (watch.wait(steady_clock::now(), kAtOnce)) {
+            any = true;
+        }
+        return any;
+    }
+
+    test::TempDir folder;
+    std::string path = folder.file("skills.db");
+};
+
+TEST_F(DatabaseWatchTest, tells_at_first_that_there_may_have_been_changes_and_then_nothing) {
+    DatabaseWatch watch(path);
+    EXPECT_TRUE(watch.wait(steady_clock::now(), kAtOnce));
+    EXPECT_FALSE(watch.wait(steady_clock::now(), kAtOnce));
+    EXPECT_FALSE(watch.wait(steady_clock::now() + std::chrono::milliseconds{20}, kAtOnce));
+}
+
+TEST_F(DatabaseWatchTest, tells_of_a_commit_in_every_journal_mode) {
+    for (const std::string mode : {"WAL", "DELETE", "TRUNCATE", "PERSIST"}) {
+        const std::string file = folder.file(mode + ".db");
+        make(file, mode);
+        SQLite::Database writer(file, SQLite::OPEN_READWRITE);
+        writer.exec("PRAGMA journal_mode = " + mode + "; INSERT INTO notes VALUES ('first')");
+        DatabaseWatch watch(file);
+        told(watch);
+        for (int commit = 0; commit < 3; ++commit) {
+            writer.exec("INSERT INTO notes VALUES ('a')");
+            EXPECT_TRUE(told(watch)) << mode << ", commit " << commit;
+        }
+    }
+}
+
+TEST_F(DatabaseWatchTest, tells_of_a_log_that_comes_is_emptied_and_goes) {
+    DatabaseWatch watch(path);
+    told(watch);
+    SQLite::Database writer(path, SQLite::OPEN_READWRITE);
+    ASSERT_FALSE(fs::exists(path + "-wal"));
+    writer.exec("INSERT INTO notes VALUES ('a')");
+    ASSERT_TRUE(fs::exists(path + "-wal"));
+    EXPECT_TRUE(told(watch)) << "the log came";
+    writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    EXPECT_TRUE(told(watch)) << "the log was emptied";
+    writer.exec("INSERT INTO notes VALUES ('b')");
+    EXPECT_TRUE(told(watch)) << "the log was written again";
+    fs::remove(path + "-wal");
+    EXPECT_TRUE(told(watch)) << "the log was removed";
+}
+
+TEST_F(DatabaseWatchTest, tells_nothing_of_readers_and_of_other_files) {
+    SQLite::Database reader(path, SQLite::OPEN_READONLY);
+    test::query(reader, "SELECT * FROM notes");
+    DatabaseWatch watch(path);
+    told(watch);
+    test::query(reader, "SELECT * FROM notes");
+    test::query(reader, "PRAGMA data_version");
+    for (const std::string name : {"other.db", "skills.db.bak", "skills.db-shm2", "skills", "xskills.db"}) {
+        std::ofstream(folder.file(name)) << "something";
+        fs::remove(folder.file(name));
+    }
+    EXPECT_FALSE(told(watch));
+}
+
+TEST_F(DatabaseWatchTest, goes_on_after_the_database_was_replaced) {
+    DatabaseWatch watch(path);
+    told(watch);
+    for (const std::string name : {"second.db", "third.db"}) {
+        make(folder.file(name));
+        EXPECT_FALSE(told(watch)) << name;
+        fs::rename(folder.file(name), path);
+        EXPECT_TRUE(told(watch)) << name << " took its place";
+        execute(path, "INSERT INTO notes VALUES ('a')");
+        EXPECT_TRUE(told(watch)) << "a commit to " << name;
+    }
+}
+
+TEST_F(DatabaseWatchTest, goes_on_after_its_folder_was_renamed_and_another_took_its_place) {
+    const fs::path home = folder.path() / "above" / "home";
+    const std::string file = (home / "skills.db").string();
+    // The folder itself, and the one above, of which the watched folder hears nothing.
+    for (const fs::path& moved : {home, home.parent_path()}) {
+        fs::remove_all(folder.path() / "above");
+        fs::create_directories(home);
+        make(file);
+        DatabaseWatch watch(file);
+        told(watch);
+        fs::rename(moved, folder.path() / "elsewhere");
+        told(watch);
+        EXPECT_FALSE(told(watch)) << "there is nothing to watch";
+        fs::create_directories(home);
+        make(file);
+        EXPECT_TRUE(told(watch)) << "there is a folder again";
+        EXPECT_FALSE(told(watch));
+        execute(file, "INSERT INTO notes VALUES ('a')");
+        EXPECT_TRUE(told(watch)) << "a commit in the new folder";
+        fs::remove_all(folder.path() / "elsewhere");
+    }
+}
+
+TEST_F(DatabaseWatchTest, follows_a_link_to_the_log_beside_the_real_file) {
+    const fs::path other = folder.path() / "other";
+    fs::create_directories(other);
+    fs::create_symlink(path, other / "link.db");
+    DatabaseWatch watch((other / "link.db").string());
+    told(watch);
+    execute(path, "INSERT INTO notes VALUES ('a')");
+    EXPECT_TRUE(told(watch));
+}
+
+TEST_F(DatabaseWatchTest, does_not_listen_before_its_time_but_loses_nothing) {
+    DatabaseWatch watch(path);
+    told(watch);
+    execute(path, "INSERT INTO notes VALUES ('a')");
+    const auto later = steady_clock::now() + std::chrono::hours{1};
+    EXPECT_FALSE(watch.wait(steady_clock::now() + std::chrono::milliseconds{5}, later));
+    EXPECT_FALSE(watch.wait(steady_clock::now(), DatabaseWatch::kNever));
+    const auto soon = steady_clock::now() + std::chrono::milliseconds{20};
+    EXPECT_TRUE(watch.wait(later, soon));
+    EXPECT_GE(steady_clock::now(), soon);
+}
+
+TEST_F(DatabaseWatchTest, a_commit_ends_the_wait_of_another_thread) {
+    DatabaseWatch watch(path);
+    told(watch);
+    std::thread writer([this] { execute(path, "INSERT INTO notes VALUES ('a')"); });
+    EXPECT_TRUE(watch.wait(steady_clock::now() + std::chrono::seconds{30}, kAtOnce));
+    writer.join();
+}
+
+TEST_F(DatabaseWatchTest, an_interruption_ends_the_wait_of_another_thread_or_the_next_one) {
+    DatabaseWatch watch(path);
+    told(watch);
+    const auto deadline = steady_clock::now() + std::chrono::seconds{30};
+    std::thread interrupter([&watch] { watch.interrupt(); });
+    EXPECT_FALSE(watch.wait(deadline, kAtOnce));
+    interrupter.join();
+    watch.interrupt();
+    EXPECT_FALSE(watch.wait(deadline, DatabaseWatch::kNever));
+    EXPECT_LT(steady_clock::now(), deadline);
+}
+
+/// As long as it lives this process gets no further file descriptor.
+class NoDescriptorsLeft {
+  public:
+    NoDescriptorsLeft() {
+        ::getrlimit(RLIMIT_NOFILE, &before_);
+        rlimit none = before_;
+        const int lowest_free = ::dup(STDERR_FILENO);
+        ::close(lowest_free);
+        none.rlim_cur = static_cast<rlim_t>(lowest_free);
+        ::setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+    NoDescriptorsLeft(const NoDescriptorsLeft&) = delete;
+    NoDescriptorsLeft& operator=(const NoDescriptorsLeft&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_the_time_until_it_does) {
+    std::vector<std::string> lines;
+    log::set_sink([&lines](const log::Record& record) { lines.emplace_back(record.message); });
+    DatabaseWatch watch(path);
+    {
+        const NoDescriptorsLeft trouble;
+        for (int round = 0; round < 3; ++round) {
+            const auto until = steady_clock::now() + std::chrono::milliseconds{2};
+            EXPECT_FALSE(watch.wait(until, kAtOnce));
+            EXPECT_GE(steady_clock::now(), until);
+        }
+    }
+    EXPECT_THAT(lines, testing::ElementsAre(testing::AllOf(testing::HasSubstr(path), testing::HasSubstr("interval"),
+                                                           testing::HasSubstr("Too many open files"))));
+    EXPECT_TRUE(told(watch)) << "there may have been changes";
+    execute(path, "INSERT INTO notes VALUES ('a')");
+    EXPECT_TRUE(told(watch));
+    EXPECT_THAT(lines, testing::SizeIs(2));
+    log::reset_sink();
+}
+
+}  // namespace
+}  // namespace session_buddy::storage
