@@ -106,7 +106,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             "tls_key": ["--tls-cert=/c.pem"],
             "tls_client_ca": ["--tls-cert=/c.pem", "--tls-key=/k.pem"],
         }.get(option["name"], [])
-        if option["name"] in {"shutdown_timeout", "busy_timeout", "auth_timeout"}:
+        if option["name"] in {"shutdown_timeout", "busy_timeout", "auth_timeout", "push_min_interval"}:
             text, expected = "7", "7.0"
         name = option["name"]
         secret = option["kind"] == "secret"

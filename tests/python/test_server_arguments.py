@@ -60,6 +60,8 @@ def test_the_documented_signature_comes_first() -> None:
         ({"update_interval": float("inf")}, ValueError, "update_interval must be from 0.01 to 3600 seconds, not inf"),
         ({"window": 59}, ValueError, "window must be from 60 to 2678400 seconds"),
         ({"compression": "on"}, TypeError, "compression must be a bool, not str"),
+        ({"push": 1}, TypeError, "push must be a bool, not int"),
+        ({"push_min_interval": 0}, ValueError, "push_min_interval must be from 0.01 to 60 seconds, not 0"),
         ({"replace_triggers": 1}, TypeError, "replace_triggers must be a bool, not int"),
         ({"ping_timeout": 20.0}, ValueError, "ping_timeout must be more than ping_interval"),
         ({"anomaly_threshold": "2"}, TypeError, "anomaly_threshold must be a number, not str"),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "session_buddy/app/detector_state.hpp"
+#include "session_buddy/app/push_schedule.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/storage/cycle_writer.hpp"
 
@@ -42,7 +43,8 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       publish_(std::move(publish)),
       follower_(config.db_path, follower_options(config)),
       figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
-                                         std::vector<std::pair<std::string, std::string>>{})) {}
+                                         std::vector<std::pair<std::string, std::string>>{})),
+      watch_(config.db_path) {}
 
 Collector::~Collector() {
     stop();
@@ -83,11 +85,8 @@ void Collector::start() {
 }
 
 void Collector::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    wake_.notify_all();
+    stopping_ = true;
+    watch_.interrupt();
     if (thread_.joinable()) {
         thread_.join();
     }
@@ -97,17 +96,50 @@ void Collector::run() {
     using SteadyClock = std::chrono::steady_clock;
     const auto interval = std::chrono::duration_cast<SteadyClock::duration>(config_.update_interval);
     auto due = SteadyClock::now() + interval;
-    std::unique_lock lock(mutex_);
-    while (!wake_.wait_until(lock, due, [this] { return stopping_; })) {
-        lock.unlock();
-        cycle();
-        lock.lock();
-        // After a slow cycle the missed ones are left out instead of being made up for in a burst.
-        due = std::max(due + interval, SteadyClock::now());
+    PushSchedule pushes(std::chrono::duration_cast<SteadyClock::duration>(config_.push_min_interval));
+    for (;;) {
+        const bool told = watch_.wait(std::min(due, pushes.next_look()),
+                                      config_.push ? pushes.listen_from() : storage::DatabaseWatch::kNever);
+        if (stopping_) {
+            return;
+        }
+        const auto now = SteadyClock::now();
+        if (told) {
+            pushes.told(now);
+        }
+        if (now >= due) {
+            cycle();
+            // After a slow cycle the missed ones are left out instead of being made up for in a burst.
+            due = std::max(due + interval, SteadyClock::now());
+            pushes.broadcast(SteadyClock::now());
+        } else if (now >= pushes.next_look()) {
+            if (push()) {
+                pushes.pushed(SteadyClock::now());
+            } else if (health_.readable) {
+                pushes.found_nothing(SteadyClock::now());
+            } else {
+                pushes.failed(SteadyClock::now());
+            }
+        }
     }
 }
 
 void Collector::cycle() {
+    const TimePoint now = begin_cycle();
+    read_database(now);
+    finish_cycle(now);
+}
+
+bool Collector::push() {
+    const TimePoint now = begin_cycle();
+    if (!read_database(now)) {
+        return false;
+    }
+    finish_cycle(now);
+    return true;
+}
+
+TimePoint Collector::begin_cycle() {
     const TimePoint now = clock_.now();
     if (clock_was_set(now)) {
         kLog.warning("the clock was set {} by {} s: computing all figures anew", now < last_now_ ? "back" : "forward",
@@ -115,7 +147,10 @@ void Collector::cycle() {
         follower_.rebuild_next();
     }
     last_now_ = now;
-    read_database(now);
+    return now;
+}
+
+void Collector::finish_cycle(TimePoint now) {
     figures_->advance(now);
     if (health_.readable) {
         write_back(now);
@@ -133,11 +168,13 @@ bool Collector::clock_was_set(TimePoint now) const {
            figures_->latest_invocation() > last_now_ + kClockStepTolerated;
 }
 
-void Collector::read_database(TimePoint now) {
+bool Collector::read_database(TimePoint now) {
+    bool is_new = false;
     try {
         bool more = true;
         for (int batches = 0; more && batches < kMaxBatchesPerCycle; ++batches) {
             const storage::Batch batch = follower_.poll(now);
+            is_new = is_new || batch.rebuilt || !batch.rows.empty() || batch.skipped_rows > 0;
             take(batch, now);
             more = batch.more;
         }
@@ -145,6 +182,7 @@ void Collector::read_database(TimePoint now) {
     } catch (const std::exception& error) {
         set_health({false, error.what()});
     }
+    return is_new;
 }
 
 void Collector::take(const storage::Batch& batch, TimePoint now) {

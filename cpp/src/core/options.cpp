@@ -123,6 +123,9 @@ constexpr std::array kTable{
             "Replace the triggers of a database made by other tools with our own"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
+    boolean("Metrics", "push", &Config::push, "Broadcast new invocations at once, too, and not at the interval alone"),
+    duration("Metrics", "push_min_interval", &Config::push_min_interval, 0.01, 60,
+             "Least time from a broadcast to the next one for new invocations"),
     duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
     integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Entries of top_skills in a broadcast"),
     duration("Metrics", "session_window", &Config::session_window, 60, 86'400,

@@ -79,6 +79,8 @@ class RealTimeMetricsServer:
             by commas, such as "https://app.example.org" or "https://*.example.org"; "null" for pages without one.
         allow_host: Host names by which it may be reached besides those of loopback and `host`, separated by commas,
             such as "app.example.org" or "*.example.org".
+        push: Broadcast new invocations at once, too, and not at the interval alone.
+        push_min_interval: Least seconds from a broadcast to the next one for new invocations, 0.01 to 60.
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
@@ -143,6 +145,8 @@ class RealTimeMetricsServer:
         trusted_proxies: str = "loopback",
         allow_origin: str = "",
         allow_host: str = "",
+        push: bool = False,
+        push_min_interval: float = 0.05,
         window: float = 86400.0,
         top_skills: int = 10,
         session_window: float = 1800.0,
@@ -185,6 +189,8 @@ class RealTimeMetricsServer:
             "trusted_proxies": trusted_proxies,
             "allow_origin": allow_origin,
             "allow_host": allow_host,
+            "push": push,
+            "push_min_interval": push_min_interval,
             "window": window,
             "top_skills": top_skills,
             "session_window": session_window,

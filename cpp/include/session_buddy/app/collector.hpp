@@ -1,17 +1,18 @@
-// One thread that owns the database connection: follow → compute → write back → publish, once an interval.
+// One thread that owns the database connection: follow → compute → write back → publish, once an interval and, with
+// push, whenever there are new rows.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include "session_buddy/app/figures.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/storage/database_watch.hpp"
 #include "session_buddy/storage/follower.hpp"
 
 namespace session_buddy::app {
@@ -34,10 +35,17 @@ class Collector {
     /// the database ends in the snapshot's `database`, never in an exception.
     void cycle();
 
+    /// The same where there are new rows, and nothing but the look for them otherwise. True where it published.
+    bool push();
+
   private:
     void run();
+    /// The moment of a cycle, after a check whether it follows on the one before.
+    [[nodiscard]] TimePoint begin_cycle();
+    void finish_cycle(TimePoint now);
     [[nodiscard]] bool clock_was_set(TimePoint now) const;
-    void read_database(TimePoint now);
+    /// True where something was read that is new.
+    bool read_database(TimePoint now);
     void write_back(TimePoint now);
     void take(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
@@ -59,9 +67,8 @@ class Collector {
     std::shared_ptr<const std::vector<Anomaly>> last_anomalies_ = std::make_shared<std::vector<Anomaly>>();
     TimePoint last_now_ = TimePoint::min();
 
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
+    storage::DatabaseWatch watch_;
+    std::atomic<bool> stopping_ = false;
     std::thread thread_;
 };
 

@@ -57,6 +57,8 @@ struct Config {
 
     // Metrics.
     Seconds update_interval{1.0};       ///< between two broadcasts, 0.01 to 3600
+    bool push = false;                  ///< new rows are broadcast at once, too
+    Seconds push_min_interval{0.05};    ///< from a broadcast to the next one for new rows, 0.01 to 60
     Seconds window{86400.0};            ///< sliding window of top_skills, 60 to 2'678'400 (31 days)
     std::uint32_t top_skills = 10;      ///< entries of data.top_skills, 1 to 1000
     Seconds session_window{1800.0};     ///< a session without activity for longer is no longer active, 60 to 86'400
