@@ -129,5 +129,22 @@ TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
     }
 }
 
+// With an assertion against padding in the middle the library ends the whole process.
+TEST(Jwt, refuses_parts_that_are_not_base64url) {
+    const std::string good = signed_token(R"({"exp":)" + in_seconds(60) + "}");
+    for (std::size_t at = 0; at < good.size(); ++at) {
+        for (const char wrong : {'=', '+', '/', ' ', '\0', '\xff'}) {
+            std::string token = good;
+            token[at] = wrong;
+            EXPECT_EQ(answer(with_secret(), token), "The token is not valid") << token;
+        }
+    }
+    for (const std::string part : {"=", "A", "A=", "A==", "A===", "AB=", "AB==", "AAAAA", "AAAAA===", "AAA=A"}) {
+        for (const std::string& token : {part + ".e30.AAAA", "e30." + part + ".AAAA", "e30.e30." + part}) {
+            EXPECT_EQ(answer(with_secret(), token), "The token is not valid") << token;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace session_buddy::auth
