@@ -112,6 +112,11 @@ def ratios(reports: dict[str, list[Report]], name: str, base: str, figure: Calla
     return [figure(report) / figure(base_report) for report, base_report in pairs]
 
 
+def ratio_to_base(reports: dict[str, list[Report]], name: str, base: str, figure: Callable[[Report], float]) -> str:
+    """As it stands in a table, where the base itself is 1."""
+    return "1" if name == base else spread(ratios(reports, name, base, figure))
+
+
 def cpu(report: Report) -> float:
     """Microseconds a message."""
     return float(report["server_cpu_us_per_message"])
@@ -144,9 +149,9 @@ def broadcast_table(reports: dict[str, list[Report]], floor: str) -> list[list[s
         [
             name,
             spread([cpu(report) for report in found]),
-            spread(ratios(reports, name, floor, cpu)),
+            ratio_to_base(reports, name, floor, cpu),
             spread([first_to_last(report) for report in found], 1),
-            spread(ratios(reports, name, floor, first_to_last)),
+            ratio_to_base(reports, name, floor, first_to_last),
             spread([memory_per_client(report) / 1024 for report in found], 1),
             f"{1e6 / statistics.median([cpu(report) for report in found]):,.0f}",
         ]
@@ -300,7 +305,7 @@ class Bench:
                 name,
                 spread([report["bytes_per_message"] for report in found], 0),
                 spread([cpu(report) for report in found]),
-                spread(ratios(reports, name, off, cpu)),
+                ratio_to_base(reports, name, off, cpu),
                 spread([memory_per_client(report) / 1024 for report in found], 1),
             ]
             for name, found in reports.items()
@@ -400,7 +405,7 @@ class Bench:
             [
                 name,
                 spread([rate(report) for report in found], 0),
-                spread(ratios(reports, name, echo, rate)),
+                ratio_to_base(reports, name, echo, rate),
                 spread([report["server_cpu_us_per_request"] for report in found]),
             ]
             for name, found in reports.items()
