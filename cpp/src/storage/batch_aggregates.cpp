@@ -54,7 +54,7 @@ std::optional<std::string> optional_text(const sql::Statement& row, int column) 
 /// As round() of SQL: larger numbers have no fraction.
 double rounded(double number) {
     constexpr double kWhole = 4503599627370496.0;
-    return number < kWhole ? static_cast<double>(static_cast<std::int64_t>(number + 0.5)) : number;
+    return number < kWhole ? std::floor(number + 0.5) : number;
 }
 
 void count(std::vector<std::pair<std::string, std::int64_t>>& counts, std::string_view name) {
