@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <deque>
 #include <optional>
+#include <utility>
 
 #include "file_state.hpp"
 #include "inspection.hpp"
@@ -28,8 +29,10 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 
 /// Audits, and checks of the pages, may each take one part in this many of the time.
 constexpr int kAuditShare = 100;
-/// Between two foldings of the write-ahead log into the file.
+/// Between two foldings of the write-ahead log into the file; and where it holds nothing but what this connection
+/// writes from poll to poll, and would compute again: each folding waits for the disk.
 constexpr std::chrono::seconds kFoldingPause{1};
+constexpr std::chrono::seconds kFoldingPauseOfOwn{10};
 /// Ids that lie this close together are read in one go; the few rows between them that are too old are dropped.
 constexpr std::int64_t kJoinedGap = 64;
 
@@ -114,9 +117,10 @@ struct Follower::Impl {
     steady_clock::time_point next_audit;
     bool check_due = false;  ///< the file was changed, perhaps by something else than SQLite
     steady_clock::time_point next_check;
-    bool log_grew = false;
+    bool log_grew = false;     ///< by what others wrote
+    bool log_has_own = false;  ///< what this connection wrote
     int own_changes = 0;
-    steady_clock::time_point next_folding;
+    steady_clock::time_point last_folding;
     bool skip_logged = false;
 
     Impl(std::string file, FollowerOptions settings) : path(std::move(file)), options(settings) {}
@@ -414,26 +418,29 @@ struct Follower::Impl {
     /// then complete, and a database put in its place finds no log of another one.
     void fold_log() {
         const int changes = sqlite3_total_changes(database->getHandle());
-        if (changes != own_changes) {
-            own_changes = changes;
-            log_grew = true;
-        }
+        const bool is_writing = std::exchange(own_changes, changes) != changes;
+        log_has_own = log_has_own || is_writing;
         const auto now = steady_clock::now();
-        if (!log_grew || now < next_folding || is_read_only()) {
+        const auto pause = is_writing && !log_grew ? kFoldingPauseOfOwn : kFoldingPause;
+        if ((!log_grew && !log_has_own) || now < last_folding + pause || is_read_only()) {
             return;
         }
-        next_folding = now + kFoldingPause;
-        if (!has_wal(path)) {
-            log_grew = false;
-            return;
+        last_folding = now;
+        if (has_wal(path)) {
+            database->setBusyTimeout(0);
+            // Fails where a reader or writer is in the way; then the log simply stays for now.
+            const int result =
+                sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+            database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+            if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
+                opened = *state;
+            }
+            if (result != SQLITE_OK) {
+                return;
+            }
         }
-        database->setBusyTimeout(0);
-        // Fails where a reader or writer is in the way; then the log simply stays for now.
-        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-        database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-        if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
-            opened = *state;
-        }
+        log_grew = false;
+        log_has_own = false;
     }
 };
 

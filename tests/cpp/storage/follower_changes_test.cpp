@@ -77,6 +77,23 @@ TEST_F(FollowerTest, folds_the_log_into_the_file_when_idle) {
     EXPECT_FALSE(poll().rebuilt);
 }
 
+TEST_F(FollowerTest, folds_the_rows_of_others_into_the_file_though_it_writes_itself_after_each_poll) {
+    start();
+    static_cast<void>(poll());
+    insert("a");
+    std::int64_t count = 0;
+    poll_until([&](const Batch&) {
+        if (count > 0 && std::filesystem::file_size(path + "-wal") == 0) {
+            return true;
+        }
+        const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow, .invocation_count_1h = ++count}};
+        write_cycle(*follower->connection(), {.cache = rows}, kNow);
+        return false;
+    });
+    std::filesystem::copy_file(path, dir.file("copy.db"));
+    EXPECT_EQ(test::query_one(dir.file("copy.db"), "SELECT count(*) FROM skill_invocation"), "1");
+}
+
 TEST_F(FollowerTest, notices_a_database_restored_through_sqlite) {
     start();
     for (int i = 0; i < 3; ++i) {
