@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -267,41 +268,58 @@ class Bench {
         return seconds;
     }
 
+    /// Invocations and completed ones, by skill.
+    using Counts = std::map<std::string, std::pair<std::int64_t, std::int64_t>>;
+
     /// What the first update has to say, from the rows themselves.
-    [[nodiscard]] static std::map<std::string, std::pair<std::int64_t, std::int64_t>> counted(const std::string& path) {
+    [[nodiscard]] static Counts counted(const std::string& path) {
         SQLite::Database database(path, SQLite::OPEN_READONLY);
         SQLite::Statement rows(database,
                                "SELECT skill_name, count(*), sum(completed) FROM skill_invocation"
                                " WHERE invoked_at >= ? GROUP BY skill_name");
         rows.bind(1, format_timestamp(SystemClock{}.now() - std::chrono::hours{24}));
-        std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;
+        Counts counts;
         while (rows.executeStep()) {
             counts[rows.getColumn(0).getString()] = {rows.getColumn(1).getInt64(), rows.getColumn(2).getInt64()};
         }
         return counts;
     }
 
+    /// How long the server takes from its start to a first update, which must be the right one.
+    [[nodiscard]] static double seconds_to_update(const ServedProcess& process, const Counts& truth) {
+        const auto& top = process.first_update().at("data").at("top_skills");
+        if (top.size() != 10) {
+            throw std::runtime_error("the first update has no ten skills");
+        }
+        for (const auto& skill : top) {
+            const auto expected = truth.at(skill.at("skill_name").get<std::string>());
+            if (skill.at("invocation_count") != expected.first || skill.at("completed_count") != expected.second) {
+                throw std::runtime_error("the first update is wrong: " + skill.dump());
+            }
+        }
+        return process.seconds_to_first_update();
+    }
+
+    /// As if no server had ever followed the database: every row of the day is then judged.
+    static void forget_anomalies(const std::string& path) {
+        SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
+            .exec("DELETE FROM session_buddy_state WHERE key LIKE 'anomaly%'; DELETE FROM skill_anomalies");
+    }
+
     void start() {
         const std::string path = large();
         move_recent_rows(path, large_, SystemClock{}.now());
-        const auto truth = counted(path);
-        Rounds seconds;
+        const Counts truth = counted(path);
+        Rounds first;
+        Rounds again;
         Rounds peak;
         Rounds resident;
         Rounds idle;
         for (std::int64_t i = 0; i < std::min<std::int64_t>(settings_.rounds, 5); ++i) {
+            forget_anomalies(path);
+            first.add(seconds_to_update(ServedProcess(settings_.server, path), truth));
             const ServedProcess process(settings_.server, path);
-            const auto& top = process.first_update().at("data").at("top_skills");
-            for (const auto& skill : top) {
-                const auto expected = truth.at(skill.at("skill_name").get<std::string>());
-                if (skill.at("invocation_count") != expected.first || skill.at("completed_count") != expected.second) {
-                    throw std::runtime_error("the first update is wrong: " + skill.dump());
-                }
-            }
-            if (top.size() != 10) {
-                throw std::runtime_error("the first update has no ten skills");
-            }
-            seconds.add(process.seconds_to_first_update());
+            again.add(seconds_to_update(process, truth));
             peak.add(process.megabytes("VmHWM"));
             if (i == 0) {
                 std::this_thread::sleep_for(std::chrono::seconds{10});  // the history looks once, the log is folded
@@ -312,12 +330,12 @@ class Bench {
                 resident.add(process.megabytes("VmRSS"));
             }
         }
-        const std::string size = in_words(settings_.rows);
-        results_.add(fmt::format("start to the first correct update, {} rows", size), "<= 3", seconds, "s");
-        results_.add(fmt::format("memory of the process, {} rows, peak of the start", size), "<= 150", peak, "MiB");
-        results_.add(fmt::format("memory of the process, {} rows, half a minute later", size), "<= 150", resident,
-                     "MiB");
-        results_.add(fmt::format("idle, no client, {} rows", size), "<= 0.1", idle, "% of a core");
+        const std::string rows = in_words(settings_.rows) + " rows";
+        results_.add("first start to the first correct update, " + rows, "<= 3", first, "s");
+        results_.add("start again to the first correct update, " + rows, "<= 3", again, "s");
+        results_.add("memory of the process, " + rows + ", peak of the start", "<= 150", peak, "MiB");
+        results_.add("memory of the process, " + rows + ", half a minute later", "<= 150", resident, "MiB");
+        results_.add("idle, no client, " + rows, "<= 0.1", idle, "% of a core");
     }
 
     static std::string in_words(std::int64_t rows) {
