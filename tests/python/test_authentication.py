@@ -25,6 +25,7 @@ from conftest import ServerFactory, ServerProcess, native_binary
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.histories import fill, invocations
 from support.processes import DEADLINE, Server, wait_until
+from support.raw_client import PING_FRAME, Opcode, RawClient, close_frame, frame
 from support.schemas import Client, validated
 from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, signed, write_secret
 
@@ -97,6 +98,43 @@ async def test_a_token_as_first_message_is_confirmed_and_gets_updates(guarded: R
         # The confirmation comes first: nothing is sent to a client that has shown nothing.
         assert await client.receive() == {"type": "authenticated", "message": "Authenticated", "request_id": "1"}
         assert (await client.receive())["type"] == "metrics_update"
+
+
+def shown_first(token: str, *behind: bytes) -> bytes:
+    """A first message with this token, and what comes in the same segment."""
+    return frame(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode()) + b"".join(behind)
+
+
+def test_what_comes_right_behind_a_first_message_is_answered_after_it(tmp_path: Path, token_file: Path) -> None:
+    with (
+        Server(tmp_path / "skills.db", "--auth-token-file", str(token_file), interval="1h") as server,
+        RawClient(server.port) as client,
+    ):
+        client.handshake()
+        client.send(shown_first(READER, *[PING_FRAME] * 3))
+        frames = client.read_frames()
+        answers = [json.loads(next(frames)[1])["type"] for _ in range(4)]
+    assert answers == ["authenticated", "pong", "pong", "pong"]
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [(close_frame(1000), 1000), (frame(Opcode.TEXT, rsv=0b010), 1002), (frame(Opcode.BINARY), 1003)],
+    ids=["a close", "a broken frame", "a binary frame"],
+)
+def test_a_client_that_ends_right_behind_its_first_message_gets_its_close(
+    tmp_path: Path, token_file: Path, end: bytes, code: int
+) -> None:
+    with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
+        for _ in range(20):
+            with RawClient(server.port) as client:
+                client.handshake()
+                client.send(shown_first(READER, end))
+                assert client.read_close() == code
+        with RawClient(server.port) as client:
+            client.handshake()
+            client.send(shown_first(READER))
+            assert client.read_message("authenticated")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@
 
 namespace session_buddy::server {
 
-/// A connection as the shutdown sees it. Neither call may destroy the connection before it returns.
+/// A connection as what reaches all of them at once sees it. Neither call may destroy the connection before it returns.
 class Connection {
   public:
     virtual ~Connection() = default;

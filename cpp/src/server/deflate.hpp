@@ -51,8 +51,8 @@ class Inflater {
     Inflater(const Inflater&) = delete;
     Inflater& operator=(const Inflater&) = delete;
 
-    /// The text of the message whose payload is `compressed`. Whatever that holds, neither memory nor time goes beyond
-    /// what `max_bytes` of text need.
+    /// The text of the message whose payload is `compressed`. Whatever that holds, it takes no more memory than
+    /// `max_bytes` of text need; its time goes by the size of both.
     [[nodiscard]] std::variant<std::string, InflateError> inflate(std::string_view compressed, std::size_t max_bytes);
 
   private:

@@ -38,7 +38,10 @@ class HandlerSlot {
         explicit Allocator(HandlerSlot& its_slot) noexcept : slot(&its_slot) {}
         template <typename U>
         Allocator(const Allocator<U>& other) noexcept : slot(other.slot) {}  // NOLINT(google-explicit-constructor)
-        [[nodiscard]] T* allocate(std::size_t count) { return static_cast<T*>(slot->take(count * sizeof(T))); }
+        [[nodiscard]] T* allocate(std::size_t count) {
+            static_assert(alignof(T) <= alignof(void*));
+            return static_cast<T*>(slot->take(count * sizeof(T)));
+        }
         void deallocate(T* place, std::size_t /*count*/) noexcept { slot->give_back(place); }
         template <typename U>
         bool operator==(const Allocator<U>& other) const noexcept {
@@ -49,7 +52,7 @@ class HandlerSlot {
 
   private:
     static constexpr std::size_t kBytes = 112;  // of a wait, on 64 bits
-    alignas(std::max_align_t) std::array<std::byte, kBytes> place_{};
+    alignas(void*) std::array<std::byte, kBytes> place_{};
     bool taken_ = false;
 };
 

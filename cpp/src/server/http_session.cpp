@@ -94,6 +94,9 @@ void HttpSession::read() {
 }
 
 void HttpSession::on_read(const error_code& error) {
+    if (over_) {
+        return;
+    }
     if (error) {
         refuse(error);
         return;
@@ -220,7 +223,7 @@ void HttpSession::refuse(const error_code& error) {
 }
 
 void HttpSession::upgrade(const Welcome& welcome) {
-    if (buffer_.size() > 0) {
+    if (buffer_.size() > 0 || stream_.has_unread()) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
         answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));
         return;

@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <exception>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -55,6 +56,7 @@ struct NetworkServer::Impl {
     void run();
     void deliver();
     void look_at_clock();
+    void for_each_connection(const std::function<void(Connection&)>& visit);
     void begin_shutdown();
 
     // First, because what waits in `io` refers to it and goes before it.
@@ -105,6 +107,18 @@ void NetworkServer::Impl::deliver() {
     context.broadcaster.publish(std::move(snapshot));
 }
 
+// What goes wrong with one, such as memory that ran out, is the end of that one and leaves out nobody else.
+void NetworkServer::Impl::for_each_connection(const std::function<void(Connection&)>& visit) {
+    context.connections.for_each([&visit](Connection& connection) {
+        try {
+            visit(connection);
+        } catch (const std::exception& failure) {
+            logger.error("a connection failed: {}", failure.what());
+            connection.cut();
+        }
+    });
+}
+
 // One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
 void NetworkServer::Impl::look_at_clock() {
     if (context.stopping && context.connections.empty()) {
@@ -116,7 +130,7 @@ void NetworkServer::Impl::look_at_clock() {
             return;
         }
         const auto now = std::chrono::steady_clock::now();
-        context.connections.for_each([now](Connection& connection) { connection.look_at_clock(now); });
+        for_each_connection([now](Connection& connection) { connection.look_at_clock(now); });
         look_at_clock();
     });
 }
@@ -133,7 +147,7 @@ void NetworkServer::Impl::begin_shutdown() {
             clock_timer.cancel();
         }
     };
-    context.connections.for_each([](Connection& connection) { connection.shut_down(); });
+    for_each_connection([](Connection& connection) { connection.shut_down(); });
     if (context.connections.empty()) {
         clock_timer.cancel();
         return;
@@ -226,7 +240,7 @@ void NetworkServer::reload() {
         impl->context.tls = tls;
         if (authenticator) {
             impl->tokens->replace(authenticator);
-            impl->context.connections.for_each([](Connection& connection) { connection.tokens_replaced(); });
+            impl->for_each_connection([](Connection& connection) { connection.tokens_replaced(); });
         }
     });
 }

@@ -33,47 +33,48 @@ void Stream::start_tls(SSL_CTX& context) {
         throw std::bad_alloc();
     }
     SSL_set_accept_state(tls_.get());
+    // With it a read goes on for as long as the peer sends what is no data, such as key updates.
+    SSL_clear_mode(tls_.get(), SSL_MODE_AUTO_RETRY);
     // The rest of a frame is handed over again, from where it lies then.
     SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
 void Stream::handshake(error_code& error) {
     ERR_clear_error();
-    static_cast<void>(tls_result(SSL_do_handshake(tls_.get()), error));
+    static_cast<void>(tls_result(SSL_do_handshake(tls_.get()), read_waits_for_, error));
 }
 
 std::size_t Stream::read_some(std::span<char> into, error_code& error) {
     if (!tls_) {
-        blocked_on_ = Socket::wait_read;
         return socket_.read_some(net::buffer(into.data(), into.size()), error);
     }
     ERR_clear_error();
-    return tls_result(SSL_read(tls_.get(), into.data(), tls_size(into.size())), error);
+    return tls_result(SSL_read(tls_.get(), into.data(), tls_size(into.size())), read_waits_for_, error);
 }
 
 std::size_t Stream::write_some(std::string_view bytes, error_code& error) {
     if (!tls_) {
-        blocked_on_ = Socket::wait_write;
         return socket_.write_some(net::buffer(bytes.data(), bytes.size()), error);
     }
     ERR_clear_error();
-    return tls_result(SSL_write(tls_.get(), bytes.data(), tls_size(bytes.size())), error);
+    return tls_result(SSL_write(tls_.get(), bytes.data(), tls_size(bytes.size())), write_waits_for_, error);
 }
 
 // Of one call of OpenSSL.
-std::size_t Stream::tls_result(int result, error_code& error) {
+std::size_t Stream::tls_result(int result, Socket::wait_type& waits_for, error_code& error) {
     if (result > 0) {
         error = {};
+        read_waits_for_ = Socket::wait_read;  // what had to be written first, is
         return static_cast<std::size_t>(result);
     }
     const int system = errno;
     switch (SSL_get_error(tls_.get(), result)) {
         case SSL_ERROR_WANT_READ:
-            blocked_on_ = Socket::wait_read;
+            waits_for = Socket::wait_read;
             error = net::error::would_block;
             return 0;
         case SSL_ERROR_WANT_WRITE:
-            blocked_on_ = Socket::wait_write;
+            waits_for = Socket::wait_write;
             error = net::error::would_block;
             return 0;
         case SSL_ERROR_ZERO_RETURN:
@@ -93,7 +94,6 @@ std::size_t Stream::tls_result(int result, error_code& error) {
 
 std::uint8_t Stream::peek(error_code& error) {
     std::uint8_t first = 0;
-    blocked_on_ = Socket::wait_read;
     socket_.receive(net::buffer(&first, 1), net::socket_base::message_peek, error);
     return first;
 }
@@ -104,6 +104,7 @@ void Stream::end_writing() {
         SSL_shutdown(tls_.get());  // what does not fit into the socket now is missed by nobody
         ERR_clear_error();
     }
+    read_waits_for_ = Socket::wait_read;
     error_code ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
 }

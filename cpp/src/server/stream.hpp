@@ -32,10 +32,10 @@ class Stream {
     [[nodiscard]] bool encrypted() const noexcept { return tls_ != nullptr; }
     [[nodiscard]] executor_type get_executor() noexcept { return socket_.get_executor(); }
 
-    // These do what can be done at once. Where that is nothing, the error is would_block; async_wait() tells when to
-    // try again. What comes after TLS failed is that failure again.
+    // These do what can be done at once. Where that is nothing, the error is would_block; the waits below tell when to
+    // try again. After any other error there is nothing left to do but to close.
 
-    /// Of TLS; once more after each wait.
+    /// Of TLS; once more after each async_wait_to_read().
     void handshake(error_code& error);
     [[nodiscard]] std::size_t read_some(std::span<char> into, error_code& error);
     /// After would_block the next one must begin with the same bytes.
@@ -43,14 +43,18 @@ class Stream {
     /// The first byte that is there, which stays there.
     [[nodiscard]] std::uint8_t peek(error_code& error);
 
-    /// Until the socket is ready for the operation before, which would have blocked.
+    /// What TLS has decrypted and nobody has read: no wait tells of it.
+    [[nodiscard]] bool has_unread() const noexcept { return tls_ != nullptr && SSL_pending(tls_.get()) > 0; }
+
+    /// Until it is worth trying to read. Under TLS that may be when the socket can be written.
     template <typename Handler>
-    void async_wait(Handler&& handler) {
-        socket_.async_wait(blocked_on_, std::forward<Handler>(handler));
+    void async_wait_to_read(Handler&& handler) {
+        socket_.async_wait(read_waits_for_, std::forward<Handler>(handler));
     }
+    /// The same for writing, after would_block.
     template <typename Handler>
-    void async_wait_readable(Handler&& handler) {
-        socket_.async_wait(Socket::wait_read, std::forward<Handler>(handler));
+    void async_wait_to_write(Handler&& handler) {
+        socket_.async_wait(write_waits_for_, std::forward<Handler>(handler));
     }
 
     /// Tells the peer that nothing more comes.
@@ -76,7 +80,7 @@ class Stream {
             const net::mutable_buffer into = *net::buffer_sequence_begin(buffers);
             return stream.read_some({static_cast<char*>(into.data()), into.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read}, handler, get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read, read_waits_for_}, handler, get_executor());
     }
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler handler) {
@@ -88,7 +92,7 @@ class Stream {
             const net::const_buffer from = *part;
             return stream.write_some({static_cast<const char*>(from.data()), from.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write}, handler, get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write, write_waits_for_}, handler, get_executor());
     }
 
   private:
@@ -110,7 +114,7 @@ class Stream {
             bytes = transfer(stream, error);
             if (error == net::error::would_block) {
                 step = Step::waited;
-                its_stream.async_wait(std::move(self));
+                its_stream.socket_.async_wait(waits_for, std::move(self));
             } else if (step == Step::waited) {
                 self.complete(error, bytes);
             } else {
@@ -122,12 +126,13 @@ class Stream {
         enum class Step : std::uint8_t { begin, waited, done };
         Stream& stream;
         Transfer transfer;
+        const Socket::wait_type& waits_for;  // of the stream, as the last transfer has left it
         Step step = Step::begin;
         error_code error = {};
         std::size_t bytes = 0;
     };
     template <typename Transfer>
-    Attempts(Stream&, Transfer) -> Attempts<Transfer>;
+    Attempts(Stream&, Transfer, const Socket::wait_type&) -> Attempts<Transfer>;
 
     struct DiscardRest {
         template <typename Self>
@@ -141,18 +146,19 @@ class Stream {
                 its_stream.close();
                 self.complete(error == net::error::eof ? error_code() : error);
             } else {
-                its_stream.async_wait_readable(std::move(self));
+                its_stream.async_wait_to_read(std::move(self));
             }
         }
         Stream& stream;
         bool begun = false;
     };
 
-    std::size_t tls_result(int result, error_code& error);
+    [[nodiscard]] std::size_t tls_result(int result, Socket::wait_type& waits_for, error_code& error);
 
     Socket socket_;
     std::unique_ptr<SSL, FreeTls> tls_;
-    Socket::wait_type blocked_on_ = Socket::wait_read;
+    Socket::wait_type read_waits_for_ = Socket::wait_read;
+    Socket::wait_type write_waits_for_ = Socket::wait_write;
     bool tls_failed_ = false;
 };
 

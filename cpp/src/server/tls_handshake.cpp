@@ -49,7 +49,7 @@ void TlsHandshake::look_at_clock(SteadyTime now) {
 }
 
 void TlsHandshake::wait() {
-    stream_.async_wait(guarded(shared_from_this(), [](TlsHandshake& self, const error_code& error) {
+    stream_.async_wait_to_read(guarded(shared_from_this(), [](TlsHandshake& self, const error_code& error) {
         if (error) {
             self.cut();
         } else if (self.stream_.encrypted()) {

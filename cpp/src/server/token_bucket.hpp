@@ -19,9 +19,9 @@ class TokenBucket {
         at_ = now;
         return level_;
     }
-    /// Takes one, whether it is there or not, and gives the level afterwards.
-    double spend(TimePoint now) {
-        level_ = level(now) - 1;
+    /// Takes `count`, whether they are there or not, and gives the level afterwards.
+    double spend(TimePoint now, double count = 1) {
+        level_ = level(now) - count;
         return level_;
     }
     /// The same, but never below `floor`.

@@ -29,9 +29,11 @@ constexpr std::size_t kJoinedBytes = 16384;
 constexpr std::size_t kMaxControlBytes = 1024;
 // Reads before others have their turn.
 constexpr int kReadsAtOnce = 4;
+// A compressed message counts as one more for every so many bytes: what they cost to read does not show in the text.
+constexpr double kDeflatedBytesAtCost = 4096;
 
 // There is one for each client: what it grows by, 10,000 clients pay 10,000 times.
-static_assert(sizeof(WebSocketSession) <= 640);
+static_assert(sizeof(WebSocketSession) <= 648);
 
 std::size_t first_message_limit(const Config& config) {
     return std::min(config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes);
@@ -62,6 +64,7 @@ void WebSocketSession::run(Handshake handshake, const Welcome& welcome) {
         shut_down();
     } else if (const auto* admitted = std::get_if<Admitted>(&welcome)) {
         open(admitted->identity);
+        read();
     } else if (const auto* refused = std::get_if<Refused>(&welcome)) {
         refuse_token(refused->reason, std::nullopt);
     } else {
@@ -73,7 +76,8 @@ void WebSocketSession::await_token() {
     authentication_->deadline.expires_after(steady(context_.config.auth_timeout));
     authentication_->deadline.async_wait(
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
-            if (!error) {
+            // One may have come when this was queued already.
+            if (!error && self.state_ == State::unauthenticated && !self.authentication_->under_way) {
                 self.close(kUnauthorized, "No token came in time");
             }
         }));
@@ -162,13 +166,12 @@ void WebSocketSession::open(std::optional<auth::Identity> identity) {
         adopt(*std::move(identity));
     }
     decoder_.set_max_message_bytes(context_.config.max_message_bytes);
-    read();
 }
 
 // From here on this token is what the client is here by.
 void WebSocketSession::adopt(auth::Identity identity) {
     authentication_->identity = std::move(identity);
-    authentication_->deadline.cancel();
+    authentication_->deadline.expires_at(SteadyTime::max());
     const auto& expires_at = authentication_->identity->expires_at;
     if (!expires_at) {
         return;
@@ -179,7 +182,7 @@ void WebSocketSession::adopt(auth::Identity identity) {
         std::min<std::chrono::microseconds>(*expires_at - context_.clock.now(), kLongest));
     authentication_->deadline.async_wait(
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
-            if (!error) {
+            if (!error && self.authentication_->deadline.expiry() <= std::chrono::steady_clock::now()) {
                 self.close(kUnauthorized, "The token has expired");
             }
         }));
@@ -211,17 +214,17 @@ bool WebSocketSession::listens() const {
 
 // What is here already, and then whatever comes.
 void WebSocketSession::read() {
-    if (reading_) {
+    if (read_under_way_) {
         return;
     }
-    reading_ = true;
+    read_under_way_ = true;
     while (!unread_.empty() && listens()) {
         std::string input = std::exchange(unread_, {});
         take(input);
     }
-    reading_ = (unread_.empty() && listens()) || state_ == State::lingering;
-    if (reading_) {
-        stream_.async_wait_readable(net::bind_allocator(
+    read_under_way_ = (unread_.empty() && listens()) || state_ == State::lingering;
+    if (read_under_way_) {
+        stream_.async_wait_to_read(net::bind_allocator(
             HandlerSlot::Allocator<void>(read_slot_),
             guarded(shared_from_this(),
                     [](WebSocketSession& self, const error_code& error) { self.on_readable(error); })));
@@ -249,7 +252,7 @@ void WebSocketSession::on_readable(const error_code& error) {
     if (state_ == State::lingering) {
         drop_input();
     }
-    reading_ = false;
+    read_under_way_ = false;
     read();
 }
 
@@ -282,7 +285,16 @@ void WebSocketSession::on_event(const FrameDecoder::Event& event) {
     }
 }
 
+// A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
 void WebSocketSession::on_text(const FrameDecoder::Event& event) {
+    // Before anything is done for it. A compressed one costs more, whatever it becomes.
+    const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesAtCost : 1;
+    const double left = messages_.spend(heard_at_, cost);
+    if (left < -static_cast<double>(context_.config.max_messages_per_second)) {
+        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        close(CloseCode::policy_error);
+        return;
+    }
     std::string_view text = event.payload;
     std::variant<std::string, InflateError> inflated;
     if (event.deflated) {
@@ -297,23 +309,12 @@ void WebSocketSession::on_text(const FrameDecoder::Event& event) {
             return;
         }
     }
-    on_message(text);
-}
-
-// A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
-void WebSocketSession::on_message(std::string_view text) {
     if (state_ == State::unauthenticated) {
         on_first_message(text);
-        return;
-    }
-    const double left = messages_.spend(heard_at_);
-    if (left >= 0) {
+    } else if (left >= 0) {
         client_->handle(text);
-    } else if (left >= -static_cast<double>(context_.config.max_messages_per_second)) {
-        client_->refuse(text);
     } else {
-        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
-        close(CloseCode::policy_error);
+        client_->refuse(text);
     }
 }
 
@@ -332,7 +333,12 @@ bool WebSocketSession::send(const Frame& frame) {
     if (unsent_ || !control_.empty() || state_ != State::open) {
         return false;
     }
-    write_now(frame, {});
+    try {
+        write_now(frame, {});
+    } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
+        logger.error("session of client {} failed: {}", peer_.name, failure.what());
+        fail_later(net::error::no_memory);
+    }
     return true;
 }
 
@@ -365,12 +371,8 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
     if (state_ == State::lingering || state_ == State::over) {
         return;
     }
-    const auto all = frame ? on_wire(*frame) : std::string_view(bytes);
-    error_code error;
     std::size_t sent = 0;
-    while (sent < all.size() && !error) {
-        sent += stream_.write_some(all.substr(sent), error);
-    }
+    const auto error = write_rest(frame ? on_wire(*frame) : std::string_view(bytes), sent);
     if (error == net::error::would_block) {
         unsent_ = std::make_unique<Unsent>(Unsent{frame, std::move(bytes), sent, std::chrono::steady_clock::now()});
         await_writable();
@@ -379,12 +381,21 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
     }
 }
 
+// Counts on from `sent`.
+error_code WebSocketSession::write_rest(std::string_view bytes, std::size_t& sent) {
+    error_code error;
+    while (sent < bytes.size() && !error) {
+        sent += stream_.write_some(bytes.substr(sent), error);
+    }
+    return error;
+}
+
 std::string_view WebSocketSession::on_wire(const Message& message) const {
     return deflated_ ? message.deflated_frame(context_.compression->deflater) : message.frame();
 }
 
 void WebSocketSession::await_writable() {
-    stream_.async_wait(
+    stream_.async_wait_to_write(
         guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_writable(error); }));
 }
 
@@ -396,11 +407,8 @@ void WebSocketSession::on_writable(const error_code& error) {
         finish(error);
         return;
     }
-    const auto all = unsent_->frame ? on_wire(*unsent_->frame) : std::string_view(unsent_->bytes);
-    error_code failed;
-    while (unsent_->sent < all.size() && !failed) {
-        unsent_->sent += stream_.write_some(all.substr(unsent_->sent), failed);
-    }
+    const auto failed =
+        write_rest(unsent_->frame ? on_wire(*unsent_->frame) : std::string_view(unsent_->bytes), unsent_->sent);
     if (failed == net::error::would_block) {
         await_writable();
         return;
@@ -410,7 +418,7 @@ void WebSocketSession::on_writable(const error_code& error) {
         return;
     }
     unsent_.reset();
-    if (!reading_) {
+    if (!read_under_way_) {
         heard();  // it is we who do not listen; that it takes its answers shows that it is there
     }
     write();
@@ -425,13 +433,16 @@ void WebSocketSession::fail_later(const error_code& error) {
 // It closed, or broke the protocol.
 void WebSocketSession::end_by_client(CloseCode code) {
     client_closed_ = true;
-    close(code);
+    if (state_ == State::closing) {
+        linger_if_done();
+    } else {
+        close(code);
+    }
 }
 
 // CloseCode::none: without one.
 void WebSocketSession::close(CloseCode code, std::string_view reason) {
     if (state_ != State::unauthenticated && state_ != State::open) {
-        linger_if_done();
         return;
     }
     write();  // the answers to what came before

@@ -90,12 +90,12 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void take(std::span<char> input);
     void on_event(const FrameDecoder::Event& event);
     void on_text(const FrameDecoder::Event& event);
-    void on_message(std::string_view text);
     void on_ping(std::string_view payload);
 
     [[nodiscard]] bool send(const Frame& frame) override;
     void write();
     void write_now(const Frame& frame, std::string bytes);
+    [[nodiscard]] error_code write_rest(std::string_view bytes, std::size_t& sent);
     [[nodiscard]] std::string_view on_wire(const Message& message) const;
     void await_writable();
     void on_writable(const error_code& error);
@@ -113,7 +113,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     Stream stream_;
     State state_ = State::unauthenticated;
     bool deflated_ = false;
-    bool reading_ = false;            // waits for the socket
+    bool read_under_way_ = false;            // or waited for
     bool client_closed_ = false;      // nothing that it says counts any more
     std::unique_ptr<Unsent> unsent_;  // while the socket is full
     std::string control_;             // frames that go before everything else
