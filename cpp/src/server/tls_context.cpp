@@ -167,14 +167,6 @@ void ask_for_client_certificate(SSL_CTX* context, const std::string& path) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
 }
 
-// OpenSSL answers each request with an alert and reads on, in one call and for as long as they come: that would be the
-// end of everybody else's turn.
-void end_where_renegotiation_was_refused(const SSL* connection, int where, int value) {
-    if (where == SSL_CB_WRITE_ALERT && (value & 0xFF) == SSL_AD_NO_RENEGOTIATION) {
-        BIO_set_fd(SSL_get_rbio(connection), -1, BIO_NOCLOSE);  // what is read or written next fails
-    }
-}
-
 }  // namespace
 
 TlsContextPtr load_tls(const Config& config) {
@@ -187,7 +179,6 @@ TlsContextPtr load_tls(const Config& config) {
         throw TlsError("cannot set TLS up: " + openssl_reason());
     }
     auto owner = std::make_shared<net::ssl::context>(context);
-    SSL_CTX_set_info_callback(context, end_where_renegotiation_was_refused);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
     // Connections are few and long: resumption would save little, and keep state or weaken forward secrecy.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
