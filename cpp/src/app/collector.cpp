@@ -196,18 +196,17 @@ void Collector::take(const storage::Batch& batch, TimePoint now) {
 }
 
 void Collector::write_back(TimePoint now) {
-    SQLite::Database* const database = follower_.connection();
+    storage::CycleWriter* const writer = follower_.writer();
     const Figures::Pending pending = figures_->pending(now);
-    if (database == nullptr || pending.empty()) {
+    if (writer == nullptr || pending.empty()) {
         return;
     }
     try {
-        storage::write_cycle(*database,
-                             {.cache = pending.cache,
-                              .episodes = pending.episodes,
-                              .detector_state = pending.detector_state,
-                              .replaces_state = pending.replaces_state},
-                             now);
+        writer->write({.cache = pending.cache,
+                       .episodes = pending.episodes,
+                       .detector_state = pending.detector_state,
+                       .replaces_state = pending.replaces_state},
+                      now);
         figures_->confirm_written(pending);
         writable_ = true;
     } catch (const storage::StorageError& error) {

@@ -33,7 +33,8 @@ void Stream::start_tls(SSL_CTX& context) {
         throw std::bad_alloc();
     }
     SSL_set_accept_state(tls_.get());
-    // With it a read goes on for as long as the peer sends what is no data, such as key updates or requests to renegotiate.
+    // With it a read goes on for as long as the peer sends what is no data, such as key updates or requests to
+    // renegotiate.
     SSL_clear_mode(tls_.get(), SSL_MODE_AUTO_RETRY);
     // The rest of a frame is handed over again, from where it lies then.
     SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

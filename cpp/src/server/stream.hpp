@@ -80,7 +80,8 @@ class Stream {
             const net::mutable_buffer into = *net::buffer_sequence_begin(buffers);
             return stream.read_some({static_cast<char*>(into.data()), into.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read, read_waits_for_}, handler, get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read, read_waits_for_}, handler,
+                                                                   get_executor());
     }
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler handler) {
@@ -92,7 +93,8 @@ class Stream {
             const net::const_buffer from = *part;
             return stream.write_some({static_cast<const char*>(from.data()), from.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write, write_waits_for_}, handler, get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write, write_waits_for_}, handler,
+                                                                   get_executor());
     }
 
   private:

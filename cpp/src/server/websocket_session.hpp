@@ -113,7 +113,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     Stream stream_;
     State state_ = State::unauthenticated;
     bool deflated_ = false;
-    bool read_under_way_ = false;            // or waited for
+    bool read_under_way_ = false;     // or waited for
     bool client_closed_ = false;      // nothing that it says counts any more
     std::unique_ptr<Unsent> unsent_;  // while the socket is full
     std::string control_;             // frames that go before everything else

@@ -5,6 +5,8 @@
 #include <SQLiteCpp/Transaction.h>
 #include <sqlite3.h>
 
+#include <string_view>
+
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
 
@@ -16,17 +18,35 @@ constexpr std::string_view kStatePrefix = "anomaly_detector/";
 constexpr std::string_view kOldStateKey = "anomaly_detector";  // of the whole state, before it was kept in pieces
 constexpr std::string_view kStateEnd = "anomaly_detector0";
 
-void write_cache(SQLite::Database& database, std::span<const CacheRow> rows, TimePoint now) {
-    // Two statements in place of an upsert: a table made by hand need not have the key that an upsert asks for.
-    sql::Statement update(database,
-                          "UPDATE skill_metrics_cache SET last_invocation_at = ?2, invocation_count_1h = ?3,"
-                          " invocation_count_24h = ?4, avg_completion_rate_24h = ?5, is_anomalous = ?6,"
-                          " anomaly_score = ?7, updated_at = ?8 WHERE skill_name = ?1");
-    sql::Statement insert(database,
-                          "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h,"
-                          " invocation_count_24h, avg_completion_rate_24h, is_anomalous, anomaly_score, updated_at)"
-                          " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
-                          " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)");
+bool has_state_table(SQLite::Database& database) {
+    return sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") != 0;
+}
+
+}  // namespace
+
+/// Each is prepared when it is first needed: a database that never has an episode may lack the table.
+struct CycleWriter::Statements {
+    explicit Statements(SQLite::Database& its_database) : database(its_database) {}
+
+    void write_cache(std::span<const CacheRow> rows, TimePoint now);
+    void write_episodes(std::span<const EpisodeChange> episodes);
+    void write_state(std::span<const StatePiece> pieces, bool replaces);
+
+  private:
+    sql::Statement& prepared(std::optional<sql::Statement>& statement, std::string_view text) const {
+        return statement ? *statement : statement.emplace(database, text);
+    }
+
+    SQLite::Database& database;
+    std::optional<sql::Statement> update_cache;
+    std::optional<sql::Statement> insert_cache;
+    std::optional<sql::Statement> start_episode;
+    std::optional<sql::Statement> end_episode;
+    std::optional<sql::Statement> put_state;
+    std::optional<sql::Statement> remove_state;
+};
+
+void CycleWriter::Statements::write_cache(std::span<const CacheRow> rows, TimePoint now) {
     const std::string updated_at = format_timestamp(now);
     for (const CacheRow& row : rows) {
         const auto fill = [&](sql::Statement& statement) {
@@ -36,76 +56,91 @@ void write_cache(SQLite::Database& database, std::span<const CacheRow> rows, Tim
                       std::int64_t{row.is_anomalous ? 1 : 0}, row.anomaly_score, std::string_view(updated_at))
                 .run();
         };
-        fill(update);
+        // Two statements in place of an upsert: a table made by hand need not have the key that an upsert asks for.
+        fill(prepared(update_cache,
+                      "UPDATE skill_metrics_cache SET last_invocation_at = ?2, invocation_count_1h = ?3,"
+                      " invocation_count_24h = ?4, avg_completion_rate_24h = ?5, is_anomalous = ?6,"
+                      " anomaly_score = ?7, updated_at = ?8 WHERE skill_name = ?1"));
         if (sqlite3_changes(database.getHandle()) == 0) {
-            fill(insert);
+            fill(prepared(insert_cache,
+                          "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h,"
+                          " invocation_count_24h, avg_completion_rate_24h, is_anomalous, anomaly_score, updated_at)"
+                          " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"
+                          " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"));
         }
     }
 }
 
-void write_episodes(SQLite::Database& database, std::span<const EpisodeChange> episodes) {
-    sql::Statement start(database,
-                         "INSERT INTO skill_anomalies (skill_name, anomaly_type, detected_at, baseline_value,"
-                         " observed_value, deviation_score) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
-                         " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"
-                         " AND NOT EXISTS (SELECT 1 FROM skill_anomalies WHERE skill_name = ?1 AND anomaly_type = ?2"
-                         " AND resolved_at IS NULL)");
-    sql::Statement end(database,
-                       "UPDATE skill_anomalies SET resolved_at = ?3"
-                       " WHERE skill_name = ?1 AND anomaly_type = ?2 AND resolved_at IS NULL");
+void CycleWriter::Statements::write_episodes(std::span<const EpisodeChange> episodes) {
     for (const EpisodeChange& change : episodes) {
         const std::string at = format_timestamp(change.at);
         if (change.started) {
-            start
+            prepared(start_episode,
+                     "INSERT INTO skill_anomalies (skill_name, anomaly_type, detected_at, baseline_value,"
+                     " observed_value, deviation_score) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                     " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"
+                     " AND NOT EXISTS (SELECT 1 FROM skill_anomalies WHERE skill_name = ?1 AND anomaly_type = ?2"
+                     " AND resolved_at IS NULL)")
                 .with(std::string_view(change.skill_name), std::string_view(change.anomaly_type), std::string_view(at),
                       change.baseline_value, change.observed_value, change.deviation_score)
                 .run();
         } else {
-            end.with(std::string_view(change.skill_name), std::string_view(change.anomaly_type), std::string_view(at))
+            prepared(end_episode,
+                     "UPDATE skill_anomalies SET resolved_at = ?3"
+                     " WHERE skill_name = ?1 AND anomaly_type = ?2 AND resolved_at IS NULL")
+                .with(std::string_view(change.skill_name), std::string_view(change.anomaly_type), std::string_view(at))
                 .run();
         }
     }
 }
 
-void write_state(SQLite::Database& database, std::span<const StatePiece> pieces, bool replaces) {
+void CycleWriter::Statements::write_state(std::span<const StatePiece> pieces, bool replaces) {
     if (pieces.empty() && !replaces) {
         return;
     }
-    database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+    if (!put_state) {
+        database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+    }
     if (replaces) {
         sql::Statement(database, "DELETE FROM session_buddy_state WHERE key >= ?1 AND key < ?2")
             .with(kOldStateKey, kStateEnd)
             .run();
     }
-    sql::Statement put(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
-    sql::Statement remove(database, "DELETE FROM session_buddy_state WHERE key = ?1");
     for (const StatePiece& piece : pieces) {
         const std::string key = std::string(kStatePrefix) + piece.name;
         if (piece.text) {
-            put.with(std::string_view(key), std::string_view(*piece.text)).run();
+            prepared(put_state, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
+                .with(std::string_view(key), std::string_view(*piece.text))
+                .run();
         } else {
-            remove.with(std::string_view(key)).run();
+            prepared(remove_state, "DELETE FROM session_buddy_state WHERE key = ?1").with(std::string_view(key)).run();
         }
     }
 }
 
-bool has_state_table(SQLite::Database& database) {
-    return sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") != 0;
-}
+CycleWriter::CycleWriter(SQLite::Database& database) : database_(database) {}
 
-}  // namespace
+CycleWriter::~CycleWriter() = default;
 
-void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now) {
+void CycleWriter::write(const CycleWrites& writes, TimePoint now) {
     if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state) {
         return;
     }
-    sql::translated(database.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
-        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        write_cache(database, writes.cache, now);
-        write_episodes(database, writes.episodes);
-        write_state(database, writes.detector_state, writes.replaces_state);
-        transaction.commit();
-    });
+    if (!statements_) {
+        statements_ = std::make_unique<Statements>(database_);
+    }
+    try {
+        sql::translated(database_.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
+            SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+            statements_->write_cache(writes.cache, now);
+            statements_->write_episodes(writes.episodes);
+            statements_->write_state(writes.detector_state, writes.replaces_state);
+            transaction.commit();
+        });
+    } catch (...) {
+        statements_.reset();
+        throw;
+    }
 }
 
 std::vector<StatePiece> read_detector_state(SQLite::Database& database) {

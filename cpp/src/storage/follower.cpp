@@ -109,6 +109,7 @@ struct Follower::Impl {
     std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
+    std::optional<CycleWriter> writer;
     FileState opened;                    ///< the file as it was at the last look
     std::optional<FileState> half_made;  ///< a file that was not ready when it was looked at
     bool immutable = false;
@@ -154,6 +155,7 @@ struct Follower::Impl {
 
     void disconnect() noexcept {
         statements.reset();
+        writer.reset();
         database.reset();
         logs.reset();
     }
@@ -465,6 +467,13 @@ void Follower::rebuild_next() {
 
 SQLite::Database* Follower::connection() noexcept {
     return impl_->database.get();
+}
+
+CycleWriter* Follower::writer() {
+    if (impl_->database && !impl_->writer) {
+        impl_->writer.emplace(*impl_->database);
+    }
+    return impl_->writer ? &*impl_->writer : nullptr;
 }
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// write_cycle: what it writes, what it passes over, and that it is all or nothing.
+// CycleWriter: what it writes, what it passes over, and that it is all or nothing.
 #include "session_buddy/storage/cycle_writer.hpp"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ TEST_F(CacheWriter, writes_every_column) {
                               .is_anomalous = true,
                               .anomaly_score = 2.5},
                              {.skill_name = "b", .last_invocation_at = at("2026-02-09T00:00:00Z")}};
-    write_cycle(*database, {.cache = rows}, at("2026-02-10T13:00:00Z"));
+    CycleWriter(*database).write({.cache = rows}, at("2026-02-10T13:00:00Z"));
     EXPECT_EQ(test::query(*database, "SELECT * FROM skill_metrics_cache ORDER BY skill_name"),
               (std::vector<std::string>{"a|2026-02-10T11:00:00Z|3|30|0.75|1|2.5|2026-02-10T13:00:00Z",
                                         "b|2026-02-09T00:00:00Z|0|0|NULL|0|NULL|2026-02-10T13:00:00Z"}));
@@ -48,7 +48,7 @@ TEST_F(CacheWriter, writes_every_column) {
 TEST_F(CacheWriter, passes_over_skills_that_are_gone) {
     const CacheRow rows[] = {{.skill_name = "gone", .last_invocation_at = at("2026-02-10")},
                              {.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
-    write_cycle(*database, {.cache = rows}, at("2026-02-10"));
+    CycleWriter(*database).write({.cache = rows}, at("2026-02-10"));
     EXPECT_EQ(test::query(*database, "SELECT skill_name, invocation_count_1h FROM skill_metrics_cache ORDER BY 1"),
               (std::vector<std::string>{"a|7", "b|0"}));
 }
@@ -59,7 +59,7 @@ TEST_F(CacheWriter, writes_all_or_nothing) {
         " BEGIN SELECT RAISE(ABORT, 'no'); END");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7},
                              {.skill_name = "b", .last_invocation_at = at("2026-02-10")}};
-    EXPECT_THROW(write_cycle(*database, {.cache = rows}, at("2026-02-10")), StorageError);
+    EXPECT_THROW(CycleWriter(*database).write({.cache = rows}, at("2026-02-10")), StorageError);
     EXPECT_EQ(test::query(*database, "SELECT sum(invocation_count_1h) FROM skill_metrics_cache").front(), "0");
     EXPECT_NO_THROW(database->exec("BEGIN; COMMIT")) << "no transaction is left open";
 }
@@ -67,7 +67,7 @@ TEST_F(CacheWriter, writes_all_or_nothing) {
 class StateWriter : public CacheWriter {
   protected:
     void write(const std::vector<StatePiece>& pieces, bool replaces = false) {
-        write_cycle(*database, {.detector_state = pieces, .replaces_state = replaces}, at("2026-02-10"));
+        CycleWriter(*database).write({.detector_state = pieces, .replaces_state = replaces}, at("2026-02-10"));
     }
     std::map<std::string, std::string> read() {
         std::map<std::string, std::string> texts;
@@ -98,12 +98,28 @@ TEST_F(StateWriter, removes_whatever_else_there_is_where_the_state_is_replaced) 
               (std::vector<std::string>{"anomaly_detector/head", "other"}));
 }
 
+TEST_F(CacheWriter, goes_on_after_an_error_and_after_a_change_of_the_tables) {
+    const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
+    const StatePiece pieces[] = {{.name = "one", .text = "1"}};
+    CycleWriter writer(*database);
+    writer.write({.cache = rows, .detector_state = pieces}, at("2026-02-10"));
+    SQLite::Database other(path, SQLite::OPEN_READWRITE);
+    other.exec("BEGIN IMMEDIATE");
+    EXPECT_THROW(writer.write({.cache = rows}, at("2026-02-10")), StorageError);
+    other.exec("ROLLBACK");
+    writer.write({.cache = rows, .detector_state = pieces}, at("2026-02-10"));
+    other.exec("DROP TABLE session_buddy_state");
+    EXPECT_THROW(writer.write({.detector_state = pieces}, at("2026-02-10")), StorageError);
+    writer.write({.detector_state = pieces}, at("2026-02-10"));
+    EXPECT_EQ(other.execAndGet("SELECT count(*) FROM session_buddy_state").getInt(), 1);
+}
+
 TEST_F(CacheWriter, says_busy_where_another_process_writes) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {
-        write_cycle(*database, {.cache = rows}, at("2026-02-10"));
+        CycleWriter(*database).write({.cache = rows}, at("2026-02-10"));
         FAIL() << "wrote through a lock";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
@@ -115,7 +131,7 @@ TEST_F(CacheWriter, says_read_only_where_nothing_can_be_written) {
     SQLite::Database reader(path, SQLite::OPEN_READONLY);
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {
-        write_cycle(reader, {.cache = rows}, at("2026-02-10"));
+        CycleWriter(reader).write({.cache = rows}, at("2026-02-10"));
         FAIL() << "wrote to a read-only connection";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::read_only);

@@ -198,6 +198,9 @@ class NoDescriptorsLeft {
 };
 
 TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_the_time_until_it_does) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
+#endif
     std::vector<std::string> lines;
     log::set_sink([&lines](const log::Record& record) { lines.emplace_back(record.message); });
     DatabaseWatch watch(path);

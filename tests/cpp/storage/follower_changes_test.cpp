@@ -87,7 +87,7 @@ TEST_F(FollowerTest, folds_the_rows_of_others_into_the_file_though_it_writes_its
             return true;
         }
         const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow, .invocation_count_1h = ++count}};
-        write_cycle(*follower->connection(), {.cache = rows}, kNow);
+        follower->writer()->write({.cache = rows}, kNow);
         return false;
     });
     std::filesystem::copy_file(path, dir.file("copy.db"));
@@ -379,7 +379,7 @@ TEST_F(FollowerTest, follows_a_write_protected_database) {
         EXPECT_THAT(ids(poll()), ElementsAre(1));
         EXPECT_THAT(poll().rows, IsEmpty());
         const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
-        EXPECT_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow), StorageError);
+        EXPECT_THROW(follower->writer()->write({.cache = rows}, kNow), StorageError);
     }
     EXPECT_TRUE(dir.contents() == before);
     insert("b");  // by whoever may
@@ -395,10 +395,10 @@ TEST_F(FollowerTest, writes_as_soon_as_it_may) {
         start();
         EXPECT_EQ(poll().rows.size(), 1U);
         EXPECT_FALSE(poll().rebuilt);
-        EXPECT_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow), StorageError);
+        EXPECT_THROW(follower->writer()->write({.cache = rows}, kNow), StorageError);
     }
     EXPECT_TRUE(poll().rebuilt) << "for all that was not written meanwhile";
-    EXPECT_NO_THROW(write_cycle(*follower->connection(), {.cache = rows}, kNow));
+    EXPECT_NO_THROW(follower->writer()->write({.cache = rows}, kNow));
     insert("b");
     EXPECT_THAT(ids(poll()), ElementsAre(2));
 }

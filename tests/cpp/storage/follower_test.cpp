@@ -230,7 +230,7 @@ TEST_F(FollowerTest, does_not_take_its_own_writes_for_news) {
     insert("a");
     static_cast<void>(poll());
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow, .invocation_count_1h = 1}};
-    write_cycle(*follower->connection(), {.cache = rows}, kNow);
+    follower->writer()->write({.cache = rows}, kNow);
     const Batch batch = poll();
     EXPECT_FALSE(batch.rebuilt);
     EXPECT_THAT(batch.lifetimes, IsEmpty());

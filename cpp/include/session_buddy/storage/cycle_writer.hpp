@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -56,9 +57,24 @@ struct CycleWrites {
     bool replaces_state = false;  ///< pieces that are not among them are removed
 };
 
-/// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does not
-/// know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
-void write_cycle(SQLite::Database& database, const CycleWrites& writes, TimePoint now);
+/// Keeps its statements from one cycle to the next: to prepare them costs more than to run them. `database` must
+/// outlive it.
+class CycleWriter {
+  public:
+    explicit CycleWriter(SQLite::Database& database);
+    ~CycleWriter();
+    CycleWriter(const CycleWriter&) = delete;
+    CycleWriter& operator=(const CycleWriter&) = delete;
+
+    /// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does
+    /// not know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
+    void write(const CycleWrites& writes, TimePoint now);
+
+  private:
+    struct Statements;
+    SQLite::Database& database_;
+    std::unique_ptr<Statements> statements_;  // none after an error, which a change of the tables may have been behind
+};
 
 /// All pieces of the detector's state, each with its text. Throws StorageError.
 [[nodiscard]] std::vector<StatePiece> read_detector_state(SQLite::Database& database);

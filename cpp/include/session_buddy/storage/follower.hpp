@@ -11,6 +11,7 @@
 
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace SQLite {
@@ -58,6 +59,8 @@ class Follower {
     /// The open connection, for the writers that share this thread; nullptr where there is none. Valid until the next
     /// poll().
     [[nodiscard]] SQLite::Database* connection() noexcept;
+    /// Writes through that connection; the same holds for it.
+    [[nodiscard]] CycleWriter* writer();
 
   private:
     struct Impl;
