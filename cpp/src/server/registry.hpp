@@ -64,11 +64,16 @@ class Registry {
     void for_each(Visit visit) {
         // From the end, since what goes is replaced by the last one.
         for (std::size_t place = entries_.size(); place-- > 0;) {
+            // With thousands of members none is in the cache by itself.
+            if (place >= kAhead) {
+                __builtin_prefetch(entries_[place - kAhead].member);
+            }
             visit(*entries_[place].member);
         }
     }
 
   private:
+    static constexpr std::size_t kAhead = 4;
     struct Entry {
         T* member;
         Handle* handle;

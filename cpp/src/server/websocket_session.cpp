@@ -248,6 +248,9 @@ void WebSocketSession::on_readable(const error_code& error) {
         }
         heard();  // each piece is a sign of life
         take(std::span(context_.received).first(bytes));
+        if (bytes < context_.received.size()) {
+            break;  // that was all, most likely
+        }
     }
     if (state_ == State::lingering) {
         drop_input();
@@ -330,11 +333,15 @@ void WebSocketSession::on_ping(std::string_view payload) {
 
 // The way of nearly every broadcast: to a socket that takes it at once, without memory or a wait for this client.
 bool WebSocketSession::send(const Frame& frame) {
-    if (unsent_ || !control_.empty() || state_ != State::open) {
+    if (unsent_ || state_ != State::open) {
         return false;
     }
     try {
-        write_now(frame, {});
+        if (control_.empty()) {
+            write_now(frame, {});
+        } else {
+            write_now(nullptr, std::exchange(control_, {}).append(on_wire(*frame)));
+        }
     } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
         logger.error("session of client {} failed: {}", peer_.name, failure.what());
         fail_later(net::error::no_memory);
@@ -501,11 +508,13 @@ void WebSocketSession::look_at_clock(SteadyTime now) {
         finish(net::error::timed_out);
         return;
     }
+    if (!control_.empty()) {
+        write();  // a ping that no broadcast took along since the last look
+    }
     if (now >= ping_due_at_) {
         ping_due_at_ = now + steady(context_.config.ping_interval);
         if (state_ == State::open && control_.empty()) {
             control_ = to_frame(Opcode::ping, {});
-            write();
         }
     }
 }
