@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/skills.db"
         command = [arguments.server, "--db-path", path, "--port=0", "--push", "--update-interval=3600"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 port = next(m[1] for line in server.stdout or () if (m := re.search(r"ws://127\.0\.0\.1:(\d+)", line)))
                 before = processor_seconds(server.pid)
