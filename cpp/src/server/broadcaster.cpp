@@ -5,8 +5,11 @@
 
 namespace session_buddy::server {
 
-Broadcaster::Membership::Membership(Broadcaster& owner, std::shared_ptr<Group> group, Subscriber& subscriber)
-    : owner_(&owner), group_(std::move(group)), handle_(group_->subscribers.add(subscriber)) {}
+Broadcaster::Membership::Membership(Broadcaster& owner, Group& group, Subscriber& subscriber)
+    : owner_(&owner), group_(&group), handle_(owner.subscribers_.add(subscriber)) {
+    ++group.subscribers;
+    subscriber.group_ = &group;
+}
 
 Broadcaster::Membership::Membership(Membership&& other) noexcept
     : owner_(std::exchange(other.owner_, nullptr)),
@@ -28,23 +31,21 @@ void Broadcaster::Membership::reset() noexcept {
         return;
     }
     handle_.reset();
-    if (group_->subscribers.empty()) {
-        owner_->groups_.erase(group_->key);
+    if (--group_->subscribers == 0) {
+        owner_->groups_.erase(owner_->groups_.find(group_->key));  // not by the key, which goes with it
     }
-    group_.reset();
+    group_ = nullptr;
     owner_ = nullptr;
 }
 
 Broadcaster::Membership Broadcaster::subscribe(const protocol::Subscription& subscription, Subscriber& subscriber) {
-    std::string key = subscription.key();
-    if (const auto found = groups_.find(key); found != groups_.end()) {
-        return {*this, found->second, subscriber};
+    auto& group = groups_[subscription.key()];
+    if (!group) {
+        group = std::make_unique<Group>();
+        group->key = subscription.key();
+        group->subscription = subscription;
     }
-    auto group = std::make_shared<Group>();
-    group->key = key;
-    group->subscription = subscription;
-    groups_.emplace(std::move(key), group);
-    return {*this, std::move(group), subscriber};
+    return {*this, *group, subscriber};
 }
 
 void Broadcaster::publish(SnapshotPtr snapshot) {
@@ -53,10 +54,11 @@ void Broadcaster::publish(SnapshotPtr snapshot) {
     ++published_;
     renderer_.emplace(latest_);
     sessions_frame_.reset();
-    for (const auto& entry : groups_) {
-        const Frame& frame = frame_of(*entry.second);
-        entry.second->subscribers.for_each([&frame](Subscriber& subscriber) { subscriber.offer_metrics(frame); });
+    for (const auto& [key, group] : groups_) {
+        frame_of(*group);
     }
+    // In the order in which they came and not by group: that is how they lie in memory, ours and the system's.
+    subscribers_.for_each([](Subscriber& subscriber) { subscriber.offer_metrics(subscriber.group_->frame); });
     if (sessions_changed && !sessions_.empty()) {
         const Frame& frame = sessions_frame();
         sessions_.for_each([&frame](Subscriber& subscriber) { subscriber.offer_sessions(frame); });

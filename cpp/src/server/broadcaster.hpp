@@ -17,23 +17,19 @@
 
 namespace session_buddy::server {
 
-/// A client as the broadcaster sees it. Neither call may join or leave a subscription.
-class Subscriber {
-  public:
-    virtual ~Subscriber() = default;
-    virtual void offer_metrics(const Frame& frame) = 0;
-    virtual void offer_sessions(const Frame& frame) = 0;
-};
+class Subscriber;
 
 /// For the network thread alone. Must outlive every Membership.
 class Broadcaster {
+    // All who have the same subscription.
     struct Group {
         std::string key;
         protocol::Subscription subscription;
-        Registry<Subscriber> subscribers;
+        std::size_t subscribers = 0;
         Frame frame;  // of the snapshot with number `written`
         std::uint64_t written = 0;
     };
+    friend class Subscriber;
 
   public:
     /// One client's place in one subscription; it leaves when this goes.
@@ -49,10 +45,10 @@ class Broadcaster {
 
       private:
         friend class Broadcaster;
-        Membership(Broadcaster& owner, std::shared_ptr<Group> group, Subscriber& subscriber);
+        Membership(Broadcaster& owner, Group& group, Subscriber& subscriber);
 
         Broadcaster* owner_ = nullptr;
-        std::shared_ptr<Group> group_;
+        Group* group_ = nullptr;
         Registry<Subscriber>::Handle handle_;
     };
     using SessionsMembership = Registry<Subscriber>::Handle;
@@ -78,12 +74,25 @@ class Broadcaster {
     const Frame& frame_of(Group& group);
     const Frame& sessions_frame();
 
-    std::unordered_map<std::string, std::shared_ptr<Group>> groups_;  // by Subscription::key()
+    std::unordered_map<std::string, std::unique_ptr<Group>> groups_;  // by Subscription::key()
+    Registry<Subscriber> subscribers_;
     Registry<Subscriber> sessions_;
     SnapshotPtr latest_;
     std::uint64_t published_ = 0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
     std::optional<protocol::MetricsRenderer> renderer_;
     Frame sessions_frame_;  // of `latest_`, written when first needed
+};
+
+/// A client as the broadcaster sees it. Neither call may join or leave a subscription.
+class Subscriber {
+  public:
+    virtual ~Subscriber() = default;
+    virtual void offer_metrics(const Frame& frame) = 0;
+    virtual void offer_sessions(const Frame& frame) = 0;
+
+  private:
+    friend class Broadcaster;
+    Broadcaster::Group* group_ = nullptr;  // while it has a membership
 };
 
 }  // namespace session_buddy::server

@@ -27,8 +27,10 @@ using std::chrono::steady_clock;
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// Audits, and checks of the pages, may each take one part in this many of the time.
-constexpr int kAuditShare = 100;
+/// Audits, and checks of the pages, may each take one part in this many of the time. An audit reads an index from begin
+/// to end again, as SQLite drops its pages whenever somebody else has written.
+constexpr int kAuditShare = 1000;
+constexpr int kCheckShare = 100;
 /// Between two foldings of the write-ahead log into the file; and where it holds nothing but what this connection
 /// writes from poll to poll, and would compute again: each folding waits for the disk.
 constexpr std::chrono::seconds kFoldingPause{1};
@@ -263,7 +265,7 @@ struct Follower::Impl {
             const auto start = steady_clock::now();
             check_pages(*database, path);
             const auto end = steady_clock::now();
-            next_check = end + (end - start) * kAuditShare;
+            next_check = end + (end - start) * kCheckShare;
             check_due = false;
         }
         Batch batch;
