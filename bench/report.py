@@ -56,7 +56,16 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def target_rows(results: Iterable[dict[str, Any]]) -> list[list[str]]:
     """Of all results that have some."""
     rows = [row for result in results for row in result["rows"]]
-    return [[row["what"], row["target"], f"{row['figure']} {row.get('unit', '')}".strip()] for row in rows]
+    return [[row["what"], row["target"], figure_of(row)] for row in rows]
+
+
+def figure_of(row: dict[str, Any]) -> str:
+    """The figure of a row with its spread, where that is not in it already."""
+    figure = row["figure"]
+    if "spread" in row:
+        smallest, largest = row["spread"]
+        figure = f"{figure:,.4g} ({smallest:,.4g}..{largest:,.4g})"
+    return f"{figure} {row.get('unit', '')}".strip()
 
 
 def with_block(page: str, name: str, text: str) -> str:
@@ -72,6 +81,7 @@ def write_page(order: Sequence[str]) -> None:
     """Write all results that are there, those of earlier runs too; the targets only where none is missing."""
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     page = PAGE.read_text(encoding="utf-8")
+    results.pop("micro", None)  # whose program writes its table by itself
     for name, result in results.items():
         if "skipped" in result:
             page = with_block(page, name, f"Not measured: {result['skipped']}.")

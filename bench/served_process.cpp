@@ -58,9 +58,14 @@ pid_t spawn(const std::string& server, const std::string& database, std::uint16_
     for (std::size_t i = 0; i < words.size(); ++i) {
         arguments[i] = words[i].data();
     }
+    // What it says is no result of ours.
+    posix_spawn_file_actions_t actions{};
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
     pid_t process = -1;
-    if (const int error = ::posix_spawn(&process, server.c_str(), nullptr, nullptr, arguments.data(), environ);
-        error != 0) {
+    const int error = ::posix_spawn(&process, server.c_str(), &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) {
         throw std::system_error(error, std::generic_category(), server);
     }
     return process;
