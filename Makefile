@@ -103,7 +103,7 @@ load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and 
 LOAD_SECONDS ?= 60
 
 .PHONY: calibrate
-calibrate: $(STAMPS)/installed ## Measure the anomaly detector; renews its tables and plots in docs/
+calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly detector; renews its tables and plots in docs/
 	@python -m pip install -q -r scripts/requirements-plot.txt
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target anomaly_calibration

@@ -23,13 +23,13 @@ from programs import (
     measured,
     our_server,
     running,
-    server_has,
 )
 from websockets.sync.client import connect
 
 Report = dict[str, Any]
 Start = Callable[[], contextlib.AbstractContextManager[Running]]
 
+PUSH: dict[str, tuple[str, ...]] = {"off": (), "on": ("--push",)}
 ALL_SKILLS = 8  # a message for all of them is 1.2 KB long
 
 
@@ -290,8 +290,6 @@ class Bench:
 
     def compression(self) -> Result:
         """What permessage-deflate saves and costs."""
-        if not server_has("--compression"):
-            raise Skipped("the server has no option --compression")
         off, on = "off", "on"
         reports = in_turn(
             self.scale,
@@ -414,23 +412,28 @@ class Bench:
 
     def idle(self) -> Result:
         """No client, and nothing new."""
-        with our_server(self.database.path, 1.0) as server:
+        shares = {name: self.idle_share(options) for name, options in PUSH.items()}
+        rows = [
+            target(f"idle: no client, nothing new, --push {name}", "≤ 0.1 % of a core", f"{share:.3f}", "% of a core")
+            for name, share in shares.items()
+        ]
+        table = [[name, f"{share:.3f}"] for name, share in shares.items()]
+        runs = [{"push": name, "percent": share} for name, share in shares.items()]
+        return Result(rows, ["--push", "CPU, % of a core"], table, runs)
+
+    def idle_share(self, options: Sequence[str]) -> float:
+        """Percent of a core."""
+        with our_server(self.database.path, 1.0, *options) as server:
             with connect(f"ws://127.0.0.1:{server.port}") as client:
                 client.recv()  # it has started, and is at work
             before = server.cpu_seconds()
             start = time.monotonic()
             time.sleep(self.scale.seconds)  # this is what is measured
-            seconds = time.monotonic() - start
-            share = (server.cpu_seconds() - before) / seconds * 100
-        row = target("idle: no client, nothing new", "≤ 0.1 % of a core", f"{share:.3f}", "% of a core")
-        head, table = ["seconds", "CPU, % of a core"], [[f"{seconds:.0f}", f"{share:.3f}"]]
-        return Result([row], head, table, [{"seconds": seconds, "percent": share}])
+            return (server.cpu_seconds() - before) / (time.monotonic() - start) * 100
 
     def push(self) -> Result:
         """From the commit of an invocation until a client has it."""
-        if not server_has("--push"):
-            raise Skipped("the server has no option --push")
-        reports = {name: self.delays(options) for name, options in {"off": (), "on": ("--push",)}.items()}
+        reports = {name: self.delays(options) for name, options in PUSH.items()}
         row = target(
             "from a commit of another process until a client has it, --push on: median",
             "≤ 20 ms",

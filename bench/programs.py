@@ -84,12 +84,6 @@ def our_server(database: Path, interval: float, *options: str) -> contextlib.Abs
     return running([SERVER, *given, *NO_LIMITS, *options])
 
 
-def server_has(option: str) -> bool:
-    """Whether the server of this tree knows an option."""
-    text = subprocess.run([SERVER, "--help"], capture_output=True, text=True, check=True).stdout
-    return re.search(rf"{option}\b", text) is not None
-
-
 def measured(program: str, server: Running, *options: str) -> dict[str, Any]:
     """Run one of the clients against a server and return its report."""
     command: list[str | Path] = [WIRE / program, "--port", str(server.port), "--server-pid", str(server.pid), *options]

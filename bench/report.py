@@ -81,7 +81,6 @@ def write_page(order: Sequence[str]) -> None:
     """Write all results that are there, those of earlier runs too; the targets only where none is missing."""
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     page = PAGE.read_text(encoding="utf-8")
-    results.pop("micro", None)  # whose program writes its table by itself
     for name, result in results.items():
         if "skipped" in result:
             page = with_block(page, name, f"Not measured: {result['skipped']}.")

@@ -2,13 +2,12 @@
 
 usage: count_instructions.py MICRO_BENCH FOLDER
 
-Writes micro.md, the rows of a Markdown table, and micro.json into FOLDER. Where docs/performance.md has the markers
-`<!-- bench:micro -->` and `<!-- /bench -->`, the table between them is renewed too.
+Writes the table to micro.md in FOLDER, and between the markers `<!-- bench:micro -->` and `<!-- /bench -->` of
+docs/performance.md.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -56,16 +55,10 @@ def main() -> None:
         for name in names(program)
     }
     text = table(figures)
-    rows = [
-        {"what": name, "target": "", "figure": figure, "unit": "instructions", "spread": [figure, figure]}
-        for name, figure in figures.items()
-    ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "micro.md").write_text(text, encoding="utf-8")
-    (folder / "micro.json").write_text(json.dumps({"name": "micro", "rows": rows}, indent=2) + "\n", encoding="utf-8")
-    if PAGE.exists():
-        page = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(_MARKED.sub(lambda marked: marked[1] + text + marked[2], page), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(_MARKED.sub(lambda marked: marked[1] + text + marked[2], page), encoding="utf-8")
     print(text)
 
 

@@ -51,9 +51,6 @@ class FrameDecoder {
     /// Takes from the front of `input`, which it unmasks in place, up to the next event.
     [[nodiscard]] Event next(std::span<char>& input);
 
-    /// Whether nothing is begun whose rest is still to come.
-    [[nodiscard]] bool between_messages() const { return header_size_ == 0 && !in_message_ && !in_frame_; }
-
   private:
     static constexpr std::size_t kMaxHeaderBytes = 14;
 

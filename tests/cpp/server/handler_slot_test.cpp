@@ -1,0 +1,52 @@
+// The place for one operation, and what happens to those that do not fit.
+#include "server/handler_slot.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/bind_allocator.hpp>
+#include <cstddef>
+#include <memory>
+
+#include "server/asio.hpp"
+
+namespace session_buddy::server {
+namespace {
+
+bool is_inside(const HandlerSlot& slot, const void* place) {
+    const auto* first = reinterpret_cast<const std::byte*>(&slot);
+    const auto* at = static_cast<const std::byte*>(place);
+    return at >= first && at < first + sizeof slot;
+}
+
+TEST(HandlerSlot, holds_one_at_a_time_and_none_that_is_too_large) {
+    HandlerSlot slot;
+    void* const first = slot.take(64);
+    EXPECT_TRUE(is_inside(slot, first));
+    void* const second = slot.take(64);
+    EXPECT_FALSE(is_inside(slot, second));
+    slot.give_back(first);
+    void* const large = slot.take(sizeof(HandlerSlot) + 1);
+    EXPECT_FALSE(is_inside(slot, large));
+    slot.give_back(large);
+    slot.give_back(second);
+    void* const again = slot.take(64);
+    EXPECT_EQ(again, first);
+    slot.give_back(again);
+}
+
+// Where it did not, each client would have memory for it elsewhere, and more of it.
+TEST(HandlerSlot, has_room_for_the_wait_for_a_socket) {
+    net::io_context io;
+    Socket socket(io, tcp::v4());
+    HandlerSlot slot;
+    socket.async_wait(Socket::wait_read, net::bind_allocator(HandlerSlot::Allocator<void>(slot),
+                                                             [held = std::make_shared<int>()](const error_code&) {}));
+    void* const next = slot.take(8);
+    EXPECT_FALSE(is_inside(slot, next)) << "the wait is not in it";
+    slot.give_back(next);
+    socket.close();
+    io.run();
+}
+
+}  // namespace
+}  // namespace session_buddy::server
