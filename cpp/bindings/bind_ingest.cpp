@@ -12,7 +12,7 @@
 
 #include "bindings.hpp"
 #include "session_buddy/app/transcript_import.hpp"
-#include "session_buddy/storage/skills_store.hpp"
+#include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::bindings {
 namespace {
@@ -72,7 +72,8 @@ py::dict import_transcripts(const Paths& paths, const std::string& db_path, doub
     app::ImportSummary summary;
     {
         const py::gil_scoped_release released;
-        storage::SkillsStore store(db_path, std::chrono::milliseconds(std::llround(busy_timeout * 1000)));
+        storage::EventStore store(db_path,
+                                  {.busy_timeout = std::chrono::milliseconds(std::llround(busy_timeout * 1000))});
         summary = app::import_transcripts(paths, store, to_callback(progress));
     }
     return to_dict(summary);

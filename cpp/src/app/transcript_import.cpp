@@ -10,7 +10,7 @@
 #include <tuple>
 #include <utility>
 
-#include "session_buddy/storage/skills_store.hpp"
+#include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -89,18 +89,20 @@ void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const 
     summary.counts = reader.counts();
 }
 
-[[nodiscard]] storage::SkillsStore::KeyedRecord to_record(ingest::TranscriptInvocation invocation) {
-    storage::SkillsStore::KeyedRecord keyed;
-    keyed.key = std::move(invocation.key);
-    keyed.record.skill_name = std::move(invocation.skill_name);
-    keyed.record.invoked_at = std::move(invocation.invoked_at);
-    keyed.record.session_id = std::move(invocation.session_id);
-    keyed.record.completed = invocation.completed;
-    keyed.record.duration_seconds = invocation.duration_seconds;
+[[nodiscard]] storage::SkillEvent to_event(ingest::TranscriptInvocation invocation) {
+    storage::SkillEvent event;
+    event.kind = invocation.is_command ? storage::SkillEvent::Kind::command : storage::SkillEvent::Kind::invocation;
+    event.key = std::move(invocation.key);
+    event.at = invocation.at;
+    event.record.skill_name = std::move(invocation.skill_name);
+    event.record.invoked_at = std::move(invocation.invoked_at);
+    event.record.session_id = std::move(invocation.session_id);
+    event.record.completed = invocation.completed;
+    event.record.duration_seconds = invocation.duration_seconds;
     if (!invocation.error_type.empty()) {
-        keyed.record.error_type = std::move(invocation.error_type);
+        event.record.error_type = std::move(invocation.error_type);
     }
-    return keyed;
+    return event;
 }
 
 }  // namespace
@@ -161,14 +163,14 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
     return found;
 }
 
-ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::SkillsStore& store,
+ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::EventStore& store,
                                  const ImportProgressCallback& progress) {
     ImportSummary summary;
-    std::vector<storage::SkillsStore::KeyedRecord> batch;
+    std::vector<storage::SkillEvent> batch;
     const auto store_batch = [&] {
-        const std::vector<bool> stored = store.store_new(batch);
+        const auto outcomes = store.take(batch, storage::Source::transcript);
         for (std::size_t i = 0; i < batch.size(); ++i) {
-            if (stored[i]) {
+            if (outcomes[i].is_new) {
                 ++summary.recorded;
                 ++summary.recorded_by_skill[batch[i].record.skill_name];
             } else {
@@ -178,7 +180,7 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::Sk
         batch.clear();
     };
     read_all(paths, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
-        batch.push_back(to_record(std::move(invocation)));
+        batch.push_back(to_event(std::move(invocation)));
         if (batch.size() >= kBatchRows) {
             store_batch();
         }

@@ -1,22 +1,30 @@
-// The one rule for the names of skills, used wherever a name comes in.
+// The rules for names of skills and keys of events, used wherever one comes in.
 #include "session_buddy/core/invocation.hpp"
 
 #include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy {
+namespace {
 
-bool is_valid_skill_name(std::string_view name) {
-    if (name.empty() || name.size() > kMaxSkillNameBytes) {
-        return false;
-    }
-    for (std::size_t position = 0; position < name.size();) {
-        const char32_t code = next_code_point(name, position);
+bool is_printable_utf8(std::string_view text) {
+    for (std::size_t position = 0; position < text.size();) {
+        const char32_t code = next_code_point(text, position);
         const bool control = code < 0x20 || (code >= 0x7F && code <= 0x9F);
         if (code == kInvalidCodePoint || control) {
             return false;
         }
     }
     return true;
+}
+
+}  // namespace
+
+bool is_valid_skill_name(std::string_view name) {
+    return !name.empty() && name.size() <= kMaxSkillNameBytes && is_printable_utf8(name);
+}
+
+bool is_valid_event_key(std::string_view key) {
+    return !key.empty() && key.size() <= kMaxEventKeyBytes && is_printable_utf8(key);
 }
 
 }  // namespace session_buddy

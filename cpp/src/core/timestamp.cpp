@@ -193,4 +193,20 @@ std::string format_timestamp(TimePoint at) {
     return {text.data(), text.size()};
 }
 
+std::string format_precise_timestamp(TimePoint at) {
+    constexpr long kMicrosPerMilli = 1000;
+    const auto whole = std::chrono::floor<seconds>(at);
+    long fraction = std::chrono::duration_cast<std::chrono::microseconds>(at - whole).count();
+    std::size_t digits = 6;
+    if (fraction % kMicrosPerMilli == 0) {
+        fraction /= kMicrosPerMilli;
+        digits = 3;
+    }
+    std::string text = format_timestamp(at);
+    text.back() = '.';
+    const std::string figures = std::to_string(fraction);
+    text.append(digits - figures.size(), '0');
+    return text + figures + 'Z';
+}
+
 }  // namespace session_buddy

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/ingest/error_class.hpp"
 
@@ -228,7 +229,7 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
 
 void TranscriptReader::read_use(const Line& line, const json& block) {
     const std::string_view id = text_of(block, "id");
-    if (id.empty()) {
+    if (!is_valid_event_key(id)) {
         return;
     }
     std::string key(id);
@@ -254,7 +255,7 @@ void TranscriptReader::read_use(const Line& line, const json& block) {
 
 void TranscriptReader::read_result(const Line& line, const json& block, bool only_one) {
     std::string key(text_of(block, "tool_use_id"));
-    if (key.empty() || finished_.contains(key)) {
+    if (!is_valid_event_key(key) || finished_.contains(key)) {
         return;
     }
     Result result;
@@ -313,8 +314,11 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
     }
     TranscriptInvocation invocation;
     const std::string_view uuid = text_of(line.fields, "uuid");
-    invocation.key =
-        "command:" + (uuid.empty() ? line.session_id + '@' + std::string(line.timestamp) : std::string(uuid));
+    invocation.key = "command:" + std::string(uuid);
+    if (uuid.empty() || !is_valid_event_key(invocation.key)) {
+        invocation.key = "command:" + line.session_id + '@' + std::string(line.timestamp);
+    }
+    invocation.is_command = true;
     if (!finished_.insert(invocation.key).second) {
         ++counts_.replayed;
         return;

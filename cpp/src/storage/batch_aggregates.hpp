@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "session_buddy/storage/skills_store.hpp"
+#include "session_buddy/storage/invocation_record.hpp"
 
 namespace SQLite {
 class Database;

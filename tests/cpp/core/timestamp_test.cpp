@@ -85,5 +85,12 @@ TEST(Timestamp, is_written_in_the_form_of_the_wire) {
     EXPECT_EQ(written("1969-12-31T23:59:59.5"), "1969-12-31T23:59:59Z") << "cut off, also before 1970";
 }
 
+TEST(Timestamp, is_written_with_its_fraction_and_read_back_the_same) {
+    for (const char* text : {"2026-02-10T12:00:00.000Z", "2026-02-10T12:00:00.007Z", "2026-02-10T12:00:00.000012Z",
+                             "1969-12-31T23:59:59.500Z", "9999-12-31T23:59:59.999999Z"}) {
+        EXPECT_EQ(format_precise_timestamp(parse_timestamp(text).value()), text);
+    }
+}
+
 }  // namespace
 }  // namespace session_buddy

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/event_store.hpp"
 #include "session_buddy/storage/skills_store.hpp"
 
 namespace session_buddy::app {
@@ -49,6 +50,11 @@ class TranscriptImport : public testing::Test {
         return names;
     }
 
+    [[nodiscard]] std::int64_t total(const std::string& skill) const {
+        storage::SkillsStore store((root / "skills.db").string(), std::chrono::milliseconds(1000));
+        return store.metrics(skill)->total_invocations;
+    }
+
     fs::path root = fs::path(testing::TempDir()) / ("import_" + std::to_string(std::random_device{}()));
 };
 
@@ -77,24 +83,24 @@ TEST_F(TranscriptImport, a_missing_path_is_a_problem_and_the_others_are_found) {
 
 TEST_F(TranscriptImport, a_second_import_stores_nothing) {
     write("a.jsonl", {"Read", "Edit", "Read"});
-    storage::SkillsStore store((root / "skills.db").string(), std::chrono::milliseconds(1000));
+    storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
     const ImportSummary first = import_transcripts({root}, store);
     EXPECT_EQ(first.recorded, 3);
     EXPECT_EQ(first.files, 1U);
     EXPECT_THAT(first.recorded_by_skill, ElementsAre(Pair("Edit", 1), Pair("Read", 2)));
-    EXPECT_EQ(store.metrics("Read")->total_invocations, 2);
+    EXPECT_EQ(total("Read"), 2);
 
     const ImportSummary second = import_transcripts({root}, store);
     EXPECT_EQ(second.recorded, 0);
     EXPECT_EQ(second.already_known, 3);
     EXPECT_THAT(second.recorded_by_skill, IsEmpty());
     EXPECT_THAT(second.found_by_skill, first.found_by_skill);
-    EXPECT_EQ(store.metrics("Read")->total_invocations, 2);
+    EXPECT_EQ(total("Read"), 2);
 }
 
 TEST_F(TranscriptImport, a_store_that_fails_ends_the_import) {
     write("a.jsonl", {"Read"});
-    storage::SkillsStore store((root / "skills.db").string(), std::chrono::milliseconds(1000));
+    storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
     store.close();
     EXPECT_THROW((void)import_transcripts({root}, store), storage::StorageError);
 }
@@ -102,7 +108,7 @@ TEST_F(TranscriptImport, a_store_that_fails_ends_the_import) {
 TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
     write("a.jsonl", {"Read"});
     write("b.jsonl", {"Read"});
-    storage::SkillsStore store((root / "skills.db").string(), std::chrono::milliseconds(1000));
+    storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
     int calls = 0;
     const ImportSummary summary = import_transcripts({root}, store, [&](const ImportProgress& progress) {
         EXPECT_EQ(progress.files_total, 2U);
@@ -111,7 +117,7 @@ TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
     });
     EXPECT_TRUE(summary.stopped);
     EXPECT_EQ(summary.files, 1U);
-    EXPECT_EQ(store.metrics("Read")->total_invocations, summary.recorded);
+    EXPECT_EQ(total("Read"), summary.recorded);
     EXPECT_GE(summary.recorded, 1);
 }
 

@@ -119,22 +119,6 @@ TEST_F(Store, writes_many_in_one_go_or_none) {
     EXPECT_EQ(store.store(record("good")), 1001);
 }
 
-TEST_F(Store, stores_an_event_once) {
-    using Keyed = SkillsStore::KeyedRecord;
-    const Keyed first[] = {{"k1", record("a")}, {"k2", record("a")}, {"k1", record("a")}};
-    EXPECT_EQ(store.store_new(first), (std::vector<bool>{true, true, false}));
-    const Keyed second[] = {{"k2", record("a")}, {"k3", record("b")}};
-    EXPECT_EQ(store.store_new(second), (std::vector<bool>{false, true}));
-    EXPECT_TRUE(store.store_new({}).empty());
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "3");
-    EXPECT_EQ(test::query(path, "SELECT key, invocation_id FROM session_buddy_source ORDER BY key"),
-              (std::vector<std::string>{"k1|1", "k2|2", "k3|3"}));
-    const Keyed nameless[] = {{"", record("a")}};
-    EXPECT_THAT(refusal([&] { store.store_new(nameless); }), HasSubstr("record 0: key"));
-    SkillsStore again(path, std::chrono::milliseconds{200});
-    EXPECT_EQ(again.store_new(second), (std::vector<bool>{false, false})) << "the side table does not confuse opening";
-}
-
 TEST_F(Store, reads_metrics) {
     store.store(record("b", "2026-02-10T12:00:00Z", true, 2.0));
     store.store(record("b", "2026-02-10T11:00:00Z", false));

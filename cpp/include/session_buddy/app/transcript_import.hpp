@@ -12,7 +12,7 @@
 #include "session_buddy/ingest/transcript.hpp"
 
 namespace session_buddy::storage {
-class SkillsStore;
+class EventStore;
 }
 
 namespace session_buddy::app {
@@ -58,7 +58,7 @@ struct ImportSummary {
     std::uint64_t bytes = 0;
     ingest::TranscriptCounts counts;
     std::int64_t recorded = 0;       ///< of counts.found: stored now
-    std::int64_t already_known = 0;  ///< of counts.found: stored by an earlier run
+    std::int64_t already_known = 0;  ///< of counts.found: stored earlier, by whoever told of it
     std::map<std::string, std::int64_t> found_by_skill;
     std::map<std::string, std::int64_t> recorded_by_skill;
     std::vector<ImportProblem> problems;          ///< files and folders
@@ -69,8 +69,7 @@ struct ImportSummary {
 /// Stores each invocation whose key was never stored before, in batches of one transaction each, so that an import that
 /// was stopped can simply be run again. Throws StorageError.
 [[nodiscard]] ImportSummary import_transcripts(const std::vector<std::filesystem::path>& paths,
-                                               storage::SkillsStore& store,
-                                               const ImportProgressCallback& progress = {});
+                                               storage::EventStore& store, const ImportProgressCallback& progress = {});
 
 /// Everything in memory, in the order of time: for replays. `summary.recorded` stays 0.
 [[nodiscard]] std::vector<ingest::TranscriptInvocation> load_transcripts(

@@ -16,6 +16,12 @@ inline constexpr std::size_t kMaxSkillNameBytes = 256;
 /// 1 to 256 bytes of well-formed UTF-8 without control characters (C0, DEL, C1).
 [[nodiscard]] bool is_valid_skill_name(std::string_view name);
 
+inline constexpr std::size_t kMaxEventKeyBytes = 1024;
+
+/// What tells one run of a skill from all others whoever reports it, such as a tool_use_id: 1 to 1024 bytes of
+/// well-formed UTF-8 without control characters.
+[[nodiscard]] bool is_valid_event_key(std::string_view key);
+
 /// A row of `skill_invocation` that could be read.
 struct Invocation {
     std::int64_t id = 0;

@@ -18,4 +18,7 @@ namespace session_buddy {
 /// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut off.
 [[nodiscard]] std::string format_timestamp(TimePoint at);
 
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ`, or six digits of fraction where three do not hold it; parse_timestamp gives `at` back.
+[[nodiscard]] std::string format_precise_timestamp(TimePoint at);
+
 }  // namespace session_buddy

@@ -22,10 +22,11 @@ inline constexpr std::size_t kMaxTranscriptLineBytes = std::size_t{64} * 1024 * 
 
 /// A run of a skill that is over.
 struct TranscriptInvocation {
-    std::string key;         ///< the tool_use id; for a typed command "command:" and the uuid of its line
-    std::string skill_name;  ///< valid as core/invocation.hpp says
-    std::string invoked_at;  ///< as in the transcript; parse_timestamp reads it
-    TimePoint at;            ///< invoked_at, parsed
+    std::string key;          ///< the tool_use id; for a typed command "command:" and the uuid of its line
+    bool is_command = false;  ///< typed by the user as /name
+    std::string skill_name;   ///< valid as core/invocation.hpp says
+    std::string invoked_at;   ///< as in the transcript; parse_timestamp reads it
+    TimePoint at;             ///< invoked_at, parsed
     std::string session_id;
     bool completed = false;
     std::optional<double> duration_seconds;  ///< as measured by the tool, else result minus use; never negative

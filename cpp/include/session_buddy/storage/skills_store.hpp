@@ -13,26 +13,9 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/invocation_record.hpp"
 
 namespace session_buddy::storage {
-
-/// A row to be written, fields named after the columns of skill_invocation.
-struct InvocationRecord {
-    std::string skill_name;
-    std::string invoked_at;  ///< any form that parse_timestamp reads; stored as given
-    std::string session_id;
-    bool completed = false;
-    std::optional<double> duration_seconds{};
-    std::optional<std::string> workflow_path{};
-    std::optional<std::string> user_query{};
-    std::optional<std::string> alternatives_considered{};  ///< JSON array text
-    std::optional<std::int64_t> selection_rank{};
-    std::optional<std::string> follow_up_actions{};  ///< JSON array text
-    std::optional<std::string> error_type{};
-    std::optional<std::vector<std::uint8_t>> embedding{};
-    std::optional<std::string> workflow_phase{};
-    std::optional<std::string> workflow_step_id{};
-};
 
 /// A row of skill_metrics. Timestamps are as stored.
 struct SkillMetricsRow {
@@ -75,15 +58,6 @@ class SkillsStore {
 
     /// One transaction, all or nothing; the error names the index of the bad record. Returns the ids in order.
     std::vector<std::int64_t> store_many(std::span<const InvocationRecord> records);
-
-    /// A record together with the key of the event it was made from (a tool_use_id).
-    struct KeyedRecord {
-        std::string key;
-        InvocationRecord record;
-    };
-    /// Stores those whose key was never stored before, in one transaction; the keys are kept in the side table
-    /// `session_buddy_source`. Returns for each whether it was stored now.
-    std::vector<bool> store_new(std::span<const KeyedRecord> records);
 
     [[nodiscard]] std::optional<SkillMetricsRow> metrics(std::string_view skill_name);
     /// By total_invocations descending, then name. limit ≥ 0.

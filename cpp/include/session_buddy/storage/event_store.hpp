@@ -1,0 +1,92 @@
+// Turns what hooks, requests and transcripts tell of skills into rows, each invocation once, whoever told of it.
+// It keeps side tables of its own (session_buddy_*); the V4 tables stay as they are.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/invocation_record.hpp"
+
+namespace session_buddy::storage {
+
+/// By how much the times may differ that two sources give one typed command, which has no id in common.
+inline constexpr std::chrono::seconds kCommandTolerance{10};
+
+/// Who tells; bits of `session_buddy_source.seen_by`.
+enum class Source : std::uint8_t { hook = 1, http = 2, transcript = 4 };
+using Sources = std::uint8_t;  ///< any of them, or none
+[[nodiscard]] constexpr bool has(Sources sources, Source one) {
+    return (sources & static_cast<Sources>(one)) != 0;
+}
+
+struct SkillEvent {
+    enum class Kind : std::uint8_t {
+        invocation,   ///< a whole run
+        command,      ///< a whole run that the user typed: known again by session, name and time
+        started,      ///< a run began; kept until it is finished or times out
+        finished,     ///< it is over; one that was never seen to start is a row all the same
+        session_end,  ///< what is still open in the session will not be finished
+    };
+    Kind kind = Kind::invocation;
+    /// The same for every source that sees the same run (a tool_use_id), as is_valid_event_key says.
+    /// Of a command: the same whenever this source tells of it again. May be empty for an invocation, which then is
+    /// always a new one, and is not looked at for session_end.
+    std::string key;
+    /// When it happened. Of invocations and commands only where `record.invoked_at` is empty.
+    TimePoint at{};
+    /// started: skill_name and session_id. finished: these, completed, error_type, and duration_seconds where it was
+    /// measured; else it is the time since the start. session_end: session_id.
+    InvocationRecord record;
+};
+
+/// How far a transcript was read.
+struct TranscriptMark {
+    std::string file;  ///< tells the file, and is not its path, which is private
+    std::int64_t offset = 0;
+};
+
+/// Safe to share between threads (one lock around the connection). Every call may throw StorageError.
+class EventStore {
+  public:
+    /// One of `take`, in the order of the events.
+    struct Outcome {
+        std::int64_t id = 0;      ///< of the row; 0 where there is none (yet)
+        bool is_new = false;      ///< the row was written now
+        Sources seen_before = 0;  ///< who had told of this run before
+    };
+
+    EventStore(const std::string& path, const OpenOptions& options);
+    ~EventStore();
+    EventStore(const EventStore&) = delete;
+    EventStore& operator=(const EventStore&) = delete;
+
+    /// All of it in one transaction, or nothing. Throws StorageErrc::invalid_argument, naming the index and the field,
+    /// for what cannot be stored.
+    std::vector<Outcome> take(std::span<const SkillEvent> events, Source source,
+                              std::span<const TranscriptMark> marks = {});
+
+    /// Stores what was started before `before` and never finished as not completed (`tool_error`, as that is what hooks
+    /// are silent about), at most kMaxExpired a call. Returns how many there were.
+    std::size_t expire(TimePoint before);
+    static constexpr std::size_t kMaxExpired = 1000;
+
+    /// As saved by take(); file → offset.
+    [[nodiscard]] std::map<std::string, std::int64_t> marks();
+
+    /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
+    void close() noexcept;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace session_buddy::storage

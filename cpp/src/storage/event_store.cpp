@@ -1,0 +1,430 @@
+// Pairs, recognises and stores events; all that decides whether a run is new is in this file.
+#include "session_buddy/storage/event_store.hpp"
+
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+#include "store_connection.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using Kind = SkillEvent::Kind;
+
+constexpr const char* kNeverFinished = "tool_error";
+
+// `seen_by` came later than the rest: tables without it were filled by transcripts alone.
+constexpr const char* kTables =
+    "CREATE TABLE IF NOT EXISTS session_buddy_source"
+    " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS session_buddy_open_use"
+    " (key TEXT PRIMARY KEY, skill_name TEXT NOT NULL, session_id TEXT NOT NULL, started_us INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS session_buddy_command"
+    " (session_id TEXT NOT NULL, skill_name TEXT NOT NULL, at_us INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " invocation_id INTEGER NOT NULL, PRIMARY KEY (session_id, skill_name, at_us, source, invocation_id))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS session_buddy_transcript (file TEXT PRIMARY KEY, offset INTEGER NOT NULL)"
+    " WITHOUT ROWID";
+
+std::int64_t micros(TimePoint at) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
+}
+
+TimePoint from_micros(std::int64_t count) {
+    return TimePoint(std::chrono::microseconds(count));
+}
+
+/// What SQLite says of a table or column that is not there.
+bool is_missing_table(const SQLite::Exception& error) {
+    return error.getErrorCode() == SQLITE_ERROR;
+}
+
+struct SideTables {
+    explicit SideTables(SQLite::Database& database)
+        : source_of(database, "SELECT invocation_id, seen_by FROM session_buddy_source WHERE key = ?1"),
+          remember(database, "INSERT INTO session_buddy_source (key, invocation_id, seen_by) VALUES (?1, ?2, ?3)"),
+          add_source(database, "UPDATE session_buddy_source SET seen_by = seen_by | ?2 WHERE key = ?1"),
+          open(database,
+               "INSERT OR IGNORE INTO session_buddy_open_use (key, skill_name, session_id, started_us)"
+               " VALUES (?1, ?2, ?3, ?4)"),
+          open_use(database, "SELECT started_us FROM session_buddy_open_use WHERE key = ?1"),
+          close(database, "DELETE FROM session_buddy_open_use WHERE key = ?1"),
+          open_in_session(database,
+                          "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
+                          " WHERE session_id = ?1"),
+          open_before(database,
+                      "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
+                      " WHERE started_us < ?1 LIMIT ?2"),
+          // Of the runs of this name that this source has not told of yet, the one nearest in time.
+          command(database,
+                  "SELECT invocation_id FROM session_buddy_command AS seen"
+                  " WHERE session_id = ?1 AND skill_name = ?2 AND at_us BETWEEN ?3 - ?4 AND ?3 + ?4"
+                  " AND NOT EXISTS (SELECT 1 FROM session_buddy_command AS own WHERE own.session_id = ?1"
+                  " AND own.skill_name = ?2 AND own.at_us BETWEEN ?3 - 2 * ?4 AND ?3 + 2 * ?4 AND own.source = ?5"
+                  " AND own.invocation_id = seen.invocation_id)"
+                  " ORDER BY abs(at_us - ?3) LIMIT 1"),
+          command_sources(database,
+                          "SELECT source FROM session_buddy_command WHERE session_id = ?1 AND skill_name = ?2"
+                          " AND at_us BETWEEN ?3 - 2 * ?4 AND ?3 + 2 * ?4 AND invocation_id = ?5"),
+          remember_command(database,
+                           "INSERT OR IGNORE INTO session_buddy_command"
+                           " (session_id, skill_name, at_us, source, invocation_id) VALUES (?1, ?2, ?3, ?4, ?5)"),
+          mark(database,
+               "INSERT INTO session_buddy_transcript (file, offset) VALUES (?1, ?2)"
+               " ON CONFLICT (file) DO UPDATE SET offset = excluded.offset"),
+          marks(database, "SELECT file, offset FROM session_buddy_transcript") {}
+
+    sql::Statement source_of;
+    sql::Statement remember;
+    sql::Statement add_source;
+    sql::Statement open;
+    sql::Statement open_use;
+    sql::Statement close;
+    sql::Statement open_in_session;
+    sql::Statement open_before;
+    sql::Statement command;
+    sql::Statement command_sources;
+    sql::Statement remember_command;
+    sql::Statement mark;
+    sql::Statement marks;
+};
+
+struct OpenUse {
+    std::string key;
+    std::string skill_name;
+    std::string session_id;
+    TimePoint started;
+};
+
+std::vector<OpenUse> read_open_uses(sql::Statement& query) {
+    std::vector<OpenUse> uses;
+    while (query.step()) {
+        uses.push_back({.key = std::string(query.text(0)),
+                        .skill_name = std::string(query.text(1)),
+                        .session_id = std::string(query.text(2)),
+                        .started = from_micros(query.integer(3))});
+    }
+    return uses;
+}
+
+bool needs_key(Kind kind) {
+    return kind == Kind::command || kind == Kind::started || kind == Kind::finished;
+}
+
+}  // namespace
+
+struct EventStore::Impl {
+    /// Of one connection; the statements are made when the tables are there.
+    struct Prepared {
+        std::optional<SideTables> tables;
+    };
+
+    std::mutex mutex;
+    Prepared* prepared = nullptr;
+    StoreConnection connection;
+
+    Impl(const std::string& path, const OpenOptions& options)
+        : connection(path, options, [this](SQLite::Database& /*database*/) {
+              auto made = std::make_shared<Prepared>();
+              prepared = made.get();
+              return made;
+          }) {}
+
+    SideTables& tables() {
+        if (!prepared->tables) {
+            SQLite::Database& database = connection.database();
+            try {
+                prepared->tables.emplace(database);
+            } catch (const SQLite::Exception& error) {
+                if (!is_missing_table(error)) {
+                    throw;
+                }
+                make_tables(database);
+                prepared->tables.emplace(database);
+            }
+        }
+        return *prepared->tables;
+    }
+
+    static void make_tables(SQLite::Database& database) {
+        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
+        database.exec(kTables);
+        if (sql::query_integer(database,
+                               "SELECT count(*) FROM pragma_table_info('session_buddy_source')"
+                               " WHERE name = 'seen_by'") == 0) {
+            database.exec("ALTER TABLE session_buddy_source ADD COLUMN seen_by INTEGER NOT NULL DEFAULT 4");
+        }
+        transaction.commit();
+    }
+
+    /// The records of the events, complete and checked.
+    std::vector<InvocationRecord> records_of(std::span<const SkillEvent> events) const {
+        std::vector<InvocationRecord> records;
+        records.reserve(events.size());
+        for (std::size_t index = 0; index < events.size(); ++index) {
+            const SkillEvent& event = events[index];
+            if (event.key.empty() ? needs_key(event.kind) : !is_valid_event_key(event.key)) {
+                connection.refuse(
+                    fmt::format("record {}: key must be 1 to {} bytes of UTF-8 without control characters", index,
+                                kMaxEventKeyBytes));
+            }
+            InvocationRecord& record = records.emplace_back(event.record);
+            if (record.invoked_at.empty()) {
+                record.invoked_at = format_precise_timestamp(event.at);
+            }
+            if (event.kind == Kind::session_end) {
+                record.skill_name = "-";  // it has none, and none is stored
+            }
+            if (const std::string fault = fault_in(record); !fault.empty()) {
+                connection.refuse(fmt::format("record {}: {}", index, fault));
+            }
+        }
+        return records;
+    }
+
+    /// What is known of a key; marks that `source` has told of it, too.
+    std::optional<Outcome> recognise(std::string_view key, Source source) {
+        sql::Statement& query = tables().source_of.with(key);
+        std::optional<Outcome> known;
+        if (query.step()) {
+            known = Outcome{.id = query.integer(0), .seen_before = static_cast<Sources>(query.integer(1))};
+        }
+        query.reset();
+        if (known && !has(known->seen_before, source)) {
+            tables().add_source.with(key, static_cast<std::int64_t>(source)).run();
+        }
+        return known;
+    }
+
+    void remember(std::string_view key, std::int64_t id, Source source) {
+        if (!key.empty()) {
+            tables().remember.with(key, id, static_cast<std::int64_t>(source)).run();
+            tables().close.with(key).run();
+        }
+    }
+
+    Outcome store(std::string_view key, const InvocationRecord& record, Source source) {
+        const std::int64_t id = connection.insert(record);
+        remember(key, id, source);
+        return {.id = id, .is_new = true};
+    }
+
+    /// Many at a time, which is quicker than one by one.
+    void take_invocations(std::span<const SkillEvent> events, std::span<const InvocationRecord> records, Source source,
+                          std::vector<Outcome>& outcomes) {
+        std::vector<std::size_t> fresh;
+        std::vector<const InvocationRecord*> rows;
+        std::unordered_map<std::string_view, std::size_t> keys;  // of fresh ones, and where they stand in `outcomes`
+        std::vector<std::pair<std::size_t, std::size_t>> repeats;
+        for (std::size_t index = 0; index < events.size(); ++index) {
+            const std::string& key = events[index].key;
+            auto known = key.empty() ? std::nullopt : recognise(key, source);
+            if (!known && !key.empty()) {
+                const auto [first, is_first] = keys.try_emplace(key, outcomes.size());
+                if (!is_first) {
+                    repeats.emplace_back(outcomes.size(), first->second);
+                    outcomes.push_back({.seen_before = static_cast<Sources>(source)});
+                    continue;
+                }
+            }
+            if (!known) {
+                fresh.push_back(index);
+                rows.push_back(&records[index]);
+            }
+            outcomes.push_back(known.value_or(Outcome{.is_new = true}));
+        }
+        const std::vector<std::int64_t> ids = connection.insert_all(rows);
+        const std::size_t base = outcomes.size() - events.size();
+        for (std::size_t place = 0; place < fresh.size(); ++place) {
+            outcomes[base + fresh[place]].id = ids[place];
+            remember(events[fresh[place]].key, ids[place], source);
+        }
+        for (const auto& [repeat, first] : repeats) {
+            outcomes[repeat].id = outcomes[first].id;
+        }
+    }
+
+    Outcome take_command(const SkillEvent& event, const InvocationRecord& record, Source source) {
+        if (const auto known = recognise(event.key, source)) {
+            return *known;
+        }
+        const std::int64_t at = micros(*parse_timestamp(record.invoked_at));
+        const std::int64_t tolerance = std::chrono::microseconds(kCommandTolerance).count();
+        const auto bit = static_cast<std::int64_t>(source);
+        const auto session = std::string_view(record.session_id);
+        const auto skill = std::string_view(record.skill_name);
+        Outcome outcome;
+        sql::Statement& match = tables().command.with(session, skill, at, tolerance, bit);
+        if (match.step()) {
+            outcome.id = match.integer(0);
+        }
+        match.reset();
+        if (outcome.id != 0) {
+            sql::Statement& sources = tables().command_sources.with(session, skill, at, tolerance, outcome.id);
+            while (sources.step()) {
+                outcome.seen_before = static_cast<Sources>(outcome.seen_before | sources.integer(0));
+            }
+            remember(event.key, outcome.id, source);
+        } else {
+            outcome = store(event.key, record, source);
+        }
+        tables().remember_command.with(session, skill, at, bit, outcome.id).run();
+        return outcome;
+    }
+
+    Outcome take_start(const SkillEvent& event, Source source) {
+        if (const auto known = recognise(event.key, source)) {
+            return *known;  // its end came first
+        }
+        tables()
+            .open
+            .with(std::string_view(event.key), std::string_view(event.record.skill_name),
+                  std::string_view(event.record.session_id), micros(event.at))
+            .run();
+        return {};
+    }
+
+    Outcome take_end(const SkillEvent& event, InvocationRecord& record, Source source) {
+        if (const auto known = recognise(event.key, source)) {
+            return *known;
+        }
+        sql::Statement& query = tables().open_use.with(std::string_view(event.key));
+        std::optional<TimePoint> started;
+        if (query.step()) {
+            started = from_micros(query.integer(0));
+        }
+        query.reset();
+        if (started && !record.duration_seconds) {
+            // The clock may have been set back in between.
+            record.duration_seconds = std::max(0.0, std::chrono::duration<double>(event.at - *started).count());
+        }
+        if (!started) {
+            started = event.at - std::chrono::duration_cast<TimePoint::duration>(
+                                     std::chrono::duration<double>(record.duration_seconds.value_or(0.0)));
+        }
+        record.invoked_at = format_precise_timestamp(*started);
+        return store(event.key, record, source);
+    }
+
+    /// Uses that will not be finished any more.
+    void give_up(const std::vector<OpenUse>& uses, Source source) {
+        for (const OpenUse& use : uses) {
+            InvocationRecord record;
+            record.skill_name = use.skill_name;
+            record.session_id = use.session_id;
+            record.invoked_at = format_precise_timestamp(use.started);
+            record.error_type = kNeverFinished;
+            store(use.key, record, source);
+        }
+    }
+
+    void take_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Outcome>& outcomes) {
+        switch (event.kind) {
+            case Kind::invocation:
+                break;  // many at a time
+            case Kind::command:
+                outcomes.push_back(take_command(event, record, source));
+                break;
+            case Kind::started:
+                outcomes.push_back(take_start(event, source));
+                break;
+            case Kind::finished:
+                outcomes.push_back(take_end(event, record, source));
+                break;
+            case Kind::session_end:
+                give_up(read_open_uses(tables().open_in_session.with(std::string_view(record.session_id))), source);
+                outcomes.emplace_back();
+                break;
+        }
+    }
+};
+
+EventStore::EventStore(const std::string& path, const OpenOptions& options)
+    : impl_(std::make_unique<Impl>(path, options)) {}
+
+EventStore::~EventStore() = default;
+
+std::vector<EventStore::Outcome> EventStore::take(std::span<const SkillEvent> events, Source source,
+                                                  std::span<const TranscriptMark> marks) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->connection.require_open();
+    std::vector<InvocationRecord> records = impl_->records_of(events);
+    std::vector<Outcome> outcomes;
+    if (events.empty() && marks.empty()) {
+        return outcomes;
+    }
+    impl_->connection.attempt("cannot write to", [&] {
+        SideTables& tables = impl_->tables();
+        SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+        outcomes.reserve(events.size());
+        for (std::size_t begin = 0; begin < events.size();) {
+            std::size_t end = begin;
+            while (end < events.size() && events[end].kind == Kind::invocation) {
+                ++end;
+            }
+            if (end > begin) {
+                impl_->take_invocations(events.subspan(begin, end - begin),
+                                        std::span(records).subspan(begin, end - begin), source, outcomes);
+            } else {
+                impl_->take_one(events[begin], records[begin], source, outcomes);
+                end = begin + 1;
+            }
+            begin = end;
+        }
+        for (const TranscriptMark& mark : marks) {
+            tables.mark.with(std::string_view(mark.file), mark.offset).run();
+        }
+        transaction.commit();
+    });
+    return outcomes;
+}
+
+std::size_t EventStore::expire(TimePoint before) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->connection.require_open();
+    return impl_->connection.attempt("cannot write to", [&] {
+        const auto find = [&] {
+            return read_open_uses(
+                impl_->tables().open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
+        };
+        if (find().empty()) {  // without a lock: so it is nearly always
+            return std::size_t{0};
+        }
+        SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+        const std::vector<OpenUse> uses = find();
+        impl_->give_up(uses, Source::hook);
+        transaction.commit();
+        return uses.size();
+    });
+}
+
+std::map<std::string, std::int64_t> EventStore::marks() {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->connection.require_open();
+    return impl_->connection.attempt("cannot read", [&] {
+        std::map<std::string, std::int64_t> marks;
+        sql::Statement& query = impl_->tables().marks;
+        query.reset();
+        while (query.step()) {
+            marks.emplace(query.text(0), query.integer(1));
+        }
+        return marks;
+    });
+}
+
+void EventStore::close() noexcept {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->connection.close();
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,75 @@
+// Checks a record before it is written, so that an error can name the field.
+#include "session_buddy/storage/invocation_record.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/core/utf8.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr std::size_t kMaxSessionIdBytes = 1024;
+constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
+
+std::string fault_in_text(const char* field, const std::optional<std::string>& text, bool json_array) {
+    if (!text.has_value()) {
+        return {};
+    }
+    if (text->size() > kMaxTextBytes) {
+        return fmt::format("{} must be at most {} bytes", field, kMaxTextBytes);
+    }
+    if (!is_valid_utf8(*text) || text->find('\0') != std::string::npos) {
+        return fmt::format("{} must be UTF-8 text without NUL", field);
+    }
+    if (json_array) {
+        const auto parsed = nlohmann::json::parse(*text, nullptr, false);
+        if (!parsed.is_array()) {
+            return fmt::format("{} must be the text of a JSON array", field);
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string fault_in(const InvocationRecord& record) {
+    if (!is_valid_skill_name(record.skill_name)) {
+        return fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters", kMaxSkillNameBytes);
+    }
+    if (!parse_timestamp(record.invoked_at).has_value()) {
+        return fmt::format("invoked_at must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
+    }
+    if (record.session_id.empty() || record.session_id.size() > kMaxSessionIdBytes ||
+        !is_valid_utf8(record.session_id) || record.session_id.find('\0') != std::string::npos) {
+        return fmt::format("session_id must be 1 to {} bytes of UTF-8 without NUL", kMaxSessionIdBytes);
+    }
+    if (record.duration_seconds.has_value() &&
+        (!std::isfinite(*record.duration_seconds) || *record.duration_seconds < 0.0)) {
+        return "duration_seconds must be a finite number that is not negative";
+    }
+    if (record.selection_rank.has_value() && *record.selection_rank < 0) {
+        return "selection_rank must not be negative";
+    }
+    const std::array<std::string, 7> faults{
+        fault_in_text("workflow_path", record.workflow_path, false),
+        fault_in_text("user_query", record.user_query, false),
+        fault_in_text("alternatives_considered", record.alternatives_considered, true),
+        fault_in_text("follow_up_actions", record.follow_up_actions, true),
+        fault_in_text("error_type", record.error_type, false),
+        fault_in_text("workflow_phase", record.workflow_phase, false),
+        fault_in_text("workflow_step_id", record.workflow_step_id, false)};
+    for (const std::string& fault : faults) {
+        if (!fault.empty()) {
+            return fault;
+        }
+    }
+    return {};
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,251 @@
+// One run, one row, whoever tells of it and in whatever order.
+#include "session_buddy/storage/event_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "session_buddy/core/timestamp.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using Kind = SkillEvent::Kind;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TimePoint at(const char* time) {
+    return parse_timestamp(std::string("2026-02-10T") + time + "Z").value();
+}
+
+SkillEvent event(Kind kind, const std::string& key, const char* time, const std::string& skill = "a",
+                 bool completed = true) {
+    SkillEvent made;
+    made.kind = kind;
+    made.key = key;
+    made.at = at(time);
+    made.record.skill_name = skill;
+    made.record.session_id = "s1";
+    made.record.completed = completed;
+    return made;
+}
+
+class Events : public testing::Test {
+  protected:
+    test::TempDir dir;
+    std::string path = dir.file("skills.db");
+    EventStore store{path, {.busy_timeout = std::chrono::milliseconds{200}}};
+
+    EventStore::Outcome take(const SkillEvent& one, Source source = Source::hook) {
+        return store.take({&one, 1}, source).at(0);
+    }
+    std::vector<std::string> rows() const {
+        return test::query(path,
+                           "SELECT skill_name, invoked_at, completed, duration_seconds, error_type"
+                           " FROM skill_invocation ORDER BY invoked_at, id");
+    }
+    std::string open_uses() const { return test::query_one(path, "SELECT count(*) FROM session_buddy_open_use"); }
+};
+
+TEST_F(Events, an_invocation_is_stored_once_and_every_source_of_it_is_remembered) {
+    const SkillEvent first[] = {event(Kind::invocation, "k1", "12:00:00"), event(Kind::invocation, "k2", "12:00:01"),
+                                event(Kind::invocation, "k1", "12:00:00")};
+    const auto stored = store.take(first, Source::transcript);
+    ASSERT_EQ(stored.size(), 3U);
+    EXPECT_TRUE(stored[0].is_new && stored[1].is_new);
+    EXPECT_FALSE(stored[2].is_new);
+    EXPECT_EQ(stored[2].id, stored[0].id);
+
+    const auto again = take(event(Kind::invocation, "k2", "12:00:01"));
+    EXPECT_FALSE(again.is_new);
+    EXPECT_EQ(again.id, stored[1].id);
+    EXPECT_EQ(again.seen_before, static_cast<Sources>(Source::transcript));
+    EXPECT_EQ(test::query(path, "SELECT key, invocation_id, seen_by FROM session_buddy_source ORDER BY key"),
+              (std::vector<std::string>{"k1|1|4", "k2|2|5"}));
+    EXPECT_EQ(rows().size(), 2U);
+}
+
+TEST_F(Events, invocations_without_a_key_are_always_new) {
+    const SkillEvent nameless = event(Kind::invocation, "", "12:00:00");
+    EXPECT_TRUE(take(nameless, Source::http).is_new);
+    EXPECT_TRUE(take(nameless, Source::http).is_new);
+    EXPECT_EQ(rows().size(), 2U);
+}
+
+TEST_F(Events, many_invocations_with_repeats_among_them_come_back_in_their_order) {
+    std::vector<SkillEvent> many;
+    for (int i = 0; i < 40; ++i) {
+        many.push_back(event(Kind::invocation, "k" + std::to_string(i % 30), "12:00:00"));
+    }
+    const auto outcomes = store.take(many, Source::http);
+    ASSERT_EQ(outcomes.size(), 40U);
+    for (std::size_t i = 0; i < 40; ++i) {
+        EXPECT_EQ(outcomes[i].id, static_cast<std::int64_t>(i % 30 + 1));
+        EXPECT_EQ(outcomes[i].is_new, i < 30);
+    }
+    EXPECT_EQ(rows().size(), 30U);
+}
+
+TEST_F(Events, a_start_and_an_end_are_one_row_with_the_time_between_them) {
+    EXPECT_EQ(take(event(Kind::started, "t1", "12:00:00.250")).id, 0);
+    EXPECT_THAT(rows(), IsEmpty());
+    EventStore other(path, {.busy_timeout = std::chrono::milliseconds{200}});  // as another process
+    const SkillEvent end = event(Kind::finished, "t1", "12:00:02.750");
+    EXPECT_TRUE(other.take({&end, 1}, Source::hook).at(0).is_new);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.250Z|1|2.5|NULL"));
+    EXPECT_EQ(open_uses(), "0");
+}
+
+TEST_F(Events, a_measured_duration_wins_over_the_time_between_start_and_end) {
+    take(event(Kind::started, "t1", "12:00:00"));
+    SkillEvent end = event(Kind::finished, "t1", "12:00:10");
+    end.record.duration_seconds = 1.5;  // without the wait for permission
+    take(end);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|1|1.5|NULL"));
+}
+
+TEST_F(Events, an_end_whose_start_was_never_seen_is_a_row_that_began_a_duration_earlier) {
+    SkillEvent end = event(Kind::finished, "t1", "12:00:10", "a", false);
+    end.record.duration_seconds = 4.0;
+    end.record.error_type = "exit_code";
+    EXPECT_TRUE(take(end).is_new);
+    take(event(Kind::started, "t1", "12:00:06"));  // came late, out of the spool
+    EXPECT_TRUE(take(event(Kind::finished, "t2", "12:00:11")).is_new);
+    EXPECT_THAT(rows(),
+                ElementsAre("a|2026-02-10T12:00:06.000Z|0|4.0|exit_code", "a|2026-02-10T12:00:11.000Z|1|NULL|NULL"));
+    EXPECT_EQ(open_uses(), "0");
+}
+
+TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
+    take(event(Kind::started, "t1", "12:00:10"));
+    take(event(Kind::finished, "t1", "12:00:00"));
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:10.000Z|1|0.0|NULL"));
+}
+
+TEST_F(Events, what_never_finished_is_stored_as_an_error_once_it_is_old) {
+    take(event(Kind::started, "t1", "12:00:00"));
+    take(event(Kind::started, "t2", "12:30:00"));
+    EXPECT_EQ(store.expire(at("12:30:00")), 1U);
+    EXPECT_EQ(store.expire(at("12:30:00")), 0U);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
+    EXPECT_FALSE(take(event(Kind::finished, "t1", "13:00:00")).is_new) << "too late: it is a row already";
+    EXPECT_EQ(rows().size(), 1U);
+}
+
+TEST_F(Events, the_end_of_a_session_ends_what_is_open_in_it_alone) {
+    take(event(Kind::started, "t1", "12:00:00"));
+    SkillEvent other = event(Kind::started, "t2", "12:00:01");
+    other.record.session_id = "s2";
+    take(other);
+    SkillEvent end;
+    end.kind = Kind::session_end;
+    end.at = at("12:01:00");
+    end.record.session_id = "s1";
+    EXPECT_EQ(take(end).id, 0);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
+    EXPECT_EQ(open_uses(), "1");
+}
+
+TEST_F(Events, a_transcript_that_tells_of_an_open_use_closes_it) {
+    take(event(Kind::started, "t1", "12:00:00"));
+    const SkillEvent told = event(Kind::invocation, "t1", "12:00:00");
+    EXPECT_TRUE(take(told, Source::transcript).is_new);
+    EXPECT_EQ(open_uses(), "0");
+    EXPECT_EQ(store.expire(at("23:00:00")), 0U);
+    EXPECT_EQ(take(event(Kind::finished, "t1", "12:00:01")).seen_before, static_cast<Sources>(Source::transcript));
+    EXPECT_EQ(rows().size(), 1U);
+}
+
+TEST_F(Events, a_typed_command_is_known_again_by_session_name_and_time_across_sources) {
+    const auto hook = take(event(Kind::command, "h1", "12:00:00.5", "review"));
+    EXPECT_TRUE(hook.is_new);
+    const auto same = take(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript);
+    EXPECT_FALSE(same.is_new);
+    EXPECT_EQ(same.id, hook.id);
+    EXPECT_EQ(same.seen_before, static_cast<Sources>(Source::hook));
+    EXPECT_FALSE(take(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript).is_new);
+
+    EXPECT_TRUE(take(event(Kind::command, "command:u2", "12:00:30", "review"), Source::transcript).is_new)
+        << "too far away";
+    EXPECT_TRUE(take(event(Kind::command, "command:u3", "12:00:01", "commit"), Source::transcript).is_new)
+        << "another name";
+}
+
+TEST_F(Events, a_command_typed_twice_in_a_moment_is_two_rows_for_both_sources) {
+    EXPECT_TRUE(take(event(Kind::command, "h1", "12:00:00", "review")).is_new);
+    EXPECT_TRUE(take(event(Kind::command, "h2", "12:00:02", "review")).is_new);
+    EXPECT_FALSE(take(event(Kind::command, "command:u1", "12:00:00", "review"), Source::transcript).is_new);
+    EXPECT_FALSE(take(event(Kind::command, "command:u2", "12:00:02", "review"), Source::transcript).is_new);
+    EXPECT_EQ(rows().size(), 2U);
+}
+
+TEST_F(Events, marks_are_saved_with_the_events_they_stand_behind) {
+    EXPECT_THAT(store.marks(), IsEmpty());
+    const TranscriptMark mark{.file = "1:2:3", .offset = 17};
+    store.take({}, Source::transcript, {&mark, 1});
+    const SkillEvent bad[] = {event(Kind::invocation, "k", "12:00:00", "bad\nname")};
+    const TranscriptMark later{.file = "1:2:3", .offset = 99};
+    EXPECT_THROW(store.take(bad, Source::transcript, {&later, 1}), StorageError);
+    EXPECT_THAT(store.marks(), ElementsAre(testing::Pair("1:2:3", 17)));
+}
+
+TEST_F(Events, a_bad_event_is_refused_by_its_index_and_field_and_nothing_is_stored) {
+    const auto refusal = [&](const SkillEvent& bad) -> std::string {
+        const SkillEvent both[] = {event(Kind::invocation, "good", "12:00:00"), bad};
+        try {
+            store.take(both, Source::http);
+        } catch (const StorageError& error) {
+            EXPECT_EQ(error.code(), StorageErrc::invalid_argument);
+            return error.what();
+        }
+        return "(accepted)";
+    };
+    EXPECT_THAT(refusal(event(Kind::started, "", "12:00:00")), HasSubstr("record 1: key"));
+    EXPECT_THAT(refusal(event(Kind::invocation, std::string(1025, 'k'), "12:00:00")), HasSubstr("record 1: key"));
+    EXPECT_THAT(refusal(event(Kind::invocation, "k", "12:00:00", "")), HasSubstr("record 1: skill_name"));
+    EXPECT_THAT(rows(), IsEmpty());
+}
+
+TEST_F(Events, a_side_table_of_an_earlier_release_is_taken_over) {
+    const std::string old = dir.file("old.db");
+    { EventStore made(old, {}); }
+    test::execute(
+        old,
+        "CREATE TABLE session_buddy_source (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL) WITHOUT ROWID;"
+        "INSERT INTO session_buddy_source VALUES ('k1', 1);" +
+            test::insertion("a", "2026-02-10T12:00:00Z"));
+    EventStore again(old, {});
+    const SkillEvent known = event(Kind::invocation, "k1", "12:00:00");
+    const auto outcome = again.take({&known, 1}, Source::hook).at(0);
+    EXPECT_FALSE(outcome.is_new);
+    EXPECT_EQ(outcome.seen_before, static_cast<Sources>(Source::transcript));
+}
+
+TEST_F(Events, a_database_that_is_locked_keeps_nothing_of_a_batch_and_can_be_asked_again) {
+    SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
+    other.exec("BEGIN IMMEDIATE");
+    const SkillEvent end = event(Kind::finished, "t1", "12:00:00");
+    try {
+        take(end);
+        FAIL() << "stored in a locked database";
+    } catch (const StorageError& error) {
+        EXPECT_EQ(error.code(), StorageErrc::busy);
+    }
+    other.exec("ROLLBACK");
+    EXPECT_TRUE(take(end).is_new);
+}
+
+TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
+    take(event(Kind::started, "t1", "12:00:00"));
+    for (const char* ending : {"", "-wal", "-shm"}) {
+        std::filesystem::remove(path + ending);
+    }
+    EXPECT_TRUE(take(event(Kind::finished, "t1", "12:00:01")).is_new);
+    EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:01.000Z|1|NULL|NULL"));
+}
+
+}  // namespace
+}  // namespace session_buddy::storage
