@@ -89,6 +89,10 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text = expected = "7"
         if option["name"] == "max_pending_bytes":
             text = expected = "12345"
+        if option["name"] == "max_intake_bytes":
+            text = expected = "12345678"
+        if option["name"] == "tools":
+            text, expected = "just test=just-test", '"just test=just-test"'
         if option["name"] == "allow_origin":
             text, expected = "https://a.example", '"https://a.example"'
         if option["name"] == "allow_host":

@@ -8,6 +8,7 @@
 
 #include "session_buddy/app/collector.hpp"
 #include "session_buddy/app/history_thread.hpp"
+#include "session_buddy/app/intake.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/server/network_server.hpp"
 
@@ -24,13 +25,20 @@ struct RealTimeServer::Impl {
     // One run, from start to stop. Members die in the reverse order: the sources of snapshots before the network.
     struct Run {
         explicit Run(Impl& owner)
-            : network(owner.config, owner.clock),
+            : intake(owner.config, owner.clock),
+              network(owner.config, owner.clock, &intake),
               history(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
                   owner.hand_out(snapshot);
                   network.publish(std::move(snapshot));
               }) {}
 
+        /// The intake's answers go through the network, which must still be there.
+        ~Run() { intake.stop(); }
+        Run(const Run&) = delete;
+        Run& operator=(const Run&) = delete;
+
+        IntakeThread intake;
         server::NetworkServer network;
         HistoryThread history;
         Collector collector;
@@ -77,6 +85,7 @@ void RealTimeServer::start() {
     run->collector.open();
     run->network.start();
     run->collector.start();
+    run->intake.start();
     run->history.start();
     impl_->run = std::move(run);
     kLog.debug("following {}", impl_->config.db_path);
@@ -89,6 +98,7 @@ void RealTimeServer::stop() {
     }
     impl_->run->collector.stop();
     impl_->run->history.stop();
+    impl_->run->intake.stop();
     impl_->run->network.stop();
     impl_->run.reset();
 }

@@ -15,6 +15,7 @@
 
 #include "session_buddy/core/ip_address.hpp"
 #include "session_buddy/core/origin.hpp"
+#include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::options {
@@ -121,6 +122,18 @@ constexpr std::array kTable{
             "New rows read in one cycle; the rest follows in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
             "Replace the triggers of a database made by other tools with our own"),
+
+    list("Data in", "tools", &Config::tools,
+         "Further development tools to tell by their commands, and the names of their uses, separated by commas, such "
+         "as just test=just-test"),
+    duration("Data in", "hook_timeout", &Config::hook_timeout, 60, 86'400,
+             "A tool use that a hook saw begin and that never ended is stored as failed after this"),
+    integer("Data in", "max_body_bytes", &Config::max_body_bytes, 1024, 67'108'864,
+            "Longest body of a request that hands in data, in bytes"),
+    integer("Data in", "max_intake_bytes", &Config::max_intake_bytes, 1024, 1'073'741'824,
+            "Bytes of such requests that are not in the database yet; the next one is refused"),
+    integer("Data in", "max_spool_events", &Config::max_spool_events, 100, 100'000,
+            "Events of hooks that wait in files beside a database that cannot be written; later ones are lost"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
     boolean("Metrics", "push", &Config::push, "Broadcast new invocations at once, too, and not at the interval alone"),
@@ -581,6 +594,18 @@ void check(const Config& config) {
             "trusted_proxies",
             fmt::format("trusted_proxies must be addresses and networks separated by commas, but {} is neither",
                         in_quotes(item.what())));
+    }
+    try {
+        static_cast<void>(parse_tool_rules(config.tools));
+    } catch (const std::invalid_argument& item) {
+        throw ConfigError("tools", fmt::format("tools must be commands and names separated by commas, such as just "
+                                               "test=just-test, but {} is not of this form",
+                                               in_quotes(item.what())));
+    }
+    if (config.max_intake_bytes < config.max_body_bytes) {
+        throw ConfigError("max_intake_bytes",
+                          fmt::format("max_intake_bytes must be at least max_body_bytes ({}), not {}",
+                                      config.max_body_bytes, config.max_intake_bytes));
     }
     check_patterns<OriginPatterns>("allow_origin", config.allow_origin);
     check_patterns<HostPatterns>("allow_host", config.allow_host);

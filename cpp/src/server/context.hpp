@@ -14,6 +14,7 @@
 #include "origin_policy.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/server/intake.hpp"
 #include "tls_context.hpp"
 #include "token_checker.hpp"
 
@@ -43,9 +44,10 @@ struct Compression {
 inline constexpr std::size_t kReadBytes = 65536;
 
 struct ServerContext {
-    ServerContext(const Config& settings, const Clock& wall_clock)
+    ServerContext(const Config& settings, const Clock& wall_clock, Intake* data_intake = nullptr)
         : config(settings),
           clock(wall_clock),
+          intake(data_intake),
           trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
           origin_policy(settings),
           admission(settings) {
@@ -56,6 +58,8 @@ struct ServerContext {
 
     const Config config;
     const Clock& clock;
+    Intake* const intake;          // nullptr where no data is taken in
+    std::size_t intake_bytes = 0;  // of bodies that are being read or wait for an answer of `intake`
     const IpNetworks trusted_proxies;
     OriginPolicy origin_policy;
     TlsContextPtr tls;                         // of new connections; nullptr for plain ones

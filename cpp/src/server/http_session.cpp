@@ -2,6 +2,8 @@
 #include "http_session.hpp"
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
@@ -21,7 +23,7 @@ namespace {
 
 constexpr log::Logger logger{"session_buddy.server.http"};
 
-constexpr std::uint64_t kMaxBodyBytes = 8192;  // no route takes a body yet
+constexpr std::uint64_t kMaxBodyBytes = 8192;  // where no data is handed in
 constexpr std::size_t kShownBytes = 80;        // of what somebody sent, in the log
 
 // Of what a stranger sent: short, and without what a terminal could take for a command.
@@ -85,12 +87,38 @@ void HttpSession::cut() {
 void HttpSession::read() {
     parser_.emplace();
     allowed_origin_.clear();
+    intake_kind_.reset();
     parser_->header_limit(context_.config.max_header_bytes);
-    parser_->body_limit(kMaxBodyBytes);
+    parser_->body_limit(context_.config.max_body_bytes);
     // Read into the parser and not into a message of its own: only so are the limits kept.
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.on_header(error); }));
+}
+
+// Data that is handed in is read when it is known that it is wanted; any other body is small and only in the way.
+void HttpSession::on_header(const error_code& error) {
+    if (over_) {
+        return;
+    }
+    if (error) {
+        refuse(error);
+        return;
+    }
+    const auto& request = parser_->get();
+    intake_kind_ = intake_of(request.method(), {request.target().data(), request.target().size()});
+    if (intake_kind_ || parser_->is_done()) {
+        check();
+        return;
+    }
+    if (parser_->content_length().value_or(0) > kMaxBodyBytes) {
+        refuse(http::error::body_limit);
+        return;
+    }
+    parser_->body_limit(kMaxBodyBytes);
     http::async_read(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.on_read(error); }));
+        guarded(shared_from_this(), [](HttpSession& self, const error_code& read_error) { self.on_read(read_error); }));
 }
 
 void HttpSession::on_read(const error_code& error) {
@@ -99,9 +127,13 @@ void HttpSession::on_read(const error_code& error) {
     }
     if (error) {
         refuse(error);
-        return;
+    } else {
+        check();
     }
-    deadline_ = SteadyTime::max();  // what follows is our affair
+}
+
+void HttpSession::check() {
+    request_deadline_ = std::exchange(deadline_, SteadyTime::max());  // what follows is our affair
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_, request, context_.trusted_proxies);
     if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
@@ -158,7 +190,9 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
     const std::string_view target(request.target().data(), request.target().size());
     const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
     const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
-    if (!boost::beast::websocket::is_upgrade(request)) {
+    if (intake_kind_) {
+        take_in(verdict);
+    } else if (!boost::beast::websocket::is_upgrade(request)) {
         // Whoever is not asked for a token is at home here.
         const bool trusted = context_.tokens == nullptr || may_read ||
                              (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
@@ -172,11 +206,109 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
     } else if (may_read) {
         upgrade(Admitted{*identity});
     } else if (credentials_.place == Credentials::Place::header) {
-        send(insufficient_scope());
+        send(insufficient_scope(auth::Scope::read));
     } else {
         // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
         upgrade(Refused{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
     }
+}
+
+// `verdict`: as for serve().
+void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
+    const auto& request = parser_->get();
+    if (context_.tokens == nullptr) {
+        // A proxy that it is not told of would make everybody a client of this machine.
+        const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0;
+        if (!peer_.address.is_loopback() || (through_proxy && !peer_.forwarded)) {
+            logger.debug("data of {} refused: not from this machine", peer_.name);
+            answer(not_from_here());
+            return;
+        }
+    } else {
+        const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
+        if (identity == nullptr) {
+            answer(unauthorized("A token with the scope write is needed"));
+            return;
+        }
+        if (!identity->scopes.has(auth::Scope::write)) {
+            answer(insufficient_scope(auth::Scope::write));
+            return;
+        }
+    }
+    if (context_.intake == nullptr) {
+        answer(http_error(503, "no_intake", "This server takes no data in"));
+        return;
+    }
+    const std::uint64_t length = parser_->content_length().value_or(0);
+    if (context_.intake_bytes + length > context_.config.max_intake_bytes) {
+        answer(intake_full(context_));
+        return;
+    }
+    intake_share_.emplace(context_, length);
+    deadline_ = request_deadline_;
+    if (boost::beast::iequals(request[http::field::expect], "100-continue") && !parser_->is_done()) {
+        response_ = Response(http::status::continue_, 11);
+        http::async_write(stream_, response_,
+                          guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
+                              if (error) {
+                                  self.cut();
+                              } else {
+                                  self.read_body_to_take_in();
+                              }
+                          }));
+    } else {
+        read_body_to_take_in();
+    }
+}
+
+void HttpSession::read_body_to_take_in() {
+    if (over_) {
+        return;
+    }
+    if (parser_->is_done()) {
+        hand_over({});
+        return;
+    }
+    http::async_read(
+        stream_, buffer_, *parser_,
+        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.hand_over(error); }));
+}
+
+void HttpSession::hand_over(const error_code& error) {
+    if (over_) {
+        return;
+    }
+    if (error) {
+        intake_share_.reset();
+        refuse(error);
+        return;
+    }
+    deadline_ = SteadyTime::max();
+    auto& request = parser_->get();
+    IntakeRequest handed{.kind = *intake_kind_,
+                         .content_type = std::string(request[http::field::content_type]),
+                         .body = std::move(request.body())};
+    // The last reference to the session must not be let go on the other thread: it moves back with the answer.
+    context_.intake->take(std::move(handed),
+                          [self = shared_from_this(), executor = stream_.get_executor()](IntakeAnswer answer) mutable {
+                              net::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
+                                  run_guarded(*self, [&] { self->on_taken_in(std::move(answer)); });
+                              });
+                          });
+}
+
+void HttpSession::on_taken_in(IntakeAnswer taken) {
+    intake_share_.reset();
+    if (over_) {
+        return;
+    }
+    HttpReply reply;
+    reply.status = taken.status;
+    reply.body = std::move(taken.body);
+    if (taken.retry_after > 0) {
+        reply.headers = {{"Retry-After", std::to_string(taken.retry_after)}};
+    }
+    answer(std::move(reply));
 }
 
 void HttpSession::forbid(OriginPolicy::Verdict verdict) {
@@ -271,10 +403,13 @@ void HttpSession::send(HttpReply reply) {
     for (const auto& [name, value] : reply.headers) {
         response_.set(name, value);
     }
-    response_.keep_alive(!reply.close);  // after the headers, one of which may be Connection
-    if (response_.result() == http::status::no_content) {
+    // What is left unread of a body would be taken for the next request.
+    const bool unread = parser_ && !parser_->is_done();
+    response_.keep_alive(!reply.close && !unread);  // after the headers, one of which may be Connection
+    if (reply.body.empty()) {
         response_.erase(http::field::content_type);
-    } else {
+    }
+    if (response_.result() != http::status::no_content) {
         response_.content_length(reply.body.size());
     }
     if (!head) {

@@ -37,14 +37,35 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
+    /// A part of ServerContext::intake_bytes.
+    class IntakeShare {
+      public:
+        IntakeShare(ServerContext& context, std::size_t bytes) : context_(context), bytes_(bytes) {
+            context_.intake_bytes += bytes_;
+        }
+        ~IntakeShare() { context_.intake_bytes -= bytes_; }
+        IntakeShare(const IntakeShare&) = delete;
+        IntakeShare& operator=(const IntakeShare&) = delete;
+
+      private:
+        ServerContext& context_;
+        std::size_t bytes_;
+    };
+
     void read();
+    void on_header(const error_code& error);
     void on_read(const error_code& error);
+    void check();
     void refuse(const error_code& error);
     void forbid(OriginPolicy::Verdict verdict);
     void on_checked(auth::Verdict verdict);
     void serve(std::optional<auth::Verdict> verdict);
     void answer(HttpReply reply);
     void upgrade(const Welcome& welcome);
+    void take_in(const std::optional<auth::Verdict>& verdict);
+    void read_body_to_take_in();
+    void hand_over(const error_code& error);
+    void on_taken_in(IntakeAnswer taken);
     void refuse_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
@@ -56,12 +77,15 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Peer direct_;  // who is connected
     Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;
-    std::optional<Parser> parser_;  // a new one for each request
-    std::string allowed_origin_;    // of the page that may read the answer; empty for none
-    Credentials credentials_;       // of the request
-    bool over_ = false;             // cut
-    SteadyTime deadline_;           // of the request, or of the answer
-    Timer delay_;                   // of a refusal
+    std::optional<Parser> parser_;                    // a new one for each request
+    std::optional<IntakeRequest::Kind> intake_kind_;  // of the request, where it hands in data
+    std::optional<IntakeShare> intake_share_;         // of the request, until it is answered
+    std::string allowed_origin_;                      // of the page that may read the answer; empty for none
+    Credentials credentials_;                         // of the request
+    bool over_ = false;                               // cut
+    SteadyTime deadline_;                             // of the request, or of the answer
+    SteadyTime request_deadline_;                     // of the request, while it is checked before its body is read
+    Timer delay_;                                     // of a refusal
     Response response_;
 };
 

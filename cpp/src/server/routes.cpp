@@ -69,7 +69,8 @@ HttpReply upgrade_required(const ServerContext& /*context*/, bool /*trusted*/) {
 struct Route {
     http::verb method;  // get serves head, too
     std::string_view path;
-    HttpReply (*handler)(const ServerContext&, bool trusted);
+    HttpReply (*handler)(const ServerContext&, bool trusted) = nullptr;
+    std::optional<IntakeRequest::Kind> intake = std::nullopt;  // in place of a handler
 };
 
 constexpr std::array kRoutes{
@@ -77,6 +78,8 @@ constexpr std::array kRoutes{
     Route{.method = http::verb::get, .path = "/readyz", .handler = readyz},
     Route{.method = http::verb::get, .path = "/", .handler = upgrade_required},
     Route{.method = http::verb::get, .path = "/ws", .handler = upgrade_required},
+    Route{.method = http::verb::post, .path = "/hooks/claude-code", .intake = IntakeRequest::Kind::hook},
+    Route{.method = http::verb::post, .path = "/api/v1/invocations", .intake = IntakeRequest::Kind::invocations},
 };
 
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
@@ -126,6 +129,13 @@ HttpReply route(const ServerContext& context, http::verb method, std::string_vie
     return path_known ? method_not_allowed(path) : not_found();
 }
 
+std::optional<IntakeRequest::Kind> intake_of(http::verb method, std::string_view target) {
+    const auto path = path_of(target);
+    const auto* const found = std::ranges::find_if(
+        kRoutes, [&](const Route& candidate) { return candidate.path == path && candidate.method == method; });
+    return found != kRoutes.end() ? found->intake : std::nullopt;
+}
+
 HttpReply http_error(unsigned status, std::string_view code, std::string_view message) {
     return json_reply(status, {{"error", code}, {"message", message}});
 }
@@ -141,9 +151,28 @@ HttpReply unauthorized(std::string_view reason) {
     return reply;
 }
 
-HttpReply insufficient_scope() {
-    auto reply = http_error(403, "insufficient_scope", kLacksRead);
-    reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy", error="insufficient_scope", scope="read")"}};
+HttpReply insufficient_scope(auth::Scope needed) {
+    const bool read = needed == auth::Scope::read;
+    auto reply = http_error(403, "insufficient_scope", read ? kLacksRead : kLacksWrite);
+    reply.headers = {
+        {"WWW-Authenticate", std::string(R"(Bearer realm="session-buddy", error="insufficient_scope", scope=")") +
+                                 (read ? "read" : "write") + '"'}};
+    return reply;
+}
+
+HttpReply not_from_here() {
+    return http_error(403, "loopback_only",
+                      "Without authentication data is taken from this machine alone, and not through a proxy; to take "
+                      "it from elsewhere start the server with --auth-token-file");
+}
+
+HttpReply intake_full(const ServerContext& context) {
+    const auto limit = context.config.max_intake_bytes;
+    auto reply = json_reply(
+        429, {{"error", "intake_full"},
+              {"message", "Too much data waits for the database: at most " + std::to_string(limit) + " bytes"},
+              {"max_intake_bytes", limit}});
+    reply.headers = {{"Retry-After", "1"}};
     return reply;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/beast/http/verb.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,17 +28,24 @@ struct HttpReply {
 [[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target,
                               bool trusted);
 
+/// What the request hands in; nothing for one that hands in nothing.
+[[nodiscard]] std::optional<IntakeRequest::Kind> intake_of(boost::beast::http::verb method, std::string_view target);
+
 /// {"error": code, "message": sentence}
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
 [[nodiscard]] HttpReply not_found();
 /// 401 for a token that is not accepted; `reason` is a sentence without a full stop. Closes.
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);
-/// 403 for a token that may not read.
-[[nodiscard]] HttpReply insufficient_scope();
+/// 403 for a token without the scope that is needed.
+[[nodiscard]] HttpReply insufficient_scope(auth::Scope needed);
+/// 403 for a client of another machine where nobody is asked for a token.
+[[nodiscard]] HttpReply not_from_here();
 /// For a request that is refused for its Host or its Origin.
 [[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);
 /// The answer to a CORS preflight of an allowed origin, without the headers that every answer to it gets.
 [[nodiscard]] HttpReply preflight(std::string_view target);
+/// 429 for data that comes when max_intake_bytes are on their way into the database.
+[[nodiscard]] HttpReply intake_full(const ServerContext& context);
 /// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
 [[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
 

@@ -12,6 +12,7 @@
 #include "file_state.hpp"
 #include "inspection.hpp"
 #include "log_files.hpp"
+#include "migrations.hpp"
 #include "migrator.hpp"
 #include "session_buddy/core/log.hpp"
 #include "sql.hpp"
@@ -82,16 +83,23 @@ void use_write_ahead_log(SQLite::Database& database, const std::string& path, st
     }
 }
 
-void set_up(SQLite::Database& database, const std::string& path, const OpenOptions& options) {
+void set_up_connection(SQLite::Database& database, const OpenOptions& options) {
     database.setBusyTimeout(static_cast<int>(options.busy_timeout.count()));
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     // 8 MiB of pages: a large import then keeps its indexes in memory.
     database.exec("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192");
     if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
-        use_write_ahead_log(database, path, options.busy_timeout);
-        database.exec("PRAGMA synchronous = NORMAL");
+        database.exec(options.durability == Durability::power ? "PRAGMA synchronous = FULL"
+                                                              : "PRAGMA synchronous = NORMAL");
     }
     sql::register_functions(database);
+}
+
+void set_up(SQLite::Database& database, const std::string& path, const OpenOptions& options) {
+    set_up_connection(database, options);
+    if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
+        use_write_ahead_log(database, path, options.busy_timeout);
+    }
 }
 
 std::unique_ptr<SQLite::Database> open_read_only(const std::string& path, const OpenOptions& options) {
@@ -128,6 +136,36 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
     });
 }
 
+/// Nothing where the file needs a closer look.
+std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const OpenOptions& options) {
+    // Pages of log that the next one has to read first, against a disk that must be waited for.
+    constexpr const char* kLogBound = "PRAGMA wal_autocheckpoint = 500";
+    return sql::translated(path, "cannot open", [&]() -> std::unique_ptr<SQLite::Database> {
+        auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
+                                                           static_cast<int>(options.busy_timeout.count()));
+        leave_log_alone(*database);
+        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'skill_migrations'") == 0 ||
+            sql::query_text(*database, "PRAGMA journal_mode") != "wal") {
+            return nullptr;
+        }
+        std::size_t known = 0;
+        sql::Statement recorded(*database, "SELECT version FROM skill_migrations");
+        while (recorded.step()) {
+            if (std::ranges::none_of(
+                    kMigrations, [&](const Migration* migration) { return recorded.text(0) == migration->version; })) {
+                return nullptr;
+            }
+            ++known;
+        }
+        if (known != kMigrations.size()) {
+            return nullptr;
+        }
+        set_up_connection(*database, options);
+        database->exec(kLogBound);
+        return database;
+    });
+}
+
 }  // namespace
 
 std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
@@ -146,6 +184,11 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
     }
     if (!state->is_regular) {
         refuse(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
+    }
+    if (options.brief && state->size > 0) {
+        if (auto database = open_briefly(path, options)) {
+            return database;
+        }
     }
     const Inspection inspection = inspect_file(path, options.busy_timeout);
     const std::string obstacle = obstacle_to_writing(path, true);

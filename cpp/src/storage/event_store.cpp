@@ -393,6 +393,11 @@ std::size_t EventStore::expire(TimePoint before) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     return impl_->connection.attempt("cannot write to", [&] {
+        if (!impl_->prepared->tables &&
+            sql::query_integer(impl_->connection.database(),
+                               "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_open_use'") == 0) {
+            return std::size_t{0};  // nobody has told of a start, and the table is not made for this
+        }
         const auto find = [&] {
             return read_open_uses(
                 impl_->tables().open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));

@@ -52,17 +52,35 @@ void StoreConnection::require_open() {
 
 void StoreConnection::connect() {
     try {
-        database_ = open_database(path_, options_);
-        sql::translated(path_, "cannot read", [&] {
-            insert_.emplace(*database_, kInsert);
-            prepared_ = prepare_(*database_);
-        });
+        OpenOptions options = options_;
+        if (options.brief) {
+            try {
+                open_and_prepare(options);
+            } catch (const StorageError& error) {
+                if (error.code() == StorageErrc::busy) {
+                    throw;
+                }
+                disconnect();
+                options.brief = false;  // the closer look says what is the matter, or mends it
+            }
+        }
+        if (!database_) {
+            open_and_prepare(options);
+        }
         logs_.emplace(path_);
         opened_ = file_state(path_).value_or(FileState{});
     } catch (...) {
         disconnect();
         throw;
     }
+}
+
+void StoreConnection::open_and_prepare(const OpenOptions& options) {
+    database_ = open_database(path_, options);
+    sql::translated(path_, "cannot read", [&] {
+        insert_.emplace(*database_, kInsert);
+        prepared_ = prepare_(*database_);
+    });
 }
 
 void StoreConnection::disconnect() noexcept {

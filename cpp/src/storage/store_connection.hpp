@@ -68,6 +68,7 @@ class StoreConnection {
 
   private:
     void connect();
+    void open_and_prepare(const OpenOptions& options);
     void disconnect() noexcept;
 
     std::string path_;

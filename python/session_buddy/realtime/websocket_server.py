@@ -116,6 +116,15 @@ class RealTimeMetricsServer:
         busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
         max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
         replace_triggers: Replace the triggers of a database made by other tools with our own.
+        tools: Further development tools to tell by their commands, and the names of their uses, separated by commas,
+            such as ``just test=just-test``.
+        hook_timeout: Seconds after which a tool use that a hook saw begin and that never ended is stored as failed,
+            60 to 86400.
+        max_body_bytes: Longest body of a request that hands in data, 1024 to 67108864.
+        max_intake_bytes: Bytes of such requests that are not in the database yet, 1024 to 1073741824; the next one is
+            refused. At least max_body_bytes.
+        max_spool_events: Events of hooks that wait in files beside a database that cannot be written, 100 to 100000;
+            later ones are lost.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
 
     Raises:
@@ -175,6 +184,11 @@ class RealTimeMetricsServer:
         busy_timeout: float = 5.0,
         max_rows_per_cycle: int = 50000,
         replace_triggers: bool = False,
+        tools: str = "",
+        hook_timeout: float = 3600.0,
+        max_body_bytes: int = 8388608,
+        max_intake_bytes: int = 33554432,
+        max_spool_events: int = 10000,
         max_pending_snapshots: int = 16,
     ) -> None:
         settings: dict[str, object] = {
@@ -219,6 +233,11 @@ class RealTimeMetricsServer:
             "busy_timeout": busy_timeout,
             "max_rows_per_cycle": max_rows_per_cycle,
             "replace_triggers": replace_triggers,
+            "tools": tools,
+            "hook_timeout": hook_timeout,
+            "max_body_bytes": max_body_bytes,
+            "max_intake_bytes": max_intake_bytes,
+            "max_spool_events": max_spool_events,
         }
         # Empty is an error for these and does not mean "none", so None is left out.
         for name, value in {

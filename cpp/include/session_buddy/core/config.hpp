@@ -96,6 +96,14 @@ struct Config {
         50000;                      ///< new rows read in one cycle; the rest follows in the next, 100 to 10'000'000
     bool replace_triggers = false;  ///< replace the triggers of a database made by other tools by our own
 
+    // Data in.
+    std::string tools;             ///< further known tools, as parse_tool_rules takes them
+    Seconds hook_timeout{3600.0};  ///< a tool use that began and never ended has failed after this, 60 to 86'400
+    std::size_t max_body_bytes = 8U << 20U;     ///< of one request, 1024 to 64 MiB
+    std::size_t max_intake_bytes = 32U << 20U;  ///< of requests on their way into the database, 1024 to 1 GiB; at least
+                                                ///< max_body_bytes
+    std::uint32_t max_spool_events = 10000;     ///< that wait in files beside the database, 100 to 100'000
+
     // Output.
     std::string log_level = "info";  ///< debug, info, warning, error, off
 };

@@ -8,16 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace session_buddy::ingest {
+#include "session_buddy/core/tool_rule.hpp"
 
-/// One line of the table of known development tools.
-struct ToolRule {
-    std::string
-        command;  ///< the command's words, blank-separated: "ruff check", "pytest"; options may stand between them
-    std::string skill;  ///< what its use is called
-    bool preparation =
-        false;  ///< counts only where the command line runs no other known tool ("npm install && npm test")
-};
+namespace session_buddy::ingest {
 
 /// The built-in table. Names follow one rule: the words of the command as typed ("npm test", "git commit", "mypy"), but
 /// for the three that always had names of their own: pytest-run, ruff-check, ruff-format.

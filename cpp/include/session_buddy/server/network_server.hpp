@@ -10,6 +10,7 @@
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/server/intake.hpp"
 
 namespace session_buddy::server {
 
@@ -21,8 +22,9 @@ class TlsError : public std::runtime_error {
 /// One object is one run: bind() → start() → stop(). All calls but the constructor are thread-safe.
 class NetworkServer {
   public:
-    /// `clock` must outlive it; it tells whether a token has expired.
-    NetworkServer(const Config& config, const Clock& clock);
+    /// `clock` and `intake` must outlive it. `clock` tells whether a token has expired; without `intake` no data is
+    /// taken in.
+    NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr);
     ~NetworkServer();  // stops
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -13,10 +14,20 @@ class Database;
 
 namespace session_buddy::storage {
 
+/// What a transaction that was committed outlives.
+enum class Durability : std::uint8_t {
+    process,  ///< that this program is killed; a power cut may take the last moments back
+    power,    ///< a power cut, too: each commit waits for the disk
+};
+
 struct OpenOptions {
     std::chrono::milliseconds busy_timeout{5000};
     bool create = true;             ///< create file and parent folders where missing; else StorageErrc::missing
     bool replace_triggers = false;  ///< drop triggers that other tools made under our names and install our own
+    Durability durability = Durability::process;
+    /// For a process that lives for one row: a database whose migrations are the known ones is taken as it is, and its
+    /// log is left for the next one and not folded in at the end.
+    bool brief = false;
 };
 
 /// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4

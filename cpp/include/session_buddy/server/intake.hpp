@@ -1,0 +1,35 @@
+// The way of handed-in data out of the network side: who takes bodies of requests and says what became of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace session_buddy::server {
+
+struct IntakeRequest {
+    enum class Kind : std::uint8_t {
+        hook,         ///< POST /hooks/claude-code: one hook event
+        invocations,  ///< POST /api/v1/invocations
+    };
+    Kind kind = Kind::hook;
+    std::string content_type;  ///< as sent; empty for none
+    std::string body;
+};
+
+struct IntakeAnswer {
+    unsigned status = 202;
+    std::string body;          ///< JSON, or empty
+    unsigned retry_after = 0;  ///< seconds; 0 for no such header
+};
+
+class Intake {
+  public:
+    virtual ~Intake() = default;
+    using Done = std::function<void(IntakeAnswer)>;
+    /// Called on the network thread: must not block, nor throw. `done` must be called exactly once, on any thread,
+    /// before the network side is gone.
+    virtual void take(IntakeRequest request, Done done) = 0;
+};
+
+}  // namespace session_buddy::server

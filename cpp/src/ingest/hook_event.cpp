@@ -1,0 +1,141 @@
+// See hook_event.hpp. The parser builds only the few fields that matter: a tool's response may be megabytes.
+#include "session_buddy/ingest/hook_event.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/ingest/error_class.hpp"
+#include "surrogates.hpp"
+
+namespace session_buddy::ingest {
+namespace {
+
+using nlohmann::json;
+using Kind = HookEvent::Kind;
+
+/// A field that is missing, of another type or not usable.
+struct Fault {
+    const char* field;
+    const char* reason;
+};
+
+constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "session_id",  "tool_name",
+                                                       "tool_input",      "tool_use_id", "duration_ms",
+                                                       "is_interrupt",    "error",       "command_name"};
+constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
+
+/// Decides, key by key, what is built: depth 1 is the event, 2 its `tool_input`.
+bool keep(int depth, json::parse_event_t event, json& parsed) {
+    if (event != json::parse_event_t::key) {
+        return true;
+    }
+    const std::string_view key = parsed.get_ref<const std::string&>();
+    return depth == 1 ? std::ranges::find(kEventFields, key) != kEventFields.end()
+                      : depth == 2 && std::ranges::find(kInputFields, key) != kInputFields.end();
+}
+
+json parse(std::string_view text) {
+    json event = json::parse(text, keep, /*allow_exceptions=*/false);
+    return event.is_discarded() ? json::parse(with_whole_surrogates(text), keep, false) : event;
+}
+
+std::string_view text_of(const json& event, const char* key) {
+    const auto found = event.find(key);
+    return found != event.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>())
+                                                      : std::string_view{};
+}
+
+std::string required_name(const json& event, const char* key) {
+    const std::string_view text = text_of(event, key);
+    if (text.empty()) {
+        throw Fault{key, "must be a text that is not empty"};
+    }
+    return to_skill_name(text);
+}
+
+std::string required_key(const json& event) {
+    const std::string_view key = text_of(event, "tool_use_id");
+    if (!is_valid_event_key(key)) {
+        throw Fault{"tool_use_id", "must be a text of 1 to 1024 bytes without control characters"};
+    }
+    return std::string(key);
+}
+
+std::optional<double> measured_duration(const json& event) {
+    const auto found = event.find("duration_ms");
+    if (found == event.end() || !found->is_number()) {
+        return std::nullopt;
+    }
+    constexpr double kMillisecondsPerSecond = 1000.0;
+    const double milliseconds = found->get<double>();
+    return std::isfinite(milliseconds) && milliseconds >= 0.0 ? std::optional(milliseconds / kMillisecondsPerSecond)
+                                                              : std::nullopt;
+}
+
+HookEvent tool_use(const json& event, Kind kind, const SkillNamer& namer) {
+    const auto input = event.find("tool_input");
+    HookEvent use;
+    use.kind = kind;
+    use.session_id = required_name(event, "session_id");
+    use.key = required_key(event);
+    static_cast<void>(required_name(event, "tool_name"));
+    use.skill_name = namer.for_tool(text_of(event, "tool_name"), input != event.end() ? *input : json());
+    return use;
+}
+
+std::variant<HookEvent, IgnoredEvent> interpret(const json& event, const SkillNamer& namer) {
+    const std::string name = required_name(event, "hook_event_name");
+    if (name == "PreToolUse") {
+        return tool_use(event, Kind::started, namer);
+    }
+    if (name == "PostToolUse" || name == "PostToolUseFailure") {
+        HookEvent use = tool_use(event, Kind::finished, namer);
+        use.duration_seconds = measured_duration(event);
+        use.completed = name == "PostToolUse";
+        if (!use.completed) {
+            const auto interrupt = event.find("is_interrupt");
+            use.error_type = classify_tool_error(
+                text_of(event, "error"), interrupt != event.end() && interrupt->is_boolean() && interrupt->get<bool>());
+        }
+        return use;
+    }
+    if (name == "UserPromptExpansion") {
+        HookEvent command;
+        command.kind = Kind::command;
+        command.session_id = required_name(event, "session_id");
+        command.skill_name = SkillNamer::for_typed_command(required_name(event, "command_name"));
+        command.completed = true;
+        return command;
+    }
+    if (name == "SessionEnd") {
+        HookEvent end;
+        end.kind = Kind::session_end;
+        end.session_id = required_name(event, "session_id");
+        return end;
+    }
+    return IgnoredEvent{};
+}
+
+}  // namespace
+
+std::variant<HookEvent, IgnoredEvent, BadEvent> read_hook_event(std::string_view text, const SkillNamer& namer) {
+    const json event = parse(text);
+    if (event.is_discarded()) {
+        return BadEvent{.field = "", .reason = "A hook event must be JSON"};
+    }
+    if (!event.is_object()) {
+        return BadEvent{.field = "", .reason = "A hook event must be a JSON object"};
+    }
+    try {
+        return std::visit(
+            [](auto&& read) -> std::variant<HookEvent, IgnoredEvent, BadEvent> { return std::move(read); },
+            interpret(event, namer));
+    } catch (const Fault& fault) {
+        return BadEvent{.field = fault.field, .reason = std::string(fault.field) + ' ' + fault.reason};
+    }
+}
+
+}  // namespace session_buddy::ingest

@@ -1,0 +1,185 @@
+// See invocation_json.hpp.
+#include "session_buddy/ingest/invocation_json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+
+namespace session_buddy::ingest {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxClassLength = 64;
+constexpr const char* kName = "must be a text of 1 to 256 bytes without control characters";
+constexpr const char* kPrivate = "is not taken: prompts, arguments and texts are never stored";
+
+/// Columns that hold texts of the user or of a model.
+constexpr std::array<std::string_view, 4> kPrivateFields{"user_query", "alternatives_considered", "follow_up_actions",
+                                                         "embedding"};
+
+/// Thrown while a record is read; its index is added further up.
+struct Fault {
+    std::string field;
+    std::string reason;
+};
+
+std::string text_where(const json& value, const std::string& field, bool (*is_valid)(std::string_view),
+                       const char* otherwise) {
+    if (!value.is_string() || !is_valid(value.get_ref<const std::string&>())) {
+        throw Fault{field, otherwise};
+    }
+    return value.get<std::string>();
+}
+
+bool is_class(std::string_view text) {
+    return !text.empty() && text.size() <= kMaxClassLength && std::ranges::all_of(text, [](char character) {
+        return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+               (character >= '0' && character <= '9') || std::string_view("_.:-").find(character) != std::string::npos;
+    });
+}
+
+bool is_time(std::string_view text) {
+    return parse_timestamp(text).has_value();
+}
+
+double duration_of(const json& value, const std::string& field) {
+    const double seconds = value.is_number() ? value.get<double>() : -1.0;
+    if (!std::isfinite(seconds) || seconds < 0.0) {
+        throw Fault{field, "must be a number of seconds that is not negative"};
+    }
+    return seconds;
+}
+
+std::int64_t rank_of(const json& value, const std::string& field) {
+    if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) ||
+        value.get<std::int64_t>() < 0) {
+        throw Fault{field, "must be a whole number that is not negative"};
+    }
+    return value.get<std::int64_t>();
+}
+
+/// A field that is null counts as one that is not there.
+void read_field(ReportedInvocation& record, const std::string& field, const json& value) {
+    if (field == "skill_name") {
+        record.skill_name = text_where(value, field, is_valid_skill_name, kName);
+    } else if (field == "session_id") {
+        record.session_id = text_where(value, field, is_valid_skill_name, kName);
+    } else if (field == "completed") {
+        if (!value.is_boolean()) {
+            throw Fault{field, "must be true or false"};
+        }
+        record.completed = value.get<bool>();
+    } else if (field == "key") {
+        record.key = text_where(value, field, is_valid_event_key,
+                                "must be a text of 1 to 1024 bytes without control characters");
+    } else if (field == "invoked_at") {
+        record.invoked_at =
+            text_where(value, field, is_time, "must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
+    } else if (field == "duration_seconds") {
+        record.duration_seconds = duration_of(value, field);
+    } else if (field == "error_type") {
+        record.error_type = text_where(value, field, is_class,
+                                       "must be a short class such as exit_code: letters, digits and _ . : - alone, "
+                                       "at most 64");
+    } else if (field == "workflow_path") {
+        record.workflow_path = text_where(value, field, is_valid_skill_name, kName);
+    } else if (field == "workflow_phase") {
+        record.workflow_phase = text_where(value, field, is_valid_skill_name, kName);
+    } else if (field == "workflow_step_id") {
+        record.workflow_step_id = text_where(value, field, is_valid_skill_name, kName);
+    } else if (field == "selection_rank") {
+        record.selection_rank = rank_of(value, field);
+    } else if (std::ranges::find(kPrivateFields, field) != kPrivateFields.end()) {
+        throw Fault{field, kPrivate};
+    } else {
+        throw Fault{is_class(field) ? field : "", "is not a field of an invocation"};
+    }
+}
+
+ReportedInvocation read_record(const json& object) {
+    if (!object.is_object()) {
+        throw Fault{"", "must be a JSON object"};
+    }
+    ReportedInvocation record;
+    for (const auto& [field, value] : object.items()) {
+        if (!value.is_null()) {
+            read_field(record, field, value);
+        }
+    }
+    for (const char* field : {"skill_name", "session_id", "completed"}) {
+        const auto found = object.find(field);
+        if (found == object.end() || found->is_null()) {
+            throw Fault{field, "is missing"};
+        }
+    }
+    return record;
+}
+
+ReportFault to_fault(std::size_t index, Fault fault) {
+    std::string reason =
+        fault.field.empty() ? "A record or a field of it " + fault.reason : fault.field + ' ' + fault.reason;
+    return {.index = index, .field = std::move(fault.field), .reason = std::move(reason)};
+}
+
+ReportFault too_many() {
+    return {.index = std::nullopt,
+            .field = "",
+            .reason = "A request can hold " + std::to_string(kMaxReportedInvocations) + " invocations at most",
+            .too_many = true};
+}
+
+ReportFault not_json(std::optional<std::size_t> index) {
+    return {.index = index, .field = "", .reason = index ? "The line is not JSON" : "The body is not JSON"};
+}
+
+}  // namespace
+
+std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std::string_view body, ReportForm form) {
+    std::vector<ReportedInvocation> records;
+    try {
+        if (form == ReportForm::json) {
+            const json parsed = json::parse(body, nullptr, /*allow_exceptions=*/false);
+            if (parsed.is_discarded()) {
+                return not_json(std::nullopt);
+            }
+            if (!parsed.is_array()) {
+                records.push_back(read_record(parsed));
+                return records;
+            }
+            if (parsed.size() > kMaxReportedInvocations) {
+                return too_many();
+            }
+            for (const json& object : parsed) {
+                records.push_back(read_record(object));
+            }
+            return records;
+        }
+        while (!body.empty()) {
+            const auto end = std::min(body.find('\n'), body.size());
+            const std::string_view line = body.substr(0, end);
+            body.remove_prefix(std::min(end + 1, body.size()));
+            if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+                continue;
+            }
+            if (records.size() == kMaxReportedInvocations) {
+                return too_many();
+            }
+            const json parsed = json::parse(line, nullptr, false);
+            if (parsed.is_discarded()) {
+                return not_json(records.size());
+            }
+            records.push_back(read_record(parsed));
+        }
+        return records;
+    } catch (Fault& fault) {
+        return to_fault(records.size(), std::move(fault));
+    }
+}
+
+}  // namespace session_buddy::ingest

@@ -1,0 +1,57 @@
+// See surrogates.hpp.
+#include "surrogates.hpp"
+
+#include <optional>
+
+namespace session_buddy::ingest {
+namespace {
+
+std::optional<unsigned> hex4(std::string_view text) {
+    if (text.size() < 4) {
+        return std::nullopt;
+    }
+    unsigned value = 0;
+    for (const char c : text.substr(0, 4)) {
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (digit < 0) {
+            return std::nullopt;
+        }
+        value = value * 16 + static_cast<unsigned>(digit);
+    }
+    return value;
+}
+
+}  // namespace
+
+std::string with_whole_surrogates(std::string_view line) {
+    constexpr std::string_view kReplacement = "\\ufffd";
+    std::string result;
+    result.reserve(line.size());
+    for (std::size_t at = 0; at < line.size();) {
+        if (line[at] != '\\' || at + 1 >= line.size()) {
+            result += line[at++];
+            continue;
+        }
+        const auto unit = line[at + 1] == 'u' ? hex4(line.substr(at + 2)) : std::nullopt;
+        if (!unit || *unit < 0xD800 || *unit > 0xDFFF) {
+            result += line.substr(at, 2);
+            at += 2;
+            continue;
+        }
+        const bool followed = *unit < 0xDC00 && line.substr(at + 6, 2) == "\\u";
+        const auto second = followed ? hex4(line.substr(at + 8)) : std::nullopt;
+        if (second && *second >= 0xDC00 && *second <= 0xDFFF) {
+            result += line.substr(at, 12);
+            at += 12;
+        } else {
+            result += kReplacement;
+            at += 6;
+        }
+    }
+    return result;
+}
+
+}  // namespace session_buddy::ingest
