@@ -33,6 +33,7 @@ def make_surroundings_private(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(root / "state"))
 
 
 @pytest.fixture(autouse=True)
@@ -121,11 +122,11 @@ class ServerProcess:
         self.finish()
 
 
-def native_binary() -> str:
-    """The session-buddy-server that belongs to the package in use."""
-    # An instrumented package lies with its binary in a folder of its own, which PYTHONPATH names.
+def native_binary(name: str = "session-buddy-server") -> str:
+    """The native program that belongs to the package in use."""
+    # An instrumented package lies with its binaries in a folder of its own, which PYTHONPATH names.
     beside = Path(session_buddy.__file__).parents[1] / "bin"
-    binary = (beside if beside.is_dir() else Path(sysconfig.get_path("scripts"))) / "session-buddy-server"
+    binary = (beside if beside.is_dir() else Path(sysconfig.get_path("scripts"))) / name
     assert binary.exists(), f"{binary} is not installed"
     return str(binary)
 

@@ -1,0 +1,122 @@
+"""Hook events of Claude Code: made up, and as a recorded session would have fired them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conftest import native_binary
+from support.processes import DEADLINE
+from support.transcripts import SECRET
+
+Event = dict[str, Any]
+
+_COMMAND = re.compile(r"<command-name>/([^<\s]+)</command-name>")
+
+
+def event(name: str, **fields: Any) -> Event:
+    """With what every event has; the paths in it are nobody's business."""
+    return {
+        "session_id": "session-1",
+        "transcript_path": f"/home/{SECRET}/t.jsonl",
+        "cwd": f"/home/{SECRET}",
+        "permission_mode": "default",
+        "hook_event_name": name,
+        **fields,
+    }
+
+
+def pre(tool_id: str, tool: str = "Read", **fields: Any) -> Event:
+    return event("PreToolUse", **{"tool_name": tool, "tool_input": {}, "tool_use_id": tool_id, **fields})
+
+
+def post(tool_id: str, tool: str = "Read", **fields: Any) -> Event:
+    return event(
+        "PostToolUse",
+        **{"tool_name": tool, "tool_input": {}, "tool_use_id": tool_id, "tool_response": {"text": SECRET}, **fields},
+    )
+
+
+def failure(tool_id: str, error: str, tool: str = "Bash", **fields: Any) -> Event:
+    return event(
+        "PostToolUseFailure",
+        **{"tool_name": tool, "tool_input": {}, "tool_use_id": tool_id, "error": error, **fields},
+    )
+
+
+def typed(name: str, **fields: Any) -> Event:
+    return event(
+        "UserPromptExpansion",
+        **{
+            "expansion_type": "slash_command",
+            "command_name": name,
+            "command_args": SECRET,
+            "command_source": "user",
+            **fields,
+        },
+    )
+
+
+def session_end(session_id: str = "session-1") -> Event:
+    return event("SessionEnd", reason="exit", session_id=session_id)
+
+
+def run_hook(body: Event | bytes, db_path: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """One event through the hook binary, as Claude Code runs it."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return subprocess.run(
+        [native_binary("session-buddy-hook"), "--db-path", str(db_path), *arguments],
+        input=data,
+        capture_output=True,
+        timeout=DEADLINE,
+        check=False,
+        **options,
+    )
+
+
+def of_transcripts(*paths: Path) -> Iterator[Event]:
+    """The events that the hooks of recorded sessions would have fired, in their order.
+
+    A result of the kind <tool_use_error> fires none. Only what a tool measured itself is told as ``duration_ms``.
+    """
+    entries = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    uses: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    done: set[str] = set()
+    for entry in entries:
+        message = entry.get("message")
+        if entry.get("type") not in ("user", "assistant") or not isinstance(message, dict):
+            continue
+        content = message.get("content")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        session = entry.get("sessionId", "")
+        results = sum(block.get("type") == "tool_result" for block in blocks)
+        for block in blocks:
+            kind = block.get("type")
+            if kind == "tool_use" and block["id"] not in uses:
+                uses[block["id"]] = (session, block["name"], block["input"])
+                yield pre(block["id"], block["name"], tool_input=block["input"], session_id=session)
+            elif kind == "tool_result" and block["tool_use_id"] in uses and block["tool_use_id"] not in done:
+                done.add(block["tool_use_id"])
+                session_of_use, name, tool_input = uses[block["tool_use_id"]]
+                whole = entry.get("toolUseResult") if results == 1 else None
+                measured = whole.get("durationMs") if isinstance(whole, dict) else None
+                fields = {"session_id": session_of_use, "tool_input": tool_input}
+                if measured is not None:
+                    fields["duration_ms"] = measured
+                text = block.get("content")
+                if isinstance(text, list):
+                    text = "\n".join(part.get("text", "") for part in text)
+                if not block.get("is_error"):
+                    yield post(block["tool_use_id"], name, tool_response=whole, **fields)
+                elif "<tool_use_error>" not in (text or ""):
+                    yield failure(block["tool_use_id"], text or "", name, **fields)
+            elif kind == "text" and entry["type"] == "user" and not entry.get("isSidechain"):
+                command = _COMMAND.search(block.get("text", ""))
+                if command and not entry.get("isCompactSummary"):
+                    yield typed(command[1], session_id=session)
+
+
