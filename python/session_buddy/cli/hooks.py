@@ -1,0 +1,345 @@
+"""``session-buddy hooks``: registers Session-Buddy in the settings of Claude Code, and tells whether it is."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import session_buddy
+from session_buddy.ingest.claude_settings import (
+    EVENTS,
+    HOOK_PATH,
+    HOOK_PROGRAM,
+    Handler,
+    Registration,
+    SettingsError,
+    SettingsFile,
+    user_settings_path,
+)
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_CONTEXT_LINES = 3  # of a diff
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add this command to the command line."""
+    parser = subparsers.add_parser(
+        "hooks",
+        allow_abbrev=False,
+        description="Registers Session-Buddy in the settings of Claude Code, so that each use of a tool is recorded as "
+        "it happens.",
+    )
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    _add_install(actions)
+    status = actions.add_parser(
+        "status",
+        allow_abbrev=False,
+        help="tell whether it is registered",
+        description="Tells for the user's settings and those of a project which hooks of Session-Buddy they have.",
+        epilog="Exit status: 0 one of the two files has hooks for all events, their program exists and hooks are not "
+        "disabled; 1 otherwise; 2 wrong usage.",
+    )
+    status.add_argument(
+        "--project", metavar="DIR", type=Path, default=Path(), help="the project's folder (default: the current one)"
+    )
+    uninstall = actions.add_parser(
+        "uninstall",
+        allow_abbrev=False,
+        help="remove it from the settings",
+        description="Removes the hooks of Session-Buddy, of any installation and kind, and nothing else.",
+        epilog="Exit status: 0 done or not there, 1 the settings cannot be changed, 2 wrong usage.",
+    )
+    _add_place(uninstall)
+
+
+def _add_install(actions: Subparsers) -> None:
+    install = actions.add_parser(
+        "install",
+        allow_abbrev=False,
+        help="register it in the settings",
+        description=f"Registers hooks for {', '.join(EVENTS)}. All else in the settings stays as it is, byte for byte; "
+        "a backup is made beside the file. Doing it again changes nothing.",
+        epilog="Exit status: 0 done or done already, 1 the settings cannot be changed or the program is missing, 2 "
+        "wrong usage.",
+    )
+    _add_place(install)
+    ways = install.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--http",
+        metavar="URL",
+        nargs="?",
+        const=True,  # argparse would convert a string
+        type=_hook_url,
+        help=f"have Claude Code send its events to a running server in place of starting {HOOK_PROGRAM} (default: the "
+        f"host and port of the server's settings, with {HOOK_PATH})",
+    )
+    ways.add_argument(
+        "--db-path", metavar="FILE", type=_stored_path, help="the database of the hooks (default: as for the server)"
+    )
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--project",
+        metavar="DIR",
+        nargs="?",
+        const=Path(),
+        type=Path,
+        help="the settings of the project in DIR or the current folder, which all who work on it share (default: the "
+        "user's settings)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print what would change, as a diff")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; return the exit status."""
+    actions = {"install": _install, "status": _status, "uninstall": _uninstall}
+    try:
+        return actions[args.action](args)
+    except SettingsError as error:
+        print(f"session-buddy hooks: error: {error}", file=sys.stderr)
+        return 1
+
+
+# ---- What is registered
+
+
+def _hook_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port != 0
+    except ValueError:
+        port_is_valid = False
+    if (
+        not port_is_valid
+        or parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or not text.endswith(HOOK_PATH)
+        or not parts.path.endswith(HOOK_PATH)
+        or not re.fullmatch(r"[!-~]+", text)
+    ):
+        raise argparse.ArgumentTypeError(f"'{text}' is no URL such as http://127.0.0.1:8765{HOOK_PATH}")
+    if parts.username is not None or parts.password is not None:
+        raise argparse.ArgumentTypeError("the URL must not hold a user or password: Claude Code does not send them")
+    return text
+
+
+def _stored_path(text: str) -> str:
+    """Absolute, since hooks run in the folder of each session, and fit to stand in a settings file."""
+    path = str(Path(text).expanduser().absolute())
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError("the path is not UTF-8, as settings must be") from None
+    return path
+
+
+def scripts_folder() -> Path:
+    """Where the programs of this installation are."""
+    package = Path(session_buddy.__file__).resolve().parents[1]
+    for scheme in (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")):
+        paths = sysconfig.get_paths(scheme)
+        if package in (Path(paths["platlib"]).resolve(), Path(paths["purelib"]).resolve()):
+            return Path(paths["scripts"])
+    return package / "bin"  # as `pip install --target` does it
+
+
+def hook_program() -> Path:
+    """The program that Claude Code is to start: that of this installation, else the one on the PATH.
+
+    Raises SettingsError where there is none.
+    """
+    beside = scripts_folder() / HOOK_PROGRAM
+    if os.access(beside, os.X_OK) and beside.is_file():
+        return beside.absolute()
+    found = shutil.which(HOOK_PROGRAM)
+    if found is None:
+        raise SettingsError(
+            f"the program {HOOK_PROGRAM} is neither in {beside.parent} nor on the PATH; install session-buddy-realtime "
+            "again, or let a running server take the events (--http)"
+        )
+    return Path(found).absolute()
+
+
+def server_url() -> str:
+    """The URL of a server on this machine with the settings of now. Raises SettingsError."""
+    command = [sys.executable, "-m", "session_buddy.websocket_server", "--print-config"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    if shown.returncode != 0:
+        raise SettingsError(f"the server's settings cannot be read, so give the URL: {shown.stderr.strip()}")
+    settings = dict(re.findall(r"^(?:# )?(\w+) = (.*?) +# ", shown.stdout, re.MULTILINE))
+    host, port, certificate = (json.loads(settings[name]) for name in ("host", "port", "tls_cert"))
+    if port == 0:
+        raise SettingsError("the server's settings leave its port open (0), so give the URL: --http URL")
+    host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound
+    where = f"[{host}]" if ":" in host else host
+    return f"{'https' if certificate else 'http'}://{where}:{port}{HOOK_PATH}"
+
+
+def _handler(args: argparse.Namespace) -> Handler:
+    if args.http is not None:
+        return Handler("http", server_url() if args.http is True else args.http)
+    words = [str(hook_program())]
+    if args.db_path is not None:
+        words += ["--db-path", args.db_path]
+    return Handler("command", shlex.join(words))
+
+
+# ---- Installing and uninstalling
+
+
+def _settings_path(project: Path | None) -> Path:
+    """Raises SettingsError where the project's folder does not exist."""
+    if project is None:
+        return user_settings_path()
+    if not project.is_dir():
+        raise SettingsError(f"{project} is no folder; --project needs that of a project")
+    return project.absolute() / ".claude" / "settings.json"
+
+
+def _install(args: argparse.Namespace) -> int:
+    handler = _handler(args)
+    file = SettingsFile(_settings_path(args.project))
+    done = _change(
+        file,
+        file.settings.with_hooks(handler),
+        dry_run=args.dry_run,
+        unchanged="Installed already in",
+        changed="Installed in",
+    )
+    if done:
+        print("Sessions of Claude Code that start from now on use it.")
+    if file.settings.hooks_disabled:
+        print(
+            f"session-buddy hooks: warning: disableAllHooks is true in {file.path}, so Claude Code runs no hooks",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _uninstall(args: argparse.Namespace) -> int:
+    file = SettingsFile(_settings_path(args.project))
+    _change(
+        file,
+        file.settings.without_hooks(),
+        dry_run=args.dry_run,
+        unchanged="Not installed in",
+        changed="Removed from",
+    )
+    return 0
+
+
+def _change(file: SettingsFile, text: str, *, dry_run: bool, unchanged: str, changed: str) -> bool:
+    """Replaces the file, or shows what would become of it; whether it was replaced."""
+    if text == file.settings.text:
+        print(unchanged, file.path)
+        return False
+    if dry_run:
+        sys.stdout.writelines(_diff(file, text))
+        return False
+    backup = file.replace(text)
+    print(changed, file.path)
+    if backup:
+        print(f"The settings of before are in {backup}")
+    return True
+
+
+def _diff(file: SettingsFile, text: str) -> Iterator[str]:
+    """A unified diff. What is the same at both ends is left out first, since difflib takes long over large files."""
+    old = file.settings.text.splitlines(keepends=True)
+    new = text.splitlines(keepends=True)
+    shorter = min(len(old), len(new))
+    same = next((count for count in range(shorter) if old[count] != new[count]), shorter)
+    rest = shorter - same
+    same_after = next((count for count in range(rest) if old[-1 - count] != new[-1 - count]), rest)
+    first = max(same - _CONTEXT_LINES, 0)
+    left = max(same_after - _CONTEXT_LINES, 0)
+    lines = difflib.unified_diff(
+        old[first : len(old) - left],
+        new[first : len(new) - left],
+        str(file.path) if file.exists else os.devnull,
+        str(file.path),
+        n=_CONTEXT_LINES,
+    )
+    for line in lines:
+        if first and line.startswith("@@ "):
+            line = re.sub(r"(?<=[-+])\d+", lambda number: str(int(number[0]) + first), line)
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+# ---- Telling
+
+
+def _status(args: argparse.Namespace) -> int:
+    user = _settings_path(None)
+    project = _settings_path(args.project)
+    places = {"User settings": user}
+    if os.path.realpath(project) != os.path.realpath(user):
+        places["Project settings"] = project
+    installed = failed = disabled = False
+    for title, path in places.items():
+        print(f"{title}: {path}")
+        try:
+            file = SettingsFile(path)
+        except SettingsError as error:
+            print(f"  cannot tell: {error}")
+            failed = True
+            continue
+        installed |= _tell(file)
+        if file.settings.hooks_disabled is not None:
+            disabled = file.settings.hooks_disabled  # the project's word goes before the user's
+        if file.settings.hooks_disabled:
+            print("  disableAllHooks is true: Claude Code runs no hooks")
+    return 0 if installed and not failed and not disabled else 1
+
+
+def _tell(file: SettingsFile) -> bool:
+    """Prints what of ours is in a file; whether that is all that is needed."""
+    registrations = file.settings.registrations()
+    working: set[str] = set()
+    for handler in dict.fromkeys(one.handler for one in registrations):
+        own = [one for one in registrations if one.handler == handler]
+        print(f"  {handler.kind}: {handler.target}")
+        print(f"    events: {', '.join(_event(one) for one in own)}")
+        program = handler.program()
+        if program is not None:
+            there, words = _program_state(program)
+            print(f"    program: {words}")
+        if program is None or there:
+            working.update(one.event for one in own if one.matches_all)
+    missing = [event for event in EVENTS if event not in working]
+    if not registrations:
+        print("  not installed" if file.exists else "  not installed: there is no such file")
+    elif missing:
+        print(f"  partly installed: nothing works for {', '.join(missing)}; install again")
+    else:
+        print("  installed")
+    return not missing
+
+
+def _event(registration: Registration) -> str:
+    return registration.event if registration.matches_all else f"{registration.event} (some only)"
+
+
+def _program_state(program: str) -> tuple[bool, str]:
+    """Whether it can be started, and the words for it."""
+    found = shutil.which(os.path.expanduser(program))  # noqa: PTH111 - a bare name is looked up on the PATH
+    if found is None:
+        return False, "missing, or not executable; install again"
+    beside = scripts_folder() / HOOK_PROGRAM
+    own = beside.exists() and beside.samefile(found)
+    return True, "exists, of this installation" if own else "exists, of another installation"

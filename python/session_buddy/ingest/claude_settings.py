@@ -1,0 +1,412 @@
+"""The hooks of Session-Buddy in a settings file of Claude Code: which are there, and edits that touch nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shlex
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from session_buddy.ingest import json_text
+from session_buddy.ingest.json_text import JsonTextError, Value
+
+__all__ = [
+    "EVENTS",
+    "HOOK_PATH",
+    "HOOK_PROGRAM",
+    "MAX_BYTES",
+    "ClaudeSettings",
+    "Handler",
+    "Registration",
+    "SettingsError",
+    "SettingsFile",
+    "user_settings_path",
+]
+
+HOOK_PROGRAM = "session-buddy-hook"
+HOOK_PATH = "/hooks/claude-code"
+TOOL_EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure")  # their groups have a matcher of tool names
+EVENTS = (*TOOL_EVENTS, "UserPromptExpansion", "SessionEnd")
+
+TIMEOUT_SECONDS = 5  # Claude Code waits for a hook; one that hangs is not to be felt for longer
+MAX_BYTES = 16 * 1024 * 1024
+_DEPTH = 6  # settings, hooks, event, group, its hooks, handler
+_MATCHES_ALL = ("", "*", ".*")
+
+
+class SettingsError(Exception):
+    """The settings cannot be read or changed; the text says why and what to do."""
+
+
+class Handler(NamedTuple):
+    """What Claude Code is to do with an event."""
+
+    kind: Literal["command", "http"]
+    target: str  # a command line for the shell, or a URL
+
+    @property
+    def key(self) -> str:
+        """The key of the target in the settings."""
+        return "command" if self.kind == "command" else "url"
+
+    def program(self) -> str | None:
+        """The program that the command line starts; None for a URL or a line that a shell would refuse."""
+        if self.kind == "http":
+            return None
+        try:
+            words = shlex.split(self.target)
+        except ValueError:
+            return None
+        return next((word for word in words if not _is_assignment(word)), None)
+
+    def is_ours(self) -> bool:
+        """Whether the target is the hook of any installation of Session-Buddy."""
+        if self.kind == "http":
+            try:
+                return urlsplit(self.target).path.endswith(HOOK_PATH)
+            except ValueError:
+                return False
+        return os.path.basename(self.program() or "") == HOOK_PROGRAM  # noqa: PTH119 - a word, maybe no path
+
+    def settings(self) -> dict[str, object]:
+        """As it stands in a settings file."""
+        return {"type": self.kind, self.key: self.target, "timeout": TIMEOUT_SECONDS}
+
+
+class Registration(NamedTuple):
+    """A handler of ours in a settings file."""
+
+    event: str
+    handler: Handler
+    matches_all: bool  # not only some tools
+
+
+def _is_assignment(word: str) -> bool:
+    name, equals, _ = word.partition("=")
+    return bool(equals) and name.isidentifier()
+
+
+def user_settings_path() -> Path:
+    """The user's settings file, in the first folder that CLAUDE_CONFIG_DIR names, else in ~/.claude."""
+    named = [one.strip() for one in os.environ.get("CLAUDE_CONFIG_DIR", "").split(",")]
+    folder = next((Path(one).expanduser() for one in named if one), Path.home() / ".claude")
+    return folder.absolute() / "settings.json"
+
+
+# ---- The text
+
+
+class ClaudeSettings:
+    """The text of a settings file, which may be empty. Raises SettingsError where it cannot be edited."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._blank = not text.strip(" \t\r\n")
+        try:
+            self._root = json_text.parse("{}" if self._blank else text, _DEPTH)
+        except JsonTextError as error:
+            raise SettingsError(
+                f"{error}. It must be plain JSON to be edited without loss; correct that place and try again"
+            ) from None
+        self._style = json_text.style_of(text, self._root)
+        self._require(self._root, "object", "the settings")
+        self._hooks = self._root.member("hooks")
+        if self._hooks is not None:
+            self._check_hooks(self._hooks)
+
+    @property
+    def hooks_disabled(self) -> bool | None:
+        """`disableAllHooks`, where it is set."""
+        value = self._root.member("disableAllHooks")
+        return {"true": True, "false": False}.get(self._source(value)) if value else None
+
+    def registrations(self) -> list[Registration]:
+        """All handlers of ours."""
+        found: list[Registration] = []
+        for event, value in self._events():
+            for group in value.children or ():
+                for _, handler in self._ours(group.value):
+                    found.append(Registration(event, handler, self._matches_all(group.value)))
+        return found
+
+    def with_hooks(self, handler: Handler) -> str:
+        """The text in which `handler`, and no other of ours, gets each event of EVENTS.
+
+        A handler that is there already stays as it is, with whatever the user added to it; one with another target
+        gets the new one.
+        """
+        missing = [event for event in EVENTS if self._hooks is None or self._hooks.member(event) is None]
+        groups = {event: [self._new_group(event, handler)] for event in missing}
+        if self._blank:
+            return json_text.dump({"hooks": groups}, self._style, "") + (self.text or self._style.newline)
+        if self._hooks is None:
+            new_root = json_text.edited(self.text, self._root, self._style, appended=[("hooks", groups)])
+            return self._outside(self._root, new_root)
+        new_hooks = self._edited_hooks(self._hooks, handler, list(groups.items()))
+        return self._outside(self._hooks, new_hooks)
+
+    def without_hooks(self) -> str:
+        """The text without our handlers, and without the lists and objects that this leaves empty."""
+        if self._hooks is None or not self.registrations():
+            return self.text
+        new_hooks = self._edited_hooks(self._hooks, None, [])
+        place = self._root.last("hooks")
+        if new_hooks != "{}" or place is None or self._repeated(self._root, "hooks"):
+            return self._outside(self._hooks, new_hooks)
+        return self._outside(self._root, json_text.edited(self.text, self._root, self._style, dropped=[place]))
+
+    # -- Reading
+
+    def _source(self, value: Value) -> str:
+        return self.text[value.start : value.end]
+
+    def _string(self, value: Value | None) -> str | None:
+        if value is None or value.kind != "string":
+            return None
+        return json_text.string_of(self.text, value)
+
+    def _require(self, value: Value, kind: json_text.Kind, what: str) -> None:
+        if value.kind != kind:
+            line = self.text.count("\n", 0, value.start) + 1
+            article = "an" if kind in ("object", "array") else "a"
+            raise SettingsError(
+                f"line {line}: {what} must be {article} {kind}, not {self._source(value)[:20]!r}; "
+                "Claude Code would not read this either. Correct it and try again"
+            )
+
+    def _check_hooks(self, hooks: Value) -> None:
+        self._require(hooks, "object", "hooks")
+        for event, value in self._events():
+            self._require(value, "array", f"hooks.{event}")
+            for place, group in enumerate(value.children or ()):
+                name = f"hooks.{event}[{place}]"
+                self._require(group.value, "object", name)
+                handlers = group.value.member("hooks")
+                if handlers is None:
+                    line = self.text.count("\n", 0, group.start) + 1
+                    raise SettingsError(f"line {line}: {name} lacks its array hooks. Correct it and try again")
+                self._require(handlers, "array", f"{name}.hooks")
+
+    def _events(self) -> Iterator[tuple[str, Value]]:
+        """The members of `hooks` that count."""
+        children = self._hooks.children if self._hooks else None
+        for place, child in enumerate(children or ()):
+            if self._hooks and child.key is not None and self._hooks.last(child.key) == place:
+                yield child.key, child.value
+
+    def _ours(self, group: Value) -> Iterator[tuple[int, Handler]]:
+        """The handlers of ours in a group, with their places."""
+        handlers = group.member("hooks")
+        for place, child in enumerate((handlers and handlers.children) or ()):
+            kind = self._string(child.value.member("type"))
+            for handler in (Handler("command", ""), Handler("http", "")):
+                target = self._string(child.value.member(handler.key))
+                found = handler._replace(target=target or "")
+                if kind == handler.kind and found.is_ours():
+                    yield place, found
+
+    def _matches_all(self, group: Value) -> bool:
+        matcher = group.member("matcher")
+        return matcher is None or self._string(matcher) in _MATCHES_ALL
+
+    def _repeated(self, container: Value, key: str) -> bool:
+        """Whether an earlier member of that name, which does not count now, would count without the last one."""
+        return sum(child.key == key for child in container.children or ()) > 1
+
+    # -- Editing
+
+    def _outside(self, inner: Value, new: str) -> str:
+        return self.text[: inner.start] + new + self.text[inner.end :]
+
+    @staticmethod
+    def _new_group(event: str, handler: Handler) -> dict[str, object]:
+        matcher = {"matcher": "*"} if event in TOOL_EVENTS else {}
+        return {**matcher, "hooks": [handler.settings()]}
+
+    def _edited_hooks(self, hooks: Value, wanted: Handler | None, appended: list[tuple[str | None, object]]) -> str:
+        """The text of `hooks` with only `wanted` of ours in the events that are there, and new events."""
+        replaced: dict[int, str] = {}
+        dropped: list[int] = []
+        for event, value in self._events():
+            place = hooks.last(event)
+            new = self._edited_event(event, value, wanted if event in EVENTS else None)
+            if place is None or new is None:
+                continue
+            if new == "[]" and not self._repeated(hooks, event):
+                dropped.append(place)
+            else:
+                replaced[place] = new
+        return json_text.edited(self.text, hooks, self._style, replaced=replaced, dropped=dropped, appended=appended)
+
+    def _edited_event(self, event: str, value: Value, wanted: Handler | None) -> str | None:
+        """The text of an event's groups with only `wanted` of ours; None where that is so already."""
+        ours = [
+            (group_place, place, handler)
+            for group_place, group in enumerate(value.children or ())
+            for place, handler in self._ours(group.value)
+        ]
+        usable = [one for one in ours if value.children and self._matches_all(value.children[one[0]].value)]
+        stays = None if wanted is None else min(usable, key=lambda one: one[2] != wanted, default=None)
+        if ours == ([stays] if stays else []) and (stays[2] if stays else None) == wanted:
+            return None
+        replaced: dict[int, str] = {}
+        dropped: list[int] = []
+        for group_place, group in enumerate(value.children or ()):
+            mine = [(place, handler) for at, place, handler in ours if at == group_place]
+            handlers = group.value.member("hooks")
+            if not mine or handlers is None:
+                continue
+            unwanted = [place for place, _ in mine if stays is None or (group_place, place) != stays[:2]]
+            updated = {
+                place: self._updated(handlers.children[place].value, handler, wanted)
+                for place, handler in mine
+                if place not in unwanted and wanted and handlers.children
+            }
+            if len(unwanted) == len(handlers.children or ()):
+                dropped.append(group_place)
+            else:
+                text = json_text.edited(self.text, handlers, self._style, replaced=updated, dropped=unwanted)
+                replaced[group_place] = json_text.spliced(self.text, group.value, handlers, text)
+        new = [] if wanted is None or stays else [(None, self._new_group(event, wanted))]
+        return json_text.edited(self.text, value, self._style, replaced=replaced, dropped=dropped, appended=new)
+
+    def _updated(self, value: Value, old: Handler, new: Handler) -> str:
+        """The text of a handler of ours with another target; what else it says stays, unless its kind changes."""
+        target = value.member(old.key)
+        if old == new:
+            return self._source(value)
+        if old.kind != new.kind or target is None:
+            return json_text.replacement(self.text, value, new.settings(), self._style)
+        return json_text.spliced(self.text, value, target, json_text.dump(new.target, self._style, None))
+
+
+# ---- The file
+
+
+class SettingsFile:
+    """A settings file as it was when it was read; it is replaced only while it is still the same."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file; where there is none, the text of `settings` is empty. Raises SettingsError."""
+        self.path = path
+        self._real = Path(os.path.realpath(path))  # a link stays: what it leads to is read and replaced
+        self._content = self._read()
+        content = self._content or b""
+        if len(content) > MAX_BYTES:
+            raise SettingsError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB; that can hardly be right")
+        self._mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
+        try:
+            self.settings = ClaudeSettings(content[len(self._mark) :].decode("utf-8"))
+        except SettingsError as error:
+            raise SettingsError(f"{path}: {error}") from None
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, len(self._mark) + error.start) + 1
+            raise SettingsError(f"{path}: line {line} is not UTF-8; save the file as UTF-8 and try again") from None
+
+    @property
+    def exists(self) -> bool:
+        return self._content is not None
+
+    def replace(self, text: str) -> Path | None:
+        """Replaces the content as a whole; returns the backup of the content of before, or None for a new file.
+
+        At every moment there is the old file or the new one, and the backup before the new one. Mode, owner and
+        extended attributes are kept. Raises SettingsError, and nothing has changed then.
+        """
+        try:
+            return self._replace(self._mark + text.encode("utf-8"))
+        except OSError as error:
+            raise self._failure("cannot be changed", error) from error
+
+    def _read(self) -> bytes | None:
+        try:
+            # Without waiting: a FIFO would else block until somebody writes to it.
+            with os.fdopen(os.open(self._real, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise SettingsError(f"{self.path} is no regular file")
+                return file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._failure("cannot be read", error) from error
+
+    def _failure(self, what: str, error: OSError) -> SettingsError:
+        advice = {
+            errno.EACCES: "; see to its permissions and those of its folder",
+            errno.EPERM: "; see to its owner and attributes",
+            errno.ENOSPC: "; make room on its disk",
+        }.get(error.errno or 0, "")
+        return SettingsError(f"{self.path} {what}: {error.strerror or error}{advice}")
+
+    def _replace(self, content: bytes) -> Path | None:
+        folder = self._real.parent
+        if self._content is None:
+            self._make_folder(folder)
+        elif not os.access(self._real, os.W_OK):
+            raise SettingsError(f"{self.path} is read-only; make it writable (chmod u+w) and try again")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingsError(f"{folder} is read-only; make the folder writable (chmod u+w) and try again")
+        backup: Path | None = None
+        temporary = folder / f".{self._real.name}.session-buddy-{secrets.token_hex(8)}.tmp"
+        try:
+            self._write(temporary, content)
+            if self._content is not None:
+                backup = self._free_backup_path()
+                self._write(backup, self._content)
+            if Path(os.path.realpath(self.path)) != self._real or self._read() != self._content:
+                raise SettingsError(f"{self.path} was changed by another program meanwhile; try again")
+            temporary.replace(self._real)
+        except BaseException:  # an interrupt, too, leaves nothing lying about
+            for made in (temporary, backup):
+                if made is not None:
+                    with contextlib.suppress(OSError):
+                        made.unlink(missing_ok=True)
+            raise
+        with contextlib.suppress(OSError):  # it is in place, and some file systems cannot do more
+            _sync_folder(folder)
+        return backup
+
+    def _make_folder(self, folder: Path) -> None:
+        if self.path.is_symlink() and not folder.is_dir():
+            raise SettingsError(f"{self.path} is a link to {self._real}, whose folder does not exist; make it first")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _free_backup_path(self) -> Path:
+        made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        count = 1
+        while True:
+            more = f"-{count}" if count > 1 else ""
+            path = self._real.with_name(f"{self._real.name}.session-buddy-{made}{more}.bak")
+            if not path.exists():
+                return path
+            count += 1
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Makes a file, like the one of before where there was one, and waits until it is on the disk."""
+        mode = 0o666 if self._content is None else 0o600  # nobody else is to read it before it has its owner and mode
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            if self._content is not None:
+                old = self._real.stat()
+                new = os.fstat(file.fileno())
+                if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+                    os.fchown(file.fileno(), old.st_uid, old.st_gid)
+                shutil.copystat(self._real, path)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

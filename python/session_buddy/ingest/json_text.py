@@ -1,0 +1,297 @@
+"""Edits of JSON text that leave everything else as it stands: blanks, order, escapes, spelling of numbers.
+
+The text is never written anew from its values. It is parsed into places, and an edit cuts and pastes at these.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+__all__ = [
+    "Child",
+    "JsonTextError",
+    "Style",
+    "Value",
+    "dump",
+    "edited",
+    "parse",
+    "replacement",
+    "spliced",
+    "string_of",
+    "style_of",
+]
+
+Kind = Literal["object", "array", "string", "number", "literal"]
+
+
+class JsonTextError(ValueError):
+    """What is wrong with the text, and where: ``line`` and ``column`` count from 1, in characters."""
+
+    def __init__(self, text: str, position: int, problem: str) -> None:
+        self.line = text.count("\n", 0, position) + 1
+        self.column = position - text.rfind("\n", 0, position)
+        super().__init__(f"line {self.line}, column {self.column}: {problem}")
+
+
+class Value(NamedTuple):
+    """A value between two places of the text. ``children`` is None in values that hold none, or too deep ones."""
+
+    kind: Kind
+    start: int
+    end: int
+    children: tuple[Child, ...] | None = None
+
+    def last(self, key: str) -> int | None:
+        """Where among the children the member of that name is: the last one counts, as for JSON.parse."""
+        found = [place for place, child in enumerate(self.children or ()) if child.key == key]
+        return found[-1] if found else None
+
+    def member(self, key: str) -> Value | None:
+        """The value of the member that counts."""
+        place = self.last(key)
+        return None if place is None or self.children is None else self.children[place].value
+
+
+class Child(NamedTuple):
+    """A member of an object, from its key on, or an element of an array."""
+
+    start: int
+    key: str | None
+    value: Value
+
+
+class Style(NamedTuple):
+    """How a text is laid out."""
+
+    newline: str
+    unit: str | None  # of indentation; None where all stands on one line
+    comma: str  # between values of one line
+    colon: str
+
+
+# ---- Parsing
+
+_ESCAPE = r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+_PLAIN = r'[^"\\\x00-\x1f]*'
+_TOKEN = re.compile(
+    rf"""[ \t\n\r]*(?:
+        ("{_PLAIN}(?:{_ESCAPE}{_PLAIN})*")
+      | ([,:])
+      | ([\[{{])
+      | ([\]}}])
+      | (-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+      | (true|false|null)
+    )""",
+    re.VERBOSE,
+)
+_STRING, _MARK, _OPENING, _CLOSING, _NUMBER, _LITERAL = range(1, 7)
+_KINDS: dict[int, Kind] = {_STRING: "string", _NUMBER: "number", _LITERAL: "literal"}
+_BLANKS = re.compile(r"[ \t\n\r]*")
+_BEGINNING_OF_STRING = re.compile(rf'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*')
+
+# What may come next.
+_A_VALUE = "a value"
+_A_VALUE_OR_END = "a value or ']'"
+_A_KEY = "a key in double quotes"
+_A_KEY_OR_END = "a key in double quotes or '}'"
+_A_COLON = "':'"
+_A_COMMA = "',' or the closing bracket"
+
+
+class _Open(NamedTuple):
+    start: int
+    children: list[Child]
+
+
+def parse(text: str, depth: int) -> Value:
+    """The value that the text is, with the places of what it holds down to `depth` containers.
+
+    Deeper values are only checked. Raises JsonTextError where the text is not JSON (RFC 8259).
+    """
+    containers = bytearray()  # the brackets around the position: bounds what a text of brackets alone needs
+    shallow: list[_Open] = []  # those of them that are kept
+    keys: list[tuple[int, str]] = []  # the pending key of each object among these
+    value: Value | None = None
+    expected = _A_VALUE
+    position = 0
+    while True:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise _unreadable(text, position, expected)
+        token = match.lastindex or 0
+        start, end = match.span(token)
+        value = None
+        if token == _MARK:
+            if text[start] == ":" and expected is _A_COLON:
+                expected = _A_VALUE
+            elif text[start] == "," and expected is _A_COMMA:
+                expected = _A_KEY if containers[-1] == ord("{") else _A_VALUE
+            else:
+                raise _unreadable(text, position, expected)
+        elif token == _CLOSING:
+            ends_empty = expected is (_A_KEY_OR_END if text[start] == "}" else _A_VALUE_OR_END)
+            if not ends_empty and (expected is not _A_COMMA or ord(text[start]) != containers[-1] + 2):
+                raise _unreadable(text, position, expected)
+            containers.pop()
+            if len(containers) <= depth:
+                opened = shallow.pop()
+                children = tuple(opened.children) if len(containers) < depth else None
+                value = Value("object" if text[start] == "}" else "array", opened.start, end, children)
+            expected = _A_COMMA
+        elif token == _STRING and (expected is _A_KEY or expected is _A_KEY_OR_END):
+            if len(containers) <= depth:
+                keys.append((start, json.loads(text[start:end])))
+            expected = _A_COLON
+        elif expected is not _A_VALUE and expected is not _A_VALUE_OR_END:
+            raise _unreadable(text, position, expected)
+        elif token == _OPENING:
+            if len(containers) <= depth:
+                shallow.append(_Open(start, []))
+            containers.append(ord(text[start]))
+            expected = _A_KEY_OR_END if text[start] == "{" else _A_VALUE_OR_END
+        else:
+            if len(containers) <= depth:
+                value = Value(_KINDS[token], start, end)
+            expected = _A_COMMA
+        position = end
+        if expected is _A_COMMA:
+            if not containers:
+                break
+            if value is not None:
+                in_object = containers[-1] == ord("{")
+                where, key = keys.pop() if in_object else (value.start, None)
+                shallow[-1].children.append(Child(where, key, value))
+    if _after_blanks(text, position) != len(text):
+        raise _unreadable(text, position, "nothing more")
+    assert value is not None  # noqa: S101 - the outermost one is never too deep
+    return value
+
+
+def _after_blanks(text: str, position: int) -> int:
+    match = _BLANKS.match(text, position)
+    return match.end() if match else position
+
+
+def _unreadable(text: str, position: int, expected: str) -> JsonTextError:
+    """Tells what stands where `expected` should."""
+    at = _after_blanks(text, position)
+    if at == len(text):
+        return JsonTextError(text, at, f"the text ends where there should be {expected}")
+    if text.startswith(("//", "/*", "#"), at):
+        return JsonTextError(text, at, "a comment, which JSON does not have")
+    if text[at] in "]}" and (expected is _A_KEY or expected is _A_VALUE):
+        comma = text.rfind(",", 0, at)
+        if comma >= 0 and _after_blanks(text, comma + 1) == at:
+            return JsonTextError(text, comma, f"a comma before {text[at]!r}, which JSON does not have")
+    if text[at] == '"' and (beginning := _BEGINNING_OF_STRING.match(text, at)):
+        stop = beginning.end()
+        if stop == len(text) or text[stop] in "\r\n":
+            return JsonTextError(text, at, "a string that is not closed")
+        if text[stop] == "\\":
+            return JsonTextError(text, stop, "a backslash in a string that begins no escape of JSON")
+        if text[stop] != '"':
+            return JsonTextError(text, stop, f"the control character U+{ord(text[stop]):04X} in a string")
+    return JsonTextError(text, at, f"{text[at]!r} where there should be {expected}")
+
+
+def string_of(text: str, value: Value) -> str:
+    """What a string says, its escapes resolved."""
+    said: str = json.loads(text[value.start : value.end])
+    return said
+
+
+# ---- Editing
+
+
+def style_of(text: str, root: Value) -> Style:
+    """The layout of a text whose outermost value is `root`; that of Claude Code's own files where it shows none."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if not root.children:
+        return Style(newline, "  ", ", ", ": ")
+    first = root.children[0]
+    compact = first.key is not None and text[first.value.start - 1] == ":"
+    comma, colon = (",", ":") if compact else (", ", ": ")
+    before = text[root.start + 1 : first.start]
+    if "\n" in before:
+        indent = before[before.rfind("\n") + 1 :]
+        return Style(newline, indent.removeprefix(_line_indent(text, root.start)), comma, colon)
+    return Style(newline, "  " if "\n" in text[root.start : root.end] else None, comma, colon)
+
+
+def _line_indent(text: str, position: int) -> str:
+    """The blanks at the beginning of the line."""
+    start = text.rfind("\n", 0, position) + 1
+    end = _after_blanks(text, start)
+    return text[start : min(end, position)]
+
+
+def dump(value: object, style: Style, indent: str | None) -> str:
+    """A new value as text, whose lines after the first are indented by `indent` and more; None: on one line."""
+    if indent is None:
+        return json.dumps(value, ensure_ascii=False, separators=(style.comma, style.colon))
+    unit = "  " if style.unit is None else style.unit
+    lines = json.dumps(value, ensure_ascii=False, indent=unit, separators=(",", style.colon)).split("\n")
+    return (style.newline + indent).join(lines)
+
+
+def edited(
+    text: str,
+    container: Value,
+    style: Style,
+    *,
+    replaced: Mapping[int, str] | None = None,
+    dropped: Collection[int] = (),
+    appended: Sequence[tuple[str | None, object]] = (),
+) -> str:
+    """The text of an object or array with children replaced (their values) or dropped by their place, and new ones.
+
+    What is appended stands last and is laid out as the children that are there. Dropping that again gives the text of
+    before, unless the container had only blanks in it.
+    """
+    children = container.children or ()
+    kept = [place for place in range(len(children)) if place not in dropped]
+    opening, closing = text[container.start], text[container.end - 1]
+    if not kept and not appended:
+        return opening + closing
+    if children:
+        lead = text[container.start + 1 : children[0].start]
+        trail = text[children[-1].value.end : container.end - 1]
+    elif style.unit is None:
+        lead = trail = ""
+    else:
+        trail = style.newline + _line_indent(text, container.start)
+        lead = trail + style.unit
+    parts = [opening]
+    for count, place in enumerate(kept):
+        child = children[place]
+        parts.append(text[children[place - 1].value.end : child.start] if count else lead)
+        parts.append(text[child.start : child.value.start])
+        parts.append((replaced or {}).get(place) or text[child.value.start : child.value.end])
+    if len(children) > 1:
+        separator = text[children[-2].value.end : children[-1].start]
+    else:
+        separator = "," + lead if "\n" in lead else style.comma
+    indent: str | None = None
+    if "\n" in separator:
+        last_line = separator[separator.rfind("\n") + 1 :]
+        indent = last_line[: _after_blanks(last_line, 0)]
+    elif children and "\n" in text[children[-1].start : children[-1].value.end]:
+        indent = _line_indent(text, children[-1].start)
+    for count, (key, value) in enumerate(appended):
+        parts.append(separator if kept or count else lead)
+        parts.append("" if key is None else json.dumps(key, ensure_ascii=False) + style.colon)
+        parts.append(dump(value, style, indent))
+    return "".join([*parts, trail, closing])
+
+
+def replacement(text: str, old: Value, new: object, style: Style) -> str:
+    """A new value as text, laid out as the one in whose place it comes."""
+    return dump(new, style, _line_indent(text, old.start) if "\n" in text[old.start : old.end] else None)
+
+
+def spliced(text: str, outer: Value, inner: Value, new: str) -> str:
+    """The text of `outer` with `new` in the place of `inner`."""
+    return text[outer.start : inner.start] + new + text[inner.end : outer.end]
