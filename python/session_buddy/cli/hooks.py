@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import json
 import os
 import re
@@ -260,8 +261,8 @@ def _change(file: SettingsFile, text: str, *, dry_run: bool, unchanged: str, cha
 
 def _diff(file: SettingsFile, text: str) -> Iterator[str]:
     """A unified diff. What is the same at both ends is left out first, since difflib takes long over large files."""
-    old = file.settings.text.splitlines(keepends=True)
-    new = text.splitlines(keepends=True)
+    old = io.StringIO(file.settings.text).readlines()  # unlike str.splitlines, it ends lines at newlines alone
+    new = io.StringIO(text).readlines()
     shorter = min(len(old), len(new))
     same = next((count for count in range(shorter) if old[count] != new[count]), shorter)
     rest = shorter - same

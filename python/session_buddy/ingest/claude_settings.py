@@ -111,7 +111,7 @@ class ClaudeSettings:
         self.text = text
         self._blank = not text.strip(" \t\r\n")
         try:
-            self._root = json_text.parse("{}" if self._blank else text, _DEPTH)
+            self._root = json_text.parse("{}" if self._blank else text, "hooks", _DEPTH)
         except JsonTextError as error:
             raise SettingsError(
                 f"{error}. It must be plain JSON to be edited without loss; correct that place and try again"
@@ -347,6 +347,7 @@ class SettingsFile:
         return SettingsError(f"{self.path} {what}: {error.strerror or error}{advice}")
 
     def _replace(self, content: bytes) -> Path | None:
+        self._require_unchanged()
         folder = self._real.parent
         if self._content is None:
             self._make_folder(folder)
@@ -361,8 +362,7 @@ class SettingsFile:
             if self._content is not None:
                 backup = self._free_backup_path()
                 self._write(backup, self._content)
-            if Path(os.path.realpath(self.path)) != self._real or self._read() != self._content:
-                raise SettingsError(f"{self.path} was changed by another program meanwhile; try again")
+            self._require_unchanged()
             temporary.replace(self._real)
         except BaseException:  # an interrupt, too, leaves nothing lying about
             for made in (temporary, backup):
@@ -373,6 +373,10 @@ class SettingsFile:
         with contextlib.suppress(OSError):  # it is in place, and some file systems cannot do more
             _sync_folder(folder)
         return backup
+
+    def _require_unchanged(self) -> None:
+        if Path(os.path.realpath(self.path)) != self._real or self._read() != self._content:
+            raise SettingsError(f"{self.path} was changed by another program meanwhile; try again")
 
     def _make_folder(self, folder: Path) -> None:
         if self.path.is_symlink() and not folder.is_dir():

@@ -37,7 +37,7 @@ class JsonTextError(ValueError):
 
 
 class Value(NamedTuple):
-    """A value between two places of the text. ``children`` is None in values that hold none, or too deep ones."""
+    """A value between two places of the text. ``children`` is None where there are none or they are not kept."""
 
     kind: Kind
     start: int
@@ -106,15 +106,17 @@ class _Open(NamedTuple):
     children: list[Child]
 
 
-def parse(text: str, depth: int) -> Value:
-    """The value that the text is, with the places of what it holds down to `depth` containers.
+def parse(text: str, member: str, depth: int) -> Value:
+    """The value that the text is; of an object with its members, and what that of the name `member` holds.
 
-    Deeper values are only checked. Raises JsonTextError where the text is not JSON (RFC 8259).
+    `depth`: how many containers, the outermost one included, are opened up. All else is only checked, so that a large
+    text needs little memory. Raises JsonTextError where the text is not JSON (RFC 8259).
     """
     containers = bytearray()  # the brackets around the position: bounds what a text of brackets alone needs
     shallow: list[_Open] = []  # those of them that are kept
     keys: list[tuple[int, str]] = []  # the pending key of each object among these
     value: Value | None = None
+    limit = 1  # to which depth they are kept at this place
     expected = _A_VALUE
     position = 0
     while True:
@@ -136,24 +138,29 @@ def parse(text: str, depth: int) -> Value:
             if not ends_empty and (expected is not _A_COMMA or ord(text[start]) != containers[-1] + 2):
                 raise _unreadable(text, position, expected)
             containers.pop()
-            if len(containers) <= depth:
+            if len(containers) <= limit:
                 opened = shallow.pop()
-                children = tuple(opened.children) if len(containers) < depth else None
+                children = tuple(opened.children) if len(containers) < limit else None
                 value = Value("object" if text[start] == "}" else "array", opened.start, end, children)
             expected = _A_COMMA
         elif token == _STRING and (expected is _A_KEY or expected is _A_KEY_OR_END):
-            if len(containers) <= depth:
-                keys.append((start, json.loads(text[start:end])))
+            if len(containers) <= limit:
+                key = json.loads(text[start:end])
+                keys.append((start, key))
+                if len(containers) == 1:
+                    limit = depth if key == member else 1
             expected = _A_COLON
         elif expected is not _A_VALUE and expected is not _A_VALUE_OR_END:
             raise _unreadable(text, position, expected)
         elif token == _OPENING:
-            if len(containers) <= depth:
+            if not containers and text[start] == "[":
+                limit = 0
+            if len(containers) <= limit:
                 shallow.append(_Open(start, []))
             containers.append(ord(text[start]))
             expected = _A_KEY_OR_END if text[start] == "{" else _A_VALUE_OR_END
         else:
-            if len(containers) <= depth:
+            if len(containers) <= limit:
                 value = Value(_KINDS[token], start, end)
             expected = _A_COMMA
         position = end
@@ -162,8 +169,8 @@ def parse(text: str, depth: int) -> Value:
                 break
             if value is not None:
                 in_object = containers[-1] == ord("{")
-                where, key = keys.pop() if in_object else (value.start, None)
-                shallow[-1].children.append(Child(where, key, value))
+                where, name = keys.pop() if in_object else (value.start, None)
+                shallow[-1].children.append(Child(where, name, value))
     if _after_blanks(text, position) != len(text):
         raise _unreadable(text, position, "nothing more")
     assert value is not None  # noqa: S101 - the outermost one is never too deep
