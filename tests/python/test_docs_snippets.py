@@ -224,6 +224,19 @@ def shell_imports(block: Block, home: Path) -> None:
     assert rows == [("Read", 1, 1.5)]
 
 
+def shell_registers_hooks(block: Block, home: Path) -> None:
+    """Hooks come into the settings of the home and go again; `status` fails where they are not there."""
+    program = home / "bin" / "session-buddy-hook"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    output = bash(f"PATH={program.parent}:$PATH\n{block.text}", home)
+    settings = home / ".claude" / "settings.json"
+    assert settings.read_text(encoding="utf-8") == "{}\n"
+    assert output.count(f"Installed in {settings}\n") == 2
+    assert len(list(settings.parent.glob("settings.json.*.bak"))) == 2
+
+
 def python_client(block: Block, home: Path) -> None:
     """A client that ends by itself and prints something."""
     with serving(home) as server:
@@ -376,6 +389,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_client),
         ("javascript", node_client),
         ("bash", shell_imports),
+        ("bash", shell_registers_hooks),
         ("python", python_alone),
         ("toml", settings),
     ],

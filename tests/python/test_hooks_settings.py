@@ -756,7 +756,7 @@ def test_user_settings_follow_the_config_folder(home: Home, tmp_path: Path, monk
         ("", home.folder / ".claude"),
         (f"{tmp_path}/a", tmp_path / "a"),
         (f" , {tmp_path}/b ,{tmp_path}/c", tmp_path / "b"),
-        ("~/d", home.folder / "d"),
+        ("d", Path.cwd() / "d"),
     ):
         monkeypatch.setenv("CLAUDE_CONFIG_DIR", named)
         assert run("install") == 0
@@ -806,11 +806,32 @@ def test_program_and_database_are_quoted_for_the_shell(
     assert echoed.splitlines() == shlex.split(line)
 
 
-def test_a_path_that_is_no_text_is_wrong_usage(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
+    for given, path in (("a/../b.db", Path.cwd() / "b.db"), ("~/c.db", home.folder / "c.db")):
+        assert run("install", "--db-path", given) == 0
+        assert ours(home.path) == wanted(f"{home.program} --db-path {path}")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("", "must be a text that is not empty"), (os.fsdecode(b"\xff.db"), "is not UTF-8")]
+)
+def test_a_database_path_that_cannot_be_right_is_wrong_usage(
+    home: Home, path: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        run("install", "--db-path", os.fsdecode(b"\xff.db"))
+        run("install", "--db-path", path)
     assert ended.value.code == 2
-    assert "the path is not UTF-8" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+
+
+def test_a_program_in_a_folder_whose_name_is_no_text_is_refused(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = make_program(tmp_path / os.fsdecode(b"\xff"))
+    monkeypatch.setattr(command, "scripts_folder", lambda: program.parent)
+    assert run("install") == 1
+    assert "is not UTF-8, as settings must be; install it in another folder" in capsys.readouterr().err
+    assert not home.path.exists()
 
 
 def test_a_missing_program_is_refused_with_the_places_that_were_searched(

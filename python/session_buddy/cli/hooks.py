@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import session_buddy
+from session_buddy import _native
 from session_buddy.ingest.claude_settings import (
     EVENTS,
     HOOK_PATH,
@@ -89,7 +90,7 @@ def _add_install(actions: Subparsers) -> None:
         f"host and port of the server's settings, with {HOOK_PATH})",
     )
     ways.add_argument(
-        "--db-path", metavar="FILE", type=_stored_path, help="the database of the hooks (default: as for the server)"
+        "--db-path", metavar="FILE", type=_database, help="the database of the hooks (default: as for the server)"
     )
 
 
@@ -139,14 +140,15 @@ def _hook_url(text: str) -> str:
     return text
 
 
-def _stored_path(text: str) -> str:
-    """Absolute, since hooks run in the folder of each session, and fit to stand in a settings file."""
-    path = str(Path(text).expanduser().absolute())
+def _database(text: str) -> str:
+    """Absolute, since a hook runs in the folder of its session."""
     try:
-        path.encode("utf-8")
+        text.encode("utf-8")
+        return _native.resolve_db_path(text)
     except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError("the path is not UTF-8, as settings must be") from None
-    return path
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as settings must be") from None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def scripts_folder() -> Path:
@@ -197,7 +199,12 @@ def _handler(args: argparse.Namespace) -> Handler:
     words = [str(hook_program())]
     if args.db_path is not None:
         words += ["--db-path", args.db_path]
-    return Handler("command", shlex.join(words))
+    line = shlex.join(words)
+    try:
+        line.encode("utf-8")
+    except UnicodeEncodeError:
+        raise SettingsError(f"{line!r} is not UTF-8, as settings must be; install it in another folder") from None
+    return Handler("command", line)
 
 
 # ---- Installing and uninstalling
@@ -291,21 +298,20 @@ def _status(args: argparse.Namespace) -> int:
     places = {"User settings": user}
     if os.path.realpath(project) != os.path.realpath(user):
         places["Project settings"] = project
-    installed = failed = disabled = False
+    installed = disabled = False
     for title, path in places.items():
         print(f"{title}: {path}")
         try:
             file = SettingsFile(path)
         except SettingsError as error:
             print(f"  cannot tell: {error}")
-            failed = True
             continue
         installed |= _tell(file)
         if file.settings.hooks_disabled is not None:
             disabled = file.settings.hooks_disabled  # the project's word goes before the user's
         if file.settings.hooks_disabled:
             print("  disableAllHooks is true: Claude Code runs no hooks")
-    return 0 if installed and not failed and not disabled else 1
+    return 0 if installed and not disabled else 1
 
 
 def _tell(file: SettingsFile) -> bool:

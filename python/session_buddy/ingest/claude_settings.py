@@ -95,10 +95,16 @@ def _is_assignment(word: str) -> bool:
 
 
 def user_settings_path() -> Path:
-    """The user's settings file, in the first folder that CLAUDE_CONFIG_DIR names, else in ~/.claude."""
+    """The user's settings file, in the first folder that CLAUDE_CONFIG_DIR names, else in ~/.claude.
+
+    Raises SettingsError where the user has no home.
+    """
     named = [one.strip() for one in os.environ.get("CLAUDE_CONFIG_DIR", "").split(",")]
-    folder = next((Path(one).expanduser() for one in named if one), Path.home() / ".claude")
-    return folder.absolute() / "settings.json"
+    folder = next((one for one in named if one), None)
+    try:
+        return (Path(folder) if folder else Path.home() / ".claude").absolute() / "settings.json"
+    except RuntimeError:
+        raise SettingsError("the home directory is not known; set HOME or CLAUDE_CONFIG_DIR") from None
 
 
 # ---- The text
@@ -131,7 +137,7 @@ class ClaudeSettings:
     def registrations(self) -> list[Registration]:
         """All handlers of ours."""
         found: list[Registration] = []
-        for event, value in self._events():
+        for event, _, value in self._events():
             for group in value.children or ():
                 for _, handler in self._ours(group.value):
                     found.append(Registration(event, handler, self._matches_all(group.value)))
@@ -161,7 +167,7 @@ class ClaudeSettings:
         place = self._root.last("hooks")
         if new_hooks != "{}" or place is None or self._repeated(self._root, "hooks"):
             return self._outside(self._hooks, new_hooks)
-        return self._outside(self._root, json_text.edited(self.text, self._root, self._style, dropped=[place]))
+        return self._outside(self._root, json_text.edited(self.text, self._root, self._style, dropped={place}))
 
     # -- Reading
 
@@ -184,7 +190,7 @@ class ClaudeSettings:
 
     def _check_hooks(self, hooks: Value) -> None:
         self._require(hooks, "object", "hooks")
-        for event, value in self._events():
+        for event, _, value in self._events():
             self._require(value, "array", f"hooks.{event}")
             for place, group in enumerate(value.children or ()):
                 name = f"hooks.{event}[{place}]"
@@ -195,12 +201,12 @@ class ClaudeSettings:
                     raise SettingsError(f"line {line}: {name} lacks its array hooks. Correct it and try again")
                 self._require(handlers, "array", f"{name}.hooks")
 
-    def _events(self) -> Iterator[tuple[str, Value]]:
-        """The members of `hooks` that count."""
-        children = self._hooks.children if self._hooks else None
-        for place, child in enumerate(children or ()):
-            if self._hooks and child.key is not None and self._hooks.last(child.key) == place:
-                yield child.key, child.value
+    def _events(self) -> Iterator[tuple[str, int, Value]]:
+        """The members of `hooks` that count, with their places."""
+        children = (self._hooks.children if self._hooks else None) or ()
+        last = {child.key: place for place, child in enumerate(children)}
+        for key, place in last.items():
+            yield str(key), place, children[place].value
 
     def _ours(self, group: Value) -> Iterator[tuple[int, Handler]]:
         """The handlers of ours in a group, with their places."""
@@ -234,14 +240,13 @@ class ClaudeSettings:
     def _edited_hooks(self, hooks: Value, wanted: Handler | None, appended: list[tuple[str | None, object]]) -> str:
         """The text of `hooks` with only `wanted` of ours in the events that are there, and new events."""
         replaced: dict[int, str] = {}
-        dropped: list[int] = []
-        for event, value in self._events():
-            place = hooks.last(event)
+        dropped: set[int] = set()
+        for event, place, value in self._events():
             new = self._edited_event(event, value, wanted if event in EVENTS else None)
-            if place is None or new is None:
+            if new is None:
                 continue
             if new == "[]" and not self._repeated(hooks, event):
-                dropped.append(place)
+                dropped.add(place)
             else:
                 replaced[place] = new
         return json_text.edited(self.text, hooks, self._style, replaced=replaced, dropped=dropped, appended=appended)
@@ -258,20 +263,20 @@ class ClaudeSettings:
         if ours == ([stays] if stays else []) and (stays[2] if stays else None) == wanted:
             return None
         replaced: dict[int, str] = {}
-        dropped: list[int] = []
+        dropped: set[int] = set()
         for group_place, group in enumerate(value.children or ()):
-            mine = [(place, handler) for at, place, handler in ours if at == group_place]
+            mine = list(self._ours(group.value))
             handlers = group.value.member("hooks")
             if not mine or handlers is None:
                 continue
-            unwanted = [place for place, _ in mine if stays is None or (group_place, place) != stays[:2]]
+            unwanted = {place for place, _ in mine if stays is None or (group_place, place) != stays[:2]}
             updated = {
                 place: self._updated(handlers.children[place].value, handler, wanted)
                 for place, handler in mine
                 if place not in unwanted and wanted and handlers.children
             }
             if len(unwanted) == len(handlers.children or ()):
-                dropped.append(group_place)
+                dropped.add(group_place)
             else:
                 text = json_text.edited(self.text, handlers, self._style, replaced=updated, dropped=unwanted)
                 replaced[group_place] = json_text.spliced(self.text, group.value, handlers, text)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, NamedTuple
 
 __all__ = [
@@ -250,7 +251,7 @@ def edited(
     style: Style,
     *,
     replaced: Mapping[int, str] | None = None,
-    dropped: Collection[int] = (),
+    dropped: AbstractSet[int] = frozenset(),
     appended: Sequence[tuple[str | None, object]] = (),
 ) -> str:
     """The text of an object or array with children replaced (their values) or dropped by their place, and new ones.
