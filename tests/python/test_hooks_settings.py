@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import session_buddy
 from session_buddy.cli import hooks as command
 from session_buddy.cli import main as cli
 from session_buddy.ingest import json_text
@@ -403,7 +405,7 @@ def test_removing_a_repeated_key_does_not_bring_an_earlier_one_to_life(home: Hom
 
 # ---- What is refused
 
-REFUSED = {
+REFUSED: dict[str, tuple[bytes | str, str]] = {
     "not-json": ("{\n  model: 1\n}", "line 2, column 3: 'm' where there should be a key in double quotes or '}'"),
     "comment": ('{\n  "a": 1, // why\n  "b": 2\n}', "line 2, column 11: a comment, which JSON does not have"),
     "block-comment": ('/* x */\n{"a": 1}', "line 1, column 1: a comment"),
@@ -666,6 +668,27 @@ def test_a_change_by_another_program_is_not_overwritten(home: Home, change: Call
     assert home.files() <= {"settings.json"}
 
 
+@pytest.mark.parametrize("change", [change_content, change_by_replacing, remove, make_a_link])
+def test_a_change_while_the_new_file_is_written_is_not_overwritten(
+    home: Home, change: Callable[[Home], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write(PERMISSIONS)
+    file = SettingsFile(home.path)
+    sync, seen = os.fsync, []
+
+    def change_at_the_backup(descriptor: int) -> None:
+        sync(descriptor)
+        seen.append(descriptor)
+        if len(seen) == 2:
+            change(home)
+
+    monkeypatch.setattr(os, "fsync", change_at_the_backup)
+    with pytest.raises(SettingsError, match="was changed by another program meanwhile; try again"):
+        file.replace('{"new": 1}')
+    assert home.files() <= {"settings.json"}
+    assert not home.path.exists() or "new" not in home.path.read_text()
+
+
 def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(home: Home) -> None:
     file = SettingsFile(home.path)
     home.write(PERMISSIONS)
@@ -764,6 +787,19 @@ def test_user_settings_follow_the_config_folder(home: Home, tmp_path: Path, monk
     assert not (tmp_path / "c").exists()
 
 
+def test_a_user_without_a_home_is_told_what_to_set(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert run("install") == 1
+    assert "the home directory is not known; set HOME or CLAUDE_CONFIG_DIR" in capsys.readouterr().err
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(home.folder))
+    assert run("install") == 0
+
+
 def test_project_settings_are_those_of_the_folder(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -807,8 +843,8 @@ def test_program_and_database_are_quoted_for_the_shell(
 
 
 def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
-    for given, path in (("a/../b.db", Path.cwd() / "b.db"), ("~/c.db", home.folder / "c.db")):
-        assert run("install", "--db-path", given) == 0
+    for named, path in (("a/../b.db", Path.cwd() / "b.db"), ("~/c.db", home.folder / "c.db")):
+        assert run("install", "--db-path", named) == 0
         assert ours(home.path) == wanted(f"{home.program} --db-path {path}")
 
 
@@ -848,8 +884,21 @@ def test_a_missing_program_is_refused_with_the_places_that_were_searched(
     assert ours(home.path) == wanted(elsewhere)
 
 
-def test_programs_are_sought_where_pip_put_those_of_this_package() -> None:
+def test_programs_are_sought_where_pip_put_those_of_this_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert (command.scripts_folder() / "session-buddy-server").is_file()
+    monkeypatch.setattr(session_buddy, "__file__", str(tmp_path / "target" / "session_buddy" / "__init__.py"))
+    assert command.scripts_folder() == tmp_path / "target" / "bin"  # pip install --target
+    user = sysconfig.get_preferred_scheme("user")
+    library = Path(sysconfig.get_path("purelib", user, {"userbase": str(tmp_path / "base")}))
+    monkeypatch.setattr(
+        sysconfig,
+        "get_paths",
+        lambda scheme, original=sysconfig.get_paths: original(scheme, vars={"userbase": str(tmp_path / "base")}),
+    )
+    monkeypatch.setattr(session_buddy, "__file__", str(library / "session_buddy" / "__init__.py"))
+    assert command.scripts_folder() == tmp_path / "base" / "bin"
 
 
 @pytest.mark.parametrize(
@@ -916,7 +965,7 @@ def test_a_database_is_none_of_an_http_hooks_business(home: Home, capsys: pytest
 
 
 def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("status") == 1
+    assert run("status", "--project") == 1
     project = Path.cwd() / ".claude" / "settings.json"
     assert capsys.readouterr().out.splitlines() == [
         f"User settings: {home.path}",

@@ -56,7 +56,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "disabled; 1 otherwise; 2 wrong usage.",
     )
     status.add_argument(
-        "--project", metavar="DIR", type=Path, default=Path(), help="the project's folder (default: the current one)"
+        "--project",
+        metavar="DIR",
+        nargs="?",
+        const=Path(),
+        default=Path(),
+        type=Path,
+        help="the project's folder (default: the current one)",
     )
     uninstall = actions.add_parser(
         "uninstall",
