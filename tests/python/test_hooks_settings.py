@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import shlex
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -602,7 +604,7 @@ def test_extended_attributes_are_kept(home: Home) -> None:
 
 
 def as_process(*arguments: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a process of its own, the stand-in for the program on its PATH."""
+    """The command as a process of its own, with the real program of this installation."""
     return subprocess.run(
         [*(prefix or []), sys.executable, "-m", "session_buddy.cli.main", "hooks", *arguments],
         capture_output=True,
@@ -840,6 +842,21 @@ def test_program_and_database_are_quoted_for_the_shell(
     assert shlex.split(line) == [str(program), "--db-path", str(Path.cwd() / 'it\'s "ä".db')]
     echoed = subprocess.run(["sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
     assert echoed.splitlines() == shlex.split(line)
+
+
+def test_the_registered_command_records_what_it_is_told(home: Home, db_path: Path) -> None:
+    """With the real program: Claude Code hands the line to a shell and the event to its standard input."""
+    assert as_process("install", "--db-path", str(db_path)).returncode == 0
+    assert as_process("status").returncode == 0
+    for event in ("PreToolUse", "PostToolUse"):
+        line = ours(home.path)[event][0]
+        told = {"hook_event_name": event, "session_id": "s", "tool_name": "Read", "tool_use_id": "t1"}
+        told_all = json.dumps({**told, "tool_input": {}, "duration_ms": 5})
+        done = subprocess.run(["sh", "-c", line], input=told_all.encode(), check=False)
+        assert done.returncode == 0
+    with contextlib.closing(sqlite3.connect(db_path)) as connection:
+        rows = connection.execute("SELECT skill_name, session_id, completed FROM skill_invocation").fetchall()
+    assert rows == [("Read", "s", 1)]
 
 
 def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
