@@ -102,9 +102,7 @@ def test_names_the_skill_by_the_tool_and_its_input(
         ("", {"is_interrupt": True}, "interrupted"),
     ],
 )
-def test_a_failure_has_a_class_and_no_text(
-    db_path: Path, error: str, fields: dict[str, Any], error_class: str
-) -> None:
+def test_a_failure_has_a_class_and_no_text(db_path: Path, error: str, fields: dict[str, Any], error_class: str) -> None:
     hook(pre("t1", "Bash"), db_path)
     hook(failure("t1", error, **fields), db_path)
     assert rows(db_path) == [("Bash", 0, error_class)]

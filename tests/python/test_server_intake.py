@@ -119,14 +119,10 @@ async def test_a_hook_event_of_a_locked_database_waits_beside_it_and_is_taken_in
         assert await sent(server, HOOKS, post("t1")) == (202, None)
         assert len(list(Path(f"{db_path}-spool").glob("*.json"))) == 1
     await asyncio.to_thread(wait_until, lambda: rows(db_path, "skill_name") == [("Read",)], "it is taken in")
-    await asyncio.to_thread(
-        wait_until, lambda: not list(Path(f"{db_path}-spool").iterdir()), "its file is removed"
-    )
+    await asyncio.to_thread(wait_until, lambda: not list(Path(f"{db_path}-spool").iterdir()), "its file is removed")
 
 
-async def test_a_use_that_never_ends_fails_after_hook_timeout(
-    server: RealTimeMetricsServer, db_path: Path
-) -> None:
+async def test_a_use_that_never_ends_fails_after_hook_timeout(server: RealTimeMetricsServer, db_path: Path) -> None:
     assert await sent(server, HOOKS, pre("t1")) == (202, None)
     with closing(sqlite3.connect(db_path)) as database, database:
         database.execute("UPDATE session_buddy_open_use SET started_us = started_us - 3700 * 1000000")
@@ -138,7 +134,7 @@ async def test_a_subscriber_hears_of_a_hook_event(server_factory: ServerFactory)
         server_factory(push=True, update_interval=3600) as server,
         websockets.connect(f"ws://localhost:{server.port}") as client,
     ):
-        await client.send(json.dumps({"type": "subscribe_all"}))
+        await client.send(json.dumps({"type": "subscribe", "skill_name": None}))
         assert await sent(server, HOOKS, post("t1")) == (202, None)
         async with asyncio.timeout(DEADLINE):
             while "Read" not in (message := await client.recv()):
@@ -402,7 +398,7 @@ async def test_a_server_that_stops_while_requests_come_loses_none_that_it_has_an
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     server = server_factory()
-    await server.start()
+    await server.__aenter__()
     answered: list[str] = []
 
     def keep_on(thread: int) -> None:

@@ -118,5 +118,3 @@ def of_transcripts(*paths: Path) -> Iterator[Event]:
                 command = _COMMAND.search(block.get("text", ""))
                 if command and not entry.get("isCompactSummary"):
                     yield typed(command[1], session_id=session)
-
-
