@@ -325,9 +325,8 @@ async def test_more_than_max_intake_bytes_at_a_time_are_refused_and_the_rest_goe
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
         body = json.dumps(post("t1")).encode()
         with socket.create_connection(("localhost", server.port), DEADLINE) as slow:
-            slow.sendall(
-                f"POST {HOOKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\nExpect: 100-continue\r\n\r\n".encode()
-            )
+            head_lines = (f"POST {HOOKS} HTTP/1.1", "Host: localhost", "Content-Length: 4000", "Expect: 100-continue")
+            slow.sendall("\r\n".join((*head_lines, "", "")).encode())
             assert slow.recv(100).startswith(b"HTTP/1.1 100")
             status, answer, head = await asyncio.to_thread(send, server, HOOKS, body)
             assert (status, answer["error"], head.headers["Retry-After"]) == (429, "intake_full", "1")
