@@ -210,7 +210,7 @@ void IntakeThread::store_hooks(std::vector<Pending> hooks) {
     try {
         while (spool_.take_in(open_store(), kMaxTakenIn) == kMaxTakenIn) {
         }
-        store(hooks, storage::Source::hook);
+        store(hooks, storage::Source::hook_request);
     } catch (const std::exception& error) {
         trouble = error.what();
     }

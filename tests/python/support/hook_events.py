@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,18 @@ def run_hook(body: Event | bytes, db_path: Path, *arguments: str, **options: Any
     )
 
 
+def _time_of(entry: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(entry["timestamp"].replace("Z", "+00:00"))
+
+
 def of_transcripts(*paths: Path) -> Iterator[Event]:
     """The events that the hooks of recorded sessions would have fired, in their order.
 
-    A result of the kind <tool_use_error> fires none. Only what a tool measured itself is told as ``duration_ms``.
+    A result of the kind <tool_use_error> fires none. ``duration_ms`` is what the tool measured, else the time from the
+    use to its result.
     """
     entries = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
-    uses: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    uses: dict[str, tuple[str, str, dict[str, Any], datetime]] = {}
     done: set[str] = set()
     for entry in entries:
         message = entry.get("message")
@@ -97,16 +103,19 @@ def of_transcripts(*paths: Path) -> Iterator[Event]:
         for block in blocks:
             kind = block.get("type")
             if kind == "tool_use" and block["id"] not in uses:
-                uses[block["id"]] = (session, block["name"], block["input"])
+                uses[block["id"]] = (session, block["name"], block["input"], _time_of(entry))
                 yield pre(block["id"], block["name"], tool_input=block["input"], session_id=session)
             elif kind == "tool_result" and block["tool_use_id"] in uses and block["tool_use_id"] not in done:
                 done.add(block["tool_use_id"])
-                session_of_use, name, tool_input = uses[block["tool_use_id"]]
+                session_of_use, name, tool_input, began = uses[block["tool_use_id"]]
                 whole = entry.get("toolUseResult") if results == 1 else None
                 measured = whole.get("durationMs") if isinstance(whole, dict) else None
-                fields = {"session_id": session_of_use, "tool_input": tool_input}
-                if measured is not None:
-                    fields["duration_ms"] = measured
+                elapsed = (_time_of(entry) - began).total_seconds() * 1000
+                fields = {
+                    "session_id": session_of_use,
+                    "tool_input": tool_input,
+                    "duration_ms": elapsed if measured is None else measured,
+                }
                 text = block.get("content")
                 if isinstance(text, list):
                     text = "\n".join(part.get("text", "") for part in text)

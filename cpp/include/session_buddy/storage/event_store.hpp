@@ -21,7 +21,12 @@ namespace session_buddy::storage {
 inline constexpr std::chrono::seconds kCommandTolerance{10};
 
 /// Who tells; bits of `session_buddy_source.seen_by`.
-enum class Source : std::uint8_t { hook = 1, http = 2, transcript = 4 };
+enum class Source : std::uint8_t {
+    hook = 1,          ///< a hook's process
+    http = 2,          ///< another tool, by request
+    transcript = 4,
+    hook_request = 8,  ///< a hook, by request
+};
 using Sources = std::uint8_t;  ///< any of them, or none
 [[nodiscard]] constexpr bool has(Sources sources, Source one) {
     return (sources & static_cast<Sources>(one)) != 0;

@@ -1,0 +1,128 @@
+"""A large recorded session through every way in: the same invocations each time, and once when all tell of them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from session_buddy.ingest import import_transcripts
+from support.hook_events import Event, of_transcripts, run_hook, session_end, typed
+from support.paths import ROOT
+from support.processes import Server
+from support.transcripts import SECRET, line, write
+from test_server_intake import HOOKS, send
+
+DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
+LARGE = DATA / "ae4a77f8-aedd-4bc1-888f-c94edc91af04.jsonl"
+INVOCATIONS = 242
+PLENTY = ("--max-connections-per-second", "100000")  # each request comes on a connection of its own
+
+pytestmark = pytest.mark.skipif(
+    not LARGE.is_file(), reason="the recorded sessions are not here (SESSION_BUDDY_TEST_DATA)"
+)
+
+
+class Run(NamedTuple):
+    skill: str
+    session: str
+    completed: bool
+    error: str | None
+    seconds: float | None
+
+
+def stored(db_path: Path) -> dict[str, Run]:
+    """By tool_use_id; fails where a row has none or one has two rows. Commands that were typed have none."""
+    with closing(sqlite3.connect(db_path)) as database:
+        rows = database.execute(
+            "SELECT key, skill_name, session_id, completed, error_type, duration_seconds"
+            " FROM skill_invocation LEFT JOIN session_buddy_source ON invocation_id = id"
+            " WHERE key NOT LIKE 'command:%'"
+        ).fetchall()
+    assert len(rows) == len({row[0] for row in rows})
+    return {row[0]: Run(*row[1:]) for row in rows}
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    fired = [event for event in of_transcripts(LARGE) if "tool_use_id" in event]
+    return [*fired, *(session_end(session) for session in sorted({event["session_id"] for event in fired}))]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """What the transcript alone tells."""
+    db_path = tmp_path_factory.mktemp("told") / "skills.db"
+    import_transcripts([LARGE], db_path)
+    return stored(db_path)
+
+
+def through_processes(events: list[Event], db_path: Path) -> None:
+    for event in events:
+        done = run_hook(event, db_path)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def through_http(events: list[Event], server: Server) -> None:
+    for event in events:
+        assert send(server, HOOKS, event)[0] == 202
+
+
+def check_the_same(runs: dict[str, Run], told: dict[str, Run], events: list[Event]) -> None:
+    assert len(runs) == len(told) == INVOCATIONS
+    measured = {event["tool_use_id"] for event in events if "duration_ms" in event}
+    assert len(measured) == INVOCATIONS - 3  # three results were of the kind that fires no event
+    for key, run in told.items():
+        assert runs[key][:4] == run[:4], key
+        if key in measured:
+            assert runs[key].seconds == pytest.approx(run.seconds, abs=0.001), key
+
+
+def test_hook_processes_tell_the_same_as_the_transcript(
+    db_path: Path, events: list[Event], told: dict[str, Run]
+) -> None:
+    through_processes(events, db_path)
+    check_the_same(stored(db_path), told, events)
+
+
+def test_hook_requests_tell_the_same_as_the_transcript(
+    db_path: Path, events: list[Event], told: dict[str, Run]
+) -> None:
+    with Server(db_path, *PLENTY) as server:
+        through_http(events, server)
+    check_the_same(stored(db_path), told, events)
+
+
+def test_all_at_once_are_one_row_each(db_path: Path, events: list[Event], told: dict[str, Run]) -> None:
+    with Server(db_path, *PLENTY) as server:
+        with ThreadPoolExecutor() as pool:
+            ways = [
+                pool.submit(through_processes, events, db_path),
+                pool.submit(through_http, events, server),
+                pool.submit(import_transcripts, [LARGE], db_path),
+            ]
+        for way in ways:
+            way.result()
+    while any(Path(f"{db_path}-spool").glob("*.json")):
+        run_hook(session_end("nobody"), db_path)
+    check_the_same(stored(db_path), told, events)
+
+
+def test_a_typed_command_that_all_tell_of_is_one_row(db_path: Path, tmp_path: Path) -> None:
+    now = datetime.now(timezone.utc).isoformat()
+    content = f"<command-name>/review</command-name>\n<command-args>{SECRET}</command-args>"
+    transcript = write(tmp_path / "t.jsonl", line("user", 0, content, timestamp=now))
+    with Server(db_path, *PLENTY) as server:
+        assert send(server, HOOKS, typed("review"))[0] == 202
+        run_hook(typed("review"), db_path)
+        import_transcripts([transcript], db_path)
+    with closing(sqlite3.connect(db_path)) as database:
+        assert database.execute("SELECT skill_name, session_id FROM skill_invocation").fetchall() == [
+            ("review", "session-1")
+        ]
