@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import report
+from data_in import DataIn
 from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
 
@@ -66,7 +67,10 @@ def main() -> int:
         def recorded(measure: Callable[[], Any]) -> Callable[[], dict[str, Any]]:
             return lambda: dataclasses.asdict(measure())
 
-        ours = {name: recorded(measure) for name, measure in bench.parts().items()}
+        ours = {
+            name: recorded(measure)
+            for name, measure in {**bench.parts(), **DataIn(scale, Path(folder)).parts()}.items()
+        }
         others = {name: partial(run_program, program) for name, program in OTHER_PROGRAMS.items()}
         parts: dict[str, Callable[[], dict[str, Any]]] = {**ours, **others}
         chosen = arguments.only.split(",") if arguments.only else list(parts)

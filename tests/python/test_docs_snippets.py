@@ -11,6 +11,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -237,6 +238,45 @@ def shell_registers_hooks(block: Block, home: Path) -> None:
     assert len(list(settings.parent.glob("settings.json.*.bak"))) == 2
 
 
+def shell_installs_a_hook(block: Block, home: Path) -> None:
+    """The settings of the home name a program that is there, or the server."""
+    bash(block.text, home)
+    settings = (home / ".claude" / "settings.json").read_text(encoding="utf-8")
+    assert "session-buddy-hook" in settings or "/hooks/claude-code" in settings
+
+
+def shell_runs_a_hook(block: Block, home: Path) -> None:
+    """One event, one row, and not a word."""
+    assert bash(block.text, home) == ""
+    assert rows_in(home / "skills.db") == 1
+
+
+def shell_hands_in(block: Block, home: Path) -> None:
+    """A request that a server answers as stored."""
+    with serving(home) as server:
+        assert json.loads(bash(on_port(block.text, server.port), home)) == {"stored": 1, "known": 0}
+
+
+def intake_answer(block: Block, home: Path) -> None:
+    """The answer of a server to something like what the page says."""
+    wanted = json.loads(block.text)
+    records = [{"skill_name": "x", "session_id": "s", "completed": True} for _ in range(wanted.get("index", 0) + 1)]
+    if "field" in wanted:
+        records[-1][wanted["field"]] = -1
+    with serving(home) as server:
+        request = urllib.request.Request(
+            f"http://localhost:{server.port}/api/v1/invocations",
+            json.dumps(records).encode(),
+            {"Content-Type": "application/json"},
+        )
+        try:
+            answer = urllib.request.urlopen(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            assert json.load(answer) == wanted
+
+
 def python_client(block: Block, home: Path) -> None:
     """A client that ends by itself and prints something."""
     with serving(home) as server:
@@ -410,7 +450,15 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_with_server),
         ("python", python_alone),
     ],
-    "docs/architecture.md": [("text", drawing), ("text", drawing)],
+    "docs/architecture.md": [("text", drawing), ("text", drawing), ("text", drawing)],
+    "docs/data-in.md": [
+        ("bash", shell_installs_a_hook),
+        ("bash", shell_runs_a_hook),
+        ("bash", shell_installs_a_hook),
+        ("bash", shell_hands_in),
+        ("json", intake_answer),
+        ("json", intake_answer),
+    ],
     "docs/dependencies.md": [],
     "docs/deploy/README.md": [],
     "docs/integrations/CRACKERJACK.md": [
