@@ -120,6 +120,15 @@ FetchContent_Declare(nlohmann_json
 FetchContent_MakeAvailable(nlohmann_json)
 session_buddy_fetched_headers_are_system(nlohmann_json::nlohmann_json)
 
+# --- simdjson
+set(SIMDJSON_DEVELOPER_MODE OFF)
+FetchContent_Declare(simdjson
+  URL https://github.com/simdjson/simdjson/archive/refs/tags/v3.12.2.tar.gz
+  URL_HASH SHA256=8ac7c97073d5079f54ad66d04381ec75e1169c2e20bfe9b6500bc81304da3faf
+  FIND_PACKAGE_ARGS 3.0)
+FetchContent_MakeAvailable(simdjson)
+session_buddy_fetched_headers_are_system(simdjson::simdjson)
+
 # --- spdlog, with the fmt it brings along
 FetchContent_Declare(spdlog
   URL https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz

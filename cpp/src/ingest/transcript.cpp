@@ -1,12 +1,14 @@
-// Parses transcript lines and pairs uses with results. The parser builds only the few fields that matter, so that a
-// line of megabytes of output costs no tree of megabytes.
+// Parses transcript lines and pairs uses with results.
 #include "session_buddy/ingest/transcript.hpp"
+
+#include <simdjson.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <vector>
 
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -17,24 +19,33 @@ namespace session_buddy::ingest {
 namespace {
 
 using nlohmann::json;
+namespace dom = simdjson::dom;
 
 constexpr std::string_view kCommandOpen = "<command-name>";
 constexpr std::string_view kCommandClose = "</command-name>";
 constexpr std::size_t kErrorTextBytes = 2048;  // of an error text, enough for its class
 
+/// A longer line, or one nested deeper than simdjson follows, goes through the fallback.
+constexpr std::size_t kMaxFastLineBytes = std::size_t{16} * 1024 * 1024;
+/// What the parser keeps between lines; the memory that a longer one took is given back.
+constexpr std::size_t kKeptParserBytes = std::size_t{1024} * 1024;
+
 template <std::size_t N>
-[[nodiscard]] bool is_one_of(const std::string& key, const std::array<std::string_view, N>& keys) {
+[[nodiscard]] bool is_one_of(std::string_view key, const std::array<std::string_view, N>& keys) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
-/// Decides, key by key, what of a line is built. Depths are those of the parser: 1 = keys of the line itself,
-/// 2 = of `message` or `toolUseResult`, 4 = of a content block, 5 = of its `input`, 6 = of a block inside its
-/// `content`.
+constexpr std::array<std::string_view, 4> kNamingFields = {"skill", "skill_name", "command", "subagent_type"};
+
+/// Decides, key by key, what of a line the fallback builds. Depths are those of its parser: 1 = keys of the line
+/// itself, 2 = of `message` or `toolUseResult`, 4 = of a content block, 5 = of its `input`, 6 = of a block inside its
+/// `content`. Nothing that lies deeper is built, so that what is built can be written out.
 class FieldFilter {
   public:
-    bool operator()(int depth, json::parse_event_t event, json& parsed) {
+    bool operator()(int depth, json::parse_event_t event, const json& parsed) {
         if (event != json::parse_event_t::key) {
-            return true;
+            return depth < kMaxFieldDepth ||
+                   (event != json::parse_event_t::object_start && event != json::parse_event_t::array_start);
         }
         const auto& key = parsed.get_ref<const std::string&>();
         switch (depth) {
@@ -49,7 +60,7 @@ class FieldFilter {
                 block_key_ = key;
                 return is_one_of<8>(key, {"type", "id", "name", "input", "tool_use_id", "content", "is_error", "text"});
             case 5:
-                return block_key_ == "input" && is_one_of<4>(key, {"skill", "skill_name", "command", "subagent_type"});
+                return block_key_ == "input" && is_one_of(key, kNamingFields);
             case 6:
                 return block_key_ == "content" && is_one_of<2>(key, {"type", "text"});
             default:
@@ -58,6 +69,7 @@ class FieldFilter {
     }
 
   private:
+    static constexpr int kMaxFieldDepth = 7;  // there every key is left out, so that no kept one loses its value
     std::string line_key_;
     std::string block_key_;
 };
@@ -66,31 +78,32 @@ class FieldFilter {
     return json::parse(line.begin(), line.end(), FieldFilter{}, /*allow_exceptions=*/false);
 }
 
-[[nodiscard]] std::string_view text_of(const json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>())
-                                                       : std::string_view{};
+[[nodiscard]] std::string_view text_of(const dom::element& value) {
+    std::string_view text;
+    return value.get(text) == simdjson::SUCCESS ? text : std::string_view{};
 }
 
-[[nodiscard]] bool is_true(const json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_boolean() && found->get<bool>();
+[[nodiscard]] bool is_true(const dom::element& value) {
+    bool flag = false;
+    return value.get(flag) == simdjson::SUCCESS && flag;
 }
 
 /// The beginning of a result's content: a string, or blocks of text.
-[[nodiscard]] std::string error_text(const json& block) {
-    const auto content = block.find("content");
-    if (content == block.end()) {
-        return {};
-    }
-    if (content->is_string()) {
-        return content->get_ref<const std::string&>().substr(0, kErrorTextBytes);
+[[nodiscard]] std::string error_text(const dom::element& content) {
+    if (content.is_string()) {
+        return std::string(text_of(content).substr(0, kErrorTextBytes));
     }
     std::string text;
-    if (content->is_array()) {
-        for (const json& part : *content) {
-            if (part.is_object() && text.size() < kErrorTextBytes) {
-                text += text_of(part, "text").substr(0, kErrorTextBytes);
+    dom::array parts;
+    if (content.get(parts) == simdjson::SUCCESS) {
+        for (const dom::element part : parts) {
+            dom::object fields;
+            if (part.get(fields) == simdjson::SUCCESS && text.size() < kErrorTextBytes) {
+                std::string_view own;
+                for (const auto& [key, value] : fields) {
+                    own = key == "text" ? text_of(value) : own;
+                }
+                text += own.substr(0, kErrorTextBytes);
                 text += '\n';
             }
         }
@@ -98,95 +111,231 @@ class FieldFilter {
     return text;
 }
 
-[[nodiscard]] std::optional<double> measured_duration(const json& line) {
-    const auto result = line.find("toolUseResult");
-    if (result == line.end() || !result->is_object()) {
-        return std::nullopt;
+/// Of a JSON number of milliseconds.
+[[nodiscard]] std::optional<double> to_seconds(const dom::element& value) {
+    double milliseconds = 0.0;
+    return value.get(milliseconds) == simdjson::SUCCESS && std::isfinite(milliseconds) && milliseconds >= 0.0
+               ? std::optional(milliseconds / 1000.0)
+               : std::nullopt;
+}
+
+/// The few fields of the input of a tool use that its name can depend on.
+[[nodiscard]] json naming_fields(const dom::element& input) {
+    dom::object fields;
+    if (input.get(fields) != simdjson::SUCCESS) {
+        return {};
     }
-    for (const char* key : {"durationMs", "duration_ms"}) {
-        const auto found = result->find(key);
-        if (found != result->end() && found->is_number()) {
-            const double milliseconds = found->get<double>();
-            if (std::isfinite(milliseconds) && milliseconds >= 0.0) {
-                return milliseconds / 1000.0;
-            }
+    json result = json::object();
+    for (const auto& [key, value] : fields) {
+        if (is_one_of(key, kNamingFields)) {
+            result[std::string(key)] = value.is_string() ? json(text_of(value)) : json();
         }
     }
-    return std::nullopt;
+    return result;
 }
 
 }  // namespace
 
+/// Reads every line with simdjson. What that refuses is read once more by a parser that has no limit of depth and knows
+/// halves of surrogate pairs; the fields that matter are written out again for simdjson, so that there is one reading
+/// of them.
+class TranscriptReader::LineParser {
+  public:
+    /// Nothing where `line` is not JSON. Valid until the next call.
+    [[nodiscard]] std::optional<dom::element> parse(std::string_view line) {
+        if (parser_.capacity() > kKeptParserBytes) {
+            parser_ = dom::parser();
+        }
+        dom::element root;
+        if (line.size() <= kMaxFastLineBytes &&
+            parser_.parse(line.data(), line.size()).get(root) == simdjson::SUCCESS) {
+            return root;
+        }
+        json fields = parse_fields(line);
+        if (fields.is_discarded()) {
+            fields = parse_fields(with_whole_surrogates(line));
+            if (fields.is_discarded()) {
+                return std::nullopt;
+            }
+        }
+        const std::string text = fields.dump();
+        return parser_.parse(text).get(root) == simdjson::SUCCESS ? std::optional(root) : std::nullopt;
+    }
+
+  private:
+    dom::parser parser_;
+};
+
+/// Of fields that stand there twice the last one counts, as for other readers of JSON.
 struct TranscriptReader::Line {
-    const json& fields;
+    Line(dom::object fields, std::string_view fallback_session, std::uint32_t in_file) : file(in_file) {
+        std::string_view session;
+        for (const auto& [key, value] : fields) {
+            if (key == "timestamp") {
+                timestamp = text_of(value);
+            } else if (key == "sessionId") {
+                session = text_of(value);
+            } else if (key == "uuid") {
+                uuid = text_of(value);
+            } else if (key == "isSidechain") {
+                is_sidechain = is_true(value);
+            } else if (key == "isCompactSummary") {
+                is_summary = is_true(value);
+            } else if (key == "toolUseResult") {
+                read_tool_use_result(value);
+            }
+        }
+        session_id = to_skill_name(session, fallback_session);
+        at = parse_timestamp(timestamp);
+    }
+
+    std::uint32_t file;
     std::string session_id;
     std::string_view timestamp;
     std::optional<TimePoint> at;
+    std::string_view uuid;
+    bool is_sidechain = false;
+    bool is_summary = false;
+    std::optional<double> duration_seconds;  // as measured
+    bool interrupted = false;
+
+  private:
+    void read_tool_use_result(const dom::element& value) {
+        std::optional<double> duration;
+        std::optional<double> other_duration;
+        interrupted = false;
+        dom::object fields;
+        if (value.get(fields) == simdjson::SUCCESS) {
+            for (const auto& [key, field] : fields) {
+                if (key == "durationMs") {
+                    duration = to_seconds(field);
+                } else if (key == "duration_ms") {
+                    other_duration = to_seconds(field);
+                } else if (key == "interrupted") {
+                    interrupted = is_true(field);
+                }
+            }
+        }
+        duration_seconds = duration ? duration : other_duration;
+    }
 };
 
-TranscriptReader::TranscriptReader(const SkillNamer& namer, Sink sink) : namer_(namer), sink_(std::move(sink)) {}
-
-bool TranscriptReader::read_line(std::string_view text, std::string_view fallback_session) {
-    json fields = parse_fields(text);
-    if (fields.is_discarded()) {
-        fields = parse_fields(with_whole_surrogates(text));
-        if (fields.is_discarded()) {
-            return false;
+/// A block of the content of a message.
+struct TranscriptReader::Block {
+    explicit Block(const dom::element& element) {
+        dom::object fields;
+        if (element.get(fields) != simdjson::SUCCESS) {
+            return;
+        }
+        for (const auto& [key, value] : fields) {
+            if (key == "type") {
+                type = text_of(value);
+            } else if (key == "id") {
+                id = text_of(value);
+            } else if (key == "name") {
+                name = text_of(value);
+            } else if (key == "tool_use_id") {
+                tool_use_id = text_of(value);
+            } else if (key == "text") {
+                text = text_of(value);
+            } else if (key == "is_error") {
+                is_error = is_true(value);
+            } else if (key == "input") {
+                input = value;
+            } else if (key == "content") {
+                content = value;
+            }
         }
     }
+
+    std::string_view type;
+    std::string_view id;
+    std::string_view name;
+    std::string_view tool_use_id;
+    std::string_view text;
+    bool is_error = false;
+    std::optional<dom::element> input;
+    std::optional<dom::element> content;
+};
+
+TranscriptReader::TranscriptReader(const SkillNamer& namer, Sink sink, const ReaderLimits& limits)
+    : namer_(namer),
+      sink_(std::move(sink)),
+      parser_(std::make_unique<LineParser>()),
+      open_uses_(limits.waiting),
+      early_results_(limits.waiting),
+      finished_(limits.remembered_keys) {}
+
+TranscriptReader::~TranscriptReader() = default;
+
+bool TranscriptReader::read_line(std::string_view text, std::string_view fallback_session, std::uint32_t file) {
+    const auto root = parser_->parse(text);
+    if (!root) {
+        return false;
+    }
     ++counts_.lines;
-    const std::string_view type = fields.is_object() ? text_of(fields, "type") : std::string_view{};
+    std::string_view type;
+    std::optional<dom::element> message;
+    dom::object fields;
+    const bool is_object = root->get(fields) == simdjson::SUCCESS;
+    if (is_object) {
+        for (const auto& [key, value] : fields) {
+            if (key == "type") {
+                type = text_of(value);
+            } else if (key == "message") {
+                message = value;
+            }
+        }
+    }
     if (type == "progress") {
         ++counts_.progress_lines;
         return true;
     }
-    const auto message = fields.is_object() ? fields.find("message") : fields.end();
-    if ((type != "user" && type != "assistant") || message == fields.end() || !message->is_object()) {
+    dom::object message_fields;
+    if ((type != "user" && type != "assistant") || !message || message->get(message_fields) != simdjson::SUCCESS) {
         ++counts_.other_lines;
         return true;
     }
-    Line line{.fields = fields,
-              .session_id = to_skill_name(text_of(fields, "sessionId"), fallback_session),
-              .timestamp = text_of(fields, "timestamp"),
-              .at = {}};
-    line.at = parse_timestamp(line.timestamp);
-    const auto content = message->find("content");
-    if (content == message->end()) {
-        return true;
+    std::optional<dom::element> content;
+    for (const auto& [key, value] : message_fields) {
+        if (key == "content") {
+            content = value;
+        }
     }
-    if (content->is_string()) {
+    if (content && content->is_string()) {
         if (type == "user") {
-            read_command(line, content->get_ref<const std::string&>());
+            read_command(Line(fields, fallback_session, file), text_of(*content));
         }
         return true;
     }
-    std::size_t results = 0;
-    for (const json& block : *content) {
-        results += block.is_object() && text_of(block, "type") == "tool_result" ? 1U : 0U;
+    dom::array elements;
+    if (!content || content->get(elements) != simdjson::SUCCESS) {
+        return true;
     }
-    for (const json& block : *content) {
-        if (!block.is_object()) {
-            continue;
-        }
-        const std::string_view kind = text_of(block, "type");
-        if (kind == "tool_use" && type == "assistant") {
+    const Line line(fields, fallback_session, file);
+    std::vector<Block> blocks;
+    std::size_t results = 0;
+    for (const dom::element element : elements) {
+        const Block& block = blocks.emplace_back(element);
+        results += block.type == "tool_result" ? 1U : 0U;
+    }
+    for (const Block& block : blocks) {
+        if (block.type == "tool_use" && type == "assistant") {
             read_use(line, block);
-        } else if (kind == "tool_result" && type == "user") {
+        } else if (block.type == "tool_result" && type == "user") {
             read_result(line, block, results == 1);
-        } else if (kind == "text" && type == "user") {
-            read_command(line, text_of(block, "text"));
+        } else if (block.type == "text" && type == "user") {
+            read_command(line, block.text);
         }
     }
     return true;
 }
 
-void TranscriptReader::read_use(const Line& line, const json& block) {
-    const std::string_view id = text_of(block, "id");
-    if (!is_valid_event_key(id)) {
+void TranscriptReader::read_use(const Line& line, const Block& block) {
+    if (!is_valid_event_key(block.id)) {
         return;
     }
-    std::string key(id);
-    if (finished_.contains(key) || open_uses_.contains(key)) {
+    if (finished_.contains(block.id) || open_uses_.contains(block.id)) {
         ++counts_.replayed;
         return;
     }
@@ -194,39 +343,50 @@ void TranscriptReader::read_use(const Line& line, const json& block) {
         ++counts_.without_time;
         return;
     }
-    const auto input = block.find("input");
-    Use use{.skill_name = namer_.for_tool(text_of(block, "name"), input != block.end() ? *input : json()),
+    Use use{.file = line.file,
+            .skill_name = namer_.for_tool(block.name, block.input ? naming_fields(*block.input) : json()),
             .invoked_at = std::string(line.timestamp),
             .at = *line.at,
             .session_id = line.session_id};
-    if (auto early = early_results_.extract(key)) {
-        finish(std::move(key), std::move(use), early.mapped());
+    std::string key(block.id);
+    if (const auto early = early_results_.take(key)) {
+        waits_no_more(early->file);
+        finish(std::move(key), std::move(use), *early);
     } else {
-        open_uses_.emplace(std::move(key), std::move(use));
+        ++waiting_in_[use.file];
+        open_uses_.add(std::move(key), std::move(use));
     }
 }
 
-void TranscriptReader::read_result(const Line& line, const json& block, bool only_one) {
-    std::string key(text_of(block, "tool_use_id"));
+void TranscriptReader::read_result(const Line& line, const Block& block, bool only_one) {
+    std::string key(block.tool_use_id);
     if (!is_valid_event_key(key) || finished_.contains(key)) {
         return;
     }
     Result result;
+    result.file = line.file;
     result.at = line.at;
-    result.is_error = is_true(block, "is_error");
-    const auto tool_use_result = line.fields.find("toolUseResult");
+    result.is_error = block.is_error;
     if (only_one) {  // it belongs to the whole line
-        result.duration_seconds = measured_duration(line.fields);
+        result.duration_seconds = line.duration_seconds;
     }
     if (result.is_error) {
-        const bool interrupted = only_one && tool_use_result != line.fields.end() && tool_use_result->is_object() &&
-                                 is_true(*tool_use_result, "interrupted");
-        result.error_class = classify_tool_error(error_text(block), interrupted);
+        result.error_class = classify_tool_error(block.content ? error_text(*block.content) : std::string(),
+                                                 only_one && line.interrupted);
     }
-    if (auto use = open_uses_.extract(key)) {
-        finish(std::move(key), std::move(use.mapped()), result);
-    } else {
-        early_results_.emplace(std::move(key), result);
+    if (auto use = open_uses_.take(key)) {
+        waits_no_more(use->file);
+        finish(std::move(key), std::move(*use), result);
+    } else if (!early_results_.contains(key)) {
+        ++waiting_in_[result.file];
+        early_results_.add(std::move(key), result);
+    }
+}
+
+void TranscriptReader::waits_no_more(std::uint32_t file) {
+    const auto waiting = waiting_in_.find(file);
+    if (--waiting->second == 0) {
+        waiting_in_.erase(waiting);
     }
 }
 
@@ -258,7 +418,7 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
     const bool is_name = typed.size() < text.size() && typed.size() > 1 && typed[0] == '/' &&
                          typed.find_first_of(" \t\r\n<") == std::string_view::npos;
     // Nobody types into a subagent, and a summary retells: both repeat a command of the session itself.
-    if (!is_name || is_true(line.fields, "isSidechain") || is_true(line.fields, "isCompactSummary")) {
+    if (!is_name || line.is_sidechain || line.is_summary) {
         return;
     }
     if (!line.at) {
@@ -266,13 +426,12 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
         return;
     }
     TranscriptInvocation invocation;
-    const std::string_view uuid = text_of(line.fields, "uuid");
-    invocation.key = "command:" + std::string(uuid);
-    if (uuid.empty() || !is_valid_event_key(invocation.key)) {
+    invocation.key = "command:" + std::string(line.uuid);
+    if (line.uuid.empty() || !is_valid_event_key(invocation.key)) {
         invocation.key = "command:" + line.session_id + '@' + std::string(line.timestamp);
     }
     invocation.is_command = true;
-    if (!finished_.insert(invocation.key).second) {
+    if (!finished_.insert(invocation.key)) {
         ++counts_.replayed;
         return;
     }
@@ -288,8 +447,8 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
 
 TranscriptCounts TranscriptReader::counts() const {
     TranscriptCounts counts = counts_;
-    counts.unfinished = static_cast<std::int64_t>(open_uses_.size());
-    counts.results_without_use = static_cast<std::int64_t>(early_results_.size());
+    counts.unfinished = static_cast<std::int64_t>(open_uses_.size() + open_uses_.let_go());
+    counts.results_without_use = static_cast<std::int64_t>(early_results_.size() + early_results_.let_go());
     return counts;
 }
 

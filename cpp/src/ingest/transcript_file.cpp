@@ -21,7 +21,9 @@ constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
 class LineAssembler {
   public:
     LineAssembler(TranscriptReader& reader, const ReadOptions& options, std::string session)
-        : reader_(reader), options_(options), session_(std::move(session)), done_offset_(options.offset) {}
+        : reader_(reader), options_(options), session_(std::move(session)), done_offset_(options.offset) {
+        note_quiet();
+    }
 
     void add(std::string_view chunk) {
         while (!chunk.empty()) {
@@ -57,14 +59,16 @@ class LineAssembler {
         if (!oversized_ && is_blank(line_)) {
             return;
         }
-        if (!oversized_ && reader_.read_line(line_, session_)) {
+        if (!oversized_ && reader_.read_line(line_, session_, options_.file)) {
             done_offset_ += line_bytes_;
+            note_quiet();
         } else {
             reader_.count_incomplete();
         }
     }
 
     [[nodiscard]] std::uint64_t done_offset() const { return done_offset_; }
+    [[nodiscard]] std::optional<std::uint64_t> quiet_offset() const { return quiet_offset_; }
 
   private:
     void finish_line(std::string_view line) {
@@ -72,11 +76,18 @@ class LineAssembler {
         done_offset_ += line_bytes_ + 1;
         if (oversized_) {
             unreadable("longer than the limit");
-        } else if (!is_blank(line) && !reader_.read_line(line, session_)) {
+        } else if (!is_blank(line) && !reader_.read_line(line, session_, options_.file)) {
             unreadable("not JSON");
         }
         line_bytes_ = 0;
         oversized_ = false;
+        note_quiet();
+    }
+
+    void note_quiet() {
+        if (!reader_.is_waiting(options_.file)) {
+            quiet_offset_ = done_offset_;
+        }
     }
 
     void unreadable(const char* reason) {
@@ -91,6 +102,7 @@ class LineAssembler {
     std::string session_;
     std::string line_;
     std::uint64_t done_offset_;
+    std::optional<std::uint64_t> quiet_offset_;
     std::size_t line_bytes_ = 0;
     std::int64_t line_number_ = 0;
     bool oversized_ = false;
@@ -116,25 +128,25 @@ ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptRe
     LineAssembler lines(reader, options, to_skill_name(path.stem().string()));
     const auto chunk = std::make_unique<std::array<char, kChunkBytes>>();
     std::uint64_t bytes = 0;
-    while (file) {
+    while (file && outcome.error.empty() && !outcome.stopped &&
+           (bytes < options.max_bytes || lines.done_offset() == options.offset)) {
         errno = 0;
         file.read(chunk->data(), static_cast<std::streamsize>(chunk->size()));
         const auto count = static_cast<std::size_t>(file.gcount());
         if (file.bad() || (count == 0 && !file.eof())) {
             outcome.error = system_message("cannot be read");
-            outcome.next_offset = lines.done_offset();
-            return outcome;
+            break;
         }
         lines.add({chunk->data(), count});
         bytes += count;
-        if (options.on_bytes && !options.on_bytes(bytes)) {
-            outcome.stopped = true;
-            outcome.next_offset = lines.done_offset();
-            return outcome;
-        }
+        outcome.stopped = options.on_bytes && !options.on_bytes(bytes);
     }
-    lines.end();
+    if (!file && outcome.error.empty() && !outcome.stopped) {
+        outcome.at_end = true;
+        lines.end();
+    }
     outcome.next_offset = lines.done_offset();
+    outcome.quiet_offset = lines.quiet_offset();
     return outcome;
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
+#include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
 #include <sqlite3.h>
@@ -61,6 +62,10 @@ TEST(Dependencies, asio_and_beast_run) {
 TEST(Dependencies, the_text_libraries_agree) {
     const nlohmann::json parsed = nlohmann::json::parse(R"({"port": 8765})");
     const toml::table table = toml::parse("port = 8765");
+    simdjson::dom::parser parser;
+    std::int64_t quick = 0;
+    ASSERT_EQ(parser.parse(parsed.dump()).at_key("port").get(quick), simdjson::SUCCESS);
+    EXPECT_EQ(quick, 8765);
     EXPECT_EQ(parsed.at("port").get<int>(), table["port"].value_or(0));
     EXPECT_THAT(fmt::format("{}", 8765), ::testing::StrEq("8765"));
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -326,6 +327,110 @@ TEST_F(TranscriptTest, deeply_nested_lines_are_read) {
     EXPECT_TRUE(reader.read_line(R"({"type":"user","message":{"content":)" + deep + "}}", "s"));
 }
 
+TEST_F(TranscriptTest, a_deeply_nested_line_keeps_its_uses_and_results) {
+    const std::string deep = std::string(3000, '[') + std::string(3000, ']');
+    std::string use = use_line(1, "a", "Bash", {{"command", "pytest"}, {"deep", "HERE"}}).dump();
+    use.replace(use.find("\"HERE\""), 6, deep);
+    std::string result = result_line(2, "a", json::array({{{"type", "text"}, {"text", "HERE"}}})).dump();
+    result.replace(result.find("\"HERE\""), 6, deep);
+    EXPECT_TRUE(reader.read_line(use, "s"));
+    EXPECT_TRUE(reader.read_line(result, "s"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].skill_name, "pytest-run");
+}
+
+TEST_F(TranscriptTest, of_fields_that_stand_there_twice_the_last_one_counts) {
+    for (const char* deep : {"", R"(,"x":"\ud83d")"}) {  // once for each way of parsing
+        const std::string id = "id" + std::to_string(std::strlen(deep));
+        EXPECT_TRUE(reader.read_line(R"({"type":"progress","type":"assistant","sessionId":"no","sessionId":"yes",)"
+                                     R"("timestamp":7,"timestamp":"2026-02-12T14:00:01Z","message":{"content":"text"},)"
+                                     R"("message":{"content":null,"content":[{"type":"text","type":"tool_use",)"
+                                     R"("id":"other","id":")" +
+                                         id + R"(","name":"Read","name":"Bash",)" +
+                                         R"("input":7,"input":{"command":"ls","command":"mypy"}}]})" + deep + "}",
+                                     "s"));
+        EXPECT_TRUE(
+            reader.read_line(R"({"type":"user","timestamp":"2026-02-12T14:00:09Z","toolUseResult":{"durationMs":1},)"
+                             R"("toolUseResult":{"durationMs":1,"durationMs":500},"message":{"content":[)"
+                             R"({"type":"tool_result","tool_use_id":")" +
+                                 id + R"(","is_error":true,"is_error":false}]})" + deep + "}",
+                             "s"));
+        ASSERT_FALSE(found.empty());
+        EXPECT_EQ(found.back().key, id);
+        EXPECT_EQ(found.back().skill_name, "mypy");
+        EXPECT_EQ(found.back().session_id, "yes");
+        EXPECT_TRUE(found.back().completed);
+        EXPECT_DOUBLE_EQ(found.back().duration_seconds.value_or(-1), 0.5);
+    }
+    EXPECT_EQ(found.size(), 2U);
+}
+
+TEST_F(TranscriptTest, numbers_of_any_size_are_read) {
+    read(use_line(1, "a", "Glob"));
+    std::string result = result_line(2, "a").dump();
+    result.insert(1, R"("big":123456789012345678901234567890,"toolUseResult":{"durationMs":1e3},)");
+    EXPECT_TRUE(reader.read_line(result, "s"));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_DOUBLE_EQ(found[0].duration_seconds.value_or(-1), 1.0);
+    result.insert(1, R"("too big":1e999,)");
+    EXPECT_FALSE(reader.read_line(result, "s"));
+}
+
+TEST_F(TranscriptTest, a_line_of_many_megabytes_is_read) {
+    const std::string filler(std::size_t{20} * 1024 * 1024, 'x');
+    read(use_line(1, "a", "Write", {{"content", filler}, {"skill", "no"}}));
+    read(result_line(2, "a", filler));
+    read(use_line(3, "b", "Read"));
+    read(result_line(4, "b"));
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].skill_name, "Write");
+}
+
+TEST_F(TranscriptTest, a_repeat_of_what_is_remembered_no_more_is_handed_on_with_its_key) {
+    TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
+                           {.remembered_keys = 2});
+    for (const char* id : {"a", "b", "a", "c", "a", "c"}) {
+        EXPECT_TRUE(small.read_line(use_line(1, id, "Read").dump(), "s"));
+        EXPECT_TRUE(small.read_line(result_line(2, id).dump(), "s"));
+    }
+    std::vector<std::string> keys;
+    for (const auto& invocation : found) {
+        keys.push_back(invocation.key);
+    }
+    EXPECT_EQ(keys, (std::vector<std::string>{"a", "b", "c", "a"}));
+    EXPECT_EQ(small.counts().replayed, 2);
+}
+
+TEST_F(TranscriptTest, of_too_many_that_wait_the_oldest_is_let_go_and_still_counts) {
+    TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
+                           {.waiting = 2});
+    for (const char* id : {"a", "b", "c"}) {
+        EXPECT_TRUE(small.read_line(use_line(1, id, "Read").dump(), "s", 1));
+    }
+    for (const char* id : {"a", "b", "c"}) {
+        EXPECT_TRUE(small.read_line(result_line(2, id).dump(), "s", 2));
+    }
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].key, "b");
+    EXPECT_EQ(small.counts().unfinished, 1);
+    EXPECT_EQ(small.counts().results_without_use, 1);
+    EXPECT_TRUE(small.is_waiting(1));
+    EXPECT_TRUE(small.is_waiting(2));
+}
+
+TEST_F(TranscriptTest, a_file_waits_for_as_long_as_one_half_of_a_pair_in_it_is_alone) {
+    EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 1));
+    EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 2));
+    EXPECT_TRUE(reader.is_waiting(1));
+    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_TRUE(reader.read_line(result_line(2, "a").dump(), "s", 2));
+    EXPECT_FALSE(reader.is_waiting(1));
+    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_TRUE(reader.read_line(use_line(1, "b", "Read").dump(), "s", 3));
+    EXPECT_FALSE(reader.is_waiting(2));
+    EXPECT_FALSE(reader.is_waiting(3));
+}
+
 class TranscriptFileTest : public TranscriptTest {
   protected:
     void SetUp() override {
@@ -436,6 +541,47 @@ TEST_F(TranscriptFileTest, reading_stops_when_told_to) {
     EXPECT_GT(seen, 0U);
     EXPECT_LT(seen, std::filesystem::file_size(path));
     EXPECT_EQ(outcome.next_offset, seen);
+}
+
+TEST_F(TranscriptFileTest, a_quiet_offset_cuts_no_pair_in_two) {
+    const std::string first = use_line(1, "a", "Read").dump() + "\n" + result_line(2, "a").dump() + "\n";
+    const std::string second = use_line(3, "b", "Read").dump() + "\n" + use_line(3, "c", "Read").dump() + "\n" +
+                               result_line(4, "b").dump() + "\n";
+    write(first + second);
+    const ReadOutcome outcome = read_file();
+    EXPECT_EQ(outcome.next_offset, first.size() + second.size());
+    EXPECT_EQ(outcome.quiet_offset, first.size());
+
+    write(result_line(5, "c").dump() + "\n");
+    options.offset = outcome.next_offset;
+    EXPECT_EQ(read_file().quiet_offset, std::filesystem::file_size(path));
+}
+
+TEST_F(TranscriptFileTest, what_begins_while_something_waits_may_have_no_quiet_offset) {
+    write(use_line(1, "a", "Read").dump() + "\n");
+    options.offset = read_file().next_offset;
+    write(use_line(2, "b", "Read").dump() + "\n");
+    EXPECT_EQ(read_file().quiet_offset, std::nullopt);
+}
+
+TEST_F(TranscriptFileTest, no_more_is_read_at_once_than_was_asked_for) {
+    const std::string filler(400000, 'x');
+    for (const char* id : {"a", "b", "c"}) {
+        write(use_line(1, id, "Write", {{"content", filler}}).dump() + "\n" + result_line(2, id).dump() + "\n");
+    }
+    options.max_bytes = 1;
+    std::vector<std::size_t> found_so_far;
+    ReadOutcome outcome;
+    while (!outcome.at_end) {
+        const std::uint64_t before = options.offset;
+        outcome = read_file();
+        options.offset = outcome.next_offset;
+        ASSERT_TRUE(outcome.at_end || outcome.next_offset > before);
+        found_so_far.push_back(found.size());
+    }
+    EXPECT_EQ(found.size(), 3U);
+    EXPECT_LT(found_so_far.front(), 3U);
+    EXPECT_EQ(options.offset, std::filesystem::file_size(path));
 }
 
 TEST_F(TranscriptFileTest, pairs_reach_over_files) {

@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/ingest/bounded_keys.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
 
 namespace session_buddy::ingest {
@@ -48,15 +50,31 @@ struct TranscriptCounts {
     std::int64_t other_lines = 0;          ///< lines of kinds that hold no use, result or command
 };
 
-/// Takes lines of any number of files, in any order of files. One thread uses it.
+/// Of how many the reader keeps what it met. Of more than that, the oldest go:
+struct ReaderLimits {
+    /// finished runs, to pass over what repeats them. A repeat of one that went is handed on again, with the same key.
+    std::size_t remembered_keys = 65536;
+    /// uses without a result, and as many results without a use. Those that went are not paired any more; they still
+    /// count as waiting, so that reading again from where nothing waited finds them.
+    std::size_t waiting = 65536;
+};
+
+/// Takes lines of any number of files, in any order of files, with memory that does not grow with them. One thread uses
+/// it.
 class TranscriptReader {
   public:
     using Sink = std::function<void(TranscriptInvocation&&)>;
-    TranscriptReader(const SkillNamer& namer, Sink sink);
+    TranscriptReader(const SkillNamer& namer, Sink sink, const ReaderLimits& limits = {});
+    ~TranscriptReader();
+    TranscriptReader(const TranscriptReader&) = delete;
+    TranscriptReader& operator=(const TranscriptReader&) = delete;
 
     /// One line without its newline. False where it is not JSON (nothing is counted then). `fallback_session` names the
-    /// session where the line does not.
-    [[nodiscard]] bool read_line(std::string_view line, std::string_view fallback_session);
+    /// session where the line does not. `file`: any number, for is_waiting().
+    [[nodiscard]] bool read_line(std::string_view line, std::string_view fallback_session, std::uint32_t file = 0);
+
+    /// Whether a use or a result of this file still waits for the other one.
+    [[nodiscard]] bool is_waiting(std::uint32_t file) const { return waiting_in_.contains(file); }
 
     /// For whoever reads the lines: those that never came to read_line or that it refused.
     void count_unreadable() {
@@ -70,30 +88,37 @@ class TranscriptReader {
 
   private:
     struct Use {
+        std::uint32_t file = 0;
         std::string skill_name;
         std::string invoked_at;
         TimePoint at;
         std::string session_id;
     };
     struct Result {
+        std::uint32_t file = 0;
         std::optional<TimePoint> at;
         bool is_error = false;
         std::string_view error_class;  // points to a constant
         std::optional<double> duration_seconds;
     };
-    struct Line;  // the few fields of a line that matter
+    class LineParser;
+    struct Line;  // the few fields that matter
+    struct Block;
 
-    void read_use(const Line& line, const nlohmann::json& block);
-    void read_result(const Line& line, const nlohmann::json& block, bool only_one);
+    void read_use(const Line& line, const Block& block);
+    void read_result(const Line& line, const Block& block, bool only_one);
     void read_command(const Line& line, std::string_view text);
     void finish(std::string key, Use use, const Result& result);
+    void waits_no_more(std::uint32_t file);
 
     const SkillNamer& namer_;
     Sink sink_;
     TranscriptCounts counts_;
-    std::unordered_map<std::string, Use> open_uses_;
-    std::unordered_map<std::string, Result> early_results_;
-    std::unordered_set<std::string> finished_;
+    std::unique_ptr<LineParser> parser_;
+    BoundedMap<Use> open_uses_;
+    BoundedMap<Result> early_results_;
+    BoundedKeys finished_;
+    std::unordered_map<std::uint32_t, std::uint32_t> waiting_in_;  // by file, those that were let go included
 };
 
 /// Where and why a line could not be read; never what it holds.
@@ -104,6 +129,9 @@ struct UnreadableLine {
 
 struct ReadOptions {
     std::uint64_t offset = 0;  ///< bytes to pass over: what an earlier reading returned
+    /// To read at least; more than that is left for the next time.
+    std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max();
+    std::uint32_t file = 0;  ///< as for TranscriptReader::read_line
     std::size_t max_line_bytes = kMaxTranscriptLineBytes;
     std::function<bool(std::uint64_t)> on_bytes;               ///< bytes read so far; false stops reading. May be empty
     std::function<void(const UnreadableLine&)> on_unreadable;  ///< may be empty
@@ -111,9 +139,13 @@ struct ReadOptions {
 
 struct ReadOutcome {
     std::uint64_t next_offset =
-        0;                 ///< behind the last line that is done with; a half-written line is read again from there
+        0;  ///< behind the last line that is done with; a half-written line is read again from there
+    /// The last end of a line, or the offset that reading began at, where nothing of this file waited: whoever reads
+    /// again from there finds every use together with its result.
+    std::optional<std::uint64_t> quiet_offset;
     std::string error;     ///< why the file could not be read (to its end); empty where it could
     bool stopped = false;  ///< on_bytes said so
+    bool at_end = false;   ///< there was no more to read
 };
 
 /// Reads one file in pieces, never more than a line at a time in memory. Ordinary trouble is in the outcome; only what

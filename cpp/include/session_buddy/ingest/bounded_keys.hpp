@@ -1,0 +1,78 @@
+// A map and a set of text keys that hold no more than a given number: where one more comes, the oldest goes.
+#pragma once
+
+#include <cstddef>
+#include <iterator>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+namespace session_buddy::ingest {
+
+template <typename Value>
+class BoundedMap {
+  public:
+    /// `limit`: 1 or more.
+    explicit BoundedMap(std::size_t limit) : limit_(limit) {}
+
+    [[nodiscard]] bool contains(std::string_view key) const { return places_.contains(key); }
+    [[nodiscard]] std::size_t size() const { return places_.size(); }
+    /// How many went that nobody took.
+    [[nodiscard]] std::size_t let_go() const { return let_go_; }
+
+    /// `key` is not in it yet.
+    void add(std::string key, Value value) {
+        if (places_.size() >= limit_) {
+            places_.erase(entries_.front().first);
+            entries_.pop_front();
+            ++let_go_;
+        }
+        entries_.emplace_back(std::move(key), std::move(value));
+        places_.emplace(entries_.back().first, std::prev(entries_.end()));
+    }
+
+    [[nodiscard]] std::optional<Value> take(std::string_view key) {
+        const auto place = places_.find(key);
+        if (place == places_.end()) {
+            return std::nullopt;
+        }
+        const auto entry = place->second;
+        places_.erase(place);
+        std::optional<Value> value(std::move(entry->second));
+        entries_.erase(entry);
+        return value;
+    }
+
+  private:
+    using Entries = std::list<std::pair<std::string, Value>>;  // oldest first
+
+    std::size_t limit_;
+    std::size_t let_go_ = 0;
+    Entries entries_;
+    std::unordered_map<std::string_view, typename Entries::iterator> places_;  // the keys are those of entries_
+};
+
+class BoundedKeys {
+  public:
+    /// `limit`: 1 or more.
+    explicit BoundedKeys(std::size_t limit) : keys_(limit) {}
+
+    [[nodiscard]] bool contains(std::string_view key) const { return keys_.contains(key); }
+    /// False where it was in it already.
+    bool insert(std::string_view key) {
+        if (keys_.contains(key)) {
+            return false;
+        }
+        keys_.add(std::string(key), {});
+        return true;
+    }
+
+  private:
+    struct Nothing {};
+    BoundedMap<Nothing> keys_;
+};
+
+}  // namespace session_buddy::ingest
