@@ -12,6 +12,10 @@
 
 #include "bindings.hpp"
 #include "session_buddy/app/transcript_import.hpp"
+#include "session_buddy/app/transcript_watch.hpp"
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/options.hpp"
+#include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::bindings {
@@ -68,13 +72,14 @@ py::dict to_dict(const app::ImportSummary& summary) {
 }
 
 py::dict import_transcripts(const Paths& paths, const std::string& db_path, double busy_timeout,
-                            const py::object& progress) {
+                            const py::object& progress, const std::string& tools) {
+    const ingest::SkillNamer namer(parse_tool_rules(tools));
     app::ImportSummary summary;
     {
         const py::gil_scoped_release released;
         storage::EventStore store(db_path,
                                   {.busy_timeout = std::chrono::milliseconds(std::llround(busy_timeout * 1000))});
-        summary = app::import_transcripts(paths, store, to_callback(progress));
+        summary = app::import_transcripts(paths, store, namer, to_callback(progress));
     }
     return to_dict(summary);
 }
@@ -98,13 +103,86 @@ py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
     return py::make_tuple(std::move(list), to_dict(summary));
 }
 
+const char* name_of(app::WatchReport::Kind kind) {
+    switch (kind) {
+        case app::WatchReport::Kind::caught_up:
+            return "caught_up";
+        case app::WatchReport::Kind::coverage:
+            return "coverage";
+        case app::WatchReport::Kind::problem:
+            return "problem";
+        case app::WatchReport::Kind::database_waits:
+            return "database_waits";
+        case app::WatchReport::Kind::database_back:
+            return "database_back";
+        case app::WatchReport::Kind::database_replaced:
+            return "database_replaced";
+        case app::WatchReport::Kind::ended:
+            break;
+    }
+    return "ended";
+}
+
+py::dict to_dict(const app::WatchReport& report) {
+    py::dict fields;
+    fields["event"] = name_of(report.kind);
+    fields["runs"] = report.coverage.runs;
+    fields["hooks_saw"] = report.coverage.hooks_saw;
+    fields["recovered"] = report.coverage.recovered;
+    fields["files"] = report.files;
+    fields["bytes"] = report.bytes;
+    fields["unreadable_lines"] = report.unreadable_lines;
+    fields["unfinished"] = report.unfinished;
+    fields["path"] = report.path.empty() ? py::object(py::none()) : to_str(report.path);
+    fields["reason"] = report.reason.empty() ? py::object(py::none()) : to_str(report.reason);
+    return fields;
+}
+
+/// What the callbacks or a signal's handler raise ends the watch.
+void watch_transcripts(const Paths& paths, const std::string& db_path, const py::function& report,
+                       const py::function& go_on, const py::object& progress, bool once, const std::string& tools) {
+    const ingest::SkillNamer namer(parse_tool_rules(tools));
+    const SystemClock clock;
+    app::WatchCallbacks callbacks;
+    callbacks.report = [&report](const app::WatchReport& told) {
+        const py::gil_scoped_acquire acquired;
+        report(to_dict(told));
+    };
+    callbacks.go_on = [&go_on] {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) {
+            throw py::error_already_set();
+        }
+        return go_on().cast<bool>();
+    };
+    if (!progress.is_none()) {
+        callbacks.progress = [&progress](const app::ImportProgress& state) {
+            const py::gil_scoped_acquire acquired;
+            progress(state.bytes_done, state.bytes_total);
+        };
+    }
+    app::WatchOptions options;
+    options.db_path = db_path;
+    options.once = once;
+    const py::gil_scoped_release released;
+    app::TranscriptWatch(paths, std::move(options), namer, clock, std::move(callbacks)).run();
+}
+
 }  // namespace
 
 void bind_ingest(py::module_& module) {
     module.def("transcript_roots", &app::default_transcript_roots, "The projects folders of Claude Code that exist.");
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
-               py::arg("busy_timeout"), py::arg("progress") = py::none(),
+               py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
                "Stores what the transcripts tell and was not stored before; returns the summary.");
+    module.def(
+        "configured_tools",
+        [] { return options::load({}, std::nullopt, options::Surroundings::of_process()).config.tools; },
+        "The option tools, from variable and config file. Raises ValueError.");
+    module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
+               py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
+               py::arg("tools") = "",
+               "Follows transcripts until go_on() is false, or with once until all is stored; report takes dicts.");
     module.def("load_transcripts", &load_transcripts, py::arg("paths"), py::kw_only(), py::arg("progress") = py::none(),
                "All invocations in the order of time, as tuples, and the summary.");
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from session_buddy.realtime import types as realtime_types
 
@@ -107,8 +107,24 @@ class SkillsStore:
 
 def transcript_roots() -> list[Path]: ...
 def import_transcripts(
-    paths: list[Path], db_path: str, *, busy_timeout: float, progress: Callable[[int, int], bool] | None = None
+    paths: list[Path],
+    db_path: str,
+    *,
+    busy_timeout: float,
+    progress: Callable[[int, int], bool] | None = None,
+    tools: str = "",
 ) -> dict[str, object]: ...
+def configured_tools() -> str: ...
+def watch_transcripts(
+    paths: list[Path],
+    db_path: str,
+    *,
+    report: Callable[[dict[str, Any]], object],
+    go_on: Callable[[], bool],
+    progress: Callable[[int, int], object] | None = None,
+    once: bool = False,
+    tools: str = "",
+) -> None: ...
 def load_transcripts(
     paths: list[Path], *, progress: Callable[[int, int], bool] | None = None
 ) -> tuple[list[tuple[str, float, str, bool, float | None, str | None]], dict[str, object]]: ...

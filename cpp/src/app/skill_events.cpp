@@ -74,4 +74,18 @@ storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePo
     return stored;
 }
 
+storage::SkillEvent to_skill_event(ingest::TranscriptInvocation invocation) {
+    storage::SkillEvent event;
+    event.kind = invocation.is_command ? Kind::command : Kind::invocation;
+    event.key = std::move(invocation.key);
+    event.at = invocation.at;
+    event.record.skill_name = std::move(invocation.skill_name);
+    event.record.invoked_at = std::move(invocation.invoked_at);
+    event.record.session_id = std::move(invocation.session_id);
+    event.record.completed = invocation.completed;
+    event.record.duration_seconds = invocation.duration_seconds;
+    event.record.error_type = none_where_empty(std::move(invocation.error_type));
+    return event;
+}
+
 }  // namespace session_buddy::app

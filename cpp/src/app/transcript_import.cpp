@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::app {
@@ -26,6 +27,7 @@ constexpr std::size_t kBatchRows = 1000;
 
 /// Walks into a folder by hand, so that one folder that cannot be listed is told and its neighbours still read.
 void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
+    found.folders.push_back(folder);
     std::error_code error;
     std::vector<fs::path> folders;
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
@@ -45,8 +47,8 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
 }
 
 /// Reads all files with one reader, so that pairs and repeats are seen across files.
-void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const ImportProgressCallback& progress,
-              const ingest::TranscriptReader::Sink& sink) {
+void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& namer, ImportSummary& summary,
+              const ImportProgressCallback& progress, const ingest::TranscriptReader::Sink& sink) {
     TranscriptFiles found = find_transcripts(paths);
     summary.problems = std::move(found.problems);
     ImportProgress state;
@@ -54,7 +56,6 @@ void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const 
     for (const TranscriptFile& file : found.files) {
         state.bytes_total += file.bytes;
     }
-    const ingest::SkillNamer namer;
     ingest::TranscriptReader reader(namer, [&](ingest::TranscriptInvocation&& invocation) {
         ++summary.found_by_skill[invocation.skill_name];
         sink(std::move(invocation));
@@ -87,22 +88,6 @@ void read_all(const std::vector<fs::path>& paths, ImportSummary& summary, const 
         ++state.files_done;
     }
     summary.counts = reader.counts();
-}
-
-[[nodiscard]] storage::SkillEvent to_event(ingest::TranscriptInvocation invocation) {
-    storage::SkillEvent event;
-    event.kind = invocation.is_command ? storage::SkillEvent::Kind::command : storage::SkillEvent::Kind::invocation;
-    event.key = std::move(invocation.key);
-    event.at = invocation.at;
-    event.record.skill_name = std::move(invocation.skill_name);
-    event.record.invoked_at = std::move(invocation.invoked_at);
-    event.record.session_id = std::move(invocation.session_id);
-    event.record.completed = invocation.completed;
-    event.record.duration_seconds = invocation.duration_seconds;
-    if (!invocation.error_type.empty()) {
-        event.record.error_type = std::move(invocation.error_type);
-    }
-    return event;
 }
 
 }  // namespace
@@ -144,6 +129,7 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
             std::error_code ignored;
             const std::uint64_t bytes = fs::is_regular_file(status) ? fs::file_size(path, ignored) : 0;
             found.files.push_back({.path = path, .bytes = ignored ? 0 : bytes});
+            found.folders.push_back(path.parent_path());
         } else {
             found.problems.push_back(
                 {.path = path.string(), .reason = error ? error.message() : "no such file or folder"});
@@ -164,7 +150,7 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
 }
 
 ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::EventStore& store,
-                                 const ImportProgressCallback& progress) {
+                                 const ingest::SkillNamer& namer, const ImportProgressCallback& progress) {
     ImportSummary summary;
     std::vector<storage::SkillEvent> batch;
     const auto store_batch = [&] {
@@ -179,8 +165,8 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::Ev
         }
         batch.clear();
     };
-    read_all(paths, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
-        batch.push_back(to_event(std::move(invocation)));
+    read_all(paths, namer, summary, progress, [&](ingest::TranscriptInvocation&& invocation) {
+        batch.push_back(to_skill_event(std::move(invocation)));
         if (batch.size() >= kBatchRows) {
             store_batch();
         }
@@ -192,7 +178,7 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::Ev
 std::vector<ingest::TranscriptInvocation> load_transcripts(const std::vector<fs::path>& paths, ImportSummary& summary,
                                                            const ImportProgressCallback& progress) {
     std::vector<ingest::TranscriptInvocation> all;
-    read_all(paths, summary, progress,
+    read_all(paths, ingest::SkillNamer(), summary, progress,
              [&](ingest::TranscriptInvocation&& invocation) { all.push_back(std::move(invocation)); });
     std::ranges::sort(all, [](const auto& a, const auto& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
     return all;

@@ -390,6 +390,14 @@ void TranscriptReader::waits_no_more(std::uint32_t file) {
     }
 }
 
+void TranscriptReader::forget(std::uint32_t file) {
+    if (waiting_in_.erase(file) != 0) {
+        const auto is_in_file = [file](const auto& half) { return half.file == file; };
+        open_uses_.erase_if(is_in_file);
+        early_results_.erase_if(is_in_file);
+    }
+}
+
 void TranscriptReader::finish(std::string key, Use use, const Result& result) {
     finished_.insert(key);
     TranscriptInvocation invocation;

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with stop_on_interrupt() as stopped, progress_bar("Reading", stopped) as progress:
-            summary = import_transcripts(paths, db_path, progress=progress)
+            summary = import_transcripts(paths, db_path, progress=progress, tools=_native.configured_tools())
     except (_native.StorageError, ValueError, OSError) as error:
         return fail(str(error))
     for problem in summary["problems"]:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "record": _Command("session_buddy.cli.record", "store one skill invocation in the database"),
     "import": _Command("session_buddy.cli.import_", "import recorded Claude Code sessions"),
     "hooks": _Command("session_buddy.cli.hooks", "record the uses of tools in Claude Code as they happen"),
+    "watch": _Command("session_buddy.cli.watch", "follow Claude Code sessions as they grow"),
     "replay": _Command("session_buddy.cli.replay", "play recorded sessions as if they happened now"),
     "backtest": _Command("session_buddy.cli.backtest", "tell what anomalies a recorded history would have reported"),
     "demo": _Command("session_buddy.cli.demo", "make up a day of history and keep adding to it, with a server"),

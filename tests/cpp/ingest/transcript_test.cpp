@@ -431,6 +431,20 @@ TEST_F(TranscriptTest, a_file_waits_for_as_long_as_one_half_of_a_pair_in_it_is_a
     EXPECT_FALSE(reader.is_waiting(3));
 }
 
+TEST_F(TranscriptTest, what_waits_in_a_file_that_is_forgotten_is_found_anew) {
+    EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 1));
+    EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 1));
+    EXPECT_TRUE(reader.read_line(use_line(1, "c", "Read").dump(), "s", 2));
+    reader.forget(1);
+    EXPECT_FALSE(reader.is_waiting(1));
+    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_EQ(reader.counts().unfinished, 1);
+    EXPECT_EQ(reader.counts().results_without_use, 0);
+    EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 3));
+    EXPECT_TRUE(reader.is_waiting(3));
+    EXPECT_EQ(reader.counts().replayed, 0);
+}
+
 class TranscriptFileTest : public TranscriptTest {
   protected:
     void SetUp() override {

@@ -4,6 +4,7 @@
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
+#include "session_buddy/ingest/transcript.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::app {
@@ -13,5 +14,7 @@ namespace session_buddy::app {
 
 /// `now` counts where the record tells no time; it then began a duration earlier.
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now);
+
+[[nodiscard]] storage::SkillEvent to_skill_event(ingest::TranscriptInvocation invocation);
 
 }  // namespace session_buddy::app

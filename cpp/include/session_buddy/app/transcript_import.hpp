@@ -31,6 +31,9 @@ struct TranscriptFile {
 struct TranscriptFiles {
     std::vector<TranscriptFile> files;    ///< each once, a session before its subagents
     std::vector<ImportProblem> problems;  ///< paths that are missing or cannot be listed
+    /// Those that were looked into, and of files that were named, those that they lie in ("" for the working
+    /// directory).
+    std::vector<std::filesystem::path> folders;
 };
 
 /// The `projects` folders that exist in the config folders of Claude Code: of CLAUDE_CONFIG_DIR (commas between
@@ -69,7 +72,8 @@ struct ImportSummary {
 /// Stores each invocation whose key was never stored before, in batches of one transaction each, so that an import that
 /// was stopped can simply be run again. Throws StorageError.
 [[nodiscard]] ImportSummary import_transcripts(const std::vector<std::filesystem::path>& paths,
-                                               storage::EventStore& store, const ImportProgressCallback& progress = {});
+                                               storage::EventStore& store, const ingest::SkillNamer& namer,
+                                               const ImportProgressCallback& progress = {});
 
 /// Everything in memory, in the order of time: for replays. `summary.recorded` stays 0.
 [[nodiscard]] std::vector<ingest::TranscriptInvocation> load_transcripts(

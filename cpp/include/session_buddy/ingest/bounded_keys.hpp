@@ -46,6 +46,19 @@ class BoundedMap {
         return value;
     }
 
+    /// `unwanted` takes a value.
+    template <typename Unwanted>
+    void erase_if(const Unwanted& unwanted) {
+        for (auto entry = entries_.begin(); entry != entries_.end();) {
+            if (unwanted(entry->second)) {
+                places_.erase(entry->first);
+                entry = entries_.erase(entry);
+            } else {
+                ++entry;
+            }
+        }
+    }
+
   private:
     using Entries = std::list<std::pair<std::string, Value>>;  // oldest first
 

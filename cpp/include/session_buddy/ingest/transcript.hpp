@@ -76,6 +76,9 @@ class TranscriptReader {
     /// Whether a use or a result of this file still waits for the other one.
     [[nodiscard]] bool is_waiting(std::uint32_t file) const { return waiting_in_.contains(file); }
 
+    /// What waits in this file waits no more: it is gone, or is read anew under another number.
+    void forget(std::uint32_t file);
+
     /// For whoever reads the lines: those that never came to read_line or that it refused.
     void count_unreadable() {
         ++counts_.lines;

@@ -1,0 +1,129 @@
+"""``session-buddy watch``: Claude Code sessions as they grow, for what hooks missed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from session_buddy import _native
+from session_buddy._live_line import LiveLine
+from session_buddy.cli.import_ import progress_bar
+from session_buddy.cli.replay import stop_event
+from session_buddy.ingest import transcript_roots, watch_transcripts
+
+if TYPE_CHECKING:
+    from session_buddy.ingest import WatchReport
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = subparsers.add_parser(
+        "watch",
+        allow_abbrev=False,
+        description="Follows Claude Code transcripts as they grow, records the skill invocations that hooks missed, "
+        "and tells how many those were. It goes on where the last watch of the database ended, however that was. "
+        "Prompts, arguments, outputs and error texts are not stored.",
+        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
+        "with --once something could not be read; 2 wrong usage.",
+    )
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help="a transcript, a project's folder or a folder of projects (default: the projects of CLAUDE_CONFIG_DIR, "
+        "~/.claude and ~/.config/claude)",
+    )
+    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    parser.add_argument("--json", action="store_true", help="print each report as a line of JSON")
+    parser.add_argument("--once", action="store_true", help="end when all that is there is recorded")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until a signal comes, return the exit status."""
+    paths: list[Path] = args.paths or transcript_roots()
+    if not paths:
+        return _fail("there are no transcripts in the usual places; name a file or folder")
+    try:
+        db_path = _native.resolve_db_path(args.db_path)
+        with ExitStack() as bar, stop_event() as stop:
+            printer = _Printer(once=args.once, as_json=args.json, bar=bar)
+            if not args.json and not args.once:
+                print(f"Following {', '.join(map(str, paths))} into {db_path}. Ctrl-C ends it.", flush=True)
+            progress = bar.enter_context(progress_bar("Reading", stop.is_set))
+            watch_transcripts(
+                paths,
+                db_path,
+                report=printer.show,
+                go_on=lambda: not stop.is_set(),
+                progress=progress,
+                once=args.once,
+                tools=_native.configured_tools(),
+            )
+    except BrokenPipeError:
+        raise  # is no fault to be told, and there is nobody to tell
+    except (_native.StorageError, ValueError, OSError) as error:
+        return _fail(str(error))
+    return 1 if args.once and printer.problems else 0
+
+
+def coverage(report: WatchReport) -> str:
+    """The figures as people read them."""
+    text = f"hooks saw {report['hooks_saw']:,} of {report['runs']:,}, {report['recovered']:,} recovered"
+    others = report["runs"] - report["hooks_saw"] - report["recovered"]
+    return f"{text}, {others:,} reported otherwise" if others else text
+
+
+def _fail(message: str) -> int:
+    print(f"session-buddy watch: {message}", file=sys.stderr)
+    return 1
+
+
+class _Printer:
+    """Reports go to standard output, trouble to standard error; with JSON all go to standard output."""
+
+    def __init__(self, *, once: bool, as_json: bool, bar: ExitStack) -> None:
+        self._once = once
+        self._as_json = as_json
+        self._bar = bar
+        self._live = LiveLine(sys.stdout)
+        self.problems = 0
+
+    def show(self, report: WatchReport) -> None:
+        event = report["event"]
+        self.problems += event == "problem"
+        if event in ("caught_up", "ended"):
+            self._bar.close()
+        if self._as_json:
+            print(json.dumps({k: v for k, v in report.items() if v is not None}, ensure_ascii=False), flush=True)
+        elif event == "coverage" and self._live.enabled:
+            self._live.show(coverage(report))
+        else:
+            self._live.clear()
+            stream = sys.stdout if event in ("caught_up", "coverage", "ended") else sys.stderr
+            print(self._text(report), file=stream, flush=True)
+            if event == "caught_up" and not self._once:
+                print(coverage(report), flush=True)
+
+    @staticmethod
+    def _text(report: WatchReport) -> str:
+        match report["event"]:
+            case "caught_up":
+                files = f"{report['files']:,} file{'' if report['files'] == 1 else 's'}"
+                return f"Caught up with {files}, of which {report['bytes'] / 1e6:,.1f} MB were new"
+            case "coverage" | "ended":
+                return coverage(report)
+            case "problem":
+                return f"session-buddy watch: {report['path']}: {report['reason']}"
+            case "database_waits":
+                return f"session-buddy watch: the database is waited for: {report['reason']}"
+            case "database_back":
+                return "session-buddy watch: the database can be written again"
+            case "database_replaced":
+                return "session-buddy watch: the database was replaced; all transcripts are read anew"
+            case other:
+                return other
