@@ -42,7 +42,12 @@ constexpr milliseconds kReportPause{1000};  // between two reports of the covera
 constexpr milliseconds kMarkPause{1000};    // between two times that marks are saved
 constexpr milliseconds kLongestWait{250};   // for go_on() to be asked
 constexpr seconds kLookPause{60};           // between two looks at all folders, should a notification be missed
-constexpr seconds kPollPause{5};            // the same, where the system does not notify of all of them
+constexpr seconds kPollPause{2};            // the same, where the system does not notify of all of them
+
+/// "x.jsonl" comes before "x/subagents/…", a session before its subagents; it is not so by the parts of a path.
+struct ByText {
+    bool operator()(const fs::path& a, const fs::path& b) const { return a.native() < b.native(); }
+};
 
 struct DatabaseFile {
     dev_t device;
@@ -494,8 +499,8 @@ class TranscriptWatch::Impl {
 
     FolderEvents events_;
     std::map<fs::path, WatchedFile> files_;
-    std::set<fs::path> unread_;    // of them, in the order of reading: a session before its subagents
-    std::set<fs::path> unmarked_;  // of them, those that were read beyond their marks
+    std::set<fs::path, ByText> unread_;  // of them, in the order of reading
+    std::set<fs::path> unmarked_;        // of them, those that were read beyond their marks
     std::set<std::string> folder_problems_;
     std::uint32_t next_number_ = 0;
     steady_clock::time_point next_look_{};
