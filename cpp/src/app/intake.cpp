@@ -96,7 +96,6 @@ IntakeThread::~IntakeThread() {
 }
 
 void IntakeThread::start() {
-    open_ = true;
     thread_ = std::thread([this] { run(); });
 }
 
@@ -108,6 +107,10 @@ void IntakeThread::stop() {
     wake_.notify_all();
     if (thread_.joinable()) {
         thread_.join();
+    }
+    // What nobody worked off, because there was no start.
+    for (const Job& job : std::exchange(jobs_, {})) {
+        job.done(unavailable("The server is stopping"));
     }
 }
 

@@ -409,7 +409,7 @@ class TranscriptWatch::Impl {
         for (const storage::EventStore::Outcome& outcome : store_->take(batch, storage::Source::transcript)) {
             if (!has(outcome.seen_before, storage::Source::transcript)) {
                 ++coverage_.runs;
-                coverage_.hooks_saw += has(outcome.seen_before, storage::Source::hook) ? 1 : 0;
+                coverage_.hooks_saw += storage::has_hook(outcome.seen_before) ? 1 : 0;
                 coverage_.recovered += outcome.is_new ? 1 : 0;
             }
         }

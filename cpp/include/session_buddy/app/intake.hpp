@@ -24,9 +24,9 @@ class IntakeThread final : public server::Intake {
     IntakeThread(const Config& config, const Clock& clock);
     ~IntakeThread() override;  // stops
 
+    /// Requests that come before it wait for it.
     void start();
-    /// Answers what waits and ends the thread. From then on, and before start(), requests are answered with 503.
-    /// Idempotent.
+    /// Works off what waits and ends the thread; from then on requests are answered with 503. Idempotent.
     void stop();
 
     void take(server::IntakeRequest request, Done done) override;
@@ -61,7 +61,7 @@ class IntakeThread final : public server::Intake {
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job> jobs_;
-    bool open_ = false;
+    bool open_ = true;
     bool in_trouble_ = false;
     std::thread thread_;
 };

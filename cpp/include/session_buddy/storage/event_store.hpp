@@ -31,6 +31,9 @@ using Sources = std::uint8_t;  ///< any of them, or none
 [[nodiscard]] constexpr bool has(Sources sources, Source one) {
     return (sources & static_cast<Sources>(one)) != 0;
 }
+[[nodiscard]] constexpr bool has_hook(Sources sources) {
+    return has(sources, Source::hook) || has(sources, Source::hook_request);
+}
 
 struct SkillEvent {
     enum class Kind : std::uint8_t {

@@ -1,0 +1,187 @@
+"""`kill -9` of hooks, server and watch at random moments of a replay: nothing acknowledged is lost or there twice."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import native_binary
+from support.hook_events import Event, post, pre
+from support.processes import DEADLINE, wait_until
+from support.reverse_proxy import free_port
+from support.transcripts import result, use, write
+
+KILLS = 100  # in all; of a hook, the server or the watch, as chance has it
+SHARES = 4  # tests that divide them, so that they can run side by side
+LONGEST_HOOK = 0.01  # seconds; so soon a hook is killed
+LONGEST_PAUSE = 0.2  # seconds between two kills of the others
+WAYS = ["hook", "request", "transcript", "all"]
+
+
+class Replay:
+    """Uses of tools without end, each with a tool of its own, told in one way or in all of them."""
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        self.database = folder / "skills.db"
+        self.transcript = folder / "projects" / "session.jsonl"
+        self.port = free_port()
+        self.acknowledged: list[str] = []  # tools
+        self.hooks_killed = 0
+        self.over = threading.Event()
+        self.failures: list[BaseException] = []
+        self._chance = chance
+        self._threads = [threading.Thread(target=self._keep_on, args=(way,)) for way in WAYS]
+
+    def __enter__(self) -> Replay:
+        write(self.transcript, use(0, "first", "first"), result(1, "first"))
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        for thread in self._threads:
+            thread.join(DEADLINE)
+        assert not self.failures, self.failures
+
+    def _keep_on(self, way: str) -> None:
+        try:
+            for number in itertools.count():
+                if self.over.is_set():
+                    return
+                tool = f"{way}-{number}"
+                self._tell(way, tool)
+                self.acknowledged.append(tool)
+        except BaseException as failure:
+            self.failures.append(failure)
+            raise
+
+    def _tell(self, way: str, tool: str) -> None:
+        begins, ends = pre(tool, tool), post(tool, tool)
+        if way in ("hook", "all"):
+            self._run_hook(begins)
+        if way in ("request", "all"):
+            self._request(begins)
+            self._request(ends)
+        if way in ("transcript", "all"):
+            # In one write, as Claude Code does it; the time of a run is nothing to this test.
+            write(self.transcript, use(1, tool, tool), result(2, tool))
+            time.sleep(0.002)
+        if way in ("hook", "all"):
+            self._run_hook(ends)
+
+    def _run_hook(self, event: Event) -> None:
+        """Until one ends by itself."""
+        command = [native_binary("session-buddy-hook"), "--db-path", str(self.database)]
+        while True:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE)
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(event).encode())
+                process.stdin.close()
+            if self._chance.random() < 0.1 and not self.over.is_set():
+                time.sleep(self._chance.uniform(0, LONGEST_HOOK))
+                process.kill()
+            status = process.wait(DEADLINE)
+            if status == 0:
+                return
+            assert status == -9, f"a hook ended with {status}"
+            self.hooks_killed += 1
+
+    def _request(self, event: Event) -> None:
+        """Until it is answered."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE)) as sender:
+                    sender.request("POST", "/hooks/claude-code", json.dumps(event))
+                    answer = sender.getresponse()
+                    text = answer.read()
+                assert answer.status == http.client.ACCEPTED, text
+                return
+            assert time.monotonic() < end, "no server came back"
+            time.sleep(0.01)
+
+    def start_server(self) -> subprocess.Popen[bytes]:
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--max-connections-per-second", "100000"]
+        command = [native_binary(), *options, "--db-path", str(self.database), "--log-level", "error"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def start_watch(self, *options: str) -> subprocess.Popen[bytes]:
+        program = str(Path(sys.executable).parent / "session-buddy")
+        command = [program, "watch", *options, "--db-path", str(self.database), str(self.transcript.parent)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@contextlib.contextmanager
+def killed_at_random(
+    chance: random.Random, start: dict[str, Callable[[], subprocess.Popen[bytes]]]
+) -> Iterator[Callable[[], None]]:
+    """What it gives kills one of them after a while and starts it again."""
+    alive = {name: begin() for name, begin in start.items()}
+
+    def kill_one() -> None:
+        time.sleep(chance.uniform(0, LONGEST_PAUSE))
+        name = chance.choice(list(start))
+        process = alive[name]
+        assert process.poll() is None, f"{name} ended by itself: {process.communicate()}"
+        process.kill()
+        process.communicate()
+        alive[name] = start[name]()
+
+    try:
+        yield kill_one
+    finally:
+        for process in alive.values():
+            process.kill()
+            process.communicate()
+
+
+def stored(database: Path) -> dict[str, int]:
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        rows: list[tuple[str, int]] = connection.execute(
+            "SELECT skill_name, count(*) FROM skill_invocation GROUP BY 1"
+        ).fetchall()
+    return dict(rows)
+
+
+@pytest.mark.parametrize("seed", range(SHARES))
+def test_what_was_acknowledged_survives_kill_9_of_whoever_took_it_in(seed: int, tmp_path: Path) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    others_killed = 0
+    with Replay(tmp_path, chance) as replay:
+        start: dict[str, Any] = {"server": replay.start_server, "watch": replay.start_watch}
+        with killed_at_random(chance, start) as kill_one:
+            while replay.hooks_killed + others_killed < KILLS // SHARES or min(others_killed, replay.hooks_killed) < 5:
+                kill_one()
+                others_killed += 1
+            replay.over.set()
+            wait_until(lambda: not any(thread.is_alive() for thread in replay._threads), "all is told")
+        spool = Path(f"{replay.database}-spool")
+        server = replay.start_server()
+        try:
+            wait_until(lambda: not spool.exists() or not any(spool.glob("*.json")), "the spool is taken in")
+        finally:
+            server.kill()
+            server.communicate()
+        assert replay.start_watch("--once").wait(DEADLINE) == 0
+    found = stored(replay.database)
+    print(f"killed {others_killed} and {replay.hooks_killed} hooks, told {len(replay.acknowledged)}")
+    assert set(found.values()) == {1}, "stored twice"
+    assert set(replay.acknowledged) <= set(found), "acknowledged and lost"
+    assert set(found) <= {*replay.acknowledged, "first"}
