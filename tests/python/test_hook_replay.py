@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timezone
@@ -15,7 +17,7 @@ import pytest
 from session_buddy.ingest import import_transcripts
 from support.hook_events import Event, of_transcripts, run_hook, session_end, typed
 from support.paths import ROOT
-from support.processes import Server
+from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
 from test_server_intake import HOOKS, send
 
@@ -74,6 +76,12 @@ def through_http(events: list[Event], server: Server) -> None:
         assert send(server, HOOKS, event)[0] == 202
 
 
+def through_watch(db_path: Path) -> None:
+    """In one go; how it follows a file that grows is another test's matter."""
+    command = [str(Path(sys.executable).parent / "session-buddy"), "watch", "--once", "--db-path", str(db_path)]
+    subprocess.run([*command, str(LARGE)], check=True, capture_output=True, timeout=DEADLINE)
+
+
 def check_the_same(runs: dict[str, Run], told: dict[str, Run], events: list[Event]) -> None:
     assert len(runs) == len(told) == INVOCATIONS
     measured = {event["tool_use_id"] for event in events if "duration_ms" in event}
@@ -99,13 +107,18 @@ def test_hook_requests_tell_the_same_as_the_transcript(
     check_the_same(stored(db_path), told, events)
 
 
+def test_watch_tells_the_same_as_an_import(db_path: Path, events: list[Event], told: dict[str, Run]) -> None:
+    through_watch(db_path)
+    check_the_same(stored(db_path), told, events)
+
+
 def test_all_at_once_are_one_row_each(db_path: Path, events: list[Event], told: dict[str, Run]) -> None:
     with Server(db_path, *PLENTY) as server:
         with ThreadPoolExecutor() as pool:
             ways = [
                 pool.submit(through_processes, events, db_path),
                 pool.submit(through_http, events, server),
-                pool.submit(import_transcripts, [LARGE], db_path),
+                pool.submit(through_watch, db_path),
             ]
         for way in ways:
             way.result()
