@@ -154,10 +154,10 @@ void IntakeThread::work_off(std::deque<Job> jobs) {
         read(std::move(job), hooks, reports);
     }
     if (!hooks.empty()) {
-        store_hooks(std::move(hooks));
+        store_hooks(hooks);
     }
     if (!reports.empty()) {
-        store_reports(std::move(reports));
+        store_reports(reports);
     }
 }
 
@@ -208,7 +208,7 @@ std::vector<storage::EventStore::Outcome> IntakeThread::store(const std::vector<
     return open_store().take(events, source);
 }
 
-void IntakeThread::store_hooks(std::vector<Pending> hooks) {
+void IntakeThread::store_hooks(const std::vector<Pending>& hooks) {
     std::string trouble;
     try {
         while (spool_.take_in(open_store(), kMaxTakenIn) == kMaxTakenIn) {
@@ -234,7 +234,7 @@ void IntakeThread::store_hooks(std::vector<Pending> hooks) {
     }
 }
 
-void IntakeThread::store_reports(std::vector<Pending> reports) {
+void IntakeThread::store_reports(const std::vector<Pending>& reports) {
     using std::chrono::steady_clock;
     const auto deadline =
         steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(config_.busy_timeout);

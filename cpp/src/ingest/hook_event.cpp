@@ -86,7 +86,7 @@ HookEvent tool_use(const json& event, Kind kind, const SkillNamer& namer) {
     return use;
 }
 
-std::variant<HookEvent, IgnoredEvent> interpret(const json& event, const SkillNamer& namer) {
+std::variant<HookEvent, IgnoredEvent, BadEvent> interpret(const json& event, const SkillNamer& namer) {
     const std::string name = required_name(event, "hook_event_name");
     if (name == "PreToolUse") {
         return tool_use(event, Kind::started, namer);
@@ -130,9 +130,7 @@ std::variant<HookEvent, IgnoredEvent, BadEvent> read_hook_event(std::string_view
         return BadEvent{.field = "", .reason = "A hook event must be a JSON object"};
     }
     try {
-        return std::visit(
-            [](auto&& read) -> std::variant<HookEvent, IgnoredEvent, BadEvent> { return std::move(read); },
-            interpret(event, namer));
+        return interpret(event, namer);
     } catch (const Fault& fault) {
         return BadEvent{.field = fault.field, .reason = std::string(fault.field) + ' ' + fault.reason};
     }

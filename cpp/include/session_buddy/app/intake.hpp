@@ -46,8 +46,8 @@ class IntakeThread final : public server::Intake {
     void run();
     void work_off(std::deque<Job> jobs);
     void read(Job job, std::vector<Pending>& hooks, std::vector<Pending>& reports);
-    void store_hooks(std::vector<Pending> hooks);
-    void store_reports(std::vector<Pending> reports);
+    void store_hooks(const std::vector<Pending>& hooks);
+    void store_reports(const std::vector<Pending>& reports);
     std::vector<storage::EventStore::Outcome> store(const std::vector<Pending>& pending, storage::Source source);
     void look_after_open_uses();
     storage::EventStore& open_store();
