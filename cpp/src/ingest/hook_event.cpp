@@ -37,7 +37,11 @@ bool keep(int depth, json::parse_event_t event, json& parsed) {
                       : depth == 2 && std::ranges::find(kInputFields, key) != kInputFields.end();
 }
 
+/// Discarded where the text is not JSON.
 json parse(std::string_view text) {
+    if (text.find('\0') != std::string_view::npos) {
+        return json(json::value_t::discarded);  // the parser takes it for the end, and would not see what follows it
+    }
     json event = json::parse(text, keep, /*allow_exceptions=*/false);
     return event.is_discarded() ? json::parse(with_whole_surrogates(text), keep, false) : event;
 }

@@ -102,6 +102,13 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
     }
 }
 
+/// Discarded where the text is not JSON.
+json parse(std::string_view text) {
+    // The parser takes a NUL for the end of the text, and would not see what follows it.
+    return text.find('\0') == std::string_view::npos ? json::parse(text, nullptr, /*allow_exceptions=*/false)
+                                                     : json(json::value_t::discarded);
+}
+
 ReportedInvocation read_record(const json& object) {
     if (!object.is_object()) {
         throw Fault{"", "must be a JSON object"};
@@ -144,7 +151,7 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
     std::vector<ReportedInvocation> records;
     try {
         if (form == ReportForm::json) {
-            const json parsed = json::parse(body, nullptr, /*allow_exceptions=*/false);
+            const json parsed = parse(body);
             if (parsed.is_discarded()) {
                 return not_json(std::nullopt);
             }
@@ -170,7 +177,7 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
             if (records.size() == kMaxReportedInvocations) {
                 return too_many();
             }
-            const json parsed = json::parse(line, nullptr, false);
+            const json parsed = parse(line);
             if (parsed.is_discarded()) {
                 return not_json(records.size());
             }

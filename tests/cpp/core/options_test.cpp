@@ -381,6 +381,48 @@ TEST_F(SettingsOf, check_what_belongs_together) {
     }
 }
 
+TEST_F(SettingsOf, take_tools_as_commands_and_their_names) {
+    EXPECT_EQ(load_with({{"tools", "just test=just-test, run --mode=fast=fast"}}).config.tools,
+              "just test=just-test, run --mode=fast=fast");
+    EXPECT_EQ(load_with({}, write("tools.toml", "tools = \"a=b\"\n")).config.tools, "a=b");
+    EXPECT_EQ(load_with({{"tools", ""}}, write("tools.toml", "tools = \"a=b\"\n")).config.tools, "");
+    EXPECT_EQ(error_of({{"tools", "a=b, just test"}}),
+              "tools must be commands and names separated by commas, such as just test=just-test, but 'just test' is "
+              "not of this form");
+    EXPECT_THAT(error_of({{"tools", "a=b,"}}), HasSubstr("but '' is not of this form"));
+    EXPECT_THAT(error_of({{"tools", "a=" + std::string(257, 'x')}}), HasSubstr("x…' is not of this form"))
+        << "a long item is cut";
+    Config config;
+    config.tools = "=x";
+    try {
+        check(config);
+        FAIL() << "accepted a rule without a command";
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(error.option(), "tools");
+    }
+}
+
+TEST_F(SettingsOf, leave_room_for_one_body_in_the_intake) {
+    const std::string reason = "max_intake_bytes must be at least max_body_bytes (4097), not 4096";
+    EXPECT_EQ(error_of({{"max_body_bytes", "4097"}, {"max_intake_bytes", "4096"}}), reason);
+    EXPECT_EQ(error_of({{"max_body_bytes", "4096"}, {"max_intake_bytes", "4096"}}), "no error");
+    EXPECT_EQ(error_of({{"max_intake_bytes", "1048576"}}),
+              "max_intake_bytes must be at least max_body_bytes (8388608), not 1048576")
+        << "the default of one counts beside the other";
+    EXPECT_EQ(error_of({{"max_body_bytes", "1023"}}),
+              "--max-body-bytes must be a whole number from 1024 to 67108864, not 1023");
+    EXPECT_EQ(error_of({{"max_intake_bytes", "1073741825"}}),
+              "--max-intake-bytes must be a whole number from 1024 to 1073741824, not 1073741825");
+    Config config;
+    config.max_body_bytes = config.max_intake_bytes + 1;
+    try {
+        check(config);
+        FAIL() << "accepted a body larger than the intake";
+    } catch (const ConfigError& error) {
+        EXPECT_EQ(error.option(), "max_intake_bytes");
+    }
+}
+
 TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
     const Settings settings = load_with({{"port", "0"},
                                          {"db_path", "a \"quoted\" \\ name.db"},

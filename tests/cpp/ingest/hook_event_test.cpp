@@ -1,0 +1,449 @@
+// Hook events as Claude Code sends them, and as nobody should.
+#include "session_buddy/ingest/hook_event.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "session_buddy/core/invocation.hpp"
+
+namespace session_buddy::ingest {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+using Kind = HookEvent::Kind;
+
+/// Stands where nothing may come back from.
+const std::string kPrivate = "private-9f3b";
+
+std::variant<HookEvent, IgnoredEvent, BadEvent> read(std::string_view text) {
+    static const SkillNamer kNamer;
+    return read_hook_event(text, kNamer);
+}
+
+/// The fields that every event has.
+json event(const char* name) {
+    return {{"hook_event_name", name},
+            {"session_id", "s1"},
+            {"transcript_path", "/home/" + kPrivate + "/t.jsonl"},
+            {"cwd", "/home/" + kPrivate},
+            {"permission_mode", kPrivate}};
+}
+
+json tool_event(const char* name, const char* tool = "Read", json input = json::object()) {
+    json made = event(name);
+    made["tool_name"] = tool;
+    made["tool_input"] = std::move(input);
+    made["tool_use_id"] = "toolu_1";
+    return made;
+}
+
+json with(json made, const char* field, json value) {
+    made[field] = std::move(value);
+    return made;
+}
+
+json without(json made, const char* field) {
+    made.erase(field);
+    return made;
+}
+
+HookEvent must_read_text(std::string_view text) {
+    auto outcome = read(text);
+    if (const auto* bad = std::get_if<BadEvent>(&outcome)) {
+        ADD_FAILURE() << bad->reason << " in " << text.substr(0, 300);
+        return {};
+    }
+    if (std::holds_alternative<IgnoredEvent>(outcome)) {
+        ADD_FAILURE() << "ignored " << text.substr(0, 300);
+        return {};
+    }
+    return std::get<HookEvent>(std::move(outcome));
+}
+HookEvent must_read(const json& made) {
+    return must_read_text(made.dump());
+}
+
+BadEvent fault_of_text(std::string_view text) {
+    auto outcome = read(text);
+    if (auto* bad = std::get_if<BadEvent>(&outcome)) {
+        return *bad;
+    }
+    ADD_FAILURE() << "no fault in " << text.substr(0, 300);
+    return {};
+}
+BadEvent fault_of(const json& made) {
+    return fault_of_text(made.dump());
+}
+
+bool ignored(const json& made) {
+    return std::holds_alternative<IgnoredEvent>(read(made.dump()));
+}
+
+// ---- What becomes of each event
+
+TEST(HookEvents, a_use_begins) {
+    const HookEvent use = must_read(tool_event("PreToolUse", "Skill", {{"skill", "pdf"}, {"args", kPrivate}}));
+    EXPECT_EQ(use.kind, Kind::started);
+    EXPECT_EQ(use.key, "toolu_1");
+    EXPECT_EQ(use.skill_name, "pdf");
+    EXPECT_EQ(use.session_id, "s1");
+    EXPECT_FALSE(use.completed);
+    EXPECT_EQ(use.duration_seconds, std::nullopt);
+    EXPECT_EQ(use.error_type, "");
+}
+
+TEST(HookEvents, a_use_ends_well) {
+    const HookEvent use = must_read(with(tool_event("PostToolUse"), "duration_ms", 1234));
+    EXPECT_EQ(use.kind, Kind::finished);
+    EXPECT_EQ(use.key, "toolu_1");
+    EXPECT_EQ(use.skill_name, "Read");
+    EXPECT_TRUE(use.completed);
+    EXPECT_EQ(use.duration_seconds, 1.234);
+    EXPECT_EQ(use.error_type, "");
+}
+
+TEST(HookEvents, a_use_fails_and_only_the_class_of_its_error_is_kept) {
+    const json failure = with(tool_event("PostToolUseFailure", "Bash"), "duration_ms", 8);
+    const struct {
+        json error;
+        json interrupt;
+        const char* expected;
+    } cases[] = {
+        {"Exit code 1\n" + kPrivate, nullptr, "exit_code"},
+        {kPrivate, nullptr, "tool_error"},
+        {kPrivate, true, "interrupted"},
+        {kPrivate, false, "tool_error"},
+        {kPrivate, "true", "tool_error"},  // of another type: not looked at
+        {kPrivate, 1, "tool_error"},
+        {"", nullptr, "tool_error"},
+        {nullptr, nullptr, "tool_error"},
+        {json::array({"Exit code 1"}), nullptr, "tool_error"},
+        {json{{"message", "Exit code 1"}}, nullptr, "tool_error"},
+    };
+    for (const auto& [error, interrupt, expected] : cases) {
+        const HookEvent use = must_read(with(with(failure, "error", error), "is_interrupt", interrupt));
+        EXPECT_EQ(use.kind, Kind::finished);
+        EXPECT_FALSE(use.completed);
+        EXPECT_EQ(use.error_type, expected) << error;
+        EXPECT_EQ(use.duration_seconds, 0.008);
+    }
+    EXPECT_EQ(must_read(without(failure, "error")).error_type, "tool_error");
+}
+
+TEST(HookEvents, what_a_successful_use_says_of_errors_does_not_count) {
+    const HookEvent use =
+        must_read(with(with(tool_event("PostToolUse"), "error", "Exit code 1"), "is_interrupt", true));
+    EXPECT_TRUE(use.completed);
+    EXPECT_EQ(use.error_type, "");
+}
+
+TEST(HookEvents, a_command_is_typed) {
+    json typed = event("UserPromptExpansion");
+    typed["command_args"] = kPrivate;
+    for (const auto& [name, skill] : {std::pair{"review", "review"}, std::pair{"/review", "review"},
+                                      std::pair{" /plugin:do it ", "plugin:do it"}, std::pair{"/", "unknown"}}) {
+        const HookEvent command = must_read(with(typed, "command_name", name));
+        EXPECT_EQ(command.kind, Kind::command);
+        EXPECT_EQ(command.skill_name, skill);
+        EXPECT_EQ(command.key, "");
+        EXPECT_EQ(command.session_id, "s1");
+        EXPECT_TRUE(command.completed);
+    }
+}
+
+TEST(HookEvents, a_session_ends) {
+    const HookEvent end = must_read(with(event("SessionEnd"), "reason", kPrivate));
+    EXPECT_EQ(end.kind, Kind::session_end);
+    EXPECT_EQ(end.session_id, "s1");
+    EXPECT_EQ(end.skill_name, "");
+    EXPECT_EQ(end.key, "");
+}
+
+TEST(HookEvents, nothing_is_made_of_any_other_event) {
+    for (const char* name : {"SessionStart", "Stop", "SubagentStart", "SubagentStop", "Notification", "PreCompact",
+                             "PermissionRequest", "UserPromptSubmit", "SomethingNew", "pretooluse", "PreToolUse2"}) {
+        EXPECT_TRUE(ignored(event(name))) << name;
+        EXPECT_TRUE(ignored({{"hook_event_name", name}})) << name << ": what it holds does not matter";
+    }
+}
+
+TEST(HookEvents, rules_of_the_user_name_tools_too) {
+    const std::vector<ToolRule> rules{{.command = "just test", .skill = "just-test"}};
+    const auto outcome = read_hook_event(
+        tool_event("PreToolUse", "Bash", {{"command", "cd x && just -q test " + kPrivate}}).dump(), SkillNamer(rules));
+    EXPECT_EQ(std::get<HookEvent>(outcome).skill_name, "just-test");
+}
+
+TEST(HookEvents, a_tool_input_of_another_shape_counts_as_an_empty_one) {
+    for (const json& input :
+         {json(nullptr), json(kPrivate), json(7), json::array(), json::array({json{{"skill", kPrivate}}}),
+          json{{"skill", nullptr}}, json{{"skill", json{{"skill", kPrivate}}}},
+          json{{"skill", json::array({kPrivate})}}, json{{"other", json{{"skill", kPrivate}}}}}) {
+        EXPECT_EQ(must_read(tool_event("PreToolUse", "Skill", input)).skill_name, "Skill") << input;
+        EXPECT_EQ(must_read(tool_event("PreToolUse", "Agent", input)).skill_name, "Agent") << input;
+        EXPECT_EQ(must_read(tool_event("PreToolUse", "Bash", input)).skill_name, "Bash") << input;
+    }
+    EXPECT_EQ(must_read(without(tool_event("PreToolUse", "Skill"), "tool_input")).skill_name, "Skill");
+}
+
+// ---- Faults
+
+TEST(HookEvents, what_is_no_json_is_told_so) {
+    for (const std::string& text :
+         {std::string(), std::string(" "), std::string("{"), std::string("nonsense"), std::string("{}{}"),
+          std::string("{'a':1}"), std::string("\xff\xfe"), tool_event("PreToolUse").dump() + "x",
+          std::string("{\"hook_event_name\":\"Stop\0\"}", 26), tool_event("PreToolUse").dump() + '\0',
+          tool_event("PreToolUse").dump() + '\0' + "x", std::string("{\"a\":\"\xc3\x28\"}"),
+          std::string("{\"a\":\"\xed\xa0\x80\"}"), std::string("{\"a\":\"line\nbreak\"}"), std::string("{\"a\":1e999}"),
+          std::string("{\"a\":NaN}"), std::string("{\"a\":Infinity}")}) {
+        const BadEvent bad = fault_of_text(text);
+        EXPECT_EQ(bad.reason, "A hook event must be JSON") << text;
+        EXPECT_EQ(bad.field, "");
+    }
+}
+
+TEST(HookEvents, what_is_no_object_is_told_so) {
+    for (const char* text : {"[]", "null", "true", "7", "\"PreToolUse\"", "[{\"hook_event_name\":\"Stop\"}]", "[[]]"}) {
+        const BadEvent bad = fault_of_text(text);
+        EXPECT_EQ(bad.reason, "A hook event must be a JSON object") << text;
+        EXPECT_EQ(bad.field, "");
+    }
+}
+
+struct Required {
+    const char* event;
+    const char* field;
+};
+class RequiredField : public testing::TestWithParam<Required> {
+  protected:
+    static json whole() { return with(tool_event(GetParam().event), "command_name", "review"); }
+    static void expect_fault(const BadEvent& bad, const json& value) {
+        EXPECT_EQ(bad.field, GetParam().field) << value;
+        EXPECT_THAT(bad.reason, testing::StartsWith(std::string(GetParam().field) + " must be a text")) << value;
+        EXPECT_THAT(bad.reason, Not(HasSubstr(kPrivate))) << value;
+    }
+};
+TEST_P(RequiredField, is_named_where_it_is_missing_or_of_another_type) {
+    static_cast<void>(must_read(whole()));
+    expect_fault(fault_of(without(whole(), GetParam().field)), nullptr);
+    for (const json& value : {json(nullptr), json(""), json(7), json(true), json(1.5), json::array({kPrivate}),
+                              json{{"skill", kPrivate}}, json::object()}) {
+        expect_fault(fault_of(with(whole(), GetParam().field, value)), value);
+    }
+}
+INSTANTIATE_TEST_SUITE_P(
+    Of, RequiredField,
+    testing::Values(Required{"PreToolUse", "hook_event_name"}, Required{"PreToolUse", "session_id"},
+                    Required{"PreToolUse", "tool_name"}, Required{"PreToolUse", "tool_use_id"},
+                    Required{"PostToolUse", "session_id"}, Required{"PostToolUse", "tool_name"},
+                    Required{"PostToolUse", "tool_use_id"}, Required{"PostToolUseFailure", "session_id"},
+                    Required{"PostToolUseFailure", "tool_name"}, Required{"PostToolUseFailure", "tool_use_id"},
+                    Required{"UserPromptExpansion", "session_id"}, Required{"UserPromptExpansion", "command_name"},
+                    Required{"SessionEnd", "session_id"}),
+    [](const auto& of) { return std::string(of.param.event) + "_" + of.param.field; });
+
+TEST(HookEvents, a_key_is_taken_as_it_is_or_not_at_all) {
+    const json use = tool_event("PreToolUse");
+    for (const std::string& key : {std::string(" k "), std::string(kMaxEventKeyBytes, 'k'), std::string("schlüssel")}) {
+        EXPECT_EQ(must_read(with(use, "tool_use_id", key)).key, key);
+    }
+    for (const std::string& key : {std::string(kMaxEventKeyBytes + 1, 'k'), std::string("a\nb"), std::string("\0", 1),
+                                   std::string("a\x7f"), std::string("\xc2\x80")}) {
+        EXPECT_EQ(fault_of(with(use, "tool_use_id", key)).field, "tool_use_id") << key.size();
+    }
+}
+
+TEST(HookEvents, names_are_made_usable) {
+    const json use = tool_event("PreToolUse");
+    EXPECT_EQ(must_read(with(use, "session_id", "  s\n1\x1b ")).session_id, "s1");
+    EXPECT_EQ(must_read(with(use, "session_id", "\n\t")).session_id, "unknown");
+    EXPECT_EQ(must_read(with(use, "tool_name", "Re\nad")).skill_name, "Read");
+    const std::string characters(200, 'x');
+    const std::string huge = characters + std::string(1U << 20U, 'y');
+    EXPECT_EQ(must_read(with(use, "session_id", huge)).session_id, huge.substr(0, kMaxSkillNameBytes));
+    EXPECT_EQ(must_read(with(use, "tool_name", huge)).skill_name, huge.substr(0, kMaxSkillNameBytes));
+    const json skill = tool_event("PreToolUse", "Skill", {{"skill", "é" + huge}});
+    EXPECT_TRUE(is_valid_skill_name(must_read(skill).skill_name));
+    EXPECT_EQ(must_read(tool_event("PreToolUse", "Agent", {{"subagent_type", huge}})).skill_name,
+              ("agent:" + huge).substr(0, kMaxSkillNameBytes));
+}
+
+// ---- Odd JSON
+
+TEST(HookEvents, the_last_of_a_field_that_stands_twice_counts) {
+    const HookEvent use = must_read_text(
+        R"({"session_id":"first","hook_event_name":"Stop","tool_name":"Skill","tool_use_id":"t1","duration_ms":1,)"
+        R"("tool_input":{"skill":"first","skill":"last"},"tool_use_id":"t2","hook_event_name":"PostToolUse",)"
+        R"("session_id":"last","duration_ms":2000})");
+    EXPECT_EQ(use.session_id, "last");
+    EXPECT_EQ(use.key, "t2");
+    EXPECT_EQ(use.skill_name, "last");
+    EXPECT_EQ(use.duration_seconds, 2.0);
+    EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":"s","session_id":7})").field, "session_id");
+    EXPECT_EQ(
+        must_read_text(R"({"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Skill","tool_use_id":"t",)"
+                       R"("tool_input":{"skill":"x"},"tool_input":["junk"]})")
+            .skill_name,
+        "Skill");
+}
+
+TEST(HookEvents, fields_of_these_names_elsewhere_do_not_count) {
+    const json inner = {{"hook_event_name", "SessionEnd"}, {"session_id", kPrivate}, {"tool_use_id", kPrivate},
+                        {"tool_name", kPrivate},           {"duration_ms", 99},      {"skill", kPrivate}};
+    json use =
+        tool_event("PostToolUse", "Skill", {{"skill", "pdf"}, {"tool_input", inner}, {"deeper", {{"x", inner}}}});
+    use["tool_response"] = {inner, {{"tool_input", inner}}, json::array({inner})};
+    use["skill"] = kPrivate;
+    use["zz"] = inner;
+    const HookEvent read_use = must_read(use);
+    EXPECT_EQ(read_use.session_id, "s1");
+    EXPECT_EQ(read_use.key, "toolu_1");
+    EXPECT_EQ(read_use.skill_name, "pdf");
+    EXPECT_EQ(read_use.duration_seconds, std::nullopt);
+}
+
+std::string nested(std::size_t depth, std::string_view open, std::string_view close) {
+    std::string text;
+    for (std::size_t i = 0; i < depth; ++i) {
+        text += open;
+    }
+    text += "null";
+    for (std::size_t i = 0; i < depth; ++i) {
+        text += close;
+    }
+    return text;
+}
+
+TEST(HookEvents, depth_is_no_hindrance_wherever_it_is) {
+    constexpr std::size_t kDepth = 100'000;
+    const std::string arrays = nested(kDepth, "[", "]");
+    const std::string objects = nested(kDepth, "{\"skill\":", "}");
+    const std::string mixed = nested(kDepth, "[{\"tool_input\":", "}]");
+    for (const std::string& deep : {arrays, objects, mixed}) {
+        for (const char* place : {"tool_response", "tool_input", "zz", "duration_ms", "error", "is_interrupt"}) {
+            const std::string text =
+                R"({"hook_event_name":"PostToolUse","session_id":"s","tool_use_id":"t","tool_name":"Skill",")" +
+                std::string(place) + "\":" + deep + "}";
+            const HookEvent use = must_read_text(text);
+            EXPECT_EQ(use.skill_name, "Skill") << place;
+            EXPECT_EQ(use.duration_seconds, std::nullopt) << place;
+        }
+        EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":)" + deep + "}").field, "session_id");
+        static_cast<void>(fault_of_text(deep));
+        EXPECT_EQ(fault_of_text(deep.substr(0, deep.size() / 2)).reason, "A hook event must be JSON");
+    }
+}
+
+TEST(HookEvents, half_a_surrogate_pair_spoils_nothing_and_a_whole_one_is_a_character) {
+    const auto end_of = [](const std::string& session) {
+        return must_read_text(R"({"hook_event_name":"SessionEnd","session_id":")" + session + "\"}").session_id;
+    };
+    const std::string replacement = "\xef\xbf\xbd";
+    EXPECT_EQ(end_of("\\ud83d\\ude00"), "\xf0\x9f\x98\x80");
+    EXPECT_EQ(end_of("a\\ud83d"), "a" + replacement);
+    EXPECT_EQ(end_of("\\ude00b"), replacement + "b");
+    EXPECT_EQ(end_of("\\ud83d\\ud83d\\ude00"), replacement + "\xf0\x9f\x98\x80");
+    EXPECT_EQ(end_of("\\uD83D\\u0041"), replacement + "A");
+    EXPECT_EQ(end_of("\\\\ud83d"), "\\ud83d") << "a backslash and letters";
+    EXPECT_EQ(end_of("\\ud83d\\\\ude00"), replacement + "\\ude00");
+    EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":"\ud83)").reason,
+              "A hook event must be JSON");
+    EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":"\ud83"})").reason,
+              "A hook event must be JSON");
+    EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":"\)").reason, "A hook event must be JSON");
+}
+
+class DurationField : public testing::TestWithParam<std::pair<const char*, std::optional<double>>> {};
+TEST_P(DurationField, is_taken_where_it_is_a_time) {
+    const auto& [text, expected] = GetParam();
+    const HookEvent use = must_read_text(
+        R"({"hook_event_name":"PostToolUse","session_id":"s","tool_use_id":"t","tool_name":"Read","duration_ms":)" +
+        std::string(text) + "}");
+    EXPECT_EQ(use.duration_seconds, expected);
+    EXPECT_EQ(must_read_text(R"({"hook_event_name":"PreToolUse","session_id":"s","tool_use_id":"t","tool_name":"Read",)"
+                             R"("duration_ms":)" +
+                             std::string(text) + "}")
+                  .duration_seconds,
+              std::nullopt)
+        << "a use that begins has none";
+}
+INSTANTIATE_TEST_SUITE_P(Values, DurationField,
+                         testing::Values(std::pair("0", 0.0), std::pair("-0", 0.0), std::pair("-0.0", 0.0),
+                                         std::pair("1500", 1.5), std::pair("0.5", 0.0005), std::pair("1e3", 1.0),
+                                         std::pair("1e308", 1e305),
+                                         std::pair("18446744073709551615", 18446744073709551.615),
+                                         std::pair("4.9e-324", 0.0), std::pair("-1", std::nullopt),
+                                         std::pair("-1e308", std::nullopt), std::pair("-0.0001", std::nullopt),
+                                         std::pair("null", std::nullopt), std::pair("true", std::nullopt),
+                                         std::pair("\"12\"", std::nullopt), std::pair("\"NaN\"", std::nullopt),
+                                         std::pair("[12]", std::nullopt), std::pair("{\"ms\":12}", std::nullopt)));
+
+// ---- Privacy
+
+void expect_nothing_private(const HookEvent& event, const std::string& where) {
+    for (const std::string* member : {&event.key, &event.skill_name, &event.session_id, &event.error_type}) {
+        EXPECT_THAT(*member, Not(HasSubstr(kPrivate))) << where;
+    }
+}
+
+TEST(HookEvents, hold_nothing_of_what_is_private) {
+    const char* texts[] = {"prompt",
+                           "command_args",
+                           "command_source",
+                           "expansion_type",
+                           "tool_response",
+                           "error",
+                           "transcript_path",
+                           "cwd",
+                           "permission_mode",
+                           "reason",
+                           "message",
+                           "title",
+                           "custom_instructions",
+                           "agent_id",
+                           "model",
+                           "is_interrupt",
+                           "duration_ms"};
+    for (const char* name : {"PreToolUse", "PostToolUse", "PostToolUseFailure", "UserPromptExpansion", "SessionEnd"}) {
+        for (const char* tool : {"Read", "Edit", "Bash", "Skill", "Agent", "Task", "WebFetch", "mcp__a__b"}) {
+            json made = tool_event(name, tool,
+                                   {{"file_path", kPrivate},
+                                    {"prompt", kPrivate},
+                                    {"args", kPrivate},
+                                    {"description", kPrivate},
+                                    {"content", {{kPrivate, kPrivate}}},
+                                    {kPrivate, kPrivate}});
+            made["command_name"] = "review";
+            for (const char* field : texts) {
+                made[field] = kPrivate;
+            }
+            if (std::string_view(tool) == "Bash") {
+                made["tool_input"]["command"] = "X=" + kPrivate + " pytest " + kPrivate + " && cat " + kPrivate;
+            } else {
+                made["tool_input"]["command"] = std::string_view(tool) == "Skill" ? "pdf" : kPrivate;
+            }
+            made[kPrivate] = kPrivate;
+            expect_nothing_private(must_read(made), std::string(name) + ' ' + tool);
+        }
+    }
+}
+
+TEST(HookEvents, faults_hold_nothing_of_what_was_sent) {
+    const json use = with(tool_event("PreToolUse"), "prompt", kPrivate);
+    for (const json& made : {with(use, "tool_use_id", kPrivate + "\n"), with(use, "session_id", {{kPrivate, kPrivate}}),
+                             with(use, "tool_name", json::array({kPrivate})), json(kPrivate), json::array({kPrivate}),
+                             with(use, "hook_event_name", {{kPrivate, 1}}), json{{kPrivate, kPrivate}}}) {
+        const BadEvent bad = fault_of(made);
+        EXPECT_THAT(bad.reason, Not(HasSubstr(kPrivate)));
+        EXPECT_THAT(bad.field, Not(HasSubstr(kPrivate)));
+    }
+    EXPECT_THAT(fault_of_text("{\"" + kPrivate + "\":").reason, Not(HasSubstr(kPrivate)));
+}
+
+}  // namespace
+}  // namespace session_buddy::ingest

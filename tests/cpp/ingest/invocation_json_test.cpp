@@ -1,0 +1,318 @@
+// Invocations as other tools report them: the forms, each field and its faults.
+#include "session_buddy/ingest/invocation_json.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace session_buddy::ingest {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kPrivate = "private-9f3b";
+
+json record(json more = json::object()) {
+    json made = {{"skill_name", "deploy"}, {"session_id", "ci"}, {"completed", true}};
+    made.update(more);
+    return made;
+}
+
+std::vector<ReportedInvocation> must_read(std::string_view body, ReportForm form = ReportForm::json) {
+    auto outcome = read_invocations(body, form);
+    if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
+        ADD_FAILURE() << fault->reason << " in " << body.substr(0, 300);
+        return {};
+    }
+    return std::get<std::vector<ReportedInvocation>>(std::move(outcome));
+}
+
+ReportFault fault_of(std::string_view body, ReportForm form = ReportForm::json) {
+    auto outcome = read_invocations(body, form);
+    if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
+        return *fault;
+    }
+    ADD_FAILURE() << "no fault in " << body.substr(0, 300);
+    return {};
+}
+
+std::vector<std::string> names(const std::vector<ReportedInvocation>& records) {
+    std::vector<std::string> found;
+    for (const auto& one : records) {
+        found.push_back(one.skill_name);
+    }
+    return found;
+}
+
+// ---- The forms
+
+TEST(ReportedInvocations, an_object_is_one) {
+    const auto records = must_read(record().dump());
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records[0].skill_name, "deploy");
+    EXPECT_EQ(records[0].session_id, "ci");
+    EXPECT_TRUE(records[0].completed);
+    EXPECT_EQ(records[0].key, "");
+    EXPECT_EQ(records[0].invoked_at, "");
+    EXPECT_EQ(records[0].duration_seconds, std::nullopt);
+    EXPECT_EQ(records[0].error_type, std::nullopt);
+    EXPECT_EQ(records[0].workflow_path, std::nullopt);
+    EXPECT_EQ(records[0].workflow_phase, std::nullopt);
+    EXPECT_EQ(records[0].workflow_step_id, std::nullopt);
+    EXPECT_EQ(records[0].selection_rank, std::nullopt);
+}
+
+TEST(ReportedInvocations, every_field_is_taken) {
+    const auto records = must_read(record({{"key", "k"},
+                                           {"completed", false},
+                                           {"invoked_at", "2026-02-10T12:00:00+02:00"},
+                                           {"duration_seconds", 2.5},
+                                           {"error_type", "exit_code"},
+                                           {"workflow_path", "a/b"},
+                                           {"workflow_phase", "build"},
+                                           {"workflow_step_id", "7"},
+                                           {"selection_rank", 3}})
+                                       .dump());
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_FALSE(records[0].completed);
+    EXPECT_EQ(records[0].key, "k");
+    EXPECT_EQ(records[0].invoked_at, "2026-02-10T12:00:00+02:00");
+    EXPECT_EQ(records[0].duration_seconds, 2.5);
+    EXPECT_EQ(records[0].error_type, "exit_code");
+    EXPECT_EQ(records[0].workflow_path, "a/b");
+    EXPECT_EQ(records[0].workflow_phase, "build");
+    EXPECT_EQ(records[0].workflow_step_id, "7");
+    EXPECT_EQ(records[0].selection_rank, 3);
+}
+
+TEST(ReportedInvocations, a_field_that_is_null_is_one_that_is_not_there) {
+    const json nulls = {{"key", nullptr},
+                        {"invoked_at", nullptr},
+                        {"duration_seconds", nullptr},
+                        {"error_type", nullptr},
+                        {"workflow_path", nullptr},
+                        {"workflow_phase", nullptr},
+                        {"workflow_step_id", nullptr},
+                        {"selection_rank", nullptr},
+                        {"user_query", nullptr}};
+    const auto records = must_read(record(nulls).dump());
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records[0].key, "");
+    EXPECT_EQ(records[0].duration_seconds, std::nullopt);
+    for (const char* field : {"skill_name", "session_id", "completed"}) {
+        const ReportFault fault = fault_of(record({{field, nullptr}}).dump());
+        EXPECT_EQ(fault.reason, std::string(field) + " is missing");
+        EXPECT_EQ(fault.field, field);
+    }
+}
+
+TEST(ReportedInvocations, an_array_is_many_in_their_order) {
+    EXPECT_EQ(names(must_read(json::array({record({{"skill_name", "b"}}), record({{"skill_name", "a"}})}).dump())),
+              (std::vector<std::string>{"b", "a"}));
+    EXPECT_TRUE(must_read("[]").empty());
+    EXPECT_TRUE(must_read(" \r\n[ ]\t").empty());
+}
+
+TEST(ReportedInvocations, lines_are_many_in_their_order_and_blank_ones_are_passed_over) {
+    const std::string b = record({{"skill_name", "b"}}).dump();
+    const std::string a = record({{"skill_name", "a"}}).dump();
+    const std::vector<std::string> both{"b", "a"};
+    for (const std::string& body : {b + '\n' + a, b + '\n' + a + '\n', b + "\r\n" + a + "\r\n",
+                                    "\n\n" + b + "\n \t\r\n" + a + "\n\n", "  " + b + "  \n\t" + a}) {
+        EXPECT_EQ(names(must_read(body, ReportForm::ndjson)), both) << body;
+    }
+    for (const char* body : {"", "\n", " ", "\r\n\r\n"}) {
+        EXPECT_TRUE(must_read(body, ReportForm::ndjson).empty());
+    }
+}
+
+TEST(ReportedInvocations, one_form_is_not_read_as_the_other) {
+    const std::string two_lines = record().dump() + '\n' + record().dump();
+    EXPECT_EQ(fault_of(two_lines).reason, "The body is not JSON");
+    const ReportFault array = fault_of(json::array({record()}).dump(), ReportForm::ndjson);
+    EXPECT_EQ(array.reason, "A record or a field of it must be a JSON object");
+    EXPECT_EQ(array.index, 0U);
+    const ReportFault pretty = fault_of(record().dump(2), ReportForm::ndjson);
+    EXPECT_EQ(pretty.reason, "The line is not JSON");
+    EXPECT_EQ(pretty.index, 0U);
+}
+
+TEST(ReportedInvocations, what_is_no_json_is_told_so) {
+    const std::string good = record().dump();
+    for (const std::string& body :
+         {std::string(), std::string(" "), std::string("{"), good + ",", good + "]", good + '\0', good + '\0' + good,
+          std::string("\xef\xbb\xbf\xef\xbb\xbf{}"), std::string(R"({"skill_name":"\ud800"})"),
+          std::string("{\"skill_name\":\"\xc3\x28\"}"), std::string(R"({"duration_seconds":1e999})"),
+          std::string(R"({"duration_seconds":NaN})"), std::string("[") + good, std::string("[") + good + ",]",
+          std::string(200'000, '['), std::string("{\"a\":") + std::string(200'000, '[')}) {
+        const ReportFault fault = fault_of(body);
+        EXPECT_EQ(fault.reason, "The body is not JSON") << body.substr(0, 100);
+        EXPECT_EQ(fault.index, std::nullopt);
+        EXPECT_EQ(fault.field, "");
+        EXPECT_FALSE(fault.too_many);
+        if (body.find_first_not_of(' ') != std::string::npos) {
+            const ReportFault line = fault_of(good + "\n\n" + good + '\n' + body, ReportForm::ndjson);
+            EXPECT_EQ(line.reason, "The line is not JSON") << body.substr(0, 100);
+            EXPECT_EQ(line.index, 2U) << "records are counted, not lines";
+        }
+    }
+}
+
+TEST(ReportedInvocations, what_is_no_object_is_told_so_with_its_index) {
+    for (const json& value : {json(nullptr), json(7), json("x"), json::array(), json(true)}) {
+        if (!value.is_array()) {
+            const ReportFault alone = fault_of(value.dump());
+            EXPECT_EQ(alone.reason, "A record or a field of it must be a JSON object") << value;
+            EXPECT_EQ(alone.index, 0U);
+        }
+        EXPECT_EQ(fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
+        EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportForm::ndjson).index, 1U) << value;
+    }
+    EXPECT_EQ(fault_of("[" + std::string(100'000, '[') + std::string(100'000, ']') + "]").index, 0U) << "deep";
+}
+
+TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
+    const std::string one = record().dump();
+    std::string array = "[" + one;
+    std::string lines = one;
+    for (std::size_t i = 1; i < kMaxReportedInvocations; ++i) {
+        array += ',' + one;
+        lines += '\n' + one;
+    }
+    EXPECT_EQ(must_read(array + ']').size(), kMaxReportedInvocations);
+    EXPECT_EQ(must_read(lines + "\n\n", ReportForm::ndjson).size(), kMaxReportedInvocations);
+    for (const ReportFault& fault :
+         {fault_of(array + ',' + one + ']'), fault_of(array + ",7]"), fault_of(lines + '\n' + one, ReportForm::ndjson),
+          fault_of(lines + "\nnonsense", ReportForm::ndjson)}) {
+        EXPECT_TRUE(fault.too_many);
+        EXPECT_EQ(fault.index, std::nullopt);
+        EXPECT_EQ(fault.reason, "A request can hold 10000 invocations at most");
+    }
+}
+
+// ---- The fields
+
+struct FieldCase {
+    const char* field;
+    json value;
+    const char* reason;
+};
+class WrongField : public testing::TestWithParam<FieldCase> {};
+TEST_P(WrongField, is_named_with_the_index_of_its_record) {
+    const auto& [field, value, reason] = GetParam();
+    const json wrong = record({{field, value}});
+    for (const ReportFault& fault :
+         {fault_of(json::array({record(), wrong, wrong}).dump()),
+          fault_of(record().dump() + '\n' + wrong.dump() + '\n' + wrong.dump(), ReportForm::ndjson)}) {
+        EXPECT_EQ(fault.index, 1U);
+        EXPECT_EQ(fault.field, field);
+        EXPECT_THAT(fault.reason, testing::StartsWith(std::string(field) + ' '));
+        EXPECT_THAT(fault.reason, HasSubstr(reason));
+        EXPECT_THAT(fault.reason, Not(HasSubstr(kPrivate)));
+        EXPECT_FALSE(fault.too_many);
+    }
+}
+
+constexpr const char* kName = "1 to 256 bytes without control characters";
+constexpr const char* kKey = "1 to 1024 bytes without control characters";
+constexpr const char* kSeconds = "number of seconds that is not negative";
+constexpr const char* kWhole = "whole number that is not negative";
+constexpr const char* kTime = "ISO 8601 timestamp";
+constexpr const char* kClass = "short class";
+constexpr const char* kNever = "never stored";
+
+std::vector<FieldCase> wrong_fields() {
+    std::vector<FieldCase> cases;
+    for (const char* field : {"skill_name", "session_id", "workflow_path", "workflow_phase", "workflow_step_id"}) {
+        for (const json& value :
+             {json(""), json(7), json(true), json::array(), json{{"x", kPrivate}}, json(kPrivate + "\n"),
+              json(std::string(257, 'x')), json(std::string("a\0b", 3)), json("\xc2\x85"), json("\x7f")}) {
+            cases.push_back({field, value, kName});
+        }
+    }
+    for (const json& value : {json(""), json(7), json(kPrivate + "\t"), json(std::string(1025, 'k')), json::array()}) {
+        cases.push_back({"key", value, kKey});
+    }
+    for (const json& value : {json(1), json(0), json("true"), json(kPrivate), json::array(), json::object()}) {
+        cases.push_back({"completed", value, "true or false"});
+    }
+    for (const json& value : {json(-1), json(-0.001), json(-1e308), json("2"), json(true), json(kPrivate),
+                              json::array({1}), json::object()}) {
+        cases.push_back({"duration_seconds", value, kSeconds});
+    }
+    for (const json& value : {json(-1), json(INT64_MIN), json(UINT64_MAX), json(std::uint64_t{INT64_MAX} + 1),
+                              json(1.0), json(1e30), json("1"), json(true), json::array()}) {
+        cases.push_back({"selection_rank", value, kWhole});
+    }
+    for (const json& value : {json(""), json("yesterday"), json("2026-02-30"), json("2026-02-10T25:00:00Z"),
+                              json(1770724800), json("2026-02-10T12:00:00Z\n"), json(kPrivate), json::object()}) {
+        cases.push_back({"invoked_at", value, kTime});
+    }
+    for (const json& value : {json(""), json("two words"), json("a/b"), json("grün"), json("a\nb"),
+                              json(std::string(65, 'e')), json(kPrivate + " failed"), json(7), json::object()}) {
+        cases.push_back({"error_type", value, kClass});
+    }
+    for (const char* field : {"user_query", "alternatives_considered", "follow_up_actions", "embedding"}) {
+        for (const json& value : {json(kPrivate), json(""), json::array({kPrivate}), json(7), json(false)}) {
+            cases.push_back({field, value, kNever});
+        }
+    }
+    for (const json& value : {json(kPrivate), json(7), json::object()}) {
+        cases.push_back({"prompt", value, "is not a field of an invocation"});
+        cases.push_back({"Skill_name", value, "is not a field of an invocation"});
+    }
+    return cases;
+}
+INSTANTIATE_TEST_SUITE_P(All, WrongField, testing::ValuesIn(wrong_fields()),
+                         [](const auto& of) { return std::string(of.param.field) + "_" + std::to_string(of.index); });
+
+TEST(ReportedInvocations, values_at_their_limits_are_taken) {
+    EXPECT_EQ(must_read(record({{"skill_name", std::string(256, 'x')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read(record({{"key", std::string(1024, 'k')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read(record({{"error_type", "aZ09_.:-" + std::string(56, 'e')}}).dump()).size(), 1U);
+    EXPECT_EQ(must_read(record({{"selection_rank", INT64_MAX}}).dump()).at(0).selection_rank, INT64_MAX);
+    EXPECT_EQ(must_read(record({{"selection_rank", 0}}).dump()).at(0).selection_rank, 0);
+    EXPECT_EQ(must_read(record({{"duration_seconds", 1e308}}).dump()).at(0).duration_seconds, 1e308);
+    EXPECT_EQ(must_read(record({{"duration_seconds", UINT64_MAX}}).dump()).at(0).duration_seconds,
+              18446744073709551615.0);
+    EXPECT_EQ(must_read(record({{"duration_seconds", 0}}).dump()).at(0).duration_seconds, 0.0);
+    for (const char* time :
+         {"0001-01-01", "9999-12-31T23:59:59.999999Z", "2026-02-10 12:00", "2026-02-10T12:00:00,5+05"}) {
+        EXPECT_EQ(must_read(record({{"invoked_at", time}}).dump()).at(0).invoked_at, time);
+    }
+}
+
+TEST(ReportedInvocations, the_last_of_a_field_that_stands_twice_counts) {
+    const auto records =
+        must_read(R"({"skill_name":7,"session_id":"s","completed":false,"skill_name":"last","completed":true})");
+    ASSERT_EQ(records.size(), 1U);
+    EXPECT_EQ(records[0].skill_name, "last");
+    EXPECT_TRUE(records[0].completed);
+}
+
+TEST(ReportedInvocations, the_name_of_an_unknown_field_comes_back_only_where_it_is_a_plain_word) {
+    EXPECT_EQ(fault_of(record({{"skillname", 1}}).dump()).field, "skillname");
+    for (const std::string& name :
+         {std::string(), std::string("a\nb"), std::string("\x1b[31m"), std::string("a\0b", 3), std::string("two words"),
+          std::string("grün"), std::string(65, 'x'), std::string("\"quoted\""), kPrivate + " is the answer"}) {
+        const ReportFault fault = fault_of(record({{name, "x"}}).dump());
+        EXPECT_EQ(fault.field, "");
+        EXPECT_EQ(fault.reason, "A record or a field of it is not a field of an invocation");
+        EXPECT_EQ(fault.index, 0U);
+    }
+}
+
+TEST(ReportedInvocations, nothing_is_taken_where_one_record_is_wrong) {
+    json many = json::array();
+    for (int i = 0; i < 50; ++i) {
+        many.push_back(record());
+    }
+    many.back()["completed"] = "yes";
+    EXPECT_EQ(fault_of(many.dump()).index, 49U);
+}
+
+}  // namespace
+}  // namespace session_buddy::ingest
