@@ -1,0 +1,72 @@
+// Fuzzes one hook event of Claude Code: what is read can be stored, and what is wrong is told without what was sent.
+#include "session_buddy/ingest/hook_event.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+
+#include "check.hpp"
+#include "session_buddy/app/skill_events.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/ingest/error_class.hpp"
+#include "session_buddy/storage/invocation_record.hpp"
+
+namespace session_buddy::fuzz {
+namespace {
+
+using ingest::HookEvent;
+using Kind = HookEvent::Kind;
+
+constexpr std::array kErrorTypes{ingest::kExitCode, ingest::kInterrupted, ingest::kRejected, ingest::kTimeout,
+                                 ingest::kToolError};
+constexpr std::array<std::string_view, 6> kFields{"",          "hook_event_name", "session_id",
+                                                  "tool_name", "tool_use_id",     "command_name"};
+
+void check_event(const HookEvent& event) {
+    const bool is_use = event.kind == Kind::started || event.kind == Kind::finished;
+    check(is_use ? is_valid_event_key(event.key) : event.key.empty(),
+          "a use has a valid key, and nothing else has one");
+    check(event.kind == Kind::session_end ? event.skill_name.empty() : is_valid_skill_name(event.skill_name),
+          "all but the end of a session has a valid skill name");
+    check(is_valid_skill_name(event.session_id), "a session's name follows the rules of skill names");
+    check(!event.duration_seconds || (event.kind == Kind::finished && std::isfinite(*event.duration_seconds) &&
+                                      *event.duration_seconds >= 0.0),
+          "a duration is a number of 0 or more, of a use that ended");
+    check(event.kind == Kind::finished && !event.completed ? std::ranges::count(kErrorTypes, event.error_type) == 1
+                                                           : event.error_type.empty(),
+          "what failed has an error type of the list, and nothing else has one");
+}
+
+void check_stored(HookEvent event) {
+    const bool has_name = event.kind != Kind::session_end;
+    const TimePoint now = std::chrono::sys_days(std::chrono::year(2026) / 2 / 10);
+    storage::SkillEvent stored = app::to_skill_event(std::move(event), now);
+    check(!has_name || stored.key.empty() == (stored.kind == storage::SkillEvent::Kind::session_end),
+          "what becomes a row has a key");
+    stored.record.invoked_at = format_precise_timestamp(stored.at);
+    check(!has_name || storage::fault_in(stored.record).empty(), "what was read can be stored");
+}
+
+}  // namespace
+}  // namespace session_buddy::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace session_buddy;
+    static const ingest::SkillNamer namer;
+    auto read = ingest::read_hook_event({reinterpret_cast<const char*>(data), size}, namer);
+    if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
+        fuzz::check_event(*event);
+        fuzz::check_stored(std::move(*event));
+    } else if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
+        fuzz::check(std::ranges::count(fuzz::kFields, bad->field) == 1, "only a field that is needed is at fault");
+        fuzz::check(bad->reason.starts_with(bad->field.empty() ? "A hook event " : bad->field),
+                    "a reason is a sentence of ours");
+    }
+    return 0;
+}
