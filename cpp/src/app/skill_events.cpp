@@ -3,11 +3,12 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
 #include <utility>
+
+#include "session_buddy/core/timestamp.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -56,11 +57,7 @@ storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
 storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now) {
     storage::SkillEvent stored;
     stored.key = std::move(invocation.key);
-    // A duration of more than the years that a timestamp can tell is stored, but nothing is reckoned with it.
-    constexpr double kLongest = 1e9;
-    const double duration = invocation.duration_seconds.value_or(0.0);
-    stored.at = now - std::chrono::duration_cast<TimePoint::duration>(
-                          std::chrono::duration<double>(duration < kLongest ? duration : 0.0));
+    stored.at = beginning_of(now, invocation.duration_seconds.value_or(0.0));
     stored.record.skill_name = std::move(invocation.skill_name);
     stored.record.invoked_at = std::move(invocation.invoked_at);
     stored.record.session_id = std::move(invocation.session_id);

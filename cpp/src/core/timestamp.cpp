@@ -209,4 +209,10 @@ std::string format_precise_timestamp(TimePoint at) {
     return text + figures + 'Z';
 }
 
+TimePoint beginning_of(TimePoint end, double duration) {
+    constexpr double kLongest = 1e9;
+    return end - std::chrono::duration_cast<TimePoint::duration>(
+                     std::chrono::duration<double>(duration < kLongest ? duration : 0.0));
+}
+
 }  // namespace session_buddy

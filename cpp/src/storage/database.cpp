@@ -138,8 +138,8 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
 
 /// Nothing where the file needs a closer look.
 std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const OpenOptions& options) {
-    // Pages of log that the next one has to read first, against a disk that must be waited for.
-    constexpr const char* kLogBound = "PRAGMA wal_autocheckpoint = 500";
+    // Whoever is alone with a log has to read all of it first; to fold it in means to wait for the disk.
+    constexpr std::int64_t kLongLog = std::int64_t{2} << 20U;
     return sql::translated(path, "cannot open", [&]() -> std::unique_ptr<SQLite::Database> {
         auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
                                                            static_cast<int>(options.busy_timeout.count()));
@@ -161,7 +161,12 @@ std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const Op
             return nullptr;
         }
         set_up_connection(*database, options);
-        database->exec(kLogBound);
+        // SQLite itself never begins the log anew where one comes after the other: each finds it as if nothing of it
+        // were folded in yet.
+        const auto log = file_state(sqlite3_filename_wal(sqlite3_db_filename(database->getHandle(), "main")));
+        if (log.has_value() && log->size > kLongLog) {
+            sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+        }
         return database;
     });
 }

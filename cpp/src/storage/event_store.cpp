@@ -309,8 +309,7 @@ struct EventStore::Impl {
             record.duration_seconds = std::max(0.0, std::chrono::duration<double>(event.at - *started).count());
         }
         if (!started) {
-            started = event.at - std::chrono::duration_cast<TimePoint::duration>(
-                                     std::chrono::duration<double>(record.duration_seconds.value_or(0.0)));
+            started = beginning_of(event.at, record.duration_seconds.value_or(0.0));
         }
         record.invoked_at = format_precise_timestamp(*started);
         return store(event.key, record, source);

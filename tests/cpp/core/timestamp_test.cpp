@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace session_buddy {
@@ -89,6 +91,16 @@ TEST(Timestamp, is_written_with_its_fraction_and_read_back_the_same) {
     for (const char* text : {"2026-02-10T12:00:00.000Z", "2026-02-10T12:00:00.007Z", "2026-02-10T12:00:00.000012Z",
                              "1969-12-31T23:59:59.500Z", "9999-12-31T23:59:59.999999Z"}) {
         EXPECT_EQ(format_precise_timestamp(parse_timestamp(text).value()), text);
+    }
+}
+
+TEST(BeginningOf, is_a_duration_before_the_end_where_a_date_can_tell_it) {
+    const TimePoint end = parse_timestamp("2026-02-10T12:00:00Z").value();
+    EXPECT_EQ(beginning_of(end, 0.0), end);
+    EXPECT_EQ(beginning_of(end, 1.5), end - std::chrono::milliseconds(1500));
+    EXPECT_EQ(beginning_of(end, 999'999'999.0), end - std::chrono::seconds(999'999'999));
+    for (const double duration : {1e9, 1e13, 1e308, std::numeric_limits<double>::infinity(), std::nan("")}) {
+        EXPECT_EQ(beginning_of(end, duration), end) << duration;
     }
 }
 

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "session_buddy/core/timestamp.hpp"
+#include "support/privileges.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -245,6 +247,104 @@ TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
     }
     EXPECT_TRUE(take(event(Kind::finished, "t1", "12:00:01")).is_new);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:01.000Z|1|NULL|NULL"));
+}
+
+TEST_F(Events, a_duration_of_more_years_than_a_date_can_tell_is_stored_and_not_reckoned_with) {
+    for (const double duration : {1e308, 1e30, 1e13, 7e10}) {
+        SkillEvent end = event(Kind::finished, "t" + std::to_string(duration), "12:00:10");
+        end.record.duration_seconds = duration;
+        take(end);
+        EXPECT_EQ(rows().back().substr(0, 26), "a|2026-02-10T12:00:10.000Z") << duration;
+    }
+    EXPECT_EQ(test::query_one(path, "SELECT max(duration_seconds) = 1e308 FROM skill_invocation"), "1");
+}
+
+/// Of a process that lives for one row.
+class BriefEvents : public testing::Test {
+  protected:
+    test::TempDir dir;
+    std::string path = dir.file("skills.db");
+
+    void take_briefly(const std::string& key) const {
+        EventStore store(path, {.busy_timeout = std::chrono::milliseconds{200}, .brief = true});
+        const SkillEvent end = event(Kind::finished, key, "12:00:00");
+        EXPECT_TRUE(store.take({&end, 1}, Source::hook).at(0).is_new);
+    }
+    std::string count() const { return test::query_one(path, "SELECT count(*) FROM skill_invocation"); }
+    void migrate() const { static_cast<void>(open_database(path, {})); }
+};
+
+TEST_F(BriefEvents, make_their_side_tables_where_nobody_has) {
+    migrate();
+    ASSERT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'session_buddy%'"), "0");
+    take_briefly("t1");
+    EXPECT_EQ(test::query_one(path, "SELECT key FROM session_buddy_source"), "t1");
+    for (const char* table :
+         {"session_buddy_source", "session_buddy_open_use", "session_buddy_command", "session_buddy_transcript"}) {
+        test::execute(path, std::string("DROP TABLE ") + table);
+        take_briefly(table);
+    }
+    EXPECT_EQ(count(), "5");
+}
+
+TEST_F(BriefEvents, mend_a_database_that_lost_what_a_row_needs) {
+    int number = 0;
+    for (const char* damage : {"DROP TABLE skill_metrics", "DROP TABLE skill_metrics_cache",
+                               "DROP TABLE session_skills", "DROP TABLE skill_invocation"}) {
+        path = dir.file(std::to_string(++number) + ".db");
+        migrate();
+        test::execute(path, damage);
+        take_briefly("t1");
+        EXPECT_EQ(count(), "1") << damage;
+        EXPECT_EQ(test::query_one(path, "SELECT skill_name, total_invocations FROM skill_metrics"), "a|1") << damage;
+        EXPECT_EQ(test::query_one(path, "SELECT skill_name FROM skill_metrics_cache"), "a") << damage;
+    }
+}
+
+TEST_F(BriefEvents, store_the_row_where_a_trigger_is_missing) {
+    migrate();
+    for (const std::string& trigger : test::query(path, "SELECT name FROM sqlite_master WHERE type = 'trigger'")) {
+        test::execute(path, "DROP TRIGGER " + trigger);
+    }
+    take_briefly("t1");
+    EXPECT_EQ(count(), "1");
+}
+
+TEST_F(BriefEvents, create_the_database_and_say_why_one_cannot_be_used) {
+    path = dir.file("new/skills.db");
+    take_briefly("t1");
+    EXPECT_EQ(count(), "1");
+    path = dir.file("text.db");
+    std::ofstream(path) << std::string(5000, 'x');
+    try {
+        take_briefly("t2");
+        FAIL() << "opened a text";
+    } catch (const StorageError& error) {
+        EXPECT_EQ(error.code(), StorageErrc::not_a_database);
+    }
+}
+
+TEST_F(BriefEvents, are_refused_by_a_write_protected_database) {
+    migrate();
+    test::WriteProtected protection(path);
+    try {
+        take_briefly("t1");
+        FAIL() << "wrote to a write-protected file";
+    } catch (const StorageError& error) {
+        EXPECT_EQ(error.code(), StorageErrc::read_only) << error.what();
+    }
+}
+
+TEST_F(BriefEvents, do_not_wait_long_for_a_lock) {
+    migrate();
+    SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
+    other.exec("BEGIN IMMEDIATE");
+    try {
+        take_briefly("t1");
+        FAIL() << "stored in a locked database";
+    } catch (const StorageError& error) {
+        EXPECT_EQ(error.code(), StorageErrc::busy);
+    }
 }
 
 }  // namespace

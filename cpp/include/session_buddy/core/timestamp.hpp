@@ -21,4 +21,8 @@ namespace session_buddy {
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ`, or six digits of fraction where three do not hold it; parse_timestamp gives `at` back.
 [[nodiscard]] std::string format_precise_timestamp(TimePoint at);
 
+/// When that began which ended at `end`; `end` itself where the duration (seconds, not negative) is of more than 31
+/// years: no date might tell it.
+[[nodiscard]] TimePoint beginning_of(TimePoint end, double duration);
+
 }  // namespace session_buddy

@@ -26,7 +26,7 @@ struct OpenOptions {
     bool replace_triggers = false;  ///< drop triggers that other tools made under our names and install our own
     Durability durability = Durability::process;
     /// For a process that lives for one row: a database whose migrations are the known ones is taken as it is, and its
-    /// log is left for the next one and not folded in at the end.
+    /// log is left for the next one and not folded in at the end, unless it has grown to megabytes.
     bool brief = false;
 };
 
