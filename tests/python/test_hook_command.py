@@ -16,6 +16,7 @@ import pytest
 
 from conftest import native_binary
 from support.hook_events import Event, event, failure, post, pre, run_hook, session_end, typed
+from support.processes import DEADLINE, wait_until
 from support.transcripts import SECRET
 
 
@@ -23,6 +24,18 @@ def hook(body: Event | bytes, db_path: Path, *arguments: str, **options: Any) ->
     """One event; whatever it is, nothing is printed and the status is 0."""
     done = run_hook(body, db_path, *arguments, **options)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def run_without_path(body: Event) -> None:
+    """The settings say where the database is. It may not hang on them."""
+    done = subprocess.run(
+        [native_binary("session-buddy-hook")],
+        input=json.dumps(body).encode(),
+        capture_output=True,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def rows(db_path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
@@ -83,6 +96,9 @@ def test_the_duration_that_claude_code_measured_counts(db_path: Path) -> None:
         ("mcp__github__create_issue", {"title": SECRET}, "mcp__github__create_issue"),
         ("Bash", {"command": f"cd /x && ruff check {SECRET}"}, "ruff-check"),
         ("Bash", {"command": f"cat {SECRET}"}, "Bash"),
+        ("Skill", {"skill": f"/commit -m '{SECRET}'"}, "commit"),
+        ("Skill", {"skill": [[SECRET]]}, "Skill"),
+        ("Task", {"subagent_type": f"Explore {SECRET}"}, "agent:Explore"),
         ("Edit", {"file_path": SECRET}, "Edit"),
     ],
 )
@@ -179,13 +195,7 @@ def test_the_settings_name_the_database_and_further_tools(tmp_path: Path) -> Non
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(f'db_path = "{tmp_path}/mine.db"\ntools = "just test=just-test"\n', encoding="utf-8")
-    done = subprocess.run(
-        [native_binary("session-buddy-hook")],
-        input=json.dumps(post("t1", "Bash", tool_input={"command": "just test all"})).encode(),
-        capture_output=True,
-        check=True,
-    )
-    assert (done.stdout, done.stderr) == (b"", b"")
+    run_without_path(post("t1", "Bash", tool_input={"command": "just test all"}))
     assert rows(tmp_path / "mine.db", "skill_name") == [("just-test",)]
 
 
@@ -195,7 +205,38 @@ def test_a_broken_config_file_costs_a_line_in_the_log_and_no_event(db_path: Path
     config.write_text("tools = 7\n", encoding="utf-8")
     hook(post("t1"), db_path)
     assert len(rows(db_path)) == 1
-    assert "the settings cannot be used" in log()
+    assert "a setting is passed over" in log()
+
+
+def test_of_a_config_file_with_faults_the_rest_counts(tmp_path: Path) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        f'hook_timeout = "soon"\nof_a_newer_version = 1\njwt_secret = "x"\ndb_path = "{tmp_path}/mine.db"\n',
+        encoding="utf-8",
+    )
+    config.chmod(0o644)
+    run_without_path(post("t1"))
+    assert len(rows(tmp_path / "mine.db")) == 1
+    assert "hook_timeout" in log()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "huge", "no TOML"])
+def test_a_config_file_that_cannot_be_read_leaves_the_default_database(kind: str) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
+    config.parent.mkdir(parents=True)
+    if kind == "fifo":
+        os.mkfifo(config)
+    elif kind == "folder":
+        config.mkdir()
+    elif kind == "huge":
+        config.touch()
+        os.truncate(config, 1 << 40)
+    else:
+        config.write_bytes(b"\xff\x00")
+    run_without_path(post("t1"))
+    assert len(rows(Path(os.environ["XDG_DATA_HOME"]) / "session-buddy" / "skills.db")) == 1
+    assert "a setting is passed over" in log()
 
 
 def test_an_unknown_argument_costs_a_line_in_the_log_and_no_event(db_path: Path) -> None:
@@ -299,3 +340,112 @@ def test_help_and_version_are_printed_and_nothing_is_read() -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert text in done.stdout
+
+
+def test_input_that_is_not_there_yet_is_waited_for(db_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    body = json.dumps(post("t1")).encode()
+    with subprocess.Popen([native_binary("session-buddy-hook"), "--db-path", str(db_path)], stdin=reading) as process:
+        os.close(reading)
+        for piece in (body[:10], body[10:]):
+            wait_until(lambda: sleeps_in_poll(process.pid), "it waits for input")
+            os.write(writing, piece)
+        os.close(writing)
+        assert process.wait(DEADLINE) == 0
+    assert len(rows(db_path)) == 1
+
+
+def sleeps_in_poll(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return status[0] == "S"
+
+
+def test_a_tree_without_end_is_no_hindrance(db_path: Path) -> None:
+    nest = "[" * 1_000_000 + "]" * 1_000_000
+    body = json.dumps(post("t1", "Skill", tool_input={"skill": 0})).replace("0", nest, 1)
+    hook(body.encode(), db_path)
+    assert rows(db_path, "skill_name") == [("Skill",)]
+
+
+@pytest.mark.parametrize("milliseconds", [1e300, 6.4e13, -1, "1"])
+def test_a_duration_of_which_nothing_can_be_made_is_left_out(db_path: Path, milliseconds: object) -> None:
+    hook(post("t1", duration_ms=milliseconds), db_path)
+    assert rows(db_path, "duration_seconds, invoked_at LIKE '20%'") == [(None, 1)]
+
+
+def test_an_event_that_the_database_refuses_is_set_aside_and_holds_up_no_other(db_path: Path) -> None:
+    hook(post("before"), db_path)
+    with sqlite3.connect(db_path) as database:
+        database.execute(
+            "CREATE TRIGGER no_bad BEFORE INSERT ON skill_invocation WHEN NEW.skill_name = 'Bad'"
+            " BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    hook(post("bad", "Bad"), db_path)
+    for number in range(3):
+        hook(post(f"t{number}"), db_path)
+    assert len(rows(db_path)) == 4
+    assert [path.suffix for path in spool(db_path)] == [".bad"]
+    assert "refused by the database" in log()
+
+
+def test_the_end_of_a_session_that_waited_ends_nothing_that_began_after_it(
+    db_path: Path, locked: sqlite3.Connection
+) -> None:
+    hook(session_end(), db_path)
+    (waiting,) = spool(db_path)
+    kept = waiting.read_text(encoding="utf-8")
+    locked.close()
+    waiting.unlink()
+    hook(pre("t1"), db_path)  # the session was resumed
+    waiting.write_text(kept, encoding="utf-8")
+    hook(post("t1"), db_path)
+    assert rows(db_path)[1:] == [("Read", 1, None)]
+
+
+def test_many_events_that_wait_are_taken_in_their_order(db_path: Path, locked: sqlite3.Connection) -> None:
+    count = 40
+    for number in range(count):
+        hook(pre(f"t{number}"), db_path)
+    for number in range(count):
+        hook(post(f"t{number}"), db_path)
+    locked.close()
+    hook(session_end(), db_path)
+    assert len(spool(db_path)) > 0
+    hook(event("Stop"), db_path)
+    while spool(db_path):
+        hook(pre("later", session_id="another"), db_path)
+    assert rows(db_path) == [("Read", 1, None)] * (count + 1)
+
+
+def test_files_in_the_spool_that_cannot_be_read_hold_up_no_other(db_path: Path, locked: sqlite3.Connection) -> None:
+    hook(post("t1"), db_path)
+    folder = spool(db_path)[0].parent
+    for number in range(60):
+        (folder / f"0-{number}.json").mkdir()
+    locked.close()
+    hook(post("t2"), db_path)
+    assert len(rows(db_path)) == 3
+
+
+def test_a_database_under_another_name_has_the_same_spool(db_path: Path, locked: sqlite3.Connection) -> None:
+    link = db_path.parent / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(db_path)
+    hook(post("t1"), link)
+    assert len(spool(db_path)) == 1
+    locked.close()
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_say_a_word(db_path: Path) -> None:
+    path = Path(os.environ["XDG_STATE_HOME"]) / "session-buddy" / "hook.log"
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/dev/full")
+    hook(b"{", db_path)
+    path.unlink()
+    os.mkfifo(path)
+    hook(b"{", db_path)
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.write_text("a file in the place of the folder", encoding="utf-8")
+    hook(b"{", db_path)

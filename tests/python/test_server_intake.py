@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import socket
@@ -260,6 +261,71 @@ async def test_invocations_for_a_database_that_stays_locked_are_to_be_sent_again
         assert await sent(server, INVOCATIONS, invocation()) == (202, {"stored": 1, "known": 0})
 
 
+async def test_a_hook_does_not_wait_for_invocations_that_wait_for_a_locked_database(
+    server_factory: ServerFactory, db_path: Path
+) -> None:
+    async with server_factory(busy_timeout=60) as server:
+        with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(sent(server, INVOCATIONS, invocation()))
+            for number in range(3):
+                assert await sent(server, HOOKS, post(f"t{number}")) == (202, None)
+            assert not waiting.done()
+        assert await waiting == (202, {"stored": 1, "known": 0})
+
+
+async def test_a_stop_does_not_wait_for_a_locked_database(server_factory: ServerFactory, db_path: Path) -> None:
+    server = server_factory(busy_timeout=60, shutdown_timeout=1)
+    await server.__aenter__()
+    with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(sent(server, INVOCATIONS, invocation()))
+        assert await sent(server, HOOKS, post("t1")) == (202, None)
+        async with asyncio.timeout(DEADLINE):
+            await server.stop()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            assert (await waiting)[0] == 503
+    assert rows(db_path) == []
+
+
+async def test_one_request_that_the_database_refuses_does_not_harm_others(
+    server: RealTimeMetricsServer, db_path: Path
+) -> None:
+    with closing(sqlite3.connect(db_path)) as database, database:
+        database.execute(
+            "CREATE TRIGGER no_bad BEFORE INSERT ON skill_invocation WHEN NEW.skill_name = 'bad'"
+            " BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+    names = ["bad" if index % 5 == 0 else "good" for index in range(25)]
+    answers = await asyncio.gather(*(sent(server, INVOCATIONS, invocation(skill_name=name)) for name in names))
+    assert [status for status, _ in answers] == [503 if name == "bad" else 202 for name in names]
+    assert len(rows(db_path)) == 20
+
+
+@pytest.mark.parametrize("path", [HOOKS, INVOCATIONS])
+async def test_a_tree_without_end_is_no_hindrance(server: RealTimeMetricsServer, path: str) -> None:
+    nest = "[" * 1_000_000 + "]" * 1_000_000
+    body = f'{{"tool_input": {{"skill": {nest}}}, "skill_name": {nest}, {json.dumps(post("t1", "Skill"))[1:]}'
+    body = body.replace('"tool_input": {}, ', "", 1)
+    assert (await sent(server, path, body))[0] == (202 if path == HOOKS else 400)
+    assert (await sent(server, HOOKS, post("t2")))[0] == 202
+
+
+async def test_a_copy_of_the_database_without_side_tables_in_its_place_is_written_to(
+    server: RealTimeMetricsServer, db_path: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.db"
+    with closing(sqlite3.connect(db_path)) as database, closing(sqlite3.connect(older)) as copy:
+        database.backup(copy)
+    assert await sent(server, INVOCATIONS, invocation(key="k")) == (202, {"stored": 1, "known": 0})
+    with closing(sqlite3.connect(db_path)) as database, closing(sqlite3.connect(older)) as copy:
+        copy.backup(database)
+    assert await sent(server, INVOCATIONS, invocation(key="k")) == (202, {"stored": 1, "known": 0})
+    assert await sent(server, HOOKS, post("t1")) == (202, None)
+    assert len(rows(db_path)) == 2
+    assert not Path(f"{db_path}-spool").exists()
+
+
 async def test_requests_that_come_together_are_all_stored(server: RealTimeMetricsServer, db_path: Path) -> None:
     answers = await asyncio.gather(*(sent(server, INVOCATIONS, invocation(skill_name=f"s{i}")) for i in range(50)))
     assert answers == [(202, {"stored": 1, "known": 0})] * 50
@@ -285,7 +351,7 @@ async def test_a_token_must_have_the_scope_write(guarded: RealTimeMetricsServer,
     assert len(rows(db_path)) == 1
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
 async def test_without_authentication_nothing_is_taken_through_a_proxy_that_is_not_known(
     server: RealTimeMetricsServer, db_path: Path, header: str
 ) -> None:
@@ -319,30 +385,40 @@ async def test_a_body_longer_than_max_body_bytes_is_refused_before_it_is_read(se
         assert (await sent(server, HOOKS, post("t1")))[0] == 202
 
 
+def begin_to_send(server: RealTimeMetricsServer, length: int) -> socket.socket:
+    """A client that has sent the header of a request alone, and was asked for the rest."""
+    client = socket.create_connection(("localhost", server.port), DEADLINE)
+    head = (f"POST {INVOCATIONS} HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+    client.sendall("\r\n".join((*head, f"Content-Length: {length}", "Expect: 100-continue", "", "")).encode())
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += client.recv(100)
+    assert answer.startswith(b"HTTP/1.1 100")
+    return client
+
+
 async def test_more_than_max_intake_bytes_at_a_time_are_refused_and_the_rest_goes_on(
     server_factory: ServerFactory,
 ) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
-        body = json.dumps(post("t1")).encode()
-        with socket.create_connection(("localhost", server.port), DEADLINE) as slow:
-            head_lines = (f"POST {HOOKS} HTTP/1.1", "Host: localhost", "Content-Length: 4000", "Expect: 100-continue")
-            slow.sendall("\r\n".join((*head_lines, "", "")).encode())
-            assert slow.recv(100).startswith(b"HTTP/1.1 100")
-            status, answer, head = await asyncio.to_thread(send, server, HOOKS, body)
+        body = json.dumps(invocation()).encode()
+        with begin_to_send(server, 4090) as slow:
+            status, answer, head = await asyncio.to_thread(send, server, INVOCATIONS, body)
             assert (status, answer["error"], head.headers["Retry-After"]) == (429, "intake_full", "1")
-            slow.sendall(body + b" " * (4000 - len(body)))
+            assert (await sent(server, HOOKS, post("t1")))[0] == 202, "hooks have room of their own"
+            slow.sendall(body + b" " * (4090 - len(body)))
             assert slow.recv(1000).startswith(b"HTTP/1.1 202")
-        assert (await sent(server, HOOKS, body))[0] == 202
+        assert (await sent(server, INVOCATIONS, body))[0] == 202
 
 
 async def test_bytes_of_a_client_that_leaves_in_the_middle_are_free_again(server_factory: ServerFactory) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
-        with socket.create_connection(("localhost", server.port), DEADLINE) as slow:
-            slow.sendall(f"POST {HOOKS} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n{{".encode())
-            await asyncio.to_thread(
-                wait_until, lambda: send(server, HOOKS, post("t1"))[0] == 429, "the bytes are taken"
-            )
-        await asyncio.to_thread(wait_until, lambda: send(server, HOOKS, post("t1"))[0] == 202, "they are free again")
+        with begin_to_send(server, 4090) as slow:
+            slow.sendall(b"{")
+            assert (await sent(server, INVOCATIONS, invocation()))[0] == 429
+        await asyncio.to_thread(
+            wait_until, lambda: send(server, INVOCATIONS, invocation())[0] == 202, "they are free again"
+        )
 
 
 async def test_a_connection_stays_for_the_next_request(server: RealTimeMetricsServer, db_path: Path) -> None:

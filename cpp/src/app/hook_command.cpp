@@ -1,15 +1,18 @@
 // See hook_command.hpp. The user waits while this runs, so nothing is done here that can be done later.
 #include "session_buddy/app/hook_command.hpp"
 
-#include <spdlog/common.h>
+#include <poll.h>
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/logger.h>
-#include <spdlog/sinks/rotating_file_sink.h>
+#include <spdlog/sinks/basic_file_sink.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -30,16 +33,22 @@
 namespace session_buddy::app {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr log::Logger kLog{"session_buddy.hook"};
 
 /// For a lock on the database. It is asked for at most three times.
 constexpr std::chrono::milliseconds kBusyTimeout{10};
+/// Milliseconds without a byte of an event that is not complete.
+constexpr int kInputTimeout = 2000;
 /// A larger event is left to the transcripts.
 constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
 /// Spooled events that one hook takes in beside its own.
 constexpr std::size_t kMaxTakenIn = 50;
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
-constexpr std::size_t kLogFiles = 2;  // full ones, beside the one that is written
+constexpr int kOldLogs = 2;  // full ones, beside the one that is written
+
+constexpr std::array<std::string_view, 4> kSettings{"db_path", "tools", "hook_timeout", "max_spool_events"};
 
 constexpr std::string_view kHelp =
     "Usage: session-buddy-hook [--db-path FILE]\n"
@@ -51,16 +60,31 @@ constexpr std::string_view kHelp =
     "  --version       print the version\n"
     "  --help          print this\n";
 
-std::filesystem::path log_file(const options::Surroundings& surroundings) {
+/// Empty where there is no place for it.
+fs::path log_file(const options::Surroundings& surroundings) {
     if (const auto state = surroundings.environment("XDG_STATE_HOME"); state && state->starts_with('/')) {
-        return std::filesystem::path(*state) / "session-buddy" / "hook.log";
+        return fs::path(*state) / "session-buddy" / "hook.log";
     }
     const auto home = surroundings.environment("HOME");
-    if (!home) {
+    if (!home || !home->starts_with('/')) {
         return {};
     }
-    return std::filesystem::path(*home) / (surroundings.macos ? "Library/Logs" : ".local/state") / "session-buddy" /
-           "hook.log";
+    return fs::path(*home) / (surroundings.macos ? "Library/Logs" : ".local/state") / "session-buddy" / "hook.log";
+}
+
+/// By hand, as spdlog's own rotation says a word on stderr where it fails, and waits to try again.
+void rotate(const fs::path& path) {
+    std::error_code error;
+    if (const auto size = fs::file_size(path, error); error || size < kMaxLogBytes) {
+        return;
+    }
+    const auto older = [&](int number) {
+        return path.parent_path() / fmt::format("{}.{}{}", path.stem().string(), number, path.extension().string());
+    };
+    for (int number = kOldLogs; number > 1; --number) {
+        fs::rename(older(number - 1), older(number), error);
+    }
+    fs::rename(path, older(1), error);
 }
 
 /// The file is opened with the first record: nearly always there is none.
@@ -68,13 +92,16 @@ void log_to_file(const options::Surroundings& surroundings) {
     log::set_level(log::Level::warning);
     log::set_sink(
         [path = log_file(surroundings), logger = std::shared_ptr<spdlog::logger>()](const log::Record& record) mutable {
-            if (path.empty()) {
+            std::error_code error;
+            const auto status = fs::status(path, error);
+            if (path.empty() || (fs::exists(status) && !fs::is_regular_file(status))) {
                 return;
             }
             if (!logger) {
+                rotate(path);
                 logger = std::make_shared<spdlog::logger>(
-                    kHookProgram,
-                    std::make_shared<spdlog::sinks::rotating_file_sink_st>(path.string(), kMaxLogBytes, kLogFiles));
+                    kHookProgram, std::make_shared<spdlog::sinks::basic_file_sink_st>(path.string()));
+                logger->set_error_handler([](const std::string&) {});  // its own would print
                 logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %P %v");
             }
             logger->error("{}: {}", record.logger, record.message);
@@ -118,7 +145,12 @@ std::string read_stdin() {
         if (count == 0) {
             return text;
         }
-        if (count < 0 && errno != EINTR) {
+        if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {  // Claude Code's end may be set up so
+            pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+            if (::poll(&input, 1, kInputTimeout) == 0) {
+                throw std::runtime_error("an event did not come to its end in time");
+            }
+        } else if (count < 0 && errno != EINTR) {
             throw std::runtime_error("stdin cannot be read");
         }
         if (text.size() > kMaxEventBytes) {
@@ -127,56 +159,52 @@ std::string read_stdin() {
     }
 }
 
-/// A config that cannot be used must not cost the event: then what the arguments and the defaults say counts.
-Config settings(const std::optional<std::string>& db_path, const options::Surroundings& surroundings) {
-    std::vector<options::Flag> flags;
-    if (db_path) {
-        flags.push_back({.option = options::find("db_path"), .text = *db_path});
-    }
-    try {
-        return options::load(flags, std::nullopt, surroundings).config;
-    } catch (const ConfigError& error) {
-        kLog.error("the settings cannot be used: {}", error.what());
-    }
-    Config config;
-    config.db_path = options::resolve_db_path(db_path, surroundings).value;
-    return config;
-}
-
 void store(const storage::SkillEvent& event, const Config& config) {
     const Spool spool(config.db_path, config.max_spool_events);
+    const auto keep_for_later = [&](std::string_view why) {
+        spool.put(event, storage::Source::hook, storage::Durability::process);
+        kLog.warning("an event waits in \"{}\": {}", spool.folder().string(), why);
+    };
+    std::optional<storage::EventStore> store;
     try {
-        storage::EventStore store(config.db_path, {.busy_timeout = kBusyTimeout, .brief = true});
-        spool.take_in(store, kMaxTakenIn);  // first: the start of what ends now may be among them
-        store.take({&event, 1}, storage::Source::hook);
-        if (event.kind == storage::SkillEvent::Kind::session_end) {
-            store.expire(event.at - std::chrono::duration_cast<TimePoint::duration>(config.hook_timeout));
+        store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .brief = true});
+        // First, and all of them: the start of what ends now may be among them.
+        if (spool.take_in(*store, kMaxTakenIn)) {
+            keep_for_later("many others are taken in first");
+            return;
         }
+        store->take({&event, 1}, storage::Source::hook);
     } catch (const std::exception& error) {
-        spool.put(event, Spool::Durability::process);
-        kLog.warning("an event waits in \"{}\": {}", spool.folder().string(), error.what());
+        keep_for_later(error.what());
+        return;
+    }
+    if (event.kind == storage::SkillEvent::Kind::session_end) {
+        store->expire(event.at - std::chrono::duration_cast<TimePoint::duration>(config.hook_timeout));
     }
 }
 
 void take_event(const std::optional<std::string>& db_path, const options::Surroundings& surroundings) {
     const std::string text = read_stdin();
     const TimePoint now = SystemClock().now();
-    const Config config = settings(db_path, surroundings);
-    const std::vector<ToolRule> rules = parse_tool_rules(config.tools);
+    const options::PartialSettings settings = options::load_partly(kSettings, db_path, surroundings);
+    for (const std::string& fault : settings.faults) {
+        kLog.error("a setting is passed over: {}", fault);
+    }
+    const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
     auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules));
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         kLog.error("an event cannot be read: {}", bad->reason);
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
-        store(to_skill_event(std::move(*event), now), config);
+        store(to_skill_event(std::move(*event), now), settings.config);
     }
 }
 
 }  // namespace
 
 int run_hook_command(std::span<const char* const> arguments) {
-    const auto surroundings = options::Surroundings::of_process();
-    log_to_file(surroundings);
     try {
+        const auto surroundings = options::Surroundings::of_process();
+        log_to_file(surroundings);
         const Arguments parsed = parse(arguments);
         if (!parsed.print.empty()) {
             std::puts(std::string(parsed.print).c_str());
@@ -185,6 +213,8 @@ int run_hook_command(std::span<const char* const> arguments) {
         take_event(parsed.db_path, surroundings);
     } catch (const std::exception& error) {
         kLog.error("an event is lost: {}", error.what());
+    } catch (...) {
+        kLog.error("an event is lost");
     }
     return 0;
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -23,12 +22,16 @@ namespace {
 
 constexpr log::Logger kLog{"session_buddy.intake"};
 
-/// For one lock on the database: a tool that reports through a hook makes its user wait.
-constexpr std::chrono::milliseconds kBusyTimeout{100};
+/// For a lock on the database: whoever waits for a hook waits for it, too.
+constexpr std::chrono::milliseconds kBusyTimeout{50};
 /// Between two looks at the spool and at what never ended.
 constexpr std::chrono::milliseconds kLookPause{1000};
 /// Of the spool, at a look.
 constexpr std::size_t kMaxTakenIn = 1000;
+/// Between two attempts at a database that is locked.
+constexpr std::chrono::milliseconds kRetryPause{20};
+/// In one transaction, or little more.
+constexpr std::size_t kMaxEventsTogether = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
 using Json = nlohmann::ordered_json;
@@ -127,152 +130,198 @@ void IntakeThread::take(server::IntakeRequest request, Done done) {
 }
 
 void IntakeThread::run() {
-    auto next_look = std::chrono::steady_clock::now();
+    using std::chrono::steady_clock;
+    auto next_look = steady_clock::now();
     for (;;) {
         std::deque<Job> jobs;
+        bool open = true;
         {
             std::unique_lock lock(mutex_);
-            wake_.wait_until(lock, next_look, [this] { return !jobs_.empty() || !open_; });
-            if (jobs_.empty() && !open_) {
-                return;
-            }
+            const auto until = reports_.empty() ? next_look : std::min(next_look, steady_clock::now() + kRetryPause);
+            wake_.wait_until(lock, until, [this] { return !jobs_.empty() || !open_; });
+            open = open_;
             jobs.swap(jobs_);
         }
-        // All that came in meanwhile shares one transaction.
-        work_off(std::move(jobs));
-        if (std::chrono::steady_clock::now() >= next_look) {
-            look_after_open_uses();
-            next_look = std::chrono::steady_clock::now() + kLookPause;
+        try {
+            work_off(std::move(jobs));
+            store_hooks();
+            store_reports(/*last_try=*/!open);
+            if (steady_clock::now() >= next_look) {
+                look_after_open_uses();
+                next_look = steady_clock::now() + kLookPause;
+            }
+        } catch (const std::exception& error) {  // memory
+            kLog.error("what came in could not be stored: {}", error.what());
+            const auto refuse = [](std::vector<Pending>& all) {
+                for (const Pending& one : std::exchange(all, {})) {
+                    one.done(error_answer(500, "internal_error", "The request could not be taken in"));
+                }
+            };
+            refuse(hooks_);
+            refuse(reports_);
+            events_ = 0;
+        }
+        if (!open) {
+            return;  // nothing comes after stop() but refusals
         }
     }
 }
 
+/// Many requests share one transaction, but not so many that it holds up other programs or fills the memory.
 void IntakeThread::work_off(std::deque<Job> jobs) {
-    std::vector<Pending> hooks;
-    std::vector<Pending> reports;
-    for (Job& job : jobs) {
-        read(std::move(job), hooks, reports);
-    }
-    if (!hooks.empty()) {
-        store_hooks(hooks);
-    }
-    if (!reports.empty()) {
-        store_reports(reports);
+    while (!jobs.empty()) {
+        read(jobs.front());
+        jobs.pop_front();
+        if (events_ >= kMaxEventsTogether) {
+            store_hooks();
+            store_reports(false);
+        }
     }
 }
 
 /// Answers at once where there is nothing to store.
-void IntakeThread::read(Job job, std::vector<Pending>& hooks, std::vector<Pending>& reports) {
-    try {
-        if (job.request.kind == server::IntakeRequest::Kind::hook) {
-            auto read = ingest::read_hook_event(job.request.body, namer_);
-            if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-                job.done(bad_event(*bad));
-            } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
-                hooks.push_back({.done = std::move(job.done), .events = {to_skill_event(std::move(*event), job.at)}});
-            } else {
-                job.done({});
-            }
+void IntakeThread::read(Job& job) {
+    const auto refuse = [&job](server::IntakeAnswer answer) { job.done(std::move(answer)); };
+    std::vector<storage::SkillEvent> events;
+    if (job.request.kind == server::IntakeRequest::Kind::hook) {
+        auto read = ingest::read_hook_event(job.request.body, namer_);
+        if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
+            refuse(bad_event(*bad));
             return;
         }
+        auto* event = std::get_if<ingest::HookEvent>(&read);
+        if (event == nullptr) {
+            job.done({});
+            return;
+        }
+        events.push_back(to_skill_event(std::move(*event), job.at));
+    } else {
         const auto form = form_of(job.request.content_type);
         if (!form) {
-            job.done(error_answer(415, "unsupported_media_type",
-                                  "The Content-Type must be application/json or application/x-ndjson"));
+            refuse(error_answer(415, "unsupported_media_type",
+                                "The Content-Type must be application/json or application/x-ndjson"));
             return;
         }
         auto read = ingest::read_invocations(job.request.body, *form);
         if (const auto* fault = std::get_if<ingest::ReportFault>(&read)) {
-            job.done(bad_report(*fault));
+            refuse(bad_report(*fault));
             return;
         }
-        Pending pending{.done = std::move(job.done), .events = {}};
-        for (auto& invocation : std::get<std::vector<ingest::ReportedInvocation>>(read)) {
-            pending.events.push_back(to_skill_event(std::move(invocation), job.at));
-        }
-        reports.push_back(std::move(pending));
-    } catch (const std::exception& error) {  // memory
-        kLog.error("a request could not be taken in: {}", error.what());
-        if (job.done) {
-            job.done(error_answer(500, "internal_error", "The request could not be taken in"));
+        auto& invocations = std::get<std::vector<ingest::ReportedInvocation>>(read);
+        events.reserve(invocations.size());
+        for (auto& invocation : invocations) {
+            events.push_back(to_skill_event(std::move(invocation), job.at));
         }
     }
+    auto& pending = job.request.kind == server::IntakeRequest::Kind::hook ? hooks_ : reports_;
+    pending.reserve(pending.size() + 1);
+    events_ += events.size();
+    pending.push_back(
+        {.done = std::move(job.done),
+         .events = std::move(events),
+         .deadline = std::chrono::steady_clock::now() +
+                     std::chrono::duration_cast<std::chrono::steady_clock::duration>(config_.busy_timeout)});
 }
 
-std::vector<storage::EventStore::Outcome> IntakeThread::store(const std::vector<Pending>& pending,
-                                                              storage::Source source) {
-    std::vector<storage::SkillEvent> events;
-    for (const Pending& job : pending) {
-        events.insert(events.end(), job.events.begin(), job.events.end());
+void IntakeThread::store_hooks() {
+    const std::vector<Pending> hooks = std::exchange(hooks_, {});
+    if (hooks.empty()) {
+        return;
     }
-    return open_store().take(events, source);
-}
-
-void IntakeThread::store_hooks(const std::vector<Pending>& hooks) {
+    events_ -= hooks.size();
     std::string trouble;
     try {
-        while (spool_.take_in(open_store(), kMaxTakenIn) == kMaxTakenIn) {
+        storage::EventStore& store = open_store();
+        while (spool_.take_in(store, kMaxTakenIn)) {
         }
-        store(hooks, storage::Source::hook_request);
+        std::vector<storage::SkillEvent> events;
+        for (const Pending& hook : hooks) {
+            events.push_back(hook.events.front());
+        }
+        store.take(events, storage::Source::hook_request);
     } catch (const std::exception& error) {
         trouble = error.what();
     }
     for (const Pending& hook : hooks) {
-        if (trouble.empty()) {
-            hook.done({});
-            continue;
-        }
         try {
-            for (const storage::SkillEvent& event : hook.events) {
-                spool_.put(event, Spool::Durability::power);
+            if (!trouble.empty()) {
+                spool_.put(hook.events.front(), storage::Source::hook_request, storage::Durability::power);
             }
-            hook.done({});
         } catch (const std::exception& error) {
             kLog.error("an event of a hook is refused: {}; {}", trouble, error.what());
             hook.done(unavailable("The event can be stored neither in the database nor beside it"));
+            continue;
+        }
+        hook.done({});
+    }
+}
+
+void IntakeThread::store_reports(bool last_try) {
+    if (reports_.empty()) {
+        return;
+    }
+    std::string trouble;
+    try {
+        std::vector<storage::SkillEvent> events;
+        for (const Pending& report : reports_) {
+            events.insert(events.end(), report.events.begin(), report.events.end());
+        }
+        const auto outcomes = open_store().take(events, storage::Source::http);
+        std::size_t place = 0;
+        for (const Pending& report : std::exchange(reports_, {})) {
+            answer_stored(report, std::span(outcomes).subspan(place, report.events.size()));
+            events_ -= report.events.size();
+            place += report.events.size();
+        }
+        return;
+    } catch (const storage::StorageError& error) {
+        trouble = error.what();
+        if (error.code() != storage::StorageErrc::busy) {
+            store_reports_one_by_one();
+            return;
+        }
+    }
+    const auto now = std::chrono::steady_clock::now();
+    const auto is_over = [&](const Pending& report) { return last_try || now >= report.deadline; };
+    std::size_t refused = 0;
+    for (const Pending& report : reports_) {
+        if (is_over(report)) {
+            report.done(unavailable("The database is locked by another program"));
+            events_ -= report.events.size();
+            ++refused;
+        }
+    }
+    std::erase_if(reports_, is_over);
+    if (refused > 0) {
+        kLog.warning("{} requests are refused: {}", refused, trouble);
+    }
+}
+
+/// One of them may be what the database refuses, and the others need not suffer for it.
+void IntakeThread::store_reports_one_by_one() {
+    for (const Pending& report : std::exchange(reports_, {})) {
+        events_ -= report.events.size();
+        try {
+            answer_stored(report, open_store().take(report.events, storage::Source::http));
+        } catch (const storage::StorageError& error) {
+            kLog.warning("a request is refused: {}", error.what());
+            report.done(unavailable("The database cannot be written now"));
         }
     }
 }
 
-void IntakeThread::store_reports(const std::vector<Pending>& reports) {
-    using std::chrono::steady_clock;
-    const auto deadline =
-        steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(config_.busy_timeout);
-    std::vector<storage::EventStore::Outcome> outcomes;
-    std::string trouble;
-    for (bool again = true; again;) {
-        again = false;
-        trouble.clear();
-        try {
-            outcomes = store(reports, storage::Source::http);
-        } catch (const storage::StorageError& error) {
-            trouble = error.what();
-            again = error.code() == storage::StorageErrc::busy && steady_clock::now() < deadline;
-        } catch (const std::exception& error) {
-            trouble = error.what();
-        }
-    }
-    auto outcome = outcomes.begin();
-    for (const Pending& report : reports) {
-        if (!trouble.empty()) {
-            report.done(unavailable("The database cannot be written now"));
-            continue;
-        }
-        const auto end = outcome + static_cast<std::ptrdiff_t>(report.events.size());
-        const auto stored = std::count_if(outcome, end, [](const auto& one) { return one.is_new; });
-        report.done(
-            {.status = 202, .body = Json{{"stored", stored}, {"known", std::distance(outcome, end) - stored}}.dump()});
-        outcome = end;
-    }
-    if (!trouble.empty()) {
-        kLog.warning("{} requests are refused: {}", reports.size(), trouble);
-    }
+void IntakeThread::answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) const {
+    const auto stored = std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; });
+    const auto known = static_cast<std::ptrdiff_t>(outcomes.size()) - stored;
+    report.done({.status = 202, .body = Json{{"stored", stored}, {"known", known}}.dump()});
 }
 
 void IntakeThread::look_after_open_uses() {
     try {
-        spool_.take_in(open_store(), kMaxTakenIn);
-        open_store().expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
+        storage::EventStore& store = open_store();
+        if (!spool_.take_in(store, kMaxTakenIn)) {  // what is still in it may be the end of what seems to have none
+            store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
+        }
         in_trouble_ = false;
     } catch (const std::exception& error) {
         if (!in_trouble_) {

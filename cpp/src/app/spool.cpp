@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/small_file.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/error.hpp"
 
@@ -33,7 +32,9 @@ using Kind = storage::SkillEvent::Kind;
 constexpr log::Logger kLog{"session_buddy.spool"};
 
 constexpr std::string_view kEnding = ".json";
+constexpr std::string_view kPowerEnding = "-p.json";  // of one that is to outlive a power cut
 constexpr std::string_view kUnfinished = ".part";
+constexpr std::size_t kMaxEventBytes = 16384;  // all texts of an event at their longest, escaped
 /// What a process that was killed left half written is removed when it is this old.
 constexpr std::chrono::hours kAbandoned{1};
 
@@ -47,8 +48,9 @@ std::string_view name_of(Kind kind) {
     return std::ranges::find(kKinds, kind, &std::pair<Kind, std::string_view>::first)->second;
 }
 
-std::string to_json(const storage::SkillEvent& event) {
+std::string to_json(const storage::SkillEvent& event, storage::Source source) {
     json fields{{"kind", name_of(event.kind)},
+                {"source", static_cast<unsigned>(source)},
                 {"key", event.key},
                 {"at", format_precise_timestamp(event.at)},
                 {"skill_name", event.record.skill_name},
@@ -63,14 +65,21 @@ std::string to_json(const storage::SkillEvent& event) {
     return fields.dump() + '\n';
 }
 
+struct Read {
+    storage::SkillEvent event;
+    storage::Source source;
+};
+
 /// Nothing where the text is no event. Whether its values can be stored is for the store to say.
-std::optional<storage::SkillEvent> from_json(std::string_view text) {
+std::optional<Read> from_json(std::string_view text) {
     try {
         const json fields = json::parse(text);
         const auto kind =
             std::ranges::find(kKinds, fields.at("kind").get<std::string>(), &std::pair<Kind, std::string_view>::second);
         const auto at = parse_timestamp(fields.at("at").get<std::string>());
-        if (kind == kKinds.end() || !at) {
+        const auto source = static_cast<storage::Source>(fields.at("source").get<std::uint8_t>());
+        if (kind == kKinds.end() || !at ||
+            (source != storage::Source::hook && source != storage::Source::hook_request)) {
             return std::nullopt;
         }
         storage::SkillEvent event;
@@ -86,7 +95,7 @@ std::optional<storage::SkillEvent> from_json(std::string_view text) {
         if (fields.contains("error_type")) {
             event.record.error_type = fields.at("error_type").get<std::string>();
         }
-        return event;
+        return Read{.event = std::move(event), .source = source};
     } catch (const json::exception&) {
         return std::nullopt;
     }
@@ -104,7 +113,16 @@ std::string new_name() {
                        count.fetch_add(1));
 }
 
-void write_file(const fs::path& path, std::string_view text, bool sync) {
+/// Until it is on the disk.
+int sync(int descriptor) {
+#ifdef F_FULLFSYNC
+    return ::fcntl(descriptor, F_FULLFSYNC);
+#else
+    return ::fsync(descriptor);
+#endif
+}
+
+void write_file(const fs::path& path, std::string_view text, bool to_disk) {
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file < 0) {
         fail(path, errno);
@@ -118,7 +136,7 @@ void write_file(const fs::path& path, std::string_view text, bool sync) {
             error = errno;
         }
     }
-    if (error == 0 && sync && ::fsync(file) != 0) {
+    if (error == 0 && to_disk && sync(file) != 0) {
         error = errno;
     }
     if (::close(file) != 0 && error == 0) {
@@ -135,11 +153,27 @@ void sync_folder(const fs::path& folder) {
     if (descriptor < 0) {
         fail(folder, errno);
     }
-    const int error = ::fsync(descriptor) != 0 ? errno : 0;
+    const int error = sync(descriptor) != 0 ? errno : 0;
     ::close(descriptor);
     if (error != 0) {
         fail(folder, error);
     }
+}
+
+/// Nothing where there is none, or none that can be read.
+std::optional<std::string> text_of(const fs::path& file) {
+    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (descriptor < 0) {
+        return std::nullopt;
+    }
+    std::string text(kMaxEventBytes, '\0');
+    const auto count = ::read(descriptor, text.data(), text.size());
+    ::close(descriptor);
+    if (count < 0) {
+        return std::nullopt;
+    }
+    text.resize(static_cast<std::size_t>(count));
+    return text;
 }
 
 void remove_if_abandoned(const fs::path& path) {
@@ -150,99 +184,141 @@ void remove_if_abandoned(const fs::path& path) {
     }
 }
 
-/// Complete files, not sorted; none where there is no folder.
-std::vector<fs::path> waiting_in(const fs::path& folder) {
-    std::vector<fs::path> files;
+/// Names of complete files, not sorted; none where there is no folder.
+std::vector<std::string> waiting_in(const fs::path& folder) {
+    std::vector<std::string> names;
     std::error_code error;
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-        if (entry->path().extension() == kEnding) {
-            files.push_back(entry->path());
-        } else if (entry->path().extension() == kUnfinished) {
+        std::string name = entry->path().filename().string();
+        if (name.ends_with(kEnding)) {
+            names.push_back(std::move(name));
+        } else if (name.ends_with(kUnfinished)) {
             remove_if_abandoned(entry->path());
         }
     }
-    return files;
+    return names;
 }
 
-void set_aside(const fs::path& file) {
+/// Whether the database will never take it, whenever it is asked.
+bool is_refusal(const storage::StorageError& error) {
+    return error.code() == storage::StorageErrc::invalid_argument || error.code() == storage::StorageErrc::incompatible;
+}
+
+fs::path real_path(const std::string& db_path) {
     std::error_code error;
-    fs::rename(file, fs::path(file).replace_extension(".bad"), error);
-    kLog.warning("\"{}\" holds no event and is set aside as *.bad", file.string());
+    const fs::path real = fs::weakly_canonical(db_path, error);
+    return error ? fs::path(db_path) : real;
 }
 
 }  // namespace
 
-Spool::Spool(const std::string& db_path, std::uint32_t max_events)
-    : folder_(db_path + "-spool"), max_events_(max_events) {}
+struct Spool::Waiting {
+    std::string name;
+    Read read;
+};
 
-void Spool::put(const storage::SkillEvent& event, Durability durability) const {
-    if (::mkdir(folder_.c_str(), S_IRWXU) == 0) {
-        if (durability == Durability::power) {
-            sync_folder(folder_.has_parent_path() ? folder_.parent_path() : fs::path("."));
-        }
-    } else if (errno != EEXIST) {
+Spool::Spool(const std::string& db_path, std::uint32_t max_events)
+    : folder_(real_path(db_path) += "-spool"), max_events_(max_events) {}
+
+void Spool::put(const storage::SkillEvent& event, storage::Source source, storage::Durability durability) const {
+    const bool is_for_power_cuts = durability == storage::Durability::power;
+    if (::mkdir(folder_.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
         fail(folder_, errno);
     }
     if (waiting_in(folder_).size() >= max_events_) {
         throw SpoolError(
             fmt::format("\"{}\" is full: max_spool_events ({}) wait in it already", folder_.string(), max_events_));
     }
-    const std::string name = new_name();
-    const fs::path unfinished = folder_ / (name + std::string(kUnfinished));
-    write_file(unfinished, to_json(event), durability == Durability::power);
-    const fs::path finished = folder_ / (name + std::string(kEnding));
-    if (::rename(unfinished.c_str(), finished.c_str()) != 0) {
+    const std::string text = to_json(event, source);
+    // A clock that jumps makes the file look abandoned to another process: then it is written once more.
+    for (int attempt = 1;; ++attempt) {
+        const std::string name = new_name();
+        const fs::path unfinished = folder_ / (name + std::string(kUnfinished));
+        const fs::path finished = folder_ / (name + std::string(is_for_power_cuts ? kPowerEnding : kEnding));
+        write_file(unfinished, text, is_for_power_cuts);
+        if (::rename(unfinished.c_str(), finished.c_str()) == 0) {
+            break;
+        }
         const int error = errno;
         ::unlink(unfinished.c_str());
-        fail(finished, error);
+        if (error != ENOENT || attempt > 1) {
+            fail(finished, error);
+        }
     }
-    if (durability == Durability::power) {
+    if (is_for_power_cuts) {
         sync_folder(folder_);
+        sync_folder(folder_.parent_path());  // who made the folder may not have waited for it
     }
 }
 
-std::size_t Spool::take_in(storage::EventStore& store, std::size_t limit) const {
-    std::vector<fs::path> files = waiting_in(folder_);
-    std::ranges::sort(files);
-    files.resize(std::min(files.size(), limit));
-    std::vector<storage::SkillEvent> events;
-    std::vector<fs::path> taken;
-    for (const fs::path& file : files) {
-        std::string text;
-        try {
-            text = read_small_file(file.string());
-        } catch (const FileError&) {
-            continue;  // another process took it in
-        }
-        if (auto event = from_json(text)) {
-            events.push_back(std::move(*event));
-            taken.push_back(file);
-        } else {
-            set_aside(file);
-        }
+bool Spool::take_in(storage::EventStore& store, std::size_t limit) const {
+    std::vector<std::string> names = waiting_in(folder_);
+    std::ranges::sort(names);
+    const std::vector<Waiting> waiting = read(names, limit);
+    if (std::ranges::any_of(waiting, [](const Waiting& one) { return one.name.ends_with(kPowerEnding); })) {
+        store.outlive_power_cuts();
     }
-    try {
-        store.take(events, storage::Source::hook);
-    } catch (const storage::StorageError& error) {
-        if (error.code() != storage::StorageErrc::invalid_argument) {
-            throw;
+    std::size_t removed = 0;
+    const auto take = [&](std::span<const Waiting> some) {
+        std::vector<storage::SkillEvent> events;
+        for (const Waiting& one : some) {
+            events.push_back(one.read.event);
         }
-        for (std::size_t index = 0; index < events.size(); ++index) {  // one of them
-            try {
-                store.take({&events[index], 1}, storage::Source::hook);
-            } catch (const storage::StorageError& refused) {
-                if (refused.code() != storage::StorageErrc::invalid_argument) {
-                    throw;
+        store.take(events, some.front().read.source);
+        for (const Waiting& one : some) {
+            removed += ::unlink((folder_ / one.name).c_str()) == 0 ? 1U : 0U;
+        }
+    };
+    for (auto begin = waiting.begin(); begin != waiting.end();) {
+        const auto end = std::find_if(begin, waiting.end(),
+                                      [&](const Waiting& one) { return one.read.source != begin->read.source; });
+        try {
+            take({begin, end});
+        } catch (const storage::StorageError& error) {
+            if (!is_refusal(error)) {
+                throw;
+            }
+            for (auto one = begin; one != end; ++one) {  // the others need not suffer for it
+                try {
+                    take({one, one + 1});
+                } catch (const storage::StorageError& refusal) {
+                    if (!is_refusal(refusal)) {
+                        throw;
+                    }
+                    set_aside(one->name, "is refused by the database");
+                    ++removed;
                 }
-                set_aside(taken[index]);
             }
         }
+        begin = end;
     }
-    for (const fs::path& file : taken) {
-        std::error_code ignored;
-        fs::remove(file, ignored);
+    return removed > 0 && names.size() > waiting.size() && waiting.size() == limit;
+}
+
+std::vector<Spool::Waiting> Spool::read(std::span<const std::string> names, std::size_t limit) const {
+    std::vector<Waiting> waiting;
+    for (const std::string& name : names) {
+        if (waiting.size() == limit) {
+            break;
+        }
+        const auto text = text_of(folder_ / name);
+        if (!text) {
+            continue;  // another process took it in, or it is not for us to read
+        }
+        if (auto event = from_json(*text)) {
+            waiting.push_back({.name = name, .read = std::move(*event)});
+        } else {
+            set_aside(name, "holds no event");
+        }
     }
-    return files.size();
+    return waiting;
+}
+
+void Spool::set_aside(const std::string& name, const char* why) const {
+    std::error_code error;
+    const fs::path file = folder_ / name;
+    fs::rename(file, fs::path(file).replace_extension(".bad"), error);
+    kLog.warning("\"{}\" {} and is set aside as *.bad", file.string(), why);
 }
 
 }  // namespace session_buddy::app

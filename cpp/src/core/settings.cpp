@@ -2,11 +2,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <toml++/toml.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <sstream>
 #include <system_error>
 
 #include "session_buddy/core/options.hpp"
@@ -98,28 +94,25 @@ Value to_value(const toml::node& node, const Option& option, const std::string& 
 }
 
 std::string read_text(const std::string& path) {
-    errno = 0;
-    std::error_code ignored;
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream || fs::is_directory(path, ignored)) {
-        const int reason = errno != 0 ? errno : EISDIR;
-        throw ConfigError(
-            "config", fmt::format("cannot read the config file {}: {}", path, std::generic_category().message(reason)));
+    try {
+        return read_small_file(path);
+    } catch (const FileError& error) {
+        throw ConfigError("config", fmt::format("cannot read the config file {}: {}", path, error.what()));
     }
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
 }
 
-ConfigFile read_file(const std::string& path) {
-    ConfigFile file{path, {}};
-    toml::table document;
+toml::table parse_file(const std::string& path) {
     try {
-        document = toml::parse(read_text(path), path);
+        return toml::parse(read_text(path), path);
     } catch (const toml::parse_error& error) {
         throw ConfigError("config",
                           fmt::format("{}, line {}: {}", path, error.source().begin.line, error.description()));
     }
+}
+
+ConfigFile read_file(const std::string& path) {
+    ConfigFile file{path, {}};
+    const toml::table document = parse_file(path);
     Config scratch;
     for (const auto& [key, node] : document) {
         const std::string_view name = key.str();
@@ -145,7 +138,8 @@ ConfigFile read_file(const std::string& path) {
     return file;
 }
 
-ConfigFile find_file(const std::optional<std::string>& named, const Surroundings& surroundings) {
+// Empty where there is none.
+std::string file_to_read(const std::optional<std::string>& named, const Surroundings& surroundings) {
     if (named && named->empty()) {
         throw ConfigError("config", "--config must name a file");
     }
@@ -153,16 +147,21 @@ ConfigFile find_file(const std::optional<std::string>& named, const Surroundings
         throw ConfigError("config", fmt::format("{} is set and empty; give it a value or unset it", kConfigVariable));
     }
     if (const auto path = named ? named : variable(surroundings, kConfigVariable)) {
-        return read_file(absolute_path(*path, surroundings));
+        return absolute_path(*path, surroundings);
     }
     if (const auto directory = user_directory(surroundings, "XDG_CONFIG_HOME", ".config")) {
         const fs::path path = *directory / "session-buddy" / "config.toml";
         std::error_code ignored;
         if (fs::exists(path, ignored)) {
-            return read_file(path.string());
+            return path.string();
         }
     }
     return {};
+}
+
+ConfigFile find_file(const std::optional<std::string>& named, const Surroundings& surroundings) {
+    const std::string path = file_to_read(named, surroundings);
+    return path.empty() ? ConfigFile{} : read_file(path);
 }
 
 // The path where no source names one.
@@ -294,6 +293,58 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
     }
     resolve_paths(settings.config, surroundings);
     check(settings.config);
+    return settings;
+}
+
+PartialSettings load_partly(std::span<const std::string_view> names, const std::optional<std::string>& db_path,
+                            const Surroundings& surroundings) {
+    PartialSettings settings;
+    std::string db_path_subject;
+    const auto attempt = [&](const auto& work) {
+        try {
+            work();
+        } catch (const ConfigError& error) {
+            settings.faults.emplace_back(error.what());
+        }
+    };
+    const auto set = [&](const Option& option, const std::string& subject, const auto& assign_value) {
+        attempt([&] {
+            Config changed = settings.config;
+            assign_value(changed);
+            if (option.name == "db_path") {
+                changed.db_path = checked_db_path(changed.db_path, surroundings, subject);
+                db_path_subject = subject;
+            } else {
+                check(changed);
+            }
+            settings.config = std::move(changed);
+        });
+    };
+    toml::table document;
+    std::string path;
+    attempt([&] {
+        path = file_to_read(std::nullopt, surroundings);
+        document = path.empty() ? toml::table() : parse_file(path);
+    });
+    for (const std::string_view name : names) {
+        const Option& option = *find(name);
+        if (const toml::node* node = document.get(name)) {
+            const std::string subject = fmt::format("{}: {}", path, name);
+            set(option, subject,
+                [&](Config& config) { assign(config, option, to_value(*node, option, subject), subject); });
+        }
+        const std::string variable_name = environment_of(option);
+        if (const auto value = variable(surroundings, variable_name)) {
+            set(option, variable_name, [&](Config& config) { assign_text(config, option, *value, variable_name); });
+        }
+    }
+    if (db_path) {
+        const Option& option = *find("db_path");
+        set(option, "--db-path", [&](Config& config) { assign_text(config, option, *db_path, "--db-path"); });
+    }
+    if (db_path_subject.empty()) {
+        settings.config.db_path = default_db_path(surroundings).value;
+    }
     return settings;
 }
 

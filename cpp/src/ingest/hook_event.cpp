@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "session_buddy/core/invocation.hpp"
@@ -27,8 +26,12 @@ constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "sessi
                                                        "is_interrupt",    "error",       "command_name"};
 constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
 
-/// Decides, key by key, what is built: depth 1 is the event, 2 its `tool_input`.
+/// Decides what is built: depth 1 is the event, 2 its `tool_input`, and nothing that lies deeper, so that no text can
+/// make a tree without end.
 bool keep(int depth, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
+        return depth <= 1;
+    }
     if (event != json::parse_event_t::key) {
         return true;
     }
@@ -74,9 +77,10 @@ std::optional<double> measured_duration(const json& event) {
         return std::nullopt;
     }
     constexpr double kMillisecondsPerSecond = 1000.0;
+    constexpr double kLongest = 1e12;  // of thirty years and more nothing can be made
     const double milliseconds = found->get<double>();
-    return std::isfinite(milliseconds) && milliseconds >= 0.0 ? std::optional(milliseconds / kMillisecondsPerSecond)
-                                                              : std::nullopt;
+    return milliseconds >= 0.0 && milliseconds <= kLongest ? std::optional(milliseconds / kMillisecondsPerSecond)
+                                                           : std::nullopt;
 }
 
 HookEvent tool_use(const json& event, Kind kind, const SkillNamer& namer) {
@@ -86,7 +90,8 @@ HookEvent tool_use(const json& event, Kind kind, const SkillNamer& namer) {
     use.session_id = required_name(event, "session_id");
     use.key = required_key(event);
     static_cast<void>(required_name(event, "tool_name"));
-    use.skill_name = namer.for_tool(text_of(event, "tool_name"), input != event.end() ? *input : json());
+    static const json kNoInput;
+    use.skill_name = namer.for_tool(text_of(event, "tool_name"), input != event.end() ? *input : kNoInput);
     return use;
 }
 

@@ -45,7 +45,8 @@ bool is_class(std::string_view text) {
 }
 
 bool is_time(std::string_view text) {
-    return parse_timestamp(text).has_value();
+    constexpr std::size_t kMaxTimestampBytes = 64;
+    return text.size() <= kMaxTimestampBytes && parse_timestamp(text).has_value();
 }
 
 double duration_of(const json& value, const std::string& field) {

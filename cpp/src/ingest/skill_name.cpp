@@ -310,6 +310,11 @@ template <typename Pattern>
                                                       : std::string_view{};
 }
 
+/// Names have no blanks: what follows one is an argument, which is private.
+[[nodiscard]] std::string_view first_word(std::string_view text) {
+    return text.substr(0, text.find_first_of(" \t\r\n\f\v"));
+}
+
 [[nodiscard]] std::string_view without_slash(std::string_view name) {
     if (name.starts_with('/')) {
         name.remove_prefix(1);
@@ -361,12 +366,12 @@ std::string SkillNamer::for_tool(std::string_view tool_name, const nlohmann::jso
     if (tool_name == "Skill") {
         for (const char* field : {"skill", "skill_name", "command"}) {
             if (const std::string_view name = text_field(input, field); !name.empty()) {
-                return to_skill_name(without_slash(name), tool_name);
+                return to_skill_name(first_word(without_slash(name)), tool_name);
             }
         }
     } else if (tool_name == "Agent" || tool_name == "Task") {
         if (const std::string_view type = text_field(input, "subagent_type"); !type.empty()) {
-            return to_skill_name("agent:" + std::string(type));
+            return to_skill_name("agent:" + std::string(first_word(type)));
         }
     } else if (tool_name == "Bash") {
         return for_shell_command(text_field(input, "command"));
@@ -380,7 +385,7 @@ std::string SkillNamer::for_shell_command(std::string_view command) const {
 }
 
 std::string SkillNamer::for_typed_command(std::string_view typed) {
-    return to_skill_name(without_slash(trimmed(typed)));
+    return to_skill_name(first_word(without_slash(trimmed(typed))));
 }
 
 const SkillNamer::Rule* SkillNamer::find_in_line(std::string_view command, int depth) const {

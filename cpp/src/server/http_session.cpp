@@ -218,7 +218,8 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
         // A proxy that it is not told of would make everybody a client of this machine.
-        const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0;
+        const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
+                                   request.count(http::field::via) > 0 || request.count("X-Real-IP") > 0;
         if (!peer_.address.is_loopback() || (through_proxy && !peer_.forwarded)) {
             logger.debug("data of {} refused: not from this machine", peer_.name);
             answer(not_from_here());
@@ -240,7 +241,11 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
         return;
     }
     const std::uint64_t length = parser_->content_length().value_or(0);
-    if (context_.intake_bytes + length > context_.config.max_intake_bytes) {
+    // Hooks are small, their users wait, and nobody sends them again: they have the length of one more body to
+    // themselves.
+    const std::size_t limit = context_.config.max_intake_bytes +
+                              (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
+    if (context_.intake_bytes + length > limit) {
         answer(intake_full(context_));
         return;
     }

@@ -89,8 +89,7 @@ void set_up_connection(SQLite::Database& database, const OpenOptions& options) {
     // 8 MiB of pages: a large import then keeps its indexes in memory.
     database.exec("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192");
     if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
-        database.exec(options.durability == Durability::power ? "PRAGMA synchronous = FULL"
-                                                              : "PRAGMA synchronous = NORMAL");
+        set_durability(database, options.durability);
     }
     sql::register_functions(database);
 }
@@ -136,7 +135,7 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
     });
 }
 
-/// Nothing where the file needs a closer look.
+/// Nothing where the file needs a closer look. The journal mode is left alone: to change it may take long.
 std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const OpenOptions& options) {
     // Whoever is alone with a log has to read all of it first; to fold it in means to wait for the disk.
     constexpr std::int64_t kLongLog = std::int64_t{2} << 20U;
@@ -144,8 +143,7 @@ std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const Op
         auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
                                                            static_cast<int>(options.busy_timeout.count()));
         leave_log_alone(*database);
-        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'skill_migrations'") == 0 ||
-            sql::query_text(*database, "PRAGMA journal_mode") != "wal") {
+        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'skill_migrations'") == 0) {
             return nullptr;
         }
         std::size_t known = 0;
@@ -172,6 +170,13 @@ std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const Op
 }
 
 }  // namespace
+
+void set_durability(SQLite::Database& database, Durability durability) {
+    // EXTRA is FULL where there is a write-ahead log; without one it also waits for the journal to be gone for good. On
+    // macOS alone, waiting for the disk has to be asked for twice.
+    database.exec(durability == Durability::power ? "PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON"
+                                                  : "PRAGMA synchronous = NORMAL");
+}
 
 std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
     check_path(path);

@@ -61,7 +61,7 @@ struct SideTables {
           close(database, "DELETE FROM session_buddy_open_use WHERE key = ?1"),
           open_in_session(database,
                           "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
-                          " WHERE session_id = ?1"),
+                          " WHERE session_id = ?1 AND started_us <= ?2"),
           open_before(database,
                       "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
                       " WHERE started_us < ?1 LIMIT ?2"),
@@ -154,6 +154,21 @@ struct EventStore::Impl {
             }
         }
         return *prepared->tables;
+    }
+
+    /// Runs `work` on the side tables, once more where they are gone: another program may have put a copy of the
+    /// database without them in its place.
+    template <typename Work>
+    decltype(auto) with_tables(Work&& work) {
+        try {
+            return work(tables());
+        } catch (const SQLite::Exception& error) {
+            if (!prepared->tables || !is_missing_table(error)) {
+                throw;
+            }
+        }
+        prepared->tables.reset();
+        return work(tables());
     }
 
     static void make_tables(SQLite::Database& database) {
@@ -255,14 +270,16 @@ struct EventStore::Impl {
     }
 
     Outcome take_command(const SkillEvent& event, const InvocationRecord& record, Source source) {
-        if (const auto known = recognise(event.key, source)) {
-            return *known;
-        }
         const std::int64_t at = micros(*parse_timestamp(record.invoked_at));
         const std::int64_t tolerance = std::chrono::microseconds(kCommandTolerance).count();
         const auto bit = static_cast<std::int64_t>(source);
         const auto session = std::string_view(record.session_id);
         const auto skill = std::string_view(record.skill_name);
+        if (const auto known = recognise(event.key, source)) {
+            // It may have been told as another kind of event, or before there was this table.
+            tables().remember_command.with(session, skill, at, bit, known->id).run();
+            return *known;
+        }
         Outcome outcome;
         sql::Statement& match = tables().command.with(session, skill, at, tolerance, bit);
         if (match.step()) {
@@ -318,6 +335,10 @@ struct EventStore::Impl {
     /// Uses that will not be finished any more.
     void give_up(const std::vector<OpenUse>& uses, Source source) {
         for (const OpenUse& use : uses) {
+            if (recognise(use.key, source)) {
+                tables().close.with(std::string_view(use.key)).run();
+                continue;
+            }
             InvocationRecord record;
             record.skill_name = use.skill_name;
             record.session_id = use.session_id;
@@ -341,7 +362,9 @@ struct EventStore::Impl {
                 outcomes.push_back(take_end(event, record, source));
                 break;
             case Kind::session_end:
-                give_up(read_open_uses(tables().open_in_session.with(std::string_view(record.session_id))), source);
+                give_up(read_open_uses(
+                            tables().open_in_session.with(std::string_view(record.session_id), micros(event.at))),
+                        source);
                 outcomes.emplace_back();
                 break;
         }
@@ -363,52 +386,63 @@ std::vector<EventStore::Outcome> EventStore::take(std::span<const SkillEvent> ev
         return outcomes;
     }
     impl_->connection.attempt("cannot write to", [&] {
-        SideTables& tables = impl_->tables();
-        SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-        outcomes.reserve(events.size());
-        for (std::size_t begin = 0; begin < events.size();) {
-            std::size_t end = begin;
-            while (end < events.size() && events[end].kind == Kind::invocation) {
-                ++end;
+        impl_->with_tables([&](SideTables& tables) {
+            outcomes.clear();
+            SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+            outcomes.reserve(events.size());
+            for (std::size_t begin = 0; begin < events.size();) {
+                std::size_t end = begin;
+                while (end < events.size() && events[end].kind == Kind::invocation) {
+                    ++end;
+                }
+                if (end > begin) {
+                    impl_->take_invocations(events.subspan(begin, end - begin),
+                                            std::span(records).subspan(begin, end - begin), source, outcomes);
+                } else {
+                    impl_->take_one(events[begin], records[begin], source, outcomes);
+                    end = begin + 1;
+                }
+                begin = end;
             }
-            if (end > begin) {
-                impl_->take_invocations(events.subspan(begin, end - begin),
-                                        std::span(records).subspan(begin, end - begin), source, outcomes);
-            } else {
-                impl_->take_one(events[begin], records[begin], source, outcomes);
-                end = begin + 1;
+            for (const TranscriptMark& mark : marks) {
+                tables.mark.with(std::string_view(mark.file), mark.offset).run();
             }
-            begin = end;
-        }
-        for (const TranscriptMark& mark : marks) {
-            tables.mark.with(std::string_view(mark.file), mark.offset).run();
-        }
-        transaction.commit();
+            transaction.commit();
+        });
     });
     return outcomes;
+}
+
+void EventStore::outlive_power_cuts() {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->connection.require_open();
+    impl_->connection.attempt("cannot set up",
+                              [&] { set_durability(impl_->connection.database(), Durability::power); });
 }
 
 std::size_t EventStore::expire(TimePoint before) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     return impl_->connection.attempt("cannot write to", [&] {
+        const auto give_up_old = [&](SideTables& tables) {
+            const auto find = [&] {
+                return read_open_uses(tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
+            };
+            if (find().empty()) {  // without a lock: so it is nearly always
+                return std::size_t{0};
+            }
+            SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+            const std::vector<OpenUse> uses = find();
+            impl_->give_up(uses, Source::hook);
+            transaction.commit();
+            return uses.size();
+        };
         if (!impl_->prepared->tables &&
             sql::query_integer(impl_->connection.database(),
                                "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_open_use'") == 0) {
             return std::size_t{0};  // nobody has told of a start, and the table is not made for this
         }
-        const auto find = [&] {
-            return read_open_uses(
-                impl_->tables().open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
-        };
-        if (find().empty()) {  // without a lock: so it is nearly always
-            return std::size_t{0};
-        }
-        SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-        const std::vector<OpenUse> uses = find();
-        impl_->give_up(uses, Source::hook);
-        transaction.commit();
-        return uses.size();
+        return impl_->with_tables(give_up_old);
     });
 }
 
@@ -416,13 +450,14 @@ std::map<std::string, std::int64_t> EventStore::marks() {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     return impl_->connection.attempt("cannot read", [&] {
-        std::map<std::string, std::int64_t> marks;
-        sql::Statement& query = impl_->tables().marks;
-        query.reset();
-        while (query.step()) {
-            marks.emplace(query.text(0), query.integer(1));
-        }
-        return marks;
+        return impl_->with_tables([](SideTables& tables) {
+            std::map<std::string, std::int64_t> marks;
+            tables.marks.reset();
+            while (tables.marks.step()) {
+                marks.emplace(tables.marks.text(0), tables.marks.integer(1));
+            }
+            return marks;
+        });
     });
 }
 

@@ -15,6 +15,7 @@ namespace session_buddy::storage {
 namespace {
 
 constexpr std::size_t kMaxSessionIdBytes = 1024;
+constexpr std::size_t kMaxTimestampBytes = 64;  // a fraction has no end by itself
 constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
 
 std::string fault_in_text(const char* field, const std::optional<std::string>& text, bool json_array) {
@@ -42,7 +43,7 @@ std::string fault_in(const InvocationRecord& record) {
     if (!is_valid_skill_name(record.skill_name)) {
         return fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters", kMaxSkillNameBytes);
     }
-    if (!parse_timestamp(record.invoked_at).has_value()) {
+    if (record.invoked_at.size() > kMaxTimestampBytes || !parse_timestamp(record.invoked_at).has_value()) {
         return fmt::format("invoked_at must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
     }
     if (record.session_id.empty() || record.session_id.size() > kMaxSessionIdBytes ||

@@ -38,8 +38,8 @@ class StoreConnection {
     /// meanwhile is opened anew, and so is one whose log was removed: what is written to the old one would be lost.
     void require_open();
 
-    /// Runs `work` on the open database. One that turns out to be damaged is opened anew by the next call: it may have
-    /// been repaired by then.
+    /// Runs `work` on the open database. One that turns out to be damaged, or can only be read, is opened anew by the
+    /// next call: it may have been repaired by then, or opened to writers.
     template <typename Work>
     decltype(auto) attempt(std::string_view action, Work&& work) {
         try {
@@ -47,6 +47,8 @@ class StoreConnection {
         } catch (const StorageError& error) {
             if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
                 leave_log_alone(*database_);
+                disconnect();
+            } else if (error.code() == StorageErrc::read_only) {
                 disconnect();
             }
             throw;

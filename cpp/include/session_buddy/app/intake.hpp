@@ -2,11 +2,15 @@
 // became of it. It also takes in the spool, and gives up tool uses that never ended.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
+#include <vector>
 
 #include "session_buddy/app/spool.hpp"
 #include "session_buddy/core/clock.hpp"
@@ -37,18 +41,20 @@ class IntakeThread final : public server::Intake {
         TimePoint at;
         Done done;
     };
-    /// A job whose events are in the transaction that is made up.
+    /// A job whose events wait for the database.
     struct Pending {
         Done done;
         std::vector<storage::SkillEvent> events;
+        std::chrono::steady_clock::time_point deadline;
     };
 
     void run();
     void work_off(std::deque<Job> jobs);
-    void read(Job job, std::vector<Pending>& hooks, std::vector<Pending>& reports);
-    void store_hooks(const std::vector<Pending>& hooks);
-    void store_reports(const std::vector<Pending>& reports);
-    std::vector<storage::EventStore::Outcome> store(const std::vector<Pending>& pending, storage::Source source);
+    void read(Job& job);
+    void store_hooks();
+    void store_reports(bool last_try);
+    void store_reports_one_by_one();
+    void answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) const;
     void look_after_open_uses();
     storage::EventStore& open_store();
 
@@ -57,6 +63,10 @@ class IntakeThread final : public server::Intake {
     const ingest::SkillNamer namer_;
     const Spool spool_;
     std::unique_ptr<storage::EventStore> store_;  // opened when it is needed: a read-only database is served, too
+
+    std::vector<Pending> hooks_;
+    std::vector<Pending> reports_;  // may wait for a database that is locked, up to their deadlines
+    std::size_t events_ = 0;        // in both
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -5,8 +5,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "session_buddy/storage/event_store.hpp"
 
@@ -21,20 +23,24 @@ class SpoolError : public std::runtime_error {
 /// event that two of them take is known by its key.
 class Spool {
   public:
-    /// `max_events`: files in it at a time.
+    /// `db_path` by whatever name: links are followed. `max_events`: files in it at a time.
     Spool(const std::string& db_path, std::uint32_t max_events);
 
-    enum class Durability : std::uint8_t { process, power };  ///< what the event outlives: a kill, or a power cut, too
-    /// Throws SpoolError where it is full or cannot be written.
-    void put(const storage::SkillEvent& event, Durability durability) const;
+    /// `source`: a hook of either kind. Throws SpoolError where it is full or cannot be written.
+    void put(const storage::SkillEvent& event, storage::Source source, storage::Durability durability) const;
 
-    /// Stores the oldest, at most `limit`, in one transaction, and removes their files. Returns how many there were. A
-    /// file that holds no event is renamed to *.bad and told in the log. Throws StorageError; then all files stay.
-    std::size_t take_in(storage::EventStore& store, std::size_t limit) const;
+    /// Stores the oldest, at most `limit`, and removes their files; what was put to outlive a power cut goes on doing
+    /// so. A file that holds no event, or one that the database will never take, is renamed to *.bad and told in the
+    /// log. Returns whether it is worth a further call: more wait. Throws StorageError; what was not stored stays.
+    [[nodiscard]] bool take_in(storage::EventStore& store, std::size_t limit) const;
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
   private:
+    struct Waiting;  // an event and its file
+    [[nodiscard]] std::vector<Waiting> read(std::span<const std::string> names, std::size_t limit) const;
+    void set_aside(const std::string& name, const char* why) const;
+
     std::filesystem::path folder_;
     std::uint32_t max_events_;
 };

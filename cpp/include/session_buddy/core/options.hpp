@@ -109,6 +109,18 @@ struct Flag {
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
                             const Surroundings& surroundings);
 
+/// Of some settings, what can be used of them.
+struct PartialSettings {
+    Config config;
+    std::vector<std::string> faults;  ///< what cannot, each a whole sentence
+};
+
+/// For a program that goes on whatever stands in its settings: those of `names` alone, from the default places. One
+/// that cannot be used stays as it was, and what stands beside them in the file does not matter. Throws ConfigError
+/// where there is no place for the database.
+[[nodiscard]] PartialSettings load_partly(std::span<const std::string_view> names,
+                                          const std::optional<std::string>& db_path, const Surroundings& surroundings);
+
 /// Every option, its value and its origin, as a TOML file that load() reads again. What is empty or secret is a
 /// comment.
 [[nodiscard]] std::string print(const Settings& settings);

@@ -28,6 +28,7 @@ class SkillNamer {
 
     /// `input` is the tool's input object; anything else (null, a string) counts as an empty one.
     ///   Skill → `skill`, else `skill_name`, else `command`, without a leading slash
+    ///     and without what follows a blank: that is an argument
     ///   Agent, Task → `agent:<subagent_type>`
     ///   Bash → for_shell_command(`command`)
     ///   any other, mcp__server__tool included → the tool's name; so also where the wanted field is missing
@@ -37,7 +38,7 @@ class SkillNamer {
     /// tool is known. Among rules that fit one command, the one with the most words wins.
     [[nodiscard]] std::string for_shell_command(std::string_view command) const;
 
-    /// "/name" as typed → "name".
+    /// "/name" as typed → "name", without what follows a blank.
     [[nodiscard]] static std::string for_typed_command(std::string_view typed);
 
   private:

@@ -30,6 +30,9 @@ struct OpenOptions {
     bool brief = false;
 };
 
+/// For commits from here on.
+void set_durability(SQLite::Database& database, Durability durability);
+
 /// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4
 /// afterwards. A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the
 /// file is untouched.

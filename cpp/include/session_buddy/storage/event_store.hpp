@@ -22,8 +22,8 @@ inline constexpr std::chrono::seconds kCommandTolerance{10};
 
 /// Who tells; bits of `session_buddy_source.seen_by`.
 enum class Source : std::uint8_t {
-    hook = 1,          ///< a hook's process
-    http = 2,          ///< another tool, by request
+    hook = 1,  ///< a hook's process
+    http = 2,  ///< another tool, by request
     transcript = 4,
     hook_request = 8,  ///< a hook, by request
 };
@@ -80,6 +80,9 @@ class EventStore {
     /// for what cannot be stored.
     std::vector<Outcome> take(std::span<const SkillEvent> events, Source source,
                               std::span<const TranscriptMark> marks = {});
+
+    /// From here on, commits wait for the disk (Durability::power).
+    void outlive_power_cuts();
 
     /// Stores what was started before `before` and never finished as not completed (`tool_error`, as that is what hooks
     /// are silent about), at most kMaxExpired a call. Returns how many there were.
