@@ -15,6 +15,7 @@
 #include "inspection.hpp"
 #include "lifetimes.hpp"
 #include "log_files.hpp"
+#include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -71,6 +72,7 @@ struct Statements {
           recent(database, "SELECT id FROM skill_invocation WHERE invoked_at >= ?1"),
           rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
                                      kInvocationColumns)),
+          pruning(database),
           lifetimes(database) {}
 
     sql::Statement data_version;
@@ -79,6 +81,7 @@ struct Statements {
     sql::Statement count;
     sql::Statement recent;
     sql::Statement rows;
+    PruneStateReader pruning;
     LifetimeReader lifetimes;
 };
 
@@ -100,6 +103,7 @@ struct Follower::Impl {
         std::string signature;          ///< of the row last_id
         std::int64_t min_id = 0;        ///< 0 for an empty table
         std::int64_t row_count = 0;     ///< rows up to last_id
+        PruneState pruning;             ///< what was deleted by then
         std::int64_t data_version = 0;  ///< of the open connection
         TimePoint cutoff;               ///< of the rebuild that `ranges` belong to
         std::deque<IdRange> ranges;     ///< still to be given out by a rebuild
@@ -269,7 +273,7 @@ struct Follower::Impl {
             check_due = false;
         }
         Batch batch;
-        bool rebuild = !marks.known || !marks_hold();
+        bool rebuild = !marks.known || !take_pruning(next) || !marks_hold(next);
         if (!rebuild) {
             read_rows(next, batch);
             rebuild = !counts_agree(next);
@@ -286,18 +290,41 @@ struct Follower::Impl {
         return batch;
     }
 
-    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, a pruned one another
-    /// begin.
-    [[nodiscard]] bool marks_hold() {
+    /// Takes off what was pruned since the last poll: those rows lie before all windows, and their lifetime figures
+    /// stay. False where rows went that were never read, or where this is the past of another database.
+    [[nodiscard]] bool take_pruning(Marks& next) {
+        const PruneState state = statements->pruning.read();
+        const std::int64_t gone = state.rows - next.pruning.rows;
+        next.pruning = state;
+        if (gone == 0) {
+            return true;
+        }
+        if (gone < 0 || gone > next.row_count || state.last_id > next.last_id) {
+            return false;
+        }
+        next.row_count -= gone;
+        statements->bounds.reset();
+        statements->bounds.step();
+        next.min_id = statements->bounds.integer(0);
+        statements->bounds.reset();
+        if (next.last_id <= state.last_id && signature_of(next.last_id).empty()) {
+            next.signature.clear();  // the row itself is gone
+        }
+        return true;
+    }
+
+    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, one with deleted
+    /// rows another begin.
+    [[nodiscard]] bool marks_hold(const Marks& known) {
         statements->bounds.reset();
         statements->bounds.step();
         const std::int64_t min_id = statements->bounds.integer(0);
         const std::int64_t max_id = statements->bounds.integer(1);
         statements->bounds.reset();
-        if (max_id < marks.last_id || (marks.row_count > 0 && min_id != marks.min_id)) {
+        if (max_id < known.last_id || (known.row_count > 0 && min_id != known.min_id)) {
             return false;
         }
-        return signature_of(marks.last_id) == marks.signature;
+        return signature_of(known.last_id) == known.signature;
     }
 
     [[nodiscard]] std::string signature_of(std::int64_t id) {
@@ -331,6 +358,7 @@ struct Follower::Impl {
         statements->bounds.reset();
         fresh.signature = signature_of(fresh.last_id);
         fresh.row_count = integer_of(statements->count);
+        fresh.pruning = statements->pruning.read();
         audit_due = false;
 
         // By text first, which the index serves: whatever its offset, a row of the last `lookback` bears at least this

@@ -1,5 +1,5 @@
 // Hours of skill_time_series: which ones are due is found by following ids, what they hold is counted anew from the
-// rows.
+// rows; where rows may have been deleted, the late ones are added.
 #include "session_buddy/storage/time_series.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -8,6 +8,8 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -16,6 +18,7 @@
 
 #include "file_state.hpp"
 #include "log_files.hpp"
+#include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
@@ -29,6 +32,10 @@ using Hour = std::chrono::sys_time<std::chrono::hours>;
 constexpr std::int64_t kRowsPerStep = 20000;
 /// A row further ahead than this has a wrong clock behind it; it must not hold the watermark back for good.
 constexpr std::chrono::hours kFarFuture{48};
+/// Hours of a skill that are written in one transaction: some ten milliseconds for which others cannot write.
+constexpr std::size_t kHoursPerWrite = 500;
+/// Rows looked at while others cannot write.
+constexpr std::int64_t kRowsPerCheck = 1000;
 constexpr const char* kWatermarkKey = "time_series_watermark";
 
 /// One skill in one hour.
@@ -38,7 +45,29 @@ struct HourFigures {
     std::int64_t timed = 0;
     double seconds = 0.0;
     std::unordered_set<std::string> sessions;
+    std::int64_t earlier_sessions = 0;  ///< of rows that are gone
+
+    void add(const Invocation& row) {
+        ++invocations;
+        sessions.insert(row.session_id);
+        if (row.completed) {
+            ++completed;
+            if (row.duration_seconds.has_value()) {
+                ++timed;
+                seconds += *row.duration_seconds;
+            }
+        }
+    }
 };
+
+/// The forms in which an hour may be written, our own first.
+std::array<std::string, 4> forms_of(Hour hour) {
+    const std::string timestamp = format_timestamp(TimePoint{hour});
+    const std::string bare = timestamp.substr(0, 19);
+    std::string blank = bare;
+    blank[10] = ' ';
+    return {timestamp, bare, blank, bare + "+00:00"};
+}
 
 std::string date_of(TimePoint at) {
     return format_timestamp(at).substr(0, 10);
@@ -57,11 +86,33 @@ struct TimeSeriesKeeper::Impl {
                                              kInvocationColumns)),
               rows_of_days(database,
                            fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1 AND invoked_at < ?2",
-                                       kInvocationColumns)) {}
+                                       kInvocationColumns)),
+              erase(database,
+                    "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)"),
+              insert(database,
+                     "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
+                     " avg_duration_seconds, unique_sessions) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                     " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"),
+              written(database,
+                      "SELECT invocation_count, completion_rate, avg_duration_seconds, unique_sessions"
+                      " FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5) LIMIT 1"),
+              pruning(database) {}
         sql::Statement data_version;
         sql::Statement last_id;
         sql::Statement new_rows;
         sql::Statement rows_of_days;
+        sql::Statement erase;
+        sql::Statement insert;
+        sql::Statement written;
+        PruneStateReader pruning;
+    };
+
+    /// Hours that are counted and on their way into the table, piece by piece.
+    struct Writing {
+        std::set<Hour> due;
+        HourTable table;
+        std::int64_t watermark = 0;   ///< once all of it is written
+        std::int64_t checked_id = 0;  ///< no row up to here is missing from the table
     };
 
     std::string path;
@@ -75,6 +126,9 @@ struct TimeSeriesKeeper::Impl {
     std::int64_t seen_id = 0;              ///< rows up to here are looked at; their hours are written or in `waiting`
     std::map<Hour, std::int64_t> waiting;  ///< hours to be written, with the first id that asked for it
     bool unseen_rows = true;               ///< there may be rows after seen_id
+    PruneState pruning;                    ///< as of the last look: which hours are final
+    HourTable late;                        ///< of final hours, what is not added yet, of rows up to seen_id
+    std::optional<Writing> writing;
 
     Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
 
@@ -117,7 +171,10 @@ struct TimeSeriesKeeper::Impl {
     void reload() {
         stored_watermark = read_watermark();
         seen_id = stored_watermark;
+        pruning = statements->pruning.read();
         waiting.clear();
+        late.clear();
+        writing.reset();
         unseen_rows = true;
     }
 
@@ -143,11 +200,9 @@ struct TimeSeriesKeeper::Impl {
         }
         data_version = version;
         unseen_rows = true;
-        statements->last_id.reset();
-        statements->last_id.step();
-        const std::int64_t last_id = statements->last_id.integer(0);
-        statements->last_id.reset();
-        if (read_watermark() != stored_watermark || last_id < seen_id) {
+        const std::int64_t last_id = read_last_id();
+        if (read_watermark() != stored_watermark || last_id < seen_id ||
+            !statements->pruning.read().same_hours(pruning)) {
             reload();
         }
         if (last_id < seen_id) {
@@ -170,13 +225,23 @@ struct TimeSeriesKeeper::Impl {
             ++looked_at;
             last = statements->new_rows.integer(0);
             const auto row = read_invocation(statements->new_rows);
-            if (row.has_value() && row->invoked_at < now + kFarFuture) {
-                found.try_emplace(std::chrono::floor<std::chrono::hours>(row->invoked_at), last);
+            if (!row.has_value() || row->invoked_at >= now + kFarFuture) {
+                continue;
+            }
+            const Hour hour = std::chrono::floor<std::chrono::hours>(row->invoked_at);
+            if (row->invoked_at >= pruning.pruned_before) {
+                found.try_emplace(hour, last);
+            } else if (last > pruning.counted_id) {
+                late[{hour, row->skill_name}].add(*row);
+                if (late.size() == kHoursPerWrite) {
+                    break;
+                }
             }
         }
+        statements->new_rows.reset();
         waiting.merge(found);  // hours that wait already keep the smaller id
         seen_id = last;
-        unseen_rows = looked_at == kRowsPerStep;
+        unseen_rows = looked_at == kRowsPerStep || late.size() == kHoursPerWrite;
     }
 
     /// Hours of one day that are over, the newest day first: what is looked at most is there first.
@@ -212,46 +277,129 @@ struct TimeSeriesKeeper::Impl {
             if (!due.contains(hour)) {
                 continue;
             }
-            HourFigures& figures = table[{hour, row->skill_name}];
-            ++figures.invocations;
-            figures.sessions.insert(row->session_id);
-            if (row->completed) {
-                ++figures.completed;
-                if (row->duration_seconds.has_value()) {
-                    ++figures.timed;
-                    figures.seconds += *row->duration_seconds;
-                }
-            }
+            table[{hour, row->skill_name}].add(*row);
         }
         return table;
     }
 
-    void write(const HourTable& table) {
-        // Rows of the same hour in whatever form another program wrote it.
-        sql::Statement erase(*database,
-                             "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)");
-        sql::Statement insert(*database,
-                              "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
-                              " avg_duration_seconds, unique_sessions) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
-                              " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)");
-        for (const auto& [key, figures] : table) {
-            const std::string timestamp = format_timestamp(TimePoint{key.first});
-            const std::string bare = timestamp.substr(0, 19);
-            std::string blank = bare;
-            blank[10] = ' ';
-            const std::string_view skill = key.second;
-            erase
-                .with(skill, std::string_view(timestamp), std::string_view(bare), std::string_view(blank),
-                      std::string_view(bare + "+00:00"))
-                .run();
-            const std::optional<double> average =
-                figures.timed > 0 ? std::optional<double>(figures.seconds / static_cast<double>(figures.timed))
-                                  : std::nullopt;
-            insert
-                .with(skill, std::string_view(timestamp), figures.invocations,
-                      static_cast<double>(figures.completed) / static_cast<double>(figures.invocations), average,
-                      static_cast<std::int64_t>(figures.sessions.size()))
-                .run();
+    /// Puts one hour of a skill in the place of its rows in whatever form another program wrote them.
+    void write(Hour hour, std::string_view skill, const HourFigures& figures) {
+        const std::array<std::string, 4> forms = forms_of(hour);
+        statements->erase
+            .with(skill, std::string_view(forms[0]), std::string_view(forms[1]), std::string_view(forms[2]),
+                  std::string_view(forms[3]))
+            .run();
+        const std::optional<double> average =
+            figures.timed > 0 ? std::optional<double>(figures.seconds / static_cast<double>(figures.timed))
+                              : std::nullopt;
+        statements->insert
+            .with(skill, std::string_view(forms[0]), figures.invocations,
+                  static_cast<double>(figures.completed) / static_cast<double>(figures.invocations), average,
+                  figures.earlier_sessions + static_cast<std::int64_t>(figures.sessions.size()))
+            .run();
+    }
+
+    /// What an hour of a skill holds already. How many of its completed invocations had a duration is not written down:
+    /// all of them, where there is a mean at all.
+    void add_written(Hour hour, std::string_view skill, HourFigures& figures) {
+        const std::array<std::string, 4> forms = forms_of(hour);
+        sql::Statement& row =
+            statements->written.with(skill, std::string_view(forms[0]), std::string_view(forms[1]),
+                                     std::string_view(forms[2]), std::string_view(forms[3]));
+        if (row.step()) {
+            const std::int64_t invocations = std::max<std::int64_t>(row.integer(0), 0);
+            const std::int64_t completed =
+                std::llround(std::clamp(row.real(1), 0.0, 1.0) * static_cast<double>(invocations));
+            figures.invocations += invocations;
+            figures.completed += completed;
+            if (const auto mean = read_duration(row, 2)) {
+                figures.timed += completed;
+                figures.seconds += *mean * static_cast<double>(completed);
+            }
+            figures.earlier_sessions += std::max<std::int64_t>(row.integer(3), 0);
+        }
+        row.reset();
+    }
+
+    /// In a write transaction: whether the same hours are final as when they were looked at.
+    [[nodiscard]] bool same_pruning() { return statements->pruning.read().same_hours(pruning); }
+
+    /// Whether a row after `id` belongs to an hour that `concerned` is true for; or may belong, where there are many.
+    template <typename Concerned>
+    [[nodiscard]] bool has_row_after(std::int64_t id, const Concerned& concerned) {
+        bool found = false;
+        std::int64_t looked_at = 0;
+        statements->new_rows.with(id, kRowsPerCheck);
+        while (!found && statements->new_rows.step()) {
+            const auto row = read_invocation(statements->new_rows);
+            found = ++looked_at == kRowsPerCheck ||
+                    (row.has_value() && concerned(std::chrono::floor<std::chrono::hours>(row->invoked_at)));
+        }
+        statements->new_rows.reset();
+        return found;
+    }
+
+    [[nodiscard]] std::int64_t read_last_id() {
+        statements->last_id.reset();
+        statements->last_id.step();
+        const std::int64_t id = statements->last_id.integer(0);
+        statements->last_id.reset();
+        return id;
+    }
+
+    /// Adds what came late. One transaction with the note that it is added, so that nothing is added twice.
+    void add_late() {
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        PruneState state = statements->pruning.read();
+        if (!state.same_hours(pruning)) {
+            reload();
+            return;
+        }
+        for (auto& [key, figures] : late) {
+            add_written(key.first, key.second, figures);
+            write(key.first, key.second, figures);
+        }
+        state.counted_id = seen_id;
+        write_prune_state(*database, state);
+        transaction.commit();
+        pruning = state;
+        late.clear();
+    }
+
+    /// Writes the next piece. What is written is complete at that moment, whoever else keeps the same table: rows that
+    /// came since the count are looked at first.
+    void write_next() {
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        const auto is_due = [this](Hour hour) { return writing->due.contains(hour); };
+        if (!same_pruning()) {
+            reload();
+            return;
+        }
+        if (has_row_after(writing->checked_id, is_due)) {
+            writing.reset();
+            unseen_rows = true;
+            return;
+        }
+        const std::int64_t last_id = read_last_id();
+        auto next = writing->table.begin();
+        for (std::size_t written = 0; written < kHoursPerWrite && next != writing->table.end(); ++written, ++next) {
+            write(next->first.first, next->first.second, next->second);
+        }
+        const bool done = next == writing->table.end();
+        if (done) {
+            database->exec(
+                "CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+            write_watermark(writing->watermark);
+        }
+        transaction.commit();
+        writing->checked_id = last_id;
+        writing->table.erase(writing->table.begin(), next);
+        if (done) {
+            stored_watermark = writing->watermark;
+            for (const Hour hour : writing->due) {
+                waiting.erase(hour);
+            }
+            writing.reset();
         }
     }
 
@@ -278,28 +426,47 @@ struct TimeSeriesKeeper::Impl {
             return false;
         }
         look_for_changes();
-        look_at_rows(now);
-        if (unseen_rows) {
-            return true;  // an hour written before all its rows are looked at would be written again
-        }
-        const std::set<Hour> due = next_due(now);
-        if (!due.empty()) {
-            // Counted before the lock is taken: rows that come in between have ids to come, and make the hour due
-            // again.
-            const HourTable table = count(due);
-            const std::int64_t watermark = watermark_without(due);
-            SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-            database->exec(
-                "CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
-            write(table);
-            write_watermark(watermark);
-            transaction.commit();
-            stored_watermark = watermark;
-            for (const Hour hour : due) {
-                waiting.erase(hour);
+        if (!writing) {
+            look_at_rows(now);
+            if (!late.empty()) {
+                add_late();
+                return true;
+            }
+            if (unseen_rows) {
+                return true;  // an hour written before all its rows are looked at would be written again
+            }
+            if (std::set<Hour> due = next_due(now); !due.empty()) {
+                // Counted before the lock is taken.
+                HourTable table = count(due);
+                const std::int64_t watermark = watermark_without(due);
+                writing = Writing{.due = std::move(due),
+                                  .table = std::move(table),
+                                  .watermark = watermark,
+                                  .checked_id = seen_id};
             }
         }
-        return !next_due(now).empty();
+        if (writing) {
+            write_next();
+        }
+        return writing || unseen_rows || !next_due(now).empty();
+    }
+
+    bool close(TimePoint until) {
+        ensure_connected();
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        PruneState state = statements->pruning.read();
+        const auto is_closing = [until](Hour hour) { return TimePoint{hour} < until; };
+        const bool is_waiting = !waiting.empty() && is_closing(waiting.begin()->first);
+        if (!state.same_hours(pruning) || writing || is_waiting || has_row_after(seen_id, is_closing)) {
+            data_version = -1;
+            return false;
+        }
+        state.pruned_before = std::max(state.pruned_before, until);
+        state.counted_id = read_last_id();
+        write_prune_state(*database, state);
+        transaction.commit();
+        pruning = state;
+        return true;
     }
 };
 
@@ -308,18 +475,32 @@ TimeSeriesKeeper::TimeSeriesKeeper(std::string path, std::chrono::milliseconds b
 
 TimeSeriesKeeper::~TimeSeriesKeeper() = default;
 
-bool TimeSeriesKeeper::step(TimePoint now) {
+namespace {
+
+/// What an error leaves behind.
+template <typename Impl, typename Work>
+bool attempt(Impl& impl, Work&& work) {
     try {
-        return sql::translated(impl_->path, "cannot keep the time series of", [&] { return impl_->step(now); });
+        return sql::translated(impl.path, "cannot keep the time series of", std::forward<Work>(work));
     } catch (const StorageError& error) {
-        if (impl_->database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
-            leave_log_alone(*impl_->database);
+        if (impl.database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
+            leave_log_alone(*impl.database);
         }
         if (error.code() != StorageErrc::busy) {
-            impl_->disconnect();
+            impl.disconnect();
         }
         throw;
     }
+}
+
+}  // namespace
+
+bool TimeSeriesKeeper::step(TimePoint now) {
+    return attempt(*impl_, [&] { return impl_->step(now); });
+}
+
+bool TimeSeriesKeeper::close(TimePoint until) {
+    return attempt(*impl_, [&] { return impl_->close(until); });
 }
 
 }  // namespace session_buddy::storage

@@ -131,6 +131,26 @@ TEST_F(TimeSeries, looks_at_many_rows_over_several_steps) {
     EXPECT_EQ(series().front(), "a|2026-02-10T00:00:00Z|9000|1.0|NULL|2");
 }
 
+TEST_F(TimeSeries, writes_a_day_of_many_skills_in_pieces) {
+    {
+        SQLite::Database writer(path, SQLite::OPEN_READWRITE);
+        writer.exec(
+            "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 1199)"
+            " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
+            " SELECT 'skill-' || i, '2026-02-10T0' || (i % 5) || ':00:00Z', 's', 1 FROM n");
+    }
+    EXPECT_TRUE(keeper->step(at("2026-02-10T12:00:00Z")));
+    EXPECT_EQ(series().size(), 500U);
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'"), "0")
+        << "the day is not complete";
+    insert("skill-7", "2026-02-10T02:30:00Z");  // in an hour that is counted already
+    run("2026-02-10T12:00:00Z");
+    EXPECT_EQ(series().size(), 1200U);
+    EXPECT_EQ(test::query_one(path, "SELECT invocation_count FROM skill_time_series WHERE skill_name = 'skill-7'"),
+              "2");
+    EXPECT_EQ(watermark(), "1201");
+}
+
 TEST_F(TimeSeries, replaces_rows_of_that_hour_from_elsewhere) {
     insert("a", "2026-02-10T09:30:00Z");
     test::execute(path,

@@ -25,6 +25,12 @@ class TimeSeriesKeeper {
     /// the same work is then done by a later step.
     bool step(TimePoint now);
 
+    /// Makes the hours before `until`, the start of a day that is over, final, so that their rows may be deleted: they
+    /// are not counted anew from then on, rows that come late are added to what is written. Call it after a step()
+    /// that returned false. False, with nothing done, where rows for those hours came in meanwhile: step() again.
+    /// Throws StorageError.
+    [[nodiscard]] bool close(TimePoint until);
+
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;

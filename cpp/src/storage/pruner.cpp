@@ -1,0 +1,353 @@
+// Rows are found by the index on their time, outside of any lock, and deleted by their ids.
+#include "session_buddy/storage/pruner.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <regex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "file_state.hpp"
+#include "inspection.hpp"
+#include "log_files.hpp"
+#include "prune_state.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/time_series.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// For how long a batch may keep others from writing; a batch of fewer rows comes next where one took longer.
+constexpr milliseconds kBatchTime{10};
+constexpr std::int64_t kFirstBatch = 50;
+constexpr std::int64_t kLargestBatch = 5000;
+/// SQLite lets a writer that found the database locked sleep for 1, 2, 5, 10 and 15 ms at first: a gap of this length
+/// cannot be slept through, so that nobody waits much longer than a batch takes.
+constexpr milliseconds kShortestPause{20};
+/// Pages in the write-ahead log from which on they are brought into the file.
+constexpr int kPagesPerCheckpoint = 1000;
+
+[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+    throw StorageError(code, path, fmt::format("cannot prune database \"{}\": {}", path, reason));
+}
+
+/// No row before the cut-off bears a text from here on, whatever its offset.
+std::string upper_bound_of(TimePoint cutoff) {
+    return format_timestamp(cutoff + std::chrono::days{1}).substr(0, 10);
+}
+
+/// A trigger of another tool may count the rows of a skill whenever one is added.
+void require_no_recount(SQLite::Database& database, const std::string& path) {
+    static const std::regex counts(R"((from|join)\s+["`\[]?skill_invocation(?![a-z0-9_]))",
+                                   std::regex::icase | std::regex::optimize);
+    sql::Statement triggers(database,
+                            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+                            " AND lower(tbl_name) = 'skill_invocation'");
+    while (triggers.step()) {
+        const std::string text(triggers.text(1));
+        if (std::regex_search(text, counts)) {
+            refuse(StorageErrc::incompatible, path,
+                   fmt::format("its trigger {} computes figures from all rows of skill_invocation, and would lose what "
+                               "is deleted; a server with replace_triggers replaces the triggers of other tools",
+                               triggers.text(0)));
+        }
+    }
+}
+
+/// Removes a row from the full-text index where it is in it; empty where there is no index.
+std::string unindexing(SQLite::Database& database) {
+    if (sql::query_integer(database,
+                           "SELECT count(*) FROM sqlite_master"
+                           " WHERE name IN ('skill_invocation_fts', 'skill_invocation_fts_docsize')") != 2) {
+        return {};
+    }
+    std::string columns;
+    sql::Statement names(database, "SELECT name FROM pragma_table_info('skill_invocation_fts')");
+    while (names.step()) {
+        columns += fmt::format(", \"{}\"", names.text(0));
+    }
+    return fmt::format(
+        "INSERT INTO skill_invocation_fts (skill_invocation_fts, rowid{0}) SELECT 'delete', id{0} FROM skill_invocation"
+        " WHERE id = ?1 AND EXISTS (SELECT 1 FROM skill_invocation_fts_docsize WHERE id = ?1)",
+        columns);
+}
+
+constexpr const char* kHasEntry =
+    "EXISTS (SELECT 1 FROM skill_metrics WHERE skill_metrics.skill_name = skill_invocation.skill_name)";
+
+struct Candidate {
+    std::int64_t id;
+    std::string invoked_at;
+    std::optional<TimePoint> at;
+    bool has_entry;
+};
+
+void extend(std::optional<TimePoint>& from, std::optional<TimePoint>& to, TimePoint at) {
+    from = std::min(from.value_or(at), at);
+    to = std::max(to.value_or(at), at);
+}
+
+}  // namespace
+
+TimePoint prune_cutoff(TimePoint now, microseconds keep) {
+    return std::chrono::floor<std::chrono::days>(now - keep);
+}
+
+PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, milliseconds busy_timeout) {
+    const auto state = file_state(path);
+    if (!state.has_value()) {
+        refuse(StorageErrc::missing, path, "the file does not exist");
+    }
+    if (!state->is_regular) {
+        refuse(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
+    }
+    return sql::translated(path, "cannot read", [&] {
+        // An older schema is brought up to date before rows are deleted, and every skill then has its entry.
+        const bool lacks_entries = inspect_file(path, busy_timeout).needs_migration();
+        const bool alone = !file_state(path + "-wal") && !file_state(path + "-shm") && header_says_wal(path);
+        const auto database = open_for_reading(path, alone, busy_timeout);
+        sql::register_functions(*database);
+        PrunableRows found;
+        if (column_names(*database, "skill_invocation").empty()) {
+            return found;
+        }
+        sql::Statement count(*database,
+                             fmt::format("SELECT has_entry, count(*), min(at), max(at) FROM (SELECT {} AS has_entry,"
+                                         " session_buddy_micros(invoked_at) AS at FROM skill_invocation"
+                                         " WHERE invoked_at < ?1 AND id < (SELECT max(id) FROM skill_invocation))"
+                                         " WHERE at < ?2 GROUP BY has_entry",
+                                         lacks_entries ? "1" : kHasEntry));
+        count.with(std::string_view(upper_bound_of(cutoff)), cutoff.time_since_epoch().count());
+        while (count.step()) {
+            if (count.integer(0) == 0) {
+                found.kept_rows = count.integer(1);
+            } else {
+                found.rows = count.integer(1);
+                found.from = TimePoint{microseconds{count.integer(2)}};
+                found.to = TimePoint{microseconds{count.integer(3)}};
+            }
+        }
+        return found;
+    });
+}
+
+struct Pruner::Impl {
+    struct Statements {
+        explicit Statements(SQLite::Database& database)
+            : same_time(database, selection("invoked_at = ?1 AND id < ?2", "id DESC LIMIT ?3")),
+              later(database, selection("invoked_at > ?1 AND invoked_at < ?2", "invoked_at, id DESC LIMIT ?3")),
+              last_id(database, "SELECT coalesce(max(id), 0) FROM skill_invocation"),
+              erase(database, "DELETE FROM skill_invocation WHERE id = ?1 AND invoked_at = ?2"),
+              pruning(database) {
+            if (const std::string text = storage::unindexing(database); !text.empty()) {
+                unindex.emplace(database, text);
+            }
+        }
+        /// In the order of the index on the time, read backwards.
+        static std::string selection(std::string_view where, std::string_view order) {
+            return fmt::format(
+                "SELECT id, invoked_at, session_buddy_micros(invoked_at), {} FROM skill_invocation WHERE {} ORDER BY "
+                "{}",
+                kHasEntry, where, order);
+        }
+        sql::Statement same_time;
+        sql::Statement later;
+        sql::Statement last_id;
+        sql::Statement erase;
+        PruneStateReader pruning;
+        std::optional<sql::Statement> unindex;
+    };
+
+    std::string path;
+    TimePoint cutoff;
+    milliseconds busy_timeout;
+    TimeSeriesKeeper keeper;
+    std::optional<LogFiles> logs;
+    std::unique_ptr<SQLite::Database> database;
+    std::optional<Statements> statements;
+    FileState opened;
+    std::string until;       ///< texts from here on are not looked at
+    std::string last_text;   ///< rows up to here, in the order of the index, are dealt with
+    std::int64_t last_id = 0;
+    std::int64_t batch = kFirstBatch;
+    bool hours_final = false;
+    int log_pages = 0;
+    milliseconds pause = kShortestPause;
+    PruneResult result;
+
+    Impl(std::string file, TimePoint before, milliseconds timeout)
+        : path(std::move(file)),
+          cutoff(before),
+          busy_timeout(timeout),
+          keeper(path, timeout),
+          until(upper_bound_of(before)) {}
+
+    void connect() {
+        database = open_database(path, {.busy_timeout = busy_timeout, .create = false});
+        if (sqlite3_db_readonly(database->getHandle(), "main") != 0) {
+            refuse(StorageErrc::read_only, path, "it is write-protected");
+        }
+        opened = file_state(path).value_or(FileState{});
+        require_no_recount(*database, path);
+        sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+        // In the place of SQLite's own checkpoints, which would be part of a commit.
+        sqlite3_wal_hook(
+            database->getHandle(),
+            [](void* pages, sqlite3*, const char*, int count) {
+                *static_cast<int*>(pages) = count;
+                return SQLITE_OK;
+            },
+            &log_pages);
+        statements.emplace(*database);
+        static_cast<void>(statements->pruning.read());  // makes SQLite open the write-ahead log
+        logs.emplace(path);
+    }
+
+    void disconnect() noexcept {
+        statements.reset();
+        database.reset();
+        logs.reset();
+    }
+
+    void require_same_file() {
+        const auto state = file_state(path);
+        if (state.has_value() && state->same_file(opened) && state->size > 0 && !logs->lost()) {
+            return;
+        }
+        leave_log_alone(*database);
+        refuse(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
+    }
+
+    bool step(TimePoint now) {
+        if (!database) {
+            connect();
+        }
+        require_same_file();
+        if (!hours_final) {
+            // After the last piece of them nothing has changed that would need another look, or close() says so.
+            pause = kShortestPause;
+            hours_final = !keeper.step(now) && keeper.close(cutoff);
+            return true;
+        }
+        const std::vector<Candidate> candidates = next_candidates();
+        if (candidates.empty()) {
+            checkpoint();
+            return false;
+        }
+        erase(candidates);
+        if (log_pages >= kPagesPerCheckpoint) {
+            checkpoint();
+        }
+        return true;
+    }
+
+    [[nodiscard]] std::vector<Candidate> next_candidates() {
+        std::vector<Candidate> found;
+        const auto take = [&found](sql::Statement& rows) {
+            while (rows.step()) {
+                found.push_back({.id = rows.integer(0),
+                                 .invoked_at = std::string(rows.text(1)),
+                                 .at = rows.is_null(2) ? std::nullopt
+                                                       : std::optional(TimePoint{microseconds{rows.integer(2)}}),
+                                 .has_entry = rows.integer(3) != 0});
+            }
+        };
+        take(statements->same_time.with(std::string_view(last_text), last_id, batch));
+        if (const std::int64_t left = batch - static_cast<std::int64_t>(found.size()); left > 0) {
+            take(statements->later.with(std::string_view(last_text), std::string_view(until), left));
+        }
+        return found;
+    }
+
+    /// One transaction. Ends early where its time is up; what is left comes with the next batch.
+    void erase(const std::vector<Candidate>& candidates) {
+        PruneResult next = result;
+        std::size_t handled = 0;
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        const auto start = steady_clock::now();
+        PruneState state = statements->pruning.read();
+        statements->last_id.reset();
+        statements->last_id.step();
+        const std::int64_t newest = statements->last_id.integer(0);
+        statements->last_id.reset();
+        for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kBatchTime); ++handled) {
+            const Candidate& row = candidates[handled];
+            // A row that came later than its hour was made final is not in skill_time_series yet.
+            if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id >= newest) {
+                continue;
+            }
+            if (!row.has_entry) {
+                ++next.kept_rows;
+                continue;
+            }
+            if (statements->unindex) {
+                statements->unindex->with(row.id).run();
+            }
+            statements->erase.with(row.id, std::string_view(row.invoked_at)).run();
+            if (sqlite3_changes(database->getHandle()) > 0) {
+                ++state.rows;
+                state.last_id = std::max(state.last_id, row.id);
+                ++next.rows;
+                extend(next.from, next.to, *row.at);
+            }
+        }
+        if (next.rows > result.rows) {
+            write_prune_state(*database, state);
+        }
+        transaction.commit();
+        const auto taken = steady_clock::now() - start;
+
+        next.longest_lock = std::max(next.longest_lock, std::chrono::ceil<microseconds>(taken));
+        result = next;
+        last_text = candidates[handled - 1].invoked_at;
+        last_id = candidates[handled - 1].id;
+        const double fit = static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(taken));
+        batch = std::clamp(static_cast<std::int64_t>(fit), std::max<std::int64_t>(batch / 2, 1),
+                           std::min(batch * 2, kLargestBatch));
+        pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(taken));
+    }
+
+    /// Waits for nobody and keeps nobody waiting. What readers still need stays in the log until the next time.
+    void checkpoint() {
+        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        log_pages = 0;
+    }
+};
+
+Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout)
+    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout)) {}
+
+Pruner::~Pruner() = default;
+
+bool Pruner::step(TimePoint now) {
+    try {
+        return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now); });
+    } catch (const StorageError& error) {
+        if (impl_->database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
+            leave_log_alone(*impl_->database);
+        }
+        impl_->disconnect();
+        throw;
+    }
+}
+
+milliseconds Pruner::pause() const {
+    return impl_->pause;
+}
+
+const PruneResult& Pruner::result() const {
+    return impl_->result;
+}
+
+}  // namespace session_buddy::storage
