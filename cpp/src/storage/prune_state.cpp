@@ -18,12 +18,18 @@ constexpr std::string_view kRows = "pruned_rows";
 
 }  // namespace
 
+PruneStateReader::PruneStateReader(SQLite::Database& database)
+    : database_(database), tables_(database, "SELECT 1 FROM sqlite_master WHERE name = 'session_buddy_state'") {}
+
 PruneState PruneStateReader::read() {
+    tables_.reset();
+    const bool has_table = tables_.step();
+    tables_.reset();
+    if (!has_table) {
+        values_.reset();
+        return {};
+    }
     if (!values_) {
-        if (sql::query_integer(database_, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") ==
-            0) {
-            return {};
-        }
         values_.emplace(database_, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3, ?4)");
     }
     PruneState state;

@@ -25,14 +25,15 @@ struct PruneState {
 /// Reads the state again and again. Belongs to one connection. Every failure is a SQLite::Exception.
 class PruneStateReader {
   public:
-    explicit PruneStateReader(SQLite::Database& database) : database_(database) {}
+    explicit PruneStateReader(SQLite::Database& database);
 
     /// A state with nothing deleted where nobody ever pruned.
     [[nodiscard]] PruneState read();
 
   private:
     SQLite::Database& database_;
-    std::optional<sql::Statement> values_;  // none as long as there is no table
+    sql::Statement tables_;
+    std::optional<sql::Statement> values_;  // none as long as there is no table; a copy put back may have none again
 };
 
 /// In a write transaction, which makes the table where it is missing. Every failure is a SQLite::Exception.
