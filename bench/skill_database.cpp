@@ -62,7 +62,8 @@ void fill(SQLite::Database& database, const DatabasePlan& plan, TimePoint now) {
     const microseconds recent_span = kDay - kMargin;
     RowSource source(plan.skills);
     for (std::int64_t i = 0; i < plan.rows; ++i) {
-        const TimePoint at = i < older ? year_ago + old_span * i / older
+        // By the second, as microseconds times a million rows are too many for 64 bits.
+        const TimePoint at = i < older ? year_ago + std::chrono::floor<std::chrono::seconds>(old_span) * i / older
                                        : now - recent_span + recent_span * (i - older + 1) / plan.recent;
         const RowSource::Row row = source.next();
         const std::string time = format_timestamp(at);
@@ -127,6 +128,10 @@ void make_database(const std::string& path, const DatabasePlan& plan, TimePoint 
         database.exec("COMMIT; PRAGMA journal_mode = WAL");
     }
     std::filesystem::rename(unfinished, path);
+}
+
+void forget_hours(const std::string& path) {
+    SQLite::Database(path, SQLite::OPEN_READWRITE).exec("DROP TABLE session_buddy_state");
 }
 
 TimePoint newest_row(const std::string& path) {

@@ -20,6 +20,9 @@ struct DatabasePlan {
 /// lies within ten minutes of an edge of the 24 hours, so that counts hold for that long.
 void make_database(const std::string& path, const DatabasePlan& plan, TimePoint now);
 
+/// Makes the whole skill_time_series due, as in a database that no server ever ran on.
+void forget_hours(const std::string& path);
+
 /// When the newest row of the database ran: what a stopped clock should show.
 [[nodiscard]] TimePoint newest_row(const std::string& path);
 

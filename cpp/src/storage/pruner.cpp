@@ -28,15 +28,18 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// For how long a batch may keep others from writing; a batch of fewer rows comes next where one took longer.
+/// For how long a batch should keep others from writing; one of fewer rows comes next where one took longer. Half of
+/// it is for the rows, the rest for the commit, which may wait for the disk.
 constexpr milliseconds kBatchTime{10};
+constexpr milliseconds kTimeForRows = kBatchTime / 2;
 constexpr std::int64_t kFirstBatch = 50;
 constexpr std::int64_t kLargestBatch = 5000;
 /// SQLite lets a writer that found the database locked sleep for 1, 2, 5, 10 and 15 ms at first: a gap of this length
 /// cannot be slept through, so that nobody waits much longer than a batch takes.
 constexpr milliseconds kShortestPause{20};
-/// Pages in the write-ahead log from which on they are brought into the file.
-constexpr int kPagesPerCheckpoint = 1000;
+/// Pages in the write-ahead log from which on they are brought into the file: few enough that no writer comes to do it
+/// in its own commit, and that the disk is not busy with them for long.
+constexpr int kPagesPerCheckpoint = 250;
 
 [[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot prune database \"{}\": {}", path, reason));
@@ -281,7 +284,7 @@ struct Pruner::Impl {
         statements->last_id.step();
         const std::int64_t newest = statements->last_id.integer(0);
         statements->last_id.reset();
-        for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kBatchTime); ++handled) {
+        for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kTimeForRows); ++handled) {
             const Candidate& row = candidates[handled];
             // A row that came later than its hour was made final is not in skill_time_series yet.
             if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id >= newest) {

@@ -1,0 +1,149 @@
+// How long a program that stores single rows waits, alone and beside the pruning of a large database: the proof that
+// pruning keeps no writer waiting for more than 50 ms. Prints a table on standard output.
+#include <spdlog/fmt/fmt.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "measuring.hpp"
+#include "session_buddy/storage/pruner.hpp"
+#include "session_buddy/storage/skills_store.hpp"
+#include "skill_database.hpp"
+
+namespace {
+
+using namespace session_buddy;
+using namespace session_buddy::bench;
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kBusyTimeout{5000};
+constexpr double kLimitMs = 50.0;
+
+struct Settings {
+    std::string folder = "build/bench";
+    std::int64_t rows = 1'000'000;
+    std::int64_t keep_days = 182;
+    double seconds = 10.0;
+    bool hours = false;
+};
+
+/// Waits in milliseconds, at least one.
+struct Waits {
+    std::vector<double> all;
+
+    [[nodiscard]] double quantile(double part) {
+        std::ranges::sort(all);
+        return all[std::min(all.size() - 1, static_cast<std::size_t>(part * static_cast<double>(all.size())))];
+    }
+    void print(const char* what) {
+        fmt::print("{:<22} {:>9} {:>9.3f} {:>9.3f} {:>9.3f}\n", what, all.size(), quantile(0.5), quantile(0.99),
+                   quantile(1.0));
+    }
+};
+
+/// Stores a row every millisecond or so until told to stop.
+Waits store_rows(const std::string& path, const std::atomic<bool>& stop) {
+    storage::SkillsStore store(path, kBusyTimeout);
+    const auto records = make_records(1, 50, SystemClock().now());
+    Waits waits;
+    while (!stop || waits.all.empty()) {
+        const double start = wall_seconds();
+        static_cast<void>(store.store(records.front()));
+        waits.all.push_back((wall_seconds() - start) * 1e3);
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    return waits;
+}
+
+template <typename Work>
+Waits store_rows_beside(const std::string& path, const Work& work) {
+    std::atomic<bool> stop{false};
+    Waits waits;
+    std::exception_ptr failure;
+    std::thread writer([&] {
+        try {
+            waits = store_rows(path, stop);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+    });
+    work();
+    stop = true;
+    writer.join();
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+    return waits;
+}
+
+/// True where nobody waited for longer than the limit.
+bool measure(const Settings& settings) {
+    const SystemClock clock;
+    fs::create_directories(settings.folder);
+    const std::string path = settings.folder + "/prune.db";
+    const auto remove = [&path] {
+        for (const char* suffix : {"", "-wal", "-shm"}) {
+            fs::remove(path + suffix);
+        }
+    };
+    remove();
+    make_database(path, {.rows = settings.rows, .recent = settings.rows / 365}, clock.now());
+    if (settings.hours) {
+        forget_hours(path);
+    }
+
+    fmt::print("{:<22} {:>9} {:>9} {:>9} {:>9}  ms\n", "a writer", "rows", "median", "99 %", "longest");
+    Waits alone = store_rows_beside(
+        path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
+    alone.print("alone");
+
+    storage::PruneResult result;
+    std::uintmax_t largest_log = 0;
+    const double start = wall_seconds();
+    Waits beside = store_rows_beside(path, [&] {
+        storage::Pruner pruner(path, storage::prune_cutoff(clock.now(), std::chrono::days{settings.keep_days}),
+                               kBusyTimeout);
+        while (pruner.step(clock.now())) {
+            largest_log = std::max(largest_log, fs::file_size(path + "-wal"));
+            std::this_thread::sleep_for(pruner.pause());
+        }
+        result = pruner.result();
+    });
+    const double seconds = wall_seconds() - start;
+    beside.print("beside pruning");
+    fmt::print("deleted {} of {} rows in {:.1f} s ({:.0f} rows/s), longest lock {:.1f} ms, largest log {:.1f} MB\n",
+               result.rows, settings.rows, seconds, static_cast<double>(result.rows) / seconds,
+               static_cast<double>(result.longest_lock.count()) / 1e3, static_cast<double>(largest_log) / 1e6);
+    remove();
+    return beside.quantile(1.0) <= kLimitMs;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    Settings settings;
+    CLI::App options("Measures how long a writer waits beside the pruning of a database.");
+    options.add_option("--folder", settings.folder, "where the database is made");
+    options.add_option("--rows", settings.rows, "of the database, over a year");
+    options.add_option("--keep-days", settings.keep_days, "days that are kept");
+    options.add_option("--seconds", settings.seconds, "for which the writer is measured alone");
+    options.add_flag("--hours", settings.hours, "let the pruning complete skill_time_series first, too");
+    CLI11_PARSE(options, count, words);
+    try {
+        if (!measure(settings)) {
+            fmt::print(stderr, "prune_bench: a writer waited for more than {} ms\n", kLimitMs);
+            return 1;
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "prune_bench: {}\n", error.what());
+        return 1;
+    }
+    return 0;
+}
