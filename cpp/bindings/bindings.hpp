@@ -13,6 +13,7 @@ namespace py = pybind11;
 void bind_core(py::module_& module);
 void bind_storage(py::module_& module);
 void bind_ingest(py::module_& module);
+void bind_prune(py::module_& module);
 void bind_anomaly(py::module_& module);
 void bind_server(py::module_& module);
 

@@ -59,6 +59,7 @@ PYBIND11_MODULE(_native, module) {
     bindings::bind_log_queue(module);
     bindings::bind_storage(module);
     bindings::bind_ingest(module);
+    bindings::bind_prune(module);
     bindings::bind_anomaly(module);
     bindings::bind_server(module);
 }

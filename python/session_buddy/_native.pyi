@@ -76,6 +76,15 @@ class BacktestFields(TypedDict):
     skills: int
     episodes: list[EpisodeFields]
 
+class PruneSummary(TypedDict):
+    before: str
+    rows: int
+    kept_rows: int
+    first: str | None
+    last: str | None
+    longest_lock_ms: float
+    stopped: bool
+
 class StorageError(Exception):
     code: str
     path: str
@@ -128,6 +137,9 @@ def watch_transcripts(
 def load_transcripts(
     paths: list[Path], *, progress: Callable[[int, int], bool] | None = None
 ) -> tuple[list[tuple[str, float, str, bool, float | None, str | None]], dict[str, object]]: ...
+def prune(
+    db_path: str, keep: float, *, dry_run: bool = False, progress: Callable[[int, int], bool] | None = None
+) -> PruneSummary: ...
 def is_valid_skill_name(name: str, /) -> bool: ...
 def anomaly_settings() -> DetectorSettings: ...
 def detect_anomalies(

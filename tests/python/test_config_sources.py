@@ -101,6 +101,8 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text = expected = "7"
         if option["name"] == "baseline_window":
             text, expected = "777", "777.0"
+        if option["name"] == "retention":
+            text, expected = "777777", "777777.0"
         extra = {
             "ping_interval": ["--ping-timeout=100"],
             "baseline_window": ["--observation-window=100"],

@@ -63,6 +63,8 @@ def test_the_documented_signature_comes_first() -> None:
         ({"push": 1}, TypeError, "push must be a bool, not int"),
         ({"push_min_interval": 0}, ValueError, "push_min_interval must be from 0.01 to 60 seconds, not 0"),
         ({"replace_triggers": 1}, TypeError, "replace_triggers must be a bool, not int"),
+        ({"retention": -1}, ValueError, "retention must be from 0 to 3153600000 seconds, not -1"),
+        ({"retention": 3600}, ValueError, "retention must be at least 176400 seconds"),
         ({"ping_timeout": 20.0}, ValueError, "ping_timeout must be more than ping_interval"),
         ({"anomaly_threshold": "2"}, TypeError, "anomaly_threshold must be a number, not str"),
         ({"anomaly_threshold": True}, TypeError, "anomaly_threshold must be a number, not bool"),

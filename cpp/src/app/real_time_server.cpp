@@ -9,6 +9,7 @@
 #include "session_buddy/app/collector.hpp"
 #include "session_buddy/app/history_thread.hpp"
 #include "session_buddy/app/intake.hpp"
+#include "session_buddy/app/retention_thread.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/server/network_server.hpp"
 
@@ -28,6 +29,7 @@ struct RealTimeServer::Impl {
             : intake(owner.config, owner.clock),
               network(owner.config, owner.clock, &intake),
               history(owner.config, owner.clock),
+              retention(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
                   owner.hand_out(snapshot);
                   network.publish(std::move(snapshot));
@@ -41,6 +43,7 @@ struct RealTimeServer::Impl {
         IntakeThread intake;
         server::NetworkServer network;
         HistoryThread history;
+        RetentionThread retention;
         Collector collector;
     };
 
@@ -87,6 +90,7 @@ void RealTimeServer::start() {
     run->collector.start();
     run->intake.start();
     run->history.start();
+    run->retention.start();
     impl_->run = std::move(run);
     kLog.debug("following {}", impl_->config.db_path);
 }
@@ -97,6 +101,7 @@ void RealTimeServer::stop() {
         return;
     }
     impl_->run->collector.stop();
+    impl_->run->retention.stop();
     impl_->run->history.stop();
     impl_->run->intake.stop();
     impl_->run->network.stop();

@@ -362,7 +362,7 @@ std::string server_help() {
     append_help(text, "--version", "Print the version and exit");
     append_help(text, "-h, --help", "Print this help and exit");
     text +=
-        "\nA TIME is a number of seconds, or a number with one of the units ms, s, m, h, d: 0.5, 500ms, 24h.\n"
+        "\nA TIME is a number of seconds, or a number with one of the units ms, s, m, h, d, w: 0.5, 500ms, 24h.\n"
         "A LIST has commas between its items, or its option is given once for each.\n"
         "Every setting has a variable (--update-interval: SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
         "config file (update_interval). Flags win over variables, variables over the file.\n"

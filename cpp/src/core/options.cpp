@@ -122,6 +122,9 @@ constexpr std::array kTable{
             "New rows read in one cycle; the rest follows in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
             "Replace the triggers of a database made by other tools with our own"),
+    duration("Database", "retention", &Config::retention, 0, 3'153'600'000,
+             "Age from which on invocations are deleted, whole days at a time, once a day; totals and hourly figures "
+             "stay; 0 keeps everything"),
 
     list("Data in", "tools", &Config::tools,
          "Further development tools to tell by their commands, and the names of their uses, separated by commas, such "
@@ -543,7 +546,7 @@ std::optional<Seconds> parse_duration(std::string_view text) {
     };
     // "ms" before "s" and "m": the longest suffix wins.
     static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1}, Unit{"m", 60}, Unit{"h", 3600},
-                                       Unit{"d", 86400}};
+                                       Unit{"d", 86400}, Unit{"w", 604800}};
     double factor = 1;
     bool milliseconds = false;
     for (const Unit& unit : kUnits) {
@@ -613,6 +616,29 @@ void check(const Config& config) {
         throw ConfigError("baseline_window",
                           fmt::format("baseline_window must be at least twice observation_window ({} seconds), not {}",
                                       config.observation_window.count(), config.baseline_window.count()));
+    }
+    if (config.retention.count() > 0) {
+        check_retention(config, config.retention, "retention");
+    }
+}
+
+Seconds minimum_retention(const Config& config) {
+    constexpr Seconds kDay = std::chrono::hours{24};
+    return std::max({config.window, 2 * config.baseline_window, kDay}) + std::chrono::hours{1};
+}
+
+void check_retention(const Config& config, Seconds keep, std::string_view subject) {
+    const Seconds least = minimum_retention(config);
+    const Option& option = *find("retention");
+    if (keep.count() > option.maximum) {
+        fail(option, std::string(subject), "from " + range_of(option), fmt::format("{}", keep.count()));
+    }
+    if (!(keep >= least)) {  // this way round NaN is refused as well
+        throw ConfigError("retention",
+                          fmt::format("{} must be at least {} seconds ({:.3g} h), so that window, baseline_window and "
+                                      "a day are complete after a start, not {}",
+                                      subject, std::ceil(least.count()), std::ceil(least.count() / 36) / 100,
+                                      keep.count()));
     }
 }
 

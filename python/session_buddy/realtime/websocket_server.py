@@ -116,6 +116,8 @@ class RealTimeMetricsServer:
         busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
         max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
         replace_triggers: Replace the triggers of a database made by other tools with our own.
+        retention: Age in seconds from which on invocations are deleted, once a day; 0 keeps all. Else at least an hour
+            more than ``window``, twice ``baseline_window`` and a day, up to 3153600000.
         tools: Further development tools to tell by their commands, and the names of their uses, separated by commas,
             such as ``just test=just-test``.
         hook_timeout: Seconds after which a tool use that a hook saw begin and that never ended is stored as failed,
@@ -184,6 +186,7 @@ class RealTimeMetricsServer:
         busy_timeout: float = 5.0,
         max_rows_per_cycle: int = 50000,
         replace_triggers: bool = False,
+        retention: float = 0.0,
         tools: str = "",
         hook_timeout: float = 3600.0,
         max_body_bytes: int = 8388608,
@@ -233,6 +236,7 @@ class RealTimeMetricsServer:
             "busy_timeout": busy_timeout,
             "max_rows_per_cycle": max_rows_per_cycle,
             "replace_triggers": replace_triggers,
+            "retention": retention,
             "tools": tools,
             "hook_timeout": hook_timeout,
             "max_body_bytes": max_body_bytes,

@@ -95,6 +95,8 @@ struct Config {
     std::uint32_t max_rows_per_cycle =
         50000;                      ///< new rows read in one cycle; the rest follows in the next, 100 to 10'000'000
     bool replace_triggers = false;  ///< replace the triggers of a database made by other tools by our own
+    Seconds retention{0.0};         ///< age from which on rows are deleted; 0: never, else at least
+                                    ///< options::minimum_retention(), up to 3'153'600'000 (36500 days)
 
     // Data in.
     std::string tools;             ///< further known tools, as parse_tool_rules takes them

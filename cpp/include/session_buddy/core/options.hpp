@@ -57,11 +57,18 @@ void assign_text(Config& config, const Option& option, std::string_view text, co
 /// Durations as seconds; of a secret no more than whether it is set: "(hidden)" or "".
 [[nodiscard]] Value read(const Config& config, const Option& option);
 
-/// A number of seconds, or a number with one of the units ms, s, m, h, d. Not negative. Nothing for another text.
+/// A number of seconds, or a number with one of the units ms, s, m, h, d, w. Not negative. Nothing for another text.
 [[nodiscard]] std::optional<Seconds> parse_duration(std::string_view text);
 
 /// What depends on more than one setting. Throws ConfigError.
 void check(const Config& config);
+
+/// How long rows must be kept for a server with these settings: as far as its windows and comparisons look back after a
+/// start, at least a day, and an hour for clocks and late rows.
+[[nodiscard]] Seconds minimum_retention(const Config& config);
+
+/// Throws ConfigError where rows are to be kept for less. `subject` is how the error names the time.
+void check_retention(const Config& config, Seconds keep, std::string_view subject);
 
 /// What the settings depend on outside of the program; tests hand in their own.
 struct Surroundings {

@@ -1,0 +1,60 @@
+// Deleting old rows.
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "bindings.hpp"
+#include "session_buddy/app/prune.hpp"
+#include "session_buddy/core/options.hpp"
+#include "session_buddy/core/timestamp.hpp"
+
+namespace session_buddy::bindings {
+namespace {
+
+/// Python's callback takes the GIL back for itself; a signal that came meanwhile is handled first, as its handler may
+/// be what makes the callback say stop. What either raises ends the pruning.
+app::PruneProgress to_callback(const py::object& progress) {
+    return [&progress](std::int64_t done, std::int64_t total) {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) {
+            throw py::error_already_set();
+        }
+        return progress.is_none() || progress(done, total).cast<bool>();
+    };
+}
+
+std::optional<std::string> text_of(const std::optional<TimePoint>& at) {
+    return at ? std::optional(format_timestamp(*at)) : std::nullopt;
+}
+
+py::dict prune(const std::string& db_path, double keep, bool dry_run, const py::object& progress) {
+    Config config = options::load({}, std::nullopt, options::Surroundings::of_process()).config;
+    config.db_path = db_path;
+    app::PruneSummary summary;
+    {
+        const py::gil_scoped_release released;
+        summary = app::prune(config, Seconds(keep), dry_run, to_callback(progress));
+    }
+    py::dict fields;
+    fields["before"] = format_timestamp(summary.cutoff);
+    fields["rows"] = summary.result.rows;
+    fields["kept_rows"] = summary.result.kept_rows;
+    fields["first"] = text_of(summary.result.from);
+    fields["last"] = text_of(summary.result.to);
+    fields["longest_lock_ms"] = std::chrono::duration<double, std::milli>(summary.result.longest_lock).count();
+    fields["stopped"] = summary.stopped;
+    return fields;
+}
+
+}  // namespace
+
+void bind_prune(py::module_& module) {
+    module.def("prune", &prune, py::arg("db_path"), py::arg("keep"), py::kw_only(), py::arg("dry_run") = false,
+               py::arg("progress") = py::none(),
+               "Deletes what is older than `keep` seconds, or counts it; returns the summary. Raises ValueError where "
+               "a server with the settings of this process would need more.");
+}
+
+}  // namespace session_buddy::bindings

@@ -1,0 +1,101 @@
+"""``session-buddy prune``: old invocations out of the database, their figures kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from session_buddy import _native
+from session_buddy.cli.import_ import STOPPED, stop_on_interrupt
+
+Progress = Callable[[int, int], bool]
+
+
+def _duration(text: str) -> float:
+    seconds = _native.parse_duration(text)
+    if seconds is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 90d, 12w or 72h")
+    return seconds
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = subparsers.add_parser(
+        "prune",
+        allow_abbrev=False,
+        description="Deletes the invocations of whole days (UTC) that are older than a time. Totals of skills and "
+        "sessions and the hourly figures stay, and an import does not bring the invocations back. A server may run "
+        "meanwhile, and so may programs that write: none of them waits for more than a moment. The file does not get "
+        "smaller; the room is used for what comes next.",
+        epilog="Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 stopped.",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="TIME",
+        required=True,
+        type=_duration,
+        help="what is younger stays: 90d, 12w, 72h; at least what a server looks back on, 49h as it comes",
+    )
+    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be deleted, and write nothing")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prune, print the summary, return the exit status."""
+    try:
+        db_path = _native.resolve_db_path(args.db_path)
+        with stop_on_interrupt() as stopped, _progress_bar(stopped) as progress:
+            summary = _native.prune(db_path, args.keep, dry_run=args.dry_run, progress=progress)
+    except ValueError as error:
+        print(f"session-buddy prune: {error}", file=sys.stderr)
+        return 2
+    except _native.StorageError as error:
+        print(f"session-buddy prune: {error}", file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps({"db_path": db_path, "dry_run": args.dry_run, **summary}, indent=2, ensure_ascii=False))
+    else:
+        _print_summary(summary, db_path, dry_run=args.dry_run)
+    return STOPPED if summary["stopped"] else 0
+
+
+@contextmanager
+def _progress_bar(stopped: Callable[[], bool]) -> Iterator[Progress]:
+    """A bar of the rows, on a terminal alone; the callback says stop where ``stopped`` does."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: not stopped()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Deleting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Deleting", total=None)
+
+        def advance(done: int, total: int) -> bool:
+            bar.update(task, completed=done, total=total)
+            return not stopped()
+
+        yield advance
+
+
+def _print_summary(summary: _native.PruneSummary, db_path: str, *, dry_run: bool) -> None:
+    """What went and what stayed, for people."""
+    if summary["rows"]:
+        verb = "Would delete" if dry_run else "Deleted"
+        print(
+            f"{verb} {summary['rows']:,} invocation{'' if summary['rows'] == 1 else 's'} "
+            f"from {summary['first']} to {summary['last']} in {db_path}"
+        )
+    else:
+        print(f"Nothing to delete before {summary['before']} in {db_path}")
+    if summary["kept_rows"]:
+        print(f"Kept {summary['kept_rows']:,} as old, of skills without an entry in skill_metrics")
+    if summary["rows"] and not dry_run:
+        print(f"Others could not write for {summary['longest_lock_ms']:.1f} ms at the longest")
+    if summary["stopped"]:
+        print("Stopped before the end; prune again to go on.")
