@@ -100,8 +100,8 @@ bool measure(const Settings& settings) {
     }
 
     fmt::print("{:<22} {:>9} {:>9} {:>9} {:>9}  ms\n", "a writer", "rows", "median", "99 %", "longest");
-    Waits alone = store_rows_beside(
-        path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
+    Waits alone =
+        store_rows_beside(path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
     alone.print("alone");
 
     storage::PruneResult result;

@@ -59,7 +59,8 @@ def test_old_invocations_go_and_their_totals_stay(database: Path, capsys: pytest
     output, errors = capsys.readouterr()
     first, last = output.splitlines()
     assert re.fullmatch(
-        rf"Deleted 30 invocations from {days_ago(100):%Y-%m-%d}T\S+Z to {days_ago(99):%Y-%m-%d}T\S+Z in {database}", first
+        rf"Deleted 30 invocations from {days_ago(100):%Y-%m-%d}T\S+Z to {days_ago(99):%Y-%m-%d}T\S+Z in {database}",
+        first,
     )
     assert last.startswith("Others could not write for ")
     assert errors == ""

@@ -14,6 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,16 @@ def shell_records(block: Block, home: Path) -> None:
     bash(block.text, home)
     (database,) = home.rglob("skills.db")
     assert rows_in(database) == len(re.findall(r"^(?:session-buddy record|recorded )", block.text, re.MULTILINE))
+
+
+def shell_prunes(block: Block, home: Path) -> None:
+    """What is old goes from the database of the home, and nothing else."""
+    old = datetime.now(timezone.utc) - timedelta(days=100)
+    path = home / ".session-buddy" / "skills.db"
+    path.parent.mkdir()
+    fill(path, invocations("pytest-run", 8, newest=old), invocations("pytest-run", 3))
+    assert "Deleted 8 invocations" in bash(block.text, home)
+    assert rows_in(path) == 3
 
 
 def shell_with_server(block: Block, home: Path) -> None:
@@ -430,6 +441,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("javascript", node_client),
         ("bash", shell_imports),
         ("bash", shell_registers_hooks),
+        ("bash", shell_prunes),
         ("python", python_alone),
         ("toml", settings),
     ],

@@ -13,8 +13,7 @@ PruneSummary prune(const Config& config, Seconds keep, bool dry_run, const Prune
     const SystemClock clock;
     const auto busy_timeout = std::chrono::duration_cast<std::chrono::milliseconds>(config.busy_timeout);
     PruneSummary summary;
-    summary.cutoff =
-        storage::prune_cutoff(clock.now(), std::chrono::duration_cast<std::chrono::microseconds>(keep));
+    summary.cutoff = storage::prune_cutoff(clock.now(), std::chrono::duration_cast<std::chrono::microseconds>(keep));
     const storage::PrunableRows found = storage::prunable_rows(config.db_path, summary.cutoff, busy_timeout);
     if (dry_run) {
         summary.result = {.rows = found.rows, .kept_rows = found.kept_rows, .from = found.from, .to = found.to};

@@ -60,8 +60,8 @@ void RetentionThread::run() {
 }
 
 void RetentionThread::prune() {
-    const TimePoint cutoff = storage::prune_cutoff(
-        clock_.now(), std::chrono::duration_cast<std::chrono::microseconds>(config_.retention));
+    const TimePoint cutoff =
+        storage::prune_cutoff(clock_.now(), std::chrono::duration_cast<std::chrono::microseconds>(config_.retention));
     storage::Pruner pruner(config_.db_path, cutoff,
                            std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout));
     while (pruner.step(clock_.now()) && wait(pruner.pause())) {

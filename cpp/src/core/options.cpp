@@ -545,8 +545,8 @@ std::optional<Seconds> parse_duration(std::string_view text) {
         double seconds;
     };
     // "ms" before "s" and "m": the longest suffix wins.
-    static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1}, Unit{"m", 60}, Unit{"h", 3600},
-                                       Unit{"d", 86400}, Unit{"w", 604800}};
+    static constexpr std::array kUnits{Unit{"ms", 0.001}, Unit{"s", 1},     Unit{"m", 60},
+                                       Unit{"h", 3600},   Unit{"d", 86400}, Unit{"w", 604800}};
     double factor = 1;
     bool milliseconds = false;
     for (const Unit& unit : kUnits) {
@@ -634,11 +634,11 @@ void check_retention(const Config& config, Seconds keep, std::string_view subjec
         fail(option, std::string(subject), "from " + range_of(option), fmt::format("{}", keep.count()));
     }
     if (!(keep >= least)) {  // this way round NaN is refused as well
-        throw ConfigError("retention",
-                          fmt::format("{} must be at least {} seconds ({:.3g} h), so that window, baseline_window and "
-                                      "a day are complete after a start, not {}",
-                                      subject, std::ceil(least.count()), std::ceil(least.count() / 36) / 100,
-                                      keep.count()));
+        throw ConfigError(
+            "retention",
+            fmt::format("{} must be at least {} seconds ({:.3g} h), so that window, baseline_window and "
+                        "a day are complete after a start, not {}",
+                        subject, std::ceil(least.count()), std::ceil(least.count() / 36) / 100, keep.count()));
     }
 }
 

@@ -180,8 +180,8 @@ struct Pruner::Impl {
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
     FileState opened;
-    std::string until;       ///< texts from here on are not looked at
-    std::string last_text;   ///< rows up to here, in the order of the index, are dealt with
+    std::string until;      ///< texts from here on are not looked at
+    std::string last_text;  ///< rows up to here, in the order of the index, are dealt with
     std::int64_t last_id = 0;
     std::int64_t batch = kFirstBatch;
     bool hours_final = false;
@@ -259,11 +259,11 @@ struct Pruner::Impl {
         std::vector<Candidate> found;
         const auto take = [&found](sql::Statement& rows) {
             while (rows.step()) {
-                found.push_back({.id = rows.integer(0),
-                                 .invoked_at = std::string(rows.text(1)),
-                                 .at = rows.is_null(2) ? std::nullopt
-                                                       : std::optional(TimePoint{microseconds{rows.integer(2)}}),
-                                 .has_entry = rows.integer(3) != 0});
+                found.push_back(
+                    {.id = rows.integer(0),
+                     .invoked_at = std::string(rows.text(1)),
+                     .at = rows.is_null(2) ? std::nullopt : std::optional(TimePoint{microseconds{rows.integer(2)}}),
+                     .has_entry = rows.integer(3) != 0});
             }
         };
         take(statements->same_time.with(std::string_view(last_text), last_id, batch));
@@ -315,7 +315,8 @@ struct Pruner::Impl {
         result = next;
         last_text = candidates[handled - 1].invoked_at;
         last_id = candidates[handled - 1].id;
-        const double fit = static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(taken));
+        const double fit =
+            static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(taken));
         batch = std::clamp(static_cast<std::int64_t>(fit), std::max<std::int64_t>(batch / 2, 1),
                            std::min(batch * 2, kLargestBatch));
         pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(taken));

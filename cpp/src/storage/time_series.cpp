@@ -87,8 +87,7 @@ struct TimeSeriesKeeper::Impl {
               rows_of_days(database,
                            fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1 AND invoked_at < ?2",
                                        kInvocationColumns)),
-              erase(database,
-                    "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)"),
+              erase(database, "DELETE FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5)"),
               insert(database,
                      "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
                      " avg_duration_seconds, unique_sessions) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
@@ -303,9 +302,8 @@ struct TimeSeriesKeeper::Impl {
     /// all of them, where there is a mean at all.
     void add_written(Hour hour, std::string_view skill, HourFigures& figures) {
         const std::array<std::string, 4> forms = forms_of(hour);
-        sql::Statement& row =
-            statements->written.with(skill, std::string_view(forms[0]), std::string_view(forms[1]),
-                                     std::string_view(forms[2]), std::string_view(forms[3]));
+        sql::Statement& row = statements->written.with(skill, std::string_view(forms[0]), std::string_view(forms[1]),
+                                                       std::string_view(forms[2]), std::string_view(forms[3]));
         if (row.step()) {
             const std::int64_t invocations = std::max<std::int64_t>(row.integer(0), 0);
             const std::int64_t completed =
@@ -439,10 +437,8 @@ struct TimeSeriesKeeper::Impl {
                 // Counted before the lock is taken.
                 HourTable table = count(due);
                 const std::int64_t watermark = watermark_without(due);
-                writing = Writing{.due = std::move(due),
-                                  .table = std::move(table),
-                                  .watermark = watermark,
-                                  .checked_id = seen_id};
+                writing = Writing{
+                    .due = std::move(due), .table = std::move(table), .watermark = watermark, .checked_id = seen_id};
             }
         }
         if (writing) {

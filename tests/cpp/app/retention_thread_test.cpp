@@ -58,7 +58,8 @@ class RetentionThreadTest : public testing::Test {
     void TearDown() override { log::reset_sink(); }
     void insert(const std::string& at) const { test::execute(config.db_path, test::insertion("a", at)); }
     [[nodiscard]] std::string times() const {
-        return test::query_one(config.db_path, "SELECT group_concat(day) FROM (SELECT substr(invoked_at, 1, 10) AS day"
+        return test::query_one(config.db_path,
+                               "SELECT group_concat(day) FROM (SELECT substr(invoked_at, 1, 10) AS day"
                                " FROM skill_invocation ORDER BY id)");
     }
     void wait_for_times(const std::string& expected) const {

@@ -132,7 +132,8 @@ INSTANTIATE_TEST_SUITE_P(Forms, Duration,
                          testing::Values(DurationCase{"1", 1}, DurationCase{"0.25", 0.25}, DurationCase{".5", 0.5},
                                          DurationCase{"2.", 2}, DurationCase{"300ms", 0.3}, DurationCase{"2s", 2},
                                          DurationCase{"1.5m", 90}, DurationCase{"24h", 86400},
-                                         DurationCase{"7d", 604800}, DurationCase{"2w", 1209600}, DurationCase{"0", 0}));
+                                         DurationCase{"7d", 604800}, DurationCase{"2w", 1209600},
+                                         DurationCase{"0", 0}));
 
 class NoDuration : public testing::TestWithParam<const char*> {};
 TEST_P(NoDuration, is_refused) {
@@ -377,8 +378,7 @@ TEST_F(SettingsOf, check_what_belongs_together) {
     EXPECT_EQ(error_of({{"retention", "2d"}}),
               "retention must be at least 176400 seconds (49 h), so that window, baseline_window and a day are "
               "complete after a start, not 172800");
-    EXPECT_THAT(error_of({{"retention", "90d"}, {"baseline_window", "31d"}}),
-                "no error");
+    EXPECT_THAT(error_of({{"retention", "90d"}, {"baseline_window", "31d"}}), "no error");
     EXPECT_THAT(error_of({{"retention", "62d"}, {"baseline_window", "31d"}}), HasSubstr("at least 5360400 seconds"));
     EXPECT_THAT(error_of({{"retention", "31d"}, {"window", "31d"}}), HasSubstr("at least 2682000 seconds"));
     EXPECT_THAT(error_of({{"retention", "24h"}, {"window", "60"}, {"baseline_window", "2h"}}),

@@ -227,8 +227,7 @@ TEST_F(PrunerTest, a_longer_keep_afterwards_takes_nothing_back) {
     insert_row("a", "2026-01-25T10:30:00Z");
     insert_row("a", kRecent);
     EXPECT_EQ(prune(at("2026-01-20T00:00:00Z")).rows, 1);
-    EXPECT_EQ(series(2),
-              (Rows{"a|2026-01-05T10:00:00Z|2|1.0|NULL|2", "a|2026-01-25T10:00:00Z|2|1.0|NULL|2"}));
+    EXPECT_EQ(series(2), (Rows{"a|2026-01-05T10:00:00Z|2|1.0|NULL|2", "a|2026-01-25T10:00:00Z|2|1.0|NULL|2"}));
 }
 
 TEST_F(PrunerTest, an_import_does_not_bring_back_what_was_pruned) {
