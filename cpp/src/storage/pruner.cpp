@@ -15,6 +15,7 @@
 #include "file_state.hpp"
 #include "inspection.hpp"
 #include "log_files.hpp"
+#include "migrations.hpp"
 #include "prune_state.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
@@ -60,10 +61,12 @@ void require_no_recount(SQLite::Database& database, const std::string& path) {
     while (triggers.step()) {
         const std::string text(triggers.text(1));
         if (std::regex_search(text, counts)) {
+            const bool is_replaceable = std::ranges::find(kTriggerNames, triggers.text(0)) != kTriggerNames.end();
             refuse(StorageErrc::incompatible, path,
                    fmt::format("its trigger {} computes figures from all rows of skill_invocation, and would lose what "
-                               "is deleted; a server with replace_triggers replaces the triggers of other tools",
-                               triggers.text(0)));
+                               "is deleted; {}",
+                               triggers.text(0),
+                               is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
         }
     }
 }
@@ -101,6 +104,31 @@ void extend(std::optional<TimePoint>& from, std::optional<TimePoint>& to, TimePo
     to = std::max(to.value_or(at), at);
 }
 
+PrunableRows count_prunable(SQLite::Database& database, TimePoint cutoff, bool lacks_entries) {
+    sql::register_functions(database);
+    PrunableRows found;
+    if (column_names(database, "skill_invocation").empty()) {
+        return found;
+    }
+    sql::Statement count(database,
+                         fmt::format("SELECT has_entry, count(*), min(at), max(at) FROM (SELECT {} AS has_entry,"
+                                     " session_buddy_micros(invoked_at) AS at FROM skill_invocation"
+                                     " WHERE invoked_at < ?1 AND id < (SELECT max(id) FROM skill_invocation))"
+                                     " WHERE at < ?2 GROUP BY has_entry",
+                                     lacks_entries ? "1" : kHasEntry));
+    count.with(std::string_view(upper_bound_of(cutoff)), cutoff.time_since_epoch().count());
+    while (count.step()) {
+        if (count.integer(0) == 0) {
+            found.kept_rows = count.integer(1);
+        } else {
+            found.rows = count.integer(1);
+            found.from = TimePoint{microseconds{count.integer(2)}};
+            found.to = TimePoint{microseconds{count.integer(3)}};
+        }
+    }
+    return found;
+}
+
 }  // namespace
 
 TimePoint prune_cutoff(TimePoint now, microseconds keep) {
@@ -108,41 +136,37 @@ TimePoint prune_cutoff(TimePoint now, microseconds keep) {
 }
 
 PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, milliseconds busy_timeout) {
-    const auto state = file_state(path);
-    if (!state.has_value()) {
+    const auto before = file_state(path);
+    if (!before.has_value()) {
         refuse(StorageErrc::missing, path, "the file does not exist");
     }
-    if (!state->is_regular) {
-        refuse(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
+    if (!before->is_regular) {
+        refuse(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
     }
-    return sql::translated(path, "cannot read", [&] {
-        // An older schema is brought up to date before rows are deleted, and every skill then has its entry.
-        const bool lacks_entries = inspect_file(path, busy_timeout).needs_migration();
-        const bool alone = !file_state(path + "-wal") && !file_state(path + "-shm") && header_says_wal(path);
-        const auto database = open_for_reading(path, alone, busy_timeout);
-        sql::register_functions(*database);
-        PrunableRows found;
-        if (column_names(*database, "skill_invocation").empty()) {
-            return found;
-        }
-        sql::Statement count(*database,
-                             fmt::format("SELECT has_entry, count(*), min(at), max(at) FROM (SELECT {} AS has_entry,"
-                                         " session_buddy_micros(invoked_at) AS at FROM skill_invocation"
-                                         " WHERE invoked_at < ?1 AND id < (SELECT max(id) FROM skill_invocation))"
-                                         " WHERE at < ?2 GROUP BY has_entry",
-                                         lacks_entries ? "1" : kHasEntry));
-        count.with(std::string_view(upper_bound_of(cutoff)), cutoff.time_since_epoch().count());
-        while (count.step()) {
-            if (count.integer(0) == 0) {
-                found.kept_rows = count.integer(1);
-            } else {
-                found.rows = count.integer(1);
-                found.from = TimePoint{microseconds{count.integer(2)}};
-                found.to = TimePoint{microseconds{count.integer(3)}};
+    // An older schema is brought up to date before rows are deleted, and every skill then has its entry.
+    const bool needs_migration = inspect_file(path, busy_timeout).needs_migration();
+    const auto count = [&](bool immutable) {
+        return sql::translated(path, "cannot read", [&] {
+            const auto database = open_for_reading(path, immutable, busy_timeout);
+            return count_prunable(*database, cutoff, needs_migration);
+        });
+    };
+    // Opened in the usual way, SQLite would leave a log beside a file that nobody has open.
+    const auto is_alone = [&] { return !file_state(path + "-wal") && !file_state(path + "-shm"); };
+    if (is_alone() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
+        const auto undisturbed = [&] { return is_alone() && file_state(path) == before; };
+        try {
+            const PrunableRows found = count(true);
+            if (undisturbed()) {
+                return found;
+            }
+        } catch (const StorageError&) {
+            if (undisturbed()) {
+                throw;
             }
         }
-        return found;
-    });
+    }
+    return count(false);
 }
 
 struct Pruner::Impl {

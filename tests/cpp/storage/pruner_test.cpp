@@ -189,6 +189,24 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
     EXPECT_EQ(series(2), expected);
 }
 
+TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_what_is_left) {
+    insert_row("a", "2026-02-10T11:10:00Z");
+    insert_row("a", "2026-02-10T11:20:00Z");
+    TimeSeriesKeeper keeper(path, kTimeout);
+    while (keeper.step(at("2026-02-10T11:30:00Z"))) {
+    }
+    insert_row("a", "2026-02-12T11:00:00Z");
+    const TimePoint later = at("2026-02-12T12:00:00Z");
+    Pruner pruner(path, at("2026-02-11T00:00:00Z"), kTimeout);
+    while (pruner.step(later)) {
+    }
+    EXPECT_EQ(count(), "1");
+    insert_row("a", "2026-02-10T11:40:00Z");
+    while (keeper.step(later)) {
+    }
+    EXPECT_EQ(series().front(), "a|2026-02-10T11:00:00Z|3|1.0|NULL|2");
+}
+
 TEST_F(PrunerTest, a_late_row_stays_until_its_hour_has_it) {
     insert_row("a", "2026-01-05T10:00:00Z");
     insert_row("a", kRecent);
@@ -299,7 +317,14 @@ TEST_F(PrunerTest, is_refused_where_a_trigger_counts_the_rows_again) {
     const StorageError error = prune_error();
     EXPECT_EQ(error.code(), StorageErrc::incompatible);
     EXPECT_THAT(error.what(), HasSubstr("trigger theirs"));
+    EXPECT_THAT(error.what(), HasSubstr("drop or change it"));
     EXPECT_EQ(count(), "10");
+    test::execute(path,
+                  "DROP TRIGGER theirs; DROP TRIGGER trg_skill_metrics_after_insert; CREATE TRIGGER"
+                  " trg_skill_metrics_after_insert AFTER INSERT ON skill_invocation BEGIN INSERT OR REPLACE INTO"
+                  " skill_metrics (skill_name, total_invocations) SELECT skill_name, count(*) from skill_invocation"
+                  " GROUP BY 1; END;");
+    EXPECT_THAT(prune_error().what(), HasSubstr("replace_triggers"));
 }
 
 TEST_F(PrunerTest, prunes_a_database_of_other_tools_and_of_an_older_version) {

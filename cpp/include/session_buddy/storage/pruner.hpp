@@ -33,7 +33,7 @@ struct PruneResult {
     std::int64_t kept_rows = 0;  ///< as in PrunableRows
     std::optional<TimePoint> from;
     std::optional<TimePoint> to;
-    std::chrono::microseconds longest_lock{0};  ///< for which no other connection could write
+    std::chrono::microseconds longest_lock{0};  ///< of deleting: for which no other connection could write
 };
 
 /// Can be ended and begun again at any moment: each step is one transaction, and what is deleted is noted down in it
