@@ -11,6 +11,7 @@
 
 #include "follower_fixture.hpp"
 #include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/event_store.hpp"
 #include "session_buddy/storage/skills_store.hpp"
 #include "session_buddy/storage/time_series.hpp"
 #include "support/privileges.hpp"
@@ -248,15 +249,21 @@ TEST_F(PrunerTest, a_longer_keep_afterwards_takes_nothing_back) {
     EXPECT_EQ(series(2), (Rows{"a|2026-01-05T10:00:00Z|2|1.0|NULL|2", "a|2026-01-25T10:00:00Z|2|1.0|NULL|2"}));
 }
 
-TEST_F(PrunerTest, an_import_does_not_bring_back_what_was_pruned) {
-    SkillsStore store(path, kTimeout);
-    const std::vector<SkillsStore::KeyedRecord> records{{"key-1", {"a", "2026-01-05T10:00:00Z", "s1", true}},
-                                                        {"key-2", {"a", kRecent, "s1", true}}};
-    EXPECT_THAT(store.store_new(records), ElementsAre(true, true));
-    EXPECT_EQ(prune().rows, 1);
-    EXPECT_THAT(store.store_new(records), ElementsAre(false, false));
+TEST_F(PrunerTest, what_is_told_again_does_not_bring_back_what_was_pruned) {
+    EventStore store(path, {.busy_timeout = kTimeout});
+    const std::vector<SkillEvent> events{
+        {.kind = SkillEvent::Kind::invocation, .key = "key-1", .record = {"a", "2026-01-05T10:00:00Z", "s1", true}},
+        {.kind = SkillEvent::Kind::command, .key = "key-2", .record = {"a", "2026-01-05T10:00:01Z", "s1", true}},
+        {.kind = SkillEvent::Kind::invocation, .key = "key-3", .record = {"a", kRecent, "s1", true}}};
+    for (const EventStore::Outcome& outcome : store.take(events, Source::hook, {})) {
+        EXPECT_TRUE(outcome.is_new);
+    }
+    EXPECT_EQ(prune().rows, 2);
+    for (const EventStore::Outcome& outcome : store.take(events, Source::transcript, {})) {
+        EXPECT_FALSE(outcome.is_new);
+    }
     EXPECT_EQ(count(), "1");
-    EXPECT_EQ(store.metrics("a")->total_invocations, 2);
+    EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "3");
 }
 
 TEST_F(PrunerTest, keeps_rows_without_a_time_and_the_newest_one) {
