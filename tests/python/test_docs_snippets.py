@@ -204,8 +204,8 @@ def token_file(block: Block, home: Path) -> None:
         assert [status_with(token, server.port) for token in (TOKEN, "secret", "other")] == [200, 200, 401]
 
 
-def shell_imports(block: Block, home: Path) -> None:
-    """Reads transcripts from the home: one session with one tool use."""
+def write_session(home: Path) -> None:
+    """A transcript in the usual place, of one tool use."""
     folder = home / ".claude" / "projects" / "example"
     folder.mkdir(parents=True)
     use = {"type": "tool_use", "id": "toolu_01", "name": "Read", "input": {"file_path": "a.py"}}
@@ -228,6 +228,11 @@ def shell_imports(block: Block, home: Path) -> None:
         },
     ]
     (folder / "s1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def shell_imports(block: Block, home: Path) -> None:
+    """Reads transcripts from the home, once and again."""
+    write_session(home)
     for _ in range(2):
         bash(block.text, home)
     (database,) = home.rglob("skills.db")
@@ -286,6 +291,14 @@ def intake_answer(block: Block, home: Path) -> None:
             answer = error
         with answer:
             assert json.load(answer) == wanted
+
+
+def shell_watches(block: Block, home: Path) -> None:
+    """Follows the transcripts of the home and ends on Ctrl-C with status 0."""
+    write_session(home)
+    with Program(["bash", "-c", f"exec {block.text.strip()}"], cwd=home, env=environment(home)) as program:
+        program.wait_for("^hooks saw 0 of 1, 1 recovered$")
+        assert program.stop(signal.SIGINT) == 0
 
 
 def python_client(block: Block, home: Path) -> None:
@@ -440,6 +453,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_client),
         ("javascript", node_client),
         ("bash", shell_imports),
+        ("bash", shell_watches),
         ("bash", shell_registers_hooks),
         ("bash", shell_prunes),
         ("python", python_alone),
