@@ -120,12 +120,21 @@ FetchContent_Declare(nlohmann_json
 FetchContent_MakeAvailable(nlohmann_json)
 session_buddy_fetched_headers_are_system(nlohmann_json::nlohmann_json)
 
-# --- simdjson
+# --- simdjson: its package file agrees to its own minor version alone, so that one is asked for which is there.
 set(SIMDJSON_DEVELOPER_MODE OFF)
+set(simdjson_wanted 3.0)
+if(NOT CMAKE_DISABLE_FIND_PACKAGE_simdjson)
+  find_package(simdjson 999 CONFIG QUIET)
+  foreach(version IN LISTS simdjson_CONSIDERED_VERSIONS)
+    if(version VERSION_GREATER simdjson_wanted)
+      set(simdjson_wanted ${version})
+    endif()
+  endforeach()
+endif()
 FetchContent_Declare(simdjson
   URL https://github.com/simdjson/simdjson/archive/refs/tags/v3.12.2.tar.gz
   URL_HASH SHA256=8ac7c97073d5079f54ad66d04381ec75e1169c2e20bfe9b6500bc81304da3faf
-  FIND_PACKAGE_ARGS 3.0)
+  FIND_PACKAGE_ARGS ${simdjson_wanted} CONFIG)
 FetchContent_MakeAvailable(simdjson)
 session_buddy_fetched_headers_are_system(simdjson::simdjson)
 

@@ -437,6 +437,7 @@ class TranscriptWatch::Impl {
         }
         with_database([&] {
             std::vector<storage::TranscriptMark> marks;
+            marks.reserve(unsaved_.size());
             for (const auto& [file, offset] : unsaved_) {
                 marks.push_back({.file = file, .offset = offset});
             }
