@@ -13,6 +13,7 @@
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/event_store.hpp"
 #include "support/manual_clock.hpp"
+#include "support/no_descriptors_left.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::app {
@@ -223,6 +224,31 @@ TEST_F(TranscriptWatchTest, files_folders_and_lines_that_come_later_are_found) {
     EXPECT_THAT(keys(), ElementsAre("a1", "a2", "b1", "b2"));
     EXPECT_EQ(reports.back().kind, Kind::ended);
     EXPECT_EQ(reports.back().unreadable_lines, 0);
+}
+
+TEST_F(TranscriptWatchTest, where_the_system_does_not_tell_of_changes_they_are_looked_for) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
+#endif
+    append("a.jsonl", run_lines("a1"));
+    int step = 0;
+    const auto end = steady_clock::now() + kDeadline;
+    std::optional<test::NoDescriptorsLeft> none(std::in_place);  // nor one to be notified through
+    TranscriptWatch watch(paths, {.db_path = database}, namer, clock,
+                          {.report = [this](const WatchReport& report) { reports.push_back(report); },
+                           .progress = {},
+                           .go_on =
+                               [&] {
+                                   if (step == 0 && was_reported(Kind::caught_up)) {
+                                       append("a.jsonl", run_lines("a2"));
+                                       append("new/b.jsonl", run_lines("b1"));
+                                       ++step;
+                                   }
+                                   return !(step == 1 && rows() == "3") && steady_clock::now() < end;
+                               }});
+    none.reset();
+    watch.run();
+    EXPECT_THAT(keys(), ElementsAre("a1", "a2", "b1"));
 }
 
 TEST_F(TranscriptWatchTest, a_renamed_file_is_not_read_again) {

@@ -4,7 +4,6 @@
 #include <SQLiteCpp/Database.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "session_buddy/core/log.hpp"
+#include "support/no_descriptors_left.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -178,25 +178,6 @@ TEST_F(DatabaseWatchTest, an_interruption_ends_the_wait_of_another_thread_or_the
     EXPECT_LT(steady_clock::now(), deadline);
 }
 
-/// As long as it lives this process gets no further file descriptor.
-class NoDescriptorsLeft {
-  public:
-    NoDescriptorsLeft() {
-        ::getrlimit(RLIMIT_NOFILE, &before_);
-        rlimit none = before_;
-        const int lowest_free = ::dup(STDERR_FILENO);
-        ::close(lowest_free);
-        none.rlim_cur = static_cast<rlim_t>(lowest_free);
-        ::setrlimit(RLIMIT_NOFILE, &none);
-    }
-    ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-    NoDescriptorsLeft(const NoDescriptorsLeft&) = delete;
-    NoDescriptorsLeft& operator=(const NoDescriptorsLeft&) = delete;
-
-  private:
-    rlimit before_{};
-};
-
 TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_the_time_until_it_does) {
 #ifdef __SANITIZE_ADDRESS__
     GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
@@ -205,7 +186,7 @@ TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_
     log::set_sink([&lines](const log::Record& record) { lines.emplace_back(record.message); });
     DatabaseWatch watch(path);
     {
-        const NoDescriptorsLeft trouble;
+        const test::NoDescriptorsLeft trouble;
         for (int round = 0; round < 3; ++round) {
             const auto until = steady_clock::now() + std::chrono::milliseconds{2};
             EXPECT_FALSE(watch.wait(until, kAtOnce));
