@@ -16,6 +16,8 @@
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/tool_rule.hpp"
+#include "session_buddy/ingest/error_class.hpp"
+#include "session_buddy/ingest/skill_name.hpp"
 #include "session_buddy/storage/event_store.hpp"
 
 namespace session_buddy::bindings {
@@ -168,6 +170,25 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
     app::TranscriptWatch(paths, std::move(options), namer, clock, std::move(callbacks)).run();
 }
 
+/// A word as a shell reads it as one, whatever is in it.
+std::string quoted(const std::string& word) {
+    std::string result = "'";
+    for (const char c : word) {
+        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    }
+    return result + "'";
+}
+
+py::object name_for_command(const std::vector<std::string>& words) {
+    static const ingest::SkillNamer kNamer;
+    std::string command;
+    for (const std::string& word : words) {
+        command += (command.empty() ? "" : " ") + quoted(word);
+    }
+    const std::string name = kNamer.for_shell_command(command);
+    return name == ingest::kUnknownCommand ? py::object(py::none()) : py::object(to_str(name));
+}
+
 }  // namespace
 
 void bind_ingest(py::module_& module) {
@@ -183,6 +204,11 @@ void bind_ingest(py::module_& module) {
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
                py::arg("tools") = "",
                "Follows transcripts until go_on() is false, or with once until all is stored; report takes dicts.");
+    module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(),
+               "What the first known tool that a command runs is called as a skill; None where none is known.");
+    module.def(
+        "classify_error", [](const std::string& text) { return std::string(ingest::classify_tool_error(text, false)); },
+        py::arg("text"), py::pos_only(), "The short class of an error text, which is not kept.");
     module.def("load_transcripts", &load_transcripts, py::arg("paths"), py::kw_only(), py::arg("progress") = py::none(),
                "All invocations in the order of time, as tuples, and the summary.");
 }

@@ -12,6 +12,7 @@ namespace py = pybind11;
 // Each adds its names to the module; called from module.cpp in this order.
 void bind_core(py::module_& module);
 void bind_storage(py::module_& module);
+void bind_queries(py::module_& module);
 void bind_ingest(py::module_& module);
 void bind_prune(py::module_& module);
 void bind_anomaly(py::module_& module);

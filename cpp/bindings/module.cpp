@@ -58,6 +58,7 @@ PYBIND11_MODULE(_native, module) {
     bindings::bind_core(module);
     bindings::bind_log_queue(module);
     bindings::bind_storage(module);
+    bindings::bind_queries(module);
     bindings::bind_ingest(module);
     bindings::bind_prune(module);
     bindings::bind_anomaly(module);

@@ -37,6 +37,54 @@ class SkillMetricsRow(TypedDict):
     avg_duration_seconds: float | None
     updated_at: str
 
+class StoredInvocationRow(TypedDict):
+    id: int
+    skill_name: str
+    invoked_at: str
+    session_id: str
+    workflow_path: str | None
+    completed: bool
+    duration_seconds: float | None
+    user_query: str | None
+    alternatives_considered: str | None
+    selection_rank: int | None
+    follow_up_actions: str | None
+    error_type: str | None
+    embedding: bytes | None
+    workflow_phase: str | None
+    workflow_step_id: str | None
+
+class SessionSummaryRow(TypedDict):
+    session_id: str
+    unique_skills: int
+    total_invocations: int
+    completed_count: int
+    abandoned_count: int
+    total_duration_seconds: float
+    first_skill_at: str | None
+    last_skill_at: str | None
+    skills: dict[str, int]
+
+class HourlyAggregateRow(TypedDict):
+    skill_name: str
+    timestamp: str
+    invocation_count: int
+    completed_count: int
+    completion_rate: float
+    avg_duration_seconds: float | None
+    unique_sessions: int
+
+class PhaseEffectivenessRow(TypedDict):
+    skill_name: str
+    workflow_phase: str
+    total_invocations: int
+    completed_count: int
+    abandoned_count: int
+    total_duration_seconds: float
+    avg_duration_seconds: float | None
+    avg_completion_time: float | None
+    completion_rate: float
+
 class DetectorSettings(TypedDict):
     threshold: float
     baseline_window: float
@@ -114,6 +162,30 @@ class SkillsStore:
     def real_time_metrics(self, limit: int, window_seconds: float) -> list[realtime_types.TopSkill]: ...
     def close(self) -> None: ...
 
+class InvocationFilter:
+    def __init__(
+        self,
+        *,
+        skill_name: str | None = None,
+        session_id: str | None = None,
+        workflow_phase: str | None = None,
+        workflow_step_id: str | None = None,
+        error_type: str | None = None,
+        completed: bool | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> None: ...
+
+class SkillsQueries:
+    def __init__(self, path: str, busy_timeout: float) -> None: ...
+    def invocation(self, id: int) -> StoredInvocationRow | None: ...  # noqa: A002
+    def invocations(self, filter: InvocationFilter, newest_first: bool, limit: int) -> list[StoredInvocationRow]: ...  # noqa: A002
+    def session_summary(self, session_id: str) -> SessionSummaryRow | None: ...
+    def hourly_aggregates(self, filter: InvocationFilter, limit: int) -> list[HourlyAggregateRow]: ...  # noqa: A002
+    def phase_effectiveness(self, filter: InvocationFilter, limit: int) -> list[PhaseEffectivenessRow]: ...  # noqa: A002
+    def error_counts(self, filter: InvocationFilter, limit: int) -> list[tuple[str, int]]: ...  # noqa: A002
+    def close(self) -> None: ...
+
 def transcript_roots() -> list[Path]: ...
 def import_transcripts(
     paths: list[Path],
@@ -140,6 +212,8 @@ def load_transcripts(
 def prune(
     db_path: str, keep: float, *, dry_run: bool = False, progress: Callable[[int, int], bool] | None = None
 ) -> PruneSummary: ...
+def skill_name_for_command(words: list[str], /) -> str | None: ...
+def classify_error(text: str, /) -> str: ...
 def is_valid_skill_name(name: str, /) -> bool: ...
 def anomaly_settings() -> DetectorSettings: ...
 def detect_anomalies(

@@ -14,7 +14,6 @@
 namespace session_buddy::ingest {
 namespace {
 
-constexpr std::string_view kShellFallback = "Bash";
 constexpr int kMaxScriptDepth = 4;  // bash -c "bash -c '…'"
 // Each costs a copy of the words behind it, so that a line of nothing else would cost the square of its length.
 constexpr int kMaxWrappers = 16;
@@ -357,7 +356,7 @@ void SkillNamer::add(const ToolRule& rule) {
     std::vector<std::string> words = split_words(rule.command);
     if (!words.empty()) {
         rules_.push_back({.words = std::move(words),
-                          .skill = to_skill_name(rule.skill, kShellFallback),
+                          .skill = to_skill_name(rule.skill, kUnknownCommand),
                           .preparation = rule.preparation});
     }
 }
@@ -381,7 +380,7 @@ std::string SkillNamer::for_tool(std::string_view tool_name, const nlohmann::jso
 
 std::string SkillNamer::for_shell_command(std::string_view command) const {
     const Rule* rule = find_in_line(command, 0);
-    return rule != nullptr ? rule->skill : std::string(kShellFallback);
+    return rule != nullptr ? rule->skill : std::string(kUnknownCommand);
 }
 
 std::string SkillNamer::for_typed_command(std::string_view typed) {

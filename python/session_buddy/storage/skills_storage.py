@@ -9,15 +9,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from session_buddy import _native, _runtime
 from session_buddy.realtime.types import TopSkill
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-__all__ = ["SkillMetrics", "SkillsStorage"]
+__all__ = [
+    "HourlyAggregate",
+    "InvocationFilter",
+    "PhaseEffectiveness",
+    "SessionSummary",
+    "SkillMetrics",
+    "SkillsStorage",
+    "StoredInvocation",
+]
 
 _COLUMNS = frozenset(
     {
@@ -61,6 +69,83 @@ class SkillMetrics:
     updated_at: str
 
 
+@dataclass(frozen=True)
+class StoredInvocation:
+    """A row of skill_invocation. Timestamps are as stored; a duration that makes no sense is None."""
+
+    id: int
+    skill_name: str
+    invoked_at: str
+    session_id: str
+    workflow_path: str | None
+    completed: bool
+    duration_seconds: float | None
+    user_query: str | None
+    alternatives_considered: str | None  # the text of a JSON array
+    selection_rank: int | None
+    follow_up_actions: str | None  # the text of a JSON array
+    error_type: str | None
+    embedding: bytes | None
+    workflow_phase: str | None
+    workflow_step_id: str | None
+
+
+@dataclass(frozen=True)
+class SessionSummary:
+    """One session, counted from its invocations. Times are UTC, None where no invocation has a readable one."""
+
+    session_id: str
+    unique_skills: int
+    total_invocations: int
+    completed_count: int
+    abandoned_count: int
+    total_duration_seconds: float
+    first_skill_at: str | None
+    last_skill_at: str | None
+    skills: dict[str, int]  # name → invocations
+
+
+@dataclass(frozen=True)
+class HourlyAggregate:
+    """One skill in one hour, with the columns of skill_time_series."""
+
+    skill_name: str
+    timestamp: str  # the beginning of the hour, UTC
+    invocation_count: int
+    completed_count: int
+    completion_rate: float  # 0 to 1, as in the table
+    avg_duration_seconds: float | None  # of completed invocations that have one
+    unique_sessions: int
+
+
+@dataclass(frozen=True)
+class PhaseEffectiveness:
+    """One skill in one workflow phase, with the columns of v_skill_effectiveness_by_phase."""
+
+    skill_name: str
+    workflow_phase: str
+    total_invocations: int
+    completed_count: int
+    abandoned_count: int
+    total_duration_seconds: float
+    avg_duration_seconds: float | None  # of all invocations that have one
+    avg_completion_time: float | None  # of the completed ones
+    completion_rate: float  # 0 to 100, as in the view
+
+
+class InvocationFilter(TypedDict, total=False):
+    """Keywords of the queries: rows must have all of these. `since` is inclusive, `until` is not."""
+
+    skill_name: str | None
+    session_id: str | None
+    workflow_phase: str | None
+    workflow_step_id: str | None
+    error_type: str | None
+    completed: bool | None
+    since: str | datetime | None
+    until: str | datetime | None
+
+
 class SkillsStorage:
     """An open skills database. Safe to share between threads; usable as a context manager.
 
@@ -84,6 +169,7 @@ class SkillsStorage:
         _runtime.ensure_logging()
         self._path = _native.resolve_db_path(given)
         self._store = _native.SkillsStore(self._path, float(busy_timeout))
+        self._queries = _native.SkillsQueries(self._path, float(busy_timeout))
 
     @property
     def db_path(self) -> str:
@@ -177,8 +263,66 @@ class SkillsStorage:
             raise ValueError(f"time_window_hours must be more than 0 and at most 876000, not {time_window_hours}")
         return self._store.real_time_metrics(_checked_limit(limit), time_window_hours * 3600.0)
 
+    def get_invocation(self, invocation_id: int) -> StoredInvocation | None:
+        """The invocation with this id; None where there is none."""
+        if isinstance(invocation_id, bool) or not isinstance(invocation_id, int):
+            raise TypeError(f"invocation_id must be an int, not {type(invocation_id).__name__}")
+        if not 0 < invocation_id < 2**63:
+            return None
+        row = self._queries.invocation(invocation_id)
+        return None if row is None else StoredInvocation(**row)
+
+    def get_session_invocations(self, session_id: str, *, limit: int = 1000) -> list[StoredInvocation]:
+        """The invocations of a session in the order of time, the first `limit` of them."""
+        return self.query_invocations(session_id=session_id, order="oldest", limit=limit)
+
+    def query_invocations(
+        self,
+        *,
+        order: Literal["newest", "oldest"] = "newest",
+        limit: int = 100,
+        **filters: Unpack[InvocationFilter],
+    ) -> list[StoredInvocation]:
+        """The invocations that fit, by the time of the invocation, at most `limit`.
+
+        Every row that fits is looked at, whatever the limit: in a large database give `since` or a name.
+
+        Args:
+            order: Which come first, and which are left out beyond the limit.
+            filters: See InvocationFilter. Times are ISO 8601 texts or datetimes, UTC where they say nothing else.
+        """
+        if order not in ("newest", "oldest"):
+            raise ValueError(f'order must be "newest" or "oldest", not {order!r}')
+        rows = self._queries.invocations(_filter(filters), order == "newest", _checked_limit(limit))
+        return [StoredInvocation(**row) for row in rows]
+
+    def get_session_summary(self, session_id: str) -> SessionSummary | None:
+        """What ran in a session; None for one without invocations."""
+        row = self._queries.session_summary(_checked_text("session_id", session_id))
+        return None if row is None else SessionSummary(**row)
+
+    def get_hourly_aggregates(self, *, limit: int = 1000, **filters: Unpack[InvocationFilter]) -> list[HourlyAggregate]:
+        """Invocations summed up by skill and hour, in the order of time; the newest where there are more than `limit`.
+
+        Counted from the invocations, so unlike skill_time_series it has the present hour, and needs no server.
+        """
+        rows = self._queries.hourly_aggregates(_filter(filters), _checked_limit(limit))
+        return [HourlyAggregate(**row) for row in rows]
+
+    def get_effectiveness_by_phase(
+        self, *, limit: int = 1000, **filters: Unpack[InvocationFilter]
+    ) -> list[PhaseEffectiveness]:
+        """How each skill did in each workflow phase, by phase and then the most used first."""
+        rows = self._queries.phase_effectiveness(_filter(filters), _checked_limit(limit))
+        return [PhaseEffectiveness(**row) for row in rows]
+
+    def get_error_counts(self, *, limit: int = 100, **filters: Unpack[InvocationFilter]) -> dict[str, int]:
+        """Error types of invocations that were not completed, the most frequent first."""
+        return dict(self._queries.error_counts(_filter(filters), _checked_limit(limit)))
+
     def close(self) -> None:
         """Closes the database; later calls raise. Can be called twice."""
+        self._queries.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -217,6 +361,59 @@ def _checked_limit(limit: int) -> int:
     if limit < 0:
         raise ValueError(f"limit must not be negative, not {limit}")
     return min(limit, 2**31)
+
+
+_TEXT_FILTERS = frozenset({"skill_name", "session_id", "workflow_phase", "workflow_step_id", "error_type"})
+_TIME_FILTERS = frozenset({"since", "until"})
+
+
+def _filter(filters: Mapping[str, object]) -> _native.InvocationFilter:
+    texts: dict[str, str] = {}
+    times: dict[str, int] = {}
+    completed: bool | None = None
+    for name, value in filters.items():
+        if name in _TEXT_FILTERS:
+            if value is not None:
+                texts[name] = _checked_text(name, value)
+        elif name in _TIME_FILTERS:
+            if value is not None:
+                times[name] = _to_micros(name, value)
+        elif name != "completed":
+            raise TypeError(f"there is no filter {name}; there are {', '.join(InvocationFilter.__annotations__)}")
+        elif value is None or isinstance(value, bool):
+            completed = value
+        else:
+            raise TypeError(f"completed must be a bool, not {type(value).__name__}")
+    return _native.InvocationFilter(
+        skill_name=texts.get("skill_name"),
+        session_id=texts.get("session_id"),
+        workflow_phase=texts.get("workflow_phase"),
+        workflow_step_id=texts.get("workflow_step_id"),
+        error_type=texts.get("error_type"),
+        completed=completed,
+        since=times.get("since"),
+        until=times.get("until"),
+    )
+
+
+def _checked_text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be text that can be written as UTF-8") from None
+    return value
+
+
+def _to_micros(name: str, value: object) -> int:
+    text = value.isoformat() if isinstance(value, datetime) else value
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a str or a datetime, not {type(value).__name__}")
+    micros = _native.parse_timestamp(text)
+    if micros is None:
+        raise ValueError(f"{name} must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z")
+    return micros
 
 
 def _to_metrics(row: _native.SkillMetricsRow) -> SkillMetrics:

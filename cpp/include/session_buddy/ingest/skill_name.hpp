@@ -16,6 +16,9 @@ namespace session_buddy::ingest {
 /// for the three that always had names of their own: pytest-run, ruff-check, ruff-format.
 [[nodiscard]] std::span<const ToolRule> default_tool_rules();
 
+/// What a shell command is called that runs no known tool: the name of the assistant's own tool.
+inline constexpr std::string_view kUnknownCommand = "Bash";
+
 /// A usable skill name out of any text: control characters and malformed UTF-8 go, blanks around it too, at most 256
 /// bytes are kept (whole characters). `fallback` where nothing is left.
 [[nodiscard]] std::string to_skill_name(std::string_view text, std::string_view fallback = "unknown");
@@ -34,8 +37,8 @@ class SkillNamer {
     ///   any other, mcp__server__tool included → the tool's name; so also where the wanted field is missing
     [[nodiscard]] std::string for_tool(std::string_view tool_name, const nlohmann::json& input) const;
 
-    /// The first known tool that the command line runs; a preparation only where there is nothing else; "Bash" where no
-    /// tool is known. Among rules that fit one command, the one with the most words wins.
+    /// The first known tool that the command line runs; a preparation only where there is nothing else; kUnknownCommand where
+    /// no tool is known. Among rules that fit one command, the one with the most words wins.
     [[nodiscard]] std::string for_shell_command(std::string_view command) const;
 
     /// "/name" as typed → "name", without what follows a blank.

@@ -1,0 +1,312 @@
+// Statements are made for each filter: what a filter leaves open must not keep SQLite from using an index.
+#include "session_buddy/storage/skills_queries.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "row_reader.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+#include "store_connection.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr const char* kColumns =
+    "id, skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds, user_query,"
+    " alternatives_considered, selection_rank, follow_up_actions, error_type, embedding, workflow_phase,"
+    " workflow_step_id";
+/// A duration that counts, as read_duration says; NULL for any other.
+constexpr const char* kDuration =
+    "(CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND 1.7976931348623157e308"
+    " THEN duration_seconds END)";
+/// completed as 1 or 0, whatever is in it.
+constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
+
+constexpr std::int64_t kMicrosecondsPerHour = 3'600'000'000;
+constexpr double kPercent = 100.0;
+
+std::optional<std::string> text_of(const sql::Statement& row, int column) {
+    if (row.is_null(column)) {
+        return std::nullopt;
+    }
+    return std::string(row.text(column));
+}
+
+std::string required_text_of(const sql::Statement& row, int column) {
+    return text_of(row, column).value_or(std::string());
+}
+
+std::optional<double> real_of(const sql::Statement& row, int column) {
+    return row.is_null(column) ? std::nullopt : std::optional<double>(row.real(column));
+}
+
+std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
+    return row.is_null(column) ? std::nullopt
+                               : std::optional<TimePoint>(TimePoint{std::chrono::microseconds(row.integer(column))});
+}
+
+StoredInvocation read_stored(const sql::Statement& row) {
+    StoredInvocation stored{.id = row.integer(0),
+                            .skill_name = required_text_of(row, 1),
+                            .invoked_at = required_text_of(row, 2),
+                            .session_id = required_text_of(row, 3),
+                            .workflow_path = text_of(row, 4),
+                            .completed = row.real(5) != 0.0,
+                            .duration_seconds = read_duration(row, 6),
+                            .user_query = text_of(row, 7),
+                            .alternatives_considered = text_of(row, 8),
+                            .follow_up_actions = text_of(row, 10),
+                            .error_type = text_of(row, 11),
+                            .workflow_phase = text_of(row, 13),
+                            .workflow_step_id = text_of(row, 14)};
+    if (row.type(9) == SQLITE_INTEGER) {
+        stored.selection_rank = row.integer(9);
+    }
+    if (row.type(12) == SQLITE_BLOB) {
+        const std::string_view bytes = row.text(12);
+        stored.embedding.emplace(bytes.begin(), bytes.end());
+    }
+    return stored;
+}
+
+/// The WHERE of a filter, and its values in the order of their places.
+class Condition {
+  public:
+    explicit Condition(const InvocationFilter& filter) {
+        equal("skill_name", filter.skill_name);
+        equal("session_id", filter.session_id);
+        equal("workflow_phase", filter.workflow_phase);
+        equal("workflow_step_id", filter.workflow_step_id);
+        equal("error_type", filter.error_type);
+        if (filter.completed) {
+            add(fmt::format("{} = {}", kCompleted, *filter.completed ? 1 : 0));
+        }
+        // By text first, which the index serves: whatever its offset, a row bears a date at most one day off.
+        constexpr std::chrono::days kLargestOffset{1};
+        constexpr TimePoint kFirst = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
+        if (filter.since) {
+            if (*filter.since > kFirst + kLargestOffset) {
+                texts_.push_back(format_timestamp(*filter.since - kLargestOffset).substr(0, 10));
+                add(fmt::format("invoked_at >= ?{}", texts_.size()));
+            }
+            add(fmt::format("session_buddy_micros(invoked_at) >= {}", filter.since->time_since_epoch().count()));
+        }
+        if (filter.until) {
+            add(fmt::format("session_buddy_micros(invoked_at) < {}", filter.until->time_since_epoch().count()));
+        }
+    }
+
+    void add(std::string_view term) { where_ += fmt::format("{}{}", where_.empty() ? "WHERE " : " AND ", term); }
+    [[nodiscard]] const std::string& where() const { return where_; }
+    void bind_to(sql::Statement& statement) const {
+        int place = 0;
+        for (const std::string& text : texts_) {
+            statement.bind(++place, std::string_view(text));
+        }
+    }
+
+  private:
+    void equal(const char* column, const std::optional<std::string>& value) {
+        if (value) {
+            texts_.push_back(*value);
+            add(fmt::format("{} = ?{}", column, texts_.size()));
+        }
+    }
+
+    std::string where_;
+    std::vector<std::string> texts_;
+};
+
+}  // namespace
+
+struct SkillsQueries::Impl {
+    std::string path;
+    std::chrono::milliseconds busy_timeout;
+    std::mutex mutex;
+    bool closed = false;
+    std::unique_ptr<StoreConnection> connection;
+
+    Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
+
+    [[noreturn]] void refuse(const char* message) const {
+        throw StorageError(StorageErrc::invalid_argument, path, message);
+    }
+
+    void check_limit(std::int64_t limit) const {
+        if (limit < 0) {
+            refuse("limit must not be negative");
+        }
+    }
+
+    SQLite::Database& open() {
+        if (closed) {
+            refuse("the storage is closed");
+        }
+        if (connection) {
+            connection->require_open();
+        } else {
+            connection = std::make_unique<StoreConnection>(
+                path, OpenOptions{.busy_timeout = busy_timeout}, [](SQLite::Database& database) {
+                    sql::register_functions(database);
+                    database.exec("PRAGMA query_only = ON");
+                    return std::shared_ptr<void>();
+                });
+        }
+        return connection->database();
+    }
+
+    /// All rows of `text` for the condition, each turned into what `read` makes of it.
+    template <typename Read>
+    auto rows(const std::string& text, const Condition& condition, Read read) {
+        SQLite::Database& database = open();
+        return connection->attempt("cannot read", [&] {
+            std::vector<decltype(read(std::declval<const sql::Statement&>()))> found;
+            sql::Statement statement(database, text);
+            condition.bind_to(statement);
+            while (statement.step()) {
+                found.push_back(read(statement));
+            }
+            return found;
+        });
+    }
+};
+
+SkillsQueries::SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout)
+    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout)) {}
+
+SkillsQueries::~SkillsQueries() = default;
+
+std::optional<StoredInvocation> SkillsQueries::invocation(std::int64_t id) {
+    const std::scoped_lock lock(impl_->mutex);
+    Condition condition({});
+    condition.add(fmt::format("id = {}", id));
+    auto found = impl_->rows(fmt::format("SELECT {} FROM skill_invocation {}", kColumns, condition.where()), condition,
+                             read_stored);
+    return found.empty() ? std::nullopt : std::optional<StoredInvocation>(std::move(found.front()));
+}
+
+std::vector<StoredInvocation> SkillsQueries::invocations(const InvocationFilter& filter, TimeOrder order,
+                                                         std::int64_t limit) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->check_limit(limit);
+    const Condition condition(filter);
+    const char* direction = order == TimeOrder::newest_first ? "DESC" : "ASC";
+    // Sorted by place and moment alone, so that SQLite keeps no texts and embeddings in its sorter.
+    return impl_->rows(
+        fmt::format("WITH chosen AS (SELECT id AS place, session_buddy_micros(invoked_at) AS moment"
+                    " FROM skill_invocation {0} ORDER BY moment {1}, place {1} LIMIT {2})"
+                    " SELECT {3} FROM chosen CROSS JOIN skill_invocation ON id = place ORDER BY moment {1}, place {1}",
+                    condition.where(), direction, limit, kColumns),
+        condition, read_stored);
+}
+
+std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view session_id) {
+    const std::scoped_lock lock(impl_->mutex);
+    const Condition condition({.session_id = std::string(session_id)});
+    SessionSummary summary{.session_id = std::string(session_id)};
+    // One statement, so that all figures are of the same moment.
+    const auto by_skill = [&](const sql::Statement& row) {
+        summary.skills[required_text_of(row, 0)] += row.integer(1);
+        summary.total_invocations += row.integer(1);
+        summary.completed_count += row.integer(2);
+        summary.total_duration_seconds += row.real(3);
+        if (const auto first = moment_of(row, 4)) {
+            summary.first_skill_at = std::min(summary.first_skill_at.value_or(*first), *first);
+        }
+        if (const auto last = moment_of(row, 5)) {
+            summary.last_skill_at = std::max(summary.last_skill_at.value_or(*last), *last);
+        }
+        return true;
+    };
+    impl_->rows(fmt::format("SELECT skill_name, count(*), sum({}), total({}), min(session_buddy_micros(invoked_at)),"
+                            " max(session_buddy_micros(invoked_at)) FROM skill_invocation {} GROUP BY skill_name",
+                            kCompleted, kDuration, condition.where()),
+                condition, by_skill);
+    if (summary.total_invocations == 0) {
+        return std::nullopt;
+    }
+    summary.unique_skills = static_cast<std::int64_t>(summary.skills.size());
+    summary.abandoned_count = summary.total_invocations - summary.completed_count;
+    return summary;
+}
+
+std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFilter& filter, std::int64_t limit) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->check_limit(limit);
+    Condition condition(filter);
+    condition.add("session_buddy_micros(invoked_at) IS NOT NULL");
+    // The remainder is subtracted in a way that rounds down before 1970 too.
+    const std::string hour = fmt::format(
+        "session_buddy_micros(invoked_at) - ((session_buddy_micros(invoked_at) % {0}) + {0}) % {0}", kMicrosecondsPerHour);
+    auto found = impl_->rows(
+        fmt::format("SELECT skill_name, {} AS hour, count(*), sum({}), avg(CASE WHEN completed THEN {} END),"
+                    " count(DISTINCT session_id) FROM skill_invocation {} GROUP BY hour, skill_name"
+                    " ORDER BY hour DESC, skill_name DESC LIMIT {}",
+                    hour, kCompleted, kDuration, condition.where(), limit),
+        condition, [](const sql::Statement& row) {
+            return HourlyAggregate{
+                .skill_name = required_text_of(row, 0),
+                .hour = TimePoint{std::chrono::microseconds(row.integer(1))},
+                .invocation_count = row.integer(2),
+                .completed_count = row.integer(3),
+                .completion_rate = static_cast<double>(row.integer(3)) / static_cast<double>(row.integer(2)),
+                .avg_duration_seconds = real_of(row, 4),
+                .unique_sessions = row.integer(5)};
+        });
+    std::ranges::reverse(found);
+    return found;
+}
+
+std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const InvocationFilter& filter,
+                                                                   std::int64_t limit) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->check_limit(limit);
+    Condition condition(filter);
+    condition.add("workflow_phase IS NOT NULL");
+    return impl_->rows(
+        fmt::format("SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), avg({1}),"
+                    " avg(CASE WHEN completed THEN {1} END) FROM skill_invocation {2}"
+                    " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {3}",
+                    kCompleted, kDuration, condition.where(), limit),
+        condition, [](const sql::Statement& row) {
+            const std::int64_t total = row.integer(2);
+            const std::int64_t completed = row.integer(3);
+            return PhaseEffectiveness{
+                .skill_name = required_text_of(row, 0),
+                .workflow_phase = required_text_of(row, 1),
+                .total_invocations = total,
+                .completed_count = completed,
+                .abandoned_count = total - completed,
+                .total_duration_seconds = row.real(4),
+                .avg_duration_seconds = real_of(row, 5),
+                .avg_completion_time = real_of(row, 6),
+                .completion_rate = kPercent * static_cast<double>(completed) / static_cast<double>(total)};
+        });
+}
+
+std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filter, std::int64_t limit) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->check_limit(limit);
+    Condition condition(filter);
+    condition.add(fmt::format("{} = 0 AND error_type IS NOT NULL", kCompleted));
+    return impl_->rows(fmt::format("SELECT error_type, count(*) AS times FROM skill_invocation {} GROUP BY error_type"
+                                   " ORDER BY times DESC, error_type LIMIT {}",
+                                   condition.where(), limit),
+                       condition, [](const sql::Statement& row) {
+                           return ErrorCount{.error_type = required_text_of(row, 0), .count = row.integer(1)};
+                       });
+}
+
+void SkillsQueries::close() noexcept {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->closed = true;
+    impl_->connection.reset();
+}
+
+}  // namespace session_buddy::storage

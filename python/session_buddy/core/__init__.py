@@ -1,0 +1,1 @@
+"""Tracking skills from inside a Python program."""

@@ -1,0 +1,374 @@
+"""Tracks skills from inside the program that runs them, without getting in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from datetime import datetime, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from session_buddy import _native
+from session_buddy.core._errors import class_of_error, class_of_text
+from session_buddy.core._pending import MAX_OPEN, PendingWriter, Record
+from session_buddy.storage.skills_storage import SessionSummary, SkillsStorage, StoredInvocation
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["DEFAULT_MAX_PENDING", "MAX_OPEN", "Completer", "SkillsTracker", "TrackedRun"]
+
+DEFAULT_MAX_PENDING = 10_000
+"""Finished invocations that wait for a database that does not take them."""
+
+_DEFAULT_TIMEOUT = 5.0
+_MAX_SESSION_ID_BYTES = 1024
+_MAX_LABEL_BYTES = 1024 * 1024
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Completer:
+    """Ends one invocation that `SkillsTracker.track_invocation` began. The first call counts, later ones do nothing."""
+
+    def __init__(self, writer: PendingWriter, record: Record) -> None:
+        self._writer = writer
+        self._record = record
+        self._number = writer.begin(record)
+        self._started = time.perf_counter()
+
+    def __call__(
+        self,
+        *,
+        completed: bool = True,
+        error_type: str | BaseException | None = None,
+        follow_up_actions: Sequence[object] | None = None,
+        duration_seconds: float | None = None,
+    ) -> bool:
+        """Hands the invocation over to be written; never raises for what the database does.
+
+        Args:
+            completed: Whether it reached its end.
+            error_type: A short class such as ``exit_code``, or the exception, of which the class is kept. Of any other
+                text, such as a message, only a class is kept as well.
+            follow_up_actions: A list that can be written as JSON.
+            duration_seconds: Where something else measured it; otherwise the time since the start.
+
+        Returns:
+            False where the invocation had ended before.
+        """
+        elapsed = time.perf_counter() - self._started
+        if duration_seconds is not None:
+            elapsed = _checked_duration(duration_seconds)
+        if isinstance(error_type, BaseException):
+            error_type = class_of_error(error_type)
+        elif isinstance(error_type, str):
+            error_type = class_of_text(error_type)
+        elif error_type is not None:
+            raise TypeError(f"error_type must be a str or an exception, not {type(error_type).__name__}")
+        end = {
+            "completed": bool(completed),
+            "error_type": error_type,
+            "follow_up_actions": _to_json(follow_up_actions),
+            "duration_seconds": elapsed,
+        }
+        return self._writer.finish(self._number, {**self._record, **end})
+
+
+class TrackedRun:
+    """What `SkillsTracker.track` gives: usable in ``with`` and ``async with``, and as a decorator.
+
+    An exception ends the invocation as not completed, with the class of the exception alone, and is passed on. As a
+    decorator it measures each call, of functions, coroutine functions and generator functions.
+    """
+
+    def __init__(self, tracker: SkillsTracker, skill_name: str, labels: dict[str, Any]) -> None:
+        self._tracker = tracker
+        self._skill_name = skill_name
+        self._labels = labels
+        self._completer: Completer | None = None
+
+    def __enter__(self) -> Completer:
+        if self._completer is not None:
+            raise RuntimeError("this track() is running already; call track() once for each run")
+        self._completer = self._tracker.track_invocation(self._skill_name, **self._labels)
+        return self._completer
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        completer, self._completer = self._completer, None
+        if completer is None:
+            return
+        reason = None if error is None else class_of_error(error)
+        completer(completed=reason is None, error_type=reason)
+
+    async def __aenter__(self) -> Completer:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _again(self) -> TrackedRun:
+        return TrackedRun(self._tracker, self._skill_name, self._labels)
+
+    def __call__(self, function: _Function) -> _Function:
+        if inspect.isasyncgenfunction(function):
+            raise TypeError("an async generator function cannot be decorated; use `async with` inside it")
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def measured_coroutine(*arguments: Any, **keywords: Any) -> Any:
+                with self._again():
+                    return await function(*arguments, **keywords)
+
+            return cast("_Function", measured_coroutine)
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def measured_generator(*arguments: Any, **keywords: Any) -> Generator[Any, Any, Any]:
+                with self._again():
+                    return (yield from function(*arguments, **keywords))
+
+            return cast("_Function", measured_generator)
+
+        @functools.wraps(function)
+        def measured(*arguments: Any, **keywords: Any) -> Any:
+            with self._again():
+                return function(*arguments, **keywords)
+
+        return cast("_Function", measured)
+
+
+class SkillsTracker:
+    """Records what runs in one session. Safe to share between threads and event loops.
+
+    What is tracked is handed to a thread of the tracker, which writes it at once: tracking never waits for the
+    database and never raises for it. While the database cannot be written, up to `max_pending` invocations wait for it.
+    `close` ends the session; so do ``with``, ``async with`` and the end of the interpreter. A process that ends in
+    another way (``os._exit``, a worker of multiprocessing) calls `flush` first.
+
+    Args:
+        session_id: 1 to 1024 bytes of text.
+        db_path: As for SkillsStorage.
+        max_pending: 1 or more.
+        busy_timeout: Seconds to wait for a locked database before the next try, 0 to 60.
+
+    Raises:
+        TypeError, ValueError: An argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        db_path: str | os.PathLike[str] | None = None,
+        *,
+        max_pending: int = DEFAULT_MAX_PENDING,
+        busy_timeout: float = 1.0,
+    ) -> None:
+        self._session_id = _checked_text("session_id", session_id, 1, _MAX_SESSION_ID_BYTES)
+        if isinstance(max_pending, bool) or not isinstance(max_pending, int):
+            raise TypeError(f"max_pending must be an int, not {type(max_pending).__name__}")
+        if max_pending < 1:
+            raise ValueError(f"max_pending must be at least 1, not {max_pending}")
+        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, (int, float)):
+            raise TypeError(f"busy_timeout must be a number of seconds, not {type(busy_timeout).__name__}")
+        if not 0 <= busy_timeout <= 60:
+            raise ValueError(f"busy_timeout must be from 0 to 60 seconds, not {busy_timeout}")
+        given = None if db_path is None else os.fspath(db_path)
+        if given is not None and not isinstance(given, str):
+            raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
+        self._path = _native.resolve_db_path(given)
+        self._started_at = datetime.now(timezone.utc)
+        self._ended_at: datetime | None = None
+        self._busy_timeout = float(busy_timeout)
+        self._writer = PendingWriter(self._path, max_pending=max_pending, busy_timeout=self._busy_timeout)
+
+    @property
+    def session_id(self) -> str:
+        """The session that all of it belongs to."""
+        return self._session_id
+
+    @property
+    def db_path(self) -> str:
+        """The absolute path of the database."""
+        return self._path
+
+    @property
+    def started_at(self) -> datetime:
+        """When the tracker was made, UTC."""
+        return self._started_at
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When the session was ended, UTC; None while it runs."""
+        return self._ended_at
+
+    @property
+    def pending(self) -> int:
+        """Finished invocations that are not written yet."""
+        return self._writer.pending
+
+    @property
+    def dropped(self) -> int:
+        """Invocations that were given up: too many were pending, or the tracker was closed."""
+        return self._writer.dropped
+
+    def track_invocation(
+        self,
+        skill_name: str,
+        *,
+        workflow_path: str | None = None,
+        user_query: str | None = None,
+        alternatives_considered: Sequence[object] | None = None,
+        selection_rank: int | None = None,
+        workflow_phase: str | None = None,
+        workflow_step_id: str | None = None,
+    ) -> Completer:
+        """Begins an invocation; what is returned ends it.
+
+        One that is never ended is stored as not completed when the session ends. Arguments are stored as given, in the
+        columns of their names: leave out what is private.
+
+        Raises:
+            TypeError, ValueError: An argument cannot be stored; the message names it.
+        """
+        if not isinstance(skill_name, str):
+            raise TypeError(f"skill_name must be a str, not {type(skill_name).__name__}")
+        if not _native.is_valid_skill_name(skill_name):
+            raise ValueError("skill_name must be 1 to 256 bytes of UTF-8 without control characters")
+        if selection_rank is not None:
+            if isinstance(selection_rank, bool) or not isinstance(selection_rank, int):
+                raise TypeError(f"selection_rank must be an int, not {type(selection_rank).__name__}")
+            if not 0 <= selection_rank < 2**63:
+                raise ValueError(f"selection_rank must not be negative, not {selection_rank}")
+        record: Record = {
+            "skill_name": skill_name,
+            "session_id": self._session_id,
+            "invoked_at": datetime.now(timezone.utc),
+            "workflow_path": _checked_label("workflow_path", workflow_path),
+            "user_query": _checked_label("user_query", user_query),
+            "alternatives_considered": _to_json(alternatives_considered),
+            "selection_rank": selection_rank,
+            "workflow_phase": _checked_label("workflow_phase", workflow_phase),
+            "workflow_step_id": _checked_label("workflow_step_id", workflow_step_id),
+        }
+        return Completer(self._writer, record)
+
+    def track(
+        self,
+        skill_name: str,
+        *,
+        workflow_path: str | None = None,
+        workflow_phase: str | None = None,
+        workflow_step_id: str | None = None,
+    ) -> TrackedRun:
+        """An invocation around a block (``with``, ``async with``) or around each call of a function (decorator)."""
+        labels = {
+            "workflow_path": workflow_path,
+            "workflow_phase": workflow_phase,
+            "workflow_step_id": workflow_step_id,
+        }
+        return TrackedRun(self, skill_name, labels)
+
+    def flush(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
+        """Waits until what has ended is written. In an event loop: ``await asyncio.to_thread(tracker.flush)``.
+
+        Returns:
+            False where that took longer than `timeout` seconds or the database cannot be used; it goes on trying.
+        """
+        return self._writer.flush(_checked_timeout(timeout))
+
+    def get_session_summary(self) -> SessionSummary | None:
+        """What the session ran so far, of all processes that record in it. Flushes and reads the database, so it blocks.
+
+        Returns:
+            None where nothing is stored.
+
+        Raises:
+            session_buddy.storage.StorageError: The database cannot be read.
+        """
+        self.flush()
+        with SkillsStorage(self._path, busy_timeout=self._busy_timeout) as storage:
+            return storage.get_session_summary(self._session_id)
+
+    def get_session_invocations(self, *, limit: int = 1000) -> list[StoredInvocation]:
+        """The invocations of the session in the order of time, the first `limit`; as get_session_summary otherwise."""
+        self.flush()
+        with SkillsStorage(self._path, busy_timeout=self._busy_timeout) as storage:
+            return storage.get_session_invocations(self._session_id, limit=limit)
+
+    def close(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
+        """Ends the session: what was never completed is stored as not completed, and all of it is written.
+
+        Can be called twice. What is tracked afterwards still runs, but is dropped, counted and logged once.
+
+        Returns:
+            False where not everything could be written within `timeout` seconds; that is dropped.
+        """
+        seconds = _checked_timeout(timeout)
+        if self._ended_at is None:
+            self._ended_at = datetime.now(timezone.utc)
+        return self._writer.close(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Shielded: what cancels the program that is tracked must not cost what it recorded.
+        await asyncio.shield(asyncio.to_thread(self.close))
+
+
+def _to_json(values: Sequence[object] | None) -> str | None:
+    return None if values is None else json.dumps(list(values), ensure_ascii=False)
+
+
+def _checked_text(name: str, value: object, least: int, most: int) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must be text that can be written as UTF-8") from None
+    if not least <= size <= most or "\0" in value:
+        raise ValueError(f"{name} must be {least} to {most} bytes of UTF-8 without NUL")
+    return value
+
+
+def _checked_label(name: str, value: object) -> str | None:
+    return None if value is None else _checked_text(name, value, 0, _MAX_LABEL_BYTES)
+
+
+def _checked_duration(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"duration_seconds must be a number, not {type(seconds).__name__}")
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"duration_seconds must be finite and not negative, not {seconds}")
+    return float(seconds)
+
+
+def _checked_timeout(seconds: float) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, not {type(seconds).__name__}")
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise ValueError(f"timeout must be a number of seconds from 0 on, not {seconds}")
+    return float(seconds)
