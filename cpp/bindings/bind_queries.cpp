@@ -2,14 +2,17 @@
 #include <pybind11/stl.h>
 
 #include <chrono>
-#include <cmath>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bindings.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/skills_queries.hpp"
+#include "session_buddy/storage/skills_store.hpp"
 
 namespace session_buddy::bindings {
 namespace {
@@ -109,8 +112,8 @@ auto without_gil(Query query) {
 // The face of storage::SkillsQueries: everything that may wait for the database does so without the GIL.
 class Queries {
   public:
-    Queries(const std::string& path, double busy_timeout)
-        : queries_(path, std::chrono::milliseconds(std::llround(busy_timeout * 1000))) {}
+    explicit Queries(std::shared_ptr<storage::SkillsStore> store)
+        : store_(std::move(store)), queries_(store_->queries()) {}
 
     py::object invocation(std::int64_t id) {
         return converted(without_gil([&] { return queries_.invocation(id); }));
@@ -131,7 +134,6 @@ class Queries {
     py::list error_counts(const InvocationFilter& filter, std::int64_t limit) {
         return to_list(without_gil([&] { return queries_.error_counts(filter, limit); }));
     }
-    void close() { queries_.close(); }
 
   private:
     template <typename Row>
@@ -147,7 +149,8 @@ class Queries {
         return list;
     }
 
-    storage::SkillsQueries queries_;
+    std::shared_ptr<storage::SkillsStore> store_;
+    storage::SkillsQueries& queries_;
 };
 
 InvocationFilter make_filter(const Text& skill_name, const Text& session_id, const Text& workflow_phase,
@@ -165,6 +168,10 @@ InvocationFilter make_filter(const Text& skill_name, const Text& session_id, con
 
 }  // namespace
 
+py::object make_queries(std::shared_ptr<storage::SkillsStore> store) {
+    return py::cast(std::make_unique<Queries>(std::move(store)));
+}
+
 void bind_queries(py::module_& module) {
     py::class_<InvocationFilter>(module, "InvocationFilter",
                                  "Which invocations a query is about; times in microseconds since 1970.")
@@ -173,14 +180,12 @@ void bind_queries(py::module_& module) {
              py::arg("workflow_step_id") = py::none(), py::arg("error_type") = py::none(),
              py::arg("completed") = py::none(), py::arg("since") = py::none(), py::arg("until") = py::none());
     py::class_<Queries>(module, "SkillsQueries", "Queries a skills database; safe to share between threads.")
-        .def(py::init<const std::string&, double>(), py::arg("path"), py::arg("busy_timeout"))
         .def("invocation", &Queries::invocation, py::arg("id"))
         .def("invocations", &Queries::invocations, py::arg("filter"), py::arg("newest_first"), py::arg("limit"))
         .def("session_summary", &Queries::session_summary, py::arg("session_id"))
         .def("hourly_aggregates", &Queries::hourly_aggregates, py::arg("filter"), py::arg("limit"))
         .def("phase_effectiveness", &Queries::phase_effectiveness, py::arg("filter"), py::arg("limit"))
-        .def("error_counts", &Queries::error_counts, py::arg("filter"), py::arg("limit"))
-        .def("close", &Queries::close, py::call_guard<py::gil_scoped_release>());
+        .def("error_counts", &Queries::error_counts, py::arg("filter"), py::arg("limit"));
 }
 
 }  // namespace session_buddy::bindings

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -231,12 +232,13 @@ py::dict to_dict(const storage::RealTimeRow& row) {
 class Store {
   public:
     Store(const std::string& path, double busy_timeout)
-        : store_(path, std::chrono::milliseconds(std::llround(busy_timeout * 1000))) {}
+        : store_(std::make_shared<storage::SkillsStore>(
+              path, std::chrono::milliseconds(std::llround(busy_timeout * 1000)))) {}
 
     std::int64_t store(const py::dict& fields) {
         const InvocationRecord record = to_record(fields);
         const py::gil_scoped_release released;
-        return store_.store(record);
+        return store_->store(record);
     }
 
     std::vector<std::int64_t> store_many(const std::vector<py::dict>& many) {
@@ -255,28 +257,30 @@ class Store {
             }
         }
         const py::gil_scoped_release released;
-        return store_.store_many(records);
+        return store_->store_many(records);
     }
 
     py::object metrics(const std::string& skill_name) {
         std::optional<storage::SkillMetricsRow> row;
         {
             const py::gil_scoped_release released;
-            row = store_.metrics(skill_name);
+            row = store_->metrics(skill_name);
         }
         return row ? py::object(to_dict(*row)) : py::object(py::none());
     }
 
     py::list all_metrics(std::int64_t limit) {
-        return to_list([&] { return store_.all_metrics(limit); });
+        return to_list([&] { return store_->all_metrics(limit); });
     }
 
     py::list real_time_metrics(std::int64_t limit, double window_seconds) {
         const std::chrono::microseconds window(std::llround(window_seconds * 1e6));
-        return to_list([&] { return store_.real_time_metrics(limit, window, SystemClock().now()); });
+        return to_list([&] { return store_->real_time_metrics(limit, window, SystemClock().now()); });
     }
 
-    void close() { store_.close(); }
+    py::object queries() { return make_queries(store_); }
+
+    void close() { store_->close(); }
 
   private:
     template <typename Query>
@@ -293,7 +297,7 @@ class Store {
         return converted;
     }
 
-    storage::SkillsStore store_;
+    std::shared_ptr<storage::SkillsStore> store_;
 };
 
 }  // namespace
@@ -319,6 +323,7 @@ void bind_storage(py::module_& module) {
         .def("metrics", &Store::metrics, py::arg("skill_name"))
         .def("all_metrics", &Store::all_metrics, py::arg("limit"))
         .def("real_time_metrics", &Store::real_time_metrics, py::arg("limit"), py::arg("window_seconds"))
+        .def("queries", &Store::queries)
         .def("close", &Store::close, py::call_guard<py::gil_scoped_release>());
 }
 

@@ -3,7 +3,13 @@
 
 #include <pybind11/pybind11.h>
 
+#include <memory>
+#include <string>
 #include <string_view>
+
+namespace session_buddy::storage {
+class SkillsStore;
+}
 
 namespace session_buddy::bindings {
 
@@ -20,6 +26,9 @@ void bind_server(py::module_& module);
 
 /// A str of text that may come from a foreign database: what is not UTF-8 becomes U+FFFD.
 [[nodiscard]] py::str to_str(std::string_view text);
+
+/// The Python face of store->queries(), which keeps the store.
+[[nodiscard]] py::object make_queries(std::shared_ptr<storage::SkillsStore> store);
 
 /// "str", "NoneType", …: how an error names the type of a value.
 [[nodiscard]] std::string type_name(py::handle value);

@@ -128,11 +128,13 @@ class Condition {
 struct SkillsQueries::Impl {
     std::string path;
     std::chrono::milliseconds busy_timeout;
+    std::function<void()> before_connect;
     std::mutex mutex;
     bool closed = false;
     std::unique_ptr<StoreConnection> connection;
 
-    Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
+    Impl(std::string file, std::chrono::milliseconds timeout, std::function<void()> before)
+        : path(std::move(file)), busy_timeout(timeout), before_connect(std::move(before)) {}
 
     [[noreturn]] void refuse(const char* message) const {
         throw StorageError(StorageErrc::invalid_argument, path, message);
@@ -152,11 +154,13 @@ struct SkillsQueries::Impl {
             connection->require_open();
         } else {
             connection = std::make_unique<StoreConnection>(
-                path, OpenOptions{.busy_timeout = busy_timeout}, [](SQLite::Database& database) {
+                path, OpenOptions{.busy_timeout = busy_timeout},
+                [](SQLite::Database& database) {
                     sql::register_functions(database);
                     database.exec("PRAGMA query_only = ON");
                     return std::shared_ptr<void>();
-                });
+                },
+                before_connect);
         }
         return connection->database();
     }
@@ -177,8 +181,9 @@ struct SkillsQueries::Impl {
     }
 };
 
-SkillsQueries::SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout)
-    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout)) {}
+SkillsQueries::SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout,
+                             std::function<void()> before_connect)
+    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(before_connect))) {}
 
 SkillsQueries::~SkillsQueries() = default;
 
@@ -301,6 +306,13 @@ std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filt
                        condition, [](const sql::Statement& row) {
                            return ErrorCount{.error_type = required_text_of(row, 0), .count = row.integer(1)};
                        });
+}
+
+void SkillsQueries::let_go_if_lost() {
+    const std::unique_lock lock(impl_->mutex, std::try_to_lock);
+    if (lock.owns_lock() && impl_->connection) {
+        impl_->connection->let_go_if_lost();
+    }
 }
 
 void SkillsQueries::close() noexcept {

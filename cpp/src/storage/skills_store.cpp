@@ -68,14 +68,26 @@ struct SkillsStore::Impl {
 
     std::mutex mutex;
     Queries* queries = nullptr;  // of the connection that is open
+    SkillsQueries reading;
     StoreConnection connection;
 
     Impl(const std::string& path, std::chrono::milliseconds busy_timeout)
-        : connection(path, {.busy_timeout = busy_timeout}, [this](SQLite::Database& database) {
-              auto prepared = std::make_shared<Queries>(database);
-              queries = prepared.get();
-              return prepared;
-          }) {}
+        : reading(path, busy_timeout,
+                  [this] {
+                      // Only tried: whoever holds it looks for itself, and may be waiting for us.
+                      const std::unique_lock lock(mutex, std::try_to_lock);
+                      if (lock.owns_lock()) {
+                          connection.let_go_if_lost();
+                      }
+                  }),
+          connection(
+              path, {.busy_timeout = busy_timeout},
+              [this](SQLite::Database& database) {
+                  auto prepared = std::make_shared<Queries>(database);
+                  queries = prepared.get();
+                  return prepared;
+              },
+              [this] { reading.let_go_if_lost(); }) {}
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {
@@ -208,7 +220,12 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
     });
 }
 
+SkillsQueries& SkillsStore::queries() noexcept {
+    return impl_->reading;
+}
+
 void SkillsStore::close() noexcept {
+    impl_->reading.close();
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.close();
 }

@@ -20,8 +20,12 @@ constexpr const char* kInsert =
 
 }  // namespace
 
-StoreConnection::StoreConnection(std::string path, const OpenOptions& options, Prepare prepare)
-    : path_(std::move(path)), options_(options), prepare_(std::move(prepare)) {
+StoreConnection::StoreConnection(std::string path, const OpenOptions& options, Prepare prepare,
+                                 std::function<void()> before_connect)
+    : path_(std::move(path)),
+      options_(options),
+      prepare_(std::move(prepare)),
+      before_connect_(std::move(before_connect)) {
     connect();
 }
 
@@ -33,24 +37,34 @@ void StoreConnection::require_open() {
     if (closed_) {
         refuse("the storage is closed");
     }
-    if (database_) {
-        const auto state = file_state(path_);
-        const bool is_same = state.has_value() && state->same_file(opened_);
-        const bool is_empty = is_same && state->size == 0;
-        if (is_same && !is_empty && !logs_->lost()) {
-            return;
-        }
-        if (is_empty) {
-            leave_log_alone(*database_);
-        } else {
-            logs_->give_up(*database_);
-        }
-        disconnect();
+    let_go_if_lost();
+    if (!database_) {
+        connect();
     }
-    connect();
+}
+
+void StoreConnection::let_go_if_lost() {
+    if (!database_) {
+        return;
+    }
+    const auto state = file_state(path_);
+    const bool is_same = state.has_value() && state->same_file(opened_);
+    const bool is_empty = is_same && state->size == 0;
+    if (is_same && !is_empty && !logs_->lost()) {
+        return;
+    }
+    if (is_empty) {
+        leave_log_alone(*database_);
+    } else {
+        logs_->give_up(*database_);
+    }
+    disconnect();
 }
 
 void StoreConnection::connect() {
+    if (before_connect_) {
+        before_connect_();
+    }
     try {
         OpenOptions options = options_;
         if (options.brief) {

@@ -29,7 +29,10 @@ class StoreConnection {
     /// Makes the owner's own statements for a connection. What it returns is let go before the connection is closed.
     using Prepare = std::function<std::shared_ptr<void>(SQLite::Database&)>;
 
-    StoreConnection(std::string path, const OpenOptions& options, Prepare prepare);
+    /// `before_connect`, where given, is called before each opening: what else of the owner has the file open must let
+    /// go of it there where it lost its index, because SQLite would give that one to the new connection too.
+    StoreConnection(std::string path, const OpenOptions& options, Prepare prepare,
+                    std::function<void()> before_connect = {});
     ~StoreConnection() { disconnect(); }
     StoreConnection(const StoreConnection&) = delete;
     StoreConnection& operator=(const StoreConnection&) = delete;
@@ -40,6 +43,11 @@ class StoreConnection {
 
     /// Runs `work` on the open database. One that turns out to be damaged, or can only be read, is opened anew by the
     /// next call: it may have been repaired by then, or opened to writers.
+    /// Closes a connection whose file or log is no longer what it was; the next require_open() makes another.
+    void let_go_if_lost();
+
+    /// Runs `work` on the open database. One that turns out to be damaged is opened anew by the next call: it may have
+    /// been repaired by then.
     template <typename Work>
     decltype(auto) attempt(std::string_view action, Work&& work) {
         try {
@@ -76,6 +84,7 @@ class StoreConnection {
     std::string path_;
     OpenOptions options_;
     Prepare prepare_;
+    std::function<void()> before_connect_;
     std::optional<LogFiles> logs_;
     std::unique_ptr<SQLite::Database> database_;
     std::optional<sql::Statement> insert_;

@@ -289,7 +289,7 @@ class SkillsTracker:
         return self._writer.flush(_checked_timeout(timeout))
 
     def get_session_summary(self) -> SessionSummary | None:
-        """What the session ran so far, of all processes that record in it. Flushes and reads the database, so it blocks.
+        """What the session ran so far, of all processes that record in it. Flushes and reads, so it blocks.
 
         Returns:
             None where nothing is stored.

@@ -169,7 +169,7 @@ class SkillsStorage:
         _runtime.ensure_logging()
         self._path = _native.resolve_db_path(given)
         self._store = _native.SkillsStore(self._path, float(busy_timeout))
-        self._queries = _native.SkillsQueries(self._path, float(busy_timeout))
+        self._queries = self._store.queries()
 
     @property
     def db_path(self) -> str:
@@ -322,7 +322,6 @@ class SkillsStorage:
 
     def close(self) -> None:
         """Closes the database; later calls raise. Can be called twice."""
-        self._queries.close()
         self._store.close()
 
     def __enter__(self) -> Self:

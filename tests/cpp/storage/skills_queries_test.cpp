@@ -23,7 +23,7 @@ class Queries : public testing::Test {
     test::TempDir dir;
     std::string path = dir.file("skills.db");
     SkillsStore store{path, std::chrono::milliseconds{200}};
-    SkillsQueries queries{path, std::chrono::milliseconds{200}};
+    SkillsQueries& queries = store.queries();
 
     std::int64_t add(const std::string& skill, const std::string& at, const std::string& session = "s1",
                      bool completed = true, std::optional<double> seconds = std::nullopt,
@@ -234,7 +234,7 @@ TEST_F(Queries, refuses_a_negative_limit_and_a_closed_storage) {
     EXPECT_TRUE(refused([&] { static_cast<void>(queries.hourly_aggregates({}, -1)); }));
     EXPECT_TRUE(refused([&] { static_cast<void>(queries.phase_effectiveness({}, -1)); }));
     EXPECT_TRUE(refused([&] { static_cast<void>(queries.error_counts({}, -1)); }));
-    queries.close();
+    store.close();
     queries.close();
     EXPECT_TRUE(refused([&] { static_cast<void>(queries.invocation(1)); }));
 }
@@ -249,6 +249,18 @@ TEST_F(Queries, reads_the_file_that_took_the_place_of_the_first) {
     }
     std::filesystem::rename(other, path);
     EXPECT_EQ(queries.invocation(1).value().skill_name, "z");
+}
+
+TEST_F(Queries, an_index_that_was_removed_stops_neither_reading_nor_writing) {
+    add("a", "2026-02-10T10:00:00Z");
+    EXPECT_THAT(ids({}), ElementsAre(1));
+    std::filesystem::remove(path + "-shm");
+    add("a", "2026-02-10T10:00:01Z");  // while nothing reads
+    EXPECT_THAT(ids({}), ElementsAre(1, 2));
+    std::filesystem::remove(path + "-shm");
+    EXPECT_THAT(ids({}), ElementsAre(1, 2));  // while nothing writes
+    add("a", "2026-02-10T10:00:02Z");
+    EXPECT_THAT(ids({}), ElementsAre(1, 2, 3));
 }
 
 TEST_F(Queries, threads_share_it_while_another_writes) {

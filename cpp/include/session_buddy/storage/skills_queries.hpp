@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -96,7 +97,8 @@ struct ErrorCount {
 /// invalid_argument for a negative limit. Limits count rows of the result.
 class SkillsQueries {
   public:
-    SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout);
+    /// `before_connect` as for whoever else has the file open (see SkillsStore).
+    SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<void()> before_connect = {});
     ~SkillsQueries();
     SkillsQueries(const SkillsQueries&) = delete;
     SkillsQueries& operator=(const SkillsQueries&) = delete;
@@ -116,6 +118,9 @@ class SkillsQueries {
     /// Of rows that were not completed and have an error type, the most frequent first.
     [[nodiscard]] std::vector<ErrorCount> error_counts(const InvocationFilter& filter, std::int64_t limit);
 
+    /// Closes the connection where its file or log is no longer what it was and no call uses it; the next call opens
+    /// another.
+    void let_go_if_lost();
     /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
     void close() noexcept;
 

@@ -14,6 +14,7 @@
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/invocation_record.hpp"
+#include "session_buddy/storage/skills_queries.hpp"
 
 namespace session_buddy::storage {
 
@@ -66,7 +67,10 @@ class SkillsStore {
     [[nodiscard]] std::vector<RealTimeRow> real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
                                                              TimePoint now);
 
-    /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
+    /// More of them, over a connection of their own; as long-lived as the store.
+    [[nodiscard]] SkillsQueries& queries() noexcept;
+
+    /// Later calls throw StorageErrc::invalid_argument ("closed"), those of queries() too. Can be called twice.
     void close() noexcept;
 
   private:
