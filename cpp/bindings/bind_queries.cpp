@@ -92,6 +92,7 @@ py::dict to_python(const storage::PhaseEffectiveness& row) {
     fields["total_invocations"] = row.total_invocations;
     fields["completed_count"] = row.completed_count;
     fields["abandoned_count"] = row.abandoned_count;
+    fields["timed_count"] = row.timed_count;
     fields["total_duration_seconds"] = row.total_duration_seconds;
     fields["avg_duration_seconds"] = row.avg_duration_seconds;
     fields["avg_completion_time"] = row.avg_completion_time;

@@ -80,6 +80,7 @@ class PhaseEffectivenessRow(TypedDict):
     total_invocations: int
     completed_count: int
     abandoned_count: int
+    timed_count: int
     total_duration_seconds: float
     avg_duration_seconds: float | None
     avg_completion_time: float | None

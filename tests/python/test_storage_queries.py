@@ -167,7 +167,7 @@ def test_phases_and_errors_agree_with_the_database(storage: SkillsStorage, db_pa
         )
         for row in rows
     ]
-    assert [row.total_duration_seconds for row in rows] == [0.0, 5.0]
+    assert [(row.timed_count, row.total_duration_seconds) for row in rows] == [(0, 0.0), (2, 5.0)]
     assert [row.skill_name for row in storage.get_effectiveness_by_phase(workflow_phase="setup")] == ["a"]
     assert storage.get_error_counts() == {"exit_code": 1, "timeout": 1}
     assert storage.get_error_counts(workflow_phase="setup") == {"exit_code": 1}

@@ -276,7 +276,7 @@ std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const Invocat
     condition.add("workflow_phase IS NOT NULL");
     return impl_->rows(
         fmt::format("SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), avg({1}),"
-                    " avg(CASE WHEN completed THEN {1} END) FROM skill_invocation {2}"
+                    " avg(CASE WHEN completed THEN {1} END), count({1}) FROM skill_invocation {2}"
                     " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {3}",
                     kCompleted, kDuration, condition.where(), limit),
         condition, [](const sql::Statement& row) {
@@ -288,6 +288,7 @@ std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const Invocat
                 .total_invocations = total,
                 .completed_count = completed,
                 .abandoned_count = total - completed,
+                .timed_count = row.integer(7),
                 .total_duration_seconds = row.real(4),
                 .avg_duration_seconds = real_of(row, 5),
                 .avg_completion_time = real_of(row, 6),

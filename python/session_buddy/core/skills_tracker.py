@@ -233,11 +233,15 @@ class SkillsTracker:
         selection_rank: int | None = None,
         workflow_phase: str | None = None,
         workflow_step_id: str | None = None,
+        invoked_at: datetime | None = None,
     ) -> Completer:
         """Begins an invocation; what is returned ends it.
 
         One that is never ended is stored as not completed when the session ends. Arguments are stored as given, in the
         columns of their names: leave out what is private.
+
+        Args:
+            invoked_at: When it began, where that was not now; a naive one is UTC.
 
         Raises:
             TypeError, ValueError: An argument cannot be stored; the message names it.
@@ -251,10 +255,12 @@ class SkillsTracker:
                 raise TypeError(f"selection_rank must be an int, not {type(selection_rank).__name__}")
             if not 0 <= selection_rank < 2**63:
                 raise ValueError(f"selection_rank must not be negative, not {selection_rank}")
+        if invoked_at is not None and not isinstance(invoked_at, datetime):
+            raise TypeError(f"invoked_at must be a datetime, not {type(invoked_at).__name__}")
         record: Record = {
             "skill_name": skill_name,
             "session_id": self._session_id,
-            "invoked_at": datetime.now(timezone.utc),
+            "invoked_at": datetime.now(timezone.utc) if invoked_at is None else invoked_at,
             "workflow_path": _checked_label("workflow_path", workflow_path),
             "user_query": _checked_label("user_query", user_query),
             "alternatives_considered": _to_json(alternatives_considered),

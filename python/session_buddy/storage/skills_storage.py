@@ -127,6 +127,7 @@ class PhaseEffectiveness:
     total_invocations: int
     completed_count: int
     abandoned_count: int
+    timed_count: int  # invocations that have a duration
     total_duration_seconds: float
     avg_duration_seconds: float | None  # of all invocations that have one
     avg_completion_time: float | None  # of the completed ones

@@ -187,6 +187,7 @@ TEST_F(Queries, agrees_with_the_view_on_phases) {
                                  " printf('%.6f', completion_rate)"
                                  " FROM v_skill_effectiveness_by_phase ORDER BY workflow_phase"));
     EXPECT_DOUBLE_EQ(queries.phase_effectiveness({.session_id = "s1"}, 100).at(0).total_duration_seconds, 5.0);
+    EXPECT_EQ(queries.phase_effectiveness({.session_id = "s1"}, 100).at(0).timed_count, 2);
 }
 
 TEST_F(Queries, counts_errors_of_what_was_not_completed) {

@@ -81,6 +81,7 @@ struct PhaseEffectiveness {
     std::int64_t total_invocations = 0;
     std::int64_t completed_count = 0;
     std::int64_t abandoned_count = 0;
+    std::int64_t timed_count = 0;  ///< invocations that have a duration
     double total_duration_seconds = 0.0;
     std::optional<double> avg_duration_seconds{};  ///< of all invocations that have one
     std::optional<double> avg_completion_time{};   ///< of the completed ones
