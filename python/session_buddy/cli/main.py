@@ -20,6 +20,7 @@ class _Command(NamedTuple):
 # One line a subcommand, in the order of --help.
 _COMMANDS = {
     "record": _Command("session_buddy.cli.record", "store one skill invocation in the database"),
+    "run": _Command("session_buddy.cli.run", "run a command and store it as one skill invocation"),
     "import": _Command("session_buddy.cli.import_", "import recorded Claude Code sessions"),
     "hooks": _Command("session_buddy.cli.hooks", "record the uses of tools in Claude Code as they happen"),
     "watch": _Command("session_buddy.cli.watch", "follow Claude Code sessions as they grow"),

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -286,6 +286,28 @@ class SkillsTracker:
         }
         return TrackedRun(self, skill_name, labels)
 
+    def record(
+        self,
+        skill_name: str,
+        *,
+        completed: bool,
+        duration_seconds: float,
+        error_type: str | BaseException | None = None,
+        workflow_path: str | None = None,
+        workflow_phase: str | None = None,
+        workflow_step_id: str | None = None,
+    ) -> None:
+        """Stores an invocation that ended just now and that something else measured. Arguments as for a Completer."""
+        seconds = _checked_duration(duration_seconds)
+        completer = self.track_invocation(
+            skill_name,
+            workflow_path=workflow_path,
+            workflow_phase=workflow_phase,
+            workflow_step_id=workflow_step_id,
+            invoked_at=_ago(seconds),
+        )
+        completer(completed=completed, duration_seconds=seconds, error_type=error_type)
+
     def flush(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
         """Waits until what has ended is written. In an event loop: ``await asyncio.to_thread(tracker.flush)``.
 
@@ -342,6 +364,14 @@ class SkillsTracker:
     ) -> None:
         # Shielded: what cancels the program that is tracked must not cost what it recorded.
         await asyncio.shield(asyncio.to_thread(self.close))
+
+
+def _ago(seconds: float) -> datetime:
+    now = datetime.now(timezone.utc)
+    try:
+        return now - timedelta(seconds=seconds)
+    except OverflowError:  # before the year 1
+        return now
 
 
 def _to_json(values: Sequence[object] | None) -> str | None:

@@ -1,0 +1,194 @@
+"""``session-buddy run``: any command as one tracked invocation, without getting between it and whoever started it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from session_buddy import _native
+from session_buddy.integrations.crackerjack import PHASES, phase_labels
+from session_buddy.storage import StorageError
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+__all__ = ["add_parser", "run"]
+
+_NOT_EXECUTABLE = 126
+_NOT_FOUND = 127
+_BUSY_SECONDS = 2.0  # how long the end of the command may be held up by a locked database
+
+# Passed on to the command. Those of job control are left alone: they stop and continue both at once.
+_PASSED_ON = frozenset(
+    {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM}
+)
+_INTERRUPTIONS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP})
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Adds the subcommand."""
+    parser = subparsers.add_parser(
+        "run",
+        allow_abbrev=False,
+        usage="session-buddy run [--phase PHASE] [--name NAME] [--session ID] [--db-path FILE] -- COMMAND…",
+        description="Runs a command, stores it as one skill invocation and ends as the command did. Of the command, "
+        "only the name of the skill is stored, never its arguments or output. A database that cannot be written is a "
+        "warning.",
+        epilog="Exit status: that of the command, 128 + the number of the signal that killed it, 127 where it was not "
+        "found, 126 where it cannot be executed; 2 for wrong usage.",
+    )
+    parser.add_argument(
+        "--phase",
+        metavar="PHASE",
+        type=_label,
+        help=f"phase of the workflow; of Crackerjack: {', '.join(f'{name} ({PHASES[name]})' for name in PHASES)}",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        type=_skill_name,
+        help="name of the skill (default: that of the tool that the command runs, else of the program)",
+    )
+    parser.add_argument(
+        "--session", metavar="ID", type=_label, default="shell", help="session it belongs to (default: %(default)s)"
+    )
+    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
+    parser.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
+
+
+def _skill_name(text: str) -> str:
+    if not _native.is_valid_skill_name(_printable(text)):
+        raise argparse.ArgumentTypeError("a name is 1 to 256 bytes of UTF-8 without control characters")
+    return text
+
+
+def _label(text: str) -> str:
+    if not 1 <= len(_printable(text).encode()) <= 1024 or _printable(text) != text:
+        raise argparse.ArgumentTypeError("1 to 1024 bytes of UTF-8 are needed")
+    return text
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Returns the exit status of the command, see add_parser."""
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    if not words:
+        print("session-buddy run: error: a command is required, after --", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by whoever started us, it would take away the status
+    watched: set[signal.Signals] = {number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN} | {
+        signal.SIGCHLD
+    }
+    # Blocked, they wait to be fetched, in every thread, and none ends us before the invocation is stored.
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    try:
+        began, started = datetime.now(timezone.utc), time.perf_counter()
+        status, error_type = _run_command(words, watched, previous)
+        seconds = time.perf_counter() - started
+        try:
+            _store(arguments, words, began, seconds, error_type)
+        except (StorageError, ValueError, OSError) as error:
+            print(f"session-buddy run: warning: the invocation is not stored: {error}", file=sys.stderr)
+    finally:
+        while signal.sigpending() & watched:
+            signal.sigwait(watched)  # too late for the command
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+    return status
+
+
+def _store(
+    arguments: argparse.Namespace, words: Sequence[str], began: datetime, seconds: float, error_type: str | None
+) -> None:
+    from session_buddy.storage.skills_storage import SkillsStorage
+
+    labels = {} if arguments.phase is None else phase_labels(arguments.phase)
+    with SkillsStorage(arguments.db_path, busy_timeout=_BUSY_SECONDS) as storage:
+        storage.store_invocation(
+            arguments.name or _name_of(words),
+            session_id=arguments.session,
+            invoked_at=began,
+            completed=error_type is None,
+            duration_seconds=seconds,
+            error_type=error_type,
+            workflow_path=labels.get("workflow_path"),
+            workflow_phase=labels.get("workflow_phase"),
+            workflow_step_id=labels.get("workflow_step_id"),
+        )
+
+
+def _name_of(words: Sequence[str]) -> str:
+    shown = [_printable(word) for word in words]
+    name = _native.skill_name_for_command(shown) or PurePath(shown[0]).name
+    return name if _native.is_valid_skill_name(name) else "unknown"
+
+
+def _printable(word: str) -> str:
+    """An argument that is no UTF-8 has lone surrogates in it, which cannot be stored."""
+    return word.encode("utf-8", "replace").decode()
+
+
+def _run_command(
+    words: Sequence[str], watched: set[signal.Signals], mask: set[int | signal.Signals]
+) -> tuple[int, str | None]:
+    """Runs it with the signal mask `mask` and passes on the signals in `watched`, which are blocked here.
+
+    Returns:
+        The exit status for the shell, and the class of the error, None for success.
+    """
+    try:
+        child = os.posix_spawnp(
+            words[0],
+            list(words),
+            os.environ,
+            setsigmask=mask,
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # the interpreter ignores these two
+        )
+    except FileNotFoundError:
+        print(f"session-buddy run: {words[0]}: command not found", file=sys.stderr)
+        return _NOT_FOUND, "tool_error"
+    except OSError as error:
+        print(f"session-buddy run: {words[0]}: {error.strerror}", file=sys.stderr)
+        return _NOT_EXECUTABLE, "tool_error"
+    interrupted = False
+    while True:
+        number, by_terminal = _next_signal(watched)
+        if number != signal.SIGCHLD:
+            interrupted = interrupted or number in _INTERRUPTIONS
+            if not by_terminal:  # which sends it to the command as well
+                os.kill(child, number)
+            continue
+        ended, wait_status = os.waitpid(child, os.WNOHANG)
+        if ended == child:
+            break
+    code = os.waitstatus_to_exitcode(wait_status)
+    if code == 0:
+        return 0, None
+    if code > 0:
+        return code, "interrupted" if interrupted or code == 128 + signal.SIGINT else "exit_code"
+    return 128 - code, "interrupted" if interrupted or -code in _INTERRUPTIONS else "tool_error"
+
+
+def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
+    """Waits for a signal. Returns its number and whether it came from the terminal, to all in the foreground."""
+    if sys.platform == "linux":
+        info = signal.sigwaitinfo(watched)
+        return info.si_signo, info.si_code > 0
+    number = signal.sigwait(watched)
+    return number, number in (signal.SIGINT, signal.SIGQUIT) and _is_in_foreground()
+
+
+def _is_in_foreground() -> bool:
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
