@@ -47,9 +47,10 @@ py::dict to_python(const storage::StoredInvocation& row) {
     fields["selection_rank"] = row.selection_rank;
     fields["follow_up_actions"] = optional_str(row.follow_up_actions);
     fields["error_type"] = optional_str(row.error_type);
-    fields["embedding"] = row.embedding ? py::object(py::bytes(reinterpret_cast<const char*>(row.embedding->data()),
-                                                               row.embedding->size()))
-                                        : py::object(py::none());
+    fields["embedding"] =
+        row.embedding
+            ? py::object(py::bytes(reinterpret_cast<const char*>(row.embedding->data()), row.embedding->size()))
+            : py::object(py::none());
     fields["workflow_phase"] = optional_str(row.workflow_phase);
     fields["workflow_step_id"] = optional_str(row.workflow_step_id);
     return fields;

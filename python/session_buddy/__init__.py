@@ -2,6 +2,7 @@
 
 - `session_buddy.realtime.websocket_server.RealTimeMetricsServer`: the server, for asyncio programs.
 - `session_buddy.storage.skills_storage.SkillsStorage`: writes and queries the database it follows.
+- `session_buddy.core.skills_tracker.SkillsTracker`: records what a program runs, without getting in its way.
 """
 
 from session_buddy._native import __version__

@@ -141,6 +141,20 @@ def shell_prunes(block: Block, home: Path) -> None:
     fill(path, invocations("pytest-run", 8, newest=old), invocations("pytest-run", 3))
     assert "Deleted 8 invocations" in bash(block.text, home)
     assert rows_in(path) == 3
+def shell_runs(block: Block, home: Path) -> None:
+    """Wraps commands, which need not be installed: a stand-in says how it was called. Each is a row and passed."""
+    commands = [line.split(" -- ")[1] for line in block.text.splitlines() if line.startswith("session-buddy run ")]
+    (home / "bin").mkdir()
+    for command in commands:
+        stand_in = home / "bin" / command.split()[0]
+        if not stand_in.exists() and stand_in.name != "sh":
+            stand_in.write_text('#!/bin/sh\necho called as "${0##*/}" "$@"\n', encoding="utf-8")
+            stand_in.chmod(0o755)
+    output = bash(f"PATH=$PWD/bin:$PATH\n{block.text}", home)
+    assert output.splitlines() == [f"called as {command}" for command in commands if not command.startswith("sh ")]
+    (database,) = home.rglob("skills.db")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT completed FROM skill_invocation").fetchall() == [(1,)] * len(commands)
 
 
 def shell_with_server(block: Block, home: Path) -> None:
@@ -456,6 +470,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_watches),
         ("bash", shell_registers_hooks),
         ("bash", shell_prunes),
+        ("bash", shell_runs),
+        ("python", python_alone),
         ("python", python_alone),
         ("toml", settings),
     ],
@@ -488,9 +504,11 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/dependencies.md": [],
     "docs/deploy/README.md": [],
     "docs/integrations/CRACKERJACK.md": [
-        ("bash", shell_records),
-        ("bash", shell_records),
+        ("bash", shell_runs),
+        ("bash", shell_runs),
+        ("python", python_alone),
         ("python", python_conftest),
+        ("bash", shell_records),
         ("sql", statements),
     ],
     "docs/performance.md": [("bash", make_target)],

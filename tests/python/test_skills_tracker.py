@@ -533,7 +533,7 @@ def test_no_word_of_what_is_tracked_is_stored_or_logged(db_path: Path, caplog: p
         run(secret)
         with pytest.raises(RuntimeError):
             run(secret + "!")
-        tracker.track_invocation("b")(completed=False, error_type=f"{secret}: /home/{secret}")
+        tracker.track_invocation("b", user_query=secret)(completed=False, error_type=f"{secret}: /home/{secret}")
         assert tracker.flush()
         files = {path: path.read_bytes() for path in db_path.parent.iterdir()}
         assert any(path.name.endswith("-wal") for path in files)

@@ -23,7 +23,8 @@ constexpr const char* kColumns =
     " workflow_step_id";
 /// A duration that counts, as read_duration says; NULL for any other.
 constexpr const char* kDuration =
-    "(CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND 1.7976931348623157e308"
+    "(CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND "
+    "1.7976931348623157e308"
     " THEN duration_seconds END)";
 /// completed as 1 or 0, whatever is in it.
 constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
@@ -247,8 +248,9 @@ std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFi
     Condition condition(filter);
     condition.add("session_buddy_micros(invoked_at) IS NOT NULL");
     // The remainder is subtracted in a way that rounds down before 1970 too.
-    const std::string hour = fmt::format(
-        "session_buddy_micros(invoked_at) - ((session_buddy_micros(invoked_at) % {0}) + {0}) % {0}", kMicrosecondsPerHour);
+    const std::string hour =
+        fmt::format("session_buddy_micros(invoked_at) - ((session_buddy_micros(invoked_at) % {0}) + {0}) % {0}",
+                    kMicrosecondsPerHour);
     auto found = impl_->rows(
         fmt::format("SELECT skill_name, {} AS hour, count(*), sum({}), avg(CASE WHEN completed THEN {} END),"
                     " count(DISTINCT session_id) FROM skill_invocation {} GROUP BY hour, skill_name"
@@ -268,17 +270,17 @@ std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFi
     return found;
 }
 
-std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const InvocationFilter& filter,
-                                                                   std::int64_t limit) {
+std::vector<PhaseEffectiveness> SkillsQueries::phase_effectiveness(const InvocationFilter& filter, std::int64_t limit) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->check_limit(limit);
     Condition condition(filter);
     condition.add("workflow_phase IS NOT NULL");
     return impl_->rows(
-        fmt::format("SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), avg({1}),"
-                    " avg(CASE WHEN completed THEN {1} END), count({1}) FROM skill_invocation {2}"
-                    " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {3}",
-                    kCompleted, kDuration, condition.where(), limit),
+        fmt::format(
+            "SELECT skill_name, workflow_phase, count(*) AS invocations, sum({0}), total({1}), avg({1}),"
+            " avg(CASE WHEN completed THEN {1} END), count({1}) FROM skill_invocation {2}"
+            " GROUP BY skill_name, workflow_phase ORDER BY workflow_phase, invocations DESC, skill_name LIMIT {3}",
+            kCompleted, kDuration, condition.where(), limit),
         condition, [](const sql::Statement& row) {
             const std::int64_t total = row.integer(2);
             const std::int64_t completed = row.integer(3);

@@ -58,7 +58,7 @@ class Completer:
             completed: Whether it reached its end.
             error_type: A short class such as ``exit_code``, or the exception, of which the class is kept. Of any other
                 text, such as a message, only a class is kept as well.
-            follow_up_actions: A list that can be written as JSON.
+            follow_up_actions: Names of what was done next.
             duration_seconds: Where something else measured it; otherwise the time since the start.
 
         Returns:
@@ -228,19 +228,21 @@ class SkillsTracker:
         skill_name: str,
         *,
         workflow_path: str | None = None,
-        user_query: str | None = None,
         alternatives_considered: Sequence[object] | None = None,
         selection_rank: int | None = None,
         workflow_phase: str | None = None,
         workflow_step_id: str | None = None,
         invoked_at: datetime | None = None,
+        user_query: str | None = None,
     ) -> Completer:
         """Begins an invocation; what is returned ends it.
 
-        One that is never ended is stored as not completed when the session ends. Arguments are stored as given, in the
-        columns of their names: leave out what is private.
+        One that is never ended is stored as not completed when the session ends. Arguments are stored in the columns of
+        their names.
 
         Args:
+            alternatives_considered: Names of other skills.
+            user_query: Taken because programs hand it in, and not kept: prompts are private.
             invoked_at: When it began, where that was not now; a naive one is UTC.
 
         Raises:
@@ -262,7 +264,6 @@ class SkillsTracker:
             "session_id": self._session_id,
             "invoked_at": datetime.now(timezone.utc) if invoked_at is None else invoked_at,
             "workflow_path": _checked_label("workflow_path", workflow_path),
-            "user_query": _checked_label("user_query", user_query),
             "alternatives_considered": _to_json(alternatives_considered),
             "selection_rank": selection_rank,
             "workflow_phase": _checked_label("workflow_phase", workflow_phase),

@@ -179,13 +179,15 @@ TEST_F(Queries, agrees_with_the_view_on_phases) {
                         text(row.avg_duration_seconds) + "|" + text(row.avg_completion_time) + "|" +
                         text(row.completion_rate));
     }
-    EXPECT_THAT(found, ElementsAre("b|execution|1|1|0|NULL|NULL|100.000000", "a|setup|2|1|1|2.500000|1.000000|50.000000"));
-    EXPECT_EQ(found, test::query(path,
-                                 "SELECT skill_name, workflow_phase, total_invocations, completed_count, abandoned_count,"
-                                 " iif(avg_duration_seconds IS NULL, NULL, printf('%.6f', avg_duration_seconds)),"
-                                 " iif(avg_completion_time IS NULL, NULL, printf('%.6f', avg_completion_time)),"
-                                 " printf('%.6f', completion_rate)"
-                                 " FROM v_skill_effectiveness_by_phase ORDER BY workflow_phase"));
+    EXPECT_THAT(found,
+                ElementsAre("b|execution|1|1|0|NULL|NULL|100.000000", "a|setup|2|1|1|2.500000|1.000000|50.000000"));
+    EXPECT_EQ(found,
+              test::query(path,
+                          "SELECT skill_name, workflow_phase, total_invocations, completed_count, abandoned_count,"
+                          " iif(avg_duration_seconds IS NULL, NULL, printf('%.6f', avg_duration_seconds)),"
+                          " iif(avg_completion_time IS NULL, NULL, printf('%.6f', avg_completion_time)),"
+                          " printf('%.6f', completion_rate)"
+                          " FROM v_skill_effectiveness_by_phase ORDER BY workflow_phase"));
     EXPECT_DOUBLE_EQ(queries.phase_effectiveness({.session_id = "s1"}, 100).at(0).total_duration_seconds, 5.0);
     EXPECT_EQ(queries.phase_effectiveness({.session_id = "s1"}, 100).at(0).timed_count, 2);
 }

@@ -37,8 +37,8 @@ class SkillNamer {
     ///   any other, mcp__server__tool included → the tool's name; so also where the wanted field is missing
     [[nodiscard]] std::string for_tool(std::string_view tool_name, const nlohmann::json& input) const;
 
-    /// The first known tool that the command line runs; a preparation only where there is nothing else; kUnknownCommand where
-    /// no tool is known. Among rules that fit one command, the one with the most words wins.
+    /// The first known tool that the command line runs; a preparation only where there is nothing else; kUnknownCommand
+    /// where no tool is known. Among rules that fit one command, the one with the most words wins.
     [[nodiscard]] std::string for_shell_command(std::string_view command) const;
 
     /// "/name" as typed → "name", without what follows a blank.
