@@ -179,13 +179,13 @@ std::string quoted(const std::string& word) {
     return result + "'";
 }
 
-py::object name_for_command(const std::vector<std::string>& words) {
-    static const ingest::SkillNamer kNamer;
+py::object name_for_command(const std::vector<std::string>& words, const std::string& tools) {
+    const ingest::SkillNamer namer(parse_tool_rules(tools));
     std::string command;
     for (const std::string& word : words) {
         command += (command.empty() ? "" : " ") + quoted(word);
     }
-    const std::string name = kNamer.for_shell_command(command);
+    const std::string name = namer.for_shell_command(command);
     return name == ingest::kUnknownCommand ? py::object(py::none()) : py::object(to_str(name));
 }
 
@@ -204,7 +204,8 @@ void bind_ingest(py::module_& module) {
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
                py::arg("tools") = "",
                "Follows transcripts until go_on() is false, or with once until all is stored; report takes dicts.");
-    module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(),
+    module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(), py::kw_only(),
+               py::arg("tools") = "",
                "What the first known tool that a command runs is called as a skill; None where none is known.");
     module.def(
         "classify_error", [](const std::string& text) { return std::string(ingest::classify_tool_error(text, false)); },

@@ -125,6 +125,17 @@ def test_a_known_tool_names_the_skill_and_any_other_its_program(
     assert rows(db_path) == [(name, 1, None)]
 
 
+def test_the_option_tools_names_a_tool_of_ones_own(db_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tools / "just"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("SESSION_BUDDY_TOOLS", "just test=just-test")
+    assert run(db_path, "just", "test").returncode == 0
+    monkeypatch.setenv("SESSION_BUDDY_TOOLS", "no rule")
+    assert run(db_path, "just", "test").returncode == 0
+    assert rows(db_path, "skill_name") == [("just-test",), ("just",)]
+
+
 def test_options_name_skill_session_and_phase(db_path: Path) -> None:
     options = ("--name", "gate", "--session", "nightly", "--phase", "review")
     assert run(db_path, "true", options=options).returncode == 0

@@ -141,6 +141,8 @@ def shell_prunes(block: Block, home: Path) -> None:
     fill(path, invocations("pytest-run", 8, newest=old), invocations("pytest-run", 3))
     assert "Deleted 8 invocations" in bash(block.text, home)
     assert rows_in(path) == 3
+
+
 def shell_runs(block: Block, home: Path) -> None:
     """Wraps commands, which need not be installed: a stand-in says how it was called. Each is a row and passed."""
     commands = [line.split(" -- ")[1] for line in block.text.splitlines() if line.startswith("session-buddy run ")]
@@ -469,9 +471,9 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_imports),
         ("bash", shell_watches),
         ("bash", shell_registers_hooks),
-        ("bash", shell_prunes),
         ("bash", shell_runs),
         ("python", python_alone),
+        ("bash", shell_prunes),
         ("python", python_alone),
         ("toml", settings),
     ],

@@ -41,13 +41,11 @@ class StoreConnection {
     /// meanwhile is opened anew, and so is one whose log was removed: what is written to the old one would be lost.
     void require_open();
 
-    /// Runs `work` on the open database. One that turns out to be damaged, or can only be read, is opened anew by the
-    /// next call: it may have been repaired by then, or opened to writers.
     /// Closes a connection whose file or log is no longer what it was; the next require_open() makes another.
     void let_go_if_lost();
 
-    /// Runs `work` on the open database. One that turns out to be damaged is opened anew by the next call: it may have
-    /// been repaired by then.
+    /// Runs `work` on the open database. One that turns out to be damaged, or can only be read, is opened anew by the
+    /// next call: it may have been repaired by then, or opened to writers.
     template <typename Work>
     decltype(auto) attempt(std::string_view action, Work&& work) {
         try {

@@ -124,7 +124,11 @@ def _store(
 
 def _name_of(words: Sequence[str]) -> str:
     shown = [_printable(word) for word in words]
-    name = _native.skill_name_for_command(shown) or PurePath(shown[0]).name
+    try:
+        tools = _native.configured_tools()
+    except ValueError:  # settings that concern the server are not this command's affair
+        tools = ""
+    name = _native.skill_name_for_command(shown, tools=tools) or PurePath(shown[0]).name
     return name if _native.is_valid_skill_name(name) else "unknown"
 
 
