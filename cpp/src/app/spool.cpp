@@ -318,7 +318,7 @@ void Spool::set_aside(const std::string& name, const char* why) const {
     std::error_code error;
     const fs::path file = folder_ / name;
     fs::rename(file, fs::path(file).replace_extension(".bad"), error);
-    kLog.warning("\"{}\" {} and is set aside as *.bad", file.string(), why);
+    kLog.warning("\"{}\" {} and is {} as *.bad", file.string(), why, error ? "to be renamed by hand" : "set aside");
 }
 
 }  // namespace session_buddy::app
