@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from session_buddy import _native
 from session_buddy.integrations.crackerjack import PHASES, phase_labels
-from session_buddy.storage import StorageError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.perf_counter() - started
         try:
             _store(arguments, words, began, seconds, error_type)
-        except (StorageError, ValueError, OSError) as error:
+        except Exception as error:  # whatever it is, it must not change how the command ended
             print(f"session-buddy run: warning: the invocation is not stored: {error}", file=sys.stderr)
     finally:
         while signal.sigpending() & watched:
