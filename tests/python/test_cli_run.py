@@ -303,6 +303,36 @@ def test_the_command_has_the_terminal_and_leaves_it_usable(db_path: Path) -> Non
     assert rows(db_path, "completed") == [(1,)]
 
 
+def test_ctrl_z_stops_both_and_the_shell_continues_both(
+    db_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    # What it prints stands nowhere in what is typed, which the terminal shows as well.
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import signal\n"
+        "signal.signal(signal.SIGCONT, lambda number, frame: print('continued', flush=True))\n"
+        "print('ready', flush=True)\n"
+        "print('got', input(), flush=True)\n",
+        encoding="utf-8",
+    )
+    words = " ".join(f"'{word}'" for word in [*RUN, "--db-path", str(db_path), "--", sys.executable, str(program)])
+    with in_terminal(["/bin/bash", "--norc", "--noprofile", "-i"]) as (pid, terminal):
+        os.write(terminal, f"{words}\n".encode())
+        read_until(terminal, b"ready")
+        os.write(terminal, b"\x1a")
+        read_until(terminal, b"Stopped")
+        os.write(terminal, b"fg\n")
+        read_until(terminal, b"continued")
+        os.write(terminal, b"after\n")
+        read_until(terminal, b"got after")
+        os.write(terminal, b"echo $((6 * 7)) is the answer\n")
+        read_until(terminal, b"42 is the answer")
+        os.write(terminal, b"exit\n")
+        os.waitpid(pid, 0)
+    assert rows(db_path, "completed") == [(1,)]
+
+
 def test_a_broken_database_is_a_warning(db_path: Path) -> None:
     db_path.write_bytes(b"not a database" * 100)
     for command, status in ((["true"], 0), (["sh", "-c", "echo out; exit 5"], 5), (["no-such-command-4711"], 127)):
