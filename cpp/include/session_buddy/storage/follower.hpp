@@ -1,5 +1,5 @@
-// Follows skill_invocation by id and tells what is new; notices a database that was replaced, restored, truncated or
-// pruned. One thread uses it. It owns its own connection and opens it again whenever the file behind it is another one.
+// Follows skill_invocation by id and tells what is new; goes on beside a Pruner, and notices a database that was
+// replaced, restored or truncated, or lost rows otherwise. One thread uses it, on a connection of its own.
 #pragma once
 
 #include <chrono>
