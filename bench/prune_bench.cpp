@@ -1,5 +1,5 @@
-// How long a program that stores single rows waits, alone and beside the pruning of a large database: the proof that
-// pruning keeps no writer waiting for more than 50 ms. Prints a table on standard output.
+// How long a program that stores single rows waits, alone and beside the pruning of a large database; fails where that
+// is more than 50 ms. In memory (--folder /dev/shm/x) it tells of the locks alone, else of the disk, too.
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
