@@ -1,5 +1,5 @@
 // A folder beside the database, in which events of hooks wait, a file each, while the database cannot be written.
-// Whoever writes to the database next takes them in: the next hook, the server, an import.
+// Whoever writes to the database next takes them in: the next hook, the server, session-buddy watch.
 #pragma once
 
 #include <cstddef>
