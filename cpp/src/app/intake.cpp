@@ -235,6 +235,7 @@ void IntakeThread::store_hooks() {
         while (spool_.take_in(store, kMaxTakenIn)) {
         }
         std::vector<storage::SkillEvent> events;
+        events.reserve(hooks.size());
         for (const Pending& hook : hooks) {
             events.push_back(hook.events.front());
         }

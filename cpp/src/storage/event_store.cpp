@@ -159,7 +159,7 @@ struct EventStore::Impl {
     /// Runs `work` on the side tables, once more where they are gone: another program may have put a copy of the
     /// database without them in its place.
     template <typename Work>
-    decltype(auto) with_tables(Work&& work) {
+    decltype(auto) with_tables(const Work& work) {
         try {
             return work(tables());
         } catch (const SQLite::Exception& error) {
