@@ -251,8 +251,10 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
     }
     intake_share_.emplace(context_, length);
     deadline_ = request_deadline_;
-    if (boost::beast::iequals(request[http::field::expect], "100-continue") && !parser_->is_done()) {
-        response_ = Response(http::status::continue_, 11);
+    constexpr unsigned kHttp11 = 11;  // before it there was no 100
+    if (boost::beast::iequals(request[http::field::expect], "100-continue") && request.version() >= kHttp11 &&
+        !parser_->is_done()) {
+        response_ = Response(http::status::continue_, kHttp11);
         http::async_write(stream_, response_,
                           guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
                               if (error) {

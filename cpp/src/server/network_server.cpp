@@ -68,6 +68,7 @@ struct NetworkServer::Impl {
     Timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
+    bool all_cut = false;  // at the end of a shutdown; of the network thread alone
     std::thread thread;
 
     std::mutex lifecycle_mutex;  // held over each change of phase, a join included
@@ -122,7 +123,7 @@ void NetworkServer::Impl::for_each_connection(const std::function<void(Connectio
 
 // One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
 void NetworkServer::Impl::look_at_clock() {
-    if (context.stopping && context.connections.empty()) {
+    if (all_cut || (context.stopping && context.connections.empty())) {
         return;
     }
     clock_timer.expires_after(clock_interval(context.config));
@@ -160,6 +161,9 @@ void NetworkServer::Impl::begin_shutdown() {
         }
         logger.debug("cutting {} connections that do not close", context.connections.size());
         context.connections.for_each([](Connection& connection) { connection.cut(); });
+        // What the intake still holds has no time limit, and must not keep the thread.
+        all_cut = true;
+        clock_timer.cancel();
     });
 }
 

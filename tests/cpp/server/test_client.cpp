@@ -340,7 +340,8 @@ Config local(Config config) {
 
 }  // namespace
 
-TestServer::TestServer(Config config) : server_(local(std::move(config)), kSystemClock) {
+TestServer::TestServer(Config config, server::Intake* intake)
+    : server_(local(std::move(config)), kSystemClock, intake) {
     server_.bind();
     server_.start();
 }

@@ -1,0 +1,540 @@
+// The way of handed-in data over the sockets of a running server, with an intake that answers when a test says so.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "server/test_client.hpp"
+#include "session_buddy/server/intake.hpp"
+
+namespace session_buddy::test {
+namespace {
+
+using server::IntakeAnswer;
+using server::IntakeRequest;
+
+const std::string kHooks = "/hooks/claude-code";
+const std::string kInvocations = "/api/v1/invocations";
+
+/// Keeps what it is handed until a test answers it.
+class HeldIntake final : public server::Intake {
+  public:
+    struct Held {
+        IntakeRequest request;
+        Done done;
+    };
+
+    void take(IntakeRequest request, Done done) override {
+        const std::scoped_lock lock(mutex_);
+        held_.push_back({std::move(request), std::move(done)});
+        came_.notify_all();
+    }
+    /// Waits for the next one.
+    Held next() {
+        std::unique_lock lock(mutex_);
+        if (!came_.wait_for(lock, kPatience, [this] { return !held_.empty(); })) {
+            throw std::runtime_error("nothing was handed in");
+        }
+        Held first = std::move(held_.front());
+        held_.pop_front();
+        return first;
+    }
+    [[nodiscard]] bool empty() {
+        const std::scoped_lock lock(mutex_);
+        return held_.empty();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable came_;
+    std::deque<Held> held_;
+};
+
+/// Answers on the network thread before take() returns.
+class PromptIntake final : public server::Intake {
+  public:
+    void take(IntakeRequest request, Done done) override {
+        done({.status = 202, .body = R"({"bytes":)" + std::to_string(request.body.size()) + "}"});
+    }
+};
+
+std::string post_head(const std::string& target, std::size_t length, const std::string& more = "") {
+    return http_request("POST", target,
+                        "Content-Type: application/json\r\nContent-Length: " + std::to_string(length) + "\r\n" + more);
+}
+
+std::string post(const std::string& target, const std::string& body, const std::string& more = "") {
+    return post_head(target, body.size(), more) + body;
+}
+
+/// Room for one request of the longest body and nothing beside it.
+Config room_for_one() {
+    Config config;
+    config.max_body_bytes = 1024;
+    config.max_intake_bytes = 1024;
+    return config;
+}
+const std::string kLongest(1024, 'x');
+
+/// That no byte is counted any more: the longest body is taken.
+void expect_all_room_is_free(const TestServer& server, HeldIntake& intake) {
+    RawConnection raw(server.port());
+    raw.send(post(kHooks, kLongest));
+    intake.next().done({});
+    EXPECT_EQ(raw.read_http().status, 202U);
+}
+
+/// The same where the server notices in its own time that a client is gone.
+void expect_all_room_becomes_free(const TestServer& server, HeldIntake& intake) {
+    TestServer::eventually([&] {
+        RawConnection raw(server.port());
+        raw.send(post_head(kHooks, kLongest.size(), "Expect: 100-continue\r\n"));
+        const auto status = raw.read_http().status;
+        if (status == 429U) {
+            return false;
+        }
+        EXPECT_EQ(status, 100U);
+        raw.send(kLongest);
+        intake.next().done({});
+        return raw.read_http().status == 202U;
+    });
+}
+
+// ---- What reaches the intake, and what comes back
+
+TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    raw.send(post(kHooks + "?a=b", R"({"x":1})"));
+    auto held = intake.next();
+    EXPECT_EQ(held.request.kind, IntakeRequest::Kind::hook);
+    EXPECT_EQ(held.request.content_type, "application/json");
+    EXPECT_EQ(held.request.body, R"({"x":1})");
+    held.done({.status = 503, .body = R"({"error":"e"})", .retry_after = 7});
+    auto answer = raw.read_http();
+    EXPECT_EQ(answer.status, 503U);
+    EXPECT_EQ(answer.body, R"({"error":"e"})");
+    EXPECT_EQ(answer.headers.at("retry-after"), "7");
+    EXPECT_EQ(answer.headers.at("content-type"), "application/json");
+
+    const std::string bytes("\0\r\n\xff not checked here", 20);
+    raw.send(http_request("POST", kInvocations, "Content-Length: " + std::to_string(bytes.size()) + "\r\n") + bytes);
+    held = intake.next();
+    EXPECT_EQ(held.request.kind, IntakeRequest::Kind::invocations);
+    EXPECT_EQ(held.request.content_type, "");
+    EXPECT_EQ(held.request.body, bytes);
+    held.done({});
+    answer = raw.read_http();
+    EXPECT_EQ(answer.status, 202U);
+    EXPECT_EQ(answer.body, "");
+    EXPECT_EQ(answer.headers.at("content-length"), "0");
+    EXPECT_EQ(answer.headers.count("content-type"), 0U);
+    EXPECT_EQ(answer.headers.count("retry-after"), 0U);
+}
+
+TEST(IntakeHttp, an_intake_may_answer_at_once) {
+    PromptIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{200'000}}) {
+        raw.send(post(kInvocations, std::string(size, 'x')));
+        EXPECT_EQ(raw.read_http().json().at("bytes"), size);
+    }
+}
+
+TEST(IntakeHttp, a_request_without_a_body_is_handed_over_too) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    for (const std::string& request : {http_request("POST", kHooks), post(kHooks, "")}) {
+        RawConnection raw(server.port());
+        raw.send(request);
+        auto held = intake.next();
+        EXPECT_EQ(held.request.body, "");
+        held.done({.status = 400});
+        EXPECT_EQ(raw.read_http().status, 400U);
+    }
+}
+
+TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    std::string body;
+    for (int i = 0; i < 400; ++i) {
+        body += std::to_string(i) + ',';
+    }
+    const std::string request = post(kHooks, body);
+    for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, std::size_t{1000}}) {
+        for (std::size_t at = 0; at < request.size(); at += piece) {
+            raw.send(request.substr(at, piece));
+        }
+        auto held = intake.next();
+        EXPECT_EQ(held.request.body, body) << piece;
+        held.done({});
+        EXPECT_EQ(raw.read_http().status, 202U);
+    }
+}
+
+TEST(IntakeHttp, the_longest_body_is_taken_and_no_longer_one) {
+    HeldIntake intake;
+    Config config;
+    config.max_body_bytes = 300'000;
+    TestServer server(config, &intake);
+    RawConnection raw(server.port());
+    raw.send(post(kHooks, std::string(300'000, 'x')));
+    auto held = intake.next();
+    EXPECT_EQ(held.request.body.size(), 300'000U);
+    held.done({});
+    EXPECT_EQ(raw.read_http().status, 202U);
+    raw.send(post_head(kHooks, 300'001, "Expect: 100-continue\r\n"));
+    const auto answer = raw.read_http();
+    EXPECT_EQ(answer.status, 413U) << "before its body is asked for";
+    EXPECT_EQ(answer.headers.at("connection"), "close");
+    EXPECT_TRUE(intake.empty());
+}
+
+// ---- Expect
+
+TEST(IntakeHttp, who_expects_a_hundred_gets_it_once_its_body_is_wanted) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    for (int round = 0; round < 2; ++round) {
+        raw.send(post_head(kHooks, 4, "Expect: 100-Continue\r\n"));
+        const auto hundred = raw.read_http();
+        EXPECT_EQ(hundred.status, 100U);
+        EXPECT_EQ(hundred.headers.count("content-length"), 0U);
+        EXPECT_TRUE(intake.empty());
+        raw.send("body");
+        auto held = intake.next();
+        EXPECT_EQ(held.request.body, "body");
+        held.done({});
+        EXPECT_EQ(raw.read_http().status, 202U);
+    }
+}
+
+TEST(IntakeHttp, nobody_gets_a_hundred_whose_body_is_not_wanted_or_who_cannot_know_it) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    RawConnection proxied(server.port());
+    proxied.send(post_head(kHooks, 4, "Expect: 100-continue\r\nX-Forwarded-For: 192.0.2.1\r\n"));
+    EXPECT_EQ(proxied.read_http().status, 403U);
+    EXPECT_EQ(proxied.read_to_end(), "");
+
+    RawConnection bodyless(server.port());
+    bodyless.send(post_head(kHooks, 0, "Expect: 100-continue\r\n"));
+    intake.next().done({});
+    EXPECT_EQ(bodyless.read_http().status, 202U);
+
+    RawConnection old(server.port());
+    old.send("POST " + kHooks +
+             " HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody");
+    intake.next().done({});
+    EXPECT_EQ(old.read_http().status, 202U) << "HTTP/1.0 knows no 100";
+    EXPECT_EQ(old.read_to_end(), "");
+}
+
+// ---- Requests behind one another
+
+TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    raw.send(post(kHooks, "first") + http_request("GET", "/healthz") + post(kInvocations, "second") +
+             post("/nothing", "third") + post(kHooks, "last", "Connection: close\r\n") +
+             http_request("GET", "/healthz"));
+    auto first = intake.next();
+    EXPECT_EQ(first.request.body, "first");
+    EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U) << "others are served meanwhile";
+    EXPECT_TRUE(intake.empty()) << "the next one waits for the answer";
+    first.done({.status = 202, .body = R"({"n":1})"});
+    EXPECT_EQ(raw.read_http().json().at("n"), 1);
+    EXPECT_EQ(raw.read_http().json().at("status"), "ok");
+    auto second = intake.next();
+    EXPECT_EQ(second.request.body, "second");
+    second.done({.status = 400, .body = R"({"n":2})"});
+    EXPECT_EQ(raw.read_http().json().at("n"), 2);
+    EXPECT_EQ(raw.read_http().status, 404U);
+    intake.next().done({});
+    const auto last = raw.read_http();
+    EXPECT_EQ(last.status, 202U);
+    EXPECT_EQ(last.headers.at("connection"), "close");
+    EXPECT_EQ(raw.read_to_end(), "") << "nothing behind it is served";
+}
+
+TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    RawConnection raw(server.port());
+    raw.send(post_head(kHooks, 4) + "bodyand more\r\n\r\n");
+    auto held = intake.next();
+    EXPECT_EQ(held.request.body, "body");
+    held.done({});
+    EXPECT_EQ(raw.read_http().status, 202U);
+    EXPECT_EQ(raw.read_http().status, 400U);
+}
+
+// ---- Other paths and methods
+
+TEST(IntakeHttp, the_body_of_a_request_that_hands_in_nothing_may_be_small_alone) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    for (const char* target : {"/healthz", "/nothing", "/", "/hooks/claude-code/", "/hooks", "/api/v1/invocations2"}) {
+        RawConnection raw(server.port());
+        raw.send(post(target, std::string(8192, 'x')));
+        EXPECT_GE(raw.read_http().status, 404U) << target;
+        raw.send(post(target, std::string(8193, 'x')));
+        EXPECT_EQ(raw.read_http().status, 413U) << target;
+    }
+    RawConnection put(server.port());
+    put.send(http_request("PUT", kHooks, "Content-Length: 8193\r\n"));
+    EXPECT_EQ(put.read_http().status, 413U);
+    EXPECT_TRUE(intake.empty());
+}
+
+TEST(IntakeHttp, another_method_is_told_that_it_is_post) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    for (const std::string& target : {kHooks, kInvocations + "?x=y"}) {
+        for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
+            const auto answer = http(server.port(), method, target);
+            EXPECT_EQ(answer.status, 405U) << method;
+            EXPECT_EQ(answer.headers.at("allow"), "POST") << method;
+            EXPECT_EQ(answer.body.empty(), std::string(method) == "HEAD");
+        }
+        RawConnection page(server.port());
+        page.send(http_request("OPTIONS", target,
+                               "Origin: http://localhost:3000\r\nAccess-Control-Request-Method: POST\r\n"
+                               "Access-Control-Request-Headers: content-type\r\n"));
+        const auto preflight = page.read_http();
+        EXPECT_EQ(preflight.status, 204U);
+        EXPECT_EQ(preflight.headers.at("access-control-allow-methods"), "POST");
+        EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "Authorization, Content-Type");
+        EXPECT_EQ(preflight.headers.at("access-control-allow-origin"), "http://localhost:3000");
+        page.send(post(target, "x", "Origin: http://localhost:3000\r\n"));
+        intake.next().done({});
+        EXPECT_EQ(page.read_http().headers.at("access-control-allow-origin"), "http://localhost:3000");
+    }
+    RawConnection upgrade(server.port());
+    upgrade.send(upgrade_request(kHooks));
+    EXPECT_EQ(upgrade.read_http().status, 404U);
+    EXPECT_TRUE(intake.empty());
+}
+
+TEST(IntakeHttp, a_server_without_an_intake_says_so) {
+    TestServer server;
+    for (const std::string& target : {kHooks, kInvocations}) {
+        RawConnection raw(server.port());
+        raw.send(post(target, "{}"));
+        const auto answer = raw.read_http();
+        EXPECT_EQ(answer.status, 503U);
+        EXPECT_EQ(answer.json().at("error"), "no_intake");
+    }
+}
+
+// ---- max_intake_bytes
+
+TEST(IntakeHttp, what_is_on_its_way_is_counted_until_it_is_answered) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    RawConnection first(server.port());
+    first.send(post(kHooks, kLongest));
+    auto held = intake.next();
+    RawConnection second(server.port());
+    second.send(post(kInvocations, "x"));
+    const auto full = second.read_http();
+    EXPECT_EQ(full.status, 429U);
+    EXPECT_EQ(full.json().at("error"), "intake_full");
+    EXPECT_EQ(full.json().at("max_intake_bytes"), 1024);
+    EXPECT_EQ(full.headers.at("retry-after"), "1");
+    RawConnection empty(server.port());
+    empty.send(post(kHooks, ""));
+    intake.next().done({});
+    EXPECT_EQ(empty.read_http().status, 202U) << "nothing is room enough for nothing";
+    held.done({.status = 503, .retry_after = 2});
+    EXPECT_EQ(first.read_http().status, 503U);
+    expect_all_room_is_free(server, intake);
+}
+
+TEST(IntakeHttp, two_that_fit_are_taken_beside_each_other) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    RawConnection first(server.port());
+    RawConnection second(server.port());
+    first.send(post(kHooks, std::string(500, 'x')));
+    auto one = intake.next();
+    second.send(post(kHooks, std::string(524, 'x')));
+    auto two = intake.next();
+    two.done({});
+    one.done({});
+    EXPECT_EQ(first.read_http().status, 202U);
+    EXPECT_EQ(second.read_http().status, 202U);
+    expect_all_room_is_free(server, intake);
+}
+
+TEST(IntakeHttp, a_request_that_is_refused_takes_no_room) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    for (const auto& [request, status] :
+         {std::pair{post(kHooks, kLongest, "X-Forwarded-For: 192.0.2.1\r\n"), 403U},
+          std::pair{post(kHooks, kLongest, "Origin: https://evil.example\r\n"), 403U},
+          std::pair{post("/nothing", kLongest), 404U}, std::pair{post_head(kHooks, 1025), 413U},
+          std::pair{post(kHooks, "x", "Transfer-Encoding: chunked\r\n"), 400U}}) {
+        RawConnection raw(server.port());
+        raw.send(request);
+        EXPECT_EQ(raw.read_http().status, status) << request.substr(0, 200);
+        expect_all_room_is_free(server, intake);
+    }
+}
+
+TEST(IntakeHttp, the_room_of_a_client_that_leaves_in_its_body_is_free_again) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    for (const bool expects : {false, true}) {
+        {
+            RawConnection raw(server.port());
+            raw.send(post_head(kHooks, kLongest.size(), expects ? "Expect: 100-continue\r\n" : "") +
+                     (expects ? "" : "half"));
+            if (expects) {
+                EXPECT_EQ(raw.read_http().status, 100U);
+            }
+        }
+        expect_all_room_becomes_free(server, intake);
+    }
+}
+
+TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees_its_room) {
+    HeldIntake intake;
+    Config config = room_for_one();
+    config.handshake_timeout = Seconds{0.1};
+    TestServer server(config, &intake);
+    RawConnection raw(server.port());
+    raw.send(post_head(kHooks, kLongest.size()) + "half");
+    EXPECT_EQ(raw.read_to_end(), "");
+    expect_all_room_becomes_free(server, intake);
+    EXPECT_TRUE(intake.empty());
+}
+
+TEST(IntakeHttp, an_intake_that_takes_its_time_does_not_cost_its_client_the_connection) {
+    HeldIntake intake;
+    Config config;
+    config.handshake_timeout = Seconds{0.1};
+    config.idle_timeout = Seconds{0.1};
+    config.write_timeout = Seconds{0.1};
+    TestServer server(config, &intake);
+    RawConnection idle(server.port());
+    RawConnection raw(server.port());
+    raw.send(post(kHooks, "x"));
+    auto held = intake.next();
+    EXPECT_EQ(idle.read_to_end(), "") << "far longer than any limit: another client was cut meanwhile";
+    held.done({});
+    EXPECT_EQ(raw.read_http().status, 202U);
+}
+
+// ---- Who leaves while the intake holds the request
+
+TEST(IntakeHttp, a_client_that_has_left_may_be_answered) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    for (int round = 0; round < 10; ++round) {
+        HeldIntake::Held held;
+        {
+            RawConnection raw(server.port());
+            raw.send(post(kHooks, kLongest) + (round % 2 == 0 ? "" : http_request("GET", "/healthz")));
+            held = intake.next();
+        }
+        EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
+        held.done({.status = 202, .body = std::string(100'000, ' ') + "{}"});
+        expect_all_room_becomes_free(server, intake);
+    }
+}
+
+TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_answers_after) {
+    HeldIntake intake;
+    Config config;
+    config.shutdown_timeout = Seconds{0.1};
+    std::vector<HeldIntake::Held> held;
+    {
+        TestServer server(config, &intake);
+        RawConnection stays(server.port());
+        stays.send(post(kHooks, "stays"));
+        held.push_back(intake.next());
+        {
+            RawConnection leaves(server.port());
+            leaves.send(post(kHooks, "leaves"));
+            held.push_back(intake.next());
+        }
+        RawConnection half(server.port());
+        half.send(post_head(kHooks, 100, "Expect: 100-continue\r\n"));
+        EXPECT_EQ(half.read_http().status, 100U);
+        const auto begin = std::chrono::steady_clock::now();
+        server->stop();
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, kPatience / 2);
+        EXPECT_EQ(stays.read_to_end(), "");
+        EXPECT_EQ(half.read_to_end(), "");
+        std::thread answering([&held] {
+            for (auto& one : held) {
+                one.done({.status = 202, .body = "{}"});
+                one.done = nullptr;
+            }
+        });
+        answering.join();
+    }
+    EXPECT_TRUE(intake.empty());
+}
+
+TEST(IntakeHttp, a_server_that_stops_waits_no_longer_than_for_the_answer) {
+    HeldIntake intake;
+    Config config;
+    config.shutdown_timeout = Seconds{60.0};
+    TestServer server(config, &intake);
+    RawConnection raw(server.port());
+    raw.send(post(kHooks, "x"));
+    auto held = intake.next();
+    std::thread stopper([&server] { server->stop(); });
+    EXPECT_EQ(raw.read_to_end(), "") << "HTTP connections are cut";
+    held.done({});
+    held.done = nullptr;
+    stopper.join();  // long before the 60 s: the time limit of the test is shorter
+}
+
+TEST(IntakeHttp, many_clients_are_answered_from_many_threads) {
+    HeldIntake intake;
+    TestServer server({}, &intake);
+    constexpr int kClients = 8;
+    constexpr int kEach = 25;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+        threads.emplace_back([&intake] {
+            for (int n = 0; n < kClients * kEach / 2; ++n) {
+                auto held = intake.next();
+                held.done({.status = 202, .body = '"' + held.request.body + '"'});
+            }
+        });
+    }
+    for (int client = 0; client < kClients; ++client) {
+        threads.emplace_back([&server, client] {
+            RawConnection raw(server.port());
+            for (int n = 0; n < kEach; ++n) {
+                const std::string body = std::to_string(client) + '-' + std::to_string(n);
+                raw.send(post(kHooks, body));
+                EXPECT_EQ(raw.read_http().json(), body);
+            }
+        });
+    }
+    for (auto& thread : threads) {
+        thread.join();
+    }
+    EXPECT_TRUE(intake.empty());
+}
+
+}  // namespace
+}  // namespace session_buddy::test
