@@ -1,0 +1,365 @@
+// The thread that takes in what clients hand in: each request is answered once, whatever happens, and none is answered
+// as stored that is not.
+#include "session_buddy/app/intake.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <thread>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+using nlohmann::json;
+using server::IntakeAnswer;
+using server::IntakeRequest;
+using testing::ElementsAre;
+using testing::Not;
+
+/// One request's answers, of which there must be one.
+class Reply {
+  public:
+    void operator()(IntakeAnswer answer) {
+        const std::scoped_lock lock(mutex_);
+        answers_.push_back(std::move(answer));
+        came_.notify_all();
+    }
+    IntakeAnswer wait() {
+        std::unique_lock lock(mutex_);
+        if (!came_.wait_for(lock, std::chrono::seconds(20), [this] { return !answers_.empty(); })) {
+            throw std::runtime_error("no answer");
+        }
+        return answers_.front();
+    }
+    [[nodiscard]] std::size_t count() {
+        const std::scoped_lock lock(mutex_);
+        return answers_.size();
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable came_;
+    std::vector<IntakeAnswer> answers_;
+};
+
+std::string hook(const std::string& name, const std::string& key) {
+    return json{{"hook_event_name", name}, {"session_id", "s1"}, {"tool_name", "Read"}, {"tool_use_id", key}}.dump();
+}
+
+std::string report(const std::string& skill, const std::string& key = "") {
+    json made{{"skill_name", skill}, {"session_id", "s1"}, {"completed", true}};
+    if (!key.empty()) {
+        made["key"] = key;
+    }
+    return made.dump();
+}
+
+/// A write lock that another program has until it goes out of scope.
+class Locked {
+  public:
+    explicit Locked(const std::string& path) : database_(path, SQLite::OPEN_READWRITE, 5000) {
+        database_.exec("BEGIN IMMEDIATE");
+    }
+
+  private:
+    SQLite::Database database_;
+};
+
+class IntakeTest : public testing::Test {
+  protected:
+    IntakeTest() {
+        config.db_path = path;
+        config.busy_timeout = Seconds{0.3};
+        static_cast<void>(storage::open_database(path, {}));
+        log::set_sink([](const log::Record&) {});
+    }
+    ~IntakeTest() override {
+        intake.reset();
+        log::reset_sink();
+        for (const auto& reply : replies) {
+            EXPECT_EQ(reply->count(), 1U) << "each request is answered once";
+        }
+    }
+    void make() { intake = std::make_unique<IntakeThread>(config, clock); }
+    void start() {
+        make();
+        intake->start();
+    }
+    Reply& send(IntakeRequest::Kind kind, std::string body, std::string type = "application/json") {
+        const auto reply = std::make_shared<Reply>();
+        replies.push_back(reply);
+        intake->take({.kind = kind, .content_type = std::move(type), .body = std::move(body)},
+                     [reply](IntakeAnswer answer) { (*reply)(std::move(answer)); });
+        return *reply;
+    }
+    Reply& send_hook(std::string body) { return send(IntakeRequest::Kind::hook, std::move(body)); }
+    Reply& send_report(std::string body) { return send(IntakeRequest::Kind::invocations, std::move(body)); }
+    [[nodiscard]] std::string rows() const { return test::query_one(path, "SELECT count(*) FROM skill_invocation"); }
+    [[nodiscard]] std::size_t spooled() const {
+        std::size_t count = 0;
+        if (std::filesystem::exists(path + "-spool")) {
+            for (const auto& entry : std::filesystem::directory_iterator(path + "-spool")) {
+                count += entry.path().extension() == ".json" ? 1U : 0U;
+            }
+        }
+        return count;
+    }
+
+    test::TempDir dir;
+    std::string path = dir.file("skills.db");
+    Config config;
+    test::ManualClock clock{parse_timestamp("2026-02-10T12:00:00Z").value()};
+    std::vector<std::shared_ptr<Reply>> replies;
+    std::unique_ptr<IntakeThread> intake;
+};
+
+TEST_F(IntakeTest, refuses_before_it_starts_and_after_it_has_stopped) {
+    make();
+    const auto expect_refused = [this] {
+        for (Reply* reply : {&send_hook(hook("PostToolUse", "t1")), &send_report(report("a")), &send_report("junk")}) {
+            ASSERT_EQ(reply->count(), 1U) << "at once";
+            EXPECT_EQ(reply->wait().status, 503U);
+            EXPECT_EQ(reply->wait().retry_after, 2U);
+            EXPECT_EQ(json::parse(reply->wait().body).at("error"), "database_unavailable");
+        }
+    };
+    expect_refused();
+    intake->stop();
+    intake->stop();
+    expect_refused();
+    start();
+    EXPECT_EQ(send_report(report("a")).wait().status, 202U);
+    intake->stop();
+    expect_refused();
+    intake->stop();
+    EXPECT_EQ(rows(), "1");
+}
+
+TEST_F(IntakeTest, answers_what_waits_when_it_stops_and_stores_what_it_says_is_stored) {
+    start();
+    std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
+    for (int i = 0; i < 20; ++i) {
+        send_hook(hook("PostToolUse", "t" + std::to_string(i)));
+        send_report(report("r" + std::to_string(i)));
+    }
+    intake->stop();
+    lock.reset();
+    std::size_t refused = 0;
+    std::size_t stored = 0;
+    for (const auto& reply : replies) {
+        ASSERT_EQ(reply->count(), 1U);
+        const auto status = reply->wait().status;
+        EXPECT_TRUE(status == 202U || status == 503U) << status;
+        stored += status == 202U ? 1U : 0U;
+        refused += status == 503U ? 1U : 0U;
+    }
+    EXPECT_EQ(refused, 20U) << "reports of a locked database are to be sent again";
+    EXPECT_EQ(stored, 20U) << "events of hooks wait beside it";
+    EXPECT_EQ(spooled(), 20U);
+    EXPECT_EQ(rows(), "0");
+    start();
+    send_hook(hook("PreToolUse", "next")).wait();
+    EXPECT_EQ(rows(), "20");
+    EXPECT_EQ(spooled(), 0U);
+}
+
+TEST_F(IntakeTest, answers_each_once_while_it_is_stopped_by_others) {
+    for (int round = 0; round < 10; ++round) {
+        start();
+        std::mutex mutex;
+        std::vector<std::shared_ptr<Reply>> sent;
+        std::vector<std::thread> threads;
+        for (int sender = 0; sender < 3; ++sender) {
+            threads.emplace_back([&, sender] {
+                for (int i = 0; i < 50; ++i) {
+                    const auto reply = std::make_shared<Reply>();
+                    {
+                        const std::scoped_lock lock(mutex);
+                        sent.push_back(reply);
+                    }
+                    intake->take({.kind = IntakeRequest::Kind::invocations,
+                                  .content_type = "application/json",
+                                  .body = report("a", std::to_string(round) + '-' + std::to_string(sender) + '-' +
+                                                          std::to_string(i))},
+                                 [reply](IntakeAnswer answer) { (*reply)(std::move(answer)); });
+                }
+            });
+        }
+        intake->stop();
+        for (auto& thread : threads) {
+            thread.join();
+        }
+        replies.insert(replies.end(), sent.begin(), sent.end());
+    }
+    std::size_t stored = 0;
+    for (const auto& reply : replies) {
+        ASSERT_EQ(reply->count(), 1U);
+        stored += reply->wait().status == 202U ? 1U : 0U;
+    }
+    EXPECT_EQ(rows(), std::to_string(stored));
+}
+
+/// Commits that wrote to the database: each ends with a frame of the log that tells the size of the file.
+std::size_t commits_in(const std::string& log) {
+    constexpr std::size_t kHeader = 32;
+    constexpr std::size_t kFrameHeader = 24;
+    constexpr std::size_t kPage = 4096;
+    std::size_t commits = 0;
+    for (std::size_t at = kHeader; at + kFrameHeader <= log.size(); at += kFrameHeader + kPage) {
+        commits += log.substr(at + 4, 4) != std::string(4, '\0') ? 1U : 0U;
+    }
+    return commits;
+}
+
+TEST_F(IntakeTest, puts_all_that_waits_into_one_transaction) {
+    config.busy_timeout = Seconds{20.0};
+    start();
+    send_report(report("first")).wait();  // the side tables are there now
+    const std::size_t before = commits_in(dir.contents().at("skills.db-wal"));
+    std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
+    send_report(report("held"));  // with what else comes before the thread asks for the lock
+    for (int i = 0; i < 100; ++i) {
+        send_report(report("r" + std::to_string(i % 60), "k" + std::to_string(i % 60)));
+    }
+    lock.reset();
+    std::size_t stored = 0;
+    std::size_t known = 0;
+    for (const auto& reply : replies) {
+        const auto answer = reply->wait();
+        ASSERT_EQ(answer.status, 202U);
+        stored += json::parse(answer.body).at("stored").get<std::size_t>();
+        known += json::parse(answer.body).at("known").get<std::size_t>();
+    }
+    EXPECT_EQ(stored, 62U);
+    EXPECT_EQ(known, 40U);
+    EXPECT_EQ(rows(), "62");
+    const std::size_t commits = commits_in(dir.contents().at("skills.db-wal")) - before;
+    EXPECT_GE(commits, 1U);
+    EXPECT_LE(commits, 2U) << "of what the thread had taken up, and of all that came while it waited";
+}
+
+TEST_F(IntakeTest, answers_each_of_a_batch_with_its_own_counts) {
+    start();
+    std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
+    Reply& two = send_report("[" + report("a", "k1") + "," + report("a", "k2") + "]");
+    Reply& one = send_report("[" + report("a", "k2") + "," + report("a", "k3") + "]");
+    Reply& none = send_report("[]");
+    Reply& bad = send_report("[" + report("a", "k4") + ",{\"skill_name\":7}]");
+    Reply& lines = send(IntakeRequest::Kind::invocations, report("a", "k1") + "\n" + report("a") + "\n",
+                        " Application/X-NDJSON ; charset=utf-8");
+    lock.reset();
+    EXPECT_EQ(two.wait().body, R"({"stored":2,"known":0})");
+    EXPECT_EQ(one.wait().body, R"({"stored":1,"known":1})");
+    EXPECT_EQ(none.wait().body, R"({"stored":0,"known":0})");
+    EXPECT_EQ(bad.wait().status, 400U);
+    EXPECT_EQ(json::parse(bad.wait().body).at("index"), 1);
+    EXPECT_EQ(lines.wait().body, R"({"stored":1,"known":1})");
+    EXPECT_EQ(rows(), "4");
+}
+
+TEST_F(IntakeTest, answers_what_is_wrong_without_what_was_sent) {
+    const std::string marker = "private-9f3b";
+    start();
+    const struct {
+        IntakeRequest::Kind kind;
+        std::string body;
+        std::string type;
+        unsigned status;
+    } cases[] = {
+        {IntakeRequest::Kind::hook, marker, "application/json", 400},
+        {IntakeRequest::Kind::hook, "{\"" + marker + "\":1}", "", 400},
+        {IntakeRequest::Kind::hook, std::string(100'000, '['), "", 400},
+        {IntakeRequest::Kind::hook, "", "text/plain", 400},
+        {IntakeRequest::Kind::hook, R"({"hook_event_name":"Stop"})", "text/plain", 202},
+        {IntakeRequest::Kind::invocations, marker, "application/json", 400},
+        {IntakeRequest::Kind::invocations, "[{\"" + marker + " \":1}]", "application/json", 400},
+        {IntakeRequest::Kind::invocations, "{\"user_query\":\"" + marker + "\"}", "application/jsonl", 400},
+        {IntakeRequest::Kind::invocations, "", "application/json", 400},
+        {IntakeRequest::Kind::invocations, report("a"), "", 415},
+        {IntakeRequest::Kind::invocations, report("a"), marker, 415},
+        {IntakeRequest::Kind::invocations, report("a"), "application/jsonx", 415},
+    };
+    for (const auto& [kind, body, type, status] : cases) {
+        const auto answer = send(kind, body, type).wait();
+        EXPECT_EQ(answer.status, status) << body.substr(0, 100);
+        EXPECT_THAT(answer.body, Not(testing::HasSubstr(marker)));
+        EXPECT_EQ(answer.body.empty(), status == 202U);
+        EXPECT_TRUE(answer.body.empty() || json::parse(answer.body).contains("message"));
+        EXPECT_EQ(answer.retry_after, 0U);
+    }
+    EXPECT_EQ(rows(), "0");
+}
+
+TEST_F(IntakeTest, a_locked_database_is_written_once_it_is_free_in_time) {
+    config.busy_timeout = Seconds{20.0};
+    start();
+    std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
+    Reply& waiting = send_report(report("a"));
+    Reply& event = send_hook(hook("PostToolUse", "t1"));
+    EXPECT_EQ(waiting.count(), 0U);
+    lock.reset();
+    EXPECT_EQ(waiting.wait().status, 202U);
+    EXPECT_EQ(event.wait().status, 202U);
+    send_hook(hook("PreToolUse", "t2")).wait();  // what may have been spooled is in by now
+    EXPECT_EQ(rows(), "2");
+}
+
+TEST_F(IntakeTest, what_is_no_database_or_gone_is_told_and_taken_up_once_it_is_there) {
+    const std::string whole = dir.contents().at("skills.db");
+    std::ofstream(path, std::ios::trunc) << "no database, but a text of some length";
+    start();
+    EXPECT_EQ(send_report(report("a")).wait().status, 503U);
+    EXPECT_EQ(send_hook(hook("PostToolUse", "t1")).wait().status, 202U);
+    std::filesystem::remove(path);
+    EXPECT_EQ(send_report(report("a")).wait().status, 503U);
+    EXPECT_EQ(send_hook(hook("PostToolUse", "t2")).wait().status, 202U);
+    EXPECT_FALSE(std::filesystem::exists(path)) << "it makes none: whoever serves it does";
+    EXPECT_EQ(spooled(), 2U);
+    std::ofstream(path, std::ios::binary) << whole;
+    EXPECT_EQ(send_report(report("a")).wait().status, 202U);
+    send_hook(hook("PreToolUse", "t3")).wait();
+    EXPECT_EQ(rows(), "3");
+    EXPECT_EQ(spooled(), 0U);
+}
+
+TEST_F(IntakeTest, an_event_that_can_be_kept_nowhere_is_refused) {
+    std::ofstream(path + "-spool") << "a file in the place of the folder";
+    start();
+    const Locked lock(path);
+    const auto answer = send_hook(hook("PostToolUse", "t1")).wait();
+    EXPECT_EQ(answer.status, 503U);
+    EXPECT_EQ(answer.retry_after, 2U);
+}
+
+TEST_F(IntakeTest, events_count_from_when_they_came_and_open_ones_are_given_up) {
+    config.hook_timeout = Seconds{60.0};
+    start();
+    send_hook(hook("PreToolUse", "t1")).wait();
+    send_hook(hook("PreToolUse", "t2")).wait();
+    clock.advance(std::chrono::seconds(5));
+    send_hook(hook("PostToolUse", "t1")).wait();
+    clock.advance(std::chrono::seconds(60));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (rows() != "2" && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    EXPECT_THAT(test::query(path, "SELECT invoked_at, completed, duration_seconds, error_type FROM skill_invocation"),
+                ElementsAre("2026-02-10T12:00:00.000Z|1|5.0|NULL", "2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
+}
+
+}  // namespace
+}  // namespace session_buddy::app
