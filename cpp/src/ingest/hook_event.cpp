@@ -42,9 +42,6 @@ bool keep(int depth, json::parse_event_t event, json& parsed) {
 
 /// Discarded where the text is not JSON.
 json parse(std::string_view text) {
-    if (text.find('\0') != std::string_view::npos) {
-        return json(json::value_t::discarded);  // the parser takes it for the end, and would not see what follows it
-    }
     json event = json::parse(text, keep, /*allow_exceptions=*/false);
     return event.is_discarded() ? json::parse(with_whole_surrogates(text), keep, false) : event;
 }
@@ -131,7 +128,8 @@ std::variant<HookEvent, IgnoredEvent, BadEvent> interpret(const json& event, con
 }  // namespace
 
 std::variant<HookEvent, IgnoredEvent, BadEvent> read_hook_event(std::string_view text, const SkillNamer& namer) {
-    const json event = parse(text);
+    // The parser takes a NUL for the end of the text, and would not see what follows it.
+    const json event = text.find('\0') == std::string_view::npos ? parse(text) : json(json::value_t::discarded);
     if (event.is_discarded()) {
         return BadEvent{.field = "", .reason = "A hook event must be JSON"};
     }
