@@ -127,26 +127,31 @@ class IntakeTest : public testing::Test {
     std::unique_ptr<IntakeThread> intake;
 };
 
-TEST_F(IntakeTest, refuses_before_it_starts_and_after_it_has_stopped) {
+TEST_F(IntakeTest, what_comes_before_it_starts_waits_for_it) {
     make();
-    const auto expect_refused = [this] {
-        for (Reply* reply : {&send_hook(hook("PostToolUse", "t1")), &send_report(report("a")), &send_report("junk")}) {
-            ASSERT_EQ(reply->count(), 1U) << "at once";
-            EXPECT_EQ(reply->wait().status, 503U);
-            EXPECT_EQ(reply->wait().retry_after, 2U);
-            EXPECT_EQ(json::parse(reply->wait().body).at("error"), "database_unavailable");
-        }
-    };
-    expect_refused();
+    Reply& hooked = send_hook(hook("PostToolUse", "t1"));
+    Reply& reported = send_report(report("a"));
+    EXPECT_EQ(hooked.count() + reported.count(), 0U);
+    intake->start();
+    EXPECT_EQ(hooked.wait().status, 202U);
+    EXPECT_EQ(reported.wait().status, 202U);
+    EXPECT_EQ(rows(), "2");
+}
+
+TEST_F(IntakeTest, refuses_what_waited_in_vain_and_what_comes_after_a_stop) {
+    make();
+    std::vector<Reply*> replies{&send_hook(hook("PostToolUse", "t1")), &send_report(report("a"))};
     intake->stop();
     intake->stop();
-    expect_refused();
-    start();
-    EXPECT_EQ(send_report(report("a")).wait().status, 202U);
-    intake->stop();
-    expect_refused();
-    intake->stop();
-    EXPECT_EQ(rows(), "1");
+    replies.push_back(&send_hook(hook("PostToolUse", "t2")));
+    replies.push_back(&send_report(report("b")));
+    replies.push_back(&send_report("junk"));
+    for (Reply* reply : replies) {
+        ASSERT_EQ(reply->count(), 1U) << "at once";
+        EXPECT_EQ(reply->wait().status, 503U);
+        EXPECT_EQ(reply->wait().retry_after, 2U);
+        EXPECT_EQ(json::parse(reply->wait().body).at("error"), "database_unavailable");
+    }
 }
 
 TEST_F(IntakeTest, answers_what_waits_when_it_stops_and_stores_what_it_says_is_stored) {
