@@ -26,10 +26,13 @@ constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "sessi
                                                        "is_interrupt",    "error",       "command_name"};
 constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
 
-/// Decides what is built: depth 1 is the event, 2 its `tool_input`, and nothing that lies deeper, so that no text can
-/// make a tree without end.
+/// Decides what is built: `depth` 1 is in the event, 2 in its `tool_input`. Nothing that could be deep is: copying it
+/// would take the stack, and building it many times the memory of its text.
 bool keep(int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
+    if (event == json::parse_event_t::array_start) {
+        return depth == 0;
+    }
+    if (event == json::parse_event_t::object_start) {
         return depth <= 1;
     }
     if (event != json::parse_event_t::key) {
@@ -43,7 +46,10 @@ bool keep(int depth, json::parse_event_t event, json& parsed) {
 /// Discarded where the text is not JSON.
 json parse(std::string_view text) {
     json event = json::parse(text, keep, /*allow_exceptions=*/false);
-    return event.is_discarded() ? json::parse(with_whole_surrogates(text), keep, false) : event;
+    if (event.is_discarded()) {
+        event = json::parse(with_whole_surrogates(text), keep, false);
+    }
+    return event;
 }
 
 std::string_view text_of(const json& event, const char* key) {
