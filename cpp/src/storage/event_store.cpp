@@ -49,6 +49,28 @@ bool is_missing_table(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_ERROR;
 }
 
+/// Prepared when it is needed: a hook needs few of them, and its user waits.
+class Deferred {
+  public:
+    Deferred(SQLite::Database& database, const char* text) : database_(database), text_(text) {}
+
+    sql::Statement& get() {
+        if (!statement_) {
+            statement_.emplace(database_, text_);
+        }
+        return *statement_;
+    }
+    template <typename... Values>
+    sql::Statement& with(const Values&... values) {
+        return get().with(values...);
+    }
+
+  private:
+    SQLite::Database& database_;
+    const char* text_;
+    std::optional<sql::Statement> statement_;
+};
+
 struct SideTables {
     explicit SideTables(SQLite::Database& database)
         : source_of(database, "SELECT invocation_id, seen_by FROM session_buddy_source WHERE key = ?1"),
@@ -84,19 +106,19 @@ struct SideTables {
                " ON CONFLICT (file) DO UPDATE SET offset = excluded.offset"),
           marks(database, "SELECT file, offset FROM session_buddy_transcript") {}
 
-    sql::Statement source_of;
-    sql::Statement remember;
-    sql::Statement add_source;
-    sql::Statement open;
-    sql::Statement open_use;
-    sql::Statement close;
-    sql::Statement open_in_session;
-    sql::Statement open_before;
-    sql::Statement command;
-    sql::Statement command_sources;
-    sql::Statement remember_command;
-    sql::Statement mark;
-    sql::Statement marks;
+    Deferred source_of;
+    Deferred remember;
+    Deferred add_source;
+    Deferred open;
+    Deferred open_use;
+    Deferred close;
+    Deferred open_in_session;
+    Deferred open_before;
+    Deferred command;
+    Deferred command_sources;
+    Deferred remember_command;
+    Deferred mark;
+    Deferred marks;
 };
 
 struct OpenUse {
@@ -142,32 +164,24 @@ struct EventStore::Impl {
 
     SideTables& tables() {
         if (!prepared->tables) {
-            SQLite::Database& database = connection.database();
-            try {
-                prepared->tables.emplace(database);
-            } catch (const SQLite::Exception& error) {
-                if (!is_missing_table(error)) {
-                    throw;
-                }
-                make_tables(database);
-                prepared->tables.emplace(database);
-            }
+            prepared->tables.emplace(connection.database());
         }
         return *prepared->tables;
     }
 
-    /// Runs `work` on the side tables, once more where they are gone: another program may have put a copy of the
-    /// database without them in its place.
+    /// Runs `work` on the side tables, once more where they are not there: nobody has needed them yet, or another
+    /// program has put a copy of the database without them in its place.
     template <typename Work>
     decltype(auto) with_tables(const Work& work) {
         try {
             return work(tables());
         } catch (const SQLite::Exception& error) {
-            if (!prepared->tables || !is_missing_table(error)) {
+            if (!is_missing_table(error)) {
                 throw;
             }
         }
         prepared->tables.reset();
+        make_tables(connection.database());
         return work(tables());
     }
 
@@ -452,9 +466,10 @@ std::map<std::string, std::int64_t> EventStore::marks() {
     return impl_->connection.attempt("cannot read", [&] {
         return impl_->with_tables([](SideTables& tables) {
             std::map<std::string, std::int64_t> marks;
-            tables.marks.reset();
-            while (tables.marks.step()) {
-                marks.emplace(tables.marks.text(0), tables.marks.integer(1));
+            sql::Statement& query = tables.marks.get();
+            query.reset();
+            while (query.step()) {
+                marks.emplace(query.text(0), query.integer(1));
             }
             return marks;
         });
