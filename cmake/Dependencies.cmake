@@ -138,13 +138,13 @@ FetchContent_Declare(simdjson
 FetchContent_MakeAvailable(simdjson)
 session_buddy_fetched_headers_are_system(simdjson::simdjson)
 
-# --- spdlog, with the fmt it brings along
+# --- spdlog, with the fmt it brings along. Its headers alone are used: a library that is loaded is felt at each hook.
 FetchContent_Declare(spdlog
   URL https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz
   URL_HASH SHA256=1586508029a7d0670dfcb2d97575dcdc242d3868a259742b69f100801ab4e16b
   FIND_PACKAGE_ARGS 1.10)
 FetchContent_MakeAvailable(spdlog)
-session_buddy_fetched_headers_are_system(spdlog::spdlog)
+session_buddy_fetched_headers_are_system(spdlog::spdlog_header_only)
 
 # --- CLI11
 FetchContent_Declare(CLI11
@@ -154,13 +154,16 @@ FetchContent_Declare(CLI11
 FetchContent_MakeAvailable(CLI11)
 session_buddy_fetched_headers_are_system(CLI11::CLI11)
 
-# --- toml++
+# --- toml++. The same; the target of a system's package would bring the library.
 FetchContent_Declare(tomlplusplus
   URL https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
   URL_HASH SHA256=8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155
   FIND_PACKAGE_ARGS 3.3)
 FetchContent_MakeAvailable(tomlplusplus)
 session_buddy_fetched_headers_are_system(tomlplusplus::tomlplusplus)
+add_library(session_buddy_tomlplusplus INTERFACE)
+target_include_directories(session_buddy_tomlplusplus SYSTEM INTERFACE
+  $<TARGET_PROPERTY:tomlplusplus::tomlplusplus,INTERFACE_INCLUDE_DIRECTORIES>)
 
 # --- GoogleTest
 if(SESSION_BUDDY_BUILD_TESTS)
