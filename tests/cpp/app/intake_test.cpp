@@ -233,7 +233,7 @@ std::size_t commits_in(const std::string& log) {
 TEST_F(IntakeTest, puts_all_that_waits_into_one_transaction) {
     config.busy_timeout = Seconds{20.0};
     start();
-    send_report(report("first")).wait();  // the side tables are there now
+    send_report(report("first", "k")).wait();  // the side tables are there now
     const std::size_t before = commits_in(dir.contents().at("skills.db-wal"));
     std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
     send_report(report("held"));  // with what else comes before the thread asks for the lock
