@@ -203,3 +203,14 @@ def test_an_error_in_a_variable_names_it(server_command: list[str]) -> None:
     )
     assert result.returncode == 2
     assert "SESSION_BUDDY_PORT must be a whole number" in result.stderr
+
+
+def test_a_config_file_may_come_through_a_pipe() -> None:
+    done = subprocess.run(
+        [*entry_points()["binary"], "--config", "/dev/stdin", "--print-config"],
+        input="port = 1234\n",
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nport = 1234 " in done.stdout

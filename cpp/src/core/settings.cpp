@@ -2,7 +2,10 @@
 #include <spdlog/fmt/fmt.h>
 #include <toml++/toml.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 #include <system_error>
 
 #include "session_buddy/core/options.hpp"
@@ -94,6 +97,21 @@ Value to_value(const toml::node& node, const Option& option, const std::string& 
 }
 
 std::string read_text(const std::string& path) {
+    errno = 0;
+    std::error_code ignored;
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream || fs::is_directory(path, ignored)) {
+        const int reason = errno != 0 ? errno : EISDIR;
+        throw ConfigError(
+            "config", fmt::format("cannot read the config file {}: {}", path, std::generic_category().message(reason)));
+    }
+    std::ostringstream text;
+    text << stream.rdbuf();
+    return text.str();
+}
+
+// For a program that must not wait: a pipe is refused.
+std::string read_regular_file(const std::string& path) {
     try {
         return read_small_file(path);
     } catch (const FileError& error) {
@@ -101,9 +119,9 @@ std::string read_text(const std::string& path) {
     }
 }
 
-toml::table parse_file(const std::string& path) {
+toml::table parse(const std::string& text, const std::string& path) {
     try {
-        return toml::parse(read_text(path), path);
+        return toml::parse(text, path);
     } catch (const toml::parse_error& error) {
         throw ConfigError("config",
                           fmt::format("{}, line {}: {}", path, error.source().begin.line, error.description()));
@@ -112,7 +130,7 @@ toml::table parse_file(const std::string& path) {
 
 ConfigFile read_file(const std::string& path) {
     ConfigFile file{path, {}};
-    const toml::table document = parse_file(path);
+    const toml::table document = parse(read_text(path), path);
     Config scratch;
     for (const auto& [key, node] : document) {
         const std::string_view name = key.str();
@@ -324,7 +342,7 @@ PartialSettings load_partly(std::span<const std::string_view> names, const std::
     std::string path;
     attempt([&] {
         path = file_to_read(std::nullopt, surroundings);
-        document = path.empty() ? toml::table() : parse_file(path);
+        document = path.empty() ? toml::table() : parse(read_regular_file(path), path);
     });
     for (const std::string_view name : names) {
         const Option& option = *find(name);

@@ -348,7 +348,7 @@ TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
     write("c.toml", "update_interval = nan\n");
     EXPECT_THAT(error_of({}, file), HasSubstr("update_interval must be from 0.01 to 3600 seconds, not nan"));
     EXPECT_THAT(error_of({}, file + ".gone"), HasSubstr("cannot read the config file " + file + ".gone: No such file"));
-    EXPECT_THAT(error_of({}, root_.string()), HasSubstr("not a regular file"));
+    EXPECT_THAT(error_of({}, root_.string()), HasSubstr("Is a directory"));
 }
 
 TEST_F(SettingsOf, report_an_error_of_the_file_even_where_a_flag_covers_it) {
