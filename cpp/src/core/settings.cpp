@@ -1,4 +1,7 @@
 // Brings the settings of all sources together: flags, environment, TOML file, defaults; and prints the result.
+// What toml++ asserts of a file such as "[" it also reports as an error, and that is what is wanted of it.
+#define TOML_ASSERT(condition) static_cast<void>(0)
+
 #include <spdlog/fmt/fmt.h>
 #include <toml++/toml.h>
 
@@ -10,6 +13,7 @@
 
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/small_file.hpp"
+#include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::options {
 namespace {
@@ -120,6 +124,9 @@ std::string read_regular_file(const std::string& path) {
 }
 
 toml::table parse(const std::string& text, const std::string& path) {
+    if (!is_valid_utf8(text)) {  // toml++ takes it for granted in places
+        throw ConfigError("config", fmt::format("cannot read the config file {}: it is not UTF-8 text", path));
+    }
     try {
         return toml::parse(text, path);
     } catch (const toml::parse_error& error) {
