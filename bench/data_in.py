@@ -29,7 +29,7 @@ HOOKS = "/hooks/claude-code"
 INVOCATIONS = "/api/v1/invocations"
 CONNECTIONS = 8  # that hand invocations in at the same time
 RUNS = 200
-SESSIONS = 1000  # skills and sessions are as many as a team has
+SESSIONS = 1000
 
 
 def quantile(values: Sequence[float], part: float) -> float:

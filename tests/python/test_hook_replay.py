@@ -16,10 +16,10 @@ import pytest
 
 from session_buddy.ingest import import_transcripts
 from support.hook_events import Event, of_transcripts, run_hook, session_end, typed
+from support.intake import HOOKS, send
 from support.paths import ROOT
 from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
-from test_server_intake import HOOKS, send
 
 DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
 LARGE = DATA / "ae4a77f8-aedd-4bc1-888f-c94edc91af04.jsonl"

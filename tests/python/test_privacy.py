@@ -14,9 +14,9 @@ import pytest
 
 from session_buddy.ingest import import_transcripts
 from support.hook_events import event, failure, post, pre, run_hook, session_end, typed
+from support.intake import HOOKS, INVOCATIONS, NDJSON, invocation, send
 from support.processes import Server
 from support.transcripts import SECRET, line, result, use, write
-from test_server_intake import HOOKS, INVOCATIONS, NDJSON, invocation, send
 
 # Where a prompt, an argument, an output, a path or the text of an error would stand.
 EVENTS: list[dict[str, Any]] = [
@@ -26,7 +26,10 @@ EVENTS: list[dict[str, Any]] = [
     failure("t2", f"{SECRET} Exit code 1 {SECRET}", "Task", tool_input={"subagent_type": "Explore", "prompt": SECRET}),
     pre("t3", "Edit", tool_input={"file_path": f"/{SECRET}", "old_string": SECRET, "new_string": SECRET}),
     post("t4", "Bash", tool_input={"command": SECRET}),
+    post("t7", "Skill", tool_input={"skill": f"/commit -m '{SECRET}'"}),
+    post("t8", "Task", tool_input={"subagent_type": f"Explore {SECRET}"}),
     typed("review", command_args=SECRET),
+    typed(f"/review {SECRET}"),
     event("UserPromptSubmit", prompt=SECRET),
     event("Notification", message=SECRET),
     {"hook_event_name": SECRET, "session_id": SECRET},

@@ -20,30 +20,14 @@ import websockets
 from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.hook_events import event, failure, post, pre, session_end, typed
+from support.intake import HOOKS, INVOCATIONS, JSON, NDJSON, invocation, send
 from support.processes import DEADLINE, Server, wait_until
 from support.tokens import READER, write_secret
 from support.transcripts import SECRET
 
-HOOKS = "/hooks/claude-code"
-INVOCATIONS = "/api/v1/invocations"
 WRITER = "writer-5d8e1c7b3a9f6042"
-JSON = {"Content-Type": "application/json"}
-NDJSON = {"Content-Type": "application/x-ndjson"}
 
 Answer = tuple[int, Any]
-
-
-def send(
-    server: RealTimeMetricsServer | Server, path: str, body: bytes | str | Any, headers: dict[str, str] | None = None
-) -> tuple[int, Any, http.client.HTTPResponse]:
-    """One POST on a connection of its own: status, body (parsed where it is JSON) and the answer itself."""
-    data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)
-    with closing(connection):
-        connection.request("POST", path, data, JSON if headers is None else headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        return answer.status, json.loads(text) if text else None, answer
 
 
 async def sent(server: RealTimeMetricsServer, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
@@ -54,10 +38,6 @@ async def sent(server: RealTimeMetricsServer, path: str, body: Any, headers: dic
 def rows(db_path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(db_path)) as database:
         return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
-
-
-def invocation(**fields: Any) -> dict[str, Any]:
-    return {"skill_name": "deploy", "session_id": "ci", "completed": True, **fields}
 
 
 @pytest.fixture

@@ -57,6 +57,9 @@ class Replay:
             thread.join(DEADLINE)
         assert not self.failures, self.failures
 
+    def is_telling(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
+
     def _keep_on(self, way: str) -> None:
         try:
             for number in itertools.count():
@@ -171,7 +174,7 @@ def test_what_was_acknowledged_survives_kill_9_of_whoever_took_it_in(seed: int, 
                 kill_one()
                 others_killed += 1
             replay.over.set()
-            wait_until(lambda: not any(thread.is_alive() for thread in replay._threads), "all is told")
+            wait_until(lambda: not replay.is_telling(), "all is told")
         spool = Path(f"{replay.database}-spool")
         server = replay.start_server()
         try:
