@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from session_buddy import _native
+from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
+from session_buddy.cli._transcripts import add_transcript_arguments
 from session_buddy.ingest import ImportSummary, import_transcripts, transcript_roots
 
 if TYPE_CHECKING:
-    from session_buddy.ingest import Progress
+    pass
 
 SHOWN_SKILLS = 30
-STOPPED = 130  # as a shell tells of a program that SIGINT ended
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,15 +29,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "name, the built-in ones included. Prompts, arguments, outputs and error texts are not stored.",
         epilog="Exit status: 0 done, 1 something could not be read or written, 2 wrong usage, 130 stopped.",
     )
-    parser.add_argument(
-        "paths",
-        metavar="PATH",
-        nargs="*",
-        type=Path,
-        help="a transcript, a project's folder or a folder of projects (default: the projects of CLAUDE_CONFIG_DIR, "
-        "~/.claude and ~/.config/claude)",
-    )
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    add_transcript_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -69,42 +59,6 @@ def fail(message: str) -> int:
     """One line on stderr and the status of a failure."""
     print(f"session-buddy import: {message}", file=sys.stderr)
     return 1
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT into a question that can be asked: did it come? The work then ends in order, with its summary."""
-    interrupted = False
-
-    def note(*_: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-@contextmanager
-def progress_bar(label: str, stopped: Callable[[], bool]) -> Iterator[Progress]:
-    """A bar of the bytes read, on a terminal alone; the callback says stop where ``stopped`` does."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: not stopped()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns: list[Any] = [TextColumn(label), BarColumn(), DownloadColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-
-        def advance(done: int, total: int) -> bool:
-            bar.update(task, completed=done, total=total)
-            return not stopped()
-
-        yield advance
 
 
 def print_summary(summary: ImportSummary, db_path: str) -> None:

@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from session_buddy import _native
-from session_buddy.cli.import_ import STOPPED, stop_on_interrupt
-
-Progress = Callable[[int, int], bool]
+from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
 
 
 def _duration(text: str) -> float:
@@ -48,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Prune, print the summary, return the exit status."""
     try:
         db_path = _native.resolve_db_path(args.db_path)
-        with stop_on_interrupt() as stopped, _progress_bar(stopped) as progress:
+        with stop_on_interrupt() as stopped, progress_bar("Deleting", stopped, in_bytes=False) as progress:
             summary = _native.prune(db_path, args.keep, dry_run=args.dry_run, progress=progress)
     except ValueError as error:
         print(f"session-buddy prune: {error}", file=sys.stderr)
@@ -61,26 +57,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print_summary(summary, db_path, dry_run=args.dry_run)
     return STOPPED if summary["stopped"] else 0
-
-
-@contextmanager
-def _progress_bar(stopped: Callable[[], bool]) -> Iterator[Progress]:
-    """A bar of the rows, on a terminal alone; the callback says stop where ``stopped`` does."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: not stopped()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("Deleting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Deleting", total=None)
-
-        def advance(done: int, total: int) -> bool:
-            bar.update(task, completed=done, total=total)
-            return not stopped()
-
-        yield advance
 
 
 def _print_summary(summary: _native.PruneSummary, db_path: str, *, dry_run: bool) -> None:

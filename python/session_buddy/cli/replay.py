@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
+from session_buddy.cli._running import stop_event
 from session_buddy.ingest import RecordedInvocation, load_transcripts
 from session_buddy.ingest.replay import Replay, ReplayProgress, Step, schedule
 from session_buddy.storage.skills_storage import SkillsStorage
@@ -88,18 +85,6 @@ def run(args: argparse.Namespace) -> int:
     live.clear()
     print(f"{'Played' if ended else 'Stopped after'} {replay.progress.written:,} invocations")
     return 1 if summary["problems"] else 0
-
-
-@contextmanager
-def stop_event() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that what waits on it ends at once and in order."""
-    event = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _announce(invocations: list[RecordedInvocation], steps: list[Step], speed: float, db_path: str) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
-from session_buddy.cli.import_ import progress_bar
-from session_buddy.cli.replay import stop_event
+from session_buddy.cli._running import progress_bar, stop_event
+from session_buddy.cli._transcripts import add_transcript_arguments
 from session_buddy.ingest import transcript_roots, watch_transcripts
 
 if TYPE_CHECKING:
@@ -30,15 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
         "with --once something could not be read; 2 wrong usage.",
     )
-    parser.add_argument(
-        "paths",
-        metavar="PATH",
-        nargs="*",
-        type=Path,
-        help="a transcript, a project's folder or a folder of projects (default: the projects of CLAUDE_CONFIG_DIR, "
-        "~/.claude and ~/.config/claude)",
-    )
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    add_transcript_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print each report as a line of JSON")
     parser.add_argument("--once", action="store_true", help="end when all that is there is recorded")
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from session_buddy import _native
+from session_buddy._arguments import checked_busy_timeout, resolved_db_path
 from session_buddy.core._errors import class_of_error, class_of_text
 from session_buddy.core._pending import MAX_OPEN, PendingWriter, Record
 from session_buddy.storage.skills_storage import SessionSummary, SkillsStorage, StoredInvocation
@@ -180,17 +181,11 @@ class SkillsTracker:
             raise TypeError(f"max_pending must be an int, not {type(max_pending).__name__}")
         if max_pending < 1:
             raise ValueError(f"max_pending must be at least 1, not {max_pending}")
-        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, (int, float)):
-            raise TypeError(f"busy_timeout must be a number of seconds, not {type(busy_timeout).__name__}")
-        if not 0 <= busy_timeout <= 60:
-            raise ValueError(f"busy_timeout must be from 0 to 60 seconds, not {busy_timeout}")
-        given = None if db_path is None else os.fspath(db_path)
-        if given is not None and not isinstance(given, str):
-            raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
-        self._path = _native.resolve_db_path(given)
+        timeout = checked_busy_timeout(busy_timeout, 60)
+        self._path = resolved_db_path(db_path)
         self._started_at = datetime.now(timezone.utc)
         self._ended_at: datetime | None = None
-        self._busy_timeout = float(busy_timeout)
+        self._busy_timeout = timeout
         self._writer = PendingWriter(self._path, max_pending=max_pending, busy_timeout=self._busy_timeout)
 
     @property

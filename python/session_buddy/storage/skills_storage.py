@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from session_buddy import _native, _runtime
+from session_buddy._arguments import checked_busy_timeout, resolved_db_path
 from session_buddy.realtime.types import TopSkill
 
 if TYPE_CHECKING:
@@ -160,16 +161,10 @@ class SkillsStorage:
     """
 
     def __init__(self, db_path: str | os.PathLike[str] | None = None, *, busy_timeout: float = 5.0) -> None:
-        if isinstance(busy_timeout, bool) or not isinstance(busy_timeout, (int, float)):
-            raise TypeError(f"busy_timeout must be a number of seconds, not {type(busy_timeout).__name__}")
-        if not 0 <= busy_timeout <= 3600:
-            raise ValueError(f"busy_timeout must be from 0 to 3600 seconds, not {busy_timeout}")
-        given = None if db_path is None else os.fspath(db_path)
-        if given is not None and not isinstance(given, str):
-            raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
+        timeout = checked_busy_timeout(busy_timeout, 3600)
+        self._path = resolved_db_path(db_path)
         _runtime.ensure_logging()
-        self._path = _native.resolve_db_path(given)
-        self._store = _native.SkillsStore(self._path, float(busy_timeout))
+        self._store = _native.SkillsStore(self._path, timeout)
         self._queries = self._store.queries()
 
     @property

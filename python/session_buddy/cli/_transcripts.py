@@ -1,0 +1,19 @@
+"""The arguments of commands that read transcripts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_transcript_arguments(parser: argparse.ArgumentParser) -> None:
+    """PATH… and --db-path."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help="a transcript, a project's folder or a folder of projects (default: the projects of CLAUDE_CONFIG_DIR, "
+        "~/.claude and ~/.config/claude)",
+    )
+    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
