@@ -25,15 +25,9 @@ namespace {
 
 using Paths = std::vector<std::filesystem::path>;
 
-/// Python's callback takes the GIL back for itself; a signal that came meanwhile is handled first, as its handler may
-/// be what makes the callback say stop. What either raises ends the import.
 app::ImportProgressCallback to_callback(const py::object& progress) {
     return [&progress](const app::ImportProgress& state) {
-        const py::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) {
-            throw py::error_already_set();
-        }
-        return progress.is_none() || progress(state.bytes_done, state.bytes_total).cast<bool>();
+        return report_progress(progress, state.bytes_done, state.bytes_total);
     };
 }
 

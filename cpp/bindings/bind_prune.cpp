@@ -13,18 +13,6 @@
 namespace session_buddy::bindings {
 namespace {
 
-/// Python's callback takes the GIL back for itself; a signal that came meanwhile is handled first, as its handler may
-/// be what makes the callback say stop. What either raises ends the pruning.
-app::PruneProgress to_callback(const py::object& progress) {
-    return [&progress](std::int64_t done, std::int64_t total) {
-        const py::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) {
-            throw py::error_already_set();
-        }
-        return progress.is_none() || progress(done, total).cast<bool>();
-    };
-}
-
 std::optional<std::string> text_of(const std::optional<TimePoint>& at) {
     return at ? std::optional(format_timestamp(*at)) : std::nullopt;
 }
@@ -35,7 +23,9 @@ py::dict prune(const std::string& db_path, double keep, bool dry_run, const py::
     app::PruneSummary summary;
     {
         const py::gil_scoped_release released;
-        summary = app::prune(config, Seconds(keep), dry_run, to_callback(progress));
+        summary = app::prune(config, Seconds(keep), dry_run, [&progress](std::int64_t done, std::int64_t total) {
+            return report_progress(progress, static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
+        });
     }
     py::dict fields;
     fields["before"] = format_timestamp(summary.cutoff);

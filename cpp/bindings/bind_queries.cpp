@@ -21,10 +21,6 @@ using storage::InvocationFilter;
 using Text = std::optional<std::string>;
 using Micros = std::optional<std::int64_t>;
 
-py::object optional_str(const Text& text) {
-    return text ? py::object(to_str(*text)) : py::object(py::none());
-}
-
 py::object optional_time(const std::optional<TimePoint>& moment) {
     return moment ? py::object(to_str(format_precise_timestamp(*moment))) : py::object(py::none());
 }

@@ -194,10 +194,6 @@ InvocationRecord to_record(const py::dict& fields) {
     return record;
 }
 
-py::object optional_str(const std::optional<std::string>& text) {
-    return text ? py::object(to_str(*text)) : py::object(py::none());
-}
-
 py::dict to_dict(const storage::SkillMetricsRow& row) {
     py::dict fields;
     fields["skill_name"] = to_str(row.skill_name);

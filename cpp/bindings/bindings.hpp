@@ -3,7 +3,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,12 @@ void bind_server(py::module_& module);
 
 /// A str of text that may come from a foreign database: what is not UTF-8 becomes U+FFFD.
 [[nodiscard]] py::str to_str(std::string_view text);
+[[nodiscard]] py::object optional_str(const std::optional<std::string>& text);  ///< None for nothing
+
+/// What work without the GIL reports to: takes the GIL back, handles a signal that came meanwhile first, as its handler
+/// may be what makes `progress` say stop, and calls `progress(done, total)`, where it is not None. What either raises
+/// ends the work. False: stop.
+[[nodiscard]] bool report_progress(const py::object& progress, std::uint64_t done, std::uint64_t total);
 
 /// The Python face of store->queries(), which keeps the store.
 [[nodiscard]] py::object make_queries(std::shared_ptr<storage::SkillsStore> store);

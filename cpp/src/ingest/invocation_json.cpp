@@ -45,7 +45,6 @@ bool is_class(std::string_view text) {
 }
 
 bool is_time(std::string_view text) {
-    constexpr std::size_t kMaxTimestampBytes = 64;
     return text.size() <= kMaxTimestampBytes && parse_timestamp(text).has_value();
 }
 

@@ -15,7 +15,6 @@ namespace session_buddy::storage {
 namespace {
 
 constexpr std::size_t kMaxSessionIdBytes = 1024;
-constexpr std::size_t kMaxTimestampBytes = 64;  // a fraction has no end by itself
 constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
 
 std::string fault_in_text(const char* field, const std::optional<std::string>& text, bool json_array) {

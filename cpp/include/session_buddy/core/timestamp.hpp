@@ -1,6 +1,7 @@
 // Reads the timestamp forms that databases and transcripts hold, and writes the one form of the wire.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@ namespace session_buddy {
 /// (`.` or `,`, cut to microseconds), then `Z`, `z`, an offset `±HH`, `±HHMM`, `±HH:MM[:SS]`, or nothing, which means
 /// UTC. Years 0001 to 9999, in UTC too. Returns nothing for anything else, an impossible date or time included.
 [[nodiscard]] std::optional<TimePoint> parse_timestamp(std::string_view text);
+
+/// Of one that is stored: a fraction has no end by itself.
+inline constexpr std::size_t kMaxTimestampBytes = 64;
 
 /// `YYYY-MM-DDTHH:MM:SSZ`, the fraction cut off.
 [[nodiscard]] std::string format_timestamp(TimePoint at);
