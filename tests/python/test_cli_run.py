@@ -310,9 +310,12 @@ def test_ctrl_z_stops_both_and_the_shell_continues_both(
     # What it prints stands nowhere in what is typed, which the terminal shows as well.
     program = tmp_path / "program.py"
     program.write_text(
+        # Blocked and waited for, as a handler would not run in an input() that begins after the signal came.
         "import signal\n"
-        "signal.signal(signal.SIGCONT, lambda number, frame: print('continued', flush=True))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})\n"
         "print('ready', flush=True)\n"
+        "signal.sigwait({signal.SIGCONT})\n"
+        "print('continued', flush=True)\n"
         "print('got', input(), flush=True)\n",
         encoding="utf-8",
     )
