@@ -417,7 +417,7 @@ def _describe(error: Exception) -> str:
         reason = (response.body or b"").decode("utf-8", "replace").strip()
         with contextlib.suppress(ValueError, AttributeError):
             body = json.loads(reason)
-            reason = str(body.get("message") or body.get("error") or reason)
+            reason = str(body.get("detail") or body.get("error") or reason)
         after = response.headers.get("Retry-After")
         line = f"refused with HTTP {response.status_code}" + (f": {reason[:200]}" if reason else "")
         return line + (f" (try again after {after} s)" if after else "")

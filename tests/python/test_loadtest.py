@@ -257,7 +257,7 @@ def test_a_refusal_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -
     def refuse(_connection: ServerConnection, _request: Request) -> Response | None:
         if server.accepted < 3 and len(server.clients) < 3:
             return None
-        body = b'{"error": "too_many_clients", "message": "all 3 places are taken"}'
+        body = b'{"error": "too_many_clients", "detail": "all 3 places are taken"}'
         headers = Headers({"Retry-After": "5", "Content-Type": "application/json", "Content-Length": str(len(body))})
         return Response(http.HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable", headers, body)
 

@@ -15,6 +15,7 @@
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
+#include "session_buddy/protocol/problem.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::app {
@@ -34,10 +35,9 @@ constexpr std::chrono::milliseconds kRetryPause{20};
 constexpr std::size_t kMaxEventsTogether = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
-using Json = nlohmann::ordered_json;
-
-server::IntakeAnswer error_answer(unsigned status, std::string_view code, const std::string& message) {
-    return {.status = status, .body = Json{{"error", code}, {"message", message}}.dump()};
+server::IntakeAnswer error_answer(unsigned status, std::string_view code, std::string_view detail,
+                                  const std::vector<protocol::ProblemMember>& members = {}) {
+    return {.status = status, .body = protocol::problem(status, code, detail, members)};
 }
 
 server::IntakeAnswer unavailable(const std::string& message) {
@@ -47,22 +47,23 @@ server::IntakeAnswer unavailable(const std::string& message) {
 }
 
 server::IntakeAnswer bad_event(const ingest::BadEvent& bad) {
-    Json body{{"error", "bad_request"}, {"message", bad.reason}};
+    std::vector<protocol::ProblemMember> members;
     if (!bad.field.empty()) {
-        body["field"] = bad.field;
+        members.emplace_back("field", bad.field);
     }
-    return {.status = 400, .body = body.dump()};
+    return error_answer(400, "bad_request", bad.reason, members);
 }
 
 server::IntakeAnswer bad_report(const ingest::ReportFault& fault) {
-    Json body{{"error", fault.too_many ? "too_many_invocations" : "bad_request"}, {"message", fault.reason}};
+    std::vector<protocol::ProblemMember> members;
     if (fault.index) {
-        body["index"] = *fault.index;
+        members.emplace_back("index", static_cast<std::int64_t>(*fault.index));
     }
     if (!fault.field.empty()) {
-        body["field"] = fault.field;
+        members.emplace_back("field", fault.field);
     }
-    return {.status = fault.too_many ? 413U : 400U, .body = body.dump()};
+    return error_answer(fault.too_many ? 413U : 400U, fault.too_many ? "too_many_invocations" : "bad_request",
+                        fault.reason, members);
 }
 
 /// Without parameters such as charset, in lower case.
@@ -314,7 +315,7 @@ void IntakeThread::store_reports_one_by_one() {
 void IntakeThread::answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) const {
     const auto stored = std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; });
     const auto known = static_cast<std::ptrdiff_t>(outcomes.size()) - stored;
-    report.done({.status = 202, .body = Json{{"stored", stored}, {"known", known}}.dump()});
+    report.done({.status = 202, .body = nlohmann::ordered_json{{"stored", stored}, {"known", known}}.dump()});
 }
 
 void IntakeThread::look_after_open_uses() {

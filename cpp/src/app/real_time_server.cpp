@@ -9,6 +9,7 @@
 #include "session_buddy/app/collector.hpp"
 #include "session_buddy/app/history_thread.hpp"
 #include "session_buddy/app/intake.hpp"
+#include "session_buddy/app/query_thread.hpp"
 #include "session_buddy/app/retention_thread.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/server/network_server.hpp"
@@ -27,20 +28,26 @@ struct RealTimeServer::Impl {
     struct Run {
         explicit Run(Impl& owner)
             : intake(owner.config, owner.clock),
-              network(owner.config, owner.clock, &intake),
+              queries(owner.config, owner.clock),
+              network(owner.config, owner.clock, &intake, &queries),
               history(owner.config, owner.clock),
               retention(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
                   owner.hand_out(snapshot);
+                  queries.publish(snapshot);
                   network.publish(std::move(snapshot));
               }) {}
 
-        /// The intake's answers go through the network, which must still be there.
-        ~Run() { intake.stop(); }
+        /// What these two answer goes through the network, which must still be there.
+        ~Run() {
+            intake.stop();
+            queries.stop();
+        }
         Run(const Run&) = delete;
         Run& operator=(const Run&) = delete;
 
         IntakeThread intake;
+        QueryThread queries;
         server::NetworkServer network;
         HistoryThread history;
         RetentionThread retention;
@@ -89,6 +96,7 @@ void RealTimeServer::start() {
     run->network.start();
     run->collector.start();
     run->intake.start();
+    run->queries.start();
     run->history.start();
     run->retention.start();
     impl_->run = std::move(run);
@@ -104,6 +112,7 @@ void RealTimeServer::stop() {
     impl_->run->retention.stop();
     impl_->run->history.stop();
     impl_->run->intake.stop();
+    impl_->run->queries.stop();
     impl_->run->network.stop();
     impl_->run.reset();
 }

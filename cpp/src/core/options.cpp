@@ -138,6 +138,11 @@ constexpr std::array kTable{
     integer("Data in", "max_spool_events", &Config::max_spool_events, 100, 100'000,
             "Events of hooks that wait in files beside a database that cannot be written; later ones are lost"),
 
+    integer("Queries", "max_queries", &Config::max_queries, 1, 10'000,
+            "Queries of the HTTP API that wait for an answer; the next one is refused"),
+    duration("Queries", "query_timeout", &Config::query_timeout, 0.1, 300,
+             "Time for the answer to a query, waiting included; beyond that it is given up"),
+
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
     boolean("Metrics", "push", &Config::push, "Broadcast new invocations at once, too, and not at the interval alone"),
     duration("Metrics", "push_min_interval", &Config::push_min_interval, 0.01, 60,

@@ -83,7 +83,7 @@ SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     figures.skill_name = skill.name;
     figures.lifetime = skill.lifetime;
     if (sums.count > 0) {
-        figures.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest()};
+        figures.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest(), sums.timed};
     }
     return std::make_shared<const SkillFigures>(std::move(figures));
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "json_figures.hpp"
 #include "json_text.hpp"
 
 namespace session_buddy::protocol {
@@ -17,20 +18,6 @@ namespace {
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
 constexpr std::size_t kUsualEntryBytes = 192;
 
-template <typename Items, typename Append>
-void append_array(std::string& out, const Items& items, Append append) {
-    out += '[';
-    bool first = true;
-    for (const auto& item : items) {
-        if (!first) {
-            out += ',';
-        }
-        first = false;
-        append(out, item);
-    }
-    out += ']';
-}
-
 void append_skill(std::string& out, const SkillFigures& skill) {
     out += R"({"skill_name":)";
     append_string(out, skill.skill_name);
@@ -42,30 +29,6 @@ void append_skill(std::string& out, const SkillFigures& skill) {
     append_number(out, skill.window.avg_duration_seconds);
     out += R"(,"last_invocation_at":)";
     append_timestamp(out, skill.window.last_invocation_at);
-    out += '}';
-}
-
-void append_error_count(std::string& out, const std::pair<std::string, std::int64_t>& error) {
-    out += R"({"error_type":)";
-    append_string(out, error.first);
-    out += R"(,"count":)";
-    append_number(out, error.second);
-    out += '}';
-}
-
-void append_details(std::string& out, const Anomaly& anomaly) {
-    out += R"({"baseline_samples":)";
-    append_number(out, anomaly.baseline_samples);
-    out += R"(,"observed_samples":)";
-    append_number(out, anomaly.observed_samples);
-    out += R"(,"z_score":)";
-    append_number(out, anomaly.z_score);
-    out += R"(,"tail_probability":)";
-    append_number(out, anomaly.tail_probability);
-    out += R"(,"since":)";
-    append_timestamp(out, anomaly.since);
-    out += R"(,"common_errors":)";
-    append_array(out, anomaly.common_errors, append_error_count);
     out += '}';
 }
 
@@ -84,22 +47,6 @@ void append_anomaly(std::string& out, const Anomaly& anomaly, bool details) {
         out += R"(,"details":)";
         append_details(out, anomaly);
     }
-    out += '}';
-}
-
-void append_session(std::string& out, const SessionFigures& session) {
-    out += R"({"session_id":)";
-    append_string(out, session.session_id);
-    out += R"(,"first_activity_at":)";
-    append_timestamp(out, session.first_activity_at);
-    out += R"(,"last_activity_at":)";
-    append_timestamp(out, session.last_activity_at);
-    out += R"(,"invocations":)";
-    append_number(out, session.invocations);
-    out += R"(,"completed":)";
-    append_number(out, session.completed);
-    out += R"(,"distinct_skills":)";
-    append_number(out, session.distinct_skills);
     out += '}';
 }
 

@@ -15,6 +15,7 @@
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/server/intake.hpp"
+#include "session_buddy/server/queries.hpp"
 #include "tls_context.hpp"
 #include "token_checker.hpp"
 
@@ -44,10 +45,12 @@ struct Compression {
 inline constexpr std::size_t kReadBytes = 65536;
 
 struct ServerContext {
-    ServerContext(const Config& settings, const Clock& wall_clock, Intake* data_intake = nullptr)
+    ServerContext(const Config& settings, const Clock& wall_clock, Intake* data_intake = nullptr,
+                  Queries* query_side = nullptr)
         : config(settings),
           clock(wall_clock),
           intake(data_intake),
+          queries(query_side),
           trusted_proxies(IpNetworks::parse(settings.trusted_proxies)),
           origin_policy(settings),
           admission(settings) {
@@ -59,6 +62,7 @@ struct ServerContext {
     const Config config;
     const Clock& clock;
     Intake* const intake;          // nullptr where no data is taken in
+    Queries* const queries;        // nullptr where nobody answers any
     std::size_t intake_bytes = 0;  // of bodies that are being read or wait for an answer of `intake`
     const IpNetworks trusted_proxies;
     OriginPolicy origin_policy;

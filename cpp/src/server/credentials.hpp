@@ -17,6 +17,7 @@ struct Credentials {
 };
 
 inline constexpr std::string_view kLacksRead = "The token lacks the scope read";
+inline constexpr std::string_view kLacksMetrics = "The token lacks the scopes metrics and read";
 inline constexpr std::string_view kLacksWrite = "The token lacks the scope write";
 
 /// Of a request that passed check_request, which refuses a second Authorization. A header wins over a subprotocol; one

@@ -192,6 +192,9 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
     const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
     if (intake_kind_) {
         take_in(verdict);
+    } else if (const auto query = query_of(request.method(), target);
+               query && !boost::beast::websocket::is_upgrade(request)) {
+        ask(*query, verdict);
     } else if (!boost::beast::websocket::is_upgrade(request)) {
         // Whoever is not asked for a token is at home here.
         const bool trusted = context_.tokens == nullptr || may_read ||
@@ -312,9 +315,61 @@ void HttpSession::on_taken_in(IntakeAnswer taken) {
     HttpReply reply;
     reply.status = taken.status;
     reply.body = std::move(taken.body);
+    if (constexpr unsigned kFirstError = 400; reply.status >= kFirstError) {
+        reply.content_type = protocol::kProblemType;
+    }
     if (taken.retry_after > 0) {
         reply.headers = {{"Retry-After", std::to_string(taken.retry_after)}};
     }
+    answer(std::move(reply));
+}
+
+// `verdict`: as for serve().
+void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
+    const auto& request = parser_->get();
+    if (context_.tokens != nullptr) {
+        const bool for_metrics = kind == QueryRequest::Kind::metrics;
+        const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
+        if (identity == nullptr) {
+            answer(unauthorized(for_metrics ? "A token with the scope metrics or read is needed"
+                                            : "A token with the scope read is needed"));
+            return;
+        }
+        if (!identity->scopes.has(auth::Scope::read) && !(for_metrics && identity->scopes.has(auth::Scope::metrics))) {
+            answer(insufficient_scope(for_metrics ? auth::Scope::metrics : auth::Scope::read));
+            return;
+        }
+    }
+    if (context_.queries == nullptr) {
+        answer(http_error(503, "no_queries", "This server answers no queries"));
+        return;
+    }
+    const std::string_view target(request.target().data(), request.target().size());
+    const auto mark = target.find('?');
+    QueryRequest asked{.kind = kind,
+                       .query = std::string(mark == std::string_view::npos ? "" : target.substr(mark + 1)),
+                       .accept = std::string(request[http::field::accept]),
+                       .accept_encoding = std::string(request[http::field::accept_encoding]),
+                       .if_none_match = std::string(request[http::field::if_none_match]),
+                       .clients = context_.admission.clients()};
+    // As for the intake: the last reference to the session moves back with the answer.
+    context_.queries->ask(std::move(asked),
+                          [self = shared_from_this(), executor = stream_.get_executor()](QueryAnswer found) mutable {
+                              net::post(executor, [self = std::move(self), found = std::move(found)]() mutable {
+                                  run_guarded(*self, [&] { self->on_asked(std::move(found)); });
+                              });
+                          });
+}
+
+void HttpSession::on_asked(QueryAnswer found) {
+    if (over_) {
+        return;
+    }
+    HttpReply reply;
+    reply.status = found.status;
+    reply.body = std::move(found.body);
+    reply.content_type = std::move(found.content_type);
+    reply.headers = std::move(found.headers);
     answer(std::move(reply));
 }
 
@@ -401,11 +456,12 @@ void HttpSession::send(HttpReply reply) {
     const bool head = parser_ && parser_->get().method() == http::verb::head;
     response_ = Response(static_cast<http::status>(reply.status), 11);
     response_.set(http::field::server, "session-buddy");
-    response_.set(http::field::content_type, "application/json");
+    response_.set(http::field::content_type, reply.content_type);
     response_.set(http::field::cache_control, "no-store");
     response_.set(http::field::vary, "Origin");
     if (!allowed_origin_.empty()) {
         response_.set(http::field::access_control_allow_origin, allowed_origin_);
+        response_.set(http::field::access_control_expose_headers, "ETag, Retry-After");
     }
     for (const auto& [name, value] : reply.headers) {
         response_.set(name, value);
@@ -416,7 +472,7 @@ void HttpSession::send(HttpReply reply) {
     if (reply.body.empty()) {
         response_.erase(http::field::content_type);
     }
-    if (response_.result() != http::status::no_content) {
+    if (response_.result() != http::status::no_content && response_.result() != http::status::not_modified) {
         response_.content_length(reply.body.size());
     }
     if (!head) {

@@ -66,6 +66,8 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void read_body_to_take_in();
     void hand_over(const error_code& error);
     void on_taken_in(IntakeAnswer taken);
+    void ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict);
+    void on_asked(QueryAnswer found);
     void refuse_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);

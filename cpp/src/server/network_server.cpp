@@ -51,8 +51,8 @@ std::chrono::steady_clock::duration clock_interval(const Config& config) {
 struct NetworkServer::Impl {
     enum class Phase { created, bound, running, stopped };
 
-    Impl(const Config& config, const Clock& clock, Intake* intake)
-        : context(config, clock, intake), clock_timer(io), shutdown_timer(io) {}
+    Impl(const Config& config, const Clock& clock, Intake* intake, Queries* queries)
+        : context(config, clock, intake, queries), clock_timer(io), shutdown_timer(io) {}
 
     void run();
     void deliver();
@@ -167,8 +167,8 @@ void NetworkServer::Impl::begin_shutdown() {
     });
 }
 
-NetworkServer::NetworkServer(const Config& config, const Clock& clock, Intake* intake)
-    : impl_(std::make_unique<Impl>(config, clock, intake)) {}
+NetworkServer::NetworkServer(const Config& config, const Clock& clock, Intake* intake, Queries* queries)
+    : impl_(std::make_unique<Impl>(config, clock, intake, queries)) {}
 
 NetworkServer::~NetworkServer() {
     stop();

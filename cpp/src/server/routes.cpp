@@ -71,6 +71,7 @@ struct Route {
     std::string_view path;
     HttpReply (*handler)(const ServerContext&, bool trusted) = nullptr;
     std::optional<IntakeRequest::Kind> intake = std::nullopt;  // in place of a handler
+    std::optional<QueryRequest::Kind> query = std::nullopt;    // likewise
 };
 
 constexpr std::array kRoutes{
@@ -80,6 +81,13 @@ constexpr std::array kRoutes{
     Route{.method = http::verb::get, .path = "/ws", .handler = upgrade_required},
     Route{.method = http::verb::post, .path = "/hooks/claude-code", .intake = IntakeRequest::Kind::hook},
     Route{.method = http::verb::post, .path = "/api/v1/invocations", .intake = IntakeRequest::Kind::invocations},
+    Route{.method = http::verb::get, .path = "/api/v1/server", .query = QueryRequest::Kind::server_info},
+    Route{.method = http::verb::get, .path = "/api/v1/skills", .query = QueryRequest::Kind::skills},
+    Route{.method = http::verb::get, .path = "/api/v1/skill", .query = QueryRequest::Kind::skill},
+    Route{.method = http::verb::get, .path = "/api/v1/series", .query = QueryRequest::Kind::series},
+    Route{.method = http::verb::get, .path = "/api/v1/anomalies", .query = QueryRequest::Kind::anomalies},
+    Route{.method = http::verb::get, .path = "/api/v1/sessions", .query = QueryRequest::Kind::sessions},
+    Route{.method = http::verb::get, .path = "/metrics", .query = QueryRequest::Kind::metrics},
 };
 
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
@@ -136,8 +144,21 @@ std::optional<IntakeRequest::Kind> intake_of(http::verb method, std::string_view
     return found != kRoutes.end() ? found->intake : std::nullopt;
 }
 
-HttpReply http_error(unsigned status, std::string_view code, std::string_view message) {
-    return json_reply(status, {{"error", code}, {"message", message}});
+std::optional<QueryRequest::Kind> query_of(http::verb method, std::string_view target) {
+    const auto path = path_of(target);
+    const auto wanted = method == http::verb::head ? http::verb::get : method;
+    const auto* const found = std::ranges::find_if(
+        kRoutes, [&](const Route& candidate) { return candidate.path == path && candidate.method == wanted; });
+    return found != kRoutes.end() ? found->query : std::nullopt;
+}
+
+HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
+                     const std::vector<protocol::ProblemMember>& members) {
+    HttpReply reply;
+    reply.status = status;
+    reply.body = protocol::problem(status, code, detail, members);
+    reply.content_type = protocol::kProblemType;
+    return reply;
 }
 
 HttpReply not_found() {
@@ -153,10 +174,11 @@ HttpReply unauthorized(std::string_view reason) {
 
 HttpReply insufficient_scope(auth::Scope needed) {
     const bool read = needed == auth::Scope::read;
-    auto reply = http_error(403, "insufficient_scope", read ? kLacksRead : kLacksWrite);
+    const bool metrics = needed == auth::Scope::metrics;
+    auto reply = http_error(403, "insufficient_scope", read ? kLacksRead : metrics ? kLacksMetrics : kLacksWrite);
     reply.headers = {
         {"WWW-Authenticate", std::string(R"(Bearer realm="session-buddy", error="insufficient_scope", scope=")") +
-                                 (read ? "read" : "write") + '"'}};
+                                 (read ? "read" : metrics ? "metrics" : "write") + '"'}};
     return reply;
 }
 
@@ -168,10 +190,9 @@ HttpReply not_from_here() {
 
 HttpReply intake_full(const ServerContext& context) {
     const auto limit = context.config.max_intake_bytes;
-    auto reply = json_reply(
-        429, {{"error", "intake_full"},
-              {"message", "Too much data waits for the database: at most " + std::to_string(limit) + " bytes"},
-              {"max_intake_bytes", limit}});
+    auto reply = http_error(429, "intake_full",
+                            "Too much data waits for the database: at most " + std::to_string(limit) + " bytes",
+                            {{"max_intake_bytes", static_cast<std::int64_t>(limit)}});
     reply.headers = {{"Retry-After", "1"}};
     return reply;
 }
@@ -193,7 +214,7 @@ HttpReply preflight(std::string_view target) {
     HttpReply reply;
     reply.status = 204;
     reply.headers = {{"Access-Control-Allow-Methods", std::move(methods)},
-                     {"Access-Control-Allow-Headers", "Authorization, Content-Type"},
+                     {"Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match"},
                      {"Access-Control-Max-Age", std::to_string(kPreflightSeconds)}};
     return reply;
 }
@@ -203,20 +224,20 @@ HttpReply too_many(Refusal refusal, const ServerContext& context) {
     HttpReply reply;
     if (refusal == Refusal::clients) {
         const auto limit = config.max_clients;
-        reply = json_reply(503, {{"error", "too_many_clients"},
-                                 {"message", "Too many clients: all " + std::to_string(limit) + " places are taken"},
-                                 {"max_clients", limit}});
+        reply = http_error(503, "too_many_clients",
+                           "Too many clients: all " + std::to_string(limit) + " places are taken",
+                           {{"max_clients", limit}});
     } else if (refusal == Refusal::clients_of_address) {
         const auto limit = config.max_clients_per_address;
-        reply = json_reply(429, {{"error", "too_many_clients_of_address"},
-                                 {"message", "Too many clients from your address: at most " + std::to_string(limit)},
-                                 {"max_clients_per_address", limit}});
+        reply = http_error(429, "too_many_clients_of_address",
+                           "Too many clients from your address: at most " + std::to_string(limit),
+                           {{"max_clients_per_address", limit}});
     } else {
         const auto limit = config.max_connections_per_second;
-        reply = json_reply(429, {{"error", "too_many_connections"},
-                                 {"message", "Too many connections from your address: at most " +
-                                                 std::to_string(limit) + " new ones a second"},
-                                 {"max_connections_per_second", limit}});
+        reply = http_error(
+            429, "too_many_connections",
+            "Too many connections from your address: at most " + std::to_string(limit) + " new ones a second",
+            {{"max_connections_per_second", limit}});
     }
     reply.headers = {{"Retry-After", std::to_string(kRetryAfterSeconds)}};
     reply.close = true;

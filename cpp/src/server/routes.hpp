@@ -9,13 +9,15 @@
 #include <vector>
 
 #include "context.hpp"
+#include "session_buddy/protocol/problem.hpp"
 
 namespace session_buddy::server {
 
-/// One answer. The body is JSON.
+/// One answer.
 struct HttpReply {
     unsigned status = 200;
     std::string body;
+    std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
     bool close = false;  ///< the connection ends with it
 };
@@ -31,8 +33,12 @@ struct HttpReply {
 /// What the request hands in; nothing for one that hands in nothing.
 [[nodiscard]] std::optional<IntakeRequest::Kind> intake_of(boost::beast::http::verb method, std::string_view target);
 
-/// {"error": code, "message": sentence}
-[[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view message);
+/// What the request asks of Queries; nothing for any other.
+[[nodiscard]] std::optional<QueryRequest::Kind> query_of(boost::beast::http::verb method, std::string_view target);
+
+/// A problem as protocol/problem.hpp has it; `detail` is a sentence.
+[[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
+                                   const std::vector<protocol::ProblemMember>& members = {});
 [[nodiscard]] HttpReply not_found();
 /// 401 for a token that is not accepted; `reason` is a sentence without a full stop. Closes.
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);

@@ -127,6 +127,8 @@ class RealTimeMetricsServer:
             refused. At least max_body_bytes.
         max_spool_events: Events of hooks that wait in files beside a database that cannot be written, 100 to 100000;
             later ones are lost.
+        max_queries: Queries of the HTTP API that wait for an answer, 1 to 10000; the next one is refused.
+        query_timeout: Seconds for the answer to one, waiting included, 0.1 to 300; beyond that it is given up.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
 
     Raises:
@@ -192,6 +194,8 @@ class RealTimeMetricsServer:
         max_body_bytes: int = 8388608,
         max_intake_bytes: int = 33554432,
         max_spool_events: int = 10000,
+        max_queries: int = 64,
+        query_timeout: float = 5.0,
         max_pending_snapshots: int = 16,
     ) -> None:
         settings: dict[str, object] = {
@@ -242,6 +246,8 @@ class RealTimeMetricsServer:
             "max_body_bytes": max_body_bytes,
             "max_intake_bytes": max_intake_bytes,
             "max_spool_events": max_spool_events,
+            "max_queries": max_queries,
+            "query_timeout": query_timeout,
         }
         # Empty is an error for these and does not mean "none", so None is left out.
         for name, value in {

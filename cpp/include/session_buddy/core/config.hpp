@@ -106,6 +106,10 @@ struct Config {
                                                 ///< max_body_bytes
     std::uint32_t max_spool_events = 10000;     ///< that wait in files beside the database, 100 to 100'000
 
+    // Queries.
+    std::uint32_t max_queries = 64;  ///< that wait for an answer, 1 to 10'000
+    Seconds query_timeout{5.0};      ///< for an answer, waiting included, 0.1 to 300
+
     // Output.
     std::string log_level = "info";  ///< debug, info, warning, error, off
 };

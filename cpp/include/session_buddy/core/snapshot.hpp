@@ -24,6 +24,7 @@ struct WindowFigures {
     std::int64_t completed_count = 0;
     double avg_duration_seconds = 0.0;  ///< mean over completed invocations that have a duration; 0 where none has
     TimePoint last_invocation_at;       ///< meaningful only where invocation_count > 0
+    std::int64_t timed_count = 0;       ///< completed invocations that have a duration
 
     bool operator==(const WindowFigures&) const = default;
 };

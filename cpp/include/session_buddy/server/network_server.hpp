@@ -11,6 +11,7 @@
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/server/intake.hpp"
+#include "session_buddy/server/queries.hpp"
 
 namespace session_buddy::server {
 
@@ -22,9 +23,9 @@ class TlsError : public std::runtime_error {
 /// One object is one run: bind() → start() → stop(). All calls but the constructor are thread-safe.
 class NetworkServer {
   public:
-    /// `clock` and `intake` must outlive it. `clock` tells whether a token has expired; without `intake` no data is
-    /// taken in.
-    NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr);
+    /// `clock`, `intake` and `queries` must outlive it. `clock` tells whether a token has expired; without `intake` no
+    /// data is taken in, without `queries` none is answered.
+    NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr, Queries* queries = nullptr);
     ~NetworkServer();  // stops
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;

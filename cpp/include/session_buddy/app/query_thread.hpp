@@ -1,0 +1,65 @@
+// A thread that answers what clients ask: from the newest snapshot, and from the database where they ask for history.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/server/queries.hpp"
+
+namespace session_buddy::app {
+
+/// At most max_queries wait; none is answered later than query_timeout allows.
+class QueryThread final : public server::Queries {
+  public:
+    /// Answers GET /metrics, on the query thread. May throw. The body is compressed afterwards where the client takes
+    /// that; Vary, ETag and caching are for it to say.
+    using Metrics = std::function<server::QueryAnswer(const server::QueryRequest&, const SnapshotPtr&)>;
+
+    /// `config` and `clock` must outlive it. Without `metrics` there is nothing at that path.
+    QueryThread(const Config& config, const Clock& clock, Metrics metrics = {});
+    ~QueryThread() override;  // stops
+
+    void start();
+    /// Ends the thread, and with it the query it is at; that one and those that wait are answered with 503, and so are
+    /// all later ones. Idempotent.
+    void stop();
+
+    /// What is answered from here on is of this snapshot, which must not be null. Thread-safe.
+    void publish(SnapshotPtr snapshot);
+
+    void ask(server::QueryRequest request, Done done) override;
+
+  private:
+    using SteadyTime = std::chrono::steady_clock::time_point;
+    struct Job {
+        server::QueryRequest request;
+        Done done;
+        SteadyTime deadline;
+    };
+
+    void run();
+    [[nodiscard]] server::QueryAnswer answer(const Job& job);
+    [[nodiscard]] server::QueryAnswer look_up(const server::QueryRequest& request);
+
+    const Config& config_;
+    const Clock& clock_;
+    const Metrics metrics_;
+    const TimePoint started_at_;
+
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<Job> jobs_;
+    SnapshotPtr snapshot_;
+    bool open_ = true;
+    std::thread thread_;
+};
+
+}  // namespace session_buddy::app

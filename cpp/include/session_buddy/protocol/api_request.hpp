@@ -1,0 +1,92 @@
+// What the queries of the HTTP API may ask for, read from the part of a target that stands behind its question mark.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy::protocol {
+
+/// A parameter that is unknown, given twice or out of range. `detail` is a sentence that says what it must be.
+struct BadParameter {
+    std::string parameter;
+    std::string detail;
+};
+
+template <typename Request>
+using ApiRequest = std::variant<Request, BadParameter>;
+
+struct Page {
+    std::int64_t limit = 0;   ///< 1 or more
+    std::int64_t offset = 0;  ///< 0 or more
+};
+
+enum class SkillSort : std::uint8_t {
+    invocation_count,
+    skill_name,
+    completion_rate,
+    avg_duration,
+    last_invocation_at,
+    deviation_score,
+    total_invocations
+};
+
+/// GET /api/v1/skills
+struct SkillsRequest {
+    std::string search;  ///< empty for all
+    SkillSort sort = SkillSort::invocation_count;
+    bool descending = true;
+    bool active = false;  ///< those with an invocation in the window alone
+    bool sparkline = false;
+    Page page;
+};
+
+/// GET /api/v1/skill
+struct SkillRequest {
+    std::string skill_name;
+};
+
+/// GET /api/v1/series, as asked; which steps that makes is for SeriesPlan to say.
+struct SeriesRequest {
+    std::optional<std::string> skill_name;  ///< nothing: all skills together
+    std::optional<TimePoint> from;
+    std::optional<TimePoint> to;
+    std::optional<std::chrono::seconds> step;  ///< 10 seconds to 31 days
+};
+
+enum class EpisodeState : std::uint8_t { all, open, resolved };
+
+/// GET /api/v1/anomalies
+struct AnomaliesRequest {
+    EpisodeState state = EpisodeState::all;
+    std::optional<std::string> skill_name;
+    std::optional<AnomalyType> type;
+    std::optional<TimePoint> from;
+    std::optional<TimePoint> to;
+    Page page;
+};
+
+/// GET /api/v1/sessions
+struct SessionsRequest {
+    std::int64_t limit = 0;
+};
+
+inline constexpr std::int64_t kMaxSparklines = 100;
+
+// Each takes the text behind the question mark, empty for none: name=value pairs with & between them, percent-encoded,
+// "+" for a blank. Pairs that are empty are skipped. They throw nothing but std::bad_alloc.
+[[nodiscard]] ApiRequest<SkillsRequest> read_skills_request(std::string_view query);
+[[nodiscard]] ApiRequest<SkillRequest> read_skill_request(std::string_view query);
+[[nodiscard]] ApiRequest<SeriesRequest> read_series_request(std::string_view query);
+[[nodiscard]] ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query);
+[[nodiscard]] ApiRequest<SessionsRequest> read_sessions_request(std::string_view query);
+/// For what takes no parameter.
+[[nodiscard]] std::optional<BadParameter> require_no_parameter(std::string_view query);
+
+}  // namespace session_buddy::protocol

@@ -1,0 +1,284 @@
+// See api_request.hpp.
+#include "session_buddy/protocol/api_request.hpp"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <initializer_list>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/core/utf8.hpp"
+
+namespace session_buddy::protocol {
+
+namespace {
+
+constexpr std::size_t kMaxSearchBytes = 256;
+constexpr std::size_t kShownBytes = 64;  // of a name that nobody knows
+constexpr std::int64_t kMaxOffset = 1'000'000'000;
+
+// -1 for what is no digit.
+int hex_digit(char byte) {
+    if (byte >= '0' && byte <= '9') {
+        return byte - '0';
+    }
+    const char lower = static_cast<char>(byte | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// Nothing where a % is not followed by two digits.
+std::optional<std::string> decoded(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '+') {
+            out += ' ';
+        } else if (text[i] != '%') {
+            out += text[i];
+        } else {
+            const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+            const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+            if (high < 0 || low < 0) {
+                return std::nullopt;
+            }
+            out += static_cast<char>(high * 16 + low);
+            i += 2;
+        }
+    }
+    return out;
+}
+
+std::string listed(std::initializer_list<std::string_view> names) {
+    std::string out;
+    for (const auto& name : names) {
+        out += out.empty() ? "" : ", ";
+        out += name;
+    }
+    return out;
+}
+
+// Reads parameters one after the other. The first that is wrong is remembered, and what is read after it means nothing.
+class Reader {
+  public:
+    Reader(std::string_view query, std::initializer_list<std::string_view> known) {
+        while (!query.empty() && !fault_) {
+            const auto end = std::min(query.find('&'), query.size());
+            if (end > 0) {
+                take(query.substr(0, end), known);
+            }
+            query.remove_prefix(std::min(end + 1, query.size()));
+        }
+    }
+
+    [[nodiscard]] const std::string* find(std::string_view name) const {
+        const auto found = std::ranges::find(given_, name, &std::pair<std::string, std::string>::first);
+        return found == given_.end() ? nullptr : &found->second;
+    }
+
+    void refuse(std::string_view name, std::string detail) {
+        if (!fault_) {
+            fault_ = BadParameter{std::string(name), std::move(detail)};
+        }
+    }
+
+    std::int64_t integer(std::string_view name, std::int64_t minimum, std::int64_t maximum, std::int64_t otherwise) {
+        const auto* text = find(name);
+        if (text == nullptr) {
+            return otherwise;
+        }
+        std::int64_t value = 0;
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+        if (error != std::errc{} || end != text->data() + text->size() || value < minimum || value > maximum) {
+            refuse(name, fmt::format("{} must be an integer from {} to {}", name, minimum, maximum));
+            return otherwise;
+        }
+        return value;
+    }
+
+    bool boolean(std::string_view name) {
+        const auto* text = find(name);
+        if (text != nullptr && *text != "true" && *text != "false") {
+            refuse(name, fmt::format("{} must be true or false", name));
+        }
+        return text != nullptr && *text == "true";
+    }
+
+    // The place of the value among `names`; `otherwise` where it is not given.
+    std::size_t choice(std::string_view name, std::initializer_list<std::string_view> names, std::size_t otherwise) {
+        const auto* text = find(name);
+        if (text == nullptr) {
+            return otherwise;
+        }
+        const auto* const found = std::find(names.begin(), names.end(), *text);
+        if (found == names.end()) {
+            refuse(name, fmt::format("{} must be one of {}", name, listed(names)));
+            return otherwise;
+        }
+        return static_cast<std::size_t>(found - names.begin());
+    }
+
+    std::optional<std::string> skill_name() {
+        const auto* text = find("skill_name");
+        if (text == nullptr) {
+            return std::nullopt;
+        }
+        if (!is_valid_skill_name(*text)) {
+            refuse("skill_name", fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters",
+                                             kMaxSkillNameBytes));
+        }
+        return *text;
+    }
+
+    std::optional<TimePoint> time(std::string_view name) {
+        const auto* text = find(name);
+        if (text == nullptr) {
+            return std::nullopt;
+        }
+        const auto at = parse_timestamp(*text);
+        if (!at) {
+            refuse(name, fmt::format("{} must be a time such as 2026-02-10T12:00:00Z; write a + in it as %2B", name));
+        }
+        return at;
+    }
+
+    std::optional<std::chrono::seconds> step() {
+        const auto* text = find("step");
+        if (text == nullptr) {
+            return std::nullopt;
+        }
+        constexpr std::chrono::seconds kShortest{10};
+        constexpr std::chrono::seconds kLongest = std::chrono::days{31};
+        std::int64_t value = 0;
+        const char* const last = text->data() + text->size();
+        const auto [end, error] = std::from_chars(text->data(), last, value);
+        std::int64_t unit = 0;
+        if (error == std::errc{} && end == last) {
+            unit = 1;
+        } else if (error == std::errc{} && end + 1 == last) {
+            unit = *end == 's' ? 1 : *end == 'm' ? 60 : *end == 'h' ? 3600 : *end == 'd' ? 86'400 : 0;
+        }
+        // Before the product, which might overflow.
+        if (unit == 0 || value < 1 || value > kLongest.count() / unit || value * unit < kShortest.count()) {
+            refuse("step", "step must be seconds, or a number with s, m, h or d behind it, from 10s to 31d");
+            return std::nullopt;
+        }
+        return std::chrono::seconds{value * unit};
+    }
+
+    Page page(std::int64_t max_limit, std::int64_t limit) {
+        return {.limit = integer("limit", 1, max_limit, limit), .offset = integer("offset", 0, kMaxOffset, 0)};
+    }
+
+    [[nodiscard]] std::optional<BadParameter>& fault() { return fault_; }
+
+    template <typename Request>
+    ApiRequest<Request> result(Request request) {
+        return fault_ ? ApiRequest<Request>(std::move(*fault_)) : ApiRequest<Request>(std::move(request));
+    }
+
+  private:
+    void take(std::string_view pair, std::initializer_list<std::string_view> known) {
+        const auto equals = std::min(pair.find('='), pair.size());
+        auto name = decoded(pair.substr(0, equals));
+        auto value = decoded(pair.substr(std::min(equals + 1, pair.size())));
+        const std::string shown(utf8_prefix(name.value_or(std::string(pair.substr(0, equals))), kShownBytes));
+        if (!name || !value) {
+            refuse(shown, "A % must be followed by two hexadecimal digits");
+        } else if (!is_valid_utf8(*name) || !is_valid_utf8(*value)) {
+            refuse(shown, "Parameters must be UTF-8, percent-encoded");
+        } else if (std::ranges::find(known, *name) == known.end()) {
+            refuse(shown, known.size() == 0 ? "There are no parameters here"
+                                            : fmt::format("There is no such parameter; there are {}", listed(known)));
+        } else if (find(*name) != nullptr) {
+            refuse(*name, fmt::format("{} must be given once", *name));
+        } else {
+            given_.emplace_back(std::move(*name), std::move(*value));
+        }
+    }
+
+    std::vector<std::pair<std::string, std::string>> given_;
+    std::optional<BadParameter> fault_;
+};
+
+}  // namespace
+
+ApiRequest<SkillsRequest> read_skills_request(std::string_view query) {
+    constexpr std::int64_t kMaxLimit = 500;
+    constexpr std::int64_t kLimit = 50;
+    Reader reader(query, {"search", "sort", "order", "active", "limit", "offset", "sparkline"});
+    SkillsRequest request;
+    if (const auto* search = reader.find("search")) {
+        if (search->empty() || search->size() > kMaxSearchBytes) {
+            reader.refuse("search", fmt::format("search must be 1 to {} bytes long", kMaxSearchBytes));
+        }
+        request.search = *search;
+    }
+    request.sort = static_cast<SkillSort>(
+        reader.choice("sort",
+                      {"invocation_count", "skill_name", "completion_rate", "avg_duration", "last_invocation_at",
+                       "deviation_score", "total_invocations"},
+                      0));
+    request.descending = reader.choice("order", {"asc", "desc"}, request.sort == SkillSort::skill_name ? 0 : 1) == 1;
+    request.active = reader.boolean("active");
+    request.sparkline = reader.boolean("sparkline");
+    request.page = reader.page(request.sparkline ? kMaxSparklines : kMaxLimit, kLimit);
+    return reader.result(std::move(request));
+}
+
+ApiRequest<SkillRequest> read_skill_request(std::string_view query) {
+    Reader reader(query, {"skill_name"});
+    auto name = reader.skill_name();
+    if (!name) {
+        reader.refuse("skill_name", "skill_name is missing");
+    }
+    return reader.result(SkillRequest{std::move(name).value_or("")});
+}
+
+ApiRequest<SeriesRequest> read_series_request(std::string_view query) {
+    Reader reader(query, {"skill_name", "from", "to", "step"});
+    SeriesRequest request{
+        .skill_name = reader.skill_name(), .from = reader.time("from"), .to = reader.time("to"), .step = reader.step()};
+    if (request.from && request.to && *request.from >= *request.to) {
+        reader.refuse("from", "from must lie before to");
+    }
+    return reader.result(std::move(request));
+}
+
+ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query) {
+    constexpr std::int64_t kMaxLimit = 500;
+    constexpr std::int64_t kLimit = 100;
+    Reader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
+    AnomaliesRequest request;
+    request.state = static_cast<EpisodeState>(reader.choice("state", {"all", "open", "resolved"}, 0));
+    request.skill_name = reader.skill_name();
+    if (reader.find("anomaly_type") != nullptr) {
+        request.type = static_cast<AnomalyType>(
+            reader.choice("anomaly_type", {"performance_drop", "performance_spike", "pattern_shift"}, 0));
+    }
+    request.from = reader.time("from");
+    request.to = reader.time("to");
+    if (request.from && request.to && *request.from >= *request.to) {
+        reader.refuse("from", "from must lie before to");
+    }
+    request.page = reader.page(kMaxLimit, kLimit);
+    return reader.result(std::move(request));
+}
+
+ApiRequest<SessionsRequest> read_sessions_request(std::string_view query) {
+    constexpr std::int64_t kMaxLimit = 1000;
+    constexpr std::int64_t kLimit = 100;
+    Reader reader(query, {"limit"});
+    return reader.result(SessionsRequest{reader.integer("limit", 1, kMaxLimit, kLimit)});
+}
+
+std::optional<BadParameter> require_no_parameter(std::string_view query) {
+    Reader reader(query, {});
+    return std::move(reader.fault());
+}
+
+}  // namespace session_buddy::protocol

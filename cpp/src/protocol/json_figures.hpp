@@ -1,0 +1,31 @@
+// The figures of a snapshot as JSON, in the form that WebSocket messages and HTTP answers share.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy::protocol {
+
+template <typename Items, typename Append>
+void append_array(std::string& out, const Items& items, Append append) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : items) {
+        if (!first) {
+            out += ',';
+        }
+        first = false;
+        append(out, item);
+    }
+    out += ']';
+}
+
+void append_error_count(std::string& out, std::string_view error_type, std::int64_t count);
+/// What explains an anomaly.
+void append_details(std::string& out, const Anomaly& anomaly);
+void append_session(std::string& out, const SessionFigures& session);
+
+}  // namespace session_buddy::protocol
