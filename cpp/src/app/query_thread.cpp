@@ -3,6 +3,9 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -11,11 +14,15 @@
 #include <variant>
 #include <vector>
 
+#include "hourly_counts.hpp"
 #include "http_answer.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_answer.hpp"
 #include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/protocol/problem.hpp"
+#include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/history_queries.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -24,6 +31,12 @@ constexpr log::Logger kLog{"session_buddy.queries"};
 
 /// What a client is told to wait, in seconds.
 constexpr const char* kRetryAfter = "1";
+/// For a lock on the database; everybody else who asks waits for it, too.
+constexpr std::chrono::milliseconds kBusyTimeout{500};
+/// Without a query for so long, the connection is closed: nobody would notice that its file was replaced.
+constexpr std::chrono::milliseconds kIdleTime{2000};
+constexpr std::int64_t kMaxErrors = 20;
+constexpr std::int64_t kMaxPhases = 100;
 
 server::QueryAnswer problem(unsigned status, std::string_view error, std::string_view detail,
                             const std::vector<protocol::ProblemMember>& members = {}) {
@@ -42,17 +55,69 @@ server::QueryAnswer stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
+server::QueryAnswer overdue_answer() {
+    return problem(503, "query_timeout",
+                   "The query took longer than query_timeout allows; ask for less, or again later");
+}
+
+/// Says nothing of where the database is.
+server::QueryAnswer unavailable(storage::StorageErrc code) {
+    using storage::StorageErrc;
+    std::string_view reason = "The database cannot be read now";
+    if (code == StorageErrc::missing) {
+        reason = "The database is not there now";
+    } else if (code == StorageErrc::busy) {
+        reason = "The database is locked by another program now";
+    } else if (code == StorageErrc::damaged || code == StorageErrc::not_a_database) {
+        reason = "The database is damaged";
+    }
+    return problem(503, "database_unavailable", reason);
+}
+
 server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
     return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
 }
 
+/// What a series asks for more of than one answer may hold.
+struct TooManyRuns : std::exception {};
+
 }  // namespace
+
+struct QueryThread::History {
+    History(const std::string& path, std::function<bool()> give_up) : queries(path, kBusyTimeout, std::move(give_up)) {}
+
+    storage::HistoryQueries queries;
+    HourlyCounts hours;
+
+    [[nodiscard]] std::vector<metrics::SeriesPoint> series(const std::optional<std::string>& skill_name,
+                                                           const protocol::SeriesPlan& plan) {
+        metrics::SeriesBuilder builder(plan.from, plan.step, plan.points);
+        bool complete = true;
+        queries.read_series(skill_name, plan.from, plan.to(),
+                            {.run =
+                                 [&](const storage::Run& run) {
+                                     complete = builder.add(run.at, run.completed, run.duration_seconds);
+                                     return complete;
+                                 },
+                             .hour =
+                                 [&](const storage::RecordedHour& hour) {
+                                     builder.add_hour(hour.hour, {.invocation_count = hour.invocation_count,
+                                                                  .completed_count = hour.completed_count,
+                                                                  .avg_duration = hour.avg_duration_seconds});
+                                 }});
+        if (!complete) {
+            throw TooManyRuns();
+        }
+        return builder.finish();
+    }
+};
 
 QueryThread::QueryThread(const Config& config, const Clock& clock, Metrics metrics)
     : config_(config),
       clock_(clock),
       metrics_(std::move(metrics)),
       started_at_(clock.now()),
+      history_(std::make_unique<History>(config.db_path, [this] { return overdue(); })),
       snapshot_(std::make_shared<Snapshot>()) {}
 
 QueryThread::~QueryThread() {
@@ -94,21 +159,27 @@ void QueryThread::ask(server::QueryRequest request, Done done) {
             wake_.notify_all();
             return;
         }
-        refusal = open_ ? problem(503, "too_many_queries",
-                                  fmt::format("Too many queries wait: at most {}; ask again later",
-                                              config_.max_queries),
-                                  {{"max_queries", std::int64_t{config_.max_queries}}})
-                        : stopping();
+        refusal = open_
+                      ? problem(503, "too_many_queries",
+                                fmt::format("Too many queries wait: at most {}; ask again later", config_.max_queries),
+                                {{"max_queries", std::int64_t{config_.max_queries}}})
+                      : stopping();
     }
     done(std::move(refusal));
 }
 
 void QueryThread::run() {
+    const auto has_work = [this] { return !jobs_.empty() || !open_; };
     for (;;) {
         Job job;
         {
             std::unique_lock lock(mutex_);
-            wake_.wait(lock, [this] { return !jobs_.empty() || !open_; });
+            if (!wake_.wait_for(lock, kIdleTime, has_work)) {
+                lock.unlock();
+                history_->queries.close();
+                lock.lock();
+                wake_.wait(lock, has_work);
+            }
             if (!open_) {
                 return;
             }
@@ -121,16 +192,34 @@ void QueryThread::run() {
 
 server::QueryAnswer QueryThread::answer(const Job& job) {
     if (std::chrono::steady_clock::now() >= job.deadline) {
-        return problem(503, "query_timeout", "The query waited for too long; ask again later");
+        return overdue_answer();
     }
+    deadline_ = job.deadline;
     try {
         server::QueryAnswer found = look_up(job.request);
         compress(found, job.request);
         return found;
+    } catch (const TooManyRuns&) {
+        return problem(400, "too_many_runs",
+                       fmt::format("More than {} completed runs lie in that time: ask for a shorter one",
+                                   metrics::SeriesBuilder::kMaxDurations));
+    } catch (const storage::StorageError& error) {
+        if (!open_) {
+            return stopping();
+        }
+        if (overdue()) {
+            return overdue_answer();
+        }
+        kLog.debug("a query failed: {}", error.what());
+        return unavailable(error.code());
     } catch (const std::exception& error) {
         kLog.error("a query failed: {}", error.what());
         return problem(500, "internal_error", "The query failed; the log of the server says why");
     }
+}
+
+bool QueryThread::overdue() const {
+    return !open_ || std::chrono::steady_clock::now() >= deadline_;
 }
 
 server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request) {
@@ -152,13 +241,14 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request) {
                 return bad_parameter(*bad);
             }
             return to_answer(
-                protocol::server_answer(
-                    *snapshot, config_,
-                    {.started_at = started_at_, .now = clock_.now(), .clients = request.clients}),
+                protocol::server_answer(*snapshot, config_,
+                                        {.started_at = started_at_, .now = clock_.now(), .clients = request.clients}),
                 request);
         case Kind::skills:
             return answered(protocol::read_skills_request, [&](const protocol::SkillsRequest& asked) {
-                return protocol::skills_answer(*snapshot, asked);
+                return protocol::skills_answer(
+                    *snapshot, asked,
+                    asked.sparkline ? &history_->hours.update(history_->queries, clock_.now()) : nullptr);
             });
         case Kind::sessions:
             return answered(protocol::read_sessions_request, [&](const protocol::SessionsRequest& asked) {
@@ -170,11 +260,53 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request) {
             }
             break;
         case Kind::skill:
+            return skill(*snapshot, request);
         case Kind::series:
+            return series(request);
         case Kind::anomalies:
-            break;
+            return answered(protocol::read_anomalies_request, [&](const protocol::AnomaliesRequest& asked) {
+                storage::EpisodeFilter filter{.skill_name = asked.skill_name, .from = asked.from, .to = asked.to};
+                if (asked.state != protocol::EpisodeState::all) {
+                    filter.open = asked.state == protocol::EpisodeState::open;
+                }
+                if (asked.type) {
+                    filter.anomaly_type = std::string(to_string(*asked.type));
+                }
+                return protocol::anomalies_answer(*snapshot, asked, history_->queries.episodes(filter));
+            });
     }
     return problem(404, "not_found", "There is nothing at this path");
+}
+
+server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {
+    const auto parsed = protocol::read_skill_request(request.query);
+    if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
+        return bad_parameter(*bad);
+    }
+    const auto& name = std::get<protocol::SkillRequest>(parsed).skill_name;
+    const SkillFigures* const figures = snapshot.skills->find(name);
+    if (figures == nullptr) {
+        return problem(404, "unknown_skill",
+                       "There is no run of such a skill; /api/v1/skills lists those that have one");
+    }
+    const TimePoint since = snapshot.at - std::chrono::duration_cast<std::chrono::microseconds>(config_.window);
+    return to_answer(protocol::skill_answer(snapshot, *figures,
+                                            history_->queries.skill_history(name, since, kMaxErrors, kMaxPhases)),
+                     request);
+}
+
+server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
+    const auto parsed = protocol::read_series_request(request.query);
+    if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
+        return bad_parameter(*bad);
+    }
+    const auto& asked = std::get<protocol::SeriesRequest>(parsed);
+    const auto planned = protocol::plan_series(asked, clock_.now(), history_->queries.pruned_before());
+    if (const auto* bad = std::get_if<protocol::BadParameter>(&planned)) {
+        return bad_parameter(*bad);
+    }
+    const auto& plan = std::get<protocol::SeriesPlan>(planned);
+    return to_answer(protocol::series_answer(asked, plan, history_->series(asked.skill_name, plan)), request);
 }
 
 }  // namespace session_buddy::app

@@ -22,7 +22,7 @@ using json_text::append_timestamp;
 namespace {
 
 constexpr std::string_view kApiVersion = "1.0";
-constexpr std::size_t kUsualSkillBytes = 512;
+constexpr std::size_t kUsualPointBytes = 160;
 
 void append_key(std::string& out, std::string_view key) {
     out += out.empty() || out.back() == '{' ? "\"" : ",\"";
@@ -137,6 +137,156 @@ void append_anomaly(std::string& out, const Anomaly* anomaly) {
     append_key(out, "details");
     append_details(out, *anomaly);
     out += '}';
+}
+
+// How many there are, and those of the page, under `key`.
+template <typename Item, typename Append>
+void append_page(std::string& out, const Page& page, std::span<Item> items, std::string_view key, Append append) {
+    const auto total = static_cast<std::int64_t>(items.size());
+    const auto first = std::min(page.offset, total);
+    const auto count = std::min(page.limit, total - first);
+    append_key(out, "total");
+    append_number(out, total);
+    append_key(out, "limit");
+    append_number(out, page.limit);
+    append_key(out, "offset");
+    append_number(out, page.offset);
+    append_key(out, key);
+    append_array(out, items.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), append);
+}
+
+void append_sparkline(std::string& out, const Sparklines& sparklines, const std::string& skill_name) {
+    static constexpr std::array<Sparklines::Hour, Sparklines::kHours> kSilent{};
+    const auto found = sparklines.by_skill.find(skill_name);
+    const auto& hours = found == sparklines.by_skill.end() ? kSilent : found->second;
+    constexpr std::int64_t kHourSeconds = 3600;
+    append_key(out, "sparkline");
+    out += '{';
+    append_key(out, "from");
+    append_timestamp(out, sparklines.from);
+    append_key(out, "step_seconds");
+    append_number(out, kHourSeconds);
+    append_key(out, "invocation_count");
+    append_array(out, hours, [](std::string& text, const auto& hour) { append_number(text, hour.invocation_count); });
+    append_key(out, "completed_count");
+    append_array(out, hours, [](std::string& text, const auto& hour) { append_number(text, hour.completed_count); });
+    out += '}';
+}
+
+void append_phase(std::string& out, const storage::PhaseCount& phase) {
+    out += '{';
+    append_key(out, "workflow_phase");
+    append_or_null(out, phase.workflow_phase, append_string);
+    append_key(out, "invocation_count");
+    append_number(out, phase.invocation_count);
+    append_key(out, "completed_count");
+    append_number(out, phase.completed_count);
+    append_key(out, "completion_rate");
+    append_optional(out, rate(phase.completed_count, phase.invocation_count));
+    append_key(out, "avg_duration");
+    append_optional(out, phase.avg_duration_seconds);
+    out += '}';
+}
+
+void append_point(std::string& out, TimePoint at, const metrics::SeriesPoint& point) {
+    out += '{';
+    append_key(out, "at");
+    append_timestamp(out, at);
+    append_key(out, "invocation_count");
+    append_number(out, point.invocation_count);
+    append_key(out, "completed_count");
+    append_number(out, point.completed_count);
+    append_key(out, "avg_duration");
+    append_optional(out, point.avg_duration);
+    append_key(out, "p50_duration");
+    append_optional(out, point.p50_duration);
+    append_key(out, "p95_duration");
+    append_optional(out, point.p95_duration);
+    out += '}';
+}
+
+// One entry of the list of anomalies.
+struct Episode {
+    storage::StoredEpisode stored;
+    bool has_id = true;
+    const Anomaly* present = nullptr;  // where the snapshot knows it
+};
+
+void append_episode(std::string& out, const Episode& episode) {
+    const auto& stored = episode.stored;
+    out += '{';
+    append_key(out, "id");
+    append_or_null(out, episode.has_id ? std::optional(stored.id) : std::nullopt,
+                   [](std::string& text, std::int64_t id) { append_number(text, id); });
+    append_key(out, "skill_name");
+    append_string(out, stored.skill_name);
+    append_key(out, "anomaly_type");
+    append_string(out, stored.anomaly_type);
+    append_key(out, "baseline_value");
+    append_optional(out, stored.baseline_value);
+    append_key(out, "observed_value");
+    append_optional(out, stored.observed_value);
+    append_key(out, "deviation_score");
+    append_optional(out, stored.deviation_score);
+    append_key(out, "detected_at");
+    append_timestamp(out, stored.detected_at);
+    append_key(out, "resolved_at");
+    append_optional(out, stored.resolved_at);
+    append_key(out, "details");
+    if (episode.present != nullptr) {
+        append_details(out, *episode.present);
+    } else {
+        out += "null";
+    }
+    out += '}';
+}
+
+bool is_wanted(const Anomaly& anomaly, const AnomaliesRequest& request) {
+    return request.state != EpisodeState::resolved &&
+           (!request.skill_name || *request.skill_name == anomaly.skill_name) &&
+           (!request.type || *request.type == anomaly.type) && (!request.to || anomaly.since < *request.to);
+}
+
+// What the database holds and what the snapshot knows: of an episode that is open, the present figures. Those that
+// could not be written to the database are in the snapshot alone.
+std::vector<Episode> joined(const Snapshot& snapshot, const AnomaliesRequest& request,
+                            std::vector<storage::StoredEpisode> stored) {
+    std::vector<const Anomaly*> unseen;
+    for (const Anomaly& anomaly : *snapshot.anomalies) {
+        unseen.push_back(&anomaly);
+    }
+    std::vector<Episode> episodes;
+    episodes.reserve(stored.size());
+    for (auto& row : stored) {
+        Episode& episode = episodes.emplace_back(Episode{.stored = std::move(row)});
+        if (episode.stored.resolved_at) {
+            continue;
+        }
+        const auto found = std::ranges::find_if(unseen, [&](const Anomaly* anomaly) {
+            return anomaly->skill_name == episode.stored.skill_name &&
+                   to_string(anomaly->type) == episode.stored.anomaly_type;
+        });
+        if (found != unseen.end()) {
+            episode.present = *found;
+            episode.stored.baseline_value = (*found)->baseline_value;
+            episode.stored.observed_value = (*found)->observed_value;
+            episode.stored.deviation_score = (*found)->deviation_score;
+            unseen.erase(found);
+        }
+    }
+    for (const Anomaly* anomaly : unseen) {
+        if (is_wanted(*anomaly, request)) {
+            episodes.push_back({.stored = {.skill_name = anomaly->skill_name,
+                                           .anomaly_type = std::string(to_string(anomaly->type)),
+                                           .baseline_value = anomaly->baseline_value,
+                                           .observed_value = anomaly->observed_value,
+                                           .deviation_score = anomaly->deviation_score,
+                                           .detected_at = anomaly->since},
+                                .has_id = false,
+                                .present = anomaly});
+        }
+    }
+    return episodes;
 }
 
 // The anomalies of each skill that has any, in the snapshot's order, which is the largest score first.
@@ -301,28 +451,74 @@ std::vector<const SkillFigures*> matching_skills(const Snapshot& snapshot, const
     return skills;
 }
 
-ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request) {
+ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, const Sparklines* sparklines) {
     const auto skills = matching_skills(snapshot, request);
     const AnomaliesBySkill anomalies(snapshot);
-    const auto total = static_cast<std::int64_t>(skills.size());
-    const auto first = std::min(request.page.offset, total);
-    const auto count = std::min(request.page.limit, total - first);
     ApiBody body = begin_with_moment(snapshot);
     std::string& out = body.text;
-    out.reserve(static_cast<std::size_t>(count + 1) * kUsualSkillBytes);
-    append_key(out, "total");
-    append_number(out, total);
-    append_key(out, "limit");
-    append_number(out, request.page.limit);
-    append_key(out, "offset");
-    append_number(out, request.page.offset);
-    append_key(out, "skills");
-    const auto page = std::span(skills).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-    append_array(out, page, [&](std::string& text, const SkillFigures* skill) {
-        text += '{';
-        append_skill(text, *skill, anomalies);
-        text += '}';
+    append_page(out, request.page, std::span<const SkillFigures* const>(skills), "skills",
+                [&](std::string& text, const SkillFigures* skill) {
+                    text += '{';
+                    append_skill(text, *skill, anomalies);
+                    if (sparklines != nullptr) {
+                        append_sparkline(text, *sparklines, skill->skill_name);
+                    }
+                    text += '}';
+                });
+    out += '}';
+    return body;
+}
+
+ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const storage::SkillHistory& history) {
+    ApiBody body = begin_with_moment(snapshot);
+    std::string& out = body.text;
+    append_skill(out, skill, AnomaliesBySkill(snapshot));
+    append_key(out, "first_invocation_at");
+    append_optional(out, history.first_invocation_at);
+    append_key(out, "errors");
+    append_array(out, history.errors, [](std::string& text, const storage::ErrorTypeCount& error) {
+        append_error_count(text, error.error_type, error.count);
     });
+    append_key(out, "phases");
+    append_array(out, history.phases, append_phase);
+    out += '}';
+    return body;
+}
+
+ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
+                      const std::vector<metrics::SeriesPoint>& points) {
+    ApiBody body;
+    std::string& out = body.text;
+    out.reserve((points.size() + 1) * kUsualPointBytes);
+    out += '{';
+    append_key(out, "skill_name");
+    append_or_null(out, request.skill_name, append_string);
+    append_key(out, "from");
+    append_timestamp(out, plan.from);
+    append_key(out, "to");
+    append_timestamp(out, plan.to());
+    append_key(out, "step_seconds");
+    append_number(out, std::int64_t{plan.step.count()});
+    append_key(out, "points");
+    TimePoint at = plan.from;
+    append_array(out, points, [&](std::string& text, const metrics::SeriesPoint& point) {
+        append_point(text, at, point);
+        at += plan.step;
+    });
+    out += '}';
+    return body;
+}
+
+ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request,
+                         std::vector<storage::StoredEpisode> stored) {
+    std::vector<Episode> episodes = joined(snapshot, request, std::move(stored));
+    std::ranges::stable_sort(episodes, [&](const Episode& left, const Episode& right) {
+        return request.state == EpisodeState::open ? left.stored.deviation_score > right.stored.deviation_score
+                                                   : left.stored.detected_at > right.stored.detected_at;
+    });
+    ApiBody body = begin_with_moment(snapshot);
+    std::string& out = body.text;
+    append_page(out, request.page, std::span<const Episode>(episodes), "anomalies", append_episode);
     out += '}';
     return body;
 }

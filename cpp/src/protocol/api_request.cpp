@@ -218,11 +218,11 @@ ApiRequest<SkillsRequest> read_skills_request(std::string_view query) {
         }
         request.search = *search;
     }
-    request.sort = static_cast<SkillSort>(
-        reader.choice("sort",
-                      {"invocation_count", "skill_name", "completion_rate", "avg_duration", "last_invocation_at",
-                       "deviation_score", "total_invocations"},
-                      0));
+    request.sort =
+        static_cast<SkillSort>(reader.choice("sort",
+                                             {"invocation_count", "skill_name", "completion_rate", "avg_duration",
+                                              "last_invocation_at", "deviation_score", "total_invocations"},
+                                             0));
     request.descending = reader.choice("order", {"asc", "desc"}, request.sort == SkillSort::skill_name ? 0 : 1) == 1;
     request.active = reader.boolean("active");
     request.sparkline = reader.boolean("sparkline");
@@ -247,6 +247,60 @@ ApiRequest<SeriesRequest> read_series_request(std::string_view query) {
         reader.refuse("from", "from must lie before to");
     }
     return reader.result(std::move(request));
+}
+
+ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, TimePoint pruned_before) {
+    using std::chrono::seconds;
+    constexpr std::chrono::hours kUsualRange{24};
+    constexpr std::size_t kUsualPoints = 300;
+    constexpr std::array kUsualSteps{
+        seconds{10},     seconds{15},     seconds{30},     seconds{60},      seconds{120},     seconds{300},
+        seconds{600},    seconds{900},    seconds{1800},   seconds{3600},    seconds{7200},    seconds{10'800},
+        seconds{21'600}, seconds{43'200}, seconds{86'400}, seconds{172'800}, seconds{604'800}, seconds{2'678'400}};
+    constexpr TimePoint kFirst = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
+    constexpr TimePoint kLast = std::chrono::sys_days{std::chrono::year{9999} / 12 / 31};
+    const TimePoint to = request.to.value_or(now);
+    const TimePoint from = request.from.value_or(std::max(to, kFirst + kUsualRange) - kUsualRange);
+    if (from >= to) {
+        return BadParameter{"from", "from must lie before to, which is now where it is not given"};
+    }
+    const auto steps_of = [&](seconds step) {
+        const std::int64_t micros = std::chrono::microseconds(step).count();
+        const auto floor_of = [micros](std::int64_t at) { return at - ((at % micros) + micros) % micros; };
+        const std::int64_t first = floor_of(from.time_since_epoch().count());
+        const std::int64_t last = floor_of(to.time_since_epoch().count() - 1) + micros;
+        return SeriesPlan{.from = TimePoint{std::chrono::microseconds{first}},
+                          .step = step,
+                          .points = static_cast<std::size_t>((last - first) / micros)};
+    };
+    const auto needs_rows = [&](const SeriesPlan& plan) {
+        return plan.step % std::chrono::hours{1} != seconds{0} && plan.from < pruned_before;
+    };
+    SeriesPlan plan;
+    if (request.step) {
+        plan = steps_of(*request.step);
+    } else {
+        for (const seconds step : kUsualSteps) {
+            plan = steps_of(step);
+            if (plan.points <= kUsualPoints && !needs_rows(plan)) {
+                break;
+            }
+        }
+    }
+    if (plan.points > kMaxSeriesPoints) {
+        return BadParameter{"step", fmt::format("That makes {} points, more than {}: take a longer step, or a shorter "
+                                                "time from from to to",
+                                                plan.points, kMaxSeriesPoints)};
+    }
+    if (plan.from < kFirst || plan.to() > kLast) {
+        return BadParameter{plan.from < kFirst ? "from" : "to", "The steps must lie in the years 1 to 9999"};
+    }
+    if (needs_rows(plan)) {
+        return BadParameter{"step", fmt::format("Runs before {} were deleted, of which the hours are kept: take a step "
+                                                "of whole hours, or a later from",
+                                                format_timestamp(pruned_before))};
+    }
+    return plan;
 }
 
 ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query) {

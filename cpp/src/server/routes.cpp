@@ -178,7 +178,10 @@ HttpReply insufficient_scope(auth::Scope needed) {
     auto reply = http_error(403, "insufficient_scope", read ? kLacksRead : metrics ? kLacksMetrics : kLacksWrite);
     reply.headers = {
         {"WWW-Authenticate", std::string(R"(Bearer realm="session-buddy", error="insufficient_scope", scope=")") +
-                                 (read ? "read" : metrics ? "metrics" : "write") + '"'}};
+                                 (read      ? "read"
+                                  : metrics ? "metrics"
+                                            : "write") +
+                                 '"'}};
     return reply;
 }
 
@@ -224,9 +227,9 @@ HttpReply too_many(Refusal refusal, const ServerContext& context) {
     HttpReply reply;
     if (refusal == Refusal::clients) {
         const auto limit = config.max_clients;
-        reply = http_error(503, "too_many_clients",
-                           "Too many clients: all " + std::to_string(limit) + " places are taken",
-                           {{"max_clients", limit}});
+        reply =
+            http_error(503, "too_many_clients", "Too many clients: all " + std::to_string(limit) + " places are taken",
+                       {{"max_clients", limit}});
     } else if (refusal == Refusal::clients_of_address) {
         const auto limit = config.max_clients_per_address;
         reply = http_error(429, "too_many_clients_of_address",

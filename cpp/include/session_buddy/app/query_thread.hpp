@@ -1,11 +1,13 @@
 // A thread that answers what clients ask: from the newest snapshot, and from the database where they ask for history.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -48,17 +50,26 @@ class QueryThread final : public server::Queries {
     void run();
     [[nodiscard]] server::QueryAnswer answer(const Job& job);
     [[nodiscard]] server::QueryAnswer look_up(const server::QueryRequest& request);
+    [[nodiscard]] server::QueryAnswer skill(const Snapshot& snapshot, const server::QueryRequest& request);
+    [[nodiscard]] server::QueryAnswer series(const server::QueryRequest& request);
+    /// Asked by the database while it reads.
+    [[nodiscard]] bool overdue() const;
 
     const Config& config_;
     const Clock& clock_;
     const Metrics metrics_;
     const TimePoint started_at_;
 
+    // What only the thread uses.
+    struct History;
+    std::unique_ptr<History> history_;
+    SteadyTime deadline_;  // of the query it is at
+
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job> jobs_;
     SnapshotPtr snapshot_;
-    bool open_ = true;
+    std::atomic<bool> open_ = true;  // changed under the mutex
     std::thread thread_;
 };
 

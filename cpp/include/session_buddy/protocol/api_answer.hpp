@@ -1,16 +1,20 @@
 // The answers to the queries of the HTTP API, as JSON text in the key order of docs/api/openapi.yaml.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
+#include "session_buddy/storage/history_queries.hpp"
 
 namespace session_buddy::protocol {
 
@@ -33,7 +37,32 @@ struct ServerState {
 /// to sort by comes last in either order; equals are sorted by name.
 [[nodiscard]] std::vector<const SkillFigures*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request);
 
-[[nodiscard]] ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request);
+/// Invocations by the hour, the present one last.
+struct Sparklines {
+    static constexpr std::size_t kHours = 24;
+    struct Hour {
+        std::int64_t invocation_count = 0;
+        std::int64_t completed_count = 0;
+    };
+    TimePoint from;  ///< the beginning of the first hour
+    std::unordered_map<std::string, std::array<Hour, kHours>> by_skill;
+};
+
+/// One page of matching_skills(). `sparklines`: where the request has them.
+[[nodiscard]] ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request,
+                                    const Sparklines* sparklines);
+
+[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill,
+                                   const storage::SkillHistory& history);
+
+/// `points`: of the plan's steps.
+[[nodiscard]] ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
+                                    const std::vector<metrics::SeriesPoint>& points);
+
+/// One page of `stored`, which must be the episodes that the request is about. Those that the snapshot knows as open
+/// have its figures; what the database does not have of them is put between.
+[[nodiscard]] ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request,
+                                       std::vector<storage::StoredEpisode> stored);
 
 /// `window`: of the config.
 [[nodiscard]] ApiBody sessions_answer(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -78,6 +79,21 @@ struct SessionsRequest {
 };
 
 inline constexpr std::int64_t kMaxSparklines = 100;
+
+/// The steps of a series: whole ones, multiples of their length since 1970.
+struct SeriesPlan {
+    TimePoint from;
+    std::chrono::seconds step{};
+    std::size_t points = 0;
+
+    [[nodiscard]] TimePoint to() const { return from + step * static_cast<std::int64_t>(points); }
+};
+
+inline constexpr std::size_t kMaxSeriesPoints = 2000;
+
+/// Without `to` the series ends now, without `from` it is of 24 hours, without `step` it has the shortest usual one
+/// that makes at most 300 points of it. Of the time before `pruned_before` hours alone are known.
+[[nodiscard]] ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, TimePoint pruned_before);
 
 // Each takes the text behind the question mark, empty for none: name=value pairs with & between them, percent-encoded,
 // "+" for a blank. Pairs that are empty are skipped. They throw nothing but std::bad_alloc.

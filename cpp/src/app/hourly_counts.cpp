@@ -1,0 +1,32 @@
+// See hourly_counts.hpp.
+#include "hourly_counts.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace session_buddy::app {
+
+const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& history, TimePoint now) {
+    using std::chrono::hours;
+    constexpr std::size_t kHours = protocol::Sparklines::kHours;
+    const TimePoint from = std::chrono::floor<hours>(now) - hours{kHours - 1};
+    if (from != counts_.from) {
+        place_.reset();
+        counts_.from = from;
+    }
+    history.read_recent(
+        place_, from, [this] { counts_.by_skill.clear(); },
+        [this](const storage::Run& run) {
+            const auto hour = static_cast<std::size_t>((run.at - counts_.from) / hours{1});
+            if (hour >= kHours) {
+                return;  // its clock runs ahead
+            }
+            auto& count = counts_.by_skill[std::string(run.skill_name)].at(hour);
+            ++count.invocation_count;
+            count.completed_count += run.completed ? 1 : 0;
+        });
+    return counts_;
+}
+
+}  // namespace session_buddy::app

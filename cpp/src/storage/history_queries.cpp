@@ -1,0 +1,339 @@
+// See history_queries.hpp. Rows are found by the index on invoked_at or by the one on skill_name, whichever has fewer.
+#include "session_buddy/storage/history_queries.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "file_state.hpp"
+#include "prune_state.hpp"
+#include "row_reader.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+#include "store_connection.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+/// Between two looks at `give_up`, in instructions of SQLite's machine: well below a millisecond.
+constexpr int kProgressInterval = 5000;
+constexpr std::int64_t kMaxEpisodes = 100'000;
+/// Of a text that another program may have made as long as it liked.
+constexpr int kMaxTextLength = 256;
+
+constexpr TimePoint kFirstDay = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
+constexpr TimePoint kLastDay = std::chrono::sys_days{std::chrono::year{9999} / 12 / 31};
+
+std::int64_t micros_of(TimePoint at) {
+    return at.time_since_epoch().count();
+}
+
+// Whatever its offset, a row bears a date at most one day off.
+std::string lowest_text(TimePoint from) {
+    constexpr std::chrono::days kLargestOffset{1};
+    return from < kFirstDay + kLargestOffset ? std::string() : format_timestamp(from - kLargestOffset).substr(0, 10);
+}
+
+// What every text of a moment before `to` sorts below.
+std::string highest_text(TimePoint to) {
+    constexpr std::chrono::days kBeyond{2};
+    constexpr const char* kAfterDigits = ":";
+    return to >= kLastDay - kBeyond ? kAfterDigits : format_timestamp(to + kBeyond).substr(0, 10);
+}
+
+std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
+    return row.type(column) == SQLITE_TEXT ? parse_timestamp(row.text(column)) : std::nullopt;
+}
+
+std::optional<double> number_of(const sql::Statement& row, int column) {
+    const int type = row.type(column);
+    const bool is_number = (type == SQLITE_FLOAT || type == SQLITE_INTEGER) && std::isfinite(row.real(column));
+    return is_number ? std::optional(row.real(column)) : std::nullopt;
+}
+
+constexpr const char* kRunColumns = "skill_name, invoked_at, completed, duration_seconds";
+
+// Nothing for a row that no figures count.
+std::optional<Run> read_run(const sql::Statement& row) {
+    if (row.type(0) != SQLITE_TEXT || !is_valid_skill_name(row.text(0))) {
+        return std::nullopt;
+    }
+    const auto at = moment_of(row, 1);
+    if (!at) {
+        return std::nullopt;
+    }
+    return Run{.skill_name = row.text(0),
+               .at = *at,
+               .completed = row.real(2) != 0.0,
+               .duration_seconds = read_duration(row, 3)};
+}
+
+}  // namespace
+
+struct HistoryQueries::Impl {
+    std::string path;
+    std::chrono::milliseconds busy_timeout;
+    std::function<bool()> give_up;
+    std::unique_ptr<StoreConnection> connection;
+
+    Impl(std::string file, std::chrono::milliseconds timeout, std::function<bool()> stop)
+        : path(std::move(file)), busy_timeout(timeout), give_up(std::move(stop)) {}
+
+    void require_file() const {
+        const auto state = file_state(path);
+        if (!state.has_value() || state->size == 0) {
+            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
+        }
+    }
+
+    /// Runs `work` on the database in one transaction, so that all it reads is of one moment.
+    template <typename Work>
+    decltype(auto) read(Work&& work) {
+        require_file();
+        if (connection) {
+            connection->require_open();
+        } else {
+            connection = std::make_unique<StoreConnection>(
+                path, OpenOptions{.busy_timeout = busy_timeout, .create = false}, [this](SQLite::Database& database) {
+                    database.exec("PRAGMA query_only = ON");
+                    sqlite3_progress_handler(
+                        database.getHandle(), kProgressInterval,
+                        [](void* self) { return static_cast<Impl*>(self)->give_up() ? 1 : 0; }, this);
+                    return std::shared_ptr<void>();
+                });
+        }
+        SQLite::Database& database = connection->database();
+        return connection->attempt("cannot read", [&] {
+            const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
+            return work(database);
+        });
+    }
+
+    /// Whether fewer rows are of the skill than of the time: then its index finds them sooner. Reads indexes alone, and
+    /// of the two no more than the smaller one.
+    static bool skill_is_rarer(SQLite::Database& database, std::string_view skill_name, std::string_view lowest,
+                               std::string_view highest) {
+        sql::Statement of_skill(database, "SELECT count(*) FROM skill_invocation WHERE skill_name = ?1");
+        of_skill.with(skill_name).step();
+        const std::int64_t rows = of_skill.integer(0);
+        sql::Statement of_time(database,
+                               "SELECT count(*) FROM (SELECT 1 FROM skill_invocation WHERE invoked_at >= ?1"
+                               " AND invoked_at < ?2 LIMIT ?3)");
+        of_time.with(lowest, highest, rows).step();
+        return of_time.integer(0) >= rows;
+    }
+
+    /// WHERE terms for the time and, where ?3 is to be bound, for the skill.
+    static std::string condition(SQLite::Database& database, const std::optional<std::string>& skill_name,
+                                 std::string_view lowest, std::string_view highest) {
+        if (!skill_name) {
+            return "invoked_at >= ?1 AND invoked_at < ?2";
+        }
+        // A plus keeps SQLite from using the index.
+        return skill_is_rarer(database, *skill_name, lowest, highest)
+                   ? "+invoked_at >= ?1 AND +invoked_at < ?2 AND skill_name = ?3"
+                   : "invoked_at >= ?1 AND invoked_at < ?2 AND +skill_name = ?3";
+    }
+
+    static void read_runs(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
+                          TimePoint to, const std::function<bool(const Run&)>& take) {
+        const std::string lowest = lowest_text(from);
+        const std::string highest = highest_text(to);
+        sql::Statement rows(
+            database,
+            fmt::format("SELECT {} FROM skill_invocation WHERE {} AND session_buddy_micros(invoked_at) >= {}"
+                        " AND session_buddy_micros(invoked_at) < {}",
+                        kRunColumns, condition(database, skill_name, lowest, highest), micros_of(from), micros_of(to)));
+        rows.with(std::string_view(lowest), std::string_view(highest));
+        if (skill_name) {
+            rows.bind(3, std::string_view(*skill_name));
+        }
+        while (rows.step()) {
+            const auto run = read_run(rows);
+            if (run && !take(*run)) {
+                return;
+            }
+        }
+    }
+
+    static void read_hours(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
+                           TimePoint to, const std::function<void(const RecordedHour&)>& take) {
+        // Skill by skill, because the index begins with the skill.
+        sql::Statement rows(database,
+                            fmt::format("SELECT timestamp, invocation_count, completion_rate, avg_duration_seconds"
+                                        " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
+                                        " ON hours.skill_name = skill.skill_name"
+                                        " WHERE timestamp >= ?1 AND timestamp < ?2 {}",
+                                        skill_name ? "AND skill.skill_name = ?3" : ""));
+        rows.with(std::string_view(lowest_text(from)), std::string_view(highest_text(to)));
+        if (skill_name) {
+            rows.bind(3, std::string_view(*skill_name));
+        }
+        while (rows.step()) {
+            const auto at = moment_of(rows, 0);
+            if (!at || *at < from || *at >= to) {
+                continue;
+            }
+            const std::int64_t count = std::max<std::int64_t>(rows.integer(1), 0);
+            take({.hour = *at,
+                  .invocation_count = count,
+                  .completed_count = std::llround(std::clamp(rows.real(2), 0.0, 1.0) * static_cast<double>(count)),
+                  .avg_duration_seconds = read_duration(rows, 3)});
+        }
+    }
+};
+
+HistoryQueries::HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> give_up)
+    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(give_up))) {}
+
+HistoryQueries::~HistoryQueries() = default;
+
+TimePoint HistoryQueries::pruned_before() {
+    return impl_->read([](SQLite::Database& database) { return PruneStateReader(database).read().pruned_before; });
+}
+
+void HistoryQueries::read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to,
+                                 const SeriesConsumer& consumer) {
+    impl_->read([&](SQLite::Database& database) {
+        const TimePoint pruned_before = PruneStateReader(database).read().pruned_before;
+        if (from < pruned_before) {
+            Impl::read_hours(database, skill_name, from, std::min(to, pruned_before), consumer.hour);
+        }
+        if (to > pruned_before) {
+            Impl::read_runs(database, skill_name, std::max(from, pruned_before), to, consumer.run);
+        }
+    });
+}
+
+void HistoryQueries::read_recent(std::optional<Place>& place, TimePoint from, const std::function<void()>& restart,
+                                 const std::function<void(const Run&)>& take) {
+    impl_->read([&](SQLite::Database& database) {
+        const auto state = file_state(impl_->path).value_or(FileState{});
+        const Place now{.device = state.device,
+                        .inode = state.inode,
+                        .id = sql::query_integer(database, "SELECT coalesce(max(id), 0) FROM skill_invocation")};
+        if (place && place->device == now.device && place->inode == now.inode && place->id <= now.id) {
+            sql::Statement rows(database,
+                                fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kRunColumns));
+            rows.with(place->id, now.id);
+            place.reset();  // what is read by half must not be read again
+            while (rows.step()) {
+                if (const auto run = read_run(rows); run && run->at >= from) {
+                    take(*run);
+                }
+            }
+        } else {
+            place.reset();
+            restart();
+            Impl::read_runs(database, std::nullopt, from, kLastDay, [&](const Run& run) {
+                take(run);
+                return true;
+            });
+        }
+        place = now;
+    });
+}
+
+SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePoint since, std::int64_t max_errors,
+                                           std::int64_t max_phases) {
+    return impl_->read([&](SQLite::Database& database) {
+        SkillHistory history;
+        sql::Statement first(database, "SELECT first_invoked FROM skill_metrics WHERE skill_name = ?1");
+        if (first.with(std::string_view(skill_name)).step()) {
+            history.first_invocation_at = moment_of(first, 0);
+        }
+        const std::string lowest = lowest_text(since);
+        const std::string highest = highest_text(kLastDay);
+        const std::string where = fmt::format("{} AND session_buddy_micros(invoked_at) > {}",
+                                              Impl::condition(database, skill_name, lowest, highest), micros_of(since));
+        const auto bound = [&](sql::Statement& statement) -> sql::Statement& {
+            return statement.with(std::string_view(lowest), std::string_view(highest), std::string_view(skill_name));
+        };
+        sql::Statement errors(database,
+                              fmt::format("SELECT substr(CAST(error_type AS TEXT), 1, {}) AS type, count(*) AS times"
+                                          " FROM skill_invocation WHERE {} AND NOT completed AND error_type <> ''"
+                                          " GROUP BY type ORDER BY times DESC, type LIMIT {}",
+                                          kMaxTextLength, where, max_errors));
+        bound(errors);
+        while (errors.step()) {
+            history.errors.push_back({.error_type = std::string(errors.text(0)), .count = errors.integer(1)});
+        }
+        sql::Statement phases(
+            database, fmt::format("SELECT substr(CAST(workflow_phase AS TEXT), 1, {}) AS phase, count(*) AS times,"
+                                  " sum(CASE WHEN completed THEN 1 ELSE 0 END), avg(CASE WHEN completed AND"
+                                  " typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND"
+                                  " 1.7976931348623157e308 THEN duration_seconds END)"
+                                  " FROM skill_invocation WHERE {} GROUP BY phase ORDER BY times DESC, phase LIMIT {}",
+                                  kMaxTextLength, where, max_phases));
+        bound(phases);
+        while (phases.step()) {
+            PhaseCount phase{.invocation_count = phases.integer(1),
+                             .completed_count = phases.integer(2),
+                             .avg_duration_seconds = number_of(phases, 3)};
+            if (!phases.is_null(0)) {
+                phase.workflow_phase = std::string(phases.text(0));
+            }
+            history.phases.push_back(std::move(phase));
+        }
+        return history;
+    });
+}
+
+std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter) {
+    return impl_->read([&](SQLite::Database& database) {
+        std::string where = "WHERE detected_at < ?1";
+        if (filter.open) {
+            where += *filter.open ? " AND resolved_at IS NULL" : " AND resolved_at IS NOT NULL";
+        }
+        if (filter.skill_name) {
+            where += " AND skill_name = ?2";
+        }
+        if (filter.anomaly_type) {
+            where += " AND anomaly_type = ?3";
+        }
+        sql::Statement rows(database, fmt::format("SELECT id, skill_name, anomaly_type, baseline_value, observed_value,"
+                                                  " deviation_score, detected_at, resolved_at FROM skill_anomalies {}"
+                                                  " ORDER BY detected_at DESC, id DESC LIMIT {}",
+                                                  where, kMaxEpisodes));
+        rows.bind(1, std::string_view(highest_text(filter.to.value_or(kLastDay))));
+        if (filter.skill_name) {
+            rows.bind(2, std::string_view(*filter.skill_name));
+        }
+        if (filter.anomaly_type) {
+            rows.bind(3, std::string_view(*filter.anomaly_type));
+        }
+        std::vector<StoredEpisode> found;
+        while (rows.step()) {
+            const auto detected_at = moment_of(rows, 6);
+            if (!detected_at || (filter.to && *detected_at >= *filter.to)) {
+                continue;
+            }
+            StoredEpisode episode{.id = rows.integer(0),
+                                  .skill_name = std::string(rows.text(1)),
+                                  .anomaly_type = std::string(rows.text(2)),
+                                  .baseline_value = number_of(rows, 3),
+                                  .observed_value = number_of(rows, 4),
+                                  .deviation_score = number_of(rows, 5),
+                                  .detected_at = *detected_at};
+            if (!rows.is_null(7)) {
+                episode.resolved_at = moment_of(rows, 7).value_or(*detected_at);
+            }
+            if (!filter.from || !episode.resolved_at || *episode.resolved_at >= *filter.from) {
+                found.push_back(std::move(episode));
+            }
+        }
+        return found;
+    });
+}
+
+void HistoryQueries::close() noexcept {
+    impl_->connection.reset();
+}
+
+}  // namespace session_buddy::storage
