@@ -301,7 +301,7 @@ async def test_health_needs_no_token_and_the_reason_of_readyz_does(guarded: Real
 async def test_a_wrong_token_is_refused_on_every_path(guarded: RealTimeMetricsServer) -> None:
     for path in ("/healthz", "/readyz", "/", "/nowhere"):
         status, headers, body = await asyncio.to_thread(get, guarded.port, path, bearer("wrong-token"))
-        assert (status, body["error"], body["message"]) == (401, "unauthorized", "The token is not valid")
+        assert (status, body["error"], body["detail"]) == (401, "unauthorized", "The token is not valid")
         assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy", error="invalid_token"'
 
 
@@ -345,7 +345,7 @@ async def test_a_signed_token_gets_in(server_factory: ServerFactory, tmp_path: P
             status, _, body = await asyncio.to_thread(
                 get, server.port, "/healthz", bearer(signed(wrong, its_algorithm))
             )
-            assert (status, body["message"]) == (401, NOT_VALID)
+            assert (status, body["detail"]) == (401, NOT_VALID)
 
 
 async def test_a_key_with_a_short_coordinate_is_a_key(server_factory: ServerFactory, tmp_path: Path) -> None:
@@ -369,7 +369,7 @@ async def test_a_public_key_is_never_taken_for_a_secret(
         for secret in (pem(key), pem(key).strip(), ""):
             token = forged({"alg": "HS256", "typ": "JWT"}, payload, secret.encode())
             status, _, body = await asyncio.to_thread(get, server.port, "/healthz", bearer(token))
-            assert (status, body["message"]) == (401, NOT_VALID)
+            assert (status, body["detail"]) == (401, NOT_VALID)
 
 
 def ours(**changes: Any) -> str:

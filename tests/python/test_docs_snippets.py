@@ -17,16 +17,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import jsonschema
 import pytest
 import websockets
 
 from support import tools
 from support.histories import fill, invocations
 from support.markdown import Block, blocks
-from support.paths import JS, ROOT
+from support.paths import JS, ROOT, SCHEMAS
 from support.processes import Program, Server
 from support.reverse_proxy import Nginx, free_port
-from support.schemas import Client, validated
+from support.schemas import Client, documents, validated
 from support.tokens import write_secret
 
 Runner = Callable[[Block, Path], object]
@@ -162,6 +163,34 @@ def shell_runs(block: Block, home: Path) -> None:
 def shell_with_server(block: Block, home: Path) -> None:
     with serving(home) as server:
         bash(on_port(block.text, server.port), home)
+
+
+def asks(block: Block, home: Path) -> str:
+    """The output of commands that ask a server; an error of HTTP is one of theirs."""
+    with serving(home) as server:
+        return bash(on_port(block.text, server.port).replace("curl -sS", "curl -sS --fail"), home)
+
+
+def shell_asks(block: Block, home: Path) -> None:
+    """Each command is answered with an object."""
+    decoder = json.JSONDecoder()
+    output = asks(block, home)
+    answers = []
+    while output:
+        answer, end = decoder.raw_decode(output)
+        answers.append(answer)
+        output = output[end:].lstrip()
+    assert len(answers) == block.text.count("curl ")
+    assert "pytest-run" in json.dumps(answers)
+
+
+def shell_asks_again(block: Block, home: Path) -> None:
+    assert asks(block, home) == "304\n"
+
+
+def problem(block: Block, home: Path) -> None:
+    """An error of HTTP as its schema has it."""
+    jsonschema.validate(json.loads(block.text), documents()[SCHEMAS / "http" / "http_error.json"])
 
 
 def shell_serves(block: Block, home: Path) -> None:
@@ -479,6 +508,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     ],
     "docs/anomaly-calibration.md": [],
     "docs/anomaly-detection.md": [],
+    "docs/api/HTTP_API.md": [("bash", shell_asks), ("bash", shell_asks_again), ("json", problem)],
     "docs/api/PROMETHEUS.md": [("bash", shell_with_server)],
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),

@@ -204,7 +204,7 @@ async def test_one_bad_field_is_named_with_its_index_and_nothing_of_the_request_
     assert answer["error"] == "bad_request"
     assert answer.get("field") == field
     assert answer.get("index") == (1 if field else None)
-    assert reason in answer["message"]
+    assert reason in answer["detail"]
     assert SECRET not in json.dumps(answer)
     assert rows(db_path) == []
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "file_state.hpp"
@@ -165,12 +166,12 @@ struct HistoryQueries::Impl {
     static void read_hours(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
                            TimePoint to, const std::function<void(const RecordedHour&)>& take) {
         // Skill by skill, because the index begins with the skill.
-        sql::Statement rows(database,
-                            fmt::format("SELECT timestamp, invocation_count, completion_rate, avg_duration_seconds"
-                                        " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
-                                        " ON hours.skill_name = skill.skill_name"
-                                        " WHERE timestamp >= ?1 AND timestamp < ?2 {}",
-                                        skill_name ? "AND skill.skill_name = ?3" : ""));
+        sql::Statement rows(database, fmt::format("SELECT timestamp, invocation_count, hours.completion_rate,"
+                                                  " hours.avg_duration_seconds"
+                                                  " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
+                                                  " ON hours.skill_name = skill.skill_name"
+                                                  " WHERE timestamp >= ?1 AND timestamp < ?2 {}",
+                                                  skill_name ? "AND skill.skill_name = ?3" : ""));
         rows.with(std::string_view(lowest_text(from)), std::string_view(highest_text(to)));
         if (skill_name) {
             rows.bind(3, std::string_view(*skill_name));
@@ -328,6 +329,8 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
                 found.push_back(std::move(episode));
             }
         }
+        // Texts of other forms do not sort as the moments do that they stand for.
+        std::ranges::stable_sort(found, std::ranges::greater{}, &StoredEpisode::detected_at);
         return found;
     });
 }

@@ -303,7 +303,7 @@ TEST_F(IntakeTest, answers_what_is_wrong_without_what_was_sent) {
         EXPECT_EQ(answer.status, status) << body.substr(0, 100);
         EXPECT_THAT(answer.body, Not(testing::HasSubstr(marker)));
         EXPECT_EQ(answer.body.empty(), status == 202U);
-        EXPECT_TRUE(answer.body.empty() || json::parse(answer.body).contains("message"));
+        EXPECT_TRUE(answer.body.empty() || json::parse(answer.body).contains("detail"));
         EXPECT_EQ(answer.retry_after, 0U);
     }
     EXPECT_EQ(rows(), "0");

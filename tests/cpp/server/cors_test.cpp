@@ -85,7 +85,7 @@ TEST(Cors, says_nothing_to_a_program_or_to_the_page_of_another_origin) {
             const auto answer = answer_to(server, request);
             EXPECT_EQ(answer.status, 403U) << request;
             EXPECT_EQ(answer.json().at("error"), "origin_not_allowed");
-            EXPECT_NE(answer.json().at("message").get<std::string>().find("--allow-origin"), std::string::npos);
+            EXPECT_NE(answer.json().at("detail").get<std::string>().find("--allow-origin"), std::string::npos);
             EXPECT_EQ(answer.body.find("evil"), std::string::npos);
             expect_no_cors(answer);
         }
@@ -121,7 +121,7 @@ TEST(Cors, answers_a_preflight_with_the_methods_of_the_path) {
         EXPECT_EQ(answer.headers.count("content-type"), 0U);
         EXPECT_EQ(answer.headers.at("access-control-allow-origin"), kAllowed);
         EXPECT_EQ(answer.headers.at("access-control-allow-methods"), "GET, HEAD");
-        EXPECT_EQ(answer.headers.at("access-control-allow-headers"), "Authorization, Content-Type");
+        EXPECT_EQ(answer.headers.at("access-control-allow-headers"), "Authorization, Content-Type, If-None-Match");
         EXPECT_EQ(answer.headers.at("access-control-max-age"), "600");
         EXPECT_EQ(answer.headers.at("vary"), "Origin");
     }
@@ -186,7 +186,7 @@ TEST(HostOfRequest, must_be_known_whatever_is_asked_for) {
             const auto answer = answer_to(server, replaced(request, "Host: localhost", "Host: " + host));
             EXPECT_EQ(answer.status, 403U) << host;
             EXPECT_EQ(answer.json().at("error"), "host_not_allowed");
-            EXPECT_NE(answer.json().at("message").get<std::string>().find("--allow-host"), std::string::npos);
+            EXPECT_NE(answer.json().at("detail").get<std::string>().find("--allow-host"), std::string::npos);
             EXPECT_EQ(answer.body.find("rebind"), std::string::npos);
             expect_no_cors(answer);
         }

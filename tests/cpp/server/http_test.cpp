@@ -151,7 +151,7 @@ TEST(Http, what_is_too_large_or_no_http_is_refused_and_the_connection_closed) {
         raw.send(request);
         const auto answer = raw.read_http();
         EXPECT_EQ(answer.status, status) << request.substr(0, 40);
-        EXPECT_TRUE(answer.json().contains("message"));
+        EXPECT_TRUE(answer.json().contains("detail"));
         EXPECT_EQ(answer.headers.at("connection"), "close");
     }
 }

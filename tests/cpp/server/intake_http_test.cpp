@@ -123,7 +123,7 @@ TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.body, R"({"error":"e"})");
     EXPECT_EQ(answer.headers.at("retry-after"), "7");
-    EXPECT_EQ(answer.headers.at("content-type"), "application/json");
+    EXPECT_EQ(answer.headers.at("content-type"), "application/problem+json");
 
     const std::string bytes("\0\r\n\xff not checked here", 20);
     raw.send(http_request("POST", kInvocations, "Content-Length: " + std::to_string(bytes.size()) + "\r\n") + bytes);
@@ -317,7 +317,7 @@ TEST(IntakeHttp, another_method_is_told_that_it_is_post) {
         const auto preflight = page.read_http();
         EXPECT_EQ(preflight.status, 204U);
         EXPECT_EQ(preflight.headers.at("access-control-allow-methods"), "POST");
-        EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "Authorization, Content-Type");
+        EXPECT_EQ(preflight.headers.at("access-control-allow-headers"), "Authorization, Content-Type, If-None-Match");
         EXPECT_EQ(preflight.headers.at("access-control-allow-origin"), "http://localhost:3000");
         page.send(post(target, "x", "Origin: http://localhost:3000\r\n"));
         intake.next().done({});

@@ -99,7 +99,7 @@ TEST(MaxClients, the_next_one_is_refused_with_503_and_told_to_retry) {
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.json().at("error"), "too_many_clients");
     EXPECT_EQ(answer.json().at("max_clients"), 3);
-    EXPECT_NE(answer.json().at("message").get<std::string>().find("Too many clients"), std::string::npos);
+    EXPECT_NE(answer.json().at("detail").get<std::string>().find("Too many clients"), std::string::npos);
     EXPECT_GT(std::stoi(answer.headers.at("retry-after")), 0);
     EXPECT_EQ(answer.headers.at("connection"), "close");
     EXPECT_EQ(refused.read_to_end(), "");

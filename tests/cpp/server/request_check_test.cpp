@@ -81,7 +81,7 @@ TEST(RequestCheck, refuses_what_is_ambiguous_or_breaks_the_rules_and_says_what) 
         ASSERT_TRUE(reply) << text;
         EXPECT_EQ(reply->status, status) << text;
         EXPECT_TRUE(reply->close) << text;
-        EXPECT_NE(nlohmann::json::parse(reply->body).at("message").get<std::string>().find(message), std::string::npos)
+        EXPECT_NE(nlohmann::json::parse(reply->body).at("detail").get<std::string>().find(message), std::string::npos)
             << reply->body;
     }
 }

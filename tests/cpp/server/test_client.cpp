@@ -340,8 +340,8 @@ Config local(Config config) {
 
 }  // namespace
 
-TestServer::TestServer(Config config, server::Intake* intake)
-    : server_(local(std::move(config)), kSystemClock, intake) {
+TestServer::TestServer(Config config, server::Intake* intake, server::Queries* queries)
+    : server_(local(std::move(config)), kSystemClock, intake, queries) {
     server_.bind();
     server_.start();
 }

@@ -111,8 +111,8 @@ class RawConnection {
 /// A server on a free port of 127.0.0.1 with this config, started.
 class TestServer {
   public:
-    /// `intake` must outlive it.
-    explicit TestServer(Config config = {}, server::Intake* intake = nullptr);
+    /// `intake` and `queries` must outlive it.
+    explicit TestServer(Config config = {}, server::Intake* intake = nullptr, server::Queries* queries = nullptr);
     [[nodiscard]] server::NetworkServer& operator*() { return server_; }
     server::NetworkServer* operator->() { return &server_; }
     [[nodiscard]] std::uint16_t port() const { return server_.port(); }

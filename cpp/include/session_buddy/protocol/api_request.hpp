@@ -40,12 +40,12 @@ enum class SkillSort : std::uint8_t {
 
 /// GET /api/v1/skills
 struct SkillsRequest {
-    std::string search;  ///< empty for all
+    std::string search{};  ///< empty for all
     SkillSort sort = SkillSort::invocation_count;
     bool descending = true;
     bool active = false;  ///< those with an invocation in the window alone
     bool sparkline = false;
-    Page page;
+    Page page{};
 };
 
 /// GET /api/v1/skill
@@ -55,10 +55,10 @@ struct SkillRequest {
 
 /// GET /api/v1/series, as asked; which steps that makes is for SeriesPlan to say.
 struct SeriesRequest {
-    std::optional<std::string> skill_name;  ///< nothing: all skills together
-    std::optional<TimePoint> from;
-    std::optional<TimePoint> to;
-    std::optional<std::chrono::seconds> step;  ///< 10 seconds to 31 days
+    std::optional<std::string> skill_name{};  ///< nothing: all skills together
+    std::optional<TimePoint> from{};
+    std::optional<TimePoint> to{};
+    std::optional<std::chrono::seconds> step{};  ///< 10 seconds to 31 days
 };
 
 enum class EpisodeState : std::uint8_t { all, open, resolved };
@@ -66,11 +66,11 @@ enum class EpisodeState : std::uint8_t { all, open, resolved };
 /// GET /api/v1/anomalies
 struct AnomaliesRequest {
     EpisodeState state = EpisodeState::all;
-    std::optional<std::string> skill_name;
-    std::optional<AnomalyType> type;
-    std::optional<TimePoint> from;
-    std::optional<TimePoint> to;
-    Page page;
+    std::optional<std::string> skill_name{};
+    std::optional<AnomalyType> type{};
+    std::optional<TimePoint> from{};
+    std::optional<TimePoint> to{};
+    Page page{};
 };
 
 /// GET /api/v1/sessions

@@ -1,0 +1,90 @@
+// Entity tags, "not modified" and compression.
+#include "app/http_answer.hpp"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <array>
+#include <string>
+
+namespace session_buddy::app {
+namespace {
+
+using server::QueryRequest;
+
+protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
+    return {.text = varying + rest, .varies_from = 0, .varies_to = varying.size()};
+}
+
+std::string header(const server::QueryAnswer& answer, const std::string& name) {
+    for (const auto& [key, value] : answer.headers) {
+        if (key == name) {
+            return value;
+        }
+    }
+    return {};
+}
+
+TEST(HttpAnswer, has_a_weak_tag_over_what_does_not_vary) {
+    const auto first = to_answer(body_of("1", "data"), {});
+    EXPECT_EQ(first.status, 200U);
+    EXPECT_EQ(first.body, "1data");
+    EXPECT_EQ(header(first, "ETag").size(), 2U + 34U);
+    EXPECT_EQ(header(first, "ETag").substr(0, 3), "W/\"");
+    EXPECT_EQ(header(first, "Cache-Control"), "no-cache");
+    EXPECT_EQ(header(to_answer(body_of("22", "data"), {}), "ETag"), header(first, "ETag"));
+    EXPECT_NE(header(to_answer(body_of("1", "date"), {}), "ETag"), header(first, "ETag"));
+}
+
+TEST(HttpAnswer, is_304_where_the_client_names_the_tag) {
+    const std::string tag = header(to_answer(body_of("1", "data"), {}), "ETag");
+    for (const auto& sent : {tag, tag.substr(2), "\"x\" , " + tag, tag + ",W/\"y\"", std::string("*")}) {
+        const auto answer = to_answer(body_of("2", "data"), {.if_none_match = sent});
+        EXPECT_EQ(answer.status, 304U) << sent;
+        EXPECT_EQ(answer.body, "");
+        EXPECT_EQ(header(answer, "ETag"), tag);
+    }
+    for (const auto& sent : {std::string(), std::string("\"x\""), tag.substr(0, 10), tag + "x"}) {
+        EXPECT_EQ(to_answer(body_of("2", "data"), {.if_none_match = sent}).status, 200U) << sent;
+    }
+}
+
+std::string unzipped(const std::string& bytes) {
+    z_stream stream{};
+    EXPECT_EQ(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
+    std::string out(100'000, '\0');
+    std::string in = bytes;
+    stream.next_in = reinterpret_cast<Bytef*>(in.data());
+    stream.avail_in = static_cast<uInt>(in.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    inflateEnd(&stream);
+    return out;
+}
+
+TEST(HttpAnswer, is_compressed_where_the_client_takes_gzip_and_it_is_worth_it) {
+    struct Case {
+        const char* accept;
+        bool compressed;
+    };
+    const std::string text(5000, 'a');
+    for (const auto& [accept, compressed] :
+         {Case{"gzip", true}, Case{"deflate, GZIP;q=0.5", true}, Case{"*", true}, Case{"x-gzip", true},
+          Case{"br;q=1.0, gzip ; q=0.001", true}, Case{"", false}, Case{"identity", false}, Case{"gzip;q=0", false},
+          Case{"gzip;q=0.000, *", false}, Case{"*;q=0", false}, Case{"gzipped", false}}) {
+        server::QueryAnswer answer;
+        answer.body = text;
+        compress(answer, {.accept_encoding = accept});
+        EXPECT_EQ(header(answer, "Content-Encoding"), compressed ? "gzip" : "") << accept;
+        EXPECT_EQ(compressed ? unzipped(answer.body) : answer.body, text) << accept;
+    }
+    server::QueryAnswer small;
+    small.body = std::string(1000, 'a');
+    compress(small, {.accept_encoding = "gzip"});
+    EXPECT_EQ(small.body.size(), 1000U);
+}
+
+}  // namespace
+}  // namespace session_buddy::app

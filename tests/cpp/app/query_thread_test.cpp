@@ -1,0 +1,256 @@
+// The thread that answers queries: bounds, what happens to those that wait, and a database that comes and goes.
+#include "session_buddy/app/query_thread.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "protocol/sample_snapshot.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "support/manual_clock.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::app {
+namespace {
+
+using nlohmann::json;
+using server::QueryAnswer;
+using server::QueryRequest;
+using Kind = QueryRequest::Kind;
+
+constexpr std::chrono::seconds kPatience{20};
+
+class QueryThreadTest : public testing::Test {
+  protected:
+    QueryThreadTest() {
+        config.db_path = dir.file("skills.db");
+        static_cast<void>(storage::open_database(config.db_path, {}));
+    }
+
+    static std::future<QueryAnswer> ask(QueryThread& thread, QueryRequest request) {
+        auto promise = std::make_shared<std::promise<QueryAnswer>>();
+        auto future = promise->get_future();
+        thread.ask(std::move(request), [promise](QueryAnswer answer) { promise->set_value(std::move(answer)); });
+        return future;
+    }
+    static QueryAnswer answer_of(std::future<QueryAnswer> future) {
+        if (future.wait_for(kPatience) != std::future_status::ready) {
+            throw std::runtime_error("no answer");
+        }
+        return future.get();
+    }
+    static std::string error_of(const QueryAnswer& answer) { return json::parse(answer.body).at("error"); }
+    static std::string header(const QueryAnswer& answer, const std::string& name) {
+        for (const auto& [key, value] : answer.headers) {
+            if (key == name) {
+                return value;
+            }
+        }
+        return {};
+    }
+
+    test::TempDir dir;
+    Config config;
+    test::ManualClock clock{test::kNoon};
+};
+
+/// Holds the thread in a query until it is let go.
+class Hold {
+  public:
+    QueryThread::Metrics metrics() {
+        return [this](const QueryRequest&, const SnapshotPtr&) {
+            entered_.set_value();
+            released_.get_future().wait();
+            QueryAnswer answer;
+            answer.body = "held";
+            return answer;
+        };
+    }
+    void wait_until_held() { ASSERT_EQ(entered_.get_future().wait_for(kPatience), std::future_status::ready); }
+    void release() { released_.set_value(); }
+
+  private:
+    std::promise<void> entered_;
+    std::promise<void> released_;
+};
+
+TEST_F(QueryThreadTest, answers_from_the_newest_snapshot) {
+    QueryThread thread(config, clock);
+    thread.start();
+    EXPECT_EQ(json::parse(answer_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 0);
+    thread.publish(test::snapshot_of(1, {test::skill("a", 4), test::skill("b", 0)}));
+    EXPECT_EQ(json::parse(answer_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 2);
+    const auto info = json::parse(answer_of(ask(thread, {.kind = Kind::server_info, .clients = 3})).body);
+    EXPECT_EQ(info.at("clients"), 3);
+    EXPECT_EQ(info.at("skills"), 2);
+    EXPECT_EQ(info.at("started_at"), "2026-02-10T12:00:00Z");
+}
+
+TEST_F(QueryThreadTest, hands_metrics_to_whoever_supplies_them_and_has_none_without) {
+    QueryThread without(config, clock);
+    without.start();
+    EXPECT_EQ(answer_of(ask(without, {.kind = Kind::metrics})).status, 404U);
+    QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr& snapshot) {
+        QueryAnswer answer;
+        answer.content_type = request.accept;
+        answer.body = std::string(2000, 'x') + std::to_string(snapshot->sequence);
+        return answer;
+    });
+    thread.start();
+    const auto answer =
+        answer_of(ask(thread, {.kind = Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
+    EXPECT_EQ(answer.content_type, "text/plain");
+    EXPECT_EQ(header(answer, "Content-Encoding"), "gzip");
+}
+
+TEST_F(QueryThreadTest, what_throws_is_answered_with_500_and_the_thread_goes_on) {
+    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> QueryAnswer {
+        throw std::runtime_error("secret");
+    });
+    thread.start();
+    const auto answer = answer_of(ask(thread, {.kind = Kind::metrics}));
+    EXPECT_EQ(answer.status, 500U);
+    EXPECT_EQ(error_of(answer), "internal_error");
+    EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+}
+
+TEST_F(QueryThreadTest, more_than_max_queries_do_not_wait) {
+    config.max_queries = 2;
+    Hold hold;
+    QueryThread thread(config, clock, hold.metrics());
+    thread.start();
+    auto held = ask(thread, {.kind = Kind::metrics});
+    hold.wait_until_held();
+    auto first = ask(thread, {.kind = Kind::skills});
+    auto second = ask(thread, {.kind = Kind::sessions});
+    const auto refused = answer_of(ask(thread, {.kind = Kind::skills}));
+    EXPECT_EQ(refused.status, 503U);
+    EXPECT_EQ(error_of(refused), "too_many_queries");
+    EXPECT_EQ(json::parse(refused.body).at("max_queries"), 2);
+    EXPECT_EQ(header(refused, "Retry-After"), "1");
+    hold.release();
+    EXPECT_EQ(answer_of(std::move(held)).body, "held");
+    EXPECT_EQ(answer_of(std::move(first)).status, 200U);
+    EXPECT_EQ(answer_of(std::move(second)).status, 200U);
+}
+
+TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {
+    config.query_timeout = Seconds{0.1};
+    QueryThread thread(config, clock);
+    auto waiting = ask(thread, {.kind = Kind::skills});
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{101};
+    std::this_thread::sleep_until(deadline);  // the time limit itself
+    thread.start();
+    const auto answer = answer_of(std::move(waiting));
+    EXPECT_EQ(answer.status, 503U);
+    EXPECT_EQ(error_of(answer), "query_timeout");
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+}
+
+std::string many_rows(int count) {
+    return "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(count) +
+           ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed) "
+           "SELECT 'a', '2026-02-10T11:00:00Z', 's', 1 FROM n";
+}
+
+TEST_F(QueryThreadTest, a_long_read_is_given_up_at_query_timeout_and_at_a_stop) {
+    test::execute(config.db_path,
+                  "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER "
+                  "trg_session_skills_after_insert; DROP TRIGGER trg_metrics_cache_after_insert; " +
+                      many_rows(400'000));
+    config.query_timeout = Seconds{0.02};
+    QueryThread impatient(config, clock);
+    impatient.start();
+    const auto answer = answer_of(ask(impatient, {.kind = Kind::series}));
+    EXPECT_EQ(error_of(answer), "query_timeout");
+
+    config.query_timeout = Seconds{300};
+    QueryThread patient(config, clock);
+    patient.start();
+    EXPECT_EQ(json::parse(answer_of(ask(patient, {.kind = Kind::series, .query = "step=1d"})).body)
+                  .at("points")
+                  .back()
+                  .at("invocation_count"),
+              400'000);
+    auto cut_off = ask(patient, {.kind = Kind::series});
+    auto behind = ask(patient, {.kind = Kind::series});
+    patient.stop();
+    // The first may have been through already.
+    const auto first = answer_of(std::move(cut_off));
+    EXPECT_TRUE(first.status == 200U || error_of(first) == "stopping");
+    EXPECT_EQ(error_of(answer_of(std::move(behind))), "stopping");
+    EXPECT_EQ(error_of(answer_of(ask(patient, {.kind = Kind::skills}))), "stopping");
+}
+
+TEST_F(QueryThreadTest, nobody_is_left_without_an_answer_where_it_never_started) {
+    auto future = [&] {
+        QueryThread thread(config, clock);
+        return ask(thread, {.kind = Kind::skills});
+    }();
+    EXPECT_EQ(error_of(answer_of(std::move(future))), "stopping");
+}
+
+TEST_F(QueryThreadTest, without_a_database_history_is_503_and_the_rest_goes_on_until_it_is_back) {
+    QueryThread thread(config, clock);
+    thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
+    thread.start();
+    const auto history = [&] { return answer_of(ask(thread, {.kind = Kind::series})); };
+    EXPECT_EQ(history().status, 200U);
+    std::filesystem::rename(config.db_path, dir.file("away.db"));
+    const auto gone = history();
+    EXPECT_EQ(gone.status, 503U);
+    EXPECT_EQ(error_of(gone), "database_unavailable");
+    EXPECT_EQ(header(gone, "Retry-After"), "1");
+    EXPECT_EQ(gone.body.find(dir.path().string()), std::string::npos);
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"})).status, 503U);
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skill, .query = "skill_name=a"})).status, 503U);
+    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::anomalies})).status, 503U);
+    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query makes no database";
+    std::filesystem::rename(dir.file("away.db"), config.db_path);
+    EXPECT_EQ(history().status, 200U);
+}
+
+TEST_F(QueryThreadTest, counts_hours_anew_when_the_hour_changes_or_the_file_and_reads_on_otherwise) {
+    QueryThread thread(config, clock);
+    thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
+    thread.start();
+    const auto counts = [&] {
+        const auto answer = answer_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"}));
+        const auto line = json::parse(answer.body).at("skills").at(0).at("sparkline").at("invocation_count");
+        return line.get<std::vector<int>>();
+    };
+    test::execute(config.db_path, test::insertion("a", "2026-02-10T12:00:00Z") +
+                                      test::insertion("a", "2026-02-10 11:59:59") +
+                                      test::insertion("a", "2026-02-09T12:59:59Z") +  // an hour too old
+                                      test::insertion("a", "2026-02-09T13:00:00Z") +
+                                      test::insertion("a", "2026-02-10T13:00:00Z"));  // ahead of the clock
+    auto found = counts();
+    EXPECT_EQ((std::vector<int>{found.front(), found.at(22), found.back()}), (std::vector<int>{1, 1, 1}));
+    test::execute(config.db_path, test::insertion("a", "2026-02-10T11:00:00Z"));  // late
+    EXPECT_EQ(counts().at(22), 2);
+    clock.advance(std::chrono::hours{1});
+    found = counts();
+    EXPECT_EQ((std::vector<int>{found.front(), found.at(21), found.at(22), found.back()}),
+              (std::vector<int>{0, 2, 1, 1}));
+    // Another database under the name.
+    const std::string other = dir.file("other.db");
+    static_cast<void>(storage::open_database(other, {}));
+    test::execute(other, test::insertion("a", "2026-02-10T13:10:00Z") + "PRAGMA wal_checkpoint(TRUNCATE);");
+    std::filesystem::remove(config.db_path + "-wal");
+    std::filesystem::remove(config.db_path + "-shm");
+    std::filesystem::rename(other, config.db_path);
+    found = counts();
+    EXPECT_EQ((std::vector<int>{found.at(21), found.at(22), found.back()}), (std::vector<int>{0, 0, 1}));
+}
+
+}  // namespace
+}  // namespace session_buddy::app

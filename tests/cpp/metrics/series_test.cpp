@@ -1,0 +1,83 @@
+// Steps: what falls into which, and what is made of durations.
+#include "session_buddy/metrics/series.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+namespace session_buddy::metrics {
+namespace {
+
+constexpr TimePoint kFrom{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
+using std::chrono::hours;
+using std::chrono::microseconds;
+using std::chrono::seconds;
+
+TEST(Series, puts_each_run_into_its_step_and_leaves_out_the_rest) {
+    SeriesBuilder builder(kFrom, seconds{10}, 2);
+    for (const auto offset : {microseconds{-1}, microseconds{0}, microseconds{9'999'999}, microseconds{10'000'000},
+                              microseconds{20'000'000}}) {
+        EXPECT_TRUE(builder.add(kFrom + offset, true, std::nullopt));
+    }
+    const auto points = builder.finish();
+    ASSERT_EQ(points.size(), 2U);
+    EXPECT_EQ(points[0].invocation_count, 2);
+    EXPECT_EQ(points[1].invocation_count, 1);
+    EXPECT_FALSE(points[0].avg_duration);
+    EXPECT_FALSE(points[0].p50_duration);
+}
+
+TEST(Series, counts_durations_of_completed_runs_alone) {
+    SeriesBuilder builder(kFrom, seconds{10}, 1);
+    EXPECT_TRUE(builder.add(kFrom, true, 2.0));
+    EXPECT_TRUE(builder.add(kFrom, true, 4.0));
+    EXPECT_TRUE(builder.add(kFrom, true, std::nullopt));
+    EXPECT_TRUE(builder.add(kFrom, false, 100.0));
+    const auto point = builder.finish().front();
+    EXPECT_EQ(point.invocation_count, 4);
+    EXPECT_EQ(point.completed_count, 3);
+    EXPECT_DOUBLE_EQ(point.avg_duration.value(), 3.0);
+    EXPECT_DOUBLE_EQ(point.p50_duration.value(), 3.0);
+    EXPECT_DOUBLE_EQ(point.p95_duration.value(), 3.9);
+}
+
+TEST(Series, interpolates_percentiles_between_ranks) {
+    SeriesBuilder builder(kFrom, seconds{10}, 1);
+    std::vector<int> values(101);
+    std::iota(values.begin(), values.end(), 0);
+    for (const int value : values) {
+        EXPECT_TRUE(builder.add(kFrom, true, static_cast<double>((value * 37) % 101)));
+    }
+    const auto point = builder.finish().front();
+    EXPECT_DOUBLE_EQ(point.p50_duration.value(), 50.0);
+    EXPECT_DOUBLE_EQ(point.p95_duration.value(), 95.0);
+}
+
+TEST(Series, has_no_percentiles_where_hours_are_known_by_their_sums_alone) {
+    SeriesBuilder builder(kFrom, hours{2}, 2);
+    builder.add_hour(kFrom, {.invocation_count = 4, .completed_count = 3, .avg_duration = 2.0});
+    EXPECT_TRUE(builder.add(kFrom + hours{1}, true, 6.0));
+    EXPECT_TRUE(builder.add(kFrom + hours{2}, true, 1.0));
+    builder.add_hour(kFrom - hours{1}, {.invocation_count = 1});
+    builder.add_hour(kFrom + hours{4}, {.invocation_count = 1});
+    const auto points = builder.finish();
+    EXPECT_EQ(points[0].invocation_count, 5);
+    EXPECT_EQ(points[0].completed_count, 4);
+    EXPECT_DOUBLE_EQ(points[0].avg_duration.value(), 3.0);
+    EXPECT_FALSE(points[0].p50_duration);
+    EXPECT_FALSE(points[0].p95_duration);
+    EXPECT_DOUBLE_EQ(points[1].p95_duration.value(), 1.0);
+}
+
+TEST(Series, takes_no_more_durations_than_it_may_hold) {
+    SeriesBuilder builder(kFrom, seconds{10}, 1);
+    for (std::size_t i = 0; i < SeriesBuilder::kMaxDurations; ++i) {
+        ASSERT_TRUE(builder.add(kFrom, true, 1.0));
+    }
+    EXPECT_FALSE(builder.add(kFrom, true, 1.0));
+    EXPECT_TRUE(builder.add(kFrom, true, std::nullopt));
+}
+
+}  // namespace
+}  // namespace session_buddy::metrics

@@ -1,0 +1,194 @@
+// The answers of the HTTP API that need no database: order, pages, and what varies.
+#include "session_buddy/protocol/api_answer.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "protocol/sample_snapshot.hpp"
+
+namespace session_buddy::protocol {
+namespace {
+
+using nlohmann::json;
+using test::kNoon;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+SkillFigures figures(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
+    SkillFigures made;
+    made.skill_name = std::move(name);
+    made.window = {count, completed, mean, last, completed};
+    made.lifetime = {count * 10, completed * 10, mean, last};
+    return made;
+}
+
+Snapshot three_skills() {
+    using std::chrono::minutes;
+    Snapshot snapshot;
+    snapshot.sequence = 1;
+    snapshot.at = kNoon;
+    snapshot.database = {true, ""};
+    snapshot.skills =
+        test::table_of({figures("Beta", 4, 1, 9.0, kNoon - minutes{3}), figures("alpha", 2, 2, 1.0, kNoon - minutes{1}),
+                        figures("gamma/x", 0, 0, 0.0, kNoon - minutes{2})});
+    auto anomalies = std::make_shared<std::vector<Anomaly>>();
+    anomalies->push_back(test::anomaly("alpha", AnomalyType::performance_drop, 0.9, 0.1, 5.0));
+    snapshot.anomalies = anomalies;
+    return snapshot;
+}
+
+std::vector<std::string> names(const Snapshot& snapshot, const SkillsRequest& request) {
+    std::vector<std::string> found;
+    for (const auto* skill : matching_skills(snapshot, request)) {
+        found.push_back(skill->skill_name);
+    }
+    return found;
+}
+
+TEST(SkillsAnswer, sorts_by_every_key_and_puts_what_lacks_it_last) {
+    const Snapshot snapshot = three_skills();
+    const auto sorted = [&](SkillSort sort, bool descending) {
+        return names(snapshot, {.sort = sort, .descending = descending});
+    };
+    EXPECT_THAT(sorted(SkillSort::invocation_count, true), ElementsAre("Beta", "alpha", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::invocation_count, false), ElementsAre("gamma/x", "alpha", "Beta"));
+    EXPECT_THAT(sorted(SkillSort::skill_name, false), ElementsAre("Beta", "alpha", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::skill_name, true), ElementsAre("gamma/x", "alpha", "Beta"));
+    EXPECT_THAT(sorted(SkillSort::completion_rate, true), ElementsAre("alpha", "Beta", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::completion_rate, false), ElementsAre("Beta", "alpha", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::avg_duration, false), ElementsAre("alpha", "Beta", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::last_invocation_at, true), ElementsAre("alpha", "gamma/x", "Beta"));
+    EXPECT_THAT(sorted(SkillSort::deviation_score, true), ElementsAre("alpha", "Beta", "gamma/x"));
+    EXPECT_THAT(sorted(SkillSort::total_invocations, true), ElementsAre("Beta", "alpha", "gamma/x"));
+}
+
+TEST(SkillsAnswer, finds_a_part_of_the_name_in_any_case_and_active_skills) {
+    const Snapshot snapshot = three_skills();
+    EXPECT_THAT(names(snapshot, {.search = "BET"}), ElementsAre("Beta"));
+    EXPECT_THAT(names(snapshot, {.search = "/X"}), ElementsAre("gamma/x"));
+    EXPECT_THAT(names(snapshot, {.search = "zeta"}), ElementsAre());
+    EXPECT_THAT(names(snapshot, {.active = true}), ElementsAre("Beta", "alpha"));
+}
+
+TEST(SkillsAnswer, gives_the_page_that_was_asked_for_and_nulls_for_what_is_not_known) {
+    const Snapshot snapshot = three_skills();
+    const auto body = skills_answer(snapshot, {.page = {.limit = 2, .offset = 2}}, nullptr);
+    const auto answer = json::parse(body.text);
+    EXPECT_EQ(answer.at("total"), 3);
+    ASSERT_EQ(answer.at("skills").size(), 1U);
+    const auto& skill = answer.at("skills").at(0);
+    EXPECT_EQ(skill.at("skill_name"), "gamma/x");
+    for (const char* key :
+         {"completion_rate", "completion_rate_low", "completion_rate_high", "avg_duration", "last_invocation_at"}) {
+        EXPECT_TRUE(skill.at("window").at(key).is_null()) << key;
+    }
+    EXPECT_EQ(json::parse(skills_answer(snapshot, {.page = {.limit = 2, .offset = 1000}}, nullptr).text).at("skills"),
+              json::array());
+}
+
+TEST(SkillsAnswer, has_hours_of_silence_for_a_skill_that_did_not_run) {
+    Sparklines sparklines{.from = kNoon, .by_skill = {}};
+    sparklines.by_skill["alpha"].back() = {.invocation_count = 3, .completed_count = 2};
+    const auto answer =
+        json::parse(skills_answer(three_skills(), {.search = "a", .page = {.limit = 9}}, &sparklines).text);
+    for (const auto& skill : answer.at("skills")) {
+        const auto& sparkline = skill.at("sparkline");
+        EXPECT_EQ(sparkline.at("invocation_count").size(), 24U);
+        EXPECT_EQ(sparkline.at("invocation_count").at(23), skill.at("skill_name") == "alpha" ? 3 : 0);
+        EXPECT_EQ(sparkline.at("completed_count").at(23), skill.at("skill_name") == "alpha" ? 2 : 0);
+    }
+}
+
+TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
+    Snapshot snapshot = three_skills();
+    Config config;
+    config.db_path = "/home/me/skills.db";
+    const auto body_at = [&](std::chrono::seconds later) {
+        snapshot.at = kNoon + later;
+        return server_answer(snapshot, config, {.started_at = kNoon, .now = snapshot.at + later, .clients = 2});
+    };
+    const auto first = body_at(std::chrono::seconds{0});
+    const auto second = body_at(std::chrono::seconds{10});
+    const auto fixed = [](const ApiBody& body) {
+        return body.text.substr(0, body.varies_from) + body.text.substr(body.varies_to);
+    };
+    EXPECT_NE(first.text, second.text);
+    EXPECT_EQ(fixed(first), fixed(second));
+    EXPECT_EQ(json::parse(second.text).at("age_seconds"), 10.0);
+
+    snapshot.database = {false, "cannot read database \"/home/me/skills.db\": file is locked"};
+    auto reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
+    EXPECT_EQ(reason, "cannot read database: file is locked");
+    snapshot.database.reason = "cannot open \"/home/me/skills.db\": the folder \"/home/me\" is write-protected";
+    reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
+    EXPECT_THAT(reason, Not(HasSubstr("/")));
+
+    const auto before_the_first = json::parse(server_answer(Snapshot{}, config, {}).text);
+    EXPECT_TRUE(before_the_first.at("at").is_null());
+    EXPECT_TRUE(before_the_first.at("age_seconds").is_null());
+}
+
+// ---- Anomalies
+
+storage::StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimePoint at,
+                              std::optional<TimePoint> end = std::nullopt) {
+    return {.id = id,
+            .skill_name = std::move(skill),
+            .anomaly_type = std::move(type),
+            .baseline_value = 0.5,
+            .observed_value = 0.4,
+            .deviation_score = 2.0,
+            .detected_at = at,
+            .resolved_at = end};
+}
+
+TEST(AnomaliesAnswer, has_present_figures_of_what_is_open_and_stored_ones_of_the_rest) {
+    const auto body = anomalies_answer(
+        three_skills(), {.page = {.limit = 10}},
+        {stored(2, "alpha", "performance_drop", kNoon), stored(1, "alpha", "performance_drop", kNoon, kNoon)});
+    const auto episodes = json::parse(body.text).at("anomalies");
+    ASSERT_EQ(episodes.size(), 2U);
+    EXPECT_EQ(episodes.at(0).at("id"), 2);
+    EXPECT_EQ(episodes.at(0).at("deviation_score"), 5.0);
+    EXPECT_TRUE(episodes.at(0).at("details").is_object());
+    EXPECT_EQ(episodes.at(1).at("deviation_score"), 2.0);
+    EXPECT_TRUE(episodes.at(1).at("details").is_null());
+}
+
+TEST(AnomaliesAnswer, adds_what_could_not_be_written_where_it_was_asked_for) {
+    const auto answer = [](const AnomaliesRequest& request) {
+        return json::parse(anomalies_answer(three_skills(), request, {}).text).at("anomalies");
+    };
+    const auto all = answer({.page = {.limit = 10}});
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_TRUE(all.at(0).at("id").is_null());
+    EXPECT_EQ(answer({.state = EpisodeState::open, .page = {.limit = 10}}).size(), 1U);
+    EXPECT_EQ(answer({.state = EpisodeState::resolved, .page = {.limit = 10}}).size(), 0U);
+    EXPECT_EQ(answer({.skill_name = "Beta", .page = {.limit = 10}}).size(), 0U);
+    EXPECT_EQ(answer({.type = AnomalyType::pattern_shift, .page = {.limit = 10}}).size(), 0U);
+}
+
+TEST(AnomaliesAnswer, sorts_open_ones_by_score_and_the_rest_by_time) {
+    using std::chrono::minutes;
+    const auto order = [](EpisodeState state) {
+        std::vector<int> ids;
+        const auto body = anomalies_answer(
+            three_skills(), {.state = state, .page = {.limit = 10}},
+            {stored(3, "Beta", "pattern_shift", kNoon), stored(2, "alpha", "performance_drop", kNoon - minutes{1})});
+        const auto answer = json::parse(body.text);
+        for (const auto& episode : answer.at("anomalies")) {
+            ids.push_back(episode.at("id").get<int>());
+        }
+        return ids;
+    };
+    EXPECT_THAT(order(EpisodeState::all), ElementsAre(3, 2));
+    EXPECT_THAT(order(EpisodeState::open), ElementsAre(2, 3));
+}
+
+}  // namespace
+}  // namespace session_buddy::protocol

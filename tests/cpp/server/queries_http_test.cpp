@@ -1,0 +1,188 @@
+// The way of queries over the sockets of a running server, with somebody who answers when a test says so.
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "server/test_client.hpp"
+#include "session_buddy/server/queries.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::test {
+namespace {
+
+using server::QueryAnswer;
+using server::QueryRequest;
+
+/// Keeps what it is asked until a test answers it.
+class HeldQueries final : public server::Queries {
+  public:
+    struct Held {
+        QueryRequest request;
+        Done done;
+    };
+
+    void ask(QueryRequest request, Done done) override {
+        const std::scoped_lock lock(mutex_);
+        held_.push_back({std::move(request), std::move(done)});
+        came_.notify_all();
+    }
+    Held next() {
+        std::unique_lock lock(mutex_);
+        if (!came_.wait_for(lock, kPatience, [this] { return !held_.empty(); })) {
+            throw std::runtime_error("nothing was asked");
+        }
+        Held first = std::move(held_.front());
+        held_.pop_front();
+        return first;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable came_;
+    std::deque<Held> held_;
+};
+
+QueryAnswer text(std::string body) {
+    QueryAnswer answer;
+    answer.body = std::move(body);
+    return answer;
+}
+
+TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
+    HeldQueries queries;
+    TestServer server({}, nullptr, &queries);
+    TestClient client(server.port());
+    using Kind = QueryRequest::Kind;
+    for (const auto& [path, kind] :
+         {std::pair{"/api/v1/server", Kind::server_info}, std::pair{"/api/v1/skills", Kind::skills},
+          std::pair{"/api/v1/skill", Kind::skill}, std::pair{"/api/v1/series", Kind::series},
+          std::pair{"/api/v1/anomalies", Kind::anomalies}, std::pair{"/api/v1/sessions", Kind::sessions},
+          std::pair{"/metrics", Kind::metrics}}) {
+        RawConnection raw(server.port());
+        raw.send(http_request("GET", std::string(path) + "?a=%20?b",
+                              "Accept: text/plain\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n"));
+        auto held = queries.next();
+        EXPECT_EQ(held.request.kind, kind);
+        EXPECT_EQ(held.request.query, "a=%20?b");
+        EXPECT_EQ(held.request.accept, "text/plain");
+        EXPECT_EQ(held.request.accept_encoding, "gzip");
+        EXPECT_EQ(held.request.if_none_match, "\"x\"");
+        EXPECT_EQ(held.request.clients, 1U);
+        QueryAnswer answer = text("data");
+        answer.content_type = "text/x";
+        answer.headers = {{"ETag", "W/\"y\""}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept"}};
+        held.done(std::move(answer));
+        const auto received = raw.read_http();
+        EXPECT_EQ(received.status, 200U);
+        EXPECT_EQ(received.body, "data");
+        EXPECT_EQ(received.headers.at("content-type"), "text/x");
+        EXPECT_EQ(received.headers.at("etag"), "W/\"y\"");
+        EXPECT_EQ(received.headers.at("cache-control"), "no-cache");
+        EXPECT_EQ(received.headers.at("vary"), "Origin, Accept");
+    }
+}
+
+TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
+    HeldQueries queries;
+    TestServer server({}, nullptr, &queries);
+    RawConnection raw(server.port());
+    raw.send(http_request("HEAD", "/api/v1/skills"));
+    queries.next().done(text("data"));
+    const auto head = raw.read_http(true);
+    EXPECT_EQ(head.status, 200U);
+    EXPECT_EQ(head.headers.at("content-length"), "4");
+    raw.send(http_request("GET", "/api/v1/skills"));
+    QueryAnswer not_modified;
+    not_modified.status = 304;
+    queries.next().done(std::move(not_modified));
+    const auto answer = raw.read_http(true);
+    EXPECT_EQ(answer.status, 304U);
+    EXPECT_EQ(answer.headers.count("content-length"), 0U);
+    EXPECT_EQ(answer.headers.count("content-type"), 0U);
+    raw.send(http_request("GET", "/healthz"));
+    EXPECT_EQ(raw.read_http().status, 200U);
+}
+
+TEST(QueriesHttp, other_methods_are_refused) {
+    HeldQueries queries;
+    TestServer server({}, nullptr, &queries);
+    for (const char* method : {"POST", "PUT", "DELETE"}) {
+        const auto answer = http(server.port(), method, "/api/v1/skills");
+        EXPECT_EQ(answer.status, 405U);
+        EXPECT_EQ(answer.headers.at("allow"), "GET, HEAD");
+    }
+    RawConnection raw(server.port());
+    raw.send(upgrade_request("/api/v1/skills"));
+    EXPECT_EQ(raw.read_http().status, 404U);
+}
+
+TEST(QueriesHttp, without_somebody_who_answers_it_is_503) {
+    TestServer server;
+    const auto answer = http(server.port(), "GET", "/api/v1/skills");
+    EXPECT_EQ(answer.status, 503U);
+    EXPECT_EQ(answer.json().at("error"), "no_queries");
+}
+
+TEST(QueriesHttp, a_client_that_is_gone_or_a_server_that_stops_harms_nobody) {
+    HeldQueries queries;
+    TestServer server({}, nullptr, &queries);
+    HeldQueries::Held held;
+    {
+        RawConnection raw(server.port());
+        raw.send(http_request("GET", "/api/v1/skills"));
+        held = queries.next();
+    }
+    held.done(text("data"));
+    EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
+    RawConnection waiting(server.port());
+    waiting.send(http_request("GET", "/api/v1/skills"));
+    held = queries.next();
+    server->stop();
+    held.done(text("data"));
+}
+
+TEST(QueriesHttp, a_token_needs_the_scope_read_or_for_metrics_metrics) {
+    TempDir dir;
+    Config config;
+    config.auth_token_file = dir.file("tokens");
+    write_text(config.auth_token_file,
+               "reader-reader-reader read\nwriter-writer-writer write\nscraper-scraper-scr metrics\n");
+    std::filesystem::permissions(config.auth_token_file, std::filesystem::perms::owner_read);
+    HeldQueries queries;
+    TestServer server(config, nullptr, &queries);
+    struct Case {
+        const char* token;
+        const char* path;
+        unsigned status;
+        const char* scope;
+    };
+    for (const auto& [token, path, status, scope] :
+         {Case{"", "/api/v1/skills", 401, ""}, Case{"", "/metrics", 401, ""},
+          Case{"reader-reader-reader", "/api/v1/skills", 200, ""}, Case{"reader-reader-reader", "/metrics", 200, ""},
+          Case{"writer-writer-writer", "/api/v1/skills", 403, "scope=\"read\""},
+          Case{"writer-writer-writer", "/metrics", 403, "scope=\"metrics\""},
+          Case{"scraper-scraper-scr", "/api/v1/skills", 403, "scope=\"read\""},
+          Case{"scraper-scraper-scr", "/metrics", 200, ""}}) {
+        RawConnection raw(server.port());
+        raw.send(
+            http_request("GET", path, *token == '\0' ? "" : "Authorization: Bearer " + std::string(token) + "\r\n"));
+        if (status == 200U) {
+            queries.next().done(text("data"));
+        }
+        const auto answer = raw.read_http();
+        EXPECT_EQ(answer.status, status) << token << ' ' << path;
+        if (status != 200U) {
+            EXPECT_EQ(answer.headers.at("content-type"), "application/problem+json");
+            EXPECT_NE(answer.headers.at("www-authenticate").find(scope), std::string::npos) << path;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::test

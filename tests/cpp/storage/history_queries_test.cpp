@@ -1,0 +1,212 @@
+// What HistoryQueries finds, by whichever index, and what it makes of rows that other programs wrote.
+#include "session_buddy/storage/history_queries.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/storage/database.hpp"
+#include "session_buddy/storage/pruner.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using test::execute;
+using test::insertion;
+using testing::ElementsAre;
+using testing::UnorderedElementsAre;
+
+TimePoint at(const char* text) {
+    return parse_timestamp(text).value();
+}
+
+class History : public testing::Test {
+  protected:
+    History() { static_cast<void>(open_database(path, {})); }
+
+    std::vector<std::string> runs(const std::optional<std::string>& skill, const char* from, const char* to) {
+        std::vector<std::string> found;
+        queries.read_series(skill, at(from), at(to),
+                            {.run =
+                                 [&](const storage::Run& run) {
+                                     found.push_back(std::string(run.skill_name) + ' ' + format_timestamp(run.at));
+                                     return true;
+                                 },
+                             .hour =
+                                 [&](const RecordedHour& hour) {
+                                     found.push_back("hour " + format_timestamp(hour.hour) + ' ' +
+                                                     std::to_string(hour.invocation_count) + '/' +
+                                                     std::to_string(hour.completed_count));
+                                 }});
+        return found;
+    }
+
+    test::TempDir dir;
+    std::string path = dir.file("skills.db");
+    bool give_up = false;
+    HistoryQueries queries{path, std::chrono::milliseconds{100}, [this] { return give_up; }};
+};
+
+TEST_F(History, finds_runs_of_a_time_whatever_form_their_times_have) {
+    execute(path, insertion("a", "2026-02-10T12:00:00Z") + insertion("a", "2026-02-11T01:30:00+14:00") +
+                      insertion("a", "2026-02-09 23:30:00-12:00") + insertion("a", "2026-02-10 11:59:59.999999") +
+                      insertion("a", "2026-02-10T13:00:00Z") + insertion("b", "2026-02-10T12:30:00Z") +
+                      insertion("a", "no time") + insertion("", "2026-02-10T12:00:00Z") +
+                      insertion("a\nb", "2026-02-10T12:00:00Z"));
+    EXPECT_THAT(runs(std::nullopt, "2026-02-10T11:30:00Z", "2026-02-10T13:00:00Z"),
+                UnorderedElementsAre("a 2026-02-10T12:00:00Z", "a 2026-02-10T11:30:00Z", "a 2026-02-10T11:30:00Z",
+                                     "a 2026-02-10T11:59:59Z", "b 2026-02-10T12:30:00Z"));
+}
+
+TEST_F(History, finds_the_same_by_the_index_of_the_skill_and_by_that_of_the_time) {
+    std::string script;
+    for (int i = 0; i < 300; ++i) {
+        const std::string hour = (i % 24 < 10 ? "0" : "") + std::to_string(i % 24);
+        const std::string day = std::to_string(10 + i / 24 % 15);
+        script += insertion(i % 50 == 0 ? "rare" : "usual", "2026-02-" + day + "T" + hour + ":00:00Z");
+    }
+    execute(path, "BEGIN;" + script + "COMMIT;");
+    for (const char* skill : {"rare", "usual"}) {
+        for (const char* to : {"2026-02-11T00:00:00Z", "2026-03-11T00:00:00Z"}) {
+            std::vector<std::string> expected;
+            for (const std::string& run : runs(std::nullopt, "2026-02-01", to)) {
+                if (run.starts_with(skill)) {
+                    expected.push_back(run);
+                }
+            }
+            EXPECT_FALSE(expected.empty());
+            EXPECT_THAT(runs(skill, "2026-02-01", to), testing::UnorderedElementsAreArray(expected)) << skill << to;
+        }
+    }
+}
+
+TEST_F(History, reads_hours_where_rows_were_deleted_and_runs_after_them) {
+    execute(path, insertion("a", "2026-02-01T10:10:00Z") + insertion("a", "2026-02-01T10:20:00Z", "s", false) +
+                      insertion("a", "2026-02-01T11:00:00Z") + insertion("b", "2026-02-01T10:00:00Z") +
+                      insertion("a", "2026-02-20T10:00:00Z"));
+    EXPECT_EQ(queries.pruned_before(), TimePoint::min());
+    Pruner pruner(path, at("2026-02-10"), std::chrono::milliseconds{200});
+    while (pruner.step(at("2026-02-21"))) {
+    }
+    EXPECT_EQ(queries.pruned_before(), at("2026-02-10"));
+    EXPECT_THAT(runs("a", "2026-02-01T10:00:00Z", "2026-02-21"),
+                UnorderedElementsAre("hour 2026-02-01T10:00:00Z 2/1", "hour 2026-02-01T11:00:00Z 1/1",
+                                     "a 2026-02-20T10:00:00Z"));
+    EXPECT_THAT(runs(std::nullopt, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z"),
+                UnorderedElementsAre("hour 2026-02-01T10:00:00Z 2/1", "hour 2026-02-01T10:00:00Z 1/1"));
+}
+
+TEST_F(History, counts_errors_and_phases_of_the_window) {
+    const auto row = [](const char* when, bool completed, const std::string& error, const std::string& phase,
+                        const std::string& seconds) {
+        return "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, error_type, "
+               "workflow_phase,"
+               " duration_seconds) VALUES ('a', '" +
+               std::string(when) + "', 's', " + (completed ? "1" : "0") + ", " + error + ", " + phase + ", " + seconds +
+               ");";
+    };
+    execute(path, row("2026-02-09T12:00:00Z", false, "'old'", "'plan'", "1") +
+                      row("2026-02-10T12:00:00Z", false, "'timeout'", "'plan'", "NULL") +
+                      row("2026-02-10T12:00:00Z", false, "'timeout'", "NULL", "NULL") +
+                      row("2026-02-10T12:00:00Z", false, "'killed'", "'plan'", "9") +
+                      row("2026-02-10T12:00:00Z", true, "'not counted'", "'plan'", "2") +
+                      row("2026-02-10T12:00:00Z", true, "''", "'plan'", "'no number'") +
+                      row("2026-02-10T12:00:00Z", false, "''", "NULL", "NULL") +
+                      row("2026-02-10T12:00:00Z", false, "x'" + std::string(2000, '6') + "'", "'plan'", "NULL"));
+    const auto history = queries.skill_history("a", at("2026-02-09T12:00:00Z"), 2, 10);
+    EXPECT_EQ(history.first_invocation_at, at("2026-02-09T12:00:00Z"));
+    ASSERT_EQ(history.errors.size(), 2U);
+    EXPECT_EQ(history.errors[0].error_type, "timeout");
+    EXPECT_EQ(history.errors[0].count, 2);
+    EXPECT_EQ(history.errors[1].error_type.size(), 256U) << "of a text without end a part";
+    ASSERT_EQ(history.phases.size(), 2U);
+    EXPECT_EQ(history.phases[0].workflow_phase, "plan");
+    EXPECT_EQ(history.phases[0].invocation_count, 5);
+    EXPECT_EQ(history.phases[0].completed_count, 2);
+    EXPECT_EQ(history.phases[0].avg_duration_seconds, 2.0);
+    EXPECT_FALSE(history.phases[1].workflow_phase);
+    EXPECT_FALSE(history.phases[1].avg_duration_seconds);
+}
+
+TEST_F(History, finds_episodes_that_overlap_a_time_the_newest_first) {
+    execute(path,
+            insertion("a", "2026-02-10T12:00:00Z") + insertion("b", "2026-02-10T12:00:00Z") +
+                "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type, baseline_value, observed_value,"
+                " deviation_score, resolved_at) VALUES"
+                " ('a', '2026-02-10T12:00:00Z', 'performance_drop', 0.9, 0.5, 3.0, '2026-02-10T13:00:00Z'),"
+                " ('a', '2026-02-10 14:00:00', 'pattern_shift', NULL, 'x', 1, NULL),"
+                " ('b', '2026-02-10T13:30:00Z', 'custom', 1, 2, 3, 'no time'),"
+                " ('b', 'no time', 'custom', 1, 2, 3, NULL)");
+    const auto ids = [&](const EpisodeFilter& filter) {
+        std::vector<std::int64_t> found;
+        for (const StoredEpisode& episode : queries.episodes(filter)) {
+            found.push_back(episode.id);
+        }
+        return found;
+    };
+    EXPECT_THAT(ids({}), ElementsAre(2, 3, 1));
+    EXPECT_THAT(ids({.open = true}), ElementsAre(2));
+    EXPECT_THAT(ids({.open = false}), ElementsAre(3, 1));
+    EXPECT_THAT(ids({.skill_name = "a", .anomaly_type = "performance_drop"}), ElementsAre(1));
+    EXPECT_THAT(ids({.from = at("2026-02-10T13:00:00Z")}), ElementsAre(2, 3, 1));
+    EXPECT_THAT(ids({.from = at("2026-02-10T13:00:01Z")}), ElementsAre(2, 3));
+    EXPECT_THAT(ids({.to = at("2026-02-10T14:00:00Z")}), ElementsAre(3, 1));
+    const auto episodes = queries.episodes({.open = true});
+    EXPECT_FALSE(episodes[0].baseline_value);
+    EXPECT_FALSE(episodes[0].observed_value);
+    EXPECT_EQ(queries.episodes({.anomaly_type = "custom"})[0].resolved_at, at("2026-02-10T13:30:00Z"));
+}
+
+TEST_F(History, gives_up_when_it_is_told_to_and_goes_on_afterwards) {
+    std::string script;
+    for (int i = 0; i < 3000; ++i) {
+        script += insertion("a", "2026-02-10T12:00:00Z");
+    }
+    execute(path, "BEGIN;" + script + "COMMIT;");
+    give_up = true;
+    EXPECT_THROW(static_cast<void>(runs(std::nullopt, "2026-02-10", "2026-02-11")), StorageError);
+    give_up = false;
+    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 3000U);
+}
+
+TEST_F(History, writes_nothing_and_follows_a_file_that_is_replaced) {
+    execute(path, insertion("a", "2026-02-10T12:00:00Z"));
+    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+    const std::string other = dir.file("other.db");
+    static_cast<void>(open_database(other, {}));
+    std::filesystem::rename(other, path);
+    std::filesystem::remove(path + "-wal");
+    std::filesystem::remove(path + "-shm");
+    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 0U);
+    queries.close();
+    std::filesystem::remove(path);
+    EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(History, reports_a_locked_and_a_damaged_file_and_recovers) {
+    execute(path, insertion("a", "2026-02-10T12:00:00Z") + "PRAGMA wal_checkpoint(TRUNCATE);");
+    {
+        SQLite::Database locker(path, SQLite::OPEN_READWRITE);
+        locker.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+        EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
+    }
+    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+    queries.close();
+    const auto copy = dir.file("copy.db");
+    std::filesystem::copy_file(path, copy);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(8192, 'x');
+    EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
+    std::filesystem::rename(copy, path);
+    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+}
+
+}  // namespace
+}  // namespace session_buddy::storage
