@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import shutil
@@ -20,9 +19,11 @@ import pytest
 
 from session_buddy.cli.main import main
 from session_buddy.storage.skills_storage import SkillsStorage
+from conftest import native_binary
 from support.histories import fill, invocations
 from support.http_api import API, PROBLEM, ask, get, openapi
 from support.processes import DEADLINE, Server, wait_until
+from support.surroundings import bound_by_permissions
 from support.tokens import READER, SCRAPER, write_secret
 
 HOUR = timedelta(hours=1)
@@ -465,7 +466,7 @@ def test_a_database_that_is_gone_is_503_until_it_is_back(server: Server, filled_
 def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, filled_db: Path) -> None:
     copy = filled_db.with_name("copy.db")
     rows(filled_db, "VACUUM INTO ?", str(copy))
-    assert runs_of(server) == 10
+    rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # what is in the log is there whatever becomes of the file
     filled_db.write_bytes(b"not a database, whatever its name says" * 1000)
     wait_until(lambda: history_is_503(server, filled_db.parent), "history is refused")
     for suffix in ("-wal", "-shm"):
@@ -488,20 +489,17 @@ def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, fil
     assert sum(skill["sparkline"]["invocation_count"]) == 3
 
 
-@contextlib.contextmanager
-def locked_against_newcomers(db_path: Path) -> Iterator[None]:
-    """As while a program is about to lock the whole file: nobody can begin to read it."""
-    pending_byte = 0x40000000  # of SQLite's file format
-    with db_path.open("r+b") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, pending_byte)
-        yield
-
-
-def test_a_database_that_is_locked_is_503_until_it_is_free(server: Server, filled_db: Path) -> None:
-    with locked_against_newcomers(filled_db):
-        assert history_is_503(server, filled_db.parent)
-        assert "locked" in ask(server, f"{API}/anomalies").body["detail"]
-    assert runs_of(server) == 10
+def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> None:
+    rows(filled_db, "PRAGMA journal_mode = DELETE")  # with a log nobody who writes keeps out who reads
+    with contextlib.closing(sqlite3.connect(filled_db, isolation_level=None, timeout=DEADLINE)) as locker:
+        locker.execute("SELECT count(*) FROM skill_invocation").fetchone()  # has it open to write
+        filled_db.chmod(0o444)  # else the server would give it a log
+        with Server(filled_db, command=[*bound_by_permissions(), native_binary()]) as server:
+            locker.execute("BEGIN EXCLUSIVE")
+            assert history_is_503(server, filled_db.parent)
+            assert "locked" in ask(server, f"{API}/anomalies").body["detail"]
+            locker.execute("ROLLBACK")
+            wait_until(lambda: runs_of(server) == 10, "history is back")
 
 
 # ---- Too much at a time

@@ -173,7 +173,7 @@ void append_sparkline(std::string& out, const Sparklines& sparklines, const std:
     out += '}';
 }
 
-void append_phase(std::string& out, const storage::PhaseCount& phase) {
+void append_phase(std::string& out, const PhaseCount& phase) {
     out += '{';
     append_key(out, "workflow_phase");
     append_or_null(out, phase.workflow_phase, append_string);
@@ -207,7 +207,7 @@ void append_point(std::string& out, TimePoint at, const metrics::SeriesPoint& po
 
 // One entry of the list of anomalies.
 struct Episode {
-    storage::StoredEpisode stored;
+    StoredEpisode stored;
     bool has_id = true;
     const Anomaly* present = nullptr;  // where the snapshot knows it
 };
@@ -250,7 +250,7 @@ bool is_wanted(const Anomaly& anomaly, const AnomaliesRequest& request) {
 // What the database holds and what the snapshot knows: of an episode that is open, the present figures. Those that
 // could not be written to the database are in the snapshot alone.
 std::vector<Episode> joined(const Snapshot& snapshot, const AnomaliesRequest& request,
-                            std::vector<storage::StoredEpisode> stored) {
+                            std::vector<StoredEpisode> stored) {
     std::vector<const Anomaly*> unseen;
     for (const Anomaly& anomaly : *snapshot.anomalies) {
         unseen.push_back(&anomaly);
@@ -469,14 +469,14 @@ ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, co
     return body;
 }
 
-ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const storage::SkillHistory& history) {
+ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const SkillHistory& history) {
     ApiBody body = begin_with_moment(snapshot);
     std::string& out = body.text;
     append_skill(out, skill, AnomaliesBySkill(snapshot));
     append_key(out, "first_invocation_at");
     append_optional(out, history.first_invocation_at);
     append_key(out, "errors");
-    append_array(out, history.errors, [](std::string& text, const storage::ErrorTypeCount& error) {
+    append_array(out, history.errors, [](std::string& text, const ErrorTypeCount& error) {
         append_error_count(text, error.error_type, error.count);
     });
     append_key(out, "phases");
@@ -509,8 +509,7 @@ ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
     return body;
 }
 
-ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request,
-                         std::vector<storage::StoredEpisode> stored) {
+ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request, std::vector<StoredEpisode> stored) {
     std::vector<Episode> episodes = joined(snapshot, request, std::move(stored));
     std::ranges::stable_sort(episodes, [&](const Episode& left, const Episode& right) {
         return request.state == EpisodeState::open ? left.stored.deviation_score > right.stored.deviation_score

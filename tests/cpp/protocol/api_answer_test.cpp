@@ -135,8 +135,8 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
 
 // ---- Anomalies
 
-storage::StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimePoint at,
-                              std::optional<TimePoint> end = std::nullopt) {
+StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimePoint at,
+                     std::optional<TimePoint> end = std::nullopt) {
     return {.id = id,
             .skill_name = std::move(skill),
             .anomaly_type = std::move(type),

@@ -41,6 +41,8 @@ def message_types() -> Mapping[str, dict[str, Any]]:
     """The schema of each message, by the `type` it requires."""
     found: dict[str, dict[str, Any]] = {}
     for path, document in documents().items():
+        if path.parent != SCHEMAS:
+            continue  # of HTTP
         constant = document.get("properties", {}).get("type", {}).get("const")
         if constant is not None:
             assert constant not in found, f"{path.name} describes {constant} once more"

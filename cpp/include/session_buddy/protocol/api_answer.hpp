@@ -11,10 +11,10 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/skill_history.hpp"
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
-#include "session_buddy/storage/history_queries.hpp"
 
 namespace session_buddy::protocol {
 
@@ -52,8 +52,7 @@ struct Sparklines {
 [[nodiscard]] ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request,
                                     const Sparklines* sparklines);
 
-[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill,
-                                   const storage::SkillHistory& history);
+[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const SkillHistory& history);
 
 /// `points`: of the plan's steps.
 [[nodiscard]] ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
@@ -62,7 +61,7 @@ struct Sparklines {
 /// One page of `stored`, which must be the episodes that the request is about. Those that the snapshot knows as open
 /// have its figures; what the database does not have of them is put between.
 [[nodiscard]] ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request,
-                                       std::vector<storage::StoredEpisode> stored);
+                                       std::vector<StoredEpisode> stored);
 
 /// `window`: of the config.
 [[nodiscard]] ApiBody sessions_answer(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);
