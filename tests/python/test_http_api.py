@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import pytest
 
+from conftest import native_binary
 from session_buddy.cli.main import main
 from session_buddy.storage.skills_storage import SkillsStorage
-from conftest import native_binary
 from support.histories import fill, invocations
 from support.http_api import API, PROBLEM, ask, get, openapi
 from support.processes import DEADLINE, Server, wait_until

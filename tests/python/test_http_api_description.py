@@ -25,7 +25,7 @@ SEED = 8765
 EXAMPLES = 25  # of each operation
 EVERYTHING = "everything-7d2c9b1f4a6e8053"
 
-# What JSON Schema cannot say: that parameters go together, how many bytes a text has, and which fields an event of which
+# What JSON Schema cannot say: that parameters go together, how many bytes a text has, which fields an event of which
 # kind has.
 CONFIG = """
 [checks]
