@@ -95,7 +95,7 @@ struct HistoryQueries::Impl {
 
     /// Runs `work` on the database in one transaction, so that all it reads is of one moment.
     template <typename Work>
-    decltype(auto) read(Work&& work) {
+    decltype(auto) read(const Work& work) {
         require_file();
         if (connection) {
             connection->require_open();

@@ -10,8 +10,6 @@
 namespace session_buddy::app {
 namespace {
 
-using server::QueryRequest;
-
 protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
     return {.text = varying + rest, .varies_from = 0, .varies_to = varying.size()};
 }

@@ -121,10 +121,10 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     EXPECT_EQ(fixed(first), fixed(second));
     EXPECT_EQ(json::parse(second.text).at("age_seconds"), 10.0);
 
-    snapshot.database = {false, "cannot read database \"/home/me/skills.db\": file is locked"};
+    snapshot.database = {false, R"(cannot read database "/home/me/skills.db": file is locked)"};
     auto reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_EQ(reason, "cannot read database: file is locked");
-    snapshot.database.reason = "cannot open \"/home/me/skills.db\": the folder \"/home/me\" is write-protected";
+    snapshot.database.reason = R"(cannot open "/home/me/skills.db": the folder "/home/me" is write-protected)";
     reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_THAT(reason, Not(HasSubstr("/")));
 
