@@ -181,13 +181,14 @@ void QueryThread::run() {
                 wake_.wait(lock, has_work);
             }
             if (!open_) {
-                return;
+                break;
             }
             job = std::move(jobs_.front());
             jobs_.pop_front();
         }
         job.done(answer(job));
     }
+    history_->queries.close();
 }
 
 server::QueryAnswer QueryThread::answer(const Job& job) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "file_state.hpp"
+#include "log_files.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/invocation.hpp"
@@ -103,6 +104,7 @@ struct HistoryQueries::Impl {
             connection = std::make_unique<StoreConnection>(
                 path, OpenOptions{.busy_timeout = busy_timeout, .create = false}, [this](SQLite::Database& database) {
                     database.exec("PRAGMA query_only = ON");
+                    leave_log_alone(database);  // to fold it in is for those who write
                     sqlite3_progress_handler(
                         database.getHandle(), kProgressInterval,
                         [](void* self) { return static_cast<Impl*>(self)->give_up() ? 1 : 0; }, this);
