@@ -74,6 +74,13 @@ server::QueryAnswer unavailable(storage::StorageErrc code) {
     return problem(503, "database_unavailable", reason);
 }
 
+/// Whether the database is needed; of skills a guess, which is enough for an order.
+bool reads_history(const server::QueryRequest& request) {
+    using Kind = server::QueryRequest::Kind;
+    return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies ||
+           (request.kind == Kind::skills && request.query.find("sparkline=true") != std::string::npos);
+}
+
 server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
     return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
 }
@@ -183,8 +190,11 @@ void QueryThread::run() {
             if (!open_) {
                 break;
             }
-            job = std::move(jobs_.front());
-            jobs_.pop_front();
+            // What the snapshot answers does not wait for all that is read from the database.
+            auto next = std::ranges::find_if(jobs_, [](const Job& one) { return !reads_history(one.request); });
+            next = next == jobs_.end() ? jobs_.begin() : next;
+            job = std::move(*next);
+            jobs_.erase(next);
         }
         job.done(answer(job));
     }

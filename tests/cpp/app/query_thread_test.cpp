@@ -7,10 +7,12 @@
 #include <condition_variable>
 #include <filesystem>
 #include <future>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "protocol/sample_snapshot.hpp"
 #include "session_buddy/storage/database.hpp"
@@ -140,6 +142,38 @@ TEST_F(QueryThreadTest, more_than_max_queries_do_not_wait) {
     EXPECT_EQ(answer_of(std::move(held)).body, "held");
     EXPECT_EQ(answer_of(std::move(first)).status, 200U);
     EXPECT_EQ(answer_of(std::move(second)).status, 200U);
+}
+
+TEST_F(QueryThreadTest, what_the_snapshot_answers_comes_before_what_is_read) {
+    Hold hold;
+    QueryThread thread(config, clock, hold.metrics());
+    thread.start();
+    auto held = ask(thread, {.kind = Kind::metrics});
+    hold.wait_until_held();
+    std::mutex mutex;
+    std::string order;
+    std::vector<std::future<void>> answered;
+    const auto note = [&](QueryRequest request, char name) {
+        auto promise = std::make_shared<std::promise<void>>();
+        answered.push_back(promise->get_future());
+        thread.ask(std::move(request), [&, promise, name](const QueryAnswer&) {
+            {
+                const std::scoped_lock lock(mutex);
+                order += name;
+            }
+            promise->set_value();
+        });
+    };
+    note({.kind = Kind::series}, 'a');
+    note({.kind = Kind::skills, .query = "sparkline=true"}, 'b');
+    note({.kind = Kind::skills}, 'c');
+    note({.kind = Kind::sessions}, 'd');
+    hold.release();
+    for (auto& one : answered) {
+        ASSERT_EQ(one.wait_for(kPatience), std::future_status::ready);
+    }
+    EXPECT_EQ(order, "cdab");
+    EXPECT_EQ(answer_of(std::move(held)).body, "held");
 }
 
 TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {
