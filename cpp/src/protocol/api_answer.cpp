@@ -374,6 +374,9 @@ bool ranks_before(const Ranked& left, const Ranked& right, const SkillsRequest& 
 
 // Without what would name a file.
 std::string without_paths(std::string reason, const std::string& db_path) {
+    if (db_path.empty()) {
+        return reason;
+    }
     for (const std::string& named : {" \"" + db_path + '"', db_path}) {
         for (auto at = reason.find(named); at != std::string::npos; at = reason.find(named)) {
             reason.erase(at, named.size());
