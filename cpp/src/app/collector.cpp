@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kPollBusyTimeout{100};
 constexpr int kMaxBatchesPerCycle = 20;
 // The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
 constexpr std::chrono::seconds kClockStepTolerated{60};
+/// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
+/// meets for the first time are counted in many cycles.
+constexpr std::chrono::milliseconds kStartCountingTime{200};
+constexpr std::chrono::milliseconds kCycleCountingTime{50};
 
 storage::FollowerOptions follower_options(const Config& config) {
     storage::FollowerOptions options;
@@ -44,6 +48,7 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       follower_(config.db_path, follower_options(config)),
       figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
                                          std::vector<std::pair<std::string, std::string>>{})),
+      totals_(config.metrics_max_skills),
       watch_(config.db_path) {}
 
 Collector::~Collector() {
@@ -75,6 +80,7 @@ void Collector::open() {
         more = batch.more;
     }
     figures_->advance(now);
+    count_totals(kStartCountingTime);
     write_back(now);
     publish_snapshot(now);
 }
@@ -153,6 +159,8 @@ TimePoint Collector::begin_cycle() {
 void Collector::finish_cycle(TimePoint now) {
     figures_->advance(now);
     if (health_.readable) {
+        count_totals(std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(config_.update_interval / 4),
+                                std::chrono::milliseconds{1}, kCycleCountingTime));
         write_back(now);
     }
     publish_snapshot(now);
@@ -188,6 +196,7 @@ bool Collector::read_database(TimePoint now) {
 void Collector::take(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
         rebuilding_ = new_figures(now);
+        totals_.look_again();
     }
     (rebuilding_ ? *rebuilding_ : *figures_).take(batch, now);
     if (rebuilding_ && !batch.more) {
@@ -195,23 +204,46 @@ void Collector::take(const storage::Batch& batch, TimePoint now) {
     }
 }
 
+void Collector::count_totals(std::chrono::milliseconds time) {
+    try {
+        if (storage::TotalsStore* const store = follower_.totals()) {
+            totals_.advance(*store, std::chrono::steady_clock::now() + time);
+        }
+    } catch (const storage::StorageError& error) {
+        kLog.debug("the totals are as they were: {}", error.what());
+    }
+}
+
 void Collector::write_back(TimePoint now) {
     storage::CycleWriter* const writer = follower_.writer();
     const Figures::Pending pending = figures_->pending(now);
-    if (writer == nullptr || pending.empty()) {
+    const storage::TotalsWrites totals = totals_.pending();
+    if (writer == nullptr || (pending.empty() && totals.empty())) {
         return;
     }
     try {
-        writer->write({.cache = pending.cache,
-                       .episodes = pending.episodes,
-                       .detector_state = pending.detector_state,
-                       .replaces_state = pending.replaces_state},
-                      now);
+        const bool totals_written = writer->write({.cache = pending.cache,
+                                                   .episodes = pending.episodes,
+                                                   .detector_state = pending.detector_state,
+                                                   .replaces_state = pending.replaces_state,
+                                                   .store = follower_.totals(),
+                                                   .totals = &totals},
+                                                  now);
         figures_->confirm_written(pending);
+        totals_.confirm_written(totals_written);
+        if (!pending.episodes.empty()) {
+            totals_.look_again();  // those that became rows are counted in the next cycle
+        }
         writable_ = true;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
             figures_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
+            totals_.give_up_writing();
+            for (const auto& change : pending.episodes) {
+                if (change.started) {
+                    totals_.add_unrecorded_anomaly(change.skill_name, change.anomaly_type);
+                }
+            }
         }
         if (std::exchange(writable_, false)) {
             kLog.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
@@ -235,6 +267,8 @@ void Collector::publish_snapshot(TimePoint now) {
     }
     snapshot->anomalies = last_anomalies_;
     snapshot->database = health_;
+    snapshot->totals = totals_.table();
+    snapshot->uncounted_rows = totals_.uncounted_rows();
     publish_(std::move(snapshot));
 }
 

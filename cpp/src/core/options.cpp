@@ -153,6 +153,8 @@ constexpr std::array kTable{
              "A session without activity for longer than this is no longer active"),
     integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
             "Active sessions listed to subscribers, the latest first"),
+    integer("Metrics", "metrics_max_skills", &Config::metrics_max_skills, 1, 10'000,
+            "Skills with series of their own in GET /metrics, the first ones seen; the others are summed as other"),
 
     number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
            "Deviation from the baseline, in standard deviations, from which on an anomaly is reported"),

@@ -122,23 +122,30 @@ CycleWriter::CycleWriter(SQLite::Database& database) : database_(database) {}
 
 CycleWriter::~CycleWriter() = default;
 
-void CycleWriter::write(const CycleWrites& writes, TimePoint now) {
-    if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state) {
-        return;
+bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
+    const bool has_totals = writes.totals != nullptr && !writes.totals->empty();
+    if (writes.cache.empty() && writes.episodes.empty() && writes.detector_state.empty() && !writes.replaces_state &&
+        !has_totals) {
+        return true;
     }
     if (!statements_) {
         statements_ = std::make_unique<Statements>(database_);
     }
     try {
-        sql::translated(database_.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
+        return sql::translated(database_.getFilename(), "cannot write the metrics cache and anomalies of", [&] {
             SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
             statements_->write_cache(writes.cache, now);
             statements_->write_episodes(writes.episodes);
             statements_->write_state(writes.detector_state, writes.replaces_state);
+            const bool wrote_totals = !has_totals || writes.store->write(*writes.totals);
             transaction.commit();
+            return wrote_totals;
         });
     } catch (...) {
         statements_.reset();
+        if (writes.store != nullptr) {
+            writes.store->rolled_back();
+        }
         throw;
     }
 }

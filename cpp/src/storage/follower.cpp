@@ -115,6 +115,7 @@ struct Follower::Impl {
     std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
+    std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
     FileState opened;                    ///< the file as it was at the last look
     std::optional<FileState> half_made;  ///< a file that was not ready when it was looked at
@@ -162,6 +163,7 @@ struct Follower::Impl {
     void disconnect() noexcept {
         statements.reset();
         writer.reset();
+        totals.reset();
         database.reset();
         logs.reset();
     }
@@ -497,6 +499,13 @@ void Follower::rebuild_next() {
 
 SQLite::Database* Follower::connection() noexcept {
     return impl_->database.get();
+}
+
+TotalsStore* Follower::totals() {
+    if (impl_->database && !impl_->totals) {
+        impl_->totals.emplace(*impl_->database);
+    }
+    return impl_->totals ? &*impl_->totals : nullptr;
 }
 
 CycleWriter* Follower::writer() {

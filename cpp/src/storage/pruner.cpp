@@ -20,6 +20,7 @@
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/totals_store.hpp"
 #include "sql.hpp"
 
 namespace session_buddy::storage {
@@ -33,6 +34,8 @@ using std::chrono::steady_clock;
 /// it is for the rows, the rest for the commit, which may wait for the disk.
 constexpr milliseconds kBatchTime{10};
 constexpr milliseconds kTimeForRows = kBatchTime / 2;
+/// For counting rows, which locks nothing, before what was counted is written.
+constexpr milliseconds kTimeForCounting{50};
 constexpr std::int64_t kFirstBatch = 50;
 constexpr std::int64_t kLargestBatch = 5000;
 /// SQLite lets a writer that found the database locked sleep for 1, 2, 5, 10 and 15 ms at first: a gap of this length
@@ -203,21 +206,25 @@ struct Pruner::Impl {
     std::optional<LogFiles> logs;
     std::unique_ptr<SQLite::Database> database;
     std::optional<Statements> statements;
+    std::optional<TotalsStore> totals_store;
+    TotalsKeeper totals;
     FileState opened;
     std::string until;      ///< texts from here on are not looked at
     std::string last_text;  ///< rows up to here, in the order of the index, are dealt with
     std::int64_t last_id = 0;
     std::int64_t batch = kFirstBatch;
     bool hours_final = false;
+    bool counted = false;
     int log_pages = 0;
     milliseconds pause = kShortestPause;
     PruneResult result;
 
-    Impl(std::string file, TimePoint before, milliseconds timeout)
+    Impl(std::string file, TimePoint before, milliseconds timeout, std::uint32_t max_skills)
         : path(std::move(file)),
           cutoff(before),
           busy_timeout(timeout),
           keeper(path, timeout),
+          totals(max_skills),
           until(upper_bound_of(before)) {}
 
     void connect() {
@@ -237,12 +244,14 @@ struct Pruner::Impl {
             },
             &log_pages);
         statements.emplace(*database);
+        totals_store.emplace(*database);
         static_cast<void>(statements->pruning.read());  // makes SQLite open the write-ahead log
         logs.emplace(path);
     }
 
     void disconnect() noexcept {
         statements.reset();
+        totals_store.reset();
         database.reset();
         logs.reset();
     }
@@ -267,6 +276,10 @@ struct Pruner::Impl {
             hours_final = !keeper.step(now) && keeper.close(cutoff);
             return true;
         }
+        if (!counted) {
+            counted = !count_more();
+            return true;
+        }
         const std::vector<Candidate> candidates = next_candidates();
         if (candidates.empty()) {
             checkpoint();
@@ -277,6 +290,20 @@ struct Pruner::Impl {
             checkpoint();
         }
         return true;
+    }
+
+    /// Rows that are not in the totals would be missing there for ever. True where there are more.
+    bool count_more() {
+        const bool more = totals.advance(*totals_store, steady_clock::now() + kTimeForCounting);
+        const TotalsWrites writes = totals.pending();
+        if (writes.empty()) {
+            return more;
+        }
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        const bool written = totals_store->write(writes);
+        transaction.commit();
+        totals.confirm_written(written);
+        return more || !written;
     }
 
     [[nodiscard]] std::vector<Candidate> next_candidates() {
@@ -307,11 +334,12 @@ struct Pruner::Impl {
         statements->last_id.reset();
         statements->last_id.step();
         const std::int64_t newest = statements->last_id.integer(0);
+        const std::int64_t in_totals = totals_store->mark().value_or(TotalsMark{}).counted_id;
         statements->last_id.reset();
         for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kTimeForRows); ++handled) {
             const Candidate& row = candidates[handled];
             // A row that came later than its hour was made final is not in skill_time_series yet.
-            if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id >= newest) {
+            if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id > in_totals || row.id >= newest) {
                 continue;
             }
             if (!row.has_entry) {
@@ -353,8 +381,8 @@ struct Pruner::Impl {
     }
 };
 
-Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout)
-    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout)) {}
+Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, std::uint32_t max_skills)
+    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout, max_skills)) {}
 
 Pruner::~Pruner() = default;
 

@@ -9,9 +9,7 @@
 #include "session_buddy/core/utf8.hpp"
 
 namespace session_buddy::storage {
-namespace {
 
-/// Text that may be handed on to JSON; anything else counts as empty.
 std::string clean_text(const sql::Statement& row, int column) {
     const int type = row.type(column);
     if (type == SQLITE_NULL || type == SQLITE_BLOB) {
@@ -20,8 +18,6 @@ std::string clean_text(const sql::Statement& row, int column) {
     const std::string_view text = row.text(column);
     return is_valid_utf8(text) ? std::string(text) : std::string();
 }
-
-}  // namespace
 
 std::optional<double> read_duration(const sql::Statement& row, int column) {
     const int type = row.type(column);

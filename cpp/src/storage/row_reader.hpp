@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "session_buddy/core/invocation.hpp"
 #include "sql.hpp"
@@ -11,11 +12,15 @@ namespace session_buddy::storage {
 /// The columns that read_invocation expects, in its order.
 inline constexpr const char* kInvocationColumns =
     "id, skill_name, invoked_at, session_id, completed, duration_seconds, error_type";
+inline constexpr int kInvocationColumnCount = 7;
 
 /// Nothing for a row whose name or time cannot be used. A bad duration is left out, not the row.
 [[nodiscard]] std::optional<Invocation> read_invocation(const sql::Statement& row);
 
 /// A duration that counts: a number, finite, not negative.
 [[nodiscard]] std::optional<double> read_duration(const sql::Statement& row, int column);
+
+/// Text that may be handed on to others; anything else counts as empty.
+[[nodiscard]] std::string clean_text(const sql::Statement& row, int column);
 
 }  // namespace session_buddy::storage

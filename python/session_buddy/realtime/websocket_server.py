@@ -84,6 +84,7 @@ class RealTimeMetricsServer:
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
+        metrics_max_skills: Skills with series of their own in ``GET /metrics``, 1 to 10000; the others are summed.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
         anomaly_threshold: Deviation from the baseline, in standard deviations, from which on an anomaly is reported,
             0.5 to 10.
@@ -164,6 +165,7 @@ class RealTimeMetricsServer:
         top_skills: int = 10,
         session_window: float = 1800.0,
         max_sessions: int = 1000,
+        metrics_max_skills: int = 200,
         anomaly_threshold: float = 2.0,
         observation_window: float = 3600.0,
         baseline_window: float = 86400.0,
@@ -216,6 +218,7 @@ class RealTimeMetricsServer:
             "top_skills": top_skills,
             "session_window": session_window,
             "max_sessions": max_sessions,
+            "metrics_max_skills": metrics_max_skills,
             "anomaly_threshold": anomaly_threshold,
             "observation_window": observation_window,
             "baseline_window": baseline_window,

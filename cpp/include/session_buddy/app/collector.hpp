@@ -14,6 +14,7 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/storage/database_watch.hpp"
 #include "session_buddy/storage/follower.hpp"
+#include "session_buddy/storage/totals_store.hpp"
 
 namespace session_buddy::app {
 
@@ -46,6 +47,8 @@ class Collector {
     [[nodiscard]] bool clock_was_set(TimePoint now) const;
     /// True where something was read that is new.
     bool read_database(TimePoint now);
+    /// For no longer than this.
+    void count_totals(std::chrono::milliseconds time);
     void write_back(TimePoint now);
     void take(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
@@ -59,6 +62,7 @@ class Collector {
     std::unique_ptr<Figures> figures_;
     // While a rebuild takes several batches, the new figures grow here and the old ones are served.
     std::unique_ptr<Figures> rebuilding_;
+    storage::TotalsKeeper totals_;
     DatabaseHealth health_{true, ""};
     bool writable_ = true;  // whether the last write worked; only so that trouble is logged once
     std::uint64_t sequence_ = 0;

@@ -63,6 +63,7 @@ struct Config {
     std::uint32_t top_skills = 10;      ///< entries of data.top_skills, 1 to 1000
     Seconds session_window{1800.0};     ///< a session without activity for longer is no longer active, 60 to 86'400
     std::uint32_t max_sessions = 1000;  ///< active sessions listed to subscribers, the latest first, 1 to 100'000
+    std::uint32_t metrics_max_skills = 200;  ///< with series of their own in GET /metrics, 1 to 10'000
 
     // Anomalies.
     double anomaly_threshold = 2.0;         ///< |z| from which on a deviation is reported, 0.5 to 10

@@ -2,6 +2,7 @@
 // Parts that did not change from one cycle to the next are the same objects, so a copy of a Snapshot is a few pointers.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -132,6 +133,34 @@ struct SessionFigures {
     bool operator==(const SessionFigures&) const = default;
 };
 
+/// Upper bounds of the buckets that durations are counted in, in seconds; the last bucket has none.
+inline constexpr std::array kDurationBounds{0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0};
+
+/// What ever happened in one workflow phase of one skill.
+struct PhaseTotals {
+    std::string workflow_phase;
+    std::int64_t completed = 0;
+    std::int64_t failed = 0;
+    /// Of completed invocations that have a duration, each in one bucket.
+    std::array<std::int64_t, kDurationBounds.size() + 1> durations{};
+    double duration_seconds = 0.0;  ///< sum of those
+
+    bool operator==(const PhaseTotals&) const = default;
+};
+
+/// What ever happened to one skill, be it summed with others (core/totals.hpp).
+struct SkillTotals {
+    std::string skill_name;
+    std::vector<PhaseTotals> phases{};
+    std::array<std::int64_t, 3> anomalies{};  ///< found, by AnomalyType
+
+    bool operator==(const SkillTotals&) const = default;
+};
+
+/// In the order in which the skills were first seen.
+using TotalsTable = std::vector<std::shared_ptr<const SkillTotals>>;
+using TotalsTablePtr = std::shared_ptr<const TotalsTable>;
+
 struct DatabaseHealth {
     bool readable = false;
     std::string reason;  ///< empty where readable; never holds more than a short sentence
@@ -147,6 +176,8 @@ struct Snapshot {
     std::shared_ptr<const std::vector<SessionFigures>> sessions = std::make_shared<std::vector<SessionFigures>>();
     std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
     DatabaseHealth database;
+    TotalsTablePtr totals = std::make_shared<TotalsTable>();
+    std::int64_t uncounted_rows = 0;  ///< about so many are not in `totals` yet
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

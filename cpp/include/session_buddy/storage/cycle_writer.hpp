@@ -11,6 +11,7 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/totals_store.hpp"
 
 namespace SQLite {
 class Database;
@@ -54,7 +55,9 @@ struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
     std::span<const StatePiece> detector_state{};
-    bool replaces_state = false;  ///< pieces that are not among them are removed
+    bool replaces_state = false;   ///< pieces that are not among them are removed
+    TotalsStore* store = nullptr;  ///< of the same connection, for `totals`
+    const TotalsWrites* totals = nullptr;
 };
 
 /// Keeps its statements from one cycle to the next: to prepare them costs more than to run them. `database` must
@@ -67,8 +70,9 @@ class CycleWriter {
     CycleWriter& operator=(const CycleWriter&) = delete;
 
     /// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does
-    /// not know (deleted since) are passed over. Throws StorageError (busy, read_only, io).
-    void write(const CycleWrites& writes, TimePoint now);
+    /// not know (deleted since) are passed over. False where the totals were not written, as somebody else has counted.
+    /// Throws StorageError (busy, read_only, io).
+    bool write(const CycleWrites& writes, TimePoint now);
 
   private:
     struct Statements;

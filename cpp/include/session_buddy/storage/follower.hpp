@@ -13,6 +13,7 @@
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/storage/cycle_writer.hpp"
 #include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/totals_store.hpp"
 
 namespace SQLite {
 class Database;
@@ -61,6 +62,8 @@ class Follower {
     [[nodiscard]] SQLite::Database* connection() noexcept;
     /// Writes through that connection; the same holds for it.
     [[nodiscard]] CycleWriter* writer();
+    /// The totals on that connection; the same holds for them. Throws StorageError.
+    [[nodiscard]] TotalsStore* totals();
 
   private:
     struct Impl;

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/config.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::storage {
@@ -41,15 +42,17 @@ struct PruneResult {
 /// fire. The newest row always stays, and so do rows without a readable time. Used by one thread.
 class Pruner {
   public:
-    /// Nothing is opened yet. `cutoff` is a start of a day.
-    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout);
+    /// Nothing is opened yet. `cutoff` is a start of a day, `max_skills` metrics_max_skills of the config.
+    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout,
+           std::uint32_t max_skills = Config{}.metrics_max_skills);
     ~Pruner();
     Pruner(const Pruner&) = delete;
     Pruner& operator=(const Pruner&) = delete;
 
     /// Does a bounded piece; true where more is due. First the hours of the old rows are completed in
-    /// skill_time_series, then rows go. Throws StorageError, among others read_only, and incompatible where a trigger
-    /// computes figures from the rows again and again; the next Pruner goes on.
+    /// skill_time_series and rows in the totals of TotalsKeeper, then rows go. Throws StorageError, among others
+    /// read_only, and incompatible where a trigger computes figures from the rows again and again; the next Pruner goes
+    /// on.
     bool step(TimePoint now);
 
     /// How long to wait before the next step, so that writers which found the database locked get their turn.

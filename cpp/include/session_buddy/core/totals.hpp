@@ -1,0 +1,87 @@
+// Counts of everything that ever happened, by skill and workflow phase, in a bounded number of series: what the
+// counters of GET /metrics show.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/snapshot.hpp"
+
+namespace session_buddy {
+
+/// Phases of one skill that have a series of their own, beside those of kNoPhase and kOtherSeries.
+inline constexpr std::size_t kMaxPhasesOfSkill = 10;
+/// The skill, or the phase, that all without a series of their own are summed as.
+inline constexpr std::string_view kOtherSeries = "other";
+/// The phase of a run that has none.
+inline constexpr std::string_view kNoPhase = "none";
+
+/// What a side table or a snapshot holds of one skill is in snapshot.hpp; this is who counts. For one thread.
+class Totals {
+  public:
+    /// `max_skills`: that get a series of their own, in the order in which they are first seen. Those that restore()
+    /// brings keep theirs, be it beyond that.
+    explicit Totals(std::uint32_t max_skills) : max_skills_(max_skills) {}
+
+    /// `workflow_phase`: empty for none.
+    void add(const Invocation& row, std::string_view workflow_phase);
+    /// An anomaly that was found, as the database has noted it down.
+    void add_anomaly(std::string_view skill_name, AnomalyType type);
+    /// One that the database could not note down. Should it do so later, that one is not counted again.
+    void add_unrecorded_anomaly(std::string_view skill_name, AnomalyType type);
+
+    /// What was counted before. Only while nothing else of this skill and phase was counted.
+    void restore(std::string_view skill_name, PhaseTotals phase);
+    void restore(std::string_view skill_name, AnomalyType type, std::int64_t count);
+
+    /// Everything, in the order in which skills were first seen. The same object as before where nothing changed.
+    [[nodiscard]] TotalsTablePtr table();
+
+    /// What changed since the last confirm_written(). Valid until the next change.
+    struct Change {
+        const SkillTotals* skill = nullptr;
+        std::uint32_t phases = 0;  ///< a bit for each of skill->phases
+        bool anomalies = false;
+    };
+    [[nodiscard]] std::vector<Change> unwritten() const;
+    void confirm_written();
+
+  private:
+    struct Entry {
+        std::shared_ptr<SkillTotals> totals;
+        bool shared = false;     // a table that was given out has it, too: it must not change any more
+        bool unwritten = false;  // listed in unwritten_
+        std::uint32_t phases = 0;
+        bool anomalies = false;
+    };
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
+    };
+
+    [[nodiscard]] std::uint32_t place_of(std::string_view skill_name);
+    [[nodiscard]] std::uint32_t admit(std::string_view skill_name);
+    /// For a change.
+    [[nodiscard]] SkillTotals& opened(std::uint32_t place);
+    [[nodiscard]] Entry& changed(std::uint32_t place);
+
+    std::uint32_t max_skills_;
+    std::vector<Entry> entries_;
+    std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> places_;
+    std::uint32_t own_series_ = 0;  // entries but kOtherSeries
+    std::vector<std::uint32_t> unwritten_;
+    std::map<std::pair<std::uint32_t, AnomalyType>, std::int64_t> unrecorded_;  // by place
+    TotalsTablePtr table_;  // nullptr where it no longer is what there is
+};
+
+}  // namespace session_buddy

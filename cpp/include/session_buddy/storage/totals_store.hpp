@@ -1,0 +1,112 @@
+// The counts of GET /metrics in the database: rows are counted by their id, each once, and what was counted outlives a
+// restart and the rows themselves.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "session_buddy/core/totals.hpp"
+#include "session_buddy/storage/error.hpp"
+
+namespace SQLite {
+class Database;
+}
+
+namespace session_buddy::storage {
+
+/// How far the tables are counted.
+struct TotalsMark {
+    std::int64_t counted_id = 0;  ///< rows of skill_invocation up to here
+    std::string counted_row;      ///< what that row looked like, by which another database is told from this one
+    std::int64_t anomaly_id = 0;  ///< rows of skill_anomalies up to here
+
+    bool operator==(const TotalsMark&) const = default;
+};
+
+/// What is to be written. `skills` refers to the Totals it is of.
+struct TotalsWrites {
+    std::optional<TotalsMark> expected;  ///< what the database must still have
+    TotalsMark next;
+    std::vector<Totals::Change> skills;
+    bool replaces = false;  ///< everything else goes
+
+    [[nodiscard]] bool empty() const {
+        return skills.empty() && next == expected.value_or(TotalsMark{}) && !(replaces && expected);
+    }
+};
+
+/// The statements of one connection, which must outlive it. Every failure of the public functions is a StorageError.
+class TotalsStore {
+  public:
+    explicit TotalsStore(SQLite::Database& database);
+    ~TotalsStore();
+    TotalsStore(const TotalsStore&) = delete;
+    TotalsStore& operator=(const TotalsStore&) = delete;
+
+    /// Whether somebody else has written since the last call; true the first time.
+    [[nodiscard]] bool changed();
+    [[nodiscard]] std::optional<TotalsMark> mark();
+    void load(Totals& totals);
+    /// Whether the rows that were counted are those of this database.
+    [[nodiscard]] bool holds(const TotalsMark& mark);
+    /// Counts further rows until there are none or `until` is over. True where there may be more.
+    [[nodiscard]] bool count(Totals& totals, TotalsMark& mark, std::chrono::steady_clock::time_point until);
+    /// About so many rows are not counted yet.
+    [[nodiscard]] std::int64_t rows_after(const TotalsMark& mark);
+
+    /// In a write transaction of the caller. False, and nothing is written, where the database no longer has what is
+    /// expected: somebody else has counted. Fails with a SQLite::Exception.
+    [[nodiscard]] bool write(const TotalsWrites& writes);
+    /// That transaction was rolled back.
+    void rolled_back();
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// The counts of one database as one process follows it, on whatever connection it has. For one thread.
+class TotalsKeeper {
+  public:
+    explicit TotalsKeeper(std::uint32_t max_skills) : max_skills_(max_skills), totals_(max_skills) {}
+
+    /// Counts what is new, for no longer than until `until`. True where there is more to count. Throws StorageError.
+    bool advance(TotalsStore& store, std::chrono::steady_clock::time_point until);
+    /// Rows were added on this very connection, or the file was changed behind its back: the next advance() looks
+    /// again.
+    void look_again() { look_again_ = true; }
+
+    /// What is to be written, until confirm_written() with what became of it.
+    [[nodiscard]] TotalsWrites pending() const;
+    void confirm_written(bool written);
+    /// The database can only be read: nothing is pending until it is changed, or another connection to it is used.
+    void give_up_writing() { read_only_ = true; }
+    /// Found on such a database. `anomaly_type` is as in skill_anomalies.
+    void add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type);
+
+    /// As of the last advance(). Never less than it was, but for another database.
+    [[nodiscard]] const TotalsTablePtr& table() const { return table_; }
+    [[nodiscard]] std::int64_t uncounted_rows() const { return uncounted_; }
+
+  private:
+    void take_over(TotalsStore& store);
+
+    std::uint32_t max_skills_;
+    Totals totals_;
+    TotalsMark mark_;                   // of totals_
+    std::optional<TotalsMark> stored_;  // of the database, as far as is known
+    bool known_ = false;
+    bool replaces_ = false;  // what the database has is not of its rows
+    bool more_ = false;
+    bool read_only_ = false;
+    bool look_again_ = false;
+    TotalsTablePtr table_ = std::make_shared<TotalsTable>();
+    std::int64_t table_id_ = 0;  // rows up to here are in table_
+    std::int64_t uncounted_ = 0;
+};
+
+}  // namespace session_buddy::storage

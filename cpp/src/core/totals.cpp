@@ -1,0 +1,156 @@
+// Which series a run belongs to, and its counts: see the header.
+#include "session_buddy/core/totals.hpp"
+
+#include <algorithm>
+
+namespace session_buddy {
+namespace {
+
+/// Where a phase stands among those of its skill, added where it is new.
+std::size_t phase_place(SkillTotals& skill, std::string_view phase) {
+    const auto find = [&skill](std::string_view name) {
+        return static_cast<std::size_t>(
+            std::ranges::find(skill.phases, name,
+                              [](const PhaseTotals& each) { return std::string_view(each.workflow_phase); }) -
+            skill.phases.begin());
+    };
+    if (phase.empty()) {
+        phase = kNoPhase;
+    } else if (!is_valid_skill_name(phase)) {  // phases keep the same rules: short, and without control characters
+        phase = kOtherSeries;
+    }
+    std::size_t place = find(phase);
+    if (place == skill.phases.size() && phase != kNoPhase && phase != kOtherSeries) {
+        const auto own = std::ranges::count_if(skill.phases, [](const PhaseTotals& each) {
+            return each.workflow_phase != kNoPhase && each.workflow_phase != kOtherSeries;
+        });
+        if (static_cast<std::size_t>(own) >= kMaxPhasesOfSkill) {
+            phase = kOtherSeries;
+            place = find(phase);
+        }
+    }
+    if (place == skill.phases.size()) {
+        skill.phases.push_back({.workflow_phase = std::string(phase)});
+    }
+    return place;
+}
+
+}  // namespace
+
+std::uint32_t Totals::admit(std::string_view skill_name) {
+    const auto place = static_cast<std::uint32_t>(entries_.size());
+    entries_.push_back({.totals = std::make_shared<SkillTotals>(SkillTotals{.skill_name = std::string(skill_name)})});
+    places_.emplace(skill_name, place);
+    own_series_ += skill_name != kOtherSeries ? 1 : 0;
+    return place;
+}
+
+std::uint32_t Totals::place_of(std::string_view skill_name) {
+    if (const auto found = places_.find(skill_name); found != places_.end()) {
+        return found->second;
+    }
+    if (own_series_ < max_skills_ || skill_name == kOtherSeries) {
+        return admit(skill_name);
+    }
+    const auto other = places_.find(kOtherSeries);
+    return other != places_.end() ? other->second : admit(kOtherSeries);
+}
+
+SkillTotals& Totals::opened(std::uint32_t place) {
+    Entry& entry = entries_[place];
+    if (entry.shared) {
+        entry.totals = std::make_shared<SkillTotals>(*entry.totals);
+        entry.shared = false;
+    }
+    table_.reset();
+    return *entry.totals;
+}
+
+Totals::Entry& Totals::changed(std::uint32_t place) {
+    Entry& entry = entries_[place];
+    if (!entry.unwritten) {
+        entry.unwritten = true;
+        unwritten_.push_back(place);
+    }
+    return entry;
+}
+
+void Totals::add(const Invocation& row, std::string_view workflow_phase) {
+    const std::uint32_t place = place_of(row.skill_name);
+    SkillTotals& skill = opened(place);
+    const std::size_t phase = phase_place(skill, workflow_phase);
+    PhaseTotals& totals = skill.phases[phase];
+    ++(row.completed ? totals.completed : totals.failed);
+    if (row.completed && row.duration_seconds) {
+        const auto* const bound = std::ranges::lower_bound(kDurationBounds, *row.duration_seconds);
+        ++totals.durations[static_cast<std::size_t>(bound - kDurationBounds.begin())];
+        totals.duration_seconds += *row.duration_seconds;
+    }
+    changed(place).phases |= 1U << phase;
+}
+
+void Totals::add_anomaly(std::string_view skill_name, AnomalyType type) {
+    const std::uint32_t place = place_of(skill_name);
+    if (const auto known = unrecorded_.find({place, type}); known != unrecorded_.end()) {
+        if (--known->second == 0) {
+            unrecorded_.erase(known);
+        }
+        return;
+    }
+    ++opened(place).anomalies[static_cast<std::size_t>(type)];
+    changed(place).anomalies = true;
+}
+
+void Totals::add_unrecorded_anomaly(std::string_view skill_name, AnomalyType type) {
+    const std::uint32_t place = place_of(skill_name);
+    ++opened(place).anomalies[static_cast<std::size_t>(type)];
+    ++unrecorded_[{place, type}];
+    changed(place).anomalies = true;
+}
+
+void Totals::restore(std::string_view skill_name, PhaseTotals phase) {
+    const auto found = places_.find(skill_name);
+    const std::uint32_t place = found != places_.end() ? found->second : admit(skill_name);
+    opened(place).phases.push_back(std::move(phase));
+}
+
+void Totals::restore(std::string_view skill_name, AnomalyType type, std::int64_t count) {
+    const auto found = places_.find(skill_name);
+    const std::uint32_t place = found != places_.end() ? found->second : admit(skill_name);
+    opened(place).anomalies[static_cast<std::size_t>(type)] = count;
+}
+
+TotalsTablePtr Totals::table() {
+    if (!table_) {
+        auto table = std::make_shared<TotalsTable>();
+        table->reserve(entries_.size());
+        for (Entry& entry : entries_) {
+            entry.shared = true;
+            table->push_back(entry.totals);
+        }
+        table_ = std::move(table);
+    }
+    return table_;
+}
+
+std::vector<Totals::Change> Totals::unwritten() const {
+    std::vector<Change> changes;
+    changes.reserve(unwritten_.size());
+    for (const std::uint32_t place : unwritten_) {
+        const Entry& entry = entries_[place];
+        changes.push_back({.skill = entry.totals.get(), .phases = entry.phases, .anomalies = entry.anomalies});
+    }
+    return changes;
+}
+
+void Totals::confirm_written() {
+    for (const std::uint32_t place : unwritten_) {
+        Entry& entry = entries_[place];
+        entry.unwritten = false;
+        entry.phases = 0;
+        entry.anomalies = false;
+    }
+    unwritten_.clear();
+}
+
+}  // namespace session_buddy

@@ -1,0 +1,365 @@
+// Counting by id, and two side tables: see the header.
+#include "session_buddy/storage/totals_store.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "row_reader.hpp"
+#include "session_buddy/core/log.hpp"
+#include "sql.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+constexpr std::string_view kCountedId = "totals_counted_id";
+constexpr std::string_view kCountedRow = "totals_counted_row";
+constexpr std::string_view kAnomalyId = "totals_anomaly_id";
+/// Between two looks at the clock.
+constexpr std::int64_t kRowsAtOnce = 1000;
+
+/// The columns of the buckets, in the order of kDurationBounds.
+constexpr std::array<std::string_view, kDurationBounds.size() + 1> kBucketColumns{
+    "up_to_0_1s", "up_to_0_5s", "up_to_1s",  "up_to_2s",   "up_to_5s",
+    "up_to_10s",  "up_to_30s",  "up_to_60s", "up_to_300s", "longer"};
+
+constexpr std::array kTypes{AnomalyType::performance_drop, AnomalyType::performance_spike, AnomalyType::pattern_shift};
+
+std::string create_totals() {
+    std::string text =
+        "CREATE TABLE IF NOT EXISTS session_buddy_totals (skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"
+        " completed INTEGER NOT NULL, failed INTEGER NOT NULL, duration_seconds REAL NOT NULL";
+    for (const std::string_view column : kBucketColumns) {
+        text += fmt::format(", {} INTEGER NOT NULL", column);
+    }
+    return text + ", PRIMARY KEY (skill_name, workflow_phase)) WITHOUT ROWID";
+}
+
+std::string columns_of_totals() {
+    return fmt::format("skill_name, workflow_phase, completed, failed, duration_seconds, {}",
+                       fmt::join(kBucketColumns, ", "));
+}
+
+std::optional<AnomalyType> type_of(std::string_view name) {
+    const auto* const found = std::ranges::find(kTypes, name, [](AnomalyType type) { return to_string(type); });
+    return found == kTypes.end() ? std::nullopt : std::optional(*found);
+}
+
+}  // namespace
+
+struct TotalsStore::Impl {
+    explicit Impl(SQLite::Database& its_database)
+        : database(its_database),
+          data_version(database, "PRAGMA data_version"),
+          rows(database,
+               fmt::format("SELECT {}, workflow_phase FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2",
+                           kInvocationColumns)),
+          // As much of it as tells it from others; the texts of a row may be of any length.
+          row(database,
+              "SELECT substr(quote(skill_name), 1, 64) || substr(quote(invoked_at), 1, 64)"
+              " || substr(quote(session_id), 1, 64) FROM skill_invocation WHERE id = ?1"),
+          last_ids(database,
+                   "SELECT coalesce((SELECT max(id) FROM skill_invocation), 0),"
+                   " coalesce((SELECT max(id) FROM skill_anomalies), 0)"),
+          anomalies(database,
+                    "SELECT id, skill_name, anomaly_type FROM skill_anomalies WHERE id > ?1 ORDER BY id LIMIT ?2"),
+          tables(database,
+                 "SELECT count(*) FROM sqlite_master WHERE name IN ('session_buddy_state', 'session_buddy_totals',"
+                 " 'session_buddy_anomaly_totals')") {}
+
+    std::string describe(std::int64_t id) {
+        std::string text = row.with(id).step() ? std::string(row.text(0)) : std::string();
+        row.reset();
+        return text;
+    }
+
+    std::optional<TotalsMark> mark() {
+        constexpr int kTables = 3;
+        tables.reset();
+        const bool complete = tables.step() && tables.integer(0) == kTables;
+        tables.reset();
+        if (!complete) {
+            state.reset();
+            return std::nullopt;
+        }
+        if (!state) {
+            state.emplace(database, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3)");
+        }
+        TotalsMark found;
+        int keys = 0;
+        state->with(kCountedId, kCountedRow, kAnomalyId);
+        while (state->step()) {
+            const std::string_view key = state->text(0);
+            if (key == kCountedRow) {
+                found.counted_row = state->text(1);
+            } else {
+                (key == kCountedId ? found.counted_id : found.anomaly_id) =
+                    std::max<std::int64_t>(state->integer(1), 0);
+            }
+            ++keys;
+        }
+        constexpr int kKeys = 3;
+        return keys == kKeys ? std::optional(std::move(found)) : std::nullopt;
+    }
+
+    void put(std::string_view key, auto value) { put_state->with(key, value).run(); }
+
+    void write(const SkillTotals& skill, std::uint32_t phases, bool with_anomalies);
+
+    SQLite::Database& database;
+    sql::Statement data_version;
+    sql::Statement rows;
+    sql::Statement row;
+    sql::Statement last_ids;
+    sql::Statement anomalies;
+    sql::Statement tables;
+    std::int64_t seen_version = -1;
+    // Made when their tables are first needed.
+    std::optional<sql::Statement> state;
+    std::optional<sql::Statement> put_state;
+    std::optional<sql::Statement> put_phase;
+    std::optional<sql::Statement> put_anomalies;
+};
+
+TotalsStore::TotalsStore(SQLite::Database& database)
+    : impl_(sql::translated(database.getFilename(), "cannot read", [&] { return std::make_unique<Impl>(database); })) {}
+
+TotalsStore::~TotalsStore() = default;
+
+bool TotalsStore::changed() {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        impl_->data_version.reset();
+        const std::int64_t version = impl_->data_version.step() ? impl_->data_version.integer(0) : 0;
+        impl_->data_version.reset();
+        return std::exchange(impl_->seen_version, version) != version;
+    });
+}
+
+std::optional<TotalsMark> TotalsStore::mark() {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->mark(); });
+}
+
+bool TotalsStore::holds(const TotalsMark& mark) {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        impl_->last_ids.reset();
+        const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
+        impl_->last_ids.reset();
+        if (last_id < mark.counted_id) {
+            return false;
+        }
+        if (mark.counted_id == 0 || mark.counted_row.empty()) {
+            return true;
+        }
+        const std::string found = impl_->describe(mark.counted_id);
+        return found.empty() || found == mark.counted_row;  // it may have been pruned, which never takes the newest row
+    });
+}
+
+std::int64_t TotalsStore::rows_after(const TotalsMark& mark) {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        impl_->last_ids.reset();
+        const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
+        impl_->last_ids.reset();
+        return std::max<std::int64_t>(last_id - mark.counted_id, 0);
+    });
+}
+
+void TotalsStore::load(Totals& totals) {
+    sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
+        while (phases.step()) {
+            PhaseTotals phase{.workflow_phase = std::string(phases.text(1)),
+                              .completed = phases.integer(2),
+                              .failed = phases.integer(3),
+                              .duration_seconds = phases.real(4)};
+            int column = 4;
+            for (std::int64_t& count : phase.durations) {
+                count = phases.integer(++column);
+            }
+            totals.restore(phases.text(0), std::move(phase));
+        }
+        sql::Statement counts(impl_->database,
+                              "SELECT skill_name, anomaly_type, detected FROM session_buddy_anomaly_totals");
+        while (counts.step()) {
+            if (const auto type = type_of(counts.text(1))) {
+                totals.restore(counts.text(0), *type, counts.integer(2));
+            }
+        }
+    });
+}
+
+bool TotalsStore::count(Totals& totals, TotalsMark& mark, steady_clock::time_point until) {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        std::int64_t read = kRowsAtOnce;
+        const std::int64_t from = mark.counted_id;
+        const std::string row_before = std::exchange(mark.counted_row, {});  // not known where reading fails half way
+        while (read == kRowsAtOnce && steady_clock::now() < until) {
+            read = 0;
+            impl_->rows.with(mark.counted_id, kRowsAtOnce);
+            while (impl_->rows.step()) {
+                ++read;
+                mark.counted_id = impl_->rows.integer(0);
+                if (const auto row = read_invocation(impl_->rows)) {
+                    totals.add(*row, clean_text(impl_->rows, kInvocationColumnCount));
+                }
+            }
+        }
+        mark.counted_row = mark.counted_id != from ? impl_->describe(mark.counted_id) : row_before;
+        const bool more = read == kRowsAtOnce;
+        for (read = kRowsAtOnce; read == kRowsAtOnce && steady_clock::now() < until;) {
+            read = 0;
+            impl_->anomalies.with(mark.anomaly_id, kRowsAtOnce);
+            while (impl_->anomalies.step()) {
+                ++read;
+                mark.anomaly_id = impl_->anomalies.integer(0);
+                const auto type = type_of(impl_->anomalies.text(2));
+                if (type && is_valid_skill_name(impl_->anomalies.text(1))) {
+                    totals.add_anomaly(impl_->anomalies.text(1), *type);
+                }
+            }
+        }
+        return more || read == kRowsAtOnce;
+    });
+}
+
+bool TotalsStore::write(const TotalsWrites& writes) {
+    SQLite::Database& database = impl_->database;
+    if (impl_->mark() != writes.expected) {
+        return false;
+    }
+    if (!impl_->put_state) {
+        database.exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+        database.exec(create_totals());
+        database.exec(
+            "CREATE TABLE IF NOT EXISTS session_buddy_anomaly_totals (skill_name TEXT NOT NULL, anomaly_type TEXT NOT "
+            "NULL,"
+            " detected INTEGER NOT NULL, PRIMARY KEY (skill_name, anomaly_type)) WITHOUT ROWID");
+        impl_->put_state.emplace(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
+    }
+    if (writes.replaces) {
+        database.exec("DELETE FROM session_buddy_totals; DELETE FROM session_buddy_anomaly_totals");
+    }
+    for (const Totals::Change& change : writes.skills) {
+        impl_->write(*change.skill, change.phases, change.anomalies);
+    }
+    impl_->put(kCountedId, writes.next.counted_id);
+    impl_->put(kCountedRow, std::string_view(writes.next.counted_row));
+    impl_->put(kAnomalyId, writes.next.anomaly_id);
+    return true;
+}
+
+void TotalsStore::rolled_back() {
+    impl_->put_state.reset();
+    impl_->put_phase.reset();
+    impl_->put_anomalies.reset();
+}
+
+void TotalsStore::Impl::write(const SkillTotals& skill, std::uint32_t phases, bool with_anomalies) {
+    if (phases != 0 && !put_phase) {
+        put_phase.emplace(database,
+                          fmt::format("INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5,"
+                                      " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                                      columns_of_totals()));
+    }
+    for (std::size_t place = 0; place < skill.phases.size(); ++place) {
+        if ((phases >> place & 1U) == 0) {
+            continue;
+        }
+        const PhaseTotals& phase = skill.phases[place];
+        put_phase->with(std::string_view(skill.skill_name), std::string_view(phase.workflow_phase), phase.completed,
+                        phase.failed, phase.duration_seconds);
+        int parameter = 5;
+        for (const std::int64_t count : phase.durations) {
+            put_phase->bind(++parameter, count);
+        }
+        put_phase->run();
+    }
+    if (!with_anomalies) {
+        return;
+    }
+    if (!put_anomalies) {
+        put_anomalies.emplace(database,
+                              "INSERT OR REPLACE INTO session_buddy_anomaly_totals (skill_name, anomaly_type, detected)"
+                              " VALUES (?1, ?2, ?3)");
+    }
+    for (const AnomalyType type : kTypes) {
+        if (const std::int64_t count = skill.anomalies[static_cast<std::size_t>(type)]; count > 0) {
+            put_anomalies->with(std::string_view(skill.skill_name), to_string(type), count).run();
+        }
+    }
+}
+
+bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
+    const bool changed = store.changed();
+    read_only_ = read_only_ && !changed;
+    if (!changed && known_ && !more_ && !look_again_) {
+        return false;
+    }
+    if (!known_) {
+        take_over(store);
+    } else if (changed || look_again_) {
+        if (!store.holds(mark_)) {
+            kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
+            table_id_ = 0;
+            take_over(store);
+        } else if (store.mark() != stored_) {
+            take_over(store);
+        }
+    }
+    look_again_ = false;
+    more_ = store.count(totals_, mark_, until);
+    uncounted_ = more_ ? store.rows_after(mark_) : 0;
+    // Where another process had counted less than this one, its counts are taken over and must catch up first.
+    if (mark_.counted_id >= table_id_) {
+        table_ = totals_.table();
+        table_id_ = mark_.counted_id;
+    }
+    return more_;
+}
+
+/// What the database has, if it is of its own rows.
+void TotalsKeeper::take_over(TotalsStore& store) {
+    known_ = false;
+    stored_ = store.mark();
+    totals_ = Totals(max_skills_);
+    replaces_ = !stored_ || !store.holds(*stored_);
+    mark_ = replaces_ ? TotalsMark{} : *stored_;
+    if (!replaces_) {
+        store.load(totals_);
+    }
+    known_ = true;
+}
+
+TotalsWrites TotalsKeeper::pending() const {
+    if (!known_ || read_only_) {
+        return {};
+    }
+    return {.expected = stored_, .next = mark_, .skills = totals_.unwritten(), .replaces = replaces_};
+}
+
+void TotalsKeeper::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {
+    if (const auto type = type_of(anomaly_type)) {
+        totals_.add_unrecorded_anomaly(skill_name, *type);
+        look_again_ = true;
+    }
+}
+
+void TotalsKeeper::confirm_written(bool written) {
+    if (written) {
+        totals_.confirm_written();
+        stored_ = mark_;
+        replaces_ = false;
+    } else {
+        look_again_ = true;
+    }
+}
+
+}  // namespace session_buddy::storage
