@@ -142,7 +142,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: check-dependencies
 check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of every library, fetched (needs GitHub)
-	@cmake -S tests/cmake/dependencies -B build/dependencies -G Ninja $(foreach name,SQLite3 ZLIB SQLiteCpp Boost nlohmann_json simdjson spdlog \
+	@cmake -S tests/cmake/dependencies -B build/dependencies -G Ninja $(foreach name,SQLite3 ZLIB SQLiteCpp Boost nlohmann_json simdjson spdlog prometheus-cpp \
 	    CLI11 tomlplusplus GTest,-DCMAKE_DISABLE_FIND_PACKAGE_$(name)=ON) $(CMAKE_OPTIONS)
 	@cmake --build build/dependencies
 	@ctest --test-dir build/dependencies --output-on-failure

@@ -146,6 +146,21 @@ FetchContent_Declare(spdlog
 FetchContent_MakeAvailable(spdlog)
 session_buddy_fetched_headers_are_system(spdlog::spdlog_header_only)
 
+# --- prometheus-cpp: its data model and text format alone, and nothing that serves or pushes. Its package file brings no
+# version, so none is asked for; 1.0 and later have what is used.
+set(ENABLE_PULL OFF)
+set(ENABLE_PUSH OFF)
+set(ENABLE_COMPRESSION OFF)
+set(ENABLE_TESTING OFF)
+set(GENERATE_PKGCONFIG OFF)
+set(USE_THIRDPARTY_LIBRARIES OFF)
+FetchContent_Declare(prometheus-cpp
+  URL https://github.com/jupp0r/prometheus-cpp/releases/download/v1.3.0/prometheus-cpp-with-submodules.tar.gz
+  URL_HASH SHA256=62bc2cc9772db2314dbaae506ae2a75c8ee897dab053d8729e86a637b018fdb6
+  FIND_PACKAGE_ARGS CONFIG)
+FetchContent_MakeAvailable(prometheus-cpp)
+session_buddy_fetched_headers_are_system(prometheus-cpp::core)
+
 # --- CLI11
 FetchContent_Declare(CLI11
   URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz

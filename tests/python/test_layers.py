@@ -70,6 +70,7 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
         "boost/beast": {"server"},
         "pybind11/": {"bindings"},
         "CLI/": {"app", "cli"},
+        "prometheus/": {"prometheus"},
     }
     for included in includes(path):
         for prefix, layers in owners.items():
@@ -79,7 +80,7 @@ def test_libraries_stay_in_their_layer(path: Path) -> None:
 
 def test_the_network_side_sees_no_storage() -> None:
     for path in sources():
-        if layer_of(path) in ("server", "protocol"):
+        if layer_of(path) in ("server", "protocol", "prometheus"):
             assert not [name for name in includes(path) if name.startswith("session_buddy/storage/")], path
 
 

@@ -71,6 +71,7 @@ std::unique_ptr<Figures> Collector::new_figures(TimePoint now) {
 }
 
 void Collector::open() {
+    cycle_began_ = std::chrono::steady_clock::now();
     follower_.open();
     const TimePoint now = clock_.now();
     last_now_ = now;
@@ -79,6 +80,7 @@ void Collector::open() {
         take(batch, now);
         more = batch.more;
     }
+    stats_.up_to_date_at = now;
     figures_->advance(now);
     count_totals(kStartCountingTime);
     write_back(now);
@@ -146,6 +148,7 @@ bool Collector::push() {
 }
 
 TimePoint Collector::begin_cycle() {
+    cycle_began_ = std::chrono::steady_clock::now();
     const TimePoint now = clock_.now();
     if (clock_was_set(now)) {
         kLog.warning("the clock was set {} by {} s: computing all figures anew", now < last_now_ ? "back" : "forward",
@@ -187,7 +190,11 @@ bool Collector::read_database(TimePoint now) {
             more = batch.more;
         }
         set_health({true, ""});
+        if (!more) {
+            stats_.up_to_date_at = now;
+        }
     } catch (const std::exception& error) {
+        ++stats_.read_failures;
         set_health({false, error.what()});
     }
     return is_new;
@@ -198,6 +205,8 @@ void Collector::take(const storage::Batch& batch, TimePoint now) {
         rebuilding_ = new_figures(now);
         totals_.look_again();
     }
+    stats_.rows_read += batch.rows.size();
+    stats_.rows_skipped += static_cast<std::uint64_t>(batch.skipped_rows);
     (rebuilding_ ? *rebuilding_ : *figures_).take(batch, now);
     if (rebuilding_ && !batch.more) {
         figures_ = std::move(rebuilding_);
@@ -244,6 +253,8 @@ void Collector::write_back(TimePoint now) {
                     totals_.add_unrecorded_anomaly(change.skill_name, change.anomaly_type);
                 }
             }
+        } else {
+            ++stats_.write_failures;
         }
         if (std::exchange(writable_, false)) {
             kLog.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
@@ -262,6 +273,7 @@ void Collector::publish_snapshot(TimePoint now) {
     }
     last_sessions_ = snapshot->sessions;
     snapshot->sessions_version = sessions_version_;
+    snapshot->active_sessions = figures_->metrics().active_sessions();
     if (const auto& anomalies = figures_->anomalies(now); anomalies != *last_anomalies_) {
         last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
@@ -269,6 +281,8 @@ void Collector::publish_snapshot(TimePoint now) {
     snapshot->database = health_;
     snapshot->totals = totals_.table();
     snapshot->uncounted_rows = totals_.uncounted_rows();
+    stats_.cycles.add(Seconds(std::chrono::steady_clock::now() - cycle_began_).count());
+    snapshot->collector = stats_;
     publish_(std::move(snapshot));
 }
 

@@ -240,7 +240,9 @@ void IntakeThread::store_hooks() {
         for (const Pending& hook : hooks) {
             events.push_back(hook.events.front());
         }
-        store.take(events, storage::Source::hook_request);
+        const auto outcomes = store.take(events, storage::Source::hook_request);
+        rows_stored_.add(
+            static_cast<std::uint64_t>(std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; })));
     } catch (const std::exception& error) {
         trouble = error.what();
     }
@@ -312,8 +314,9 @@ void IntakeThread::store_reports_one_by_one() {
     }
 }
 
-void IntakeThread::answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) const {
+void IntakeThread::answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) {
     const auto stored = std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; });
+    rows_stored_.add(static_cast<std::uint64_t>(stored));
     const auto known = static_cast<std::ptrdiff_t>(outcomes.size()) - stored;
     report.done({.status = 202, .body = nlohmann::ordered_json{{"stored", stored}, {"known", known}}.dump()});
 }

@@ -6,12 +6,14 @@
 #include <stdexcept>
 #include <utility>
 
+#include "process_stats.hpp"
 #include "session_buddy/app/collector.hpp"
 #include "session_buddy/app/history_thread.hpp"
 #include "session_buddy/app/intake.hpp"
 #include "session_buddy/app/query_thread.hpp"
 #include "session_buddy/app/retention_thread.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/prometheus/exposition.hpp"
 #include "session_buddy/server/network_server.hpp"
 
 namespace session_buddy::app {
@@ -27,8 +29,12 @@ struct RealTimeServer::Impl {
     // One run, from start to stop. Members die in the reverse order: the sources of snapshots before the network.
     struct Run {
         explicit Run(Impl& owner)
-            : intake(owner.config, owner.clock),
-              queries(owner.config, owner.clock),
+            : started_at(owner.clock.now()),
+              intake(owner.config, owner.clock),
+              queries(owner.config, owner.clock,
+                      [this, &owner](const server::QueryRequest& request, const SnapshotPtr& snapshot) {
+                          return metrics(request, *snapshot, owner.clock.now());
+                      }),
               network(owner.config, owner.clock, &intake, &queries),
               history(owner.config, owner.clock),
               retention(owner.config, owner.clock),
@@ -46,6 +52,24 @@ struct RealTimeServer::Impl {
         Run(const Run&) = delete;
         Run& operator=(const Run&) = delete;
 
+        /// On the query thread, which is there only while all the others are.
+        [[nodiscard]] server::QueryAnswer metrics(const server::QueryRequest& request, const Snapshot& snapshot,
+                                                  TimePoint now) const {
+            const prometheus::Format format = prometheus::negotiate(request.accept);
+            server::QueryAnswer answer;
+            answer.content_type = prometheus::content_type(format);
+            answer.headers = {{"Vary", "Origin, Accept, Accept-Encoding"}};
+            answer.body = prometheus::render({.snapshot = snapshot,
+                                              .network = network.stats(),
+                                              .intake_rows = intake.rows_stored(),
+                                              .process = process_stats(),
+                                              .started_at = started_at,
+                                              .now = now},
+                                             format);
+            return answer;
+        }
+
+        const TimePoint started_at;
         IntakeThread intake;
         QueryThread queries;
         server::NetworkServer network;

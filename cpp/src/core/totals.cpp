@@ -41,7 +41,7 @@ std::uint32_t Totals::admit(std::string_view skill_name) {
     const auto place = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back({.totals = std::make_shared<SkillTotals>(SkillTotals{.skill_name = std::string(skill_name)})});
     places_.emplace(skill_name, place);
-    own_series_ += skill_name != kOtherSeries ? 1 : 0;
+    own_series_ += skill_name != kOtherSeries ? 1U : 0U;
     return place;
 }
 

@@ -39,17 +39,17 @@ Admission::Admission(const Config& config)
 
 Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
     if (http_ >= max_http_) {
-        return Refusal::http_connections;
+        return count(Refusal::http_connections);
     }
     if (peer.proxy) {
         return take(nullptr, Kind::http);
     }
     auto& entry = entry_of(peer, now);
     if (!entry.second.arrivals.take(now)) {
-        return Refusal::connection_rate;
+        return count(Refusal::connection_rate);
     }
     if (entry.second.http >= max_per_address_) {
-        return Refusal::http_of_address;
+        return count(Refusal::http_of_address);
     }
     return take(&entry, Kind::http);
 }
@@ -57,24 +57,33 @@ Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
 Admission::Verdict Admission::take_stranger(const Peer& peer, TimePoint now) {
     auto& entry = entry_of(peer, now);
     if (entry.second.http >= max_per_address_) {
-        return Refusal::clients_of_address;
+        return count(Refusal::clients_of_address);
     }
     return take(&entry, Kind::http);
 }
 
 bool Admission::take_request(const Peer& peer, TimePoint now) {
-    return !peer.forwarded || entry_of(peer, now).second.arrivals.take(now);
+    if (!peer.forwarded || entry_of(peer, now).second.arrivals.take(now)) {
+        return true;
+    }
+    static_cast<void>(count(Refusal::connection_rate));
+    return false;
 }
 
 Admission::Verdict Admission::take_websocket(const Peer& peer, TimePoint now) {
     if (clients_ >= max_clients_) {
-        return Refusal::clients;
+        return count(Refusal::clients);
     }
     auto& entry = entry_of(peer, now);
     if (entry.second.websockets >= max_per_address_) {
-        return Refusal::clients_of_address;
+        return count(Refusal::clients_of_address);
     }
     return take(&entry, Kind::websocket);
+}
+
+Refusal Admission::count(Refusal refusal) {
+    refused_.at(static_cast<std::size_t>(refusal)).add();
+    return refusal;
 }
 
 Admission::TimePoint::duration Admission::delay_of_refusal(const Peer& peer, TimePoint now) {

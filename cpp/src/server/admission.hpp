@@ -1,6 +1,8 @@
 // Who may have another connection: places for all and for each address, and new connections a second of each address.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -11,6 +13,7 @@
 
 #include "peer.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/counter.hpp"
 #include "token_bucket.hpp"
 
 namespace session_buddy::server {
@@ -88,12 +91,18 @@ class Admission {
     /// connections at once it gets max_clients_per_address in that time.
     [[nodiscard]] TimePoint::duration delay_of_refusal(const Peer& peer, TimePoint now);
 
+    // Of these three, other threads may ask, too.
     [[nodiscard]] std::uint32_t clients() const { return clients_; }
+    [[nodiscard]] std::uint32_t http_connections() const { return http_; }
+    [[nodiscard]] std::uint64_t refused(Refusal refusal) const {
+        return refused_.at(static_cast<std::size_t>(refusal)).value();
+    }
     [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }
 
   private:
     Entries::value_type& entry_of(const Peer& peer, TimePoint now);
     [[nodiscard]] Place take(Entries::value_type* entry, Kind kind);
+    [[nodiscard]] Refusal count(Refusal refusal);
     void give_back(Entries::value_type* entry, Kind kind) noexcept;
     void forget_oldest() noexcept;
 
@@ -104,8 +113,9 @@ class Admission {
     const double refusal_rate_;
     const Seconds max_delay_;
     const std::size_t max_idle_;
-    std::uint32_t clients_ = 0;
-    std::uint32_t http_ = 0;
+    std::atomic<std::uint32_t> clients_ = 0;
+    std::atomic<std::uint32_t> http_ = 0;
+    std::array<Counter, 5> refused_;  // by Refusal
     Entries entries_;
     std::list<IpAddress> idle_;  // the addresses without a connection, the one seen last at the end
     std::list<IpAddress> busy_;  // the others

@@ -11,6 +11,7 @@
 
 #include "outbox.hpp"
 #include "registry.hpp"
+#include "session_buddy/core/counter.hpp"
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/protocol/subscription.hpp"
 #include "session_buddy/protocol/updates.hpp"
@@ -67,6 +68,11 @@ class Broadcaster {
     /// The active sessions of now; nullptr where there are none.
     [[nodiscard]] Frame current_sessions();
 
+    /// An update that waited for a slow client was replaced by a newer one.
+    void count_replaced() noexcept { replaced_.add(); }
+    /// How many were; any thread may ask.
+    [[nodiscard]] std::uint64_t replaced() const noexcept { return replaced_.value(); }
+
     /// Distinct subscriptions at present.
     [[nodiscard]] std::size_t group_count() const { return groups_.size(); }
 
@@ -81,6 +87,7 @@ class Broadcaster {
     std::uint64_t published_ = 0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
     std::optional<protocol::MetricsRenderer> renderer_;
     Frame sessions_frame_;  // of `latest_`, written when first needed
+    Counter replaced_;
 };
 
 /// A client as the broadcaster sees it. Neither call may join or leave a subscription.

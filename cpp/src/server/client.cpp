@@ -63,14 +63,14 @@ void Client::unauthorized(std::string reason, protocol::RequestId request_id) {
 }
 
 void Client::offer_metrics(const Frame& frame) {
-    if (!sent_at_once(frame)) {
-        outbox_.offer_metrics(frame);
+    if (!sent_at_once(frame) && outbox_.offer_metrics(frame)) {
+        broadcaster_.count_replaced();
     }
 }
 
 void Client::offer_sessions(const Frame& frame) {
-    if (!sent_at_once(frame)) {
-        outbox_.offer_sessions(frame);
+    if (!sent_at_once(frame) && outbox_.offer_sessions(frame)) {
+        broadcaster_.count_replaced();
     }
 }
 

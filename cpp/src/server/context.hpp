@@ -14,6 +14,7 @@
 #include "origin_policy.hpp"
 #include "registry.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/counter.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/server/queries.hpp"
 #include "tls_context.hpp"
@@ -39,6 +40,19 @@ class Connection {
 struct Compression {
     Deflater deflater;
     Inflater inflater;
+};
+
+/// What no other part counts; read by other threads, too.
+struct Counters {
+    WorkTimer broadcasts;
+    Counter messages_sent;
+    Counter messages_received;
+    Counter bytes_sent;
+    Counter refused_by_origin;
+    Counter refused_tokens;
+    Counter hook_requests;
+    Counter invocation_requests;
+    Counter failures;
 };
 
 /// Read from a socket at a time.
@@ -69,6 +83,7 @@ struct ServerContext {
     TlsContextPtr tls;                         // of new connections; nullptr for plain ones
     TokenChecker* tokens = nullptr;            // where clients must show one
     std::unique_ptr<Compression> compression;  // where clients may have it
+    Counters counters;
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;

@@ -294,6 +294,9 @@ void HttpSession::hand_over(const error_code& error) {
         return;
     }
     deadline_ = SteadyTime::max();
+    (*intake_kind_ == IntakeRequest::Kind::hook ? context_.counters.hook_requests
+                                                : context_.counters.invocation_requests)
+        .add();
     auto& request = parser_->get();
     IntakeRequest handed{.kind = *intake_kind_,
                          .content_type = std::string(request[http::field::content_type]),
@@ -374,6 +377,7 @@ void HttpSession::on_asked(QueryAnswer found) {
 }
 
 void HttpSession::forbid(OriginPolicy::Verdict verdict) {
+    context_.counters.refused_by_origin.add();
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
     const auto value = shown(parser_->get()[header]);
@@ -442,6 +446,7 @@ void HttpSession::upgrade(const Welcome& welcome) {
 }
 
 void HttpSession::refuse_token(std::string_view reason) {
+    context_.counters.refused_tokens.add();
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
     delay_.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(
@@ -498,6 +503,7 @@ void HttpSession::on_sent(const error_code& error) {
 }
 
 void HttpSession::fail(const char* what) {
+    context_.counters.failures.add();
     logger.error("HTTP session of {} failed: {}", peer_.name, what);
     cut();
 }

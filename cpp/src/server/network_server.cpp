@@ -2,6 +2,7 @@
 #include "session_buddy/server/network_server.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -93,6 +94,7 @@ void NetworkServer::Impl::run() {
         } catch (const std::exception& failure) {
             // Sessions and listeners keep their own exceptions; this is what remains, such as memory that ran out in
             // the middle of a broadcast.
+            context.counters.failures.add();
             logger.error("network thread: {}", failure.what());
         }
     }
@@ -107,14 +109,16 @@ void NetworkServer::Impl::deliver() {
         context.published_at = pending_since;
     }
     context.broadcaster.publish(std::move(snapshot));
+    context.counters.broadcasts.add(Seconds(std::chrono::steady_clock::now() - context.published_at).count());
 }
 
 // What goes wrong with one, such as memory that ran out, is the end of that one and leaves out nobody else.
 void NetworkServer::Impl::for_each_connection(const std::function<void(Connection&)>& visit) {
-    context.connections.for_each([&visit](Connection& connection) {
+    context.connections.for_each([this, &visit](Connection& connection) {
         try {
             visit(connection);
         } catch (const std::exception& failure) {
+            context.counters.failures.add();
             logger.error("a connection failed: {}", failure.what());
             connection.cut();
         }
@@ -275,6 +279,30 @@ std::uint16_t NetworkServer::port() const {
 std::vector<std::string> NetworkServer::endpoints() const {
     const std::scoped_lock lock(impl_->address_mutex);
     return impl_->endpoints;
+}
+
+NetworkStats NetworkServer::stats() const {
+    const ServerContext& context = impl_->context;
+    const Counters& counters = context.counters;
+    NetworkStats stats;
+    stats.websocket_clients = context.admission.clients();
+    stats.http_connections = context.admission.http_connections();
+    constexpr std::array kRefusals{Refusal::connection_rate, Refusal::http_connections, Refusal::http_of_address,
+                                   Refusal::clients, Refusal::clients_of_address};
+    static_assert(kRefusals.size() + 2 == kRefusalReasons.size());
+    std::ranges::transform(kRefusals, stats.refused.begin(),
+                           [&context](Refusal refusal) { return context.admission.refused(refusal); });
+    stats.refused.at(kRefusals.size()) = counters.refused_by_origin.value();
+    stats.refused.back() = counters.refused_tokens.value();
+    stats.broadcasts = counters.broadcasts.times();
+    stats.messages_sent = counters.messages_sent.value();
+    stats.messages_received = counters.messages_received.value();
+    stats.bytes_sent = counters.bytes_sent.value();
+    stats.updates_replaced = context.broadcaster.replaced();
+    stats.hook_requests = counters.hook_requests.value();
+    stats.invocation_requests = counters.invocation_requests.value();
+    stats.failures = counters.failures.value();
+    return stats;
 }
 
 }  // namespace session_buddy::server

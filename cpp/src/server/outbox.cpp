@@ -11,12 +11,12 @@ void Outbox::push_reply(Frame frame) {
     all.replies.push_back(std::move(frame));
 }
 
-void Outbox::offer_metrics(Frame frame) {
-    offer(&Waiting::metrics, std::move(frame));
+bool Outbox::offer_metrics(Frame frame) {
+    return offer(&Waiting::metrics, std::move(frame));
 }
 
-void Outbox::offer_sessions(Frame frame) {
-    offer(&Waiting::sessions, std::move(frame));
+bool Outbox::offer_sessions(Frame frame) {
+    return offer(&Waiting::sessions, std::move(frame));
 }
 
 void Outbox::drop_metrics() noexcept {
@@ -59,13 +59,15 @@ Outbox::Waiting& Outbox::waiting() {
     return *waiting_;
 }
 
-void Outbox::offer(Slot Waiting::*slot, Frame frame) {
+bool Outbox::offer(Slot Waiting::*slot, Frame frame) {
     auto& all = waiting();
     Slot& its = all.*slot;
-    if (!its.frame) {
+    const bool replaces = its.frame != nullptr;
+    if (!replaces) {
         its.turn = all.replies_sent + all.replies.size();
     }
     its.frame = std::move(frame);
+    return replaces;
 }
 
 }  // namespace session_buddy::server

@@ -24,8 +24,9 @@ class Outbox {
     explicit Outbox(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
     void push_reply(Frame frame);
-    void offer_metrics(Frame frame);
-    void offer_sessions(Frame frame);
+    // True where it took the place of one that waited.
+    bool offer_metrics(Frame frame);
+    bool offer_sessions(Frame frame);
     /// Forgets the broadcast that waits; what it was made for is no longer wanted.
     void drop_metrics() noexcept;
 
@@ -53,7 +54,7 @@ class Outbox {
         [[nodiscard]] Frame take();
     };
     [[nodiscard]] Waiting& waiting();
-    void offer(Slot Waiting::*slot, Frame frame);
+    bool offer(Slot Waiting::*slot, Frame frame);
 
     std::size_t max_bytes_;
     std::unique_ptr<Waiting> waiting_;  // nullptr while nothing waits

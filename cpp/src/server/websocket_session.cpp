@@ -137,6 +137,7 @@ void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::Request
 }
 
 void WebSocketSession::refuse_token(std::string reason, protocol::RequestId request_id) {
+    context_.counters.refused_tokens.add();
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
     authentication_->under_way = true;
     authentication_->delay.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
@@ -290,6 +291,7 @@ void WebSocketSession::on_event(const FrameDecoder::Event& event) {
 
 // A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
 void WebSocketSession::on_text(const FrameDecoder::Event& event) {
+    context_.counters.messages_received.add();
     // Before anything is done for it. A compressed one costs more, whatever it becomes.
     const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesAtCost : 1;
     const double left = messages_.spend(heard_at_, cost);
@@ -340,9 +342,11 @@ bool WebSocketSession::send(const Frame& frame) {
         if (control_.empty()) {
             write_now(frame, {});
         } else {
+            context_.counters.messages_sent.add();
             write_now(nullptr, std::exchange(control_, {}).append(on_wire(*frame)));
         }
     } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
+        context_.counters.failures.add();
         logger.error("session of client {} failed: {}", peer_.name, failure.what());
         fail_later(net::error::no_memory);
     }
@@ -366,6 +370,7 @@ void WebSocketSession::write() {
         std::string joined;
         while (frame) {
             joined += on_wire(*frame);
+            context_.counters.messages_sent.add();
             frame = joined.size() < kJoinedBytes ? client_->outbox().next() : nullptr;
         }
         write_now(nullptr, std::move(joined));
@@ -379,6 +384,9 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
         return;
     }
     std::size_t sent = 0;
+    if (frame) {
+        context_.counters.messages_sent.add();
+    }
     const auto error = write_rest(frame ? on_wire(*frame) : std::string_view(bytes), sent);
     if (error == net::error::would_block) {
         unsent_ = std::make_unique<Unsent>(Unsent{frame, std::move(bytes), sent, std::chrono::steady_clock::now()});
@@ -391,9 +399,11 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
 // Counts on from `sent`.
 error_code WebSocketSession::write_rest(std::string_view bytes, std::size_t& sent) {
     error_code error;
+    const std::size_t before = sent;
     while (sent < bytes.size() && !error) {
         sent += stream_.write_some(bytes.substr(sent), error);
     }
+    context_.counters.bytes_sent.add(sent - before);
     return error;
 }
 
@@ -534,6 +544,7 @@ void WebSocketSession::finish(const error_code& reason) {
 }
 
 void WebSocketSession::fail(const char* what) {
+    context_.counters.failures.add();
     logger.error("session of client {} failed: {}", peer_.name, what);
     finish({});
 }

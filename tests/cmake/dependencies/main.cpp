@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
+#include <prometheus/text_serializer.h>
 #include <simdjson.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/spdlog.h>
@@ -74,4 +75,12 @@ TEST(Dependencies, the_text_libraries_agree) {
     app.add_option("--port", port);
     app.parse("--port 8765", false);
     EXPECT_EQ(port, 8765);
+}
+
+TEST(Dependencies, prometheus_cpp_writes_its_data_model) {
+    prometheus::MetricFamily family;
+    family.name = "runs_total";
+    family.type = prometheus::MetricType::Counter;
+    family.metric.emplace_back().counter.value = 3;
+    EXPECT_THAT(prometheus::TextSerializer().Serialize({family}), ::testing::HasSubstr("runs_total 3\n"));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -65,6 +66,8 @@ class Collector {
     storage::TotalsKeeper totals_;
     DatabaseHealth health_{true, ""};
     bool writable_ = true;  // whether the last write worked; only so that trouble is logged once
+    CollectorStats stats_;
+    std::chrono::steady_clock::time_point cycle_began_;
     std::uint64_t sequence_ = 0;
     std::uint64_t sessions_version_ = 0;
     std::shared_ptr<const std::vector<SessionFigures>> last_sessions_;

@@ -15,6 +15,7 @@
 #include "session_buddy/app/spool.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/counter.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/storage/event_store.hpp"
@@ -35,6 +36,9 @@ class IntakeThread final : public server::Intake {
 
     void take(server::IntakeRequest request, Done done) override;
 
+    /// Rows of requests that are in the database now and were not before; the spool's are not among them.
+    [[nodiscard]] std::uint64_t rows_stored() const noexcept { return rows_stored_.value(); }
+
   private:
     struct Job {
         server::IntakeRequest request;
@@ -54,7 +58,7 @@ class IntakeThread final : public server::Intake {
     void store_hooks();
     void store_reports(bool last_try);
     void store_reports_one_by_one();
-    void answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) const;
+    void answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes);
     void look_after_open_uses();
     storage::EventStore& open_store();
 
@@ -67,6 +71,7 @@ class IntakeThread final : public server::Intake {
     std::vector<Pending> hooks_;
     std::vector<Pending> reports_;  // may wait for a database that is locked, up to their deadlines
     std::size_t events_ = 0;        // in both
+    Counter rows_stored_;
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/server_stats.hpp"
 
 namespace session_buddy {
 
@@ -175,9 +176,11 @@ struct Snapshot {
     std::shared_ptr<const std::vector<Anomaly>> anomalies = std::make_shared<std::vector<Anomaly>>();
     std::shared_ptr<const std::vector<SessionFigures>> sessions = std::make_shared<std::vector<SessionFigures>>();
     std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
+    std::size_t active_sessions = 0;     ///< all, of which `sessions` lists max_sessions at most
     DatabaseHealth database;
     TotalsTablePtr totals = std::make_shared<TotalsTable>();
     std::int64_t uncounted_rows = 0;  ///< about so many are not in `totals` yet
+    CollectorStats collector;         ///< up to this cycle
 };
 
 using SnapshotPtr = std::shared_ptr<const Snapshot>;

@@ -55,6 +55,8 @@ class MetricsEngine {
     [[nodiscard]] std::shared_ptr<const SkillTable> table();
     /// The active sessions as of the last advance(); the same object where they did not change.
     [[nodiscard]] std::shared_ptr<const std::vector<SessionFigures>> sessions();
+    /// How many are active, listed or not.
+    [[nodiscard]] std::size_t active_sessions() const { return activity_.active_count(); }
 
     /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
     [[nodiscard]] std::optional<RecentFigures> recent_of(std::string_view skill_name) const;

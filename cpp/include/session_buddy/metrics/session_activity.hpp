@@ -28,6 +28,8 @@ class SessionActivity {
 
     /// The active sessions, the last active first, then by id. Only valid after advance().
     [[nodiscard]] std::vector<SessionFigures> active() const;
+    /// How many there are, listed or not. The same holds.
+    [[nodiscard]] std::size_t active_count() const { return active_.size(); }
     /// Whether active() may have changed since the last call of this function.
     [[nodiscard]] bool take_changed();
 

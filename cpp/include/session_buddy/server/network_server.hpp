@@ -9,6 +9,7 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/server_stats.hpp"
 #include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/server/queries.hpp"
@@ -49,6 +50,9 @@ class NetworkServer {
     /// Closes the listeners, then every client with 1001, and joins the thread; clients that do not close within
     /// shutdown_timeout are cut. Idempotent.
     void stop();
+
+    /// What it has counted so far. Takes no lock and holds nobody up.
+    [[nodiscard]] NetworkStats stats() const;
 
     /// The bound port; 0 before bind().
     [[nodiscard]] std::uint16_t port() const;

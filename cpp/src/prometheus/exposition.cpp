@@ -1,0 +1,143 @@
+// See exposition.hpp. Of Accept as much as RFC 9110, section 12.5.1, asks for.
+#include "session_buddy/prometheus/exposition.hpp"
+
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "families.hpp"
+#include "openmetrics_serializer.hpp"
+
+namespace session_buddy::prometheus {
+namespace {
+
+constexpr std::string_view kTextType = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::string_view kOpenMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+std::string_view trimmed(std::string_view text) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    return text.substr(0, text.find_last_not_of(" \t") + 1);
+}
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::ranges::transform(result, result.begin(), [](char character) {
+        return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
+    });
+    return result;
+}
+
+/// Takes what stands before the separator off `rest`; a separator inside of quotes is none.
+std::string_view take_part(std::string_view& rest, char separator) {
+    bool quoted = false;
+    std::size_t end = 0;
+    for (; end < rest.size() && (quoted || rest[end] != separator); ++end) {
+        if (rest[end] == '"') {
+            quoted = !quoted;
+        } else if (quoted && rest[end] == '\\') {
+            ++end;
+        }
+    }
+    end = std::min(end, rest.size());
+    const std::string_view part = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    return trimmed(part);
+}
+
+/// One of the media ranges.
+struct Range {
+    std::string type;  // in lower case
+    std::string version;
+    double quality = 1.0;
+};
+
+/// Nothing for one that cannot be read.
+std::optional<Range> parse_range(std::string_view text) {
+    Range range;
+    range.type = lower(take_part(text, ';'));
+    while (!text.empty()) {
+        const std::string_view parameter = take_part(text, ';');
+        const std::size_t equals = parameter.find('=');
+        if (equals == std::string_view::npos) {
+            continue;
+        }
+        const std::string name = lower(trimmed(parameter.substr(0, equals)));
+        std::string_view value = trimmed(parameter.substr(equals + 1));
+        if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+            value = value.substr(1, value.size() - 2);
+        }
+        if (name == "q") {
+            const auto [end, error] =
+                std::from_chars(value.data(), value.data() + value.size(), range.quality, std::chars_format::fixed);
+            if (error != std::errc() || end != value.data() + value.size() || !(range.quality >= 0.0) ||
+                range.quality > 1.0) {
+                return std::nullopt;
+            }
+            break;  // what follows is no parameter of the type
+        }
+        if (name == "version") {
+            range.version = value;
+        }
+    }
+    return range;
+}
+
+/// How well the client likes a type; the most specific of the ranges that it falls into tells.
+class Liking {
+  public:
+    Liking(std::string_view type, std::string_view version) : type_(type), version_(version) {}
+
+    void consider(const Range& range) {
+        const int match = specificity(range);
+        if (match > best_ || (match == best_ && match > 0 && range.quality > quality_)) {
+            best_ = match;
+            quality_ = range.quality;
+        }
+    }
+    [[nodiscard]] double quality() const { return quality_; }
+
+  private:
+    [[nodiscard]] int specificity(const Range& range) const {
+        if (range.type == type_) {
+            return range.version.empty() ? 3 : range.version == version_ ? 4 : 0;
+        }
+        if (range.type == std::string(type_.substr(0, type_.find('/'))) + "/*") {
+            return 2;
+        }
+        return range.type == "*/*" ? 1 : 0;
+    }
+
+    std::string_view type_;
+    std::string_view version_;
+    int best_ = 0;
+    double quality_ = 0.0;
+};
+
+}  // namespace
+
+Format negotiate(std::string_view accept) {
+    Liking text("text/plain", "0.0.4");
+    Liking openmetrics("application/openmetrics-text", "1.0.0");
+    while (!accept.empty()) {
+        if (const auto range = parse_range(take_part(accept, ','))) {
+            text.consider(*range);
+            openmetrics.consider(*range);
+        }
+    }
+    return openmetrics.quality() > text.quality() ? Format::openmetrics : Format::text;
+}
+
+std::string_view content_type(Format format) {
+    return format == Format::openmetrics ? kOpenMetricsType : kTextType;
+}
+
+std::string render(const Sources& sources, Format format) {
+    const auto all = families(sources);
+    return format == Format::openmetrics ? OpenMetricsSerializer().Serialize(all)
+                                         : ::prometheus::TextSerializer().Serialize(all);
+}
+
+}  // namespace session_buddy::prometheus

@@ -1,0 +1,255 @@
+// See families.hpp. docs/api/PROMETHEUS.md lists the same, and a test compares the two.
+#include "families.hpp"
+
+#include <prometheus/client_metric.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+
+#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/totals.hpp"
+#include "session_buddy/core/version.hpp"
+
+namespace session_buddy::prometheus {
+namespace {
+
+using ::prometheus::ClientMetric;
+using ::prometheus::MetricFamily;
+using ::prometheus::MetricType;
+
+constexpr std::array kTypes{AnomalyType::performance_drop, AnomalyType::performance_spike, AnomalyType::pattern_shift};
+
+using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+ClientMetric labelled(Labels labels) {
+    ClientMetric metric;
+    metric.label.reserve(labels.size());
+    for (const auto& [name, value] : labels) {
+        metric.label.push_back({.name = std::string(name), .value = std::string(value)});
+    }
+    return metric;
+}
+
+class Family {
+  public:
+    Family(MetricType type, std::string_view name, std::string_view help) {
+        family_.type = type;
+        family_.name = name;
+        family_.help = help;
+    }
+    void add(Labels labels, double value) {
+        ClientMetric& metric = family_.metric.emplace_back(labelled(labels));
+        (family_.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    }
+    void add(Labels labels, std::int64_t value) { add(labels, static_cast<double>(value)); }
+    void add(Labels labels, std::uint64_t value) { add(labels, static_cast<double>(value)); }
+    /// `counts`: one for each bound and one for what is beyond the last.
+    void add_histogram(Labels labels, const auto& bounds, const auto& counts, double sum) {
+        auto& histogram = family_.metric.emplace_back(labelled(labels)).histogram;
+        histogram.bucket.reserve(bounds.size());
+        std::uint64_t below = 0;
+        for (std::size_t bucket = 0; bucket < counts.size(); ++bucket) {
+            below += static_cast<std::uint64_t>(counts[bucket]);
+            if (bucket < bounds.size()) {
+                histogram.bucket.push_back({.cumulative_count = below, .upper_bound = bounds[bucket]});
+            }
+        }
+        histogram.sample_count = below;
+        histogram.sample_sum = sum;
+    }
+    [[nodiscard]] MetricFamily take() && { return std::move(family_); }
+
+  private:
+    MetricFamily family_;
+};
+
+class Families {
+  public:
+    Family& counter(std::string_view name, std::string_view help) { return open(MetricType::Counter, name, help); }
+    Family& gauge(std::string_view name, std::string_view help) { return open(MetricType::Gauge, name, help); }
+    Family& histogram(std::string_view name, std::string_view help) { return open(MetricType::Histogram, name, help); }
+
+    [[nodiscard]] std::vector<MetricFamily> take() && {
+        std::vector<MetricFamily> result;
+        result.reserve(families_.size());
+        for (Family& family : families_) {
+            result.push_back(std::move(family).take());
+        }
+        return result;
+    }
+
+  private:
+    /// Valid until the next one.
+    Family& open(MetricType type, std::string_view name, std::string_view help) {
+        return families_.emplace_back(type, name, help);
+    }
+    std::vector<Family> families_;
+};
+
+double seconds_since_epoch(TimePoint at) {
+    return Seconds(at.time_since_epoch()).count();
+}
+
+void add_totals(Families& families, const TotalsTable& totals) {
+    auto& invocations = families.counter("skill_invocations_total", "Invocations of skills, of all time.");
+    for (const auto& skill : totals) {
+        for (const PhaseTotals& phase : skill->phases) {
+            invocations.add(
+                {{"skill_name", skill->skill_name}, {"workflow_phase", phase.workflow_phase}, {"completed", "true"}},
+                phase.completed);
+            invocations.add(
+                {{"skill_name", skill->skill_name}, {"workflow_phase", phase.workflow_phase}, {"completed", "false"}},
+                phase.failed);
+        }
+    }
+    auto& durations =
+        families.histogram("skill_duration_seconds", "Durations of completed invocations that have one, of all time.");
+    for (const auto& skill : totals) {
+        for (const PhaseTotals& phase : skill->phases) {
+            if (phase.durations != decltype(phase.durations){}) {
+                durations.add_histogram({{"skill_name", skill->skill_name}, {"workflow_phase", phase.workflow_phase}},
+                                        kDurationBounds, phase.durations, phase.duration_seconds);
+            }
+        }
+    }
+    auto& anomalies = families.counter("anomalies_detected_total", "Anomalies that were found, of all time.");
+    for (const auto& skill : totals) {
+        for (const AnomalyType type : kTypes) {
+            if (const auto count = skill->anomalies.at(static_cast<std::size_t>(type)); count > 0) {
+                anomalies.add({{"anomaly_type", to_string(type)}, {"skill_name", skill->skill_name}}, count);
+            }
+        }
+    }
+}
+
+void add_window(Families& families, const Snapshot& snapshot) {
+    std::unordered_set<std::string_view> own;  // skills with series of their own
+    for (const auto& skill : *snapshot.totals) {
+        own.insert(skill->skill_name);
+    }
+    auto& rates =
+        families.gauge("skill_completion_rate", "Share of completed invocations in the sliding window, 0 to 1.");
+    std::int64_t other_count = 0;
+    std::int64_t other_completed = 0;
+    for (std::uint32_t place = 0; place < snapshot.skills->size(); ++place) {
+        const SkillFigures& skill = snapshot.skills->at(place);
+        const auto count = skill.window.invocation_count;
+        if (count == 0) {
+            continue;
+        }
+        if (skill.skill_name == kOtherSeries || !own.contains(skill.skill_name)) {
+            other_count += count;
+            other_completed += skill.window.completed_count;
+            continue;
+        }
+        rates.add({{"skill_name", skill.skill_name}},
+                  static_cast<double>(skill.window.completed_count) / static_cast<double>(count));
+    }
+    if (other_count > 0) {
+        rates.add({{"skill_name", kOtherSeries}},
+                  static_cast<double>(other_completed) / static_cast<double>(other_count));
+    }
+    families.gauge("active_sessions_total", "Sessions with an invocation within session_window.")
+        .add({}, static_cast<double>(snapshot.active_sessions));
+}
+
+void add_network(Families& families, const NetworkStats& network) {
+    auto& clients = families.gauge("session_buddy_clients", "Connections that are open now.");
+    clients.add({{"kind", "websocket"}}, network.websocket_clients);
+    clients.add({{"kind", "http"}}, network.http_connections);
+    auto& refused = families.counter("session_buddy_connections_refused_total",
+                                     "Connections and requests that were refused, by the limit or rule.");
+    for (std::size_t reason = 0; reason < kRefusalReasons.size(); ++reason) {
+        refused.add({{"reason", kRefusalReasons.at(reason)}}, network.refused.at(reason));
+    }
+    std::uint64_t broadcasts = 0;
+    for (const std::uint64_t count : network.broadcasts.buckets) {
+        broadcasts += count;
+    }
+    families.counter("session_buddy_broadcasts_total", "Snapshots that were broadcast.").add({}, broadcasts);
+    families
+        .histogram("session_buddy_broadcast_duration_seconds",
+                   "From a snapshot to the last client that its update was offered to.")
+        .add_histogram({}, kWorkBounds, network.broadcasts.buckets, network.broadcasts.seconds);
+    families.counter("session_buddy_messages_sent_total", "WebSocket messages that were handed to the system.")
+        .add({}, network.messages_sent);
+    families.counter("session_buddy_messages_received_total", "WebSocket messages of clients.")
+        .add({}, network.messages_received);
+    families.counter("session_buddy_sent_bytes_total", "Bytes that WebSocket connections were sent, before TLS.")
+        .add({}, network.bytes_sent);
+    families
+        .counter("session_buddy_updates_skipped_total",
+                 "Updates that waited for a slow client until a newer one took their place.")
+        .add({}, network.updates_replaced);
+    auto& intake = families.counter("session_buddy_intake_requests_total",
+                                    "Requests that handed in data and were read to the end.");
+    intake.add({{"kind", "hook"}}, network.hook_requests);
+    intake.add({{"kind", "invocations"}}, network.invocation_requests);
+}
+
+void add_collector(Families& families, const Sources& sources) {
+    const Snapshot& snapshot = sources.snapshot;
+    const CollectorStats& collector = snapshot.collector;
+    families.counter("session_buddy_intake_rows_total", "Rows that such requests brought into the database.")
+        .add({}, sources.intake_rows);
+    families.gauge("session_buddy_database_readable", "Whether the database could be read at the last look, 0 or 1.")
+        .add({}, snapshot.database.readable ? 1.0 : 0.0);
+    if (collector.up_to_date_at) {
+        families
+            .gauge("session_buddy_database_lag_seconds",
+                   "Since the last look at the database after which no row was left unread.")
+            .add({}, std::max(Seconds(sources.now - *collector.up_to_date_at).count(), 0.0));
+    }
+    families.gauge("session_buddy_uncounted_rows", "About so many rows are still to be added to the totals.")
+        .add({}, snapshot.uncounted_rows);
+    families.counter("session_buddy_rows_read_total", "Rows that were read for the figures of the windows.")
+        .add({}, collector.rows_read);
+    families.counter("session_buddy_rows_skipped_total", "Rows that could not be read and were passed over.")
+        .add({}, collector.rows_skipped);
+    families.histogram("session_buddy_cycle_duration_seconds", "Reading, computing and writing back in one cycle.")
+        .add_histogram({}, kWorkBounds, collector.cycles.buckets, collector.cycles.seconds);
+    auto& errors = families.counter("session_buddy_errors_total", "What failed.");
+    errors.add({{"kind", "database_read"}}, collector.read_failures);
+    errors.add({{"kind", "database_write"}}, collector.write_failures);
+    errors.add({{"kind", "connection"}}, sources.network.failures);
+}
+
+void add_process(Families& families, const Sources& sources) {
+    families.gauge("session_buddy_build_info", "Always 1; the label tells the version.")
+        .add({{"version", kVersion}}, 1.0);
+    families.gauge("session_buddy_start_time_seconds", "When the server was started, since 1970.")
+        .add({}, seconds_since_epoch(sources.started_at));
+    if (!sources.process) {
+        return;
+    }
+    const ProcessStats& process = *sources.process;
+    families.counter("process_cpu_seconds_total", "Processor time of the process, user and system.")
+        .add({}, process.cpu_seconds);
+    families.gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.")
+        .add({}, process.resident_bytes);
+    families.gauge("process_open_fds", "File descriptors that are open.").add({}, process.open_fds);
+    families.gauge("process_max_fds", "File descriptors that may be open.").add({}, process.max_fds);
+    families.gauge("process_start_time_seconds", "When the process was started, since 1970.")
+        .add({}, process.started_at);
+}
+
+}  // namespace
+
+std::vector<MetricFamily> families(const Sources& sources) {
+    Families families;
+    add_totals(families, *sources.snapshot.totals);
+    add_window(families, sources.snapshot);
+    add_network(families, sources.network);
+    add_collector(families, sources);
+    add_process(families, sources);
+    return std::move(families).take();
+}
+
+}  // namespace session_buddy::prometheus
