@@ -20,6 +20,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import websockets
+import yaml
 
 from support import tools
 from support.histories import fill, invocations
@@ -191,6 +192,21 @@ def shell_asks_again(block: Block, home: Path) -> None:
 def problem(block: Block, home: Path) -> None:
     """An error of HTTP as its schema has it."""
     jsonschema.validate(json.loads(block.text), documents()[SCHEMAS / "http" / "http_error.json"])
+
+
+def scrape_config(block: Block, home: Path) -> None:
+    """What Prometheus is told: each target is there and tells metrics at the usual path."""
+    targets = [
+        target
+        for job in yaml.safe_load(block.text)["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    ]
+    assert targets
+    with serving(home) as server:
+        for target in targets:
+            with urllib.request.urlopen(f"http://{on_port(target, server.port)}/metrics", timeout=10) as response:
+                assert b"skill_invocations_total{" in response.read()
 
 
 def shell_serves(block: Block, home: Path) -> None:
@@ -509,7 +525,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/anomaly-calibration.md": [],
     "docs/anomaly-detection.md": [],
     "docs/api/HTTP_API.md": [("bash", shell_asks), ("bash", shell_asks_again), ("json", problem)],
-    "docs/api/PROMETHEUS.md": [("bash", shell_with_server)],
+    "docs/api/PROMETHEUS.md": [("yaml", scrape_config), *[("bash", shell_with_server)] * 2],
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
         ("python", python_client),

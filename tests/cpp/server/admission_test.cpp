@@ -77,6 +77,12 @@ TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
         EXPECT_EQ(refusal(http.back()), std::nullopt);
     }
     EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.5"), kStart)), Refusal::http_connections);
+    EXPECT_EQ(admission.http_connections(), 5U);
+    for (const auto each :
+         {Refusal::clients, Refusal::clients_of_address, Refusal::http_of_address, Refusal::http_connections}) {
+        EXPECT_EQ(admission.refused(each), 1U) << describe(each, small());
+    }
+    EXPECT_EQ(admission.refused(Refusal::connection_rate), 0U);
     http.erase(http.begin());
     EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), std::nullopt);
     taken.clear();

@@ -52,13 +52,13 @@ TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
 TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
     Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
-    outbox.offer_metrics(frame("old"));
+    EXPECT_FALSE(outbox.offer_metrics(frame("old")));
     outbox.push_reply(frame("b"));
-    outbox.offer_metrics(frame("new"));
+    EXPECT_TRUE(outbox.offer_metrics(frame("new")));
     EXPECT_EQ(next(outbox), "a");
     EXPECT_EQ(next(outbox), "new");
     EXPECT_EQ(next(outbox), "b");
-    outbox.offer_metrics(frame("newer"));
+    EXPECT_FALSE(outbox.offer_metrics(frame("newer")));
     EXPECT_EQ(next(outbox), "newer");
 }
 

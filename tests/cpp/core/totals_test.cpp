@@ -1,0 +1,147 @@
+// Which series a run is counted in, and what is told of changes.
+#include "session_buddy/core/totals.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace session_buddy {
+namespace {
+
+using testing::ElementsAre;
+
+Invocation run(const std::string& skill, bool completed = true, std::optional<double> seconds = std::nullopt) {
+    return {.id = 1,
+            .skill_name = skill,
+            .invoked_at = {},
+            .session_id = "s",
+            .completed = completed,
+            .duration_seconds = seconds,
+            .error_type = {}};
+}
+
+std::vector<std::string> names(const TotalsTable& table) {
+    std::vector<std::string> result;
+    for (const auto& skill : table) {
+        result.push_back(skill->skill_name);
+    }
+    return result;
+}
+
+TEST(Totals, count_by_skill_phase_and_outcome) {
+    Totals totals(10);
+    totals.add(run("a"), "setup");
+    totals.add(run("a", false), "setup");
+    totals.add(run("a"), "");
+    const auto table = totals.table();
+    ASSERT_EQ(names(*table), std::vector<std::string>{"a"});
+    const auto& phases = table->front()->phases;
+    ASSERT_EQ(phases.size(), 2U);
+    EXPECT_EQ(phases[0], (PhaseTotals{.workflow_phase = "setup", .completed = 1, .failed = 1}));
+    EXPECT_EQ(phases[1], (PhaseTotals{.workflow_phase = "none", .completed = 1}));
+}
+
+TEST(Totals, count_a_duration_in_the_bucket_whose_bound_it_does_not_exceed) {
+    Totals totals(10);
+    for (const double seconds : {0.0, 0.1, 0.100001, 300.0, 300.5, 1e9}) {
+        totals.add(run("a", true, seconds), "");
+    }
+    EXPECT_THAT(totals.table()->front()->phases.front().durations, ElementsAre(2, 1, 0, 0, 0, 0, 0, 0, 1, 2));
+}
+
+TEST(Totals, count_the_durations_of_completed_runs_alone) {
+    Totals totals(10);
+    totals.add(run("a", false, 5.0), "");
+    totals.add(run("a", true, 2.0), "");
+    const PhaseTotals& phase = totals.table()->front()->phases.front();
+    EXPECT_EQ(phase.durations[3], 1);
+    EXPECT_EQ(phase.duration_seconds, 2.0);
+}
+
+TEST(Totals, sum_the_skills_beyond_the_bound_and_one_of_that_name) {
+    Totals totals(2);
+    for (const char* skill : {"other", "a", "b", "c", "a", "d"}) {
+        totals.add(run(skill), "");
+    }
+    totals.add_anomaly("d", AnomalyType::pattern_shift);
+    const auto table = totals.table();
+    EXPECT_THAT(names(*table), ElementsAre("other", "a", "b"));
+    EXPECT_EQ(table->at(0)->phases.front().completed, 3);
+    EXPECT_EQ(table->at(0)->anomalies[2], 1);
+    EXPECT_EQ(table->at(1)->phases.front().completed, 2);
+}
+
+TEST(Totals, keep_what_was_restored_be_it_beyond_the_bound) {
+    Totals totals(1);
+    totals.restore("a", PhaseTotals{.workflow_phase = "none", .completed = 7});
+    totals.restore("b", PhaseTotals{.workflow_phase = "none", .completed = 8});
+    EXPECT_TRUE(totals.unwritten().empty());
+    totals.add(run("b"), "");
+    totals.add(run("c"), "");
+    const auto table = totals.table();
+    EXPECT_THAT(names(*table), ElementsAre("a", "b", "other"));
+    EXPECT_EQ(table->at(1)->phases.front().completed, 9);
+}
+
+TEST(Totals, sum_the_phases_beyond_the_bound_and_those_that_are_no_names) {
+    Totals totals(10);
+    for (std::size_t i = 0; i < kMaxPhasesOfSkill + 3; ++i) {
+        totals.add(run("a"), "phase" + std::to_string(i));
+    }
+    totals.add(run("a"), "two\nlines");
+    totals.add(run("a"), std::string(300, 'x'));
+    totals.add(run("a"), "");
+    totals.add(run("a"), "phase0");
+    const auto& phases = totals.table()->front()->phases;
+    ASSERT_EQ(phases.size(), kMaxPhasesOfSkill + 2);
+    EXPECT_EQ(phases.front().completed, 2);
+    EXPECT_EQ(phases[kMaxPhasesOfSkill].workflow_phase, "other");
+    EXPECT_EQ(phases[kMaxPhasesOfSkill].completed, 5);
+    EXPECT_EQ(phases.back().workflow_phase, "none");
+}
+
+TEST(Totals, tell_what_changed_since_it_was_written) {
+    Totals totals(10);
+    totals.add(run("a"), "setup");
+    totals.add(run("a"), "");
+    totals.confirm_written();
+    totals.add(run("a"), "");
+    totals.add_anomaly("b", AnomalyType::performance_drop);
+    const auto changes = totals.unwritten();
+    ASSERT_EQ(changes.size(), 2U);
+    EXPECT_EQ(changes[0].skill->skill_name, "a");
+    EXPECT_EQ(changes[0].phases, 0b10U);
+    EXPECT_FALSE(changes[0].anomalies);
+    EXPECT_EQ(changes[1].phases, 0U);
+    EXPECT_TRUE(changes[1].anomalies);
+}
+
+TEST(Totals, never_change_a_table_that_was_given_out) {
+    Totals totals(10);
+    totals.add(run("a"), "");
+    totals.add(run("b"), "");
+    const auto before = totals.table();
+    EXPECT_EQ(totals.table(), before);
+    totals.add(run("a"), "");
+    const auto after = totals.table();
+    EXPECT_EQ(before->at(0)->phases.front().completed, 1);
+    EXPECT_EQ(after->at(0)->phases.front().completed, 2);
+    EXPECT_EQ(after->at(1), before->at(1)) << "what did not change is shared";
+}
+
+TEST(Totals, count_an_anomaly_once_that_is_noted_down_late) {
+    Totals totals(10);
+    const auto count = [&totals] { return totals.table()->front()->anomalies[0]; };
+    totals.add_unrecorded_anomaly("a", AnomalyType::performance_drop);
+    EXPECT_EQ(count(), 1);
+    totals.add_anomaly("a", AnomalyType::performance_drop);
+    EXPECT_EQ(count(), 1);
+    totals.add_anomaly("a", AnomalyType::performance_drop);
+    EXPECT_EQ(count(), 2);
+}
+
+}  // namespace
+}  // namespace session_buddy

@@ -1,0 +1,111 @@
+// From a snapshot to samples; that parsers of others read them is for the tests in Python.
+#include "session_buddy/prometheus/exposition.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace session_buddy::prometheus {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+/// With `window` runs of each skill, half of them completed.
+Snapshot snapshot_of(const std::vector<std::pair<std::string, std::int64_t>>& window) {
+    std::vector<SkillTable::Entry> entries;
+    for (const auto& [name, count] : window) {
+        SkillFigures figures;
+        figures.skill_name = name;
+        figures.window.invocation_count = count;
+        figures.window.completed_count = count / 2;
+        entries.push_back(std::make_shared<const SkillFigures>(figures));
+    }
+    Snapshot snapshot;
+    snapshot.skills = std::make_shared<SkillTable>(std::move(entries), nullptr, std::vector<std::uint32_t>{});
+    return snapshot;
+}
+
+std::shared_ptr<const SkillTotals> totals_of(const std::string& name, std::int64_t completed) {
+    return std::make_shared<const SkillTotals>(
+        SkillTotals{.skill_name = name, .phases = {{.workflow_phase = "none", .completed = completed}}});
+}
+
+std::string text(const Snapshot& snapshot, const Sources& rest) {
+    return render({.snapshot = snapshot,
+                   .network = rest.network,
+                   .intake_rows = rest.intake_rows,
+                   .process = rest.process,
+                   .started_at = rest.started_at,
+                   .now = rest.now},
+                  Format::text);
+}
+
+std::string text(const Snapshot& snapshot) {
+    return text(snapshot, {.snapshot = snapshot});
+}
+
+TEST(Exposition, gives_no_rate_for_a_skill_without_runs_in_the_window) {
+    Snapshot snapshot = snapshot_of({{"a", 4}, {"b", 0}});
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 4), totals_of("b", 9)});
+    const std::string out = text(snapshot);
+    EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"a\"} 0.5\n"));
+    EXPECT_THAT(out, Not(HasSubstr("skill_completion_rate{skill_name=\"b\"}")));
+    EXPECT_THAT(out,
+                HasSubstr("skill_invocations_total{skill_name=\"b\",workflow_phase=\"none\",completed=\"true\"} 9\n"));
+}
+
+TEST(Exposition, sums_the_rates_of_skills_without_series_of_their_own) {
+    Snapshot snapshot = snapshot_of({{"a", 2}, {"x", 1}, {"other", 2}, {"y", 1}});
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 2), totals_of("other", 2)});
+    const std::string out = text(snapshot);
+    EXPECT_THAT(out, HasSubstr("skill_completion_rate{skill_name=\"other\"} 0.25\n"));
+    EXPECT_THAT(out, Not(HasSubstr("\"x\"")));
+}
+
+TEST(Exposition, leaves_out_histograms_without_a_duration) {
+    Snapshot snapshot;
+    snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 1)});
+    EXPECT_THAT(text(snapshot), Not(HasSubstr("skill_duration_seconds_count")));
+}
+
+TEST(Exposition, tells_how_far_it_lags_behind_the_database) {
+    Snapshot snapshot;
+    const TimePoint now{std::chrono::hours{1}};
+    EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
+                Not(HasSubstr("\nsession_buddy_database_lag_seconds ")));
+    snapshot.collector.up_to_date_at = now - std::chrono::milliseconds{1500};
+    EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
+                HasSubstr("\nsession_buddy_database_lag_seconds 1.5\n"));
+    snapshot.collector.up_to_date_at = now + std::chrono::seconds{5};  // the clock was set back
+    EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
+                HasSubstr("\nsession_buddy_database_lag_seconds 0\n"));
+}
+
+TEST(Exposition, leaves_out_the_process_where_the_system_does_not_tell) {
+    const Snapshot snapshot;
+    EXPECT_THAT(text(snapshot), Not(HasSubstr("process_")));
+    EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .process = ProcessStats{.open_fds = 12}}),
+                HasSubstr("\nprocess_open_fds 12\n"));
+}
+
+TEST(Exposition, adds_up_the_buckets_of_the_servers_work) {
+    const Snapshot snapshot;
+    NetworkStats network;
+    for (const double seconds : {0.00005, 0.0001, 0.002, 7.0}) {
+        network.broadcasts.add(seconds);
+    }
+    const std::string out = text(snapshot, {.snapshot = snapshot, .network = network});
+    EXPECT_THAT(out, HasSubstr("session_buddy_broadcast_duration_seconds_bucket{le=\"0.0001\"} 2\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_broadcast_duration_seconds_bucket{le=\"0.005\"} 3\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_broadcast_duration_seconds_bucket{le=\"5\"} 3\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_broadcast_duration_seconds_bucket{le=\"+Inf\"} 4\n"));
+    EXPECT_THAT(out, HasSubstr("session_buddy_broadcasts_total 4\n"));
+}
+
+}  // namespace
+}  // namespace session_buddy::prometheus

@@ -1,0 +1,103 @@
+// Counting in pieces, and what is written of it; the ways of whole servers are in app/collector_totals_test.cpp.
+#include "session_buddy/storage/totals_store.hpp"
+
+#include <SQLiteCpp/Transaction.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "session_buddy/storage/database.hpp"
+#include "support/temp_database.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::steady_clock;
+using namespace std::chrono_literals;
+
+class TotalsStoreTest : public testing::Test {
+  protected:
+    void insert(int rows) {
+        database->exec("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " +
+                       std::to_string(rows) +
+                       ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
+                       " SELECT 'a', '2026-02-10T12:00:00Z', 's1', 1 FROM n");
+    }
+    static std::int64_t counted(const TotalsKeeper& keeper) {
+        return keeper.table()->empty() ? 0 : keeper.table()->front()->phases.front().completed;
+    }
+    bool write(TotalsKeeper& keeper) {
+        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        const bool written = store.write(keeper.pending());
+        transaction.commit();
+        keeper.confirm_written(written);
+        return written;
+    }
+
+    test::TempDir folder;
+    std::unique_ptr<SQLite::Database> database = open_database(folder.file("skills.db"), {});
+    TotalsStore store{*database};
+};
+
+TEST_F(TotalsStoreTest, counts_many_rows_in_pieces_that_a_restart_goes_on_with) {
+    constexpr int kRows = 30'000;
+    insert(kRows);
+    std::int64_t before = 0;
+    int pieces = 0;
+    for (bool more = true; more; ++pieces) {
+        ASSERT_LT(pieces, kRows);
+        TotalsKeeper keeper(200);  // a new one each time
+        more = keeper.advance(store, steady_clock::now() + 200us);
+        EXPECT_GE(counted(keeper), before);
+        before = counted(keeper);
+        EXPECT_EQ(keeper.uncounted_rows(), more ? kRows - before : 0);
+        EXPECT_TRUE(write(keeper));
+    }
+    EXPECT_EQ(before, kRows);
+    EXPECT_GT(pieces, 2);
+}
+
+TEST_F(TotalsStoreTest, has_nothing_to_write_until_something_is_counted) {
+    TotalsKeeper keeper(200);
+    EXPECT_TRUE(keeper.pending().empty());
+    EXPECT_FALSE(keeper.advance(store, steady_clock::now() + 1s));
+    EXPECT_TRUE(keeper.pending().empty());
+    insert(1);
+    keeper.look_again();
+    EXPECT_FALSE(keeper.advance(store, steady_clock::now() + 1s));
+    EXPECT_FALSE(keeper.pending().empty());
+    EXPECT_TRUE(write(keeper));
+    EXPECT_TRUE(keeper.pending().empty());
+}
+
+TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
+    insert(5);
+    TotalsKeeper first(200);
+    TotalsKeeper second(200);
+    first.advance(store, steady_clock::now() + 1s);
+    second.advance(store, steady_clock::now() + 1s);
+    EXPECT_TRUE(write(first));
+    EXPECT_FALSE(write(second));
+    insert(1);
+    second.advance(store, steady_clock::now() + 1s);
+    EXPECT_EQ(counted(second), 6);
+    EXPECT_TRUE(write(second));
+    EXPECT_EQ(test::query(*database, "SELECT completed FROM session_buddy_totals").front(), "6");
+}
+
+TEST_F(TotalsStoreTest, makes_its_tables_again_after_a_write_that_was_rolled_back) {
+    insert(5);
+    TotalsKeeper keeper(200);
+    keeper.advance(store, steady_clock::now() + 1s);
+    {
+        const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        EXPECT_TRUE(store.write(keeper.pending()));
+    }
+    store.rolled_back();
+    EXPECT_TRUE(write(keeper));
+    EXPECT_EQ(store.mark()->counted_id, 5);
+}
+
+}  // namespace
+}  // namespace session_buddy::storage
