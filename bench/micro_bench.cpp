@@ -14,8 +14,10 @@
 
 #include "session_buddy/anomaly/skill_detector.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/core/totals.hpp"
 #include "session_buddy/metrics/metrics_engine.hpp"
 #include "session_buddy/metrics/skill_window.hpp"
+#include "session_buddy/prometheus/exposition.hpp"
 #include "session_buddy/protocol/request.hpp"
 #include "session_buddy/protocol/updates.hpp"
 
@@ -118,6 +120,23 @@ Step render_update(const std::vector<std::string>& skill_names) {
     };
 }
 
+/// An answer to GET /metrics over so many skills, each with runs in three phases.
+Step render_metrics(int skills) {
+    auto snapshot = std::make_shared<Snapshot>();
+    snapshot->skills = filled_engine(skills)->table();
+    Totals totals(static_cast<std::uint32_t>(skills));
+    for (int i = 0; i < 10 * skills; ++i) {
+        for (const std::string_view phase : {"", "setup", "verification"}) {
+            totals.add(invocation(i, skills, kStart), phase);
+        }
+    }
+    snapshot->totals = totals.table();
+    return [snapshot = SnapshotPtr(snapshot)] {
+        DoNotOptimize(prometheus::render({.snapshot = *snapshot, .process = ProcessStats{}, .now = kStart},
+                                         prometheus::Format::openmetrics));
+    };
+}
+
 Step parse_requests(const char* text) {
     return [text] { DoNotOptimize(protocol::parse_request(text)); };
 }
@@ -131,6 +150,7 @@ const std::map<std::string, MakeStep>& steps() {
         {"detector/add", add_to_detector},
         {"table/100_skills", [] { return update_table(100); }},
         {"table/10000_skills", [] { return update_table(10'000); }},
+        {"openmetrics/12_skills", [] { return render_metrics(12); }},
         {"metrics_update/all_skills", [] { return render_update({}); }},
         {"metrics_update/one_skill", [] { return render_update({"plugin:skill-7"}); }},
         {"parse_request/ping", [] { return parse_requests(R"({"type":"ping"})"); }},
