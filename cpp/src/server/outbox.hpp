@@ -24,7 +24,7 @@ class Outbox {
     explicit Outbox(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
     void push_reply(Frame frame);
-    // True where it took the place of one that waited.
+    /// True where it took the place of one that waited.
     bool offer_metrics(Frame frame);
     bool offer_sessions(Frame frame);
     /// Forgets the broadcast that waits; what it was made for is no longer wanted.

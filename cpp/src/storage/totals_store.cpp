@@ -300,12 +300,13 @@ void TotalsStore::Impl::write(const SkillTotals& skill, std::uint32_t phases, bo
 bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
     const bool changed = store.changed();
     read_only_ = read_only_ && !changed;
-    if (!changed && known_ && !more_ && !look_again_) {
+    look_again_ = look_again_ || changed;  // until it was looked: what follows may fail
+    if (known_ && !more_ && !look_again_) {
         return false;
     }
     if (!known_) {
         take_over(store);
-    } else if (changed || look_again_) {
+    } else if (look_again_) {
         if (!store.holds(mark_)) {
             kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
             table_id_ = 0;
