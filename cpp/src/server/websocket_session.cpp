@@ -384,10 +384,9 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
         return;
     }
     std::size_t sent = 0;
-    if (frame) {
-        context_.counters.messages_sent.add();
-    }
     const auto error = write_rest(frame ? on_wire(*frame) : std::string_view(bytes), sent);
+    context_.counters.bytes_sent.add(sent);
+    context_.counters.messages_sent.add(frame ? 1 : 0);
     if (error == net::error::would_block) {
         unsent_ = std::make_unique<Unsent>(Unsent{frame, std::move(bytes), sent, std::chrono::steady_clock::now()});
         await_writable();
@@ -399,11 +398,9 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
 // Counts on from `sent`.
 error_code WebSocketSession::write_rest(std::string_view bytes, std::size_t& sent) {
     error_code error;
-    const std::size_t before = sent;
     while (sent < bytes.size() && !error) {
         sent += stream_.write_some(bytes.substr(sent), error);
     }
-    context_.counters.bytes_sent.add(sent - before);
     return error;
 }
 
@@ -424,8 +421,10 @@ void WebSocketSession::on_writable(const error_code& error) {
         finish(error);
         return;
     }
+    const std::size_t before = unsent_->sent;
     const auto failed =
         write_rest(unsent_->frame ? on_wire(*unsent_->frame) : std::string_view(unsent_->bytes), unsent_->sent);
+    context_.counters.bytes_sent.add(unsent_->sent - before);
     if (failed == net::error::would_block) {
         await_writable();
         return;
