@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from session_buddy import _native
 
@@ -22,3 +23,26 @@ def resolved_db_path(db_path: str | os.PathLike[str] | None) -> str:
     if given is not None and not isinstance(given, str):
         raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
     return _native.resolve_db_path(given)
+
+
+def checked_name(argument: str, value: object) -> str:
+    """1 to 256 bytes of UTF-8 without control characters. Raises TypeError or ValueError, naming the argument."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
+    try:
+        value.encode()  # half of a surrogate pair cannot be handed to the native side
+        valid = _native.is_valid_skill_name(value)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{argument} must be 1 to 256 bytes of UTF-8 without control characters")
+    return value
+
+
+def checked_duration(seconds: object) -> float:
+    """Seconds of 0 or more. Raises TypeError or ValueError, naming duration_seconds."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"duration_seconds must be a number, not {type(seconds).__name__}")
+    if not 0 <= seconds <= sys.float_info.max:  # nor an int that no float can hold
+        raise ValueError(f"duration_seconds must be finite and not negative, not {seconds}")
+    return float(seconds)

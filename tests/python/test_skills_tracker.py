@@ -476,6 +476,7 @@ def test_a_tracker_names_an_argument_that_it_cannot_use(
     [
         ({"skill_name": ""}, ValueError, "skill_name must be 1 to 256 bytes"),
         ({"skill_name": "a\nb"}, ValueError, "skill_name must be 1 to 256 bytes"),
+        ({"skill_name": "\ud800"}, ValueError, "skill_name must be 1 to 256 bytes"),
         ({"skill_name": None}, TypeError, "skill_name must be a str, not NoneType"),
         ({"skill_name": "a", "selection_rank": -1}, ValueError, "selection_rank must not be negative"),
         ({"skill_name": "a", "selection_rank": True}, TypeError, "selection_rank must be an int, not bool"),
@@ -497,6 +498,7 @@ def test_an_invocation_that_cannot_be_stored_does_not_begin(
     [
         ({"duration_seconds": -1}, ValueError, "duration_seconds must be finite and not negative"),
         ({"duration_seconds": float("nan")}, ValueError, "duration_seconds must be finite"),
+        ({"duration_seconds": 10**400}, ValueError, "duration_seconds must be finite"),
         ({"duration_seconds": "1"}, TypeError, "duration_seconds must be a number, not str"),
         ({"error_type": 5}, TypeError, "error_type must be a str or an exception, not int"),
     ],

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import inspect
 import json
-import math
 import os
 import threading
 import time
@@ -15,8 +14,7 @@ from datetime import datetime, timedelta, timezone
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from session_buddy import _native
-from session_buddy._arguments import checked_busy_timeout, resolved_db_path
+from session_buddy._arguments import checked_busy_timeout, checked_duration, checked_name, resolved_db_path
 from session_buddy.core._errors import class_of_error, class_of_text
 from session_buddy.core._pending import MAX_OPEN, PendingWriter, Record
 from session_buddy.storage.skills_storage import SessionSummary, SkillsStorage, StoredInvocation
@@ -67,7 +65,7 @@ class Completer:
         """
         elapsed = time.perf_counter() - self._started
         if duration_seconds is not None:
-            elapsed = _checked_duration(duration_seconds)
+            elapsed = checked_duration(duration_seconds)
         if isinstance(error_type, BaseException):
             error_type = class_of_error(error_type)
         elif isinstance(error_type, str):
@@ -243,10 +241,6 @@ class SkillsTracker:
         Raises:
             TypeError, ValueError: An argument cannot be stored; the message names it.
         """
-        if not isinstance(skill_name, str):
-            raise TypeError(f"skill_name must be a str, not {type(skill_name).__name__}")
-        if not _native.is_valid_skill_name(skill_name):
-            raise ValueError("skill_name must be 1 to 256 bytes of UTF-8 without control characters")
         if selection_rank is not None:
             if isinstance(selection_rank, bool) or not isinstance(selection_rank, int):
                 raise TypeError(f"selection_rank must be an int, not {type(selection_rank).__name__}")
@@ -255,7 +249,7 @@ class SkillsTracker:
         if invoked_at is not None and not isinstance(invoked_at, datetime):
             raise TypeError(f"invoked_at must be a datetime, not {type(invoked_at).__name__}")
         record: Record = {
-            "skill_name": skill_name,
+            "skill_name": checked_name("skill_name", skill_name),
             "session_id": self._session_id,
             "invoked_at": datetime.now(timezone.utc) if invoked_at is None else invoked_at,
             "workflow_path": _checked_label("workflow_path", workflow_path),
@@ -294,7 +288,7 @@ class SkillsTracker:
         workflow_step_id: str | None = None,
     ) -> None:
         """Stores an invocation that ended just now and that something else measured. Arguments as for a Completer."""
-        seconds = _checked_duration(duration_seconds)
+        seconds = checked_duration(duration_seconds)
         completer = self.track_invocation(
             skill_name,
             workflow_path=workflow_path,
@@ -388,14 +382,6 @@ def _checked_text(name: str, value: object, least: int, most: int) -> str:
 
 def _checked_label(name: str, value: object) -> str | None:
     return None if value is None else _checked_text(name, value, 0, _MAX_LABEL_BYTES)
-
-
-def _checked_duration(seconds: object) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"duration_seconds must be a number, not {type(seconds).__name__}")
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"duration_seconds must be finite and not negative, not {seconds}")
-    return float(seconds)
 
 
 def _checked_timeout(seconds: float) -> float:
