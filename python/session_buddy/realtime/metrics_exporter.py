@@ -1,0 +1,250 @@
+"""Prometheus metrics of a program that tracks skills itself and runs no server."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client.registry import Collector
+
+from session_buddy._arguments import checked_duration, checked_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["PrometheusExporter"]
+
+_DURATION_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)  # seconds
+_OTHER = "other"
+_MAX_SKILLS = 100_000
+_MAX_PHASES = 20
+_MAX_ANOMALY_TYPES = 20
+
+
+class _Names:
+    """The first names up to a limit; each later one is `other`, so that names cannot make series without end."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+
+    def label(self, name: str) -> str:
+        if name == _OTHER:
+            return name
+        with self._lock:
+            if name not in self._known:
+                if len(self._known) >= self._limit:
+                    return _OTHER
+                self._known.add(name)
+        return name
+
+
+class _WithoutCreationTimes(Collector):
+    """Metrics without their `_created` samples, which Prometheus would store as one more series for each."""
+
+    def __init__(self, metrics: Sequence[Counter | Gauge | Histogram]) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterable[Metric]:
+        for metric in self._metrics:
+            yield from metric.describe()
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._metrics:
+            for family in metric.collect():
+                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+                yield family
+
+
+class PrometheusExporter:
+    """Counts what it is told and serves it on `/metrics`, under the names that the server uses for its own figures.
+
+    `start` and `stop`, or ``with``; it can be started again, and its figures go on. All methods may be called from any
+    thread. Several exporters in one process know nothing of one another.
+
+    Names of skills, workflow phases and anomaly types are 1 to 256 bytes of UTF-8 without control characters. Those
+    beyond `max_skills` skills, 20 phases and 20 anomaly types are summed as ``other``.
+
+    Args:
+        port: TCP port, 0 to 65535; 0 picks a free one, and `port` tells which.
+        host: Address or name to listen on; "localhost" means 127.0.0.1. There is no TLS and nobody is asked for a
+            token, so another address should be one of a network that is trusted.
+        max_skills: Skills with series of their own, 1 to 100000.
+
+    Raises:
+        TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.
+    """
+
+    def __init__(self, port: int = 9090, *, host: str = "localhost", max_skills: int = 200) -> None:
+        self._wanted_port = _checked_int("port", port, 0, 65535)
+        if not isinstance(host, str):
+            raise TypeError(f"host must be a str, not {type(host).__name__}")
+        if not host:
+            raise ValueError("host must be an address or a name, not empty; 0.0.0.0 means every address")
+        self._host = host
+        self._skills = _Names(_checked_int("max_skills", max_skills, 1, _MAX_SKILLS))
+        self._phases = _Names(_MAX_PHASES)
+        self._anomaly_types = _Names(_MAX_ANOMALY_TYPES)
+        self._invocations = Counter(
+            "skill_invocations_total",
+            "Skill invocations.",
+            ["skill_name", "workflow_phase", "completed"],
+            registry=None,
+        )
+        self._durations = Histogram(
+            "skill_duration_seconds",
+            "Durations of skill invocations.",
+            ["skill_name", "workflow_phase"],
+            buckets=_DURATION_BUCKETS,
+            registry=None,
+        )
+        self._completion_rates = Gauge(
+            "skill_completion_rate", "Completed share of the invocations, 0 to 1.", ["skill_name"], registry=None
+        )
+        self._active_sessions = Gauge("active_sessions_total", "Sessions that are active now.", registry=None)
+        self._anomalies = Counter(
+            "anomalies_detected_total", "Anomalies that began.", ["anomaly_type", "skill_name"], registry=None
+        )
+        self._registry = CollectorRegistry()
+        self._registry.register(
+            _WithoutCreationTimes(
+                [
+                    self._invocations,
+                    self._durations,
+                    self._completion_rates,
+                    self._active_sessions,
+                    self._anomalies,
+                ]
+            )
+        )
+        self._lock = threading.Lock()  # one start or stop at a time
+        self._running: tuple[WSGIServer, threading.Thread, int] | None = None  # the last: the process that started it
+
+    def __repr__(self) -> str:
+        return f"<PrometheusExporter {self._host}:{self.port}{'' if self.running else ', not running'}>"
+
+    @property
+    def host(self) -> str:
+        """The host that was asked for."""
+        return self._host
+
+    @property
+    def port(self) -> int:
+        """The bound port while it runs, else the one that was asked for."""
+        running = self._running
+        return self._wanted_port if running is None else running[0].server_port
+
+    @property
+    def running(self) -> bool:
+        """Whether it answers."""
+        return self._running is not None
+
+    def start(self) -> None:
+        """Listens and answers, on threads of its own that do not keep the program from ending.
+
+        Raises:
+            OSError: It cannot listen there; errno is EADDRINUSE for a taken port.
+            RuntimeError: It runs already.
+        """
+        with self._lock:
+            if self._running is not None:
+                raise RuntimeError("the exporter runs already; stop it first")
+            address = "127.0.0.1" if self._host == "localhost" else self._host
+            server, thread = start_http_server(self._wanted_port, address, self._registry)
+            self._running = server, thread, os.getpid()
+
+    def stop(self) -> None:
+        """Frees the port within a second; nothing where it does not run."""
+        with self._lock:
+            running, self._running = self._running, None
+            if running is None:
+                return
+            server, thread, process = running
+            if process == os.getpid():  # the thread did not come along into a fork, where this would wait for ever
+                server.shutdown()
+                thread.join()
+            server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def record_invocation(
+        self,
+        skill_name: str,
+        workflow_phase: str | None = None,
+        completed: bool = True,
+        duration_seconds: float | None = None,
+    ) -> None:
+        """Counts an invocation that has ended.
+
+        Args:
+            workflow_phase: None or empty: without a phase.
+            completed: Whether it reached its end.
+            duration_seconds: 0 or more; None where nothing measured it.
+
+        Raises:
+            TypeError, ValueError: An argument cannot be used; the message names it, and nothing was counted.
+        """
+        name = checked_name("skill_name", skill_name)
+        phase = checked_name("workflow_phase", workflow_phase) if workflow_phase not in (None, "") else ""
+        if not isinstance(completed, bool):
+            raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
+        duration = None if duration_seconds is None else checked_duration(duration_seconds)
+        skill_label = self._skills.label(name)
+        phase_label = self._phases.label(phase) if phase else ""
+        self._invocations.labels(skill_label, phase_label, "true" if completed else "false").inc()
+        if duration is not None:
+            self._durations.labels(skill_label, phase_label).observe(duration)
+
+    def update_completion_rate(self, skill_name: str, rate: float) -> None:
+        """Sets the completion rate of a skill, 0 to 1. Of skills that are summed as ``other`` none is kept.
+
+        Raises:
+            TypeError, ValueError: An argument cannot be used; the message names it.
+        """
+        name = checked_name("skill_name", skill_name)
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
+            raise TypeError(f"rate must be a number, not {type(rate).__name__}")
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate must be from 0 to 1, not {rate}; 95 % is 0.95")
+        label = self._skills.label(name)
+        if label != _OTHER:  # the rate of whichever of them came last would be that of none
+            self._completion_rates.labels(label).set(rate)
+
+    def record_anomaly(self, anomaly_type: str, skill_name: str) -> None:
+        """Counts an anomaly that began, such as ``performance_drop``.
+
+        Raises:
+            TypeError, ValueError: An argument cannot be used; the message names it.
+        """
+        kind = checked_name("anomaly_type", anomaly_type)
+        name = checked_name("skill_name", skill_name)
+        self._anomalies.labels(self._anomaly_types.label(kind), self._skills.label(name)).inc()
+
+    def update_active_sessions(self, count: int) -> None:
+        """Sets how many sessions are active, 0 or more.
+
+        Raises:
+            TypeError, ValueError: `count` cannot be used.
+        """
+        self._active_sessions.set(_checked_int("count", count, 0, 2**53))
+
+
+def _checked_int(argument: str, value: object, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{argument} must be an int, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise ValueError(f"{argument} must be from {least} to {most}, not {value}")
+    return value
