@@ -71,7 +71,7 @@ def samples(exporter: PrometheusExporter, accept: str = TEXT) -> Samples:
 @pytest.mark.parametrize("accept", PARSERS)
 def test_a_scrape_gives_names_labels_and_buckets_of_the_server(exporter: PrometheusExporter, accept: str) -> None:
     exporter.record_invocation("pytest-run", "tests", True, 0.7)
-    exporter.record_invocation("pytest-run", "tests", completed=False)
+    exporter.record_invocation("pytest-run", "tests", completed=False, duration_seconds=0.7)
     exporter.record_invocation("pytest-run")
     exporter.update_completion_rate("pytest-run", 0.75)
     exporter.record_anomaly("performance_drop", "pytest-run")
@@ -95,7 +95,7 @@ def test_a_scrape_gives_names_labels_and_buckets_of_the_server(exporter: Prometh
     assert samples(exporter, accept) == {
         ("skill_invocations_total", ("true", "pytest-run", "tests")): 1,
         ("skill_invocations_total", ("false", "pytest-run", "tests")): 1,
-        ("skill_invocations_total", ("true", "pytest-run", "")): 1,
+        ("skill_invocations_total", ("true", "pytest-run", "none")): 1,
         **{
             ("skill_duration_seconds_bucket", (bound, "pytest-run", "tests")): float(BUCKETS.index(bound) >= 2)
             for bound in BUCKETS
@@ -121,14 +121,23 @@ def test_a_duration_counts_in_every_bucket_from_its_own_on(
 ) -> None:
     exporter.record_invocation("a", duration_seconds=seconds)
     found = samples(exporter)
-    filled = [bound for bound in BUCKETS if found["skill_duration_seconds_bucket", (bound, "a", "")] == 1]
+    filled = [bound for bound in BUCKETS if found["skill_duration_seconds_bucket", (bound, "a", "none")] == 1]
     assert filled == BUCKETS[BUCKETS.index(first) :]
 
 
 def test_an_empty_phase_is_no_phase(exporter: PrometheusExporter) -> None:
-    exporter.record_invocation("a", "")
+    exporter.record_invocation("a", "none")
     exporter.record_invocation("a", None)
-    assert samples(exporter)["skill_invocations_total", ("true", "a", "")] == 2
+    assert samples(exporter)["skill_invocations_total", ("true", "a", "none")] == 2
+
+
+def test_a_skill_has_phases_of_its_own_up_to_its_limit(exporter: PrometheusExporter) -> None:
+    for number in range(11):
+        exporter.record_invocation("a", f"phase-{number}")
+    exporter.record_invocation("b", "phase-10")
+    found = samples(exporter)
+    assert found["skill_invocations_total", ("true", "a", "other")] == 1
+    assert found["skill_invocations_total", ("true", "b", "phase-10")] == 1
 
 
 def test_a_query_for_one_metric_gives_that_one(exporter: PrometheusExporter) -> None:
@@ -180,15 +189,16 @@ def test_skills_beyond_the_limit_are_summed_as_other() -> None:
         found = samples(exporter)
     invocations = {labels[1]: value for (name, labels), value in found.items() if name == "skill_invocations_total"}
     assert invocations == {"a": 2, "b": 1, "other": 3}
-    assert found["skill_duration_seconds_count", ("other", "")] == 3
+    assert found["skill_duration_seconds_count", ("other", "none")] == 3
     assert [labels for name, labels in found if name == "skill_completion_rate"] == [("a",)]
     assert found["anomalies_detected_total", ("pattern_shift", "other")] == 1
 
 
 def test_names_without_end_make_a_bounded_number_of_series(exporter: PrometheusExporter) -> None:
     for number in range(1000):
-        exporter.record_invocation(f"skill-{number}")
+        exporter.record_invocation(f"skill-{number}", "tests")
         exporter.record_invocation("skill-0", f"phase-{number}")
+        exporter.record_invocation("skill-0")
         exporter.record_anomaly(f"type-{number}", "skill-0")
     found = samples(exporter)
     values = {
@@ -199,11 +209,11 @@ def test_names_without_end_make_a_bounded_number_of_series(exporter: PrometheusE
             ("anomalies_detected_total", 0),
         )
     }
-    # The named ones and "other"; of phases none at all, too.
-    assert [len(each) for each in values.values()] == [201, 22, 21]
+    # The named ones and "other"; of phases "none", too.
+    assert [len(each) for each in values.values()] == [201, 12, 21]
     assert all("other" in each for each in values.values())
     total = sum(value for (name, _), value in found.items() if name == "skill_invocations_total")
-    assert total == 2000
+    assert total == 3000
 
 
 def test_threads_lose_no_invocation(exporter: PrometheusExporter) -> None:
@@ -227,8 +237,8 @@ def test_threads_lose_no_invocation(exporter: PrometheusExporter) -> None:
     }
     assert totals == {
         "skill_invocations_total": threads * times,
-        "skill_duration_seconds_count": threads * times,
-        "skill_duration_seconds_sum": threads * times / 2,
+        "skill_duration_seconds_count": threads * times / 2,  # the completed ones
+        "skill_duration_seconds_sum": threads * times / 4,
     }
 
 
@@ -267,7 +277,7 @@ def test_figures_go_on_over_a_restart() -> None:
         with exporter:
             assert exporter.running
             assert exporter.port > 0
-            assert samples(exporter)["skill_invocations_total", ("true", "a", "")] == expected
+            assert samples(exporter)["skill_invocations_total", ("true", "a", "none")] == expected
             exporter.record_invocation("a")
     exporter.stop()
 
@@ -323,7 +333,7 @@ def test_a_fork_can_stop_its_copy_and_leaves_its_parents(exporter: PrometheusExp
         ({"port": True}, TypeError, "port must be an int, not bool"),
         ({"host": None}, TypeError, "host must be a str, not NoneType"),
         ({"host": ""}, ValueError, "host must be an address or a name"),
-        ({"max_skills": 0}, ValueError, "max_skills must be from 1 to 100000, not 0"),
+        ({"max_skills": 0}, ValueError, "max_skills must be from 1 to 10000, not 0"),
         ({"max_skills": 1.5}, TypeError, "max_skills must be an int, not float"),
     ],
 )

@@ -21,8 +21,9 @@ __all__ = ["PrometheusExporter"]
 
 _DURATION_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)  # seconds
 _OTHER = "other"
-_MAX_SKILLS = 100_000
-_MAX_PHASES = 20
+_NO_PHASE = "none"
+_MAX_SKILLS = 10_000
+_MAX_PHASES = 10  # of one skill
 _MAX_ANOMALY_TYPES = 20
 
 
@@ -68,14 +69,15 @@ class PrometheusExporter:
     `start` and `stop`, or ``with``; it can be started again, and its figures go on. All methods may be called from any
     thread. Several exporters in one process know nothing of one another.
 
-    Names of skills, workflow phases and anomaly types are 1 to 256 bytes of UTF-8 without control characters. Those
-    beyond `max_skills` skills, 20 phases and 20 anomaly types are summed as ``other``.
+    Names of skills, workflow phases and anomaly types are 1 to 256 bytes of UTF-8 without control characters. Skills
+    beyond the first `max_skills`, phases beyond the first 10 of a skill and anomaly types beyond the first 20 are
+    summed as ``other``; what has no phase is counted under ``none``.
 
     Args:
         port: TCP port, 0 to 65535; 0 picks a free one, and `port` tells which.
         host: Address or name to listen on; "localhost" means 127.0.0.1. There is no TLS and nobody is asked for a
             token, so another address should be one of a network that is trusted.
-        max_skills: Skills with series of their own, 1 to 100000.
+        max_skills: Skills with series of their own, 1 to 10000.
 
     Raises:
         TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.
@@ -89,7 +91,7 @@ class PrometheusExporter:
             raise ValueError("host must be an address or a name, not empty; 0.0.0.0 means every address")
         self._host = host
         self._skills = _Names(_checked_int("max_skills", max_skills, 1, _MAX_SKILLS))
-        self._phases = _Names(_MAX_PHASES)
+        self._phases: dict[str, _Names] = {}  # by the label of the skill
         self._anomaly_types = _Names(_MAX_ANOMALY_TYPES)
         self._invocations = Counter(
             "skill_invocations_total",
@@ -99,7 +101,7 @@ class PrometheusExporter:
         )
         self._durations = Histogram(
             "skill_duration_seconds",
-            "Durations of skill invocations.",
+            "Durations of completed skill invocations.",
             ["skill_name", "workflow_phase"],
             buckets=_DURATION_BUCKETS,
             registry=None,
@@ -192,20 +194,22 @@ class PrometheusExporter:
         Args:
             workflow_phase: None or empty: without a phase.
             completed: Whether it reached its end.
-            duration_seconds: 0 or more; None where nothing measured it.
+            duration_seconds: 0 or more; None where nothing measured it. It counts where the invocation was completed.
 
         Raises:
             TypeError, ValueError: An argument cannot be used; the message names it, and nothing was counted.
         """
         name = checked_name("skill_name", skill_name)
-        phase = checked_name("workflow_phase", workflow_phase) if workflow_phase not in (None, "") else ""
+        phase = checked_name("workflow_phase", workflow_phase) if workflow_phase not in (None, "") else _NO_PHASE
         if not isinstance(completed, bool):
             raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
         duration = None if duration_seconds is None else checked_duration(duration_seconds)
         skill_label = self._skills.label(name)
-        phase_label = self._phases.label(phase) if phase else ""
+        phase_label = phase
+        if phase != _NO_PHASE:
+            phase_label = self._phases.setdefault(skill_label, _Names(_MAX_PHASES)).label(phase)
         self._invocations.labels(skill_label, phase_label, "true" if completed else "false").inc()
-        if duration is not None:
+        if duration is not None and completed:
             self._durations.labels(skill_label, phase_label).observe(duration)
 
     def update_completion_rate(self, skill_name: str, rate: float) -> None:

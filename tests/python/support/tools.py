@@ -41,9 +41,22 @@ def chromium() -> str:
 
 
 def nginx() -> str:
-    unpacked = BUILD / "tools" / "nginx" / "usr" / "sbin" / "nginx"
-    program = shutil.which("nginx") or (str(unpacked) if unpacked.exists() else None)
-    return program or _missing("nginx")
+    return _unpacked("nginx", "usr/sbin/nginx")
+
+
+def prometheus() -> str:
+    return _unpacked("prometheus", "usr/bin/prometheus")
+
+
+def promtool() -> str:
+    """What comes with Prometheus to check metrics, configurations and rules."""
+    return _unpacked("prometheus", "usr/bin/promtool")
+
+
+def _unpacked(package: str, path: str) -> str:
+    """A program on the PATH, or else of a Debian package that scripts/test-tools unpacked."""
+    file = BUILD / "tools" / package / path
+    return shutil.which(file.name) or (str(file) if file.exists() else None) or _missing(file.name)
 
 
 def crackerjack() -> str:
