@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import ssl
@@ -500,6 +501,31 @@ async def reverse_proxy(block: Block, home: Path) -> None:
                     await websockets.connect(url, **public, origin=origin)
 
 
+def shell_with_promtool(block: Block, home: Path) -> None:
+    """In a copy of what the block names."""
+    folder = home / "docs" / "monitoring"
+    shutil.copytree(ROOT / "docs" / "monitoring", folder)
+    assert "SUCCESS" in bash(f"PATH={Path(tools.promtool()).parent}:$PATH\n{block.text}", home)
+
+
+def alertmanager_config(block: Block, home: Path) -> None:
+    """Alertmanager takes it, and what is critical goes to the receiver at once."""
+    file = home / "alertmanager.yml"
+    file.write_text(block.text, encoding="utf-8")
+    said = bash(f"{tools.amtool()} check-config {file}", home)
+    assert "SUCCESS" in said
+    assert "1 inhibit rules" in said
+    assert "mail" in bash(f"{tools.amtool()} config routes test --config.file={file} severity=critical", home)
+
+
+def grafana_provisioning(block: Block, home: Path) -> None:
+    """YAML with the keys by which Grafana knows what it is."""
+    settings = yaml.safe_load(block.text)
+    assert settings["apiVersion"] == 1
+    (entry,) = settings.get("providers") or settings["datasources"]
+    assert {"name", "type"} <= set(entry)
+
+
 # ---- Which block is run how, in the order in which they stand
 
 PLAN: dict[str, list[tuple[str, Runner]]] = {
@@ -551,6 +577,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     ],
     "docs/dependencies.md": [],
     "docs/deploy/README.md": [],
+    "docs/grafana/README.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_runs),
         ("bash", shell_runs),
@@ -558,6 +585,11 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_conftest),
         ("bash", shell_records),
         ("sql", statements),
+    ],
+    "docs/monitoring/README.md": [
+        ("bash", shell_with_promtool),
+        ("yaml", alertmanager_config),
+        ("python", python_alone),
     ],
     "docs/performance.md": [("bash", make_target)],
     "docs/reliability.md": [],

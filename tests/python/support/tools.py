@@ -53,6 +53,11 @@ def promtool() -> str:
     return _unpacked("prometheus", "usr/bin/promtool")
 
 
+def amtool() -> str:
+    """What comes with Alertmanager to check its configuration."""
+    return _unpacked("prometheus-alertmanager", "usr/bin/amtool")
+
+
 def _unpacked(package: str, path: str) -> str:
     """A program on the PATH, or else of a Debian package that scripts/test-tools unpacked."""
     file = BUILD / "tools" / package / path
