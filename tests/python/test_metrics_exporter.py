@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +17,9 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from session_buddy.realtime import metrics_exporter
 from session_buddy.realtime.metrics_exporter import PrometheusExporter
-from support.processes import DEADLINE
+from support.processes import DEADLINE, wait_until
 
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -297,6 +299,23 @@ def test_a_stop_frees_the_port_though_a_client_is_silent() -> None:
         exporter.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
+
+
+def test_silent_and_vanishing_clients_cost_neither_a_thread_nor_a_word(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(metrics_exporter._Handler, "timeout", 0.1)
+    before = threading.active_count()
+    with PrometheusExporter(port=0) as exporter:
+        with socket.create_connection(("127.0.0.1", exporter.port), timeout=DEADLINE) as silent:
+            assert silent.recv(1) == b""
+        vanishing = socket.create_connection(("127.0.0.1", exporter.port), timeout=DEADLINE)
+        vanishing.sendall(b"GET /metrics HTTP/1.1\r\n")
+        vanishing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
+        vanishing.close()
+        assert samples(exporter)
+        wait_until(lambda: threading.active_count() <= before + 1, "the server's own thread alone is left")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_listens_on_loopback_alone_unless_told_otherwise(exporter: PrometheusExporter) -> None:

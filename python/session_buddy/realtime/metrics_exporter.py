@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIServer
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
 from prometheus_client.registry import Collector
@@ -61,6 +62,19 @@ class _WithoutCreationTimes(Collector):
             for family in metric.collect():
                 family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 yield family
+
+
+class _Handler(WSGIRequestHandler):
+    """A client that is silent does not keep its thread for ever, and one that goes away is not the program's error."""
+
+    timeout = 10  # seconds
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            super().handle()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
 
 
 class PrometheusExporter:
@@ -159,6 +173,7 @@ class PrometheusExporter:
                 raise RuntimeError("the exporter runs already; stop it first")
             address = "127.0.0.1" if self._host == "localhost" else self._host
             server, thread = start_http_server(self._wanted_port, address, self._registry)
+            server.RequestHandlerClass = _Handler
             self._running = server, thread, os.getpid()
 
     def stop(self) -> None:
