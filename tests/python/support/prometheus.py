@@ -20,7 +20,7 @@ import yaml
 from . import tools
 from .processes import DEADLINE, Program
 
-INTERVAL = "250ms"  # between two scrapes, and between two evaluations of the rules
+INTERVAL = "1s"  # between two scrapes, and between two evaluations of the rules
 
 Labels = dict[str, str]
 
@@ -100,10 +100,6 @@ class Prometheus(Program):
         """What is scraped, with `health` and `lastError`."""
         targets: list[dict[str, Any]] = self.get("targets", state="active")["activeTargets"]
         return targets
-
-    def alerts(self) -> dict[str, str]:
-        """The state of each alert that is not inactive: pending or firing."""
-        return {alert["labels"]["alertname"]: alert["state"] for alert in self.get("alerts")["alerts"]}
 
 
 class Relay:
