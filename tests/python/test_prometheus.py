@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 from websockets.sync.client import connect
 
 from conftest import make_surroundings_private, native_binary
@@ -25,7 +28,7 @@ from support import tools
 from support.certificates import Certificates
 from support.histories import fill, invocations
 from support.paths import ROOT
-from support.processes import DEADLINE, Server
+from support.processes import DEADLINE, Server, wait_until
 from support.prometheus import Labels, Prometheus, Relay
 from support.reverse_proxy import free_port
 from support.tokens import READER, SCRAPER, write_secret
@@ -37,6 +40,8 @@ RULE_TESTS = MONITORING / "session-buddy.rules.test.yml"
 DASHBOARD = ROOT / "docs" / "grafana" / "session-buddy.json"
 
 TEXT = "text/plain;version=0.0.4"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+PARSERS = {TEXT: parse_text, OPENMETRICS: parse_openmetrics}
 WRITE_PAUSE = 0.05  # seconds between two invocations that are stored while Prometheus looks on
 
 # What Grafana puts in place of its variables; a rate needs two scrapes in its time.
@@ -190,11 +195,7 @@ def test_every_variable_of_the_dashboard_has_values(watched: Watched) -> None:
 
 def test_the_server_emits_every_metric_of_dashboard_and_rules(watched: Watched) -> None:
     watched.prometheus.until("anomalies_detected_total > 0")
-    emitted = {
-        sample.name
-        for family in text_string_to_metric_families(metrics_of(watched.server.port))
-        for sample in family.samples
-    }
+    emitted = {sample.name for family in parse_text(metrics_of(watched.server.port)) for sample in family.samples}
     expressions = [*dashboard_queries().values(), *(rule["expr"] for rule in alerts().values())]
     named = set().union(*map(metric_names, expressions))
     assert {"up", "skill_invocations_total", "skill_duration_seconds_bucket"} <= named
@@ -403,15 +404,57 @@ def test_prometheus_stores_what_the_exporter_was_told_from_both_formats(tmp_path
         assert not [each for each in names if each.endswith("_created")]
 
 
+def skill_samples(port: int, accept: str) -> dict[tuple[str, tuple[tuple[str, object], ...]], float]:
+    """What is told of skills and sessions."""
+    return {
+        (
+            sample.name,
+            tuple(sorted((name, float(value) if name == "le" else value) for name, value in sample.labels.items())),
+        ): sample.value
+        for family in PARSERS[accept](metrics_of(port, accept))
+        if not family.name.startswith(("session_buddy_", "process_"))
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize("accept", PARSERS)
+def test_the_exporter_tells_what_a_server_tells_of_the_same_invocations(db_path: Path, accept: str) -> None:
+    names = ("pytest-run", "mypy", 'a "hostile" \\ name, ü')
+    ended: dict[str, list[bool]] = {name: [] for name in names}
+    exporter = PrometheusExporter(port=0)
+    with SkillsStorage(db_path) as storage:
+        for number in range(200):
+            name = names[number % 3]
+            phase = None if number % 2 else f"phase-{number % 28}"  # more than there are series for
+            ending = {
+                "completed": number % 4 > 0 and (name != "mypy" or number < 150),
+                "duration_seconds": (None, number / 8, number * 4.0)[number % 5 % 3],
+            }
+            ended[name].append(bool(ending["completed"]))
+            storage.store_invocation(name, session_id=f"session-{number % 5}", workflow_phase=phase, **ending)
+            exporter.record_invocation(name, phase, **ending)
+    for name, outcomes in ended.items():
+        exporter.update_completion_rate(name, sum(outcomes) / len(outcomes))
+    exporter.update_active_sessions(5)
+    with Server(db_path) as server, exporter:
+        wait_until(lambda: "performance_drop" in metrics_of(server.port), "the drop is found")
+        told = skill_samples(server.port, accept)
+        with closing(sqlite3.connect(db_path)) as connection:
+            for anomaly in connection.execute("SELECT anomaly_type, skill_name FROM skill_anomalies"):
+                exporter.record_anomaly(*anomaly)
+        assert skill_samples(exporter.port, accept) == told
+    assert len(told) > 300
+
+
 def test_the_exporters_counters_do_not_go_back_where_it_is_stopped_meanwhile(tmp_path: Path) -> None:
     exporter = PrometheusExporter(free_port())
     exporter.start()
     exporter.record_invocation("a")
     with Prometheus(tmp_path / "prometheus", [job(exporter.port)]) as prometheus:
-        prometheus.until("skill_invocations_total", 1)
+        prometheus.until("sum(skill_invocations_total)", 1)
         exporter.stop()
         prometheus.until("up", 0)
         exporter.record_invocation("a")
         with exporter:
-            prometheus.until("skill_invocations_total", 2)
-            assert prometheus.value("resets(skill_invocations_total[5m])") == 0
+            prometheus.until("sum(skill_invocations_total)", 2)
+            assert prometheus.value("sum(resets(skill_invocations_total[5m]))") == 0

@@ -223,7 +223,10 @@ class PrometheusExporter:
         phase_label = phase
         if phase != _NO_PHASE:
             phase_label = self._phases.setdefault(skill_label, _Names(_MAX_PHASES)).label(phase)
-        self._invocations.labels(skill_label, phase_label, "true" if completed else "false").inc()
+        for outcome in (True, False):  # both are there from the first on: a share of no series would be none
+            counter = self._invocations.labels(skill_label, phase_label, str(outcome).lower())
+            if outcome == completed:
+                counter.inc()
         if duration is not None and completed:
             self._durations.labels(skill_label, phase_label).observe(duration)
 
