@@ -57,7 +57,7 @@ class Prometheus(Program):
     def __enter__(self) -> Prometheus:
         super().__enter__()
         self.wait_for("Server is ready to receive web requests")
-        pattern = r'msg="Listening on" address=127\.0\.0\.1:(\d+)'
+        pattern = r'msg="Listening on".* address=127\.0\.0\.1:(\d+)'
         seen = [found for line in self.seen if (found := re.search(pattern, line))]
         found = seen[0] if seen else re.search(pattern, self.wait_for(pattern))
         assert found is not None
