@@ -1,0 +1,528 @@
+"""One connection that comes back: opening, requests, one subscription, and what ends it for good."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import math
+import random
+import ssl
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, NoReturn, TypeVar
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from session_buddy.client._endpoint import Endpoint, Token, checked_token
+from session_buddy.client.errors import (
+    ClientClosedError,
+    ClientError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    ForbiddenError,
+    ProtocolError,
+    RefusedError,
+    RequestError,
+    RequestTimeoutError,
+    UnauthorizedError,
+    UnknownSkillError,
+)
+from session_buddy.client.messages import MetricsUpdate, SessionUpdate, parsed
+
+T = TypeVar("T")
+
+logger = logging.getLogger("session_buddy.client")
+
+PING_SECONDS = 20.0  # silence after which the server is asked whether it is there, and the time it has to answer
+CLOSE_SECONDS = 1.0  # for the closing handshake
+REQUESTS_AT_ONCE = 16  # the server reads no further with 32 answers waiting
+MAX_REASON = 200  # characters of a reason that somebody else wrote
+
+UNAUTHORIZED_CLOSE = 4401
+# Close codes for a client that breaks the rules: it would only do so again.
+FINAL_CLOSES = frozenset({1002, 1003, 1007, 1008, 1009})
+# HTTP answers that pass: too many clients, a proxy without its server.
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class State(str, Enum):
+    """Where a client stands."""
+
+    CONNECTING = "connecting"  # on its first connection
+    CONNECTED = "connected"  # and subscribed, where there are subscriptions
+    RECONNECTING = "reconnecting"  # the connection was lost
+    CLOSED = "closed"  # by the program, or for good: no further attempt is made
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """What ``on_state`` is told."""
+
+    state: State
+    reason: ClientError | None = None  # of a connection that was lost, not made, or is given up
+    attempt: int = 0  # failed attempts since the last connection
+    retry_in: float | None = None  # seconds until the next attempt, where one follows
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all connections of a client share. Durations are seconds."""
+
+    endpoint: Endpoint
+    token: Token | None = field(repr=False)
+    tls: ssl.SSLContext | None
+    connect_timeout: float
+    request_timeout: float
+    first_attempts: int | None
+    max_attempts: int | None
+    first_delay: float
+    max_delay: float
+    max_message_bytes: int
+
+
+class Channel(Generic[T]):
+    """Updates between a connection and their reader: at most ``bound``, the oldest going first where it is full."""
+
+    def __init__(self, bound: int) -> None:
+        self._items: deque[T] = deque(maxlen=bound)
+        self._changed = asyncio.Event()
+        self._error: BaseException | None = None
+        self._ended = False
+        self.dropped = 0
+
+    def put(self, item: T) -> None:
+        if self._ended:
+            return
+        self.dropped += len(self._items) == self._items.maxlen
+        self._items.append(item)
+        self._changed.set()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """What waits can still be read; then the error is raised, or the iteration ends."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._changed.set()
+
+    async def get(self) -> T:
+        """The oldest that waits. Raises StopAsyncIteration or the error at the end."""
+        while not self._items:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._items.popleft()
+
+
+@dataclass(eq=False)
+class Subscribed:
+    """A subscription to metrics, as it is asked for again on every new connection."""
+
+    request: Mapping[str, Any]
+    channel: Channel[MetricsUpdate]
+    live: bool = False  # the connection that is open has confirmed it
+
+
+Answer = Mapping[str, Any] | ClientError
+
+
+class _Connect(websocket_connect):
+    """A server of this API redirects nobody; whoever does gets no token, wherever the way leads."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class Link:
+    """Owned by one event loop. ``start`` begins, ``close`` ends it and everything that waits for it."""
+
+    def __init__(self, settings: Settings, on_state: Callable[[StateChange], object] | None = None) -> None:
+        self._settings = settings
+        self._on_state = on_state
+        self._task: asyncio.Task[None] | None = None
+        self._socket: ClientConnection | None = None
+        self._ready = asyncio.Event()  # connected and subscribed, or closed
+        self._failure: ClientError | None = None
+        self._pending: dict[str, Callable[[Answer], None]] = {}
+        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._numbers = 0
+        self._wishes = 0  # counts changes of what is subscribed to
+        self._background: set[asyncio.Task[None]] = set()
+        self._was_connected = False
+        self._attempt = 0
+        self._shown_token: str | None = None
+        self._refused = False  # a token, since the last connection
+        self.state = State.CONNECTING
+        self.metrics: Subscribed | None = None
+        self.sessions: set[Channel[SessionUpdate]] = set()
+
+    # ---- For the client
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._task = asyncio.create_task(self._run(), name="session-buddy-client")
+
+    async def close(self) -> None:
+        """Iterations end, requests fail, the connection is closed. Nothing is left when this returns."""
+        tasks = [task for task in (self._task, *self._background) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._finish(None)
+
+    async def ready(self) -> None:
+        """Until there is a connection. Raises what ended it for good, or ClientClosedError."""
+        await self._ready.wait()
+        if self.state is State.CLOSED:
+            raise self._failure or ClientClosedError("the client is closed")
+
+    async def request(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The answer. Where the connection is lost meanwhile the next one is asked again: requests only read.
+
+        Raises RequestError, RequestTimeoutError, ClientClosedError, or what ended the connection for good.
+        """
+
+        async def asked() -> Mapping[str, Any]:
+            async with self._slots:
+                while True:
+                    await self.ready()
+                    with contextlib.suppress(ConnectionLostError):
+                        return await self._ask(message)
+
+        return await self._in_time(asked(), message)
+
+    async def subscribe(self, subscribed: Subscribed) -> None:
+        """Returns when it is confirmed, however long there is no connection. Raises as ``request`` does."""
+        self.metrics = subscribed
+
+        def confirmed() -> None:
+            subscribed.live = self.metrics is subscribed
+
+        await self._wish(subscribed.request, confirmed)
+
+    def unsubscribe(self) -> None:
+        """No more metrics; the server is told so, if it is there."""
+        self.metrics = None
+
+        async def tell() -> None:
+            with contextlib.suppress(ClientError):
+                await self._wish({"type": "unsubscribe"}, _nothing)
+
+        task = asyncio.create_task(tell())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def subscribe_sessions(self, channel: Channel[SessionUpdate]) -> None:
+        """Returns when it is confirmed; what is active follows at once."""
+        self.sessions.add(channel)
+        await self._wish({"type": "subscribe_sessions"}, _nothing)
+
+    # ---- Requests
+
+    async def _wish(self, request: Mapping[str, Any], confirmed: Callable[[], None]) -> None:
+        """Sent on the connection that is open; the next one will ask for all that is wished for anyway."""
+        self._wishes += 1
+        if self._ready.is_set():
+            with contextlib.suppress(ConnectionLostError):
+                await self.ready()
+                await self._in_time(self._ask(request, confirmed), request)
+                return
+        await self.ready()
+
+    async def _in_time(self, answer: Coroutine[Any, Any, T], message: Mapping[str, Any]) -> T:
+        try:
+            return await asyncio.wait_for(answer, self._settings.request_timeout)
+        except asyncio.TimeoutError:
+            where = "" if self.state is State.CONNECTED else f" (the client is {self.state})"
+            raise RequestTimeoutError(
+                f"no answer to {message['type']} within {self._settings.request_timeout:g} seconds{where}"
+            ) from None
+
+    async def _ask(self, message: Mapping[str, Any], confirmed: Callable[[], None] | None = None) -> Mapping[str, Any]:
+        """On the connection that is open. ``confirmed`` is called before any later message is looked at, and
+        also where nobody waits for it any more. Raises RequestError or ConnectionLostError."""
+        if self._socket is None:
+            raise ConnectionLostError("there is no connection")
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Answer) -> None:
+            if not isinstance(answer, ClientError):
+                if confirmed is not None:
+                    confirmed()
+                if not future.done():
+                    future.set_result(answer)
+            elif not future.done():
+                future.set_exception(answer)
+
+        number = await self._send(self._socket, message, settle)
+        try:
+            return await future
+        finally:
+            if confirmed is None:
+                self._pending.pop(number, None)
+
+    async def _send(
+        self, socket: ClientConnection, message: Mapping[str, Any], settle: Callable[[Answer], None]
+    ) -> str:
+        self._numbers += 1
+        number = str(self._numbers)
+        self._pending[number] = settle
+        try:
+            await socket.send(json.dumps({**message, "request_id": number}))
+        except BaseException as error:
+            self._pending.pop(number, None)
+            if isinstance(error, ConnectionClosed):
+                raise ConnectionLostError("the connection was lost") from error
+            raise
+        return number
+
+    # ---- The life of a connection
+
+    async def _run(self) -> None:
+        self._tell(StateChange(State.CONNECTING))
+        try:
+            while True:
+                try:
+                    await self._connection()
+                except ConnectionLostError as error:
+                    lost = error
+                delay = self._after(lost)
+                state = State.RECONNECTING if self._was_connected else State.CONNECTING
+                self._tell(StateChange(state, lost, self._attempt, delay))
+                await asyncio.sleep(delay)
+                self._attempt += 1
+        except ClientError as error:
+            self._finish(error)
+        except Exception as error:  # a fault of this program must reach whoever waits, not die with the task
+            logger.exception("the client failed")
+            failure = ConnectionFailedError(f"the client failed: {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            self._finish(failure)
+
+    def _after(self, lost: ConnectionLostError) -> float:
+        """Seconds until the next attempt. Raises ConnectionFailedError where there is none."""
+        settings = self._settings
+        allowed = settings.max_attempts if self._was_connected else settings.first_attempts
+        if allowed is not None and self._attempt >= allowed:
+            times = f" after {self._attempt} attempts" if self._attempt > 1 else ""
+            raise ConnectionFailedError(f"no connection{times}: {lost}") from lost
+        # Full jitter: clients that lost one server together do not come back together.
+        ceiling = min(settings.max_delay, settings.first_delay * 2.0 ** min(self._attempt, 60))
+        return min(settings.max_delay, lost.retry_after or 0.0) + random.uniform(0, ceiling)  # noqa: S311
+
+    async def _connection(self) -> NoReturn:
+        """From opening to its end. Raises ConnectionLostError where another attempt makes sense, else ClientError."""
+        socket = await self._open()
+        try:
+            self._socket = socket
+            try:
+                await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
+            except asyncio.TimeoutError:
+                raise ConnectionLostError("the server opened the connection and then answered nothing") from None
+            self._attempt = 0
+            self._was_connected = True
+            self._refused = False
+            self._tell(StateChange(State.CONNECTED))
+            self._ready.set()
+            while True:
+                self._take(await socket.recv())
+        except ConnectionClosed as error:
+            raise self._closed(error) from error
+        finally:
+            self._ready.clear()
+            self._socket = None
+            if self.metrics is not None:
+                self.metrics.live = False
+            for settle in list(self._pending.values()):
+                settle(ConnectionLostError("the connection was lost"))
+            self._pending.clear()
+            with contextlib.suppress(WebSocketException, OSError):
+                await socket.close()
+
+    async def _resubscribe(self, socket: ClientConnection) -> None:
+        """Returns when the server has confirmed all that is wished for, also what was wished for meanwhile."""
+        asked_for = -1
+        while asked_for != self._wishes:
+            asked_for = self._wishes
+            subscribed = self.metrics
+            waiting = 1 + bool(self.sessions)
+
+            def settle(answer: Answer, subscribed: Subscribed | None = subscribed) -> None:
+                nonlocal waiting
+                waiting -= 1
+                if subscribed is not None and not isinstance(answer, ClientError):
+                    subscribed.live = self.metrics is subscribed
+                elif subscribed is not None and isinstance(answer, RequestError):
+                    subscribed.channel.end(answer)
+
+            def settle_sessions(answer: Answer) -> None:
+                nonlocal waiting
+                waiting -= 1
+
+            await self._send(socket, {"type": "unsubscribe"} if subscribed is None else subscribed.request, settle)
+            if self.sessions:
+                await self._send(socket, {"type": "subscribe_sessions"}, settle_sessions)
+            while waiting:
+                self._take(await socket.recv())
+
+    async def _open(self) -> ClientConnection:
+        settings = self._settings
+        self._shown_token = self._token()
+        headers = None if self._shown_token is None else {"Authorization": f"Bearer {self._shown_token}"}
+        extra: dict[str, Any] = {}
+        if settings.endpoint.loopback:
+            extra["proxy"] = None  # a proxy of the environment has another localhost
+        try:
+            return await _Connect(
+                settings.endpoint.websocket_url,
+                ssl=settings.tls if settings.endpoint.secure else None,
+                additional_headers=headers,
+                open_timeout=settings.connect_timeout,
+                close_timeout=CLOSE_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                max_size=settings.max_message_bytes,
+                **extra,
+            )
+        except InvalidStatus as error:
+            raise self._answered(error) from error
+        except ssl.SSLCertVerificationError as error:
+            raise RefusedError(f"the certificate of the server is not accepted: {error.verify_message}") from error
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise ConnectionLostError(f"no answer within {settings.connect_timeout:g} seconds") from error
+        except ConnectionRefusedError as error:
+            raise ConnectionLostError(f"no server is listening at {settings.endpoint.netloc}") from error
+        except (OSError, EOFError, WebSocketException) as error:
+            raise ConnectionLostError(f"cannot connect to {settings.endpoint.netloc}: {error}") from error
+
+    def _token(self) -> str | None:
+        token = self._settings.token
+        if token is None or isinstance(token, str):
+            return token
+        try:
+            return checked_token(token())
+        except Exception as error:  # of the program's function
+            raise ConnectionLostError(f"there is no token to show: {error}") from error
+
+    # ---- What comes from the server
+
+    def _take(self, text: str | bytes) -> None:
+        """One message. Raises ProtocolError where it is none of the API's."""
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ProtocolError("the server sent a message that is none of this API") from error
+        if kind == "metrics_update":
+            if self.metrics is not None and self.metrics.live:
+                self.metrics.channel.put(parsed(MetricsUpdate.from_wire, message))
+        elif kind == "session_update":
+            if self.sessions:
+                update = parsed(SessionUpdate.from_wire, message)
+                for channel in self.sessions:
+                    channel.put(update)
+        elif (settle := self._pending.pop(str(message.get("request_id")), None)) is not None:
+            settle(_request_error(message) if kind == "error" else message)
+        elif kind == "error":
+            logger.warning("the server reports: %s", _printable(str(message.get("message"))))
+
+    def _answered(self, error: InvalidStatus) -> ClientError:
+        """What an HTTP answer in place of the upgrade means."""
+        status = error.response.status_code
+        text = f"the server refused the connection with HTTP {status}{_reason(error.response.body)}"
+        if status == 401:
+            return self._unauthorized(text, status=status)
+        if status == 403:
+            return ForbiddenError(text, status=status)
+        if status not in PASSING_STATUSES:
+            return RefusedError(text, status=status)
+        lost = ConnectionLostError(text)
+        with contextlib.suppress(KeyError, ValueError):
+            seconds = float(error.response.headers["Retry-After"])
+            lost.retry_after = seconds if math.isfinite(seconds) else None
+        return lost
+
+    def _closed(self, error: ConnectionClosed) -> ClientError:
+        """What the end of an open connection means."""
+        if error.sent is not None and not error.rcvd_then_sent:  # it was this side that could not go on
+            if error.sent.code == 1009:
+                return ProtocolError(f"the server sent a message of over {self._settings.max_message_bytes} bytes")
+            if error.sent.code in (1002, 1007):
+                return ProtocolError(f"the server sent what is no WebSocket message: {error.sent.reason}")
+            return ConnectionLostError("the server did not answer a ping")
+        if error.rcvd is None:
+            return ConnectionLostError("the connection was lost")
+        code = error.rcvd.code
+        reason = _printable(error.rcvd.reason)
+        text = f"the server closed the connection with {code}" + (f": {reason}" if reason else "")
+        if code == UNAUTHORIZED_CLOSE:
+            return self._unauthorized(text, close_code=code)
+        if code in FINAL_CLOSES:
+            return RefusedError(text, close_code=code)
+        return ConnectionLostError(text)
+
+    def _unauthorized(self, text: str, *, status: int | None = None, close_code: int | None = None) -> ClientError:
+        # A token that expired may have been renewed meanwhile: that one is tried, once.
+        if callable(self._settings.token) and not self._refused:
+            self._refused = True
+            with contextlib.suppress(ConnectionLostError):
+                if self._token() != self._shown_token:
+                    return ConnectionLostError(text)
+        return UnauthorizedError(text, status=status, close_code=close_code)
+
+    # ---- State
+
+    def _tell(self, change: StateChange) -> None:
+        self.state = change.state
+        if self._on_state is not None:
+            try:
+                self._on_state(change)
+            except Exception:
+                logger.exception("on_state raised")
+
+    def _finish(self, error: ClientError | None) -> None:
+        if self.state is State.CLOSED:
+            return
+        self._failure = error
+        self._tell(StateChange(State.CLOSED, error, self._attempt))
+        self._ready.set()
+        if self.metrics is not None:
+            self.metrics.channel.end(error)
+        for channel in self.sessions:
+            channel.end(error)
+
+
+def _request_error(message: Mapping[str, Any]) -> RequestError:
+    code, text = str(message.get("code", "")), _printable(str(message.get("message", "")))
+    return (UnknownSkillError if code == "invalid_skill_name" else RequestError)(text, code)
+
+
+def _reason(body: bytes | bytearray | None) -> str:
+    """What a server says beside its status, for people."""
+    try:
+        problem = json.loads(body or b"")
+        text = problem.get("detail") or problem.get("message") or ""
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return f": {_printable(text)}" if isinstance(text, str) and text else ""
+
+
+def _printable(text: str) -> str:
+    """Somebody else's text, bounded and without what a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
+
+
+def _nothing() -> None:
+    """Of a request whose answer changes nothing here."""

@@ -1,0 +1,193 @@
+"""The client for programs without asyncio: the asyncio one, on the event loop of a thread of its own.
+
+So there is one implementation of reconnection and subscriptions; another one on blocking sockets would drift from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from session_buddy.client._client import BUFFER, Client, Subscription, connect
+from session_buddy.client._link import State
+from session_buddy.client.errors import ClientClosedError, RequestTimeoutError
+from session_buddy.client.messages import MetricsUpdate, SessionUpdate, SkillMetrics
+
+__all__ = ["SyncClient", "SyncSubscription", "connect_sync"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="session-buddy-client", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """From any other thread. Raises ClientClosedError where the loop ends before the work does."""
+        try:
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise ClientClosedError("the client is closed") from None
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise ClientClosedError("the client is closed") from None
+        except KeyboardInterrupt:
+            future.cancel()  # nobody waits for the work any more
+            raise
+
+    def stop(self) -> None:
+        """Cancels what runs, and waits for the end of the thread."""
+
+        async def cancel_all() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others)
+
+        self.run(cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class SyncSubscription(Iterator[T], Generic[T]):
+    """A ``Subscription`` for plain ``for``."""
+
+    def __init__(self, loop: _Loop, subscription: Subscription[T]) -> None:
+        self._loop = loop
+        self._subscription = subscription
+
+    @property
+    def dropped(self) -> int:
+        """Updates that their reader was too slow for."""
+        return self._subscription.dropped
+
+    def __next__(self) -> T:
+        """The next update, however long it takes. Raises as ``Subscription`` does."""
+        try:
+            return self.receive()
+        except ClientClosedError:
+            raise StopIteration from None
+
+    def receive(self, timeout: float | None = None) -> T:
+        """The next update.
+
+        Raises:
+            RequestTimeoutError: There was none within ``timeout`` seconds.
+            ClientClosedError: The subscription or the client was closed.
+        """
+
+        async def received() -> T:
+            try:
+                return await asyncio.wait_for(_awaited(self._subscription.__anext__()), timeout)
+            except RequestTimeoutError:
+                raise
+            except asyncio.TimeoutError:
+                raise RequestTimeoutError(f"no update within {timeout:g} seconds") from None
+            except StopAsyncIteration:
+                raise ClientClosedError("the subscription is closed") from None
+
+        return self._loop.run(received())
+
+    def close(self) -> None:
+        """No more updates; whoever waits for one is told so."""
+        self._loop.run(self._subscription.aclose())
+
+
+class SyncClient:
+    """A ``Client`` for plain ``with``; its methods may be called from several threads."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._loop: _Loop | None = None
+        self._closed = False
+
+    @property
+    def state(self) -> State:
+        """Of the connection."""
+        return self._client.state
+
+    def __enter__(self) -> SyncClient:
+        """Connects. Raises as ``Client`` does."""
+        if self._loop is not None:
+            raise ClientClosedError("a client is used once: make another one with connect_sync()")
+        self._loop = _Loop()
+        try:
+            self._loop.run(self._client.__aenter__())
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all iterations, requests and connections, and the thread; may be called twice."""
+        if self._loop is not None and not self._closed:
+            self._closed = True
+            self._loop.run(self._client.aclose())
+            self._loop.stop()
+
+    def subscribe(
+        self, *skill_names: str, min_deviation: float | None = None, details: bool = False, buffer: int = BUFFER
+    ) -> SyncSubscription[MetricsUpdate]:
+        """As ``Client.subscribe``."""
+        return self._subscription(
+            lambda: self._client.subscribe(*skill_names, min_deviation=min_deviation, details=details, buffer=buffer)
+        )
+
+    def subscribe_sessions(self, *, buffer: int = BUFFER) -> SyncSubscription[SessionUpdate]:
+        """As ``Client.subscribe_sessions``."""
+        return self._subscription(lambda: self._client.subscribe_sessions(buffer=buffer))
+
+    def get_metrics(self, skill_name: str) -> SkillMetrics:
+        """As ``Client.get_metrics``."""
+        return self._opened().run(self._client.get_metrics(skill_name))
+
+    def ping(self) -> float:
+        """As ``Client.ping``."""
+        return self._opened().run(self._client.ping())
+
+    def _opened(self) -> _Loop:
+        if self._loop is None:
+            raise ClientClosedError("the client is not connected: use it in `with`")
+        return self._loop
+
+    def _subscription(self, make: Callable[[], Subscription[T]]) -> SyncSubscription[T]:
+        async def made() -> Subscription[T]:
+            return make()
+
+        loop = self._opened()
+        return SyncSubscription(loop, loop.run(made()))
+
+
+def _for_threads(make: Callable[P, Client]) -> Callable[P, SyncClient]:
+    @functools.wraps(make)
+    def connect_sync(*args: P.args, **keywords: P.kwargs) -> SyncClient:
+        return SyncClient(make(*args, **keywords))
+
+    connect_sync.__name__ = connect_sync.__qualname__ = "connect_sync"
+    return connect_sync
+
+
+connect_sync = _for_threads(connect)
+
+
+async def _awaited(awaitable: Awaitable[T]) -> T:
+    return await awaitable
