@@ -130,10 +130,7 @@ class Client:
         """Ends all iterations, requests and connections; may be called twice."""
         links = [*self._links.values(), *([self._main] if self._main is not None else [])]
         self._links.clear()
-        for link in links:
-            await link.close()
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await asyncio.gather(*(link.close() for link in links), *self._closing, return_exceptions=True)
 
     def subscribe(
         self, *skill_names: str, min_deviation: float | None = None, details: bool = False, buffer: int = BUFFER
@@ -146,9 +143,7 @@ class Client:
             details: Has ``details`` with each anomaly.
             buffer: Updates that may wait for their reader, 1 or more; 1 keeps the newest alone.
         """
-        names = list(dict.fromkeys(skill_names))
-        if not all(isinstance(name, str) for name in names):
-            raise TypeError("skill_names must be texts")
+        names = list(dict.fromkeys(map(_checked_name, skill_names)))
         if len(names) > MAX_SKILLS:
             raise ValueError(f"at most {MAX_SKILLS} skills can be subscribed to at once, not {len(names)}")
         request: dict[str, Any] = {"type": "subscribe"}
@@ -180,9 +175,7 @@ class Client:
             UnknownSkillError: No skill of this name was ever seen.
             RequestTimeoutError: No answer within ``request_timeout``, in which a lost connection may come back.
         """
-        if not isinstance(skill_name, str):
-            raise TypeError(f"skill_name must be a str, not {type(skill_name).__name__}")
-        answer = await self._opened().request({"type": "get_metrics", "skill_name": skill_name})
+        answer = await self._opened().request({"type": "get_metrics", "skill_name": _checked_name(skill_name)})
         return parsed(lambda message: SkillMetrics.from_wire(message["data"]), answer)
 
     async def ping(self) -> float:
@@ -289,6 +282,16 @@ def connect(
         max_message_bytes=max_message_bytes,
     )
     return Client(settings, on_state)
+
+
+def _checked_name(skill_name: str) -> str:
+    if not isinstance(skill_name, str):
+        raise TypeError(f"a skill name must be a str, not {type(skill_name).__name__}")
+    try:
+        skill_name.encode()
+    except UnicodeEncodeError:  # in JSON it would be no text at all
+        raise ValueError(f"a skill name must be Unicode text, without surrogates as in {skill_name!a:.80}") from None
+    return skill_name
 
 
 def _checked_buffer(buffer: int) -> int:

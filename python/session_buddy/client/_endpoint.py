@@ -94,7 +94,12 @@ def tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
 
     Raises OSError where the file cannot be read or holds no certificate.
     """
-    return ssl.create_default_context(cafile=None if ca_file is None else os.fspath(ca_file))
+    try:
+        return ssl.create_default_context(cafile=None if ca_file is None else os.fspath(ca_file))
+    except ssl.SSLError as error:
+        raise OSError(f"there is no certificate in {ca_file}: {error.reason}") from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(ca_file or "")) from error
 
 
 def _shown(url: str) -> str:

@@ -56,6 +56,7 @@ class _Loop:
                 task.cancel()
             if others:
                 await asyncio.wait(others)
+            await self._loop.shutdown_default_executor()  # of name lookups
 
         self.run(cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
