@@ -4,7 +4,7 @@
 ``with connect_sync(…) as client: for update in client.subscribe(…): …``. Errors are ``ClientError`` and below.
 """
 
-from session_buddy.client._client import Client, Subscription, connect
+from session_buddy.client._client import DEFAULT_URL, Client, Subscription, connect
 from session_buddy.client._link import State, StateChange
 from session_buddy.client.errors import (
     ClientClosedError,
@@ -34,6 +34,7 @@ from session_buddy.client.messages import (
 from session_buddy.client.sync import SyncClient, SyncSubscription, connect_sync
 
 __all__ = [
+    "DEFAULT_URL",
     "ActiveSession",
     "Anomaly",
     "AnomalyDetails",

@@ -1,0 +1,335 @@
+"""How ``session-buddy top`` looks: on a terminal of any size, and as plain text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from session_buddy.cli._top_model import BUCKETS, COLUMNS, Model, seconds_since, wilson
+from session_buddy.client import Anomaly, State, TopSkill
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+ASCII_BLOCKS = " .:-=+*#@"
+MOST_ANOMALIES = 5  # lines; more are counted
+MOST_SESSIONS = 4
+MAX_SEARCH = 256  # characters
+WIDE, MIDDLE, NARROW = 96, 72, 50  # columns of the terminal below which the table has fewer of its own
+
+_SORTS = "icdln"  # in the order of COLUMNS
+_FAR = 10**9
+_MOVES = {  # lines, and pages
+    "up": (-1, 0),
+    "k": (-1, 0),
+    "down": (1, 0),
+    "j": (1, 0),
+    "page up": (0, -1),
+    "page down": (0, 1),
+    " ": (0, 1),
+    "home": (-_FAR, 0),
+    "g": (-_FAR, 0),
+    "end": (_FAR, 0),
+    "G": (_FAR, 0),
+}
+
+HELP = """\
+ s, S            sort by the next or previous column      ↑ ↓ j k         scroll by a line
+ i c d l n       sort by invocations, success, duration,  PgUp PgDn       scroll by a page
+                 last run, name                           Home End g G    to the first, the last
+ r               reverse the order                        /               search: type, Enter keeps, Esc clears
+ h ?             this help, and back                      q, Ctrl-C       quit
+
+ success is completed / invocations in the server's window, with its 95 % Wilson interval
+ sd is by how many standard deviations the last hour differs from the day before\
+"""
+
+
+def printable(text: str) -> str:
+    """A name as it can stand on a terminal: what would turn, hide or join what is beside it is spelled out."""
+    return "".join(
+        f"\\u{ord(character):04x}" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
+        for character in text
+    )
+
+
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """At most so many cells."""
+    if cell_len(text) <= width:
+        return text
+    taken, used = [], 0
+    for character in text:
+        used += cell_len(character)
+        if used > width - len(ellipsis):
+            break
+        taken.append(character)
+    return "".join(taken) + ellipsis
+
+
+def ago(seconds: float) -> str:
+    """A time that has passed, in four characters or so."""
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def duration(seconds: float) -> str:
+    """With three digits and a unit."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.0f} h"
+
+
+def sparkline(counts: Sequence[int], blocks: str = BLOCKS) -> str:
+    """One character a count; the tallest is the largest of them, and nothing is blank."""
+    top = max(counts, default=0)
+    steps = len(blocks) - 1
+    return "".join(blocks[0 if count <= 0 else max(1, round(count / top * steps))] for count in counts)
+
+
+def values(anomaly: Anomaly) -> str:
+    """``92.0 % → 61.0 %``, or seconds where it is about durations."""
+    shown = (anomaly.baseline_value, anomaly.observed_value)
+    texts = [duration(value) if anomaly.anomaly_type == "pattern_shift" else f"{value:.1%}" for value in shown]
+    return " → ".join(texts)
+
+
+def since(anomaly: Anomaly) -> str:
+    """How long it has been there, where the server says so."""
+    return ago(seconds_since(anomaly.details.since)) if anomaly.details else ""
+
+
+def connection(model: Model) -> str:
+    """State of the connection and age of the data."""
+    change = model.state
+    text = str(change.state)
+    if change.state is not State.CONNECTED and change.reason is not None:
+        text += f": {change.reason}"
+        if change.retry_in is not None:
+            left = max(0.0, model.state_since + change.retry_in - model.now())
+            text += f" (attempt {change.attempt + 1} in {left:.0f} s)"
+    age = model.age
+    return text + (", no data yet" if age is None else f", data {age:.0f} s old")
+
+
+class Screen:
+    """The whole of a terminal: scrolled by ``offset`` lines, with a help page and a line to type in."""
+
+    def __init__(self, model: Model, *, unicode: bool) -> None:
+        self.model = model
+        self.offset = 0
+        self.page = 1  # skills that fit
+        self.helping = False
+        self.typing = False
+        self._blocks = BLOCKS if unicode else ASCII_BLOCKS
+        self._arrows = "▲▼" if unicode else "^v"
+
+    def press(self, key: str) -> bool:
+        """Do what the key is for. False where it is to quit."""
+        if self.typing:
+            self._type(key)
+            return True
+        model = self.model
+        if key in ("q", "Q"):
+            return False
+        if key in ("h", "?") or self.helping:
+            self.helping = not self.helping
+        elif key in _SORTS:
+            model.sort_by(_SORTS.index(key))
+        elif key in ("s", "right"):
+            model.sort_by(model.column + 1)
+        elif key in ("S", "left"):
+            model.sort_by(model.column - 1)
+        elif key == "r":
+            model.reverse = not model.reverse
+        elif key == "/":
+            self.typing = True
+        elif key == "escape":
+            model.search = ""
+        elif key in _MOVES:
+            lines, pages = _MOVES[key]
+            self.offset = max(0, self.offset + lines + pages * self.page)
+        return True
+
+    def _type(self, key: str) -> None:
+        model = self.model
+        if key == "enter":
+            self.typing = False
+        elif key == "escape":
+            self.typing, model.search = False, ""
+        elif key == "backspace":
+            model.search = model.search[:-1]
+        elif key == "clear":
+            model.search = ""
+        elif len(key) == 1 and len(model.search) < MAX_SEARCH:
+            model.search += key
+        self.offset = 0
+
+    def render(self, width: int, height: int) -> RenderableType:
+        """At most ``height`` lines of ``width`` cells."""
+        head = self._head(width)
+        if self.helping:
+            return Group(head, Text(""), Text(HELP, no_wrap=True, overflow="crop"))
+        skills = self.model.skills()
+        below = [*self._anomalies(width), *self._sessions(width)]
+        below = below[: max(0, height - 8)]  # a small terminal has skills first
+        self.page = max(1, height - 3 - len(below))
+        self.offset = max(0, min(self.offset, len(skills) - self.page))
+        table = self._table(width, skills[self.offset : self.offset + self.page])
+        shown = min(len(skills) - self.offset, self.page)
+        blank = [Text("")] * (self.page - shown)
+        return Group(head, table, *blank, *below, self._foot(width, len(skills), shown))
+
+    def _head(self, width: int) -> Text:
+        model = self.model
+        style = "bold green" if model.state.state is State.CONNECTED else "bold yellow"
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("session-buddy ", "bold").append(printable(model.url)).append("  ")
+        text.append(printable(connection(model)), style)
+        text.truncate(width)
+        return text
+
+    def _foot(self, width: int, found: int, shown: int) -> Text:
+        model = self.model
+        text = Text(no_wrap=True, overflow="ellipsis")
+        if self.typing:
+            text.append("search: ", "bold").append(cut(printable(model.search), max(8, width - 30))).append("█ ")
+        elif model.search:
+            text.append("search: ", "bold").append(cut(printable(model.search), max(8, width - 60))).append("  ")
+        position = f"{self.offset + 1}-{self.offset + shown} of {found}" if found else "no skills"
+        text.append(position)
+        if not self.typing:
+            text.append("  s sort  r reverse  / search  h help  q quit", "dim")
+        text.truncate(width)
+        return text
+
+    def _columns(self, width: int) -> list[_Cells]:
+        """Those that a terminal of this width has room for."""
+        columns = [
+            _Cells("skill", 0, lambda skill: Text(printable(skill.skill_name), "bold"), left=True),
+            _Cells("invocations", 0, lambda skill: Text(f"{skill.invocation_count:,}")),
+            _Cells("success", 0, _success),
+            _Cells("95 % interval", MIDDLE, _interval, dim=True),
+            _Cells("duration", NARROW, lambda skill: Text(duration(skill.avg_duration) if skill.avg_duration else "-")),
+            _Cells("last run", MIDDLE, lambda skill: Text(ago(seconds_since(skill.last_invocation_at)))),
+            _Cells("24 hours" if self.model.hours is not None else "2 minutes", WIDE, self._sparkline, left=True),
+        ]
+        return [column for column in columns if width >= column.least_width]
+
+    def _sparkline(self, skill: TopSkill) -> Text:
+        return Text(f"{sparkline(self.model.history(skill.skill_name), self._blocks):<{BUCKETS}}", "cyan")
+
+    def _table(self, width: int, skills: Sequence[TopSkill]) -> Table:
+        model = self.model
+        arrow = self._arrows[model.descending]
+        table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="bold")
+        columns = self._columns(width)
+        for column in columns:
+            chosen = column.title == COLUMNS[model.column].name
+            table.add_column(
+                Text(f"{column.title} {arrow}", "reverse") if chosen else Text(column.title),
+                justify="left" if column.left else "right",
+                style="dim" if column.dim else "",
+                no_wrap=True,
+                overflow="ellipsis",
+                ratio=1 if column.title == "skill" else None,
+            )
+        for skill in skills:
+            table.add_row(*(column.cell(skill) for column in columns))
+        return table
+
+    def _anomalies(self, width: int) -> list[Text]:
+        """A line each, and how many more there are."""
+        anomalies = self.model.anomalies()
+        lines = [Text("")]
+        lines.append(Text(f"anomalies: {len(anomalies) or 'none'}", "bold red" if anomalies else "dim"))
+        for anomaly in anomalies[:MOST_ANOMALIES]:
+            figures = f" {anomaly.anomaly_type}  {values(anomaly)}  {anomaly.deviation_score:.1f} sd"
+            if anomaly.details:
+                figures += f"  since {since(anomaly)}"
+            line = Text("  ").append(cut(printable(anomaly.skill_name), max(10, width - len(figures) - 4)), "bold")
+            lines.append(line.append(figures, "red"))
+        return [*lines, *_more(len(anomalies) - MOST_ANOMALIES)]
+
+    def _sessions(self, width: int) -> list[Text]:
+        sessions = self.model.sessions.active_sessions if self.model.sessions else ()
+        lines = [Text(f"active sessions: {len(sessions) or 'none'}", "bold" if sessions else "dim")]
+        newest = sorted(sessions, key=lambda session: session.last_activity_at, reverse=True)
+        for session in newest[:MOST_SESSIONS]:
+            figures = (
+                f"  {session.completed:,}/{session.invocations:,} completed  {_skills(session.distinct_skills)}"
+                f"  {ago(seconds_since(session.first_activity_at))} long"
+                f"  {ago(seconds_since(session.last_activity_at))} ago"
+            )
+            line = Text("  ").append(cut(printable(session.session_id), max(10, width - len(figures) - 4)))
+            lines.append(line.append(figures, "dim"))
+        return [*lines, *_more(len(sessions) - MOST_SESSIONS)]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A column of the table."""
+
+    title: str
+    least_width: int  # of the terminal
+    cell: Callable[[TopSkill], Text]
+    left: bool = False
+    dim: bool = False
+
+
+def _success(skill: TopSkill) -> Text:
+    rate = skill.completion_rate
+    if rate is None:
+        return Text("-")
+    return Text(f"{rate:.1%}", "green" if rate >= 0.9 else "yellow" if rate >= 0.6 else "red")
+
+
+def _interval(skill: TopSkill) -> Text:
+    interval = wilson(skill.completed_count, skill.invocation_count)
+    return Text("-" if interval is None else f"{interval[0]:.1%} - {interval[1]:.1%}")
+
+
+def _skills(count: int) -> str:
+    return f"{count} skill{'' if count == 1 else 's'}"
+
+
+def _more(count: int) -> list[Text]:
+    return [Text(f"  and {count} more", "dim")] if count > 0 else []
+
+
+def plain(model: Model) -> str:
+    """The same as lines of text, for pipes, files and terminals that can do nothing else."""
+    update = model.update
+    at = update.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if update else "no data yet"
+    lines = [f"{printable(model.url)}  {connection(model)}  {at}"]
+    skills = model.skills()
+    width = max([5, *(cell_len(printable(skill.skill_name)) for skill in skills)])
+    lines.append(
+        f"{'skill':<{width}}  {'runs':>9}  {'success':>7}  {'95 % interval':>15}  {'mean':>8}  {'last run':>8}"
+    )
+    for skill in skills:
+        name = printable(skill.skill_name)
+        lines.append(
+            f"{name}{' ' * (width - cell_len(name))}  {skill.invocation_count:>9,}  {_success(skill).plain:>7}  "
+            f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>8}  "
+            f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>8}"
+        )
+    for anomaly in model.anomalies():
+        begun = f", since {since(anomaly)}" if anomaly.details else ""
+        lines.append(
+            f"anomaly: {printable(anomaly.skill_name)} {anomaly.anomaly_type} {values(anomaly)}, "
+            f"{anomaly.deviation_score:.1f} sd{begun}"
+        )
+    for session in model.sessions.active_sessions if model.sessions else ():
+        lines.append(
+            f"session: {printable(session.session_id)} {session.completed:,}/{session.invocations:,} completed, "
+            f"{_skills(session.distinct_skills)}, {ago(seconds_since(session.last_activity_at))} ago"
+        )
+    return "\n".join(lines)
