@@ -1,0 +1,165 @@
+// The HTTP part: the read-only API under /api/v1, with typed answers and errors.
+import type {
+  AnomalyList,
+  AnomalyType,
+  Series,
+  ServerInfo,
+  SessionList,
+  SkillDetail,
+  SkillList,
+  SkillSort,
+} from './api-types.js';
+import type { TokenSource } from './client.js';
+import { ApiError, ConnectionError, TimeoutError, UnauthorizedError } from './errors.js';
+
+export interface ApiOptions {
+  /** Shown as `Authorization: Bearer`, never in the URL. */
+  token?: TokenSource | undefined;
+  /** Milliseconds that an answer may take. Default: 15,000. */
+  timeout?: number;
+  /** In place of the global one. */
+  fetch?: typeof fetch;
+}
+
+export interface CallOptions {
+  signal?: AbortSignal;
+}
+
+export interface SkillsQuery {
+  /** Part of the name, in whatever case. */
+  search?: string;
+  sort?: SkillSort;
+  order?: 'asc' | 'desc';
+  /** Only skills with an invocation in the window. */
+  active?: boolean;
+  limit?: number;
+  offset?: number;
+  /** Adds the counts of the last 24 hours to each skill; at most 100 of them then. */
+  sparkline?: boolean;
+}
+
+export interface SeriesQuery {
+  /** Without it: all skills together. */
+  skill_name?: string;
+  from?: Date | string;
+  to?: Date | string;
+  /** Seconds, or a text such as `5m`. */
+  step?: number | string;
+}
+
+export interface AnomaliesQuery {
+  state?: 'open' | 'resolved' | 'all';
+  skill_name?: string;
+  anomaly_type?: AnomalyType;
+  from?: Date | string;
+  to?: Date | string;
+  limit?: number;
+  offset?: number;
+}
+
+/** Answers that are kept for the server to say that they are still current. */
+const KEPT = 64;
+
+type Query = Record<string, string | number | boolean | Date | undefined>;
+
+function text(value: string | number | boolean | Date): string {
+  return value instanceof Date ? value.toISOString().replace(/\.\d+Z$/, 'Z') : String(value);
+}
+
+/**
+ * The HTTP API of a server. An answer that did not change since it was last asked for is the same object again, and
+ * costs a header on the wire.
+ */
+export class SessionBuddyApi {
+  readonly #base: URL;
+  readonly #options: ApiOptions;
+  readonly #kept = new Map<string, { etag: string; body: unknown }>();
+
+  /** `base` is the server's address, with the path that a proxy may have put it under; it ends with a slash. */
+  constructor(base: string | URL, options: ApiOptions = {}) {
+    this.#base = new URL('api/v1/', String(base).replace(/^ws/, 'http'));
+    this.#options = options;
+  }
+
+  server(options?: CallOptions): Promise<ServerInfo> {
+    return this.#get('server', {}, options);
+  }
+
+  skills(query: SkillsQuery = {}, options?: CallOptions): Promise<SkillList> {
+    return this.#get('skills', { ...query }, options);
+  }
+
+  /** Rejects with an ApiError of code `unknown_skill` where there is no such skill. */
+  skill(skillName: string, options?: CallOptions): Promise<SkillDetail> {
+    return this.#get('skill', { skill_name: skillName }, options);
+  }
+
+  series(query: SeriesQuery = {}, options?: CallOptions): Promise<Series> {
+    return this.#get('series', { ...query }, options);
+  }
+
+  anomalies(query: AnomaliesQuery = {}, options?: CallOptions): Promise<AnomalyList> {
+    return this.#get('anomalies', { ...query }, options);
+  }
+
+  sessions(query: { limit?: number } = {}, options?: CallOptions): Promise<SessionList> {
+    return this.#get('sessions', { ...query }, options);
+  }
+
+  async #get<T>(path: string, query: Query, { signal }: CallOptions = {}): Promise<T> {
+    const url = new URL(path, this.#base);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, text(value));
+    }
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    const { token } = this.#options;
+    const present = typeof token === 'function' ? await token() : token;
+    if (present) headers.Authorization = `Bearer ${present}`;
+    const kept = this.#kept.get(url.href);
+    if (kept) headers['If-None-Match'] = kept.etag;
+
+    const timeout = AbortSignal.timeout(this.#options.timeout ?? 15_000);
+    const init: RequestInit = {
+      headers,
+      // The conditions are ours; a cache in between would hide from us that nothing changed.
+      cache: 'no-store',
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    };
+    try {
+      const response = await (this.#options.fetch ?? fetch)(url, init);
+      if (response.status === 304 && kept) return kept.body as T;
+      if (!response.ok) throw await errorOf(response);
+      const body: unknown = await response.json();
+      this.#keep(url.href, response.headers.get('ETag'), body);
+      return body as T;
+    } catch (error) {
+      if (error instanceof ApiError || error instanceof UnauthorizedError) throw error;
+      if (signal?.aborted) throw error;
+      if (timeout.aborted) throw new TimeoutError('the server did not answer in time');
+      throw new ConnectionError('the server cannot be reached, or its answer was cut');
+    }
+  }
+
+  #keep(url: string, etag: string | null, body: unknown): void {
+    this.#kept.delete(url);
+    if (etag === null) return;
+    this.#kept.set(url, { etag, body });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+/** Of a problem (RFC 9457), or of whatever a proxy in between made of it. */
+async function errorOf(response: Response): Promise<ApiError | UnauthorizedError> {
+  const body: unknown = await response.json().catch(() => null);
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as { detail?: unknown; error?: unknown };
+  const detail = typeof problem.detail === 'string' ? problem.detail : `HTTP ${response.status} ${response.statusText}`;
+  if (response.status === 401 || problem.error === 'insufficient_scope') return new UnauthorizedError(detail);
+  const retryAfter = Number(response.headers.get('Retry-After') ?? Number.NaN);
+  return new ApiError(
+    detail,
+    response.status,
+    typeof problem.error === 'string' ? problem.error : '',
+    ...(Number.isFinite(retryAfter) ? [retryAfter] : []),
+  );
+}

@@ -1,0 +1,18 @@
+// Made by `npm run types` from docs/api; edit that instead.
+
+/**
+ * Chosen by the client, at most 64 bytes; comes back in the answer or error.
+ */
+export type RequestId = string;
+
+/**
+ * Answer to subscribe_sessions. Where sessions are active, one session_update follows at once.
+ */
+export interface SessionsSubscribed {
+  type: 'sessions_subscribed';
+  /**
+   * A sentence for people.
+   */
+  message: string;
+  request_id?: RequestId;
+}

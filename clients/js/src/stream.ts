@@ -1,0 +1,73 @@
+// A bounded buffer between events and somebody who takes them one by one with `for await`.
+
+/**
+ * Holds the newest `limit` items for its reader. Where the reader is slower, the oldest are dropped and counted: each
+ * update is a whole state, so that the newest one is worth most.
+ */
+export class BoundedStream<T> implements AsyncIterableIterator<T> {
+  /** Items that were dropped because they were not taken in time. */
+  dropped = 0;
+
+  readonly #limit: number;
+  readonly #items: T[] = [];
+  readonly #readers: { resolve: (result: IteratorResult<T>) => void; reject: (error: unknown) => void }[] = [];
+  readonly #onEnd: () => void;
+  #ended = false;
+  #error: unknown;
+
+  constructor(limit: number, onEnd: () => void) {
+    this.#limit = limit;
+    this.#onEnd = onEnd;
+  }
+
+  push(item: T): void {
+    if (this.#ended) return;
+    const reader = this.#readers.shift();
+    if (reader) {
+      reader.resolve({ value: item, done: false });
+      return;
+    }
+    this.#items.push(item);
+    if (this.#items.length > this.#limit) {
+      this.#items.shift();
+      this.dropped += 1;
+    }
+  }
+
+  /** Ends the stream after what it still holds; with an error, its reader is then thrown that. */
+  end(error?: unknown): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#error = error;
+    this.#onEnd();
+    for (const reader of this.#readers.splice(0)) {
+      if (this.#error === undefined) reader.resolve({ value: undefined, done: true });
+      else reader.reject(this.#takeError());
+    }
+  }
+
+  next(): Promise<IteratorResult<T>> {
+    const item = this.#items.shift();
+    if (item !== undefined) return Promise.resolve({ value: item, done: false });
+    if (this.#error !== undefined) return Promise.reject(this.#takeError());
+    if (this.#ended) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+  }
+
+  return(): Promise<IteratorResult<T>> {
+    this.#items.length = 0;
+    this.end();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** An error is thrown once; after it the stream is simply over. */
+  #takeError(): unknown {
+    const error = this.#error;
+    this.#error = undefined;
+    return error;
+  }
+}
