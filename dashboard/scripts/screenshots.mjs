@@ -1,0 +1,66 @@
+// Takes the pictures by which the looks of the page are judged: `npm run screenshots [pattern]`, into screenshots/.
+// Every size, in light and dark, in every state; faults of the page and its policy are told and fail.
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import { chromium } from 'playwright-core';
+
+import { serve } from '../test/fake-server.mjs';
+
+const OUT = fileURLToPath(new URL('../screenshots/', import.meta.url));
+const SIZES = [[360, 740], [1024, 768], [1920, 1080], [2560, 1440]];
+const SKILL = `#/skill/${encodeURIComponent('mypy')}`;
+const STATES = [
+  { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]' },
+  { name: 'skill', scenario: 'busy', hash: SKILL, ready: '.uplot canvas' },
+  { name: 'empty', scenario: 'empty', hash: '', ready: '[data-testid=empty]' },
+  { name: 'unreadable', scenario: 'unreadable', hash: '', ready: '[data-testid=banner]' },
+  { name: 'down', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]', stop: true },
+  { name: 'no-api', scenario: 'no-api', hash: '', ready: '.problem' },
+  { name: 'token', scenario: 'token', hash: '', ready: 'dialog[open]' },
+];
+
+const executablePath =
+  process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
+const pattern = new RegExp(process.argv[2] ?? '');
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
+await mkdir(OUT, { recursive: true });
+let faults = 0;
+
+for (const state of STATES) {
+  for (const [width, height] of SIZES) {
+    for (const colorScheme of ['light', 'dark']) {
+      const name = `${state.name}-${width}-${colorScheme}`;
+      if (!pattern.test(name)) continue;
+      const server = await serve({ scenario: state.scenario });
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: 'Europe/Zurich', reducedMotion: 'reduce' });
+      const page = await context.newPage();
+      const fault = (text) => {
+        // What the state itself brings about is no fault.
+        if (/Failed to load resource|WebSocket connection|ERR_CONNECTION/.test(text)) return;
+        faults += 1;
+        console.error(`${name}: ${text}`);
+      };
+      page.on('console', (message) => message.type() === 'error' && fault(message.text()));
+      page.on('pageerror', (error) => fault(error.message));
+      await page.goto(server.url + state.hash);
+      await page.waitForSelector(state.ready);
+      await page.waitForLoadState('networkidle');
+      if (state.stop) {
+        await server.close();
+        await page.waitForSelector('[data-testid=banner]');
+        await page.waitForSelector('.stale-age');
+      }
+      await page.waitForTimeout(150);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (wide > 0) fault(`wider than the window by ${wide} px`);
+      await page.screenshot({ path: `${OUT}${name}.png`, fullPage: true });
+      await context.close();
+      if (!state.stop) await server.close();
+    }
+  }
+}
+await browser.close();
+console.log(`pictures in ${OUT}`);
+process.exit(faults > 0 ? 1 : 0);

@@ -1,0 +1,85 @@
+// Anomalies in words, and which of them began or ended between two updates.
+import type { Anomaly, AnomalyType } from 'session-buddy-client';
+import { duration, percent } from './format.ts';
+
+export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster';
+
+/** What an anomaly is about, for those on the wire and for those of the history. */
+export type AnomalyFigures = Pick<Anomaly, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
+
+export function kindOf(anomaly: AnomalyFigures): AnomalyKind {
+  switch (anomaly.anomaly_type) {
+    case 'performance_drop':
+      return 'drop';
+    case 'performance_spike':
+      return 'rise';
+    case 'pattern_shift':
+      return anomaly.observed_value < anomaly.baseline_value ? 'faster' : 'slower';
+  }
+}
+
+export const KIND_WORDS: Record<AnomalyKind, string> = {
+  drop: 'Success rate fell',
+  rise: 'Success rate rose',
+  slower: 'Slower than usual',
+  faster: 'Faster than usual',
+};
+
+export function valueText(type: AnomalyType, value: number): string {
+  return type === 'pattern_shift' ? duration(value) : percent(value);
+}
+
+export interface TrackedAnomaly {
+  key: string;
+  anomaly: Anomaly;
+  /** Not in the newest update; it counts as over when it has been away for a while. */
+  fading: boolean;
+  /** Milliseconds, of the update that had it last. */
+  lastSeen: number;
+}
+
+export interface AnomalyEvent {
+  id: number;
+  kind: 'started' | 'ended';
+  anomaly: Anomaly;
+  at: number;
+}
+
+/** Milliseconds that an anomaly may be away before it is over: near the threshold they come and go. */
+export const FADING = 10_000;
+
+export function anomalyKey(anomaly: Pick<Anomaly, 'skill_name' | 'anomaly_type'>): string {
+  return JSON.stringify([anomaly.skill_name, anomaly.anomaly_type]);
+}
+
+/** Follows the anomalies from update to update. What is there in the first one has not just begun. */
+export class AnomalyTracker {
+  #tracked = new Map<string, TrackedAnomaly>();
+  #begun = false;
+  #events = 0;
+
+  /** Takes an update of the moment `at`; gives those that count now, heaviest first, and what has changed. */
+  observe(anomalies: readonly Anomaly[], at: number): { current: TrackedAnomaly[]; events: AnomalyEvent[] } {
+    const events: AnomalyEvent[] = [];
+    const next = new Map<string, TrackedAnomaly>();
+    for (const anomaly of anomalies) {
+      const key = anomalyKey(anomaly);
+      next.set(key, { key, anomaly, fading: false, lastSeen: at });
+      if (this.#begun && !this.#tracked.has(key)) events.push(this.#event('started', anomaly, at));
+    }
+    for (const [key, tracked] of this.#tracked) {
+      if (next.has(key)) continue;
+      if (at - tracked.lastSeen < FADING) next.set(key, { ...tracked, fading: true });
+      else events.push(this.#event('ended', tracked.anomaly, at));
+    }
+    this.#begun = true;
+    this.#tracked = next;
+    const current = [...next.values()].sort((a, b) => b.anomaly.deviation_score - a.anomaly.deviation_score);
+    return { current, events };
+  }
+
+  #event(kind: AnomalyEvent['kind'], anomaly: Anomaly, at: number): AnomalyEvent {
+    this.#events += 1;
+    return { id: this.#events, kind, anomaly, at };
+  }
+}

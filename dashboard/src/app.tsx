@@ -1,0 +1,130 @@
+// The frame around the views, and the choice between them.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { api, forgetToken, live, takeServerInfo } from './data/live.ts';
+import { useNow } from './data/now.ts';
+import { usePoll } from './data/poll.ts';
+import { useStore } from './data/store.ts';
+import { moment, span } from './format.ts';
+import { plainName } from './names.ts';
+import { parseRoute, type Route } from './route.ts';
+import { Anomalies } from './views/anomalies.tsx';
+import { Empty } from './views/empty.tsx';
+import { Episodes } from './views/episodes.tsx';
+import { Banner, Header } from './views/header.tsx';
+import { Notices } from './views/notices.tsx';
+import { Sessions } from './views/sessions.tsx';
+import { SkillPage } from './views/skill.tsx';
+import { Skills } from './views/skills.tsx';
+import { Summary } from './views/summary.tsx';
+import { TokenDialog } from './views/token-dialog.tsx';
+
+const TITLE = 'Session Buddy';
+
+function useRoute(): Route {
+  const [route, setRoute] = useState(() => parseRoute(location.hash));
+  useEffect(() => {
+    const changed = () => setRoute(parseRoute(location.hash));
+    window.addEventListener('hashchange', changed);
+    return () => window.removeEventListener('hashchange', changed);
+  }, []);
+  return route;
+}
+
+function Overview() {
+  // Nothing in the window, and nothing before it either.
+  const empty = useStore(
+    live,
+    (state) => state.update !== null && state.update.data.top_skills.length === 0 && state.server?.skills === 0,
+  );
+  return (
+    <>
+      <h1 class="visually-hidden" tabIndex={-1}>
+        Overview
+      </h1>
+      {empty ? (
+        <Empty />
+      ) : (
+        <div class="overview">
+          <Summary />
+          <div class="overview-main">
+            <Anomalies />
+            <Skills />
+          </div>
+          <div class="overview-side">
+            <Sessions />
+            <Episodes />
+          </div>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Footer() {
+  const server = useStore(live, (state) => state.server);
+  const hasToken = useStore(live, (state) => state.hasToken);
+  const now = useNow();
+  const started = moment(server?.started_at);
+  return (
+    <footer class="footer">
+      {server && (
+        <span>
+          Session Buddy {server.version}
+          {started !== null && ` · up ${span((now - started) / 1000)}`} · figures of {span(server.window_seconds)}, anew every{' '}
+          {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
+        </span>
+      )}
+      {hasToken && (
+        <button type="button" class="link-button" onClick={forgetToken}>
+          Forget the token
+        </button>
+      )}
+    </footer>
+  );
+}
+
+export function App() {
+  const route = useRoute();
+  const main = useRef<HTMLElement>(null);
+  const began = useRef(false);
+  const { data: server } = usePoll('server', (signal) => api.server({ signal }), 5000);
+  useEffect(() => {
+    if (server) takeServerInfo(server);
+  }, [server]);
+
+  const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
+  // Another view: it gets its title, the focus goes to its heading and the page back to its top.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the view is what changes
+  useEffect(() => {
+    document.title = route.view === 'skill' ? `${plainName(route.skillName)} · ${TITLE}` : TITLE;
+    if (began.current) {
+      window.scrollTo(0, 0);
+      main.current?.querySelector('h1')?.focus({ preventScroll: true });
+    }
+    began.current = true;
+  }, [view]);
+
+  return (
+    <>
+      <a
+        class="skip-link"
+        href="#main"
+        onClick={(event) => {
+          // The hash is the route; the focus can go without it.
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        Skip to the figures
+      </a>
+      <Header />
+      <main id="main" ref={main} tabIndex={-1}>
+        <Banner />
+        {route.view === 'skill' ? <SkillPage key={route.skillName} skillName={route.skillName} /> : <Overview />}
+      </main>
+      <Footer />
+      <Notices />
+      <TokenDialog />
+    </>
+  );
+}

@@ -1,0 +1,305 @@
+// Three charts over one time line: invocations, success rate and durations, with the anomalies as bands behind them.
+import { useEffect, useRef } from 'preact/hooks';
+import type { AnomalyEpisode, Series } from 'session-buddy-client';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { KIND_WORDS, kindOf } from '../anomalies.ts';
+import { absolute, count, duration, moment, NONE, percent } from '../format.ts';
+import { colour, onTheme } from '../theme.ts';
+
+/** In columns, as uPlot takes them. Times are seconds. */
+export interface HistoryData {
+  times: number[];
+  all: number[];
+  completed: number[];
+  rates: (number | null)[];
+  p50: (number | null)[];
+  p95: (number | null)[];
+}
+
+export function historyData(series: Series): HistoryData {
+  const data: HistoryData = { times: [], all: [], completed: [], rates: [], p50: [], p95: [] };
+  for (const point of series.points) {
+    const at = moment(point.at);
+    if (at === null) continue;
+    data.times.push(at / 1000);
+    data.all.push(point.invocation_count);
+    data.completed.push(point.completed_count);
+    data.rates.push(point.invocation_count > 0 ? point.completed_count / point.invocation_count : null);
+    data.p50.push(point.p50_duration ?? point.avg_duration);
+    data.p95.push(point.p95_duration);
+  }
+  return data;
+}
+
+type Chart = 'invocations' | 'rate' | 'durations';
+
+interface Options {
+  chart: Chart;
+  data: HistoryData;
+  step: number;
+  from: number;
+  to: number;
+  episodes: readonly AnomalyEpisode[];
+}
+
+const HEIGHTS: Record<Chart, number> = { invocations: 170, rate: 140, durations: 170 };
+const SYNC = uPlot.sync('history');
+
+/** 13:05 within a day, else the day as well. */
+function timeLabels(splits: readonly number[], spanOfAll: number): string[] {
+  let lastDay = '';
+  return splits.map((split) => {
+    const text = absolute(split * 1000);
+    const day = text.slice(5, 10);
+    const time = text.slice(11, 16);
+    const label = spanOfAll > 3 * 86_400 ? day : day !== lastDay && time === '00:00' ? day : time;
+    lastDay = day;
+    return label;
+  });
+}
+
+/** Behind the figures: from an anomaly's beginning to its end, with its kind as a line on top. */
+function bands(options: { current: Options }): uPlot.Plugin {
+  return {
+    hooks: {
+      drawClear: (plot) => {
+        const { ctx, bbox } = plot;
+        ctx.save();
+        ctx.beginPath();
+        ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+        ctx.clip();
+        for (const episode of options.current.episodes) {
+          const began = moment(episode.detected_at);
+          if (began === null) continue;
+          const ended = moment(episode.resolved_at) ?? options.current.to * 1000;
+          const left = plot.valToPos(began / 1000, 'x', true);
+          const width = Math.max(2 * devicePixelRatio, plot.valToPos(ended / 1000, 'x', true) - left);
+          const shade = colour(`--kind-${kindOf(episode)}`);
+          ctx.fillStyle = shade;
+          ctx.globalAlpha = 0.14;
+          ctx.fillRect(left, bbox.top, width, bbox.height);
+          ctx.globalAlpha = 1;
+          ctx.fillRect(left, bbox.top, width, 3 * devicePixelRatio);
+        }
+        ctx.restore();
+      },
+    },
+  };
+}
+
+function seriesOf(chart: Chart): uPlot.Series[] {
+  const blue = colour('--completed');
+  const orange = colour('--failed');
+  const bars = uPlot.paths.bars?.({ size: [0.86, 40], gap: 0, align: 1 });
+  const line = { width: 1.75, spanGaps: false, points: { show: true, size: 4 } };
+  switch (chart) {
+    case 'invocations':
+      // All of them behind those that completed: what is left to see failed.
+      return [
+        {},
+        { fill: orange, width: 0, points: { show: false }, ...(bars ? { paths: bars } : {}) },
+        { fill: blue, width: 0, points: { show: false }, ...(bars ? { paths: bars } : {}) },
+      ];
+    case 'rate':
+      return [{}, { ...line, stroke: blue, points: { show: true, size: 4, fill: blue } }];
+    case 'durations':
+      return [
+        {},
+        { ...line, stroke: blue, points: { show: true, size: 4, fill: blue } },
+        { ...line, stroke: orange, dash: [5, 3], points: { show: true, size: 4, fill: orange } },
+      ];
+  }
+}
+
+function columns(chart: Chart, data: HistoryData): uPlot.AlignedData {
+  switch (chart) {
+    case 'invocations':
+      return [data.times, data.all, data.completed];
+    case 'rate':
+      return [data.times, data.rates];
+    case 'durations':
+      return [data.times, data.p50, data.p95];
+  }
+}
+
+function valueLabel(chart: Chart, value: number): string {
+  if (chart === 'rate') return `${Math.round(value * 100)} %`;
+  if (chart === 'durations') return duration(value);
+  return count(value);
+}
+
+function make(options: { current: Options }, width: number, element: HTMLElement, onPoint: (index: number | null) => void): uPlot {
+  const { chart } = options.current;
+  const text = colour('--muted');
+  const grid = { stroke: colour('--hairline'), width: 1 };
+  const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  const axis = { stroke: text, grid, font, ticks: { show: false } };
+  return new uPlot(
+    {
+      width,
+      height: HEIGHTS[chart],
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        sync: { key: SYNC.key },
+        points: { show: chart !== 'invocations', size: 7 },
+      },
+      scales: {
+        // The ends are those that were asked for, whatever data there is.
+        x: { time: true, range: () => [options.current.from, options.current.to] },
+        y: {
+          range: (_plot, _low, high) => (chart === 'rate' ? [0, 1.04] : [0, high > 0 ? high * 1.1 : 1]),
+        },
+      },
+      axes: [
+        {
+          ...axis,
+          size: 26,
+          space: 64,
+          values: (_plot, splits) => timeLabels(splits, options.current.to - options.current.from),
+        },
+        {
+          ...axis,
+          size: 58,
+          space: 34,
+          ...(chart === 'invocations' ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] } : {}),
+          ...(chart === 'rate' ? { splits: () => [0, 0.5, 1] } : {}),
+          values: (_plot, splits) => splits.map((split) => valueLabel(chart, split)),
+        },
+      ],
+      series: seriesOf(chart),
+      plugins: [bands(options)],
+      hooks: { setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)] },
+    },
+    columns(chart, options.current.data),
+    element,
+  );
+}
+
+function inWords(chart: Chart, data: HistoryData, index: number, step: number): string {
+  const at = (data.times[index] ?? 0) * 1000;
+  const when = `${absolute(at).slice(0, 16)} to ${absolute(at + step * 1000).slice(11, 16)}`;
+  const all = data.all[index] ?? 0;
+  switch (chart) {
+    case 'invocations':
+      return `${when}: ${count(data.completed[index] ?? 0)} completed, ${count(all - (data.completed[index] ?? 0))} failed`;
+    case 'rate':
+      return `${when}: ${percent(data.rates[index] ?? null)} of ${count(all)}`;
+    case 'durations':
+      return `${when}: median ${duration(data.p50[index] ?? null)}, 95 % within ${duration(data.p95[index] ?? null)}`;
+  }
+}
+
+export function HistoryChart(props: Options & { label: string }) {
+  const place = useRef<HTMLDivElement>(null);
+  const readout = useRef<HTMLParagraphElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const options = useRef<Options>(props);
+  options.current = props;
+
+  useEffect(() => {
+    const element = place.current;
+    if (!element) return;
+    const say = (index: number | null) => {
+      const { chart, data, step, episodes } = options.current;
+      if (!readout.current) return;
+      if (index === null || data.times[index] === undefined) {
+        readout.current.textContent = '\u00a0';
+        return;
+      }
+      const begin = (data.times[index] ?? 0) * 1000;
+      const during = episodes.filter((episode) => {
+        const began = moment(episode.detected_at) ?? Number.POSITIVE_INFINITY;
+        const ended = moment(episode.resolved_at) ?? Number.POSITIVE_INFINITY;
+        return began < begin + step * 1000 && ended > begin;
+      });
+      const words = [...new Set(during.map((episode) => KIND_WORDS[kindOf(episode)].toLowerCase()))];
+      readout.current.textContent = [inWords(chart, data, index, step), ...words].join(' · ');
+    };
+    const build = () => {
+      plot.current?.destroy();
+      plot.current = make(options, element.clientWidth, element, say);
+    };
+    build();
+    const resized = new ResizeObserver(() => {
+      const { current } = plot;
+      if (current && current.width !== element.clientWidth) {
+        current.setSize({ width: element.clientWidth, height: current.height });
+      }
+    });
+    resized.observe(element);
+    const stop = onTheme(build);
+    return () => {
+      stop();
+      resized.disconnect();
+      plot.current?.destroy();
+      plot.current = null;
+    };
+  }, []);
+
+  const { chart, data, episodes, from, to } = props;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the bands and the bounds are drawn from the options
+  useEffect(() => {
+    plot.current?.setData(columns(chart, data));
+  }, [chart, data, episodes, from, to]);
+
+  return (
+    <figure class="chart">
+      <figcaption>{props.label}</figcaption>
+      <div ref={place} class="chart-place" style={{ height: `${HEIGHTS[chart]}px` }} role="img" aria-label={props.label} />
+      <p ref={readout} class="chart-readout quiet" aria-hidden="true">
+        {'\u00a0'}
+      </p>
+    </figure>
+  );
+}
+
+/** The same figures for those who cannot see or point at charts. */
+export function HistoryTable({ data }: { data: HistoryData }) {
+  const rows = data.times
+    .map((time, index) => ({ time, index }))
+    .filter(({ index }) => (data.all[index] ?? 0) > 0)
+    .reverse();
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Figures of the charts">
+      <table class="plain-table">
+        <caption class="visually-hidden">Figures of the charts, the newest first; steps without a run are left out</caption>
+        <thead>
+          <tr>
+            <th scope="col">From</th>
+            <th scope="col" class="number">
+              Runs
+            </th>
+            <th scope="col" class="number">
+              Failed
+            </th>
+            <th scope="col" class="number">
+              Success rate
+            </th>
+            <th scope="col" class="number">
+              Median
+            </th>
+            <th scope="col" class="number">
+              95 % within
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ time, index }) => (
+            <tr key={time}>
+              <th scope="row">{absolute(time * 1000).slice(0, 16)}</th>
+              <td class="number">{count(data.all[index] ?? 0)}</td>
+              <td class="number">{count((data.all[index] ?? 0) - (data.completed[index] ?? 0))}</td>
+              <td class="number">{percent(data.rates[index] ?? null)}</td>
+              <td class="number">{duration(data.p50[index] ?? null)}</td>
+              <td class="number">{data.p95[index] === null ? NONE : duration(data.p95[index] ?? null)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,151 @@
+// What is live: the connection, the newest update, the anomalies with their beginnings and ends, the sessions.
+import {
+  type ConnectionState,
+  type MetricsUpdate,
+  type ServerInfo,
+  type Session,
+  SessionBuddyApi,
+  SessionBuddyClient,
+  UnauthorizedError,
+} from 'session-buddy-client';
+import { type AnomalyEvent, AnomalyTracker, type TrackedAnomaly } from '../anomalies.ts';
+import { moment } from '../format.ts';
+import { ServerClock } from './clock.ts';
+import { Store } from './store.ts';
+
+export interface LiveState {
+  connection: ConnectionState;
+  update: MetricsUpdate | null;
+  anomalies: TrackedAnomaly[];
+  /** Newest first, a bounded number. */
+  events: AnomalyEvent[];
+  sessions: Session[] | null;
+  /** Of the HTTP API; null where it has not answered. */
+  server: ServerInfo | null;
+  /** Why the server does not let us in; null where it does. */
+  tokenWanted: string | null;
+  hasToken: boolean;
+  /** Goes up when there is reason to ask the API anew: a connection that is back, another token. */
+  generation: number;
+}
+
+const EVENTS = 50;
+const TOKEN = 'session-buddy-token';
+/** Milliseconds between attempts once the quick ones are used up. */
+const SLOW_RECONNECT = 15_000;
+
+/** A page may be forbidden to store anything; the token then lasts as long as the page. */
+class TokenStore {
+  #token: string | undefined;
+
+  constructor() {
+    try {
+      this.#token = sessionStorage.getItem(TOKEN) ?? undefined;
+    } catch {
+      this.#token = undefined;
+    }
+  }
+
+  get(): string | undefined {
+    return this.#token;
+  }
+
+  set(token: string | undefined): void {
+    this.#token = token;
+    try {
+      if (token === undefined) sessionStorage.removeItem(TOKEN);
+      else sessionStorage.setItem(TOKEN, token);
+    } catch {
+      // Kept in memory alone.
+    }
+  }
+}
+
+const token = new TokenStore();
+const source = () => token.get();
+const tracker = new AnomalyTracker();
+const client = new SessionBuddyClient(new URL('ws', document.baseURI), {
+  token: source,
+  slowReconnectDelay: SLOW_RECONNECT,
+});
+
+export const clock = new ServerClock();
+export const api = new SessionBuddyApi(new URL('.', document.baseURI), { token: source });
+export const live = new Store<LiveState>({
+  connection: client.state,
+  update: null,
+  anomalies: [],
+  events: [],
+  sessions: null,
+  server: null,
+  tokenWanted: null,
+  hasToken: token.get() !== undefined,
+  generation: 0,
+});
+
+function takeUpdate(update: MetricsUpdate): void {
+  const at = moment(update.timestamp) ?? Date.now();
+  clock.observe(at);
+  const { current, events } = tracker.observe(update.data.anomalies, at);
+  const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, EVENTS) : live.state.events;
+  live.set({ update, anomalies: current, events: log });
+}
+
+export function takeServerInfo(server: ServerInfo): void {
+  const at = moment(server.at);
+  if (at !== null && server.age_seconds !== null) clock.set(at + server.age_seconds * 1000);
+  live.set({ server });
+}
+
+/** Asks for a token where that is what an error of the API means. */
+export function noteApiError(error: unknown): void {
+  if (error instanceof UnauthorizedError) live.set({ tokenWanted: error.message });
+}
+
+/** Tries at once what would be tried later. */
+export function retry(): void {
+  // How it went comes as a state.
+  client.connect().catch(() => {});
+}
+
+export function useToken(text: string): void {
+  token.set(text);
+  live.set({ tokenWanted: null, hasToken: true, generation: live.state.generation + 1 });
+  restart();
+}
+
+export function forgetToken(): void {
+  token.set(undefined);
+  live.set({ hasToken: false });
+  restart();
+}
+
+function restart(): void {
+  client.close();
+  retry();
+}
+
+export function start(): void {
+  let opened = false;
+  client.on('metrics', takeUpdate);
+  client.on('sessions', (update) => live.set({ sessions: update.data.active_sessions }));
+  client.on('state', (connection) => {
+    if (connection.status === 'closed' && connection.error instanceof UnauthorizedError) {
+      live.set({ connection, tokenWanted: connection.error.message });
+    } else if (connection.status === 'open') {
+      live.set({ connection, generation: live.state.generation + (opened ? 1 : 0) });
+      opened = true;
+    } else {
+      live.set({ connection });
+    }
+  });
+  void client.subscribe(null, { details: true });
+  void client.subscribeSessions();
+  retry();
+  // A machine that wakes up, or a network that is back, need not wait for the next attempt.
+  const hurry = () => {
+    if (document.visibilityState === 'visible' && client.state.status === 'waiting') retry();
+  };
+  window.addEventListener('online', hurry);
+  document.addEventListener('visibilitychange', hurry);
+}

@@ -1,0 +1,30 @@
+// The one clock of the page: what shows an age is drawn again each second, while it can be seen.
+import { useEffect, useState } from 'preact/hooks';
+import { clock } from './live.ts';
+
+const listeners = new Set<(now: number) => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+function tick(): void {
+  if (document.visibilityState !== 'visible') return;
+  const now = clock.now();
+  for (const listener of listeners) listener(now);
+}
+
+document.addEventListener('visibilitychange', tick);
+
+/** Milliseconds since 1970 by the server's clock. */
+export function useNow(): number {
+  const [now, setNow] = useState(() => clock.now());
+  useEffect(() => {
+    listeners.add(setNow);
+    timer ??= setInterval(tick, 1000);
+    return () => {
+      listeners.delete(setNow);
+      if (listeners.size > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    };
+  }, []);
+  return now;
+}

@@ -1,0 +1,88 @@
+// Asking the API again and again: while the page can be seen, once at a time, and given up when the question changes.
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useStore } from './store.ts';
+import { live, noteApiError } from './live.ts';
+
+export interface Polled<T> {
+  /** The newest answer; that to the question before until there is one. */
+  data: T | null;
+  /** Whether `data` answers the present question. */
+  current: boolean;
+  error: Error | null;
+  refresh: () => void;
+}
+
+export const POLL = 15_000; // milliseconds
+
+/** `wanted` says what is asked, so that another one is asked at once; null asks nothing. */
+export function usePoll<T>(
+  wanted: string | null,
+  ask: (signal: AbortSignal) => Promise<T>,
+  interval: number = POLL,
+): Polled<T> {
+  const [answer, setAnswer] = useState<{ question: string | null; data: T | null; error: Error | null }>({
+    question: null,
+    data: null,
+    error: null,
+  });
+  const asking = useRef(ask);
+  asking.current = ask;
+  const refreshing = useRef(() => {});
+  const generation = useStore(live, (state) => state.generation);
+  // Without its token there is no use in asking.
+  const question = useStore(live, (state) => state.tokenWanted !== null) ? null : wanted;
+
+  useEffect(() => {
+    if (question === null) return;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let abort: AbortController | null = null;
+    let due = true;
+    const run = async () => {
+      if (abort || document.visibilityState !== 'visible') return;
+      clearTimeout(timer);
+      due = false;
+      const mine = new AbortController();
+      abort = mine;
+      try {
+        const data = await asking.current(mine.signal);
+        if (mine.signal.aborted) return;
+        // The same object says that nothing changed.
+        setAnswer((before) =>
+          before.question === question && before.data === data && before.error === null
+            ? before
+            : { question, data, error: null },
+        );
+      } catch (error) {
+        if (mine.signal.aborted) return;
+        noteApiError(error);
+        setAnswer((before) => ({ ...before, question, error: error as Error }));
+      }
+      abort = null;
+      timer = setTimeout(() => {
+        due = true;
+        void run();
+      }, interval);
+    };
+    refreshing.current = () => {
+      due = true;
+      void run();
+    };
+    const seen = () => {
+      if (due) void run();
+    };
+    document.addEventListener('visibilitychange', seen);
+    void run();
+    return () => {
+      document.removeEventListener('visibilitychange', seen);
+      clearTimeout(timer);
+      abort?.abort();
+    };
+  }, [question, interval, generation]);
+
+  return {
+    data: answer.data,
+    current: answer.question === wanted,
+    error: answer.error,
+    refresh: useCallback(() => refreshing.current(), []),
+  };
+}

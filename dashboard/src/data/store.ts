@@ -1,0 +1,40 @@
+// A value that views follow. Each view sees only the part it chose, and is drawn anew only when that changed.
+import { useEffect, useRef, useState } from 'preact/hooks';
+
+export class Store<S extends object> {
+  readonly #listeners = new Set<() => void>();
+  #state: S;
+
+  constructor(state: S) {
+    this.#state = state;
+  }
+
+  get state(): S {
+    return this.#state;
+  }
+
+  set(patch: Partial<S>): void {
+    this.#state = { ...this.#state, ...patch };
+    for (const listener of this.#listeners) listener();
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+export function useStore<S extends object, T>(store: Store<S>, select: (state: S) => T): T {
+  const [, redraw] = useState(0);
+  const present = select(store.state);
+  const seen = useRef({ select, present });
+  seen.current = { select, present };
+  useEffect(() => {
+    const look = () => {
+      if (!Object.is(seen.current.select(store.state), seen.current.present)) redraw((times) => times + 1);
+    };
+    look();
+    return store.subscribe(look);
+  }, [store]);
+  return present;
+}

@@ -1,0 +1,9 @@
+// Where the page begins.
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { start } from './data/live.ts';
+import './theme.ts';
+
+start();
+const root = document.getElementById('app');
+if (root) render(<App />, root);

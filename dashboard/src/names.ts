@@ -1,0 +1,53 @@
+// Names of skills hold whatever a tool put there. What cannot be seen, or would turn the text around, is made visible.
+
+export type NamePart = { text: string } | { hidden: string };
+
+// Formats, separators, unassigned and private characters, and letters that draw nothing. Joiners are left where they
+// join: in emoji and in scripts that need them.
+const HIDDEN =
+  /[\p{Cf}\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]|[^\P{Zs} ]/u;
+const JOINERS = /[\u200c\u200d]/u;
+const JOINABLE = /[^\p{Cf}\p{ASCII}\p{Z}]/u;
+
+function codePoint(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}
+
+function isHidden(characters: string[], index: number): boolean {
+  const character = characters[index] ?? '';
+  if (character === ' ') {
+    // Blanks at the ends and in a row are as good as invisible.
+    return index === 0 || index === characters.length - 1 || characters[index - 1] === ' ';
+  }
+  if (!HIDDEN.test(character)) return false;
+  return !(
+    JOINERS.test(character) &&
+    JOINABLE.test(characters[index - 1] ?? '') &&
+    JOINABLE.test(characters[index + 1] ?? '')
+  );
+}
+
+/** The name in parts: text as it is, and the code points of what would not be seen. */
+export function nameParts(name: string): NamePart[] {
+  const characters = [...name];
+  const parts: NamePart[] = [];
+  let text = '';
+  characters.forEach((character, index) => {
+    if (!isHidden(characters, index)) {
+      text += character;
+      return;
+    }
+    if (text) parts.push({ text });
+    text = '';
+    parts.push({ hidden: codePoint(character) });
+  });
+  if (text) parts.push({ text });
+  return parts;
+}
+
+/** For a tooltip, a title and what is read out. */
+export function plainName(name: string): string {
+  return nameParts(name)
+    .map((part) => ('text' in part ? part.text : `[${part.hidden}]`))
+    .join('');
+}

@@ -1,0 +1,23 @@
+// The spans of time that a history can show, and what is asked for each.
+
+export interface Range {
+  id: string;
+  label: string;
+  /** Both in seconds. */
+  length: number;
+  step: number;
+}
+
+export const RANGES: readonly Range[] = [
+  { id: '1h', label: '1 h', length: 3600, step: 60 },
+  { id: '6h', label: '6 h', length: 21_600, step: 300 },
+  { id: '24h', label: '24 h', length: 86_400, step: 900 },
+  { id: '7d', label: '7 d', length: 604_800, step: 7200 },
+  { id: '30d', label: '30 d', length: 2_592_000, step: 21_600 },
+];
+
+/** Whole steps, the last of which holds `now`: the question, and so its answer's ETag, stays the same for a step. */
+export function bounds(range: Range, now: number): { from: Date; to: Date } {
+  const to = (Math.floor(now / 1000 / range.step) + 1) * range.step;
+  return { from: new Date((to - range.length) * 1000), to: new Date(to * 1000) };
+}

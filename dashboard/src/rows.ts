@@ -1,0 +1,114 @@
+// The rows of the table of skills: what the HTTP API answered, with what the WebSocket knows newer.
+import type { Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
+import { moment } from './format.ts';
+import { wilson } from './wilson.ts';
+
+export interface SkillRow {
+  name: string;
+  invocations: number;
+  completed: number;
+  rate: number | null;
+  low: number | null;
+  high: number | null;
+  avgDuration: number | null;
+  lastAt: number | null;
+  /** Null where only the WebSocket told of the skill. */
+  totalInvocations: number | null;
+  sparkline: Sparkline | null;
+}
+
+function row(
+  name: string,
+  invocations: number,
+  completed: number,
+  avgDuration: number | null,
+  lastAt: number | null,
+  summary: SkillSummary | null,
+): SkillRow {
+  const interval = wilson(completed, invocations);
+  return {
+    name,
+    invocations,
+    completed,
+    rate: invocations > 0 ? completed / invocations : null,
+    low: interval?.low ?? null,
+    high: interval?.high ?? null,
+    avgDuration,
+    lastAt,
+    totalInvocations: summary?.lifetime.total_invocations ?? null,
+    sparkline: summary?.sparkline ?? null,
+  };
+}
+
+/** The live messages say 0.0 where no completed invocation has a duration; the API says null. */
+function liveDuration(skill: Skill): number | null {
+  return skill.avg_duration > 0 ? skill.avg_duration : null;
+}
+
+export function rowOfLive(skill: Skill, summary: SkillSummary | null): SkillRow {
+  return row(
+    skill.skill_name,
+    skill.invocation_count,
+    skill.completed_count,
+    liveDuration(skill),
+    moment(skill.last_invocation_at),
+    summary,
+  );
+}
+
+export function rowOfSummary(summary: SkillSummary): SkillRow {
+  return row(
+    summary.skill_name,
+    summary.window.invocation_count,
+    summary.window.completed_count,
+    summary.window.avg_duration,
+    moment(summary.window.last_invocation_at) ?? moment(summary.lifetime.last_invocation_at),
+    summary,
+  );
+}
+
+/** The skills of a page of the API, with the newer figures of those that are live. */
+export function mergeRows(summaries: readonly SkillSummary[], live: readonly Skill[]): SkillRow[] {
+  const newer = new Map(live.map((skill) => [skill.skill_name, skill]));
+  return summaries.map((summary) => {
+    const skill = newer.get(summary.skill_name);
+    return skill ? rowOfLive(skill, summary) : rowOfSummary(summary);
+  });
+}
+
+export type SortOrder = 'asc' | 'desc';
+
+function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, number>): number | null {
+  switch (sort) {
+    case 'completion_rate':
+      return row.rate;
+    case 'avg_duration':
+      return row.avgDuration;
+    case 'last_invocation_at':
+      return row.lastAt;
+    case 'deviation_score':
+      return scores.get(row.name) ?? null;
+    case 'total_invocations':
+      return row.totalInvocations;
+    default:
+      return row.invocations;
+  }
+}
+
+/** Ties by name; what has no value comes last, whatever the order. `scores`: of the open anomalies, by skill. */
+export function sortRows(
+  rows: readonly SkillRow[],
+  sort: SkillSort,
+  order: SortOrder,
+  scores: ReadonlyMap<string, number>,
+): SkillRow[] {
+  const sign = order === 'asc' ? 1 : -1;
+  const byName = (a: SkillRow, b: SkillRow) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  return [...rows].sort((a, b) => {
+    if (sort === 'skill_name') return sign * byName(a, b);
+    const left = value(a, sort, scores);
+    const right = value(b, sort, scores);
+    if (left === null || right === null) return left === right ? byName(a, b) : left === null ? 1 : -1;
+    return sign * (left - right) || byName(a, b);
+  });
+}

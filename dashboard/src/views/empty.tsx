@@ -1,0 +1,52 @@
+// Nothing was ever recorded: how to begin.
+import { useState } from 'preact/hooks';
+import { Icon } from './ui.tsx';
+
+const WAYS = [
+  { title: 'Record what Claude Code does from now on', command: 'session-buddy hooks install' },
+  { title: 'Take in the sessions it has recorded so far', command: 'session-buddy import ~/.claude/projects' },
+  { title: 'Record any command', command: 'session-buddy run -- pytest -q' },
+];
+
+function Command({ command }: { command: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      setCopied(true);
+      setTimeout(() => setCopied(false), 2000);
+    } catch {
+      // Not allowed here; the text can be selected.
+    }
+  };
+  return (
+    <div class="command">
+      <code>{command}</code>
+      {navigator.clipboard && (
+        <button type="button" class="icon-button" onClick={copy} aria-label={`Copy: ${command}`} title="Copy">
+          <Icon name={copied ? 'check' : 'copy'} />
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Empty() {
+  return (
+    <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
+      <h2 id="empty-title">No invocations yet</h2>
+      <p>The server runs and waits. As soon as the first skill has run, its figures appear here by themselves.</p>
+      <ol>
+        {WAYS.map(({ title, command }) => (
+          <li key={command}>
+            <p>{title}</p>
+            <Command command={command} />
+          </li>
+        ))}
+      </ol>
+      <p class="quiet">
+        All of them use the database of <code>session-buddy serve</code>, unless <code>--db-path</code> names another.
+      </p>
+    </section>
+  );
+}

@@ -1,0 +1,63 @@
+// Anomalies of the past and those going on, one line an episode, the newest first.
+import type { AnomalyEpisode } from 'session-buddy-client';
+import { KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
+import { api, live } from '../data/live.ts';
+import { usePoll } from '../data/poll.ts';
+import { useStore } from '../data/store.ts';
+import { deviation, moment, span } from '../format.ts';
+import { skillHref } from '../route.ts';
+import { Ago, KindIcon, Name, Panel, Problem } from './ui.tsx';
+
+export function Episode({ episode, link }: { episode: AnomalyEpisode; link: boolean }) {
+  const kind = kindOf(episode);
+  const began = moment(episode.detected_at);
+  const ended = moment(episode.resolved_at);
+  return (
+    <li class="episode">
+      <KindIcon kind={kind} />
+      <div class="episode-text">
+        <div class="list-head">
+          {link ? (
+            <a href={skillHref(episode.skill_name)}>
+              <Name name={episode.skill_name} />
+            </a>
+          ) : (
+            <span>{KIND_WORDS[kind]}</span>
+          )}
+          <span class="list-when">
+            <Ago at={began} />
+          </span>
+        </div>
+        <div class="quiet">
+          {link && `${KIND_WORDS[kind]}, `}
+          {valueText(episode.anomaly_type, episode.baseline_value)} → {valueText(episode.anomaly_type, episode.observed_value)}
+          {' · '}
+          {deviation(episode.deviation_score)}
+          {' · '}
+          {ended === null || began === null ? <strong>going on</strong> : `over after ${span((ended - began) / 1000)}`}
+        </div>
+      </div>
+    </li>
+  );
+}
+
+export function Episodes() {
+  // What begins or ends is in the history at once.
+  const events = useStore(live, (state) => state.events[0]?.id ?? 0);
+  const { data, error } = usePoll(`episodes ${events}`, (signal) => api.anomalies({ limit: 10 }, { signal }));
+  const none = data !== null && data.anomalies.length === 0;
+  return (
+    <Panel id="episodes" title="Latest changes">
+      {none && <p class="nothing">No skill has behaved unusually so far.</p>}
+      {data && !none && (
+        <ul class="list">
+          {data.anomalies.map((episode) => (
+            <Episode key={episode.id} episode={episode} link />
+          ))}
+        </ul>
+      )}
+      {error && <Problem what="No history:" error={error} />}
+      {!data && !error && <p class="nothing">Waiting for the first figures.</p>}
+    </Panel>
+  );
+}

@@ -1,0 +1,142 @@
+// The head of the page: what it is, how fresh its figures are, light or dark.
+import { useEffect, useState } from 'preact/hooks';
+import type { ConnectionState } from 'session-buddy-client';
+import { live, retry } from '../data/live.ts';
+import { useNow } from '../data/now.ts';
+import { useStore } from '../data/store.ts';
+import { moment, span } from '../format.ts';
+import { onTheme, theme, toggleTheme } from '../theme.ts';
+import { Icon } from './ui.tsx';
+
+/** Seconds beyond which figures count as old: three missed updates, and no less than people notice. */
+function staleAfter(interval: number | undefined): number {
+  return Math.max(5, 3 * (interval ?? 1) + 1);
+}
+
+/** Seconds since the figures on the page were computed; null where there are none yet. */
+export function useAge(): { age: number | null; stale: boolean } {
+  const now = useNow();
+  const at = useStore(live, (state) => moment(state.update?.timestamp));
+  const interval = useStore(live, (state) => state.server?.update_interval_seconds);
+  const age = at === null ? null : Math.max(0, Math.floor((now - at) / 1000));
+  return { age, stale: age !== null && age > staleAfter(interval) };
+}
+
+type Tone = 'good' | 'busy' | 'bad';
+
+export function connectionWords(
+  connection: ConnectionState,
+  tokenWanted: boolean,
+  fresh: boolean,
+  any: boolean,
+  localNow: number,
+): { tone: Tone; words: string } {
+  if (tokenWanted) return { tone: 'bad', words: 'Needs a token' };
+  switch (connection.status) {
+    case 'open':
+      if (!any) return { tone: 'busy', words: 'No data yet' };
+      return fresh ? { tone: 'good', words: 'Live' } : { tone: 'bad', words: 'No new data' };
+    case 'idle':
+    case 'connecting': {
+      const { attempt = 0, maxAttempts = 0 } = connection as { attempt?: number; maxAttempts?: number };
+      if (attempt === 0) return { tone: 'busy', words: 'Connecting…' };
+      return { tone: 'bad', words: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…' };
+    }
+    case 'waiting': {
+      const seconds = Math.max(1, Math.ceil((connection.retryAt - localNow) / 1000));
+      const which = connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
+      return { tone: 'bad', words: `Reconnecting${which} in ${seconds} s` };
+    }
+    case 'closed':
+      return { tone: 'bad', words: 'Not connected' };
+  }
+}
+
+function Freshness() {
+  const { age, stale } = useAge();
+  const connection = useStore(live, (state) => state.connection);
+  const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
+  const { tone, words } = connectionWords(connection, tokenWanted, !stale, age !== null, Date.now());
+  return (
+    <div class="freshness" data-testid="freshness">
+      {stale && age !== null && <span class="stale-age">Data is {span(age)} old</span>}
+      <span class={`pill tone-${tone}`} data-testid="connection">
+        <span class="pill-dot" aria-hidden="true" />
+        {words}
+      </span>
+    </div>
+  );
+}
+
+function ThemeButton() {
+  const [present, setPresent] = useState(theme);
+  useEffect(() => onTheme(() => setPresent(theme())), []);
+  const other = present === 'dark' ? 'light' : 'dark';
+  return (
+    <button
+      type="button"
+      class="icon-button"
+      onClick={toggleTheme}
+      aria-label={`Switch to the ${other} theme`}
+      title={`Switch to the ${other} theme`}
+    >
+      <Icon name={present === 'dark' ? 'sun' : 'moon'} />
+    </button>
+  );
+}
+
+export function Header() {
+  return (
+    <header class="header">
+      <div class="header-inner">
+        <a class="brand" href="#/" aria-label="Session Buddy, overview">
+          <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+            <rect width="32" height="32" rx="8" />
+            <path d="M6 17h5l3-8 4 14 3-8h5" />
+          </svg>
+          <span class="brand-name">Session Buddy</span>
+        </a>
+        <Freshness />
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+/** What is wrong with everything on the page, where something is. */
+export function Banner() {
+  const connection = useStore(live, (state) => state.connection);
+  const database = useStore(live, (state) => state.server?.database ?? null);
+  const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
+  const { age } = useAge();
+  // One missed connection is a restart and mends itself; the pill says so.
+  const lost = connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
+  if (lost && !tokenWanted) {
+    const why = 'error' in connection && connection.error ? ` (${connection.error.message})` : '';
+    return (
+      <div class="banner" data-testid="banner">
+        <Icon name="warning" />
+        <p>
+          <strong>The server does not answer.</strong>{' '}
+          {age === null ? 'There is nothing to show until it does.' : 'What you see is what it said last.'}
+          <span class="banner-why">{why}</span>
+        </p>
+        <button type="button" class="button" onClick={retry}>
+          Try now
+        </button>
+      </div>
+    );
+  }
+  if (database && !database.readable) {
+    return (
+      <div class="banner" data-testid="banner">
+        <Icon name="warning" />
+        <p>
+          <strong>The server cannot read its database.</strong> What you see is what it read last.{' '}
+          <span class="banner-why">{database.reason}</span>
+        </p>
+      </div>
+    );
+  }
+  return null;
+}

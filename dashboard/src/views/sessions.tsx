@@ -1,0 +1,51 @@
+// The sessions that are active now, the latest activity first.
+import { useState } from 'preact/hooks';
+import { live } from '../data/live.ts';
+import { useStore } from '../data/store.ts';
+import { moment, plural } from '../format.ts';
+import { Ago, Name, Panel } from './ui.tsx';
+
+const SHOWN = 8;
+/** More is not drawn: nobody reads it, and a page must not grow without end. */
+const AT_MOST = 200;
+
+export function Sessions() {
+  const sessions = useStore(live, (state) => state.sessions);
+  const known = useStore(live, (state) => state.update !== null);
+  const [whole, setWhole] = useState(false);
+  const sorted = [...(sessions ?? [])].sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : -1));
+  const shown = sorted.slice(0, whole ? AT_MOST : SHOWN);
+  return (
+    <Panel
+      id="sessions"
+      title="Active sessions"
+      aside={sorted.length > 0 && <span class="badge badge-quiet">{sorted.length}</span>}
+    >
+      {sorted.length === 0 ? (
+        <p class="nothing">{known ? 'No session was active in the last 30 minutes.' : 'Waiting for the first figures.'}</p>
+      ) : (
+        <ul class="list">
+          {shown.map((session) => (
+            <li key={session.session_id}>
+              <div class="list-head">
+                <Name name={session.session_id} />
+                <span class="list-when">
+                  <Ago at={moment(session.last_activity_at)} />
+                </span>
+              </div>
+              <div class="quiet">
+                {plural(session.invocations, 'run')}, {session.invocations - session.completed} failed ·{' '}
+                {plural(session.distinct_skills, 'skill')} · began <Ago at={moment(session.first_activity_at)} />
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+      {sorted.length > SHOWN && (
+        <button type="button" class="button more" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+          {whole ? 'Show fewer' : `Show ${Math.min(sorted.length, AT_MOST)}`}
+        </button>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,259 @@
+// The page of one skill: its figures, its history with its anomalies, its errors and phases.
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { ApiError } from 'session-buddy-client';
+import { HistoryChart, HistoryTable, historyData } from '../charts/history.tsx';
+import { RateBar } from '../charts/rate-bar.tsx';
+import { api, live } from '../data/live.ts';
+import { useNow } from '../data/now.ts';
+import { usePoll } from '../data/poll.ts';
+import { useStore } from '../data/store.ts';
+import { count, duration, moment, NONE, percent, plural } from '../format.ts';
+import { bounds, RANGES, type Range } from '../ranges.ts';
+import { rowOfLive, rowOfSummary } from '../rows.ts';
+import { AnomalyCard } from './anomalies.tsx';
+import { Episode } from './episodes.tsx';
+import { Ago, Icon, Name, Panel, Problem } from './ui.tsx';
+
+const DEFAULT_RANGE = RANGES[2] as Range;
+
+function History({ skillName }: { skillName: string }) {
+  const [range, setRange] = useState<Range>(DEFAULT_RANGE);
+  const [tableOpen, setTableOpen] = useState(false);
+  const { from, to } = bounds(range, useNow());
+  const query = { skill_name: skillName, from, to };
+  const which = `${skillName} ${range.id} ${to.getTime()}`;
+  const series = usePoll(`series ${which}`, (signal) => api.series({ ...query, step: range.step }, { signal }));
+  const episodes = usePoll(`anomalies ${which}`, (signal) => api.anomalies({ ...query, limit: 200 }, { signal }));
+
+  const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
+  const shown = series.data && data ? { data, series: series.data } : null;
+  const list = episodes.data?.anomalies ?? [];
+  const runs = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
+  // The ends of the answer that is drawn, which may still be that to the question before.
+  const start = moment(shown?.series.from) ?? from.getTime();
+  const end = moment(shown?.series.to) ?? to.getTime();
+
+  return (
+    <Panel
+      id="history"
+      title="History"
+      class="history"
+      aside={
+        <fieldset class="segmented">
+          <legend class="visually-hidden">Span of time</legend>
+          {RANGES.map((each) => (
+            <label key={each.id}>
+              <input type="radio" name="range" value={each.id} checked={each.id === range.id} onChange={() => setRange(each)} />
+              <span>{each.label}</span>
+            </label>
+          ))}
+        </fieldset>
+      }
+    >
+      {shown ? (
+        <div class={`charts${series.current ? '' : ' waiting'}`} aria-busy={!series.current}>
+          <p class="legend">
+            <span class="key key-completed">completed, median</span>
+            <span class="key key-failed">failed, 95th percentile</span>
+            {list.length > 0 && <span class="key key-band">anomaly</span>}
+            <span class="legend-total quiet">{plural(runs, 'run')} in this span</span>
+          </p>
+          {(
+            [
+              ['invocations', 'Runs'],
+              ['rate', 'Success rate'],
+              ['durations', 'Duration'],
+            ] as const
+          ).map(([chart, label]) => (
+            <HistoryChart
+              key={chart}
+              chart={chart}
+              label={label}
+              data={shown.data}
+              step={shown.series.step_seconds}
+              from={start / 1000}
+              to={end / 1000}
+              episodes={list}
+            />
+          ))}
+          <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
+            <summary>As a table</summary>
+            {tableOpen && <HistoryTable data={shown.data} />}
+          </details>
+        </div>
+      ) : (
+        <div class="charts charts-waiting">{!series.error && <p class="nothing">Waiting for the history.</p>}</div>
+      )}
+      {series.error && <Problem what={shown ? 'Older figures, as the server says:' : 'No history:'} error={series.error} />}
+      <div class="episodes-of-skill">
+        <h3>Anomalies in this span</h3>
+        {list.length === 0 ? (
+          <p class="nothing">{episodes.data ? 'None.' : episodes.error ? 'Not known.' : 'Waiting.'}</p>
+        ) : (
+          <ul class="list">
+            {list.slice(0, 20).map((episode) => (
+              <Episode key={episode.id} episode={episode} link={false} />
+            ))}
+          </ul>
+        )}
+        {list.length > 20 && <p class="quiet">and {count((episodes.data?.total ?? list.length) - 20)} before them</p>}
+      </div>
+    </Panel>
+  );
+}
+
+export function SkillPage({ skillName }: { skillName: string }) {
+  const { data, error, refresh } = usePoll(`skill ${skillName}`, (signal) => api.skill(skillName, { signal }));
+  const update = useStore(live, (state) => state.update);
+  const anomalies = useStore(live, (state) => state.anomalies);
+  const skill = update?.data.top_skills.find((each) => each.skill_name === skillName) ?? null;
+  const own = useMemo(() => anomalies.filter((each) => each.anomaly.skill_name === skillName), [anomalies, skillName]);
+
+  // It has run again: errors, phases and lifetime have changed too.
+  const lastAt = skill?.last_invocation_at;
+  useEffect(() => {
+    if (lastAt) refresh();
+  }, [lastAt, refresh]);
+
+  const row = skill ? rowOfLive(skill, data) : data ? rowOfSummary(data) : null;
+  const unknown = error instanceof ApiError && error.code === 'unknown_skill' && !skill;
+
+  return (
+    <div class="skill-page">
+      <p class="back">
+        <a href="#/">
+          <Icon name="back" /> All skills
+        </a>
+      </p>
+      <h1 tabIndex={-1}>
+        <Name name={skillName} />
+      </h1>
+      {unknown ? (
+        <section class="panel empty" data-testid="unknown-skill">
+          <h2>This skill is not known</h2>
+          <p>Nothing was recorded under this name. It may have been pruned, or the link was for another server.</p>
+        </section>
+      ) : (
+        <>
+          <dl class="summary" data-testid="summary">
+            <div class="figure">
+              <dt>Runs, last 24 h</dt>
+              <dd class="figure-value">{row ? count(row.invocations) : NONE}</dd>
+              <dd class="figure-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
+            </div>
+            <div class="figure">
+              <dt>Success rate</dt>
+              <dd class="figure-value">{percent(row?.rate ?? null)}</dd>
+              <dd class="figure-note">
+                {row && row.rate !== null && row.low !== null && row.high !== null ? (
+                  <>
+                    <RateBar rate={row.rate} low={row.low} high={row.high} />
+                    95 %: {percent(row.low)} to {percent(row.high)}
+                  </>
+                ) : (
+                  ' '
+                )}
+              </dd>
+            </div>
+            <div class="figure">
+              <dt>Mean duration</dt>
+              <dd class="figure-value">{duration(row?.avgDuration ?? null)}</dd>
+              <dd class="figure-note">of completed runs</dd>
+            </div>
+            <div class="figure">
+              <dt>Last run</dt>
+              <dd class="figure-value figure-value-text">
+                <Ago at={row?.lastAt ?? null} />
+              </dd>
+              <dd class="figure-note">{data?.first_invocation_at ? <>first <Ago at={moment(data.first_invocation_at)} /></> : ' '}</dd>
+            </div>
+            <div class="figure">
+              <dt>Lifetime</dt>
+              <dd class="figure-value">{data ? count(data.lifetime.total_invocations) : NONE}</dd>
+              <dd class="figure-note">
+                {data
+                  ? `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
+                  : ' '}
+              </dd>
+            </div>
+          </dl>
+          {own.length > 0 && (
+            <section class="anomalies" aria-label="Anomalies now" data-testid="anomalies">
+              <ul class="anomaly-list">
+                {own.map((tracked) => (
+                  <AnomalyCard key={tracked.key} tracked={tracked} link={false} />
+                ))}
+              </ul>
+            </section>
+          )}
+          {error && <Problem what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'} error={error} />}
+          <History skillName={skillName} />
+          <div class="skill-tables">
+            <Panel id="errors" title="Errors, last 24 h">
+              {data && data.errors.length > 0 ? (
+                <table class="plain-table">
+                  <caption class="visually-hidden">Failed runs by the kind of error</caption>
+                  <thead>
+                    <tr>
+                      <th scope="col">Error</th>
+                      <th scope="col" class="number">
+                        Runs
+                      </th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {data.errors.map((each) => (
+                      <tr key={each.error_type}>
+                        <th scope="row">
+                          <Name name={each.error_type} />
+                        </th>
+                        <td class="number">{count(each.count)}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              ) : (
+                <p class="nothing">{data ? 'None.' : error ? 'Not known.' : 'Waiting.'}</p>
+              )}
+            </Panel>
+            <Panel id="phases" title="Phases, last 24 h">
+              {data && data.phases.length > 0 ? (
+                <table class="plain-table">
+                  <caption class="visually-hidden">Runs by the phase of the workflow</caption>
+                  <thead>
+                    <tr>
+                      <th scope="col">Phase</th>
+                      <th scope="col" class="number">
+                        Runs
+                      </th>
+                      <th scope="col" class="number">
+                        Success rate
+                      </th>
+                      <th scope="col" class="number">
+                        Mean duration
+                      </th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {data.phases.map((phase) => (
+                      <tr key={phase.workflow_phase ?? ''}>
+                        <th scope="row">
+                          {phase.workflow_phase === null ? <span class="quiet">none given</span> : <Name name={phase.workflow_phase} />}
+                        </th>
+                        <td class="number">{count(phase.invocation_count)}</td>
+                        <td class="number">{percent(phase.completion_rate)}</td>
+                        <td class="number">{duration(phase.avg_duration)}</td>
+                      </tr>
+                    ))}
+                  </tbody>
+                </table>
+              ) : (
+                <p class="nothing">{data ? 'None.' : error ? 'Not known.' : 'Waiting.'}</p>
+              )}
+            </Panel>
+          </div>
+        </>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,300 @@
+// The table of skills: searched, filtered and sorted by the server, with the live figures of those that run now.
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { SkillSort } from 'session-buddy-client';
+import { KIND_WORDS, kindOf, type TrackedAnomaly } from '../anomalies.ts';
+import { RateBar } from '../charts/rate-bar.tsx';
+import { Sparkline } from '../charts/sparkline.tsx';
+import { api, live } from '../data/live.ts';
+import { usePoll } from '../data/poll.ts';
+import { useStore } from '../data/store.ts';
+import { count, deviation, duration, percent, plural } from '../format.ts';
+import { skillHref } from '../route.ts';
+import { mergeRows, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
+import { Ago, Icon, KindIcon, Name, Panel, Problem } from './ui.tsx';
+
+const PAGE = 50;
+const TYPING = 200; // milliseconds without a key before the server is asked
+
+type Filter = 'all' | 'active' | 'anomalies';
+
+const FILTERS: { filter: Filter; label: string }[] = [
+  { filter: 'all', label: 'All' },
+  { filter: 'active', label: 'Active in 24 h' },
+  { filter: 'anomalies', label: 'With anomalies' },
+];
+
+interface Column {
+  sort: SkillSort;
+  label: string;
+  class: string;
+  first: SortOrder;
+}
+
+const COLUMNS: Column[] = [
+  { sort: 'skill_name', label: 'Skill', class: 'col-name', first: 'asc' },
+  { sort: 'invocation_count', label: 'Runs', class: 'col-runs number', first: 'desc' },
+  { sort: 'completion_rate', label: 'Success rate', class: 'col-rate', first: 'asc' },
+  { sort: 'avg_duration', label: 'Mean duration', class: 'col-duration number', first: 'desc' },
+  { sort: 'last_invocation_at', label: 'Last run', class: 'col-last number', first: 'desc' },
+];
+
+function useDebounced(value: string): string {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), TYPING);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
+function Marks({ anomalies }: { anomalies: readonly TrackedAnomaly[] }) {
+  return (
+    <>
+      {anomalies.map(({ key, anomaly }) => {
+        const kind = kindOf(anomaly);
+        const words = `${KIND_WORDS[kind]}, ${deviation(anomaly.deviation_score)}`;
+        return (
+          <span key={key} class="mark" title={words}>
+            <KindIcon kind={kind} />
+            <span class="visually-hidden">{words}</span>
+          </span>
+        );
+      })}
+    </>
+  );
+}
+
+function Row({ row, anomalies }: { row: SkillRow; anomalies: readonly TrackedAnomaly[] }) {
+  return (
+    <tr data-skill={row.name}>
+      <th scope="row" class="col-name">
+        <div class="name-cell">
+          <a href={skillHref(row.name)}>
+            <Name name={row.name} />
+          </a>
+          <Marks anomalies={anomalies} />
+        </div>
+        <div class="narrow-figures">
+          {plural(row.invocations, 'run')} · {duration(row.avgDuration)} · <Ago at={row.lastAt} />
+        </div>
+      </th>
+      <td class="col-runs number">{count(row.invocations)}</td>
+      <td class="col-rate">
+        {row.rate === null || row.low === null || row.high === null ? (
+          <span class="quiet">no runs in 24 h</span>
+        ) : (
+          <div
+            class="rate-cell"
+            title={`${row.completed} of ${row.invocations} completed; 95 % interval ${percent(row.low)} to ${percent(row.high)}`}
+          >
+            <span class="rate-value">{percent(row.rate)}</span>
+            <RateBar rate={row.rate} low={row.low} high={row.high} />
+            <span class="rate-n quiet">n = {count(row.invocations)}</span>
+            <span class="visually-hidden">
+              , 95 % interval {percent(row.low)} to {percent(row.high)}
+            </span>
+          </div>
+        )}
+      </td>
+      <td class="col-duration number">{duration(row.avgDuration)}</td>
+      <td class="col-last number">
+        <Ago at={row.lastAt} />
+      </td>
+      <td class="col-spark">
+        {row.sparkline && <Sparkline counts={row.sparkline} label="Runs an hour, last 24 h" />}
+      </td>
+    </tr>
+  );
+}
+
+export function Skills() {
+  const [search, setSearch] = useState('');
+  const [filter, setFilter] = useState<Filter>('all');
+  const [sort, setSort] = useState<SkillSort>('invocation_count');
+  const [order, setOrder] = useState<SortOrder>('desc');
+  const [offset, setOffset] = useState(0);
+  const settled = useDebounced(search.trim());
+
+  const update = useStore(live, (state) => state.update);
+  const anomalies = useStore(live, (state) => state.anomalies);
+  const bySkill = useMemo(() => {
+    const map = new Map<string, TrackedAnomaly[]>();
+    for (const each of anomalies) {
+      const name = each.anomaly.skill_name;
+      map.set(name, [...(map.get(name) ?? []), each]);
+    }
+    return map;
+  }, [anomalies]);
+  const scores = useMemo(
+    () => new Map([...bySkill].map(([name, [heaviest]]) => [name, heaviest?.anomaly.deviation_score ?? 0])),
+    [bySkill],
+  );
+
+  // The heaviest hundred anomalies are more than anybody reads.
+  const onlyAnomalies = filter === 'anomalies';
+  const query = {
+    ...(settled ? { search: settled } : {}),
+    ...(filter === 'active' ? { active: true } : {}),
+    sort: onlyAnomalies ? ('deviation_score' as const) : sort,
+    order: onlyAnomalies ? ('desc' as const) : order,
+    limit: onlyAnomalies ? 100 : PAGE,
+    offset: onlyAnomalies ? 0 : offset,
+    sparkline: true,
+  };
+  const { data, current, error, refresh } = usePoll(JSON.stringify(query), (signal) => api.skills(query, { signal }));
+
+  const liveSkills = update?.data.top_skills ?? [];
+  // A skill that has just run for the first time, or again after long.
+  const listed = data && current && !settled && filter !== 'anomalies' && offset === 0 && data.total <= PAGE;
+  const missing = listed ? liveSkills.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name)) : [];
+  const missingNames = missing.map((skill) => skill.skill_name).join('\n');
+  useEffect(() => {
+    if (missingNames) refresh();
+  }, [missingNames, refresh]);
+
+  const rows = useMemo(() => {
+    const lower = settled.toLowerCase();
+    let merged = data
+      ? [...mergeRows(data.skills, liveSkills), ...missing.map((skill) => rowOfLive(skill, null))]
+      : liveSkills
+          .filter((skill) => skill.skill_name.toLowerCase().includes(lower))
+          .map((skill) => rowOfLive(skill, null));
+    if (onlyAnomalies) merged = merged.filter((row) => bySkill.has(row.name));
+    return sortRows(merged, sort, order, scores);
+  }, [data, update, settled, onlyAnomalies, bySkill, scores, sort, order, missingNames]);
+
+  const choose = (column: Column) => {
+    setOffset(0);
+    if (column.sort === sort) setOrder(order === 'asc' ? 'desc' : 'asc');
+    else {
+      setSort(column.sort);
+      setOrder(column.first);
+    }
+  };
+  const total = onlyAnomalies || !data ? rows.length : Math.max(data.total, rows.length);
+  const last = Math.min(total, offset + rows.length);
+  const known = data !== null || update !== null;
+
+  return (
+    <Panel
+      id="skills"
+      title="Skills"
+      class="skills"
+      aside={
+        <div class="tools">
+          <div class="chips" role="group" aria-label="Which skills">
+            {FILTERS.map(({ filter: each, label }) => (
+              <button
+                key={each}
+                type="button"
+                class="chip chip-button"
+                aria-pressed={filter === each}
+                onClick={() => {
+                  setFilter(each);
+                  setOffset(0);
+                }}
+              >
+                {label}
+              </button>
+            ))}
+          </div>
+          <label class="search">
+            <span class="visually-hidden">Search for a skill</span>
+            <Icon name="search" />
+            <input
+              type="search"
+              value={search}
+              maxLength={64}
+              placeholder="Search"
+              autoComplete="off"
+              spellcheck={false}
+              onInput={(event) => {
+                setSearch(event.currentTarget.value);
+                setOffset(0);
+              }}
+            />
+          </label>
+        </div>
+      }
+    >
+      <label class="narrow-sort">
+        <span>Sort by</span>
+        <select
+          value={sort}
+          onChange={(event) => {
+            const column = COLUMNS.find((each) => each.sort === event.currentTarget.value);
+            if (column) choose(column);
+          }}
+        >
+          {COLUMNS.map((column) => (
+            <option key={column.sort} value={column.sort}>
+              {column.label}
+            </option>
+          ))}
+        </select>
+      </label>
+      <table class={`skills-table${current || !data ? '' : ' waiting'}`} aria-busy={!current}>
+        <caption class="visually-hidden">Skills with their figures of the last 24 hours</caption>
+        <thead>
+          <tr>
+            {COLUMNS.map((column) => (
+              <th
+                key={column.sort}
+                scope="col"
+                class={column.class}
+                aria-sort={column.sort === sort ? (order === 'asc' ? 'ascending' : 'descending') : 'none'}
+              >
+                <button type="button" onClick={() => choose(column)}>
+                  {column.label}
+                  <span class="sort-arrow" aria-hidden="true">
+                    {column.sort === sort ? (order === 'asc' ? '▲' : '▼') : ''}
+                  </span>
+                </button>
+              </th>
+            ))}
+            <th scope="col" class="col-spark">
+              <span class="plain-head">Last 24 h</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <Row key={row.name} row={row} anomalies={bySkill.get(row.name) ?? []} />
+          ))}
+        </tbody>
+      </table>
+      {rows.length === 0 && (
+        <p class="nothing">
+          {!known
+            ? 'Waiting for the first figures.'
+            : settled
+              ? 'No skill has this in its name.'
+              : onlyAnomalies
+                ? 'No skill has an anomaly now.'
+                : filter === 'active'
+                  ? 'No skill has run in the last 24 hours.'
+                  : 'No skills yet.'}
+        </p>
+      )}
+      {error && <Problem what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'} error={error} />}
+      {total > 0 && (
+        <div class="table-foot">
+          <span class="quiet">
+            {total > rows.length ? `${count(offset + 1)} to ${count(last)} of ${count(total)} skills` : plural(total, 'skill')}
+          </span>
+          {!onlyAnomalies && total > PAGE && (
+            <span class="pager">
+              <button type="button" class="button" disabled={offset === 0} onClick={() => setOffset(Math.max(0, offset - PAGE))}>
+                Previous
+              </button>
+              <button type="button" class="button" disabled={last >= total} onClick={() => setOffset(offset + PAGE)}>
+                Next
+              </button>
+            </span>
+          )}
+        </div>
+      )}
+    </Panel>
+  );
+}
+

@@ -1,0 +1,67 @@
+// Asks for the token where the server wants one. It is kept for this tab alone, and never becomes part of an address.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { live, useToken } from '../data/live.ts';
+import { useStore } from '../data/store.ts';
+import { Icon } from './ui.tsx';
+
+export function TokenDialog() {
+  const reason = useStore(live, (state) => state.tokenWanted);
+  const had = useStore(live, (state) => state.hasToken);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [text, setText] = useState('');
+  const wanted = reason !== null;
+
+  useEffect(() => {
+    if (wanted) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [wanted]);
+
+  return (
+    <dialog
+      ref={dialog}
+      class="dialog"
+      aria-labelledby="token-title"
+      onCancel={(event) => event.preventDefault()}
+      data-testid="token-dialog"
+    >
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const given = text.trim();
+          if (!given) return;
+          setText('');
+          useToken(given);
+        }}
+      >
+        <h2 id="token-title">
+          <Icon name="key" /> This server asks for a token
+        </h2>
+        <p>It is one of those in the file of <code>--auth-token-file</code>, or a JSON Web Token, with the scope to read.</p>
+        {had && reason && (
+          <p class="problem" role="alert">
+            <Icon name="warning" />
+            <span>{reason}</span>
+          </p>
+        )}
+        <label class="field">
+          <span>Token</span>
+          <input
+            type="password"
+            value={text}
+            onInput={(event) => setText(event.currentTarget.value)}
+            autoComplete="off"
+            spellcheck={false}
+            maxLength={8192}
+            required
+          />
+        </label>
+        <p class="quiet">Kept in this tab until it is closed.</p>
+        <div class="dialog-buttons">
+          <button type="submit" class="button button-primary">
+            Connect
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

@@ -1,0 +1,105 @@
+// Small parts that all views share.
+import type { ComponentChildren } from 'preact';
+import type { AnomalyKind } from '../anomalies.ts';
+import { useNow } from '../data/now.ts';
+import { absolute, ago, NONE } from '../format.ts';
+import { nameParts, plainName } from '../names.ts';
+
+/** A name from outside: as text alone, apart from the direction of what is around it, cut where there is no room. */
+export function Name({ name }: { name: string }) {
+  return (
+    <bdi class="name" title={plainName(name)}>
+      {nameParts(name).map((part, index) =>
+        'text' in part ? (
+          part.text
+        ) : (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one name never move
+          <span key={index} class="hidden-character" title="A character that cannot be seen">
+            {part.hidden}
+          </span>
+        ),
+      )}
+    </bdi>
+  );
+}
+
+/** A moment as its distance from now, with the moment itself as tooltip. */
+export function Ago({ at }: { at: number | null }) {
+  const now = useNow();
+  if (at === null) return <>{NONE}</>;
+  return (
+    <time dateTime={new Date(at).toISOString()} title={absolute(at)}>
+      {ago(at, now)}
+    </time>
+  );
+}
+
+const PATHS = {
+  drop: 'M12 4v14m-6-6 6 6 6-6',
+  rise: 'M12 20V6m-6 6 6-6 6 6',
+  slower: 'M12 7v5l3.5 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18',
+  faster: 'M13 3 5 14h6l-1 7 8-11h-6z',
+  check: 'M5 12.5 10 17.5 19.5 7',
+  warning: 'M12 9v4.5m0 3v.01M10.6 4.2 2.8 18a1.6 1.6 0 0 0 1.4 2.4h15.6a1.6 1.6 0 0 0 1.4-2.4L13.4 4.2a1.6 1.6 0 0 0-2.8 0',
+  close: 'M6 6l12 12M18 6 6 18',
+  back: 'M15 5l-7 7 7 7',
+  search: 'M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13m5-1.5L21 21',
+  sun: 'M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8M12 2v2.5M12 19.5V22M4.9 4.9l1.8 1.8m10.6 10.6 1.8 1.8M2 12h2.5m15 0H22M4.9 19.1l1.8-1.8M17.3 6.7l1.8-1.8',
+  moon: 'M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.5 10.5',
+  key: 'M14.5 9.5a4.5 4.5 0 1 0-4.2 4.5l1.7-1.5h2v2h2v2h4v-3.5z',
+  copy: 'M9 9h10v11H9zM15 9V4H5v11h4',
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
+
+export function KindIcon({ kind }: { kind: AnomalyKind }) {
+  return (
+    <span class={`kind-icon kind-${kind}`}>
+      <Icon name={kind} />
+    </span>
+  );
+}
+
+export function Panel({
+  id,
+  title,
+  aside,
+  children,
+  class: className = '',
+}: {
+  id: string;
+  title: string;
+  aside?: ComponentChildren;
+  children: ComponentChildren;
+  class?: string;
+}) {
+  return (
+    <section class={`panel ${className}`} aria-labelledby={`${id}-title`} data-testid={id}>
+      <div class="panel-head">
+        <h2 id={`${id}-title`}>{title}</h2>
+        {aside}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+/** Says why a part of the page has no figures, or old ones. */
+export function Problem({ what, error }: { what: string; error: Error }) {
+  return (
+    <p class="problem" role="note">
+      <Icon name="warning" />
+      <span>
+        {what} {error.message}
+      </span>
+    </p>
+  );
+}
