@@ -9,7 +9,12 @@ import { chromium } from 'playwright-core';
 import { serve } from '../test/fake-server.mjs';
 
 const OUT = fileURLToPath(new URL('../screenshots/', import.meta.url));
-const SIZES = [[360, 740], [1024, 768], [1920, 1080], [2560, 1440]];
+const SIZES = [
+  [360, 740],
+  [1024, 768],
+  [1920, 1080],
+  [2560, 1440],
+];
 const SKILL = `#/skill/${encodeURIComponent('mypy')}`;
 const STATES = [
   { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]' },
@@ -22,9 +27,13 @@ const STATES = [
 ];
 
 const executablePath =
-  process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
+  process.env.CHROMIUM ??
+  ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser'].find((path) => existsSync(path));
 const pattern = new RegExp(process.argv[2] ?? '');
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] });
+const browser = await chromium.launch({
+  executablePath,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+});
 await mkdir(OUT, { recursive: true });
 let faults = 0;
 
@@ -34,7 +43,12 @@ for (const state of STATES) {
       const name = `${state.name}-${width}-${colorScheme}`;
       if (!pattern.test(name)) continue;
       const server = await serve({ scenario: state.scenario });
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme, timezoneId: 'Europe/Zurich', reducedMotion: 'reduce' });
+      const context = await browser.newContext({
+        viewport: { width, height },
+        colorScheme,
+        timezoneId: 'Europe/Zurich',
+        reducedMotion: 'reduce',
+      });
       const page = await context.newPage();
       const fault = (text) => {
         // What the state itself brings about is no fault.
@@ -53,7 +67,9 @@ for (const state of STATES) {
         await page.waitForSelector('.stale-age');
       }
       await page.waitForTimeout(150);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const wide = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
       if (wide > 0) fault(`wider than the window by ${wide} px`);
       await page.screenshot({ path: `${OUT}${name}.png`, fullPage: true });
       await context.close();

@@ -70,8 +70,8 @@ function Footer() {
       {server && (
         <span>
           Session Buddy {server.version}
-          {started !== null && ` · up ${span((now - started) / 1000)}`} · figures of {span(server.window_seconds)}, anew every{' '}
-          {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
+          {started !== null && ` · up ${span((now - started) / 1000)}`} · figures of {span(server.window_seconds)}, anew
+          every {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
         </span>
       )}
       {hasToken && (

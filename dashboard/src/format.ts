@@ -23,6 +23,11 @@ export function percent(rate: number | null): string {
   return `${tenths.format(value)} %`;
 }
 
+/** Of a rate, as a note beside it. */
+export function interval(low: number, high: number): string {
+  return `${tenths.format(low * 100)} to ${percent(high)} (95 % interval)`;
+}
+
 export function duration(seconds: number | null): string {
   if (seconds === null || !Number.isFinite(seconds) || seconds < 0) return NONE;
   if (seconds === 0) return '0 s';
@@ -45,7 +50,7 @@ export function span(seconds: number): string {
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
   const days = Math.floor(hours / 24);
   return days < 7 && hours % 24 !== 0 ? `${days} d ${hours % 24} h` : `${count(days)} d`;
 }

@@ -8,7 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+};
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; " +
   "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -26,10 +31,31 @@ function random(seed) {
 }
 
 const NAMES = [
-  'pytest-run', 'Bash', 'Edit', 'Read', 'ruff-check', 'mypy', 'Grep', 'git-commit', 'WebFetch', 'crackerjack:tests',
-  'docs/build', 'npm test -- --run', 'mcp__session-buddy__search_conversations_and_reflections_by_concept',
-  'docker compose up', 'تحليل السجلات', '日本語の要約', 'zero\u200bwidth', '\u202egnirts-desrever', '   ', 'deploy 🚀',
-  'cargo-clippy', 'terraform plan', 'sql-migrate', 'lint-fix', 'summarize',
+  'pytest-run',
+  'Bash',
+  'Edit',
+  'Read',
+  'ruff-check',
+  'mypy',
+  'Grep',
+  'git-commit',
+  'WebFetch',
+  'crackerjack:tests',
+  'docs/build',
+  'npm test -- --run',
+  'mcp__session-buddy__search_conversations_and_reflections_by_concept',
+  'docker compose up',
+  'تحليل السجلات',
+  '日本語の要約',
+  'zero\u200bwidth',
+  '\u202egnirts-desrever',
+  '   ',
+  'deploy 🚀',
+  'cargo-clippy',
+  'terraform plan',
+  'sql-migrate',
+  'lint-fix',
+  'summarize',
 ];
 
 function skillsAt(now) {
@@ -37,12 +63,22 @@ function skillsAt(now) {
     const roll = random(index + 7);
     const perHour = Math.max(0.2, 38 * 0.78 ** index);
     const rate = name === 'mypy' ? 0.74 : 0.99 - 0.25 * roll() * roll();
-    const counts = Array.from({ length: 24 }, (_, hour) => Math.round(perHour * (0.25 + Math.abs(Math.sin((hour + index) / 4)) + 0.5 * roll())));
+    const counts = Array.from({ length: 24 }, (_, hour) =>
+      Math.round(perHour * (0.25 + Math.abs(Math.sin((hour + index) / 4)) + 0.5 * roll())),
+    );
     const completed = counts.map((count) => Math.round(count * Math.min(1, rate + 0.06 * (roll() - 0.5))));
     const n = index === NAMES.length - 1 ? 0 : counts.reduce((a, b) => a + b, 0);
     const good = index === NAMES.length - 1 ? 0 : completed.reduce((a, b) => a + b, 0);
     const last = n === 0 ? now - 9 * 86_400_000 : now - Math.round(roll() * 1000 * 3 ** Math.min(9, index / 1.6));
-    return { name, counts: n ? counts : counts.map(() => 0), completed: n ? completed : counts.map(() => 0), n, good, avg: n ? 0.03 * 3 ** (roll() * 6) : null, last };
+    return {
+      name,
+      counts: n ? counts : counts.map(() => 0),
+      completed: n ? completed : counts.map(() => 0),
+      n,
+      good,
+      avg: n ? 0.03 * 3 ** (roll() * 6) : null,
+      last,
+    };
   });
 }
 
@@ -56,23 +92,66 @@ const wilson = (good, n) => {
 };
 
 const details = (now, minutes, z, errors, baseline = 180, observed = 26) => ({
-  baseline_samples: baseline, observed_samples: observed, z_score: z, tail_probability: 0.002, since: iso(now - minutes * 60_000),
+  baseline_samples: baseline,
+  observed_samples: observed,
+  z_score: z,
+  tail_probability: 0.002,
+  since: iso(now - minutes * 60_000),
   common_errors: errors.map(([error_type, count]) => ({ error_type, count })),
 });
 
 function anomaliesAt(now) {
   return [
-    { skill_name: 'mypy', anomaly_type: 'performance_drop', baseline_value: 0.912, observed_value: 0.423, deviation_score: 5.84, details: details(now, 18, -5.84, [['exit_code', 11], ['timeout', 3]]) },
-    { skill_name: 'pytest-run', anomaly_type: 'pattern_shift', baseline_value: 5.12, observed_value: 15.4, deviation_score: 3.31, details: details(now, 6, 3.31, []) },
-    { skill_name: 'mcp__session-buddy__search_conversations_and_reflections_by_concept', anomaly_type: 'performance_drop', baseline_value: 0.99, observed_value: 0.81, deviation_score: 2.6, details: details(now, 44, -2.6, [['ConnectionResetError', 4], ['rate_limited', 2], ['validation', 1]]) },
-    { skill_name: 'Grep', anomaly_type: 'performance_spike', baseline_value: 0.802, observed_value: 0.978, deviation_score: 2.12, details: details(now, 1.2, 2.12, []) },
+    {
+      skill_name: 'mypy',
+      anomaly_type: 'performance_drop',
+      baseline_value: 0.912,
+      observed_value: 0.423,
+      deviation_score: 5.84,
+      details: details(now, 18, -5.84, [
+        ['exit_code', 11],
+        ['timeout', 3],
+      ]),
+    },
+    {
+      skill_name: 'pytest-run',
+      anomaly_type: 'pattern_shift',
+      baseline_value: 5.12,
+      observed_value: 15.4,
+      deviation_score: 3.31,
+      details: details(now, 6, 3.31, []),
+    },
+    {
+      skill_name: 'mcp__session-buddy__search_conversations_and_reflections_by_concept',
+      anomaly_type: 'performance_drop',
+      baseline_value: 0.99,
+      observed_value: 0.81,
+      deviation_score: 2.6,
+      details: details(now, 44, -2.6, [
+        ['ConnectionResetError', 4],
+        ['rate_limited', 2],
+        ['validation', 1],
+      ]),
+    },
+    {
+      skill_name: 'Grep',
+      anomaly_type: 'performance_spike',
+      baseline_value: 0.802,
+      observed_value: 0.978,
+      deviation_score: 2.12,
+      details: details(now, 1.2, 2.12, []),
+    },
   ];
 }
 
 function sessionsAt(now) {
   return ['0198c4a2-5f1e-7cc0-9a41-2f6f0e5c8b11', 'nightly', 'morning', 'f3b1'].map((session_id, index) => ({
-    session_id, first_activity_at: iso(now - (index + 1) * 1_700_000), last_activity_at: iso(now - index * index * 97_000 - 3000),
-    invocations: 214 - 48 * index, completed: 203 - 47 * index, distinct_skills: 14 - 3 * index,
+    session_id,
+    first_activity_at: iso(now - (index + 1) * 1_700_000),
+    last_activity_at: iso(now - index * index * 97_000 - 3000),
+    invocations: 214 - 48 * index,
+    completed: 203 - 47 * index,
+    distinct_skills: 14 - 3 * index,
   }));
 }
 
@@ -81,16 +160,33 @@ function summary(skill, anomalies, sparkline, now) {
   return {
     skill_name: skill.name,
     window: {
-      invocation_count: skill.n, completed_count: skill.good, completion_rate: skill.n ? skill.good / skill.n : null, completion_rate_low: low,
-      completion_rate_high: high, avg_duration: skill.avg, last_invocation_at: skill.n ? iso(skill.last) : null,
+      invocation_count: skill.n,
+      completed_count: skill.good,
+      completion_rate: skill.n ? skill.good / skill.n : null,
+      completion_rate_low: low,
+      completion_rate_high: high,
+      avg_duration: skill.avg,
+      last_invocation_at: skill.n ? iso(skill.last) : null,
     },
     lifetime: {
-      total_invocations: skill.n * 31 + 12, completed_invocations: skill.good * 31 + 12, completion_rate: (skill.good * 31 + 12) / (skill.n * 31 + 12),
-      avg_duration_seconds: skill.avg ?? 1.2, last_invocation_at: iso(skill.last),
+      total_invocations: skill.n * 31 + 12,
+      completed_invocations: skill.good * 31 + 12,
+      completion_rate: (skill.good * 31 + 12) / (skill.n * 31 + 12),
+      avg_duration_seconds: skill.avg ?? 1.2,
+      last_invocation_at: iso(skill.last),
     },
-    anomalies: anomalies.filter((each) => each.skill_name === skill.name).map(({ skill_name, details, ...rest }) => rest),
+    anomalies: anomalies
+      .filter((each) => each.skill_name === skill.name)
+      .map(({ skill_name, details, ...rest }) => rest),
     ...(sparkline
-      ? { sparkline: { from: iso(Math.floor(now / 3_600_000) * 3_600_000 - 23 * 3_600_000), step_seconds: 3600, invocation_count: skill.counts, completed_count: skill.completed } }
+      ? {
+          sparkline: {
+            from: iso(Math.floor(now / 3_600_000) * 3_600_000 - 23 * 3_600_000),
+            step_seconds: 3600,
+            invocation_count: skill.counts,
+            completed_count: skill.completed,
+          },
+        }
       : {}),
   };
 }
@@ -105,24 +201,52 @@ function series(query, now) {
     const roll = random(Math.floor(at / 1000));
     roll();
     const hour = (at / 3_600_000) % 24;
-    const count = at > now ? 0 : Math.round(scale * Math.max(0, Math.sin(((hour - 6) / 24) * 2 * Math.PI) + 0.35 + 0.5 * (roll() - 0.5)));
+    const count =
+      at > now
+        ? 0
+        : Math.round(scale * Math.max(0, Math.sin(((hour - 6) / 24) * 2 * Math.PI) + 0.35 + 0.5 * (roll() - 0.5)));
     const bad = at > now - 18 * 60_000;
     const good = Math.round(count * (bad ? 0.45 : 0.86 + 0.12 * roll()));
     const p50 = count ? 4.5 + 1.5 * roll() + (bad ? 6 : 0) : null;
-    points.push({ at: iso(at), invocation_count: count, completed_count: good, avg_duration: p50 && p50 * 1.1, p50_duration: p50, p95_duration: p50 && p50 * (1.6 + roll()) });
+    points.push({
+      at: iso(at),
+      invocation_count: count,
+      completed_count: good,
+      avg_duration: p50 && p50 * 1.1,
+      p50_duration: p50,
+      p95_duration: p50 && p50 * (1.6 + roll()),
+    });
   }
   return { skill_name: query.get('skill_name'), from: iso(from), to: iso(to), step_seconds: step, points };
 }
 
 function episodes(query, now) {
   const skill = query.get('skill_name');
-  const open = anomaliesAt(now).map((each, index) => ({ id: 40 - index, ...each, detected_at: each.details.since, resolved_at: null }));
-  const past = [['pytest-run', 'performance_drop', 0.93, 0.7, 3.9, 320, 41], ['Bash', 'pattern_shift', 2.4, 0.8, 2.4, 700, 12], ['mypy', 'performance_drop', 0.91, 0.6, 3.2, 900, 75], ['ruff-check', 'performance_spike', 0.7, 0.93, 2.2, 4100, 22]]
-    .map(([skill_name, anomaly_type, baseline_value, observed_value, deviation_score, minutes, length], index) => ({
-      id: 30 - index, skill_name, anomaly_type, baseline_value, observed_value, deviation_score,
-      detected_at: iso(now - minutes * 60_000), resolved_at: iso(now - (minutes - length) * 60_000), details: null,
-    }));
-  const all = [...open, ...past].filter((each) => !skill || each.skill_name === skill).sort((a, b) => (a.detected_at < b.detected_at ? 1 : -1));
+  const open = anomaliesAt(now).map((each, index) => ({
+    id: 40 - index,
+    ...each,
+    detected_at: each.details.since,
+    resolved_at: null,
+  }));
+  const past = [
+    ['pytest-run', 'performance_drop', 0.93, 0.7, 3.9, 320, 41],
+    ['Bash', 'pattern_shift', 2.4, 0.8, 2.4, 700, 12],
+    ['mypy', 'performance_drop', 0.91, 0.6, 3.2, 900, 75],
+    ['ruff-check', 'performance_spike', 0.7, 0.93, 2.2, 4100, 22],
+  ].map(([skill_name, anomaly_type, baseline_value, observed_value, deviation_score, minutes, length], index) => ({
+    id: 30 - index,
+    skill_name,
+    anomaly_type,
+    baseline_value,
+    observed_value,
+    deviation_score,
+    detected_at: iso(now - minutes * 60_000),
+    resolved_at: iso(now - (minutes - length) * 60_000),
+    details: null,
+  }));
+  const all = [...open, ...past]
+    .filter((each) => !skill || each.skill_name === skill)
+    .sort((a, b) => (a.detected_at < b.detected_at ? 1 : -1));
   const limit = Number(query.get('limit') ?? 100);
   return { at: iso(now), total: all.length, limit, offset: 0, anomalies: all.slice(0, limit) };
 }
@@ -139,17 +263,41 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
 
   const answers = {
     server: () => ({
-      version: '0.1.0', api_version: '1.0', started_at: iso(begun - 8_000_000), at: iso(now()), age_seconds: (Date.now() - now()) / 1000,
-      update_interval_seconds: interval / 1000, window_seconds: 86_400, anomaly_threshold: 2, push: false,
-      database: scenario === 'unreadable' ? { readable: false, reason: 'database disk image is malformed' } : { readable: true, reason: null },
-      clients: sockets.clients.size, skills: skills().length, active_sessions: sessions().length, anomalies: anomalies().length,
+      version: '0.1.0',
+      api_version: '1.0',
+      started_at: iso(begun - 8_000_000),
+      at: iso(now()),
+      age_seconds: (Date.now() - now()) / 1000,
+      update_interval_seconds: interval / 1000,
+      window_seconds: 86_400,
+      anomaly_threshold: 2,
+      push: false,
+      database:
+        scenario === 'unreadable'
+          ? { readable: false, reason: 'database disk image is malformed' }
+          : { readable: true, reason: null },
+      clients: sockets.clients.size,
+      skills: skills().length,
+      active_sessions: sessions().length,
+      anomalies: anomalies().length,
     }),
     skills: (query) => {
       const search = (query.get('search') ?? '').toLowerCase();
-      const found = skills().filter((skill) => skill.name.toLowerCase().includes(search) && (query.get('active') !== 'true' || skill.n > 0));
+      const found = skills().filter(
+        (skill) => skill.name.toLowerCase().includes(search) && (query.get('active') !== 'true' || skill.n > 0),
+      );
       const list = found.map((skill) => summary(skill, anomalies(), query.get('sparkline') === 'true', now()));
-      const value = { skill_name: (s) => s.skill_name, completion_rate: (s) => s.window.completion_rate ?? -1, avg_duration: (s) => s.window.avg_duration ?? -1, last_invocation_at: (s) => s.lifetime.last_invocation_at, deviation_score: (s) => s.anomalies[0]?.deviation_score ?? -1 }[query.get('sort')] ?? ((s) => s.window.invocation_count);
-      list.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * (query.get('order') === 'asc' ? 1 : -1));
+      const value =
+        {
+          skill_name: (s) => s.skill_name,
+          completion_rate: (s) => s.window.completion_rate ?? -1,
+          avg_duration: (s) => s.window.avg_duration ?? -1,
+          last_invocation_at: (s) => s.lifetime.last_invocation_at,
+          deviation_score: (s) => s.anomalies[0]?.deviation_score ?? -1,
+        }[query.get('sort')] ?? ((s) => s.window.invocation_count);
+      list.sort(
+        (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * (query.get('order') === 'asc' ? 1 : -1),
+      );
       const limit = Number(query.get('limit') ?? 50);
       const offset = Number(query.get('offset') ?? 0);
       return { at: iso(now()), total: list.length, limit, offset, skills: list.slice(offset, offset + limit) };
@@ -158,13 +306,30 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       const skill = skills().find((each) => each.name === query.get('skill_name'));
       if (!skill) return { problem: 404, error: 'unknown_skill', detail: 'Nothing was recorded under this skill_name' };
       return {
-        ...summary(skill, anomalies(), false, now()), at: iso(now()), first_invocation_at: iso(now() - 41 * 86_400_000),
-        errors: [['exit_code', 31], ['timeout', 8], ['ConnectionResetError', 2]].map(([error_type, count]) => ({ error_type, count })),
-        phases: [['execution', 0.7], ['setup', 0.2], [null, 0.1]].map(([workflow_phase, part]) => ({ workflow_phase, invocation_count: Math.round(skill.n * part), completed_count: Math.round(skill.good * part), completion_rate: skill.good / skill.n, avg_duration: skill.avg })),
+        ...summary(skill, anomalies(), false, now()),
+        at: iso(now()),
+        first_invocation_at: iso(now() - 41 * 86_400_000),
+        errors: [
+          ['exit_code', 31],
+          ['timeout', 8],
+          ['ConnectionResetError', 2],
+        ].map(([error_type, count]) => ({ error_type, count })),
+        phases: [
+          ['execution', 0.7],
+          ['setup', 0.2],
+          [null, 0.1],
+        ].map(([workflow_phase, part]) => ({
+          workflow_phase,
+          invocation_count: Math.round(skill.n * part),
+          completed_count: Math.round(skill.good * part),
+          completion_rate: skill.good / skill.n,
+          avg_duration: skill.avg,
+        })),
       };
     },
     series: (query) => (state.empty ? { ...series(query, now()), points: [] } : series(query, now())),
-    anomalies: (query) => (state.empty ? { at: iso(now()), total: 0, limit: 100, offset: 0, anomalies: [] } : episodes(query, now())),
+    anomalies: (query) =>
+      state.empty ? { at: iso(now()), total: 0, limit: 100, offset: 0, anomalies: [] } : episodes(query, now()),
     sessions: () => ({ at: iso(now()), total: sessions().length, window_seconds: 1800, sessions: sessions() }),
   };
 
@@ -177,7 +342,8 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     const url = new URL(request.url, 'http://localhost');
     if (url.pathname.startsWith('/api/v1/')) {
       if (scenario === 'no-api') return problem(response, 404, 'not_found', 'There is nothing at this path');
-      if (scenario === 'token' && request.headers.authorization !== `Bearer ${TOKEN}`) return problem(response, 401, 'unauthorized', 'A token is needed');
+      if (scenario === 'token' && request.headers.authorization !== `Bearer ${TOKEN}`)
+        return problem(response, 401, 'unauthorized', 'A token is needed');
       const answer = answers[url.pathname.slice('/api/v1/'.length)]?.(url.searchParams);
       if (!answer) return problem(response, 404, 'not_found', 'There is nothing at this path');
       if (answer.problem) return problem(response, answer.problem, answer.error, answer.detail);
@@ -187,7 +353,10 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
     try {
       const body = await readFile(join(DIST, path));
-      response.writeHead(200, { 'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream', 'Content-Security-Policy': POLICY });
+      response.writeHead(200, {
+        'Content-Type': TYPES[extname(path)] ?? 'application/octet-stream',
+        'Content-Security-Policy': POLICY,
+      });
       response.end(body);
     } catch {
       problem(response, 404, 'not_found', 'There is nothing at this path');
@@ -195,19 +364,32 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
   });
 
   const sockets = new WebSocketServer({ server: http, path: '/ws' });
-  const update = (detailed) => JSON.stringify({
-    type: 'metrics_update', timestamp: iso(now()),
-    data: {
-      top_skills: skills().filter((skill) => skill.n > 0).slice(0, 10).map((skill) => ({ skill_name: skill.name, invocation_count: skill.n, completed_count: skill.good, avg_duration: skill.avg, last_invocation_at: iso(skill.last) })),
-      anomalies: anomalies().map(({ details, ...rest }) => (detailed ? { ...rest, details } : rest)),
-    },
-  });
-  const sessionUpdate = () => JSON.stringify({ type: 'session_update', timestamp: iso(now()), data: { active_sessions: sessions() } });
+  const update = (detailed) =>
+    JSON.stringify({
+      type: 'metrics_update',
+      timestamp: iso(now()),
+      data: {
+        top_skills: skills()
+          .filter((skill) => skill.n > 0)
+          .slice(0, 10)
+          .map((skill) => ({
+            skill_name: skill.name,
+            invocation_count: skill.n,
+            completed_count: skill.good,
+            avg_duration: skill.avg,
+            last_invocation_at: iso(skill.last),
+          })),
+        anomalies: anomalies().map(({ details, ...rest }) => (detailed ? { ...rest, details } : rest)),
+      },
+    });
+  const sessionUpdate = () =>
+    JSON.stringify({ type: 'session_update', timestamp: iso(now()), data: { active_sessions: sessions() } });
   sockets.on('connection', (socket) => {
     let allowed = scenario !== 'token';
     socket.on('message', (text) => {
       const { type, request_id, token, details: detailed = false } = JSON.parse(text);
-      const send = (message) => socket.send(JSON.stringify({ ...message, ...(request_id === undefined ? {} : { request_id }) }));
+      const send = (message) =>
+        socket.send(JSON.stringify({ ...message, ...(request_id === undefined ? {} : { request_id }) }));
       if (type === 'auth') {
         allowed ||= token === TOKEN;
         if (!allowed) return socket.close(4401, 'The token is not valid');
@@ -221,7 +403,12 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       }
       socket.detailed = detailed;
       socket.subscribed = true;
-      send({ type: 'subscription_confirmed', skill_name: null, details: detailed, message: 'Subscribed to updates for all skills' });
+      send({
+        type: 'subscription_confirmed',
+        skill_name: null,
+        details: detailed,
+        message: 'Subscribed to updates for all skills',
+      });
       socket.send(update(detailed));
     });
   });

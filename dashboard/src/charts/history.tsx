@@ -44,6 +44,17 @@ interface Options {
 }
 
 const HEIGHTS: Record<Chart, number> = { invocations: 170, rate: 140, durations: 170 };
+const KEYS: Record<Chart, [string, string][]> = {
+  invocations: [
+    ['completed', 'completed'],
+    ['failed', 'failed'],
+  ],
+  rate: [],
+  durations: [
+    ['line', 'median'],
+    ['dashed', '95th percentile'],
+  ],
+};
 const SYNC = uPlot.sync('history');
 
 /** 13:05 within a day, else the day as well. */
@@ -129,7 +140,12 @@ function valueLabel(chart: Chart, value: number): string {
   return count(value);
 }
 
-function make(options: { current: Options }, width: number, element: HTMLElement, onPoint: (index: number | null) => void): uPlot {
+function make(
+  options: { current: Options },
+  width: number,
+  element: HTMLElement,
+  onPoint: (index: number | null) => void,
+): uPlot {
   const { chart } = options.current;
   const text = colour('--muted');
   const grid = { stroke: colour('--hairline'), width: 1 };
@@ -165,7 +181,9 @@ function make(options: { current: Options }, width: number, element: HTMLElement
           ...axis,
           size: 58,
           space: 34,
-          ...(chart === 'invocations' ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] } : {}),
+          ...(chart === 'invocations'
+            ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] }
+            : {}),
           ...(chart === 'rate' ? { splits: () => [0, 0.5, 1] } : {}),
           values: (_plot, splits) => splits.map((split) => valueLabel(chart, split)),
         },
@@ -195,7 +213,7 @@ function inWords(chart: Chart, data: HistoryData, index: number, step: number): 
 
 export function HistoryChart(props: Options & { label: string }) {
   const place = useRef<HTMLDivElement>(null);
-  const readout = useRef<HTMLParagraphElement>(null);
+  const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
   const options = useRef<Options>(props);
   options.current = props;
@@ -207,7 +225,7 @@ export function HistoryChart(props: Options & { label: string }) {
       const { chart, data, step, episodes } = options.current;
       if (!readout.current) return;
       if (index === null || data.times[index] === undefined) {
-        readout.current.textContent = '\u00a0';
+        readout.current.textContent = '';
         return;
       }
       const begin = (data.times[index] ?? 0) * 1000;
@@ -248,11 +266,23 @@ export function HistoryChart(props: Options & { label: string }) {
 
   return (
     <figure class="chart">
-      <figcaption>{props.label}</figcaption>
-      <div ref={place} class="chart-place" style={{ height: `${HEIGHTS[chart]}px` }} role="img" aria-label={props.label} />
-      <p ref={readout} class="chart-readout quiet" aria-hidden="true">
-        {'\u00a0'}
-      </p>
+      <figcaption class="chart-head">
+        <strong>{props.label}</strong>
+        {KEYS[chart].map(([kind, words]) => (
+          <span key={kind} class={`key key-${kind}`}>
+            {words}
+          </span>
+        ))}
+        {episodes.length > 0 && chart === 'invocations' && <span class="key key-band">anomaly</span>}
+        <span ref={readout} class="chart-readout quiet" aria-hidden="true" />
+      </figcaption>
+      <div
+        ref={place}
+        class="chart-place"
+        style={{ height: `${HEIGHTS[chart]}px` }}
+        role="img"
+        aria-label={props.label}
+      />
     </figure>
   );
 }
@@ -266,7 +296,9 @@ export function HistoryTable({ data }: { data: HistoryData }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label="Figures of the charts">
       <table class="plain-table">
-        <caption class="visually-hidden">Figures of the charts, the newest first; steps without a run are left out</caption>
+        <caption class="visually-hidden">
+          Figures of the charts, the newest first; steps without a run are left out
+        </caption>
         <thead>
           <tr>
             <th scope="col">From</th>

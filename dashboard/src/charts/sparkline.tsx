@@ -18,7 +18,13 @@ function bars(counts: readonly number[], bases: readonly number[], scale: number
   return path;
 }
 
-export function Sparkline({ counts, label }: { counts: Pick<Counts, 'invocation_count' | 'completed_count'>; label: string }) {
+export function Sparkline({
+  counts,
+  label,
+}: {
+  counts: Pick<Counts, 'invocation_count' | 'completed_count'>;
+  label: string;
+}) {
   const { invocation_count: all, completed_count: completed } = counts;
   const highest = Math.max(1, ...all);
   const failed = all.map((total, index) => Math.max(0, total - (completed[index] ?? 0)));

@@ -1,7 +1,7 @@
 // Asking the API again and again: while the page can be seen, once at a time, and given up when the question changes.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { useStore } from './store.ts';
 import { live, noteApiError } from './live.ts';
+import { useStore } from './store.ts';
 
 export interface Polled<T> {
   /** The newest answer; that to the question before until there is one. */

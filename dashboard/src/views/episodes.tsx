@@ -4,7 +4,7 @@ import { KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
 import { api, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { deviation, moment, span } from '../format.ts';
+import { moment, span } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { Ago, KindIcon, Name, Panel, Problem } from './ui.tsx';
 
@@ -24,17 +24,13 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
           ) : (
             <span>{KIND_WORDS[kind]}</span>
           )}
-          <span class="list-when">
-            <Ago at={began} />
-          </span>
+          <span class="list-when">{ended === null ? <strong>going on</strong> : <Ago at={began} />}</span>
         </div>
         <div class="quiet">
           {link && `${KIND_WORDS[kind]}, `}
-          {valueText(episode.anomaly_type, episode.baseline_value)} → {valueText(episode.anomaly_type, episode.observed_value)}
-          {' · '}
-          {deviation(episode.deviation_score)}
-          {' · '}
-          {ended === null || began === null ? <strong>going on</strong> : `over after ${span((ended - began) / 1000)}`}
+          {valueText(episode.anomaly_type, episode.baseline_value)} →{' '}
+          {valueText(episode.anomaly_type, episode.observed_value)}
+          {ended !== null && began !== null && ` · for ${span((ended - began) / 1000)}`}
         </div>
       </div>
     </li>

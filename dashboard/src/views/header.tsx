@@ -40,11 +40,15 @@ export function connectionWords(
     case 'connecting': {
       const { attempt = 0, maxAttempts = 0 } = connection as { attempt?: number; maxAttempts?: number };
       if (attempt === 0) return { tone: 'busy', words: 'Connecting…' };
-      return { tone: 'bad', words: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…' };
+      return {
+        tone: 'bad',
+        words: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…',
+      };
     }
     case 'waiting': {
       const seconds = Math.max(1, Math.ceil((connection.retryAt - localNow) / 1000));
-      const which = connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
+      const which =
+        connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
       return { tone: 'bad', words: `Reconnecting${which} in ${seconds} s` };
     }
     case 'closed':
@@ -110,7 +114,8 @@ export function Banner() {
   const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
   const { age } = useAge();
   // One missed connection is a restart and mends itself; the pill says so.
-  const lost = connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
+  const lost =
+    connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
   if (lost && !tokenWanted) {
     const why = 'error' in connection && connection.error ? ` (${connection.error.message})` : '';
     return (

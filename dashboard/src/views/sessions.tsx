@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { moment, plural } from '../format.ts';
-import { Ago, Name, Panel } from './ui.tsx';
+import { Ago, Name, Panel, Since } from './ui.tsx';
 
 const SHOWN = 8;
 /** More is not drawn: nobody reads it, and a page must not grow without end. */
@@ -22,7 +22,7 @@ export function Sessions() {
       aside={sorted.length > 0 && <span class="badge badge-quiet">{sorted.length}</span>}
     >
       {sorted.length === 0 ? (
-        <p class="nothing">{known ? 'No session was active in the last 30 minutes.' : 'Waiting for the first figures.'}</p>
+        <p class="nothing">{known ? 'No session is active now.' : 'Waiting for the first figures.'}</p>
       ) : (
         <ul class="list">
           {shown.map((session) => (
@@ -34,8 +34,8 @@ export function Sessions() {
                 </span>
               </div>
               <div class="quiet">
-                {plural(session.invocations, 'run')}, {session.invocations - session.completed} failed ·{' '}
-                {plural(session.distinct_skills, 'skill')} · began <Ago at={moment(session.first_activity_at)} />
+                {plural(session.invocations, 'run')} · {session.invocations - session.completed} failed ·{' '}
+                {plural(session.distinct_skills, 'skill')} · <Since at={moment(session.first_activity_at)} />
               </div>
             </li>
           ))}

@@ -7,7 +7,7 @@ import { api, live } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { count, duration, moment, NONE, percent, plural } from '../format.ts';
+import { count, duration, interval, moment, NONE, percent, plural } from '../format.ts';
 import { bounds, RANGES, type Range } from '../ranges.ts';
 import { rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
@@ -43,7 +43,13 @@ function History({ skillName }: { skillName: string }) {
           <legend class="visually-hidden">Span of time</legend>
           {RANGES.map((each) => (
             <label key={each.id}>
-              <input type="radio" name="range" value={each.id} checked={each.id === range.id} onChange={() => setRange(each)} />
+              <input
+                type="radio"
+                name="range"
+                value={each.id}
+                checked={each.id === range.id}
+                onChange={() => setRange(each)}
+              />
               <span>{each.label}</span>
             </label>
           ))}
@@ -52,12 +58,6 @@ function History({ skillName }: { skillName: string }) {
     >
       {shown ? (
         <div class={`charts${series.current ? '' : ' waiting'}`} aria-busy={!series.current}>
-          <p class="legend">
-            <span class="key key-completed">completed, median</span>
-            <span class="key key-failed">failed, 95th percentile</span>
-            {list.length > 0 && <span class="key key-band">anomaly</span>}
-            <span class="legend-total quiet">{plural(runs, 'run')} in this span</span>
-          </p>
           {(
             [
               ['invocations', 'Runs'],
@@ -77,14 +77,16 @@ function History({ skillName }: { skillName: string }) {
             />
           ))}
           <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
-            <summary>As a table</summary>
+            <summary>As a table ({plural(runs, 'run')})</summary>
             {tableOpen && <HistoryTable data={shown.data} />}
           </details>
         </div>
       ) : (
         <div class="charts charts-waiting">{!series.error && <p class="nothing">Waiting for the history.</p>}</div>
       )}
-      {series.error && <Problem what={shown ? 'Older figures, as the server says:' : 'No history:'} error={series.error} />}
+      {series.error && (
+        <Problem what={shown ? 'Older figures, as the server says:' : 'No history:'} error={series.error} />
+      )}
       <div class="episodes-of-skill">
         <h3>Anomalies in this span</h3>
         {list.length === 0 ? (
@@ -148,7 +150,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
                 {row && row.rate !== null && row.low !== null && row.high !== null ? (
                   <>
                     <RateBar rate={row.rate} low={row.low} high={row.high} />
-                    95 %: {percent(row.low)} to {percent(row.high)}
+                    {interval(row.low, row.high)}
                   </>
                 ) : (
                   ' '
@@ -165,7 +167,15 @@ export function SkillPage({ skillName }: { skillName: string }) {
               <dd class="figure-value figure-value-text">
                 <Ago at={row?.lastAt ?? null} />
               </dd>
-              <dd class="figure-note">{data?.first_invocation_at ? <>first <Ago at={moment(data.first_invocation_at)} /></> : ' '}</dd>
+              <dd class="figure-note">
+                {data?.first_invocation_at ? (
+                  <>
+                    first <Ago at={moment(data.first_invocation_at)} />
+                  </>
+                ) : (
+                  ' '
+                )}
+              </dd>
             </div>
             <div class="figure">
               <dt>Lifetime</dt>
@@ -186,7 +196,12 @@ export function SkillPage({ skillName }: { skillName: string }) {
               </ul>
             </section>
           )}
-          {error && <Problem what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'} error={error} />}
+          {error && (
+            <Problem
+              what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'}
+              error={error}
+            />
+          )}
           <History skillName={skillName} />
           <div class="skill-tables">
             <Panel id="errors" title="Errors, last 24 h">
@@ -238,7 +253,11 @@ export function SkillPage({ skillName }: { skillName: string }) {
                     {data.phases.map((phase) => (
                       <tr key={phase.workflow_phase ?? ''}>
                         <th scope="row">
-                          {phase.workflow_phase === null ? <span class="quiet">none given</span> : <Name name={phase.workflow_phase} />}
+                          {phase.workflow_phase === null ? (
+                            <span class="quiet">none given</span>
+                          ) : (
+                            <Name name={phase.workflow_phase} />
+                          )}
                         </th>
                         <td class="number">{count(phase.invocation_count)}</td>
                         <td class="number">{percent(phase.completion_rate)}</td>

@@ -100,9 +100,7 @@ function Row({ row, anomalies }: { row: SkillRow; anomalies: readonly TrackedAno
       <td class="col-last number">
         <Ago at={row.lastAt} />
       </td>
-      <td class="col-spark">
-        {row.sparkline && <Sparkline counts={row.sparkline} label="Runs an hour, last 24 h" />}
-      </td>
+      <td class="col-spark">{row.sparkline && <Sparkline counts={row.sparkline} label="Runs an hour, last 24 h" />}</td>
     </tr>
   );
 }
@@ -146,7 +144,9 @@ export function Skills() {
   const liveSkills = update?.data.top_skills ?? [];
   // A skill that has just run for the first time, or again after long.
   const listed = data && current && !settled && filter !== 'anomalies' && offset === 0 && data.total <= PAGE;
-  const missing = listed ? liveSkills.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name)) : [];
+  const missing = listed
+    ? liveSkills.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name))
+    : [];
   const missingNames = missing.map((skill) => skill.skill_name).join('\n');
   useEffect(() => {
     if (missingNames) refresh();
@@ -276,15 +276,27 @@ export function Skills() {
                   : 'No skills yet.'}
         </p>
       )}
-      {error && <Problem what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'} error={error} />}
+      {error && (
+        <Problem
+          what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'}
+          error={error}
+        />
+      )}
       {total > 0 && (
         <div class="table-foot">
           <span class="quiet">
-            {total > rows.length ? `${count(offset + 1)} to ${count(last)} of ${count(total)} skills` : plural(total, 'skill')}
+            {total > rows.length
+              ? `${count(offset + 1)} to ${count(last)} of ${count(total)} skills`
+              : plural(total, 'skill')}
           </span>
           {!onlyAnomalies && total > PAGE && (
             <span class="pager">
-              <button type="button" class="button" disabled={offset === 0} onClick={() => setOffset(Math.max(0, offset - PAGE))}>
+              <button
+                type="button"
+                class="button"
+                disabled={offset === 0}
+                onClick={() => setOffset(Math.max(0, offset - PAGE))}
+              >
                 Previous
               </button>
               <button type="button" class="button" disabled={last >= total} onClick={() => setOffset(offset + PAGE)}>
@@ -297,4 +309,3 @@ export function Skills() {
     </Panel>
   );
 }
-

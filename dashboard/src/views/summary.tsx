@@ -1,17 +1,27 @@
 // The four figures that sum up the last 24 hours.
 import type { ComponentChildren } from 'preact';
+import { Sparkline } from '../charts/sparkline.tsx';
 import { api, live } from '../data/live.ts';
+import { useNow } from '../data/now.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { useNow } from '../data/now.ts';
-import { count, NONE, percent } from '../format.ts';
+import { count, interval, NONE, percent } from '../format.ts';
 import { wilson } from '../wilson.ts';
-import { Sparkline } from '../charts/sparkline.tsx';
 
 const STEP = 900; // seconds
 const DAY = 86_400;
 
-function Figure({ label, value, note, children }: { label: string; value: string; note: string; children?: ComponentChildren }) {
+function Figure({
+  label,
+  value,
+  note,
+  children,
+}: {
+  label: string;
+  value: string;
+  note: string;
+  children?: ComponentChildren;
+}) {
   return (
     <div class="figure">
       <dt>{label}</dt>
@@ -29,40 +39,46 @@ export function Summary() {
   );
   const server = useStore(live, (state) => state.server);
   const sessions = useStore(live, (state) => state.sessions?.length ?? state.server?.active_sessions ?? null);
-  const anomalies = useStore(live, (state) => (state.update ? state.anomalies.filter((each) => !each.fading).length : null));
+  const anomalies = useStore(live, (state) =>
+    state.update ? state.anomalies.filter((each) => !each.fading).length : null,
+  );
 
   const points = series?.points ?? [];
   const all = points.map((point) => point.invocation_count);
   const completed = points.map((point) => point.completed_count);
   const total = all.reduce((sum, each) => sum + each, 0);
   const good = completed.reduce((sum, each) => sum + each, 0);
-  const interval = wilson(good, total);
+  const bounds = wilson(good, total);
 
   return (
-    <dl class="summary" data-testid="summary">
+    <dl class="summary summary-overview" data-testid="summary">
       <Figure
         label="Runs, last 24 h"
         value={series ? count(total) : NONE}
         note={series ? `${count(total - good)} failed` : ' '}
       >
         <dd class="figure-chart">
-          {series && <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />}
+          {series && (
+            <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />
+          )}
         </dd>
       </Figure>
       <Figure
         label="Success rate"
-        value={interval ? percent(good / total) : NONE}
-        note={interval ? `95 %: ${percent(interval.low)} to ${percent(interval.high)}` : ' '}
+        value={bounds ? percent(good / total) : NONE}
+        note={bounds ? interval(bounds.low, bounds.high) : ' '}
       />
-      <Figure
-        label="Active sessions"
-        value={sessions === null ? NONE : count(sessions)}
-        note="active in the last 30 min"
-      />
+      <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
       <Figure
         label="Skills"
         value={server ? count(server.skills) : NONE}
-        note={anomalies === null ? ' ' : anomalies === 0 ? 'none unusual' : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`}
+        note={
+          anomalies === null
+            ? ' '
+            : anomalies === 0
+              ? 'none unusual'
+              : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
+        }
       />
     </dl>
   );

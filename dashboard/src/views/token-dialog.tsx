@@ -36,7 +36,9 @@ export function TokenDialog() {
         <h2 id="token-title">
           <Icon name="key" /> This server asks for a token
         </h2>
-        <p>It is one of those in the file of <code>--auth-token-file</code>, or a JSON Web Token, with the scope to read.</p>
+        <p>
+          It is one of those in the file of <code>--auth-token-file</code>, or a JSON Web Token, with the scope to read.
+        </p>
         {had && reason && (
           <p class="problem" role="alert">
             <Icon name="warning" />

@@ -1,8 +1,9 @@
 // Small parts that all views share.
 import type { ComponentChildren } from 'preact';
 import type { AnomalyKind } from '../anomalies.ts';
+import { clock } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
-import { absolute, ago, NONE } from '../format.ts';
+import { absolute, ago, NONE, shortMoment } from '../format.ts';
 import { nameParts, plainName } from '../names.ts';
 
 /** A name from outside: as text alone, apart from the direction of what is around it, cut where there is no room. */
@@ -34,13 +35,24 @@ export function Ago({ at }: { at: number | null }) {
   );
 }
 
+/** A moment by the clock. */
+export function Since({ at }: { at: number | null }) {
+  if (at === null) return <>{NONE}</>;
+  return (
+    <time dateTime={new Date(at).toISOString()} title={absolute(at)}>
+      since {shortMoment(at, clock.now())}
+    </time>
+  );
+}
+
 const PATHS = {
   drop: 'M12 4v14m-6-6 6 6 6-6',
   rise: 'M12 20V6m-6 6 6-6 6 6',
   slower: 'M12 7v5l3.5 2M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18',
   faster: 'M13 3 5 14h6l-1 7 8-11h-6z',
   check: 'M5 12.5 10 17.5 19.5 7',
-  warning: 'M12 9v4.5m0 3v.01M10.6 4.2 2.8 18a1.6 1.6 0 0 0 1.4 2.4h15.6a1.6 1.6 0 0 0 1.4-2.4L13.4 4.2a1.6 1.6 0 0 0-2.8 0',
+  warning:
+    'M12 9v4.5m0 3v.01M10.6 4.2 2.8 18a1.6 1.6 0 0 0 1.4 2.4h15.6a1.6 1.6 0 0 0 1.4-2.4L13.4 4.2a1.6 1.6 0 0 0-2.8 0',
   close: 'M6 6l12 12M18 6 6 18',
   back: 'M15 5l-7 7 7 7',
   search: 'M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13m5-1.5L21 21',
