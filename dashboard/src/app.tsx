@@ -94,7 +94,6 @@ export function App() {
 
   const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
   // Another view: it gets its title, the focus goes to its heading and the page back to its top.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the view is what changes
   useEffect(() => {
     document.title = route.view === 'skill' ? `${plainName(route.skillName)} · ${TITLE}` : TITLE;
     if (began.current) {
@@ -106,6 +105,7 @@ export function App() {
 
   return (
     <>
+      {/* biome-ignore lint/a11y/useValidAnchor: it is a link to a place on the page, but the hash is taken */}
       <a
         class="skip-link"
         href="#main"

@@ -23,9 +23,9 @@ export function percent(rate: number | null): string {
   return `${tenths.format(value)} %`;
 }
 
-/** Of a rate, as a note beside it. */
-export function interval(low: number, high: number): string {
-  return `${tenths.format(low * 100)} to ${percent(high)} (95 % interval)`;
+/** The bounds of a rate, as a note beside it. */
+export function between(low: number, high: number): string {
+  return `between ${tenths.format(low * 100)} and ${percent(high)}`;
 }
 
 export function duration(seconds: number | null): string {

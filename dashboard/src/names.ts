@@ -5,7 +5,7 @@ export type NamePart = { text: string } | { hidden: string };
 // Formats, separators, unassigned and private characters, and letters that draw nothing. Joiners are left where they
 // join: in emoji and in scripts that need them.
 const HIDDEN =
-  /[\p{Cf}\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]|[^\P{Zs} ]/u;
+  /[\p{Cf}\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}\u115f\u1160\u2800\u3164\uffa0]|[\u034f]|[\u17b4]|[\u17b5]|[\u180b-\u180f]|[^\P{Zs} ]/u;
 const JOINERS = /[\u200c\u200d]/u;
 const JOINABLE = /[^\p{Cf}\p{ASCII}\p{Z}]/u;
 

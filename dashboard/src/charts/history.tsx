@@ -4,7 +4,9 @@ import type { AnomalyEpisode, Series } from 'session-buddy-client';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { KIND_WORDS, kindOf } from '../anomalies.ts';
-import { absolute, count, duration, moment, NONE, percent } from '../format.ts';
+import { clock } from '../data/live.ts';
+import { absolute, count, duration, moment, NONE, percent, shortMoment } from '../format.ts';
+
 import { colour, onTheme } from '../theme.ts';
 
 /** In columns, as uPlot takes them. Times are seconds. */
@@ -199,7 +201,8 @@ function make(
 
 function inWords(chart: Chart, data: HistoryData, index: number, step: number): string {
   const at = (data.times[index] ?? 0) * 1000;
-  const when = `${absolute(at).slice(0, 16)} to ${absolute(at + step * 1000).slice(11, 16)}`;
+  const now = clock.now();
+  const when = `${shortMoment(at, now)} to ${shortMoment(at + step * 1000, at)}`;
   const all = data.all[index] ?? 0;
   switch (chart) {
     case 'invocations':
@@ -259,7 +262,6 @@ export function HistoryChart(props: Options & { label: string }) {
   }, []);
 
   const { chart, data, episodes, from, to } = props;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the bands and the bounds are drawn from the options
   useEffect(() => {
     plot.current?.setData(columns(chart, data));
   }, [chart, data, episodes, from, to]);
@@ -294,7 +296,8 @@ export function HistoryTable({ data }: { data: HistoryData }) {
     .filter(({ index }) => (data.all[index] ?? 0) > 0)
     .reverse();
   return (
-    <div class="scroll" tabIndex={0} role="region" aria-label="Figures of the charts">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    <section class="scroll" tabIndex={0} aria-label="Figures of the charts">
       <table class="plain-table">
         <caption class="visually-hidden">
           Figures of the charts, the newest first; steps without a run are left out
@@ -332,6 +335,6 @@ export function HistoryTable({ data }: { data: HistoryData }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

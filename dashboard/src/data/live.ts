@@ -97,9 +97,11 @@ export function takeServerInfo(server: ServerInfo): void {
   live.set({ server });
 }
 
-/** Asks for a token where that is what an error of the API means. */
-export function noteApiError(error: unknown): void {
-  if (error instanceof UnauthorizedError) live.set({ tokenWanted: error.message });
+/** Asks for a token where that is what an error of the API means, and says whether it is. */
+export function noteUnauthorized(error: unknown): boolean {
+  if (!(error instanceof UnauthorizedError)) return false;
+  live.set({ tokenWanted: error.message });
+  return true;
 }
 
 /** Tries at once what would be tried later. */

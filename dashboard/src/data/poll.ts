@@ -1,6 +1,6 @@
 // Asking the API again and again: while the page can be seen, once at a time, and given up when the question changes.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { live, noteApiError } from './live.ts';
+import { live, noteUnauthorized } from './live.ts';
 import { useStore } from './store.ts';
 
 export interface Polled<T> {
@@ -54,8 +54,8 @@ export function usePoll<T>(
         );
       } catch (error) {
         if (mine.signal.aborted) return;
-        noteApiError(error);
-        setAnswer((before) => ({ ...before, question, error: error as Error }));
+        // Where it is a token that is missing, the dialog says so.
+        if (!noteUnauthorized(error)) setAnswer((before) => ({ ...before, question, error: error as Error }));
       }
       abort = null;
       timer = setTimeout(() => {

@@ -7,7 +7,7 @@ import { api, live } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { count, duration, interval, moment, NONE, percent, plural } from '../format.ts';
+import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
 import { bounds, RANGES, type Range } from '../ranges.ts';
 import { rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
@@ -84,9 +84,7 @@ function History({ skillName }: { skillName: string }) {
       ) : (
         <div class="charts charts-waiting">{!series.error && <p class="nothing">Waiting for the history.</p>}</div>
       )}
-      {series.error && (
-        <Problem what={shown ? 'Older figures, as the server says:' : 'No history:'} error={series.error} />
-      )}
+      {series.error && <Problem what={shown ? 'Not up to date:' : 'No history:'} error={series.error} />}
       <div class="episodes-of-skill">
         <h3>Anomalies in this span</h3>
         {list.length === 0 ? (
@@ -150,7 +148,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
                 {row && row.rate !== null && row.low !== null && row.high !== null ? (
                   <>
                     <RateBar rate={row.rate} low={row.low} high={row.high} />
-                    {interval(row.low, row.high)}
+                    {between(row.low, row.high)}
                   </>
                 ) : (
                   ' '
@@ -196,12 +194,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
               </ul>
             </section>
           )}
-          {error && (
-            <Problem
-              what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'}
-              error={error}
-            />
-          )}
+          {error && <Problem what={data ? 'Not up to date:' : 'Live figures only:'} error={error} />}
           <History skillName={skillName} />
           <div class="skill-tables">
             <Panel id="errors" title="Errors, last 24 h">

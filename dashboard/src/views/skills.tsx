@@ -75,7 +75,7 @@ function Row({ row, anomalies }: { row: SkillRow; anomalies: readonly TrackedAno
           <Marks anomalies={anomalies} />
         </div>
         <div class="narrow-figures">
-          {plural(row.invocations, 'run')} · {duration(row.avgDuration)} · <Ago at={row.lastAt} />
+          {plural(row.invocations, 'run')} · <Ago at={row.lastAt} />
         </div>
       </th>
       <td class="col-runs number">{count(row.invocations)}</td>
@@ -182,7 +182,8 @@ export function Skills() {
       class="skills"
       aside={
         <div class="tools">
-          <div class="chips" role="group" aria-label="Which skills">
+          <fieldset class="chips">
+            <legend class="visually-hidden">Which skills</legend>
             {FILTERS.map(({ filter: each, label }) => (
               <button
                 key={each}
@@ -197,7 +198,7 @@ export function Skills() {
                 {label}
               </button>
             ))}
-          </div>
+          </fieldset>
           <label class="search">
             <span class="visually-hidden">Search for a skill</span>
             <Icon name="search" />
@@ -276,12 +277,7 @@ export function Skills() {
                   : 'No skills yet.'}
         </p>
       )}
-      {error && (
-        <Problem
-          what={data ? 'Older figures, as the server says:' : 'Only what is live, as the server says:'}
-          error={error}
-        />
-      )}
+      {error && <Problem what={data ? 'Not up to date:' : 'The most active skills only:'} error={error} />}
       {total > 0 && (
         <div class="table-foot">
           <span class="quiet">

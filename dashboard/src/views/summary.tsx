@@ -5,7 +5,7 @@ import { api, live } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { count, interval, NONE, percent } from '../format.ts';
+import { between, count, NONE, percent } from '../format.ts';
 import { wilson } from '../wilson.ts';
 
 const STEP = 900; // seconds
@@ -58,7 +58,7 @@ export function Summary() {
         note={series ? `${count(total - good)} failed` : ' '}
       >
         <dd class="figure-chart">
-          {series && (
+          {points.length > 0 && (
             <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />
           )}
         </dd>
@@ -66,7 +66,7 @@ export function Summary() {
       <Figure
         label="Success rate"
         value={bounds ? percent(good / total) : NONE}
-        note={bounds ? interval(bounds.low, bounds.high) : ' '}
+        note={bounds ? between(bounds.low, bounds.high) : ' '}
       />
       <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
       <Figure

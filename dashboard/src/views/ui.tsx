@@ -14,7 +14,6 @@ export function Name({ name }: { name: string }) {
         'text' in part ? (
           part.text
         ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one name never move
           <span key={index} class="hidden-character" title="A character that cannot be seen">
             {part.hidden}
           </span>
@@ -58,7 +57,7 @@ const PATHS = {
   search: 'M10.5 17a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13m5-1.5L21 21',
   sun: 'M12 16a4 4 0 1 0 0-8 4 4 0 0 0 0 8M12 2v2.5M12 19.5V22M4.9 4.9l1.8 1.8m10.6 10.6 1.8 1.8M2 12h2.5m15 0H22M4.9 19.1l1.8-1.8M17.3 6.7l1.8-1.8',
   moon: 'M20 14.5A8.5 8.5 0 1 1 9.5 4a7 7 0 0 0 10.5 10.5',
-  key: 'M14.5 9.5a4.5 4.5 0 1 0-4.2 4.5l1.7-1.5h2v2h2v2h4v-3.5z',
+  key: 'M7.5 20.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9M10.8 12.7 20 3.5M15.5 8l3.2 3.2',
   copy: 'M9 9h10v11H9zM15 9V4H5v11h4',
 } as const;
 
