@@ -16,7 +16,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 RELEASE := build/release
 STAMPS := build/stamps
 LOGS := build/logs
-SOURCES := CMakeLists.txt pyproject.toml $(shell find cpp cmake python -type f -not -name '*.pyc')
+SOURCES := CMakeLists.txt pyproject.toml scripts/build_backend.py $(shell find cpp cmake python -type f -not -name '*.pyc') \
+    $(shell find dashboard clients -name node_modules -prune -o -name dist -prune -o -type f -print)
 CPP_TESTS := $(shell find tests/cpp fuzz -type f)
 CPP_HEADERS := $(shell find cpp/include cpp/src cpp/cli cpp/bindings -name '*.hpp' 2>/dev/null)
 CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null)
@@ -35,11 +36,12 @@ $(STAMPS)/system-%: scripts/system-packages
 	@scripts/system-packages $*
 	@touch $@
 
-$(STAMPS)/venv: scripts/requirements-build.txt | $(STAMPS)/system-build
+$(STAMPS)/venv: scripts/requirements-build.txt scripts/requirements-node.txt | $(STAMPS)/system-build
 	@echo "Preparing .venv"
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
 	@python -m pip install -q --upgrade 'pip>=24'
 	@python -m pip install -q -r $<
+	@scripts/node
 	@touch $@
 
 $(STAMPS)/installed: $(SOURCES) $(STAMPS)/venv
@@ -194,4 +196,4 @@ clean: ## Remove what was built; .venv and the demo's database stay
 
 .PHONY: distclean
 distclean: clean ## Remove everything that is not in git's keeping
-	rm -rf .venv .demo tests/js/node_modules
+	rm -rf .venv .demo tests/js/node_modules dashboard/node_modules clients/js/node_modules

@@ -200,7 +200,7 @@ async def test_a_subprotocol_that_is_not_accepted_is_closed_with_4401(
 async def test_a_token_as_subprotocol_counts_for_websockets_alone(guarded: RealTimeMetricsServer) -> None:
     for token in (READER, "wrong-token"):
         offer = {"Sec-WebSocket-Protocol": f"bearer.{token}"}
-        assert (await asyncio.to_thread(get, guarded.port, "/", offer))[0] == 426
+        assert (await asyncio.to_thread(get, guarded.port, "/ws", offer))[0] == 426
         with pytest.raises(InvalidStatus) as refused:
             await websockets.connect(f"{url_of(guarded)}/nowhere", subprotocols=[f"bearer.{token}"])
         assert refused.value.response.status_code == 404

@@ -214,6 +214,7 @@ void serve(const options::Settings& settings) {
         line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
+    logger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
     manager.ready();
     while (signals.wait() == Signals::Wish::reload) {
         manager.reloading();

@@ -8,6 +8,7 @@
 
 #include "admission.hpp"
 #include "asio.hpp"
+#include "assets.hpp"
 #include "broadcaster.hpp"
 #include "deflate.hpp"
 #include "log_throttle.hpp"
@@ -75,6 +76,7 @@ struct ServerContext {
 
     const Config config;
     const Clock& clock;
+    const Assets& assets = dashboard();
     Intake* const intake;          // nullptr where no data is taken in
     Queries* const queries;        // nullptr where nobody answers any
     std::size_t intake_bytes = 0;  // of bodies that are being read or wait for an answer of `intake`

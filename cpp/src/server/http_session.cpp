@@ -39,6 +39,12 @@ bool opens_websocket(const http::request<http::string_body>& request) {
            is_websocket_target({request.target().data(), request.target().size()});
 }
 
+// And not an upgrade that went wrong, whose sender is told so.
+bool is_read_alone(const http::request_header<>& request) {
+    return (request.method() == http::verb::get || request.method() == http::verb::head) &&
+           request.count(http::field::upgrade) == 0 && request.count(http::field::sec_websocket_key) == 0;
+}
+
 bool is_preflight(const http::request_header<>& request) {
     return request.method() == http::verb::options && request.count(http::field::origin) > 0 &&
            request.count(http::field::access_control_request_method) > 0;
@@ -199,7 +205,8 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
         // Whoever is not asked for a token is at home here.
         const bool trusted = context_.tokens == nullptr || may_read ||
                              (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
-        answer(route(context_, request.method(), target, trusted));
+        const auto* asset = is_read_alone(request) ? context_.assets.find(path_of(target)) : nullptr;
+        answer(asset != nullptr ? asset_reply(*asset, request) : route(context_, request.method(), target, trusted));
     } else if (!is_websocket_target(target)) {
         send(not_found());
     } else if (context_.tokens == nullptr) {

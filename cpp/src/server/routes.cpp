@@ -9,6 +9,7 @@
 
 #include "credentials.hpp"
 #include "session_buddy/core/version.hpp"
+#include "session_buddy/server/representation.hpp"
 
 namespace session_buddy::server {
 
@@ -24,6 +25,11 @@ constexpr Seconds kMinFreshness{5.0};
 constexpr int kRetryAfterSeconds = 5;
 // For how long a browser may go without asking again.
 constexpr int kPreflightSeconds = 600;
+
+// The page runs and loads what comes from here and nothing else, and stands in no other page.
+constexpr std::string_view kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 HttpReply json_reply(unsigned status, const Json& body) {
     HttpReply reply;
@@ -92,10 +98,6 @@ constexpr std::array kRoutes{
 
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
 
-std::string_view path_of(std::string_view target) {
-    return target.substr(0, target.find('?'));
-}
-
 // As the headers Allow and Access-Control-Allow-Methods list them; empty for an unknown path.
 std::string methods_of(std::string_view path) {
     std::string methods;
@@ -108,14 +110,17 @@ std::string methods_of(std::string_view path) {
     return methods;
 }
 
-HttpReply method_not_allowed(std::string_view path) {
-    const auto allowed = methods_of(path);
+HttpReply method_not_allowed(const std::string& allowed) {
     auto reply = http_error(405, "method_not_allowed", "Method not allowed; allowed: " + allowed);
     reply.headers = {{"Allow", allowed}};
     return reply;
 }
 
 }  // namespace
+
+std::string_view path_of(std::string_view target) {
+    return target.substr(0, target.find('?'));
+}
 
 bool is_websocket_target(std::string_view target) {
     return std::ranges::find(kWebSocketPaths, path_of(target)) != kWebSocketPaths.end();
@@ -134,7 +139,37 @@ HttpReply route(const ServerContext& context, http::verb method, std::string_vie
         }
         path_known = true;
     }
-    return path_known ? method_not_allowed(path) : not_found();
+    if (path_known) {
+        return method_not_allowed(methods_of(path));
+    }
+    return context.assets.find(path) != nullptr ? method_not_allowed("GET, HEAD") : not_found();
+}
+
+HttpReply asset_reply(const Asset& asset, const http::request_header<>& request) {
+    const bool compressed = !asset.gzip.empty() && accepts_gzip(request[http::field::accept_encoding]);
+    auto etag = asset.etag;
+    if (compressed) {
+        etag.insert(etag.size() - 1, "-gzip");
+    }
+    HttpReply reply;
+    // It may be kept, but is asked for again each time: another version of the server has other files.
+    reply.headers = {{"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding, Origin"}, {"ETag", etag}};
+    if (const auto known = request[http::field::if_none_match]; !known.empty() && etag_matches(known, etag)) {
+        reply.status = 304;
+        return reply;
+    }
+    reply.content_type = asset.content_type;
+    reply.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    if (compressed) {
+        reply.headers.emplace_back("Content-Encoding", "gzip");
+    }
+    if (asset.is_page) {
+        reply.headers.emplace_back("Content-Security-Policy", kPagePolicy);
+        reply.headers.emplace_back("Referrer-Policy", "no-referrer");
+        reply.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
+    }
+    reply.body = compressed ? asset.gzip : std::string(asset.bytes);
+    return reply;
 }
 
 std::optional<IntakeRequest::Kind> intake_of(http::verb method, std::string_view target) {

@@ -1,6 +1,7 @@
 // The plain HTTP side: which paths there are, what they answer, and where a WebSocket may be opened.
 #pragma once
 
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <optional>
 #include <string>
@@ -22,6 +23,9 @@ struct HttpReply {
     bool close = false;  ///< the connection ends with it
 };
 
+/// A target without its query.
+[[nodiscard]] std::string_view path_of(std::string_view target);
+
 /// True for a target (query included) where an upgrade to WebSocket is served.
 [[nodiscard]] bool is_websocket_target(std::string_view target);
 
@@ -29,6 +33,9 @@ struct HttpReply {
 /// `trusted`: whether the client may be told what concerns the machine, such as the path of the database.
 [[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target,
                               bool trusted);
+
+/// A file of the dashboard, in the form that the header of the request asks for.
+[[nodiscard]] HttpReply asset_reply(const Asset& asset, const boost::beast::http::request_header<>& request);
 
 /// What the request hands in; nothing for one that hands in nothing.
 [[nodiscard]] std::optional<IntakeRequest::Kind> intake_of(boost::beast::http::verb method, std::string_view target);

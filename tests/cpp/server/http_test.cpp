@@ -72,7 +72,7 @@ TEST(Http, everything_else_is_refused_in_json) {
           AnswerCase{"POST", "/healthz", 405, "method_not_allowed"},
           AnswerCase{"DELETE", "/readyz", 405, "method_not_allowed"},
           AnswerCase{"BREW", "/healthz", 405, "method_not_allowed"},
-          AnswerCase{"POST", "/ws", 405, "method_not_allowed"}, AnswerCase{"GET", "/", 426, "upgrade_required"},
+          AnswerCase{"POST", "/ws", 405, "method_not_allowed"}, AnswerCase{"POST", "/", 405, "method_not_allowed"},
           AnswerCase{"GET", "/ws?a=b", 426, "upgrade_required"}}) {
         const auto answer = http(server.port(), method, target);
         EXPECT_EQ(answer.status, status) << method << ' ' << target;
@@ -82,6 +82,17 @@ TEST(Http, everything_else_is_refused_in_json) {
             EXPECT_EQ(answer.headers.at("allow"), "GET, HEAD");
         }
     }
+}
+
+TEST(Http, the_dashboard_is_at_the_root_and_an_upgrade_that_went_wrong_is_told_so) {
+    TestServer server;
+    const auto page = http(server.port(), "GET", "/?x=y");
+    EXPECT_EQ(page.status, 200U);
+    EXPECT_EQ(page.headers.at("content-type"), "text/html; charset=utf-8");
+    EXPECT_EQ(page.headers.at("cache-control"), "no-cache");
+    RawConnection raw(server.port());
+    raw.send("GET / HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Key: x\r\n\r\n");
+    EXPECT_EQ(raw.read_http().status, 426U);
 }
 
 TEST(Http, an_upgrade_elsewhere_is_not_found) {

@@ -1,0 +1,136 @@
+// The embedded files, and the forms in which a request gets them.
+#include "server/assets.hpp"
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <array>
+#include <string>
+
+#include "server/routes.hpp"
+#include "session_buddy/server/representation.hpp"
+
+namespace session_buddy::test {
+namespace {
+
+namespace http = boost::beast::http;
+
+std::string unzipped(const std::string& bytes) {
+    z_stream stream{};
+    EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
+    std::string out(1U << 16U, '\0');
+    auto in = bytes;
+    stream.next_in = reinterpret_cast<Bytef*>(in.data());
+    stream.avail_in = static_cast<uInt>(in.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
+    out.resize(stream.total_out);
+    inflateEnd(&stream);
+    return out;
+}
+
+const std::string kScript(2000, 'x');
+
+const std::array kFiles{server::EmbeddedFile{"assets/app.js", kScript}, server::EmbeddedFile{"assets/tiny.css", "a{}"},
+                        server::EmbeddedFile{"index.html", "<!doctype html>"}};
+
+const std::string& header(const server::HttpReply& reply, std::string_view name) {
+    static const std::string kNone;
+    for (const auto& [key, value] : reply.headers) {
+        if (key == name) {
+            return value;
+        }
+    }
+    return kNone;
+}
+
+TEST(Assets, files_have_the_paths_of_requests_and_their_content_type) {
+    const server::Assets assets(kFiles);
+    ASSERT_NE(assets.find("/"), nullptr);
+    EXPECT_TRUE(assets.find("/")->is_page);
+    EXPECT_EQ(assets.find("/")->content_type, "text/html; charset=utf-8");
+    ASSERT_NE(assets.find("/assets/app.js"), nullptr);
+    EXPECT_EQ(assets.find("/assets/app.js")->content_type, "text/javascript; charset=utf-8");
+    for (const char* path : {"", "index.html", "/index.html", "/assets", "/assets/", "/assets/../index.html", "//"}) {
+        EXPECT_EQ(assets.find(path), nullptr) << path;
+    }
+}
+
+TEST(Assets, are_compressed_where_that_makes_them_smaller) {
+    const server::Assets assets(kFiles);
+    EXPECT_EQ(unzipped(assets.find("/assets/app.js")->gzip), kScript);
+    EXPECT_LT(assets.find("/assets/app.js")->gzip.size(), 100U);
+    EXPECT_EQ(assets.find("/assets/tiny.css")->gzip, "");
+}
+
+TEST(Assets, are_sent_as_the_request_takes_them) {
+    const server::Assets assets(kFiles);
+    const auto& script = *assets.find("/assets/app.js");
+    http::request_header<> request;
+    auto reply = server::asset_reply(script, request);
+    EXPECT_EQ(reply.status, 200U);
+    EXPECT_EQ(reply.body, kScript);
+    EXPECT_EQ(header(reply, "Content-Encoding"), "");
+    const auto plain = header(reply, "ETag");
+
+    request.set(http::field::accept_encoding, "br, gzip");
+    reply = server::asset_reply(script, request);
+    EXPECT_EQ(unzipped(reply.body), kScript);
+    EXPECT_EQ(header(reply, "Content-Encoding"), "gzip");
+    EXPECT_NE(header(reply, "ETag"), plain);
+    EXPECT_EQ(header(reply, "Vary"), "Accept-Encoding, Origin");
+
+    request.set(http::field::if_none_match, header(reply, "ETag"));
+    const auto known = server::asset_reply(script, request);
+    EXPECT_EQ(known.status, 304U);
+    EXPECT_EQ(known.body, "");
+    request.set(http::field::if_none_match, plain);
+    EXPECT_EQ(server::asset_reply(script, request).status, 200U) << "another form is another entity";
+}
+
+TEST(Assets, a_page_may_load_nothing_from_elsewhere) {
+    const server::Assets assets(kFiles);
+    const auto policy = header(server::asset_reply(*assets.find("/"), {}), "Content-Security-Policy");
+    EXPECT_NE(policy.find("default-src 'none'"), std::string::npos);
+    EXPECT_NE(policy.find("frame-ancestors 'none'"), std::string::npos);
+    EXPECT_EQ(policy.find("unsafe"), std::string::npos);
+    EXPECT_EQ(policy.find("http"), std::string::npos);
+    EXPECT_EQ(header(server::asset_reply(*assets.find("/assets/app.js"), {}), "X-Content-Type-Options"), "nosniff");
+}
+
+TEST(Assets, the_dashboard_is_in_the_program) {
+    ASSERT_NE(server::dashboard().find("/"), nullptr);
+    EXPECT_NE(server::dashboard().find("/")->bytes.find("<!doctype html>"), std::string_view::npos);
+}
+
+TEST(Representation, gzip_is_taken_by_name_or_by_star_unless_its_weight_is_zero) {
+    struct Case {
+        const char* header;
+        bool accepted;
+    };
+    for (const auto& [header, accepted] :
+         {Case{"gzip", true}, Case{"GZIP", true}, Case{"br;q=1, gzip;q=0.5", true}, Case{"*", true},
+          Case{"x-gzip", true}, Case{"", false}, Case{"identity", false}, Case{"gzip;q=0", false},
+          Case{"gzip;q=0.000", false}, Case{"*;q=0", false}, Case{"gzip;q=0, *", false}, Case{"*;q=0, gzip", true},
+          Case{"gzipped", false}, Case{",,;=", false}}) {
+        EXPECT_EQ(server::accepts_gzip(header), accepted) << header;
+    }
+}
+
+TEST(Representation, an_etag_is_found_in_a_list_weak_or_strong) {
+    struct Case {
+        const char* header;
+        bool matches;
+    };
+    for (const auto& [header, matches] :
+         {Case{R"("a")", true}, Case{R"(W/"a")", true}, Case{R"("b", "a")", true}, Case{R"("b",W/"a" )", true},
+          Case{"*", true}, Case{" * ", true}, Case{R"("b")", false}, Case{"a", false}, Case{"", false},
+          Case{R"("aa")", false}, Case{",", false}}) {
+        EXPECT_EQ(server::etag_matches(header, R"("a")"), matches) << header;
+        EXPECT_EQ(server::etag_matches(header, R"(W/"a")"), matches) << header;
+    }
+}
+
+}  // namespace
+}  // namespace session_buddy::test
