@@ -179,12 +179,15 @@ def test_it_serves_until_a_signal_and_leaves_nothing_behind(number: signal.Signa
     with demo("--port", "0", "--update-interval", "0.05", "--rate", "50", "--bad-after", "0") as program:
         folder = Path(program.wait_for(r"^Made [\d,]+ invocations of 12 skills").rsplit(" in ", 1)[1]).parent
         assert folder.is_dir()
+        page = program.wait_for(r"^Dashboard +http://localhost:\d+/").split()[1]
         port = int(program.wait_for(r"^WebSocket +ws://localhost:\d+").split("localhost:")[1].split()[0])
         program.wait_for(r"^Health +http://localhost:\d+/healthz")
         program.wait_for(r"^Python .*ws://localhost:\d+")
         program.wait_for(r"^Node .*ws://localhost:\d+")
         with urllib.request.urlopen(f"http://localhost:{port}/healthz", timeout=10) as response:
             assert response.status == 200
+        with urllib.request.urlopen(page, timeout=10) as response:
+            assert response.headers["Content-Type"] == "text/html; charset=utf-8"
         with connect(f"ws://localhost:{port}", proxy=None) as socket:
             messages = [json.loads(socket.recv(timeout=10)) for _ in range(2)]
         assert [message["type"] for message in messages] == ["metrics_update"] * 2

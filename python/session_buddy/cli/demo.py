@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
 import time
+import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -33,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "demo",
         allow_abbrev=False,
         description="Makes a database with a day of plausible history of a dozen skills, keeps adding live invocations "
-        f"and serves the metrics. After a minute {BAD_SKILL} goes bad; later it recovers.",
+        f"and serves the dashboard. After a minute {BAD_SKILL} goes bad; later it recovers.",
         epilog="Exit status: 0 ended by Ctrl-C, SIGTERM or --duration, 1 could not start, 2 wrong usage.",
     )
     parser.add_argument("--db-path", metavar="FILE", type=Path, help="a new file (default: a temporary one)")
@@ -43,6 +45,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--update-interval", type=positive, default=1.0, metavar="SECONDS", help="between broadcasts (default: 1)"
     )
+    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard on a desktop")
     parser.add_argument("--no-server", action="store_true", help="only make the database and feed it")
     parser.add_argument("--seed", type=int, help="for the same made-up history again")
     parser.add_argument(
@@ -143,6 +146,7 @@ async def _server(args: argparse.Namespace, db_path: str) -> AsyncIterator[None]
         host = f"[{server.host}]" if ":" in server.host else server.host
         where = f"{host}:{server.port}"
         endpoints = ", ".join(f"ws://{endpoint}" for endpoint in server.endpoints)
+        print(f"Dashboard   http://{where}/")
         print(f"WebSocket   ws://{where}   ({endpoints})")
         print(f"Health      http://{where}/healthz   http://{where}/readyz")
         print(f"Python      python -m websockets ws://{where}")
@@ -151,7 +155,16 @@ async def _server(args: argparse.Namespace, db_path: str) -> AsyncIterator[None]
             f"('ws://{where}');s.on('message',m=>console.log(String(m)))\"",
             flush=True,
         )
+        if not args.no_browser and _has_screen():
+            await asyncio.to_thread(webbrowser.open, f"http://{where}/")
         yield
+
+
+def _has_screen() -> bool:
+    """Whether somebody sits before a desktop; in a plain terminal a browser of text would take it over."""
+    return sys.stdout.isatty() and (
+        sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    )
 
 
 async def _feed(feed: LiveFeed, store: SkillsStorage, stop: asyncio.Event, duration: float | None) -> int:
