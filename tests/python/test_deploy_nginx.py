@@ -51,7 +51,9 @@ def test_only_what_is_for_everybody_can_be_asked_for(start: Start, certificates:
         assert json.load(answer)["status"] == "ok"
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         assert answer.headers["Server"] == "nginx"
-    for hidden in ("/readyz", "/", "/metrics"):
+    with urllib.request.urlopen(f"https://localhost:{proxy.port}/", context=context, timeout=DEADLINE) as answer:
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    for hidden in ("/readyz", "/metrics", "/hooks/claude-code", "/assets", "/index.html"):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"https://localhost:{proxy.port}{hidden}", context=context, timeout=DEADLINE)
 
