@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import report
+from dashboard import DashboardBench
 from data_in import DataIn
 from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
@@ -69,7 +70,11 @@ def main() -> int:
 
         ours = {
             name: recorded(measure)
-            for name, measure in {**bench.parts(), **DataIn(scale, Path(folder)).parts()}.items()
+            for name, measure in {
+                **bench.parts(),
+                **DataIn(scale, Path(folder)).parts(),
+                **DashboardBench(scale, Path(folder)).parts(),
+            }.items()
         }
         others = {name: partial(run_program, program) for name, program in OTHER_PROGRAMS.items()}
         parts: dict[str, Callable[[], dict[str, Any]]] = {**ours, **others}
