@@ -1,0 +1,355 @@
+"""The dashboard from end to end: headless Chromium, a real server, a real database that changes meanwhile."""
+
+from __future__ import annotations
+
+import re
+import signal
+import urllib.parse
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from support.dashboard import Visit, chromium, visit
+from support.histories import fill, invocations
+from support.processes import Server
+from support.reverse_proxy import Nginx, free_port
+from support.tokens import READER, write_secret
+
+# Names as a hostile tool, or a careless one, could make them.
+HOSTILE = {
+    "markup": '<img src=x onerror="document.title=1">',
+    "script": "</script><script>document.title='owned'</script>",
+    "quotes": "\"'`${document.title=1}\\",
+    "right to left": "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "override": "safe\u202egnp.exe",
+    "emoji": "🧪 \U0001f469\u200d\U0001f4bb run",
+    "256 bytes": "n" * 256,
+    "path": "../../a/b?c=d#e%2F&f=g",
+    "zero width": "zero\u200bwidth",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visit]:
+    with visit(browser, viewport={"width": 1280, "height": 900}) as one:
+        yield one
+
+
+def url_of(server: Server) -> str:
+    return f"http://localhost:{server.port}/"
+
+
+def row(page: Page, skill_name: str) -> Locator:
+    """Of the table of skills."""
+    link = page.get_by_role("link", name=skill_name, exact=True)
+    return page.get_by_role("table", name="Skills with their figures").get_by_role("row").filter(has=link)
+
+
+def anomaly(page: Page, skill_name: str) -> Locator:
+    return page.get_by_test_id("anomaly").filter(has_text=skill_name)
+
+
+def expect_live(page: Page) -> None:
+    expect(page.get_by_test_id("connection")).to_have_text("Live")
+
+
+def ago(minutes: float) -> datetime:
+    return datetime.now(timezone.utc) - timedelta(minutes=minutes)
+
+
+# ---- Figures
+
+
+def test_updates_arrive(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        expect(row(page, "pytest-run")).to_contain_text("87.5 %")
+        expect(row(page, "pytest-run")).to_contain_text("n = 8")
+        fill(filled_db, invocations("pytest-run", 3), invocations("ruff-check", 1))
+        expect(row(page, "pytest-run")).to_contain_text("n = 11")
+        expect(row(page, "ruff-check")).to_be_visible()
+        expect(page.get_by_test_id("summary")).to_contain_text("14")
+        visitor.screenshot("overview")
+
+
+def test_an_anomaly_appears_and_resolves_and_both_are_announced(visitor: Visit, db_path: Path) -> None:
+    fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        expect(anomaly(page, "pytest-run")).to_have_count(0)
+        fill(db_path, invocations("pytest-run", 8, completed=0, newest=ago(5)))
+        card = anomaly(page, "pytest-run")
+        expect(card).to_contain_text("Success rate fell")
+        expect(card).to_contain_text(re.compile(r"100\s%"))
+        announcements = page.get_by_test_id("announcements")
+        expect(announcements).to_contain_text("Anomaly in pytest-run: success rate fell")
+        expect(row(page, "pytest-run")).to_contain_text("Success rate fell")
+        visitor.screenshot("anomaly")
+        fill(db_path, invocations("pytest-run", 50))
+        expect(announcements).to_contain_text("pytest-run is back to normal")
+        expect(card).to_have_count(0)
+
+
+def test_an_anomaly_that_goes_on_is_announced_once(visitor: Visit, db_path: Path) -> None:
+    """A live region that repeated itself with each update would drown everything else that is read out."""
+    fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
+    with Server(db_path, interval="50ms") as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        page.evaluate(
+            """() => {
+              window.said = [];
+              const region = document.querySelector('[data-testid=announcements]');
+              new MutationObserver(() => window.said.push(region.textContent))
+                .observe(region, {childList: true, characterData: true, subtree: true});
+            }"""
+        )
+        fill(db_path, invocations("pytest-run", 8, completed=0))
+        expect(page.get_by_test_id("announcements")).to_contain_text("Anomaly in pytest-run")
+        for count in range(9, 14):  # further failures: the figures of the anomaly change each time
+            fill(db_path, invocations("pytest-run", 1, completed=0))
+            expect(anomaly(page, "pytest-run")).to_contain_text(f"{count} runs")
+        assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
+
+
+def test_old_data_is_called_old(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            expect(page.get_by_test_id("freshness")).to_contain_text(re.compile(r"Data is \d+ s old"))
+            expect(page.get_by_test_id("connection")).to_have_text("No new data")
+            visitor.screenshot("stale")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        expect_live(page)
+
+
+def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit, db_path: Path) -> None:
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        expect(page.get_by_test_id("empty")).to_contain_text("session-buddy hooks install")
+        visitor.screenshot("empty")
+        assert visitor.serious_barriers() == []
+        fill(db_path, invocations("pytest-run", 1))
+        expect(row(page, "pytest-run")).to_be_visible()
+
+
+# ---- Finding one's way
+
+
+def test_search_and_filters_find_skills_beyond_the_top_ten(visitor: Visit, db_path: Path) -> None:
+    fill(db_path, *(invocations(f"skill-{number:02}", 30 - number) for number in range(25)))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        page.get_by_role("searchbox", name="Search for a skill").fill("LL-24")
+        expect(row(page, "skill-24")).to_be_visible()
+        expect(row(page, "skill-00")).to_have_count(0)
+        page.get_by_role("searchbox").fill("nothing like it")
+        expect(page.get_by_test_id("skills")).to_contain_text(re.compile("no skill", re.IGNORECASE))
+        page.get_by_role("searchbox").fill("")
+        expect(row(page, "skill-00")).to_be_visible()
+        page.get_by_role("button", name="With anomalies").click()
+        expect(row(page, "skill-00")).to_have_count(0)
+
+
+def test_columns_sort_by_the_keyboard_and_say_so(visitor: Visit, db_path: Path) -> None:
+    fill(db_path, invocations("quick", 9, duration=0.1), invocations("slow", 3, duration=60.0))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        links = page.get_by_role("table", name="Skills with their figures").locator("tbody").get_by_role("link")
+        expect(links).to_have_text(["quick", "slow"])
+        page.get_by_role("button", name="Mean duration").focus()
+        page.keyboard.press("Enter")
+        expect(links).to_have_text(["slow", "quick"])
+        expect(page.get_by_role("columnheader", name="Mean duration")).to_have_attribute("aria-sort", "descending")
+        page.keyboard.press("Enter")
+        expect(links).to_have_text(["quick", "slow"])
+        expect(page.get_by_role("columnheader", name="Mean duration")).to_have_attribute("aria-sort", "ascending")
+
+
+def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db_path: Path) -> None:
+    failures = [{**run, "error_type": "timeout"} for run in invocations("pytest-run", 8, completed=0)]
+    fill(db_path, invocations("pytest-run", 60, newest=ago(90)), iter(failures))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        row(page, "pytest-run").get_by_role("link").click()
+        expect(page.get_by_role("heading", name="pytest-run", level=1)).to_be_visible()
+        expect(page).to_have_title(re.compile("pytest-run"))
+        expect(page.get_by_role("figure").locator("canvas")).to_have_count(3)
+        expect(page.get_by_test_id("anomaly")).to_contain_text("Success rate fell")
+        errors = page.get_by_role("table", name="Failed runs by the kind of error")
+        expect(errors.get_by_role("row", name="timeout 8")).to_be_visible()
+        with page.expect_response(lambda answer: "/api/v1/series" in answer.url and answer.ok):
+            page.get_by_role("radio", name="7 d").check()
+        visitor.screenshot("skill")
+        assert visitor.serious_barriers() == []
+        page.get_by_role("link", name="All skills").click()
+        expect(row(page, "pytest-run")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("heading", name="pytest-run", level=1)).to_be_visible()
+
+
+def test_a_page_of_a_skill_that_never_ran_says_so(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as server:
+        page = visitor.open(f"{url_of(server)}#/skill/never")
+        expect(page.get_by_test_id("unknown-skill")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_name_is_shown_as_text(visitor: Visit, db_path: Path, name: str) -> None:
+    fill(db_path, invocations("before", 5), invocations(name, 3), invocations("after", 1))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        expect(page.get_by_role("table", name="Skills with their figures").locator("tbody tr")).to_have_count(3)
+        shown = page.locator("tbody tr").nth(1).get_by_role("link")
+        text = shown.inner_text()
+        assert text == re.sub(r"[\u202e\u200b]", lambda hidden: f"U+{ord(hidden[0]):04X}", name)
+        width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
+        assert width[0] <= width[1], "nothing sticks out at the side"
+        shown.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(text)
+        expect(page.get_by_test_id("summary").or_(page.locator("dl")).first).to_contain_text("3")
+        assert urllib.parse.quote(name, safe="-_.!~*'()") in page.url
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text(text)
+        assert page.locator("img[src=x]").count() == 0
+        visitor.screenshot(f"hostile-{'-'.join(key for key, value in HOSTILE.items() if value == name)}")
+
+
+# ---- Connections
+
+
+def test_it_comes_back_when_the_server_restarts(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as first:
+        port = first.port
+        page = visitor.open(url_of(first))
+        expect_live(page)
+    expect(page.get_by_test_id("connection")).to_contain_text("Reconnecting")
+    expect(row(page, "pytest-run")).to_contain_text("n = 8")  # the last figures stay
+    expect(page.get_by_test_id("banner")).to_contain_text("does not answer")
+    visitor.screenshot("broken")
+    assert visitor.serious_barriers() == []
+    fill(filled_db, invocations("pytest-run", 1))
+    with Server(filled_db, port=port):
+        expect_live(page)
+        expect(row(page, "pytest-run")).to_contain_text("n = 9")
+        expect(page.get_by_test_id("banner")).to_have_count(0)
+
+
+def test_it_says_that_the_database_cannot_be_read(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        kept = filled_db.with_suffix(".kept")
+        filled_db.rename(kept)
+        page.reload()
+        expect(page.get_by_test_id("banner")).to_contain_text("cannot read its database")
+        kept.rename(filled_db)
+
+
+def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, filled_db: Path, tmp_path: Path) -> None:
+    tokens = write_secret(tmp_path / "tokens", READER)
+    with Server(filled_db, "--auth-token-file", str(tokens), "--max-auth-failures-per-second", "100") as server:
+        page = visitor.open(url_of(server))
+        dialog = page.get_by_test_id("token-dialog")
+        expect(dialog).to_be_visible()
+        visitor.screenshot("token")
+        assert visitor.serious_barriers() == []
+        dialog.get_by_label("Token").fill("not-the-token")
+        dialog.get_by_role("button", name="Connect").click()
+        expect(dialog.get_by_role("alert")).to_be_visible()
+        dialog.get_by_label("Token").fill(READER)
+        page.keyboard.press("Enter")
+        expect_live(page)
+        expect(dialog).to_be_hidden()
+        expect(row(page, "pytest-run")).to_contain_text("n = 8")
+        page.reload()
+        expect_live(page)  # kept for this tab
+        assert [url for url in visitor.requested if READER in url] == []
+        assert READER not in page.url
+        assert READER not in page.evaluate("() => JSON.stringify(localStorage) + document.cookie")
+    assert READER not in "\n".join(server.drain())
+
+
+PROXY = """
+events {{ worker_connections 64; }}
+http {{
+    include {folder}/conf.d/*.conf;
+    access_log off;
+    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
+    server {{
+        listen 127.0.0.1:{port};
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+        proxy_set_header Host $host:$server_port;
+        location /deep/skills/ {{ proxy_pass http://127.0.0.1:{server_port}/; }}
+    }}
+}}
+"""
+
+
+def test_it_works_below_a_path_of_nginx(visitor: Visit, db_path: Path, tmp_path: Path) -> None:
+    fill(db_path, invocations("mcp/tool", 4))
+    folder, port = tmp_path / "nginx", free_port()
+    with (
+        Server(db_path) as server,
+        Nginx(folder, PROXY.format(folder=folder, port=port, server_port=server.port), port),
+    ):
+        page = visitor.open(f"http://localhost:{port}/deep/skills/")
+        expect_live(page)
+        row(page, "mcp/tool").get_by_role("link").click()
+        expect(page.get_by_role("figure").locator("canvas")).to_have_count(3)
+        page.reload()
+        expect(page.get_by_role("heading", name="mcp/tool")).to_be_visible()
+    hosts = {urllib.parse.urlsplit(url).netloc for url in visitor.requested}
+    assert hosts == {f"localhost:{port}"}
+    paths = {urllib.parse.urlsplit(url).path for url in visitor.requested}
+    assert all(path.startswith("/deep/skills/") for path in paths), paths
+
+
+# ---- For everybody
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(360, 740), (1024, 768), (2560, 1440)], ids=["phone", "laptop", "wide"])
+def test_nobody_is_kept_out(browser: Browser, db_path: Path, scheme: str, size: tuple[int, int]) -> None:
+    """axe-core finds nothing serious, and nothing sticks out at the side."""
+    fill(
+        db_path,
+        invocations("pytest-run", 60, newest=ago(90)),
+        invocations("pytest-run", 8, completed=0),
+        *(invocations(f"skill-{number}", number, completed=number // 2) for number in range(1, 10)),
+    )
+    viewport = {"width": size[0], "height": size[1]}
+    with Server(db_path) as server, visit(browser, viewport=viewport, color_scheme=scheme) as visitor:
+        page = visitor.open(url_of(server))
+        expect(anomaly(page, "pytest-run")).to_be_visible()
+        expect(row(page, "skill-9")).to_be_visible()
+        assert visitor.serious_barriers() == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
+        visitor.screenshot(f"{size[0]}-{scheme}")
+
+
+def test_the_theme_can_be_changed_and_is_kept(visitor: Visit, filled_db: Path) -> None:
+    with Server(filled_db) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        before = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        page.get_by_role("button", name="Switch to the dark theme").click()
+        page.reload()
+        expect(page.get_by_role("button", name="Switch to the light theme")).to_be_visible()
+        assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") != before
