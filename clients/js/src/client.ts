@@ -325,8 +325,8 @@ export class SessionBuddyClient {
     clearTimeout(this.#connectTimer);
     this.#attempt = 0;
     this.#everOpen = true;
-    this.#listen(socket);
     this.#setState({ status: 'open' });
+    this.#listen(socket);
   }
 
   async #restore(socket: WebSocketLike, request: Subscription | { type: 'subscribe_sessions' }): Promise<void> {

@@ -1,0 +1,210 @@
+// Servers that the real one never is: silent, gone, talking nonsense; and the rules that need no server.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import WebSocket, { WebSocketServer } from 'ws';
+import { ConnectionError, SessionBuddyClient, SessionBuddyError, TimeoutError } from '../dist/index.js';
+import { reconnectDelay } from '../dist/reconnect.js';
+import { BoundedStream } from '../dist/stream.js';
+
+import { until } from './server.mjs';
+
+/** What `answer(message, socket)` says to each message; on a free port. */
+async function fake(context, answer) {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  context.after(() => {
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  });
+  let connections = 0;
+  server.on('connection', (socket) => {
+    connections += 1;
+    socket.on('message', (data) => answer(JSON.parse(data), socket));
+  });
+  return { server, url: `ws://127.0.0.1:${server.address().port}`, connections: () => connections };
+}
+
+function client(context, url, options) {
+  const made = new SessionBuddyClient(url, { webSocket: WebSocket, reconnectDelay: 5, ...options });
+  context.after(() => made.close());
+  return made;
+}
+
+test('a request without an answer fails in time, and the connection stays', async (context) => {
+  const { url } = await fake(context, () => {});
+  const made = client(context, url, { requestTimeout: 20 });
+  await made.connect();
+  await assert.rejects(made.getMetrics('mypy'), TimeoutError);
+  assert.equal(made.state.status, 'open');
+});
+
+test('an answer that comes too late is for nobody', async (context) => {
+  const late = [];
+  const { url } = await fake(context, (message, socket) => {
+    if (message.type === 'get_metrics')
+      late.push(() => socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id })));
+    else socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
+  });
+  const made = client(context, url, { requestTimeout: 50 });
+  await made.connect();
+  await assert.rejects(made.getMetrics('mypy'), TimeoutError);
+  late[0]();
+  assert.ok((await made.ping()) >= 0);
+});
+
+test('a server that has fallen silent is given up and connected to again', async (context) => {
+  const { url, connections } = await fake(context, () => {});
+  const made = client(context, url, { silence: 10, requestTimeout: 20 });
+  await made.connect();
+  await until(() => connections() >= 2, 'another connection');
+});
+
+test('a server that never lets the connection become ready is given up', async (context) => {
+  const { url } = await fake(context, () => {});
+  const made = client(context, url, { connectTimeout: 20, token: 'a token', maxAttempts: 0 });
+  await assert.rejects(made.connect(), TimeoutError);
+  assert.equal(made.state.status, 'closed');
+});
+
+test('nonsense is told and survived', async (context) => {
+  const { url, server } = await fake(context, (message, socket) => {
+    socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
+  });
+  const made = client(context, url);
+  const errors = [];
+  made.on('error', (error) => errors.push(error));
+  await made.connect();
+  for (const text of ['{', '[]', 'null', '{"no":"type"}', '{"type":"of_a_later_version"}']) {
+    for (const socket of server.clients) socket.send(text);
+  }
+  await made.ping();
+  assert.equal(errors.length, 4);
+  assert.equal(made.state.status, 'open');
+});
+
+test('a listener that throws hurts nobody else, and its error is reported as nobody caught it', async (context) => {
+  const { url } = await fake(context, (_message, socket) => {
+    socket.send('{"type":"session_update","timestamp":"","data":{"active_sessions":[]}}');
+  });
+  // In a program of its own, as an error that nobody catches is a fault of the test otherwise.
+  const program = `
+    import { SessionBuddyClient } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
+    import WebSocket from ${JSON.stringify(import.meta.resolve('ws'))};
+    process.on('uncaughtException', (error) => console.log('uncaught', error.message));
+    const client = new SessionBuddyClient(${JSON.stringify(url)}, { webSocket: WebSocket, requestTimeout: 1000 });
+    client.on('sessions', () => { throw new Error('mine'); });
+    client.on('sessions', () => { console.log('heard'); client.close(); });
+    await client.connect();
+    client.ping().catch(() => {});
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  let output = '';
+  child.stdout.on('data', (data) => {
+    output += data;
+  });
+  await once(child, 'close');
+  assert.deepEqual(output.trim().split('\n').sort(), ['heard', 'uncaught mine']);
+});
+
+test('it gives up after maxAttempts, each of which is announced, and iterations end with the error', async (context) => {
+  const { url, server } = await fake(context, () => {});
+  const made = client(context, url, { maxAttempts: 3 });
+  await made.connect();
+  const updates = made.updates();
+  const states = [];
+  made.on('state', (state) => states.push(state));
+  const gone = new Promise((resolve) => server.close(resolve));
+  for (const socket of server.clients) socket.terminate();
+  await gone;
+  await assert.rejects(updates.next(), ConnectionError);
+  assert.deepEqual(await updates.next(), { value: undefined, done: true });
+  assert.deepEqual(
+    states.filter((state) => state.status === 'waiting').map((state) => [state.attempt, state.maxAttempts]),
+    [
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ],
+  );
+  assert.equal(states.at(-1).status, 'closed');
+  await assert.rejects(made.ping(), ConnectionError);
+});
+
+test('with a slow delay it goes on instead', async (context) => {
+  const { url, server } = await fake(context, () => {});
+  const made = client(context, url, { maxAttempts: 1, slowReconnectDelay: 5 });
+  await made.connect();
+  const gone = new Promise((resolve) => server.close(resolve));
+  for (const socket of server.clients) socket.terminate();
+  await gone;
+  await until(() => made.state.status === 'waiting' && made.state.attempt > 4, 'the fifth attempt');
+});
+
+test('where the first attempt of connect() fails nothing goes on behind it', async () => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  await assert.rejects(SessionBuddyClient.connect(`ws://127.0.0.1:${port}`, { webSocket: WebSocket }), ConnectionError);
+});
+
+test('an address that is none is an error, not an attempt', async (context) => {
+  const made = client(context, 'ws://');
+  await assert.rejects(made.connect(), ConnectionError);
+  assert.equal(made.state.status, 'closed');
+});
+
+test('where JavaScript has no WebSocket, the message says what to do', { skip: 'WebSocket' in globalThis }, () => {
+  assert.throws(
+    () => new SessionBuddyClient('ws://localhost:8765'),
+    (error) => {
+      assert.ok(error instanceof SessionBuddyError);
+      assert.match(error.message, /package ws/);
+      return true;
+    },
+  );
+});
+
+test('the delay grows with the attempt, with a fifth of chance, and restarts are spread', () => {
+  const policy = { delay: 1000, maxAttempts: 5, slowDelay: null };
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6].map((attempt) => reconnectDelay(policy, attempt, 0)),
+    [1000, 2000, 3000, 4000, 5000, null],
+  );
+  assert.equal(reconnectDelay(policy, 2, 1), 2400);
+  assert.equal(reconnectDelay({ ...policy, slowDelay: 15_000 }, 6, 0), 15_000);
+});
+
+test('a reader that is slow gets the newest, and is told how many it missed', async () => {
+  const stream = new BoundedStream(3, () => {});
+  for (let item = 1; item <= 10; item += 1) stream.push(item);
+  stream.end();
+  const read = [];
+  for await (const item of stream) read.push(item);
+  assert.deepEqual(read, [8, 9, 10]);
+  assert.equal(stream.dropped, 7);
+});
+
+test('a stream that is left is let go of', async (context) => {
+  const { url, server } = await fake(context, () => {});
+  const made = client(context, url);
+  await made.connect();
+  const update = '{"type":"metrics_update","timestamp":"","data":{"top_skills":[],"anomalies":[]}}';
+  const stream = made.updates();
+  const timer = setInterval(() => {
+    for (const socket of server.clients) socket.send(update);
+  }, 5);
+  for await (const each of stream) {
+    assert.equal(each.type, 'metrics_update');
+    break;
+  }
+  let more = 0;
+  made.on('metrics', () => {
+    more += 1;
+  });
+  await until(() => more > 3, 'more updates');
+  clearInterval(timer);
+  assert.deepEqual(await stream.next(), { value: undefined, done: true });
+});

@@ -1,0 +1,145 @@
+// A server that comes and goes: the client must be back each time, as it was, and miss nothing meanwhile.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import WebSocket from 'ws';
+import { SessionBuddyClient } from '../dist/index.js';
+
+import { Server, until } from './server.mjs';
+
+const RESTARTS = 10;
+const QUICK = { webSocket: WebSocket, reconnectDelay: 20, maxAttempts: 1000 };
+
+const key = (update) => JSON.stringify(update);
+
+/** Connects with the bare package ws, and keeps all that comes. */
+async function bare(url) {
+  const socket = new WebSocket(url);
+  const received = [];
+  socket.on('message', (data) => {
+    const message = JSON.parse(data);
+    if (message.type === 'metrics_update') received.push(key(message));
+  });
+  socket.on('error', () => {});
+  await once(socket, 'open');
+  return { socket, received, over: once(socket, 'close') };
+}
+
+test(`the client comes back after ${RESTARTS} restarts and misses no broadcast while it is connected`, async (context) => {
+  const server = await Server.start(context);
+  const client = new SessionBuddyClient(server.url, QUICK);
+  context.after(() => client.close());
+  let received = [];
+  let opened = 0;
+  client.on('metrics', (update) => received.push(key(update)));
+  client.on('state', (state) => {
+    if (state.status === 'open') opened += 1;
+  });
+  await client.connect();
+
+  for (let life = 1; life <= RESTARTS + 1; life += 1) {
+    await until(() => opened === life, `connection ${life}`);
+    const witness = await bare(server.url);
+    // Each run makes the next broadcast another one, so that a missing one shows.
+    for (let run = 0; run < 5; run += 1) {
+      const seen = witness.received.length;
+      await server.record('pytest-run');
+      await until(() => witness.received.length > seen, 'a broadcast');
+    }
+    await until(() => received.includes(witness.received.at(-1)), 'the newest broadcast');
+    // Killed in the middle of things, or stopped in order.
+    await server.stop(life % 2 === 0 ? 'SIGTERM' : 'SIGKILL');
+    await witness.over;
+    await until(() => client.state.status !== 'open', 'the loss');
+
+    const from = received.indexOf(witness.received[0]);
+    assert.notEqual(from, -1, `life ${life}: the first broadcast after the witness came is missing`);
+    const mine = received.slice(from);
+    // A server that is killed between two clients has told one of them more.
+    const common = Math.min(mine.length, witness.received.length);
+    assert.ok(
+      Math.abs(mine.length - witness.received.length) <= 1,
+      `life ${life}: ${mine.length} of ${witness.received.length}`,
+    );
+    assert.deepEqual(mine.slice(0, common), witness.received.slice(0, common));
+    received = [];
+    if (life <= RESTARTS) await server.start();
+  }
+});
+
+test('a subscription and its options hold over a restart, and nothing else comes through', async (context) => {
+  const server = await Server.start(context);
+  await server.record('mypy');
+  await server.record('pytest-run');
+  const client = await SessionBuddyClient.connect(server.url, QUICK);
+  context.after(() => client.close());
+  await client.subscribe(['mypy', 'not-yet-run'], { minDeviation: 3, details: true });
+  await client.subscribeSessions();
+  const skills = new Set();
+  let updates = 0;
+  let sessions = 0;
+  client.on('metrics', (update) => {
+    updates += 1;
+    for (const skill of update.data.top_skills) skills.add(skill.skill_name);
+  });
+  client.on('sessions', () => {
+    sessions += 1;
+  });
+  for (let restart = 0; restart < 3; restart += 1) {
+    await server.stop('SIGKILL');
+    updates = 0;
+    sessions = 0;
+    await server.start();
+    await until(() => updates >= 3 && sessions >= 1, 'updates after a restart');
+  }
+  assert.deepEqual([...skills], ['mypy']);
+});
+
+test('what was unsubscribed stays so over a restart', async (context) => {
+  const server = await Server.start(context);
+  const client = await SessionBuddyClient.connect(server.url, QUICK);
+  context.after(() => client.close());
+  await client.unsubscribe();
+  let updates = 0;
+  client.on('metrics', () => {
+    updates += 1;
+  });
+  await server.stop('SIGTERM');
+  await server.start();
+  await until(() => client.state.status === 'open', 'the connection');
+  const witness = await bare(server.url);
+  await until(() => witness.received.length >= 5, 'five broadcasts to another client');
+  witness.socket.close();
+  assert.equal(updates, 0);
+});
+
+test('an iteration goes on over a restart and ends with close()', async (context) => {
+  const server = await Server.start(context);
+  const client = await SessionBuddyClient.connect(server.url, QUICK);
+  const updates = client.updates();
+  await updates.next();
+  await server.stop('SIGKILL');
+  await server.start();
+  assert.equal((await updates.next()).value.type, 'metrics_update');
+  await until(() => client.state.status === 'open', 'the connection');
+  client.close();
+  for await (const update of updates) assert.equal(update.type, 'metrics_update');
+});
+
+test('a wish for another subscription while the server is away is what the next connection gets', async (context) => {
+  const server = await Server.start(context);
+  await server.record('mypy');
+  await server.record('pytest-run');
+  const client = await SessionBuddyClient.connect(server.url, QUICK);
+  context.after(() => client.close());
+  await client.subscribe('mypy');
+  await server.stop('SIGKILL');
+  await until(() => client.state.status === 'waiting', 'the loss');
+  const names = [];
+  client.on('metrics', (update) => names.push(update.data.top_skills.map((skill) => skill.skill_name)));
+  const subscribed = client.subscribe('pytest-run');
+  await server.start();
+  await subscribed;
+  await until(() => names.length >= 2, 'updates');
+  for (const each of names) assert.deepEqual(each, ['pytest-run']);
+});

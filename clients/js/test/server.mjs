@@ -1,0 +1,80 @@
+// The real server as a child process: SESSION_BUDDY_SERVER names the program, else it is the one on the PATH.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const PROGRAM = process.env.SESSION_BUDDY_SERVER ?? 'session-buddy-server';
+
+export class Server {
+  /** Starts on a free port with a new database, and stops when the test is over. */
+  static async start(context, options = []) {
+    const folder = await mkdtemp(join(tmpdir(), 'session-buddy-client-'));
+    const server = new Server(folder, options);
+    context.after(async () => {
+      await server.stop('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    });
+    await server.start();
+    return server;
+  }
+
+  constructor(folder, options) {
+    this.folder = folder;
+    this.options = options;
+    this.port = 0;
+  }
+
+  /** The first time on a free port, then always on the same one. */
+  async start() {
+    const database = join(this.folder, 'skills.db');
+    const base = ['--port', String(this.port), '--db-path', database, '--update-interval', '50ms'];
+    this.process = spawn(PROGRAM, [...base, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = [];
+    const listening = new Promise((resolve, reject) => {
+      const take = (line) => {
+        said.push(line);
+        const match = /listening on ws:\/\/\S*:(\d+)/.exec(line);
+        if (match) resolve(Number(match[1]));
+      };
+      createInterface({ input: this.process.stdout }).on('line', take);
+      createInterface({ input: this.process.stderr }).on('line', take);
+      this.process.on('error', reject);
+      this.process.on('exit', (code) => reject(new Error(`${PROGRAM} ended with ${code}:\n${said.join('\n')}`)));
+    });
+    this.port = await listening;
+  }
+
+  async stop(signal) {
+    const { process: child } = this;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const over = once(child, 'exit');
+    child.kill(signal);
+    await over;
+  }
+
+  get url() {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  /** Hands in one run that has just ended. */
+  async record(skill, completed = true, extra = {}) {
+    const response = await fetch(`http://127.0.0.1:${this.port}/api/v1/invocations`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ skill_name: skill, session_id: 'test', completed, duration_seconds: 0.5, ...extra }),
+    });
+    if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
+  }
+}
+
+/** Waits for something that comes to pass by itself. */
+export async function until(condition, what) {
+  const end = Date.now() + 30_000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`it did not come to pass: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
