@@ -40,7 +40,7 @@ export function duration(seconds: number | null): string {
     const rest = Math.round(seconds) % 60;
     return rest === 0 ? `${minutes} min` : `${minutes} min ${rest} s`;
   }
-  return span(seconds);
+  return span(Math.round(seconds));
 }
 
 /** A length of time with no more than two units: "8 min", "3 h 20 min", "12 d". */
@@ -79,10 +79,19 @@ export function absolute(moment: number): string {
   );
 }
 
-/** "13:05", with the date before it where that is another day than `now`'s. */
+/** "13:05", with the day before it where that is another one than `now`'s: "26 Nov 13:05". */
 export function shortMoment(moment: number, now: number): string {
   const text = absolute(moment);
-  return text.slice(0, 10) === absolute(now).slice(0, 10) ? text.slice(11, 16) : text.slice(5, 16);
+  const time = text.slice(11, 16);
+  return text.slice(0, 10) === absolute(now).slice(0, 10) ? time : `${day(moment)} ${time}`;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** "26 Nov" */
+export function day(moment: number): string {
+  const date = new Date(moment);
+  return `${date.getDate()} ${MONTHS[date.getMonth()]}`;
 }
 
 export function deviation(score: number): string {

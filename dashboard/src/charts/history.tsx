@@ -5,12 +5,13 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { KIND_WORDS, kindOf } from '../anomalies.ts';
 import { clock } from '../data/live.ts';
-import { absolute, count, duration, moment, NONE, percent, shortMoment } from '../format.ts';
+import { absolute, count, day, duration, moment, NONE, percent, shortMoment } from '../format.ts';
 
 import { colour, onTheme } from '../theme.ts';
 
-/** In columns, as uPlot takes them. Times are seconds. */
+/** In columns, as uPlot takes them. */
 export interface HistoryData {
+  /** The middle of each step, in seconds. */
   times: number[];
   all: number[];
   completed: number[];
@@ -24,7 +25,7 @@ export function historyData(series: Series): HistoryData {
   for (const point of series.points) {
     const at = moment(point.at);
     if (at === null) continue;
-    data.times.push(at / 1000);
+    data.times.push(at / 1000 + series.step_seconds / 2);
     data.all.push(point.invocation_count);
     data.completed.push(point.completed_count);
     data.rates.push(point.invocation_count > 0 ? point.completed_count / point.invocation_count : null);
@@ -59,16 +60,15 @@ const KEYS: Record<Chart, [string, string][]> = {
 };
 const SYNC = uPlot.sync('history');
 
-/** 13:05 within a day, else the day as well. */
+const DAY = 86_400;
+/** Beyond it the time line has days. */
+const DAYS_FROM = 3 * DAY;
+
+/** 13:05 within a day, the day at its beginning. */
 function timeLabels(splits: readonly number[], spanOfAll: number): string[] {
-  let lastDay = '';
   return splits.map((split) => {
-    const text = absolute(split * 1000);
-    const day = text.slice(5, 10);
-    const time = text.slice(11, 16);
-    const label = spanOfAll > 3 * 86_400 ? day : day !== lastDay && time === '00:00' ? day : time;
-    lastDay = day;
-    return label;
+    const time = absolute(split * 1000).slice(11, 16);
+    return spanOfAll > DAYS_FROM || time === '00:00' ? day(split * 1000) : time;
   });
 }
 
@@ -104,7 +104,7 @@ function bands(options: { current: Options }): uPlot.Plugin {
 function seriesOf(chart: Chart): uPlot.Series[] {
   const blue = colour('--completed');
   const orange = colour('--failed');
-  const bars = uPlot.paths.bars?.({ size: [0.86, 40], gap: 0, align: 1 });
+  const bars = uPlot.paths.bars?.({ size: [0.86, 40], align: 0 });
   const line = { width: 1.75, spanGaps: false, points: { show: true, size: 4 } };
   switch (chart) {
     case 'invocations':
@@ -177,6 +177,10 @@ function make(
           ...axis,
           size: 26,
           space: 64,
+          incrs: (_plot, _axis, low, high) =>
+            high - low > DAYS_FROM
+              ? [1, 2, 5, 10].map((days) => days * DAY)
+              : [60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600],
           values: (_plot, splits) => timeLabels(splits, options.current.to - options.current.from),
         },
         {
@@ -200,10 +204,11 @@ function make(
 }
 
 function inWords(chart: Chart, data: HistoryData, index: number, step: number): string {
-  const at = (data.times[index] ?? 0) * 1000;
+  const at = ((data.times[index] ?? 0) - step / 2) * 1000;
   const now = clock.now();
   const when = `${shortMoment(at, now)} to ${shortMoment(at + step * 1000, at)}`;
   const all = data.all[index] ?? 0;
+  if (all === 0) return `${when}: no runs`;
   switch (chart) {
     case 'invocations':
       return `${when}: ${count(data.completed[index] ?? 0)} completed, ${count(all - (data.completed[index] ?? 0))} failed`;
@@ -231,7 +236,7 @@ export function HistoryChart(props: Options & { label: string }) {
         readout.current.textContent = '';
         return;
       }
-      const begin = (data.times[index] ?? 0) * 1000;
+      const begin = ((data.times[index] ?? 0) - step / 2) * 1000;
       const during = episodes.filter((episode) => {
         const began = moment(episode.detected_at) ?? Number.POSITIVE_INFINITY;
         const ended = moment(episode.resolved_at) ?? Number.POSITIVE_INFINITY;
@@ -290,7 +295,7 @@ export function HistoryChart(props: Options & { label: string }) {
 }
 
 /** The same figures for those who cannot see or point at charts. */
-export function HistoryTable({ data }: { data: HistoryData }) {
+export function HistoryTable({ data, step }: { data: HistoryData; step: number }) {
   const rows = data.times
     .map((time, index) => ({ time, index }))
     .filter(({ index }) => (data.all[index] ?? 0) > 0)
@@ -325,7 +330,7 @@ export function HistoryTable({ data }: { data: HistoryData }) {
         <tbody>
           {rows.map(({ time, index }) => (
             <tr key={time}>
-              <th scope="row">{absolute(time * 1000).slice(0, 16)}</th>
+              <th scope="row">{absolute((time - step / 2) * 1000).slice(0, 16)}</th>
               <td class="number">{count(data.all[index] ?? 0)}</td>
               <td class="number">{count((data.all[index] ?? 0) - (data.completed[index] ?? 0))}</td>
               <td class="number">{percent(data.rates[index] ?? null)}</td>

@@ -78,7 +78,7 @@ function History({ skillName }: { skillName: string }) {
           ))}
           <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
             <summary>As a table ({plural(runs, 'run')})</summary>
-            {tableOpen && <HistoryTable data={shown.data} />}
+            {tableOpen && <HistoryTable data={shown.data} step={shown.series.step_seconds} />}
           </details>
         </div>
       ) : (

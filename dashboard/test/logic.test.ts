@@ -1,0 +1,203 @@
+import type { Anomaly, Skill, SkillSummary } from 'session-buddy-client';
+import { describe, expect, test } from 'vitest';
+import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
+import { ServerClock } from '../src/data/clock.ts';
+import { nameParts, plainName } from '../src/names.ts';
+import { bounds, RANGES } from '../src/ranges.ts';
+import { parseRoute, skillHref } from '../src/route.ts';
+import { mergeRows, sortRows } from '../src/rows.ts';
+import { wilson } from '../src/wilson.ts';
+
+describe('the Wilson interval', () => {
+  // Of Brown, Cai and DasGupta's definition, computed apart from this code with 50 digits.
+  test.each([
+    [38, 42, 0.7793, 0.9623],
+    [0, 10, 0, 0.2775],
+    [10, 10, 0.7225, 1],
+    [1, 1, 0.2065, 1],
+  ])('of %s in %s is %s to %s', (good, total, low, high) => {
+    const interval = wilson(good, total);
+    expect(interval?.low).toBeCloseTo(low, 4);
+    expect(interval?.high).toBeCloseTo(high, 4);
+  });
+  test('of nothing is none', () => expect(wilson(0, 0)).toBeNull());
+});
+
+describe('the route', () => {
+  const names = ['pytest-run', 'a/b', '100 %', '#', '..', 'تحليل', ' ', 'a?b&c=d', '\u202e'];
+  test.each(names)('to %j and back', (skillName) => {
+    expect(parseRoute(skillHref(skillName))).toEqual({ view: 'skill', skillName });
+  });
+  test.each(['', '#', '#/', '#/skill/', '#/skill/%', '#main'])('%j is the overview', (hash) => {
+    expect(parseRoute(hash)).toEqual({ view: 'overview' });
+  });
+});
+
+describe('a name', () => {
+  test.each([
+    ['pytest-run', 'pytest-run'],
+    ['zero\u200bwidth', 'zero[U+200B]width'],
+    ['\u202egnirts', '[U+202E]gnirts'],
+    [' ', '[U+0020]'],
+    ['a  b', 'a [U+0020]b'],
+    ['a\u00a0b', 'a[U+00A0]b'],
+    ['\u3164', '[U+3164]'],
+    ['👩\u200d💻', '👩\u200d💻'],
+    ['می\u200cخواهم', 'می\u200cخواهم'],
+    ['pay\u200dpal', 'pay[U+200D]pal'],
+    ['日本語', '日本語'],
+  ])('%j is shown as %j', (name, shown) => expect(plainName(name)).toBe(shown));
+  test('keeps what is seen apart from what is not', () => {
+    expect(nameParts('a\u200bb')).toEqual([{ text: 'a' }, { hidden: 'U+200B' }, { text: 'b' }]);
+  });
+});
+
+function anomaly(
+  skill_name: string,
+  deviation_score = 3,
+  anomaly_type: Anomaly['anomaly_type'] = 'performance_drop',
+): Anomaly {
+  return { skill_name, anomaly_type, baseline_value: 0.9, observed_value: 0.5, deviation_score };
+}
+
+describe('the tracker of anomalies', () => {
+  test('says nothing of those that were there before, and puts the heaviest first', () => {
+    const { current, events } = new AnomalyTracker().observe([anomaly('a', 2), anomaly('b', 5)], 0);
+    expect(current.map((each) => each.anomaly.skill_name)).toEqual(['b', 'a']);
+    expect(events).toEqual([]);
+  });
+
+  test('says once that one begins, however often it comes', () => {
+    const tracker = new AnomalyTracker();
+    tracker.observe([], 0);
+    expect(tracker.observe([anomaly('a')], 1000).events).toMatchObject([{ kind: 'started', at: 1000 }]);
+    expect(tracker.observe([anomaly('a', 4)], 2000).events).toEqual([]);
+  });
+
+  test('keeps two of one skill apart', () => {
+    const tracker = new AnomalyTracker();
+    tracker.observe([anomaly('a')], 0);
+    const { current, events } = tracker.observe([anomaly('a'), anomaly('a', 3, 'pattern_shift')], 1000);
+    expect(current).toHaveLength(2);
+    expect(events).toHaveLength(1);
+  });
+
+  test('lets one that comes and goes near the threshold be, and ends it when it stays away', () => {
+    const tracker = new AnomalyTracker();
+    tracker.observe([anomaly('a')], 0);
+    expect(tracker.observe([], 1000)).toMatchObject({ current: [{ fading: true }], events: [] });
+    expect(tracker.observe([anomaly('a')], 2000)).toMatchObject({ current: [{ fading: false }], events: [] });
+    expect(tracker.observe([], 2000 + FADING - 1).events).toEqual([]);
+    expect(tracker.observe([], 2000 + FADING)).toMatchObject({ current: [], events: [{ kind: 'ended' }] });
+  });
+
+  test('holds no more than what is there, however many there were', () => {
+    const tracker = new AnomalyTracker();
+    for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * FADING);
+    expect(tracker.observe([], 1000 * FADING).current).toEqual([]);
+  });
+});
+
+test('anomalies in words and units', () => {
+  const shift = { anomaly_type: 'pattern_shift', baseline_value: 5, observed_value: 15 } as const;
+  expect(KIND_WORDS[kindOf(shift)]).toBe('Slower than usual');
+  expect(KIND_WORDS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
+  expect(KIND_WORDS[kindOf(anomaly('a'))]).toBe('Success rate fell');
+  expect(KIND_WORDS[kindOf(anomaly('a', 3, 'performance_spike'))]).toBe('Success rate rose');
+  expect(valueText('pattern_shift', 15)).toBe('15 s');
+  expect(valueText('performance_drop', 0.5)).toBe('50.0 %');
+});
+
+function summary(skill_name: string, invocation_count: number, completed_count = invocation_count): SkillSummary {
+  return {
+    skill_name,
+    window: {
+      invocation_count,
+      completed_count,
+      completion_rate: invocation_count ? completed_count / invocation_count : null,
+      completion_rate_low: null,
+      completion_rate_high: null,
+      avg_duration: 1,
+      last_invocation_at: invocation_count ? '2026-02-10T12:00:00Z' : null,
+    },
+    lifetime: {
+      total_invocations: 100,
+      completed_invocations: 90,
+      completion_rate: 0.9,
+      avg_duration_seconds: 1,
+      last_invocation_at: '2026-02-01T12:00:00Z',
+    },
+    anomalies: [],
+  };
+}
+
+function skill(skill_name: string, invocation_count: number): Skill {
+  return {
+    skill_name,
+    invocation_count,
+    completed_count: invocation_count,
+    avg_duration: 0,
+    last_invocation_at: '2026-02-10T12:00:09Z',
+  };
+}
+
+describe('the rows', () => {
+  test('have the live figures where there are some, and keep what only the API knows', () => {
+    const [live, other] = mergeRows([summary('a', 4), summary('b', 3)], [skill('a', 9), skill('elsewhere', 1)]);
+    expect(live).toMatchObject({ name: 'a', invocations: 9, totalInvocations: 100, avgDuration: null });
+    expect(live?.lastAt).toBe(Date.UTC(2026, 1, 10, 12, 0, 9));
+    expect(other).toMatchObject({ name: 'b', invocations: 3 });
+  });
+
+  test('without a run in the window have no rate, but a last run', () => {
+    const [row] = mergeRows([summary('a', 0)], []);
+    expect(row).toMatchObject({ rate: null, low: null, lastAt: Date.UTC(2026, 1, 1, 12) });
+  });
+
+  test('are sorted with ties by name, and with those without a value last in both directions', () => {
+    const rows = mergeRows([summary('c', 5, 1), summary('none', 0), summary('b', 5, 4), summary('a', 5, 4)], []);
+    const names = (order: 'asc' | 'desc') => sortRows(rows, 'completion_rate', order, new Map()).map((row) => row.name);
+    expect(names('asc')).toEqual(['c', 'a', 'b', 'none']);
+    expect(names('desc')).toEqual(['a', 'b', 'c', 'none']);
+    expect(sortRows(rows, 'deviation_score', 'desc', new Map([['b', 3]]))[0]?.name).toBe('b');
+    expect(sortRows(rows, 'skill_name', 'desc', new Map()).map((row) => row.name)).toEqual(['none', 'c', 'b', 'a']);
+  });
+});
+
+describe('the clock of the server', () => {
+  test('goes with what the server says, not with what jitters by less than its seconds', () => {
+    let local = 1_000_000;
+    const clock = new ServerClock(() => local);
+    clock.set(2_000_000);
+    expect(clock.now()).toBe(2_000_000);
+    local += 1000;
+    clock.set(2_001_900);
+    expect(clock.now()).toBe(2_001_000);
+    clock.set(2_500_000);
+    expect(clock.now()).toBe(2_500_000);
+  });
+
+  test('takes updates as the least it can be, so that figures that stand still grow old', () => {
+    let local = 1_000_000;
+    const clock = new ServerClock(() => local);
+    clock.observe(900_000);
+    expect(clock.now()).toBe(900_000);
+    local += 60_000;
+    clock.observe(900_000);
+    expect(clock.now()).toBe(960_000);
+    clock.observe(990_000);
+    expect(clock.now()).toBe(990_000);
+  });
+});
+
+test('a range asks for whole steps, at most 300, the same question within a step', () => {
+  for (const range of RANGES) {
+    const now = Date.UTC(2026, 1, 10, 12, 34, 56);
+    const { from, to } = bounds(range, now);
+    expect(range.length / range.step).toBeLessThanOrEqual(300);
+    expect(to.getTime() % (range.step * 1000)).toBe(0);
+    expect(to.getTime()).toBeGreaterThan(now);
+    expect(to.getTime() - from.getTime()).toBe(range.length * 1000);
+    expect(bounds(range, now + 1000)).toEqual({ from, to });
+  }
+});
