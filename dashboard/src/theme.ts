@@ -16,7 +16,11 @@ function stored(): Theme | null {
 
 let chosen = stored();
 
+/** Colours that were asked for in the present theme. */
+const colours = new Map<string, string>();
+
 function apply(): void {
+  colours.clear();
   if (chosen) document.documentElement.dataset.theme = chosen;
   else delete document.documentElement.dataset.theme;
   for (const listener of listeners) listener();
@@ -49,11 +53,14 @@ apply();
 
 /** What a custom property of the style sheet is as a colour, in the present theme: canvases cannot ask by themselves. */
 export function colour(name: string): string {
+  const known = colours.get(name);
+  if (known !== undefined) return known;
   const probe = document.createElement('span');
   probe.style.color = `var(${name})`;
   probe.hidden = true;
   document.body.append(probe);
   const value = getComputedStyle(probe).color;
   probe.remove();
+  colours.set(name, value);
   return value;
 }

@@ -13,18 +13,20 @@ function tick(): void {
 
 document.addEventListener('visibilitychange', tick);
 
-/** Milliseconds since 1970 by the server's clock. */
-export function useNow(): number {
+/** Milliseconds since 1970 by the server's clock, in whole steps: nothing is drawn again within one. */
+export function useNow(step = 1000): number {
   const [now, setNow] = useState(() => clock.now());
   useEffect(() => {
-    listeners.add(setNow);
+    const listener = (present: number) => setNow(Math.floor(present / step) * step);
+    listener(clock.now());
+    listeners.add(listener);
     timer ??= setInterval(tick, 1000);
     return () => {
-      listeners.delete(setNow);
+      listeners.delete(listener);
       if (listeners.size > 0) return;
       clearInterval(timer);
       timer = undefined;
     };
-  }, []);
+  }, [step]);
   return now;
 }

@@ -1,6 +1,6 @@
 // The page of one skill: its figures, its history with its anomalies, its errors and phases.
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { ApiError } from 'session-buddy-client';
+import { type AnomalyEpisode, ApiError } from 'session-buddy-client';
 import { HistoryChart, HistoryTable, historyData } from '../charts/history.tsx';
 import { RateBar } from '../charts/rate-bar.tsx';
 import { api, live } from '../data/live.ts';
@@ -14,12 +14,13 @@ import { AnomalyCard } from './anomalies.tsx';
 import { Episode } from './episodes.tsx';
 import { Ago, Icon, Name, Panel, Problem } from './ui.tsx';
 
+const NO_EPISODES: AnomalyEpisode[] = [];
 const DEFAULT_RANGE = RANGES[2] as Range;
 
 function History({ skillName }: { skillName: string }) {
   const [range, setRange] = useState<Range>(DEFAULT_RANGE);
   const [tableOpen, setTableOpen] = useState(false);
-  const { from, to } = bounds(range, useNow());
+  const { from, to } = bounds(range, useNow(range.step * 1000));
   const query = { skill_name: skillName, from, to };
   const which = `${skillName} ${range.id} ${to.getTime()}`;
   const series = usePoll(`series ${which}`, (signal) => api.series({ ...query, step: range.step }, { signal }));
@@ -27,7 +28,7 @@ function History({ skillName }: { skillName: string }) {
 
   const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
   const shown = series.data && data ? { data, series: series.data } : null;
-  const list = episodes.data?.anomalies ?? [];
+  const list = episodes.data?.anomalies ?? NO_EPISODES;
   const runs = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
   // The ends of the answer that is drawn, which may still be that to the question before.
   const start = moment(shown?.series.from) ?? from.getTime();

@@ -33,7 +33,7 @@ function Figure({
 }
 
 export function Summary() {
-  const to = (Math.floor(useNow() / 1000 / STEP) + 1) * STEP;
+  const to = (Math.floor(useNow(STEP * 1000) / 1000 / STEP) + 1) * STEP;
   const { data: series } = usePoll(`series ${to}`, (signal) =>
     api.series({ from: new Date((to - DAY) * 1000), to: new Date(to * 1000), step: STEP }, { signal }),
   );
