@@ -180,7 +180,7 @@ function make(
           incrs: (_plot, _axis, low, high) =>
             high - low > DAYS_FROM
               ? [1, 2, 5, 10].map((days) => days * DAY)
-              : [60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600],
+              : [60, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200],
           values: (_plot, splits) => timeLabels(splits, options.current.to - options.current.from),
         },
         {

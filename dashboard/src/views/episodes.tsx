@@ -30,7 +30,7 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
           {link && `${KIND_WORDS[kind]}, `}
           {valueText(episode.anomaly_type, episode.baseline_value)} →{' '}
           {valueText(episode.anomaly_type, episode.observed_value)}
-          {ended !== null && began !== null && ` · for ${span((ended - began) / 1000)}`}
+          {ended !== null && began !== null && ` · ${span((ended - began) / 1000)}`}
         </div>
       </div>
     </li>

@@ -4,7 +4,7 @@ import type { ConnectionState } from 'session-buddy-client';
 import { live, retry } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
-import { duration, moment } from '../format.ts';
+import { duration, moment, span } from '../format.ts';
 import { onTheme, theme, toggleTheme } from '../theme.ts';
 import { Icon } from './ui.tsx';
 
@@ -63,7 +63,7 @@ function Freshness() {
   const { tone, words } = connectionWords(connection, tokenWanted, !stale, age !== null, Date.now());
   return (
     <div class="freshness" data-testid="freshness">
-      {stale && age !== null && <span class="stale-age">Data is {duration(age)} old</span>}
+      {stale && age !== null && <span class="stale-age">Data is {age < 60 ? span(age) : duration(age)} old</span>}
       <span class={`pill tone-${tone}`} data-testid="connection">
         <span class="pill-dot" aria-hidden="true" />
         {words}
