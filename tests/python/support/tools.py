@@ -32,6 +32,16 @@ def node() -> str:
     return program
 
 
+def npm() -> str:
+    return shutil.which("npm") or _missing("npm")
+
+
+def node_packages(folder: Path) -> None:
+    """What the package in this folder needs must be installed in it."""
+    if not (folder / "node_modules").is_dir():
+        _missing(f"what {folder.name}/package.json names")
+
+
 def chromium() -> str:
     for name in ("chromium", "google-chrome", "chromium-browser"):
         program = shutil.which(name)
