@@ -1,11 +1,12 @@
 // Anomalies in words, and which of them began or ended between two updates.
-import type { Anomaly, AnomalyType } from 'session-buddy-client';
+import type { Anomaly, AnomalyEpisode } from 'session-buddy-client';
 import { duration, percent } from './format.ts';
 
-export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster';
+/** `other`: of a type that another program wrote into the history. */
+export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster' | 'other';
 
 /** What an anomaly is about, for those on the wire and for those of the history. */
-export type AnomalyFigures = Pick<Anomaly, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
+export type AnomalyFigures = Pick<AnomalyEpisode, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
 
 export function kindOf(anomaly: AnomalyFigures): AnomalyKind {
   switch (anomaly.anomaly_type) {
@@ -14,7 +15,9 @@ export function kindOf(anomaly: AnomalyFigures): AnomalyKind {
     case 'performance_spike':
       return 'rise';
     case 'pattern_shift':
-      return anomaly.observed_value < anomaly.baseline_value ? 'faster' : 'slower';
+      return (anomaly.observed_value ?? 0) < (anomaly.baseline_value ?? 0) ? 'faster' : 'slower';
+    default:
+      return 'other';
   }
 }
 
@@ -23,9 +26,10 @@ export const KIND_WORDS: Record<AnomalyKind, string> = {
   rise: 'Success rate rose',
   slower: 'Slower than usual',
   faster: 'Faster than usual',
+  other: 'Unusual',
 };
 
-export function valueText(type: AnomalyType, value: number): string {
+export function valueText(type: string, value: number | null): string {
   return type === 'pattern_shift' ? duration(value) : percent(value);
 }
 

@@ -1,10 +1,12 @@
-// Writes src/generated from the JSON Schemas of the messages: `node scripts/types.mjs [--check]`.
+// Writes src/generated from the JSON Schemas of the messages and the OpenAPI document of the HTTP API:
+// `node scripts/types.mjs [--check]`.
 // With --check nothing is written, and what is not current is named with status 1.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { compile } from 'json-schema-to-typescript';
+import openapi, { astToString } from 'openapi-typescript';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const schemas = join(root, 'docs/api/schemas');
@@ -43,7 +45,13 @@ async function messageTypes() {
   return out;
 }
 
+async function apiTypes() {
+  const document = pathToFileURL(join(root, 'docs/api/openapi.yaml'));
+  return `${BANNER}\n${astToString(await openapi(document))}`;
+}
+
 const wanted = await messageTypes();
+wanted.set('openapi.ts', await apiTypes());
 
 const present = (await readdir(generated).catch(() => [])).sort();
 const stale = [];

@@ -1,13 +1,15 @@
 // The HTTP part: the read-only API under /api/v1, with typed answers and errors.
 import type {
+  AnomaliesQuery,
   AnomalyList,
-  AnomalyType,
   Series,
+  SeriesQuery,
   ServerInfo,
   SessionList,
+  SessionsQuery,
   SkillDetail,
   SkillList,
-  SkillSort,
+  SkillsQuery,
 } from './api-types.js';
 import type { TokenSource } from './client.js';
 import { ApiError, ConnectionError, TimeoutError, UnauthorizedError } from './errors.js';
@@ -23,38 +25,6 @@ export interface ApiOptions {
 
 export interface CallOptions {
   signal?: AbortSignal;
-}
-
-export interface SkillsQuery {
-  /** Part of the name, in whatever case. */
-  search?: string;
-  sort?: SkillSort;
-  order?: 'asc' | 'desc';
-  /** Only skills with an invocation in the window. */
-  active?: boolean;
-  limit?: number;
-  offset?: number;
-  /** Adds the counts of the last 24 hours to each skill; at most 100 of them then. */
-  sparkline?: boolean;
-}
-
-export interface SeriesQuery {
-  /** Without it: all skills together. */
-  skill_name?: string;
-  from?: Date | string;
-  to?: Date | string;
-  /** Seconds, or a text such as `5m`. */
-  step?: number | string;
-}
-
-export interface AnomaliesQuery {
-  state?: 'open' | 'resolved' | 'all';
-  skill_name?: string;
-  anomaly_type?: AnomalyType;
-  from?: Date | string;
-  to?: Date | string;
-  limit?: number;
-  offset?: number;
 }
 
 /** Answers that are kept for the server to say that they are still current. */
@@ -102,7 +72,7 @@ export class SessionBuddyApi {
     return this.#get('anomalies', { ...query }, options);
   }
 
-  sessions(query: { limit?: number } = {}, options?: CallOptions): Promise<SessionList> {
+  sessions(query: SessionsQuery = {}, options?: CallOptions): Promise<SessionList> {
     return this.#get('sessions', { ...query }, options);
   }
 

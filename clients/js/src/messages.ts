@@ -4,7 +4,7 @@ import type { Authenticated } from './generated/authenticated.js';
 import type { Error as ErrorMessage } from './generated/error.js';
 import type { GetMetrics } from './generated/get_metrics.js';
 import type { MetricsResponse } from './generated/metrics_response.js';
-import type { MetricsUpdate } from './generated/metrics_update.js';
+import type { Anomaly, MetricsUpdate } from './generated/metrics_update.js';
 import type { Ping } from './generated/ping.js';
 import type { Pong } from './generated/pong.js';
 import type { SessionUpdate } from './generated/session_update.js';
@@ -34,6 +34,8 @@ export type {
   Unsubscribe,
   Unsubscribed,
 };
+
+export type AnomalyType = Anomaly['anomaly_type'];
 
 /** Lifetime figures of one skill. */
 export type SkillMetrics = MetricsResponse['data'];

@@ -8,6 +8,11 @@ import { moment, span } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { Ago, KindIcon, Name, Panel, Problem } from './ui.tsx';
 
+/** An episode that is not in the database yet has no number. */
+export function episodeKey({ id, skill_name, anomaly_type, detected_at }: AnomalyEpisode): string {
+  return id === null ? JSON.stringify([skill_name, anomaly_type, detected_at]) : String(id);
+}
+
 export function Episode({ episode, link }: { episode: AnomalyEpisode; link: boolean }) {
   const kind = kindOf(episode);
   const began = moment(episode.detected_at);
@@ -48,7 +53,7 @@ export function Episodes() {
       {data && !none && (
         <ul class="list">
           {data.anomalies.map((episode) => (
-            <Episode key={episode.id} episode={episode} link />
+            <Episode key={episodeKey(episode)} episode={episode} link />
           ))}
         </ul>
       )}

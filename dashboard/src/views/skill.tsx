@@ -11,7 +11,7 @@ import { between, count, duration, moment, NONE, percent, plural } from '../form
 import { bounds, RANGES, type Range } from '../ranges.ts';
 import { rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
-import { Episode } from './episodes.tsx';
+import { Episode, episodeKey } from './episodes.tsx';
 import { Ago, Icon, Name, Panel, Problem } from './ui.tsx';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
@@ -93,7 +93,7 @@ function History({ skillName }: { skillName: string }) {
         ) : (
           <ul class="list">
             {list.slice(0, 20).map((episode) => (
-              <Episode key={episode.id} episode={episode} link={false} />
+              <Episode key={episodeKey(episode)} episode={episode} link={false} />
             ))}
           </ul>
         )}

@@ -1,0 +1,150 @@
+// The HTTP part: against the real server, and against answers that it does not give on demand.
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { ApiError, ConnectionError, SessionBuddyApi, TimeoutError, UnauthorizedError } from '../dist/index.js';
+
+import { Server, until } from './server.mjs';
+
+const TOKEN = '5f0c8b1f7e9d4a26b3c8d7e6f5a49382';
+
+/** Waits until the server has read what was handed in. */
+async function counted(api, runs) {
+  let seen = 0;
+  await until(() => {
+    api.skills().then(({ skills }) => {
+      seen = skills.reduce((sum, skill) => sum + skill.window.invocation_count, 0);
+    });
+    return seen === runs;
+  }, `${runs} runs`);
+}
+
+async function served(context) {
+  const server = await Server.start(context);
+  for (const completed of [true, true, false]) await server.record('a/b & c', completed);
+  await server.record('mypy');
+  const api = new SessionBuddyApi(server.url);
+  await counted(api, 4);
+  return { server, api };
+}
+
+test('each request has its answer', async (context) => {
+  const { api } = await served(context);
+  assert.equal((await api.server()).skills, 2);
+  const list = await api.skills({ search: 'A/B', sparkline: true, sort: 'skill_name', limit: 5 });
+  assert.deepEqual(
+    list.skills.map((skill) => [
+      skill.skill_name,
+      skill.window.completed_count,
+      skill.sparkline.invocation_count.length,
+    ]),
+    [['a/b & c', 2, 24]],
+  );
+  assert.equal((await api.skill('a/b & c')).lifetime.total_invocations, 3);
+  const series = await api.series({ skill_name: 'a/b & c', from: new Date(Date.now() - 3_600_000), step: '1h' });
+  assert.equal(
+    series.points.reduce((sum, point) => sum + point.invocation_count, 0),
+    3,
+  );
+  assert.deepEqual((await api.anomalies({ state: 'open' })).anomalies, []);
+  assert.equal((await api.sessions({ limit: 1 })).sessions[0].session_id, 'test');
+});
+
+test('an answer that did not change is the same object, and one that did is another', async (context) => {
+  const { server, api } = await served(context);
+  const first = await api.skills();
+  assert.equal(await api.skills(), first);
+  await server.record('mypy');
+  await counted(api, 5);
+  assert.notEqual(await api.skills(), first);
+});
+
+test('an unknown skill and a bad parameter are errors with the code and the words of the server', async (context) => {
+  const { api } = await served(context);
+  await assert.rejects(api.skill('nobody'), { name: 'ApiError', status: 404, code: 'unknown_skill' });
+  await assert.rejects(api.skills({ limit: 0 }), (error) => {
+    assert.ok(error instanceof ApiError);
+    assert.equal(error.status, 400);
+    assert.match(error.message, /limit/);
+    return true;
+  });
+});
+
+test('without a token, or with one that may not read, it is not let in', async (context) => {
+  const server = await Server.start(context);
+  const file = join(server.folder, 'tokens');
+  await writeFile(file, `${TOKEN} read\n${TOKEN.toUpperCase()} write\n`, { mode: 0o600 });
+  await server.stop('SIGTERM');
+  server.options = ['--auth-token-file', file];
+  await server.start();
+  await assert.rejects(new SessionBuddyApi(server.url).skills(), UnauthorizedError);
+  await assert.rejects(new SessionBuddyApi(server.url, { token: TOKEN.toUpperCase() }).skills(), UnauthorizedError);
+  assert.equal((await new SessionBuddyApi(server.url, { token: async () => TOKEN }).skills()).total, 0);
+});
+
+test('a path that a proxy has put before the API is kept', async () => {
+  const asked = [];
+  const fake = async (url) => {
+    asked.push(url.href);
+    return new Response('{}');
+  };
+  await new SessionBuddyApi('wss://example.org/buddy/', { fetch: fake }).skills({ search: 'é&x', active: true });
+  assert.deepEqual(asked, ['https://example.org/buddy/api/v1/skills?search=%C3%A9%26x&active=true']);
+});
+
+/** A fetch without an answer; like a real one it keeps the program alive. */
+function never(_url, { signal }) {
+  return new Promise((_resolve, reject) => {
+    const alive = setInterval(() => {}, 1000);
+    signal.addEventListener('abort', () => {
+      clearInterval(alive);
+      reject(signal.reason);
+    });
+  });
+}
+
+test('no answer, a cut one, one of a proxy, and one that says when to come back', async () => {
+  const api = (answer, options = {}) => new SessionBuddyApi('http://localhost/', { fetch: answer, ...options });
+  await assert.rejects(api(never, { timeout: 10 }).server(), TimeoutError);
+  await assert.rejects(
+    api(async () => {
+      throw new TypeError('fetch failed');
+    }).server(),
+    ConnectionError,
+  );
+  await assert.rejects(api(async () => new Response('{"version":')).server(), ConnectionError);
+  await assert.rejects(api(async () => new Response('<html>', { status: 502, statusText: 'Bad Gateway' })).server(), {
+    name: 'ApiError',
+    status: 502,
+    code: '',
+    message: 'HTTP 502 Bad Gateway',
+  });
+  const busy = new Response('{"detail":"Too many queries wait","error":"too_many_queries"}', {
+    status: 503,
+    headers: { 'Retry-After': '2' },
+  });
+  await assert.rejects(api(async () => busy).server(), { message: 'Too many queries wait', retryAfter: 2 });
+});
+
+test('who gives up a question gets its own reason', async () => {
+  const abort = new AbortController();
+  const asked = new SessionBuddyApi('http://localhost/', { fetch: never }).server({ signal: abort.signal });
+  abort.abort(new Error('another view'));
+  await assert.rejects(asked, { message: 'another view' });
+});
+
+test('answers are kept for their tags in a bounded number', async () => {
+  const conditions = [];
+  const fake = async (url, { headers }) => {
+    conditions.push(headers['If-None-Match']);
+    return new Response('{}', { headers: { ETag: `W/"${url.search}"` } });
+  };
+  const api = new SessionBuddyApi('http://localhost/', { fetch: fake });
+  for (let offset = 0; offset <= 64; offset += 1) await api.skills({ offset });
+  conditions.length = 0;
+  await api.skills({ offset: 64 });
+  await api.skills({ offset: 0 });
+  assert.deepEqual(conditions, ['W/"?offset=64"', undefined]);
+});
