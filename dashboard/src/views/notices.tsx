@@ -13,7 +13,7 @@ const AT_MOST = 3;
 function sentence({ kind, anomaly }: AnomalyEvent): string {
   const words = KIND_WORDS[kindOf(anomaly)].toLowerCase();
   const name = plainName(anomaly.skill_name);
-  if (kind === 'ended') return `Anomaly over in ${name}: ${words}.`;
+  if (kind === 'ended') return `${name} is back to normal; it was: ${words}.`;
   const from = valueText(anomaly.anomaly_type, anomaly.baseline_value);
   const to = valueText(anomaly.anomaly_type, anomaly.observed_value);
   return `Anomaly in ${name}: ${words}, from ${from} to ${to}.`;
@@ -43,7 +43,7 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
         <div class="quiet">
           {event.kind === 'started'
             ? `${KIND_WORDS[kindOf(anomaly)]}: ${valueText(anomaly.anomaly_type, anomaly.baseline_value)} → ${valueText(anomaly.anomaly_type, anomaly.observed_value)}`
-            : `Over: ${KIND_WORDS[kindOf(anomaly)].toLowerCase()}`}
+            : 'Back to normal'}
         </div>
       </div>
       <button type="button" class="icon-button" aria-label="Dismiss" onClick={onGone}>
