@@ -1,4 +1,4 @@
-// The page becomes four files with fixed names: the server has them in its binary and serves them with ETags.
+// The page becomes a few files with fixed names: the server has them in its binary and serves them with ETags.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
@@ -16,6 +16,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     cssCodeSplit: false,
     modulePreload: { polyfill: false },
+    // Those of what is bundled, which they ask to be passed on.
+    license: { fileName: 'assets/licenses.txt' },
     rolldownOptions: {
       output: {
         entryFileNames: 'assets/app.js',

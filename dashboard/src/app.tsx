@@ -74,6 +74,7 @@ function Footer() {
           every {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
         </span>
       )}
+      <a href="assets/licenses.txt">Licences</a>
       {hasToken && (
         <button type="button" class="link-button" onClick={forgetToken}>
           Forget the token

@@ -8,10 +8,12 @@ export interface Range {
   step: number;
 }
 
+export const DAY: Range = { id: '24h', label: '24 h', length: 86_400, step: 900 };
+
 export const RANGES: readonly Range[] = [
   { id: '1h', label: '1 h', length: 3600, step: 60 },
   { id: '6h', label: '6 h', length: 21_600, step: 300 },
-  { id: '24h', label: '24 h', length: 86_400, step: 900 },
+  DAY,
   { id: '7d', label: '7 d', length: 604_800, step: 7200 },
   { id: '30d', label: '30 d', length: 2_592_000, step: 21_600 },
 ];

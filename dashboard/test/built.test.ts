@@ -26,8 +26,9 @@ afterAll(() => rm(out, { recursive: true, force: true }));
 
 const text = (name: string) => files.get(name)?.toString('utf8') ?? '';
 
-test('four files with fixed names', () => {
-  expect([...files.keys()].sort()).toEqual(['assets/app.css', 'assets/app.js', 'assets/icon.svg', 'index.html']);
+test('a few files with fixed names', () => {
+  const names = ['assets/app.css', 'assets/app.js', 'assets/icon.svg', 'assets/licenses.txt', 'index.html'];
+  expect([...files.keys()].sort()).toEqual(names);
 });
 
 test('small enough to be there at once', () => {
@@ -41,8 +42,14 @@ test('no inline script or style, no address but relative ones', () => {
   for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]*)"/g)) expect(address).toMatch(/^\.\//);
 });
 
+test('the licences of what is bundled are passed on', () => {
+  for (const name of ['preact', 'uplot']) expect(text('assets/licenses.txt')).toContain(name);
+  expect(text('assets/licenses.txt')).toMatch(/Permission is hereby granted/);
+});
+
 test('nothing from elsewhere', () => {
   for (const [name, body] of files) {
+    if (name.endsWith('.txt')) continue;
     const addresses = [...body.toString('utf8').matchAll(/https?:\/\/[^\s"'`)]+/g)].map(([address]) => address);
     // Names of XML vocabularies are no requests.
     expect([name, addresses.filter((address) => !address.startsWith('http://www.w3.org/'))]).toEqual([name, []]);

@@ -13,20 +13,18 @@ function tick(): void {
 
 document.addEventListener('visibilitychange', tick);
 
-/** Milliseconds since 1970 by the server's clock, in whole steps: nothing is drawn again within one. */
-export function useNow(step = 1000): number {
+/** Milliseconds since 1970 by the server's clock, once a second. */
+export function useNow(): number {
   const [now, setNow] = useState(() => clock.now());
   useEffect(() => {
-    const listener = (present: number) => setNow(Math.floor(present / step) * step);
-    listener(clock.now());
-    listeners.add(listener);
+    listeners.add(setNow);
     timer ??= setInterval(tick, 1000);
     return () => {
-      listeners.delete(listener);
+      listeners.delete(setNow);
       if (listeners.size > 0) return;
       clearInterval(timer);
       timer = undefined;
     };
-  }, [step]);
+  }, []);
   return now;
 }

@@ -13,6 +13,8 @@ export interface Polled<T> {
 }
 
 export const POLL = 15_000; // milliseconds
+/** Between two questions, however often there is reason to ask. */
+const SOONEST = 3000;
 
 /** `wanted` says what is asked, so that another one is asked at once; null asks nothing. */
 export function usePoll<T>(
@@ -37,10 +39,12 @@ export function usePoll<T>(
     let timer: ReturnType<typeof setTimeout> | undefined;
     let abort: AbortController | null = null;
     let due = true;
+    let asked = 0;
     const run = async () => {
       if (abort || document.visibilityState !== 'visible') return;
       clearTimeout(timer);
       due = false;
+      asked = Date.now();
       const mine = new AbortController();
       abort = mine;
       try {
@@ -64,8 +68,14 @@ export function usePoll<T>(
       }, interval);
     };
     refreshing.current = () => {
-      due = true;
-      void run();
+      clearTimeout(timer);
+      timer = setTimeout(
+        () => {
+          due = true;
+          void run();
+        },
+        Math.max(0, asked + SOONEST - Date.now()),
+      );
     };
     const seen = () => {
       if (due) void run();

@@ -3,36 +3,30 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type AnomalyEpisode, ApiError } from 'session-buddy-client';
 import { HistoryChart, HistoryTable, historyData } from '../charts/history.tsx';
 import { RateBar } from '../charts/rate-bar.tsx';
-import { api, live } from '../data/live.ts';
-import { useNow } from '../data/now.ts';
+import { api, clock, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
-import { bounds, RANGES, type Range } from '../ranges.ts';
+import { bounds, DAY, RANGES } from '../ranges.ts';
 import { rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
 import { Episode, episodeKey } from './episodes.tsx';
 import { Ago, Icon, Name, Panel, Problem } from './ui.tsx';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
-const DEFAULT_RANGE = RANGES[2] as Range;
 
 function History({ skillName }: { skillName: string }) {
-  const [range, setRange] = useState<Range>(DEFAULT_RANGE);
+  const [range, setRange] = useState(DAY);
   const [tableOpen, setTableOpen] = useState(false);
-  const { from, to } = bounds(range, useNow(range.step * 1000));
-  const query = { skill_name: skillName, from, to };
-  const which = `${skillName} ${range.id} ${to.getTime()}`;
-  const series = usePoll(`series ${which}`, (signal) => api.series({ ...query, step: range.step }, { signal }));
-  const episodes = usePoll(`anomalies ${which}`, (signal) => api.anomalies({ ...query, limit: 200 }, { signal }));
+  // The question is the span, not its ends: these move on, and with them the charts, without a new beginning.
+  const query = () => ({ skill_name: skillName, ...bounds(range, clock.now()) });
+  const series = usePoll(`series ${range.id}`, (signal) => api.series({ ...query(), step: range.step }, { signal }));
+  const episodes = usePoll(`anomalies ${range.id}`, (signal) => api.anomalies({ ...query(), limit: 200 }, { signal }));
 
   const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
   const shown = series.data && data ? { data, series: series.data } : null;
   const list = episodes.data?.anomalies ?? NO_EPISODES;
   const runs = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
-  // The ends of the answer that is drawn, which may still be that to the question before.
-  const start = moment(shown?.series.from) ?? from.getTime();
-  const end = moment(shown?.series.to) ?? to.getTime();
 
   return (
     <Panel
@@ -72,8 +66,8 @@ function History({ skillName }: { skillName: string }) {
               label={label}
               data={shown.data}
               step={shown.series.step_seconds}
-              from={start / 1000}
-              to={end / 1000}
+              from={(moment(shown.series.from) ?? 0) / 1000}
+              to={(moment(shown.series.to) ?? 0) / 1000}
               episodes={list}
             />
           ))}

@@ -1,15 +1,12 @@
 // The four figures that sum up the last 24 hours.
 import type { ComponentChildren } from 'preact';
 import { Sparkline } from '../charts/sparkline.tsx';
-import { api, live } from '../data/live.ts';
-import { useNow } from '../data/now.ts';
+import { api, clock, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, NONE, percent } from '../format.ts';
+import { bounds, DAY } from '../ranges.ts';
 import { wilson } from '../wilson.ts';
-
-const STEP = 900; // seconds
-const DAY = 86_400;
 
 function Figure({
   label,
@@ -33,10 +30,10 @@ function Figure({
 }
 
 export function Summary() {
-  const to = (Math.floor(useNow(STEP * 1000) / 1000 / STEP) + 1) * STEP;
-  const { data: series } = usePoll(`series ${to}`, (signal) =>
-    api.series({ from: new Date((to - DAY) * 1000), to: new Date(to * 1000), step: STEP }, { signal }),
-  );
+  const { data: series } = usePoll('series of all', (signal) => {
+    const { from, to } = bounds(DAY, clock.now());
+    return api.series({ from, to, step: DAY.step }, { signal });
+  });
   const server = useStore(live, (state) => state.server);
   const sessions = useStore(live, (state) => state.sessions?.length ?? state.server?.active_sessions ?? null);
   const anomalies = useStore(live, (state) =>
@@ -48,7 +45,7 @@ export function Summary() {
   const completed = points.map((point) => point.completed_count);
   const total = all.reduce((sum, each) => sum + each, 0);
   const good = completed.reduce((sum, each) => sum + each, 0);
-  const bounds = wilson(good, total);
+  const rate = wilson(good, total);
 
   return (
     <dl class="summary summary-overview" data-testid="summary">
@@ -65,8 +62,8 @@ export function Summary() {
       </Figure>
       <Figure
         label="Success rate"
-        value={bounds ? percent(good / total) : NONE}
-        note={bounds ? between(bounds.low, bounds.high) : ' '}
+        value={rate ? percent(good / total) : NONE}
+        note={rate ? between(rate.low, rate.high) : ' '}
       />
       <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
       <Figure
