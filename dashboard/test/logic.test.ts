@@ -1,6 +1,13 @@
-import type { Anomaly, Skill, SkillSummary } from 'session-buddy-client';
+import {
+  type Anomaly,
+  ConnectionError,
+  type ConnectionState,
+  type Skill,
+  type SkillSummary,
+} from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
 import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
+import { connectionWords, staleAfter } from '../src/connection.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
@@ -161,6 +168,31 @@ describe('the rows', () => {
     expect(names('desc')).toEqual(['a', 'b', 'c', 'none']);
     expect(sortRows(rows, 'deviation_score', 'desc', new Map([['b', 3]]))[0]?.name).toBe('b');
     expect(sortRows(rows, 'skill_name', 'desc', new Map()).map((row) => row.name)).toEqual(['none', 'c', 'b', 'a']);
+  });
+});
+
+describe('the connection in words', () => {
+  const error = new ConnectionError('cut');
+  const waiting = { status: 'waiting', attempt: 2, maxAttempts: 5, delay: 2000, retryAt: 12_400, error } as const;
+  test.each<[ConnectionState, boolean, boolean, string]>([
+    [{ status: 'idle' }, true, false, 'Connecting…'],
+    [{ status: 'connecting', attempt: 0, maxAttempts: 5 }, true, false, 'Connecting…'],
+    [{ status: 'connecting', attempt: 3, maxAttempts: 5 }, true, true, 'Reconnecting 3/5…'],
+    [{ status: 'connecting', attempt: 6, maxAttempts: 5 }, true, true, 'Reconnecting…'],
+    [waiting, true, true, 'Reconnecting 2/5 in 3 s'],
+    [{ ...waiting, attempt: 6 }, true, true, 'Reconnecting in 3 s'],
+    [{ status: 'open' }, true, false, 'No data yet'],
+    [{ status: 'open' }, true, true, 'Live'],
+    [{ status: 'open' }, false, true, 'No new data'],
+    [{ status: 'closed', error }, true, true, 'Not connected'],
+  ])('%o, fresh: %s, any data: %s', (state, fresh, any, words) => {
+    expect(connectionWords(state, false, fresh, any, 10_000).words).toBe(words);
+  });
+  test('asks for the token before anything else', () => {
+    expect(connectionWords({ status: 'closed' }, true, true, true, 0).words).toBe('Needs a token');
+  });
+  test('figures are old after three updates, but no sooner than after five seconds', () => {
+    expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);
   });
 });
 

@@ -5,7 +5,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { KIND_WORDS, kindOf } from '../anomalies.ts';
 import { clock } from '../data/live.ts';
-import { absolute, count, day, duration, moment, NONE, percent, shortMoment } from '../format.ts';
+import { absolute, count, day, duration, moment, NONE, percent, plural, shortMoment } from '../format.ts';
 
 import { colour, onTheme } from '../theme.ts';
 
@@ -219,6 +219,19 @@ function inWords(chart: Chart, data: HistoryData, index: number, step: number): 
   }
 }
 
+/** The whole chart in one sentence, for those who do not see it. */
+function summaryWords(chart: Chart, data: HistoryData): string {
+  const sum = (counts: number[]) => counts.reduce((total, each) => total + each, 0);
+  const all = sum(data.all);
+  const completed = sum(data.completed);
+  if (all === 0) return 'no runs';
+  if (chart === 'invocations') return `${plural(all, 'run')}, ${count(all - completed)} failed`;
+  if (chart === 'rate') return `${percent(completed / all)} in all`;
+  const medians = data.p50.filter((value) => value !== null);
+  if (medians.length === 0) return 'not known';
+  return `medians from ${duration(Math.min(...medians))} to ${duration(Math.max(...medians))}`;
+}
+
 export function HistoryChart(props: Options & { label: string }) {
   const place = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
@@ -288,7 +301,7 @@ export function HistoryChart(props: Options & { label: string }) {
         class="chart-place"
         style={{ height: `${HEIGHTS[chart]}px` }}
         role="img"
-        aria-label={props.label}
+        aria-label={`${props.label}: ${summaryWords(chart, data)}`}
       />
     </figure>
   );

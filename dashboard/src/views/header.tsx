@@ -1,17 +1,12 @@
 // The head of the page: what it is, how fresh its figures are, light or dark.
 import { useEffect, useState } from 'preact/hooks';
-import type { ConnectionState } from 'session-buddy-client';
+import { connectionWords, staleAfter } from '../connection.ts';
 import { live, retry } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
 import { duration, moment, span } from '../format.ts';
 import { onTheme, theme, toggleTheme } from '../theme.ts';
 import { Icon } from './ui.tsx';
-
-/** Seconds beyond which figures count as old: three missed updates, and no less than people notice. */
-function staleAfter(interval: number | undefined): number {
-  return Math.max(5, 3 * (interval ?? 1) + 1);
-}
 
 /** Seconds since the figures on the page were computed; null where there are none yet. */
 export function useAge(): { age: number | null; stale: boolean } {
@@ -20,40 +15,6 @@ export function useAge(): { age: number | null; stale: boolean } {
   const interval = useStore(live, (state) => state.server?.update_interval_seconds);
   const age = at === null ? null : Math.max(0, Math.floor((now - at) / 1000));
   return { age, stale: age !== null && age > staleAfter(interval) };
-}
-
-type Tone = 'good' | 'busy' | 'bad';
-
-export function connectionWords(
-  connection: ConnectionState,
-  tokenWanted: boolean,
-  fresh: boolean,
-  any: boolean,
-  localNow: number,
-): { tone: Tone; words: string } {
-  if (tokenWanted) return { tone: 'bad', words: 'Needs a token' };
-  switch (connection.status) {
-    case 'open':
-      if (!any) return { tone: 'busy', words: 'No data yet' };
-      return fresh ? { tone: 'good', words: 'Live' } : { tone: 'bad', words: 'No new data' };
-    case 'idle':
-    case 'connecting': {
-      const { attempt = 0, maxAttempts = 0 } = connection as { attempt?: number; maxAttempts?: number };
-      if (attempt === 0) return { tone: 'busy', words: 'Connecting…' };
-      return {
-        tone: 'bad',
-        words: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…',
-      };
-    }
-    case 'waiting': {
-      const seconds = Math.max(1, Math.ceil((connection.retryAt - localNow) / 1000));
-      const which =
-        connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
-      return { tone: 'bad', words: `Reconnecting${which} in ${seconds} s` };
-    }
-    case 'closed':
-      return { tone: 'bad', words: 'Not connected' };
-  }
 }
 
 function Freshness() {

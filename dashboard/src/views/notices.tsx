@@ -22,13 +22,24 @@ function sentence({ kind, anomaly }: AnomalyEvent): string {
 function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
   const gone = useRef(onGone);
   gone.current = onGone;
+  // Whoever points at it or has the focus in it is not done with it.
+  const [held, setHeld] = useState(false);
   useEffect(() => {
+    if (held) return;
     const timer = setTimeout(() => gone.current(), SHOWN);
     return () => clearTimeout(timer);
-  }, []);
+  }, [held]);
   const { anomaly } = event;
   return (
-    <div class="toast" data-testid="toast">
+    // biome-ignore lint/a11y/noStaticElementInteractions: nothing is done with it, it only stays
+    <div
+      class="toast"
+      data-testid="toast"
+      onMouseEnter={() => setHeld(true)}
+      onMouseLeave={() => setHeld(false)}
+      onFocusIn={() => setHeld(true)}
+      onFocusOut={() => setHeld(false)}
+    >
       {event.kind === 'started' ? (
         <KindIcon kind={kindOf(anomaly)} />
       ) : (

@@ -11,7 +11,7 @@ import { bounds, DAY, RANGES } from '../ranges.ts';
 import { rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
 import { Episode, episodeKey } from './episodes.tsx';
-import { Ago, Icon, Name, Panel, Problem } from './ui.tsx';
+import { Ago, Icon, Name, Panel, Problem, useWindow } from './ui.tsx';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
 
@@ -101,6 +101,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
   const { data, error, refresh } = usePoll(`skill ${skillName}`, (signal) => api.skill(skillName, { signal }));
   const update = useStore(live, (state) => state.update);
   const anomalies = useStore(live, (state) => state.anomalies);
+  const windowLength = useWindow();
   const skill = update?.data.top_skills.find((each) => each.skill_name === skillName) ?? null;
   const own = useMemo(() => anomalies.filter((each) => each.anomaly.skill_name === skillName), [anomalies, skillName]);
 
@@ -132,7 +133,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
         <>
           <dl class="summary" data-testid="summary">
             <div class="figure">
-              <dt>Runs, last 24 h</dt>
+              <dt>Runs, last {windowLength}</dt>
               <dd class="figure-value">{row ? count(row.invocations) : NONE}</dd>
               <dd class="figure-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
             </div>
@@ -172,7 +173,9 @@ export function SkillPage({ skillName }: { skillName: string }) {
             </div>
             <div class="figure">
               <dt>Lifetime</dt>
-              <dd class="figure-value">{data ? count(data.lifetime.total_invocations) : NONE}</dd>
+              <dd class="figure-value">
+                {data ? count(Math.max(data.lifetime.total_invocations, row?.invocations ?? 0)) : NONE}
+              </dd>
               <dd class="figure-note">
                 {data
                   ? `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
@@ -192,7 +195,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
           {error && <Problem what={data ? 'Not up to date:' : 'Live figures only:'} error={error} />}
           <History skillName={skillName} />
           <div class="skill-tables">
-            <Panel id="errors" title="Errors, last 24 h">
+            <Panel id="errors" title={`Errors, last ${windowLength}`}>
               {data && data.errors.length > 0 ? (
                 <table class="plain-table">
                   <caption class="visually-hidden">Failed runs by the kind of error</caption>
@@ -219,7 +222,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
                 <p class="nothing">{data ? 'None.' : error ? 'Not known.' : 'Waiting.'}</p>
               )}
             </Panel>
-            <Panel id="phases" title="Phases, last 24 h">
+            <Panel id="phases" title={`Phases, last ${windowLength}`}>
               {data && data.phases.length > 0 ? (
                 <table class="plain-table">
                   <caption class="visually-hidden">Runs by the phase of the workflow</caption>

@@ -10,17 +10,17 @@ import { useStore } from '../data/store.ts';
 import { count, deviation, duration, percent, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { mergeRows, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
-import { Ago, Icon, KindIcon, Name, Panel, Problem } from './ui.tsx';
+import { Ago, Icon, KindIcon, Name, Panel, Problem, useWindow } from './ui.tsx';
 
 const PAGE = 50;
 const TYPING = 200; // milliseconds without a key before the server is asked
 
 type Filter = 'all' | 'active' | 'anomalies';
 
-const FILTERS: { filter: Filter; label: string }[] = [
-  { filter: 'all', label: 'All' },
-  { filter: 'active', label: 'Active in 24 h' },
-  { filter: 'anomalies', label: 'With anomalies' },
+const FILTERS: { filter: Filter; label: (windowLength: string) => string }[] = [
+  { filter: 'all', label: () => 'All' },
+  { filter: 'active', label: (windowLength) => `Active in ${windowLength}` },
+  { filter: 'anomalies', label: () => 'With anomalies' },
 ];
 
 interface Column {
@@ -64,7 +64,13 @@ function Marks({ anomalies }: { anomalies: readonly TrackedAnomaly[] }) {
   );
 }
 
-function Row({ row, anomalies }: { row: SkillRow; anomalies: readonly TrackedAnomaly[] }) {
+interface RowProps {
+  row: SkillRow;
+  anomalies: readonly TrackedAnomaly[];
+  windowLength: string;
+}
+
+function Row({ row, anomalies, windowLength }: RowProps) {
   return (
     <tr data-skill={row.name}>
       <th scope="row" class="col-name">
@@ -81,7 +87,7 @@ function Row({ row, anomalies }: { row: SkillRow; anomalies: readonly TrackedAno
       <td class="col-runs number">{count(row.invocations)}</td>
       <td class="col-rate">
         {row.rate === null || row.low === null || row.high === null ? (
-          <span class="quiet">no runs in 24 h</span>
+          <span class="quiet">no runs in {windowLength}</span>
         ) : (
           <div
             class="rate-cell"
@@ -112,6 +118,7 @@ export function Skills() {
   const [order, setOrder] = useState<SortOrder>('desc');
   const [offset, setOffset] = useState(0);
   const settled = useDebounced(search.trim());
+  const windowLength = useWindow();
 
   const update = useStore(live, (state) => state.update);
   const anomalies = useStore(live, (state) => state.anomalies);
@@ -195,7 +202,7 @@ export function Skills() {
                   setOffset(0);
                 }}
               >
-                {label}
+                {label(windowLength)}
               </button>
             ))}
           </fieldset>
@@ -235,7 +242,7 @@ export function Skills() {
         </select>
       </label>
       <table class={`skills-table${current || !data ? '' : ' waiting'}`} aria-busy={!current}>
-        <caption class="visually-hidden">Skills with their figures of the last 24 hours</caption>
+        <caption class="visually-hidden">Skills with their figures of the last {windowLength}</caption>
         <thead>
           <tr>
             {COLUMNS.map((column) => (
@@ -260,7 +267,7 @@ export function Skills() {
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.name} row={row} anomalies={bySkill.get(row.name) ?? []} />
+            <Row key={row.name} row={row} anomalies={bySkill.get(row.name) ?? []} windowLength={windowLength} />
           ))}
         </tbody>
       </table>
@@ -273,7 +280,7 @@ export function Skills() {
               : onlyAnomalies
                 ? 'No skill has an anomaly now.'
                 : filter === 'active'
-                  ? 'No skill has run in the last 24 hours.'
+                  ? `No skill has run in the last ${windowLength}.`
                   : 'No skills yet.'}
         </p>
       )}

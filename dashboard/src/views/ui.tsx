@@ -1,9 +1,10 @@
 // Small parts that all views share.
 import type { ComponentChildren } from 'preact';
 import type { AnomalyKind } from '../anomalies.ts';
-import { clock } from '../data/live.ts';
+import { clock, live } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
-import { absolute, ago, NONE, shortMoment } from '../format.ts';
+import { useStore } from '../data/store.ts';
+import { absolute, ago, NONE, shortMoment, span } from '../format.ts';
 import { nameParts, plainName } from '../names.ts';
 
 /** A name from outside: as text alone, apart from the direction of what is around it, cut where there is no room. */
@@ -32,6 +33,11 @@ export function Ago({ at }: { at: number | null }) {
       {ago(at, now)}
     </time>
   );
+}
+
+/** The length of the server's window, for which its present figures are: "24 h", unless configured. */
+export function useWindow(): string {
+  return span(useStore(live, (state) => state.server?.window_seconds ?? 86_400));
 }
 
 /** A moment by the clock. */
