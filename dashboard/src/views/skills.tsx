@@ -225,22 +225,27 @@ export function Skills() {
         </div>
       }
     >
-      <label class="narrow-sort">
-        <span>Sort by</span>
-        <select
-          value={sort}
-          onChange={(event) => {
-            const column = COLUMNS.find((each) => each.sort === event.currentTarget.value);
-            if (column) choose(column);
-          }}
-        >
-          {COLUMNS.map((column) => (
-            <option key={column.sort} value={column.sort}>
-              {column.label}
-            </option>
-          ))}
-        </select>
-      </label>
+      <div class="narrow-sort">
+        <label>
+          Sort by{' '}
+          <select
+            value={sort}
+            onChange={(event) => {
+              const column = COLUMNS.find((each) => each.sort === event.currentTarget.value);
+              if (column) choose(column);
+            }}
+          >
+            {COLUMNS.map((column) => (
+              <option key={column.sort} value={column.sort}>
+                {column.label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button type="button" class="button" onClick={() => setOrder(order === 'asc' ? 'desc' : 'asc')}>
+          {order === 'asc' ? 'Ascending' : 'Descending'}
+        </button>
+      </div>
       <table class={`skills-table${current || !data ? '' : ' waiting'}`} aria-busy={!current}>
         <caption class="visually-hidden">Skills with their figures of the last {windowLength}</caption>
         <thead>
