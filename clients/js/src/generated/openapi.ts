@@ -389,7 +389,10 @@ export interface components {
             session_id: string;
             completed: boolean;
             duration_seconds?: number | null;
-            /** @description When it began, in ISO 8601; without it the time of the request. */
+            /**
+             * Format: date-time
+             * @description When it began, in ISO 8601; without it the time of the request.
+             */
             invoked_at?: string | null;
             /** @description A short class such as exit_code. */
             error_type?: string | null;
@@ -978,8 +981,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    hook_event_name?: string;
-                    session_id?: string;
+                    hook_event_name: string;
+                    session_id: string;
                     tool_name?: string;
                     tool_use_id?: string;
                 };
