@@ -52,7 +52,7 @@ export interface AnomalyEvent {
 /** Milliseconds that an anomaly may be away before it is over: near the threshold they come and go. */
 export const FADING = 10_000;
 
-export function anomalyKey(anomaly: Pick<Anomaly, 'skill_name' | 'anomaly_type'>): string {
+export function anomalyKey(anomaly: Pick<AnomalyEpisode, 'skill_name' | 'anomaly_type'>): string {
   return JSON.stringify([anomaly.skill_name, anomaly.anomaly_type]);
 }
 

@@ -110,7 +110,8 @@ export function retry(): void {
   client.connect().catch(() => {});
 }
 
-export function useToken(text: string): void {
+/** Connects anew with this token. */
+export function takeToken(text: string): void {
   token.set(text);
   live.set({ tokenWanted: null, hasToken: true, generation: live.state.generation + 1 });
   restart();

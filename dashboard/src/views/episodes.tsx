@@ -1,6 +1,6 @@
 // Anomalies of the past and those going on, one line an episode, the newest first.
 import type { AnomalyEpisode } from 'session-buddy-client';
-import { KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
+import { anomalyKey, KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
 import { api, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
@@ -15,6 +15,9 @@ export function episodeKey({ id, skill_name, anomaly_type, detected_at }: Anomal
 
 export function Episode({ episode, link }: { episode: AnomalyEpisode; link: boolean }) {
   const kind = kindOf(episode);
+  // The server ends an episode only well under the threshold, where the anomaly itself is no longer told of.
+  const key = anomalyKey(episode);
+  const present = useStore(live, (state) => state.anomalies.some((each) => each.key === key && !each.fading));
   const began = moment(episode.detected_at);
   const ended = moment(episode.resolved_at);
   return (
@@ -29,7 +32,9 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
           ) : (
             <span>{KIND_WORDS[kind]}</span>
           )}
-          <span class="list-when">{ended === null ? <strong>going on</strong> : <Ago at={began} />}</span>
+          <span class="list-when">
+            {ended === null ? <strong>{present ? 'going on' : 'easing'}</strong> : <Ago at={began} />}
+          </span>
         </div>
         <div class="quiet">
           {link && `${KIND_WORDS[kind]}, `}

@@ -77,7 +77,11 @@ function History({ skillName }: { skillName: string }) {
           </details>
         </div>
       ) : (
-        <div class="charts charts-waiting">{!series.error && <p class="nothing">Waiting for the history.</p>}</div>
+        !series.error && (
+          <div class="charts charts-waiting">
+            <p class="nothing">Waiting for the history.</p>
+          </div>
+        )
       )}
       {series.error && <Problem what={shown ? 'Not up to date:' : 'No history:'} error={series.error} />}
       <div class="episodes-of-skill">

@@ -1,6 +1,6 @@
 // Asks for the token where the server wants one. It is kept for this tab alone, and never becomes part of an address.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { live, useToken } from '../data/live.ts';
+import { live, takeToken } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
@@ -30,7 +30,7 @@ export function TokenDialog() {
           const given = text.trim();
           if (!given) return;
           setText('');
-          useToken(given);
+          takeToken(given);
         }}
       >
         <h2 id="token-title">
