@@ -30,6 +30,20 @@ function useRoute(): Route {
   return route;
 }
 
+/** Milliseconds that the page waits for its first figures before it shows itself without. */
+const PATIENCE = 700;
+
+/** Whether to draw: with the first figures, so that nothing has to make way for them, or without when they do not come. */
+function useReady(): boolean {
+  const known = useStore(live, (state) => state.update !== null || state.tokenWanted !== null);
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), PATIENCE);
+    return () => clearTimeout(timer);
+  }, []);
+  return known || late;
+}
+
 function Overview() {
   // Nothing in the window, and nothing before it either.
   const empty = useStore(
@@ -86,6 +100,7 @@ function Footer() {
 
 export function App() {
   const route = useRoute();
+  const ready = useReady();
   const main = useRef<HTMLElement>(null);
   const began = useRef(false);
   const { data: server } = usePoll('server', (signal) => api.server({ signal }), 5000);
@@ -119,9 +134,13 @@ export function App() {
         Skip to the figures
       </a>
       <Header />
-      <main id="main" ref={main} tabIndex={-1}>
-        <Banner />
-        {route.view === 'skill' ? <SkillPage key={route.skillName} skillName={route.skillName} /> : <Overview />}
+      <main id="main" ref={main} tabIndex={-1} aria-busy={!ready}>
+        {ready && (
+          <>
+            <Banner />
+            {route.view === 'skill' ? <SkillPage key={route.skillName} skillName={route.skillName} /> : <Overview />}
+          </>
+        )}
       </main>
       <Footer />
       <Notices />
