@@ -107,16 +107,15 @@ def since(anomaly: Anomaly) -> str:
 
 
 def connection(model: Model) -> str:
-    """State of the connection and age of the data."""
-    change = model.state
-    text = str(change.state)
+    """State of the connection and age of the data, then what is wrong."""
+    change, age = model.state, model.age
+    text = f"{change.state}, " + ("no data yet" if age is None else f"data {age:.0f} s old")
     if change.state is not State.CONNECTED and change.reason is not None:
         text += f": {change.reason}"
         if change.retry_in is not None:
             left = max(0.0, model.state_since + change.retry_in - model.now())
             text += f" (attempt {change.attempt + 1} in {left:.0f} s)"
-    age = model.age
-    return text + (", no data yet" if age is None else f", data {age:.0f} s old")
+    return text
 
 
 class Screen:
@@ -126,6 +125,7 @@ class Screen:
         self.model = model
         self.offset = 0
         self.page = 1  # skills that fit
+        self._last_offset = 0
         self.helping = False
         self.typing = False
         self._blocks = BLOCKS if unicode else ASCII_BLOCKS
@@ -155,7 +155,7 @@ class Screen:
             model.search = ""
         elif key in _MOVES:
             lines, pages = _MOVES[key]
-            self.offset = max(0, self.offset + lines + pages * self.page)
+            self.offset = max(0, min(self._last_offset, self.offset + lines + pages * self.page))
         return True
 
     def _type(self, key: str) -> None:
@@ -181,7 +181,8 @@ class Screen:
         below = [*self._anomalies(width), *self._sessions(width)]
         below = below[: max(0, height - 8)]  # a small terminal has skills first
         self.page = max(1, height - 3 - len(below))
-        self.offset = max(0, min(self.offset, len(skills) - self.page))
+        self._last_offset = max(0, len(skills) - self.page)
+        self.offset = min(self.offset, self._last_offset)
         table = self._table(width, skills[self.offset : self.offset + self.page])
         shown = min(len(skills) - self.offset, self.page)
         blank = [Text("")] * (self.page - shown)

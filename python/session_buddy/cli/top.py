@@ -27,6 +27,7 @@ FRAME_SECONDS = 0.1  # least time from one picture to the next
 TICK_SECONDS = 1.0  # longest, as ages grow while nothing comes
 HOURS_SECONDS = 60.0  # from one request for the last 24 hours to the next
 ONCE_SECONDS = 20.0  # until there is a state to print
+MAX_DELAY_SECONDS = 5.0  # between attempts to come back: somebody is looking
 MAX_SKILLS = 50
 MAX_SEARCHES = 10  # requests for the last 24 hours at a time
 
@@ -78,10 +79,11 @@ class _Top:
         self._client = connect(
             args.url,
             token=self._token,
-            tls=self._tls,
+            ca_file=args.ca_file,
             on_state=self._on_state,
             first_attempts=1 if args.once else None,
             max_attempts=None,
+            max_delay=MAX_DELAY_SECONDS,
         )
         self._model = Model(args.url)
         self._changed = asyncio.Event()

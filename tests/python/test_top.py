@@ -1,0 +1,547 @@
+"""`session-buddy top` on a real pseudo-terminal, and as text and JSON where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+
+from session_buddy.cli._terminal import Keys
+from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity, wilson
+from session_buddy.cli._top_view import ago, cut, duration, printable, sparkline
+from session_buddy.client import TopSkill
+from support.certificates import Certificates
+from support.histories import fill, invocations
+from support.processes import DEADLINE, Program, Server, wait_until
+from support.reverse_proxy import free_port
+from support.schemas import validated
+from support.streams import Run, hours, make_database, replace_rows, steady
+from support.terminal import Terminal
+from support.tokens import READER, write_secret
+
+COMMAND = str(Path(sys.executable).parent / "session-buddy")
+UP, DOWN, PAGE_DOWN, END, HOME, ESCAPE = "\x1b[A", "\x1b[B", "\x1b[6~", "\x1b[F", "\x1b[H", "\x1b"
+
+
+def top(*arguments: str) -> list[str]:
+    return [COMMAND, "top", *arguments]
+
+
+def run_top(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Without a terminal, to its end."""
+    return subprocess.run(
+        top(*arguments),
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def shown_skills(picture: list[str]) -> list[str]:
+    """Names in the table, from the top."""
+    names = []
+    for line in picture[2:]:
+        match = re.match(r"(\S+) +[\d,]+ +[\d.]+%", line)
+        if match is None:
+            break
+        names.append(match[1])
+    return names
+
+
+@pytest.fixture
+def served(db_path: Path) -> Iterator[Server]:
+    """Thirty skills: skill-00 ran once, all times failing; skill-29 thirty times."""
+    fill(
+        db_path,
+        *[
+            invocations(
+                f"skill-{number:02}", number + 1, completed=number, duration=60.0 - number, session_id=f"s-{number}"
+            )
+            for number in range(30)
+        ],
+    )
+    with Server(db_path, "--top-skills", "100") as server:
+        yield server
+
+
+# ---- On a terminal
+
+
+def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -> None:
+    make_database(db_path)
+    now = datetime.now(timezone.utc)
+    runs = [
+        *steady(now - hours(20), now - hours(2), 80, skill="mypy", durations=(1.0,)),
+        *steady(now - hours(0.5), now, 20, rate=0.2, skill="mypy", durations=(1.0,)),
+        *[Run(now, skill="steady", duration=2.5)] * 4,
+    ]
+    replace_rows(db_path, runs)
+    with Server(db_path) as server, Terminal(top("--url", server.url)) as terminal:
+        picture = terminal.wait_for("anomalies: 1")
+        assert re.match(rf"session-buddy {server.url}  connected, data \d s old$", picture[0])
+        assert re.match(r"mypy +100 +84\.0% +75\.6% - 89\.9% +1\.00 s +\d+s", picture[2])
+        assert re.match(r"steady +4 +100\.0% +51\.0% - 100\.0% +2\.50 s +\d+s", picture[3])
+        (line,) = [line for line in picture if "performance_drop" in line]
+        assert re.match(r"  mypy performance_drop  100\.0% → 20\.0%  [\d.]+ sd  since 30m$", line)
+        (line,) = [line for line in picture if "session-1" in line]
+        assert re.match(r"  session-1  88/104 completed  2 skills  20h long  \d+s ago$", line)
+        terminal.press("q")
+        assert terminal.end() == 0
+        assert terminal.is_as_before()
+        assert terminal.errors == b""
+
+
+def test_it_shows_changes_as_they_come(served: Server) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("skill-29")
+        fill(served.db_path, invocations("brand-new", 99, session_id="s-new"))
+        terminal.wait_for(lambda picture: shown_skills(picture)[:1] == ["brand-new"])
+        terminal.wait_for("s-new")
+
+
+def test_sort_keys_sort(served: Server) -> None:
+    names = [f"skill-{number:02}" for number in range(30)]
+    with Terminal(top("--url", served.url), lines=60) as terminal:
+
+        def sorted_after(key: str, expected: list[str], title: str) -> None:
+            terminal.press(key)
+            terminal.wait_for(lambda picture: shown_skills(picture) == expected and title in picture[1])
+
+        terminal.wait_for(lambda picture: shown_skills(picture) == names[::-1] and "invocations ▼" in picture[1])
+        sorted_after("r", names, "invocations ▲")
+        sorted_after("d", [*names[1:], names[0]], "duration ▼")  # skill-00 has no duration, as it never completed
+        sorted_after("r", [names[0], *names[:0:-1]], "duration ▲")
+        sorted_after("n", names, "skill ▲")
+        sorted_after("r", names[::-1], "skill ▼")
+        sorted_after("s", names[::-1], "invocations ▼")
+        sorted_after("s", names[::-1], "success ▼")
+        sorted_after("S", names[::-1], "invocations ▼")
+        sorted_after("\x1b[C", names[::-1], "success ▼")
+
+
+def test_searching_leaves_what_matches_until_escape(served: Server) -> None:
+    with Terminal(top("--url", served.url), lines=60) as terminal:
+        terminal.wait_for("skill-00")
+        terminal.press("/")
+        terminal.wait_for("search:")
+        terminal.press("LL-1q")  # q is a letter here
+        terminal.wait_for("no skills")
+        terminal.press("\x7f")
+        terminal.wait_for(lambda picture: shown_skills(picture) == [f"skill-{number}" for number in range(19, 9, -1)])
+        terminal.press("\r")
+        terminal.wait_for("1-10 of 10")
+        terminal.press("r")
+        terminal.wait_for(lambda picture: shown_skills(picture)[0] == "skill-10")
+        terminal.press(ESCAPE)
+        terminal.wait_for("of 30")
+
+
+def test_it_scrolls_by_lines_and_pages_and_not_beyond_the_end(served: Server) -> None:
+    with Terminal(top("--url", served.url), lines=24) as terminal:
+        page = len(shown_skills(terminal.wait_for("of 30")))
+        assert 5 < page < 20
+
+        def first_is(number: int) -> None:
+            terminal.wait_for(lambda picture: shown_skills(picture)[0] == f"skill-{number:02}")
+
+        terminal.press(DOWN + DOWN + UP + "j")
+        first_is(27)
+        terminal.press(PAGE_DOWN)
+        first_is(27 - page)
+        terminal.press(END)
+        first_is(page - 1)
+        terminal.wait_for(f"{31 - page}-30 of 30")
+        terminal.press(DOWN)
+        terminal.press("k")
+        first_is(page)
+        terminal.press(HOME)
+        first_is(29)
+
+
+def test_help_comes_and_goes(served: Server) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("skill-29")
+        terminal.press("h")
+        picture = terminal.wait_for("reverse the order")
+        assert shown_skills(picture) == []
+        terminal.press("?")
+        terminal.wait_for("skill-29")
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(200, 50), (80, 24), (60, 20), (40, 10), (20, 5), (10, 2), (1, 1)])
+def test_it_fits_a_terminal_of_any_size_also_while_it_changes(served: Server, columns: int, lines: int) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("skill-29")
+        terminal.resize(columns, lines)
+        if columns >= 40:
+            picture = terminal.wait_for(lambda picture: any("skill-29" in line for line in picture))
+            terminal.wait_for(lambda picture: any("of 30" in line for line in picture) and "ski" in picture[1])
+            assert max(map(cell_len, picture)) <= columns
+            assert ("24 hours" in picture[1] or "2 minutes" in picture[1]) == (columns >= 96)
+        terminal.resize(100, 40)
+        terminal.wait_for(lambda picture: len(shown_skills(picture)) > 20 and "q quit" in picture[-1])
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+HOSTILE = [
+    "[red]markup[/red]",
+    "\u202egnp.exe",
+    "a\u200bb",
+    "名前" * 40,
+    "مرحبا",
+    "\U0001f680 go",
+    "[/]",
+    "e\u0301",
+    "\\[x",
+]
+
+
+def test_hostile_names_are_text_and_break_nothing(db_path: Path) -> None:
+    fill(db_path, *[invocations(name, 2, session_id=f"s {name}") for name in HOSTILE])
+    with Server(db_path) as server, Terminal(top("--url", server.url), lines=40) as terminal:
+        picture = terminal.wait_for("markup")
+        whole = "\n".join(picture)
+        for text in ("[red]markup[/red] ", "\\u202egnp.exe ", "a\\u200bb ", "مرحبا ", "[/] ", "\\[x "):
+            assert text in whole
+        assert "…" in whole
+        assert "\u202e" not in terminal.output.decode()
+        ends = set()
+        for line in picture[2 : 2 + len(HOSTILE)]:
+            match = re.search(r" 2 +100\.0% +34\.2% - 100\.0%", line)
+            assert match is not None, line
+            ends.add(cell_len(line[: match.end()]))
+        assert len(ends) == 1, "the columns stand below each other"
+
+
+@pytest.mark.parametrize("how", ["q", "Ctrl-C", "SIGTERM", "SIGHUP"])
+def test_the_terminal_is_as_before_whatever_ends_it(served: Server, how: str) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("skill-29")
+        assert not terminal.is_as_before()
+        if how == "q":
+            terminal.press("q")
+        elif how == "Ctrl-C":
+            terminal.press("\x03")
+        else:
+            terminal.process.send_signal(signal.Signals[how])
+        assert terminal.end() == 0
+        assert terminal.is_as_before()
+        assert terminal.errors == b""
+
+
+def test_ctrl_z_gives_the_terminal_back_and_takes_it_again(served: Server) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("skill-29")
+        terminal.press("\x1a")
+        wait_until(lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0, "it stopped")
+        wait_until(terminal.is_as_before, "the terminal is as before")
+        terminal.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: not terminal.is_as_before(), "it took the terminal again")
+        terminal.press("h")
+        terminal.wait_for("reverse the order")
+        terminal.press("hq")
+        assert terminal.end() == 0
+        assert terminal.is_as_before()
+
+
+def test_a_lost_server_is_shown_with_the_age_of_the_data_and_comes_back(served: Server) -> None:
+    with Terminal(top("--url", served.url)) as terminal:
+        terminal.wait_for("connected, data 0 s old")
+        served.stop(signal.SIGKILL)
+        picture = terminal.wait_for("reconnecting, data 2 s old")
+        assert "no server is listening" in picture[0]
+        assert "skill-29" in picture[2]
+        with Server(served.db_path, "--top-skills", "100", port=served.port):
+            terminal.wait_for("connected, data 0 s old")
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+def test_it_waits_for_a_server_that_is_not_there_yet(filled_db: Path) -> None:
+    port = free_port()
+    with Terminal(top("--url", f"localhost:{port}")) as terminal:
+        terminal.wait_for("connecting, no data yet: no server is listening")
+        with Server(filled_db, port=port):
+            terminal.wait_for("pytest-run")
+
+
+def test_a_server_that_does_not_let_in_ends_it_with_the_reason_on_a_terminal_as_before(
+    filled_db: Path, tmp_path: Path
+) -> None:
+    tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
+    with (
+        Server(filled_db, "--auth-token-file", str(tokens)) as server,
+        Terminal(top("--url", server.url), env={"SESSION_BUDDY_TOKEN": "wrong"}) as terminal,
+    ):
+        assert terminal.end() == 1
+        assert b"HTTP 401" in terminal.errors
+        assert terminal.is_as_before()
+
+
+def test_no_color_has_no_colours(served: Server) -> None:
+    colour = re.compile(rb"\x1b\[[\d;]*3\dm|\x1b\[[\d;]*38;")
+    for env in ({}, {"NO_COLOR": "1"}):
+        with Terminal(top("--url", served.url), env=env) as terminal:
+            terminal.wait_for("skill-29")
+            terminal.press("q")
+            assert terminal.end() == 0
+            assert (colour.search(terminal.output) is None) == bool(env)
+
+
+def test_a_dumb_terminal_gets_text(served: Server) -> None:
+    with Terminal(top("--url", served.url), columns=150, lines=80, env={"TERM": "dumb"}) as terminal:
+        terminal.wait_for("skill-29")
+        terminal.press("\x03")
+        assert terminal.end() == 0
+        assert b"\x1b" not in terminal.output
+
+
+# ---- Without a terminal
+
+
+def test_once_prints_one_state(served: Server) -> None:
+    done = run_top("--url", served.url, "--once")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert re.match(rf"{served.url}  connected, data 0 s old  \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", lines[0])
+    assert re.match(r"skill-29 +30 +96\.7% +83\.3% - 99\.4% +31\.0 s +\d+s ago$", lines[2])
+    assert sum(line.startswith("skill-") for line in lines) == 30
+    assert sum(line.startswith("session: s-") for line in lines) == 30
+
+
+def test_once_as_json_has_names_and_units_of_the_api(served: Server) -> None:
+    done = run_top("--url", served.url, "--once", "--json", "--skill", "skill-03", "--skill", "skill-04")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    state = json.loads(line)
+    assert state["state"] == "connected"
+    four, three = state["skills"]
+    assert (three["skill_name"], three["invocation_count"], three["completed_count"]) == ("skill-03", 4, 3)
+    assert (four["completion_rate"], four["avg_duration"]) == (0.8, 56.0)
+    assert four["completion_rate_low"] < 0.8 < four["completion_rate_high"]
+    assert len(state["active_sessions"]) == 30
+    known = {"skill_name", "invocation_count", "completed_count", "avg_duration", "last_invocation_at"}
+    data = {"top_skills": [{key: skill[key] for key in known} for skill in state["skills"]], "anomalies": []}
+    validated({"type": "metrics_update", "timestamp": state["timestamp"], "data": data})
+
+
+def test_json_is_a_line_for_each_update(served: Server) -> None:
+    with Program(top("--url", served.url, "--json")) as program:
+        for _ in range(3):
+            assert json.loads(program.wait_for("^{"))["skills"][0]["skill_name"] == "skill-29"
+        served.stop(signal.SIGKILL)
+        program.wait_for("^session-buddy top: reconnecting: ")
+        with Server(served.db_path, port=served.port):
+            program.wait_for(lambda line: line.startswith("{") and len(json.loads(line)["skills"]) == 10)
+        assert program.stop(signal.SIGTERM) == 0
+
+
+def test_text_goes_on_until_a_signal_or_a_closed_pipe(served: Server) -> None:
+    with Program(top("--url", served.url)) as program:
+        for _ in range(3):
+            program.wait_for("^skill-29 ")
+        assert program.stop(signal.SIGINT) == 0
+    assert "\x1b" not in "".join(program.seen)
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} top --url {served.url} | head -1; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "141"
+    assert done.stderr == ""
+
+
+def test_without_a_server_once_fails_with_the_reason() -> None:
+    port = free_port()
+    done = run_top("--url", f"localhost:{port}", "--once")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"session-buddy top: no connection: no server is listening at localhost:{port}\n"
+
+
+def test_a_token_comes_from_a_file_or_the_environment_and_never_from_a_flag(filled_db: Path, tmp_path: Path) -> None:
+    tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
+    with Server(filled_db, "--auth-token-file", str(tokens)) as server:
+        at = ("--url", server.url, "--once")
+        assert "HTTP 401" in run_top(*at, env={"SESSION_BUDDY_TOKEN": "wrong"}).stderr
+        assert run_top(*at, env={"SESSION_BUDDY_TOKEN": READER}).returncode == 0
+        # The file wins, and may hold more than the token, as the server's own may.
+        shown = write_secret(tmp_path / "mine", f"{READER} read # mine\n")
+        assert run_top(*at, "--token-file", str(shown), env={"SESSION_BUDDY_TOKEN": "wrong"}).returncode == 0
+        assert run_top(*at, "--token", READER).returncode == 2
+        for content, reason in (("", "there is no token in"), ("\u00e9", "is no token")):
+            done = run_top(*at, "--token-file", str(write_secret(tmp_path / "bad", content)))
+            assert done.returncode == 1
+            assert reason in done.stderr
+        assert "No such file" in run_top(*at, "--token-file", str(tmp_path / "missing")).stderr
+
+
+def test_it_trusts_the_authority_that_it_is_given(filled_db: Path, certificates: Certificates) -> None:
+    with Server(filled_db, *certificates.options) as server:
+        assert run_top("--url", server.url, "--once", "--ca-file", str(certificates.authority_file)).returncode == 0
+        done = run_top("--url", server.url, "--once")
+        assert done.returncode == 1
+        assert "the certificate of the server is not accepted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--url", "ftp://x"], "is no address"),
+        (["--url", "ws://x", "--ca-file", "missing.pem"], "ca_file"),
+        ([word for number in range(51) for word in ("--skill", str(number))], "50 times"),
+    ],
+)
+def test_what_cannot_be_is_told(arguments: list[str], reason: str) -> None:
+    done = run_top("--once", *arguments)
+    assert done.returncode == 1
+    assert reason in done.stderr
+
+
+# ---- The last 24 hours, from the HTTP side
+
+
+@contextlib.contextmanager
+def server_with_hours(answer: Callable[[], tuple[int, str]], asked: list[tuple[str, str | None]]) -> Iterator[str]:
+    """A stand-in whose HTTP side answers as it is told; `asked` gets path and token. The address."""
+
+    def http(connection: ServerConnection, request: Request) -> Response | None:
+        if not request.path.startswith("/api/"):
+            return None
+        asked.append((request.path, request.headers.get("Authorization")))
+        status, body = answer()
+        return connection.respond(HTTPStatus(status), body)
+
+    def websocket(connection: ServerConnection) -> None:
+        confirmations = {"subscribe": "subscription_confirmed", "subscribe_sessions": "sessions_subscribed"}
+        with contextlib.suppress(ConnectionClosed):
+            for text in connection:
+                request = json.loads(text)
+                kind = confirmations.get(request["type"], "unsubscribed")
+                connection.send(json.dumps({"type": kind, "message": "", "request_id": request["request_id"]}))
+                skill = {"skill_name": "mypy", "invocation_count": 12, "completed_count": 9, "avg_duration": 1.0}
+                skills = [{**skill, "last_invocation_at": "2026-02-10T12:00:00Z"}]
+                update = {"top_skills": skills, "anomalies": []}
+                if request["type"] == "subscribe":
+                    connection.send(
+                        json.dumps({"type": "metrics_update", "timestamp": "2026-02-10T12:00:00Z", "data": update})
+                    )
+
+    with serve(websocket, "127.0.0.1", 0, process_request=http) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> None:
+    asked: list[tuple[str, str | None]] = []
+    counts = [0] * 21 + [1, 4, 8]
+    skill = {"skill_name": "mypy", "sparkline": {"invocation_count": counts, "completed_count": counts}}
+    body = json.dumps({"total": 1, "skills": [skill]})
+    with server_with_hours(lambda: (200, body), asked) as url:
+        with Terminal(top("--url", url), env={"SESSION_BUDDY_TOKEN": "secret"}) as terminal:
+            picture = terminal.wait_for("24 hours")
+            assert picture[2].endswith("▁▄█")
+        with Terminal(top("--url", url, "--skill", "mypy", "--skill", "a/b c")) as terminal:
+            terminal.wait_for("24 hours")
+    assert asked == [
+        ("/api/v1/skills?sparkline=true&limit=100", "Bearer secret"),
+        ("/api/v1/skills?sparkline=true&limit=100&search=mypy", None),
+        ("/api/v1/skills?sparkline=true&limit=100&search=a%2Fb+c", None),
+    ]
+
+
+@pytest.mark.parametrize("answer", [(404, "{}"), (503, ""), (200, "no JSON"), (200, "[]"), (200, '{"skills": [{}]}')])
+def test_where_the_server_tells_no_hours_sparklines_are_of_what_was_seen(answer: tuple[int, str]) -> None:
+    asked: list[tuple[str, str | None]] = []
+    with server_with_hours(lambda: answer, asked) as url, Terminal(top("--url", url)) as terminal:
+        terminal.wait_for("mypy")
+        wait_until(lambda: len(asked) == 1, "it asked")
+        terminal.press("r")
+        assert "2 minutes" in terminal.wait_for("invocations ▲")[1]
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+# ---- Parts
+
+
+def test_wilson_intervals_are_those_of_the_textbook() -> None:
+    assert wilson(0, 0) is None
+    assert wilson(38, 42) == pytest.approx((0.7793, 0.9623), abs=1e-4)
+    assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+
+
+def test_activity_counts_what_grew_in_steps_of_time() -> None:
+    activity = Activity()
+
+    def skill(count: int) -> TopSkill:
+        return TopSkill("a", count, 0, 0.0, datetime.now(timezone.utc))
+
+    activity.note([skill(5)], 0.0)
+    assert activity.of("a", 0.0) == [0] * BUCKETS  # what was there before is not seen
+    activity.note([skill(7)], 1.0)
+    activity.note([skill(8)], 2.0)
+    activity.note([skill(6)], BUCKET_SECONDS)  # the window slid
+    activity.note([skill(9)], 2 * BUCKET_SECONDS)
+    assert activity.of("a", 2 * BUCKET_SECONDS)[-3:] == [3, 0, 3]
+    assert activity.of("a", (BUCKETS + 1) * BUCKET_SECONDS) == [3, *[0] * (BUCKETS - 1)]
+    assert activity.of("a", 1000 * BUCKET_SECONDS) == [0] * BUCKETS
+    assert activity.of("unknown", 0.0) == [0] * BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("counts", "line"), [([], ""), ([0, 0], "  "), ([0, 1, 100], " ▁█"), ([8, 4, 1], "█▄▁"), ([3], "█")]
+)
+def test_sparklines_show_every_invocation(counts: list[int], line: str) -> None:
+    assert sparkline(counts) == line
+
+
+def test_figures_are_short_and_have_units() -> None:
+    assert [ago(seconds) for seconds in (0, 59.9, 60, 3600, 90000)] == ["0s", "59s", "1m", "1h", "1d"]
+    assert [duration(s) for s in (0.0123, 1.234, 12.34, 123.4, 40000)] == ["12 ms", "1.23 s", "12.3 s", "2 min", "11 h"]
+    assert cut("名前名前", 5) == "名前…"
+    assert cut("abc", 3) == "abc"
+    assert printable("a\u202eb\u200bc\x1bd") == "a\\u202eb\\u200bc\\u001bd"
+
+
+def test_keys_are_read_however_they_are_cut() -> None:
+    sent = "a\x1b[Aé\x1bOB\x1b[5~\x7f\r名\x1b[1;5C\x1b[200~x"
+    expected = ["a", "up", "é", "down", "page up", "backspace", "enter", "名", "x"]
+    for size in range(1, 8):
+        keys, got = Keys(), []
+        data = sent.encode()
+        for start in range(0, len(data), size):
+            got += keys.feed(data[start : start + size])
+        assert got == expected
+    keys = Keys()
+    assert keys.feed(b"\x1b") == []
+    assert keys.incomplete
+    assert keys.flush() == ["escape"]
+    assert keys.feed(b"\x1bq") == ["escape", "q"]
+    assert keys.feed(b"\x1b[" + b"1;" * 50) == []  # no key is that long
+    assert keys.feed(b"q") == ["q"]
