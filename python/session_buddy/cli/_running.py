@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 STOPPED = 130  # as a shell tells of a program that SIGINT ended
 
@@ -60,3 +61,18 @@ def progress_bar(
             return not stopped()
 
         yield advance
+
+
+async def until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
+    """Coroutines at a time; the others are cancelled then, and have ended when this returns. Raises what it raised."""
+    import asyncio  # of these commands, only clients need it
+
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -27,6 +27,7 @@ _COMMANDS = {
     "replay": _Command("session_buddy.cli.replay", "play recorded sessions as if they happened now"),
     "backtest": _Command("session_buddy.cli.backtest", "tell what anomalies a recorded history would have reported"),
     "top": _Command("session_buddy.cli.top", "show what a server tells on the terminal, as it changes"),
+    "notify": _Command("session_buddy.cli.notify", "tell a webhook or a command when anomalies start and end"),
     "prune": _Command("session_buddy.cli.prune", "delete old invocations, and keep their totals"),
     "demo": _Command("session_buddy.cli.demo", "make up a day of history and keep adding to it, with a server"),
 }

@@ -11,10 +11,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from session_buddy.cli._connecting import add_connection_arguments, token_source
+from session_buddy.cli._running import until_one_ends
 from session_buddy.cli._terminal import reading_keys
 from session_buddy.client import ClientError
 
@@ -98,11 +99,11 @@ class _Top:
         if not self._unicode and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         if self._args.once:
-            await _until_one_ends(stop.wait(), self._once())
+            await until_one_ends(stop.wait(), self._once())
         elif self._live:
-            await _until_one_ends(stop.wait(), self._follow(), self._draw())
+            await until_one_ends(stop.wait(), self._follow(), self._draw())
         else:
-            await _until_one_ends(stop.wait(), self._follow())
+            await until_one_ends(stop.wait(), self._follow())
         return 0
 
     # ---- What comes
@@ -127,7 +128,7 @@ class _Top:
 
     async def _follow(self) -> None:
         async with self._client as client:
-            await _until_one_ends(self._follow_metrics(client), self._follow_sessions(client), self._follow_hours())
+            await until_one_ends(self._follow_metrics(client), self._follow_sessions(client), self._follow_hours())
 
     async def _follow_metrics(self, client: Client) -> None:
         async for update in client.subscribe(*self._args.skill, details=True):
@@ -237,16 +238,3 @@ def _on_terminal() -> Iterator[Callable[[Callable[[int, int], RenderableType]], 
             yield show
     finally:
         logger.removeHandler(quiet)
-
-
-async def _until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
-    """The others are cancelled then, and have ended when this returns. Raises what it raised."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

@@ -1,0 +1,271 @@
+"""``session-buddy notify``: tells a webhook or a command when an anomaly starts and when it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from session_buddy.cli._connecting import add_connection_arguments, token_source
+from session_buddy.cli._running import until_one_ends
+
+if TYPE_CHECKING:
+    from session_buddy.client import MetricsUpdate, StateChange
+    from session_buddy.notify.body import Body
+    from session_buddy.notify.episodes import Event
+    from session_buddy.notify.receivers import Receiver
+
+ONCE_SECONDS = 20.0  # until there is an update
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = subparsers.add_parser(
+        "notify",
+        allow_abbrev=False,
+        description="Tells of the start and of the end of each anomaly, once, whatever restarts meanwhile. It goes on "
+        "until a signal ends it. What a receiver does not take is sent again, also after a restart.",
+        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or all was delivered with --once; 1 the server does not let "
+        "us in, a file cannot be used, or with --once something was not delivered; 2 wrong usage.",
+    )
+    add_connection_arguments(parser)
+    parser.add_argument(
+        "--webhook",
+        metavar="URL",
+        help="POST each event there; an address that is a secret goes into SESSION_BUDDY_WEBHOOK instead",
+    )
+    parser.add_argument(
+        "--header-file",
+        type=Path,
+        metavar="FILE",
+        help="further headers for the webhook, 'Name: value' a line; a secret for Authorization may be in "
+        "SESSION_BUDDY_WEBHOOK_AUTHORIZATION instead",
+    )
+    parser.add_argument(
+        "--command",
+        dest="program",
+        metavar="COMMAND",
+        help="run this for each event, without a shell: values in SESSION_BUDDY_SKILL and so on, JSON on its input",
+    )
+    parser.add_argument(
+        "--template",
+        type=Path,
+        metavar="FILE",
+        help='what is sent in place of the whole event, such as {"text": "$text"}; $skill, $type, $event, …',
+    )
+    parser.add_argument("--skill", action="append", default=[], metavar="NAME", help="only this skill; up to 50 times")
+    parser.add_argument(
+        "--min-deviation",
+        type=_number(0, math.inf),
+        default=0.0,
+        metavar="SD",
+        help="tell of those that reach so many standard deviations (default: all that the server reports)",
+    )
+    parser.add_argument(
+        "--settle",
+        type=_number(0, 86400),
+        default=10.0,
+        metavar="SECONDS",
+        help="tell of an end after it was away for so long, and in two updates or more (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_number(0.1, 3600),
+        default=30.0,
+        metavar="SECONDS",
+        help="for a request or a command (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--max-attempts",
+        type=_count,
+        default=100,
+        metavar="N",
+        help="for one event, at most a minute apart (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="where it keeps what is told (default: session-buddy/notify.json in the user's folder for states)",
+    )
+    parser.add_argument("--once", action="store_true", help="tell of what changed since the last time, and end")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, send and keep nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Notify until a signal ends it, return the exit status."""
+    from session_buddy.client import ClientError
+
+    # They log addresses, of which one may be a secret.
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        return asyncio.run(_Notifier(args).run())
+    except _UsageError as error:
+        _tell(str(error))
+        return 2
+    except (ClientError, OSError, ValueError) as error:
+        _tell(str(error))
+        return 1
+
+
+class _UsageError(Exception):
+    pass
+
+
+class _Notifier:
+    """One run of the command."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        from session_buddy.client import connect
+        from session_buddy.notify.body import Body
+        from session_buddy.notify.episodes import Tracker
+        from session_buddy.notify.outbox import Outbox
+        from session_buddy.notify.state import StateFile, default_path
+
+        self._args = args
+        body = Body() if args.template is None else Body.from_file(args.template)
+        self._outbox = Outbox(
+            [_Printer(body)] if args.dry_run else _receivers(args, body),
+            max_attempts=args.max_attempts,
+            saved=self._save,
+            tell=_tell,
+        )
+        self._tracker = Tracker(settle=args.settle, min_deviation=args.min_deviation, skills=args.skill)
+        self._file = StateFile(args.state or default_path())
+        self._connections = 0
+        self._client = connect(
+            args.url,
+            token=token_source(args.token_file),
+            ca_file=args.ca_file,
+            on_state=self._on_state,
+            first_attempts=1 if args.once else None,
+            max_attempts=None,
+        )
+
+    async def run(self) -> int:
+        with contextlib.nullcontext() if self._args.dry_run else self._file.locked():
+            state = self._file.read()
+            self._tracker.restore(state.episodes)
+            if not self._args.dry_run:
+                self._outbox.restore(state.deliveries)
+            stop = asyncio.Event()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            await until_one_ends(stop.wait(), self._once() if self._args.once else self._follow())
+        return 1 if self._args.once and self._outbox.failed else 0
+
+    async def _once(self) -> None:
+        async def first() -> MetricsUpdate:
+            async with self._client as client:
+                return await client.subscribe(*self._args.skill, details=True).__anext__()
+
+        try:
+            update = await asyncio.wait_for(first(), ONCE_SECONDS)
+        except asyncio.TimeoutError:
+            raise ConnectionError(f"the server told nothing within {ONCE_SECONDS:g} seconds") from None
+        self._outbox.add(self._tracker.take(update))
+        self._save()
+        await self._outbox.flush()
+
+    async def _follow(self) -> None:
+        self._tracker.interrupted()
+        await until_one_ends(self._outbox.run(), self._follow_updates())
+
+    async def _follow_updates(self) -> None:
+        async with self._client as client:
+            async for update in client.subscribe(*self._args.skill, details=True):
+                known = set(self._tracker.episodes)
+                events = self._tracker.take(update)
+                if events or known != set(self._tracker.episodes):
+                    self._outbox.add(events)
+                    self._save()
+                    await self._outbox.wake()
+
+    def _on_state(self, change: StateChange) -> None:
+        if change.reason is not None and change.retry_in is not None:
+            if change.attempt < 2 or change.attempt % 20 == 0:  # a server that is away for a night fills no log
+                _tell(f"{change.state}: {change.reason}")
+        elif str(change.state) == "connected":
+            self._connections += 1
+            if self._connections > 1:
+                # Only now: what came before the connection was lost has been looked at.
+                self._tracker.interrupted()
+                _tell("connected again")
+
+    def _save(self) -> None:
+        if self._args.dry_run:
+            return
+        try:
+            self._file.write(self._tracker.episodes.values(), self._outbox.deliveries)
+        except OSError as error:  # what is told now may be told again after a restart, which is better than not at all
+            _tell(f"the state cannot be kept: {error}")
+
+
+class _Printer:
+    """A receiver that only shows what it is given."""
+
+    name = "printer"
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    async def deliver(self, event: Event) -> None:
+        print(self._body(event).decode(), flush=True)
+
+
+def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
+    """Those that are asked for. Raises _UsageError where there is none, OSError or ValueError where one is of no use."""
+    from session_buddy.notify.receivers import (
+        AUTHORIZATION_VARIABLE,
+        WEBHOOK_VARIABLE,
+        Command,
+        Webhook,
+        checked_header,
+        read_headers,
+    )
+
+    receivers: list[Receiver] = []
+    url = args.webhook or os.environ.get(WEBHOOK_VARIABLE)
+    if url:
+        headers = {} if args.header_file is None else read_headers(args.header_file)
+        if secret := os.environ.get(AUTHORIZATION_VARIABLE):
+            headers["Authorization"] = checked_header("Authorization", secret, AUTHORIZATION_VARIABLE)
+        receivers.append(Webhook(url, body, headers=headers, timeout=args.timeout))
+    elif args.header_file is not None:
+        raise _UsageError("--header-file is for a webhook, and there is none")
+    if args.program is not None:
+        receivers.append(Command(args.program, body, timeout=args.timeout))
+    if not receivers:
+        raise _UsageError("name whom to tell: --webhook URL, --command COMMAND or both (or --dry-run)")
+    return receivers
+
+
+def _number(lowest: float, highest: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and lowest <= value <= highest):
+            bound = "or more" if math.isinf(highest) else f"to {highest:g}"
+            raise argparse.ArgumentTypeError(f"must be a number, {lowest:g} {bound}")
+        return value
+
+    return number
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 to 1000000")
+    return value
+
+
+def _tell(message: str) -> None:
+    print(f"session-buddy notify: {message}", file=sys.stderr, flush=True)

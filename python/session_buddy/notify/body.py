@@ -1,0 +1,91 @@
+"""What a receiver gets: JSON, or what a template makes of an event."""
+
+from __future__ import annotations
+
+import json
+import string
+from pathlib import Path
+
+from session_buddy.notify.episodes import Event
+
+__all__ = ["Body"]
+
+MAX_TEMPLATE_BYTES = 65536
+SAMPLE = Event(
+    "0" * 32, "started", "WARNING", 'a "skill"\\', "performance_drop", 0.9, 0.5, 2.5, *["2026-02-10T12:00:00Z"] * 2
+)
+
+
+class Body:
+    """Makes the body of an event. Without a template it is the event as a JSON object.
+
+    A template is that of Python's ``string.Template``: ``$skill`` or ``${skill}``, ``$$`` for a dollar; the names are
+    those of the object, and ``text``, a sentence for people. In a template that is JSON the values are escaped for its
+    texts: ``{"text": "$skill: $type"}``.
+    """
+
+    def __init__(self, template: str | None = None) -> None:
+        """Raises ValueError where the template cannot be used."""
+        self._template = None if template is None else string.Template(template)
+        self._json = template is None or template.lstrip()[:1] in ("{", "[")
+        if template is None:
+            return
+        try:
+            sample = self(SAMPLE)
+        except KeyError as error:
+            names = ", ".join(f"${name}" for name in _values(SAMPLE))
+            raise ValueError(f"the template uses ${error.args[0]}, which is none of {names}") from None
+        except ValueError as error:
+            raise ValueError(f"the template cannot be used: {error}; a dollar is written $$") from None
+        if self._json:
+            try:
+                json.loads(sample)
+            except ValueError as error:
+                raise ValueError(f"what the template makes begins as JSON and is none: {error}") from None
+
+    @classmethod
+    def from_file(cls, path: Path) -> Body:
+        """Raises OSError or ValueError."""
+        with path.open("rb") as file:
+            data = file.read(MAX_TEMPLATE_BYTES + 1)
+        if len(data) > MAX_TEMPLATE_BYTES:
+            raise ValueError(f"{path} is over {MAX_TEMPLATE_BYTES} bytes")
+        try:
+            return cls(data.decode())
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    @property
+    def content_type(self) -> str:
+        """Of what it makes."""
+        return "application/json" if self._json else "text/plain; charset=utf-8"
+
+    def __call__(self, event: Event) -> bytes:
+        """The body, in UTF-8."""
+        if self._template is None:
+            return json.dumps(event.as_dict(), ensure_ascii=False).encode()
+        values = _values(event)
+        if self._json:
+            values = {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in values.items()}
+        return self._template.substitute(values).encode()
+
+
+def _values(event: Event) -> dict[str, str]:
+    values = {
+        name: f"{value:.4g}" if isinstance(value, float) else str(value) for name, value in event.as_dict().items()
+    }
+    return {**values, "text": sentence(event)}
+
+
+def sentence(event: Event) -> str:
+    """For people: ``mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7``."""
+
+    def shown(value: float) -> str:
+        return f"{value:.3g} s" if event.type == "pattern_shift" else f"{value:.1%}"
+
+    return (
+        f"{event.skill}: {event.type} {event.event}: {shown(event.baseline)} → {shown(event.observed)}, "
+        f"deviation {event.deviation:.1f}"
+    )

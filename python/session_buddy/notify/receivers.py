@@ -1,0 +1,208 @@
+"""Who is told: a webhook over HTTP, or a command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+import math
+import os
+import shlex
+import shutil
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from session_buddy import __version__
+from session_buddy.cli._connecting import TOKEN_VARIABLE
+from session_buddy.notify.body import Body
+from session_buddy.notify.episodes import Event
+
+__all__ = ["Command", "DeliveryError", "Receiver", "RefusedDeliveryError", "Webhook", "read_headers"]
+
+WEBHOOK_VARIABLE = "SESSION_BUDDY_WEBHOOK"
+AUTHORIZATION_VARIABLE = "SESSION_BUDDY_WEBHOOK_AUTHORIZATION"
+SECRET_VARIABLES = (TOKEN_VARIABLE, WEBHOOK_VARIABLE, AUTHORIZATION_VARIABLE)
+PASSING_STATUSES = frozenset({408, 425, 429})  # of 4xx
+MAX_HEADER_BYTES = 65536
+
+
+class DeliveryError(Exception):
+    """It was not taken, and may be next time.
+
+    Attributes:
+        retry_after: Seconds that the receiver asks to wait for, or None.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RefusedDeliveryError(Exception):
+    """It was not taken, and will not be next time either."""
+
+
+class Receiver(Protocol):
+    """Takes events, one at a time."""
+
+    name: str
+
+    async def deliver(self, event: Event) -> None:
+        """Returns when it is taken. Raises DeliveryError or RefusedDeliveryError."""
+
+
+class Webhook:
+    """POSTs each event. httpx, as a request of its ends at once when it is cancelled; one of urllib would not."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, body: Body, *, headers: Mapping[str, str], timeout: float) -> None:
+        """``timeout``: seconds for the whole of a request. Raises ValueError where ``url`` is no address."""
+        try:
+            parts = urlsplit(url)
+            where = parts.hostname
+            port = f":{parts.port}" if parts.port is not None else ""
+        except ValueError:
+            parts, where, port = urlsplit(""), None, ""
+        if parts.scheme not in ("http", "https") or not where:
+            raise ValueError("the address of the webhook must begin with http:// or https:// and name a host")
+        # Whoever knows the rest of such an address may post to it, so it is in no message.
+        self._shown = f"{parts.scheme}://{where}{port}/…"
+        self._url = url
+        self._body = body
+        self._timeout = timeout
+        self._headers = {
+            "Content-Type": body.content_type,
+            "User-Agent": f"session-buddy/{__version__}",
+            **headers,
+        }
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+
+    def __str__(self) -> str:
+        return self._shown
+
+    async def deliver(self, event: Event) -> None:
+        """See Receiver. Redirects are not followed: they would lead to who knows whom, and often as a GET."""
+        try:
+            status, retry_after = await asyncio.wait_for(self._post(event), self._timeout)
+        except (asyncio.TimeoutError, httpx.TimeoutException):
+            raise DeliveryError(f"no answer within {self._timeout:g} seconds") from None
+        except httpx.InvalidURL:
+            raise RefusedDeliveryError("this is no address") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise DeliveryError(f"{type(error).__name__}: {error}".replace(self._url, self._shown)) from None
+        if 200 <= status < 300:
+            return
+        if status >= 500 or status in PASSING_STATUSES:
+            raise DeliveryError(f"HTTP {status}", _seconds(retry_after))
+        reason = f"HTTP {status}"
+        if 300 <= status < 400:
+            reason += ", a redirect, which is not followed: give the address it leads to"
+        raise RefusedDeliveryError(reason)
+
+    async def _post(self, event: Event) -> tuple[int, str | None]:
+        headers = {**self._headers, "Idempotency-Key": event.id}
+        # A connection of its own each time: events are rare, and one that is kept would be gone by then.
+        async with (
+            httpx.AsyncClient(verify=self._tls or True, timeout=self._timeout, follow_redirects=False) as client,
+            client.stream("POST", self._url, content=self._body(event), headers=headers) as answer,
+        ):
+            return answer.status_code, answer.headers.get("Retry-After")
+
+
+class Command:
+    """Runs a program for each event, without a shell: values in its environment, the body on its standard input."""
+
+    name = "command"
+
+    def __init__(self, command: str, body: Body, *, timeout: float) -> None:
+        """``timeout``: seconds after which it is killed, with all that it started. Raises ValueError."""
+        try:
+            self._words = shlex.split(command)
+        except ValueError as error:
+            raise ValueError(f"the command cannot be read: {error}") from None
+        if not self._words:
+            raise ValueError("the command is empty")
+        if shutil.which(self._words[0]) is None:
+            raise ValueError(f"there is no program {self._words[0]}")
+        self._body = body
+        self._timeout = timeout
+
+    def __str__(self) -> str:
+        return self._words[0]
+
+    async def deliver(self, event: Event) -> None:
+        """See Receiver. Status 0 is success; what it prints goes to the standard error."""
+        environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
+        for name, value in event.as_dict().items():
+            variable = "SESSION_BUDDY_EVENT_ID" if name == "id" else f"SESSION_BUDDY_{name.upper()}"
+            environment[variable] = str(value)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._words,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=sys.stderr.fileno(),
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DeliveryError(f"cannot be run: {error}") from error
+        try:
+            await asyncio.wait_for(process.communicate(self._body(event)), self._timeout)
+        except asyncio.TimeoutError:
+            raise DeliveryError(f"did not end within {self._timeout:g} seconds") from None
+        finally:
+            # Its group may outlive it, and it may outlive us.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await asyncio.shield(process.wait())
+        if process.returncode != 0:
+            raise DeliveryError(f"ended with status {process.returncode}")
+
+
+def read_headers(path: Path) -> dict[str, str]:
+    """``Name: value`` a line; empty ones and those that begin with # are passed over. Raises OSError or ValueError."""
+    with path.open("rb") as file:
+        data = file.read(MAX_HEADER_BYTES + 1)
+    if len(data) > MAX_HEADER_BYTES:
+        raise ValueError(f"{path} is over {MAX_HEADER_BYTES} bytes")
+    headers = {}
+    for number, line in enumerate(data.decode("latin-1").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"{path}, line {number}: a header is written Name: value")
+        headers[name.strip()] = checked_header(name.strip(), value.strip(), f"{path}, line {number}")
+    return headers
+
+
+def checked_header(name: str, value: str, where: str) -> str:
+    """The value. Raises ValueError, without the value in its text."""
+    if not name or not all(character.isascii() and (character.isalnum() or character in "-_") for character in name):
+        raise ValueError(f"{where}: this is no name of a header")
+    if not value or not all(" " <= character <= "~" for character in value):
+        raise ValueError(f"{where}: the value of {name} must be visible ASCII characters")
+    return value
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Of Retry-After, which is a number or a date."""
+    if retry_after is None:
+        return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

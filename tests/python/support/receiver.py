@@ -1,0 +1,98 @@
+"""A receiver of webhooks that answers as it is told."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from .processes import wait_until
+
+
+@dataclass(frozen=True)
+class Post:
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: float  # of time.monotonic()
+    status: int  # that it was answered with
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Answer = tuple[int, dict[str, str]]
+
+
+def accept(number: int) -> Answer:
+    """The usual one: 204."""
+    return 204, {}
+
+
+class WebhookReceiver:
+    """Takes POSTs on a free port, or on the given one. `answer` gets their number, from 0, and may take its time."""
+
+    def __init__(self, answer: Callable[[int], Answer] = accept, *, port: int = 0) -> None:
+        self.posts: list[Post] = []
+        self._answer = answer
+        self._port = port
+
+    def __enter__(self) -> WebhookReceiver:
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, headers = owner._answer(len(owner.posts))
+                owner.posts.append(Post(self.path, dict(self.headers), body, time.monotonic(), status))
+                try:
+                    self.send_response(status)
+                    for name, value in {"Content-Length": "0", **headers}.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                except OSError:
+                    pass  # it did not wait
+
+            do_GET = do_POST
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/services/T0/SECRET-PATH?key=SECRET-KEY"
+
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        """Bodies of those that it accepted, in their order."""
+        return [post.json() for post in list(self.posts) if 200 <= post.status < 300]
+
+    def told(self) -> list[tuple[str, str]]:
+        """Event and skill of those."""
+        return [(body["event"], body["skill"]) for body in self.taken]
+
+    def wait_for(self, *wanted: tuple[str, str]) -> None:
+        """Until these, in this order, are all that it was told."""
+        try:
+            wait_until(lambda: self.told() == list(wanted), f"{wanted} are told", pause=0.02)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; told were {self.told()}") from None

@@ -1,0 +1,704 @@
+"""`session-buddy notify` as a process, between real servers, webhooks and commands that fail in their ways."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from session_buddy.client import Anomaly, AnomalyDetails, MetricsUpdate
+from session_buddy.notify.body import Body, sentence
+from session_buddy.notify.episodes import Event, Tracker
+from session_buddy.notify.outbox import MAX_WAITING, Outbox
+from session_buddy.notify.receivers import DeliveryError, RefusedDeliveryError, Webhook, _seconds, read_headers
+from session_buddy.notify.state import Delivery, StateFile
+from support.processes import DEADLINE, Program, Server, wait_until
+from support.receiver import Answer, WebhookReceiver
+from support.reverse_proxy import free_port
+from support.streams import behave, make_database
+from support.tokens import READER, write_secret
+
+COMMAND = str(Path(sys.executable).parent / "session-buddy")
+DROP = "performance_drop"
+
+
+@pytest.fixture
+def failing(db_path: Path) -> Path:
+    """A database in which mypy fails and ruff-check does not."""
+    make_database(db_path)
+    behave(db_path, failing=["mypy"], well=["ruff-check"])
+    return db_path
+
+
+@pytest.fixture
+def served(failing: Path) -> Iterator[Server]:
+    with Server(failing, interval="50ms") as server:
+        yield server
+
+
+def heal(path: Path) -> None:
+    behave(path, well=["mypy", "ruff-check"])
+
+
+def notifier(server: str, state: Path, *arguments: str, env: dict[str, str] | None = None) -> Program:
+    """One that tells of an end after a second."""
+    words = [COMMAND, "notify", "--url", server, "--state", str(state), "--settle", "1", *arguments]
+    return Program(words, env=env)
+
+
+def run_notify(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "notify", *arguments],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "notify.json"
+
+
+# ---- What is told
+
+
+def test_a_start_and_an_end_are_told_once(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver, notifier(served.url, state, "--webhook", receiver.url) as notify:
+        receiver.wait_for(("started", "mypy"))
+        heal(served.db_path)
+        receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+        behave(served.db_path, failing=["mypy", "ruff-check"])
+        wait_until(lambda: len(receiver.posts) == 4, "both fail now")
+        assert notify.stop(signal.SIGTERM) == 0
+    started, resolved, *others = receiver.taken
+    assert {body["skill"] for body in others} == {"mypy", "ruff-check"}
+    assert list(started) == [
+        "id", "event", "severity", "skill", "type", "baseline", "observed", "deviation", "since", "timestamp",
+    ]  # fmt: skip
+    assert (started["severity"], started["type"], started["baseline"]) == ("WARNING", DROP, 1.0)
+    assert started["observed"] == pytest.approx(0.2)
+    assert started["deviation"] > 2
+    assert started["since"] <= started["timestamp"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", started["timestamp"])
+    assert (resolved["severity"], resolved["since"]) == ("INFO", started["since"])
+    assert len({body["id"] for body in receiver.taken}) == 4
+    headers = receiver.posts[0].headers
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Idempotency-Key"] == started["id"]
+
+
+def test_only_chosen_skills_and_deviations_are_told(db_path: Path, state: Path) -> None:
+    make_database(db_path)
+    behave(db_path, failing=["mypy", "ruff-check"])
+    with Server(db_path, interval="50ms") as server, WebhookReceiver() as receiver:
+        with notifier(server.url, state, "--webhook", receiver.url, "--skill", "ruff-check"):
+            receiver.wait_for(("started", "ruff-check"))
+        done = run_notify("--url", server.url, "--dry-run", "--once", "--min-deviation", "1e9")
+        assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_what_is_open_at_a_start_is_told_then_and_not_again(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver:
+        for _ in range(3):
+            with notifier(served.url, state, "--webhook", receiver.url) as notify:
+                receiver.wait_for(("started", "mypy"))
+                assert notify.stop(signal.SIGINT) == 0
+        # The last one has to have seen an update for this to say something.
+        with notifier(served.url, state, "--webhook", receiver.url):
+            behave(served.db_path, failing=["mypy", "ruff-check"])
+            receiver.wait_for(("started", "mypy"), ("started", "ruff-check"))
+
+
+# ---- Kills, restarts, lost connections
+
+
+def test_killed_between_start_and_end_the_next_one_tells_the_end(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver:
+        with notifier(served.url, state, "--webhook", receiver.url):
+            receiver.wait_for(("started", "mypy"))
+            wait_until(lambda: not StateFile(state).read().deliveries, "it knows that it was told")
+        heal(served.db_path)
+        with notifier(served.url, state, "--webhook", receiver.url):
+            receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+
+
+def test_a_server_that_is_away_or_restarted_is_neither_an_end_nor_a_start(failing: Path, state: Path) -> None:
+    port = free_port()
+    with WebhookReceiver() as receiver, notifier(f"localhost:{port}", state, "--webhook", receiver.url) as notify:
+        for _ in range(3):
+            with Server(failing, port=port, interval="50ms") as server:
+                notify.wait_for("connected again") if receiver.posts else receiver.wait_for(("started", "mypy"))
+                server.stop(signal.SIGKILL)
+            notify.wait_for("reconnecting: ")
+        with Server(failing, port=port, interval="50ms"):
+            notify.wait_for("connected again")
+            heal(failing)
+            receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+
+
+def test_what_was_not_delivered_outlives_a_kill(served: Server, state: Path) -> None:
+    port = free_port()
+    at = f"http://127.0.0.1:{port}/hook"
+    with notifier(served.url, state, "--webhook", at) as notify:
+        notify.wait_for(r"webhook http://127.0.0.1:\d+/…: ConnectError")
+        heal(served.db_path)
+        wait_until(lambda: len(StateFile(state).read().deliveries) == 2, "both wait")
+    with WebhookReceiver(port=port) as receiver, notifier(served.url, state, "--webhook", at):
+        receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+
+
+def test_under_random_kills_of_all_each_start_and_each_end_is_told(failing: Path, state: Path) -> None:
+    """A kill between an answer and the note of it has an event sent again, with the same id: nothing else is doubled."""
+    dice = random.Random(20260213)
+    port = free_port()
+    changes = 6
+    with (
+        WebhookReceiver(lambda number: (503 if number % 3 == 1 else 204, {})) as receiver,
+        contextlib.ExitStack() as all_,
+    ):
+        server = all_.enter_context(Server(failing, port=port, interval="50ms"))
+        arguments = ("--webhook", receiver.url)
+        notify = all_.enter_context(notifier(server.url, state, *arguments))
+
+        def events() -> list[tuple[str, str]]:
+            return list({body["id"]: (body["event"], body["skill"]) for body in receiver.taken}.items())
+
+        for change in range(changes):
+            if change:
+                behave(failing, failing=["mypy"]) if change % 2 == 0 else heal(failing)
+            end = time.monotonic() + DEADLINE
+            while len(events()) <= change:
+                assert time.monotonic() < end, f"change {change} is told; {events()}"
+                if dice.random() < 0.15:
+                    notify.stop(signal.SIGKILL)
+                    notify = all_.enter_context(notifier(server.url, state, *arguments))
+                if dice.random() < 0.05:
+                    server.stop(signal.SIGKILL)
+                    server = all_.enter_context(Server(failing, port=port, interval="50ms"))
+                time.sleep(dice.uniform(0.2, 1.0))
+        assert [event for _, event in events()] == [("started", "mypy"), ("resolved", "mypy")] * (changes // 2)
+
+
+# ---- Receivers with faults
+
+
+def test_a_receiver_that_fails_at_first_is_told_in_order(served: Server, state: Path) -> None:
+    def fails_twice(number: int) -> Answer:
+        return (503 if number < 2 else 200), {}
+
+    with WebhookReceiver(fails_twice) as receiver, notifier(served.url, state, "--webhook", receiver.url) as notify:
+        notify.wait_for(r"HTTP 503; again in \d")
+        heal(served.db_path)
+        receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+        assert [post.json()["id"] for post in receiver.posts[:3]] == [receiver.posts[0].json()["id"]] * 3
+
+
+def test_retry_after_is_honoured(served: Server, state: Path) -> None:
+    def busy_once(number: int) -> Answer:
+        return (429, {"Retry-After": "2"}) if number == 0 else (204, {})
+
+    with WebhookReceiver(busy_once) as receiver, notifier(served.url, state, "--webhook", receiver.url):
+        receiver.wait_for(("started", "mypy"))
+        assert receiver.posts[1].at - receiver.posts[0].at >= 2
+
+
+def test_a_receiver_that_takes_too_long_is_asked_again(served: Server, state: Path) -> None:
+    def slow_once(number: int) -> Answer:
+        if number == 0:
+            time.sleep(1)
+        return 204, {}
+
+    with WebhookReceiver(slow_once) as receiver:
+        with notifier(served.url, state, "--webhook", receiver.url, "--timeout", "0.3") as notify:
+            notify.wait_for("no answer within 0.3 seconds; again in")
+            wait_until(lambda: len(receiver.posts) >= 2, "it is asked again")
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "HTTP 400"), (404, "HTTP 404"), (302, "a redirect")])
+def test_what_a_receiver_refuses_is_given_up_and_the_next_one_is_tried(
+    served: Server, state: Path, status: int, reason: str
+) -> None:
+    with WebhookReceiver() as elsewhere:
+
+        def refuses_first(number: int) -> Answer:
+            return (status, {"Location": elsewhere.url}) if number == 0 else (204, {})
+
+        with WebhookReceiver(refuses_first) as receiver:
+            with notifier(served.url, state, "--webhook", receiver.url) as notify:
+                notify.wait_for(rf"{reason}.*given up: 'mypy' {DROP} started")
+                heal(served.db_path)
+                receiver.wait_for(("resolved", "mypy"))
+        assert elsewhere.posts == []
+
+
+def test_attempts_are_bounded(served: Server, state: Path) -> None:
+    with WebhookReceiver(lambda number: (500, {})) as receiver:
+        with notifier(served.url, state, "--webhook", receiver.url, "--max-attempts", "2") as notify:
+            notify.wait_for("HTTP 500, 2 times; given up")
+        assert len(receiver.posts) == 2
+    assert StateFile(state).read().deliveries == ()
+
+
+def test_one_receiver_that_is_down_holds_up_no_other(served: Server, state: Path, tmp_path: Path) -> None:
+    program = script(tmp_path, "cat > told")
+    with notifier(served.url, state, "--webhook", f"http://127.0.0.1:{free_port()}/", "--command", program):
+        wait_until(lambda: (tmp_path / "told").exists() and (tmp_path / "told").stat().st_size > 0, "it is told")
+
+
+# ---- Secrets
+
+
+def test_secrets_reach_the_receiver_and_no_output(served: Server, state: Path, tmp_path: Path) -> None:
+    headers = write_secret(
+        tmp_path / "headers", "# for us\n\nX-Api-Key: SECRET-HEADER\nContent-Type: application/x-me\n"
+    )
+    with WebhookReceiver(lambda number: (500 if number == 0 else 204, {})) as receiver:
+        env = {"SESSION_BUDDY_WEBHOOK": receiver.url, "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET-ENV"}
+        with notifier(served.url, state, "--header-file", str(headers), env=env) as notify:
+            receiver.wait_for(("started", "mypy"))
+            assert notify.stop(signal.SIGTERM) == 0
+        sent = receiver.posts[0]
+    assert sent.path.endswith("SECRET-PATH?key=SECRET-KEY")
+    assert sent.headers["Authorization"] == "Bearer SECRET-ENV"
+    assert sent.headers["X-Api-Key"] == "SECRET-HEADER"
+    assert sent.headers["Content-Type"] == "application/x-me"
+    output = "\n".join([*notify.seen, *notify.drain()])
+    assert "HTTP 500" in output
+    assert "SECRET" not in output
+    assert "SECRET" not in state.read_text()
+
+
+def test_errors_of_a_connection_do_not_name_the_secret_either(served: Server, state: Path) -> None:
+    for url in ("http://127.0.0.1:1/SECRET", "http://user:SECRET@127.0.0.1:1/", "https://127.0.0.1:1/SECRET"):
+        done = run_notify("--url", served.url, "--once", "--state", str(state), "--webhook", url)
+        assert done.returncode == 1
+        assert "127.0.0.1:1/…: Connect" in done.stderr
+        assert "SECRET" not in done.stderr
+    for url in ("ftp://x/SECRET", "file:///SECRET", "SECRET", "http://x:SECRET/"):
+        done = run_notify("--webhook", url)
+        assert done.returncode == 1
+        assert "must begin with http:// or https://" in done.stderr
+        assert "SECRET" not in done.stderr
+
+
+def test_it_shows_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
+    tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
+    with Server(failing, "--auth-token-file", str(tokens)) as server, WebhookReceiver() as receiver:
+        refused = run_notify("--url", server.url, "--state", str(state), "--webhook", receiver.url)
+        assert refused.returncode == 1
+        assert "4401" in refused.stderr
+        with notifier(server.url, state, "--webhook", receiver.url, "--token-file", str(tokens)):
+            receiver.wait_for(("started", "mypy"))
+
+
+# ---- Commands
+
+
+def script(folder: Path, text: str) -> str:
+    """A program in this folder that runs there."""
+    path = folder / "program"
+    path.write_text(f"#!/bin/sh\ncd '{folder}' || exit 9\n{text}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_command_gets_values_in_its_environment_and_json_on_its_input(
+    db_path: Path, state: Path, tmp_path: Path
+) -> None:
+    hostile = 'a; touch pwned "$(touch pwned)" \u202e[red]'
+    make_database(db_path)
+    behave(db_path, failing=[hostile])
+    program = script(tmp_path, "env > environment.new; cat > input; mv environment.new environment; echo some output")
+    env = {"SESSION_BUDDY_TOKEN": "not-for-it", "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "not-for-it"}
+    with Server(db_path) as server:
+        with notifier(server.url, state, "--command", f"{program} 'one argument' $HOME", env=env) as notify:
+            notify.wait_for("^some output$")
+            wait_until(lambda: not StateFile(state).read().deliveries, "it was taken")
+    event = json.loads((tmp_path / "input").read_bytes())
+    assert event["skill"] == hostile
+    environment = (tmp_path / "environment").read_text(encoding="utf-8").splitlines()
+    assert "not-for-it" not in "\n".join(environment)
+    for name, value in event.items():
+        variable = "SESSION_BUDDY_EVENT_ID" if name == "id" else f"SESSION_BUDDY_{name.upper()}"
+        assert f"{variable}={value}" in environment
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_command_has_arguments_but_no_shell(served: Server, state: Path, tmp_path: Path) -> None:
+    program = script(tmp_path, 'printf "%s|" "$@" > arguments.new; mv arguments.new arguments')
+    with notifier(served.url, state, "--command", f"{program} 'two words' $HOME `id` >x"):
+        wait_until((tmp_path / "arguments").exists, "it ran")
+    assert (tmp_path / "arguments").read_text() == "two words|$HOME|`id`|>x|"
+
+
+def test_a_command_that_fails_is_run_again(served: Server, state: Path, tmp_path: Path) -> None:
+    program = script(tmp_path, 'echo x >> runs; test "$(wc -l < runs)" -ge 3')
+    with notifier(served.url, state, "--command", program) as notify:
+        notify.wait_for("command .*program: ended with status 1; again in")
+        wait_until(lambda: state.exists() and not StateFile(state).read().deliveries, "it was taken")
+    assert (tmp_path / "runs").read_text() == "x\nx\nx\n"
+
+
+def test_a_command_that_takes_too_long_is_killed_with_what_it_started(
+    served: Server, state: Path, tmp_path: Path
+) -> None:
+    program = script(tmp_path, "sleep 600 & echo $! > child.new; mv child.new child; wait")
+    with notifier(served.url, state, "--command", program, "--timeout", "0.5") as notify:
+        notify.wait_for("did not end within 0.5 seconds; again in")
+        child = int((tmp_path / "child").read_text())
+        wait_until(lambda: not is_running(child), "the child is gone, too")
+
+
+def test_a_command_that_runs_is_ended_with_the_notifier_and_told_again(
+    served: Server, state: Path, tmp_path: Path
+) -> None:
+    program = script(tmp_path, "echo $$ > running.new; mv running.new running; exec sleep 600")
+    with notifier(served.url, state, "--command", program) as notify:
+        wait_until((tmp_path / "running").exists, "it runs")
+        assert notify.stop(signal.SIGTERM) == 0
+        wait_until(lambda: not is_running(int((tmp_path / "running").read_text())), "it was ended")
+    assert len(StateFile(state).read().deliveries) == 1
+
+
+def is_running(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+# ---- Once, and without sending
+
+
+def test_once_tells_what_changed_since_the_last_time(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver:
+        once = ("--url", served.url, "--state", str(state), "--settle", "1", "--webhook", receiver.url, "--once")
+        for _ in range(2):
+            assert run_notify(*once).returncode == 0
+            assert receiver.told() == [("started", "mypy")]
+        heal(served.db_path)
+        wait_until(lambda: run_notify(*once).returncode == 0 and len(receiver.posts) > 1, "the end is told")
+        assert receiver.told() == [("started", "mypy"), ("resolved", "mypy")]
+
+
+def test_once_keeps_what_it_could_not_deliver_for_the_next_time(served: Server, state: Path) -> None:
+    port = free_port()
+    once = ("--url", served.url, "--state", str(state), "--webhook", f"http://127.0.0.1:{port}/", "--once")
+    done = run_notify(*once)
+    assert done.returncode == 1
+    assert "tried again next time" in done.stderr
+    with WebhookReceiver(port=port) as receiver:
+        assert run_notify(*once).returncode == 0
+        assert receiver.told() == [("started", "mypy")]
+    done = run_notify("--url", f"localhost:{free_port()}", "--state", str(state), "--webhook", "http://x", "--once")
+    assert done.returncode == 1
+    assert "no server is listening" in done.stderr
+
+
+def test_a_dry_run_prints_and_keeps_nothing(served: Server, state: Path) -> None:
+    for _ in range(2):
+        done = run_notify("--url", served.url, "--state", str(state), "--dry-run", "--once")
+        assert (done.returncode, done.stderr) == (0, "")
+        (line,) = done.stdout.splitlines()
+        assert json.loads(line)["event"] == "started"
+    assert not state.parent.exists()
+
+
+# ---- Templates
+
+
+def test_a_template_makes_the_body(db_path: Path, state: Path, tmp_path: Path) -> None:
+    make_database(db_path)
+    behave(db_path, failing=['say "hi" \\ 名前'])
+    template = tmp_path / "slack.json"
+    template.write_text('{"text": "$severity $text", "n": $deviation, "cost": "$$5", "t": "${type}"}', encoding="utf-8")
+    with Server(db_path) as server, WebhookReceiver() as receiver:
+        arguments = ("--state", str(state), "--webhook", receiver.url, "--template", str(template), "--once")
+        assert run_notify("--url", server.url, *arguments).returncode == 0
+        body = receiver.posts[0].json()
+    assert re.fullmatch(
+        r'WARNING say "hi" \\ 名前: performance_drop started: 100\.0% → 20\.0%, deviation [\d.]+', body["text"]
+    )
+    assert body["n"] > 2
+    assert (body["cost"], body["t"]) == ("$5", DROP)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("$colour", r"\$colour, which is none of \$id, \$event"),
+        ("costs $5", r"a dollar is written \$\$"),
+        ('{"text": $text}', "begins as JSON and is none"),
+        ("\udcff", "not UTF-8"),
+        ("x" * 70000, "over 65536 bytes"),
+    ],
+)
+def test_a_template_that_cannot_be_used_is_told_at_the_start(template: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "template"
+    path.write_text(template, encoding="utf-8", errors="surrogateescape")
+    done = run_notify("--webhook", "http://x", "--template", str(path))
+    assert done.returncode == 1
+    assert re.search(reason, done.stderr)
+
+
+def test_a_template_that_is_no_json_is_sent_as_text() -> None:
+    body = Body("$skill is $event")
+    assert body.content_type.startswith("text/plain")
+    assert body(event(skill='a "b"')) == b'a "b" is started'
+    assert Body().content_type == "application/json"
+
+
+def test_sentences_have_the_unit_of_what_they_tell() -> None:
+    assert sentence(event(type="pattern_shift", baseline=5.0, observed=15.25)) == (
+        "mypy: pattern_shift started: 5 s → 15.2 s, deviation 2.7"
+    )
+    assert sentence(event()) == "mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7"
+
+
+# ---- Wrong use
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        ([], 2, "name whom to tell"),
+        (["--command", "x", "--header-file", "y"], 2, "--header-file is for a webhook"),
+        (["--command", ""], 1, "the command is empty"),
+        (["--command", "'"], 1, "the command cannot be read"),
+        (["--command", "/no/such/program"], 1, "there is no program /no/such/program"),
+        (["--webhook", "http://x", "--header-file", "missing"], 1, "missing"),
+        (["--webhook", "http://x", "--template", "missing"], 1, "missing"),
+        (["--webhook", "http://x", "--settle", "-1"], 2, "must be a number, 0 to 86400"),
+        (["--webhook", "http://x", "--min-deviation", "nan"], 2, "must be a number, 0 or more"),
+        (["--webhook", "http://x", "--max-attempts", "0"], 2, "must be a whole number"),
+        (["--webhook", "http://x", "--url", "ftp://x"], 1, "is no address"),
+    ],
+)
+def test_what_cannot_be_is_told(arguments: list[str], status: int, reason: str) -> None:
+    done = run_notify(*arguments)
+    assert done.returncode == status
+    assert reason in done.stderr
+
+
+def test_two_notifiers_do_not_share_a_state(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver, notifier(served.url, state, "--webhook", receiver.url):
+        receiver.wait_for(("started", "mypy"))
+        done = run_notify("--url", served.url, "--state", str(state), "--webhook", receiver.url)
+        assert done.returncode == 1
+        assert "another notifier uses" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "no JSON", "[]", "{}", '{"version": 2, "episodes": [], "deliveries": []}',
+     '{"version": 1, "episodes": [{"skill": 1}], "deliveries": []}',
+     '{"version": 1, "episodes": [], "deliveries": [{"receiver": "webhook", "event": {}}]}'],
+)  # fmt: skip
+def test_a_file_that_is_no_state_is_left_alone_and_told(content: str, state: Path) -> None:
+    state.parent.mkdir()
+    state.write_text(content)
+    done = run_notify("--state", str(state), "--webhook", "http://x")
+    assert done.returncode == 1
+    assert "is no state of a notifier" in done.stderr
+    assert state.read_text() == content
+
+
+def test_the_state_is_kept_in_the_folder_of_the_user(served: Server, private_surroundings: Path) -> None:
+    with WebhookReceiver() as receiver:
+        assert run_notify("--url", served.url, "--webhook", receiver.url, "--once").returncode == 0
+    file = private_surroundings / "state" / "session-buddy" / "notify.json"
+    assert [episode.skill for episode in StateFile(file).read().episodes] == ["mypy"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+# ---- Episodes, with a clock
+
+
+START = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
+
+
+def update(seconds: float, *skills: str, since: datetime = START, deviation: float = 3.0) -> MetricsUpdate:
+    """At so many seconds, with an anomaly of each of these skills."""
+    details = AnomalyDetails(80, 20, -deviation, 0.001, since, ())
+    anomalies = tuple(Anomaly(skill, DROP, 0.9, 0.5, deviation, details) for skill in skills)
+    return MetricsUpdate(START + timedelta(seconds=seconds), (), anomalies)
+
+
+def told(events: list[Event]) -> list[tuple[str, str]]:
+    return [(event.event, event.skill) for event in events]
+
+
+def test_an_end_is_told_after_it_settled_and_with_the_time_at_which_it_began() -> None:
+    tracker = Tracker(settle=10)
+    assert told(tracker.take(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
+    assert tracker.take(update(1, "a", "b")) == []
+    assert tracker.take(update(2, "b")) == []
+    assert tracker.take(update(11.9, "b")) == []
+    (end,) = tracker.take(update(12, "b"))
+    assert (end.event, end.skill, end.timestamp) == ("resolved", "a", "2026-02-10T12:00:02Z")
+    assert tracker.take(update(30, "b")) == []
+
+
+def test_what_comes_and_goes_is_one_episode() -> None:
+    tracker = Tracker(settle=10)
+    tracker.take(update(0, "a"))
+    for second in range(1, 100):
+        assert tracker.take(update(second, *(["a"] if second % 9 == 0 else []))) == []
+
+
+def test_an_end_needs_two_updates_whatever_their_distance() -> None:
+    for settle in (0, 10):
+        tracker = Tracker(settle=settle)
+        tracker.take(update(0, "a"))
+        assert tracker.take(update(3600)) == []
+        assert told(tracker.take(update(7200))) == [("resolved", "a")]
+
+
+def test_a_lost_connection_begins_the_settling_anew() -> None:
+    tracker = Tracker(settle=10)
+    tracker.take(update(0, "a"))
+    tracker.take(update(1))
+    tracker.interrupted()
+    assert tracker.take(update(100)) == []
+    assert told(tracker.take(update(110))) == [("resolved", "a")]
+
+
+def test_an_episode_that_began_while_nobody_looked_is_another_one() -> None:
+    tracker = Tracker(settle=10)
+    (first,) = tracker.take(update(0, "a"))
+    tracker.interrupted()
+    later = START + timedelta(hours=2)
+    end, start = tracker.take(update(7300, "a", since=later))
+    assert (end.event, end.since) == ("resolved", first.since)
+    assert (start.event, start.since) == ("started", "2026-02-10T14:00:00Z")
+    assert tracker.take(update(7301, "a", since=later + timedelta(seconds=5))) == []  # without a gap it is the same
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_an_end() -> None:
+    tracker = Tracker(settle=10)
+    tracker.take(update(10_000, "a"))
+    tracker.take(update(10_001))
+    assert tracker.take(update(1)) == []
+    assert told(tracker.take(update(11))) == [("resolved", "a")]
+
+
+def test_the_least_deviation_is_for_starts_alone() -> None:
+    tracker = Tracker(settle=0, min_deviation=3)
+    assert tracker.take(update(0, "a", deviation=2.9)) == []
+    assert told(tracker.take(update(1, "a", deviation=3.0))) == [("started", "a")]
+    for second in (2, 3, 4):
+        assert tracker.take(update(second, "a", deviation=2.1)) == []
+
+
+def test_episodes_of_skills_that_are_not_asked_for_any_more_are_forgotten() -> None:
+    before = Tracker(settle=0)
+    before.take(update(0, "a", "b"))
+    after = Tracker(settle=0, skills=["b"])
+    after.restore(before.episodes.values())
+    after.take(update(1))
+    assert told(after.take(update(2))) == [("resolved", "b")]
+
+
+# ---- Parts
+
+
+def event(**changes: Any) -> Event:
+    values = {
+        "id": "1",
+        "event": "started",
+        "severity": "WARNING",
+        "skill": "mypy",
+        "type": DROP,
+        "baseline": 0.9,
+        "observed": 0.55,
+        "deviation": 2.7,
+        "since": "2026-02-10T11:40:02Z",
+        "timestamp": "2026-02-10T12:00:00Z",
+    }
+    return Event(**{**values, **changes})
+
+
+def test_waiting_events_are_bounded_and_the_newest_stay() -> None:
+    class Nobody:
+        name = "webhook"
+
+        async def deliver(self, event: Event) -> None:
+            raise AssertionError("it is not run")
+
+    said: list[str] = []
+    outbox = Outbox([Nobody()], max_attempts=1, saved=lambda: None, tell=said.append)
+    outbox.add(event(id=str(number)) for number in range(MAX_WAITING + 3))
+    assert len(outbox.deliveries) == MAX_WAITING
+    assert outbox.deliveries[-1].event.id == str(MAX_WAITING + 2)
+    assert (len(said), outbox.failed) == (3, 3)
+
+
+def test_a_state_is_read_as_it_was_written_and_an_old_one_stays_where_it_cannot_be_replaced(state: Path) -> None:
+    file = StateFile(state)
+    assert file.read().episodes == ()
+    tracker = Tracker(settle=0)
+    tracker.take(update(0, "a", "名前 \"'"))
+    tracker.take(update(1, "a"))
+    deliveries = [Delivery("webhook", event(skill="\U0001f680"))]
+    with file.locked():
+        file.write(tracker.episodes.values(), deliveries)
+        read = file.read()
+        assert list(read.episodes) == list(tracker.episodes.values())
+        assert list(read.deliveries) == deliveries
+        with pytest.raises(TypeError):
+            file.write(tracker.episodes.values(), [Delivery("webhook", event(skill=object()))])
+        assert file.read() == read
+    assert sorted(path.name for path in state.parent.iterdir()) == ["notify.json", "notify.json.lock"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("3", 3.0), ("0", None), ("-1", None), ("inf", None), ("nan", None), ("soon", None),
+     ("Tue, 10 Feb 1970 12:00:00 GMT", None)],
+)  # fmt: skip
+def test_retry_after_is_a_number_of_seconds(text: str | None, seconds: float | None) -> None:
+    assert _seconds(text) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    at = datetime.now(timezone.utc) + timedelta(seconds=90)
+    seconds = _seconds(at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
+    assert seconds is not None
+    assert 80 < seconds <= 90
+
+
+@pytest.mark.parametrize("line", ["no colon", ": value", "Na me: x", "Name:", "Name: \u00e9", "Name: a\tb"])
+def test_headers_that_are_none_are_refused_without_their_value(line: str, tmp_path: Path) -> None:
+    path = write_secret(tmp_path / "headers", f"X-Good: SECRET\n{line}\n")
+    with pytest.raises(ValueError, match="line 2") as caught:
+        read_headers(path)
+    assert "SECRET" not in str(caught.value)
+
+
+async def test_answers_are_told_apart() -> None:
+    answers = {200: None, 204: None, 408: DeliveryError, 425: DeliveryError, 429: DeliveryError, 500: DeliveryError,
+               503: DeliveryError, 301: RefusedDeliveryError, 400: RefusedDeliveryError, 401: RefusedDeliveryError,
+               410: RefusedDeliveryError}  # fmt: skip
+    statuses = list(answers)
+    with WebhookReceiver(lambda number: (statuses[number], {})) as receiver:
+        webhook = Webhook(receiver.url, Body(), headers={}, timeout=DEADLINE)
+        for error in answers.values():
+            with contextlib.nullcontext() if error is None else pytest.raises(error):
+                await webhook.deliver(event())
