@@ -55,7 +55,7 @@ from support.histories import fill, invocations
 from support.processes import DEADLINE, Server, wait_until
 from support.reverse_proxy import free_port
 from support.schemas import validated
-from support.streams import Run, hours, make_database, replace_rows, steady
+from support.streams import behave, make_database
 from support.tokens import READER, SCRAPER, SECRET, signed, write_secret
 
 HOSTILE = [
@@ -82,18 +82,6 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"it did not come to pass: {what}"
         await asyncio.sleep(0.005)
-
-
-def anomalous(path: Path, *skills: str) -> Path:
-    """A database in which these skills fail since an hour and did not before."""
-    make_database(path)
-    now = datetime.now(timezone.utc)
-    runs: list[Run] = []
-    for skill in skills:
-        runs += steady(now - hours(20), now - hours(2), 80, skill=skill, durations=(1.0,))
-        runs += steady(now - hours(0.5), now, 20, rate=0.2, skill=skill, durations=(1.0,), error_type="timeout")
-    replace_rows(path, runs)
-    return path
 
 
 @pytest.fixture
@@ -178,7 +166,9 @@ async def test_one_several_or_all_skills_can_be_followed(served: Server) -> None
 
 
 async def test_anomalies_come_with_their_details_where_asked_for_and_above_the_deviation(db_path: Path) -> None:
-    with Server(anomalous(db_path, "mypy")) as server:
+    make_database(db_path)
+    behave(db_path, failing=["mypy"])
+    with Server(db_path) as server:
         async with connect(server.url) as client:
             (bare,) = (await first(client.subscribe())).anomalies
             (anomaly,) = (await first(client.subscribe(details=True))).anomalies

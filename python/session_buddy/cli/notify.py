@@ -223,7 +223,7 @@ class _Printer:
 
 
 def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
-    """Those that are asked for. Raises _UsageError where there is none, OSError or ValueError where one is of no use."""
+    """Those that are asked for. Raises _UsageError where there is none; OSError, ValueError where one is of no use."""
     from session_buddy.notify.receivers import (
         AUTHORIZATION_VARIABLE,
         WEBHOOK_VARIABLE,

@@ -67,9 +67,9 @@ class Episode:
 class Tracker:
     """Turns updates into events: each start and each end of an anomaly of a skill, once.
 
-    An end is told when it was missing in two updates or more, for ``settle`` seconds by their timestamps. What no update
-    could show is no end: after a connection is lost, that time begins anew. Where ``since`` is later after such a gap
-    than before it, one episode ended in the gap and another one began: both are told.
+    An end is told when it was missing in two updates or more, for ``settle`` seconds by their timestamps. What no
+    update could show is no end: after a connection is lost, that time begins anew. Where ``since`` is later after such
+    a gap than before it, one episode ended in the gap and another one began: both are told.
     """
 
     def __init__(self, *, settle: float, min_deviation: float = 0.0, skills: Iterable[str] = ()) -> None:

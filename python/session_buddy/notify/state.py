@@ -88,10 +88,10 @@ class StateFile:
                 file.write(json.dumps(kept).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path)
+            Path(name).replace(self._path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                Path(name).unlink()
             raise
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:

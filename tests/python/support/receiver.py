@@ -58,8 +58,6 @@ class WebhookReceiver:
                 except OSError:
                     pass  # it did not wait
 
-            do_GET = do_POST
-
             def log_message(self, *_: object) -> None:
                 pass
 

@@ -88,5 +88,16 @@ def replace_rows(path: Path, runs: Iterable[Run]) -> None:
         connection.close()
 
 
+def behave(path: Path, *, failing: Iterable[str] = (), well: Iterable[str] = ()) -> None:
+    """In place of all that the database holds: skills that fail since half an hour, and skills that never failed."""
+    now = datetime.now(timezone.utc)
+    runs: list[Run] = []
+    for skill in (*failing, *well):
+        rate = 0.2 if skill in failing else 1.0
+        runs += steady(now - hours(20), now - hours(2), 80, skill=skill, durations=(1.0,))
+        runs += steady(now - hours(0.5), now, 20, rate=rate, skill=skill, durations=(1.0,), error_type="timeout")
+    replace_rows(path, runs)
+
+
 def hours(count: float) -> timedelta:
     return timedelta(hours=count)
