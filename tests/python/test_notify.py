@@ -118,9 +118,9 @@ def test_what_is_open_at_a_start_is_told_then_and_not_again(served: Server, stat
         with notifier(served.url, state, "--webhook", receiver.url) as notify:
             receiver.wait_for(("started", "mypy"))
             assert notify.stop(signal.SIGINT) == 0
-        with notifier(served.url, state, "--webhook", receiver.url):
-            behave(served.db_path, failing=["mypy", "ruff-check"])
-            receiver.wait_for(("started", "mypy"), ("started", "ruff-check"))
+        again = ("--url", served.url, "--state", str(state), "--webhook", receiver.url, "--once")
+        assert run_notify(*again).returncode == 0
+        assert receiver.told() == [("started", "mypy")]
 
 
 # ---- Kills, restarts, lost connections

@@ -111,9 +111,9 @@ class Outbox:
 
     def _give_up(self, receiver: Receiver, delivery: Delivery, reason: str) -> None:
         self.failed += 1
+        self._remove(delivery)
         event = delivery.event
         self._tell(f"{receiver.name} {receiver}: {reason}; given up: {event.skill!a} {event.type} {event.event}")
-        self._remove(delivery)
 
     def _remove(self, delivery: Delivery) -> None:
         if delivery in self.deliveries:
