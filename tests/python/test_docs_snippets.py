@@ -23,6 +23,8 @@ import pytest
 import websockets
 import yaml
 
+from session_buddy.notify.body import Body
+from session_buddy.notify.episodes import Event
 from support import tools
 from support.histories import fill, invocations
 from support.markdown import Block, blocks
@@ -31,6 +33,8 @@ from support.processes import Program, Server
 from support.reverse_proxy import Nginx, free_port
 from support.schemas import Client, documents, validated
 from support.tokens import write_secret
+
+EVENT = Event("1", "started", "WARNING", "mypy", "performance_drop", 0.9, 0.5, 2.7, *["2026-02-10T12:00:00Z"] * 2)
 
 Runner = Callable[[Block, Path], object]
 
@@ -434,6 +438,17 @@ def message(block: Block, home: Path) -> None:
     validated(block.text)
 
 
+def notification(block: Block, home: Path) -> None:
+    """An event as the notifier sends it."""
+    data = json.loads(block.text)
+    assert Event.from_dict(data).as_dict() == data
+
+
+def notification_template(block: Block, home: Path) -> None:
+    """A template that the notifier takes, and what it makes of an event."""
+    assert "mypy: performance_drop" in json.loads(Body(block.text)(EVENT))["text"]
+
+
 def settings(block: Block, home: Path) -> None:
     """A config file that the server reads, with every key of it in effect."""
     file = home / "config.toml"
@@ -574,6 +589,14 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_hands_in),
         ("json", intake_answer),
         ("json", intake_answer),
+    ],
+    "docs/clients.md": [
+        ("python", python_client),
+        ("python", python_client),
+        ("bash", shell_with_server),
+        ("bash", shell_with_server),
+        ("json", notification),
+        ("json", notification_template),
     ],
     "docs/dependencies.md": [],
     "docs/deploy/README.md": [],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import os
 import random
 import re
+import shlex
 import signal
 import stat
+import string
 import subprocess
 import sys
 import time
@@ -25,6 +28,8 @@ from session_buddy.notify.episodes import Event, Tracker
 from session_buddy.notify.outbox import MAX_WAITING, Outbox
 from session_buddy.notify.receivers import DeliveryError, RefusedDeliveryError, Webhook, _seconds, read_headers
 from session_buddy.notify.state import Delivery, StateFile
+from support import tools
+from support.paths import ROOT
 from support.processes import DEADLINE, Program, Server, wait_until
 from support.receiver import Answer, WebhookReceiver
 from support.reverse_proxy import free_port
@@ -701,3 +706,36 @@ async def test_answers_are_told_apart() -> None:
         for error in answers.values():
             with contextlib.nullcontext() if error is None else pytest.raises(error):
                 await webhook.deliver(event())
+
+
+# ---- As a service
+
+
+def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+    installed = "/opt/session-buddy/bin/session-buddy"
+    text = (ROOT / "docs" / "deploy" / "session-buddy-notify.service").read_text(encoding="utf-8")
+    assert text.count(installed) == 1
+    unit = tmp_path / "session-buddy-notify.service"
+    unit.write_text(text.replace(installed, COMMAND), encoding="utf-8")
+    done = subprocess.run(
+        [tools.systemd_analyze(), "verify", "--man=no", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_command_of_the_unit_works(served: Server, tmp_path: Path) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    text = (ROOT / "docs" / "deploy" / "session-buddy-notify.service").read_text(encoding="utf-8")
+    unit.read_string(text.replace("\\\n", " "))
+    write_secret(tmp_path / "token", READER)
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": str(tmp_path)}
+    words = [string.Template(word).substitute(environment) for word in shlex.split(unit["Service"]["ExecStart"])]
+    words = [COMMAND, *words[1:]]
+    words[words.index("http://localhost:8765")] = served.url
+    with WebhookReceiver() as receiver, Program(words, env={"SESSION_BUDDY_WEBHOOK": receiver.url}):
+        receiver.wait_for(("started", "mypy"))
+    assert (tmp_path / "notify.json").exists()
