@@ -543,6 +543,25 @@ async def test_subscriptions_and_requests_outlive_a_connection(db_path: Path) ->
             await first(sessions)
 
 
+async def test_requests_beside_connections_that_break_again_and_again_are_all_answered() -> None:
+    dice = random.Random(20260214)
+
+    async def breaks(socket: ServerConnection) -> None:
+        await confirm(socket, "unsubscribe")
+        for _ in range(dice.randrange(40)):
+            request = json.loads(await socket.recv())
+            await socket.send(json.dumps({"type": "pong", "request_id": request["request_id"]}))
+        socket.transport.abort()
+
+    async with scripted(breaks) as url, connect(url, first_delay=0.001, max_delay=0.001) as client:
+
+        async def ask() -> None:
+            for _ in range(20):
+                await client.ping()
+
+        await asyncio.wait_for(asyncio.gather(*(ask() for _ in range(30))), DEADLINE)
+
+
 async def test_a_subscription_may_begin_while_there_is_no_connection(filled_db: Path) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(filled_db))

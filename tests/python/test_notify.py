@@ -388,6 +388,17 @@ def is_running(process: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
+def test_a_delivery_under_way_is_waited_for_at_the_end(served: Server, state: Path, tmp_path: Path) -> None:
+    program = script(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo x >> told")
+    with notifier(served.url, state, "--command", program) as notify:
+        wait_until((tmp_path / "begun").exists, "it runs")
+        notify.process.send_signal(signal.SIGTERM)
+        (tmp_path / "go").touch()
+        assert notify.process.wait(DEADLINE) == 0
+    assert (tmp_path / "told").read_text() == "x\n"
+    assert StateFile(state).read().deliveries == ()
+
+
 # ---- Once, and without sending
 
 

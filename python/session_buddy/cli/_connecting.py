@@ -7,14 +7,14 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-TOKEN_VARIABLE = "SESSION_BUDDY_TOKEN"  # noqa: S105 - its name
+from session_buddy.client import DEFAULT_URL
+from session_buddy.client._endpoint import TOKEN_VARIABLE
+
 MAX_TOKEN_BYTES = 8192  # as the server takes them
 
 
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
     """Address, token and authorities. No flag takes a token: every user of a machine sees the command lines of all."""
-    from session_buddy.client import DEFAULT_URL
-
     parser.add_argument(
         "--url", default=DEFAULT_URL, help="the server: ws://, wss://, http://, https:// or host:port (%(default)s)"
     )

@@ -112,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
     except _UsageError as error:
         _tell(str(error))
         return 2
+    except BrokenPipeError:
+        raise  # is no fault to be told, and there is nobody to tell
     except (ClientError, OSError, ValueError) as error:
         _tell(str(error))
         return 1

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from session_buddy.client._endpoint import DEFAULT_PORT, Endpoint, Token, checked_token, tls_context
 from session_buddy.client._link import Channel, Link, Settings, State, StateChange, Subscribed
-from session_buddy.client.errors import ClientClosedError
+from session_buddy.client.errors import ClientClosedError, ClientError
 from session_buddy.client.messages import MetricsUpdate, SessionUpdate, SkillMetrics, parsed
 
 __all__ = ["DEFAULT_URL", "Client", "Subscription", "connect"]
@@ -79,7 +79,11 @@ class Subscription(AsyncIterator[T], Generic[T]):
     async def _started(self) -> None:
         if self._start is not None:
             start, self._start = self._start, None
-            await start()
+            try:
+                await start()
+            except ClientError:
+                await self.aclose()
+                raise
 
 
 class Client:
@@ -237,7 +241,8 @@ def connect(
             token can be renewed: where the server refuses one, and another is there, that one is tried.
         ca_file: PEM file with the authorities that may have signed the server's certificate, for ``wss://``.
         tls: In its place, a context with whatever settings, such as a certificate of the client.
-        on_state: Called with each StateChange in the event loop; what it raises is logged.
+        on_state: Called with each StateChange in the event loop (of connect_sync: in its thread); what it raises is
+            logged.
         connect_timeout: Seconds for one attempt to connect.
         request_timeout: Seconds for an answer to a request.
         first_attempts: To connect at first, 1 or more; None goes on without end.

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from session_buddy.client.errors import InvalidURLError
 
-__all__ = ["DEFAULT_PORT", "Endpoint", "Token", "checked_token", "tls_context"]
+__all__ = ["DEFAULT_PORT", "TOKEN_VARIABLE", "Endpoint", "Token", "checked_token", "tls_context"]
 
 DEFAULT_PORT = 8765
+TOKEN_VARIABLE = "SESSION_BUDDY_TOKEN"  # noqa: S105 - the name of the variable that commands take a token from
 _SCHEMES = {"ws": "ws", "http": "ws", "wss": "wss", "https": "wss"}
 
 Token = str | Callable[[], str]

@@ -292,6 +292,7 @@ class Link:
         except BaseException as error:
             self._pending.pop(number, None)
             if isinstance(error, ConnectionClosed):
+                self._ready.clear()  # the reader is about to notice, and until then nobody should try again
                 raise ConnectionLostError("the connection was lost") from error
             raise
         return number

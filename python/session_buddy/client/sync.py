@@ -184,6 +184,7 @@ def _for_threads(make: Callable[P, Client]) -> Callable[P, SyncClient]:
         return SyncClient(make(*args, **keywords))
 
     connect_sync.__name__ = connect_sync.__qualname__ = "connect_sync"
+    connect_sync.__doc__ = f"For ``with``, in threads; all else is as in ``connect``: {make.__doc__}"
     return connect_sync
 
 

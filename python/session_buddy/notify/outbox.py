@@ -15,6 +15,7 @@ __all__ = ["Outbox"]
 MAX_WAITING = 1000  # deliveries; beyond them the oldest is given up
 FIRST_DELAY = 1.0  # seconds, the longest wait before the first repetition
 MAX_DELAY = 60.0  # the longest before any
+GRACE_SECONDS = 5.0  # that a delivery under way may take when the notifier is to end
 MAX_RETRY_AFTER = 3600.0  # the longest that a receiver may ask for
 
 
@@ -102,6 +103,17 @@ class Outbox:
         return None
 
     async def _try(self, receiver: Receiver, delivery: Delivery) -> None:
+        """Where it is cancelled, an answer may be on its way: without it the event would be sent once more."""
+        work = asyncio.ensure_future(self._deliver(receiver, delivery))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work}, timeout=GRACE_SECONDS)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
+
+    async def _deliver(self, receiver: Receiver, delivery: Delivery) -> None:
         try:
             await receiver.deliver(delivery.event)
         except RefusedDeliveryError as error:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from session_buddy import __version__
-from session_buddy.cli._connecting import TOKEN_VARIABLE
+from session_buddy.client._endpoint import TOKEN_VARIABLE
 from session_buddy.notify.body import Body
 from session_buddy.notify.episodes import Event
 
