@@ -543,6 +543,22 @@ async def test_subscriptions_and_requests_outlive_a_connection(db_path: Path) ->
             await first(sessions)
 
 
+async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_its_updates() -> None:
+    connections = 0
+
+    async def hasty(socket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await socket.send(update_message(-1))
+        await confirm(socket)
+        await socket.send(update_message(connections))
+        await socket.close(1012)
+
+    async with scripted(hasty) as url, connect(url, first_delay=0.001) as client:
+        updates = client.subscribe("numbered")
+        assert [number_of(await first(updates)) for _ in range(4)] == [1, 2, 3, 4]
+
+
 async def test_requests_beside_connections_that_break_again_and_again_are_all_answered() -> None:
     dice = random.Random(20260214)
 

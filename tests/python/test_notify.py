@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from session_buddy.client import Anomaly, AnomalyDetails, MetricsUpdate
+from session_buddy.client import Anomaly, AnomalyDetails, MetricsUpdate, connect_sync
 from session_buddy.notify.body import Body, sentence
 from session_buddy.notify.episodes import Event, Tracker
 from session_buddy.notify.outbox import MAX_WAITING, Outbox
@@ -153,6 +153,25 @@ def test_a_server_that_is_away_or_restarted_is_neither_an_end_nor_a_start(failin
             notify.wait_for("connected again")
             heal(failing)
             receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+
+
+def test_after_a_lost_connection_an_end_settles_anew(failing: Path, state: Path) -> None:
+    port = free_port()
+    with WebhookReceiver() as receiver:
+        at = ("--webhook", receiver.url, "--settle", "3")
+        with Server(failing, port=port, interval="50ms") as server, notifier(server.url, state, *at) as notify:
+            receiver.wait_for(("started", "mypy"))
+            heal(failing)
+            with connect_sync(server.url) as beside:
+                updates = beside.subscribe()
+                wait_until(lambda: not next(updates).anomalies, "it is away")
+                next(updates)
+            server.stop(signal.SIGKILL)
+            notify.wait_for("reconnecting: ")
+            again = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            with Server(failing, port=port, interval="50ms"):
+                receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
+        assert receiver.taken[1]["timestamp"] >= again
 
 
 def test_what_was_not_delivered_outlives_a_kill(served: Server, state: Path) -> None:

@@ -152,7 +152,6 @@ class Link:
         self._on_state = on_state
         self._task: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
-        self._transport: asyncio.Transport | None = None  # of the socket, or of the one that is being closed
         self._ready = asyncio.Event()  # connected and subscribed, or closed
         self._failure: ClientError | None = None
         self._pending: dict[str, Callable[[Answer], None]] = {}
@@ -183,8 +182,6 @@ class Link:
             if tasks:
                 await asyncio.wait(tasks)
         except asyncio.CancelledError:  # whoever closes is in a hurry, but nothing may stay behind
-            if self._transport is not None:
-                self._transport.abort()
             await asyncio.wait(tasks)
             raise
         finally:
@@ -336,7 +333,6 @@ class Link:
         socket = await self._open()
         try:
             self._socket = socket
-            self._transport = socket.transport
             try:
                 await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
             except asyncio.TimeoutError:
@@ -360,7 +356,6 @@ class Link:
             self._pending.clear()
             with contextlib.suppress(WebSocketException, OSError):
                 await socket.close()
-            self._transport = None
 
     async def _resubscribe(self, socket: ClientConnection) -> None:
         """Returns when the server has confirmed all that is wished for, also what was wished for meanwhile."""
