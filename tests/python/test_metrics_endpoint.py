@@ -26,6 +26,7 @@ from support.histories import fill, invocations
 from support.intake import INVOCATIONS, invocation, send
 from support.paths import BUILD, ROOT
 from support.processes import DEADLINE, Server, wait_until
+from support.raw_client import RawClient, upgrade_request
 from support.schemas import Client
 from support.tokens import READER, SCRAPER, write_secret
 
@@ -405,6 +406,22 @@ def test_the_server_counts_what_it_refuses_and_takes_in(db_path: Path) -> None:
     assert value(samples, "session_buddy_intake_requests_total", kind="invocations") == 2
     assert value(samples, "session_buddy_intake_requests_total", kind="hook") == 0
     assert value(samples, "session_buddy_intake_rows_total") == 3
+
+
+def test_updates_that_a_slow_client_never_gets_are_counted_and_a_client_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "skills.db"
+    fill(path, *[invocations(f"a skill with a long name, so that updates are large: {n}", 1) for n in range(20)])
+    with Server(path, "--max-clients", "1", interval="10ms") as server:
+        skipped = "session_buddy_updates_skipped_total"
+        with RawClient(server.port, receive_buffer=4096) as stalled, RawClient(server.port) as late:
+            stalled.handshake()
+            late.send(upgrade_request())
+            refused = late.read_response()
+            assert refused is not None
+            assert refused.status == 503
+            wait_until(lambda: (value(scrape(server), skipped) or 0) > 5, "newer updates take the place of others")
+            samples = scrape(server)
+        assert value(samples, "session_buddy_connections_refused_total", reason="clients") == 1
 
 
 def test_trouble_with_the_database_shows(db_path: Path, tmp_path: Path) -> None:
