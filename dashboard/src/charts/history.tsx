@@ -157,7 +157,7 @@ function make(
     {
       width,
       height: HEIGHTS[chart],
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
