@@ -1,4 +1,4 @@
-"""clients/js and dashboard: their own tests, the first against this server, and whether what is generated is current."""
+"""clients/js and dashboard: their own tests, against this server too, and whether what is generated is current."""
 
 from __future__ import annotations
 
