@@ -23,7 +23,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from session_buddy.cli._terminal import Keys
 from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity, wilson
-from session_buddy.cli._top_view import ago, cut, duration, printable, sparkline
+from session_buddy.cli._top_view import ASCII, UNICODE, ago, cut, duration, sparkline
 from session_buddy.client import TopSkill
 from support.certificates import Certificates
 from support.histories import fill, invocations
@@ -343,6 +343,24 @@ def test_once_as_json_has_names_and_units_of_the_api(served: Server) -> None:
     validated({"type": "metrics_update", "timestamp": state["timestamp"], "data": data})
 
 
+def test_an_encoding_without_these_characters_is_no_obstacle(db_path: Path) -> None:
+    fill(db_path, *[invocations(name, 2) for name in HOSTILE])
+    ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    with Server(db_path) as server:
+        done = run_top("--url", server.url, "--once", "--json", env=ascii_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert {skill["skill_name"] for skill in json.loads(done.stdout)["skills"]} == set(HOSTILE)
+        done = run_top("--url", server.url, "--once", env=ascii_only)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "[red]markup[/red]" in done.stdout
+        with Terminal(top("--url", server.url), env=ascii_only) as terminal:
+            assert "invocations v" in terminal.wait_for("markup")[1]
+            assert "\\u0645\\u0631" in "\n".join(terminal.picture)
+            terminal.press("q")
+            assert terminal.end() == 0
+            assert terminal.output.isascii()
+
+
 def test_json_is_a_line_for_each_update(served: Server) -> None:
     with Program(top("--url", served.url, "--json")) as program:
         for _ in range(3):
@@ -526,7 +544,9 @@ def test_figures_are_short_and_have_units() -> None:
     assert [duration(s) for s in (0.0123, 1.234, 12.34, 123.4, 40000)] == ["12 ms", "1.23 s", "12.3 s", "2 min", "11 h"]
     assert cut("名前名前", 5) == "名前…"
     assert cut("abc", 3) == "abc"
-    assert printable("a\u202eb\u200bc\x1bd") == "a\\u202eb\\u200bc\\u001bd"
+    for glyphs in (UNICODE, ASCII):
+        assert glyphs.printable("a\u202eb\u200bc\x1bd") == "a\\u202eb\\u200bc\\u001bd"
+    assert ASCII.printable("e\u0301 名") == "e\\u0301 \\u540d"
 
 
 def test_keys_are_read_however_they_are_cut() -> None:

@@ -14,8 +14,30 @@ from rich.text import Text
 from session_buddy.cli._top_model import BUCKETS, COLUMNS, Model, seconds_since, wilson
 from session_buddy.client import Anomaly, State, TopSkill
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
-ASCII_BLOCKS = " .:-=+*#@"
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Characters that not every terminal has."""
+
+    blocks: str  # of sparklines
+    arrows: str  # ascending, descending
+    arrow: str
+    cursor: str
+    ascii: bool
+
+    def printable(self, text: str) -> str:
+        """A name as it can stand there: what would turn, hide or join what is beside it is spelled out."""
+        if self.ascii:
+            text = text.encode("ascii", "backslashreplace").decode()
+        return "".join(
+            f"\\u{ord(character):04x}" if unicodedata.category(character) in _UNRULY else character
+            for character in text
+        )
+
+
+UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=False)
+ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
+_UNRULY = ("Cc", "Cf", "Cs", "Zl", "Zp")
 MOST_ANOMALIES = 5  # lines; more are counted
 MOST_SESSIONS = 4
 MAX_SEARCH = 256  # characters
@@ -49,14 +71,6 @@ HELP = """\
 """
 
 
-def printable(text: str) -> str:
-    """A name as it can stand on a terminal: what would turn, hide or join what is beside it is spelled out."""
-    return "".join(
-        f"\\u{ord(character):04x}" if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
-        for character in text
-    )
-
-
 def cut(text: str, width: int, ellipsis: str = "…") -> str:
     """At most so many cells."""
     if cell_len(text) <= width:
@@ -87,18 +101,18 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.0f} h"
 
 
-def sparkline(counts: Sequence[int], blocks: str = BLOCKS) -> str:
+def sparkline(counts: Sequence[int], blocks: str = UNICODE.blocks) -> str:
     """One character a count; the tallest is the largest of them, and nothing is blank."""
     top = max(counts, default=0)
     steps = len(blocks) - 1
     return "".join(blocks[0 if count <= 0 else max(1, round(count / top * steps))] for count in counts)
 
 
-def values(anomaly: Anomaly) -> str:
+def values(anomaly: Anomaly, arrow: str) -> str:
     """``92.0 % → 61.0 %``, or seconds where it is about durations."""
     shown = (anomaly.baseline_value, anomaly.observed_value)
     texts = [duration(value) if anomaly.anomaly_type == "pattern_shift" else f"{value:.1%}" for value in shown]
-    return " → ".join(texts)
+    return f" {arrow} ".join(texts)
 
 
 def since(anomaly: Anomaly) -> str:
@@ -121,15 +135,15 @@ def connection(model: Model) -> str:
 class Screen:
     """The whole of a terminal: scrolled by ``offset`` lines, with a help page and a line to type in."""
 
-    def __init__(self, model: Model, *, unicode: bool) -> None:
+    def __init__(self, model: Model, glyphs: Glyphs) -> None:
         self.model = model
+        self._glyphs = glyphs
+        self._shown = glyphs.printable
         self.offset = 0
         self.page = 1  # skills that fit
         self._last_offset = 0
         self.helping = False
         self.typing = False
-        self._blocks = BLOCKS if unicode else ASCII_BLOCKS
-        self._arrows = "▲▼" if unicode else "^v"
 
     def press(self, key: str) -> bool:
         """Do what the key is for. False where it is to quit."""
@@ -192,8 +206,8 @@ class Screen:
         model = self.model
         style = "bold green" if model.state.state is State.CONNECTED else "bold yellow"
         text = Text(no_wrap=True, overflow="ellipsis")
-        text.append("session-buddy ", "bold").append(printable(model.url)).append("  ")
-        text.append(printable(connection(model)), style)
+        text.append("session-buddy ", "bold").append(self._shown(model.url)).append("  ")
+        text.append(self._shown(connection(model)), style)
         text.truncate(width)
         return text
 
@@ -201,9 +215,11 @@ class Screen:
         model = self.model
         text = Text(no_wrap=True, overflow="ellipsis")
         if self.typing:
-            text.append("search: ", "bold").append(cut(printable(model.search), max(8, width - 30))).append("█ ")
+            text.append("search: ", "bold").append(cut(self._shown(model.search), max(8, width - 30))).append(
+                f"{self._glyphs.cursor} "
+            )
         elif model.search:
-            text.append("search: ", "bold").append(cut(printable(model.search), max(8, width - 60))).append("  ")
+            text.append("search: ", "bold").append(cut(self._shown(model.search), max(8, width - 60))).append("  ")
         position = f"{self.offset + 1}-{self.offset + shown} of {found}" if found else "no skills"
         text.append(position)
         if not self.typing:
@@ -214,7 +230,7 @@ class Screen:
     def _columns(self, width: int) -> list[_Cells]:
         """Those that a terminal of this width has room for."""
         columns = [
-            _Cells("skill", 0, lambda skill: Text(printable(skill.skill_name), "bold"), left=True),
+            _Cells("skill", 0, lambda skill: Text(self._shown(skill.skill_name), "bold"), left=True),
             _Cells("invocations", 0, lambda skill: Text(f"{skill.invocation_count:,}")),
             _Cells("success", 0, _success),
             _Cells("95 % interval", MIDDLE, _interval, dim=True),
@@ -225,11 +241,11 @@ class Screen:
         return [column for column in columns if width >= column.least_width]
 
     def _sparkline(self, skill: TopSkill) -> Text:
-        return Text(f"{sparkline(self.model.history(skill.skill_name), self._blocks):<{BUCKETS}}", "cyan")
+        return Text(f"{sparkline(self.model.history(skill.skill_name), self._glyphs.blocks):<{BUCKETS}}", "cyan")
 
     def _table(self, width: int, skills: Sequence[TopSkill]) -> Table:
         model = self.model
-        arrow = self._arrows[model.descending]
+        arrow = self._glyphs.arrows[model.descending]
         table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="bold")
         columns = self._columns(width)
         for column in columns:
@@ -252,10 +268,12 @@ class Screen:
         lines = [Text("")]
         lines.append(Text(f"anomalies: {len(anomalies) or 'none'}", "bold red" if anomalies else "dim"))
         for anomaly in anomalies[:MOST_ANOMALIES]:
-            figures = f" {anomaly.anomaly_type}  {values(anomaly)}  {anomaly.deviation_score:.1f} sd"
+            figures = (
+                f" {anomaly.anomaly_type}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
+            )
             if anomaly.details:
                 figures += f"  since {since(anomaly)}"
-            line = Text("  ").append(cut(printable(anomaly.skill_name), max(10, width - len(figures) - 4)), "bold")
+            line = Text("  ").append(cut(self._shown(anomaly.skill_name), max(10, width - len(figures) - 4)), "bold")
             lines.append(line.append(figures, "red"))
         return [*lines, *_more(len(anomalies) - MOST_ANOMALIES)]
 
@@ -269,7 +287,7 @@ class Screen:
                 f"  {ago(seconds_since(session.first_activity_at))} long"
                 f"  {ago(seconds_since(session.last_activity_at))} ago"
             )
-            line = Text("  ").append(cut(printable(session.session_id), max(10, width - len(figures) - 4)))
+            line = Text("  ").append(cut(self._shown(session.session_id), max(10, width - len(figures) - 4)))
             lines.append(line.append(figures, "dim"))
         return [*lines, *_more(len(sessions) - MOST_SESSIONS)]
 
@@ -305,18 +323,18 @@ def _more(count: int) -> list[Text]:
     return [Text(f"  and {count} more", "dim")] if count > 0 else []
 
 
-def plain(model: Model) -> str:
+def plain(model: Model, glyphs: Glyphs) -> str:
     """The same as lines of text, for pipes, files and terminals that can do nothing else."""
     update = model.update
     at = update.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if update else "no data yet"
-    lines = [f"{printable(model.url)}  {connection(model)}  {at}"]
+    lines = [f"{glyphs.printable(model.url)}  {connection(model)}  {at}"]
     skills = model.skills()
-    width = max([5, *(cell_len(printable(skill.skill_name)) for skill in skills)])
+    width = max([5, *(cell_len(glyphs.printable(skill.skill_name)) for skill in skills)])
     lines.append(
         f"{'skill':<{width}}  {'runs':>9}  {'success':>7}  {'95 % interval':>15}  {'mean':>8}  {'last run':>8}"
     )
     for skill in skills:
-        name = printable(skill.skill_name)
+        name = glyphs.printable(skill.skill_name)
         lines.append(
             f"{name}{' ' * (width - cell_len(name))}  {skill.invocation_count:>9,}  {_success(skill).plain:>7}  "
             f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>8}  "
@@ -325,12 +343,12 @@ def plain(model: Model) -> str:
     for anomaly in model.anomalies():
         begun = f", since {since(anomaly)}" if anomaly.details else ""
         lines.append(
-            f"anomaly: {printable(anomaly.skill_name)} {anomaly.anomaly_type} {values(anomaly)}, "
+            f"anomaly: {glyphs.printable(anomaly.skill_name)} {anomaly.anomaly_type} {values(anomaly, glyphs.arrow)}, "
             f"{anomaly.deviation_score:.1f} sd{begun}"
         )
     for session in model.sessions.active_sessions if model.sessions else ():
         lines.append(
-            f"session: {printable(session.session_id)} {session.completed:,}/{session.invocations:,} completed, "
+            f"session: {glyphs.printable(session.session_id)} {session.completed:,}/{session.invocations:,} completed, "
             f"{_skills(session.distinct_skills)}, {ago(seconds_since(session.last_activity_at))} ago"
         )
     return "\n".join(lines)

@@ -170,15 +170,16 @@ class _Top:
         if self._args.json:
             print(json.dumps(self._model.as_json(), ensure_ascii=not self._unicode), flush=True)
         else:
-            from session_buddy.cli._top_view import plain
+            from session_buddy.cli._top_view import ASCII, UNICODE, plain
 
-            print(plain(self._model) + ("" if self._args.once else "\n"), flush=True)
+            text = plain(self._model, UNICODE if self._unicode else ASCII)
+            print(text + ("" if self._args.once else "\n"), flush=True)
 
     async def _draw(self) -> None:
         """Until the key to quit; the terminal is then as it was."""
-        from session_buddy.cli._top_view import Screen
+        from session_buddy.cli._top_view import ASCII, UNICODE, Screen
 
-        screen = Screen(self._model, unicode=self._unicode)
+        screen = Screen(self._model, UNICODE if self._unicode else ASCII)
         quitting = False
         suspended = False
 

@@ -247,4 +247,7 @@ def _number(value: Any) -> float:
 
 
 def _time(value: Any) -> datetime:
-    return datetime.strptime(_text(value), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    text = _text(value)
+    if len(text) != 20 or text[10] != "T" or text[19] != "Z":
+        raise ValueError(f"a time is written YYYY-MM-DDTHH:MM:SSZ, not {text!r:.40}")
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)  # a tenth of the time of strptime
