@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from pathlib import Path
 
@@ -490,6 +491,21 @@ def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> No
         ("/api/v1/skills?sparkline=true&limit=100&search=mypy", None),
         ("/api/v1/skills?sparkline=true&limit=100&search=a%2Fb+c", None),
     ]
+
+
+def test_the_server_tells_the_last_24_hours(db_path: Path) -> None:
+    earlier = datetime.now(timezone.utc) - timedelta(hours=5)
+    fill(db_path, invocations("mypy", 8), invocations("mypy", 4, newest=earlier), invocations("ruff-check", 1))
+    with Server(db_path) as server, Terminal(top("--url", server.url)) as terminal:
+        picture = terminal.wait_for("24 hours")
+        with urllib.request.urlopen(f"http://localhost:{server.port}/api/v1/skills?sparkline=true") as answer:
+            told = {
+                skill["skill_name"]: skill["sparkline"]["invocation_count"] for skill in json.load(answer)["skills"]
+            }
+    assert sum(told["mypy"]) == 12
+    for line, name in zip(picture[2:4], ("mypy", "ruff-check"), strict=True):
+        assert line.startswith(f"{name} ")
+        assert line.endswith(f" {sparkline(told[name]).strip()}")
 
 
 @pytest.mark.parametrize("answer", [(404, "{}"), (503, ""), (200, "no JSON"), (200, "[]"), (200, '{"skills": [{}]}')])
