@@ -17,11 +17,12 @@ RELEASE := build/release
 STAMPS := build/stamps
 LOGS := build/logs
 SOURCES := CMakeLists.txt pyproject.toml scripts/build_backend.py $(shell find cpp cmake python -type f -not -name '*.pyc') \
-    $(shell find dashboard clients -name node_modules -prune -o -name dist -prune -o -type f -print)
+    $(shell find dashboard clients -name node_modules -prune -o -name dist -prune -o -name screenshots -prune -o -type f -print)
 CPP_TESTS := $(shell find tests/cpp fuzz -type f)
 CPP_HEADERS := $(shell find cpp/include cpp/src cpp/cli cpp/bindings -name '*.hpp' 2>/dev/null)
 CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null)
 CPP_FILES := $(shell find cpp tests/cpp tests/cmake bench fuzz -name '*.cpp' -o -name '*.hpp')
+JS_PACKAGES := clients/js dashboard
 SCRIPTS := .ci/run $(filter-out %.txt %.ini %.py,$(wildcard scripts/*))
 PYTEST := python -m pytest -n $(JOBS)
 
@@ -60,7 +61,7 @@ $(STAMPS)/wire-programs-built: $(STAMPS)/installed $(shell find bench/wire -type
 	@cmake --build $(RELEASE) --target load_client request_client floor_plain floor_tls
 	@touch $@
 
-$(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
+$(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json clients/js/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
 	@echo "Installing what the tests need"
 	@python -c 'import json, subprocess, sys; from importlib.metadata import requires; \
 	    extra = [r.split(";")[0] for r in requires("session-buddy-realtime") if "extra ==" in r]; \
@@ -152,13 +153,14 @@ check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of ever
 # ---- Keeping it tidy
 
 .PHONY: format
-format: $(STAMPS)/lint-tools ## Format the C++ and Python code
+format: $(STAMPS)/lint-tools $(STAMPS)/test-tools ## Format the C++, Python and TypeScript code
 	@clang-format -i $(CPP_FILES)
 	@ruff check -q --fix-only python tests scripts bench
 	@ruff format python tests scripts bench
+	@for folder in $(JS_PACKAGES); do npm run --silent --prefix $$folder format; done
 
 .PHONY: lint
-lint: lint-format lint-shell lint-python lint-cpp ## Check formatting, types and the linters' rules
+lint: lint-format lint-shell lint-python lint-js lint-cpp ## Check formatting, types and the linters' rules
 
 .PHONY: lint-format
 lint-format: $(STAMPS)/lint-tools
@@ -171,6 +173,10 @@ lint-python: $(STAMPS)/lint-tools $(STAMPS)/installed
 	@ruff format --check python tests scripts bench
 	@mypy --strict python/session_buddy
 	@mypy --strict bench/run.py bench/peers
+
+.PHONY: lint-js
+lint-js: $(STAMPS)/test-tools
+	@for folder in $(JS_PACKAGES); do npm run --silent --prefix $$folder lint; done
 
 .PHONY: lint-shell
 lint-shell: $(STAMPS)/lint-tools

@@ -516,6 +516,25 @@ async def reverse_proxy(block: Block, home: Path) -> None:
                     await websockets.connect(url, **public, origin=origin)
 
 
+def below_a_path(block: Block, home: Path) -> None:
+    """nginx takes it in place of its own locations, and everything is reached below the path."""
+    port = free_port()
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    with serving(home) as server:
+        config = (
+            f"{user}pid {home}/nginx.pid;\nevents {{}}\n"
+            f"http {{\n  access_log off;\n  include {home}/conf.d/*.conf;\n"
+            f"  upstream session_buddy {{ server 127.0.0.1:{server.port}; }}\n"
+            f"  server {{\n    listen 127.0.0.1:{port};\n    proxy_set_header Host localhost;\n{block.text}\n  }}\n}}\n"
+        )
+        with Nginx(home, config, port):
+            for path in ("", "assets/app.js", "api/v1/skills"):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/skills/{path}", timeout=30) as answer:
+                    assert answer.status == 200
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30)
+
+
 def shell_with_promtool(block: Block, home: Path) -> None:
     """In a copy of what the block names."""
     folder = home / "docs" / "monitoring"
@@ -599,7 +618,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("json", notification_template),
     ],
     "docs/dependencies.md": [],
-    "docs/deploy/README.md": [],
+    "docs/deploy/README.md": [("nginx", below_a_path)],
     "docs/grafana/README.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_runs),

@@ -97,7 +97,7 @@ async def test_a_full_house_misses_nothing_and_the_next_is_refused(tmp_path: Pat
 
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
-    assert response.headers["Content-Type"].startswith("application/json")
+    assert response.headers["Content-Type"] == "application/problem+json"
     body = json.loads(response.body)
     assert body["error"] == "too_many_clients"
     assert body["max_clients"] == 100
