@@ -98,15 +98,35 @@ function Footer() {
   );
 }
 
+/** Milliseconds between two looks at the server while its figures change; without a change it is looked at now and then. */
+const FOLLOW = 1000;
+
+/** Keeps the sums over all skills in step with the figures of each, which come by themselves. */
+function useServerInfo(): void {
+  const { data: server, refresh } = usePoll('server', (signal) => api.server({ signal }), 5000);
+  useEffect(() => {
+    if (server) takeServerInfo(server);
+  }, [server]);
+  const runs = useStore(live, (state) =>
+    (state.update?.data.top_skills ?? []).reduce((sum, skill) => sum + skill.invocation_count, 0),
+  );
+  const asked = useRef(0);
+  useEffect(() => {
+    const wait = Math.max(0, asked.current + FOLLOW - Date.now());
+    const timer = setTimeout(() => {
+      asked.current = Date.now();
+      refresh();
+    }, wait);
+    return () => clearTimeout(timer);
+  }, [runs, refresh]);
+}
+
 export function App() {
   const route = useRoute();
   const ready = useReady();
   const main = useRef<HTMLElement>(null);
   const began = useRef(false);
-  const { data: server } = usePoll('server', (signal) => api.server({ signal }), 5000);
-  useEffect(() => {
-    if (server) takeServerInfo(server);
-  }, [server]);
+  useServerInfo();
 
   const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
   // Another view: it gets its title, the focus goes to its heading and the page back to its top.

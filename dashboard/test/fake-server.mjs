@@ -278,6 +278,8 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
           : { readable: true, reason: null },
       clients: sockets.clients.size,
       skills: skills().length,
+      invocation_count: skills().reduce((sum, skill) => sum + skill.window.invocation_count, 0),
+      completed_count: skills().reduce((sum, skill) => sum + skill.window.completed_count, 0),
       active_sessions: sessions().length,
       anomalies: anomalies().length,
     }),

@@ -79,6 +79,7 @@ def test_updates_arrive(visitor: Visit, filled_db: Path) -> None:
         expect(row(page, "pytest-run")).to_contain_text("n = 11")
         expect(row(page, "ruff-check")).to_be_visible()
         expect(page.get_by_test_id("summary")).to_contain_text("14")
+        expect(page.get_by_test_id("summary")).to_contain_text("1 failed")
         visitor.screenshot("overview")
 
 

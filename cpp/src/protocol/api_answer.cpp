@@ -385,6 +385,21 @@ std::string without_paths(std::string reason, const std::string& db_path) {
     return reason.find('/') == std::string::npos ? reason : "the database cannot be read";
 }
 
+// Of the window, over all skills.
+void append_totals(std::string& out, const SkillTable& skills) {
+    std::int64_t invocations = 0;
+    std::int64_t completed = 0;
+    for (std::uint32_t place = 0; place < skills.size(); ++place) {
+        const auto& window = skills.at(place).window;
+        invocations += window.invocation_count;
+        completed += window.completed_count;
+    }
+    append_key(out, "invocation_count");
+    append_number(out, invocations);
+    append_key(out, "completed_count");
+    append_number(out, completed);
+}
+
 }  // namespace
 
 ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state) {
@@ -427,6 +442,7 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     append_number(out, static_cast<std::int64_t>(state.clients));
     append_key(out, "skills");
     append_number(out, static_cast<std::int64_t>(snapshot.skills->size()));
+    append_totals(out, *snapshot.skills);
     append_key(out, "active_sessions");
     append_number(out, static_cast<std::int64_t>(snapshot.sessions->size()));
     append_key(out, "anomalies");

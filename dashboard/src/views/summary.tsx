@@ -1,4 +1,4 @@
-// The four figures that sum up the last 24 hours.
+// The four figures that sum up the server's window, and a day in small.
 import type { ComponentChildren } from 'preact';
 import { Sparkline } from '../charts/sparkline.tsx';
 import { api, clock, live } from '../data/live.ts';
@@ -7,6 +7,7 @@ import { useStore } from '../data/store.ts';
 import { between, count, NONE, percent } from '../format.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { wilson } from '../wilson.ts';
+import { useWindow } from './ui.tsx';
 
 function Figure({
   label,
@@ -35,6 +36,7 @@ export function Summary() {
     return api.series({ from, to, step: DAY.step }, { signal });
   });
   const server = useStore(live, (state) => state.server);
+  const windowLength = useWindow();
   const sessions = useStore(live, (state) => state.sessions?.length ?? state.server?.active_sessions ?? null);
   const anomalies = useStore(live, (state) =>
     state.update ? state.anomalies.filter((each) => !each.fading).length : null,
@@ -43,16 +45,16 @@ export function Summary() {
   const points = series?.points ?? [];
   const all = points.map((point) => point.invocation_count);
   const completed = points.map((point) => point.completed_count);
-  const total = all.reduce((sum, each) => sum + each, 0);
-  const good = completed.reduce((sum, each) => sum + each, 0);
+  const total = server?.invocation_count ?? 0;
+  const good = server?.completed_count ?? 0;
   const rate = wilson(good, total);
 
   return (
     <dl class="summary summary-overview" data-testid="summary">
       <Figure
-        label="Runs, last 24 h"
-        value={series ? count(total) : NONE}
-        note={series ? `${count(total - good)} failed` : ' '}
+        label={`Runs, last ${windowLength}`}
+        value={server ? count(total) : NONE}
+        note={server ? `${count(total - good)} failed` : ' '}
       >
         <dd class="figure-chart">
           {points.length > 0 && (

@@ -251,6 +251,10 @@ export interface components {
             clients: components["schemas"]["Count"];
             /** @description Skills that ever ran. */
             skills: components["schemas"]["Count"];
+            /** @description Of all skills in the window. */
+            invocation_count: components["schemas"]["Count"];
+            /** @description Of these, those that were completed. */
+            completed_count: components["schemas"]["Count"];
             active_sessions: components["schemas"]["Count"];
             /** @description Open ones. */
             anomalies: components["schemas"]["Count"];
