@@ -239,10 +239,7 @@ def test_anomalies_are_counted_as_the_table_has_them(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc)
     fill(path, invocations("flaky", 60, newest=now - timedelta(hours=3)), invocations("flaky", 30, completed=0))
     with Server(path, interval="50ms") as server:
-        wait_until(
-            lambda: "anomalies_detected" in get(server)[1] and bool(execute(path, "SELECT 1 FROM skill_anomalies")),
-            "an anomaly",
-        )
+        wait_until(lambda: bool(execute(path, "SELECT 1 FROM skill_anomalies")), "an anomaly")
         rows = execute(path, "SELECT anomaly_type, count(*) FROM skill_anomalies GROUP BY 1")
         assert ("performance_drop", 1) in rows
 
@@ -361,7 +358,7 @@ def test_the_documentation_lists_what_the_server_tells(tmp_path: Path) -> None:
     fill(path, invocations("flaky", 60, newest=datetime.now(timezone.utc) - timedelta(hours=3)))
     fill(path, invocations("flaky", 30, completed=0))
     with Server(path, interval="50ms") as server:
-        wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "an anomaly")
+        wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "the totals")
         found = families(server)
     told = {}
     for family in found.values():

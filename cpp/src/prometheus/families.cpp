@@ -122,9 +122,9 @@ void add_totals(Families& families, const TotalsTable& totals) {
     auto& anomalies = families.counter("anomalies_detected_total", "Anomalies that were found, of all time.");
     for (const auto& skill : totals) {
         for (const AnomalyType type : kTypes) {
-            if (const auto count = skill->anomalies.at(static_cast<std::size_t>(type)); count > 0) {
-                anomalies.add({{"anomaly_type", to_string(type)}, {"skill_name", skill->skill_name}}, count);
-            }
+            // From 0 on: increase() sees nothing of a series that begins with its first anomaly.
+            anomalies.add({{"anomaly_type", to_string(type)}, {"skill_name", skill->skill_name}},
+                          skill->anomalies.at(static_cast<std::size_t>(type)));
         }
     }
 }
