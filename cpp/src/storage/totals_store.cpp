@@ -2,6 +2,7 @@
 #include "session_buddy/storage/totals_store.hpp"
 
 #include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
@@ -172,8 +173,14 @@ std::int64_t TotalsStore::rows_after(const TotalsMark& mark) {
     });
 }
 
-void TotalsStore::load(Totals& totals) {
-    sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        // Another server may write at any time: counts that are newer than their mark would be counted again.
+        const SQLite::Transaction moment(impl_->database);
+        auto marked = mark();
+        if (!marked || !holds(*marked)) {
+            return std::pair(std::move(marked), false);
+        }
         sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
         while (phases.step()) {
             PhaseTotals phase{.workflow_phase = std::string(phases.text(1)),
@@ -193,6 +200,7 @@ void TotalsStore::load(Totals& totals) {
                 totals.restore(counts.text(0), *type, counts.integer(2));
             }
         }
+        return std::pair(std::move(marked), true);
     });
 }
 
@@ -329,13 +337,11 @@ bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
 /// What the database has, if it is of its own rows.
 void TotalsKeeper::take_over(TotalsStore& store) {
     known_ = false;
-    stored_ = store.mark();
     totals_ = Totals(max_skills_);
-    replaces_ = !stored_ || !store.holds(*stored_);
-    mark_ = replaces_ ? TotalsMark{} : *stored_;
-    if (!replaces_) {
-        store.load(totals_);
-    }
+    const auto [stored, of_its_rows] = store.load(totals_);
+    stored_ = stored;
+    replaces_ = !of_its_rows;
+    mark_ = of_its_rows ? *stored : TotalsMark{};
     known_ = true;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "session_buddy/core/totals.hpp"
@@ -50,7 +51,9 @@ class TotalsStore {
     /// Whether somebody else has written since the last call; true the first time.
     [[nodiscard]] bool changed();
     [[nodiscard]] std::optional<TotalsMark> mark();
-    void load(Totals& totals);
+    /// The mark and, in `totals`, what was counted up to it, of one moment; of counts of other rows than those of this
+    /// database the mark alone, and false.
+    [[nodiscard]] std::pair<std::optional<TotalsMark>, bool> load(Totals& totals);
     /// Whether the rows that were counted are those of this database.
     [[nodiscard]] bool holds(const TotalsMark& mark);
     /// Counts further rows until there are none or `until` is over. True where there may be more.
