@@ -74,7 +74,7 @@ server::QueryAnswer unavailable(storage::StorageErrc code) {
     return problem(503, "database_unavailable", reason);
 }
 
-/// Whether the database is needed; of skills a guess, which is enough for an order.
+/// Whether the database is needed. A sparkline that is spelt in another way is answered all the same.
 bool reads_history(const server::QueryRequest& request) {
     using Kind = server::QueryRequest::Kind;
     return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies ||
@@ -190,11 +190,8 @@ void QueryThread::run() {
             if (!open_) {
                 break;
             }
-            // What the snapshot answers does not wait for all that is read from the database.
-            auto next = std::ranges::find_if(jobs_, [](const Job& one) { return !reads_history(one.request); });
-            next = next == jobs_.end() ? jobs_.begin() : next;
-            job = std::move(*next);
-            jobs_.erase(next);
+            job = std::move(jobs_.front());
+            jobs_.pop_front();
         }
         job.done(answer(job));
     }
@@ -318,6 +315,26 @@ server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
     return to_answer(protocol::series_answer(asked, plan, history_->series(asked.skill_name, plan)), request);
+}
+
+void QueryThreads::start() {
+    figures_.start();
+    history_.start();
+}
+
+void QueryThreads::stop() {
+    figures_.stop();
+    history_.stop();
+}
+
+void QueryThreads::publish(const SnapshotPtr& snapshot) {
+    figures_.publish(snapshot);
+    history_.publish(snapshot);
+}
+
+void QueryThreads::ask(server::QueryRequest request, Done done) {
+    auto& thread = reads_history(request) ? history_ : figures_;
+    thread.ask(std::move(request), std::move(done));
 }
 
 }  // namespace session_buddy::app

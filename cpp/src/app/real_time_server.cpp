@@ -71,7 +71,7 @@ struct RealTimeServer::Impl {
 
         const TimePoint started_at;
         IntakeThread intake;
-        QueryThread queries;
+        QueryThreads queries;
         server::NetworkServer network;
         HistoryThread history;
         RetentionThread retention;

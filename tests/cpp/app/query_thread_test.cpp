@@ -36,7 +36,7 @@ class QueryThreadTest : public testing::Test {
         static_cast<void>(storage::open_database(config.db_path, {}));
     }
 
-    static std::future<QueryAnswer> ask(QueryThread& thread, QueryRequest request) {
+    static std::future<QueryAnswer> ask(server::Queries& thread, QueryRequest request) {
         auto promise = std::make_shared<std::promise<QueryAnswer>>();
         auto future = promise->get_future();
         thread.ask(std::move(request), [promise](QueryAnswer answer) { promise->set_value(std::move(answer)); });
@@ -144,36 +144,20 @@ TEST_F(QueryThreadTest, more_than_max_queries_do_not_wait) {
     EXPECT_EQ(answer_of(std::move(second)).status, 200U);
 }
 
-TEST_F(QueryThreadTest, what_the_snapshot_answers_comes_before_what_is_read) {
-    Hold hold;
-    QueryThread thread(config, clock, hold.metrics());
-    thread.start();
-    auto held = ask(thread, {.kind = Kind::metrics});
-    hold.wait_until_held();
-    std::mutex mutex;
-    std::string order;
-    std::vector<std::future<void>> answered;
-    const auto note = [&](QueryRequest request, char name) {
-        auto promise = std::make_shared<std::promise<void>>();
-        answered.push_back(promise->get_future());
-        thread.ask(std::move(request), [&, promise, name](const QueryAnswer&) {
-            {
-                const std::scoped_lock lock(mutex);
-                order += name;
-            }
-            promise->set_value();
-        });
-    };
-    note({.kind = Kind::series}, 'a');
-    note({.kind = Kind::skills, .query = "sparkline=true"}, 'b');
-    note({.kind = Kind::skills}, 'c');
-    note({.kind = Kind::sessions}, 'd');
-    hold.release();
-    for (auto& one : answered) {
-        ASSERT_EQ(one.wait_for(kPatience), std::future_status::ready);
-    }
-    EXPECT_EQ(order, "cdab");
-    EXPECT_EQ(answer_of(std::move(held)).body, "held");
+TEST_F(QueryThreadTest, what_is_read_from_the_database_takes_no_place_from_what_the_snapshot_answers) {
+    config.max_queries = 1;
+    QueryThreads threads(config, clock);
+    // Nothing is answered yet, so each queue is full after one.
+    auto read = ask(threads, {.kind = Kind::series});
+    EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::anomalies}))), "too_many_queries");
+    EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::skills, .query = "sparkline=true"}))), "too_many_queries");
+    auto figures = ask(threads, {.kind = Kind::skills});
+    EXPECT_EQ(figures.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
+    EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::sessions}))), "too_many_queries");
+    threads.start();
+    EXPECT_EQ(answer_of(std::move(figures)).status, 200U);
+    EXPECT_EQ(answer_of(std::move(read)).status, 200U);
+    threads.stop();
 }
 
 TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {

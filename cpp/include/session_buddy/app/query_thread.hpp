@@ -1,4 +1,4 @@
-// A thread that answers what clients ask: from the newest snapshot, and from the database where they ask for history.
+// The threads that answer what clients ask: from the newest snapshot, and from the database where they ask for history.
 #pragma once
 
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
@@ -71,6 +72,23 @@ class QueryThread final : public server::Queries {
     SnapshotPtr snapshot_;
     std::atomic<bool> open_ = true;  // changed under the mutex
     std::thread thread_;
+};
+
+/// Two of them, each with its own queue: what the snapshot answers, /metrics among it, never waits for what is read
+/// from the database.
+class QueryThreads final : public server::Queries {
+  public:
+    QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics = {})
+        : figures_(config, clock, std::move(metrics)), history_(config, clock) {}
+
+    void start();
+    void stop();
+    void publish(const SnapshotPtr& snapshot);
+    void ask(server::QueryRequest request, Done done) override;
+
+  private:
+    QueryThread figures_;
+    QueryThread history_;
 };
 
 }  // namespace session_buddy::app
