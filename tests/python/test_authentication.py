@@ -305,6 +305,12 @@ async def test_a_wrong_token_is_refused_on_every_path(guarded: RealTimeMetricsSe
         assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy", error="invalid_token"'
 
 
+async def test_a_missing_token_is_asked_for_without_calling_it_wrong(guarded: RealTimeMetricsServer) -> None:
+    status, headers, body = await asyncio.to_thread(get, guarded.port, "/api/v1/skills")
+    assert (status, body["error"]) == (401, "unauthorized")
+    assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy"'
+
+
 # ---- JSON Web Tokens
 
 

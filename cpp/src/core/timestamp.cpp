@@ -193,6 +193,20 @@ std::string format_timestamp(TimePoint at) {
     return {text.data(), text.size()};
 }
 
+std::string format_http_date(TimePoint at) {
+    constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::string iso = format_timestamp(at);
+    constexpr std::size_t kYear = 4;
+    constexpr std::size_t kDay = 8;
+    constexpr std::size_t kTime = 11;
+    return std::string(kDays.at(std::chrono::weekday(day).c_encoding())) + ", " + iso.substr(kDay, 2) + ' ' +
+           kMonths.at(static_cast<unsigned>(date.month()) - 1) + ' ' + iso.substr(0, kYear) + ' ' +
+           iso.substr(kTime, 8) + " GMT";
+}
+
 std::string format_precise_timestamp(TimePoint at) {
     constexpr long kMicrosPerMilli = 1000;
     const auto whole = std::chrono::floor<seconds>(at);

@@ -14,6 +14,7 @@
 #include "guarded.hpp"
 #include "request_check.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/timestamp.hpp"
 
 namespace session_buddy::server {
 
@@ -238,7 +239,7 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
     } else {
         const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
         if (identity == nullptr) {
-            answer(unauthorized("A token with the scope write is needed"));
+            answer(token_required("A token with the scope write is needed"));
             return;
         }
         if (!identity->scopes.has(auth::Scope::write)) {
@@ -341,8 +342,8 @@ void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict
         const bool for_metrics = kind == QueryRequest::Kind::metrics;
         const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
         if (identity == nullptr) {
-            answer(unauthorized(for_metrics ? "A token with the scope metrics or read is needed"
-                                            : "A token with the scope read is needed"));
+            answer(token_required(for_metrics ? "A token with the scope metrics or read is needed"
+                                              : "A token with the scope read is needed"));
             return;
         }
         if (!identity->scopes.has(auth::Scope::read) && !(for_metrics && identity->scopes.has(auth::Scope::metrics))) {
@@ -358,9 +359,9 @@ void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict
     const auto mark = target.find('?');
     QueryRequest asked{.kind = kind,
                        .query = std::string(mark == std::string_view::npos ? "" : target.substr(mark + 1)),
-                       .accept = std::string(request[http::field::accept]),
-                       .accept_encoding = std::string(request[http::field::accept_encoding]),
-                       .if_none_match = std::string(request[http::field::if_none_match]),
+                       .accept = list_of(request, http::field::accept),
+                       .accept_encoding = list_of(request, http::field::accept_encoding),
+                       .if_none_match = list_of(request, http::field::if_none_match),
                        .clients = context_.admission.clients()};
     // As for the intake: the last reference to the session moves back with the answer.
     context_.queries->ask(std::move(asked),
@@ -468,6 +469,7 @@ void HttpSession::send(HttpReply reply) {
     const bool head = parser_ && parser_->get().method() == http::verb::head;
     response_ = Response(static_cast<http::status>(reply.status), 11);
     response_.set(http::field::server, "session-buddy");
+    response_.set(http::field::date, format_http_date(context_.clock.now()));
     response_.set(http::field::content_type, reply.content_type);
     response_.set(http::field::cache_control, "no-store");
     response_.set(http::field::vary, "Origin");

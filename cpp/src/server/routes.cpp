@@ -118,6 +118,16 @@ HttpReply method_not_allowed(const std::string& allowed) {
 
 }  // namespace
 
+std::string list_of(const http::request_header<>& request, http::field name) {
+    std::string list;
+    const auto [begin, end] = request.equal_range(name);
+    for (auto field = begin; field != end; ++field) {
+        list += list.empty() ? "" : ", ";
+        list += field->value();
+    }
+    return list;
+}
+
 std::string_view path_of(std::string_view target) {
     return target.substr(0, target.find('?'));
 }
@@ -146,7 +156,7 @@ HttpReply route(const ServerContext& context, http::verb method, std::string_vie
 }
 
 HttpReply asset_reply(const Asset& asset, const http::request_header<>& request) {
-    const bool compressed = !asset.gzip.empty() && accepts_gzip(request[http::field::accept_encoding]);
+    const bool compressed = !asset.gzip.empty() && accepts_gzip(list_of(request, http::field::accept_encoding));
     auto etag = asset.etag;
     if (compressed) {
         etag.insert(etag.size() - 1, "-gzip");
@@ -154,7 +164,7 @@ HttpReply asset_reply(const Asset& asset, const http::request_header<>& request)
     HttpReply reply;
     // It may be kept, but is asked for again each time: another version of the server has other files.
     reply.headers = {{"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding, Origin"}, {"ETag", etag}};
-    if (const auto known = request[http::field::if_none_match]; !known.empty() && etag_matches(known, etag)) {
+    if (etag_matches(list_of(request, http::field::if_none_match), etag)) {
         reply.status = 304;
         return reply;
     }
@@ -200,10 +210,16 @@ HttpReply not_found() {
     return http_error(404, "not_found", "There is nothing at this path");
 }
 
-HttpReply unauthorized(std::string_view reason) {
+HttpReply token_required(std::string_view reason) {
     auto reply = http_error(401, "unauthorized", reason);
-    reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy", error="invalid_token")"}};
+    reply.headers = {{"WWW-Authenticate", R"(Bearer realm="session-buddy")"}};
     reply.close = true;
+    return reply;
+}
+
+HttpReply unauthorized(std::string_view reason) {
+    auto reply = token_required(reason);
+    reply.headers.front().second += R"(, error="invalid_token")";
     return reply;
 }
 

@@ -23,6 +23,9 @@ struct HttpReply {
     bool close = false;  ///< the connection ends with it
 };
 
+/// A header that is a list, however many times it was sent.
+[[nodiscard]] std::string list_of(const boost::beast::http::request_header<>& request, boost::beast::http::field name);
+
 /// A target without its query.
 [[nodiscard]] std::string_view path_of(std::string_view target);
 
@@ -47,6 +50,8 @@ struct HttpReply {
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
                                    const std::vector<protocol::ProblemMember>& members = {});
 [[nodiscard]] HttpReply not_found();
+/// 401 where no token was shown (RFC 6750, 3.1: the challenge then names no error); closes.
+[[nodiscard]] HttpReply token_required(std::string_view reason);
 /// 401 for a token that is not accepted; `reason` is a sentence without a full stop. Closes.
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);
 /// 403 for a token without the scope that is needed.

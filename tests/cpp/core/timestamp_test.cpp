@@ -94,6 +94,11 @@ TEST(Timestamp, is_written_with_its_fraction_and_read_back_the_same) {
     }
 }
 
+TEST(FormatHttpDate, is_the_form_of_the_standard) {
+    EXPECT_EQ(format_http_date(parse_timestamp("1994-11-06T08:49:37.999Z").value()), "Sun, 06 Nov 1994 08:49:37 GMT");
+    EXPECT_EQ(format_http_date(parse_timestamp("2026-02-28T23:59:59Z").value()), "Sat, 28 Feb 2026 23:59:59 GMT");
+}
+
 TEST(BeginningOf, is_a_duration_before_the_end_where_a_date_can_tell_it) {
     const TimePoint end = parse_timestamp("2026-02-10T12:00:00Z").value();
     EXPECT_EQ(beginning_of(end, 0.0), end);

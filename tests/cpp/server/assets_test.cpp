@@ -89,6 +89,18 @@ TEST(Assets, are_sent_as_the_request_takes_them) {
     EXPECT_EQ(server::asset_reply(script, request).status, 200U) << "another form is another entity";
 }
 
+TEST(Assets, headers_that_are_lists_count_however_often_they_were_sent) {
+    const server::Assets assets(kFiles);
+    http::request_header<> request;
+    request.insert(http::field::accept_encoding, "br");
+    request.insert(http::field::accept_encoding, "gzip");
+    const auto reply = server::asset_reply(*assets.find("/assets/app.js"), request);
+    EXPECT_EQ(header(reply, "Content-Encoding"), "gzip");
+    request.insert(http::field::if_none_match, R"("other")");
+    request.insert(http::field::if_none_match, header(reply, "ETag"));
+    EXPECT_EQ(server::asset_reply(*assets.find("/assets/app.js"), request).status, 304U);
+}
+
 TEST(Assets, a_page_may_load_nothing_from_elsewhere) {
     const server::Assets assets(kFiles);
     const auto policy = header(server::asset_reply(*assets.find("/"), {}), "Content-Security-Policy");

@@ -21,6 +21,15 @@ TEST(Http, healthz_is_ok_while_the_process_serves) {
     EXPECT_EQ(answer.json().at("version"), kVersion);
 }
 
+TEST(Http, every_answer_has_its_date) {
+    TestServer server;
+    for (const char* target : {"/healthz", "/nothing", "/assets/none"}) {
+        const auto date = http(server.port(), "GET", target).headers.at("date");
+        EXPECT_EQ(date.size(), std::string("Sun, 06 Nov 1994 08:49:37 GMT").size()) << date;
+        EXPECT_TRUE(date.ends_with(" GMT"));
+    }
+}
+
 TEST(Http, readyz_tells_whether_the_database_is_readable) {
     TestServer server;
     auto answer = http(server.port(), "GET", "/readyz");

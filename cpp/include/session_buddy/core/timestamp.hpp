@@ -25,6 +25,9 @@ inline constexpr std::size_t kMaxTimestampBytes = 64;
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ`, or six digits of fraction where three do not hold it; parse_timestamp gives `at` back.
 [[nodiscard]] std::string format_precise_timestamp(TimePoint at);
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, as in the header Date (RFC 9110, 5.6.7).
+[[nodiscard]] std::string format_http_date(TimePoint at);
+
 /// When that began which ended at `end`; `end` itself where the duration (seconds, not negative) is of more than 31
 /// years: no date might tell it.
 [[nodiscard]] TimePoint beginning_of(TimePoint end, double duration);
