@@ -272,6 +272,24 @@ def test_sessions_are_those_that_are_active(server: Server) -> None:
     assert sessions["sessions"][0]["invocations"] == 10
 
 
+def test_all_active_sessions_are_counted_though_not_all_are_listed(db_path: Path) -> None:
+    fill(db_path, *(invocations("mypy", 1, session_id=f"session-{number}") for number in range(3)))
+    with Server(db_path, "--max-sessions", "1") as server:
+        sessions = get(server, "sessions")
+        assert (sessions["total"], len(sessions["sessions"])) == (3, 1)
+        assert get(server, "server")["active_sessions"] == 3
+
+
+def test_runs_without_a_phase_are_one_phase(db_path: Path) -> None:
+    runs = [
+        {**run, "workflow_phase": phase} for run, phase in zip(invocations("mypy", 3), ("", None, "tests"), strict=True)
+    ]
+    fill(db_path, iter(runs))
+    with Server(db_path) as server:
+        phases = get(server, "skill", skill_name="mypy")["phases"]
+        assert [(phase["workflow_phase"], phase["invocation_count"]) for phase in phases] == [(None, 2), ("tests", 1)]
+
+
 def test_names_of_any_kind_are_found_by_every_query(db_path: Path) -> None:
     fill(db_path, *(invocations(name, 1) for name in NAMES))
     with Server(db_path) as server:

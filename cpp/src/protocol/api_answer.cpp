@@ -444,7 +444,7 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     append_number(out, static_cast<std::int64_t>(snapshot.skills->size()));
     append_totals(out, *snapshot.skills);
     append_key(out, "active_sessions");
-    append_number(out, static_cast<std::int64_t>(snapshot.sessions->size()));
+    append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
     append_key(out, "anomalies");
     append_number(out, static_cast<std::int64_t>(snapshot.anomalies->size()));
     out += '}';
@@ -547,7 +547,7 @@ ApiBody sessions_answer(const Snapshot& snapshot, const SessionsRequest& request
     ApiBody body = begin_with_moment(snapshot);
     std::string& out = body.text;
     append_key(out, "total");
-    append_number(out, static_cast<std::int64_t>(sessions.size()));
+    append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
     append_key(out, "window_seconds");
     append_number(out, window.count());
     append_key(out, "sessions");

@@ -268,7 +268,8 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
             history.errors.push_back({.error_type = std::string(errors.text(0)), .count = errors.integer(1)});
         }
         sql::Statement phases(
-            database, fmt::format("SELECT substr(CAST(workflow_phase AS TEXT), 1, {}) AS phase, count(*) AS times,"
+            database, fmt::format("SELECT CASE WHEN typeof(workflow_phase) = 'text' AND workflow_phase <> '' THEN"
+                                  " substr(workflow_phase, 1, {}) END AS phase, count(*) AS times,"
                                   " sum(CASE WHEN completed THEN 1 ELSE 0 END), avg(CASE WHEN completed AND"
                                   " typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND"
                                   " 1.7976931348623157e308 THEN duration_seconds END)"
