@@ -8,6 +8,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
 import { connectionWords, staleAfter } from '../src/connection.ts';
+import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
@@ -193,6 +194,29 @@ describe('the connection in words', () => {
   });
   test('figures are old after three updates, but no sooner than after five seconds', () => {
     expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);
+  });
+});
+
+describe('an answer', () => {
+  const error = new ConnectionError('503');
+  const first = answered(unanswered<string[]>(), 'page 1', ['a']);
+
+  test('is the same object where nothing changed', () => {
+    expect(answered(first, 'page 1', first.data ?? [])).toBe(first);
+    expect(answered(first, 'page 2', first.data ?? [])).toMatchObject({ question: 'page 2' });
+  });
+  test('stays beside the error when its own question fails later', () => {
+    expect(failed(first, 'page 1', error)).toEqual({ question: 'page 1', data: ['a'], error });
+  });
+  test('is not passed off as that to another question that fails', () => {
+    expect(failed(first, 'page 2', error)).toEqual({ question: 'page 2', data: null, error });
+  });
+  test('takes the error away', () => {
+    expect(answered(failed(first, 'page 2', error), 'page 2', ['b'])).toEqual({
+      question: 'page 2',
+      data: ['b'],
+      error: null,
+    });
   });
 });
 

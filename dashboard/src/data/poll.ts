@@ -1,13 +1,15 @@
 // Asking the API again and again: while the page can be seen, once at a time, and given up when the question changes.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { answered, failed, unanswered } from './answer.ts';
 import { live, noteUnauthorized } from './live.ts';
 import { useStore } from './store.ts';
 
 export interface Polled<T> {
-  /** The newest answer; that to the question before until there is one. */
+  /** The newest answer; that to the question before until the present one is answered or has failed. */
   data: T | null;
-  /** Whether `data` answers the present question. */
+  /** Whether the present question was answered or has failed. */
   current: boolean;
+  /** Why the present question has no answer, or only an old one. */
   error: Error | null;
   refresh: () => void;
 }
@@ -22,11 +24,7 @@ export function usePoll<T>(
   ask: (signal: AbortSignal) => Promise<T>,
   interval: number = POLL,
 ): Polled<T> {
-  const [answer, setAnswer] = useState<{ question: string | null; data: T | null; error: Error | null }>({
-    question: null,
-    data: null,
-    error: null,
-  });
+  const [answer, setAnswer] = useState(unanswered<T>);
   const asking = useRef(ask);
   asking.current = ask;
   const refreshing = useRef(() => {});
@@ -50,16 +48,11 @@ export function usePoll<T>(
       try {
         const data = await asking.current(mine.signal);
         if (mine.signal.aborted) return;
-        // The same object says that nothing changed.
-        setAnswer((before) =>
-          before.question === question && before.data === data && before.error === null
-            ? before
-            : { question, data, error: null },
-        );
+        setAnswer((before) => answered(before, question, data));
       } catch (error) {
         if (mine.signal.aborted) return;
         // Where it is a token that is missing, the dialog says so.
-        if (!noteUnauthorized(error)) setAnswer((before) => ({ ...before, question, error: error as Error }));
+        if (!noteUnauthorized(error)) setAnswer((before) => failed(before, question, error as Error));
       }
       abort = null;
       timer = setTimeout(() => {
@@ -89,10 +82,11 @@ export function usePoll<T>(
     };
   }, [question, interval, generation]);
 
+  const current = answer.question === wanted;
   return {
     data: answer.data,
-    current: answer.question === wanted,
-    error: answer.error,
+    current,
+    error: current ? answer.error : null,
     refresh: useCallback(() => refreshing.current(), []),
   };
 }

@@ -1,4 +1,5 @@
 // Anomalies of the past and those going on, one line an episode, the newest first.
+import { useEffect } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
 import { anomalyKey, KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
 import { api, live } from '../data/live.ts';
@@ -48,9 +49,12 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
 }
 
 export function Episodes() {
+  const { data, error, refresh } = usePoll('episodes', (signal) => api.anomalies({ limit: 10 }, { signal }));
   // What begins or ends is in the history at once.
-  const events = useStore(live, (state) => state.events[0]?.id ?? 0);
-  const { data, error } = usePoll(`episodes ${events}`, (signal) => api.anomalies({ limit: 10 }, { signal }));
+  const newest = useStore(live, (state) => state.events[0]?.id ?? 0);
+  useEffect(() => {
+    if (newest > 0) refresh();
+  }, [newest, refresh]);
   const none = data !== null && data.anomalies.length === 0;
   return (
     <Panel id="episodes" title="Latest changes">
@@ -62,7 +66,7 @@ export function Episodes() {
           ))}
         </ul>
       )}
-      {error && <Problem what="No history:" error={error} />}
+      {error && <Problem what={data ? 'Not up to date:' : 'No history:'} error={error} />}
       {!data && !error && <p class="nothing">Waiting for the first figures.</p>}
     </Panel>
   );

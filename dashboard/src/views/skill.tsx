@@ -89,7 +89,7 @@ function History({ skillName }: { skillName: string }) {
         {list.length === 0 ? (
           <p class="nothing">{episodes.data ? 'None.' : episodes.error ? 'Not known.' : 'Waiting.'}</p>
         ) : (
-          <ul class="list">
+          <ul class={`list${episodes.current ? '' : ' waiting'}`}>
             {list.slice(0, 20).map((episode) => (
               <Episode key={episodeKey(episode)} episode={episode} link={false} />
             ))}

@@ -161,14 +161,14 @@ export function Skills() {
 
   const rows = useMemo(() => {
     const lower = settled.toLowerCase();
+    // Without an answer the most active skills stand in for the first page, but for none after it.
+    const standIns = offset > 0 ? [] : liveSkills.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
     let merged = data
       ? [...mergeRows(data.skills, liveSkills), ...missing.map((skill) => rowOfLive(skill, null))]
-      : liveSkills
-          .filter((skill) => skill.skill_name.toLowerCase().includes(lower))
-          .map((skill) => rowOfLive(skill, null));
+      : standIns.map((skill) => rowOfLive(skill, null));
     if (onlyAnomalies) merged = merged.filter((row) => bySkill.has(row.name));
     return sortRows(merged, sort, order, scores);
-  }, [data, update, settled, onlyAnomalies, bySkill, scores, sort, order, missingNames]);
+  }, [data, update, settled, onlyAnomalies, bySkill, scores, sort, order, offset, missingNames]);
 
   const choose = (column: Column) => {
     setOffset(0);
@@ -179,8 +179,9 @@ export function Skills() {
     }
   };
   const total = onlyAnomalies || !data ? rows.length : Math.max(data.total, rows.length);
-  const last = Math.min(total, offset + rows.length);
-  const known = data !== null || update !== null;
+  // While the next page is asked for, the one that is there keeps its numbers.
+  const first = data?.offset ?? offset;
+  const last = Math.min(total, first + rows.length);
 
   return (
     <Panel
@@ -276,9 +277,9 @@ export function Skills() {
           ))}
         </tbody>
       </table>
-      {rows.length === 0 && (
+      {rows.length === 0 && !(error && !data) && (
         <p class="nothing">
-          {!known
+          {!data
             ? 'Waiting for the first figures.'
             : settled
               ? 'No skill has this in its name.'
@@ -289,15 +290,20 @@ export function Skills() {
                   : 'No skills yet.'}
         </p>
       )}
-      {error && <Problem what={data ? 'Not up to date:' : 'The most active skills only:'} error={error} />}
-      {total > 0 && (
+      {error && (
+        <Problem
+          what={data ? 'Not up to date:' : rows.length > 0 ? 'The most active skills only:' : 'Not known:'}
+          error={error}
+        />
+      )}
+      {(total > 0 || offset > 0) && (
         <div class="table-foot">
           <span class="quiet">
             {total > rows.length
-              ? `${count(offset + 1)} to ${count(last)} of ${count(total)} skills`
-              : plural(total, 'skill')}
+              ? `${count(first + 1)} to ${count(last)} of ${count(total)} skills`
+              : total > 0 && plural(total, 'skill')}
           </span>
-          {!onlyAnomalies && total > PAGE && (
+          {!onlyAnomalies && (total > PAGE || offset > 0) && (
             <span class="pager">
               <button
                 type="button"
