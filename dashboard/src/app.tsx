@@ -103,10 +103,11 @@ const FOLLOW = 1000;
 
 /** Keeps the sums over all skills in step with the figures of each, which come by themselves. */
 function useServerInfo(): void {
-  const { data: server, refresh } = usePoll('server', (signal) => api.server({ signal }), 5000);
+  const { data: server, error, refresh } = usePoll('server', (signal) => api.server({ signal }), 5000);
   useEffect(() => {
     if (server) takeServerInfo(server);
   }, [server]);
+  useEffect(() => live.set({ serverError: error }), [error]);
   const runs = useStore(live, (state) =>
     (state.update?.data.top_skills ?? []).reduce((sum, skill) => sum + skill.invocation_count, 0),
   );

@@ -40,3 +40,17 @@ export function connectionWords(
       return { tone: 'bad', words: 'Not connected' };
   }
 }
+
+/** What a page without a live connection says of it; `polled`: the HTTP API answers all the same. */
+export function lostWords(polled: boolean, any: boolean): { headline: string; words: string } {
+  if (polled) {
+    return {
+      headline: 'There is no live connection.',
+      words: 'Figures come every few seconds instead; anomalies and active sessions need it to be up to date.',
+    };
+  }
+  return {
+    headline: 'The server does not answer.',
+    words: any ? 'What you see is what it said last.' : 'There is nothing to show until it does.',
+  };
+}

@@ -1,5 +1,5 @@
 // The rows of the table of skills: what the HTTP API answered, with what the WebSocket knows newer.
-import type { Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
+import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
 import { moment } from './format.ts';
 import { wilson } from './wilson.ts';
 
@@ -65,6 +65,16 @@ export function rowOfSummary(summary: SkillSummary): SkillRow {
     moment(summary.window.last_invocation_at) ?? moment(summary.lifetime.last_invocation_at),
     summary,
   );
+}
+
+/** Whether an update is at least as new as an answer of the API of the moment `at`: where it is the WebSocket that hangs, it is not. */
+export function isNewer(update: MetricsUpdate, at: string | null | undefined): boolean {
+  return (moment(update.timestamp) ?? 0) >= (moment(at) ?? 0);
+}
+
+/** The live skills, as far as they are newer than an answer of the API of the moment `at`. */
+export function liveSkills(update: MetricsUpdate | null, at: string | null | undefined): readonly Skill[] {
+  return update && isNewer(update, at) ? update.data.top_skills : [];
 }
 
 /** The skills of a page of the API, with the newer figures of those that are live. */

@@ -2,18 +2,19 @@ import {
   type Anomaly,
   ConnectionError,
   type ConnectionState,
+  type MetricsUpdate,
   type Skill,
   type SkillSummary,
 } from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
 import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
-import { connectionWords, staleAfter } from '../src/connection.ts';
+import { connectionWords, lostWords, staleAfter } from '../src/connection.ts';
 import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
 import { parseRoute, skillHref } from '../src/route.ts';
-import { mergeRows, sortRows } from '../src/rows.ts';
+import { isNewer, liveSkills, mergeRows, sortRows } from '../src/rows.ts';
 import { wilson } from '../src/wilson.ts';
 
 describe('the Wilson interval', () => {
@@ -157,6 +158,19 @@ describe('the rows', () => {
     expect(other).toMatchObject({ name: 'b', invocations: 3 });
   });
 
+  test('have live figures only from an update that is no older than the answer', () => {
+    const update: MetricsUpdate = {
+      type: 'metrics_update',
+      timestamp: '2026-02-10T12:00:10Z',
+      data: { top_skills: [skill('a', 9)], anomalies: [] },
+    };
+    expect(liveSkills(update, undefined)).toEqual(update.data.top_skills);
+    expect(liveSkills(update, '2026-02-10T12:00:10Z')).toEqual(update.data.top_skills);
+    expect(liveSkills(update, '2026-02-10T12:00:11Z')).toEqual([]);
+    expect(liveSkills(null, '2026-02-10T12:00:11Z')).toEqual([]);
+    expect(isNewer(update, null)).toBe(true);
+  });
+
   test('without a run in the window have no rate, but a last run', () => {
     const [row] = mergeRows([summary('a', 0)], []);
     expect(row).toMatchObject({ rate: null, low: null, lastAt: Date.UTC(2026, 1, 1, 12) });
@@ -191,6 +205,14 @@ describe('the connection in words', () => {
   });
   test('asks for the token before anything else', () => {
     expect(connectionWords({ status: 'closed' }, true, true, true, 0).words).toBe('Needs a token');
+  });
+  test('blames the server only where its API does not answer either', () => {
+    expect(lostWords(true, true).headline).toBe('There is no live connection.');
+    expect(lostWords(false, true)).toEqual({
+      headline: 'The server does not answer.',
+      words: 'What you see is what it said last.',
+    });
+    expect(lostWords(false, false).words).toMatch(/^There is nothing to show/);
   });
   test('figures are old after three updates, but no sooner than after five seconds', () => {
     expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);

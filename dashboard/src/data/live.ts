@@ -22,6 +22,8 @@ export interface LiveState {
   sessions: Session[] | null;
   /** Of the HTTP API; null where it has not answered. */
   server: ServerInfo | null;
+  /** Why `server` is old, or is not there. */
+  serverError: Error | null;
   /** Why the server does not let us in; null where it does. */
   tokenWanted: string | null;
   hasToken: boolean;
@@ -78,6 +80,7 @@ export const live = new Store<LiveState>({
   events: [],
   sessions: null,
   server: null,
+  serverError: null,
   tokenWanted: null,
   hasToken: token.get() !== undefined,
   generation: 0,

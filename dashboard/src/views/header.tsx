@@ -1,6 +1,6 @@
 // The head of the page: what it is, how fresh its figures are, light or dark.
 import { useEffect, useState } from 'preact/hooks';
-import { connectionWords, staleAfter } from '../connection.ts';
+import { connectionWords, lostWords, staleAfter } from '../connection.ts';
 import { live, retry } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
@@ -73,18 +73,20 @@ export function Banner() {
   const connection = useStore(live, (state) => state.connection);
   const database = useStore(live, (state) => state.server?.database ?? null);
   const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
+  const polled = useStore(live, (state) => state.server !== null && state.serverError === null);
+  const any = useStore(live, (state) => state.server !== null || state.update !== null);
   const { age } = useAge();
   // One missed connection is a restart and mends itself; the pill says so.
   const lost =
     connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
   if (lost && !tokenWanted) {
+    const { headline, words } = lostWords(polled, any);
     const why = 'error' in connection && connection.error ? ` (${connection.error.message})` : '';
     return (
       <div class="banner" data-testid="banner">
         <Icon name="warning" />
         <p>
-          <strong>The server does not answer.</strong>{' '}
-          {age === null ? 'There is nothing to show until it does.' : 'What you see is what it said last.'}
+          <strong>{headline}</strong> {words}
           <span class="banner-why">{why}</span>
         </p>
         <button type="button" class="button" onClick={retry}>

@@ -8,7 +8,7 @@ import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
 import { bounds, DAY, RANGES } from '../ranges.ts';
-import { rowOfLive, rowOfSummary } from '../rows.ts';
+import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
 import { Episode, episodeKey } from './episodes.tsx';
 import { Ago, Icon, Name, Panel, Problem, useWindow } from './ui.tsx';
@@ -106,7 +106,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
   const update = useStore(live, (state) => state.update);
   const anomalies = useStore(live, (state) => state.anomalies);
   const windowLength = useWindow();
-  const skill = update?.data.top_skills.find((each) => each.skill_name === skillName) ?? null;
+  const skill = liveSkills(update, data?.at).find((each) => each.skill_name === skillName) ?? null;
   const own = useMemo(() => anomalies.filter((each) => each.anomaly.skill_name === skillName), [anomalies, skillName]);
 
   // It has run again: errors, phases and lifetime have changed too.

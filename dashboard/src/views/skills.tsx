@@ -9,7 +9,7 @@ import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { count, deviation, duration, percent, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
-import { mergeRows, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
+import { liveSkills, mergeRows, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
 import { Ago, Icon, KindIcon, Name, Panel, Problem, useWindow } from './ui.tsx';
 
 const PAGE = 50;
@@ -148,11 +148,11 @@ export function Skills() {
   };
   const { data, current, error, refresh } = usePoll(JSON.stringify(query), (signal) => api.skills(query, { signal }));
 
-  const liveSkills = update?.data.top_skills ?? [];
+  const newer = liveSkills(update, data?.at);
   // A skill that has just run for the first time, or again after long.
   const listed = data && current && !settled && filter !== 'anomalies' && offset === 0 && data.total <= PAGE;
   const missing = listed
-    ? liveSkills.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name))
+    ? newer.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name))
     : [];
   const missingNames = missing.map((skill) => skill.skill_name).join('\n');
   useEffect(() => {
@@ -162,9 +162,9 @@ export function Skills() {
   const rows = useMemo(() => {
     const lower = settled.toLowerCase();
     // Without an answer the most active skills stand in for the first page, but for none after it.
-    const standIns = offset > 0 ? [] : liveSkills.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
+    const standIns = offset > 0 ? [] : newer.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
     let merged = data
-      ? [...mergeRows(data.skills, liveSkills), ...missing.map((skill) => rowOfLive(skill, null))]
+      ? [...mergeRows(data.skills, newer), ...missing.map((skill) => rowOfLive(skill, null))]
       : standIns.map((skill) => rowOfLive(skill, null));
     if (onlyAnomalies) merged = merged.filter((row) => bySkill.has(row.name));
     return sortRows(merged, sort, order, scores);
