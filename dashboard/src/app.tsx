@@ -1,5 +1,6 @@
 // The frame around the views, and the choice between them.
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Skill } from 'session-buddy-client';
 import { api, forgetToken, live, takeServerInfo } from './data/live.ts';
 import { useNow } from './data/now.ts';
 import { usePoll } from './data/poll.ts';
@@ -98,28 +99,26 @@ function Footer() {
   );
 }
 
-/** Milliseconds between two looks at the server while its figures change; without a change it is looked at now and then. */
+/** Milliseconds between two looks at the server while nothing changes, and while its figures do. */
+const CALM = 5000;
 const FOLLOW = 1000;
+
+function useLiveSum(count: (skill: Skill) => number): number {
+  return useStore(live, ({ update }) => (update?.data.top_skills ?? []).reduce((sum, skill) => sum + count(skill), 0));
+}
 
 /** Keeps the sums over all skills in step with the figures of each, which come by themselves. */
 function useServerInfo(): void {
-  const { data: server, error, refresh } = usePoll('server', (signal) => api.server({ signal }), 5000);
+  const { data: server, error, refresh } = usePoll('server', (signal) => api.server({ signal }), CALM, FOLLOW);
   useEffect(() => {
     if (server) takeServerInfo(server);
   }, [server]);
   useEffect(() => live.set({ serverError: error }), [error]);
-  const runs = useStore(live, (state) =>
-    (state.update?.data.top_skills ?? []).reduce((sum, skill) => sum + skill.invocation_count, 0),
-  );
-  const asked = useRef(0);
-  useEffect(() => {
-    const wait = Math.max(0, asked.current + FOLLOW - Date.now());
-    const timer = setTimeout(() => {
-      asked.current = Date.now();
-      refresh();
-    }, wait);
-    return () => clearTimeout(timer);
-  }, [runs, refresh]);
+  const runs = useLiveSum((skill) => skill.invocation_count);
+  const completed = useLiveSum((skill) => skill.completed_count);
+  // A connection that breaks raises the question whether the server is still there.
+  const connection = useStore(live, (state) => state.connection.status);
+  useEffect(refresh, [runs, completed, connection, refresh]);
 }
 
 export function App() {

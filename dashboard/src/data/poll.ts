@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { answered, failed, unanswered } from './answer.ts';
 import { live, noteUnauthorized } from './live.ts';
+import { poll } from './polling.ts';
 import { useStore } from './store.ts';
 
 export interface Polled<T> {
@@ -14,15 +15,16 @@ export interface Polled<T> {
   refresh: () => void;
 }
 
-export const POLL = 15_000; // milliseconds
+const INTERVAL = 15_000; // milliseconds
 /** Between two questions, however often there is reason to ask. */
 const SOONEST = 3000;
 
-/** `wanted` says what is asked, so that another one is asked at once; null asks nothing. */
+/** `wanted` says what is asked, so that another one is asked at once; null asks nothing. The rest is in milliseconds. */
 export function usePoll<T>(
   wanted: string | null,
   ask: (signal: AbortSignal) => Promise<T>,
-  interval: number = POLL,
+  interval: number = INTERVAL,
+  soonest: number = SOONEST,
 ): Polled<T> {
   const [answer, setAnswer] = useState(unanswered<T>);
   const asking = useRef(ask);
@@ -34,53 +36,28 @@ export function usePoll<T>(
 
   useEffect(() => {
     if (question === null) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let abort: AbortController | null = null;
-    let due = true;
-    let asked = 0;
-    const run = async () => {
-      if (abort || document.visibilityState !== 'visible') return;
-      clearTimeout(timer);
-      due = false;
-      asked = Date.now();
-      const mine = new AbortController();
-      abort = mine;
-      try {
-        const data = await asking.current(mine.signal);
-        if (mine.signal.aborted) return;
-        setAnswer((before) => answered(before, question, data));
-      } catch (error) {
-        if (mine.signal.aborted) return;
-        // Where it is a token that is missing, the dialog says so.
-        if (!noteUnauthorized(error)) setAnswer((before) => failed(before, question, error as Error));
-      }
-      abort = null;
-      timer = setTimeout(() => {
-        due = true;
-        void run();
-      }, interval);
-    };
-    refreshing.current = () => {
-      clearTimeout(timer);
-      timer = setTimeout(
-        () => {
-          due = true;
-          void run();
-        },
-        Math.max(0, asked + SOONEST - Date.now()),
-      );
-    };
-    const seen = () => {
-      if (due) void run();
-    };
-    document.addEventListener('visibilitychange', seen);
-    void run();
+    const polling = poll(
+      async (signal) => {
+        try {
+          const data = await asking.current(signal);
+          if (!signal.aborted) setAnswer((before) => answered(before, question, data));
+        } catch (error) {
+          // Where it is a token that is missing, the dialog says so.
+          if (signal.aborted || noteUnauthorized(error)) return;
+          setAnswer((before) => failed(before, question, error as Error));
+        }
+      },
+      () => document.visibilityState === 'visible',
+      interval,
+      soonest,
+    );
+    refreshing.current = polling.refresh;
+    document.addEventListener('visibilitychange', polling.look);
     return () => {
-      document.removeEventListener('visibilitychange', seen);
-      clearTimeout(timer);
-      abort?.abort();
+      document.removeEventListener('visibilitychange', polling.look);
+      polling.stop();
     };
-  }, [question, interval, generation]);
+  }, [question, interval, soonest, generation]);
 
   const current = answer.question === wanted;
   return {
