@@ -1,13 +1,14 @@
 // The four figures that sum up the server's window, and a day in small.
 import type { ComponentChildren } from 'preact';
 import { Sparkline } from '../charts/sparkline.tsx';
-import { api, clock, live } from '../data/live.ts';
+import { api, clock, type LiveState, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, NONE, percent } from '../format.ts';
 import { bounds, DAY } from '../ranges.ts';
+import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
-import { useWindow } from './ui.tsx';
+import { Problem, useWindow } from './ui.tsx';
 
 function Figure({
   label,
@@ -30,17 +31,27 @@ function Figure({
   );
 }
 
+/** Those of the WebSocket, unless it hangs and the API knows newer ones. */
+function sessionsNow({ update, sessions, server }: LiveState): number | null {
+  const isLive = update === null || isNewer(update, server?.at);
+  return (isLive ? sessions?.length : undefined) ?? server?.active_sessions ?? null;
+}
+
+function anomaliesNow({ update, anomalies, server }: LiveState): number | null {
+  if (update && isNewer(update, server?.at)) return anomalies.filter((each) => !each.fading).length;
+  return server?.anomalies ?? null;
+}
+
 export function Summary() {
-  const { data: series } = usePoll('series of all', (signal) => {
+  const { data: series, error: noSeries } = usePoll('series of all', (signal) => {
     const { from, to } = bounds(DAY, clock.now());
     return api.series({ from, to, step: DAY.step }, { signal });
   });
   const server = useStore(live, (state) => state.server);
+  const error = useStore(live, (state) => state.serverError);
   const windowLength = useWindow();
-  const sessions = useStore(live, (state) => state.sessions?.length ?? state.server?.active_sessions ?? null);
-  const anomalies = useStore(live, (state) =>
-    state.update ? state.anomalies.filter((each) => !each.fading).length : null,
-  );
+  const sessions = useStore(live, sessionsNow);
+  const anomalies = useStore(live, anomaliesNow);
 
   const points = series?.points ?? [];
   const all = points.map((point) => point.invocation_count);
@@ -50,35 +61,42 @@ export function Summary() {
   const rate = wilson(good, total);
 
   return (
-    <dl class="summary summary-overview" data-testid="summary">
-      <Figure
-        label={`Runs, last ${windowLength}`}
-        value={server ? count(total) : NONE}
-        note={server ? `${count(total - good)} failed` : ' '}
-      >
-        <dd class="figure-chart">
-          {points.length > 0 && (
-            <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />
-          )}
-        </dd>
-      </Figure>
-      <Figure
-        label="Success rate"
-        value={rate ? percent(good / total) : NONE}
-        note={rate ? between(rate.low, rate.high) : ' '}
-      />
-      <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
-      <Figure
-        label="Skills"
-        value={server ? count(server.skills) : NONE}
-        note={
-          anomalies === null
-            ? ' '
-            : anomalies === 0
-              ? 'none unusual'
-              : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
-        }
-      />
-    </dl>
+    <div class="summary-part">
+      <dl class="summary summary-overview" data-testid="summary">
+        <Figure
+          label={`Runs, last ${windowLength}`}
+          value={server ? count(total) : NONE}
+          note={server ? `${count(total - good)} failed` : ' '}
+        >
+          <dd class="figure-chart">
+            {points.length > 0 && (
+              <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />
+            )}
+          </dd>
+        </Figure>
+        <Figure
+          label="Success rate"
+          value={rate ? percent(good / total) : NONE}
+          note={rate ? between(rate.low, rate.high) : ' '}
+        />
+        <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
+        <Figure
+          label="Skills"
+          value={server ? count(server.skills) : NONE}
+          note={
+            anomalies === null
+              ? ' '
+              : anomalies === 0
+                ? 'none unusual'
+                : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
+          }
+        />
+      </dl>
+      {error ? (
+        <Problem what={server ? 'The sums are not up to date:' : 'No sums:'} error={error} />
+      ) : (
+        noSeries && <Problem what="The runs over the day are not up to date:" error={noSeries} />
+      )}
+    </div>
   );
 }
