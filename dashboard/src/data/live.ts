@@ -26,6 +26,8 @@ export interface LiveState {
   serverError: Error | null;
   /** Why the server does not let us in; null where it does. */
   tokenWanted: string | null;
+  /** Whether the dialog asks for it; closed, it is opened again by the header. */
+  tokenAsked: boolean;
   hasToken: boolean;
   /** Goes up when there is reason to ask the API anew: a connection that is back, another token. */
   generation: number;
@@ -82,6 +84,7 @@ export const live = new Store<LiveState>({
   server: null,
   serverError: null,
   tokenWanted: null,
+  tokenAsked: true,
   hasToken: token.get() !== undefined,
   generation: 0,
 });
@@ -107,6 +110,11 @@ export function noteUnauthorized(error: unknown): boolean {
   return true;
 }
 
+/** Opens or closes the dialog that asks for the token. */
+export function askForToken(tokenAsked: boolean): void {
+  live.set({ tokenAsked });
+}
+
 /** Tries at once what would be tried later. */
 export function retry(): void {
   // How it went comes as a state.
@@ -116,13 +124,13 @@ export function retry(): void {
 /** Connects anew with this token. */
 export function takeToken(text: string): void {
   token.set(text);
-  live.set({ tokenWanted: null, hasToken: true, generation: live.state.generation + 1 });
+  live.set({ tokenWanted: null, tokenAsked: true, hasToken: true, generation: live.state.generation + 1 });
   restart();
 }
 
 export function forgetToken(): void {
   token.set(undefined);
-  live.set({ hasToken: false });
+  live.set({ hasToken: false, tokenAsked: true });
   restart();
 }
 

@@ -1,7 +1,7 @@
 // The head of the page: what it is, how fresh its figures are, light or dark.
 import { useEffect, useState } from 'preact/hooks';
 import { connectionWords, lostWords, staleAfter } from '../connection.ts';
-import { live, retry } from '../data/live.ts';
+import { askForToken, live, retry } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
 import { duration, moment, span } from '../format.ts';
@@ -25,10 +25,23 @@ function Freshness() {
   return (
     <div class="freshness" data-testid="freshness">
       {stale && age !== null && <span class="stale-age">Data is {age < 60 ? span(age) : duration(age)} old</span>}
-      <span class={`pill tone-${tone}`} data-testid="connection">
-        <span class="pill-dot" aria-hidden="true" />
-        {words}
-      </span>
+      {tokenWanted ? (
+        <button
+          type="button"
+          class={`pill tone-${tone}`}
+          data-testid="connection"
+          aria-haspopup="dialog"
+          onClick={() => askForToken(true)}
+        >
+          <span class="pill-dot" aria-hidden="true" />
+          {words}
+        </button>
+      ) : (
+        <span class={`pill tone-${tone}`} data-testid="connection">
+          <span class="pill-dot" aria-hidden="true" />
+          {words}
+        </span>
+      )}
     </div>
   );
 }

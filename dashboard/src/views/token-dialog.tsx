@@ -1,6 +1,6 @@
 // Asks for the token where the server wants one. It is kept for this tab alone, and never becomes part of an address.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { live, takeToken } from '../data/live.ts';
+import { askForToken, live, takeToken } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
@@ -9,19 +9,31 @@ export function TokenDialog() {
   const had = useStore(live, (state) => state.hasToken);
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('');
-  const wanted = reason !== null;
+  const open = useStore(live, (state) => state.tokenWanted !== null && state.tokenAsked);
 
+  // Its event comes later, when the dialog may be wanted again.
+  const closing = useRef(false);
   useEffect(() => {
-    if (wanted) dialog.current?.showModal();
-    else dialog.current?.close();
-  }, [wanted]);
+    const { current } = dialog;
+    if (!current || current.open === open) return;
+    if (open) {
+      current.showModal();
+    } else {
+      closing.current = true;
+      current.close();
+    }
+  }, [open]);
 
   return (
     <dialog
       ref={dialog}
       class="dialog"
       aria-labelledby="token-title"
-      onCancel={(event) => event.preventDefault()}
+      onClose={() => {
+        // Escape closes it: it must keep nobody. The header opens it again.
+        if (!closing.current) askForToken(false);
+        closing.current = false;
+      }}
       data-testid="token-dialog"
     >
       <form
