@@ -150,6 +150,7 @@ export class SessionBuddyClient {
   #subscribed = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
+  #lastedTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Does not connect yet: `connect()` does, after listeners have been added. */
@@ -323,7 +324,14 @@ export class SessionBuddyClient {
       if (socket !== this.#socket) return;
     }
     clearTimeout(this.#connectTimer);
-    this.#attempt = 0;
+    // One that is made and lost at once is no better than none: the attempts begin anew once it has lasted for a while.
+    const next = this.#attempt + 1;
+    this.#lastedTimer = setTimeout(
+      () => {
+        this.#attempt = 0;
+      },
+      reconnectDelay(this.#policy, next, 0) ?? this.#policy.delay * next,
+    );
     this.#everOpen = true;
     this.#setState({ status: 'open' });
     this.#listen(socket);
@@ -411,6 +419,7 @@ export class SessionBuddyClient {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#connectTimer);
+    clearTimeout(this.#lastedTimer);
     clearTimeout(this.#silenceTimer);
     this.#rejectPending(error);
     // A refused token stays refused, unless there is a function that may know a newer one than the one that expired.
@@ -437,6 +446,7 @@ export class SessionBuddyClient {
   #end(error: SessionBuddyError | undefined): void {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#connectTimer);
+    clearTimeout(this.#lastedTimer);
     clearTimeout(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = null;

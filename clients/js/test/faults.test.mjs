@@ -132,6 +132,43 @@ test('it gives up after maxAttempts, each of which is announced, and iterations 
   await assert.rejects(made.ping(), ConnectionError);
 });
 
+test('a server that confirms and then closes is given up like one that is away', async (context) => {
+  const { url, connections } = await fake(context, (message, socket) => {
+    socket.send(JSON.stringify({ type: 'subscription_confirmed', request_id: message.request_id }), () =>
+      socket.close(1011),
+    );
+  });
+  const made = client(context, url, { maxAttempts: 3, reconnectDelay: 100 });
+  await made.subscribe(null);
+  let opened = 0;
+  made.on('state', (state) => {
+    if (state.status === 'open') opened += 1;
+  });
+  await made.connect();
+  await until(() => made.state.status === 'closed', 'the end of the attempts');
+  assert.deepEqual([connections(), opened], [4, 4]);
+});
+
+test('a connection that has lasted makes the attempts begin anew', async (context) => {
+  const { url, server } = await fake(context, (message, socket) => {
+    socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
+  });
+  const made = client(context, url, { maxAttempts: 1, reconnectDelay: 20 });
+  const attempts = [];
+  made.on('state', (state) => {
+    if (state.status === 'waiting') attempts.push(state.attempt);
+  });
+  await made.connect();
+  for (let life = 1; life <= 3; life += 1) {
+    const begin = performance.now();
+    await until(() => performance.now() - begin > 100, 'a life of some length');
+    await made.ping();
+    for (const socket of server.clients) socket.terminate();
+    await until(() => attempts.length === life && made.state.status === 'open', 'another connection');
+  }
+  assert.deepEqual(attempts, [1, 1, 1]);
+});
+
 test('with a slow delay it goes on instead', async (context) => {
   const { url, server } = await fake(context, () => {});
   const made = client(context, url, { maxAttempts: 1, slowReconnectDelay: 5 });
