@@ -86,6 +86,9 @@ export interface ClientEvents {
 
 type Listener<T> = (value: T) => void;
 type Subscription = Omit<Subscribe, 'request_id'> | { type: 'unsubscribe' };
+type Wish = Subscription | { type: 'subscribe_sessions' };
+
+const SESSIONS: Wish = { type: 'subscribe_sessions' };
 
 interface Pending {
   resolve: (message: ServerMessage) => void;
@@ -145,6 +148,10 @@ export class SessionBuddyClient {
   #everOpen = false;
   #requests = 0;
   #subscription: Subscription | null = null;
+  /** The last one that the server has confirmed; what a refused one falls back to. */
+  #confirmed: Subscription | null = null;
+  /** Calls that wait for the next connection to have what they wish for. */
+  readonly #waiting = new Set<{ wish: Wish; refuse: (error: RequestError) => void }>();
   #sessionsWanted = false;
   /** Updates count only once this connection has the subscription that was asked for. */
   #subscribed = false;
@@ -211,6 +218,7 @@ export class SessionBuddyClient {
   /**
    * Asks for the updates of one skill, of several (1 to 50) or, with null, of all. It holds over reconnections. Resolves
    * when the server has confirmed it; while there is no connection, when the next one is ready; before `connect()`, at once.
+   * Rejects with a RequestError where the server refuses it; what was confirmed before then holds on.
    */
   async subscribe(skills: string | readonly string[] | null, options: SubscribeOptions = {}): Promise<void> {
     const subscription: Subscription = {
@@ -230,8 +238,13 @@ export class SessionBuddyClient {
   /** Asks for the updates of active sessions as well. It holds over reconnections. */
   async subscribeSessions(): Promise<void> {
     this.#sessionsWanted = true;
-    if (this.#state.status === 'open') await this.#request({ type: 'subscribe_sessions' });
-    else await this.#opened();
+    if (this.#state.status !== 'open') return this.#opened(SESSIONS);
+    try {
+      await this.#request({ type: 'subscribe_sessions' });
+    } catch (error) {
+      if (error instanceof RequestError) this.#sessionsWanted = false;
+      throw error;
+    }
   }
 
   /** Lifetime figures of one skill. Rejects with a RequestError of code `invalid_skill_name` where it is unknown. */
@@ -310,15 +323,17 @@ export class SessionBuddyClient {
     // More may be wished for while the answers are on their way.
     let subscription: Subscription | null = null;
     let sessions = false;
-    while (subscription !== this.#subscription || sessions !== this.#sessionsWanted) {
+    while (subscription !== this.#subscription || (this.#sessionsWanted && !sessions)) {
       const asked: Promise<unknown>[] = [];
-      if (this.#subscription && subscription !== this.#subscription) {
+      if (subscription !== this.#subscription) {
         subscription = this.#subscription;
-        asked.push(this.#restore(socket, subscription));
+        if (subscription) asked.push(this.#restore(socket, subscription));
+        // The only one was refused: the connection is as it was.
+        else this.#subscribed = true;
       }
       if (this.#sessionsWanted && !sessions) {
         sessions = true;
-        asked.push(this.#restore(socket, { type: 'subscribe_sessions' }));
+        asked.push(this.#restore(socket, SESSIONS));
       }
       await Promise.all(asked);
       if (socket !== this.#socket) return;
@@ -337,13 +352,21 @@ export class SessionBuddyClient {
     this.#listen(socket);
   }
 
-  async #restore(socket: WebSocketLike, request: Subscription | { type: 'subscribe_sessions' }): Promise<void> {
+  async #restore(socket: WebSocketLike, wish: Wish): Promise<void> {
     try {
-      await this.#exchange(socket, request);
+      await this.#exchange(socket, wish);
+      if (wish.type !== 'subscribe_sessions') this.#confirmed = wish;
     } catch (error) {
       // The server does not like the subscription itself; the connection is good all the same.
       if (!(error instanceof RequestError)) throw error;
-      this.#emit('error', error);
+      const waiting = [...this.#waiting].filter((each) => each.wish === wish);
+      if (waiting.length === 0) {
+        this.#emit('error', error);
+        return;
+      }
+      if (wish.type === 'subscribe_sessions') this.#sessionsWanted = false;
+      else if (this.#subscription === wish) this.#subscription = this.#confirmed;
+      for (const each of waiting) each.refuse(error);
     }
   }
 
@@ -485,25 +508,35 @@ export class SessionBuddyClient {
   // ---- Requests
 
   async #want(subscription: Subscription): Promise<void> {
-    const before = this.#subscription;
     this.#subscription = subscription;
-    if (this.#state.status !== 'open') return this.#opened();
+    if (this.#state.status !== 'open') return this.#opened(subscription);
     try {
       await this.#request(subscription);
+      this.#confirmed = subscription;
     } catch (error) {
       // Refused, so that the connection still has the one before.
-      if (error instanceof RequestError && this.#subscription === subscription) this.#subscription = before;
+      if (error instanceof RequestError && this.#subscription === subscription) this.#subscription = this.#confirmed;
       throw error;
     }
   }
 
-  /** Waits for the connection that is being made or waited for. */
-  #opened(): Promise<void> {
+  /** Waits for the connection that is being made or waited for to have it; rejects where the server refuses. */
+  #opened(wish: Wish): Promise<void> {
     if (this.#state.status === 'closed' || this.#state.status === 'idle') return Promise.resolve();
     return new Promise((resolve, reject) => {
+      const over = () => {
+        stop();
+        this.#waiting.delete(waiting);
+      };
+      const refuse = (error: RequestError) => {
+        over();
+        reject(error);
+      };
+      const waiting = { wish, refuse };
+      this.#waiting.add(waiting);
       const stop = this.on('state', (state) => {
         if (state.status !== 'open' && state.status !== 'closed') return;
-        stop();
+        over();
         if (state.status === 'open') resolve();
         else reject(state.error ?? new ConnectionError('the client was closed'));
       });

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import WebSocket, { WebSocketServer } from 'ws';
-import { ConnectionError, SessionBuddyClient, SessionBuddyError, TimeoutError } from '../dist/index.js';
+import { ConnectionError, RequestError, SessionBuddyClient, SessionBuddyError, TimeoutError } from '../dist/index.js';
 import { reconnectDelay } from '../dist/reconnect.js';
 import { BoundedStream } from '../dist/stream.js';
 
@@ -130,6 +130,63 @@ test('it gives up after maxAttempts, each of which is announced, and iterations 
   );
   assert.equal(states.at(-1).status, 'closed');
   await assert.rejects(made.ping(), ConnectionError);
+});
+
+/** Refuses the skill `bad`, and sessions; confirms all else. `asked` has the names in the order in which they came. */
+async function choosy(context) {
+  const asked = [];
+  const { url, server } = await fake(context, ({ type, skill_name, request_id }, socket) => {
+    asked.push(type === 'subscribe' ? skill_name : type);
+    const refused = skill_name === 'bad' || type === 'subscribe_sessions';
+    const answer = refused
+      ? { type: 'error', code: 'invalid_skill_name', message: 'refused' }
+      : { type: 'subscription_confirmed' };
+    socket.send(JSON.stringify({ ...answer, request_id }));
+    socket.send('{"type":"metrics_update","timestamp":"","data":{"top_skills":[],"anomalies":[]}}');
+  });
+  const cut = () => {
+    for (const socket of server.clients) socket.terminate();
+  };
+  return { url, asked, cut };
+}
+
+test('a subscription that is refused while connecting rejects, and the connection is as without it', async (context) => {
+  const { url, asked } = await choosy(context);
+  const made = client(context, url);
+  const errors = [];
+  made.on('error', (error) => errors.push(error));
+  const updates = made.updates();
+  const connected = made.connect();
+  await assert.rejects(made.subscribe('bad'), RequestError);
+  await connected;
+  await made.subscribe('good');
+  await updates.next();
+  assert.deepEqual([asked, errors], [['bad', 'good'], []]);
+});
+
+test('a subscription that is refused over a reconnection leaves the one that was confirmed', async (context) => {
+  const { url, asked, cut } = await choosy(context);
+  const made = client(context, url);
+  await made.connect();
+  await made.subscribe('good');
+  cut();
+  await until(() => made.state.status === 'waiting', 'the loss');
+  await Promise.all([
+    assert.rejects(made.subscribe('bad'), RequestError),
+    assert.rejects(made.subscribeSessions(), RequestError),
+  ]);
+  await until(() => made.state.status === 'open', 'another connection');
+  assert.deepEqual(asked, ['good', 'bad', 'subscribe_sessions', 'good']);
+});
+
+test('a refusal that no call waits for is told as an error, and the connection is made', async (context) => {
+  const { url } = await choosy(context);
+  const made = client(context, url);
+  const errors = [];
+  made.on('error', (error) => errors.push(error.code));
+  await made.subscribe('bad');
+  await made.connect();
+  assert.deepEqual([errors, made.state.status], [['invalid_skill_name'], 'open']);
 });
 
 test('a server that confirms and then closes is given up like one that is away', async (context) => {
