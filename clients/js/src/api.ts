@@ -12,7 +12,15 @@ import type {
   SkillsQuery,
 } from './api-types.js';
 import type { TokenSource } from './client.js';
-import { ApiError, ConnectionError, TimeoutError, UnauthorizedError } from './errors.js';
+import {
+  ApiError,
+  ConnectionError,
+  SessionBuddyError,
+  TimeoutError,
+  UnauthorizedError,
+  UnexpectedAnswerError,
+} from './errors.js';
+import { misfit, SHAPES } from './shape.js';
 
 export interface ApiOptions {
   /** Shown as `Authorization: Bearer`, never in the URL. */
@@ -76,7 +84,7 @@ export class SessionBuddyApi {
     return this.#get('sessions', { ...query }, options);
   }
 
-  async #get<T>(path: string, query: Query, { signal }: CallOptions = {}): Promise<T> {
+  async #get<T>(path: keyof typeof SHAPES, query: Query, { signal }: CallOptions = {}): Promise<T> {
     const url = new URL(path, this.#base);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, text(value));
@@ -100,11 +108,16 @@ export class SessionBuddyApi {
       if (response.status === 304 && kept) return kept.body as T;
       if (!response.ok) throw await errorOf(response);
       const body: unknown = await response.json();
+      const where = misfit(body, SHAPES[path]);
+      if (where !== null) {
+        throw new UnexpectedAnswerError(
+          `the answer is not one of a Session-Buddy server (${where || 'the whole of it'} is missing or of another type)`,
+        );
+      }
       this.#keep(url.href, response.headers.get('ETag'), body);
       return body as T;
     } catch (error) {
-      if (error instanceof ApiError || error instanceof UnauthorizedError) throw error;
-      if (signal?.aborted) throw error;
+      if (error instanceof SessionBuddyError || signal?.aborted) throw error;
       if (timeout.aborted) throw new TimeoutError('the server did not answer in time');
       throw new ConnectionError('the server cannot be reached, or its answer was cut');
     }

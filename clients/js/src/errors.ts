@@ -52,3 +52,8 @@ export class ApiError extends SessionBuddyError {
     super(message);
   }
 }
+
+/** The HTTP API answered with something that is none of its answers: another program, or a version of it that this one does not know. */
+export class UnexpectedAnswerError extends SessionBuddyError {
+  override name = 'UnexpectedAnswerError';
+}

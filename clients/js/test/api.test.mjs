@@ -4,10 +4,18 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { ApiError, ConnectionError, SessionBuddyApi, TimeoutError, UnauthorizedError } from '../dist/index.js';
+import {
+  ApiError,
+  ConnectionError,
+  SessionBuddyApi,
+  TimeoutError,
+  UnauthorizedError,
+  UnexpectedAnswerError,
+} from '../dist/index.js';
 
 import { Server, until } from './server.mjs';
 
+const NO_SKILLS = '{"at":null,"total":0,"limit":50,"offset":0,"skills":[]}';
 const TOKEN = '5f0c8b1f7e9d4a26b3c8d7e6f5a49382';
 
 /** Waits until the server has read what was handed in. */
@@ -88,7 +96,7 @@ test('a path that a proxy has put before the API is kept', async () => {
   const asked = [];
   const fake = async (url) => {
     asked.push(url.href);
-    return new Response('{}');
+    return new Response(NO_SKILLS);
   };
   await new SessionBuddyApi('wss://example.org/buddy/', { fetch: fake }).skills({ search: 'é&x', active: true });
   assert.deepEqual(asked, ['https://example.org/buddy/api/v1/skills?search=%C3%A9%26x&active=true']);
@@ -128,6 +136,31 @@ test('no answer, a cut one, one of a proxy, and one that says when to come back'
   await assert.rejects(api(async () => busy).server(), { message: 'Too many queries wait', retryAfter: 2 });
 });
 
+test('an answer of something else is an error that says what is wrong with it, and is not kept', async () => {
+  const answers = ['{}', 'null', '[]', NO_SKILLS.replace('[]', '[null]'), NO_SKILLS.replace('[]', '{}'), NO_SKILLS];
+  const conditions = [];
+  const fake = async (_url, { headers }) => {
+    conditions.push(headers['If-None-Match']);
+    return new Response(answers.shift(), { headers: { ETag: '"1"' } });
+  };
+  const api = new SessionBuddyApi('http://localhost/', { fetch: fake });
+  for (const where of ['total', 'the whole of it', 'total', 'skills[0]', 'skills']) {
+    await assert.rejects(api.skills(), (error) => {
+      assert.ok(error instanceof UnexpectedAnswerError);
+      assert.ok(error.message.includes(`(${where} is missing`), error.message);
+      return true;
+    });
+  }
+  assert.equal((await api.skills()).total, 0);
+  assert.deepEqual(conditions, Array(6).fill(undefined));
+  for (const question of ['server', 'skill', 'series', 'anomalies', 'sessions']) {
+    await assert.rejects(
+      new SessionBuddyApi('http://localhost/', { fetch: async () => new Response('{}') })[question](),
+      UnexpectedAnswerError,
+    );
+  }
+});
+
 test('who gives up a question gets its own reason', async () => {
   const abort = new AbortController();
   const asked = new SessionBuddyApi('http://localhost/', { fetch: never }).server({ signal: abort.signal });
@@ -139,7 +172,7 @@ test('answers are kept for their tags in a bounded number', async () => {
   const conditions = [];
   const fake = async (url, { headers }) => {
     conditions.push(headers['If-None-Match']);
-    return new Response('{}', { headers: { ETag: `W/"${url.search}"` } });
+    return new Response(NO_SKILLS, { headers: { ETag: `W/"${url.search}"` } });
   };
   const api = new SessionBuddyApi('http://localhost/', { fetch: fake });
   for (let offset = 0; offset <= 64; offset += 1) await api.skills({ offset });
