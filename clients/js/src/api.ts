@@ -53,9 +53,11 @@ export class SessionBuddyApi {
   readonly #options: ApiOptions;
   readonly #kept = new Map<string, { etag: string; body: unknown }>();
 
-  /** `base` is the server's address, with the path that a proxy may have put it under; it ends with a slash. */
+  /** `base` is the server's address, with the path that a proxy may have put it under. */
   constructor(base: string | URL, options: ApiOptions = {}) {
-    this.#base = new URL('api/v1/', String(base).replace(/^ws/, 'http'));
+    const folder = new URL(String(base).replace(/^ws/, 'http'));
+    if (!folder.pathname.endsWith('/')) folder.pathname += '/';
+    this.#base = new URL('api/v1/', folder);
     this.#options = options;
   }
 

@@ -98,8 +98,10 @@ test('a path that a proxy has put before the API is kept', async () => {
     asked.push(url.href);
     return new Response(NO_SKILLS);
   };
-  await new SessionBuddyApi('wss://example.org/buddy/', { fetch: fake }).skills({ search: 'é&x', active: true });
-  assert.deepEqual(asked, ['https://example.org/buddy/api/v1/skills?search=%C3%A9%26x&active=true']);
+  for (const base of ['wss://example.org/buddy/', 'wss://example.org/buddy', new URL('https://example.org/buddy')]) {
+    await new SessionBuddyApi(base, { fetch: fake }).skills({ search: 'é&x', active: true });
+  }
+  assert.deepEqual(asked, Array(3).fill('https://example.org/buddy/api/v1/skills?search=%C3%A9%26x&active=true'));
 });
 
 /** A fetch without an answer; like a real one it keeps the program alive. */
