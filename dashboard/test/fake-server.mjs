@@ -207,14 +207,16 @@ function series(query, now) {
         : Math.round(scale * Math.max(0, Math.sin(((hour - 6) / 24) * 2 * Math.PI) + 0.35 + 0.5 * (roll() - 0.5)));
     const bad = at > now - 18 * 60_000;
     const good = Math.round(count * (bad ? 0.45 : 0.86 + 0.12 * roll()));
-    const p50 = count ? 4.5 + 1.5 * roll() + (bad ? 6 : 0) : null;
+    const mean = count ? 4.5 + 1.5 * roll() + (bad ? 6 : 0) : null;
+    // Of older runs only the hours are kept.
+    const pruned = at < now - 14 * 86_400_000;
     points.push({
       at: iso(at),
       invocation_count: count,
       completed_count: good,
-      avg_duration: p50 && p50 * 1.1,
-      p50_duration: p50,
-      p95_duration: p50 && p50 * (1.6 + roll()),
+      avg_duration: mean,
+      p50_duration: pruned ? null : mean && mean * 0.9,
+      p95_duration: pruned ? null : mean && mean * (1.6 + roll()),
     });
   }
   return { skill_name: query.get('skill_name'), from: iso(from), to: iso(to), step_seconds: step, points };

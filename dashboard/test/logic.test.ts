@@ -11,6 +11,7 @@ import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/an
 import { connectionWords, lostWords, staleAfter } from '../src/connection.ts';
 import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
+import { hasMeans, historyData } from '../src/history.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
 import { parseRoute, skillHref } from '../src/route.ts';
@@ -217,6 +218,32 @@ describe('the connection in words', () => {
   test('figures are old after three updates, but no sooner than after five seconds', () => {
     expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);
   });
+});
+
+test('the mean of hours whose runs were pruned is not passed off as a median', () => {
+  const point = { invocation_count: 4, completed_count: 3, avg_duration: 6 };
+  const data = historyData({
+    skill_name: 'a',
+    from: '2026-02-10T12:00:00Z',
+    to: '2026-02-10T15:00:00Z',
+    step_seconds: 3600,
+    points: [
+      { ...point, at: '2026-02-10T12:00:00Z', p50_duration: null, p95_duration: null },
+      { ...point, at: '2026-02-10T13:00:00Z', p50_duration: 5, p95_duration: 9 },
+      {
+        at: '2026-02-10T14:00:00Z',
+        invocation_count: 0,
+        completed_count: 0,
+        avg_duration: null,
+        p50_duration: null,
+        p95_duration: null,
+      },
+    ],
+  });
+  expect(data).toMatchObject({ p50: [null, 5, null], p95: [null, 9, null], means: [6, null, null] });
+  expect(data.rates).toEqual([0.75, 0.75, null]);
+  expect(hasMeans(data)).toBe(true);
+  expect(hasMeans({ ...data, means: [null, null, null] })).toBe(false);
 });
 
 describe('an answer', () => {

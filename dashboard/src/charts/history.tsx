@@ -1,39 +1,13 @@
 // Three charts over one time line: invocations, success rate and durations, with the anomalies as bands behind them.
 import { useEffect, useRef } from 'preact/hooks';
-import type { AnomalyEpisode, Series } from 'session-buddy-client';
+import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { KIND_WORDS, kindOf } from '../anomalies.ts';
 import { clock } from '../data/live.ts';
-import { absolute, count, day, duration, moment, NONE, percent, plural, shortMoment } from '../format.ts';
-
+import { absolute, count, day, duration, moment, percent, plural, shortMoment } from '../format.ts';
+import { type HistoryData, hasMeans } from '../history.ts';
 import { colour, onTheme } from '../theme.ts';
-
-/** In columns, as uPlot takes them. */
-export interface HistoryData {
-  /** The middle of each step, in seconds. */
-  times: number[];
-  all: number[];
-  completed: number[];
-  rates: (number | null)[];
-  p50: (number | null)[];
-  p95: (number | null)[];
-}
-
-export function historyData(series: Series): HistoryData {
-  const data: HistoryData = { times: [], all: [], completed: [], rates: [], p50: [], p95: [] };
-  for (const point of series.points) {
-    const at = moment(point.at);
-    if (at === null) continue;
-    data.times.push(at / 1000 + series.step_seconds / 2);
-    data.all.push(point.invocation_count);
-    data.completed.push(point.completed_count);
-    data.rates.push(point.invocation_count > 0 ? point.completed_count / point.invocation_count : null);
-    data.p50.push(point.p50_duration ?? point.avg_duration);
-    data.p95.push(point.p95_duration);
-  }
-  return data;
-}
 
 type Chart = 'invocations' | 'rate' | 'durations';
 
@@ -58,6 +32,7 @@ const KEYS: Record<Chart, [string, string][]> = {
     ['dashed', '95th percentile'],
   ],
 };
+const MEANS: [string, string] = ['dotted', 'mean, where no median is kept'];
 const SYNC = uPlot.sync('history');
 
 const DAY = 86_400;
@@ -104,6 +79,7 @@ function bands(options: { current: Options }): uPlot.Plugin {
 function seriesOf(chart: Chart): uPlot.Series[] {
   const blue = colour('--completed');
   const orange = colour('--failed');
+  const grey = colour('--muted');
   const bars = uPlot.paths.bars?.({ size: [0.86, 40], align: 0 });
   const line = { width: 1.75, spanGaps: false, points: { show: true, size: 4 } };
   switch (chart) {
@@ -121,6 +97,7 @@ function seriesOf(chart: Chart): uPlot.Series[] {
         {},
         { ...line, stroke: blue, points: { show: true, size: 4, fill: blue } },
         { ...line, stroke: orange, dash: [5, 3], points: { show: true, size: 4, fill: orange } },
+        { ...line, stroke: grey, dash: [2, 3], points: { show: true, size: 4, fill: grey } },
       ];
   }
 }
@@ -132,7 +109,7 @@ function columns(chart: Chart, data: HistoryData): uPlot.AlignedData {
     case 'rate':
       return [data.times, data.rates];
     case 'durations':
-      return [data.times, data.p50, data.p95];
+      return [data.times, data.p50, data.p95, data.means];
   }
 }
 
@@ -215,6 +192,9 @@ function inWords(chart: Chart, data: HistoryData, index: number, step: number): 
     case 'rate':
       return `${when}: ${percent(data.rates[index] ?? null)} of ${count(all)}`;
     case 'durations':
+      if ((data.means[index] ?? null) !== null) {
+        return `${when}: mean ${duration(data.means[index] ?? null)}, median not kept`;
+      }
       return `${when}: median ${duration(data.p50[index] ?? null)}, 95 % within ${duration(data.p95[index] ?? null)}`;
   }
 }
@@ -227,9 +207,16 @@ function summaryWords(chart: Chart, data: HistoryData): string {
   if (all === 0) return 'no runs';
   if (chart === 'invocations') return `${plural(all, 'run')}, ${count(all - completed)} failed`;
   if (chart === 'rate') return `${percent(completed / all)} in all`;
-  const medians = data.p50.filter((value) => value !== null);
-  if (medians.length === 0) return 'not known';
-  return `medians from ${duration(Math.min(...medians))} to ${duration(Math.max(...medians))}`;
+  const ranges = [
+    ['medians', data.p50],
+    ['means without a median', data.means],
+  ] as const;
+  const words = ranges.flatMap(([name, all]) => {
+    const values = all.filter((value) => value !== null);
+    if (values.length === 0) return [];
+    return [`${name} from ${duration(Math.min(...values))} to ${duration(Math.max(...values))}`];
+  });
+  return words.join(', ') || 'not known';
 }
 
 export function HistoryChart(props: Options & { label: string }) {
@@ -280,6 +267,7 @@ export function HistoryChart(props: Options & { label: string }) {
   }, []);
 
   const { chart, data, episodes, from, to } = props;
+  const keys = chart === 'durations' && hasMeans(data) ? [...KEYS[chart], MEANS] : KEYS[chart];
   useEffect(() => {
     plot.current?.setData(columns(chart, data));
   }, [chart, data, episodes, from, to]);
@@ -288,7 +276,7 @@ export function HistoryChart(props: Options & { label: string }) {
     <figure class="chart">
       <figcaption class="chart-head">
         <strong>{props.label}</strong>
-        {KEYS[chart].map(([kind, words]) => (
+        {keys.map(([kind, words]) => (
           <span key={kind} class={`key key-${kind}`}>
             {words}
           </span>
@@ -309,6 +297,7 @@ export function HistoryChart(props: Options & { label: string }) {
 
 /** The same figures for those who cannot see or point at charts. */
 export function HistoryTable({ data, step }: { data: HistoryData; step: number }) {
+  const means = hasMeans(data);
   const rows = data.times
     .map((time, index) => ({ time, index }))
     .filter(({ index }) => (data.all[index] ?? 0) > 0)
@@ -338,6 +327,11 @@ export function HistoryTable({ data, step }: { data: HistoryData; step: number }
             <th scope="col" class="number">
               95 % within
             </th>
+            {means && (
+              <th scope="col" class="number">
+                Mean, without a median
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
@@ -348,7 +342,8 @@ export function HistoryTable({ data, step }: { data: HistoryData; step: number }
               <td class="number">{count((data.all[index] ?? 0) - (data.completed[index] ?? 0))}</td>
               <td class="number">{percent(data.rates[index] ?? null)}</td>
               <td class="number">{duration(data.p50[index] ?? null)}</td>
-              <td class="number">{data.p95[index] === null ? NONE : duration(data.p95[index] ?? null)}</td>
+              <td class="number">{duration(data.p95[index] ?? null)}</td>
+              {means && <td class="number">{duration(data.means[index] ?? null)}</td>}
             </tr>
           ))}
         </tbody>

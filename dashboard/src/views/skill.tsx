@@ -1,12 +1,13 @@
 // The page of one skill: its figures, its history with its anomalies, its errors and phases.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type AnomalyEpisode, ApiError } from 'session-buddy-client';
-import { HistoryChart, HistoryTable, historyData } from '../charts/history.tsx';
+import { HistoryChart, HistoryTable } from '../charts/history.tsx';
 import { RateBar } from '../charts/rate-bar.tsx';
 import { api, clock, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
+import { historyData } from '../history.ts';
 import { bounds, DAY, RANGES } from '../ranges.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
