@@ -7,12 +7,13 @@ import {
   type SkillSummary,
 } from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
-import { AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
+import { type AnomalyEvent, AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
 import { connectionWords, lostWords, staleAfter } from '../src/connection.ts';
 import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { hasMeans, historyData } from '../src/history.ts';
 import { nameParts, plainName } from '../src/names.ts';
+import { addNotices, announcement, NO_NOTICES, removeNotice } from '../src/notices.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
 import { parseRoute, skillHref } from '../src/route.ts';
 import { isNewer, liveSkills, mergeRows, sortRows } from '../src/rows.ts';
@@ -105,6 +106,42 @@ describe('the tracker of anomalies', () => {
     const tracker = new AnomalyTracker();
     for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * FADING);
     expect(tracker.observe([], 1000 * FADING).current).toEqual([]);
+  });
+});
+
+describe('many changes at once', () => {
+  const twelve = Array.from({ length: 12 }, (_, index): AnomalyEvent => {
+    return {
+      id: index + 1,
+      kind: index < 2 ? 'ended' : 'started',
+      anomaly: anomaly(`skill-${index}`, index),
+      at: 1000,
+    };
+  });
+
+  test('are shown and told as the three heaviest that began, and a number', () => {
+    const { shown, more } = addNotices(NO_NOTICES, twelve);
+    expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['skill-11', 'skill-10', 'skill-9']);
+    expect(more).toBe(9);
+    expect(announcement(twelve)).toMatch(
+      /^Anomaly in skill-11: .* Anomaly in skill-10: .*skill-9: .* And 9 more changes\.$/,
+    );
+  });
+
+  test('do not come up one after the other', () => {
+    let notices = addNotices(NO_NOTICES, twelve);
+    notices = removeNotice(notices, 12);
+    expect([notices.shown.length, notices.more]).toEqual([2, 9]);
+    for (const id of [11, 10]) notices = removeNotice(notices, id);
+    expect(notices).toEqual(NO_NOTICES);
+  });
+
+  test('leave what is newest', () => {
+    const later = { id: 13, kind: 'ended', anomaly: anomaly('later', 1), at: 2000 } as const;
+    const { shown, more } = addNotices(addNotices(NO_NOTICES, twelve), [later]);
+    expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['later', 'skill-11', 'skill-10']);
+    expect(more).toBe(10);
+    expect(announcement([later])).toBe('later is back to normal; it was: success rate fell.');
   });
 });
 

@@ -3,21 +3,12 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { type AnomalyEvent, KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
-import { plainName } from '../names.ts';
+import { count } from '../format.ts';
+import { addNotices, announcement, NO_NOTICES, removeNotice } from '../notices.ts';
 import { skillHref } from '../route.ts';
 import { Icon, KindIcon, Name } from './ui.tsx';
 
 const SHOWN = 9000; // milliseconds
-const AT_MOST = 3;
-
-function sentence({ kind, anomaly }: AnomalyEvent): string {
-  const words = KIND_WORDS[kindOf(anomaly)].toLowerCase();
-  const name = plainName(anomaly.skill_name);
-  if (kind === 'ended') return `${name} is back to normal; it was: ${words}.`;
-  const from = valueText(anomaly.anomaly_type, anomaly.baseline_value);
-  const to = valueText(anomaly.anomaly_type, anomaly.observed_value);
-  return `Anomaly in ${name}: ${words}, from ${from} to ${to}.`;
-}
 
 function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
   const gone = useRef(onGone);
@@ -66,16 +57,16 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
 
 export function Notices() {
   const events = useStore(live, (state) => state.events);
-  const [dismissed, setDismissed] = useState<ReadonlySet<number>>(new Set());
+  const [{ shown, more }, setNotices] = useState(NO_NOTICES);
   const [said, setSaid] = useState('');
   const newest = useRef(0);
 
   useEffect(() => {
     const fresh = events.filter((event) => event.id > newest.current);
     newest.current = Math.max(newest.current, ...fresh.map((event) => event.id));
-    if (fresh.length > 0) setSaid(fresh.map(sentence).reverse().join(' '));
-    // What left the bounded list need not be remembered.
-    setDismissed((before) => new Set([...before].filter((id) => events.some((event) => event.id === id))));
+    if (fresh.length === 0) return;
+    setSaid(announcement(fresh));
+    setNotices((before) => addNotices(before, fresh));
   }, [events]);
 
   const connection = useStore(live, (state) => state.connection.status);
@@ -92,7 +83,6 @@ export function Notices() {
     }
   }, [connection]);
 
-  const shown = events.filter((event) => !dismissed.has(event.id)).slice(0, AT_MOST);
   return (
     <>
       <div class="visually-hidden" role="status" aria-live="polite" data-testid="announcements">
@@ -100,8 +90,9 @@ export function Notices() {
       </div>
       <div class="toasts">
         {shown.map((event) => (
-          <Toast key={event.id} event={event} onGone={() => setDismissed((before) => new Set([...before, event.id]))} />
+          <Toast key={event.id} event={event} onGone={() => setNotices((before) => removeNotice(before, event.id))} />
         ))}
+        {more > 0 && <p class="toast toast-more">and {count(more)} more</p>}
       </div>
     </>
   );

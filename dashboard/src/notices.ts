@@ -1,0 +1,46 @@
+// Which of the changes are shown as notices, and how they are told: a few, however many come at once.
+import { type AnomalyEvent, KIND_WORDS, kindOf, valueText } from './anomalies.ts';
+import { plural } from './format.ts';
+import { plainName } from './names.ts';
+
+export interface Notices {
+  shown: AnomalyEvent[];
+  /** Those that there was no room for since the first of them. */
+  more: number;
+}
+
+export const NO_NOTICES: Notices = { shown: [], more: 0 };
+const AT_MOST = 3;
+
+/** The newest first; of one update those that began before those that ended, the heaviest first. */
+function byWeight(events: readonly AnomalyEvent[]): AnomalyEvent[] {
+  const rank = ({ kind }: AnomalyEvent) => (kind === 'started' ? 0 : 1);
+  return [...events].sort(
+    (a, b) => b.at - a.at || rank(a) - rank(b) || b.anomaly.deviation_score - a.anomaly.deviation_score,
+  );
+}
+
+export function addNotices({ shown, more }: Notices, fresh: readonly AnomalyEvent[]): Notices {
+  const all = [...byWeight(fresh), ...shown];
+  return { shown: all.slice(0, AT_MOST), more: more + Math.max(0, all.length - AT_MOST) };
+}
+
+export function removeNotice({ shown, more }: Notices, id: number): Notices {
+  const left = shown.filter((event) => event.id !== id);
+  return left.length > 0 ? { shown: left, more } : NO_NOTICES;
+}
+
+function sentence({ kind, anomaly }: AnomalyEvent): string {
+  const words = KIND_WORDS[kindOf(anomaly)].toLowerCase();
+  const name = plainName(anomaly.skill_name);
+  if (kind === 'ended') return `${name} is back to normal; it was: ${words}.`;
+  const from = valueText(anomaly.anomaly_type, anomaly.baseline_value);
+  const to = valueText(anomaly.anomaly_type, anomaly.observed_value);
+  return `Anomaly in ${name}: ${words}, from ${from} to ${to}.`;
+}
+
+/** What a screen reader says of those that have just come. */
+export function announcement(fresh: readonly AnomalyEvent[]): string {
+  const { shown, more } = addNotices(NO_NOTICES, fresh);
+  return [...shown.map(sentence), ...(more > 0 ? [`And ${plural(more, 'more change')}.`] : [])].join(' ');
+}
