@@ -46,7 +46,7 @@ export function lostWords(polled: boolean, any: boolean): { headline: string; wo
   if (polled) {
     return {
       headline: 'There is no live connection.',
-      words: 'Figures come every few seconds instead; anomalies and active sessions need it to be up to date.',
+      words: 'Figures come only every 15 seconds; anomalies and active sessions need it to be up to date.',
     };
   }
   return {

@@ -18,7 +18,12 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
   const kind = kindOf(episode);
   // The server ends an episode only well under the threshold, where the anomaly itself is no longer told of.
   const key = anomalyKey(episode);
-  const present = useStore(live, (state) => state.anomalies.some((each) => each.key === key && !each.fading));
+  const eased = useStore(
+    live,
+    ({ connection, update, anomalies }) =>
+      // Without a live connection nothing is known of it.
+      connection.status === 'open' && update !== null && !anomalies.some((each) => each.key === key && !each.fading),
+  );
   const began = moment(episode.detected_at);
   const ended = moment(episode.resolved_at);
   return (
@@ -34,7 +39,7 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
             <span>{KIND_WORDS[kind]}</span>
           )}
           <span class="list-when">
-            {ended === null ? <strong>{present ? 'going on' : 'easing'}</strong> : <Ago at={began} />}
+            {ended === null ? <strong>{eased ? 'easing' : 'going on'}</strong> : <Ago at={began} />}
           </span>
         </div>
         <div class="quiet">
