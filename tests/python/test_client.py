@@ -902,6 +902,25 @@ async def test_a_subscription_that_was_left_ends_by_itself() -> None:
         await until(lambda: asked == ["unsubscribe", "subscribe", "unsubscribe"], "the server was told")
 
 
+async def test_a_subscription_that_follows_another_one_is_not_ended_with_it(served: Server) -> None:
+    async with connect(served.url) as client:
+        async with client.subscribe("mypy") as updates:
+            await first(updates)
+        following = client.subscribe("pytest-run")
+        for _ in range(3):
+            assert [skill.skill_name for skill in (await first(following)).top_skills] == ["pytest-run"]
+        assert connections_to(served.port) == 1
+
+
+async def test_loops_that_are_left_share_one_connection(served: Server) -> None:
+    async with connect(served.url) as client:
+        for _ in range(10):
+            async for update in client.subscribe("mypy"):
+                assert [skill.skill_name for skill in update.top_skills] == ["mypy"]
+                assert connections_to(served.port) == 1
+                break
+
+
 async def test_a_wait_that_is_given_up_loses_no_update(served: Server) -> None:
     async with connect(served.url) as client:
         updates = client.subscribe("mypy")

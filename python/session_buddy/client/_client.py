@@ -42,7 +42,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
     def __init__(self, channel: Channel[T], start: Callable[[], Awaitable[None]], stop: Callable[[], object]) -> None:
         self._channel = channel
         self._start: Callable[[], Awaitable[None]] | None = start
-        self._finalizer = weakref.finalize(self, _in_loop, asyncio.get_running_loop(), stop)
+        self._finalizer = weakref.finalize(self, _left, channel, asyncio.get_running_loop(), stop)
         self._finalizer.atexit = False
 
     @property
@@ -74,7 +74,9 @@ class Subscription(AsyncIterator[T], Generic[T]):
         """No more updates; whoever waits for one is told so."""
         self._start = None
         self._channel.end()
-        self._finalizer()
+        if (left := self._finalizer.detach()) is not None:
+            _, _, (_, _, stop), _ = left
+            stop()  # at once: what is subscribed to next must find the connection free
 
     async def _started(self) -> None:
         if self._start is not None:
@@ -195,7 +197,7 @@ class Client:
 
     async def _start(self, subscribed: Subscribed) -> None:
         link = self._opened()
-        if link.metrics is not None and link.state is not State.CLOSED:
+        if link.metrics is not None and not link.metrics.channel.unread and link.state is not State.CLOSED:
             # The client is in use: its further connections are tried as patiently as a lost one.
             link = Link(dataclasses.replace(self._settings, first_attempts=self._settings.max_attempts))
             link.start()
@@ -205,7 +207,7 @@ class Client:
     def _stop(self, subscribed: Subscribed) -> None:
         link = self._links.pop(subscribed, None)
         if link is self._main and link is not None:
-            link.unsubscribe()
+            link.unsubscribe(subscribed)
         elif link is not None:
             task = asyncio.get_running_loop().create_task(link.close())
             self._closing.add(task)
@@ -305,7 +307,8 @@ def _checked_buffer(buffer: int) -> int:
     return buffer
 
 
-def _in_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+def _left(channel: Channel[Any], loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    channel.left = True
     # The garbage collector runs in any thread. A loop that was closed took its connections with it.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(function)
+        loop.call_soon_threadsafe(stop)

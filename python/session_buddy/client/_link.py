@@ -98,6 +98,12 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
         self._ended = False
         self.dropped = 0
+        self.left = False  # nothing refers to its reader any more; told from whatever thread collects it
+
+    @property
+    def unread(self) -> bool:
+        """Whether nobody will read what comes from now on."""
+        return self.left or self._ended
 
     def put(self, item: T) -> None:
         if self._ended:
@@ -215,15 +221,17 @@ class Link:
         def confirmed() -> None:
             subscribed.live = self.metrics is subscribed
 
-        await self._wish(subscribed.request, confirmed)
+        await self._wish(subscribed.request, confirmed, lambda: self.metrics is subscribed)
 
-    def unsubscribe(self) -> None:
-        """No more metrics; the server is told so, if it is there."""
+    def unsubscribe(self, subscribed: Subscribed) -> None:
+        """No more of these metrics; the server is told so, if it is there and nothing else is subscribed to by then."""
+        if self.metrics is not subscribed:
+            return
         self.metrics = None
 
         async def tell() -> None:
             with contextlib.suppress(ClientError):
-                await self._wish({"type": "unsubscribe"}, _nothing)
+                await self._wish({"type": "unsubscribe"}, _nothing, lambda: self.metrics is None)
 
         task = asyncio.create_task(tell())
         self._background.add(task)
@@ -232,17 +240,22 @@ class Link:
     async def subscribe_sessions(self, channel: Channel[SessionUpdate]) -> None:
         """Returns when it is confirmed; what is active follows at once."""
         self.sessions.add(channel)
-        await self._wish({"type": "subscribe_sessions"}, _nothing)
+        await self._wish({"type": "subscribe_sessions"}, _nothing, lambda: True)
 
     # ---- Requests
 
-    async def _wish(self, request: Mapping[str, Any], confirmed: Callable[[], None]) -> None:
-        """Sent on the connection that is open; the next one will ask for all that is wished for anyway."""
+    async def _wish(
+        self, request: Mapping[str, Any], confirmed: Callable[[], None], wanted: Callable[[], bool]
+    ) -> None:
+        """Sent on the connection that is open; the next one will ask for all that is wished for anyway.
+
+        ``wanted`` is asked when it goes out: an ``unsubscribe`` that a later ``subscribe`` overtook would end that one.
+        """
         self._wishes += 1
         if self._ready.is_set():
             with contextlib.suppress(ConnectionLostError):
                 await self.ready()
-                await self._in_time(self._ask(request, confirmed), request)
+                await self._in_time(self._ask(request, confirmed, wanted), request)
                 return
         await self.ready()
 
@@ -255,11 +268,18 @@ class Link:
                 f"no answer to {message['type']} within {self._settings.request_timeout:g} seconds{where}"
             ) from None
 
-    async def _ask(self, message: Mapping[str, Any], confirmed: Callable[[], None] | None = None) -> Mapping[str, Any]:
+    async def _ask(
+        self,
+        message: Mapping[str, Any],
+        confirmed: Callable[[], None] | None = None,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Mapping[str, Any]:
         """On the connection that is open. ``confirmed`` is called before any later message is looked at, and
         also where nobody waits for it any more. Raises RequestError or ConnectionLostError."""
         if self._socket is None:
             raise ConnectionLostError("there is no connection")
+        if not wanted():  # what is asked for from here on goes out in this order
+            return {}
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
 
         def settle(answer: Answer) -> None:
