@@ -994,6 +994,28 @@ async def test_a_client_that_is_closed_says_so(served: Server) -> None:
     assert [change.state for change in changes] == [State.CONNECTING, State.CONNECTED, State.CLOSED]
 
 
+async def test_a_client_that_is_being_closed_begins_nothing_more(served: Server) -> None:
+    before = asyncio.all_tasks()
+    async with connect(served.url) as client:
+        await first(client.subscribe("mypy"))
+        reading = client.subscribe("mypy")
+        await first(reading)
+        another = client.subscribe("pytest-run")
+        closing = asyncio.create_task(client.aclose())
+        await asyncio.sleep(0)
+        with pytest.raises(ClientClosedError):
+            await first(another)
+        with pytest.raises(ClientClosedError):
+            client.subscribe()
+        await closing
+        assert asyncio.all_tasks() == before
+    await until(lambda: connections_to(served.port) == 0, "all are closed")
+    never_entered = connect(served.url)
+    await never_entered.aclose()
+    with pytest.raises(ClientClosedError):
+        await never_entered.__aenter__()
+
+
 # ---- For threads
 
 
@@ -1064,3 +1086,20 @@ def test_a_reader_in_the_main_thread_can_be_interrupted(served: Server) -> None:
             list(updates)
         timer.join()
         client.ping()
+
+
+def test_on_state_is_told_that_its_thread_cannot_wait_for_itself(served: Server) -> None:
+    told: list[BaseException] = []
+
+    def asks(change: StateChange) -> None:
+        if change.state is State.CONNECTED:
+            assert client.state is State.CONNECTED
+            for ask in (client.ping, client.subscribe, client.close):
+                with pytest.raises(RuntimeError, match="another thread") as caught:
+                    ask()
+                told.append(caught.value)
+
+    client = connect_sync(served.url, on_state=asks)
+    with client:
+        wait_until(lambda: len(told) == 3, "it was told")
+        assert client.ping() > 0

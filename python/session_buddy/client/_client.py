@@ -101,6 +101,7 @@ class Client:
         self._main: Link | None = None
         self._links: dict[Subscribed, Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"<Client {self._settings.endpoint.websocket_url} {self.state}>"
@@ -116,7 +117,7 @@ class Client:
         Raises:
             ConnectionFailedError: No server there; UnauthorizedError, ForbiddenError, RefusedError: none for us.
         """
-        if self._main is not None:
+        if self._main is not None or self._closed:
             raise ClientClosedError("a client is used once: make another one with connect()")
         self._main = Link(self._settings, self._on_state)
         self._main.start()
@@ -134,6 +135,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Ends all iterations, requests and connections; may be called twice."""
+        self._closed = True  # before anything is waited for: what begins meanwhile would be left behind
         links = [*self._links.values(), *([self._main] if self._main is not None else [])]
         self._links.clear()
         await asyncio.gather(*(link.close() for link in links), *self._closing, return_exceptions=True)
@@ -191,6 +193,8 @@ class Client:
         return time.perf_counter() - began
 
     def _opened(self) -> Link:
+        if self._closed:
+            raise ClientClosedError("the client is closed")
         if self._main is None:
             raise ClientClosedError("the client is not connected: use it in `async with`")
         return self._main
@@ -243,8 +247,8 @@ def connect(
             token can be renewed: where the server refuses one, and another is there, that one is tried.
         ca_file: PEM file with the authorities that may have signed the server's certificate, for ``wss://``.
         tls: In its place, a context with whatever settings, such as a certificate of the client.
-        on_state: Called with each StateChange in the event loop (of connect_sync: in its thread); what it raises is
-            logged.
+        on_state: Called with each StateChange in the event loop (of connect_sync: in its thread, where it can ask the
+            client for nothing but its ``state``: RuntimeError). What it raises is logged.
         connect_timeout: Seconds for one attempt to connect.
         request_timeout: Seconds for an answer to a request.
         first_attempts: To connect at first, 1 or more; None goes on without end.

@@ -33,7 +33,13 @@ class _Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """From any other thread. Raises ClientClosedError where the loop ends before the work does."""
+        """From any other thread. Raises ClientClosedError where the loop ends before the work does, and RuntimeError
+        from the loop's own thread, which would wait for itself."""
+        try:
+            self.check_thread()
+        except RuntimeError:
+            work.close()
+            raise
         try:
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
@@ -46,6 +52,13 @@ class _Loop:
         except KeyboardInterrupt:
             future.cancel()  # nobody waits for the work any more
             raise
+
+    def check_thread(self) -> None:
+        """Raises RuntimeError in the loop's own thread."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                "on_state runs in the thread of the client, which cannot wait for itself: have another thread call this"
+            )
 
     def stop(self) -> None:
         """Cancels what runs, and waits for the end of the thread."""
@@ -141,6 +154,7 @@ class SyncClient:
     def close(self) -> None:
         """Ends all iterations, requests and connections, and the thread; may be called twice."""
         if self._loop is not None and not self._closed:
+            self._loop.check_thread()
             self._closed = True
             self._loop.run(self._client.aclose())
             self._loop.stop()
