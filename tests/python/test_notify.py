@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import contextlib
 import json
@@ -317,9 +318,46 @@ def test_errors_of_a_connection_do_not_name_the_secret_either(served: Server, st
         assert "SECRET" not in done.stderr
     for url in ("ftp://x/SECRET", "file:///SECRET", "SECRET", "http://x:SECRET/"):
         done = run_notify("--webhook", url)
-        assert done.returncode == 1
-        assert "must begin with http:// or https://" in done.stderr
+        assert done.returncode == 2
+        assert "the address of the webhook " in done.stderr
         assert "SECRET" not in done.stderr
+
+
+def test_blanks_around_secrets_are_no_part_of_them(served: Server, state: Path) -> None:
+    with WebhookReceiver() as receiver:
+        env = {
+            "SESSION_BUDDY_WEBHOOK": f" {receiver.url}\n",
+            "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET-ENV \n",
+        }
+        done = run_notify("--url", served.url, "--state", str(state), "--once", env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert receiver.posts[0].headers["Authorization"] == "Bearer SECRET-ENV"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://h\x01/SECRET", "http://h/SECRET\u200b", "http://a\u200bb/SECRET", "http://h/SECRET x", "http://xn--a/SECRET",
+     "http://a..b/SECRET", "http://ü..x/SECRET", "http://256.1.1.1/SECRET", "http://h:99999/SECRET", "http:///SECRET"],
+)  # fmt: skip
+def test_an_address_that_cannot_be_used_is_told_at_the_start_without_its_secret(address: str) -> None:
+    with pytest.raises(ValueError, match="of the webhook") as caught:
+        Webhook(address, Body(), headers={}, timeout=1)
+    assert "SECRET" not in str(caught.value)
+
+
+async def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+    with WebhookReceiver() as receiver:
+        webhook = Webhook(receiver.url, Body(), headers={"Authorization": "Bearer SECRET "}, timeout=DEADLINE)
+        with pytest.raises(DeliveryError, match=r"^LocalProtocolError$"):
+            await webhook.deliver(event())
+
+
+def test_control_characters_in_the_authorization_are_refused_at_the_start() -> None:
+    env = {"SESSION_BUDDY_WEBHOOK": "http://h/", "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET\r\nX-Evil: 1"}
+    done = run_notify(env=env)
+    assert done.returncode == 2
+    assert "SESSION_BUDDY_WEBHOOK_AUTHORIZATION: the value of Authorization must be visible" in done.stderr
+    assert "SECRET" not in done.stderr
 
 
 def test_it_shows_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
@@ -685,6 +723,29 @@ def test_waiting_events_are_bounded_and_the_newest_stay() -> None:
     assert (len(said), outbox.failed) == (3, 3)
 
 
+async def test_a_fault_of_a_delivery_is_a_failed_one_and_the_next_is_made() -> None:
+    class Faulty:
+        name = "webhook"
+
+        async def deliver(self, event: Event) -> None:
+            if event.id == "faulty":
+                raise KeyError("SECRET")
+            taken.set_result(event.id)
+
+    said: list[str] = []
+    taken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    outbox = Outbox([Faulty()], max_attempts=1, saved=lambda: None, tell=said.append)
+    outbox.add([event(id="faulty"), event(id="2")])
+    running = asyncio.create_task(outbox.run())
+    await asyncio.wait({running, taken}, timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+    running.cancel()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert (taken.result(), outbox.deliveries, outbox.failed) == ("2", [], 1)
+    assert "KeyError" in said[0]
+    assert "SECRET" not in said[0]
+
+
 def test_a_state_is_read_as_it_was_written_and_an_old_one_stays_where_it_cannot_be_replaced(state: Path) -> None:
     file = StateFile(state)
     assert file.read().episodes == ()
@@ -719,7 +780,10 @@ def test_retry_after_may_be_a_date() -> None:
     assert 80 < seconds <= 90
 
 
-@pytest.mark.parametrize("line", ["no colon", ": value", "Na me: x", "Name:", "Name: \u00e9", "Name: a\tb"])
+@pytest.mark.parametrize(
+    "line", ["no colon", ": value", "Na me: x", "Name:", "Name: \u00e9", "Name: a\tb",
+             "content-length: 3", "Host: x", "Transfer-Encoding: chunked", "Connection: close"],
+)  # fmt: skip
 def test_headers_that_are_none_are_refused_without_their_value(line: str, tmp_path: Path) -> None:
     path = write_secret(tmp_path / "headers", f"X-Good: SECRET\n{line}\n")
     with pytest.raises(ValueError, match="line 2") as caught:

@@ -239,9 +239,12 @@ def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
     url = args.webhook or os.environ.get(WEBHOOK_VARIABLE)
     if url:
         headers = {} if args.header_file is None else read_headers(args.header_file)
-        if secret := os.environ.get(AUTHORIZATION_VARIABLE):
-            headers["Authorization"] = checked_header("Authorization", secret, AUTHORIZATION_VARIABLE)
-        receivers.append(Webhook(url, body, headers=headers, timeout=args.timeout))
+        try:
+            if secret := os.environ.get(AUTHORIZATION_VARIABLE):
+                headers["Authorization"] = checked_header("Authorization", secret, AUTHORIZATION_VARIABLE)
+            receivers.append(Webhook(url, body, headers=headers, timeout=args.timeout))
+        except ValueError as error:
+            raise _UsageError(str(error)) from None
     elif args.header_file is not None:
         raise _UsageError("--header-file is for a webhook, and there is none")
     if args.program is not None:

@@ -118,6 +118,11 @@ class Outbox:
             await receiver.deliver(delivery.event)
         except RefusedDeliveryError as error:
             self._give_up(receiver, delivery, str(error))
+        except (DeliveryError, BrokenPipeError):  # the latter of --dry-run, whose reader is gone
+            raise
+        except Exception as error:
+            # One that nobody thought of must not end the notifier: the event is still the first after a restart.
+            raise DeliveryError(type(error).__name__) from error  # its text may hold an address or header
         else:
             self._remove(delivery)
 

@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -30,6 +29,8 @@ __all__ = ["Command", "DeliveryError", "Receiver", "RefusedDeliveryError", "Webh
 WEBHOOK_VARIABLE = "SESSION_BUDDY_WEBHOOK"
 AUTHORIZATION_VARIABLE = "SESSION_BUDDY_WEBHOOK_AUTHORIZATION"
 SECRET_VARIABLES = (TOKEN_VARIABLE, WEBHOOK_VARIABLE, AUTHORIZATION_VARIABLE)
+# They are of the connection and of the body's length: with others than its own no request could be sent.
+OWN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 PASSING_STATUSES = frozenset({408, 425, 429})  # of 4xx
 MAX_HEADER_BYTES = 65536
 
@@ -66,17 +67,9 @@ class Webhook:
 
     def __init__(self, url: str, body: Body, *, headers: Mapping[str, str], timeout: float) -> None:
         """``timeout``: seconds for the whole of a request. Raises ValueError where ``url`` is no address."""
-        try:
-            parts = urlsplit(url)
-            where = parts.hostname
-            port = f":{parts.port}" if parts.port is not None else ""
-        except ValueError:
-            parts, where, port = urlsplit(""), None, ""
-        if parts.scheme not in ("http", "https") or not where:
-            raise ValueError("the address of the webhook must begin with http:// or https:// and name a host")
+        self._url = checked_address(url)
         # Whoever knows the rest of such an address may post to it, so it is in no message.
-        self._shown = f"{parts.scheme}://{where}{port}/…"
-        self._url = url
+        self._shown = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}/…"
         self._body = body
         self._timeout = timeout
         self._headers = {
@@ -84,7 +77,7 @@ class Webhook:
             "User-Agent": f"session-buddy/{__version__}",
             **headers,
         }
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
 
     def __str__(self) -> str:
         return self._shown
@@ -95,10 +88,10 @@ class Webhook:
             status, retry_after = await asyncio.wait_for(self._post(event), self._timeout)
         except (asyncio.TimeoutError, httpx.TimeoutException):
             raise DeliveryError(f"no answer within {self._timeout:g} seconds") from None
-        except httpx.InvalidURL:
-            raise RefusedDeliveryError("this is no address") from None
+        except httpx.LocalProtocolError as error:  # its text may hold the value of a header
+            raise DeliveryError(type(error).__name__) from None
         except (httpx.HTTPError, OSError) as error:
-            raise DeliveryError(f"{type(error).__name__}: {error}".replace(self._url, self._shown)) from None
+            raise DeliveryError(f"{type(error).__name__}: {error}".replace(str(self._url), self._shown)) from None
         if 200 <= status < 300:
             return
         if status >= 500 or status in PASSING_STATUSES:
@@ -168,6 +161,24 @@ class Command:
             raise DeliveryError(f"ended with status {process.returncode}")
 
 
+def checked_address(url: str) -> httpx.URL:
+    """Of a webhook. Raises ValueError, without the address in its text."""
+    text = url.strip()
+    if any(character.isspace() or not character.isprintable() for character in text):
+        raise ValueError("the address of the webhook holds blanks or characters that cannot be seen")
+    try:
+        address = httpx.URL(text)
+        name = address.host  # fails where what begins with xn-- is no name
+        address.raw_host.decode("ascii").encode("idna")  # as it will be looked up
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("the address of the webhook holds no host that can be looked up") from None
+    if address.scheme not in ("http", "https") or not name:
+        raise ValueError("the address of the webhook must begin with http:// or https:// and name a host")
+    if address.port is not None and not 1 <= address.port <= 65535:
+        raise ValueError("the port of the webhook must be 1 to 65535")
+    return address
+
+
 def read_headers(path: Path) -> dict[str, str]:
     """``Name: value`` a line; empty ones and those that begin with # are passed over. Raises OSError or ValueError."""
     with path.open("rb") as file:
@@ -181,14 +192,17 @@ def read_headers(path: Path) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon:
             raise ValueError(f"{path}, line {number}: a header is written Name: value")
-        headers[name.strip()] = checked_header(name.strip(), value.strip(), f"{path}, line {number}")
+        headers[name.strip()] = checked_header(name.strip(), value, f"{path}, line {number}")
     return headers
 
 
 def checked_header(name: str, value: str, where: str) -> str:
-    """The value. Raises ValueError, without the value in its text."""
+    """The value, without blanks around it. Raises ValueError, without the value in its text."""
+    value = value.strip()
     if not name or not all(character.isascii() and (character.isalnum() or character in "-_") for character in name):
         raise ValueError(f"{where}: this is no name of a header")
+    if name.lower() in OWN_HEADERS:
+        raise ValueError(f"{where}: {name} is set for each request, leave it out")
     if not value or not all(" " <= character <= "~" for character in value):
         raise ValueError(f"{where}: the value of {name} must be visible ASCII characters")
     return value
