@@ -269,6 +269,9 @@ async def test_answers_find_their_requests_whatever_their_order() -> None:
         ("http://localhost:8765/", "ws://localhost:8765/", "http://localhost:8765"),
         ("https://example.org/ws", "wss://example.org/ws", "https://example.org"),
         ("wss://example.org:1/ws?x=1", "wss://example.org:1/ws?x=1", "https://example.org:1"),
+        ("ws://example.org/buddy/ws", "ws://example.org/buddy/ws", "http://example.org/buddy"),
+        ("https://example.org/buddy/?x=/ws", "wss://example.org/buddy/?x=/ws", "https://example.org/buddy"),
+        ("ws://example.org/news", "ws://example.org/news", "http://example.org/news"),
         ("localhost:1234", "ws://localhost:1234/", "http://localhost:1234"),
         ("example.org", "ws://example.org:8765/", "http://example.org:8765"),
         ("[::1]:99", "ws://[::1]:99/", "http://[::1]:99"),
@@ -541,6 +544,27 @@ async def test_subscriptions_and_requests_outlive_a_connection(db_path: Path) ->
             while (await first(updates)).top_skills[0].skill_name != "rare":
                 pytest.fail("the new connection is subscribed to something else")
             await first(sessions)
+
+
+async def test_a_server_that_confirms_and_then_fails_is_not_tried_for_ever() -> None:
+    connections = 0
+
+    async def fails(socket: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await confirm(socket)
+        await socket.send(update_message(connections))
+        await socket.close(1011)
+
+    async with scripted(fails) as url, connect(url, first_delay=0.001, max_attempts=3) as client:
+
+        async def read_all() -> None:
+            async for _ in client.subscribe():
+                pass
+
+        with pytest.raises(ConnectionFailedError, match=r"after 3 attempts: .*1011"):
+            await asyncio.wait_for(read_all(), DEADLINE)
+    assert connections == 4
 
 
 async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_its_updates() -> None:

@@ -66,8 +66,12 @@ class Endpoint:
 
     @property
     def http_url(self) -> str:
-        """Of the root of its HTTP side, without a slash at the end."""
-        return f"{'https' if self.secure else 'http'}://{self.netloc}"
+        """Of the root of its HTTP side, without a slash at the end.
+
+        It is beside a WebSocket at ``…/ws`` and else below its path, never above: who is there should see no token.
+        """
+        path = self.target.partition("?")[0].rstrip("/").removesuffix("/ws").rstrip("/")
+        return f"{'https' if self.secure else 'http'}://{self.netloc}{path}"
 
     @property
     def loopback(self) -> bool:

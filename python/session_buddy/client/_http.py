@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from session_buddy.client._endpoint import Endpoint
+from session_buddy.client._endpoint import Endpoint, checked_token
 from session_buddy.client.errors import ConnectionLostError, RefusedError
 
 __all__ = ["get_json"]
@@ -34,8 +34,9 @@ async def get_json(
     Raises:
         RefusedError: The server answers with another status than 200, such as 404 where it is an older one.
         ConnectionLostError: There is no answer, or no JSON.
+        ValueError: The token cannot stand in a header.
     """
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {checked_token(token)}"} if token else {}
     body = b""
     try:
         # Redirects are not followed: a server of this API has none, and the token is for it alone.

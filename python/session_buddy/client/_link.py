@@ -41,6 +41,8 @@ logger = logging.getLogger("session_buddy.client")
 
 PING_SECONDS = 20.0  # silence after which the server is asked whether it is there, and the time it has to answer
 CLOSE_SECONDS = 1.0  # for the closing handshake
+STEADY_SECONDS = 10.0  # after which a connection counts as one that works, or ``max_delay`` where that is less
+STEADY_UPDATES = 2  # that do so earlier: the first comes with the subscription, also from a server that fails then
 REQUESTS_AT_ONCE = 16  # the server reads no further with 32 answers waiting
 MAX_REASON = 200  # characters of a reason that somebody else wrote
 
@@ -69,7 +71,7 @@ class StateChange:
 
     state: State
     reason: ClientError | None = None  # of a connection that was lost, not made, or is given up
-    attempt: int = 0  # failed attempts since the last connection
+    attempt: int = 0  # failed attempts since a connection that worked, where one that broke at once is a failed one
     retry_in: float | None = None  # seconds until the next attempt, where one follows
 
 
@@ -167,6 +169,7 @@ class Link:
         self._background: set[asyncio.Task[None]] = set()
         self._was_connected = False
         self._attempt = 0
+        self._updates = 0  # of this connection
         self._shown_token: str | None = None
         self._refused = False  # a token, since the last connection
         self.state = State.CONNECTING
@@ -351,13 +354,18 @@ class Link:
     async def _connection(self) -> NoReturn:
         """From opening to its end. Raises ConnectionLostError where another attempt makes sense, else ClientError."""
         socket = await self._open()
+        loop = asyncio.get_running_loop()
+        steady_at = math.inf
+        self._updates = 0
         try:
             self._socket = socket
             try:
                 await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
             except asyncio.TimeoutError:
                 raise ConnectionLostError("the server opened the connection and then answered nothing") from None
-            self._attempt = 0
+            if not self._was_connected:
+                self._attempt = 0  # those to connect at first are counted on their own
+            steady_at = loop.time() + min(STEADY_SECONDS, self._settings.max_delay)
             self._was_connected = True
             self._refused = False
             self._tell(StateChange(State.CONNECTED))
@@ -367,6 +375,9 @@ class Link:
         except ConnectionClosed as error:
             raise self._closed(error) from error
         finally:
+            # Not earlier: one that confirms and then fails would be tried at full speed, and for ever.
+            if loop.time() >= steady_at or self._updates >= STEADY_UPDATES:
+                self._attempt = 0
             self._ready.clear()
             self._socket = None
             if self.metrics is not None:
@@ -453,6 +464,7 @@ class Link:
             raise ProtocolError("the server sent a message that is none of this API") from error
         if kind == "metrics_update":
             if self.metrics is not None and self.metrics.live:
+                self._updates += 1
                 self.metrics.channel.put(parsed(MetricsUpdate.from_wire, message))
         elif kind == "session_update":
             if self.sessions:
