@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -22,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+from session_buddy.cli._connecting import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
 from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity, wilson
 from session_buddy.cli._top_view import ASCII, UNICODE, ago, cut, duration, sparkline
@@ -388,6 +390,40 @@ def test_text_goes_on_until_a_signal_or_a_closed_pipe(served: Server) -> None:
     )
     assert done.stdout.splitlines()[-1] == "141"
     assert done.stderr == ""
+
+
+NEVER_LOOKED_UP = """\
+import socket, sys, time
+def getaddrinfo(*_, **__):
+    print("looking it up", flush=True)
+    time.sleep(3600)
+socket.getaddrinfo = getaddrinfo
+from session_buddy.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("command", [["top"], ["notify", "--dry-run"]])
+def test_a_signal_ends_a_client_whose_name_server_does_not_answer(command: list[str]) -> None:
+    arguments = [sys.executable, "-c", NEVER_LOOKED_UP, *command, "--url", "ws://metrics.example.org"]
+    with Program(arguments) as program:
+        program.wait_for("looking it up")
+        assert program.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in "".join(program.seen)
+
+
+async def test_lookups_that_hang_are_bounded() -> None:
+    loop = asyncio.get_running_loop()
+    answer = threading.Event()
+    executor = DetachedThreads()
+    waiting = [loop.run_in_executor(executor, answer.wait, DEADLINE) for _ in range(MAX_LOOKUPS)]
+    with pytest.raises(OSError, match="no answer yet"):
+        await loop.run_in_executor(executor, answer.wait)
+    answer.set()
+    assert all(await asyncio.gather(*waiting))
+    assert await loop.run_in_executor(executor, int, "1") == 1
+    with pytest.raises(ValueError, match="invalid literal"):
+        await loop.run_in_executor(executor, int, "x")
 
 
 def test_without_a_server_once_fails_with_the_reason() -> None:

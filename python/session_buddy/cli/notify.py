@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from session_buddy.cli._connecting import add_connection_arguments, token_source
+from session_buddy.cli._connecting import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._running import until_one_ends
 
 if TYPE_CHECKING:
@@ -160,8 +160,10 @@ class _Notifier:
             if not self._args.dry_run:
                 self._outbox.restore(state.deliveries)
             stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.set_default_executor(DetachedThreads())
             for number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+                loop.add_signal_handler(number, stop.set)
             await until_one_ends(stop.wait(), self._once() if self._args.once else self._follow())
         return 1 if self._args.once and self._outbox.failed else 0
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from session_buddy.cli._connecting import add_connection_arguments, token_source
+from session_buddy.cli._connecting import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._running import until_one_ends
 from session_buddy.cli._terminal import reading_keys
 from session_buddy.client import ClientError
@@ -94,6 +94,7 @@ class _Top:
     async def run(self) -> int:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(DetachedThreads())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         if not self._unicode and isinstance(sys.stdout, io.TextIOWrapper):
