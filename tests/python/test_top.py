@@ -33,7 +33,7 @@ from support.histories import fill, invocations
 from support.processes import DEADLINE, Program, Server, wait_until
 from support.reverse_proxy import free_port
 from support.schemas import validated
-from support.streams import Run, hours, make_database, replace_rows, steady
+from support.streams import Run, behave, hours, make_database, replace_rows, steady
 from support.terminal import Terminal
 from support.tokens import READER, write_secret
 
@@ -202,6 +202,21 @@ def test_it_fits_a_terminal_of_any_size_also_while_it_changes(served: Server, co
         terminal.wait_for(lambda picture: len(shown_skills(picture)) > 20 and "q quit" in picture[-1])
         terminal.press("q")
         assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("columns", [20, 40, 50])
+def test_names_and_the_last_line_stay_on_a_narrow_terminal_with_anomalies(db_path: Path, columns: int) -> None:
+    names = ["type-checks", "unit-tests", "style-rules"]
+    make_database(db_path)
+    behave(db_path, failing=names)
+    with Server(db_path) as server, Terminal(top("--url", server.url), columns=columns, lines=24) as terminal:
+        picture = terminal.wait_for("anomalies: 3")
+        picture = terminal.wait_for(lambda picture: any("active sessions: 1" in line for line in picture))
+        assert sorted(line.split()[0] for line in picture[2:5]) == sorted(names)
+        assert picture[-1].startswith("1-3 of 3")
+        below = picture[picture.index("anomalies: 3") :]
+        assert [line[:2] for line in below] == ["an", "  ", "  ", "  ", "ac", "  ", "1-"]
+        assert all(any(line.startswith(f"  {name[:8]}") for line in below) for name in names)
 
 
 HOSTILE = [

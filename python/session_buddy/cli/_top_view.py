@@ -41,7 +41,8 @@ _UNRULY = ("Cc", "Cf", "Cs", "Zl", "Zp")
 MOST_ANOMALIES = 5  # lines; more are counted
 MOST_SESSIONS = 4
 MAX_SEARCH = 256  # characters
-WIDE, MIDDLE, NARROW = 96, 72, 50  # columns of the terminal below which the table has fewer of its own
+# Columns of the terminal below which the table has fewer of its own, so that the names keep 12 of them.
+WIDE, MIDDLE, NARROW, SMALL, TINY = 96, 72, 50, 36, 24
 
 _SORTS = "icdln"  # in the order of COLUMNS
 _FAR = 10**9
@@ -194,6 +195,9 @@ class Screen:
         skills = self.model.skills()
         below = [*self._anomalies(width), *self._sessions(width)]
         below = below[: max(0, height - 8)]  # a small terminal has skills first
+        for line in below:  # one that wrapped would push the last line off the terminal
+            line.no_wrap = True
+            line.truncate(width, overflow="ellipsis")
         self.page = max(1, height - 3 - len(below))
         self._last_offset = max(0, len(skills) - self.page)
         self.offset = min(self.offset, self._last_offset)
@@ -231,8 +235,8 @@ class Screen:
         """Those that a terminal of this width has room for."""
         columns = [
             _Cells("skill", 0, lambda skill: Text(self._shown(skill.skill_name), "bold"), left=True),
-            _Cells("invocations", 0, lambda skill: Text(f"{skill.invocation_count:,}")),
-            _Cells("success", 0, _success),
+            _Cells("invocations", SMALL, lambda skill: Text(f"{skill.invocation_count:,}")),
+            _Cells("success", TINY, _success),
             _Cells("95 % interval", MIDDLE, _interval, dim=True),
             _Cells("duration", NARROW, lambda skill: Text(duration(skill.avg_duration) if skill.avg_duration else "-")),
             _Cells("last run", MIDDLE, lambda skill: Text(ago(seconds_since(skill.last_invocation_at)))),
