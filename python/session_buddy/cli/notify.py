@@ -144,6 +144,7 @@ class _Notifier:
         self._tracker = Tracker(settle=args.settle, min_deviation=args.min_deviation, skills=args.skill)
         self._file = StateFile(args.state or default_path())
         self._connections = 0
+        self._connected = False
         self._client = connect(
             args.url,
             token=token_source(args.token_file),
@@ -196,9 +197,12 @@ class _Notifier:
 
     def _on_state(self, change: StateChange) -> None:
         if change.reason is not None and change.retry_in is not None:
-            if change.attempt < 2 or change.attempt % 20 == 0:  # a server that is away for a night fills no log
+            # A server that is away for a night fills no log.
+            if self._connected or change.attempt < 2 or change.attempt % 20 == 0:
                 _tell(f"{change.state}: {change.reason}")
+            self._connected = False
         elif str(change.state) == "connected":
+            self._connected = True
             self._connections += 1
             if self._connections > 1:
                 # Only now: what came before the connection was lost has been looked at.

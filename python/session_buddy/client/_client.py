@@ -237,10 +237,11 @@ def connect(
 
     A lost connection comes back by itself, and all subscriptions with it. Before the attempt after ``n`` failed ones it
     waits for a random time of up to ``first_delay`` · 2ⁿ seconds, at most ``max_delay``, and longer where the server
-    says so. One that is lost again before it lasted 10 seconds (or ``max_delay``) or brought two updates counts as a
-    failed attempt. It gives up after ``max_attempts`` failed ones, and at once where the server does not want it: HTTP
-    401 and 403 and any other status that does not pass, a certificate that is not accepted, close codes 4401, 1002,
-    1003, 1007, 1008 and 1009. Then iterations and requests raise the reason, a ConnectionFailedError.
+    says so. Connections in a row count as failed attempts where they are lost again before they last 10 seconds (or
+    ``max_delay``, where that is less) or bring two updates. It gives up after ``max_attempts`` failed ones, and at once
+    where the server does not want it: HTTP 401 and 403 and any other status that does not pass, a certificate that is
+    not accepted, close codes 4401, 1002, 1003, 1007, 1008 and 1009. Then iterations and requests raise the reason, a
+    ConnectionFailedError.
 
     Args:
         url: ``ws://``, ``wss://``, ``http://``, ``https://`` or ``host:port``; a host alone means port 8765.

@@ -71,7 +71,7 @@ class StateChange:
 
     state: State
     reason: ClientError | None = None  # of a connection that was lost, not made, or is given up
-    attempt: int = 0  # failed attempts since a connection that worked, where one that broke at once is a failed one
+    attempt: int = 0  # failed attempts since the last connection, and connections in a row that broke at once
     retry_in: float | None = None  # seconds until the next attempt, where one follows
 
 
@@ -169,6 +169,7 @@ class Link:
         self._background: set[asyncio.Task[None]] = set()
         self._was_connected = False
         self._attempt = 0
+        self._brief = 0  # connections in a row that broke at once
         self._updates = 0  # of this connection
         self._shown_token: str | None = None
         self._refused = False  # a token, since the last connection
@@ -363,8 +364,7 @@ class Link:
                 await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
             except asyncio.TimeoutError:
                 raise ConnectionLostError("the server opened the connection and then answered nothing") from None
-            if not self._was_connected:
-                self._attempt = 0  # those to connect at first are counted on their own
+            self._attempt = 0
             steady_at = loop.time() + min(STEADY_SECONDS, self._settings.max_delay)
             self._was_connected = True
             self._refused = False
@@ -375,9 +375,12 @@ class Link:
         except ConnectionClosed as error:
             raise self._closed(error) from error
         finally:
-            # Not earlier: one that confirms and then fails would be tried at full speed, and for ever.
             if loop.time() >= steady_at or self._updates >= STEADY_UPDATES:
-                self._attempt = 0
+                self._brief = 0
+            if not math.isinf(steady_at):
+                # Else a server that confirms and then fails would be tried at full speed, and for ever.
+                self._attempt = self._brief
+                self._brief += 1
             self._ready.clear()
             self._socket = None
             if self.metrics is not None:
