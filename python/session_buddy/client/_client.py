@@ -74,9 +74,12 @@ class Subscription(AsyncIterator[T], Generic[T]):
         """No more updates; whoever waits for one is told so."""
         self._start = None
         self._channel.end()
-        if (left := self._finalizer.detach()) is not None:
-            _, _, (_, _, stop), _ = left
-            stop()  # at once: what is subscribed to next must find the connection free
+        if (finalizer := self._finalizer.detach()) is not None:
+            _, left, (channel, loop, stop), _ = finalizer
+            if loop is asyncio.get_running_loop():
+                stop()  # at once: what is subscribed to next must find the connection free
+            else:
+                left(channel, loop, stop)
 
     async def _started(self) -> None:
         if self._start is not None:
