@@ -269,6 +269,11 @@ def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, f
         expect(dialog).to_be_visible()
         visitor.screenshot("token")
         assert visitor.serious_barriers() == []
+        for _ in range(3):  # Chromium heeds no page that would keep its dialog open for good
+            page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        page.get_by_role("button", name="Needs a token").click()
+        expect(dialog).to_be_visible()
         dialog.get_by_label("Token").fill("not-the-token")
         dialog.get_by_role("button", name="Connect").click()
         expect(dialog.get_by_role("alert")).to_be_visible()
