@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -404,3 +405,18 @@ def test_it_leaves_the_process_that_called_it_as_it_was(db_path: Path, capfd: py
     assert cli.main(["run", "--db-path", str(db_path), "--", "sh", "-c", "echo out; exit 3"]) == 3
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
     assert capfd.readouterr().out == "out\n"
+
+
+def test_it_notices_the_end_of_its_command_also_where_another_thread_takes_the_signal(db_path: Path) -> None:
+    """A thread that does not block SIGCHLD may get it, and nobody waits for it there."""
+    over = threading.Event()
+    others = [threading.Thread(target=over.wait) for _ in range(4)]
+    for thread in others:
+        thread.start()
+    try:
+        for _ in range(5):
+            assert cli.main(["run", "--db-path", str(db_path), "--", "true"]) == 0
+    finally:
+        over.set()
+        for thread in others:
+            thread.join()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _NOT_EXECUTABLE = 126
+_LOOK_SECONDS = 1.0  # between two looks whether the command has ended, though no signal said so
 _NOT_FOUND = 127
 _BUSY_SECONDS = 2.0  # how long the end of the command may be held up by a locked database
 
@@ -180,7 +181,9 @@ def _run_command(
 def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     """Waits for a signal. Returns its number and whether it came from the terminal, to all in the foreground."""
     if sys.platform == "linux":
-        info = signal.sigwaitinfo(watched)
+        info = signal.sigtimedwait(watched, _LOOK_SECONDS)
+        if info is None:  # where this is part of a program, another thread of it may have taken the signal
+            return signal.SIGCHLD, False
         return info.si_signo, info.si_code > 0
     number = signal.sigwait(watched)
     return number, number in (signal.SIGINT, signal.SIGQUIT) and _is_in_foreground()
