@@ -261,7 +261,7 @@ def test_prometheus_gets_in_with_a_token_and_not_without(filled_db: Path, tmp_pa
             reasons = {target["labels"]["job"]: target["lastError"] for target in prometheus.targets()}
             assert "401" in reasons["none"]
             assert "401" in reasons["wrong"]
-            assert prometheus.value('sum(skill_invocations_total{job="file"})') == 10
+            prometheus.until('sum(skill_invocations_total{job="file"})', 10)
 
 
 def test_prometheus_scrapes_over_tls(filled_db: Path, tmp_path: Path, certificates: Certificates) -> None:
