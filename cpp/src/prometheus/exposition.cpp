@@ -10,6 +10,7 @@
 
 #include "families.hpp"
 #include "openmetrics_serializer.hpp"
+#include "session_buddy/core/list_items.hpp"
 
 namespace session_buddy::prometheus {
 namespace {
@@ -17,34 +18,12 @@ namespace {
 constexpr std::string_view kTextType = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view kOpenMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-std::string_view trimmed(std::string_view text) {
-    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-    return text.substr(0, text.find_last_not_of(" \t") + 1);
-}
-
 std::string lower(std::string_view text) {
     std::string result(text);
     std::ranges::transform(result, result.begin(), [](char character) {
         return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
     });
     return result;
-}
-
-/// Takes what stands before the separator off `rest`; a separator inside of quotes is none.
-std::string_view take_part(std::string_view& rest, char separator) {
-    bool quoted = false;
-    std::size_t end = 0;
-    for (; end < rest.size() && (quoted || rest[end] != separator); ++end) {
-        if (rest[end] == '"') {
-            quoted = !quoted;
-        } else if (quoted && rest[end] == '\\') {
-            ++end;
-        }
-    }
-    end = std::min(end, rest.size());
-    const std::string_view part = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    return trimmed(part);
 }
 
 /// One of the media ranges.

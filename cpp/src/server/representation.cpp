@@ -12,6 +12,8 @@
 #include <optional>
 #include <span>
 
+#include "session_buddy/core/list_items.hpp"
+
 namespace session_buddy::server {
 
 namespace {
@@ -27,20 +29,6 @@ std::string_view without_weakness(std::string_view etag) {
     return etag.starts_with("W/") ? etag.substr(2) : etag;
 }
 
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t");
-    return first == std::string_view::npos ? std::string_view{}
-                                           : text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-// Up to the separator, and takes that and what stands before it off.
-std::string_view take_item(std::string_view& list, char separator) {
-    const auto end = list.find(separator);
-    const auto item = trimmed(list.substr(0, end));
-    list.remove_prefix(end == std::string_view::npos ? list.size() : end + 1);
-    return item;
-}
-
 }  // namespace
 
 // Beast's ext_list is no help: an item without parameters at the end of a list gets those of the item before it.
@@ -48,12 +36,12 @@ bool accepts_gzip(std::string_view accept_encoding) {
     std::optional<bool> named;
     std::optional<bool> any;
     while (!accept_encoding.empty()) {
-        auto item = take_item(accept_encoding, ',');
-        const auto coding = take_item(item, ';');
+        auto item = take_part(accept_encoding, ',');
+        const auto coding = take_part(item, ';');
         bool wanted = true;
         while (!item.empty()) {
-            auto parameter = take_item(item, ';');
-            const auto name = take_item(parameter, '=');
+            auto parameter = take_part(item, ';');
+            const auto name = take_part(parameter, '=');
             wanted = wanted && !(iequals(name, "q") && is_zero(trimmed(parameter)));
         }
         if (iequals(coding, "gzip") || iequals(coding, "x-gzip")) {
@@ -69,9 +57,8 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
     if (trimmed(if_none_match) == "*") {
         return true;
     }
-    // Our own have no comma in them.
     while (!if_none_match.empty()) {
-        if (without_weakness(take_item(if_none_match, ',')) == without_weakness(etag)) {
+        if (without_weakness(take_part(if_none_match, ',')) == without_weakness(etag)) {
             return true;
         }
     }
