@@ -74,11 +74,11 @@ server::QueryAnswer unavailable(storage::StorageErrc code) {
     return problem(503, "database_unavailable", reason);
 }
 
-/// Whether the database is needed. A sparkline that is spelt in another way is answered all the same.
+/// Whether the database may be needed.
 bool reads_history(const server::QueryRequest& request) {
     using Kind = server::QueryRequest::Kind;
     return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies ||
-           (request.kind == Kind::skills && request.query.find("sparkline=true") != std::string::npos);
+           (request.kind == Kind::skills && request.query.find("sparkline") != std::string::npos);
 }
 
 server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
