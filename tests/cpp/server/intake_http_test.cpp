@@ -2,15 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "server/held.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/server/intake.hpp"
 
@@ -23,38 +21,10 @@ using server::IntakeRequest;
 const std::string kHooks = "/hooks/claude-code";
 const std::string kInvocations = "/api/v1/invocations";
 
-/// Keeps what it is handed until a test answers it.
-class HeldIntake final : public server::Intake {
+class HeldIntake final : public server::Intake, public Held<IntakeRequest, IntakeAnswer> {
   public:
-    struct Held {
-        IntakeRequest request;
-        Done done;
-    };
-
-    void take(IntakeRequest request, Done done) override {
-        const std::scoped_lock lock(mutex_);
-        held_.push_back({std::move(request), std::move(done)});
-        came_.notify_all();
-    }
-    /// Waits for the next one.
-    Held next() {
-        std::unique_lock lock(mutex_);
-        if (!came_.wait_for(lock, kPatience, [this] { return !held_.empty(); })) {
-            throw std::runtime_error("nothing was handed in");
-        }
-        Held first = std::move(held_.front());
-        held_.pop_front();
-        return first;
-    }
-    [[nodiscard]] bool empty() {
-        const std::scoped_lock lock(mutex_);
-        return held_.empty();
-    }
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable came_;
-    std::deque<Held> held_;
+    using server::Intake::Done;
+    void take(IntakeRequest request, Done done) override { keep(std::move(request), std::move(done)); }
 };
 
 /// Answers on the network thread before take() returns.
@@ -445,7 +415,7 @@ TEST(IntakeHttp, a_client_that_has_left_may_be_answered) {
     HeldIntake intake;
     TestServer server(room_for_one(), &intake);
     for (int round = 0; round < 10; ++round) {
-        HeldIntake::Held held;
+        HeldIntake::Entry held;
         {
             RawConnection raw(server.port());
             raw.send(post(kHooks, kLongest) + (round % 2 == 0 ? "" : http_request("GET", "/healthz")));
@@ -461,7 +431,7 @@ TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_
     HeldIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{0.1};
-    std::vector<HeldIntake::Held> held;
+    std::vector<HeldIntake::Entry> held;
     {
         TestServer server(config, &intake);
         RawConnection stays(server.port());

@@ -1,14 +1,11 @@
 // The way of queries over the sockets of a running server, with somebody who answers when a test says so.
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
-#include <mutex>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "server/held.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/server/queries.hpp"
 #include "support/temp_database.hpp"
@@ -19,33 +16,10 @@ namespace {
 using server::QueryAnswer;
 using server::QueryRequest;
 
-/// Keeps what it is asked until a test answers it.
-class HeldQueries final : public server::Queries {
+class HeldQueries final : public server::Queries, public Held<QueryRequest, QueryAnswer> {
   public:
-    struct Held {
-        QueryRequest request;
-        Done done;
-    };
-
-    void ask(QueryRequest request, Done done) override {
-        const std::scoped_lock lock(mutex_);
-        held_.push_back({std::move(request), std::move(done)});
-        came_.notify_all();
-    }
-    Held next() {
-        std::unique_lock lock(mutex_);
-        if (!came_.wait_for(lock, kPatience, [this] { return !held_.empty(); })) {
-            throw std::runtime_error("nothing was asked");
-        }
-        Held first = std::move(held_.front());
-        held_.pop_front();
-        return first;
-    }
-
-  private:
-    std::mutex mutex_;
-    std::condition_variable came_;
-    std::deque<Held> held_;
+    using server::Queries::Done;
+    void ask(QueryRequest request, Done done) override { keep(std::move(request), std::move(done)); }
 };
 
 QueryAnswer text(std::string body) {
@@ -132,7 +106,7 @@ TEST(QueriesHttp, without_somebody_who_answers_it_is_503) {
 TEST(QueriesHttp, a_client_that_is_gone_or_a_server_that_stops_harms_nobody) {
     HeldQueries queries;
     TestServer server({}, nullptr, &queries);
-    HeldQueries::Held held;
+    HeldQueries::Entry held;
     {
         RawConnection raw(server.port());
         raw.send(http_request("GET", "/api/v1/skills"));
