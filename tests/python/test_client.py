@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import pytest
 import websockets
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import ServerConnection, serve
 
 from session_buddy.client import (
@@ -49,6 +50,7 @@ from session_buddy.client import (
     connect_sync,
 )
 from session_buddy.client._endpoint import Endpoint
+from session_buddy.client._link import Link
 from session_buddy.storage.skills_storage import SkillsStorage
 from support.certificates import Certificates
 from support.histories import fill, invocations
@@ -991,6 +993,45 @@ async def test_cancelled_at_any_moment_it_leaves_nothing_behind(filled_db: Path,
         assert working.cancelled()
         assert asyncio.all_tasks() == before
         await until(lambda: connections_to(server.port) == 0, "its connections are closed")
+
+
+async def test_a_close_that_is_cancelled_in_its_first_turn_leaves_nothing_behind(served: Server) -> None:
+    before = asyncio.all_tasks()
+    client = connect(served.url)
+    await client.__aenter__()
+    await first(client.subscribe("mypy"))
+    others = client.subscribe("pytest-run")
+    await first(others)
+    await others.aclose()  # its connection is closing, too
+
+    async def close() -> None:
+        asyncio.get_running_loop().call_soon(closing.cancel)  # before what the close starts takes its first step
+        await client.aclose()
+
+    closing = asyncio.create_task(close())
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+    assert asyncio.all_tasks() == before
+    assert client.state is State.CLOSED
+    await until(lambda: connections_to(served.port) == 0, "its connections are closed")
+
+
+async def test_a_close_that_comes_just_as_the_connection_is_ready_ends(
+    served: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = asyncio.all_tasks()
+    original = Link._resubscribe
+
+    async def closed_meanwhile(link: Link, socket: ClientConnection) -> None:
+        await original(link, socket)
+        ending.extend(link.stop())
+
+    ending: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(Link, "_resubscribe", closed_meanwhile)
+    with pytest.raises(ClientClosedError):
+        await asyncio.wait_for(connect(served.url).__aenter__(), DEADLINE)
+    assert all(task.cancelled() for task in ending)
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_client_that_is_closed_says_so(served: Server) -> None:

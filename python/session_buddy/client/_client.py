@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from session_buddy.client._endpoint import DEFAULT_PORT, Endpoint, Token, checked_token, tls_context
-from session_buddy.client._link import Channel, Link, Settings, State, StateChange, Subscribed
+from session_buddy.client._link import Channel, Link, Settings, State, StateChange, Subscribed, all_ended
 from session_buddy.client.errors import ClientClosedError, ClientError
 from session_buddy.client.messages import MetricsUpdate, SessionUpdate, SkillMetrics, parsed
 
@@ -141,7 +141,9 @@ class Client:
         self._closed = True  # before anything is waited for: what begins meanwhile would be left behind
         links = [*self._links.values(), *([self._main] if self._main is not None else [])]
         self._links.clear()
-        await asyncio.gather(*(link.close() for link in links), *self._closing, return_exceptions=True)
+        # All are stopped before the first wait: a caller that is cancelled in it leaves nothing running.
+        tasks = {task for link in links for task in link.stop()}
+        await all_ended(tasks | self._closing)
 
     def subscribe(
         self, *skill_names: str, min_deviation: float | None = None, details: bool = False, buffer: int = BUFFER
@@ -216,9 +218,9 @@ class Client:
         if link is self._main and link is not None:
             link.unsubscribe(subscribed)
         elif link is not None:
-            task = asyncio.get_running_loop().create_task(link.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            for task in link.stop():
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
 
 
 def connect(

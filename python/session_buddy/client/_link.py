@@ -10,7 +10,7 @@ import math
 import random
 import ssl
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NoReturn, TypeVar
@@ -91,6 +91,21 @@ class Settings:
     max_message_bytes: int
 
 
+async def all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Returns when all tasks have ended, whatever they raise.
+
+    A caller that is cancelled meanwhile is cancelled then, not earlier; the tasks are not cancelled with it.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while running := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.wait(running)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
 class Channel(Generic[T]):
     """Updates between a connection and their reader: at most ``bound``, the oldest going first where it is full."""
 
@@ -153,7 +168,7 @@ class _Connect(websocket_connect):
 
 
 class Link:
-    """Owned by one event loop. ``start`` begins, ``close`` ends it and everything that waits for it."""
+    """Owned by one event loop. ``start`` begins, ``stop`` ends it and everything that waits for it."""
 
     def __init__(self, settings: Settings, on_state: Callable[[StateChange], object] | None = None) -> None:
         self._settings = settings
@@ -173,6 +188,7 @@ class Link:
         self._updates = 0  # of this connection
         self._shown_token: str | None = None
         self._refused = False  # a token, since the last connection
+        self._stopping = False
         self.state = State.CONNECTING
         self.metrics: Subscribed | None = None
         self.sessions: set[Channel[SessionUpdate]] = set()
@@ -182,20 +198,16 @@ class Link:
     def start(self) -> None:
         """Begin to connect."""
         self._task = asyncio.create_task(self._run(), name="session-buddy-client")
+        self._task.add_done_callback(lambda _: self._finish(None))  # also of a task that never took its first step
 
-    async def close(self) -> None:
-        """Iterations end, requests fail, the connection is closed. Nothing is left when this returns."""
+    def stop(self) -> list[asyncio.Task[None]]:
+        """Begin to end. When the tasks that are returned have ended, nothing is left: iterations have ended, requests
+        have failed, the connection is closed."""
+        self._stopping = True
         tasks = [task for task in (self._task, *self._background) if task is not None]
         for task in tasks:
             task.cancel()
-        try:
-            if tasks:
-                await asyncio.wait(tasks)
-        except asyncio.CancelledError:  # whoever closes is in a hurry, but nothing may stay behind
-            await asyncio.wait(tasks)
-            raise
-        finally:
-            self._finish(None)
+        return tasks
 
     async def ready(self) -> None:
         """Until there is a connection. Raises what ended it for good, or ClientClosedError."""
@@ -328,6 +340,7 @@ class Link:
                     await self._connection()
                 except ConnectionLostError as error:
                     lost = error
+                self._check_stopping()
                 delay = self._after(lost)
                 state = State.RECONNECTING if self._was_connected else State.CONNECTING
                 self._tell(StateChange(state, lost, self._attempt, delay))
@@ -340,6 +353,11 @@ class Link:
             failure = ConnectionFailedError(f"the client failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
             self._finish(failure)
+
+    def _check_stopping(self) -> None:
+        """After wait_for, which before Python 3.12 drops a cancellation that comes as its work ends."""
+        if self._stopping:
+            raise asyncio.CancelledError
 
     def _after(self, lost: ConnectionLostError) -> float:
         """Seconds until the next attempt. Raises ConnectionFailedError where there is none."""
@@ -364,6 +382,7 @@ class Link:
                 await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
             except asyncio.TimeoutError:
                 raise ConnectionLostError("the server opened the connection and then answered nothing") from None
+            self._check_stopping()
             self._attempt = 0
             steady_at = loop.time() + min(STEADY_SECONDS, self._settings.max_delay)
             self._was_connected = True
@@ -388,8 +407,12 @@ class Link:
             for settle in list(self._pending.values()):
                 settle(ConnectionLostError("the connection was lost"))
             self._pending.clear()
+            # In its own task: timeouts of Python 3.11.2 do not work in one that was cancelled, and the connection to a
+            # server that hangs would stay open.
+            closing = asyncio.create_task(socket.close())
+            await all_ended([closing])
             with contextlib.suppress(WebSocketException, OSError):
-                await socket.close()
+                closing.result()
 
     async def _resubscribe(self, socket: ClientConnection) -> None:
         """Returns when the server has confirmed all that is wished for, also what was wished for meanwhile."""
