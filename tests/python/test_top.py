@@ -345,6 +345,14 @@ def test_once_prints_one_state(served: Server) -> None:
     assert sum(line.startswith("session: s-") for line in lines) == 30
 
 
+def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> None:
+    with Server(db_path) as server:
+        done = run_top("--url", server.url, "--once")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 2
+        assert json.loads(run_top("--url", server.url, "--once", "--json").stdout)["active_sessions"] == []
+
+
 def test_once_as_json_has_names_and_units_of_the_api(served: Server) -> None:
     done = run_top("--url", served.url, "--once", "--json", "--skill", "skill-03", "--skill", "skill-04")
     assert (done.returncode, done.stderr) == (0, "")

@@ -70,7 +70,7 @@ Frame Broadcaster::current_metrics(const Membership& membership) {
 }
 
 Frame Broadcaster::current_sessions() {
-    return latest_ && !latest_->sessions->empty() ? sessions_frame() : nullptr;
+    return latest_ ? sessions_frame() : nullptr;
 }
 
 const Frame& Broadcaster::frame_of(Group& group) {

@@ -65,7 +65,7 @@ class Broadcaster {
     [[nodiscard]] const SnapshotPtr& latest() const { return latest_; }
     /// The update that a client of this membership would get now; nullptr before the first publish.
     [[nodiscard]] Frame current_metrics(const Membership& membership);
-    /// The active sessions of now; nullptr where there are none.
+    /// The active sessions of now, also where there are none; nullptr before the first publish.
     [[nodiscard]] Frame current_sessions();
 
     /// An update that waited for a slow client was replaced by a newer one.

@@ -120,14 +120,15 @@ TEST(Broadcaster, sends_sessions_only_where_they_changed) {
     EXPECT_TRUE(client.metrics.empty());
 }
 
-TEST(Broadcaster, shows_the_sessions_of_now_where_there_are_any) {
+TEST(Broadcaster, shows_the_sessions_of_now_also_where_there_are_none) {
     Broadcaster broadcaster;
     broadcaster.publish(with_sessions(1, 1, 2));
-    const auto frame = broadcaster.current_sessions();
-    ASSERT_NE(frame, nullptr);
-    EXPECT_EQ(nlohmann::json::parse(frame->text()).at("data").at("active_sessions").size(), 2U);
-    broadcaster.publish(with_sessions(2, 2, 0));
-    EXPECT_EQ(broadcaster.current_sessions(), nullptr);
+    for (const std::size_t count : {2U, 0U}) {
+        broadcaster.publish(with_sessions(1, count, count));
+        const auto frame = broadcaster.current_sessions();
+        ASSERT_NE(frame, nullptr);
+        EXPECT_EQ(nlohmann::json::parse(frame->text()).at("data").at("active_sessions").size(), count);
+    }
 }
 
 }  // namespace

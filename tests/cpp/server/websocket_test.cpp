@@ -275,10 +275,11 @@ TEST(WebSocket, sessions_are_updated_when_they_changed_and_only_then) {
     client.ask({{"type", "unsubscribe"}});
     EXPECT_EQ(client.ask({{"type", "subscribe_sessions"}, {"request_id", "s"}}).dump(),
               R"({"type":"sessions_subscribed","message":"Subscribed to session updates","request_id":"s"})");
-    settle(client);  // no session was active: nothing came of it
-    server->publish(with_session(2, 1, "first"));
-    auto update = client.read();
+    auto update = client.read();  // at once, also where no session is active
     EXPECT_EQ(update.at("type"), "session_update");
+    EXPECT_TRUE(update.at("data").at("active_sessions").empty());
+    server->publish(with_session(2, 1, "first"));
+    update = client.read();
     EXPECT_EQ(update.at("data").at("active_sessions").at(0).at("session_id"), "first");
     server->publish(with_session(3, 1, "first"));
     server->publish(with_session(4, 2, "second"));

@@ -6,7 +6,7 @@
 export type RequestId = string;
 
 /**
- * Answer to subscribe_sessions. Where sessions are active, one session_update follows at once.
+ * Answer to subscribe_sessions. One session_update follows immediately, also where no session is active.
  */
 export interface SessionsSubscribed {
   type: 'sessions_subscribed';

@@ -6,7 +6,7 @@
 export type RequestId = string;
 
 /**
- * Asks for a session_update whenever the active sessions change. Answered by sessions_subscribed and, where sessions are active, one session_update at once.
+ * Asks for a session_update whenever the active sessions change. Answered by sessions_subscribed and, immediately, one session_update, also where no session is active.
  */
 export interface SubscribeSessions {
   type: 'subscribe_sessions';
