@@ -84,15 +84,19 @@ py::list sessions(const Snapshot& snapshot) {
     return active;
 }
 
+// The message `metrics_update` of the WebSocket API, and next to its members what only embedding programs get.
 py::dict to_dict(const Snapshot& snapshot) {
+    py::dict data;
+    data["top_skills"] = top_skills(snapshot);
+    data["anomalies"] = anomalies(snapshot);
     py::dict database;
     database["readable"] = snapshot.database.readable;
     database["reason"] = to_str(snapshot.database.reason);
     py::dict fields;
+    fields["type"] = "metrics_update";
     fields["timestamp"] = format_timestamp(snapshot.at);
+    fields["data"] = std::move(data);
     fields["sequence"] = snapshot.sequence;
-    fields["top_skills"] = top_skills(snapshot);
-    fields["anomalies"] = anomalies(snapshot);
     fields["sessions"] = sessions(snapshot);
     fields["database"] = std::move(database);
     return fields;

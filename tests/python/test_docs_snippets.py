@@ -74,6 +74,7 @@ def bash(script: str, home: Path) -> str:
 
 
 def python(script: str, home: Path) -> str:
+    """What a program prints. It ends with status 0 and logs nothing above INFO, where a callback's error would be."""
     file = home / "snippet.py"
     file.write_text(script, encoding="utf-8")
     done = subprocess.run(
@@ -85,7 +86,8 @@ def python(script: str, home: Path) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    complaints = [line for line in done.stderr.splitlines() if not line.startswith(("DEBUG ", "INFO "))]
+    assert (done.returncode, complaints) == (0, []), f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
 
@@ -663,6 +665,14 @@ async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> N
     result = runner(blocks(ROOT / name)[index], tmp_path)
     if result is not None and hasattr(result, "__await__"):
         await result
+
+
+def test_a_program_whose_callback_fails_or_whose_event_never_comes_is_noticed(tmp_path: Path) -> None:
+    (example,) = [block.text for block in blocks(ROOT / "README.md") if "register_metrics_subscriber" in block.text]
+    with pytest.raises(AssertionError, match="KeyError: 'nosuch'"):
+        python(example.replace('snapshot["data"]', 'snapshot["nosuch"]').replace("timeout=30", "timeout=1"), tmp_path)
+    with pytest.raises(AssertionError, match="TimeoutError"):
+        python(example.replace("seen.set()", "pass").replace("timeout=30", "timeout=1"), tmp_path)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -62,7 +62,7 @@ async def found(server: RealTimeMetricsServer) -> list[Anomaly]:
     """The anomalies of a snapshot that has seen the history."""
     async with Client(url(server)) as client:
         await update_where(client, lambda message: len(of_skills(message)) == 2)
-        return server.snapshot()["anomalies"]
+        return server.snapshot()["data"]["anomalies"]
 
 
 async def test_the_python_view_explains_an_anomaly(server_factory: ServerFactory, db_path: Path) -> None:
@@ -137,7 +137,7 @@ async def test_each_client_gets_what_it_asked_for(server_factory: ServerFactory,
         confirmed = await explained.ask({"type": "subscribe", "details": True, "min_deviation": score})
         assert (confirmed["details"], confirmed["min_deviation"]) == (True, score)
         (anomaly,) = (await explained.receive_type("metrics_update"))["data"]["anomalies"]
-        (in_python,) = server.snapshot()["anomalies"]
+        (in_python,) = server.snapshot()["data"]["anomalies"]
         assert anomaly == in_python
 
         await explained.ask({"type": "subscribe", "skill_name": "broken", "min_deviation": score + 1})

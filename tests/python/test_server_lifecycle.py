@@ -212,16 +212,16 @@ async def test_figures_arrive_without_a_client(server: RealTimeMetricsServer) ->
     with SkillsStorage(server.db_path) as storage:
         for completed in (True, True, True, False):
             storage.store_invocation("ruff", session_id="s", completed=completed, duration_seconds=2.5)
-    await with_deadline(lambda: bool(server.snapshot()["top_skills"]))
-    await with_deadline(lambda: server.snapshot()["top_skills"][0]["invocation_count"] == 4)
+    await with_deadline(lambda: bool(server.snapshot()["data"]["top_skills"]))
+    await with_deadline(lambda: server.snapshot()["data"]["top_skills"][0]["invocation_count"] == 4)
     snapshot = server.snapshot()
-    top = snapshot["top_skills"]
+    top = snapshot["data"]["top_skills"]
     assert len(top) == 1
     assert top[0]["skill_name"] == "ruff"
     assert top[0]["completed_count"] == 3
     assert top[0]["avg_duration"] == 2.5
     assert snapshot["database"] == {"readable": True, "reason": ""}
-    assert snapshot["anomalies"] == []
+    assert snapshot["data"]["anomalies"] == []
     assert [session["session_id"] for session in snapshot["sessions"]] == ["s"]
     figures = server.get_metrics("ruff")
     assert figures is not None
@@ -234,7 +234,7 @@ async def test_figures_arrive_without_a_client(server: RealTimeMetricsServer) ->
 
 def test_before_the_first_start_the_snapshot_is_empty(server_factory: ServerFactory) -> None:
     assert server_factory().snapshot()["sequence"] == 0
-    assert server_factory().snapshot()["top_skills"] == []
+    assert server_factory().snapshot()["data"]["top_skills"] == []
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

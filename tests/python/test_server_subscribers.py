@@ -17,6 +17,7 @@ from conftest import DEADLINE, ServerFactory
 from session_buddy.realtime.types import Snapshot
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.schemas import validated
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -39,11 +40,26 @@ async def test_a_callable_gets_every_snapshot_in_order(server_factory: ServerFac
     async with server:
         with SkillsStorage(server.db_path) as storage:
             storage.store_invocation("black", session_id="s", completed=True, duration_seconds=1.0)
-        await until(lambda: bool(seen) and bool(seen[-1]["top_skills"]))
+        await until(lambda: bool(seen) and bool(seen[-1]["data"]["top_skills"]))
     assert [snapshot["sequence"] for snapshot in seen] == list(range(1, len(seen) + 1))
     assert threads == {threading.current_thread()}  # the thread of the loop
-    assert set(seen[0]) == {"timestamp", "sequence", "top_skills", "anomalies", "sessions", "database"}
-    assert seen[-1]["top_skills"][0]["skill_name"] == "black"
+    assert seen[-1]["data"]["top_skills"][0]["skill_name"] == "black"
+
+
+async def test_a_snapshot_has_the_form_of_a_metrics_update(server_factory: ServerFactory) -> None:
+    server = server_factory()
+    seen: list[Snapshot] = []
+    server.register_metrics_subscriber(seen.append)
+    async with server, websockets.connect(f"ws://127.0.0.1:{server.port}") as client:
+        with SkillsStorage(server.db_path) as storage:
+            storage.store_invocation("black", session_id="s", completed=True, duration_seconds=1.0)
+        await until(lambda: bool(seen) and bool(seen[-1]["data"]["top_skills"]))
+        while not (on_the_wire := json.loads(await asyncio.wait_for(client.recv(), DEADLINE)))["data"]["top_skills"]:
+            pass
+    for snapshot in (*seen, server.snapshot(), server_factory().snapshot()):
+        assert set(snapshot) == {"type", "timestamp", "data", "sequence", "sessions", "database"}
+        validated(json.dumps({key: snapshot[key] for key in on_the_wire}))  # type: ignore[literal-required]
+    assert seen[-1]["data"] == on_the_wire["data"]
 
 
 async def test_a_coroutine_function_is_awaited_one_call_at_a_time(server: RealTimeMetricsServer) -> None:

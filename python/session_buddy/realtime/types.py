@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 __all__ = [
     "ActiveSession",
@@ -10,6 +10,7 @@ __all__ = [
     "AnomalyDetails",
     "DatabaseHealth",
     "ErrorCount",
+    "MetricsData",
     "SkillSummary",
     "Snapshot",
     "TopSkill",
@@ -73,13 +74,20 @@ class DatabaseHealth(TypedDict):
     reason: str
 
 
-class Snapshot(TypedDict):
-    """What one cycle of the server published."""
+class MetricsData(TypedDict):
+    """The metrics of a snapshot."""
 
-    timestamp: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
-    sequence: int  # counts up by one a cycle from 1; 0 before the first
     top_skills: list[TopSkill]
     anomalies: list[Anomaly]
+
+
+class Snapshot(TypedDict):
+    """What one cycle of the server published: the message `metrics_update`, and what only embedding programs get."""
+
+    type: Literal["metrics_update"]
+    timestamp: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
+    data: MetricsData
+    sequence: int  # counts up by one a cycle from 1; 0 before the first
     sessions: list[ActiveSession]
     database: DatabaseHealth
 

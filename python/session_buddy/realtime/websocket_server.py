@@ -367,6 +367,9 @@ class RealTimeMetricsServer:
     def register_metrics_subscriber(self, callback: MetricsCallback) -> MetricsSubscription:
         """Has `callback` called with every snapshot as a dict, on the event loop that runs the server.
 
+        The dict has the form of a `metrics_update` of the WebSocket API (`type`, `timestamp`, `data`), and next to it
+        `sequence`, `sessions` and `database`.
+
         It may be a coroutine function; the next snapshot is delivered to it when it is done. What it raises is logged.
         A slow one misses the oldest of its waiting snapshots; the server and other subscribers are not held up, except
         that a plain function blocks the loop as long as it runs. It stays registered over a restart.
