@@ -74,11 +74,16 @@ server::QueryAnswer unavailable(storage::StorageErrc code) {
     return problem(503, "database_unavailable", reason);
 }
 
-/// Whether the database may be needed.
+/// Whether the database may be needed. Parses the query as the thread that answers it does: a parameter may be
+/// percent-encoded, and its name may be part of the value of another one.
 bool reads_history(const server::QueryRequest& request) {
     using Kind = server::QueryRequest::Kind;
-    return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies ||
-           (request.kind == Kind::skills && request.query.find("sparkline") != std::string::npos);
+    if (request.kind == Kind::skills) {
+        const auto parsed = protocol::read_skills_request(request.query);
+        const auto* asked = std::get_if<protocol::SkillsRequest>(&parsed);
+        return asked != nullptr && asked->sparkline;
+    }
+    return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies;
 }
 
 server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
