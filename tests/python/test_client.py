@@ -1138,7 +1138,6 @@ def test_threads_get_the_reason_where_there_is_no_server(filled_db: Path) -> Non
             for _ in updates:
                 pass
     assert threading.active_count() == threads
-    assert connect_sync.__name__ == "connect_sync"
 
 
 def test_a_reader_in_the_main_thread_can_be_interrupted(served: Server) -> None:

@@ -505,6 +505,20 @@ void WebSocketSession::heard() {
     heard_at_ = std::chrono::steady_clock::now();
 }
 
+// Empty where the client is within all of them.
+std::string_view WebSocketSession::exceeded_limit(SteadyTime now) const {
+    if (unsent_ && now - unsent_->since >= steady(context_.config.write_timeout)) {
+        return "it did not take a message within write_timeout";
+    }
+    if (now >= close_by_) {
+        return "it did not answer the close within handshake_timeout";
+    }
+    if (now - heard_at_ >= steady(context_.config.ping_timeout)) {
+        return "nothing came from it within ping_timeout";
+    }
+    return {};
+}
+
 void WebSocketSession::look_at_clock(SteadyTime now) {
     if (state_ == State::over) {
         return;
@@ -512,8 +526,8 @@ void WebSocketSession::look_at_clock(SteadyTime now) {
     if (authentication_ && authentication_->under_way) {
         heard();  // it is we who do not listen
     }
-    const bool stuck = unsent_ && now - unsent_->since >= steady(context_.config.write_timeout);
-    if (stuck || now >= close_by_ || now - heard_at_ >= steady(context_.config.ping_timeout)) {
+    if (const auto limit = exceeded_limit(now); !limit.empty()) {
+        logger.debug("dropping client {}: {}", peer_.name, limit);
         finish(net::error::timed_out);
         return;
     }

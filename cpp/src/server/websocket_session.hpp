@@ -85,6 +85,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     void stop_authentication();
 
     [[nodiscard]] bool listens() const;
+    [[nodiscard]] std::string_view exceeded_limit(SteadyTime now) const;
     void read();
     void on_readable(const error_code& error);
     void take(std::span<char> input);

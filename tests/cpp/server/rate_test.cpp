@@ -12,6 +12,7 @@
 #include "protocol/sample_snapshot.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/core/log.hpp"
+#include "support/log_lines.hpp"
 
 namespace session_buddy::test {
 namespace {
@@ -162,6 +163,7 @@ TEST(WriteTimeout, drops_a_client_that_takes_nothing_however_much_it_says) {
     Config config;
     config.max_clients = 1;
     config.write_timeout = Seconds{0.3};
+    const LogLines log(log::Level::debug);
     TestServer server(config);
     TestClient talking(server.port(), {.receive_buffer = 16384, .reading = false});
     std::vector<SkillFigures> skills;
@@ -178,6 +180,7 @@ TEST(WriteTimeout, drops_a_client_that_takes_nothing_however_much_it_says) {
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
         return upgrade(server).status == 101;
     });
+    EXPECT_EQ(log.count("did not take a message within write_timeout"), 1U);
 }
 
 TEST(MaxPendingBytes, stops_reading_and_loses_nothing) {

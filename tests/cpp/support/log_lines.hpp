@@ -1,0 +1,46 @@
+// What is logged while it lives, for tests of what a log says.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "session_buddy/core/log.hpp"
+
+namespace session_buddy::test {
+
+class LogLines {
+  public:
+    explicit LogLines(log::Level level) : level_before_(log::level()) {
+        log::set_level(level);
+        log::set_sink([this](const log::Record& record) {
+            const std::lock_guard lock(mutex_);
+            lines_.emplace_back(record.message);
+        });
+    }
+    ~LogLines() {
+        log::reset_sink();
+        log::set_level(level_before_);
+    }
+    LogLines(const LogLines&) = delete;
+    LogLines& operator=(const LogLines&) = delete;
+
+    /// Lines that hold `text`. Thread-safe.
+    [[nodiscard]] std::size_t count(std::string_view text) const {
+        const std::lock_guard lock(mutex_);
+        std::size_t found = 0;
+        for (const auto& line : lines_) {
+            found += line.find(text) != std::string::npos ? 1 : 0;
+        }
+        return found;
+    }
+
+  private:
+    const log::Level level_before_;
+    mutable std::mutex mutex_;
+    std::vector<std::string> lines_;
+};
+
+}  // namespace session_buddy::test
