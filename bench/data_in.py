@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from parts import Result, Scale, Skipped, target
-from programs import SERVER, Database, Running, our_server
+from programs import SERVER, Database, Running, node_program, our_server
 from websockets.sync.client import ClientConnection, connect
 
 HOOK = SERVER.with_name("session-buddy-hook")
@@ -122,9 +122,9 @@ class DataIn:
 
     def hook(self) -> Result:
         """What one hook costs whoever waits for it, beside the start of an interpreter."""
-        node, true = shutil.which("node"), shutil.which("true")
-        if node is None or true is None:
-            raise Skipped("there is no Node")
+        node, true = node_program(), shutil.which("true")
+        if true is None:
+            raise Skipped("there is no program `true`")
         database = Database(self.folder / "hook.db", 20)
         command: list[str | Path] = [HOOK, "--db-path", database.path]
         cached = [database.path, *files_of(HOOK)]

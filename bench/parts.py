@@ -21,6 +21,7 @@ from programs import (
     load,
     make_certificate,
     measured,
+    node_program,
     our_server,
     running,
 )
@@ -230,7 +231,7 @@ class Bench:
                 "Python websockets": lambda: self.load_on(
                     lambda: running(["python", PEERS / "websockets_broadcast.py", *peer])
                 ),
-                "Node ws": lambda: self.load_on(lambda: running(["node", PEERS / "ws_broadcast.mjs", *peer])),
+                "Node ws": lambda: self.load_on(lambda: running([node_program(), PEERS / "ws_broadcast.mjs", *peer])),
             },
         )
         floor, ours, *_ = reports

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ NO_LIMITS = (
     *("--max-clients", "1000000", "--max-clients-per-address", "1000000", "--max-http-connections", "1000000"),
     *("--max-connections-per-second", "1000000", "--max-messages-per-second", "1000000", "--log-level", "warning"),
 )
+
+
+@cache
+def node_program() -> str:
+    """Node itself: what PyPI brings as `node` is a script that runs it, and would be measured in its place."""
+    return subprocess.check_output(["node", "--print", "process.execPath"], text=True).strip()
 
 
 def raise_file_limit() -> int:

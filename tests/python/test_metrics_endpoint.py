@@ -22,9 +22,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from support import tools
 from support.histories import fill, invocations
 from support.intake import INVOCATIONS, invocation, send
-from support.paths import BUILD, ROOT
+from support.paths import ROOT
 from support.processes import DEADLINE, Server, wait_until
 from support.raw_client import RawClient, upgrade_request
 from support.schemas import Client
@@ -335,12 +336,11 @@ def test_a_token_needs_the_scope_metrics_or_read(db_path: Path, tmp_path: Path) 
 
 
 def test_promtool_finds_nothing_wrong_but_the_one_name_that_is_given(db_path: Path) -> None:
-    promtool = shutil.which("promtool") or BUILD / "tools" / "prometheus" / "usr" / "bin" / "promtool"
-    if not Path(promtool).exists():
-        pytest.skip("promtool is not there")
     with Server(db_path) as server:
         _, text, _ = get(server)
-    done = subprocess.run([str(promtool), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tools.promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
     assert (done.stdout + done.stderr).splitlines() == [
         'active_sessions_total non-counter metrics should not have "_total" suffix'
     ]

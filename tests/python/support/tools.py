@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,14 +24,18 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(message)
 
 
+@cache
 def node() -> str:
-    """Node, with the packages of tests/js installed."""
+    """Node itself, with the packages of tests/js installed.
+
+    From PyPI comes a script that runs it: a signal would end the script and leave Node behind.
+    """
     program = shutil.which("node")
     if program is None:
         _missing("Node")
     if not (JS / "node_modules" / "ws").is_dir():
         _missing("the npm package ws")
-    return program
+    return subprocess.check_output([program, "--print", "process.execPath"], text=True).strip()
 
 
 def npm() -> str:
@@ -51,26 +57,26 @@ def chromium() -> str:
 
 
 def nginx() -> str:
-    return _unpacked("nginx", "usr/sbin/nginx")
+    return _unpacked("usr/sbin/nginx")
 
 
 def prometheus() -> str:
-    return _unpacked("prometheus", "usr/bin/prometheus")
+    return _unpacked("usr/bin/prometheus")
 
 
 def promtool() -> str:
     """What comes with Prometheus to check metrics, configurations and rules."""
-    return _unpacked("prometheus", "usr/bin/promtool")
+    return _unpacked("usr/bin/promtool")
 
 
 def amtool() -> str:
     """What comes with Alertmanager to check its configuration."""
-    return _unpacked("prometheus-alertmanager", "usr/bin/amtool")
+    return _unpacked("usr/bin/amtool")
 
 
-def _unpacked(package: str, path: str) -> str:
+def _unpacked(path: str) -> str:
     """A program on the PATH, or else of a Debian package that scripts/test-tools unpacked."""
-    file = BUILD / "tools" / package / path
+    file = BUILD / "tools" / path
     return shutil.which(file.name) or (str(file) if file.exists() else None) or _missing(file.name)
 
 
