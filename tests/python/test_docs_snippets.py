@@ -411,6 +411,21 @@ def node_client(block: Block, home: Path) -> None:
             assert program.process.poll() is None
 
 
+def node_script(block: Block, home: Path) -> None:
+    """A program of its own: as it is where Node has a WebSocket, else with that of ws, as the page says."""
+    line = "import WebSocket from 'ws';"
+    assert line in (ROOT / "README.md").read_text(encoding="utf-8")
+    (home / "node_modules").symlink_to(JS / "node_modules")
+    script = home / "snippet.mjs"
+    version = subprocess.run([tools.node(), "--version"], capture_output=True, text=True, check=True).stdout
+    lines = [] if int(version.removeprefix("v").split(".")[0]) >= 22 else [line]
+    with serving(home) as server:
+        script.write_text("\n".join([*lines, on_port(block.text, server.port)]), encoding="utf-8")
+        with Program([tools.node(), str(script)]) as program:
+            program.wait_for("pytest-run")
+            assert program.process.poll() is None
+
+
 def node_client_with_token(block: Block, home: Path) -> None:
     """A client that is let in by its token, and told why not by another server."""
     script = home / "snippet.js"
@@ -574,7 +589,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_records),
         ("bash", shell_serves),
         ("python", python_client),
-        ("javascript", node_client),
+        ("javascript", node_script),
         ("bash", shell_imports),
         ("bash", shell_watches),
         ("bash", shell_registers_hooks),
@@ -673,6 +688,16 @@ def test_a_program_whose_callback_fails_or_whose_event_never_comes_is_noticed(tm
         python(example.replace('snapshot["data"]', 'snapshot["nosuch"]').replace("timeout=30", "timeout=1"), tmp_path)
     with pytest.raises(AssertionError, match="TimeoutError"):
         python(example.replace("seen.set()", "pass").replace("timeout=30", "timeout=1"), tmp_path)
+
+
+def test_the_readme_of_the_package_has_no_relative_link_or_picture_and_every_code_block() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hatch_fancy_pypi_readme"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    code = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert code.findall(done.stdout) == code.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", code.sub("", done.stdout))
+    assert [target for target in targets if not target.startswith(("http://", "https://"))] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
