@@ -145,7 +145,7 @@ void SkillDetector::apply_observed(const KeptRun& run, int sign) {
 }
 
 void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
-    if (now_ != TimePoint::min() && run.at <= now_ - options_->baseline_window) {
+    if ((now_ != TimePoint::min() && run.at <= now_ - options_->baseline_window) || is_beyond_limit(run)) {
         return;
     }
     if (run.at > now_) {
@@ -158,12 +158,17 @@ void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
     evaluate(events);
 }
 
+bool SkillDetector::is_beyond_limit(const Run& run) const {
+    return runs_.size() >= kMaxRuns && run.at < runs_.front().at;
+}
+
 void SkillDetector::insert(const Run& run) {
     KeptRun kept{
         .at = run.at, .micros = to_micros(run), .error = run.error, .completed = run.completed, .excluded = {}};
     const bool is_newest = runs_.empty() || runs_.back().at <= run.at;  // nearly always: no search through cold memory
     const auto place = is_newest ? runs_.end() : std::ranges::upper_bound(runs_, run.at, {}, &KeptRun::at);
     const auto index = static_cast<std::size_t>(place - runs_.begin());
+    runs_.insert(index, kept);  // first, because it may run out of memory
     if (index < observed_from_) {
         // Late: it belongs to an episode where its neighbour before does.
         for (const Channel channel : {completion, duration}) {
@@ -172,6 +177,7 @@ void SkillDetector::insert(const Run& run) {
                 ++channels_[channel].episode->excluded;
             }
         }
+        runs_[index] = kept;
         apply_baseline(kept, +1);
         ++observed_from_;
     } else {
@@ -180,7 +186,6 @@ void SkillDetector::insert(const Run& run) {
     if (index < recent_from_) {
         ++recent_from_;
     }
-    runs_.insert(place, kept);
 }
 
 void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
@@ -193,6 +198,9 @@ void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
 }
 
 void SkillDetector::preload(const Run& run) {
+    if (is_beyond_limit(run)) {
+        return;
+    }
     insert(run);
     if (runs_.size() > kMaxRuns) {
         apply_observed(runs_.front(), -1);
@@ -202,8 +210,8 @@ void SkillDetector::preload(const Run& run) {
 
 void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
     now_ = until;
-    for (auto run = runs_.rbegin(); run != runs_.rend() && run->at > until; ++run) {
-        run->at = until;  // from the future: it counted as of when it was read
+    for (std::size_t i = runs_.size(); i > 0 && runs_[i - 1].at > until; --i) {
+        runs_[i - 1].at = until;  // from the future: it counted as of when it was read
     }
     drop_old();
     split();

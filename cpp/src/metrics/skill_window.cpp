@@ -10,9 +10,9 @@ namespace {
 // A longer duration than 30 years is no measurement; it would only endanger the sum's 63 bits.
 constexpr double kLongestDurationSeconds = 1e9;
 
-std::int64_t to_micros(std::optional<double> seconds) {
+std::int64_t to_micros(std::optional<double> seconds, std::int64_t not_timed) {
     if (!seconds || !(*seconds >= 0.0) || *seconds > kLongestDurationSeconds) {
-        return -1;
+        return not_timed;
     }
     return std::llround(*seconds * 1e6);
 }
@@ -21,72 +21,80 @@ std::int64_t to_micros(std::optional<double> seconds) {
 
 void SkillWindow::apply(WindowSums& sums, const Event& event, std::int64_t sign) {
     sums.count += sign;
-    if (event.completed) {
-        sums.completed += sign;
-        if (event.duration_micros >= 0) {
-            sums.timed += sign;
-            sums.duration_micros += sign * event.duration_micros;
-        }
+    sums.completed += event.duration_micros == kNotCompleted ? 0 : sign;
+    if (event.duration_micros >= 0) {
+        sums.timed += sign;
+        sums.duration_micros += sign * event.duration_micros;
     }
 }
 
 bool SkillWindow::add(TimePoint at, bool completed, std::optional<double> duration_seconds, TimePoint now) {
-    const auto longest = *std::max_element(lengths_->begin(), lengths_->end());
-    if (at <= now - longest) {
+    advance(now);
+    if (at <= now_ - *std::max_element(lengths_->begin(), lengths_->end())) {
         return false;
     }
-    const Event event{at, to_micros(duration_seconds), completed};
-    const bool is_newest = events_.empty() || events_.back().at <= at;  // nearly always: no search through cold memory
-    const auto place = is_newest ? events_.end() : std::ranges::upper_bound(events_, at, {}, &Event::at);
-    const auto index = static_cast<std::size_t>(place - events_.begin());
+    const Event event{at, completed ? to_micros(duration_seconds, kNotTimed) : kNotCompleted};
+    const bool in_order = sorted_ == events_.size() && (events_.empty() || events_.back().at <= at);
+    events_.push_back(event);
+    sorted_ += in_order ? 1 : 0;
+    newest_ = std::max(newest_, at);
     for (std::size_t h = 0; h < horizon_count; ++h) {
         Cursor& cursor = cursors_[h];
-        // Behind an event that advance() has yet to drop, a too old one is counted too, so that both go together.
-        const bool outside = index < cursor.first || (index == cursor.first && at <= now - (*lengths_)[h]);
-        if (outside) {
-            ++cursor.first;
-        } else {
+        if (at > now_ - (*lengths_)[h]) {
             apply(cursor.sums, event, +1);
+            next_expiry_ = std::min(next_expiry_, at + (*lengths_)[h]);
+        } else if (in_order) {
+            ++cursor.first;  // then all before it are outside, too
         }
     }
-    events_.insert(place, event);
     return true;
 }
 
+void SkillWindow::sort_late() {
+    if (sorted_ == events_.size()) {
+        return;
+    }
+    const auto late = events_.begin() + static_cast<std::ptrdiff_t>(sorted_);
+    std::ranges::sort(late, events_.end(), {}, &Event::at);
+    const auto from = std::ranges::upper_bound(events_.begin(), late, late->at, {}, &Event::at);
+    std::ranges::inplace_merge(from, late, events_.end(), {}, &Event::at);
+    sorted_ = events_.size();
+    for (std::size_t h = 0; h < horizon_count; ++h) {
+        const auto inside = std::ranges::upper_bound(events_, now_ - (*lengths_)[h], {}, &Event::at);
+        cursors_[h].first = static_cast<std::size_t>(inside - events_.begin());
+    }
+}
+
 bool SkillWindow::advance(TimePoint now) {
-    bool changed = false;
+    if (now < next_expiry_) {
+        now_ = std::max(now_, now);
+        return false;
+    }
+    sort_late();
+    now_ = now;
+    next_expiry_ = TimePoint::max();
     std::size_t outside_all = events_.size();
     for (std::size_t h = 0; h < horizon_count; ++h) {
         Cursor& cursor = cursors_[h];
-        const TimePoint cutoff = now - (*lengths_)[h];
-        while (cursor.first < events_.size() && events_[cursor.first].at <= cutoff) {
+        const TimePoint cutoff = now_ - (*lengths_)[h];
+        for (; cursor.first < events_.size() && events_[cursor.first].at <= cutoff; ++cursor.first) {
             apply(cursor.sums, events_[cursor.first], -1);
-            ++cursor.first;
-            changed = true;
+        }
+        if (cursor.first < events_.size()) {
+            next_expiry_ = std::min(next_expiry_, events_[cursor.first].at + (*lengths_)[h]);
         }
         outside_all = std::min(outside_all, cursor.first);
     }
-    if (outside_all > 0) {
-        events_.erase(events_.begin(), events_.begin() + static_cast<std::ptrdiff_t>(outside_all));
-        for (Cursor& cursor : cursors_) {
-            cursor.first -= outside_all;
-        }
+    events_.pop_front(outside_all);
+    sorted_ -= outside_all;
+    for (Cursor& cursor : cursors_) {
+        cursor.first -= outside_all;
     }
-    return changed;
+    return true;
 }
 
 std::optional<TimePoint> SkillWindow::newest() const {
-    return events_.empty() ? std::nullopt : std::optional{events_.back().at};
-}
-
-TimePoint SkillWindow::next_expiry() const {
-    TimePoint next = TimePoint::max();
-    for (std::size_t h = 0; h < horizon_count; ++h) {
-        if (cursors_[h].first < events_.size()) {
-            next = std::min(next, events_[cursors_[h].first].at + (*lengths_)[h]);
-        }
-    }
-    return next;
+    return events_.empty() ? std::nullopt : std::optional{newest_};
 }
 
 }  // namespace session_buddy::metrics

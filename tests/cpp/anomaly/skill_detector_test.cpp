@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "history.hpp"
 
@@ -463,6 +466,28 @@ TEST_F(SkillDetectorTest, keeps_no_more_than_its_bound) {
     }
     const Deviation& start = events_.back().deviation;
     EXPECT_EQ(start.baseline_samples + start.observed_samples, 20'000);
+}
+
+TEST(SkillDetector, keeps_the_latest_runs_in_whatever_order_they_come) {
+    const DetectorOptions options;
+    std::vector<DetectorRun> runs;
+    for (int i = 0; i < 30'000; ++i) {
+        runs.push_back({kStart + i * seconds(1), i % 7 != 0, 1.0 + 0.001 * (i % 97), 0});
+    }
+    const auto next_change_and_score = [&] {
+        SkillDetector detector{options};
+        for (const DetectorRun& run : runs) {
+            detector.preload(run);
+        }
+        detector.begin(kStart + hours(9), {});
+        std::vector<EpisodeEvent> events;
+        detector.advance(kStart + hours(10), events);  // no run is recent any more
+        return std::pair{detector.next_change(), detector.score()};
+    };
+    const auto expected = next_change_and_score();
+    EXPECT_EQ(expected.first, runs[10'000].at + hours(24));
+    std::ranges::shuffle(runs, std::mt19937_64{1});
+    EXPECT_EQ(next_change_and_score(), expected);
 }
 
 }  // namespace

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <ctime>
 #include <limits>
+#include <random>
+#include <vector>
 
 namespace session_buddy::metrics {
 namespace {
@@ -88,6 +92,63 @@ TEST(SkillWindow, sums_are_exact_after_many_additions_and_removals) {
     EXPECT_EQ(window.sums(SkillWindow::hour).count, 3600);
     EXPECT_EQ(window.sums(SkillWindow::hour).duration_micros, 3600 * 100'000);
     EXPECT_DOUBLE_EQ(window.sums(SkillWindow::day).mean_duration_seconds(), 0.1);
+}
+
+std::vector<TimePoint> moments_of_a_day(int count) {
+    std::vector<TimePoint> moments;
+    for (int i = 0; i < count; ++i) {
+        moments.push_back(kStart + i * (std::chrono::microseconds(24h) / count) + 1us);
+    }
+    return moments;
+}
+
+std::vector<TimePoint> shuffled(std::vector<TimePoint> moments) {
+    std::ranges::shuffle(moments, std::mt19937_64{1});
+    return moments;
+}
+
+TEST(SkillWindow, rows_in_random_order_give_the_same_sums_as_in_order_however_time_passes_between_them) {
+    const auto in_order = moments_of_a_day(5000);
+    SkillWindow expected{kLengths};
+    SkillWindow window{kLengths};
+    SkillWindow looked_at_often{kLengths};
+    for (const TimePoint at : in_order) {
+        expected.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, kStart + 24h);
+    }
+    TimePoint now = kStart + 24h - 5s;
+    for (const TimePoint at : shuffled(in_order)) {
+        window.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, kStart + 24h);
+        looked_at_often.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, now);
+        looked_at_often.advance(now += 1ms);
+    }
+    for (TimePoint later = kStart + 24h; later < kStart + 49h; later += 613s) {
+        expected.advance(later);
+        window.advance(later);
+        looked_at_often.advance(later);
+        for (const auto horizon : {SkillWindow::window, SkillWindow::hour, SkillWindow::day}) {
+            ASSERT_EQ(window.sums(horizon), expected.sums(horizon));
+            ASSERT_EQ(looked_at_often.sums(horizon), expected.sums(horizon));
+        }
+        ASSERT_EQ(window.newest(), expected.newest());
+        ASSERT_EQ(window.next_expiry(), expected.next_expiry());
+    }
+    EXPECT_TRUE(window.empty());
+}
+
+TEST(SkillWindow, rows_in_random_order_cost_no_more_than_a_multiple_of_those_in_order) {
+    const auto cost = [](const std::vector<TimePoint>& moments) {
+        const std::clock_t before = std::clock();
+        SkillWindow window{kLengths};
+        for (const TimePoint at : moments) {
+            window.add(at, true, 1.0, kStart + 24h);
+        }
+        window.advance(kStart + 30h);
+        EXPECT_EQ(window.sums(SkillWindow::day).count, static_cast<std::int64_t>(moments.size()) * 3 / 4);
+        return static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+    };
+    const auto in_order = moments_of_a_day(100'000);
+    const double sorted = cost(in_order);
+    EXPECT_LT(cost(shuffled(in_order)), 20 * sorted + 0.2);  // with a shift of all later ones each: 400 times
 }
 
 TEST(SkillWindow, a_duration_that_is_no_duration_is_not_timed) {

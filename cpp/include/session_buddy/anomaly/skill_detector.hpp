@@ -6,12 +6,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <vector>
 
 #include "session_buddy/anomaly/statistics.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/flat_queue.hpp"
 #include "session_buddy/core/snapshot.hpp"
 
 namespace session_buddy::anomaly {
@@ -142,6 +142,8 @@ class SkillDetector {
     // The baseline's runs by time, to see how much it drifts: more buckets than the baseline window can touch.
     static constexpr std::int64_t kBucketsPerBaseline = 24;
 
+    /// Whether it would be the first to leave for want of room.
+    [[nodiscard]] bool is_beyond_limit(const Run& run) const;
     void insert(const Run& run);
     void drop_old();
     void split();
@@ -165,7 +167,7 @@ class SkillDetector {
 
     const DetectorOptions* options_;
     TimePoint now_ = TimePoint::min();  // the last moment that was judged
-    std::deque<KeptRun> runs_;          // those of the baseline window, in order of time
+    FlatQueue<KeptRun> runs_;           // those of the baseline window, in order of time
     std::size_t observed_from_ = 0;     // runs_ from here on are observed, those before are the baseline
     std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
     Sums baseline_;                     // each channel without what it excludes

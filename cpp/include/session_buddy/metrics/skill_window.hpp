@@ -1,14 +1,15 @@
-// The recent invocations of one skill, ordered by time, with running sums over several sliding horizons.
-// A new invocation and one that grows too old cost constant time; nothing is ever summed anew.
+// The recent invocations of one skill, with running sums over several sliding horizons.
+// A new invocation costs constant time, in whatever order they come; one that grows too old does, too, plus its share
+// of sorting those that came late. Nothing is ever summed anew.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/flat_queue.hpp"
 
 namespace session_buddy::metrics {
 
@@ -35,12 +36,12 @@ class SkillWindow {
 
     explicit SkillWindow(const Lengths& lengths) : lengths_(&lengths) {}
 
-    /// Adds an invocation as seen at `now`, the latest time handed to advance() or later. Late ones find their place;
-    /// one that is too old for every horizon is dropped. Returns whether it was kept.
+    /// Adds an invocation as seen at `now`, after everything has moved there; one that is too old for every horizon is
+    /// dropped. Returns whether it was kept.
     bool add(TimePoint at, bool completed, std::optional<double> duration_seconds, TimePoint now);
 
     /// Moves every horizon to (now − length, now] and forgets what has left the longest. Returns whether any sum
-    /// changed.
+    /// changed. Time never goes back.
     bool advance(TimePoint now);
 
     [[nodiscard]] const WindowSums& sums(Horizon horizon) const { return cursors_[horizon].sums; }
@@ -48,24 +49,35 @@ class SkillWindow {
     /// Time of the newest invocation kept; nothing where none is.
     [[nodiscard]] std::optional<TimePoint> newest() const;
     /// The moment from which on advance() has something to do; TimePoint::max() where nothing is kept.
-    [[nodiscard]] TimePoint next_expiry() const;
+    [[nodiscard]] TimePoint next_expiry() const { return next_expiry_; }
 
   private:
+    // Durations count only for completed invocations, so one number says both.
+    static constexpr std::int64_t kNotTimed = -1;
+    static constexpr std::int64_t kNotCompleted = -2;
+
     struct Event {
         TimePoint at;
-        std::int64_t duration_micros = -1;  // negative: none
-        bool completed = false;
+        std::int64_t duration_micros = kNotTimed;
     };
     struct Cursor {
-        std::size_t first = 0;  // index of the first event inside
+        std::size_t first = 0;  // index of the first event inside; while some wait to be sorted, of the sorted ones
         WindowSums sums;
     };
 
     static void apply(WindowSums& sums, const Event& event, std::int64_t sign);
+    void sort_late();
 
     const Lengths* lengths_;  // shared by all skills of an engine, which owns it
-    std::deque<Event> events_;
+    // The first sorted_ are in order of time, the others as they came: a late one waits at the end until the order
+    // matters, which is when something grows too old. So rows in random order cost n log n and not a shift of all later
+    // ones each.
+    FlatQueue<Event> events_;
+    std::size_t sorted_ = 0;
     std::array<Cursor, horizon_count> cursors_{};
+    TimePoint now_ = TimePoint::min();
+    TimePoint newest_ = TimePoint::min();
+    TimePoint next_expiry_ = TimePoint::max();
 };
 
 }  // namespace session_buddy::metrics
