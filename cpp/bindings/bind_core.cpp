@@ -59,14 +59,14 @@ std::optional<std::int64_t> parse_timestamp_micros(std::string_view text) {
     return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
 }
 
-int run_command(const std::vector<std::string>& arguments) {
+int run_command(const std::vector<std::string>& arguments, const std::string& program) {
     std::vector<const char*> words;
     words.reserve(arguments.size());
     for (const std::string& argument : arguments) {
         words.push_back(argument.c_str());
     }
     const py::gil_scoped_release released;
-    return app::run_server_command(words);
+    return app::run_server_command(words, program);
 }
 
 }  // namespace
@@ -94,7 +94,9 @@ void bind_core(py::module_& module) {
         py::arg("given") = py::none(), py::pos_only(),
         "The absolute path of the database: given, else variable, config file, place. Raises ValueError.");
     module.def("run_server_command", &run_command, py::arg("arguments"), py::pos_only(),
-               "Runs the server command with these arguments until a signal stops it; returns its exit status.");
+               py::arg("program") = app::kServerProgram,
+               "Runs the server command with these arguments until a signal stops it; returns its exit status. "
+               "`program` is the name in its help.");
 }
 
 }  // namespace session_buddy::bindings

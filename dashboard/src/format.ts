@@ -9,7 +9,7 @@ export function count(value: number): string {
   return integers.format(value);
 }
 
-/** "1 run", "12 runs" */
+/** "1 invocation", "12 invocations" */
 export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }

@@ -1,4 +1,4 @@
-"""``python -m session_buddy.loadtest ws://localhost:8765 --count 100 --duration 60``: many clients at once, measured.
+"""``session-buddy loadtest ws://localhost:8765 --count 100 --duration 60``: many clients at once, measured.
 
 A broadcast is the same bytes for every client, so a message is matched to those of the other clients by its text and by
 how often the client had that text before; each text is parsed once. A client that has a text less often than the client
@@ -430,7 +430,7 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     def count(text: str) -> int:
         number = int(text)
         if not 1 <= number <= 100_000:
@@ -463,7 +463,7 @@ def _parser() -> argparse.ArgumentParser:
         return text
 
     parser = argparse.ArgumentParser(
-        prog="python -m session_buddy.loadtest",
+        prog=program,
         description="Connects many clients to a server and measures how they get its broadcasts.",
         epilog="Exit status: 0 all well, 1 a client failed or updates were lost, 2 wrong usage, 130 stopped by Ctrl-C.",
         allow_abbrev=False,
@@ -535,12 +535,12 @@ async def _run(options: Options) -> int:
     return 1 if report["failed"] or report["lost_updates"] or report["errors"] else 0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = "python -m session_buddy.loadtest") -> int:
     """Run the load test; the exit status. Wrong usage ends with SystemExit(2).
 
-    ``arguments``: without the program's name; None for those of this process.
+    ``arguments``: without the program's name; None for those of this process. ``program``: that name, for the help.
     """
-    options = _parser().parse_args(arguments, namespace=Options())
+    options = _parser(program).parse_args(arguments, namespace=Options())
     _allow_descriptors(options.count)
     return asyncio.run(_run(options))
 

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,11 @@ def test_record_uses_the_database_of_the_server(private_surroundings: Path, monk
         (["record", "a", "--at", "soon"], 2, "'soon' is no timestamp"),
         (["record", ""], 2, "skill_name"),
         (["record", "a", "--db-path", "/dev/null/skills.db"], 1, "/dev/null/skills.db"),
-        (["recrod", "a"], 2, "invalid choice: 'recrod'"),
-        ([], 2, "required: COMMAND"),
+        (["record", "a", "--error-type", "timeout"], 2, "--error-type is of a failure: add --failed"),
+        (["record", "a", "--at", f"{date.today().year + 1}-12-31"], 2, "is in the future"),
+        (["recrod", "a"], 2, "invalid choice: 'recrod'; did you mean 'record'?"),
+        (["hooks", "instal"], 2, "invalid choice: 'instal'; did you mean 'install'?"),
+        (["zzz"], 2, "invalid choice: 'zzz' (choose from "),
     ],
 )
 def test_errors_are_one_clear_line_and_a_status(
@@ -74,6 +78,27 @@ def test_errors_are_one_clear_line_and_a_status(
     assert all(line.startswith(("usage:", " ")) for line in lines[:-1])
 
 
+def test_a_time_is_taken_until_now_and_as_far_as_clocks_differ(db_path: Path) -> None:
+    for seconds in (-1, 20):
+        at = (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat()
+        assert cli.main(["record", "a", "--at", at, "--db-path", str(db_path)]) == 0
+    assert len(stored(db_path)) == 2
+
+
+def test_without_arguments_it_prints_its_help() -> None:
+    status, output, errors = run()
+    assert (status, errors) == (0, "")
+    assert output.startswith("usage: session-buddy [-h] [--version] COMMAND ...")
+    assert "    record " in output
+
+
+def test_the_package_runs_as_a_module() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "session_buddy", "--version"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, f"session-buddy {session_buddy.__version__}\n")
+
+
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["--version"])
@@ -82,17 +107,15 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    assert "serve" in text
-    for name in cli._COMMANDS:
+    for name in ("serve", "loadtest", *cli._COMMANDS):
         assert f"    {name} " in text
 
 
-@pytest.mark.parametrize("name", cli._COMMANDS)
-def test_every_command_of_the_table_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main([name, "--help"])
-    assert ended.value.code == 0
-    assert f"usage: session-buddy {name}" in capsys.readouterr().out
+@pytest.mark.parametrize("name", [*cli._COMMANDS, "serve", "loadtest"])
+def test_every_command_of_the_help_exists_under_its_name(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        assert cli.main([name, "--help"]) == 0
+    assert f"usage: session-buddy {name} " in capfd.readouterr().out.replace("Usage", "usage")
 
 
 def test_help_imports_only_what_it_needs() -> None:

@@ -23,11 +23,15 @@ def run(command: list[str], *arguments: str) -> tuple[int, str, str]:
         return process.finish()
 
 
-def test_help_is_the_same_to_the_byte_everywhere() -> None:
-    texts = {name: subprocess.check_output([*command, "--help"]) for name, command in entry_points().items()}
-    assert len(set(texts.values())) == 1, texts.keys()
-    text = texts["binary"].decode()
-    assert text.startswith("Usage: session-buddy-server [OPTIONS]\n")
+def test_help_is_the_same_everywhere_but_for_the_name_that_was_typed() -> None:
+    texts = {name: subprocess.check_output([*command, "--help"]).decode() for name, command in entry_points().items()}
+    names = {name: text.splitlines()[0] for name, text in texts.items()}
+    assert names.pop("session-buddy serve") == "Usage: session-buddy serve [OPTIONS]"
+    assert set(names.values()) == {"Usage: session-buddy-server [OPTIONS]"}
+    assert len({text.partition("\n")[2] for text in texts.values()}) == 1, texts.keys()
+    text = texts["binary"]
+    for served in ("WebSocket", "dashboard", "HTTP API", "/metrics"):
+        assert served in text
     for option in _native.options():
         # A secret is shown as the variable that takes it.
         shown = option["variable"] if option["kind"] == "secret" else option["flag"]
@@ -35,6 +39,9 @@ def test_help_is_the_same_to_the_byte_everywhere() -> None:
     for flag in ("--config", "--print-config", "--version", "--help"):
         assert flag in text
     assert max(map(len, text.splitlines())) <= 100
+    for line in text.splitlines():  # what an option takes is not joined to its description
+        if re.match(r"  (-|SESSION_)", line):
+            assert re.match(r"  (-h, )?\S+( (N|FILE|TEXT|TIME|LIST|WORD))?(  |$)", line), line
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -120,7 +120,7 @@ def test_an_anomaly_that_goes_on_is_announced_once(visitor: Visit, db_path: Path
         expect(page.get_by_test_id("announcements")).to_contain_text("Anomaly in pytest-run")
         for count in range(9, 14):  # further failures: the figures of the anomaly change each time
             fill(db_path, invocations("pytest-run", 1, completed=0))
-            expect(anomaly(page, "pytest-run")).to_contain_text(f"{count} runs")
+            expect(anomaly(page, "pytest-run")).to_contain_text(f"{count} invocations")
         assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
 
 
@@ -191,7 +191,7 @@ def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db
         expect(page).to_have_title(re.compile("pytest-run"))
         expect(page.get_by_role("figure").locator("canvas")).to_have_count(3)
         expect(page.get_by_test_id("anomaly")).to_contain_text("Success rate fell")
-        errors = page.get_by_role("table", name="Failed runs by the kind of error")
+        errors = page.get_by_role("table", name="Failed invocations by the kind of error")
         expect(errors.get_by_role("row", name="timeout 8")).to_be_visible()
         with page.expect_response(lambda answer: "/api/v1/series" in answer.url and answer.ok):
             page.get_by_role("radio", name="7 d").check()

@@ -25,11 +25,12 @@ from websockets.sync.server import ServerConnection, serve
 
 from session_buddy.cli._connecting import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
-from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity, wilson
-from session_buddy.cli._top_view import ASCII, UNICODE, ago, cut, duration, sparkline
-from session_buddy.client import TopSkill
+from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, COLUMNS, Activity, wilson
+from session_buddy.cli._top_view import ASCII, UNICODE, ago, cut, duration, kind, sparkline
+from session_buddy.client import Anomaly, TopSkill
 from support.certificates import Certificates
 from support.histories import fill, invocations
+from support.paths import ROOT
 from support.processes import DEADLINE, Program, Server, wait_until
 from support.reverse_proxy import free_port
 from support.schemas import validated
@@ -101,8 +102,8 @@ def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -
         assert re.match(rf"session-buddy {server.url}  connected, data \d s old$", picture[0])
         assert re.match(r"mypy +100 +84\.0% +75\.6% - 89\.9% +1\.00 s +\d+s", picture[2])
         assert re.match(r"steady +4 +100\.0% +51\.0% - 100\.0% +2\.50 s +\d+s", picture[3])
-        (line,) = [line for line in picture if "performance_drop" in line]
-        assert re.match(r"  mypy performance_drop  100\.0% → 20\.0%  [\d.]+ sd  since 30m$", line)
+        (line,) = [line for line in picture if "Success rate fell" in line]
+        assert re.match(r"  mypy  Success rate fell  100\.0% → 20\.0%  [\d.]+ sd  since 30m$", line)
         (line,) = [line for line in picture if "session-1" in line]
         assert re.match(r"  session-1  88/104 completed  2 skills  20h long  \d+s ago$", line)
         terminal.press("q")
@@ -129,14 +130,14 @@ def test_sort_keys_sort(served: Server) -> None:
 
         terminal.wait_for(lambda picture: shown_skills(picture) == names[::-1] and "invocations ▼" in picture[1])
         sorted_after("r", names, "invocations ▲")
-        sorted_after("d", [*names[1:], names[0]], "duration ▼")  # skill-00 has no duration, as it never completed
-        sorted_after("r", [names[0], *names[:0:-1]], "duration ▲")
+        sorted_after("d", [*names[1:], names[0]], "mean duration ▼")  # skill-00 has no duration, as it never completed
+        sorted_after("r", [names[0], *names[:0:-1]], "mean duration ▲")
         sorted_after("n", names, "skill ▲")
         sorted_after("r", names[::-1], "skill ▼")
         sorted_after("s", names[::-1], "invocations ▼")
-        sorted_after("s", names[::-1], "success ▼")
+        sorted_after("s", names[::-1], "success rate ▼")
         sorted_after("S", names[::-1], "invocations ▼")
-        sorted_after("\x1b[C", names[::-1], "success ▼")
+        sorted_after("\x1b[C", names[::-1], "success rate ▼")
 
 
 def test_searching_leaves_what_matches_until_escape(served: Server) -> None:
@@ -197,7 +198,7 @@ def test_it_fits_a_terminal_of_any_size_also_while_it_changes(served: Server, co
             picture = terminal.wait_for(lambda picture: any("skill-29" in line for line in picture))
             terminal.wait_for(lambda picture: any("of 30" in line for line in picture) and "ski" in picture[1])
             assert max(map(cell_len, picture)) <= columns
-            assert ("24 hours" in picture[1] or "2 minutes" in picture[1]) == (columns >= 96)
+            assert ("last 24 h" in picture[1] or "last 2 min" in picture[1]) == (columns >= 104)
         terminal.resize(100, 40)
         terminal.wait_for(lambda picture: len(shown_skills(picture)) > 20 and "q quit" in picture[-1])
         terminal.press("q")
@@ -343,6 +344,24 @@ def test_once_prints_one_state(served: Server) -> None:
     assert re.match(r"skill-29 +30 +96\.7% +83\.3% - 99\.4% +31\.0 s +\d+s ago$", lines[2])
     assert sum(line.startswith("skill-") for line in lines) == 30
     assert sum(line.startswith("session: s-") for line in lines) == 30
+
+
+def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
+    for names in (["nosuch"], ["skill-03", "nosuch"]):
+        done = run_top("--url", served.url, "--once", *[word for name in names for word in ("--skill", name)])
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("session-buddy top: ")
+        assert "nosuch" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_columns_and_anomalies_have_the_words_of_the_dashboard() -> None:
+    page = (ROOT / "dashboard" / "src" / "views" / "skills.tsx").read_text()
+    labels = re.findall(r"sort: '\w+', label: '([^']+)'", page)
+    assert sorted(label.lower() for label in labels) == sorted(column.name for column in COLUMNS)
+    words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomalies.ts").read_text(), re.MULTILINE)
+    figures = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
+    assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in figures), "Unusual"] == words
 
 
 def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> None:
@@ -540,11 +559,11 @@ def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> No
     skill = {"skill_name": "mypy", "sparkline": {"invocation_count": counts, "completed_count": counts}}
     body = json.dumps({"total": 1, "skills": [skill]})
     with server_with_hours(lambda: (200, body), asked) as url:
-        with Terminal(top("--url", url), env={"SESSION_BUDDY_TOKEN": "secret"}) as terminal:
-            picture = terminal.wait_for("24 hours")
+        with Terminal(top("--url", url), columns=120, env={"SESSION_BUDDY_TOKEN": "secret"}) as terminal:
+            picture = terminal.wait_for("last 24 h")
             assert picture[2].endswith("▁▄█")
-        with Terminal(top("--url", url, "--skill", "mypy", "--skill", "a/b c")) as terminal:
-            terminal.wait_for("24 hours")
+        with Terminal(top("--url", url, "--skill", "mypy", "--skill", "a/b c"), columns=120) as terminal:
+            terminal.wait_for("last 24 h")
     assert asked == [
         ("/api/v1/skills?sparkline=true&limit=100", "Bearer secret"),
         ("/api/v1/skills?sparkline=true&limit=100&search=mypy", None),
@@ -555,8 +574,8 @@ def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> No
 def test_the_server_tells_the_last_24_hours(db_path: Path) -> None:
     earlier = datetime.now(timezone.utc) - timedelta(hours=5)
     fill(db_path, invocations("mypy", 8), invocations("mypy", 4, newest=earlier), invocations("ruff-check", 1))
-    with Server(db_path) as server, Terminal(top("--url", server.url)) as terminal:
-        picture = terminal.wait_for("24 hours")
+    with Server(db_path) as server, Terminal(top("--url", server.url), columns=120) as terminal:
+        picture = terminal.wait_for("last 24 h")
         with urllib.request.urlopen(f"http://localhost:{server.port}/api/v1/skills?sparkline=true") as answer:
             told = {
                 skill["skill_name"]: skill["sparkline"]["invocation_count"] for skill in json.load(answer)["skills"]
@@ -570,11 +589,11 @@ def test_the_server_tells_the_last_24_hours(db_path: Path) -> None:
 @pytest.mark.parametrize("answer", [(404, "{}"), (503, ""), (200, "no JSON"), (200, "[]"), (200, '{"skills": [{}]}')])
 def test_where_the_server_tells_no_hours_sparklines_are_of_what_was_seen(answer: tuple[int, str]) -> None:
     asked: list[tuple[str, str | None]] = []
-    with server_with_hours(lambda: answer, asked) as url, Terminal(top("--url", url)) as terminal:
+    with server_with_hours(lambda: answer, asked) as url, Terminal(top("--url", url), columns=120) as terminal:
         terminal.wait_for("mypy")
         wait_until(lambda: len(asked) == 1, "it asked")
         terminal.press("r")
-        assert "2 minutes" in terminal.wait_for("invocations ▲")[1]
+        assert "last 2 min" in terminal.wait_for("invocations ▲")[1]
         terminal.press("q")
         assert terminal.end() == 0
 

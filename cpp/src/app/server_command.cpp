@@ -55,7 +55,7 @@ std::string_view placeholder(const options::Option& option) {
 
 void append_help(std::string& text, std::string_view left, std::string_view help) {
     std::string line = fmt::format("  {:<{}}", left, kHelpColumn - 2);
-    if (line.size() > kHelpColumn) {
+    if (!line.ends_with(' ')) {
         text += line + '\n';
         line.assign(kHelpColumn, ' ');
     }
@@ -232,11 +232,11 @@ void serve(const options::Settings& settings) {
     server.stop();
 }
 
-ExitStatus run_command(std::span<const char* const> arguments) {
+ExitStatus run_command(std::span<const char* const> arguments, std::string_view program) {
     try {
         const ServerCommand command = parse_server_command(arguments);
         if (command.action == ServerCommand::Action::help) {
-            print_line(stdout, server_help());
+            print_line(stdout, server_help(program));
             return ExitStatus::stopped;
         }
         if (command.action == ServerCommand::Action::version) {
@@ -338,11 +338,12 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
     return command;
 }
 
-std::string server_help() {
+std::string server_help(std::string_view program) {
     std::string text = fmt::format(
         "Usage: {} [OPTIONS]\n\n"
-        "Streams live metrics of skill invocations from an SQLite database over WebSocket.\n",
-        kServerProgram);
+        "Streams live metrics of skill invocations from an SQLite database over WebSocket. The same port\n"
+        "serves a dashboard (/), an HTTP API (/api/v1/) and metrics for Prometheus (/metrics).\n",
+        program);
     std::string_view group;
     for (const options::Option& option : options::table()) {
         if (option.group != group) {
@@ -371,8 +372,8 @@ std::string server_help() {
     return text;
 }
 
-int run_server_command(std::span<const char* const> arguments) {
-    return static_cast<int>(run_command(arguments));
+int run_server_command(std::span<const char* const> arguments, std::string_view program) {
+    return static_cast<int>(run_command(arguments, program));
 }
 
 }  // namespace session_buddy::app

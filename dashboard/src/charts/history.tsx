@@ -185,7 +185,7 @@ function inWords(chart: Chart, data: HistoryData, index: number, step: number): 
   const now = clock.now();
   const when = `${shortMoment(at, now)} to ${shortMoment(at + step * 1000, at)}`;
   const all = data.all[index] ?? 0;
-  if (all === 0) return `${when}: no runs`;
+  if (all === 0) return `${when}: no invocations`;
   switch (chart) {
     case 'invocations':
       return `${when}: ${count(data.completed[index] ?? 0)} completed, ${count(all - (data.completed[index] ?? 0))} failed`;
@@ -204,8 +204,8 @@ function summaryWords(chart: Chart, data: HistoryData): string {
   const sum = (counts: number[]) => counts.reduce((total, each) => total + each, 0);
   const all = sum(data.all);
   const completed = sum(data.completed);
-  if (all === 0) return 'no runs';
-  if (chart === 'invocations') return `${plural(all, 'run')}, ${count(all - completed)} failed`;
+  if (all === 0) return 'no invocations';
+  if (chart === 'invocations') return `${plural(all, 'invocation')}, ${count(all - completed)} failed`;
   if (chart === 'rate') return `${percent(completed / all)} in all`;
   const ranges = [
     ['medians', data.p50],
@@ -307,13 +307,13 @@ export function HistoryTable({ data, step }: { data: HistoryData; step: number }
     <section class="scroll" tabIndex={0} aria-label="Figures of the charts">
       <table class="plain-table">
         <caption class="visually-hidden">
-          Figures of the charts, the newest first; steps without a run are left out
+          Figures of the charts, the newest first; steps without an invocation are left out
         </caption>
         <thead>
           <tr>
             <th scope="col">From</th>
             <th scope="col" class="number">
-              Runs
+              Invocations
             </th>
             <th scope="col" class="number">
               Failed

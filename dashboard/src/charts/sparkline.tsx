@@ -36,7 +36,7 @@ export function Sparkline({
       viewBox={`0 0 ${all.length * WIDTH - 1} ${HEIGHT}`}
       preserveAspectRatio="none"
       role="img"
-      aria-label={`${label}: ${plural(total, 'run')}, ${missed} failed, at most ${highest} in one step`}
+      aria-label={`${label}: ${plural(total, 'invocation')}, ${missed} failed, at most ${highest} in one step`}
     >
       <path class="spark-base" d={`M0 ${HEIGHT - 0.25}H${all.length * WIDTH - 1}`} vector-effect="non-scaling-stroke" />
       <path class="spark-completed" d={bars(completed, [], HEIGHT / highest)} />

@@ -44,7 +44,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
           )}
           <span class="quiet">
             {' · '}
-            {plural(details.observed_samples, 'run')} against {details.baseline_samples}
+            {plural(details.observed_samples, 'invocation')} against {details.baseline_samples}
           </span>
         </p>
       )}

@@ -34,7 +34,7 @@ export function Sessions() {
                 </span>
               </div>
               <div class="quiet">
-                {plural(session.invocations, 'run')} · {session.invocations - session.completed} failed ·{' '}
+                {plural(session.invocations, 'invocation')} · {session.invocations - session.completed} failed ·{' '}
                 {plural(session.distinct_skills, 'skill')} · <Since at={moment(session.first_activity_at)} />
               </div>
             </li>

@@ -56,7 +56,7 @@ function History({ skillName }: { skillName: string }) {
         <div class={`charts${series.current ? '' : ' waiting'}`} aria-busy={!series.current}>
           {(
             [
-              ['invocations', 'Runs'],
+              ['invocations', 'Invocations'],
               ['rate', 'Success rate'],
               ['durations', 'Duration'],
             ] as const
@@ -73,7 +73,7 @@ function History({ skillName }: { skillName: string }) {
             />
           ))}
           <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
-            <summary>As a table ({plural(runs, 'run')})</summary>
+            <summary>As a table ({plural(runs, 'invocation')})</summary>
             {tableOpen && <HistoryTable data={shown.data} step={shown.series.step_seconds} />}
           </details>
         </div>
@@ -138,7 +138,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
         <>
           <dl class="summary" data-testid="summary">
             <div class="figure">
-              <dt>Runs, last {windowLength}</dt>
+              <dt>Invocations, last {windowLength}</dt>
               <dd class="figure-value">{row ? count(row.invocations) : NONE}</dd>
               <dd class="figure-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
             </div>
@@ -159,10 +159,10 @@ export function SkillPage({ skillName }: { skillName: string }) {
             <div class="figure">
               <dt>Mean duration</dt>
               <dd class="figure-value">{duration(row?.avgDuration ?? null)}</dd>
-              <dd class="figure-note">of completed runs</dd>
+              <dd class="figure-note">of completed invocations</dd>
             </div>
             <div class="figure">
-              <dt>Last run</dt>
+              <dt>Last used</dt>
               <dd class="figure-value figure-value-text">
                 <Ago at={row?.lastAt ?? null} />
               </dd>
@@ -203,12 +203,12 @@ export function SkillPage({ skillName }: { skillName: string }) {
             <Panel id="errors" title={`Errors, last ${windowLength}`}>
               {data && data.errors.length > 0 ? (
                 <table class="plain-table">
-                  <caption class="visually-hidden">Failed runs by the kind of error</caption>
+                  <caption class="visually-hidden">Failed invocations by the kind of error</caption>
                   <thead>
                     <tr>
                       <th scope="col">Error</th>
                       <th scope="col" class="number">
-                        Runs
+                        Invocations
                       </th>
                     </tr>
                   </thead>
@@ -230,12 +230,12 @@ export function SkillPage({ skillName }: { skillName: string }) {
             <Panel id="phases" title={`Phases, last ${windowLength}`}>
               {data && data.phases.length > 0 ? (
                 <table class="plain-table">
-                  <caption class="visually-hidden">Runs by the phase of the workflow</caption>
+                  <caption class="visually-hidden">Invocations by the phase of the workflow</caption>
                   <thead>
                     <tr>
                       <th scope="col">Phase</th>
                       <th scope="col" class="number">
-                        Runs
+                        Invocations
                       </th>
                       <th scope="col" class="number">
                         Success rate

@@ -32,10 +32,10 @@ interface Column {
 
 const COLUMNS: Column[] = [
   { sort: 'skill_name', label: 'Skill', class: 'col-name', first: 'asc' },
-  { sort: 'invocation_count', label: 'Runs', class: 'col-runs number', first: 'desc' },
+  { sort: 'invocation_count', label: 'Invocations', class: 'col-runs number', first: 'desc' },
   { sort: 'completion_rate', label: 'Success rate', class: 'col-rate', first: 'asc' },
   { sort: 'avg_duration', label: 'Mean duration', class: 'col-duration number', first: 'desc' },
-  { sort: 'last_invocation_at', label: 'Last run', class: 'col-last number', first: 'desc' },
+  { sort: 'last_invocation_at', label: 'Last used', class: 'col-last number', first: 'desc' },
 ];
 
 function useDebounced(value: string): string {
@@ -81,13 +81,13 @@ function Row({ row, anomalies, windowLength }: RowProps) {
           <Marks anomalies={anomalies} />
         </div>
         <div class="narrow-figures">
-          {plural(row.invocations, 'run')} · <Ago at={row.lastAt} />
+          {plural(row.invocations, 'invocation')} · <Ago at={row.lastAt} />
         </div>
       </th>
       <td class="col-runs number">{count(row.invocations)}</td>
       <td class="col-rate">
         {row.rate === null || row.low === null || row.high === null ? (
-          <span class="quiet">no runs in {windowLength}</span>
+          <span class="quiet">no invocations in {windowLength}</span>
         ) : (
           <div
             class="rate-cell"
@@ -106,7 +106,9 @@ function Row({ row, anomalies, windowLength }: RowProps) {
       <td class="col-last number">
         <Ago at={row.lastAt} />
       </td>
-      <td class="col-spark">{row.sparkline && <Sparkline counts={row.sparkline} label="Runs an hour, last 24 h" />}</td>
+      <td class="col-spark">
+        {row.sparkline && <Sparkline counts={row.sparkline} label="Invocations an hour, last 24 h" />}
+      </td>
     </tr>
   );
 }
@@ -286,7 +288,7 @@ export function Skills() {
               : onlyAnomalies
                 ? 'No skill has an anomaly now.'
                 : filter === 'active'
-                  ? `No skill has run in the last ${windowLength}.`
+                  ? `No skill was used in the last ${windowLength}.`
                   : 'No skills yet.'}
         </p>
       )}

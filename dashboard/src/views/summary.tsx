@@ -64,13 +64,16 @@ export function Summary() {
     <div class="summary-part">
       <dl class="summary summary-overview" data-testid="summary">
         <Figure
-          label={`Runs, last ${windowLength}`}
+          label={`Invocations, last ${windowLength}`}
           value={server ? count(total) : NONE}
           note={server ? `${count(total - good)} failed` : ' '}
         >
           <dd class="figure-chart">
             {points.length > 0 && (
-              <Sparkline counts={{ invocation_count: all, completed_count: completed }} label="Runs of all skills" />
+              <Sparkline
+                counts={{ invocation_count: all, completed_count: completed }}
+                label="Invocations of all skills"
+              />
             )}
           </dd>
         </Figure>
@@ -95,7 +98,7 @@ export function Summary() {
       {error ? (
         <Problem what={server ? 'The sums are not up to date:' : 'No sums:'} error={error} />
       ) : (
-        noSeries && <Problem what="The runs over the day are not up to date:" error={noSeries} />
+        noSeries && <Problem what="The invocations over the day are not up to date:" error={noSeries} />
       )}
     </div>
   );

@@ -40,9 +40,9 @@ class Column:
 
 COLUMNS: Sequence[Column] = (
     Column("invocations", lambda skill: skill.invocation_count),
-    Column("success", lambda skill: -1.0 if skill.completion_rate is None else skill.completion_rate),
-    Column("duration", lambda skill: skill.avg_duration),
-    Column("last run", lambda skill: skill.last_invocation_at),
+    Column("success rate", lambda skill: -1.0 if skill.completion_rate is None else skill.completion_rate),
+    Column("mean duration", lambda skill: skill.avg_duration),
+    Column("last used", lambda skill: skill.last_invocation_at),
     Column("skill", lambda skill: skill.skill_name, descending=False),
 )
 

@@ -42,7 +42,7 @@ MOST_ANOMALIES = 5  # lines; more are counted
 MOST_SESSIONS = 4
 MAX_SEARCH = 256  # characters
 # Columns of the terminal below which the table has fewer of its own, so that the names keep 12 of them.
-WIDE, MIDDLE, NARROW, SMALL, TINY = 96, 72, 50, 36, 24
+WIDE, MIDDLE, NARROW, SMALL, TINY = 104, 80, 56, 42, 28
 
 _SORTS = "icdln"  # in the order of COLUMNS
 _FAR = 10**9
@@ -62,12 +62,12 @@ _MOVES = {  # lines, and pages
 
 HELP = """\
  s, S            sort by the next or previous column      ↑ ↓ j k         scroll by a line
- i c d l n       sort by invocations, success, duration,  PgUp PgDn       scroll by a page
-                 last run, name                           Home End g G    to the first, the last
+ i c d l n       sort by invocations, success rate, mean  PgUp PgDn       scroll by a page
+                 duration, last used, skill               Home End g G    to the first, the last
  r               reverse the order                        /               search: type, Enter keeps, Esc clears
  h ?             this help, and back                      q, Ctrl-C       quit
 
- success is completed / invocations in the server's window, with its 95 % Wilson interval
+ success rate is completed / invocations in the server's window, with its 95 % Wilson interval
  sd is by how many standard deviations the last hour differs from the day before\
 """
 
@@ -107,6 +107,15 @@ def sparkline(counts: Sequence[int], blocks: str = UNICODE.blocks) -> str:
     top = max(counts, default=0)
     steps = len(blocks) - 1
     return "".join(blocks[0 if count <= 0 else max(1, round(count / top * steps))] for count in counts)
+
+
+def kind(anomaly: Anomaly) -> str:
+    """Its type in the words of the dashboard."""
+    if anomaly.anomaly_type == "pattern_shift":
+        return "Faster than usual" if anomaly.observed_value < anomaly.baseline_value else "Slower than usual"
+    return {"performance_drop": "Success rate fell", "performance_spike": "Success rate rose"}.get(
+        anomaly.anomaly_type, "Unusual"
+    )
 
 
 def values(anomaly: Anomaly, arrow: str) -> str:
@@ -236,11 +245,13 @@ class Screen:
         columns = [
             _Cells("skill", 0, lambda skill: Text(self._shown(skill.skill_name), "bold"), left=True),
             _Cells("invocations", SMALL, lambda skill: Text(f"{skill.invocation_count:,}")),
-            _Cells("success", TINY, _success),
+            _Cells("success rate", TINY, _success),
             _Cells("95 % interval", MIDDLE, _interval, dim=True),
-            _Cells("duration", NARROW, lambda skill: Text(duration(skill.avg_duration) if skill.avg_duration else "-")),
-            _Cells("last run", MIDDLE, lambda skill: Text(ago(seconds_since(skill.last_invocation_at)))),
-            _Cells("24 hours" if self.model.hours is not None else "2 minutes", WIDE, self._sparkline, left=True),
+            _Cells(
+                "mean duration", NARROW, lambda skill: Text(duration(skill.avg_duration) if skill.avg_duration else "-")
+            ),
+            _Cells("last used", MIDDLE, lambda skill: Text(ago(seconds_since(skill.last_invocation_at)))),
+            _Cells("last 24 h" if self.model.hours is not None else "last 2 min", WIDE, self._sparkline, left=True),
         ]
         return [column for column in columns if width >= column.least_width]
 
@@ -272,9 +283,7 @@ class Screen:
         lines = [Text("")]
         lines.append(Text(f"anomalies: {len(anomalies) or 'none'}", "bold red" if anomalies else "dim"))
         for anomaly in anomalies[:MOST_ANOMALIES]:
-            figures = (
-                f" {anomaly.anomaly_type}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
-            )
+            figures = f"  {kind(anomaly)}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
             if anomaly.details:
                 figures += f"  since {since(anomaly)}"
             line = Text("  ").append(cut(self._shown(anomaly.skill_name), max(10, width - len(figures) - 4)), "bold")
@@ -335,19 +344,20 @@ def plain(model: Model, glyphs: Glyphs) -> str:
     skills = model.skills()
     width = max([5, *(cell_len(glyphs.printable(skill.skill_name)) for skill in skills)])
     lines.append(
-        f"{'skill':<{width}}  {'runs':>9}  {'success':>7}  {'95 % interval':>15}  {'mean':>8}  {'last run':>8}"
+        f"{'skill':<{width}}  {'invocations':>11}  {'success rate':>12}  {'95 % interval':>15}  {'mean duration':>13}"
+        f"  {'last used':>9}"
     )
     for skill in skills:
         name = glyphs.printable(skill.skill_name)
         lines.append(
-            f"{name}{' ' * (width - cell_len(name))}  {skill.invocation_count:>9,}  {_success(skill).plain:>7}  "
-            f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>8}  "
-            f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>8}"
+            f"{name}{' ' * (width - cell_len(name))}  {skill.invocation_count:>11,}  {_success(skill).plain:>12}  "
+            f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>13}  "
+            f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>9}"
         )
     for anomaly in model.anomalies():
         begun = f", since {since(anomaly)}" if anomaly.details else ""
         lines.append(
-            f"anomaly: {glyphs.printable(anomaly.skill_name)} {anomaly.anomaly_type} {values(anomaly, glyphs.arrow)}, "
+            f"anomaly: {glyphs.printable(anomaly.skill_name)}: {kind(anomaly)} {values(anomaly, glyphs.arrow)}, "
             f"{anomaly.deviation_score:.1f} sd{begun}"
         )
     for session in model.sessions.active_sessions if model.sessions else ():

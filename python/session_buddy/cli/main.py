@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 __all__ = ["main"]
 
@@ -33,20 +35,30 @@ _COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Suggests the command, or the word of a list, that was meant; subcommands' parsers are of this class, too."""
+
+    def error(self, message: str) -> NoReturn:
+        if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message):
+            given, choices = found[1], [choice.strip("' ") for choice in found[2].split(",")]
+            if meant := difflib.get_close_matches(given, choices, 1):
+                message = f"{message[: found.end(1) + 1]}; did you mean '{meant[0]}'?"
+        super().error(message)
+
+
 def _parser(chosen: str) -> argparse.ArgumentParser:
     from session_buddy import __version__
 
-    parser = argparse.ArgumentParser(
-        prog="session-buddy", description="Live metrics of AI coding skills.", allow_abbrev=False
-    )
+    parser = _Parser(prog="session-buddy", description="Live metrics of AI coding skills.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"session-buddy {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", required=True)
-    subparsers.add_parser("serve", help="run the WebSocket server", add_help=False)
+    subparsers.add_parser("serve", help="run the server: WebSocket, HTTP API and dashboard", add_help=False)
     for name, command in _COMMANDS.items():
         if name == chosen:
             importlib.import_module(command.module).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=command.help, add_help=False)
+    subparsers.add_parser("loadtest", help="measure a server with many clients", add_help=False)
     return parser
 
 
@@ -61,7 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen == "serve":
         from session_buddy.cli import serve
 
-        return serve.main(given[1:])
+        return serve.main(given[1:], program="session-buddy serve")
+    if chosen == "loadtest":
+        from session_buddy import loadtest
+
+        return loadtest.main(given[1:], program="session-buddy loadtest")
+    if not given:
+        _parser("").print_help()
+        return 0
     parsed = _parser(chosen).parse_args(given)
     try:
         status: int = importlib.import_module(_COMMANDS[parsed.command].module).run(parsed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from session_buddy import _native
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+MAX_AHEAD_SECONDS = 60.0  # by which clocks may differ
+
 
 def _duration(text: str) -> float:
     seconds = _native.parse_duration(text)
@@ -23,8 +26,11 @@ def _duration(text: str) -> float:
 
 
 def _timestamp(text: str) -> str:
-    if _native.parse_timestamp(text) is None:
+    micros = _native.parse_timestamp(text)
+    if micros is None:
         raise argparse.ArgumentTypeError(f"'{text}' is no timestamp such as 2026-02-10T12:00:00Z")
+    if micros / 1e6 > time.time() + MAX_AHEAD_SECONDS:
+        raise argparse.ArgumentTypeError(f"'{text}' is in the future: a time without an offset is in UTC")
     return text
 
 
@@ -37,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--session", metavar="ID", default="shell", help="session it belongs to (default: %(default)s)")
     parser.add_argument("--duration", metavar="TIME", type=_duration, help="how long it took: 2.5 (seconds), 500ms, 5m")
     parser.add_argument("--failed", action="store_true", help="it was not completed")
-    parser.add_argument("--error-type", metavar="TEXT", help="what went wrong, in a word")
+    parser.add_argument("--error-type", metavar="TEXT", help="what went wrong, in a word; with --failed")
     parser.add_argument("--at", metavar="TIMESTAMP", type=_timestamp, help="when it ran, ISO 8601 (default: now)")
     parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
 
@@ -46,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns 0 stored, 1 the database cannot be used, 2 a value cannot be stored."""
     from session_buddy.storage.skills_storage import SkillsStorage
 
+    if arguments.error_type is not None and not arguments.failed:
+        print("session-buddy record: error: --error-type is of a failure: add --failed", file=sys.stderr)
+        return 2
     try:
         with SkillsStorage(arguments.db_path) as storage:
             invocation = storage.store_invocation(

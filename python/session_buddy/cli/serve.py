@@ -11,12 +11,13 @@ from session_buddy import _native
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = "session-buddy-server") -> int:
     """Runs the server until SIGINT or SIGTERM; returns 0 stopped, 1 could not start, 2 wrong usage.
 
     Args:
         arguments: The options, without the program's name; None for those of this process.
+        program: What the user typed to start it, for the help.
     """
     given = sys.argv[1:] if arguments is None else arguments
     sys.stdout.flush()  # the native side writes to the same place past Python's buffer
-    return _native.run_server_command([os.fsencode(argument) for argument in given])
+    return _native.run_server_command([os.fsencode(argument) for argument in given], program)

@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Shows the most active skills, the anomalies and the active sessions of a server, as they change; "
         "h shows the keys. Where the output is no terminal, or TERM is dumb, each update is printed as text; colours "
         "are left out where NO_COLOR is set.",
-        epilog="Exit status: 0 quit, or printed with --once; 1 there is no server with --once, or it does not let us "
-        "in; 2 wrong usage.",
+        epilog="Exit status: 0 quit, or printed with --once; 1 with --once there is no server, or it never recorded a "
+        "skill that is named, or it rejects the client; 2 wrong usage.",
     )
     add_connection_arguments(parser)
     parser.add_argument(
@@ -118,6 +118,8 @@ class _Top:
     async def _once(self) -> None:
         async def fetched() -> None:
             async with self._client as client:
+                for name in self._args.skill:
+                    await client.get_metrics(name)  # fails where it was never recorded
                 self._model.take(await client.subscribe(*self._args.skill, details=True).__anext__())
                 self._model.sessions = await client.subscribe_sessions().__anext__()
                 self._print()

@@ -7,12 +7,13 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "session_buddy/core/options.hpp"
 
 namespace session_buddy::app {
 
-/// The name in messages and help, whichever way it was started.
+/// The name in messages, whichever way it was started.
 inline constexpr const char* kServerProgram = "session-buddy-server";
 
 enum class ExitStatus : int { stopped = 0, could_not_start = 1, wrong_usage = 2 };
@@ -33,12 +34,12 @@ struct ServerCommand {
 /// UsageError.
 [[nodiscard]] ServerCommand parse_server_command(std::span<const char* const> arguments);
 
-/// The text of --help.
-[[nodiscard]] std::string server_help();
+/// The text of --help. `program` is what the user typed to start it.
+[[nodiscard]] std::string server_help(std::string_view program);
 
 /// Does what the arguments say. A server runs until SIGINT or SIGTERM; a second signal while it stops ends the process
 /// at once. Handlers of these signals are put back afterwards. Prints results to stdout and one line for an error to
 /// stderr, never throws. Returns an ExitStatus. One call at a time in a process.
-int run_server_command(std::span<const char* const> arguments);
+int run_server_command(std::span<const char* const> arguments, std::string_view program = kServerProgram);
 
 }  // namespace session_buddy::app
