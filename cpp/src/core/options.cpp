@@ -421,10 +421,14 @@ const Option* find(std::string_view name) {
 }
 
 std::string nearest(std::string_view name) {
+    return nearest(name, std::max<std::size_t>(2, std::min(name.size(), kLongestName) / 3));
+}
+
+std::string nearest(std::string_view name, std::size_t most_changes) {
     std::string wanted(name.substr(0, kLongestName));
     std::replace(wanted.begin(), wanted.end(), '-', '_');
     std::string_view best;
-    std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
+    std::size_t best_distance = most_changes + 1;
     for (const Option& option : kTable) {
         const std::size_t distance = edit_distance(wanted, option.name);
         if (distance < best_distance) {

@@ -5,6 +5,13 @@
 #include <spdlog/fmt/fmt.h>
 #include <toml++/toml.h>
 
+#ifdef __APPLE__
+#include <crt_externs.h>
+#else
+#include <unistd.h>
+#endif
+
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -20,6 +27,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kPrefix = "SESSION_BUDDY_";
 constexpr const char* kConfigVariable = "SESSION_BUDDY_CONFIG";
 
 struct FileSetting {
@@ -49,6 +57,24 @@ std::optional<std::string> variable_of(const Option& option, const Surroundings&
                           fmt::format("{} is set and empty; give it a value or unset it", name));
     }
     return variable(surroundings, name);
+}
+
+// A misspelt variable would be ignored without a word: no authentication for "SESSION_BUDDY_AUTH_TOKEN_FIEL". Other
+// programs have variables with our prefix, too, so only a name that is nearly an option's is an error.
+void reject_misspelt_variables(const Surroundings& surroundings, bool guards_only) {
+    for (const std::string& variable : surroundings.variables) {
+        std::string name = variable.substr(kPrefix.size());
+        std::transform(name.begin(), name.end(), name.begin(), [](char letter) {
+            return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
+        });
+        const std::size_t typing_errors = name.size() < 8 ? 1 : 2;
+        const std::string meant = nearest(name, typing_errors);
+        if (meant.empty() || meant == name || (guards_only && !find(meant)->guards)) {
+            continue;
+        }
+        throw ConfigError(meant, fmt::format("{} is not an option; did you mean {}? Rename it or unset it", variable,
+                                             environment_of(*find(meant))));
+    }
 }
 
 std::optional<fs::path> home(const Surroundings& surroundings) {
@@ -212,6 +238,14 @@ std::string checked_db_path(const std::string& path, const Surroundings& surroun
     return absolute_path(path, surroundings);
 }
 
+char** process_environment() {
+#ifdef __APPLE__
+    return *_NSGetEnviron();  // shared libraries there have no environ
+#else
+    return environ;
+#endif
+}
+
 }  // namespace
 
 Surroundings Surroundings::of_process() {
@@ -220,6 +254,11 @@ Surroundings Surroundings::of_process() {
         const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
+    for (char** entry = process_environment(); entry != nullptr && *entry != nullptr; ++entry) {
+        if (const std::string_view text = *entry; text.starts_with(kPrefix)) {
+            surroundings.variables.emplace_back(text.substr(0, text.find('=')));
+        }
+    }
     std::error_code ignored;
     surroundings.current_directory = fs::current_path(ignored);
 #ifdef __APPLE__
@@ -263,6 +302,7 @@ void resolve_paths(Config& config, const Surroundings& surroundings) {
 }
 
 void assign_guards(Config& config, const Surroundings& surroundings) {
+    reject_misspelt_variables(surroundings, true);
     for (const Option& option : table()) {
         if (!option.guards || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
             continue;
@@ -275,6 +315,7 @@ void assign_guards(Config& config, const Surroundings& surroundings) {
 
 Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
               const Surroundings& surroundings) {
+    reject_misspelt_variables(surroundings, false);
     const auto options = table();
     Settings settings;
     settings.origins.assign(options.size(), "default");

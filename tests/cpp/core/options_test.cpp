@@ -48,6 +48,11 @@ class SettingsOf : public testing::Test {
             const auto found = environment_.find(name);
             return found == environment_.end() ? std::nullopt : std::optional(found->second);
         };
+        for (const auto& [name, value] : environment_) {
+            if (name.starts_with("SESSION_BUDDY_")) {
+                result.variables.push_back(name);
+            }
+        }
         result.current_directory = root_ / "work";
         return result;
     }
@@ -458,4 +463,31 @@ TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
 }
 
 }  // namespace
+TEST_F(SettingsOf, a_misspelt_environment_variable_is_an_error_that_names_the_right_one) {
+    for (const auto& [misspelt, meant] :
+         std::map<std::string, std::string>{{"SESSION_BUDDY_PRT", "SESSION_BUDDY_PORT"},
+                                            {"SESSION_BUDDY_AUTH_TOKEN_FIEL", "SESSION_BUDDY_AUTH_TOKEN_FILE"},
+                                            {"SESSION_BUDDY_TLSCERT", "SESSION_BUDDY_TLS_CERT"},
+                                            {"SESSION_BUDDY_update_interval_", "SESSION_BUDDY_UPDATE_INTERVAL"}}) {
+        environment_ = {{"HOME", root_}, {misspelt, "1"}};
+        EXPECT_EQ(error_of({}), misspelt + " is not an option; did you mean " + meant + "? Rename it or unset it");
+    }
+}
+
+TEST_F(SettingsOf, variables_of_other_programs_with_our_prefix_are_ignored) {
+    for (const char* name : {"TOKEN", "WEBHOOK", "WEBHOOK_AUTHORIZATION", "CONFIG", "SKILL", "EVENT_ID", "TYPE", "TEXT",
+                             "TEST_STRICT", "TEST_DATA", "TEST_LOAD_SECONDS"}) {
+        environment_["SESSION_BUDDY_" + std::string(name)] = name == std::string("CONFIG") ? write("c.toml", "") : "x";
+    }
+    EXPECT_EQ(error_of({}), "no error");
+}
+
+TEST_F(SettingsOf, an_embedded_server_rejects_a_misspelt_variable_that_would_have_asked_for_authentication) {
+    Config config;
+    environment_["SESSION_BUDDY_PRT"] = "1";
+    EXPECT_NO_THROW(assign_guards(config, surroundings()));
+    environment_["SESSION_BUDDY_JWT_SECRETT"] = "x";
+    EXPECT_THROW(assign_guards(config, surroundings()), ConfigError);
+}
+
 }  // namespace session_buddy::options

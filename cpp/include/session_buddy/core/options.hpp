@@ -37,8 +37,10 @@ struct Option {
 };
 
 [[nodiscard]] std::span<const Option> table();
-[[nodiscard]] const Option* find(std::string_view name);         ///< nullptr where there is none
-[[nodiscard]] std::string nearest(std::string_view name);        ///< the name a typing error meant, or ""
+[[nodiscard]] const Option* find(std::string_view name);   ///< nullptr where there is none
+[[nodiscard]] std::string nearest(std::string_view name);  ///< the name a typing error meant, or ""
+/// The same with at most so many characters added, removed or changed.
+[[nodiscard]] std::string nearest(std::string_view name, std::size_t most_changes);
 [[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
 [[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
 [[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for texts of all kinds
@@ -74,6 +76,7 @@ void check_retention(const Config& config, Seconds keep, std::string_view subjec
 struct Surroundings {
     /// The value of an environment variable; nothing where it is not set. An empty one counts as not set.
     std::function<std::optional<std::string>(const std::string&)> environment;
+    std::vector<std::string> variables;  ///< names of the variables that begin with SESSION_BUDDY_
     std::filesystem::path current_directory;
     bool macos = false;
 
@@ -94,7 +97,7 @@ struct Resolved {
 void resolve_paths(Config& config, const Surroundings& surroundings);
 
 /// Takes the guarding options that are not set from their environment variables, as load() does: whoever sets one means
-/// it for every server that is started there. Throws ConfigError.
+/// it for every server that is started there. Throws ConfigError, also where the name of one is misspelt.
 void assign_guards(Config& config, const Surroundings& surroundings);
 
 /// All settings, complete and checked, and for each option of table() where its value came from.
@@ -112,7 +115,8 @@ struct Flag {
 
 /// Flags before environment before TOML file before defaults. A file with a secret in it must be secret
 /// (small_file.hpp). The file is `config_file`, else SESSION_BUDDY_CONFIG,
-/// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError.
+/// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError, also for an
+/// environment variable whose name is almost that of an option.
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
                             const Surroundings& surroundings);
 
