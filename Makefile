@@ -100,6 +100,17 @@ test-python: $(STAMPS)/installed $(STAMPS)/test-tools $(STAMPS)/wire-programs-bu
 	@SESSION_BUDDY_TEST_STRICT=$(STRICT) $(PYTEST) $(PYTEST_OPTIONS) | tee $(LOGS)/pytest.log
 STRICT := $(if $(wildcard /etc/debian_version),1,)
 
+# Its modules have a name of their own, so that nothing else collects them.
+.PHONY: test-recorded
+test-recorded: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests on recorded sessions (RECORDED=folder with data/ and spec/)
+	@SESSION_BUDDY_TEST_RECORDED=$(abspath $(RECORDED)) $(PYTEST) -o python_files='recorded_*.py' $(PYTEST_OPTIONS)
+RECORDED ?= ../shared
+
+.PHONY: test-crackerjack
+test-crackerjack: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests with a real Crackerjack (CRACKERJACK=program)
+	@SESSION_BUDDY_TEST_CRACKERJACK=$$(command -v $(CRACKERJACK)) $(PYTEST) tests/python/crackerjack_run.py $(PYTEST_OPTIONS)
+CRACKERJACK ?= crackerjack
+
 .PHONY: load
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
 	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py

@@ -15,8 +15,6 @@ import pytest
 from support import contract
 from support.contract import next_message, node_program
 from support.histories import fill, invocations
-from support.markdown import blocks
-from support.paths import SPEC
 from support.processes import Program, Server
 from support.schemas import Client, message_types, validated
 
@@ -48,31 +46,6 @@ def reported(line: str, kind: str) -> Any:
 
 
 # ---- The copies are true
-
-
-@pytest.mark.skipif(not SPEC.exists(), reason="the API description does not lie beside this checkout")
-@pytest.mark.parametrize("section", contract.SECTIONS)
-def test_example_is_that_of_the_description(section: str) -> None:
-    def bare(text: str) -> list[str]:
-        # Blank lines and indentation aside; two blanks before a comment are one in the description.
-        return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-
-    described = [block for block in blocks(SPEC) if block.headings and block.headings[-1] == section]
-    copied = contract.examples(section)
-    assert [(block.language, bare(block.text)) for block in copied] == [
-        (block.language, bare(block.text)) for block in described
-    ]
-
-
-@pytest.mark.skipif(not SPEC.exists(), reason="the API description does not lie beside this checkout")
-def test_no_example_of_these_sections_is_left_out() -> None:
-    parents = {"Connection", "Message Types", "Usage Examples"}
-    described = {
-        block.headings[-1]
-        for block in blocks(SPEC)
-        if parents & set(block.headings) or block.headings[-1] == "Reconnection Logic"
-    }
-    assert described == set(contract.SECTIONS)
 
 
 # ---- Connecting

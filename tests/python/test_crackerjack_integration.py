@@ -1,4 +1,4 @@
-"""Crackerjack's phases: how they are stored, summed up and reported, and that the real program can be wrapped."""
+"""Crackerjack's phases: how they are stored, summed up and reported."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ import pytest
 from session_buddy.core.skills_tracker import SkillsTracker
 from session_buddy.integrations import CrackerjackIntegration
 from session_buddy.integrations.crackerjack import PHASES
-from support import tools
-from support.paths import ROOT
 
 COLUMNS = "skill_name, workflow_path, workflow_phase, workflow_step_id, completed, error_type"
 
@@ -189,43 +187,3 @@ def test_no_error_message_is_stored_logged_or_reported(
     assert crackerjack.get_phase_summary("tests")["common_failures"] == {"RuntimeError": 2, "tool_error": 1}
     assert not [file for file in db_path.parent.iterdir() if secret.encode() in file.read_bytes()]
     assert secret not in caplog.text
-
-
-# ---- With the program itself
-
-
-def test_the_page_uses_options_that_crackerjack_has() -> None:
-    text = (ROOT / "docs" / "integrations" / "CRACKERJACK.md").read_text(encoding="utf-8")
-    used = {option for command in re.findall(r"-- crackerjack run (.*)", text) for option in command.split()}
-    assert used >= {"--fast", "--run-tests", "--comp"}
-    shown = subprocess.run(
-        [tools.crackerjack(), "run", "--help"], capture_output=True, text=True, timeout=110, check=True
-    ).stdout
-    assert used <= set(re.findall(r"--[a-z-]+", shown))
-
-
-def test_a_run_of_crackerjack_is_one_invocation_with_its_status(db_path: Path, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    (project / "tests").mkdir(parents=True)
-    (project / "pyproject.toml").write_text('[project]\nname = "project"\nversion = "0.1.0"\n', encoding="utf-8")
-    (project / "tests" / "test_nothing.py").write_text("def test_nothing() -> None:\n    pass\n", encoding="utf-8")
-    subprocess.run(["git", "init", "--quiet", str(project)], check=True)
-    options = ["--phase", "tests", "--session", "nightly", "--db-path", str(db_path)]
-    command = [tools.crackerjack(), "run", "--run-tests", "--skip-hooks", "--no-config-updates"]
-    done = subprocess.run(
-        [sys.executable, "-m", "session_buddy.cli.main", "run", *options, "--", *command],
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=110,
-        check=False,
-    )
-    # Without a network Crackerjack cannot set up its tests and says so by its status: what it says is what counts.
-    assert b"running" in done.stdout.lower()
-    passed = done.returncode == 0
-    outcome = (1, None) if passed else (0, "exit_code")
-    assert rows(db_path) == [("crackerjack", "crackerjack", "execution", "tests", *outcome)]
-    with SkillsTracker("nightly", db_path) as tracker:
-        summary = CrackerjackIntegration(tracker).get_phase_summary("tests")
-    assert (summary["total_invocations"], summary["tools_used"]) == (1, ["crackerjack"])
-    assert summary["total_duration_seconds"] > 0.1

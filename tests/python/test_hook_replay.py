@@ -1,8 +1,7 @@
-"""A large recorded session through every way in: the same invocations each time, and once when all tell of them."""
+"""Sessions through every way in: the same invocations each time, and once when all tell of them."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -15,20 +14,21 @@ from typing import NamedTuple
 import pytest
 
 from session_buddy.ingest import import_transcripts
+from support import claude_code
 from support.hook_events import Event, of_transcripts, run_hook, session_end, typed
 from support.intake import HOOKS, send
-from support.paths import ROOT
 from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
 
-DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
-LARGE = DATA / "ae4a77f8-aedd-4bc1-888f-c94edc91af04.jsonl"
-INVOCATIONS = 242
 PLENTY = ("--max-connections-per-second", "100000")  # each request comes on a connection of its own
 
-pytestmark = pytest.mark.skipif(
-    not LARGE.is_file(), reason="the recorded sessions are not here (SESSION_BUDDY_TEST_DATA)"
-)
+
+class Source(NamedTuple):
+    """Transcripts, and what is known of them."""
+
+    paths: list[Path]
+    uses: int
+    without_event: int  # of them: their result is of the kind that fires no event
 
 
 class Run(NamedTuple):
@@ -52,16 +52,24 @@ def stored(db_path: Path) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def events() -> list[Event]:
-    fired = [event for event in of_transcripts(LARGE) if "tool_use_id" in event]
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    folder = claude_code.write_folder("2.1.332", tmp_path_factory.mktemp("sessions"), sessions=2)
+    paths = [path for path in folder.files if "subagents" not in path.parts]
+    keys = {key for key in folder.truth if key.startswith("toolu_") and "_main_" in key}
+    return Source(paths, len(keys), without_event=2 * 2)
+
+
+@pytest.fixture(scope="module")
+def events(source: Source) -> list[Event]:
+    fired = [event for event in of_transcripts(*source.paths) if "tool_use_id" in event]
     return [*fired, *(session_end(session) for session in sorted({event["session_id"] for event in fired}))]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """What the transcript alone tells."""
+def told(source: Source, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """What the transcripts alone tell."""
     db_path = tmp_path_factory.mktemp("told") / "skills.db"
-    import_transcripts([LARGE], db_path)
+    import_transcripts(source.paths, db_path)
     return stored(db_path)
 
 
@@ -76,16 +84,16 @@ def through_http(events: list[Event], server: Server) -> None:
         assert send(server, HOOKS, event)[0] == 202
 
 
-def through_watch(db_path: Path) -> None:
+def through_watch(paths: list[Path], db_path: Path) -> None:
     """In one go; how it follows a file that grows is another test's matter."""
     command = [str(Path(sys.executable).parent / "session-buddy"), "watch", "--once", "--db-path", str(db_path)]
-    subprocess.run([*command, str(LARGE)], check=True, capture_output=True, timeout=DEADLINE)
+    subprocess.run([*command, *map(str, paths)], check=True, capture_output=True, timeout=DEADLINE)
 
 
-def check_the_same(runs: dict[str, Run], told: dict[str, Run], events: list[Event]) -> None:
-    assert len(runs) == len(told) == INVOCATIONS
+def check_the_same(runs: dict[str, Run], told: dict[str, Run], source: Source, events: list[Event]) -> None:
+    assert len(runs) == len(told) == source.uses
     measured = {event["tool_use_id"] for event in events if "duration_ms" in event}
-    assert len(measured) == INVOCATIONS - 3  # three results were of the kind that fires no event
+    assert len(measured) == source.uses - source.without_event
     for key, run in told.items():
         assert runs[key][:4] == run[:4], key
         if key in measured:
@@ -93,38 +101,40 @@ def check_the_same(runs: dict[str, Run], told: dict[str, Run], events: list[Even
 
 
 def test_hook_processes_tell_the_same_as_the_transcript(
-    db_path: Path, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
 ) -> None:
     through_processes(events, db_path)
-    check_the_same(stored(db_path), told, events)
+    check_the_same(stored(db_path), told, source, events)
 
 
 def test_hook_requests_tell_the_same_as_the_transcript(
-    db_path: Path, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
 ) -> None:
     with Server(db_path, *PLENTY) as server:
         through_http(events, server)
-    check_the_same(stored(db_path), told, events)
+    check_the_same(stored(db_path), told, source, events)
 
 
-def test_watch_tells_the_same_as_an_import(db_path: Path, events: list[Event], told: dict[str, Run]) -> None:
-    through_watch(db_path)
-    check_the_same(stored(db_path), told, events)
+def test_watch_tells_the_same_as_an_import(
+    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+) -> None:
+    through_watch(source.paths, db_path)
+    check_the_same(stored(db_path), told, source, events)
 
 
-def test_all_at_once_are_one_row_each(db_path: Path, events: list[Event], told: dict[str, Run]) -> None:
+def test_all_at_once_are_one_row_each(db_path: Path, source: Source, events: list[Event], told: dict[str, Run]) -> None:
     with Server(db_path, *PLENTY) as server:
         with ThreadPoolExecutor() as pool:
             ways = [
                 pool.submit(through_processes, events, db_path),
                 pool.submit(through_http, events, server),
-                pool.submit(through_watch, db_path),
+                pool.submit(through_watch, source.paths, db_path),
             ]
         for way in ways:
             way.result()
     while any(Path(f"{db_path}-spool").glob("*.json")):
         run_hook(session_end("nobody"), db_path)
-    check_the_same(stored(db_path), told, events)
+    check_the_same(stored(db_path), told, source, events)
 
 
 def test_a_typed_command_that_all_tell_of_is_one_row(db_path: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
 import signal
@@ -19,16 +18,9 @@ import pytest
 
 from session_buddy.cli.main import main
 from session_buddy.ingest import WatchReport, import_transcripts, watch_transcripts
-from support.paths import ROOT
+from support import claude_code
 from support.processes import Program, wait_until
 from support.transcripts import SECRET, line, result, use, write
-
-DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
-LARGE = "ae4a77f8-aedd-4bc1-888f-c94edc91af04"
-
-recorded_sessions = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the recorded sessions are not here (SESSION_BUDDY_TEST_DATA)"
-)
 
 
 def watching(*arguments: str | Path) -> Program:
@@ -153,35 +145,29 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(folder: Path, db_path
     assert row_count(db_path) == 1000
 
 
-@recorded_sessions
-def test_a_recorded_session_that_grows_while_watches_are_killed_is_stored_once(
+def test_sessions_that_grow_while_watches_are_killed_are_stored_once(
     folder: Path, db_path: Path, tmp_path: Path
 ) -> None:
-    files = {
-        folder / path.relative_to(DATA): path.read_bytes()
-        for path in [DATA / f"{LARGE}.jsonl", *(DATA / LARGE / "subagents").glob("*.jsonl")]
-    }
-    kill_again_and_again(folder, db_path, files, kills=6)
+    sessions = claude_code.folder_of("2.1.332", folder, sessions=20)
+    kill_again_and_again(folder, db_path, sessions.files, kills=6)
     assert main(["watch", "--once", "--db-path", str(db_path), str(folder)]) == 0
+    assert claude_code.stored(db_path) == sessions.truth
     in_one_go = tmp_path / "in-one-go.db"
-    summary = import_transcripts([folder], in_one_go)
-    assert summary["recorded"] == 255  # 242 uses of the session, 12 of its subagents, a typed command
+    import_transcripts([folder], in_one_go)
     assert runs_of_each_key(db_path) == runs_of_each_key(in_one_go)
-    assert row_count(db_path) == summary["recorded"]
 
 
-@recorded_sessions
-def test_the_large_session_alone_has_its_242_tool_uses(folder: Path, db_path: Path) -> None:
-    source = DATA / f"{LARGE}.jsonl"
+def test_a_session_that_grows_in_pieces_has_all_its_invocations(folder: Path, db_path: Path) -> None:
+    session = claude_code.session("2.1.332")
     with watching("--db-path", db_path, folder) as watch:
         watch.wait_for("Caught up")
-        text = source.read_bytes()
-        with (folder / source.name).open("ab", buffering=0) as file:
-            for begin in range(0, len(text), 100_003):
-                file.write(text[begin : begin + 100_003])
-        uses = "SELECT count(*) FROM session_buddy_source WHERE key LIKE 'toolu%'"
-        wait_until(lambda: ask(db_path, uses) == [(242,)], "all uses are stored")
+        text = claude_code.text_of(session.records)
+        with (folder / "s.jsonl").open("ab", buffering=0) as file:
+            for begin in range(0, len(text), 1009):
+                file.write(text[begin : begin + 1009])
+        wait_until(lambda: row_count(db_path) == len(session.truth), "all invocations are stored")
         assert watch.stop(signal.SIGINT) == 0
+    assert claude_code.stored(db_path) == session.truth
 
 
 # ---- What hooks saw

@@ -8,5 +8,3 @@ ROOT = Path(__file__).resolve().parents[3]
 SCHEMAS = ROOT / "docs" / "api" / "schemas"
 JS = ROOT / "tests" / "js"
 BUILD = ROOT / "build"
-# The text of the API v1.0, where a checkout has it beside the project.
-SPEC = ROOT.parent / "shared" / "spec" / "websocket-api.md"

@@ -80,14 +80,6 @@ def _unpacked(path: str) -> str:
     return shutil.which(file.name) or (str(file) if file.exists() else None) or _missing(file.name)
 
 
-def crackerjack() -> str:
-    """Crackerjack from PyPI, 0.74 or later. Nothing installs it: it needs Python 3.13 and more than a gigabyte."""
-    program = os.environ.get("SESSION_BUDDY_TEST_CRACKERJACK") or shutil.which("crackerjack")
-    if program is None:
-        pytest.skip("Crackerjack is not on the PATH and SESSION_BUDDY_TEST_CRACKERJACK does not name it")
-    return program
-
-
 def bench_program(name: str) -> Path:
     """One of those in bench/wire."""
     program = BUILD / "release" / "bench" / "wire" / name

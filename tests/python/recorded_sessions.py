@@ -1,9 +1,9 @@
-"""The import of real recorded sessions, against a count of the same files that is written here in plain Python."""
+"""The import of recorded sessions, against a count of the same files that is written here in plain Python."""
 
 from __future__ import annotations
 
+import csv
 import json
-import os
 import re
 import sqlite3
 from collections import Counter
@@ -16,16 +16,13 @@ import pytest
 from websockets.sync.client import connect
 
 from session_buddy.ingest import import_transcripts
-from support.paths import ROOT
+from support import claude_code
+from support.claude_code import stored
 from support.processes import Server
+from support.recorded import CLAUDE_CODE as DATA
+from support.recorded import LARGE, LATEST
 
-DATA = Path(os.environ.get("SESSION_BUDDY_TEST_DATA", ROOT.parent / "shared" / "data")) / "claude-code"
-LARGE = "ae4a77f8-aedd-4bc1-888f-c94edc91af04"
-PARTS = [f"{LARGE}.jsonl", LARGE, "subagent.jsonl", "tool_heavy.jsonl", "short.jsonl", "."]
-
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="the recorded sessions are not here (SESSION_BUDDY_TEST_DATA)"
-)
+PARTS = [LARGE.name, LARGE.stem, "subagent.jsonl", "tool_heavy.jsonl", "short.jsonl", "."]
 
 
 class Counted(NamedTuple):
@@ -139,7 +136,7 @@ def test_imported_rows_equal_an_independent_count(part: str, db_path: Path) -> N
 
 
 def test_the_large_session_has_its_242_tool_uses(db_path: Path) -> None:
-    summary = import_transcripts([DATA / f"{LARGE}.jsonl"], db_path)
+    summary = import_transcripts([LARGE], db_path)
     assert summary["recorded"] - summary["typed_commands"] == 242
     with sqlite3.connect(db_path) as connection:
         assert dict(
@@ -178,3 +175,25 @@ def test_the_server_serves_the_imported_figures(db_path: Path) -> None:
             assert answer["data"]["total_invocations"] == len(own)
             assert answer["data"]["completion_rate"] == pytest.approx(sum(one.completed for one in own) / len(own))
             assert answer["data"]["last_invocation_at"] == max(one.at for one in own)[:19] + "Z"
+
+
+# ---- The newest version, every call of which was scripted
+
+
+def test_every_scripted_call_has_its_outcome(db_path: Path) -> None:
+    with (LATEST / "truth.tsv").open(encoding="utf-8") as file:
+        told = {call["call id"]: call["is_error told to the model"] for call in csv.DictReader(file, delimiter="\t")}
+    assert import_transcripts([LATEST], db_path)["unfinished"] == 1  # killed while it ran
+    found = {key: one for key, one in stored(db_path).items() if not key.startswith("command:")}
+    assert len(found) == 61
+    for key, one in found.items():
+        # Nothing was told where the agent ended first; its transcript has an error for these.
+        assert one.completed == (told[key] == "ok"), key
+
+
+@pytest.mark.parametrize(("folder", "version"), [(DATA, "2.1.39"), (LATEST, "2.1.332")])
+def test_the_generated_sessions_have_every_kind_of_record(folder: Path, version: str) -> None:
+    recorded = {line["type"] for path in folder.rglob("projects/**/*.jsonl") for line in lines_of(path)} or {
+        line["type"] for line in lines_of(folder)
+    }
+    assert recorded <= {record["type"] for record in claude_code.session(version).records}

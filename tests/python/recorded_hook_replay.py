@@ -1,0 +1,32 @@
+"""A large recorded session through every way in, as test_hook_replay has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.recorded import LARGE
+from test_hook_replay import (
+    Source,
+    events,
+    test_all_at_once_are_one_row_each,
+    test_hook_processes_tell_the_same_as_the_transcript,
+    test_hook_requests_tell_the_same_as_the_transcript,
+    test_watch_tells_the_same_as_an_import,
+    told,
+)
+
+# Collected here again, with the source below.
+__all__ = [
+    "events",
+    "source",
+    "test_all_at_once_are_one_row_each",
+    "test_hook_processes_tell_the_same_as_the_transcript",
+    "test_hook_requests_tell_the_same_as_the_transcript",
+    "test_watch_tells_the_same_as_an_import",
+    "told",
+]
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return Source([LARGE], uses=242, without_event=3)
