@@ -47,7 +47,7 @@ $(STAMPS)/venv: scripts/requirements-build.txt scripts/requirements-node.txt | $
 
 $(STAMPS)/installed: $(SOURCES) $(STAMPS)/venv
 	@echo "Building and installing into .venv with $(JOBS) jobs (minutes the first time)"
-	@python -m pip install -q --no-build-isolation -C build-dir=$(RELEASE) .
+	@scripts/install $(RELEASE)
 	@touch $@
 
 $(STAMPS)/tests-built: $(STAMPS)/installed $(CPP_TESTS) | $(STAMPS)/system-test
@@ -75,11 +75,17 @@ $(STAMPS)/lint-tools: scripts/requirements-lint.txt $(STAMPS)/venv
 
 .PHONY: build
 build: $(STAMPS)/installed ## Build everything and install it into .venv
+	@$(SAY_HOW_TO_USE)
 
 # ---- Using it
 
+# Nothing where that was done: the shell that make was started from has it first on its PATH.
+SAY_HOW_TO_USE := [ "$${VIRTUAL_ENV:-}" = "$(CURDIR)/.venv" ] || \
+    echo "The commands are in .venv: \"source .venv/bin/activate\" puts session-buddy on the PATH of a shell."
+
 .PHONY: demo
-demo: $(STAMPS)/installed ## Serve a lively demo database and print the addresses
+demo: $(STAMPS)/installed ## Serve a lively demo database and print the addresses (DEMO_OPTIONS="--port 0")
+	@$(SAY_HOW_TO_USE)
 	@session-buddy demo $(DEMO_OPTIONS)
 
 # ---- Testing
@@ -110,6 +116,11 @@ RECORDED ?= ../shared
 test-crackerjack: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests with a real Crackerjack (CRACKERJACK=program)
 	@SESSION_BUDDY_TEST_CRACKERJACK=$$(command -v $(CRACKERJACK)) $(PYTEST) tests/python/crackerjack_run.py $(PYTEST_OPTIONS)
 CRACKERJACK ?= crackerjack
+
+.PHONY: test-fresh
+test-fresh: ## make demo and make test in a minimal Debian (SUITE=bookworm or trixie; AS=user: not as root)
+	@scripts/test-fresh "$(SUITE)" $(AS)
+AS ?= root
 
 .PHONY: load
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
@@ -208,9 +219,9 @@ build/tidy/%.ok: % $(CPP_HEADERS) .clang-tidy
 	@touch $@
 
 .PHONY: clean
-clean: ## Remove what was built; .venv and the demo's database stay
+clean: ## Remove what was built; .venv stays
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .coverage*
 
 .PHONY: distclean
 distclean: clean ## Remove everything that is not in git's keeping
-	rm -rf .venv .demo tests/js/node_modules dashboard/node_modules clients/js/node_modules
+	rm -rf .venv tests/js/node_modules dashboard/node_modules clients/js/node_modules

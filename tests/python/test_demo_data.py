@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import signal
+import socket
 import sqlite3
 import statistics
 import sys
@@ -188,8 +190,8 @@ def test_it_serves_until_a_signal_and_leaves_nothing_behind(number: signal.Signa
             assert response.status == 200
         with urllib.request.urlopen(page, timeout=10) as response:
             assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-        with connect(f"ws://localhost:{port}", proxy=None) as socket:
-            messages = [json.loads(socket.recv(timeout=10)) for _ in range(2)]
+        with connect(f"ws://localhost:{port}", proxy=None) as client:
+            messages = [json.loads(client.recv(timeout=10)) for _ in range(2)]
         assert [message["type"] for message in messages] == ["metrics_update"] * 2
         top = messages[-1]["data"]["top_skills"]
         assert len(top) == 10
@@ -199,13 +201,27 @@ def test_it_serves_until_a_signal_and_leaves_nothing_behind(number: signal.Signa
     assert not folder.exists()
 
 
-def test_a_taken_port_is_status_1(db_path: Path) -> None:
-    with demo("--port", "0") as first:
-        line = first.wait_for(r"^WebSocket")
-        port = line.split("localhost:")[1].split()[0]
-        with demo("--port", port, "--db-path", str(db_path)) as second:
-            assert second.process.wait(timeout=30) == 1
-            assert port in [*second.drain()][-1]
+def test_a_taken_port_is_an_error_before_anything_is_made(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--host", "127.0.0.1", "--port", str(port), "--db-path", str(db_path)]) == 1
+    errors = capsys.readouterr().err
+    assert errors == f"session-buddy demo: port {port} is in use: choose another with --port, or 0 for a free one\n"
+    assert not db_path.exists()
+
+
+def test_a_free_port_is_taken_and_named_where_the_default_one_is_in_use(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("session_buddy.cli.demo.PORT", port)
+        assert main(["demo", "--host", "127.0.0.1", "--duration", "0.05"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith(f"Port {port} is in use, so another one is taken; --port chooses one.\n")
+    served = re.search(r"^Dashboard +http://127\.0\.0\.1:(\d+)/$", output, re.MULTILINE)
+    assert served
+    assert served[1] not in ("0", str(port))
 
 
 def test_an_existing_file_is_replaced_only_by_force(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

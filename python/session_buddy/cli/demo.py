@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -27,6 +29,7 @@ from session_buddy.storage import StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
 
 LIVE_LINE_SECONDS = 0.5
+PORT = 8765
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--db-path", metavar="FILE", type=Path, help="a new file (default: a temporary one)")
     parser.add_argument("--force", action="store_true", help="replace the file of --db-path where it exists")
     parser.add_argument("--host", default="localhost", help="where the server listens (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="its port, 0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, help=f"its port, 0 for a free one (default: {PORT}, or a free one where that is taken)"
+    )
     parser.add_argument(
         "--update-interval", type=positive, default=1.0, metavar="SECONDS", help="between broadcasts (default: 1)"
     )
@@ -69,11 +74,34 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Run until stopped; return the exit status."""
     try:
+        port = 0 if args.no_server else _usable_port(args.host, args.port)
         with _database(args.db_path, args.force) as db_path:
-            return asyncio.run(_run(args, db_path))
+            return asyncio.run(_run(args, port, db_path))
     except (StorageError, ValueError, OSError) as error:
         print(f"session-buddy demo: {error}", file=sys.stderr)
         return 1
+
+
+def _usable_port(host: str, wanted: int | None) -> int:
+    """The port to listen on, known to be free before any work is done: the one asked for, or 8765 or 0 for any."""
+    port = PORT if wanted is None else wanted
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, OverflowError):
+        return port  # the server says what is wrong with the host or the port
+    for family, kind, protocol, _, address in addresses:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                continue
+            if wanted is None:
+                print(f"Port {port} is in use, so another one is taken; --port chooses one.", flush=True)
+                return 0
+            raise OSError(f"port {port} is in use: choose another with --port, or 0 for a free one") from None
+    return port
 
 
 @contextmanager
@@ -96,20 +124,20 @@ def _database(wanted: Path | None, force: bool) -> Iterator[Path]:
     yield wanted
 
 
-async def _run(args: argparse.Namespace, db_path: Path) -> int:
+async def _run(args: argparse.Namespace, port: int, db_path: Path) -> int:
     rng = random.Random(args.seed)  # noqa: S311 - made-up data, no secret
     async with _stop_event() as stop:
         with SkillsStorage(db_path) as store:
-            return await _make_and_feed(args, rng, store, stop)
+            return await _make_and_feed(args, port, rng, store, stop)
 
 
 async def _make_and_feed(
-    args: argparse.Namespace, rng: random.Random, store: SkillsStorage, stop: asyncio.Event
+    args: argparse.Namespace, port: int, rng: random.Random, store: SkillsStorage, stop: asyncio.Event
 ) -> int:
     history = make_history(rng, time.time())
     await asyncio.to_thread(store.store_many, history)
     print(f"Made {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}", flush=True)
-    async with _server(args, store.db_path):
+    async with _server(args, port, store.db_path):
         print(
             f"About {args.rate:g} live invocations a second; {BAD_SKILL} goes bad after {args.bad_after:g} s "
             f"and recovers {args.bad_for:g} s later. Ctrl-C ends it.",
@@ -137,12 +165,12 @@ async def _stop_event() -> AsyncIterator[asyncio.Event]:
 
 
 @asynccontextmanager
-async def _server(args: argparse.Namespace, db_path: str) -> AsyncIterator[None]:
+async def _server(args: argparse.Namespace, port: int, db_path: str) -> AsyncIterator[None]:
     """The server, with word of where it is; nothing with --no-server."""
     if args.no_server:
         yield
         return
-    async with RealTimeMetricsServer(args.host, args.port, db_path, args.update_interval) as server:
+    async with RealTimeMetricsServer(args.host, port, db_path, args.update_interval) as server:
         host = f"[{server.host}]" if ":" in server.host else server.host
         where = f"{host}:{server.port}"
         endpoints = ", ".join(f"ws://{endpoint}" for endpoint in server.endpoints)
