@@ -140,13 +140,13 @@ TEST_F(IntakeTest, what_comes_before_it_starts_waits_for_it) {
 
 TEST_F(IntakeTest, refuses_what_waited_in_vain_and_what_comes_after_a_stop) {
     make();
-    std::vector<Reply*> replies{&send_hook(hook("PostToolUse", "t1")), &send_report(report("a"))};
+    std::vector<Reply*> sent{&send_hook(hook("PostToolUse", "t1")), &send_report(report("a"))};
     intake->stop();
     intake->stop();
-    replies.push_back(&send_hook(hook("PostToolUse", "t2")));
-    replies.push_back(&send_report(report("b")));
-    replies.push_back(&send_report("junk"));
-    for (Reply* reply : replies) {
+    sent.push_back(&send_hook(hook("PostToolUse", "t2")));
+    sent.push_back(&send_report(report("b")));
+    sent.push_back(&send_report("junk"));
+    for (Reply* reply : sent) {
         ASSERT_EQ(reply->count(), 1U) << "at once";
         EXPECT_EQ(reply->wait().status, 503U);
         EXPECT_EQ(reply->wait().retry_after, 2U);

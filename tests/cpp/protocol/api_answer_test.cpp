@@ -128,7 +128,8 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_THAT(reason, Not(HasSubstr("/")));
 
-    const auto before_the_first = json::parse(server_answer(Snapshot{}, config, {}).text);
+    const Snapshot nothing;
+    const auto before_the_first = json::parse(server_answer(nothing, config, {}).text);
     EXPECT_TRUE(before_the_first.at("at").is_null());
     EXPECT_TRUE(before_the_first.at("age_seconds").is_null());
 }

@@ -19,7 +19,7 @@ struct IntakeRequest {
 
 struct IntakeAnswer {
     unsigned status = 202;
-    std::string body;          ///< JSON, or empty
+    std::string body{};        ///< JSON, or empty
     unsigned retry_after = 0;  ///< seconds; 0 for no such header
 };
 
