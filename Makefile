@@ -118,9 +118,9 @@ test-crackerjack: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests with
 CRACKERJACK ?= crackerjack
 
 .PHONY: test-fresh
-test-fresh: ## make demo and make test in a minimal Debian (SUITE=bookworm or trixie; AS=user: not as root)
-	@scripts/test-fresh "$(SUITE)" $(AS)
-AS ?= root
+test-fresh: ## make demo and make test in a minimal Debian (SUITE=bookworm or trixie; WHO=user: not as root)
+	@scripts/test-fresh "$(SUITE)" $(WHO)
+WHO ?= root
 
 .PHONY: load
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
