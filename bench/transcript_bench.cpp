@@ -107,7 +107,8 @@ void measure(const Settings& settings) {
         storage::EventStore store(database.string(), {.busy_timeout = std::chrono::seconds(5)});
         for (Rounds* figure : {&first, &again}) {
             const double before = cpu_seconds();
-            const app::ImportSummary summary = app::import_transcripts({folder}, store, ingest::SkillNamer());
+            const app::ImportSummary summary = app::import_transcripts(
+                {folder}, [&]() -> storage::EventStore& { return store; }, ingest::SkillNamer());
             figure->add(static_cast<double>(summary.bytes) / kMega / (cpu_seconds() - before));
             if (figure == &first) {
                 runs.add(static_cast<double>(summary.recorded));

@@ -73,9 +73,13 @@ py::dict import_transcripts(const Paths& paths, const std::string& db_path, doub
     app::ImportSummary summary;
     {
         const py::gil_scoped_release released;
-        storage::EventStore store(db_path,
-                                  {.busy_timeout = std::chrono::milliseconds(std::llround(busy_timeout * 1000))});
-        summary = app::import_transcripts(paths, store, namer, to_callback(progress));
+        std::optional<storage::EventStore> store;
+        const auto open = [&]() -> storage::EventStore& {
+            const storage::OpenOptions options{.busy_timeout =
+                                                   std::chrono::milliseconds(std::llround(busy_timeout * 1000))};
+            return store.emplace(db_path, options);
+        };
+        summary = app::import_transcripts(paths, open, namer, to_callback(progress));
     }
     return to_dict(summary);
 }

@@ -39,8 +39,17 @@ def test_record_stores_and_prints_the_id(db_path: Path) -> None:
         "record", "pytest-run", "--duration", "2500ms", "--failed", "--session", "S", "--error-type", "timeout",
         "--at", "2026-02-10T12:00:00Z", "--db-path", str(db_path),
     )  # fmt: skip
-    assert (status, output, errors) == (0, "1\n", "")
+    assert (status, output, errors) == (0, "1\n", f"Recorded in {db_path}\n")
     assert stored(db_path) == [(1, "pytest-run", "S", 0, 2.5, "timeout", "2026-02-10T12:00:00Z")]
+
+
+def test_a_database_below_a_missing_folder_is_an_error_and_nothing_is_created(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nosuch" / "skills.db"
+    assert cli.main(["record", "a", "--db-path", str(path)]) == 1
+    assert f'the folder "{path.parent}" does not exist; create it, or correct the path' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_record_uses_the_database_of_the_server(private_surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:

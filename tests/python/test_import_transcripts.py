@@ -269,6 +269,13 @@ def test_a_missing_path_is_told_and_the_others_are_done(
     assert len(rows(db_path)) == 5
 
 
+def test_a_wrong_path_creates_no_database(tmp_path: Path, db_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["import", str(tmp_path / "nosuch"), "--db-path", str(db_path)]) == 1
+    main(["import", str(tmp_path / "empty"), "--db-path", str(db_path)])
+    assert not db_path.exists()
+
+
 def test_an_unreadable_path_is_told_and_the_others_are_done(project: Path, db_path: Path) -> None:
     locked = write(project / "locked.jsonl", use(1, "l1", "Read"), result(2, "l1"))
     locked.chmod(0)

@@ -33,9 +33,9 @@ async def test_debug_records_arrive_with_name_level_and_time(
     caplog.set_level(logging.DEBUG)
     before = time.time()
     async with server_factory() as server:
-        await until(lambda: any(r.levelno == logging.DEBUG for r in native_records(caplog)))
         async with websockets.connect(f"ws://127.0.0.1:{server.port}") as client:
             await client.recv()
+        await until(lambda: any(r.levelno == logging.DEBUG for r in native_records(caplog)))
     await until(lambda: len(native_records(caplog)) >= 2)
     for record in native_records(caplog):
         assert record.name.startswith("session_buddy.")
@@ -126,8 +126,11 @@ import asyncio, logging, sys
 logging.basicConfig(level=logging.DEBUG, format="%(levelname)s|%(name)s|%(message)s")
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 async def main():
-    async with RealTimeMetricsServer(port=0, db_path=sys.argv[1]):
-        pass
+    async with RealTimeMetricsServer(port=0, db_path=sys.argv[1]) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"a request that is none\\r\\n\\r\\n")
+        await reader.readline()
+        writer.close()
 asyncio.run(main())
 """
     result = subprocess.run(
@@ -137,6 +140,7 @@ asyncio.run(main())
     assert all(len(line) == 3 for line in lines), result.stderr
     ours = [line for line in lines if line[1].startswith("session_buddy.")]
     assert any(level == "DEBUG" for level, _, _ in ours), result.stderr
+    assert ["INFO", "session_buddy.server", f"database {db_path}"] in ours
 
 
 def test_nothing_is_printed_by_a_program_that_does_not_ask_for_logs(db_path: Path) -> None:

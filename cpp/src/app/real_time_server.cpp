@@ -124,7 +124,7 @@ void RealTimeServer::start() {
     run->history.start();
     run->retention.start();
     impl_->run = std::move(run);
-    kLog.debug("following {}", impl_->config.db_path);
+    kLog.info("database {}", impl_->config.db_path);
 }
 
 void RealTimeServer::stop() {

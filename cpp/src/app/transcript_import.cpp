@@ -149,12 +149,19 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
     return found;
 }
 
-ImportSummary import_transcripts(const std::vector<fs::path>& paths, storage::EventStore& store,
+ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::function<storage::EventStore&()>& open,
                                  const ingest::SkillNamer& namer, const ImportProgressCallback& progress) {
     ImportSummary summary;
+    storage::EventStore* store = nullptr;
     std::vector<storage::SkillEvent> batch;
     const auto store_batch = [&] {
-        const auto outcomes = store.take(batch, storage::Source::transcript);
+        if (batch.empty()) {
+            return;
+        }
+        if (store == nullptr) {
+            store = &open();
+        }
+        const auto outcomes = store->take(batch, storage::Source::transcript);
         for (std::size_t i = 0; i < batch.size(); ++i) {
             if (outcomes[i].is_new) {
                 ++summary.recorded;

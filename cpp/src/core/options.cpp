@@ -113,7 +113,7 @@ constexpr std::array kTable{
          "as app.example.org or *.example.org"),
 
     text("Database", "db_path", &Config::db_path,
-         "SQLite database to follow; made with the V4 schema where it is missing. Without it: "
+         "SQLite database to follow; created with the V4 schema if missing, in a folder that exists. Without it: "
          "./.session-buddy/skills.db "
          "where that exists, else skills.db in the user's data directory"),
     duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60,

@@ -215,22 +215,6 @@ ConfigFile find_file(const std::optional<std::string>& named, const Surroundings
     return path.empty() ? ConfigFile{} : read_file(path);
 }
 
-// The path where no source names one.
-Resolved default_db_path(const Surroundings& surroundings) {
-    const fs::path local = surroundings.current_directory / ".session-buddy" / "skills.db";
-    std::error_code ignored;
-    if (fs::exists(local, ignored)) {
-        return {local.string(), "found in the current directory"};
-    }
-    const auto directory = surroundings.macos
-                               ? user_directory(surroundings, "XDG_DATA_HOME", "Library/Application Support")
-                               : user_directory(surroundings, "XDG_DATA_HOME", ".local/share");
-    if (!directory) {
-        throw ConfigError("db_path", "no place for the database: neither db_path nor HOME is set");
-    }
-    return {(*directory / "session-buddy" / "skills.db").string(), "default"};
-}
-
 std::string checked_db_path(const std::string& path, const Surroundings& surroundings, const std::string& subject) {
     if (path.starts_with(":") || path.starts_with("file:")) {
         throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
@@ -265,6 +249,21 @@ Surroundings Surroundings::of_process() {
     surroundings.macos = true;
 #endif
     return surroundings;
+}
+
+Resolved default_db_path(const Surroundings& surroundings) {
+    const fs::path local = surroundings.current_directory / ".session-buddy" / "skills.db";
+    std::error_code ignored;
+    if (fs::exists(local, ignored)) {
+        return {local.string(), "found in the current directory"};
+    }
+    const auto directory = surroundings.macos
+                               ? user_directory(surroundings, "XDG_DATA_HOME", "Library/Application Support")
+                               : user_directory(surroundings, "XDG_DATA_HOME", ".local/share");
+    if (!directory) {
+        throw ConfigError("db_path", "no place for the database: neither db_path nor HOME is set");
+    }
+    return {(*directory / "session-buddy" / "skills.db").string(), "default"};
 }
 
 Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings) {

@@ -15,6 +15,7 @@
 #include "migrations.hpp"
 #include "migrator.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/options.hpp"
 #include "sql.hpp"
 
 namespace session_buddy::storage {
@@ -36,9 +37,24 @@ void check_path(const std::string& path) {
     }
 }
 
-void create_folder(const std::string& path) {
+bool is_default_location(const std::string& path) {
+    try {
+        return path == options::default_db_path(options::Surroundings::of_process()).value;
+    } catch (const ConfigError&) {
+        return false;
+    }
+}
+
+/// Only that of the default location is created: elsewhere a missing folder is a mistyped path.
+void require_folder(const std::string& path) {
+    const std::string folder = folder_of(path);
     std::error_code error;
-    std::filesystem::create_directories(folder_of(path), error);
+    const auto type = std::filesystem::status(folder, error).type();
+    if (type == std::filesystem::file_type::not_found && !is_default_location(path)) {
+        refuse(StorageErrc::missing, path,
+               fmt::format("the folder \"{}\" does not exist; create it, or correct the path", folder));
+    }
+    std::filesystem::create_directories(folder, error);
     if (error) {
         refuse(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
     }
@@ -186,7 +202,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
         if (!options.create) {
             refuse(StorageErrc::missing, path, "the file does not exist");
         }
-        create_folder(path);
+        require_folder(path);
         if (const std::string obstacle = obstacle_to_writing(path, false); !obstacle.empty()) {
             refuse(StorageErrc::io, path, fmt::format("it cannot be created: {}", obstacle));
         }

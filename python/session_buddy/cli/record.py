@@ -72,4 +72,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"session-buddy record: error: {error}", file=sys.stderr)
         return 1
     print(invocation)
+    print(f"Recorded in {storage.db_path}", file=sys.stderr)
     return 0

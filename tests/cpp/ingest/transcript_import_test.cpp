@@ -55,6 +55,10 @@ class TranscriptImport : public testing::Test {
         return store.metrics(skill)->total_invocations;
     }
 
+    static std::function<storage::EventStore&()> opened(storage::EventStore& store) {
+        return [&store]() -> storage::EventStore& { return store; };
+    }
+
     ingest::SkillNamer namer;
     fs::path root = fs::path(testing::TempDir()) / ("import_" + std::to_string(std::random_device{}()));
 };
@@ -85,13 +89,13 @@ TEST_F(TranscriptImport, a_missing_path_is_a_problem_and_the_others_are_found) {
 TEST_F(TranscriptImport, a_second_import_stores_nothing) {
     write("a.jsonl", {"Read", "Edit", "Read"});
     storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
-    const ImportSummary first = import_transcripts({root}, store, namer);
+    const ImportSummary first = import_transcripts({root}, opened(store), namer);
     EXPECT_EQ(first.recorded, 3);
     EXPECT_EQ(first.files, 1U);
     EXPECT_THAT(first.recorded_by_skill, ElementsAre(Pair("Edit", 1), Pair("Read", 2)));
     EXPECT_EQ(total("Read"), 2);
 
-    const ImportSummary second = import_transcripts({root}, store, namer);
+    const ImportSummary second = import_transcripts({root}, opened(store), namer);
     EXPECT_EQ(second.recorded, 0);
     EXPECT_EQ(second.already_known, 3);
     EXPECT_THAT(second.recorded_by_skill, IsEmpty());
@@ -103,7 +107,7 @@ TEST_F(TranscriptImport, a_store_that_fails_ends_the_import) {
     write("a.jsonl", {"Read"});
     storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
     store.close();
-    EXPECT_THROW((void)import_transcripts({root}, store, namer), storage::StorageError);
+    EXPECT_THROW((void)import_transcripts({root}, opened(store), namer), storage::StorageError);
 }
 
 TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
@@ -111,7 +115,7 @@ TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
     write("b.jsonl", {"Read"});
     storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
     int calls = 0;
-    const ImportSummary summary = import_transcripts({root}, store, namer, [&](const ImportProgress& progress) {
+    const ImportSummary summary = import_transcripts({root}, opened(store), namer, [&](const ImportProgress& progress) {
         EXPECT_EQ(progress.files_total, 2U);
         EXPECT_LE(progress.bytes_done, progress.bytes_total);
         return ++calls < 2;

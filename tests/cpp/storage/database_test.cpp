@@ -6,8 +6,10 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <optional>
 
 #include "support/privileges.hpp"
 #include "support/temp_database.hpp"
@@ -19,6 +21,7 @@ void bring_up_to_date(const std::string& path, const OpenOptions& options) {
     static_cast<void>(open_database(path, options));
 }
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr const char* kVersions = "SELECT version FROM skill_migrations ORDER BY version";
@@ -69,8 +72,8 @@ class OpenDatabase : public testing::Test {
     std::string path = dir.file("skills.db");
 };
 
-TEST_F(OpenDatabase, creates_what_is_not_there_with_its_folders) {
-    path = dir.file("a/b c/'d'/skills%41?x=1#.db");
+TEST_F(OpenDatabase, creates_what_is_not_there) {
+    path = dir.file("a b 'c' skills%41?x=1#.db");
     const auto database = open_database(path, {});
     EXPECT_EQ(test::query(*database, "PRAGMA foreign_keys").front(), "1");
     EXPECT_EQ(test::query(*database, "PRAGMA busy_timeout").front(), "5000");
@@ -107,6 +110,29 @@ TEST_F(OpenDatabase, may_be_told_not_to_create) {
     EXPECT_EQ(code_of(path, {.create = false}), StorageErrc::missing);
     EXPECT_EQ(code_of(dir.file("no/folder/x.db"), {.create = false}), StorageErrc::missing);
     EXPECT_TRUE(dir.contents().empty());
+}
+
+TEST_F(OpenDatabase, takes_a_missing_folder_for_a_mistyped_path_and_creates_nothing) {
+    path = dir.file("no/folder/skills.db");
+    EXPECT_EQ(code_of(path), StorageErrc::missing);
+    EXPECT_THAT(message_of(path), AllOf(HasSubstr("the folder \"" + dir.file("no/folder") + "\" does not exist"),
+                                        HasSubstr("create it, or correct the path")));
+    EXPECT_TRUE(dir.contents().empty());
+}
+
+TEST_F(OpenDatabase, creates_the_folders_of_the_default_location) {
+    const char* const before = std::getenv("XDG_DATA_HOME");
+    const std::optional<std::string> kept = before != nullptr ? std::optional<std::string>(before) : std::nullopt;
+    ::setenv("XDG_DATA_HOME", dir.file("new/data").c_str(), 1);
+    path = dir.file("new/data/session-buddy/skills.db");
+    EXPECT_NO_THROW(bring_up_to_date(path, {}));
+    expect_whole();
+    EXPECT_EQ(code_of(dir.file("new/data/other/skills.db")), StorageErrc::missing);
+    if (kept) {
+        ::setenv("XDG_DATA_HOME", kept->c_str(), 1);
+    } else {
+        ::unsetenv("XDG_DATA_HOME");
+    }
 }
 
 TEST_F(OpenDatabase, can_be_opened_many_times) {
@@ -351,7 +377,6 @@ TEST_F(OpenDatabase, says_why_a_folder_cannot_take_a_new_file) {
     test::WriteProtected protection(dir.path());
     EXPECT_EQ(code_of(path), StorageErrc::io);
     EXPECT_THAT(message_of(path), HasSubstr("write-protected"));
-    EXPECT_EQ(code_of(dir.file("deeper/skills.db")), StorageErrc::io);
 }
 
 TEST_F(OpenDatabase, opens_a_write_protected_v4_for_reading) {

@@ -70,9 +70,11 @@ struct ImportSummary {
 };
 
 /// Stores each invocation whose key was never stored before, in batches of one transaction each, so that an import that
-/// was stopped can simply be run again. Throws StorageError.
+/// was stopped can simply be run again. `open` is called once, when there is something to store: where nothing was
+/// found, no database is created. Throws StorageError.
 [[nodiscard]] ImportSummary import_transcripts(const std::vector<std::filesystem::path>& paths,
-                                               storage::EventStore& store, const ingest::SkillNamer& namer,
+                                               const std::function<storage::EventStore&()>& open,
+                                               const ingest::SkillNamer& namer,
                                                const ImportProgressCallback& progress = {});
 
 /// Everything in memory, in the order of time: for replays. `summary.recorded` stays 0.

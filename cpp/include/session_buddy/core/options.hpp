@@ -93,6 +93,10 @@ struct Resolved {
 /// Throws ConfigError.
 [[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings);
 
+/// The path where nothing names one: ./.session-buddy/skills.db where it exists, else the user's data directory. Throws
+/// ConfigError where there is none.
+[[nodiscard]] Resolved default_db_path(const Surroundings& surroundings);
+
 /// Makes the files that the settings of kind `path` name absolute, a leading "~/" expanded. Throws ConfigError.
 void resolve_paths(Config& config, const Surroundings& surroundings);
 

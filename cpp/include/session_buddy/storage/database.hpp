@@ -22,7 +22,7 @@ enum class Durability : std::uint8_t {
 
 struct OpenOptions {
     std::chrono::milliseconds busy_timeout{5000};
-    bool create = true;             ///< create file and parent folders where missing; else StorageErrc::missing
+    bool create = true;             ///< create the file where missing; else StorageErrc::missing
     bool replace_triggers = false;  ///< drop triggers that other tools made under our names and install our own
     Durability durability = Durability::process;
     /// For a process that lives for one row: a database whose migrations are the known ones is taken as it is, and its
@@ -34,7 +34,7 @@ struct OpenOptions {
 void set_durability(SQLite::Database& database, Durability durability);
 
 /// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4
-/// afterwards. A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the
+/// afterwards. Of missing folders only those of the default location are created. A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the
 /// file is untouched.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options);
 
