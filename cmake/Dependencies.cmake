@@ -29,25 +29,106 @@ function(session_buddy_fetched_headers_are_system target)
 endfunction()
 
 find_package(Threads REQUIRED)
-find_package(OpenSSL 3.0 REQUIRED)
 
-# --- cjose: the signatures of JSON Web Tokens. Like OpenSSL never fetched. It brings no package file for CMake.
+# --- What is never fetched. All that is missing is reported together, with the packages that have it.
+set(missing "")
+set(missing_debian "")
+set(missing_fedora "")
+set(missing_homebrew "")
+macro(session_buddy_is_missing what debian fedora homebrew)
+  list(APPEND missing "${what}")
+  list(APPEND missing_debian ${debian})
+  list(APPEND missing_fedora ${fedora})
+  list(APPEND missing_homebrew ${homebrew})
+endmacro()
+
+find_package(OpenSSL 3.0 QUIET)
+if(NOT OpenSSL_FOUND)
+  session_buddy_is_missing("OpenSSL 3.0 or later, with its headers" libssl-dev openssl-devel openssl@3)
+endif()
+
+# cjose: the signatures of JSON Web Tokens. It brings no package file for CMake.
 find_path(CJOSE_INCLUDE_DIR cjose/cjose.h)
 find_library(CJOSE_LIBRARY cjose)
 if(NOT CJOSE_INCLUDE_DIR OR NOT CJOSE_LIBRARY)
-  message(FATAL_ERROR "cjose was not found. Please install it: libcjose-dev on Debian and Ubuntu, cjose-devel on Fedora, "
-    "cjose with Homebrew.")
+  session_buddy_is_missing("cjose, with its headers" libcjose-dev cjose-devel cjose)
+endif()
+
+# Python: the interpreter that builds the wheel.
+if(SESSION_BUDDY_BUILD_PYTHON)
+  find_package(Python 3.10 QUIET COMPONENTS Interpreter Development.Module)
+  if(NOT Python_FOUND)
+    session_buddy_is_missing("Python 3.10 or later, with its headers" python3-dev python3-devel python)
+  endif()
+endif()
+
+if(missing)
+  list(JOIN missing "; " missing)
+  list(JOIN missing_debian " " missing_debian)
+  list(JOIN missing_fedora " " missing_fedora)
+  list(JOIN missing_homebrew " " missing_homebrew)
+  message(FATAL_ERROR "Not found: ${missing}. Please install:\n"
+    "  Debian, Ubuntu  apt-get install ${missing_debian}\n"
+    "  Fedora          dnf install ${missing_fedora}\n"
+    "  Homebrew        brew install ${missing_homebrew}\n")
 endif()
 add_library(session_buddy_cjose INTERFACE)
 target_include_directories(session_buddy_cjose SYSTEM INTERFACE ${CJOSE_INCLUDE_DIR})
 target_link_libraries(session_buddy_cjose INTERFACE ${CJOSE_LIBRARY})
 
+# --- What is fetched where the system has none.
+
+# A FetchContent that cannot download tries for minutes and says it in nearly two hundred lines: one try, with a limit, at
+# the first byte of the first release that is wanted of a host.
+function(session_buddy_expect_host name url)
+  string(TOUPPER ${name} upper)
+  string(TOLOWER ${name} lower)
+  string(REGEX MATCH "^https://[^/]+" host ${url})
+  get_property(reached GLOBAL PROPERTY SESSION_BUDDY_REACHED_HOSTS)
+  file(GLOB downloaded ${FETCHCONTENT_BASE_DIR}/${lower}-src/*)
+  if(host IN_LIST reached OR downloaded OR FETCHCONTENT_FULLY_DISCONNECTED)
+    return()
+  endif()
+  message(NOTICE "-- This system has no ${name} that is recent enough: fetching ${url}")
+  set(probe ${CMAKE_BINARY_DIR}/probe)
+  file(DOWNLOAD ${url} ${probe} STATUS status TIMEOUT 20 RANGE_START 0 RANGE_END 0)
+  list(POP_FRONT status failed reason)
+  set(size 0)
+  if(EXISTS ${probe})
+    file(SIZE ${probe} size)
+    file(REMOVE ${probe})
+  endif()
+  # Where a host ignores the range, the time may be over before the file is; it answers, then.
+  if(failed AND size EQUAL 0)
+    message(FATAL_ERROR "${name}: this system has none that is recent enough, and a release cannot be fetched, as ${host} "
+      "does not answer (${reason}). Please install the libraries of the system:\n"
+      "  Debian, Ubuntu  scripts/system-packages build, or: apt-get install libsqlite3-dev zlib1g-dev libsqlitecpp-dev "
+      "libboost-dev (on Debian 12 libboost1.81-dev) nlohmann-json3-dev libsimdjson-dev libspdlog-dev prometheus-cpp-dev "
+      "libcli11-dev libtomlplusplus-dev\n"
+      "or name an unpacked copy with -DFETCHCONTENT_SOURCE_DIR_${upper}=<folder>; see docs/dependencies.md.\n")
+  endif()
+  set_property(GLOBAL APPEND PROPERTY SESSION_BUDDY_REACHED_HOSTS ${host})
+endfunction()
+
+# The rest of the arguments are those of FetchContent_Declare.
+macro(session_buddy_library name url sha256)
+  FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${sha256} ${ARGN})
+  cmake_parse_arguments(library "" "SOURCE_SUBDIR" "FIND_PACKAGE_ARGS" ${ARGN})
+  string(TOUPPER ${name} upper)
+  if(NOT FETCHCONTENT_SOURCE_DIR_${upper})
+    find_package(${name} ${library_FIND_PACKAGE_ARGS} QUIET)
+    if(NOT ${name}_FOUND)
+      session_buddy_expect_host(${name} ${url})
+    endif()
+  endif()
+  FetchContent_MakeAvailable(${name})
+endmacro()
+
 # --- SQLite: the amalgamation has no build of its own.
-FetchContent_Declare(SQLite3
-  URL https://www.sqlite.org/2024/sqlite-amalgamation-3460100.zip
-  URL_HASH SHA256=77823cb110929c2bcb0f5d48e4833b5c59a8a6e40cdea3936b99e199dbbe5784
+session_buddy_library(SQLite3
+  https://www.sqlite.org/2024/sqlite-amalgamation-3460100.zip
+  77823cb110929c2bcb0f5d48e4833b5c59a8a6e40cdea3936b99e199dbbe5784
   FIND_PACKAGE_ARGS 3.40)
-FetchContent_MakeAvailable(SQLite3)
 if(NOT TARGET SQLite::SQLite3)
   add_library(session_buddy_sqlite3 STATIC EXCLUDE_FROM_ALL ${sqlite3_SOURCE_DIR}/sqlite3.c)
   # An imported target, as find_package makes it: SQLiteCpp names it in its install rules, where an alias would not do.
@@ -70,12 +151,11 @@ if(NOT aliased)
 endif()
 
 # --- zlib: its own build renames a header in the sources and adds programs, so it is not run (there is no such subfolder).
-FetchContent_Declare(ZLIB
-  URL https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz
-  URL_HASH SHA256=9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
+session_buddy_library(ZLIB
+  https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz
+  9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
   SOURCE_SUBDIR none
   FIND_PACKAGE_ARGS 1.2.11)
-FetchContent_MakeAvailable(ZLIB)
 if(NOT TARGET ZLIB::ZLIB)
   # Without the files that read and write .gz, which would ask for more of the system.
   file(GLOB sources ${zlib_SOURCE_DIR}/*.c)
@@ -90,20 +170,18 @@ set(SQLITECPP_INTERNAL_SQLITE OFF)
 set(SQLITECPP_RUN_CPPLINT OFF)
 set(SQLITECPP_RUN_CPPCHECK OFF)
 set(SQLITECPP_USE_STACK_PROTECTION OFF)
-FetchContent_Declare(SQLiteCpp
-  URL https://github.com/SRombauts/SQLiteCpp/archive/refs/tags/3.2.1.tar.gz
-  URL_HASH SHA256=70c67d5680c47460f82a7abf8e6b0329bf2fb10795a982a6d8abc06adb42d693
+session_buddy_library(SQLiteCpp
+  https://github.com/SRombauts/SQLiteCpp/archive/refs/tags/3.2.1.tar.gz
+  70c67d5680c47460f82a7abf8e6b0329bf2fb10795a982a6d8abc06adb42d693
   FIND_PACKAGE_ARGS 3.2)
-FetchContent_MakeAvailable(SQLiteCpp)
 session_buddy_fetched_headers_are_system(SQLiteCpp)
 
 # --- Boost: Asio and Beast, of which we use headers alone, so Boost's own build is not run (there is no such subfolder).
-FetchContent_Declare(Boost
-  URL https://github.com/boostorg/boost/releases/download/boost-1.83.0/boost-1.83.0.tar.xz
-  URL_HASH SHA256=c5a0688e1f0c05f354bbd0b32244d36085d9ffc9f932e8a18983a9908096f614
+session_buddy_library(Boost
+  https://github.com/boostorg/boost/releases/download/boost-1.83.0/boost-1.83.0.tar.xz
+  c5a0688e1f0c05f354bbd0b32244d36085d9ffc9f932e8a18983a9908096f614
   SOURCE_SUBDIR none
   FIND_PACKAGE_ARGS 1.81 CONFIG)
-FetchContent_MakeAvailable(Boost)
 if(NOT TARGET Boost::headers)
   file(GLOB folders LIST_DIRECTORIES ON ${boost_SOURCE_DIR}/libs/*/include ${boost_SOURCE_DIR}/libs/numeric/*/include)
   add_library(session_buddy_boost INTERFACE)
@@ -113,11 +191,10 @@ endif()
 
 # --- nlohmann_json
 set(JSON_BuildTests OFF)
-FetchContent_Declare(nlohmann_json
-  URL https://github.com/nlohmann/json/archive/refs/tags/v3.11.2.tar.gz
-  URL_HASH SHA256=d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273
+session_buddy_library(nlohmann_json
+  https://github.com/nlohmann/json/archive/refs/tags/v3.11.2.tar.gz
+  d69f9deb6a75e2580465c6c4c5111b89c4dc2fa94e3a85fcd2ffcd9a143d9273
   FIND_PACKAGE_ARGS 3.11)
-FetchContent_MakeAvailable(nlohmann_json)
 session_buddy_fetched_headers_are_system(nlohmann_json::nlohmann_json)
 
 # --- simdjson: its package file agrees to its own minor version alone, so that one is asked for which is there.
@@ -131,19 +208,17 @@ if(NOT CMAKE_DISABLE_FIND_PACKAGE_simdjson)
     endif()
   endforeach()
 endif()
-FetchContent_Declare(simdjson
-  URL https://github.com/simdjson/simdjson/archive/refs/tags/v3.12.2.tar.gz
-  URL_HASH SHA256=8ac7c97073d5079f54ad66d04381ec75e1169c2e20bfe9b6500bc81304da3faf
+session_buddy_library(simdjson
+  https://github.com/simdjson/simdjson/archive/refs/tags/v3.12.2.tar.gz
+  8ac7c97073d5079f54ad66d04381ec75e1169c2e20bfe9b6500bc81304da3faf
   FIND_PACKAGE_ARGS ${simdjson_wanted} CONFIG)
-FetchContent_MakeAvailable(simdjson)
 session_buddy_fetched_headers_are_system(simdjson::simdjson)
 
 # --- spdlog, with the fmt it brings along. Its headers alone are used: a library that is loaded is felt at each hook.
-FetchContent_Declare(spdlog
-  URL https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz
-  URL_HASH SHA256=1586508029a7d0670dfcb2d97575dcdc242d3868a259742b69f100801ab4e16b
+session_buddy_library(spdlog
+  https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz
+  1586508029a7d0670dfcb2d97575dcdc242d3868a259742b69f100801ab4e16b
   FIND_PACKAGE_ARGS 1.10)
-FetchContent_MakeAvailable(spdlog)
 session_buddy_fetched_headers_are_system(spdlog::spdlog_header_only)
 
 # --- prometheus-cpp: its data model and text format alone, and nothing that serves or pushes. Its package file brings no
@@ -154,27 +229,24 @@ set(ENABLE_COMPRESSION OFF)
 set(ENABLE_TESTING OFF)
 set(GENERATE_PKGCONFIG OFF)
 set(USE_THIRDPARTY_LIBRARIES OFF)
-FetchContent_Declare(prometheus-cpp
-  URL https://github.com/jupp0r/prometheus-cpp/releases/download/v1.3.0/prometheus-cpp-with-submodules.tar.gz
-  URL_HASH SHA256=62bc2cc9772db2314dbaae506ae2a75c8ee897dab053d8729e86a637b018fdb6
+session_buddy_library(prometheus-cpp
+  https://github.com/jupp0r/prometheus-cpp/releases/download/v1.3.0/prometheus-cpp-with-submodules.tar.gz
+  62bc2cc9772db2314dbaae506ae2a75c8ee897dab053d8729e86a637b018fdb6
   FIND_PACKAGE_ARGS CONFIG)
-FetchContent_MakeAvailable(prometheus-cpp)
 session_buddy_fetched_headers_are_system(prometheus-cpp::core)
 
 # --- CLI11
-FetchContent_Declare(CLI11
-  URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
-  URL_HASH SHA256=f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a
+session_buddy_library(CLI11
+  https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
+  f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a
   FIND_PACKAGE_ARGS 2.1)
-FetchContent_MakeAvailable(CLI11)
 session_buddy_fetched_headers_are_system(CLI11::CLI11)
 
 # --- toml++. The same; the target of a system's package would bring the library.
-FetchContent_Declare(tomlplusplus
-  URL https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
-  URL_HASH SHA256=8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155
+session_buddy_library(tomlplusplus
+  https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
+  8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155
   FIND_PACKAGE_ARGS 3.3)
-FetchContent_MakeAvailable(tomlplusplus)
 session_buddy_fetched_headers_are_system(tomlplusplus::tomlplusplus)
 add_library(session_buddy_tomlplusplus INTERFACE)
 target_include_directories(session_buddy_tomlplusplus SYSTEM INTERFACE
@@ -183,11 +255,10 @@ target_include_directories(session_buddy_tomlplusplus SYSTEM INTERFACE
 # --- GoogleTest
 if(SESSION_BUDDY_BUILD_TESTS)
   set(INSTALL_GTEST OFF)
-  FetchContent_Declare(GTest
-    URL https://github.com/google/googletest/archive/refs/tags/release-1.12.1.tar.gz
-    URL_HASH SHA256=81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2
+  session_buddy_library(GTest
+    https://github.com/google/googletest/archive/refs/tags/release-1.12.1.tar.gz
+    81964fe578e9bd7c94dfdb09c8e4d6e6759e19967e397dbea48d1c10e45d0df2
     FIND_PACKAGE_ARGS 1.12)
-  FetchContent_MakeAvailable(GTest)
   session_buddy_fetched_headers_are_system(GTest::gtest)
   session_buddy_fetched_headers_are_system(GTest::gmock)
 endif()
@@ -196,16 +267,14 @@ endif()
 if(SESSION_BUDDY_BUILD_BENCH)
   set(BENCHMARK_ENABLE_TESTING OFF)
   set(BENCHMARK_ENABLE_INSTALL OFF)
-  FetchContent_Declare(benchmark
-    URL https://github.com/google/benchmark/archive/refs/tags/v1.7.1.tar.gz
-    URL_HASH SHA256=6430e4092653380d9dc4ccb45a1e2dc9259d581f4866dc0759713126056bc1d7
+  session_buddy_library(benchmark
+    https://github.com/google/benchmark/archive/refs/tags/v1.7.1.tar.gz
+    6430e4092653380d9dc4ccb45a1e2dc9259d581f4866dc0759713126056bc1d7
     FIND_PACKAGE_ARGS 1.7)
-  FetchContent_MakeAvailable(benchmark)
   session_buddy_fetched_headers_are_system(benchmark::benchmark)
 endif()
 
-# --- Python: the interpreter that builds the wheel, and pybind11 from PyPI.
+# --- pybind11 from PyPI.
 if(SESSION_BUDDY_BUILD_PYTHON)
-  find_package(Python 3.10 REQUIRED COMPONENTS Interpreter Development.Module)
   find_package(pybind11 2.13 CONFIG REQUIRED)
 endif()

@@ -48,6 +48,10 @@ def node_packages(folder: Path) -> None:
         _missing(f"what {folder.name}/package.json names")
 
 
+def cmake() -> str:
+    return shutil.which("cmake") or _missing("CMake")
+
+
 def chromium() -> str:
     for name in ("chromium", "google-chrome", "chromium-browser"):
         program = shutil.which(name)
