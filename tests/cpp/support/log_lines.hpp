@@ -32,7 +32,7 @@ class LogLines {
         const std::lock_guard lock(mutex_);
         std::size_t found = 0;
         for (const auto& line : lines_) {
-            found += line.find(text) != std::string::npos ? 1 : 0;
+            found += line.find(text) != std::string::npos ? 1U : 0U;
         }
         return found;
     }
