@@ -118,12 +118,10 @@ def test_live_dashboard(server: Server, tmp_path: Path) -> None:
 
 
 def test_alert_integration(server: Server, tmp_path: Path) -> None:
+    fill(server.db_path, invocations("broken", 10, completed=5))
     with browser(contract.code("Example 3: Alert Integration", server.port), tmp_path / "profile") as program:
-        for _ in range(3):
-            message = next_message(program)
-            for anomaly in message["data"]["anomalies"]:
-                alert = json.loads(program.wait_for("^@console alert ").removeprefix("@console alert "))
-                assert alert["skill"] == anomaly["skill_name"]
+        alert = json.loads(program.wait_for("^@console alert ").removeprefix("@console alert "))
+        assert (alert["severity"], alert["skill"], alert["type"]) == ("WARNING", "broken", "performance_drop")
 
 
 def test_reconnection(server: Server, tmp_path: Path) -> None:

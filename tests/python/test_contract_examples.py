@@ -147,25 +147,38 @@ def test_live_dashboard(server: Server, tmp_path: Path) -> None:
         program.wait_for(lambda line: line.startswith("@table ") and '"ruff-check"' in line)
 
 
-def test_skill_specific_monitoring_keeps_running(server: Server, tmp_path: Path) -> None:
-    # It prints nothing but anomalies; that it subscribed, listens and stops in order is what shows here.
-    with python_program(tmp_path, contract.code("Example 2: Skill-Specific Monitoring", server.port)) as program:
-        with node_program(tmp_path, contract.code("Connecting to WebSocket Server", server.port)) as other:
-            for _ in range(5):
-                next_message(other, "metrics_update")
-        assert program.process.poll() is None
-        server.stop()
+@pytest.fixture
+def server_of_anomalies(db_path: Path) -> Iterator[Server]:
+    """Two skills with five good runs and then five bad ones each."""
+    fill(db_path, invocations("other", 10, completed=5), invocations("pytest-run", 10, completed=5))
+    with Server(db_path) as running:
+        yield running
+
+
+def test_skill_specific_monitoring_tells_of_the_anomalies_of_its_skill_alone(
+    server_of_anomalies: Server, tmp_path: Path
+) -> None:
+    code = contract.code("Example 2: Skill-Specific Monitoring", server_of_anomalies.port)
+    with python_program(tmp_path, code) as program:
+        for _ in range(2):  # in each update
+            program.wait_for("ANOMALY: performance_drop$")
+            assert program.wait_for("^ Baseline: ") == " Baseline: 1.0"
+            assert program.wait_for("^ Observed: ") == " Observed: 0.0"
+            program.wait_for(r"^ Deviation: \d+\.\d+\D$")
+        server_of_anomalies.stop()
         assert "ConnectionClosed" in "\n".join(program.drain())
 
 
-def test_alert_integration_keeps_running(server: Server, tmp_path: Path) -> None:
-    with node_program(tmp_path, contract.code("Example 3: Alert Integration", server.port)) as program:
-        for _ in range(5):
-            message = next_message(program, "metrics_update")
-            for anomaly in message["data"]["anomalies"]:
-                alert = reported(program.wait_for("^@alert "), "alert")
-                assert alert["skill"] == anomaly["skill_name"]
-                assert alert["timestamp"] == message["timestamp"]
+def test_alert_integration_sends_an_alert_for_each_anomaly_of_each_update(
+    server_of_anomalies: Server, tmp_path: Path
+) -> None:
+    code = contract.code("Example 3: Alert Integration", server_of_anomalies.port)
+    with node_program(tmp_path, code) as program:
+        for _ in range(2):
+            alerts = [reported(program.wait_for("^@alert "), "alert") for _ in range(2)]
+            assert {alert["skill"] for alert in alerts} == {"other", "pytest-run"}
+            assert {(alert["severity"], alert["type"]) for alert in alerts} == {("WARNING", "performance_drop")}
+            assert len({alert["timestamp"] for alert in alerts}) == 1
         assert program.process.poll() is None
 
 
