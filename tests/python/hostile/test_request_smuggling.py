@@ -105,12 +105,21 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
-def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Server, sent: bytes) -> None:
-    (answer,) = answers(server.port, sent)
-    assert answer.status in (400, 411, 413)
+# All others break HTTP itself.
+TOO_LARGE = {"length beyond the limit", "chunk size 'ffffffffffffffff'"}
+WITHOUT_LENGTH = {"two transfer encodings, chunked last", "chunked in HTTP/1.0", "a folded transfer encoding"} | {
+    name for name in REFUSED if name.startswith("transfer encoding ") and "\\x0b" not in name
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Server, name: str) -> None:
+    (answer,) = answers(server.port, REFUSED[name])
+    assert answer.status == (413 if name in TOO_LARGE else 411 if name in WITHOUT_LENGTH else 400)
     assert answer.headers["connection"] == "close"
-    if answer.body:  # the answer to HEAD has none
+    if name == "a body of HEAD":
+        assert not answer.body
+    else:
         assert answer.json()["error"]
 
 
