@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import BUILD, ROOT
+from support import tools
+from support.paths import ROOT
 
 CPP = ROOT / "cpp"
 HEADERS = CPP / "include" / "session_buddy"
@@ -93,10 +94,8 @@ def test_private_headers_lie_beside_their_users() -> None:
 
 @pytest.mark.parametrize("header", sorted(HEADERS.rglob("*.hpp")), ids=lambda path: str(path.relative_to(HEADERS)))
 def test_public_header_stands_alone(header: Path, tmp_path: Path) -> None:
-    commands = BUILD / "release" / "compile_commands.json"
-    if not commands.exists():
-        pytest.skip("needs the build folder of `make build`")
-    entry = next(entry for entry in json.loads(commands.read_text()) if "/cpp/src/core/" in entry["file"])
+    commands = json.loads(tools.compile_commands().read_text())
+    entry = next(entry for entry in commands if "/cpp/src/core/" in entry["file"])
     words = shlex.split(entry["command"])
     compiler = next(word for word in words if Path(word).name != "ccache")
     flags = [word for word in words if word.startswith(("-I", "-D", "-std", "-W"))]

@@ -250,7 +250,10 @@ test('an address that is none is an error, not an attempt', async (context) => {
   assert.equal(made.state.status, 'closed');
 });
 
-test('where JavaScript has no WebSocket, the message says what to do', { skip: 'WebSocket' in globalThis }, () => {
+test('where JavaScript has no WebSocket, the message says what to do', (context) => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket'); // Node has one from 22 on
+  delete globalThis.WebSocket;
+  context.after(() => own && Object.defineProperty(globalThis, 'WebSocket', own));
   assert.throws(
     () => new SessionBuddyClient('ws://localhost:8765'),
     (error) => {

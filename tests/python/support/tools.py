@@ -90,6 +90,11 @@ def bench_program(name: str) -> Path:
     return program if program.exists() else _missing(f"{program.relative_to(BUILD.parent)}")
 
 
+def compile_commands() -> Path:
+    file = BUILD / "release" / "compile_commands.json"
+    return file if file.exists() else _missing(str(file.relative_to(BUILD.parent)))
+
+
 def systemd_analyze() -> str:
     return shutil.which("systemd-analyze") or _missing("systemd-analyze")
 
