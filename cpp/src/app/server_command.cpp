@@ -111,6 +111,14 @@ void print_line(std::FILE* stream, const std::string& text) {
     std::fflush(stream);
 }
 
+// What the program was started for: a file that holds half of it must not pass for the whole.
+void print_result(const std::string& text) {
+    errno = 0;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+        throw std::system_error(errno, std::generic_category(), "cannot write the output");
+    }
+}
+
 void print_error(const std::string& message) {
     print_line(stderr, fmt::format("{}: error: {}\n", kServerProgram, message));
 }
@@ -236,17 +244,17 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
     try {
         const ServerCommand command = parse_server_command(arguments);
         if (command.action == ServerCommand::Action::help) {
-            print_line(stdout, server_help(program));
+            print_result(server_help(program));
             return ExitStatus::stopped;
         }
         if (command.action == ServerCommand::Action::version) {
-            print_line(stdout, fmt::format("{} {}\n", kServerProgram, kVersion));
+            print_result(fmt::format("{} {}\n", kServerProgram, kVersion));
             return ExitStatus::stopped;
         }
         const options::Settings settings =
             options::load(command.flags, command.config_file, options::Surroundings::of_process());
         if (command.action == ServerCommand::Action::print_config) {
-            print_line(stdout, options::print(settings));
+            print_result(options::print(settings));
             return ExitStatus::stopped;
         }
         serve(settings);

@@ -69,6 +69,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Without the program's name; None for those of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(given)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    except OSError as error:  # commands report their own; what is left is output that nobody can store
+        _discard_output()
+        what = error.filename or "cannot write the output"
+        print(f"session-buddy {given[0] if given else ''}: error: {what}: {error.strerror}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _run(given: list[str]) -> int:
     chosen = given[0] if given else ""
     if chosen == "serve":
         from session_buddy.cli import serve
@@ -82,15 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser("").print_help()
         return 0
     parsed = _parser(chosen).parse_args(given)
-    try:
-        status: int = importlib.import_module(_COMMANDS[parsed.command].module).run(parsed)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output went away; without this the interpreter complains once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    status: int = importlib.import_module(_COMMANDS[parsed.command].module).run(parsed)
     return status
+
+
+def _discard_output() -> None:
+    """What is still buffered would fail again at the interpreter's end, which complains about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":
