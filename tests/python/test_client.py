@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 
 import psutil
@@ -45,6 +46,7 @@ from session_buddy.client import (
     TopSkill,
     UnauthorizedError,
     UnknownSkillError,
+    _link,
     as_wire,
     connect,
     connect_sync,
@@ -567,6 +569,32 @@ async def test_a_server_that_confirms_and_then_fails_is_not_tried_for_ever() -> 
         with pytest.raises(ConnectionFailedError, match=r"after 3 attempts: .*1011"):
             await asyncio.wait_for(read_all(), DEADLINE)
     assert connections == 4
+
+
+async def test_a_server_that_sends_pings_and_reads_no_answer_is_left_before_the_memory_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_link, "MAX_UNSENT_BYTES", 1 << 16)
+    left = asyncio.Event()
+
+    async def floods(socket: ServerConnection) -> None:
+        await confirm(socket)
+        transport = socket.transport
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        transport.pause_reading()
+        ping = b"\x89\x7d" + bytes(125)
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() < 1 << 16:
+                transport.write(ping * 500)
+            await asyncio.sleep(0)
+        left.set()
+
+    async with scripted(floods, ping_interval=None) as url, connect(url) as client:
+        reader = asyncio.ensure_future(first(client.subscribe()))
+        try:
+            await asyncio.wait_for(left.wait(), DEADLINE)
+        finally:
+            reader.cancel()
 
 
 async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_its_updates() -> None:

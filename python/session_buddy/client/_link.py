@@ -44,6 +44,7 @@ CLOSE_SECONDS = 1.0  # for the closing handshake
 STEADY_SECONDS = 10.0  # after which a connection counts as one that works, or ``max_delay`` where that is less
 STEADY_UPDATES = 2  # that do so earlier: the first comes with the subscription, also from a server that fails then
 REQUESTS_AT_ONCE = 16  # the server reads no further with 32 answers waiting
+MAX_UNSENT_BYTES = 1 << 20  # that wait for the server to read them, before the connection counts as lost
 MAX_REASON = 200  # characters of a reason that somebody else wrote
 
 UNAUTHORIZED_CLOSE = 4401
@@ -158,6 +159,15 @@ class Subscribed:
 
 
 Answer = Mapping[str, Any] | ClientError
+
+
+class _Connection(ClientConnection):
+    """A peer that sends pings and does not read the answers would fill the memory with them."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.transport.abort()
 
 
 class _Connect(websocket_connect):
@@ -457,6 +467,7 @@ class Link:
                 ping_interval=PING_SECONDS,
                 ping_timeout=PING_SECONDS,
                 max_size=settings.max_message_bytes,
+                create_connection=_Connection,
                 **extra,
             )
         except InvalidStatus as error:
