@@ -27,6 +27,8 @@ export interface ApiOptions {
   token?: TokenSource | undefined;
   /** Milliseconds that an answer may take. Default: 15,000. */
   timeout?: number;
+  /** Bytes that the body of an answer may have. Default: 16 MiB. */
+  maxBytes?: number;
   /** In place of the global one. */
   fetch?: typeof fetch;
 }
@@ -34,6 +36,8 @@ export interface ApiOptions {
 export interface CallOptions {
   signal?: AbortSignal;
 }
+
+const MAX_BYTES = 16 * 1024 * 1024;
 
 /** Answers that are kept for the server to say that they are still current. */
 const KEPT = 64;
@@ -92,7 +96,7 @@ export class SessionBuddyApi {
       if (value !== undefined) url.searchParams.set(name, text(value));
     }
     const headers: Record<string, string> = { Accept: 'application/json' };
-    const { token } = this.#options;
+    const { token, maxBytes = MAX_BYTES } = this.#options;
     const present = typeof token === 'function' ? await token() : token;
     if (present) headers.Authorization = `Bearer ${present}`;
     const kept = this.#kept.get(url.href);
@@ -108,8 +112,8 @@ export class SessionBuddyApi {
     try {
       const response = await (this.#options.fetch ?? fetch)(url, init);
       if (response.status === 304 && kept) return kept.body as T;
-      if (!response.ok) throw await errorOf(response);
-      const body: unknown = await response.json();
+      if (!response.ok) throw await errorOf(response, maxBytes);
+      const body: unknown = await jsonOf(response, maxBytes);
       const where = misfit(body, SHAPES[path]);
       if (where !== null) {
         throw new UnexpectedAnswerError(
@@ -134,9 +138,26 @@ export class SessionBuddyApi {
   }
 }
 
+/** The body, of which no more is read than `maxBytes`. */
+async function jsonOf(response: Response, maxBytes: number): Promise<unknown> {
+  const reader = response.body?.getReader();
+  const decoder = new TextDecoder();
+  let bytes = 0;
+  let json = '';
+  for (let piece = await reader?.read(); piece?.value !== undefined; piece = await reader?.read()) {
+    bytes += piece.value.byteLength;
+    if (bytes > maxBytes) {
+      await reader?.cancel();
+      throw new UnexpectedAnswerError(`the answer is longer than ${maxBytes} bytes (maxBytes)`);
+    }
+    json += decoder.decode(piece.value, { stream: true });
+  }
+  return JSON.parse(json + decoder.decode());
+}
+
 /** Of a problem (RFC 9457), or of whatever a proxy in between made of it. */
-async function errorOf(response: Response): Promise<ApiError | UnauthorizedError> {
-  const body: unknown = await response.json().catch(() => null);
+async function errorOf(response: Response, maxBytes: number): Promise<ApiError | UnauthorizedError> {
+  const body: unknown = await jsonOf(response, maxBytes).catch(() => null);
   const problem = (typeof body === 'object' && body !== null ? body : {}) as { detail?: unknown; error?: unknown };
   const detail = typeof problem.detail === 'string' ? problem.detail : `HTTP ${response.status} ${response.statusText}`;
   if (response.status === 401 || problem.error === 'insufficient_scope') return new UnauthorizedError(detail);

@@ -138,6 +138,31 @@ test('no answer, a cut one, one of a proxy, and one that says when to come back'
   await assert.rejects(api(async () => busy).server(), { message: 'Too many queries wait', retryAfter: 2 });
 });
 
+test('an answer longer than maxBytes is an error, and no more of it is read', async () => {
+  for (const [status, error] of [
+    [200, UnexpectedAnswerError],
+    [500, ApiError],
+  ]) {
+    let pieces = 0;
+    let cancelled = false;
+    const endless = new ReadableStream({
+      pull(controller) {
+        pieces += 1;
+        controller.enqueue(new Uint8Array(1000).fill(0x20));
+      },
+      cancel() {
+        cancelled = true;
+      },
+    });
+    const fetch = async () => new Response(endless, { status });
+    await assert.rejects(new SessionBuddyApi('http://localhost/', { fetch, maxBytes: 9999 }).skills(), error);
+    assert.ok(cancelled);
+    assert.ok(pieces <= 13, `${pieces} pieces`);
+  }
+  const fetch = async () => new Response(NO_SKILLS);
+  assert.equal((await new SessionBuddyApi('http://x/', { fetch, maxBytes: NO_SKILLS.length }).skills()).total, 0);
+});
+
 test('an answer of something else is an error that says what is wrong with it, and is not kept', async () => {
   const answers = ['{}', 'null', '[]', NO_SKILLS.replace('[]', '[null]'), NO_SKILLS.replace('[]', '{}'), NO_SKILLS];
   const conditions = [];
