@@ -494,6 +494,19 @@ def test_a_dry_run_prints_and_keeps_nothing(served: Server, state: Path) -> None
     assert not state.parent.exists()
 
 
+def test_a_dry_run_escapes_what_a_terminal_would_obey(db_path: Path, state: Path, tmp_path: Path) -> None:
+    template = tmp_path / "body"
+    template.write_text("$skill\u202e\x9b31m\x1b]0;x\x07", encoding="utf-8")
+    make_database(db_path)
+    behave(db_path, failing=["a\u202eb"])
+    with Server(db_path, interval="50ms") as server:
+        for options in ([], ["--template", str(template)]):
+            done = run_notify("--url", server.url, "--state", str(state), "--dry-run", "--once", *options)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert "a\\u202eb" in done.stdout
+            assert all(character.isprintable() or character == "\n" for character in done.stdout)
+
+
 # ---- Templates
 
 

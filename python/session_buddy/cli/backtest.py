@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from session_buddy import _native
 from session_buddy.anomaly import BacktestResult, Episode, backtest
+from session_buddy.cli._visible import visible
 from session_buddy.storage import StorageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     elapsed = time.perf_counter() - began
     if arguments.json:
-        print(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False))
+        print(visible(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
         return 0
     rows = [_cells(episode, result) for episode in result.episodes]
     if rows:

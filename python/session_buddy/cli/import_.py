@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from session_buddy import _native
 from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
 from session_buddy.cli._transcripts import add_transcript_arguments
+from session_buddy.cli._visible import visible
 from session_buddy.ingest import ImportSummary, import_transcripts, transcript_roots
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     for problem in summary["problems"]:
         print(f"session-buddy import: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if args.json:
-        print(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False))
+        print(visible(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
     else:
         print_summary(summary, db_path)
     if summary["stopped"]:

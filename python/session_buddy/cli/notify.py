@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from session_buddy.cli._connecting import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._running import until_one_ends
+from session_buddy.cli._visible import visible
 
 if TYPE_CHECKING:
     from session_buddy.client import MetricsUpdate, StateChange
@@ -227,7 +228,7 @@ class _Printer:
         self._body = body
 
     async def deliver(self, event: Event) -> None:
-        print(self._body(event).decode(), flush=True)
+        print(visible(self._body(event).decode()), flush=True)
 
 
 def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:

@@ -8,6 +8,7 @@ import sys
 
 from session_buddy import _native
 from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
+from session_buddy.cli._visible import visible
 
 
 def _duration(text: str) -> float:
@@ -53,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"session-buddy prune: {error}", file=sys.stderr)
         return 1
     if args.json:
-        print(json.dumps({"db_path": db_path, "dry_run": args.dry_run, **summary}, indent=2, ensure_ascii=False))
+        print(
+            visible(json.dumps({"db_path": db_path, "dry_run": args.dry_run, **summary}, indent=2, ensure_ascii=False))
+        )
     else:
         _print_summary(summary, db_path, dry_run=args.dry_run)
     return STOPPED if summary["stopped"] else 0

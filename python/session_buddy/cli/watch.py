@@ -13,6 +13,7 @@ from session_buddy import _native
 from session_buddy._live_line import LiveLine
 from session_buddy.cli._running import progress_bar, stop_event
 from session_buddy.cli._transcripts import add_transcript_arguments
+from session_buddy.cli._visible import visible
 from session_buddy.ingest import transcript_roots, watch_transcripts
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ class _Printer:
         if event in ("caught_up", "ended"):
             self._bar.close()
         if self._as_json:
-            print(json.dumps({k: v for k, v in report.items() if v is not None}, ensure_ascii=False), flush=True)
+            line = json.dumps({k: v for k, v in report.items() if v is not None}, ensure_ascii=False)
+            print(visible(line), flush=True)
         elif event == "coverage" and self._live.enabled:
             self._live.show(coverage(report))
         else:
