@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import session_buddy
 from session_buddy import _native
+from session_buddy.cli._hook_health import database_of, last_event, server_of
 from session_buddy.ingest.claude_settings import (
     EVENTS,
     HOOK_PATH,
@@ -51,9 +52,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "status",
         allow_abbrev=False,
         help="tell whether it is registered",
-        description="Tells for the user's settings and those of a project which hooks of Session-Buddy they have.",
-        epilog="Exit status: 0 one of the two files has hooks for all events, their program exists and hooks are not "
-        "disabled; 1 otherwise; 2 wrong usage.",
+        description="Tells for the user's settings and those of a project, shared and local, which hooks of "
+        "Session-Buddy they have, whether their events can arrive, and when the last one did.",
+        epilog="Exit status: 0 one of the files has hooks for all events, their program exists or their server "
+        "answers, and hooks are not disabled; 1 otherwise; 2 wrong usage.",
     )
     status.add_argument(
         "--project",
@@ -80,7 +82,7 @@ def _add_install(actions: Subparsers) -> None:
         allow_abbrev=False,
         help="register it in the settings",
         description=f"Registers hooks for {', '.join(EVENTS)}. All else in the settings stays as it is, byte for byte; "
-        "a backup is made beside the file. Doing it again changes nothing.",
+        "a backup is made next to the file, and the newest three are kept. Doing it again changes nothing.",
         epilog="Exit status: 0 done or done already, 1 the settings cannot be changed or the program is missing, 2 "
         "wrong usage.",
     )
@@ -101,14 +103,23 @@ def _add_install(actions: Subparsers) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
         "--project",
         metavar="DIR",
         nargs="?",
         const=Path(),
         type=Path,
-        help="the settings of the project in DIR or the current folder, which all who work on it share (default: the "
-        "user's settings)",
+        help="the settings of the project in DIR or the current folder, which all who work on it share; the hook is "
+        "then found on the PATH (default: the user's settings)",
+    )
+    places.add_argument(
+        "--local",
+        metavar="DIR",
+        nargs="?",
+        const=Path(),
+        type=Path,
+        help="your own settings of that project (settings.local.json), which are not shared",
     )
     parser.add_argument("--dry-run", action="store_true", help="only print what would change, as a diff")
 
@@ -202,6 +213,12 @@ def server_url() -> str:
 def _handler(args: argparse.Namespace) -> Handler:
     if args.http is not None:
         return Handler("http", server_url() if args.http is True else args.http)
+    if args.project is not None:
+        if args.db_path is not None:
+            raise SettingsError(
+                "--db-path names a file of this machine, and the settings of a project are shared; use --local"
+            )
+        return Handler("command", HOOK_PROGRAM)
     words = [str(hook_program())]
     if args.db_path is not None:
         words += ["--db-path", args.db_path]
@@ -216,18 +233,28 @@ def _handler(args: argparse.Namespace) -> Handler:
 # ---- Installing and uninstalling
 
 
-def _settings_path(project: Path | None) -> Path:
+def _project_path(project: Path, name: str = "settings.json") -> Path:
     """Raises SettingsError where the project's folder does not exist."""
-    if project is None:
-        return user_settings_path()
     if not project.is_dir():
-        raise SettingsError(f"{project} is no folder; --project needs that of a project")
-    return project.absolute() / ".claude" / "settings.json"
+        raise SettingsError(f"{project} is no folder; name that of a project")
+    return project.absolute() / ".claude" / name
+
+
+def _settings_path(args: argparse.Namespace) -> Path:
+    if args.project is not None:
+        return _project_path(args.project)
+    if args.local is not None:
+        return _project_path(args.local, "settings.local.json")
+    return user_settings_path()
+
+
+def _warn(text: str) -> None:
+    print(f"session-buddy hooks: warning: {text}", file=sys.stderr)
 
 
 def _install(args: argparse.Namespace) -> int:
     handler = _handler(args)
-    file = SettingsFile(_settings_path(args.project))
+    file = SettingsFile(_settings_path(args))
     done = _change(
         file,
         file.settings.with_hooks(handler),
@@ -238,18 +265,33 @@ def _install(args: argparse.Namespace) -> int:
     if done:
         print("Sessions of Claude Code that start from now on use it.")
     if file.settings.hooks_disabled:
-        print(
-            f"session-buddy hooks: warning: disableAllHooks is true in {file.path}, so Claude Code runs no hooks",
-            file=sys.stderr,
+        _warn(f"disableAllHooks is true in {file.path}, so Claude Code runs no hooks")
+    if args.dry_run:
+        return 0
+    if handler.kind == "http":
+        if problem := server_of(handler).problem:
+            _warn(
+                f"{problem}. As long as no server takes the events (session-buddy serve), they are lost and Claude "
+                "Code shows a failed hook at every use of a tool; without --http no server is needed"
+            )
+    elif args.project is not None and shutil.which(HOOK_PROGRAM) is None:
+        _warn(
+            f"{HOOK_PROGRAM} is not on the PATH, where the shared settings look for it: add {scripts_folder()} to it, "
+            "or use --local"
         )
     return 0
 
 
 def _uninstall(args: argparse.Namespace) -> int:
-    file = SettingsFile(_settings_path(args.project))
+    file = SettingsFile(_settings_path(args))
+    text = file.settings.without_hooks()
+    if not args.dry_run and file.is_only_ours(text):
+        file.remove()
+        print("Removed", file.path, "as nothing else was in it")
+        return 0
     _change(
         file,
-        file.settings.without_hooks(),
+        text,
         dry_run=args.dry_run,
         unchanged="Not installed in",
         changed="Removed from",
@@ -299,11 +341,12 @@ def _diff(file: SettingsFile, text: str) -> Iterator[str]:
 
 
 def _status(args: argparse.Namespace) -> int:
-    user = _settings_path(None)
-    project = _settings_path(args.project)
+    user = user_settings_path()
+    project = _project_path(args.project)
     places = {"User settings": user}
     if os.path.realpath(project) != os.path.realpath(user):
         places["Project settings"] = project
+    places["Local settings of the project"] = _project_path(args.project, "settings.local.json")
     installed = disabled = False
     for title, path in places.items():
         print(f"{title}: {path}")
@@ -324,24 +367,53 @@ def _tell(file: SettingsFile) -> bool:
     """Prints what of ours is in a file; whether that is all that is needed."""
     registrations = file.settings.registrations()
     working: set[str] = set()
+    unanswered: set[str] = set()
     for handler in dict.fromkeys(one.handler for one in registrations):
         own = [one for one in registrations if one.handler == handler]
         print(f"  {handler.kind}: {handler.target}")
         print(f"    events: {', '.join(_event(one) for one in own)}")
-        program = handler.program()
-        if program is not None:
-            there, words = _program_state(program)
-            print(f"    program: {words}")
-        if program is None or there:
-            working.update(one.event for one in own if one.matches_all)
-    missing = [event for event in EVENTS if event not in working]
+        works, lines = _http_state(handler) if handler.kind == "http" else _command_state(handler)
+        for line in lines:
+            print(f"    {line}")
+        # Installing again helps where a program is missing, but brings no server back.
+        (working if works else unanswered if handler.kind == "http" else set()).update(
+            one.event for one in own if one.matches_all
+        )
+    missing = [event for event in EVENTS if event not in working | unanswered]
     if not registrations:
         print("  not installed" if file.exists else "  not installed: there is no such file")
     elif missing:
         print(f"  partly installed: nothing works for {', '.join(missing)}; install again")
+    elif unanswered:
+        print("  installed, but no event arrives: the server does not take them")
     else:
         print("  installed")
-    return not missing
+    return not missing and not unanswered
+
+
+def _command_state(handler: Handler) -> tuple[bool, list[str]]:
+    """Whether events can arrive, and lines that say so and when the last one did."""
+    program = handler.program()
+    there, words = _program_state(program) if program else (False, "the command line cannot be read; install again")
+    try:
+        db_path = database_of(handler)
+    except ValueError as error:
+        return False, [f"program: {words}", f"database: {error}"]
+    return there, [f"program: {words}", f"database: {db_path}", _last_event(db_path, handler)]
+
+
+def _http_state(handler: Handler) -> tuple[bool, list[str]]:
+    server = server_of(handler)
+    if server.problem:
+        return False, [f"server: {server.problem}"]
+    lines = ["server: answers"]
+    if server.db_path and os.path.exists(server.db_path):  # noqa: PTH110 - a server elsewhere may name another's file
+        lines += [f"database: {server.db_path}", _last_event(server.db_path, handler)]
+    return True, lines
+
+
+def _last_event(db_path: str, handler: Handler) -> str:
+    return f"last event: {last_event(db_path, handler) or 'none so far'}"
 
 
 def _event(registration: Registration) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -38,6 +39,7 @@ EVENTS = (*TOOL_EVENTS, "UserPromptExpansion", "SessionEnd")
 
 TIMEOUT_SECONDS = 5  # Claude Code waits for a hook; one that hangs is not to be felt for longer
 MAX_BYTES = 16 * 1024 * 1024
+MAX_BACKUPS = 3  # of a settings file; the newest
 _DEPTH = 6  # settings, hooks, event, group, its hooks, handler
 _MATCHES_ALL = ("", "*", ".*")
 
@@ -331,6 +333,22 @@ class SettingsFile:
         except OSError as error:
             raise self._failure("cannot be changed", error) from error
 
+    def is_only_ours(self, text: str) -> bool:
+        """Whether `text`, the settings without our hooks, is empty, and no backup shows a file of before them."""
+        if self._content is None or text == self.settings.text or text.strip() != "{}" or self.path.is_symlink():
+            return False
+        with contextlib.suppress(OSError, SettingsError):
+            return all(SettingsFile(backup).settings.registrations() for _, _, backup in self._backups())
+        return False
+
+    def remove(self) -> None:
+        """Removes the file. Raises SettingsError, and nothing has changed then."""
+        self._require_unchanged()
+        try:
+            self._real.unlink()
+        except OSError as error:
+            raise self._failure("cannot be removed", error) from error
+
     def _read(self) -> bytes | None:
         try:
             # Without waiting: a FIFO would else block until somebody writes to it.
@@ -377,6 +395,8 @@ class SettingsFile:
             raise
         with contextlib.suppress(OSError):  # it is in place, and some file systems cannot do more
             _sync_folder(folder)
+            for _, _, old in self._backups()[:-MAX_BACKUPS]:
+                old.unlink(missing_ok=True)
         return backup
 
     def _require_unchanged(self) -> None:
@@ -388,15 +408,17 @@ class SettingsFile:
             raise SettingsError(f"{self.path} is a link to {self._real}, whose folder does not exist; make it first")
         folder.mkdir(parents=True, exist_ok=True)
 
+    def _backups(self) -> list[tuple[str, int, Path]]:
+        """With the second in which each was made, and its number among those of that second; the oldest first."""
+        pattern = re.compile(re.escape(self._real.name) + r"\.session-buddy-(\d{8}T\d{6}Z)(?:-(\d+))?\.bak")
+        matches = [(pattern.fullmatch(path.name), path) for path in self._real.parent.iterdir()]
+        return sorted((match[1], int(match[2] or 1), path) for match, path in matches if match)
+
     def _free_backup_path(self) -> Path:
         made = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        count = 1
-        while True:
-            more = f"-{count}" if count > 1 else ""
-            path = self._real.with_name(f"{self._real.name}.session-buddy-{made}{more}.bak")
-            if not path.exists():
-                return path
-            count += 1
+        count = max((number for second, number, _ in self._backups() if second == made), default=0) + 1
+        more = f"-{count}" if count > 1 else ""
+        return self._real.with_name(f"{self._real.name}.session-buddy-{made}{more}.bak")
 
     def _write(self, path: Path, content: bytes) -> None:
         """Makes a file, like the one of before where there was one, and waits until it is on the disk."""

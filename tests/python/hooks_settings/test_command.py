@@ -9,16 +9,17 @@ import shlex
 import sqlite3
 import subprocess
 import sysconfig
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 import session_buddy
+from session_buddy import _native
 from session_buddy.cli import hooks as command
-from session_buddy.ingest.claude_settings import (
-    EVENTS,
-    HOOK_PROGRAM,
-)
+from session_buddy.ingest.claude_settings import EVENTS, HOOK_PATH, HOOK_PROGRAM
+from session_buddy.storage.skills_storage import SkillsStorage
+from support.hook_events import post, pre, run_hook
 from support.hooks_settings import (
     URL,
     Home,
@@ -30,6 +31,8 @@ from support.hooks_settings import (
     run,
     wanted,
 )
+from support.processes import Server
+from support.tokens import READER, write_secret
 
 # ---- The command line
 
@@ -61,18 +64,27 @@ def test_a_user_without_a_home_is_told_what_to_set(
 
 
 def test_project_settings_are_those_of_the_folder(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
     other = tmp_path / "other"
     other.mkdir()
     assert run("install", "--project") == 0
     assert run("install", "--project", str(other)) == 0
-    for folder in (Path.cwd(), other):
-        assert ours(folder / ".claude" / "settings.json") == wanted(home.program)
+    for folder in (Path.cwd(), other):  # a name, as others work on the project, too
+        assert ours(folder / ".claude" / "settings.json") == wanted(HOOK_PROGRAM)
     assert not home.path.exists()
-    assert run("uninstall", "--project") == 0
-    assert (Path.cwd() / ".claude" / "settings.json").read_text() == "{}\n"
+    assert f"{HOOK_PROGRAM} is not on the PATH" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", str(home.program.parent), prepend=os.pathsep)
+    assert run("install", "--project") == 0
+    assert "PATH" not in capsys.readouterr().err
+    assert run("install", "--local") == 0
+    assert ours(Path.cwd() / ".claude" / "settings.local.json") == wanted(home.program)
+    assert run("uninstall", "--local") == run("uninstall", "--project") == 0
+    assert list((Path.cwd() / ".claude").iterdir()) == []
     capsys.readouterr()
+    assert run("install", "--project", "--db-path", "x.db") == 1
+    assert "the settings of a project are shared; use --local" in capsys.readouterr().err
     assert run("install", "--project", str(tmp_path / "nowhere")) == 1
     assert f"{tmp_path / 'nowhere'} is no folder" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
@@ -247,6 +259,8 @@ def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> No
         "  not installed: there is no such file",
         f"Project settings: {project}",
         "  not installed: there is no such file",
+        f"Local settings of the project: {project.with_name('settings.local.json')}",
+        "  not installed: there is no such file",
     ]
     home.write("{}")
     assert run("status") == 1
@@ -256,7 +270,7 @@ def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> No
 def test_status_tells_command_events_and_program(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("install", "--project", str(home.folder))
+    run("install")
     capsys.readouterr()
     assert run("status", "--project", str(home.folder)) == 0  # both are one file
     assert capsys.readouterr().out.splitlines() == [
@@ -264,7 +278,11 @@ def test_status_tells_command_events_and_program(
         f"  command: {home.program}",
         f"    events: {', '.join(EVENTS)}",
         "    program: exists, of this installation",
+        f"    database: {_native.resolve_db_path(None)}",
+        "    last event: none so far",
         "  installed",
+        f"Local settings of the project: {home.path.with_name('settings.local.json')}",
+        "  not installed: there is no such file",
     ]
     other = make_program(tmp_path / "other")
     home.path.write_text(home.path.read_text().replace(str(home.program), str(other)))
@@ -277,12 +295,51 @@ def test_status_tells_command_events_and_program(
     assert f"  partly installed: nothing works for {', '.join(EVENTS)}; install again\n" in output
 
 
+def test_status_tells_when_the_last_event_came(home: Home, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("install", "--db-path", str(db_path))
+    with SkillsStorage(db_path) as storage:  # not by a hook
+        storage.store_invocation("mypy", session_id="s", completed=True)
+    run("status")
+    assert "    last event: none so far\n" in capsys.readouterr().out
+    before = datetime.now(timezone.utc).replace(microsecond=0)
+    for event in (pre("t1", "Read"), post("t1", "Read"), pre("t2", "Read")):
+        assert run_hook(event, db_path).returncode == 0
+        run("status")
+        (line,) = [line for line in capsys.readouterr().out.splitlines() if "last event" in line]
+        told = datetime.fromisoformat(line.removeprefix("    last event: ").replace("Z", "+00:00"))
+        assert before <= told <= datetime.now(timezone.utc)
+
+
+def test_an_http_hook_without_its_server_is_warned_of(
+    home: Home, db_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Server(db_path) as server:
+        url = f"http://127.0.0.1:{server.port}{HOOK_PATH}"
+        assert run("install", "--http", url) == 0
+        assert capsys.readouterr().err == ""
+        assert run("status") == 0
+        lines = f"    server: answers\n    database: {db_path}\n    last event: none so far\n  installed\n"
+        assert lines in capsys.readouterr().out
+    tokens = write_secret(tmp_path / "tokens", f"{READER} read\n")
+    with Server(db_path, "--auth-token-file", str(tokens), port=server.port):
+        assert run("install", "--http", url) == 0
+        assert "requires a token and rejects events without one" in capsys.readouterr().err
+    assert run("install", "--http", url) == 0
+    warning = capsys.readouterr().err
+    assert f"no server answers at http://127.0.0.1:{server.port}" in warning
+    assert "Claude Code shows a failed hook at every use of a tool" in warning
+    assert run("status") == 1
+    output = capsys.readouterr().out
+    assert "    server: no server answers at " in output
+    assert "  installed, but no event arrives: the server does not take them\n" in output
+
+
 def test_status_tells_urls_and_what_is_missing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     run("install", "--project", "--http", URL)
     capsys.readouterr()
-    assert run("status") == 0
+    run("status")
     output = capsys.readouterr().out
-    assert f"  http: {URL}\n    events: {', '.join(EVENTS)}\n  installed\n" in output
+    assert f"  http: {URL}\n    events: {', '.join(EVENTS)}\n    server: " in output
     home.write(
         f'{{"hooks": {{"PreToolUse": [{group(entry(URL), matcher="Bash")}], "SessionEnd": [{group(entry(URL))}]}}}}'
     )

@@ -54,6 +54,25 @@ def test_a_link_into_a_folder_that_is_not_there_is_refused(
     assert not (tmp_path / "unmounted").exists()
 
 
+def test_the_newest_three_backups_are_kept(home: Home) -> None:
+    home.write(PERMISSIONS)
+    own = home.path.with_name("settings.json.mine.bak")
+    own.write_text("mine")
+    states = []
+    for command in (["install"], ["uninstall"]) * 4:
+        states.append(home.path.read_bytes())
+        assert run(*command) == 0
+    assert sorted(backup.read_bytes() for backup in home.backups()) == sorted(states[-3:])
+    assert own.read_text() == "mine"
+    assert len(home.files()) == 1 + 1 + 3
+
+
+def test_a_file_that_was_there_before_is_not_removed(home: Home) -> None:
+    home.write("{}")
+    assert run("install") == run("uninstall") == 0
+    assert home.path.read_text() == "{}"
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
 def test_mode_and_owner_are_kept_by_file_and_backup(home: Home, mode: int) -> None:
     home.write(PERMISSIONS)
