@@ -58,6 +58,7 @@ py::dict to_dict(const app::ImportSummary& summary) {
     fields["unfinished"] = summary.counts.unfinished;
     fields["replayed"] = summary.counts.replayed;
     fields["without_time"] = summary.counts.without_time;
+    fields["bad_durations"] = summary.counts.bad_durations;
     fields["results_without_use"] = summary.counts.results_without_use;
     fields["found_by_skill"] = summary.found_by_skill;
     fields["recorded_by_skill"] = summary.recorded_by_skill;

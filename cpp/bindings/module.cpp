@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/server/network_server.hpp"
 
@@ -66,6 +67,7 @@ PYBIND11_MODULE(_native, module) {
     using namespace session_buddy;
     module.doc() = "The native part of session_buddy. Private: use the modules around it.";
     module.attr("__version__") = kVersion;
+    module.attr("MAX_DURATION_SECONDS") = kMaxDurationSeconds;
     pybind11::register_exception_translator(&bindings::translate);
     bindings::bind_core(module);
     bindings::bind_log_queue(module);

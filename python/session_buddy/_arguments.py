@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import sys
 
 from session_buddy import _native
 
@@ -40,9 +40,15 @@ def checked_name(argument: str, value: object) -> str:
 
 
 def checked_duration(seconds: object) -> float:
-    """Seconds of 0 or more. Raises TypeError or ValueError, naming duration_seconds."""
+    """Seconds from 0 to MAX_DURATION_SECONDS. Raises TypeError or ValueError, naming duration_seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"duration_seconds must be a number, not {type(seconds).__name__}")
-    if not 0 <= seconds <= sys.float_info.max:  # nor an int that no float can hold
-        raise ValueError(f"duration_seconds must be finite and not negative, not {seconds}")
-    return float(seconds)
+    try:
+        number = float(seconds)
+    except OverflowError:
+        number = math.inf if seconds > 0 else -math.inf
+    if not 0 <= number <= _native.MAX_DURATION_SECONDS:
+        raise ValueError(
+            f"duration_seconds must be a number of seconds from 0 to {_native.MAX_DURATION_SECONDS:.0f}, not {number}"
+        )
+    return number

@@ -134,6 +134,8 @@ class PruneSummary(TypedDict):
     longest_lock_ms: float
     stopped: bool
 
+MAX_DURATION_SECONDS: float
+
 class StorageError(Exception):
     code: str
     path: str

@@ -210,8 +210,10 @@ class Detector:
             raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
         if duration is not None:
             duration = _number("duration", duration)
-            if not (math.isfinite(duration) and duration >= 0):
-                raise ValueError(f"duration must be a number of seconds of 0 or more, not {duration}")
+            if not 0 <= duration <= _native.MAX_DURATION_SECONDS:
+                raise ValueError(
+                    f"duration must be a number of seconds from 0 to {_native.MAX_DURATION_SECONDS:.0f}, not {duration}"
+                )
         if error_type is not None and not isinstance(error_type, str):
             raise TypeError(f"error_type must be a str or None, not {type(error_type).__name__}")
         if error_type is not None and not _is_utf8(error_type):

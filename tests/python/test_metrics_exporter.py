@@ -30,6 +30,8 @@ Samples = dict[tuple[str, Labels], float]
 
 BUCKETS = ["0.1", "0.5", "1.0", "2.0", "5.0", "10.0", "30.0", "60.0", "300.0", "+Inf"]
 
+DURATION = "duration_seconds must be a number of seconds from 0 to 100000000"
+
 
 @pytest.fixture
 def exporter() -> Iterator[PrometheusExporter]:
@@ -375,10 +377,11 @@ def test_an_exporter_names_an_argument_that_it_cannot_use(
         ("record_invocation", ["a", "b\0"], ValueError, "workflow_phase must be 1 to 256 bytes"),
         ("record_invocation", ["a", 5], TypeError, "workflow_phase must be a str, not int"),
         ("record_invocation", ["a", None, "yes"], TypeError, "completed must be a bool, not str"),
-        ("record_invocation", ["a", None, True, -1], ValueError, "duration_seconds must be finite and not negative"),
-        ("record_invocation", ["a", None, True, float("nan")], ValueError, "duration_seconds must be finite"),
-        ("record_invocation", ["a", None, True, float("inf")], ValueError, "duration_seconds must be finite"),
-        ("record_invocation", ["a", None, True, 10**400], ValueError, "duration_seconds must be finite"),
+        ("record_invocation", ["a", None, True, -1], ValueError, DURATION),
+        ("record_invocation", ["a", None, True, float("nan")], ValueError, DURATION),
+        ("record_invocation", ["a", None, True, float("inf")], ValueError, DURATION),
+        ("record_invocation", ["a", None, True, 10**400], ValueError, DURATION),
+        ("record_invocation", ["a", None, True, 10**5000], ValueError, DURATION),
         ("record_invocation", ["a", None, True, "1"], TypeError, "duration_seconds must be a number, not str"),
         ("update_completion_rate", ["a", 1.01], ValueError, "rate must be from 0 to 1, not 1.01; 95 % is 0.95"),
         ("update_completion_rate", ["a", -0.1], ValueError, "rate must be from 0 to 1"),

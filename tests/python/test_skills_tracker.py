@@ -26,6 +26,8 @@ from support.processes import wait_until
 
 LOGGER = "session_buddy.tracker"
 
+DURATION = "duration_seconds must be a number of seconds from 0 to 100000000"
+
 
 def rows(path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -496,9 +498,9 @@ def test_an_invocation_that_cannot_be_stored_does_not_begin(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"duration_seconds": -1}, ValueError, "duration_seconds must be finite and not negative"),
-        ({"duration_seconds": float("nan")}, ValueError, "duration_seconds must be finite"),
-        ({"duration_seconds": 10**400}, ValueError, "duration_seconds must be finite"),
+        ({"duration_seconds": -1}, ValueError, DURATION),
+        ({"duration_seconds": float("nan")}, ValueError, DURATION),
+        ({"duration_seconds": 10**400}, ValueError, DURATION),
         ({"duration_seconds": "1"}, TypeError, "duration_seconds must be a number, not str"),
         ({"error_type": 5}, TypeError, "error_type must be a str or an exception, not int"),
     ],

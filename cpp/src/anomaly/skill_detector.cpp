@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "session_buddy/core/duration.hpp"
+
 namespace session_buddy::anomaly {
 namespace {
 
@@ -17,8 +19,7 @@ constexpr double kResolveShare = 0.75;
 constexpr double kMinSdShareOfMean = 0.05;
 constexpr double kMinSdSeconds = 0.001;
 constexpr double kMinRelativeShift = 0.10;
-constexpr double kLogScale = 16'777'216.0;       // 2^24
-constexpr double kLongestDurationSeconds = 1e8;  // about 3 years; kMaxRuns of them are what ExactMoments can hold
+constexpr double kLogScale = 16'777'216.0;  // 2^24
 
 // A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
 // most. Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more
@@ -29,8 +30,7 @@ constexpr double kTailAllowance = 2.3;
 constexpr double kDriftSlack = 1.0;
 
 std::int64_t to_micros(const SkillDetector::Run& run) {
-    if (!run.completed || !run.duration_seconds || !(*run.duration_seconds >= 0.0) ||
-        *run.duration_seconds > kLongestDurationSeconds) {
+    if (!run.completed || !run.duration_seconds || !is_valid_duration(*run.duration_seconds)) {
         return -1;
     }
     return std::llround(*run.duration_seconds * 1e6);

@@ -64,7 +64,10 @@ std::chrono::seconds Figures::lookback(const Config& config) {
 }
 
 void Figures::take(const storage::Batch& batch, TimePoint now) {
-    for (const auto& [skill_name, figures] : batch.lifetimes) {
+    for (auto [skill_name, figures] : batch.lifetimes) {
+        if (figures.last_invocation_at > now) {
+            figures.last_invocation_at = now;  // a row from the future counts as now
+        }
         metrics_.set_lifetime(skill_name, figures);
     }
     for (const Invocation& row : batch.rows) {

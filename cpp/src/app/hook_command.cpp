@@ -23,6 +23,7 @@
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/app/spool.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/tool_rule.hpp"
@@ -195,6 +196,10 @@ void take_event(const std::optional<std::string>& db_path, const options::Surrou
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         kLog.error("an event cannot be read: {}", bad->reason);
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
+        if (event->bad_duration) {
+            kLog.error("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
+                       event->skill_name, kDurationRule);
+        }
         store(to_skill_event(std::move(*event), now), settings.config);
     }
 }

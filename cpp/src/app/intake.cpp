@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "session_buddy/app/skill_events.hpp"
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
@@ -194,6 +195,10 @@ void IntakeThread::read(Job& job) {
         if (event == nullptr) {
             job.done({});
             return;
+        }
+        if (event->bad_duration) {
+            kLog.debug("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
+                       event->skill_name, kDurationRule);
         }
         events.push_back(to_skill_event(std::move(*event), job.at));
     } else {

@@ -303,9 +303,11 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
                        "There is no run of such a skill; /api/v1/skills lists those that have one");
     }
     const TimePoint since = snapshot.at - std::chrono::duration_cast<std::chrono::microseconds>(config_.window);
-    return to_answer(protocol::skill_answer(snapshot, *figures,
-                                            history_->queries.skill_history(name, since, kMaxErrors, kMaxPhases)),
-                     request);
+    auto history = history_->queries.skill_history(name, since, kMaxErrors, kMaxPhases);
+    if (history.first_invocation_at > snapshot.at) {
+        history.first_invocation_at = snapshot.at;  // a row from the future counts as now
+    }
+    return to_answer(protocol::skill_answer(snapshot, *figures, history), request);
 }
 
 server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {

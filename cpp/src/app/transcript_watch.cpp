@@ -275,8 +275,7 @@ class TranscriptWatch::Impl {
 
     void take(ingest::TranscriptInvocation&& invocation) {
         using std::chrono::duration;
-        constexpr double kLongestDuration = 1e9;  // seconds; of longer ones nothing is reckoned
-        const auto length = duration<double>(std::min(invocation.duration_seconds.value_or(0.0), kLongestDuration));
+        const auto length = duration<double>(invocation.duration_seconds.value_or(0.0));
         const auto age = clock_.now() - invocation.at - std::chrono::duration_cast<TimePoint::duration>(length);
         const auto wait = std::clamp<TimePoint::duration>(options_.settling_time - age, {},
                                                           TimePoint::duration(options_.settling_time));

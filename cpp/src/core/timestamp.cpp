@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "session_buddy/core/duration.hpp"
+
 namespace session_buddy {
 namespace {
 
@@ -224,9 +226,8 @@ std::string format_precise_timestamp(TimePoint at) {
 }
 
 TimePoint beginning_of(TimePoint end, double duration) {
-    constexpr double kLongest = 1e9;
     return end - std::chrono::duration_cast<TimePoint::duration>(
-                     std::chrono::duration<double>(duration < kLongest ? duration : 0.0));
+                     std::chrono::duration<double>(is_valid_duration(duration) ? duration : 0.0));
 }
 
 }  // namespace session_buddy

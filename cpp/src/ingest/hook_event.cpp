@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/ingest/error_class.hpp"
 #include "surrogates.hpp"
@@ -74,16 +75,17 @@ std::string required_key(const json& event) {
     return std::string(key);
 }
 
-std::optional<double> measured_duration(const json& event) {
+void read_duration(const json& event, HookEvent& use) {
     const auto found = event.find("duration_ms");
-    if (found == event.end() || !found->is_number()) {
-        return std::nullopt;
+    if (found == event.end() || found->is_null()) {
+        return;
     }
     constexpr double kMillisecondsPerSecond = 1000.0;
-    constexpr double kLongest = 1e12;  // of thirty years and more nothing can be made
-    const double milliseconds = found->get<double>();
-    return milliseconds >= 0.0 && milliseconds <= kLongest ? std::optional(milliseconds / kMillisecondsPerSecond)
-                                                           : std::nullopt;
+    const double seconds = found->is_number() ? found->get<double>() / kMillisecondsPerSecond : -1.0;
+    use.bad_duration = !is_valid_duration(seconds);
+    if (!use.bad_duration) {
+        use.duration_seconds = seconds;
+    }
 }
 
 HookEvent tool_use(const json& event, Kind kind, const SkillNamer& namer) {
@@ -105,7 +107,7 @@ std::variant<HookEvent, IgnoredEvent, BadEvent> interpret(const json& event, con
     }
     if (name == "PostToolUse" || name == "PostToolUseFailure") {
         HookEvent use = tool_use(event, Kind::finished, namer);
-        use.duration_seconds = measured_duration(event);
+        read_duration(event, use);
         use.completed = name == "PostToolUse";
         if (!use.completed) {
             const auto interrupt = event.find("is_interrupt");

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 
@@ -50,8 +51,8 @@ bool is_time(std::string_view text) {
 
 double duration_of(const json& value, const std::string& field) {
     const double seconds = value.is_number() ? value.get<double>() : -1.0;
-    if (!std::isfinite(seconds) || seconds < 0.0) {
-        throw Fault{field, "must be a number of seconds that is not negative"};
+    if (!is_valid_duration(seconds)) {
+        throw Fault{field, kDurationRule};
     }
     return seconds;
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/ingest/error_class.hpp"
@@ -114,7 +115,7 @@ class FieldFilter {
 /// Of a JSON number of milliseconds.
 [[nodiscard]] std::optional<double> to_seconds(const dom::element& value) {
     double milliseconds = 0.0;
-    return value.get(milliseconds) == simdjson::SUCCESS && std::isfinite(milliseconds) && milliseconds >= 0.0
+    return value.get(milliseconds) == simdjson::SUCCESS && is_valid_duration(milliseconds / 1000.0)
                ? std::optional(milliseconds / 1000.0)
                : std::nullopt;
 }
@@ -197,20 +198,24 @@ struct TranscriptReader::Line {
     bool is_sidechain = false;
     bool is_summary = false;
     std::optional<double> duration_seconds;  // as measured
+    bool bad_duration = false;               // it says one that does not count
     bool interrupted = false;
 
   private:
     void read_tool_use_result(const dom::element& value) {
         std::optional<double> duration;
         std::optional<double> other_duration;
+        bad_duration = false;
         interrupted = false;
         dom::object fields;
         if (value.get(fields) == simdjson::SUCCESS) {
             for (const auto& [key, field] : fields) {
                 if (key == "durationMs") {
                     duration = to_seconds(field);
+                    bad_duration = bad_duration || (field.is_number() && !duration);
                 } else if (key == "duration_ms") {
                     other_duration = to_seconds(field);
+                    bad_duration = bad_duration || (field.is_number() && !other_duration);
                 } else if (key == "interrupted") {
                     interrupted = is_true(field);
                 }
@@ -369,6 +374,7 @@ void TranscriptReader::read_result(const Line& line, const Block& block, bool on
     result.is_error = block.is_error;
     if (only_one) {  // it belongs to the whole line
         result.duration_seconds = line.duration_seconds;
+        result.bad_duration = line.bad_duration;
     }
     if (result.is_error) {
         result.error_class = classify_tool_error(block.content ? error_text(*block.content) : std::string(),
@@ -409,10 +415,14 @@ void TranscriptReader::finish(std::string key, Use use, const Result& result) {
     invocation.completed = !result.is_error;
     invocation.error_type = result.error_class;
     invocation.duration_seconds = result.duration_seconds;
-    if (!invocation.duration_seconds && result.at && *result.at >= use.at) {
-        invocation.duration_seconds = std::chrono::duration<double>(*result.at - use.at).count();
+    if (!invocation.duration_seconds && result.at) {
+        const double seconds = std::chrono::duration<double>(*result.at - use.at).count();
+        if (is_valid_duration(seconds)) {
+            invocation.duration_seconds = seconds;
+        }
     }
     ++counts_.found;
+    counts_.bad_durations += result.bad_duration ? 1 : 0;
     sink_(std::move(invocation));
 }
 

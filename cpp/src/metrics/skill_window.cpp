@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "session_buddy/core/duration.hpp"
+
 namespace session_buddy::metrics {
 namespace {
 
-// A longer duration than 30 years is no measurement; it would only endanger the sum's 63 bits.
-constexpr double kLongestDurationSeconds = 1e9;
-
 std::int64_t to_micros(std::optional<double> seconds, std::int64_t not_timed) {
-    if (!seconds || !(*seconds >= 0.0) || *seconds > kLongestDurationSeconds) {
+    if (!seconds || !is_valid_duration(*seconds)) {
         return not_timed;
     }
     return std::llround(*seconds * 1e6);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
@@ -336,8 +337,9 @@ struct EventStore::Impl {
         }
         query.reset();
         if (started && !record.duration_seconds) {
-            // The clock may have been set back in between.
-            record.duration_seconds = std::max(0.0, std::chrono::duration<double>(event.at - *started).count());
+            // The clock may have been set in between: back, or forth by years where it was not set before.
+            const double seconds = std::max(0.0, std::chrono::duration<double>(event.at - *started).count());
+            record.duration_seconds = is_valid_duration(seconds) ? std::optional(seconds) : std::nullopt;
         }
         if (!started) {
             started = beginning_of(event.at, record.duration_seconds.value_or(0.0));

@@ -15,6 +15,7 @@
 #include "log_files.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
+#include "schema_fragments.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
@@ -270,9 +271,8 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
         sql::Statement phases(
             database, fmt::format("SELECT CASE WHEN typeof(workflow_phase) = 'text' AND workflow_phase <> '' THEN"
                                   " substr(workflow_phase, 1, {}) END AS phase, count(*) AS times,"
-                                  " sum(CASE WHEN completed THEN 1 ELSE 0 END), avg(CASE WHEN completed AND"
-                                  " typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND"
-                                  " 1.7976931348623157e308 THEN duration_seconds END)"
+                                  " sum(CASE WHEN completed THEN 1 ELSE 0 END),"
+                                  " avg(" SESSION_BUDDY_TIMED ")"
                                   " FROM skill_invocation WHERE {} GROUP BY phase ORDER BY times DESC, phase LIMIT {}",
                                   kMaxTextLength, where, max_phases));
         bound(phases);

@@ -4,9 +4,9 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <array>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/core/utf8.hpp"
@@ -49,9 +49,8 @@ std::string fault_in(const InvocationRecord& record) {
         !is_valid_utf8(record.session_id) || record.session_id.find('\0') != std::string::npos) {
         return fmt::format("session_id must be 1 to {} bytes of UTF-8 without NUL", kMaxSessionIdBytes);
     }
-    if (record.duration_seconds.has_value() &&
-        (!std::isfinite(*record.duration_seconds) || *record.duration_seconds < 0.0)) {
-        return "duration_seconds must be a finite number that is not negative";
+    if (record.duration_seconds.has_value() && !is_valid_duration(*record.duration_seconds)) {
+        return fmt::format("duration_seconds {}, not {}", kDurationRule, *record.duration_seconds);
     }
     if (record.selection_rank.has_value() && *record.selection_rank < 0) {
         return "selection_rank must not be negative";

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +15,13 @@
 namespace session_buddy::storage {
 
 using SkillNames = std::set<std::string, std::less<>>;
+
+/// Whether durations that count can have this sum in skill_metrics. Where they cannot, or at least need not, the rows
+/// tell: the triggers add up whatever other programs write for a duration.
+[[nodiscard]] bool is_certain_sum(const sql::Statement& row, int column);
+
+/// Whether a sum and mean in skill_metrics are wrong, where so many durations that do not count are among the rows.
+[[nodiscard]] bool is_wrong_sum(std::int64_t too_long, double sum, std::optional<double> mean);
 
 /// Belongs to one connection. Every failure is a SQLite::Exception.
 class LifetimeReader {
@@ -32,8 +40,10 @@ class LifetimeReader {
         LifetimeFigures figures;
         double seconds = 0.0;
         std::int64_t timed = 0;
+        std::int64_t too_long = 0;
         std::int64_t last_id = 0;
     };
+    [[nodiscard]] LifetimeFigures checked(const sql::Statement& entry, const std::string& skill, std::int64_t last_id);
     [[nodiscard]] LifetimeFigures count(const std::string& skill, std::int64_t last_id);
 
     sql::Statement entries_;

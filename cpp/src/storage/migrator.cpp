@@ -82,7 +82,7 @@ constexpr const char* kFillMetrics =
     " (SELECT invoked_at FROM (SELECT invoked_at, max(session_buddy_micros(invoked_at))"
     "   FROM skill_invocation WHERE skill_name = rows.skill_name)),"
     " 100.0 * sum(done) / count(*), avg(seconds), datetime('now')"
-    " FROM (SELECT skill_name, CASE WHEN completed THEN 1 ELSE 0 END AS done, " SESSION_BUDDY_SECONDS("") " AS seconds"
+    " FROM (SELECT skill_name, CASE WHEN completed THEN 1 ELSE 0 END AS done, " SESSION_BUDDY_TIMED " AS seconds"
     "   FROM skill_invocation WHERE skill_name IS NOT NULL) AS rows"
     " GROUP BY skill_name";
 

@@ -3,8 +3,7 @@
 
 #include <sqlite3.h>
 
-#include <cmath>
-
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/core/utf8.hpp"
 
@@ -25,10 +24,7 @@ std::optional<double> read_duration(const sql::Statement& row, int column) {
         return std::nullopt;
     }
     const double seconds = row.real(column);
-    if (!std::isfinite(seconds) || seconds < 0.0) {
-        return std::nullopt;
-    }
-    return seconds;
+    return is_valid_duration(seconds) ? std::optional(seconds) : std::nullopt;
 }
 
 std::optional<Invocation> read_invocation(const sql::Statement& row) {

@@ -17,7 +17,7 @@ inline constexpr int kInvocationColumnCount = 7;
 /// Nothing for a row whose name or time cannot be used. A bad duration is left out, not the row.
 [[nodiscard]] std::optional<Invocation> read_invocation(const sql::Statement& row);
 
-/// A duration that counts: a number, finite, not negative.
+/// A duration that counts: a number, and as is_valid_duration says.
 [[nodiscard]] std::optional<double> read_duration(const sql::Statement& row, int column);
 
 /// Text that may be handed on to others; anything else counts as empty.

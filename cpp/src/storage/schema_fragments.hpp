@@ -41,7 +41,22 @@
     ") THEN"                                             \
     " CASE json_type(" x ") WHEN 'array' THEN nullif(CAST(json_extract(" x ", '$[0]') AS TEXT), '') END END"
 
-// The duration that counts: of a completed invocation, a number, not negative, finite. Else NULL.
+// A duration that counts, as is_valid_duration says. NULL for any other.
+#define SESSION_BUDDY_MAX_SECONDS "100000000"
+#define SESSION_BUDDY_DURATION                                                                  \
+    "CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 " \
+    "AND " SESSION_BUDDY_MAX_SECONDS " THEN duration_seconds END"
+
+// Sum and number of the durations of completed invocations that count, and the number of those that do not, but that the
+// triggers have added to skill_metrics.
+#define SESSION_BUDDY_TIMED "CASE WHEN completed THEN " SESSION_BUDDY_DURATION " END"
+#define SESSION_BUDDY_TIMED_SUMS                                                                                     \
+    "total(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_SECONDS("") ") - count(" \
+    SESSION_BUDDY_TIMED ")"
+
+// The duration of a completed invocation that the triggers add to skill_metrics: a number, not negative, finite. Else
+// NULL. The text of the triggers is that of databases that are there already, so it does not know the longest duration
+// that counts; LifetimeReader does.
 #define SESSION_BUDDY_SECONDS(row)               \
     "CASE WHEN " row "completed AND typeof(" row \
     "duration_seconds) IN ('real', 'integer')"   \

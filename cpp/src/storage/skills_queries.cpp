@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "row_reader.hpp"
+#include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
 #include "store_connection.hpp"
@@ -21,11 +22,7 @@ constexpr const char* kColumns =
     "id, skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds, user_query,"
     " alternatives_considered, selection_rank, follow_up_actions, error_type, embedding, workflow_phase,"
     " workflow_step_id";
-/// A duration that counts, as read_duration says; NULL for any other.
-constexpr const char* kDuration =
-    "(CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 AND "
-    "1.7976931348623157e308"
-    " THEN duration_seconds END)";
+constexpr const char* kDuration = "(" SESSION_BUDDY_DURATION ")";
 /// completed as 1 or 0, whatever is in it.
 constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
 

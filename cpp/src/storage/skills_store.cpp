@@ -9,7 +9,9 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "lifetimes.hpp"
 #include "row_reader.hpp"
+#include "schema_fragments.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
 #include "store_connection.hpp"
@@ -59,11 +61,26 @@ struct SkillsStore::Impl {
                   database,
                   fmt::format("SELECT {} FROM skill_metrics ORDER BY total_invocations DESC, skill_name LIMIT ?1",
                               kMetricsColumns)),
+              sums(database, "SELECT " SESSION_BUDDY_TIMED_SUMS " FROM skill_invocation WHERE skill_name = ?1"),
               recent(database,
                      fmt::format("SELECT {} FROM skill_invocation WHERE invoked_at >= ?1", kInvocationColumns)) {}
         sql::Statement metrics;
         sql::Statement all_metrics;
+        sql::Statement sums;
         sql::Statement recent;
+
+        /// A row of skill_metrics, its durations from the invocations where others wrote some that do not count.
+        SkillMetricsRow checked(const sql::Statement& entry) {
+            SkillMetricsRow found = read_metrics(entry);
+            if (!is_certain_sum(entry, 4) && sums.with(std::string_view(found.skill_name)).step() &&
+                is_wrong_sum(sums.integer(2), found.total_duration_seconds, found.avg_duration_seconds)) {
+                found.total_duration_seconds = sums.real(0);
+                found.avg_duration_seconds =
+                    sums.integer(1) > 0 ? std::optional(sums.real(0) / sums.real(1)) : std::nullopt;
+            }
+            sums.reset();
+            return found;
+        }
     };
 
     std::mutex mutex;
@@ -139,7 +156,7 @@ std::optional<SkillMetricsRow> SkillsStore::metrics(std::string_view skill_name)
         sql::Statement& query = impl_->queries->metrics.with(skill_name);
         std::optional<SkillMetricsRow> row;
         if (query.step()) {
-            row = read_metrics(query);
+            row = impl_->queries->checked(query);
         }
         query.reset();
         return row;
@@ -154,7 +171,7 @@ std::vector<SkillMetricsRow> SkillsStore::all_metrics(std::int64_t limit) {
         std::vector<SkillMetricsRow> rows;
         sql::Statement& query = impl_->queries->all_metrics.with(limit);
         while (query.step()) {
-            rows.push_back(read_metrics(query));
+            rows.push_back(impl_->queries->checked(query));
         }
         return rows;
     });

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "row_reader.hpp"
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
 #include "sql.hpp"
 
@@ -111,6 +112,13 @@ struct TotalsStore::Impl {
         return keys == kKeys ? std::optional(std::move(found)) : std::nullopt;
     }
 
+    /// Earlier versions summed up whatever another program wrote for a duration, up to infinity.
+    bool has_impossible_sum() {
+        return sql::query_integer(database, fmt::format("SELECT EXISTS (SELECT 1 FROM session_buddy_totals WHERE"
+                                                        " NOT duration_seconds BETWEEN 0 AND {} * ({}))",
+                                                        kMaxDurationSeconds, fmt::join(kBucketColumns, " + "))) != 0;
+    }
+
     void put(std::string_view key, auto value) { put_state->with(key, value).run(); }
 
     void write(const SkillTotals& skill, std::uint32_t phases, bool with_anomalies);
@@ -179,6 +187,10 @@ std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
         const SQLite::Transaction moment(impl_->database);
         auto marked = mark();
         if (!marked || !holds(*marked)) {
+            return std::pair(std::move(marked), false);
+        }
+        if (impl_->has_impossible_sum()) {
+            kLogger.warning("the totals are counted again: a sum of durations in session_buddy_totals is too large");
             return std::pair(std::move(marked), false);
         }
         sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));

@@ -51,6 +51,11 @@ def run(args: argparse.Namespace) -> int:
         print(visible(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
     else:
         print_summary(summary, db_path)
+    if summary["bad_durations"]:
+        print(
+            f"Left out  {summary['bad_durations']:,} durations (durationMs) that are not from 0 to "
+            f"{_native.MAX_DURATION_SECONDS:.0f} s; their invocations count without"
+        )
     if summary["stopped"]:
         return STOPPED
     return 1 if summary["problems"] else 0

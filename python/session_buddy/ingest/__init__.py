@@ -52,6 +52,7 @@ class ImportSummary(TypedDict):
     unfinished: int  # tool uses without a result yet
     replayed: int  # repeats of a tool use that was met before
     without_time: int
+    bad_durations: int  # invocations that were recorded without their duration, as it cannot be one
     results_without_use: int
     found_by_skill: dict[str, int]
     recorded_by_skill: dict[str, int]

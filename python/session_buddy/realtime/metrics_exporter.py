@@ -209,7 +209,8 @@ class PrometheusExporter:
         Args:
             workflow_phase: None or empty: without a phase.
             completed: Whether it reached its end.
-            duration_seconds: 0 or more; None where nothing measured it. It counts where the invocation was completed.
+            duration_seconds: From 0 to 100,000,000; None where nothing measured it. It counts where the invocation was
+                completed.
 
         Raises:
             TypeError, ValueError: An argument cannot be used; the message names it, and nothing was counted.

@@ -195,7 +195,7 @@ class SkillsStorage:
         Args:
             invoked_at: An ISO 8601 text (UTC where it has no offset), stored as given; a datetime, where a naive one is
                 UTC; None for now.
-            duration_seconds: Finite and not negative.
+            duration_seconds: From 0 to 100,000,000, about three years.
             alternatives_considered, follow_up_actions: A list, or its JSON text.
 
         Returns:

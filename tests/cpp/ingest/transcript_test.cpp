@@ -376,6 +376,23 @@ TEST_F(TranscriptTest, numbers_of_any_size_are_read) {
     EXPECT_FALSE(reader.read_line(result, "s"));
 }
 
+TEST_F(TranscriptTest, a_measured_duration_that_cannot_be_one_is_counted_and_the_times_stand_in) {
+    for (const double milliseconds : {1.0001e11, 1e300, -1.0}) {
+        const std::string id = "t" + std::to_string(milliseconds);
+        read(use_line(1, id, "Glob"));
+        json result = result_line(3, id);
+        result["toolUseResult"] = {{"durationMs", milliseconds}};
+        read(result);
+        EXPECT_DOUBLE_EQ(found.back().duration_seconds.value_or(-1), 2.0) << milliseconds;
+    }
+    EXPECT_EQ(reader.counts().bad_durations, 3);
+    read(use_line(1, "years apart", "Glob"));
+    json late = result_line(3, "years apart");
+    late["timestamp"] = "2036-01-01T00:00:00Z";
+    read(late);
+    EXPECT_EQ(found.back().duration_seconds, std::nullopt);
+}
+
 TEST_F(TranscriptTest, a_line_of_many_megabytes_is_read) {
     const std::string filler(std::size_t{20} * 1024 * 1024, 'x');
     read(use_line(1, "a", "Write", {{"content", filler}, {"skill", "no"}}));

@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "session_buddy/core/duration.hpp"
+
 namespace session_buddy::metrics {
 namespace {
 
@@ -149,6 +151,16 @@ TEST(SkillWindow, rows_in_random_order_cost_no_more_than_a_multiple_of_those_in_
     const auto in_order = moments_of_a_day(100'000);
     const double sorted = cost(in_order);
     EXPECT_LT(cost(shuffled(in_order)), 20 * sorted + 0.2);  // with a shift of all later ones each: 400 times
+}
+
+TEST(SkillWindow, sums_the_longest_durations_of_a_busy_day) {
+    SkillWindow window{kLengths};
+    constexpr int kRuns = 200'000;  // together more microseconds than 64 bits hold
+    for (int i = 0; i < kRuns; ++i) {
+        window.add(kStart, true, kMaxDurationSeconds, kStart);
+    }
+    EXPECT_EQ(window.sums(SkillWindow::hour).timed, kRuns);
+    EXPECT_DOUBLE_EQ(window.sums(SkillWindow::hour).mean_duration_seconds(), kMaxDurationSeconds);
 }
 
 TEST(SkillWindow, a_duration_that_is_no_duration_is_not_timed) {

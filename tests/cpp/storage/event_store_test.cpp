@@ -6,7 +6,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
+#include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "support/privileges.hpp"
 #include "support/temp_database.hpp"
@@ -249,14 +251,29 @@ TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:01.000Z|1|NULL|NULL"));
 }
 
-TEST_F(Events, a_duration_of_more_years_than_a_date_can_tell_is_stored_and_not_reckoned_with) {
-    for (const double duration : {1e308, 1e30, 1e13, 7e10}) {
-        SkillEvent end = event(Kind::finished, "t" + std::to_string(duration), "12:00:10");
+TEST_F(Events, a_duration_beyond_the_longest_is_refused_and_named) {
+    SkillEvent end = event(Kind::finished, "t", "12:00:10");
+    for (const double duration : {1e308, 1.0001e8, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
         end.record.duration_seconds = duration;
-        take(end);
-        EXPECT_EQ(rows().back().substr(0, 26), "a|2026-02-10T12:00:10.000Z") << duration;
+        try {
+            take(end);
+            ADD_FAILURE() << duration;
+        } catch (const StorageError& error) {
+            EXPECT_THAT(error.what(), HasSubstr("duration_seconds must be a number of seconds from 0 to 100000000"));
+        }
     }
-    EXPECT_EQ(test::query_one(path, "SELECT max(duration_seconds) = 1e308 FROM skill_invocation"), "1");
+    EXPECT_THAT(rows(), IsEmpty());
+    end.record.duration_seconds = kMaxDurationSeconds;
+    EXPECT_TRUE(take(end).is_new);
+    EXPECT_THAT(rows(), ElementsAre("a|2022-12-11T02:13:30.000Z|1|100000000.0|NULL"));
+}
+
+TEST_F(Events, an_invocation_that_ends_years_after_its_start_has_no_duration) {
+    SkillEvent start = event(Kind::started, "t", "12:00:00");
+    start.at -= std::chrono::years{4};  // before the clock of the machine was set
+    take(start);
+    take(event(Kind::finished, "t", "12:00:10"));
+    EXPECT_EQ(test::query_one(path, "SELECT count(*), count(duration_seconds) FROM skill_invocation"), "1|0");
 }
 
 /// Of a process that lives for one row.

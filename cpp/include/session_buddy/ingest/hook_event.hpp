@@ -26,6 +26,7 @@ struct HookEvent {
     std::string session_id;
     bool completed = false;
     std::optional<double> duration_seconds;  ///< as Claude Code measured it; of finished alone, and not always there
+    bool bad_duration = false;               ///< its duration_ms is not a duration that counts, and was left out
     std::string error_type;                  ///< of error_class.hpp; empty where completed
 };
 

@@ -22,7 +22,7 @@ struct ReportedInvocation {
     std::string session_id;
     bool completed = false;
     std::string invoked_at;                  ///< of a form that parse_timestamp reads; empty: now
-    std::optional<double> duration_seconds;  ///< finite, not negative
+    std::optional<double> duration_seconds;  ///< as is_valid_duration says
     std::optional<std::string> error_type;   ///< letters, digits and _ . : - alone, at most 64
     std::optional<std::string> workflow_path;
     std::optional<std::string> workflow_phase;

@@ -44,6 +44,7 @@ struct TranscriptCounts {
     std::int64_t found_commands = 0;       ///< of these, typed by the user
     std::int64_t replayed = 0;             ///< repeats of something that was met before
     std::int64_t without_time = 0;         ///< uses whose timestamp is missing or cannot be read
+    std::int64_t bad_durations = 0;        ///< invocations handed on whose durationMs does not count, as such
     std::int64_t results_without_use = 0;  ///< results whose use stands in no file that was read
     std::int64_t unfinished = 0;           ///< uses without a result so far
     std::int64_t progress_lines = 0;       ///< they repeat what stands elsewhere
@@ -103,6 +104,7 @@ class TranscriptReader {
         bool is_error = false;
         std::string_view error_class;  // points to a constant
         std::optional<double> duration_seconds;
+        bool bad_duration = false;
     };
     class LineParser;
     struct Line;  // the few fields that matter

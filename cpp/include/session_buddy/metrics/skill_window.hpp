@@ -13,12 +13,15 @@
 
 namespace session_buddy::metrics {
 
+/// A day may hold more of the longest durations than 64 bits of microseconds can sum.
+__extension__ using WideMicros = __int128;
+
 /// Sums over the invocations inside one horizon. Durations are whole microseconds, so that removal leaves no rounding.
 struct WindowSums {
     std::int64_t count = 0;
     std::int64_t completed = 0;
-    std::int64_t timed = 0;            ///< completed ones that have a duration
-    std::int64_t duration_micros = 0;  ///< sum over the timed ones
+    std::int64_t timed = 0;          ///< completed ones that have a duration
+    WideMicros duration_micros = 0;  ///< sum over the timed ones
 
     bool operator==(const WindowSums&) const = default;
 

@@ -21,7 +21,7 @@ struct Run {
     std::string_view skill_name;
     TimePoint at;
     bool completed = false;
-    std::optional<double> duration_seconds{};  ///< finite and not negative
+    std::optional<double> duration_seconds{};  ///< as is_valid_duration says
 };
 
 /// One row of skill_time_series.

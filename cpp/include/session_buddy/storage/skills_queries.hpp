@@ -60,7 +60,7 @@ struct SessionSummary {
     double total_duration_seconds = 0.0;
     std::optional<TimePoint> first_skill_at{};  ///< nothing where no row has a readable time
     std::optional<TimePoint> last_skill_at{};
-    std::map<std::string, std::int64_t> skills;  ///< name → invocations
+    std::map<std::string, std::int64_t> skills{};  ///< name → invocations
 };
 
 /// One skill in one hour, as in skill_time_series, counted from the rows and so there for the present hour too.
