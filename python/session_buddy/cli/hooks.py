@@ -161,11 +161,14 @@ def _database(text: str) -> str:
     """Absolute, since a hook runs in the folder of its session."""
     try:
         text.encode("utf-8")
-        return _native.resolve_db_path(text)
+        path = Path(_native.resolve_db_path(text))
     except UnicodeEncodeError:
         raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as settings must be") from None
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    if not path.parent.is_dir():  # the hooks would lose every event
+        raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist; create it, or correct the path")
+    return str(path)
 
 
 def scripts_folder() -> Path:

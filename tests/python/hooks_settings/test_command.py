@@ -136,7 +136,12 @@ def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("", "must be a text that is not empty"), (os.fsdecode(b"\xff.db"), "is not UTF-8")]
+    ("path", "message"),
+    [
+        ("", "must be a text that is not empty"),
+        (os.fsdecode(b"\xff.db"), "is not UTF-8"),
+        ("nosuch/x.db", "nosuch does not exist; create it, or correct the path"),
+    ],
 )
 def test_a_database_path_that_cannot_be_right_is_wrong_usage(
     home: Home, path: str, message: str, capsys: pytest.CaptureFixture[str]
