@@ -20,6 +20,8 @@ const STATES = [
   { name: 'busy', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]' },
   { name: 'skill', scenario: 'busy', hash: SKILL, ready: '.uplot canvas' },
   { name: 'empty', scenario: 'empty', hash: '', ready: '[data-testid=empty]' },
+  { name: 'old', scenario: 'old', hash: '', ready: '[data-testid=idle]' },
+  { name: 'old-skill', scenario: 'old', hash: SKILL, ready: '.uplot canvas' },
   { name: 'unreadable', scenario: 'unreadable', hash: '', ready: '[data-testid=banner]' },
   { name: 'down', scenario: 'busy', hash: '', ready: '[data-testid=anomaly]', stop: true },
   { name: 'no-api', scenario: 'no-api', hash: '', ready: '.problem' },

@@ -18,6 +18,7 @@ import { SkillPage } from './views/skill.tsx';
 import { Skills } from './views/skills.tsx';
 import { Summary } from './views/summary.tsx';
 import { TokenDialog } from './views/token-dialog.tsx';
+import { Name } from './views/ui.tsx';
 
 const TITLE = 'Session Buddy';
 
@@ -87,6 +88,11 @@ function Footer() {
           Session Buddy {server.version}
           {started !== null && ` · up ${span((now - started) / 1000)}`} · figures of {span(server.window_seconds)}, anew
           every {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
+        </span>
+      )}
+      {server?.database.path !== undefined && (
+        <span class="footer-path">
+          Database <Name name={server.database.path} />
         </span>
       )}
       <a href="assets/licenses.txt">Licences</a>

@@ -56,6 +56,14 @@ export function rowOfLive(skill: Skill, summary: SkillSummary | null): SkillRow 
   );
 }
 
+/** Of all time, where nothing lies in the window. */
+export function rowOfLifetime(summary: SkillSummary): SkillRow {
+  const { total_invocations, completed_invocations, avg_duration_seconds, last_invocation_at } = summary.lifetime;
+  const { sparkline: _, ...rest } = summary;
+  const lastAt = moment(last_invocation_at);
+  return row(summary.skill_name, total_invocations, completed_invocations, avg_duration_seconds, lastAt, rest);
+}
+
 export function rowOfSummary(summary: SkillSummary): SkillRow {
   return row(
     summary.skill_name,

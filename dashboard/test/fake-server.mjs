@@ -169,9 +169,9 @@ function summary(skill, anomalies, sparkline, now) {
       last_invocation_at: skill.n ? iso(skill.last) : null,
     },
     lifetime: {
-      total_invocations: skill.n * 31 + 12,
-      completed_invocations: skill.good * 31 + 12,
-      completion_rate: (skill.good * 31 + 12) / (skill.n * 31 + 12),
+      total_invocations: (skill.total ?? skill.n) * 31 + 12,
+      completed_invocations: (skill.totalGood ?? skill.good) * 31 + 12,
+      completion_rate: ((skill.totalGood ?? skill.good) * 31 + 12) / ((skill.total ?? skill.n) * 31 + 12),
       avg_duration_seconds: skill.avg ?? 1.2,
       last_invocation_at: iso(skill.last),
     },
@@ -253,15 +253,32 @@ function episodes(query, now) {
   return { at: iso(now), total: all.length, limit, offset: 0, anomalies: all.slice(0, limit) };
 }
 
-/** `busy`, `empty`, `unreadable` (the database), `token`, `no-api` (the WebSocket alone). */
+/** `busy`, `empty`, `old` (nothing in the window), `unreadable` (the database), `token`, `no-api` (the WebSocket alone). */
 export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {}) {
   const begun = Date.now();
   const state = { anomalies: anomaliesAt, empty: scenario === 'empty' };
   // An unreadable database: the last figures stay, and grow old.
   const now = () => (scenario === 'unreadable' ? begun - 95_000 : Date.now());
-  const skills = () => (state.empty ? [] : skillsAt(now()));
-  const anomalies = () => (state.empty ? [] : state.anomalies(now()));
-  const sessions = () => (state.empty ? [] : sessionsAt(now()));
+  const old = scenario === 'old';
+  const AGE = 12 * 86_400_000;
+  const skills = () =>
+    state.empty
+      ? []
+      : old
+        ? skillsAt(now() - AGE).map((skill) => ({
+            ...skill,
+            n: 0,
+            good: 0,
+            avg: null,
+            total: skill.n,
+            totalGood: skill.good,
+            counts: skill.counts.map(() => 0),
+            completed: skill.counts.map(() => 0),
+          }))
+        : skillsAt(now());
+  const anomalies = () => (state.empty || old ? [] : state.anomalies(now()));
+  const sessions = () => (state.empty || old ? [] : sessionsAt(now()));
+  const lifetimes = () => skills().map((skill) => summary(skill, [], false, now()).lifetime);
 
   const answers = {
     server: () => ({
@@ -277,11 +294,18 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       database:
         scenario === 'unreadable'
           ? { readable: false, reason: 'database disk image is malformed' }
-          : { readable: true, reason: null },
+          : { readable: true, reason: null, path: '/home/somebody/.local/share/session-buddy/skills.db' },
       clients: sockets.clients.size,
       skills: skills().length,
       invocation_count: skills().reduce((sum, skill) => sum + skill.n, 0),
       completed_count: skills().reduce((sum, skill) => sum + skill.good, 0),
+      lifetime: {
+        total_invocations: lifetimes().reduce((sum, each) => sum + each.total_invocations, 0),
+        completed_invocations: lifetimes().reduce((sum, each) => sum + each.completed_invocations, 0),
+        last_invocation_at: lifetimes().reduce((last, each) => {
+          return last === null || each.last_invocation_at > last ? each.last_invocation_at : last;
+        }, null),
+      },
       active_sessions: sessions().length,
       anomalies: anomalies().length,
     }),
@@ -296,6 +320,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
           skill_name: (s) => s.skill_name,
           completion_rate: (s) => s.window.completion_rate ?? -1,
           avg_duration: (s) => s.window.avg_duration ?? -1,
+          total_invocations: (s) => s.lifetime.total_invocations,
           last_invocation_at: (s) => s.lifetime.last_invocation_at,
           deviation_score: (s) => s.anomalies[0]?.deviation_score ?? -1,
         }[query.get('sort')] ?? ((s) => s.window.invocation_count);
@@ -333,7 +358,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     },
     series: (query) => (state.empty ? { ...series(query, now()), points: [] } : series(query, now())),
     anomalies: (query) =>
-      state.empty ? { at: iso(now()), total: 0, limit: 100, offset: 0, anomalies: [] } : episodes(query, now()),
+      state.empty || old ? { at: iso(now()), total: 0, limit: 100, offset: 0, anomalies: [] } : episodes(query, now()),
     sessions: () => ({ at: iso(now()), total: sessions().length, window_seconds: 1800, sessions: sessions() }),
   };
 

@@ -3,6 +3,7 @@ import {
   ConnectionError,
   type ConnectionState,
   type MetricsUpdate,
+  type ServerInfo,
   type Skill,
   type SkillSummary,
 } from 'session-buddy-client';
@@ -12,11 +13,12 @@ import { connectionWords, lostWords, staleAfter } from '../src/connection.ts';
 import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { hasMeans, historyData } from '../src/history.ts';
+import { endOfHistory, idleSince } from '../src/idle.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { addNotices, announcement, NO_NOTICES, removeNotice } from '../src/notices.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
 import { parseRoute, skillHref } from '../src/route.ts';
-import { isNewer, liveSkills, mergeRows, sortRows } from '../src/rows.ts';
+import { isNewer, liveSkills, mergeRows, rowOfLifetime, sortRows } from '../src/rows.ts';
 import { wilson } from '../src/wilson.ts';
 
 describe('the Wilson interval', () => {
@@ -32,6 +34,33 @@ describe('the Wilson interval', () => {
     expect(interval?.high).toBeCloseTo(high, 4);
   });
   test('of nothing is none', () => expect(wilson(0, 0)).toBeNull());
+});
+
+describe('nothing in the window', () => {
+  const server = (invocation_count: number, last_invocation_at: string | null) =>
+    ({ invocation_count, lifetime: { last_invocation_at } }) as ServerInfo;
+  const LAST = '2026-02-10T12:00:00Z';
+  test('shows since when, where something was recorded before', () => {
+    expect(idleSince(server(0, LAST), 0)).toBe(Date.parse(LAST));
+  });
+  test.each([
+    ['an invocation lies in it', server(1, LAST), 0],
+    ['the newest update has a skill', server(0, LAST), 1],
+    ['nothing was ever recorded', server(0, null), 0],
+    ['the server is not known', null, 0],
+  ])('is not said where %s', (_, info, skills) => expect(idleSince(info, skills)).toBeNull());
+  test('shows the figures of all time', () => {
+    const { invocations, rate, sparkline } = rowOfLifetime(summary('mypy', 0));
+    expect(invocations).toBe(summary('mypy', 0).lifetime.total_invocations);
+    expect(rate).not.toBeNull();
+    expect(sparkline).toBeNull();
+  });
+  test('ends a history at the last invocation, where that is older than a day', () => {
+    const last = Date.parse(LAST);
+    expect(endOfHistory(last, last + 12 * 86_400_000)).toBe(last);
+    expect(endOfHistory(last, last + 3_600_000)).toBeNull();
+    expect(endOfHistory(null, last)).toBeNull();
+  });
 });
 
 describe('the route', () => {

@@ -138,6 +138,28 @@ def test_old_data_is_called_old(visitor: Visit, filled_db: Path) -> None:
         expect_live(page)
 
 
+def test_a_database_with_old_data_only_shows_it_and_judges_nothing(visitor: Visit, db_path: Path) -> None:
+    old = ago(12 * 24 * 60)
+    fill(db_path, invocations("pytest-run", 40, completed=30, newest=old), invocations("mypy", 8, newest=old))
+    with Server(db_path) as server:
+        page = visitor.open(url_of(server))
+        expect_live(page)
+        expect(page.get_by_test_id("idle")).to_contain_text("No invocation in the last 24 h; the last one was 12 d ago")
+        expect(page.get_by_test_id("summary")).to_contain_text(re.compile(r"all time\s*48\s*10 failed"))
+        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing to judge in the last 24 h")
+        expect(row(page, "pytest-run")).to_contain_text(re.compile("40.*75.0 %.*n = 40"))
+        expect(page.get_by_role("contentinfo")).to_contain_text(f"Database {db_path}")
+        visitor.screenshot("old")
+        page.get_by_role("link", name="pytest-run").click()
+        expect(page.get_by_test_id("history")).to_contain_text("History up to the last invocation")
+        expect(page.get_by_test_id("history")).to_contain_text("As a table (40 invocations)")
+        page.go_back()
+        fill(db_path, invocations("pytest-run", 3))  # and back to the window as soon as something lies in it
+        expect(page.get_by_test_id("idle")).to_have_count(0)
+        expect(row(page, "pytest-run")).to_contain_text("n = 3")
+        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing unusual")
+
+
 def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit, db_path: Path) -> None:
     with Server(db_path) as server:
         page = visitor.open(url_of(server))

@@ -73,8 +73,30 @@ def test_server_tells_its_state_and_settings(server: Server) -> None:
     assert state["api_version"] == openapi()["info"]["version"]
     assert (state["skills"], state["invocation_count"], state["completed_count"]) == (2, 10, 9)
     assert state["update_interval_seconds"] == 0.1
-    assert state["database"] == {"readable": True, "reason": None}
+    assert state["database"] == {"readable": True, "reason": None, "path": str(server.db_path)}
     assert 0 <= (at(state["at"]) - at(state["started_at"])).total_seconds() < DEADLINE
+
+
+def test_only_clients_of_this_machine_or_with_a_token_see_the_path_of_the_database(
+    server: Server, tmp_path: Path
+) -> None:
+    elsewhere = {"X-Forwarded-For": "192.0.2.1"}
+    assert ask(server, f"{API}/server", headers=elsewhere).body["database"] == {"readable": True, "reason": None}
+    tokens = write_secret(tmp_path / "tokens", f"{READER} read\n")
+    with Server(server.db_path, "--auth-token-file", str(tokens)) as guarded:
+        answer = ask(guarded, f"{API}/server", headers={**elsewhere, "Authorization": f"Bearer {READER}"})
+        assert answer.body["database"]["path"] == str(server.db_path)
+
+
+def test_lifetime_sums_go_on_where_nothing_ran_in_the_window(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=12)
+    fill(path, invocations("a", 5, completed=4, newest=old), invocations("b", 3, newest=old - timedelta(days=1)))
+    with Server(path) as server:
+        state = get(server, "server")
+    assert (state["skills"], state["invocation_count"]) == (2, 0)
+    assert (state["lifetime"]["total_invocations"], state["lifetime"]["completed_invocations"]) == (8, 7)
+    assert at(state["lifetime"]["last_invocation_at"]) == old
 
 
 def test_skills_have_the_figures_of_their_rows(server: Server) -> None:
@@ -461,8 +483,9 @@ def history_is_503(server: Server, folder: Path) -> bool:
     assert (series.status, series.error) == (503, "database_unavailable")
     assert int(series.headers["Retry-After"]) > 0
     assert str(folder) not in json.dumps(series.body)
-    for name in ("server", "skills", "sessions"):
+    for name in ("skills", "sessions"):
         assert str(folder) not in json.dumps(get(server, name))
+    assert str(folder) not in str(get(server, "server")["database"]["reason"])
     return True
 
 

@@ -253,10 +253,12 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request) {
             if (const auto bad = protocol::require_no_parameter(request.query)) {
                 return bad_parameter(*bad);
             }
-            return to_answer(
-                protocol::server_answer(*snapshot, config_,
-                                        {.started_at = started_at_, .now = clock_.now(), .clients = request.clients}),
-                request);
+            return to_answer(protocol::server_answer(*snapshot, config_,
+                                                     {.started_at = started_at_,
+                                                      .now = clock_.now(),
+                                                      .clients = request.clients,
+                                                      .show_path = request.may_see_paths}),
+                             request);
         case Kind::skills:
             return answered(protocol::read_skills_request, [&](const protocol::SkillsRequest& asked) {
                 return protocol::skills_answer(

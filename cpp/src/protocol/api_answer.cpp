@@ -400,6 +400,26 @@ void append_totals(std::string& out, const SkillTable& skills) {
     append_number(out, completed);
 }
 
+// Of all time, over all skills.
+void append_lifetime_totals(std::string& out, const SkillTable& skills) {
+    LifetimeFigures sum;
+    for (std::uint32_t place = 0; place < skills.size(); ++place) {
+        const auto& skill = skills.at(place);
+        sum.total_invocations += skill.lifetime.total_invocations;
+        sum.completed_invocations += skill.lifetime.completed_invocations;
+        sum.last_invocation_at = std::max(sum.last_invocation_at, last_invocation(skill));
+    }
+    append_key(out, "lifetime");
+    out += '{';
+    append_key(out, "total_invocations");
+    append_number(out, sum.total_invocations);
+    append_key(out, "completed_invocations");
+    append_number(out, sum.completed_invocations);
+    append_key(out, "last_invocation_at");
+    append_optional(out, sum.last_invocation_at);
+    out += '}';
+}
+
 }  // namespace
 
 ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state) {
@@ -437,12 +457,17 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     } else {
         append_string(out, without_paths(snapshot.database.reason, config.db_path));
     }
+    if (state.show_path) {
+        append_key(out, "path");
+        append_string(out, config.db_path);
+    }
     out += '}';
     append_key(out, "clients");
     append_number(out, static_cast<std::int64_t>(state.clients));
     append_key(out, "skills");
     append_number(out, static_cast<std::int64_t>(snapshot.skills->size()));
     append_totals(out, *snapshot.skills);
+    append_lifetime_totals(out, *snapshot.skills);
     append_key(out, "active_sessions");
     append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
     append_key(out, "anomalies");

@@ -224,14 +224,19 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
     }
 }
 
+// A proxy that the server does not know of would make every client one of this machine.
+bool HttpSession::is_from_this_machine() const {
+    const auto& request = parser_->get();
+    const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
+                               request.count(http::field::via) > 0 || request.count("X-Real-IP") > 0;
+    return peer_.address.is_loopback() && (!through_proxy || peer_.forwarded);
+}
+
 // `verdict`: as for serve().
 void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
-        // A proxy that it is not told of would make everybody a client of this machine.
-        const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
-                                   request.count(http::field::via) > 0 || request.count("X-Real-IP") > 0;
-        if (!peer_.address.is_loopback() || (through_proxy && !peer_.forwarded)) {
+        if (!is_from_this_machine()) {
             logger.debug("data of {} refused: not from this machine", peer_.name);
             answer(not_from_here());
             return;
@@ -362,7 +367,8 @@ void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict
                        .accept = list_of(request, http::field::accept),
                        .accept_encoding = list_of(request, http::field::accept_encoding),
                        .if_none_match = list_of(request, http::field::if_none_match),
-                       .clients = context_.admission.clients()};
+                       .clients = context_.admission.clients(),
+                       .may_see_paths = context_.tokens != nullptr || is_from_this_machine()};
     // As for the intake: the last reference to the session moves back with the answer.
     context_.queries->ask(std::move(asked),
                           [self = shared_from_this(), executor = stream_.get_executor()](QueryAnswer found) mutable {

@@ -62,6 +62,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void serve(std::optional<auth::Verdict> verdict);
     void answer(HttpReply reply);
     void upgrade(const Welcome& welcome);
+    [[nodiscard]] bool is_from_this_machine() const;
     void take_in(const std::optional<auth::Verdict>& verdict);
     void read_body_to_take_in();
     void hand_over(const error_code& error);

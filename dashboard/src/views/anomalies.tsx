@@ -4,7 +4,7 @@ import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { deviation, moment, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
-import { Ago, Icon, KindIcon, Name } from './ui.tsx';
+import { Ago, Icon, KindIcon, Name, useIdle, useWindow } from './ui.tsx';
 
 export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: boolean }) {
   const { anomaly, fading } = tracked;
@@ -64,6 +64,8 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
 export function Anomalies() {
   const anomalies = useStore(live, (state) => state.anomalies);
   const known = useStore(live, (state) => state.update !== null);
+  const idle = useIdle();
+  const windowLength = useWindow();
   return (
     <section class="anomalies" aria-labelledby="anomalies-title" data-testid="anomalies">
       <div class="panel-head">
@@ -85,9 +87,14 @@ export function Anomalies() {
         </ul>
       ) : (
         <p class="calm">
-          {known ? (
+          {idle !== null ? (
             <>
-              <Icon name="check" /> Nothing unusual: every skill behaves like its own past.
+              Nothing to judge in the last {windowLength}: no skill was used. <code>session-buddy backtest</code> judges
+              what was recorded before.
+            </>
+          ) : known ? (
+            <>
+              <Icon name="check" /> Nothing unusual: no skill deviates from its own past now.
             </>
           ) : (
             'Waiting for the first figures.'

@@ -1,5 +1,7 @@
 // Nothing was ever recorded: how to begin.
 import { useState } from 'preact/hooks';
+import { live } from '../data/live.ts';
+import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
 const WAYS = [
@@ -32,6 +34,7 @@ function Command({ command }: { command: string }) {
 }
 
 export function Empty() {
+  const path = useStore(live, (state) => state.server?.database.path);
   return (
     <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
       <h2 id="empty-title">No invocations yet</h2>
@@ -45,7 +48,9 @@ export function Empty() {
         ))}
       </ol>
       <p class="quiet">
-        All of them use the database of <code>session-buddy serve</code>, unless <code>--db-path</code> names another.
+        All of them use the database of <code>session-buddy serve</code>, unless <code>--db-path</code> names another
+        {path === undefined ? '' : ': '}
+        {path !== undefined && <code class="path">{path}</code>}.
       </p>
     </section>
   );

@@ -63,7 +63,7 @@ export function Episodes() {
   const none = data !== null && data.anomalies.length === 0;
   return (
     <Panel id="episodes" title="Latest changes">
-      {none && <p class="nothing">No skill has behaved unusually so far.</p>}
+      {none && <p class="nothing">The server has recorded no anomaly so far.</p>}
       {data && !none && (
         <ul class="list">
           {data.anomalies.map((episode) => (

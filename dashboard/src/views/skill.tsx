@@ -8,6 +8,7 @@ import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
 import { historyData } from '../history.ts';
+import { endOfHistory } from '../idle.ts';
 import { bounds, DAY, RANGES } from '../ranges.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
@@ -16,13 +17,20 @@ import { Ago, Icon, Name, Panel, Problem, useWindow } from './ui.tsx';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
 
-function History({ skillName }: { skillName: string }) {
+/** `lastAt`: of the skill, null where it never ran; undefined while it is not known. */
+function History({ skillName, lastAt }: { skillName: string; lastAt: number | null | undefined }) {
   const [range, setRange] = useState(DAY);
   const [tableOpen, setTableOpen] = useState(false);
   // The question is the span, not its ends: these move on, and with them the charts, without a new beginning.
-  const query = () => ({ skill_name: skillName, ...bounds(range, clock.now()) });
-  const series = usePoll(`series ${range.id}`, (signal) => api.series({ ...query(), step: range.step }, { signal }));
-  const episodes = usePoll(`anomalies ${range.id}`, (signal) => api.anomalies({ ...query(), limit: 200 }, { signal }));
+  const end = endOfHistory(lastAt ?? null, clock.now());
+  const query = () => ({ skill_name: skillName, ...bounds(range, end ?? clock.now()) });
+  const asked = lastAt === undefined ? null : `${range.id} ${end ?? ''}`;
+  const series = usePoll(asked && `series ${asked}`, (signal) =>
+    api.series({ ...query(), step: range.step }, { signal }),
+  );
+  const episodes = usePoll(asked && `anomalies ${asked}`, (signal) =>
+    api.anomalies({ ...query(), limit: 200 }, { signal }),
+  );
 
   const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
   const shown = series.data && data ? { data, series: series.data } : null;
@@ -32,7 +40,7 @@ function History({ skillName }: { skillName: string }) {
   return (
     <Panel
       id="history"
-      title="History"
+      title={end === null ? 'History' : 'History up to the last invocation'}
       class="history"
       aside={
         <fieldset class="segmented">
@@ -198,7 +206,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
             </section>
           )}
           {error && <Problem what={data ? 'Not up to date:' : 'Live figures only:'} error={error} />}
-          <History skillName={skillName} />
+          <History skillName={skillName} lastAt={row ? row.lastAt : error ? null : undefined} />
           <div class="skill-tables">
             <Panel id="errors" title={`Errors, last ${windowLength}`}>
               {data && data.errors.length > 0 ? (

@@ -9,8 +9,8 @@ import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { count, deviation, duration, percent, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
-import { liveSkills, mergeRows, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
-import { Ago, Icon, KindIcon, Name, Panel, Problem, useWindow } from './ui.tsx';
+import { liveSkills, mergeRows, rowOfLifetime, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
+import { Ago, Icon, KindIcon, Name, Panel, Problem, useIdle, useWindow } from './ui.tsx';
 
 const PAGE = 50;
 const TYPING = 200; // milliseconds without a key before the server is asked
@@ -121,6 +121,7 @@ export function Skills() {
   const [offset, setOffset] = useState(0);
   const settled = useDebounced(search.trim());
   const windowLength = useWindow();
+  const idle = useIdle() !== null;
 
   const update = useStore(live, (state) => state.update);
   const anomalies = useStore(live, (state) => state.anomalies);
@@ -142,7 +143,11 @@ export function Skills() {
   const query = {
     ...(settled ? { search: settled } : {}),
     ...(filter === 'active' ? { active: true } : {}),
-    sort: onlyAnomalies ? ('deviation_score' as const) : sort,
+    sort: onlyAnomalies
+      ? ('deviation_score' as const)
+      : idle && sort === 'invocation_count'
+        ? ('total_invocations' as const)
+        : sort,
     order: onlyAnomalies ? ('desc' as const) : order,
     limit: onlyAnomalies ? 100 : PAGE,
     offset: onlyAnomalies ? 0 : offset,
@@ -166,11 +171,13 @@ export function Skills() {
     // Without an answer the most active skills stand in for the first page, but for none after it.
     const standIns = offset > 0 ? [] : newer.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
     let merged = data
-      ? [...mergeRows(data.skills, newer), ...missing.map((skill) => rowOfLive(skill, null))]
+      ? idle
+        ? data.skills.map(rowOfLifetime)
+        : [...mergeRows(data.skills, newer), ...missing.map((skill) => rowOfLive(skill, null))]
       : standIns.map((skill) => rowOfLive(skill, null));
     if (onlyAnomalies) merged = merged.filter((row) => bySkill.has(row.name));
     return sortRows(merged, sort, order, scores);
-  }, [data, update, settled, onlyAnomalies, bySkill, scores, sort, order, offset, missingNames]);
+  }, [data, update, settled, onlyAnomalies, idle, bySkill, scores, sort, order, offset, missingNames]);
 
   const choose = (column: Column) => {
     setOffset(0);
@@ -250,7 +257,9 @@ export function Skills() {
         </button>
       </div>
       <table class={`skills-table${current || !data ? '' : ' waiting'}`} aria-busy={!current}>
-        <caption class="visually-hidden">Skills with their figures of the last {windowLength}</caption>
+        <caption class="visually-hidden">
+          Skills with their figures of {idle ? 'all time' : `the last ${windowLength}`}
+        </caption>
         <thead>
           <tr>
             {COLUMNS.map((column) => (

@@ -8,7 +8,7 @@ import { between, count, NONE, percent } from '../format.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
-import { Problem, useWindow } from './ui.tsx';
+import { Ago, Problem, useIdle, useWindow } from './ui.tsx';
 
 function Figure({
   label,
@@ -43,8 +43,9 @@ function anomaliesNow({ update, anomalies, server }: LiveState): number | null {
 }
 
 export function Summary() {
-  const { data: series, error: noSeries } = usePoll('series of all', (signal) => {
-    const { from, to } = bounds(DAY, clock.now());
+  const idle = useIdle();
+  const { data: series, error: noSeries } = usePoll(`series of all ${idle ?? ''}`, (signal) => {
+    const { from, to } = bounds(DAY, idle ?? clock.now());
     return api.series({ from, to, step: DAY.step }, { signal });
   });
   const server = useStore(live, (state) => state.server);
@@ -56,15 +57,21 @@ export function Summary() {
   const points = series?.points ?? [];
   const all = points.map((point) => point.invocation_count);
   const completed = points.map((point) => point.completed_count);
-  const total = server?.invocation_count ?? 0;
-  const good = server?.completed_count ?? 0;
+  const total = (idle === null ? server?.invocation_count : server?.lifetime.total_invocations) ?? 0;
+  const good = (idle === null ? server?.completed_count : server?.lifetime.completed_invocations) ?? 0;
   const rate = wilson(good, total);
 
   return (
     <div class="summary-part">
+      {idle !== null && (
+        <p class="calm idle" data-testid="idle">
+          No invocation in the last {windowLength}; the last one was <Ago at={idle} />. Shown instead: all time, and the
+          day up to that invocation.
+        </p>
+      )}
       <dl class="summary summary-overview" data-testid="summary">
         <Figure
-          label={`Invocations, last ${windowLength}`}
+          label={idle === null ? `Invocations, last ${windowLength}` : 'Invocations, all time'}
           value={server ? count(total) : NONE}
           note={server ? `${count(total - good)} failed` : ' '}
         >
@@ -72,13 +79,15 @@ export function Summary() {
             {points.length > 0 && (
               <Sparkline
                 counts={{ invocation_count: all, completed_count: completed }}
-                label="Invocations of all skills"
+                label={
+                  idle === null ? 'Invocations of all skills' : 'Invocations of all skills, the day up to the last'
+                }
               />
             )}
           </dd>
         </Figure>
         <Figure
-          label="Success rate"
+          label={idle === null ? 'Success rate' : 'Success rate, all time'}
           value={rate ? percent(good / total) : NONE}
           note={rate ? between(rate.low, rate.high) : ' '}
         />
@@ -89,9 +98,11 @@ export function Summary() {
           note={
             anomalies === null
               ? ' '
-              : anomalies === 0
-                ? 'none unusual'
-                : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
+              : idle !== null && anomalies === 0
+                ? 'none to judge'
+                : anomalies === 0
+                  ? 'none unusual'
+                  : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
           }
         />
       </dl>

@@ -5,6 +5,7 @@ import { clock, live } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
 import { absolute, ago, NONE, shortMoment, span } from '../format.ts';
+import { idleSince } from '../idle.ts';
 import { nameParts, plainName } from '../names.ts';
 
 /** A name from outside: as text alone, apart from the direction of what is around it, cut where there is no room. */
@@ -38,6 +39,11 @@ export function Ago({ at }: { at: number | null }) {
 /** The length of the server's window, for which its present figures are: "24 h", unless configured. */
 export function useWindow(): string {
   return span(useStore(live, (state) => state.server?.window_seconds ?? 86_400));
+}
+
+/** When the last invocation was, where none lies in the window though some are recorded; else null. */
+export function useIdle(): number | null {
+  return useStore(live, ({ server, update }) => idleSince(server, update?.data.top_skills.length ?? 0));
 }
 
 /** A moment by the clock. */

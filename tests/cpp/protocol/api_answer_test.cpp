@@ -127,6 +127,12 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     snapshot.database.reason = R"(cannot open "/home/me/skills.db": the folder "/home/me" is write-protected)";
     reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_THAT(reason, Not(HasSubstr("/")));
+    EXPECT_FALSE(json::parse(server_answer(snapshot, config, {}).text).at("database").contains("path"));
+    const auto with_path =
+        json::parse(server_answer(snapshot, config, {.started_at = kNoon, .now = kNoon, .show_path = true}).text)
+            .at("database");
+    EXPECT_EQ(with_path.at("path"), "/home/me/skills.db");
+    EXPECT_EQ(with_path.at("reason"), reason);
 
     const Snapshot nothing;
     const auto before_the_first = json::parse(server_answer(nothing, config, {}).text);

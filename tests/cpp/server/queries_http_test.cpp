@@ -62,6 +62,29 @@ TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
     }
 }
 
+TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unknown_proxy) {
+    HeldQueries queries;
+    TestServer direct({}, nullptr, &queries);
+    Config config;
+    config.behind_proxy = true;
+    TestServer behind_proxy(config, nullptr, &queries);
+    const auto may_see_paths = [&](const TestServer& server, const std::string& headers) {
+        RawConnection raw(server.port());
+        raw.send(http_request("GET", "/api/v1/server", headers));
+        auto held = queries.next();
+        held.done(text("data"));
+        static_cast<void>(raw.read_http());
+        return held.request.may_see_paths;
+    };
+    EXPECT_TRUE(may_see_paths(direct, ""));
+    for (const char* const header : {"X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=192.0.2.1\r\n",
+                                     "Via: 1.1 proxy\r\n", "X-Real-IP: 127.0.0.1\r\n"}) {
+        EXPECT_FALSE(may_see_paths(direct, header)) << header;
+    }
+    EXPECT_FALSE(may_see_paths(behind_proxy, "X-Forwarded-For: 192.0.2.1\r\n"));
+    EXPECT_TRUE(may_see_paths(behind_proxy, "X-Forwarded-For: 127.0.0.1\r\n"));
+}
+
 TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
     HeldQueries queries;
     TestServer server({}, nullptr, &queries);

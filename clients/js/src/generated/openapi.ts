@@ -246,6 +246,8 @@ export interface components {
                 readable: boolean;
                 /** @description Why it is not readable, without paths. */
                 reason: string | null;
+                /** @description Absolute. Only for clients of this machine that connect directly or through a trusted proxy, and for clients with a token. */
+                path?: string;
             };
             /** @description WebSocket clients. */
             clients: components["schemas"]["Count"];
@@ -255,6 +257,12 @@ export interface components {
             invocation_count: components["schemas"]["Count"];
             /** @description Of these, those that were completed. */
             completed_count: components["schemas"]["Count"];
+            /** @description Sums over all skills and all runs that were ever recorded, also of those that were deleted since. */
+            lifetime: {
+                total_invocations: components["schemas"]["Count"];
+                completed_invocations: components["schemas"]["Count"];
+                last_invocation_at: components["schemas"]["NullableTime"];
+            };
             active_sessions: components["schemas"]["Count"];
             /** @description Open ones. */
             anomalies: components["schemas"]["Count"];

@@ -29,8 +29,10 @@ struct ServerState {
     TimePoint started_at;
     TimePoint now;
     std::size_t clients = 0;
+    bool show_path = false;  ///< of the database
 };
-/// Names no path: `db_path` of the config is cut out of the reason why the database cannot be read.
+/// Without `show_path` it names no path. The reason why the database cannot be read never does: `db_path` of the config
+/// is cut out of it.
 [[nodiscard]] ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state);
 
 /// The skills that a request is about, in its order; all pages of it. They belong to the snapshot. What lacks the value

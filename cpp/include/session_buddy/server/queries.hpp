@@ -26,6 +26,7 @@ struct QueryRequest {
     std::string accept_encoding{};  ///< likewise
     std::string if_none_match{};    ///< likewise
     std::size_t clients = 0;        ///< WebSocket clients at this moment
+    bool may_see_paths = false;     ///< the client is on this machine, or has shown a token
 };
 
 struct QueryAnswer {
