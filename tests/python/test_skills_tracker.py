@@ -516,6 +516,25 @@ def test_an_end_that_makes_no_sense_can_be_put_right(
     assert rows(db_path) == [("a", 1, None)]
 
 
+@pytest.mark.parametrize("content", [None, '{"invocations": []}\n'])
+def test_the_json_file_of_the_python_original_is_refused_and_not_touched(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "metrics.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=r"must be an SQLite database, not the JSON file .*: name another file"):
+        SkillsTracker("s", path)
+    with pytest.raises(ValueError, match="not the JSON file"):
+        SkillsStorage(path)
+    assert [entry.read_text() for entry in tmp_path.glob("metrics*")] == ([] if content is None else [content])
+
+
+def test_a_file_that_is_no_database_is_refused_when_the_tracker_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "metrics"
+    path.write_text('{"invocations": []}\n')
+    with pytest.raises(ValueError, match="must be an SQLite database, not another file"):
+        SkillsTracker("s", path)
+
+
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "1", True])
 def test_a_time_limit_that_makes_no_sense_is_refused(tracker: SkillsTracker, timeout: Any) -> None:
     for wait in (tracker.flush, tracker.close):

@@ -219,6 +219,13 @@ std::string checked_db_path(const std::string& path, const Surroundings& surroun
     if (path.starts_with(":") || path.starts_with("file:")) {
         throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
     }
+    // What a program written for the Python original's SkillsTracker passes: a database of that name would surprise it.
+    if (fs::path(path).extension() == ".json") {
+        throw ConfigError("db_path",
+                          fmt::format("{} must be an SQLite database, not the JSON file '{}': name another file, such "
+                                      "as skills.db, or none for the default",
+                                      subject, path));
+    }
     return absolute_path(path, surroundings);
 }
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -30,6 +31,7 @@ DEFAULT_MAX_PENDING = 10_000
 _DEFAULT_TIMEOUT = 5.0
 _MAX_SESSION_ID_BYTES = 1024
 _MAX_LABEL_BYTES = 1024 * 1024
+_SQLITE_HEADER = b"SQLite format 3\0"
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -181,6 +183,7 @@ class SkillsTracker:
             raise ValueError(f"max_pending must be at least 1, not {max_pending}")
         timeout = checked_busy_timeout(busy_timeout, 60)
         self._path = resolved_db_path(db_path)
+        _check_database(self._path)
         self._started_at = datetime.now(timezone.utc)
         self._ended_at: datetime | None = None
         self._busy_timeout = timeout
@@ -366,6 +369,19 @@ def _ago(seconds: float) -> datetime:
 
 def _to_json(values: Sequence[object] | None) -> str | None:
     return None if values is None else json.dumps(list(values), ensure_ascii=False)
+
+
+def _check_database(path: str) -> None:
+    """Raises ValueError where the file is something else: the writer, which never raises, would drop every record."""
+    try:
+        with Path(path).open("rb") as file:
+            begin = file.read(len(_SQLITE_HEADER))
+    except OSError:
+        return  # it may be there later
+    if begin not in (b"", _SQLITE_HEADER):
+        raise ValueError(
+            f"db_path must be an SQLite database, not another file: {path}; name a new file, such as skills.db"
+        )
 
 
 def _checked_text(name: str, value: object, least: int, most: int) -> str:
