@@ -51,6 +51,7 @@ py::dict to_dict(const app::ImportSummary& summary) {
     fields["incomplete_lines"] = summary.counts.incomplete_lines;
     fields["progress_lines"] = summary.counts.progress_lines;
     fields["other_lines"] = summary.counts.other_lines;
+    fields["foreign_files"] = summary.foreign_files;
     fields["found"] = summary.counts.found;
     fields["typed_commands"] = summary.counts.found_commands;
     fields["recorded"] = summary.recorded;
@@ -191,7 +192,8 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
 }  // namespace
 
 void bind_ingest(py::module_& module) {
-    module.def("transcript_roots", &app::default_transcript_roots, "The projects folders of Claude Code that exist.");
+    module.def("transcript_roots", &app::default_transcript_roots, py::kw_only(), py::arg("also_missing") = false,
+               "The projects folders of Claude Code, those that exist or all.");
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
                "Stores what the transcripts tell and was not stored before; returns the summary.");

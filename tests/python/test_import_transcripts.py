@@ -297,6 +297,49 @@ def test_a_file_that_fails_while_it_is_read_is_told(
     assert len(rows(db_path)) == 5
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"timestamp":"2026-02-12T14:00:00Z","type":"session_meta","payload":{"id":"1"}}\n'
+        '{"timestamp":"2026-02-12T14:00:01Z","type":"response_item","payload":{"type":"function_call","name":"shell"}}\n',
+        '{"skills": {"a": {"total_invocations": 5}}, "invocations": []}',
+        '{\n  "skills": {\n    "a": {"total_invocations": 5}\n  }\n}\n',
+        '{"type":"user.message","data":{"content":"x"},"id":"1","parentId":null}\n',
+        "Dear diary\n",
+    ],
+    ids=["Codex", "JSON in one line", "JSON in many lines", "Copilot", "text"],
+)
+def test_a_file_that_is_no_transcript_is_told(
+    tmp_path: Path, project: Path, db_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    foreign = tmp_path / "other" / "session.jsonl"
+    foreign.parent.mkdir()
+    foreign.write_text(content)
+    for path in (foreign, foreign.parent):
+        assert main(["import", str(path), "--db-path", str(db_path)]) == 1
+        assert f"session-buddy import: {path}: no transcript of Claude Code" in capsys.readouterr().err
+    # One among transcripts spoils nothing.
+    assert main(["import", str(foreign.parent), str(project), "--db-path", str(db_path)]) == 0
+    assert "1 file without a line of Claude Code" in capsys.readouterr().out
+
+
+def test_transcripts_without_a_tool_use_are_transcripts_all_the_same(
+    tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        {"type": "summary", "summary": SECRET, "leafUuid": "1"},
+        {"type": "file-history-snapshot", "messageId": "1", "snapshot": {}},
+        {"type": "mode", "mode": "normal", "sessionId": "1"},
+        {"type": "user", "message": {"role": "user", "content": SECRET}},
+    ]
+    for number, one in enumerate(lines):
+        path = write(tmp_path / f"{number}.jsonl", one)
+        assert main(["import", str(path), "--db-path", str(db_path)]) == 0
+    (tmp_path / "empty.jsonl").touch()
+    assert main(["import", str(tmp_path / "empty.jsonl"), "--db-path", str(db_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_database_that_is_none_is_an_error(project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     db_path.write_text("this is a text and no database at all, whatever its name says\n" * 20)
     assert main(["import", str(project), "--db-path", str(db_path)]) == 1

@@ -96,11 +96,27 @@ def test_a_half_written_line_waits_for_its_other_half_over_a_restart(folder: Pat
     assert main(["watch", "--once", "--db-path", str(db_path), str(folder)]) == 0
     assert row_count(db_path) == 1
     with watching("--db-path", db_path, folder) as watch:
-        watch.wait_for("^hooks saw 0 of 0, 0 recovered$")
+        watch.wait_for("^no tool use so far$")
         with path.open("ab") as file:
             file.write(text[-40:])
         watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
     assert row_count(db_path) == 2
+
+
+def test_it_waits_for_the_first_session_where_there_is_no_folder_yet(
+    tmp_path: Path, db_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "config"))
+    with watching("--db-path", db_path) as watch:
+        watch.wait_for("^Waiting for the first session of Claude Code$")
+        watch.wait_for("^no tool use so far$")
+        file = tmp_path / "config" / "projects" / "-home-me" / "s.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(run_of(1))
+        watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
+        assert watch.stop(signal.SIGTERM) == 0
+        assert not [line for line in (*watch.seen, *watch.drain()) if line.startswith("session-buddy watch:")]
+    assert row_count(db_path) == 1
 
 
 # ---- Kills
@@ -256,7 +272,7 @@ def test_once_ends_with_1_where_something_could_not_be_read(
     ]
     assert main([*arguments, str(folder / "missing")]) == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1] == "hooks saw 0 of 0, 0 recovered"
+    assert captured.out.splitlines()[-1] == "no tool use so far"
     assert re.search(r"^session-buddy watch: .*missing: ", captured.err)
 
 
@@ -299,7 +315,7 @@ def test_a_signal_ends_it_while_it_waits_for_the_database(folder: Path, db_path:
     with watching("--db-path", db_path, folder) as watch, locked(db_path):
         watch.wait_for("the database is waited for")
         assert watch.stop(signal.SIGTERM) == 0
-    assert watch.drain()[-1] == "hooks saw 0 of 0, 0 recovered"
+    assert watch.drain()[-1] == "no tool use so far"
 
 
 def test_the_option_tools_names_what_is_stored(folder: Path, db_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,16 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
     }
 }
 
+constexpr const char* kForeign = "no transcript of Claude Code, whose sessions are the only ones that can be imported";
+
+/// Whether what was read in between is something else than a transcript. Of an empty file it is not known.
+bool is_foreign(const ingest::TranscriptCounts& before, const ingest::TranscriptCounts& after) {
+    const std::int64_t lines = after.lines - before.lines;
+    const std::int64_t unusable =
+        after.unreadable_lines - before.unreadable_lines + after.foreign_lines - before.foreign_lines;
+    return lines > 0 && unusable == lines;
+}
+
 /// Reads all files with one reader, so that pairs and repeats are seen across files.
 void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& namer, ImportSummary& summary,
               const ImportProgressCallback& progress, const ingest::TranscriptReader::Sink& sink) {
@@ -74,6 +84,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
                     {.path = file.path.string() + ':' + std::to_string(line.line_number), .reason = line.reason});
             }
         };
+        const ingest::TranscriptCounts before = reader.counts();
         const ingest::ReadOutcome outcome = ingest::read_transcript_file(file.path, reader, options);
         summary.bytes += file_bytes;
         summary.stopped = outcome.stopped;
@@ -82,17 +93,31 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         }
         if (outcome.error.empty()) {
             ++summary.files;
+            if (is_foreign(before, reader.counts())) {
+                ++summary.foreign_files;
+                if (file.is_named) {
+                    summary.problems.push_back({.path = file.path.string(), .reason = kForeign});
+                }
+            }
         } else {
             summary.problems.push_back({.path = file.path.string(), .reason = outcome.error});
         }
         ++state.files_done;
     }
     summary.counts = reader.counts();
+    if (summary.foreign_files > 0 && summary.foreign_files == summary.files) {
+        for (const fs::path& path : paths) {
+            std::error_code ignored;
+            if (fs::is_directory(path, ignored)) {
+                summary.problems.push_back({.path = path.string(), .reason = kForeign});
+            }
+        }
+    }
 }
 
 }  // namespace
 
-std::vector<fs::path> default_transcript_roots() {
+std::vector<fs::path> default_transcript_roots(bool also_missing) {
     std::vector<fs::path> configs;
     if (const auto listed = environment("CLAUDE_CONFIG_DIR")) {
         std::string_view rest = *listed;
@@ -111,7 +136,7 @@ std::vector<fs::path> default_transcript_roots() {
     std::vector<fs::path> roots;
     for (const fs::path& config : configs) {
         std::error_code ignored;
-        if (fs::is_directory(config / "projects", ignored)) {
+        if (also_missing || fs::is_directory(config / "projects", ignored)) {
             roots.push_back(config / "projects");
         }
     }
@@ -128,7 +153,7 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
         } else if (fs::exists(status)) {
             std::error_code ignored;
             const std::uint64_t bytes = fs::is_regular_file(status) ? fs::file_size(path, ignored) : 0;
-            found.files.push_back({.path = path, .bytes = ignored ? 0 : bytes});
+            found.files.push_back({.path = path, .bytes = ignored ? 0 : bytes, .is_named = true});
             found.folders.push_back(path.parent_path());
         } else {
             found.problems.push_back(

@@ -281,6 +281,7 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
     ++counts_.lines;
     std::string_view type;
     std::optional<dom::element> message;
+    bool has_session = false;  // or another of the fields by which Claude Code's own lines are known
     dom::object fields;
     const bool is_object = root->get(fields) == simdjson::SUCCESS;
     if (is_object) {
@@ -289,6 +290,8 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
                 type = text_of(value);
             } else if (key == "message") {
                 message = value;
+            } else if (is_one_of<4>(key, {"sessionId", "leafUuid", "snapshot", "uuid"})) {
+                has_session = true;
             }
         }
     }
@@ -299,6 +302,7 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
     dom::object message_fields;
     if ((type != "user" && type != "assistant") || !message || message->get(message_fields) != simdjson::SUCCESS) {
         ++counts_.other_lines;
+        counts_.foreign_lines += type.empty() || !has_session ? 1 : 0;
         return true;
     }
     std::optional<dom::element> content;

@@ -90,6 +90,7 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
         "repeated in the transcripts": summary["replayed"],
         "without a readable time": summary["without_time"],
         "results without a use": summary["results_without_use"],
+        f"file{'' if summary['foreign_files'] == 1 else 's'} without a line of Claude Code": summary["foreign_files"],
     }
     print(
         f"Read      {summary['lines']:,} lines in {summary['files']:,} file{'' if summary['files'] == 1 else 's'} "

@@ -38,15 +38,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until a signal comes, return the exit status."""
-    paths: list[Path] = args.paths or transcript_roots()
+    # Before the first session there is no folder yet: it is waited for.
+    paths: list[Path] = args.paths or transcript_roots() or transcript_roots(also_missing=not args.once)
     if not paths:
         return _fail("there are no transcripts in the usual places; name a file or folder")
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with ExitStack() as bar, stop_event() as stop:
-            printer = _Printer(once=args.once, as_json=args.json, bar=bar)
+            awaited = [] if args.paths else [str(path) for path in paths if not path.exists()]
+            printer = _Printer(once=args.once, as_json=args.json, bar=bar, awaited=awaited)
             if not args.json and not args.once:
                 print(f"Following {', '.join(map(str, paths))} into {db_path}. Ctrl-C ends it.", flush=True)
+                if awaited:
+                    print("Waiting for the first session of Claude Code", flush=True)
             progress = bar.enter_context(progress_bar("Reading", stop.is_set))
             watch_transcripts(
                 paths,
@@ -66,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
 
 def coverage(report: WatchReport) -> str:
     """The figures as people read them."""
+    if report["runs"] == 0:
+        return "no tool use so far"
     text = f"hooks saw {report['hooks_saw']:,} of {report['runs']:,}, {report['recovered']:,} recovered"
     others = report["runs"] - report["hooks_saw"] - report["recovered"]
     return f"{text}, {others:,} reported otherwise" if others else text
@@ -79,7 +85,9 @@ def _fail(message: str) -> int:
 class _Printer:
     """Reports go to standard output, trouble to standard error; with JSON all go to standard output."""
 
-    def __init__(self, *, once: bool, as_json: bool, bar: ExitStack) -> None:
+    def __init__(self, *, once: bool, as_json: bool, bar: ExitStack, awaited: list[str]) -> None:
+        """``awaited``: folders of which it is no problem that they are not there yet."""
+        self._awaited = awaited
         self._once = once
         self._as_json = as_json
         self._bar = bar
@@ -88,6 +96,8 @@ class _Printer:
 
     def show(self, report: WatchReport) -> None:
         event = report["event"]
+        if event == "problem" and report["path"] in self._awaited and not Path(report["path"] or "").exists():
+            return
         self.problems += event == "problem"
         if event in ("caught_up", "ended"):
             self._bar.close()

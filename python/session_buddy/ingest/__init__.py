@@ -45,6 +45,7 @@ class ImportSummary(TypedDict):
     incomplete_lines: int  # half-written last lines, left for the next time
     progress_lines: int  # they repeat what stands elsewhere
     other_lines: int  # lines of kinds that hold no tool use
+    foreign_files: int  # of files: those without a line of Claude Code
     found: int
     typed_commands: int  # of found: typed by the user as /name
     recorded: int
@@ -92,13 +93,13 @@ class RecordedInvocation(NamedTuple):
     error_type: str | None
 
 
-def transcript_roots() -> list[Path]:
-    """The ``projects`` folders that exist in the config folders of Claude Code.
+def transcript_roots(*, also_missing: bool = False) -> list[Path]:
+    """The ``projects`` folders in the config folders of Claude Code: those that exist, or with ``also_missing`` all.
 
     These are the folders that ``CLAUDE_CONFIG_DIR`` names (commas between several), else ``~/.claude`` and
     ``~/.config/claude``.
     """
-    return _native.transcript_roots()
+    return _native.transcript_roots(also_missing=also_missing)
 
 
 def import_transcripts(

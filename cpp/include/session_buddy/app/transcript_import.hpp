@@ -26,6 +26,7 @@ struct ImportProblem {
 struct TranscriptFile {
     std::filesystem::path path;
     std::uint64_t bytes = 0;
+    bool is_named = false;  ///< was given itself, not a folder that it lies in
 };
 
 struct TranscriptFiles {
@@ -36,10 +37,9 @@ struct TranscriptFiles {
     std::vector<std::filesystem::path> folders;
 };
 
-/// The `projects` folders that exist in the config folders of Claude Code: of CLAUDE_CONFIG_DIR (commas between
-/// several), else
-/// ~/.claude and ~/.config/claude.
-[[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots();
+/// The `projects` folders in the config folders of Claude Code: of CLAUDE_CONFIG_DIR (commas between several), else
+/// ~/.claude and ~/.config/claude. Those that exist, or with `also_missing` all.
+[[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots(bool also_missing = false);
 
 /// Files are taken as they are, folders with every *.jsonl in them at any depth; links to folders are not followed.
 [[nodiscard]] TranscriptFiles find_transcripts(const std::vector<std::filesystem::path>& paths);
@@ -65,6 +65,7 @@ struct ImportSummary {
     std::map<std::string, std::int64_t> found_by_skill;
     std::map<std::string, std::int64_t> recorded_by_skill;
     std::vector<ImportProblem> problems;          ///< files and folders
+    std::size_t foreign_files = 0;                ///< of `files`: those without a line of Claude Code
     std::vector<ImportProblem> unreadable_lines;  ///< "path:line", the first kMaxToldLines
     bool stopped = false;
 };

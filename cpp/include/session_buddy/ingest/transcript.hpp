@@ -49,6 +49,7 @@ struct TranscriptCounts {
     std::int64_t unfinished = 0;           ///< uses without a result so far
     std::int64_t progress_lines = 0;       ///< they repeat what stands elsewhere
     std::int64_t other_lines = 0;          ///< lines of kinds that hold no use, result or command
+    std::int64_t foreign_lines = 0;        ///< of other_lines: JSON that Claude Code does not write
 };
 
 /// Of how many the reader keeps what it met. Of more than that, the oldest go:
