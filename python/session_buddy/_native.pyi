@@ -135,6 +135,14 @@ class PruneSummary(TypedDict):
     stopped: bool
 
 MAX_DURATION_SECONDS: float
+class Correction(TypedDict):
+    found: bool
+    skill_name: str
+    invocations: int
+    pruned: int
+    joined: int
+    longest_lock_ms: float
+    stopped: bool
 
 class StorageError(Exception):
     code: str
@@ -188,7 +196,7 @@ class SkillsStore:
     def queries(self) -> SkillsQueries: ...
     def close(self) -> None: ...
 
-def transcript_roots() -> list[Path]: ...
+def transcript_roots(*, also_missing: bool = False) -> list[Path]: ...
 def import_transcripts(
     paths: list[Path],
     db_path: str,
@@ -214,6 +222,13 @@ def load_transcripts(
 def prune(
     db_path: str, keep: float, *, dry_run: bool = False, progress: Callable[[int, int], bool] | None = None
 ) -> PruneSummary: ...
+def forget_skill(
+    db_path: str, skill_name: str, *, dry_run: bool = False, progress: Callable[[int, int], bool] | None = None
+) -> Correction: ...
+def forget_invocation(db_path: str, invocation_id: int, *, dry_run: bool = False) -> Correction: ...
+def rename_skill(
+    db_path: str, old: str, new: str, *, dry_run: bool = False, progress: Callable[[int, int], bool] | None = None
+) -> Correction: ...
 def skill_name_for_command(words: list[str], /, *, tools: str = "") -> str | None: ...
 def classify_error(text: str, /) -> str: ...
 def is_valid_skill_name(name: str, /) -> bool: ...

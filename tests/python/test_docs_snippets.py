@@ -152,6 +152,19 @@ def shell_prunes(block: Block, home: Path) -> None:
     assert rows_in(path) == 3
 
 
+def shell_corrects(block: Block, home: Path) -> None:
+    """What is corrected is there; what is told for a dry run stays."""
+    path = home / ".session-buddy" / "skills.db"
+    path.parent.mkdir()
+    fill(path, invocations("pytset-run", 4))
+    assert [line.split(" in ")[0] for line in bash(block.text, home).splitlines()] == [
+        "Renamed 4 invocations of pytset-run to pytest-run",
+        "Forgot invocation 3 of pytest-run",
+        "Would forget 3 invocations of pytest-run",
+    ]
+    assert rows_in(path) == 3
+
+
 def shell_runs(block: Block, home: Path) -> None:
     """Wraps commands, which need not be installed: a stand-in says how it was called. Each is a row and passed."""
     commands = [line.split(" -- ")[1] for line in block.text.splitlines() if line.startswith("session-buddy run ")]
@@ -596,6 +609,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_runs),
         ("python", python_alone),
         ("bash", shell_prunes),
+        ("bash", shell_corrects),
         ("python", python_alone),
         ("toml", settings),
     ],

@@ -353,4 +353,21 @@ Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_
     }
 }
 
+std::string unindexing(SQLite::Database& database) {
+    if (sql::query_integer(database,
+                           "SELECT count(*) FROM sqlite_master"
+                           " WHERE name IN ('skill_invocation_fts', 'skill_invocation_fts_docsize')") != 2) {
+        return {};
+    }
+    std::string columns;
+    sql::Statement names(database, "SELECT name FROM pragma_table_info('skill_invocation_fts')");
+    while (names.step()) {
+        columns += fmt::format(", \"{}\"", names.text(0));
+    }
+    return fmt::format(
+        "INSERT INTO skill_invocation_fts (skill_invocation_fts, rowid{0}) SELECT 'delete', id{0} FROM skill_invocation"
+        " WHERE id = ?1 AND EXISTS (SELECT 1 FROM skill_invocation_fts_docsize WHERE id = ?1)",
+        columns);
+}
+
 }  // namespace session_buddy::storage

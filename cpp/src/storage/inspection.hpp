@@ -50,6 +50,10 @@ struct Schema {
 /// Columns of `table` in `database`, lower case; empty where there is no such table.
 [[nodiscard]] std::vector<std::string> column_names(SQLite::Database& database, const std::string& table);
 
+/// Removes the row ?1 from the full-text index where it is in it; empty where there is no index. May throw
+/// SQLite::Exception.
+[[nodiscard]] std::string unindexing(SQLite::Database& database);
+
 /// Reads the schema only. Throws StorageError: foreign_database, newer_version, incompatible. May throw
 /// SQLite::Exception.
 [[nodiscard]] Inspection inspect_schema(SQLite::Database& database, const std::string& path);

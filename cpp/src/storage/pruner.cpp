@@ -74,24 +74,6 @@ void require_no_recount(SQLite::Database& database, const std::string& path) {
     }
 }
 
-/// Removes a row from the full-text index where it is in it; empty where there is no index.
-std::string unindexing(SQLite::Database& database) {
-    if (sql::query_integer(database,
-                           "SELECT count(*) FROM sqlite_master"
-                           " WHERE name IN ('skill_invocation_fts', 'skill_invocation_fts_docsize')") != 2) {
-        return {};
-    }
-    std::string columns;
-    sql::Statement names(database, "SELECT name FROM pragma_table_info('skill_invocation_fts')");
-    while (names.step()) {
-        columns += fmt::format(", \"{}\"", names.text(0));
-    }
-    return fmt::format(
-        "INSERT INTO skill_invocation_fts (skill_invocation_fts, rowid{0}) SELECT 'delete', id{0} FROM skill_invocation"
-        " WHERE id = ?1 AND EXISTS (SELECT 1 FROM skill_invocation_fts_docsize WHERE id = ?1)",
-        columns);
-}
-
 constexpr const char* kHasEntry =
     "EXISTS (SELECT 1 FROM skill_metrics WHERE skill_metrics.skill_name = skill_invocation.skill_name)";
 

@@ -319,8 +319,10 @@ struct TimeSeriesKeeper::Impl {
         row.reset();
     }
 
-    /// In a write transaction: whether the same hours are final as when they were looked at.
-    [[nodiscard]] bool same_pruning() { return statements->pruning.read().same_hours(pruning); }
+    /// In a write transaction: whether the same hours are final as when they were looked at, and written.
+    [[nodiscard]] bool same_pruning() {
+        return statements->pruning.read().same_hours(pruning) && read_watermark() == stored_watermark;
+    }
 
     /// Whether a row after `id` belongs to an hour that `concerned` is true for; or may belong, where there are many.
     template <typename Concerned>

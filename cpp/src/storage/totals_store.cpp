@@ -14,6 +14,7 @@
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
 #include "sql.hpp"
+#include "totals_corrections.hpp"
 
 namespace session_buddy::storage {
 namespace {
@@ -25,6 +26,10 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 constexpr std::string_view kCountedId = "totals_counted_id";
 constexpr std::string_view kCountedRow = "totals_counted_row";
 constexpr std::string_view kAnomalyId = "totals_anomaly_id";
+/// As much of a row as tells it from others; its texts may be of any length.
+constexpr std::string_view kDescription =
+    "SELECT substr(quote(skill_name), 1, 64) || substr(quote(invoked_at), 1, 64) || substr(quote(session_id), 1, 64)"
+    " FROM skill_invocation WHERE id = ?1";
 /// Between two looks at the clock.
 constexpr std::int64_t kRowsAtOnce = 1000;
 
@@ -64,10 +69,7 @@ struct TotalsStore::Impl {
           rows(database,
                fmt::format("SELECT {}, workflow_phase FROM skill_invocation WHERE id > ?1 ORDER BY id LIMIT ?2",
                            kInvocationColumns)),
-          // As much of it as tells it from others; the texts of a row may be of any length.
-          row(database,
-              "SELECT substr(quote(skill_name), 1, 64) || substr(quote(invoked_at), 1, 64)"
-              " || substr(quote(session_id), 1, 64) FROM skill_invocation WHERE id = ?1"),
+          row(database, kDescription),
           last_ids(database,
                    "SELECT coalesce((SELECT max(id) FROM skill_invocation), 0),"
                    " coalesce((SELECT max(id) FROM skill_anomalies), 0)"),
@@ -379,6 +381,68 @@ void TotalsKeeper::confirm_written(bool written) {
     } else {
         look_again_ = true;
     }
+}
+
+namespace {
+
+bool has_table(SQLite::Database& database, std::string_view name) {
+    sql::Statement table(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1");
+    return table.with(name).step();
+}
+
+}  // namespace
+
+void forget_totals(SQLite::Database& database, std::string_view skill_name) {
+    for (const std::string_view table : {"session_buddy_totals", "session_buddy_anomaly_totals"}) {
+        if (has_table(database, table)) {
+            sql::Statement(database, fmt::format("DELETE FROM {} WHERE skill_name = ?1", table)).with(skill_name).run();
+        }
+    }
+}
+
+void rename_totals(SQLite::Database& database, std::string_view from, std::string_view to) {
+    const auto add = [&](std::string_view table, std::string_view key, const std::vector<std::string_view>& counts) {
+        if (!has_table(database, table)) {
+            return;
+        }
+        std::string sums;
+        for (const std::string_view count : counts) {
+            sums += fmt::format("{0}{1} = {1} + excluded.{1}", sums.empty() ? "" : ", ", count);
+        }
+        sql::Statement(database, fmt::format("INSERT INTO {0} (skill_name, {1}, {2}) SELECT ?2, {1}, {2} FROM {0}"
+                                             " WHERE skill_name = ?1 ON CONFLICT (skill_name, {1}) DO UPDATE SET {3}",
+                                             table, key, fmt::join(counts, ", "), sums))
+            .with(from, to)
+            .run();
+    };
+    std::vector<std::string_view> columns{"completed", "failed", "duration_seconds"};
+    columns.insert(columns.end(), kBucketColumns.begin(), kBucketColumns.end());
+    add("session_buddy_totals", "workflow_phase", columns);
+    add("session_buddy_anomaly_totals", "anomaly_type", {"detected"});
+    forget_totals(database, from);
+}
+
+void refresh_totals_mark(SQLite::Database& database) {
+    if (!has_table(database, "session_buddy_state")) {
+        return;
+    }
+    sql::Statement state(database,
+                         "SELECT value, (SELECT coalesce(max(id), 0) FROM skill_invocation)"
+                         " FROM session_buddy_state WHERE key = ?1");
+    if (!state.with(kCountedId).step()) {
+        return;
+    }
+    const std::int64_t counted = state.integer(0);
+    const std::int64_t id = std::min(counted, state.integer(1));
+    state.reset();
+    sql::Statement row(database, kDescription);
+    const std::string text = row.with(id).step() ? std::string(row.text(0)) : std::string();
+    if (text.empty() && id == counted) {
+        return;  // a row that is gone says nothing, and need not
+    }
+    sql::Statement put(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
+    put.with(kCountedId, id).run();
+    put.with(kCountedRow, std::string_view(text)).run();
 }
 
 }  // namespace session_buddy::storage

@@ -31,6 +31,8 @@ _COMMANDS = {
     "top": _Command("session_buddy.cli.top", "show what a server tells on the terminal, as it changes"),
     "notify": _Command("session_buddy.cli.notify", "tell a webhook or a command when anomalies start and end"),
     "prune": _Command("session_buddy.cli.prune", "delete old invocations, and keep their totals"),
+    "forget": _Command("session_buddy.cli.forget", "take back a skill or an invocation that was recorded by mistake"),
+    "rename": _Command("session_buddy.cli.rename", "give a skill another name"),
     "demo": _Command("session_buddy.cli.demo", "make up a day of history and keep adding to it, with a server"),
 }
 

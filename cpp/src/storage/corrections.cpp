@@ -1,0 +1,533 @@
+// Rows are found by the index on their skill. Everything else that names the skill is changed in the transaction that
+// finds no row left.
+#include "session_buddy/storage/corrections.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Transaction.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "inspection.hpp"
+#include "prune_state.hpp"
+#include "row_reader.hpp"
+#include "schema_fragments.hpp"
+#include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/timestamp.hpp"
+#include "sql.hpp"
+#include "store_connection.hpp"
+#include "totals_corrections.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// Of a batch, for its rows; the commit comes on top.
+constexpr milliseconds kTimeForRows{20};
+constexpr std::int64_t kRowsPerQuery = 500;
+/// As in the pruner: writers that found the database locked get their turn.
+constexpr milliseconds kShortestPause{20};
+
+/// Where a skill has one row for each of something else, or only one. Without session_skills, skill_metrics_cache and
+/// mv_daily_skills, whose counts are added up.
+constexpr std::array kUniqueTables{"skill_community_baselines", "skill_cluster_membership", "skill_category_mapping",
+                                   "skill_modalities"};
+constexpr std::array kSummedTables{"session_skills", "skill_metrics_cache", "mv_daily_skills", "skill_time_series"};
+constexpr std::array kOtherTables{"skill_anomalies", "skill_user_interactions", "ab_test_outcomes"};
+
+/// Removes a row from the full-text index where no trigger of another tool does so; empty where there is no need.
+std::string unindexing_of(SQLite::Database& database) {
+    const bool has_trigger = sql::query_integer(database,
+                                                "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
+                                                " AND lower(tbl_name) = 'skill_invocation'"
+                                                " AND sql LIKE '%skill_invocation_fts%'") != 0;
+    return has_trigger ? std::string() : unindexing(database);
+}
+
+class Corrector {
+  public:
+    Corrector(const std::string& path, const CorrectionOptions& options)
+        : connection_(path, {.busy_timeout = options.busy_timeout, .create = false},
+                      [](SQLite::Database& database) {
+                          sql::register_functions(database);
+                          return std::shared_ptr<void>();
+                      }),
+          options_(options) {}
+
+    Correction forget_skill(std::string_view name) {
+        find(name);
+        if (result_.found && !options_.dry_run) {
+            in_batches(name, [&](std::int64_t id) { erase(id); }, [&] { forget_rest(name); });
+        }
+        return result_;
+    }
+
+    Correction rename_skill(std::string_view from, std::string_view to) {
+        if (from == to || !is_valid_skill_name(to)) {
+            connection_.refuse(from == to ? fmt::format("skill '{}' has this name already", to)
+                                          : "the new name must be 1 to 256 bytes of UTF-8 without control characters");
+        }
+        connection_.attempt("cannot read", [&] { result_.joined = std::max(rows_of(to), total_of(to)); });
+        find(from);
+        if (result_.found && !options_.dry_run) {
+            in_batches(
+                from,
+                [&](std::int64_t id) {
+                    first_id_ = std::min(first_id_, id);
+                    run("UPDATE skill_invocation SET skill_name = ?2 WHERE id = ?1", id, to);
+                },
+                [&] { rename_rest(from, to); });
+        }
+        return result_;
+    }
+
+    Correction forget_invocation(std::int64_t id) {
+        require_open();
+        connection_.attempt("cannot correct", [&] {
+            SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
+            const auto start = steady_clock::now();
+            const auto row = read(id);
+            if (!row) {
+                return;
+            }
+            result_.found = true;
+            result_.skill_name = row->skill_name;
+            result_.invocations = 1;
+            if (options_.dry_run) {
+                return;
+            }
+            erase(id);
+            if (rows_of(row->skill_name) == 0 && total_of(row->skill_name) <= 1) {
+                forget_rest(row->skill_name);
+            } else {
+                subtract(*row);
+                refresh_totals_mark(database());
+                restart_rollup();
+            }
+            transaction.commit();
+            result_.longest_lock = std::chrono::ceil<microseconds>(steady_clock::now() - start);
+        });
+        return result_;
+    }
+
+  private:
+    /// What the triggers counted of an invocation.
+    struct Row {
+        std::string skill_name;
+        std::string session_id;
+        std::string invoked_at;
+        std::optional<std::int64_t> at;  // microseconds
+        std::int64_t completed = 0;
+        std::optional<double> seconds;
+        std::array<std::optional<std::string>, 3> names;  // of workflow, error, and follow-up
+    };
+
+    [[nodiscard]] SQLite::Database& database() { return connection_.database(); }
+    void require_open() { connection_.require_open(); }
+
+    template <typename... Values>
+    void run(std::string_view text, const Values&... values) {
+        sql::Statement(database(), text).with(values...).run();
+    }
+
+    template <typename... Values>
+    std::int64_t integer(std::string_view text, const Values&... values) {
+        sql::Statement statement(database(), text);
+        return statement.with(values...).step() ? statement.integer(0) : 0;
+    }
+
+    std::int64_t rows_of(std::string_view name) {
+        return integer("SELECT count(*) FROM skill_invocation WHERE skill_name = ?1", name);
+    }
+    std::int64_t total_of(std::string_view name) {
+        return integer("SELECT total_invocations FROM skill_metrics WHERE skill_name = ?1", name);
+    }
+    bool has_table(std::string_view name) {
+        return integer("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1", name) != 0;
+    }
+
+    void find(std::string_view name) {
+        require_open();
+        connection_.attempt("cannot read", [&] {
+            result_.skill_name = name;
+            rows_ = rows_of(name);
+            result_.found = rows_ > 0 || integer("SELECT count(*) FROM skill_metrics WHERE skill_name = ?1", name) > 0;
+            result_.pruned = std::max<std::int64_t>(total_of(name) - rows_, 0);
+            result_.invocations = options_.dry_run ? rows_ : 0;
+        });
+    }
+
+    /// `change` each row of the skill, and `finish` in the transaction that finds no further one.
+    template <typename Change, typename Finish>
+    void in_batches(std::string_view name, const Change& change, const Finish& finish) {
+        for (;;) {
+            require_open();
+            const auto [done, taken] = connection_.attempt("cannot correct", [&] {
+                SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
+                const auto start = steady_clock::now();
+                database().exec("PRAGMA defer_foreign_keys = ON");
+                const std::int64_t changed = change_some(name, change, start + kTimeForRows);
+                restart_rollup();
+                const bool all =
+                    integer("SELECT EXISTS (SELECT 1 FROM skill_invocation WHERE skill_name = ?1)", name) == 0;
+                if (all) {
+                    finish();
+                    count_change();
+                }
+                transaction.commit();
+                result_.invocations += changed;
+                return std::pair(all, steady_clock::now() - start);
+            });
+            result_.longest_lock = std::max(result_.longest_lock, std::chrono::ceil<microseconds>(taken));
+            if (done) {
+                return;
+            }
+            if (options_.progress && !options_.progress(result_.invocations, rows_)) {
+                result_.stopped = true;
+                return;
+            }
+            std::this_thread::sleep_for(std::max(kShortestPause, std::chrono::ceil<milliseconds>(taken)));
+        }
+    }
+
+    template <typename Change>
+    std::int64_t change_some(std::string_view name, const Change& change, steady_clock::time_point until) {
+        std::int64_t changed = 0;
+        for (;;) {
+            std::vector<std::int64_t> ids;
+            sql::Statement rows(database(), "SELECT id FROM skill_invocation WHERE skill_name = ?1 LIMIT ?2");
+            rows.with(name, kRowsPerQuery);
+            while (rows.step()) {
+                ids.push_back(rows.integer(0));
+            }
+            for (const std::int64_t id : ids) {
+                change(id);
+                ++changed;
+                if (steady_clock::now() >= until) {
+                    return changed;
+                }
+            }
+            if (ids.empty()) {
+                return changed;
+            }
+        }
+    }
+
+    void erase(std::int64_t id) {
+        if (!unindexing_) {
+            unindexing_ = unindexing_of(database());
+        }
+        if (!unindexing_->empty()) {
+            run(*unindexing_, id);
+        }
+        run("DELETE FROM skill_invocation WHERE id = ?1", id);
+    }
+
+    // ---- All of a skill
+
+    void forget_rest(std::string_view name) {
+        database().exec("PRAGMA defer_foreign_keys = ON");
+        const auto erase_from = [&](const auto& tables) {
+            for (const char* table : tables) {
+                run(fmt::format("DELETE FROM {} WHERE skill_name = ?1", table), name);
+            }
+        };
+        erase_from(kUniqueTables);
+        erase_from(kSummedTables);
+        erase_from(kOtherTables);
+        run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1", name);
+        run("DELETE FROM skill_metrics WHERE skill_name = ?1", name);
+        forget_totals(database(), name);
+        refresh_totals_mark(database());
+        if (has_table("session_buddy_state")) {
+            for (const std::string& key : episode_keys(name)) {
+                run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(key));
+            }
+        }
+    }
+
+    void rename_rest(std::string_view from, std::string_view to) {
+        add_up(from, to);
+        const auto move = [&](const auto& tables) {
+            for (const char* table : tables) {
+                run(fmt::format("UPDATE OR IGNORE {} SET skill_name = ?2 WHERE skill_name = ?1", table), from, to);
+                run(fmt::format("DELETE FROM {} WHERE skill_name = ?1", table), from);
+            }
+        };
+        move(kUniqueTables);
+        move(kSummedTables);
+        move(kOtherTables);
+        run("UPDATE OR IGNORE skill_dependencies SET skill_a = ?2 WHERE skill_a = ?1", from, to);
+        run("UPDATE OR IGNORE skill_dependencies SET skill_b = ?2 WHERE skill_b = ?1", from, to);
+        run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1 OR skill_a = skill_b", from);
+        move(std::array{"skill_metrics"});
+        rename_totals(database(), from, to);
+        refresh_totals_mark(database());
+        const auto old_keys = episode_keys(from);
+        const auto new_keys = episode_keys(to);
+        for (std::size_t place = 0; has_table("session_buddy_state") && place < old_keys.size(); ++place) {
+            run("UPDATE OR IGNORE session_buddy_state SET key = ?2, value = json_set(value, '$.skill_name', ?3)"
+                " WHERE key = ?1",
+                std::string_view(old_keys[place]), std::string_view(new_keys[place]), to);
+            run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(old_keys[place]));
+        }
+        if (has_table("session_buddy_open_use")) {
+            run("UPDATE session_buddy_open_use SET skill_name = ?2 WHERE skill_name = ?1", from, to);
+        }
+    }
+
+    /// Counts of the old name to those that the new one has; where it has none, the row just changes its name later.
+    void add_up(std::string_view from, std::string_view to) {
+        const auto add = [&](const char* text) { run(text, from, to); };
+        add("UPDATE session_skills AS kept SET invocation_count = kept.invocation_count + gone.invocation_count"
+            " FROM session_skills AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2"
+            " AND gone.session_id = kept.session_id");
+        add("UPDATE mv_daily_skills AS kept SET invocations = kept.invocations + gone.invocations,"
+            " completions = kept.completions + gone.completions, abandonments = kept.abandonments + gone.abandonments,"
+            " avg_duration_seconds = CASE WHEN kept.avg_duration_seconds IS NULL THEN gone.avg_duration_seconds"
+            " WHEN gone.avg_duration_seconds IS NULL THEN kept.avg_duration_seconds"
+            " ELSE (kept.avg_duration_seconds * kept.completions + gone.avg_duration_seconds * gone.completions)"
+            " / max(kept.completions + gone.completions, 1) END"
+            " FROM mv_daily_skills AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2 AND gone.date = "
+            "kept.date");
+        add("UPDATE skill_metrics_cache AS kept SET"
+            " invocation_count_1h = coalesce(kept.invocation_count_1h, 0) + coalesce(gone.invocation_count_1h, 0),"
+            " invocation_count_24h = coalesce(kept.invocation_count_24h, 0) + coalesce(gone.invocation_count_24h, 0),"
+            " avg_completion_rate_24h = (coalesce(kept.avg_completion_rate_24h * kept.invocation_count_24h, 0)"
+            " + coalesce(gone.avg_completion_rate_24h * gone.invocation_count_24h, 0))"
+            " / nullif(coalesce(kept.invocation_count_24h, 0) + coalesce(gone.invocation_count_24h, 0), 0),"
+            " last_invocation_at = CASE WHEN session_buddy_micros(gone.last_invocation_at)"
+            " > session_buddy_micros(kept.last_invocation_at) THEN gone.last_invocation_at"
+            " ELSE kept.last_invocation_at END, updated_at = datetime('now')"
+            " FROM skill_metrics_cache AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2");
+        // Hours whose rows are there are counted again by the rollup; of those that were pruned this is what there is.
+        add("UPDATE skill_time_series AS kept SET"
+            " invocation_count = kept.invocation_count + gone.invocation_count,"
+            " completion_rate = (kept.completion_rate * kept.invocation_count + gone.completion_rate"
+            " * gone.invocation_count) / nullif(kept.invocation_count + gone.invocation_count, 0),"
+            " avg_duration_seconds = CASE WHEN kept.avg_duration_seconds IS NULL THEN gone.avg_duration_seconds"
+            " WHEN gone.avg_duration_seconds IS NULL THEN kept.avg_duration_seconds"
+            " ELSE (kept.avg_duration_seconds * kept.completion_rate * kept.invocation_count"
+            " + gone.avg_duration_seconds * gone.completion_rate * gone.invocation_count)"
+            " / nullif(kept.completion_rate * kept.invocation_count + gone.completion_rate * gone.invocation_count, 0)"
+            " END, unique_sessions = kept.unique_sessions + gone.unique_sessions"
+            " FROM skill_time_series AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2"
+            " AND gone.timestamp = kept.timestamp");
+        run("DELETE FROM skill_time_series WHERE skill_name = ?1 AND EXISTS (SELECT 1 FROM skill_time_series AS kept"
+            " WHERE kept.skill_name = ?2 AND kept.timestamp = skill_time_series.timestamp)",
+            from, to);
+        // total / mean is the number of timed ones, as in the trigger.
+        add("UPDATE skill_metrics AS kept SET"
+            " total_invocations = kept.total_invocations + gone.total_invocations,"
+            " completed_invocations = kept.completed_invocations + gone.completed_invocations,"
+            " abandoned_invocations = kept.abandoned_invocations + gone.abandoned_invocations,"
+            " completion_rate = 100.0 * (kept.completed_invocations + gone.completed_invocations)"
+            " / max(kept.total_invocations + gone.total_invocations, 1),"
+            " total_duration_seconds = kept.total_duration_seconds + gone.total_duration_seconds,"
+            " avg_duration_seconds = CASE WHEN gone.avg_duration_seconds IS NULL THEN kept.avg_duration_seconds"
+            " WHEN kept.avg_duration_seconds IS NULL THEN gone.avg_duration_seconds"
+            " ELSE (kept.total_duration_seconds + gone.total_duration_seconds)"
+            " / max(coalesce(round(kept.total_duration_seconds / nullif(kept.avg_duration_seconds, 0)),"
+            " kept.completed_invocations)"
+            " + coalesce(round(gone.total_duration_seconds / nullif(gone.avg_duration_seconds, 0)),"
+            " gone.completed_invocations), 1) END,"
+            " first_invoked = CASE WHEN kept.first_invoked IS NULL OR session_buddy_micros(gone.first_invoked)"
+            " < session_buddy_micros(kept.first_invoked) THEN gone.first_invoked ELSE kept.first_invoked END,"
+            " last_invoked = CASE WHEN kept.last_invoked IS NULL OR session_buddy_micros(gone.last_invoked)"
+            " > session_buddy_micros(kept.last_invoked) THEN gone.last_invoked ELSE kept.last_invoked END,"
+            " updated_at = datetime('now')"
+            " FROM skill_metrics AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2");
+        for (const char* column : kCountColumns) {
+            run(fmt::format("UPDATE skill_metrics AS kept SET {0} = (SELECT json_group_object(key, n) FROM ("
+                            "SELECT key, sum(value) AS n FROM ("
+                            "SELECT key, type, value FROM json_each({1}) UNION ALL"
+                            " SELECT key, type, value FROM skill_metrics AS gone, json_each({2})"
+                            " WHERE gone.skill_name = ?1) WHERE type IN ('integer', 'real') GROUP BY key))"
+                            " WHERE skill_name = ?2 AND EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)",
+                            column, object_of(fmt::format("kept.{}", column)),
+                            object_of(fmt::format("gone.{}", column))),
+                from, to);
+        }
+    }
+
+    // ---- One invocation
+
+    std::optional<Row> read(std::int64_t id) {
+        sql::Statement row(database(),
+                           "SELECT skill_name, session_id, invoked_at, session_buddy_micros(invoked_at),"
+                           " CASE WHEN completed THEN 1 ELSE 0 END, " SESSION_BUDDY_SECONDS(
+                               "") ", " SESSION_BUDDY_NAME("workflow_path") ", " SESSION_BUDDY_NAME("error_type")
+                               ", " SESSION_BUDDY_FIRST_ELEMENT("follow_up_actions")
+                               " FROM skill_invocation WHERE id = ?1");
+        if (!row.with(id).step()) {
+            return std::nullopt;
+        }
+        Row found;
+        found.skill_name = row.text(0);
+        found.session_id = row.text(1);
+        found.invoked_at = row.text(2);
+        found.completed = row.integer(4);
+        if (!row.is_null(3)) {
+            found.at = row.integer(3);
+        }
+        if (!row.is_null(5)) {
+            found.seconds = row.real(5);
+        }
+        constexpr int kFirstName = 6;
+        for (std::size_t place = 0; place < found.names.size(); ++place) {
+            if (const int column = kFirstName + static_cast<int>(place); !row.is_null(column)) {
+                found.names[place] = std::string(row.text(column));
+            }
+        }
+        return found;
+    }
+
+    /// Undoes what the triggers did when it came.
+    void subtract(const Row& row) {
+        const auto name = std::string_view(row.skill_name);
+        run("UPDATE skill_metrics SET total_invocations = max(total_invocations - 1, 0),"
+            " completed_invocations = max(completed_invocations - ?2, 0),"
+            " abandoned_invocations = max(abandoned_invocations - 1 + ?2, 0),"
+            " completion_rate = coalesce(100.0 * max(completed_invocations - ?2, 0) / nullif(total_invocations - 1, 0),"
+            " 0.0), updated_at = datetime('now') WHERE skill_name = ?1",
+            name, row.completed);
+        if (row.seconds) {
+            run("UPDATE skill_metrics SET total_duration_seconds = max(total_duration_seconds - ?2, 0.0),"
+                " avg_duration_seconds = CASE WHEN avg_duration_seconds > 0 THEN max(total_duration_seconds - ?2, 0.0)"
+                " / nullif(max(round(total_duration_seconds / avg_duration_seconds) - 1, 0), 0)"
+                " WHEN completed_invocations > 0 THEN avg_duration_seconds END WHERE skill_name = ?1",
+                name, row.seconds);
+        }
+        for (std::size_t place = 0; place < kCountColumns.size(); ++place) {
+            if (row.names[place]) {
+                run(fmt::format("UPDATE skill_metrics SET {0} = (SELECT json_group_object(key, CASE WHEN type IN"
+                                " ('object', 'array') THEN json(value) ELSE value END) FROM (SELECT key, type,"
+                                " CASE WHEN key = ?2 AND type = 'integer' THEN value - 1 ELSE value END AS value"
+                                " FROM json_each({1})) WHERE NOT (key = ?2 AND type = 'integer' AND value <= 0))"
+                                " WHERE skill_name = ?1",
+                                kCountColumns[place], object_of(kCountColumns[place])),
+                    name, row.names[place]);
+            }
+        }
+        for (const auto& [column, best] : {std::pair("first_invoked", "min"), std::pair("last_invoked", "max")}) {
+            run(fmt::format("UPDATE skill_metrics SET {0} = coalesce((SELECT invoked_at FROM (SELECT invoked_at,"
+                            " {1}(session_buddy_micros(invoked_at)) FROM skill_invocation WHERE skill_name = ?1)), {0})"
+                            " WHERE skill_name = ?1 AND {0} = ?2",
+                            column, best),
+                name, std::string_view(row.invoked_at));
+        }
+        run("UPDATE session_skills SET invocation_count = invocation_count - 1 WHERE session_id = ?1"
+            " AND skill_name = ?2",
+            std::string_view(row.session_id), name);
+        run("DELETE FROM session_skills WHERE session_id = ?1 AND skill_name = ?2 AND invocation_count <= 0",
+            std::string_view(row.session_id), name);
+        if (row.at) {
+            subtract_from_cache(row);
+            count_hour_again(row);
+        }
+    }
+
+    void subtract_from_cache(const Row& row) {
+        run("UPDATE skill_metrics_cache SET"
+            " avg_completion_rate_24h = CASE WHEN moment.age >= 86400e6 THEN avg_completion_rate_24h"
+            " ELSE (avg_completion_rate_24h * invocation_count_24h - ?3) / nullif(invocation_count_24h - 1, 0) END,"
+            " invocation_count_1h = max(coalesce(invocation_count_1h, 0) - (moment.age < 3600e6), 0),"
+            " invocation_count_24h = max(coalesce(invocation_count_24h, 0) - (moment.age < 86400e6), 0),"
+            " last_invocation_at = coalesce((SELECT last_invoked FROM skill_metrics WHERE skill_name = ?1),"
+            " last_invocation_at), updated_at = datetime('now')"
+            " FROM (SELECT session_buddy_micros(strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) - ?2 AS age) AS moment"
+            " WHERE skill_name = ?1",
+            std::string_view(row.skill_name), row.at, row.completed);
+    }
+
+    /// In skill_time_series, where it is written and its rows are still there.
+    void count_hour_again(const Row& row) {
+        const TimePoint at{microseconds{*row.at}};
+        const TimePoint hour = std::chrono::floor<std::chrono::hours>(at);
+        if (hour < PruneStateReader(database()).read().pruned_before) {
+            return;
+        }
+        const auto name = std::string_view(row.skill_name);
+        const std::int64_t begin = hour.time_since_epoch().count();
+        constexpr const char* kIsHour = "skill_name = ?1 AND session_buddy_micros(timestamp) = ?2";
+        if (integer(fmt::format("SELECT count(*) FROM skill_time_series WHERE {}", kIsHour), name, begin) == 0) {
+            return;  // it is counted when the hour is over
+        }
+        run(fmt::format("DELETE FROM skill_time_series WHERE {}", kIsHour), name, begin);
+        // By text first, as everywhere: an offset can put a day between a row's text and its moment.
+        const std::string from = format_timestamp(at - std::chrono::days{1}).substr(0, 10);
+        const std::string until = format_timestamp(at + std::chrono::days{2}).substr(0, 10);
+        run("INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
+            " avg_duration_seconds, unique_sessions)"
+            " SELECT ?1, ?3, count(*), avg(CASE WHEN completed THEN 1.0 ELSE 0.0 END), avg(" SESSION_BUDDY_SECONDS(
+                "") "), count(DISTINCT session_id) FROM skill_invocation WHERE skill_name = ?1"
+                    " AND invoked_at >= ?4 AND invoked_at < ?5 AND session_buddy_micros(invoked_at) >= ?2"
+                    " AND session_buddy_micros(invoked_at) < ?2 + 3600000000 HAVING count(*) > 0",
+            name, begin, std::string_view(format_timestamp(hour)), std::string_view(from), std::string_view(until));
+    }
+
+    // ---- What all of them need
+
+    static constexpr std::array kCountColumns{"workflow_paths", "common_errors", "follow_up_actions"};
+
+    static std::string object_of(std::string_view column) {
+        return fmt::format(
+            "CASE WHEN json_valid({0}) THEN CASE json_type({0}) WHEN 'object' THEN {0} ELSE '{{}}' END"
+            " ELSE '{{}}' END",
+            column);
+    }
+
+    /// Of the detector's state: an open episode of the completion rate, and one of the duration.
+    static std::array<std::string, 2> episode_keys(std::string_view name) {
+        return {fmt::format("anomaly_detector/episode/0/{}", name), fmt::format("anomaly_detector/episode/1/{}", name)};
+    }
+
+    /// As the triggers do for rows, for a server that would not see otherwise what is changed of a skill without any.
+    void count_change() {
+        if (has_table("sqlite_sequence")) {
+            database().exec("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'session_buddy_changes'");
+        }
+    }
+
+    /// Whoever keeps skill_time_series begins again, so that it writes no hour that it counted before; and counts the
+    /// hours of renamed rows again.
+    void restart_rollup() {
+        if (has_table("session_buddy_state")) {
+            run("UPDATE session_buddy_state SET value = max(min(value - 1, ?1), 0)"
+                " WHERE key = 'time_series_watermark'",
+                first_id_ - 1);
+        }
+    }
+
+    StoreConnection connection_;
+    const CorrectionOptions& options_;
+    Correction result_;
+    std::int64_t rows_ = 0;
+    std::int64_t first_id_ = INT64_MAX;  // of the renamed rows
+    std::optional<std::string> unindexing_;
+};
+
+}  // namespace
+
+Correction forget_skill(const std::string& path, std::string_view skill_name, const CorrectionOptions& options) {
+    return Corrector(path, options).forget_skill(skill_name);
+}
+
+Correction forget_invocation(const std::string& path, std::int64_t id, const CorrectionOptions& options) {
+    return Corrector(path, options).forget_invocation(id);
+}
+
+Correction rename_skill(const std::string& path, std::string_view from, std::string_view to,
+                        const CorrectionOptions& options) {
+    return Corrector(path, options).rename_skill(from, to);
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,72 @@
+"""What ``forget`` and ``rename`` have in common: finding the skill, and saying what was changed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Callable
+
+from session_buddy import _native
+from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
+from session_buddy.cli._visible import visible
+
+MAX_NAMES = 10_000  # that are compared with one that is not known
+
+Progress = Callable[[int, int], bool]
+
+
+def add_correction_arguments(parser: argparse.ArgumentParser) -> None:
+    """--dry-run, --json and --db-path."""
+    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, and change nothing")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def correct(
+    command: str,
+    args: argparse.Namespace,
+    work: Callable[[str, Progress], _native.Correction],
+    describe: Callable[[_native.Correction], str],
+) -> int:
+    """Do ``work`` on the database, print what ``describe`` says of it, return the exit status."""
+    try:
+        db_path = _native.resolve_db_path(args.db_path)
+        with stop_on_interrupt() as stopped, progress_bar("Changing", stopped, in_bytes=False) as progress:
+            done = work(db_path, progress)
+        if not done["found"]:
+            return _fail(command, _unknown(db_path, done["skill_name"]) if done["skill_name"] else describe(done))
+    except (ValueError, _native.InvalidRecordError) as error:
+        return _fail(command, str(error), status=2)
+    except _native.StorageError as error:
+        return _fail(command, str(error))
+    if args.json:
+        summary = {"db_path": db_path, "dry_run": args.dry_run, **done}
+        print(visible(json.dumps(summary, indent=2, ensure_ascii=False)))
+    else:
+        print(visible(f"{describe(done)} in {db_path}"))
+        if done["pruned"] and not done["stopped"]:
+            print(f"The counts of {plural(done['pruned'])} that were pruned before go with them")
+        if done["stopped"]:
+            print("Stopped before the end; do it again to go on.")
+    return STOPPED if done["stopped"] else 0
+
+
+def plural(invocations: int) -> str:
+    """``1 invocation``, ``2 invocations``."""
+    return f"{invocations:,} invocation{'' if invocations == 1 else 's'}"
+
+
+def _unknown(db_path: str, skill_name: str) -> str:
+    from session_buddy.storage.skills_storage import SkillsStorage
+
+    with SkillsStorage(db_path) as storage:
+        names = [metrics.skill_name for metrics in storage.get_top_skills(MAX_NAMES)]
+    meant = difflib.get_close_matches(skill_name, names, 1)
+    return f"there is no skill '{skill_name}' in {db_path}" + (f"; did you mean '{meant[0]}'?" if meant else "")
+
+
+def _fail(command: str, message: str, *, status: int = 1) -> int:
+    print(visible(f"session-buddy {command}: error: {message}"), file=sys.stderr)
+    return status
