@@ -135,6 +135,7 @@ class PruneSummary(TypedDict):
     stopped: bool
 
 MAX_DURATION_SECONDS: float
+
 class Correction(TypedDict):
     found: bool
     skill_name: str

@@ -167,6 +167,14 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], m
     assert message in capsys.readouterr().err
 
 
+def test_a_skill_without_invocations_is_told(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--db-path", database, "--skill", "nosuch") == 1
+    assert capsys.readouterr() == (
+        "",
+        f"session-buddy backtest: error: there is no invocation of skill 'nosuch' in this time in {database}\n",
+    )
+
+
 def test_no_such_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "missing.db"
     assert run("--db-path", path) == 1

@@ -494,6 +494,12 @@ def test_a_dry_run_prints_and_keeps_nothing(served: Server, state: Path) -> None
     assert not state.parent.exists()
 
 
+def test_once_fails_where_a_skill_was_never_recorded(served: Server, state: Path) -> None:
+    done = run_notify("--url", served.url, "--state", str(state), "--dry-run", "--once", "--skill", "nosuch")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nosuch" in done.stderr
+
+
 def test_a_dry_run_escapes_what_a_terminal_would_obey(db_path: Path, state: Path, tmp_path: Path) -> None:
     template = tmp_path / "body"
     template.write_text("$skill\u202e\x9b31m\x1b]0;x\x07", encoding="utf-8")

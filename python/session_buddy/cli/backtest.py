@@ -49,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "is replayed too; what began in it and was still open at --from is listed and marked with *. The database is "
         "only read.",
         epilog="The last four default to the settings of the server. Exit status: 0 done, 1 the database cannot be "
-        "read, 2 wrong usage, 130 stopped.",
+        "read or has nothing of the skill, 2 wrong usage, 130 stopped.",
     )
     parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
     parser.add_argument(
@@ -73,7 +73,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns 0 done, 1 the database cannot be read, 2 an argument or a setting cannot be used."""
+    """Returns 0 done, 1 the database cannot be read or has nothing of the skill, 2 a value cannot be used."""
     began = time.perf_counter()
     try:
         settings: dict[str, Any] = {**_native.anomaly_settings()}
@@ -87,6 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"session-buddy backtest: error: {error}", file=sys.stderr)
         return 2
     elapsed = time.perf_counter() - began
+    if arguments.skill is not None and result.rows + result.warm_up_rows == 0:
+        message = f"there is no invocation of skill '{arguments.skill}' in this time in {db_path}"
+        print(visible(f"session-buddy backtest: error: {message}"), file=sys.stderr)
+        return 1
     if arguments.json:
         print(visible(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
         return 0

@@ -172,6 +172,8 @@ class _Notifier:
     async def _once(self) -> None:
         async def first() -> MetricsUpdate:
             async with self._client as client:
+                for name in self._args.skill:
+                    await client.get_metrics(name)  # fails where it was never recorded
                 return await client.subscribe(*self._args.skill, details=True).__anext__()
 
         try:
