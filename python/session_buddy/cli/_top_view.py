@@ -39,6 +39,7 @@ UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=Fals
 ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
 _UNRULY = ("Cc", "Cf", "Cs", "Zl", "Zp")
 MOST_ANOMALIES = 5  # lines; more are counted
+NOTHING = "nothing to judge: no invocation in the server's window"
 MOST_SESSIONS = 4
 MAX_SEARCH = 256  # characters
 # Columns of the terminal below which the table has fewer of its own, so that the names keep 12 of them.
@@ -281,7 +282,8 @@ class Screen:
         """A line each, and how many more there are."""
         anomalies = self.model.anomalies()
         lines = [Text("")]
-        lines.append(Text(f"anomalies: {len(anomalies) or 'none'}", "bold red" if anomalies else "dim"))
+        none = NOTHING if _is_idle(self.model) else "none"
+        lines.append(Text(f"anomalies: {len(anomalies) or none}", "bold red" if anomalies else "dim"))
         for anomaly in anomalies[:MOST_ANOMALIES]:
             figures = f"  {kind(anomaly)}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
             if anomaly.details:
@@ -332,6 +334,11 @@ def _skills(count: int) -> str:
     return f"{count} skill{'' if count == 1 else 's'}"
 
 
+def _is_idle(model: Model) -> bool:
+    """Nothing was invoked in the window, so that nothing can be told of anomalies either."""
+    return model.update is not None and not model.update.top_skills
+
+
 def _more(count: int) -> list[Text]:
     return [Text(f"  and {count} more", "dim")] if count > 0 else []
 
@@ -354,6 +361,8 @@ def plain(model: Model, glyphs: Glyphs) -> str:
             f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>13}  "
             f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>9}"
         )
+    if _is_idle(model):
+        lines.append(NOTHING)
     for anomaly in model.anomalies():
         begun = f", since {since(anomaly)}" if anomaly.details else ""
         lines.append(
