@@ -20,6 +20,8 @@ constexpr log::Logger kLog{"session_buddy.collector"};
 constexpr std::chrono::milliseconds kPollBusyTimeout{100};
 // A writer that is faster than we read must not keep a cycle from its end.
 constexpr int kMaxBatchesPerCycle = 20;
+// Of a cycle, for a rebuild that takes many batches; it goes on between the cycles, so that broadcasts stay on time.
+constexpr std::chrono::milliseconds kCycleRebuildingTime{200};
 // The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
 constexpr std::chrono::seconds kClockStepTolerated{60};
 /// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
@@ -106,6 +108,10 @@ void Collector::run() {
     auto due = SteadyClock::now() + interval;
     PushSchedule pushes(std::chrono::duration_cast<SteadyClock::duration>(config_.push_min_interval));
     for (;;) {
+        if (rebuilding_ && health_.readable && !stopping_ && SteadyClock::now() < due) {
+            go_on_rebuilding();
+            continue;
+        }
         const bool told = watch_.wait(std::min(due, pushes.next_look()),
                                       config_.push ? pushes.listen_from() : storage::DatabaseWatch::kNever);
         if (stopping_) {
@@ -136,6 +142,11 @@ void Collector::cycle() {
     const TimePoint now = begin_cycle();
     read_database(now);
     finish_cycle(now);
+}
+
+void Collector::go_on_rebuilding() {
+    cycle_began_ = std::chrono::steady_clock::now();
+    read_database(clock_.now());
 }
 
 bool Collector::push() {
@@ -183,7 +194,10 @@ bool Collector::read_database(TimePoint now) {
     bool is_new = false;
     try {
         bool more = true;
-        for (int batches = 0; more && batches < kMaxBatchesPerCycle; ++batches) {
+        const auto is_late = [&] {
+            return rebuilding_ && std::chrono::steady_clock::now() >= cycle_began_ + kCycleRebuildingTime;
+        };
+        for (int batches = 0; more && batches < kMaxBatchesPerCycle && !is_late(); ++batches) {
             const storage::Batch batch = follower_.poll(now);
             is_new = is_new || batch.rebuilt || !batch.rows.empty() || batch.skipped_rows > 0;
             take(batch, now);

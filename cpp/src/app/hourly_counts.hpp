@@ -11,8 +11,8 @@ namespace session_buddy::app {
 
 class HourlyCounts {
   public:
-    /// As of `now`, which is in the last hour. Everything is counted anew when another hour begins, which also lets go
-    /// of rows that were deleted by hand meanwhile. Throws StorageError, and counts anew the next time.
+    /// As of `now`, which is in the last hour. Everything is counted anew when another hour begins, and when rows were
+    /// changed by hand. Throws StorageError, and counts anew the next time.
     const protocol::Sparklines& update(storage::HistoryQueries& history, TimePoint now);
 
   private:

@@ -12,6 +12,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "change_counter.hpp"
 #include "inspection.hpp"
 #include "schema_fragments.hpp"
 #include "sql.hpp"
@@ -22,7 +23,8 @@ namespace {
 constexpr std::array<const char*, 4> kTables{"skill_invocation", "skill_metrics", "session_skills",
                                              "skill_metrics_cache"};
 
-/// Whether the tables and every trigger there is have the text that our own migrations give them.
+/// Whether the tables and every trigger there is have the text that our own migrations give them. A new row is no
+/// change for the triggers that count changes.
 bool is_our_schema(SQLite::Database& database) {
     std::set<std::pair<std::string, std::string>> wanted;
     for (const auto& [name, text] : finished_schema().triggers) {
@@ -38,7 +40,9 @@ bool is_our_schema(SQLite::Database& database) {
                            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' OR (type = 'table' AND name IN"
                            " ('skill_invocation', 'skill_metrics', 'session_skills', 'skill_metrics_cache'))");
     while (objects.step()) {
-        found.emplace(objects.text(0), objects.text(1));
+        if (!is_change_trigger(objects.text(0), objects.text(1))) {
+            found.emplace(objects.text(0), objects.text(1));
+        }
     }
     return found == wanted && sql::query_text(database, "PRAGMA encoding") == "UTF-8";
 }

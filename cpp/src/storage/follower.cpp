@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "change_counter.hpp"
 #include "file_state.hpp"
 #include "inspection.hpp"
 #include "lifetimes.hpp"
@@ -29,9 +30,15 @@ using std::chrono::steady_clock;
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
 /// Audits, and checks of the pages, may each take one part in this many of the time. An audit reads an index from begin
-/// to end again, as SQLite drops its pages whenever somebody else has written.
-constexpr int kAuditShare = 1000;
+/// to end again, as SQLite drops its pages whenever another program has written. Where changes are counted, it looks
+/// for what no trigger sees.
+constexpr int kAuditShare = 100;
+constexpr int kAuditShareWithCounter = 1000;
 constexpr int kCheckShare = 100;
+/// From the end of a rebuild to the next one that a changed row asks for: some times what the rebuild took.
+constexpr std::chrono::microseconds kRebuildPausePerRow{10};
+/// Between two attempts to make the change counter.
+constexpr std::chrono::seconds kInstallPause{1};
 /// Between two foldings of the write-ahead log into the file; and where it holds nothing but what this connection
 /// writes from poll to poll, and would compute again: each folding waits for the disk.
 constexpr std::chrono::seconds kFoldingPause{1};
@@ -65,14 +72,13 @@ struct Statements {
           bounds(database,
                  "SELECT coalesce((SELECT min(id) FROM skill_invocation), 0),"
                  " coalesce((SELECT max(id) FROM skill_invocation), 0)"),
-          signature(database,
-                    "SELECT quote(skill_name) || quote(invoked_at) || quote(session_id) || quote(completed)"
-                    " || quote(duration_seconds) FROM skill_invocation WHERE id = ?1"),
+          signature(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", kRowSignature)),
           count(database, "SELECT count(*) FROM skill_invocation"),
           recent(database, "SELECT id FROM skill_invocation WHERE invoked_at >= ?1"),
           rows(database, fmt::format("SELECT {} FROM skill_invocation WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3",
                                      kInvocationColumns)),
           pruning(database),
+          changes(database),
           lifetimes(database) {}
 
     sql::Statement data_version;
@@ -82,6 +88,7 @@ struct Statements {
     sql::Statement recent;
     sql::Statement rows;
     PruneStateReader pruning;
+    ChangeCounterReader changes;
     LifetimeReader lifetimes;
 };
 
@@ -98,16 +105,17 @@ struct Follower::Impl {
     /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll
     /// that fails half way leaves nothing behind.
     struct Marks {
-        bool known = false;             ///< false: the next batch is a rebuild
-        std::int64_t last_id = 0;       ///< rows up to here are given out, or lie in `ranges`
-        std::string signature;          ///< of the row last_id
-        std::int64_t min_id = 0;        ///< 0 for an empty table
-        std::int64_t row_count = 0;     ///< rows up to last_id
-        PruneState pruning;             ///< what was deleted by then
-        std::int64_t data_version = 0;  ///< of the open connection
-        TimePoint cutoff;               ///< of the rebuild that `ranges` belong to
-        std::deque<IdRange> ranges;     ///< still to be given out by a rebuild
-        bool more = false;              ///< the last batch was full
+        bool known = false;                   ///< false: the next batch is a rebuild
+        std::int64_t last_id = 0;             ///< rows up to here are given out, or lie in `ranges`
+        std::string signature;                ///< of the row last_id
+        std::int64_t min_id = 0;              ///< 0 for an empty table
+        std::int64_t row_count = 0;           ///< rows up to last_id
+        PruneState pruning;                   ///< what was deleted by then
+        std::optional<std::int64_t> changes;  ///< of the counter; nothing where there is none
+        std::int64_t data_version = 0;        ///< of the open connection
+        TimePoint cutoff;                     ///< of the rebuild that `ranges` belong to
+        std::deque<IdRange> ranges;           ///< still to be given out by a rebuild
+        bool more = false;                    ///< the last batch was full
     };
 
     std::string path;
@@ -123,6 +131,10 @@ struct Follower::Impl {
     Marks marks;
     bool audit_due = false;
     steady_clock::time_point next_audit;
+    bool rebuild_due = false;  ///< rows were changed
+    steady_clock::time_point next_rebuild;
+    std::int64_t rebuilt_rows = 0;  ///< that the rebuild has read so far
+    steady_clock::time_point next_install;
     bool check_due = false;  ///< the file was changed, perhaps by something else than SQLite
     steady_clock::time_point next_check;
     bool log_grew = false;     ///< by what others wrote
@@ -158,6 +170,27 @@ struct Follower::Impl {
         check_due = false;
         log_grew = true;
         own_changes = 0;
+    }
+
+    /// Without it, on a database that cannot be written for now, changes are found by audits alone. A program that
+    /// dropped it may have changed rows, too: another value than before makes the next read a rebuild.
+    void install_counter() {
+        const auto now = steady_clock::now();
+        if (now < next_install || is_read_only()) {
+            return;
+        }
+        try {
+            const bool same = marks.changes.has_value() && integer_of(statements->data_version) == marks.data_version;
+            if (!same && !statements->changes.read().has_value()) {
+                SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+                install_change_counter(*database);
+                transaction.commit();
+                marks.data_version = -1;  // what was changed before is not in it
+            }
+        } catch (const SQLite::Exception& error) {
+            next_install = now + kInstallPause;
+            kLogger.debug("changes to rows of database \"{}\" are not counted yet: {}", path, error.what());
+        }
     }
 
     void disconnect() noexcept {
@@ -240,6 +273,7 @@ struct Follower::Impl {
     Batch poll(TimePoint now) {
         try {
             ensure_connected();
+            install_counter();
             return sql::translated(path, "cannot read", [&] { return read(now); });
         } catch (const StorageError& error) {
             if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
@@ -257,16 +291,18 @@ struct Follower::Impl {
             audit_due = true;
             log_grew = true;
         }
-        const bool may_audit = audit_due && steady_clock::now() >= next_audit;
-        const bool may_check = check_due && steady_clock::now() >= next_check;
-        if (marks.known && !changed && marks.ranges.empty() && !marks.more && !may_audit && !may_check) {
+        const auto began = steady_clock::now();
+        const bool is_rebuilding = !marks.ranges.empty();
+        const bool may_audit = audit_due && began >= next_audit;
+        const bool may_check = check_due && began >= next_check;
+        const bool may_rebuild = rebuild_due && began >= next_rebuild;
+        if (marks.known && !changed && !is_rebuilding && !marks.more && !may_audit && !may_check && !may_rebuild) {
             fold_log();
             return {};
         }
 
         const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
         Marks next = marks;
-        next.data_version = integer_of(statements->data_version);
         if (may_check) {
             const auto start = steady_clock::now();
             check_pages(*database, path);
@@ -275,17 +311,33 @@ struct Follower::Impl {
             check_due = false;
         }
         Batch batch;
-        bool rebuild = !marks.known || !take_pruning(next) || !marks_hold(next);
+        // A rebuild that has begun is finished first: where rows are changed all the time, it would never end.
+        if (marks.known && !is_rebuilding) {
+            next.data_version = integer_of(statements->data_version);
+            const auto changes = std::exchange(next.changes, statements->changes.read());
+            if (!take_pruning(next) || !marks_hold(next) || changes != next.changes) {
+                rebuild_due = true;
+            }
+        }
+        bool rebuild = !marks.known || (!is_rebuilding && rebuild_due && began >= next_rebuild);
         if (!rebuild) {
             read_rows(next, batch);
-            rebuild = !counts_agree(next);
+            if (!agrees_with_audit(next)) {
+                rebuild_due = true;
+                rebuild = began >= next_rebuild;
+            }
         }
         if (rebuild) {
             batch = {};
             batch.rebuilt = true;
-            next = start_rebuild(now, next.data_version);
-            batch.lifetimes = statements->lifetimes.all(next.last_id);
+            next = start_rebuild(now);
+            batch.lifetimes = statements->lifetimes.all();
             read_rows(next, batch);
+        }
+        rebuild_due = rebuild_due && !rebuild;
+        if (rebuild || is_rebuilding) {
+            rebuilt_rows = (rebuild ? 0 : rebuilt_rows) + static_cast<std::int64_t>(batch.rows.size());
+            next_rebuild = steady_clock::now() + rebuilt_rows * kRebuildPausePerRow;
         }
         batch.more = next.more || !next.ranges.empty();
         marks = std::move(next);
@@ -336,23 +388,24 @@ struct Follower::Impl {
         return text;
     }
 
-    /// Counts all rows now and then, for those that were deleted from the middle or slipped in under an old id.
-    [[nodiscard]] bool counts_agree(const Marks& next) {
+    /// Counts all rows now and then.
+    [[nodiscard]] bool agrees_with_audit(const Marks& next) {
         const auto start = steady_clock::now();
         if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
             return true;
         }
         const bool agree = integer_of(statements->count) == next.row_count;
         const auto end = steady_clock::now();
-        next_audit = end + (end - start) * kAuditShare;
+        next_audit = end + (end - start) * (next.changes.has_value() ? kAuditShareWithCounter : kAuditShare);
         audit_due = false;
         return agree;
     }
 
-    [[nodiscard]] Marks start_rebuild(TimePoint now, std::int64_t data_version) {
+    [[nodiscard]] Marks start_rebuild(TimePoint now) {
         Marks fresh;
         fresh.known = true;
-        fresh.data_version = data_version;
+        fresh.data_version = integer_of(statements->data_version);
+        fresh.changes = statements->changes.read();
         statements->bounds.reset();
         statements->bounds.step();
         fresh.min_id = statements->bounds.integer(0);
@@ -407,7 +460,7 @@ struct Follower::Impl {
         next.row_count += before - budget;
         next.last_id = last;
         next.signature = signature_of(last);
-        auto lifetimes = statements->lifetimes.of(touched, last);
+        auto lifetimes = statements->lifetimes.of(touched);
         batch.lifetimes.insert(batch.lifetimes.end(), std::make_move_iterator(lifetimes.begin()),
                                std::make_move_iterator(lifetimes.end()));
     }

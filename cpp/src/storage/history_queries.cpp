@@ -11,12 +11,14 @@
 #include <functional>
 #include <utility>
 
+#include "change_counter.hpp"
 #include "file_state.hpp"
 #include "log_files.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/invocation.hpp"
+#include "session_buddy/core/snapshot.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "sql.hpp"
 #include "store_connection.hpp"
@@ -168,12 +170,18 @@ struct HistoryQueries::Impl {
 
     static void read_hours(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
                            TimePoint to, const std::function<void(const RecordedHour&)>& take) {
-        // Skill by skill, because the index begins with the skill.
+        // Skill by skill, because the index begins with the skill. Rows of other programs are of other forms, or come
+        // after ours: an hour is not to be counted twice.
         sql::Statement rows(database, fmt::format("SELECT timestamp, invocation_count, hours.completion_rate,"
                                                   " hours.avg_duration_seconds"
                                                   " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
                                                   " ON hours.skill_name = skill.skill_name"
-                                                  " WHERE timestamp >= ?1 AND timestamp < ?2 {}",
+                                                  " WHERE timestamp >= ?1 AND timestamp < ?2"
+                                                  " AND timestamp LIKE '____-__-__T__:00:00Z'"
+                                                  " AND NOT EXISTS (SELECT 1 FROM skill_time_series AS earlier"
+                                                  " WHERE earlier.skill_name = hours.skill_name"
+                                                  " AND earlier.timestamp = hours.timestamp"
+                                                  " AND earlier.id < hours.id) {}",
                                                   skill_name ? "AND skill.skill_name = ?3" : ""));
         rows.with(std::string_view(lowest_text(from)), std::string_view(highest_text(to)));
         if (skill_name) {
@@ -219,10 +227,20 @@ void HistoryQueries::read_recent(std::optional<Place>& place, TimePoint from, co
                                  const std::function<void(const Run&)>& take) {
     impl_->read([&](SQLite::Database& database) {
         const auto state = file_state(impl_->path).value_or(FileState{});
+        sql::Statement signature(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", kRowSignature));
+        const auto row_of = [&](std::int64_t id) {
+            std::string text = signature.with(id).step() ? std::string(signature.text(0)) : std::string();
+            signature.reset();
+            return text;
+        };
+        const std::int64_t last_id = sql::query_integer(database, "SELECT coalesce(max(id), 0) FROM skill_invocation");
         const Place now{.device = state.device,
                         .inode = state.inode,
-                        .id = sql::query_integer(database, "SELECT coalesce(max(id), 0) FROM skill_invocation")};
-        if (place && place->device == now.device && place->inode == now.inode && place->id <= now.id) {
+                        .id = last_id,
+                        .row = row_of(last_id),
+                        .changes = ChangeCounterReader(database).read()};
+        if (place && place->device == now.device && place->inode == now.inode && place->id <= now.id &&
+            place->changes == now.changes && place->row == row_of(place->id)) {
             sql::Statement rows(database,
                                 fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kRunColumns));
             rows.with(place->id, now.id);
@@ -291,7 +309,11 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
 
 std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter) {
     return impl_->read([&](SQLite::Database& database) {
-        std::string where = "WHERE detected_at < ?1";
+        // Other programs have types of their own. Nothing here ends an episode of theirs: it would be open for ever.
+        std::string where =
+            fmt::format("WHERE detected_at < ?1 AND (resolved_at IS NOT NULL OR anomaly_type IN ('{}', '{}', '{}'))",
+                        to_string(AnomalyType::performance_drop), to_string(AnomalyType::performance_spike),
+                        to_string(AnomalyType::pattern_shift));
         if (filter.open) {
             where += *filter.open ? " AND resolved_at IS NULL" : " AND resolved_at IS NOT NULL";
         }

@@ -1,9 +1,11 @@
-// Reads skill_metrics defensively, and stands in for it where triggers are missing.
+// Reads skill_metrics defensively, and stands in for it where triggers are missing or have known faults.
 #include "lifetimes.hpp"
 
 #include <algorithm>
 #include <cmath>
 
+#include "inspection.hpp"
+#include "migrations.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
 #include "session_buddy/core/duration.hpp"
@@ -13,6 +15,15 @@
 namespace session_buddy::storage {
 namespace {
 
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
+#define SESSION_BUDDY_ENTRY                                                                            \
+    "SELECT skill_name, total_invocations, completed_invocations, avg_duration_seconds, last_invoked," \
+    " total_duration_seconds FROM skill_metrics"
+#define SESSION_BUDDY_SUMS                                                                                \
+    "SELECT count(*), total(CASE WHEN completed THEN 1 ELSE 0 END), max(session_buddy_micros(invoked_at))," \
+    " " SESSION_BUDDY_TIMED_SUMS ", max(id), skill_name FROM skill_invocation"
+// NOLINTEND(cppcoreguidelines-macro-usage)
+
 LifetimeFigures read_entry(const sql::Statement& row) {
     LifetimeFigures figures;
     figures.total_invocations = std::max<std::int64_t>(row.integer(1), 0);
@@ -20,6 +31,14 @@ LifetimeFigures read_entry(const sql::Statement& row) {
     figures.avg_duration_seconds = read_duration(row, 3).value_or(0.0);
     figures.last_invocation_at = parse_timestamp(row.text(4));
     return figures;
+}
+
+bool has_own_trigger(SQLite::Database& database) {
+    const std::string_view name = kTriggerNames.front();
+    const auto& triggers = finished_schema().triggers;
+    const auto ours = std::ranges::find(triggers, name, [](const auto& each) { return std::string_view(each.first); });
+    sql::Statement trigger(database, "SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?1");
+    return trigger.with(name).step() && trigger.text(0) == ours->second;
 }
 
 }  // namespace
@@ -33,87 +52,115 @@ bool is_wrong_sum(std::int64_t too_long, double sum, std::optional<double> mean)
 }
 
 LifetimeReader::LifetimeReader(SQLite::Database& database)
-    : entries_(database,
-               "SELECT skill_name, total_invocations, completed_invocations, avg_duration_seconds, last_invoked,"
-               " total_duration_seconds FROM skill_metrics"),
-      entry_(database,
-             "SELECT skill_name, total_invocations, completed_invocations, avg_duration_seconds, last_invoked,"
-             " total_duration_seconds FROM skill_metrics WHERE skill_name = ?1"),
+    : entries_are_ours_(has_own_trigger(database)),
+      entries_(database, SESSION_BUDDY_ENTRY),
+      entry_(database, SESSION_BUDDY_ENTRY " WHERE skill_name = ?1"),
       // One step along the index for each name, where DISTINCT would read every row.
       next_name_(database, "SELECT min(skill_name) FROM skill_invocation WHERE skill_name > ?1"),
-      rows_(database,
-            "SELECT count(*), total(CASE WHEN completed THEN 1 ELSE 0 END), max(session_buddy_micros(invoked_at)),"
-            " " SESSION_BUDDY_TIMED_SUMS " FROM skill_invocation WHERE skill_name = ?1 AND id > ?2 AND id <= ?3") {}
+      rows_(database, SESSION_BUDDY_SUMS " WHERE skill_name = ?1 AND id > ?2"),
+      all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name") {}
 
-LifetimeReader::Figures LifetimeReader::all(std::int64_t last_id) {
+LifetimeReader::Figures LifetimeReader::all() {
+    constexpr int kNameColumn = 7;
     counted_.clear();
+    if (!entries_are_ours_) {
+        all_rows_.reset();
+        while (all_rows_.step()) {
+            if (all_rows_.type(kNameColumn) == SQLITE_TEXT && is_valid_skill_name(all_rows_.text(kNameColumn))) {
+                add_rows(counted_[std::string(all_rows_.text(kNameColumn))], all_rows_);
+            }
+        }
+    }
     Figures figures;
     SkillNames known;
     entries_.reset();
     while (entries_.step()) {
         if (is_valid_skill_name(entries_.text(0))) {
-            known.emplace(entries_.text(0));
             const std::string name(entries_.text(0));
-            figures.emplace_back(name, checked(entries_, name, last_id));
+            known.insert(name);
+            figures.emplace_back(name, checked(entries_, name));
         }
     }
     std::string name;
     while (next_name_.with(std::string_view(name)).step() && next_name_.type(0) == SQLITE_TEXT) {
         name = next_name_.text(0);
         if (is_valid_skill_name(name) && !known.contains(name)) {
-            figures.emplace_back(name, count(name, last_id));
+            figures.emplace_back(name, count(name).figures);
         }
     }
     next_name_.reset();
     return figures;
 }
 
-LifetimeReader::Figures LifetimeReader::of(const SkillNames& skills, std::int64_t last_id) {
+LifetimeReader::Figures LifetimeReader::of(const SkillNames& skills) {
     Figures figures;
     figures.reserve(skills.size());
     for (const std::string& skill : skills) {
         if (entry_.with(std::string_view(skill)).step()) {
-            figures.emplace_back(skill, checked(entry_, skill, last_id));
+            figures.emplace_back(skill, checked(entry_, skill));
         } else {
-            figures.emplace_back(skill, count(skill, last_id));
+            figures.emplace_back(skill, count(skill).figures);
         }
         entry_.reset();
     }
     return figures;
 }
 
-LifetimeFigures LifetimeReader::checked(const sql::Statement& entry, const std::string& skill, std::int64_t last_id) {
+LifetimeFigures LifetimeReader::checked(const sql::Statement& entry, const std::string& skill) {
+    constexpr int kMean = 3;
+    constexpr int kSum = 5;
     LifetimeFigures figures = read_entry(entry);
-    if (is_certain_sum(entry, 5)) {
+    const bool is_certain = is_certain_sum(entry, kSum);
+    if (entries_are_ours_ && is_certain) {
         counted_.erase(skill);
         return figures;
     }
-    const LifetimeFigures of_rows = count(skill, last_id);
-    const auto mean = entry.is_null(3) ? std::nullopt : std::optional(entry.real(3));
-    if (is_wrong_sum(counted_[skill].too_long, entry.real(5), mean)) {
-        figures.avg_duration_seconds = of_rows.avg_duration_seconds;
+    const Counted& of_rows = count(skill);
+    if (entries_are_ours_) {
+        const auto mean = entry.is_null(kMean) ? std::nullopt : std::optional(entry.real(kMean));
+        if (is_wrong_sum(of_rows.too_long, entry.real(kSum), mean)) {
+            figures.avg_duration_seconds = of_rows.figures.avg_duration_seconds;
+        }
+        return figures;
+    }
+    // The triggers of older tools divide the duration by all completed rows, timed or not, and take the row that came
+    // last for the latest one. Of rows that are gone only the entry knows.
+    if (of_rows.figures.total_invocations >= figures.total_invocations) {
+        return of_rows.figures;
+    }
+    figures.last_invocation_at = std::max(figures.last_invocation_at, of_rows.figures.last_invocation_at);
+    if (!is_certain || of_rows.too_long > 0) {
+        figures.avg_duration_seconds = of_rows.figures.avg_duration_seconds;
+    } else if (of_rows.timed > 0 && figures.completed_invocations > 0) {
+        const double timed_share =
+            static_cast<double>(of_rows.timed) / static_cast<double>(of_rows.figures.completed_invocations);
+        figures.avg_duration_seconds =
+            entry.real(kSum) / (static_cast<double>(figures.completed_invocations) * timed_share);
     }
     return figures;
 }
 
-LifetimeFigures LifetimeReader::count(const std::string& skill, std::int64_t last_id) {
+void LifetimeReader::add_rows(Counted& known, const sql::Statement& row) {
+    known.figures.total_invocations += row.integer(0);
+    known.figures.completed_invocations += row.integer(1);
+    if (!row.is_null(2)) {
+        const TimePoint last{TimePoint::duration{row.integer(2)}};
+        known.figures.last_invocation_at = std::max(known.figures.last_invocation_at.value_or(last), last);
+    }
+    known.seconds += row.real(3);
+    known.timed += row.integer(4);
+    known.too_long += row.integer(5);
+    known.last_id = std::max(known.last_id, row.integer(6));
+    known.figures.avg_duration_seconds = known.timed > 0 ? known.seconds / static_cast<double>(known.timed) : 0.0;
+}
+
+const LifetimeReader::Counted& LifetimeReader::count(const std::string& skill) {
     Counted& known = counted_[skill];
-    rows_.with(std::string_view(skill), known.last_id, last_id);
-    if (rows_.step()) {
-        known.figures.total_invocations += rows_.integer(0);
-        known.figures.completed_invocations += rows_.integer(1);
-        known.seconds += rows_.real(3);
-        known.timed += rows_.integer(4);
-        known.too_long += rows_.integer(5);
-        if (!rows_.is_null(2)) {
-            const TimePoint last{TimePoint::duration{rows_.integer(2)}};
-            known.figures.last_invocation_at = std::max(known.figures.last_invocation_at.value_or(last), last);
-        }
-        known.last_id = last_id;
-        known.figures.avg_duration_seconds = known.timed > 0 ? known.seconds / static_cast<double>(known.timed) : 0.0;
+    if (rows_.with(std::string_view(skill), known.last_id).step()) {
+        add_rows(known, rows_);
     }
     rows_.reset();
-    return known.figures;
+    return known;
 }
 
 }  // namespace session_buddy::storage

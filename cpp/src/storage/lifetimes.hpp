@@ -1,4 +1,5 @@
-// Lifetime figures per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there.
+// Lifetime figures per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there,
+// or the entry is kept by a trigger of another program.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +31,12 @@ class LifetimeReader {
 
     explicit LifetimeReader(SQLite::Database& database);
 
-    /// All skills, counting rows up to `last_id` for those without an entry.
-    [[nodiscard]] Figures all(std::int64_t last_id);
-    [[nodiscard]] Figures of(const SkillNames& skills, std::int64_t last_id);
+    /// All skills, with everything that is counted from rows counted again.
+    [[nodiscard]] Figures all();
+    [[nodiscard]] Figures of(const SkillNames& skills);
 
   private:
-    /// What was counted so far of a skill without an entry; only newer rows are read the next time.
+    /// What was counted so far of a skill; only newer rows are read the next time.
     struct Counted {
         LifetimeFigures figures;
         double seconds = 0.0;
@@ -43,13 +44,16 @@ class LifetimeReader {
         std::int64_t too_long = 0;
         std::int64_t last_id = 0;
     };
-    [[nodiscard]] LifetimeFigures checked(const sql::Statement& entry, const std::string& skill, std::int64_t last_id);
-    [[nodiscard]] LifetimeFigures count(const std::string& skill, std::int64_t last_id);
+    static void add_rows(Counted& known, const sql::Statement& row);
+    [[nodiscard]] const Counted& count(const std::string& skill);
+    [[nodiscard]] LifetimeFigures checked(const sql::Statement& entry, const std::string& skill);
 
+    bool entries_are_ours_;  // the trigger that keeps them is
     sql::Statement entries_;
     sql::Statement entry_;
     sql::Statement next_name_;
     sql::Statement rows_;
+    sql::Statement all_rows_;
     std::map<std::string, Counted> counted_;
 };
 

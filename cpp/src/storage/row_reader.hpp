@@ -14,6 +14,11 @@ inline constexpr const char* kInvocationColumns =
     "id, skill_name, invoked_at, session_id, completed, duration_seconds, error_type";
 inline constexpr int kInvocationColumnCount = 7;
 
+/// What tells a row from another one that has its id in another state of the database.
+inline constexpr const char* kRowSignature =
+    "quote(skill_name) || quote(invoked_at) || quote(session_id) || quote(completed) || quote(duration_seconds)"
+    " || quote(error_type)";
+
 /// Nothing for a row whose name or time cannot be used. A bad duration is left out, not the row.
 [[nodiscard]] std::optional<Invocation> read_invocation(const sql::Statement& row);
 

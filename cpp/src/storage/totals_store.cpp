@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "change_counter.hpp"
+#include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
@@ -77,7 +79,9 @@ struct TotalsStore::Impl {
                     "SELECT id, skill_name, anomaly_type FROM skill_anomalies WHERE id > ?1 ORDER BY id LIMIT ?2"),
           tables(database,
                  "SELECT count(*) FROM sqlite_master WHERE name IN ('session_buddy_state', 'session_buddy_totals',"
-                 " 'session_buddy_anomaly_totals')") {}
+                 " 'session_buddy_anomaly_totals')"),
+          changes(database),
+          pruning(database) {}
 
     std::string describe(std::int64_t id) {
         std::string text = row.with(id).step() ? std::string(row.text(0)) : std::string();
@@ -132,6 +136,8 @@ struct TotalsStore::Impl {
     sql::Statement last_ids;
     sql::Statement anomalies;
     sql::Statement tables;
+    ChangeCounterReader changes;
+    PruneStateReader pruning;
     std::int64_t seen_version = -1;
     // Made when their tables are first needed.
     std::optional<sql::Statement> state;
@@ -156,6 +162,10 @@ bool TotalsStore::changed() {
 
 std::optional<TotalsMark> TotalsStore::mark() {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->mark(); });
+}
+
+std::optional<std::int64_t> TotalsStore::changes() {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->changes.read(); });
 }
 
 bool TotalsStore::holds(const TotalsMark& mark) {
@@ -188,7 +198,9 @@ std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
         // Another server may write at any time: counts that are newer than their mark would be counted again.
         const SQLite::Transaction moment(impl_->database);
         auto marked = mark();
-        if (!marked || !holds(*marked)) {
+        // Nothing else knows of rows that were pruned: what was counted of them stays, whatever became of the newest
+        // row.
+        if (!marked || (!holds(*marked) && impl_->pruning.read().rows == 0)) {
             return std::pair(std::move(marked), false);
         }
         if (impl_->has_impossible_sum()) {
@@ -215,6 +227,17 @@ std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
             }
         }
         return std::pair(std::move(marked), true);
+    });
+}
+
+TotalsMark TotalsStore::at_rows(TotalsMark mark) {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
+        impl_->last_ids.reset();
+        impl_->last_ids.step();
+        mark.counted_id = std::min(mark.counted_id, impl_->last_ids.integer(0));
+        impl_->last_ids.reset();
+        mark.counted_row = impl_->describe(mark.counted_id);
+        return mark;
     });
 }
 
@@ -254,7 +277,7 @@ bool TotalsStore::count(Totals& totals, TotalsMark& mark, steady_clock::time_poi
 
 bool TotalsStore::write(const TotalsWrites& writes) {
     SQLite::Database& database = impl_->database;
-    if (impl_->mark() != writes.expected) {
+    if (impl_->mark() != writes.expected || impl_->changes.read() != writes.changes) {
         return false;
     }
     if (!impl_->put_state) {
@@ -330,10 +353,12 @@ bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
         take_over(store);
     } else if (look_again_) {
         if (!store.holds(mark_)) {
-            kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
             table_id_ = 0;
             take_over(store);
-        } else if (store.mark() != stored_) {
+            if (replaces_) {
+                kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
+            }
+        } else if (store.mark() != stored_ || store.changes() != changes_) {
             take_over(store);
         }
     }
@@ -352,10 +377,11 @@ bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
 void TotalsKeeper::take_over(TotalsStore& store) {
     known_ = false;
     totals_ = Totals(max_skills_);
+    changes_ = store.changes();
     const auto [stored, of_its_rows] = store.load(totals_);
     stored_ = stored;
     replaces_ = !of_its_rows;
-    mark_ = of_its_rows ? *stored : TotalsMark{};
+    mark_ = !of_its_rows ? TotalsMark{} : store.holds(*stored) ? *stored : store.at_rows(*stored);
     known_ = true;
 }
 
@@ -363,7 +389,8 @@ TotalsWrites TotalsKeeper::pending() const {
     if (!known_ || read_only_) {
         return {};
     }
-    return {.expected = stored_, .next = mark_, .skills = totals_.unwritten(), .replaces = replaces_};
+    return {
+        .expected = stored_, .next = mark_, .changes = changes_, .skills = totals_.unwritten(), .replaces = replaces_};
 }
 
 void TotalsKeeper::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {

@@ -135,6 +135,27 @@ TEST_F(CollectorTotals, outlive_the_rows_that_were_pruned) {
     EXPECT_EQ(runs("a"), Runs(52, 50));
 }
 
+TEST_F(CollectorTotals, keep_what_was_pruned_when_the_newest_row_is_deleted_by_hand) {
+    for (int i = 0; i < 5; ++i) {
+        insert("a", true, "NULL", 24h * 100);
+    }
+    insert("a");
+    insert("a");
+    cycle();
+    storage::Pruner pruner(config.db_path, storage::prune_cutoff(clock.now(), 24h * 50), 200ms);
+    while (pruner.step(clock.now())) {
+    }
+    cycle();
+    execute(config.db_path, "DELETE FROM skill_invocation WHERE id = 7");
+    cycle();
+    EXPECT_EQ(runs("a"), Runs(7, 0));
+    insert("a");
+    cycle();
+    EXPECT_EQ(runs("a"), Runs(8, 0));
+    start();
+    EXPECT_EQ(runs("a"), Runs(8, 0));
+}
+
 TEST_F(CollectorTotals, are_complete_before_anything_is_pruned_where_no_server_ever_ran) {
     collector.reset();
     std::filesystem::remove(config.db_path);
@@ -186,6 +207,22 @@ TEST_F(CollectorTotals, stay_when_a_single_row_was_deleted_by_hand) {
     execute(config.db_path, "DELETE FROM skill_invocation WHERE id = 1");
     cycle();
     EXPECT_EQ(runs("a"), Runs(3, 0));
+}
+
+TEST_F(CollectorTotals, are_those_of_the_database_where_another_program_took_some_back) {
+    insert("a");
+    insert("a");
+    insert("a");
+    cycle();
+    cycle();
+    // As a command does that takes back a mistake: the row and its count in one transaction.
+    execute(config.db_path,
+            "BEGIN; DELETE FROM skill_invocation WHERE id = 2; UPDATE session_buddy_totals SET completed = 2;" +
+                insertion("a", format_timestamp(clock.now())) + "COMMIT");
+    cycle();
+    EXPECT_EQ(runs("a"), Runs(3, 0));
+    cycle();
+    EXPECT_EQ(query_one(config.db_path, "SELECT completed FROM session_buddy_totals"), "3");
 }
 
 TEST_F(CollectorTotals, stay_when_the_clock_is_set_and_all_figures_are_built_anew) {
@@ -333,7 +370,9 @@ TEST_F(CollectorTotals, keep_the_series_of_each_skill_whatever_becomes_of_the_bo
 
 TEST_F(CollectorTotals, leave_an_empty_database_as_it_is) {
     cycle();
-    EXPECT_EQ(query_one(config.db_path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'session_buddy_%'"), "0");
+    EXPECT_EQ(query_one(config.db_path,
+                        "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'session_buddy_%'"),
+              "0");
 }
 
 TEST_F(CollectorTotals, come_with_what_the_collector_did) {

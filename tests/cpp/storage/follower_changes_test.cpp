@@ -203,6 +203,98 @@ TEST_F(FollowerTest, notices_a_row_that_slips_in_under_an_old_id) {
     EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(10, 15, 20));
 }
 
+TEST_F(FollowerTest, notices_each_change_by_hand_with_the_next_poll_at_any_size) {
+    start();
+    test::execute(path,
+                  "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER trg_session_skills_after_insert;"
+                  "DROP TRIGGER trg_metrics_cache_after_insert;"
+                  "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+                  " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, duration_seconds)"
+                  " SELECT 'old', '2026-01-01', 's', 1.0 FROM n");
+    for (int i = 0; i < 5; ++i) {
+        insert("a");
+    }
+    while (poll().more) {
+    }
+    static_cast<void>(poll());  // counts all rows, which no poll does again for a long time
+    const auto rebuilt = [&](const std::string& sql) {
+        test::execute(path, sql);
+        const bool noticed = poll().rebuilt;
+        return noticed && !poll().rebuilt;
+    };
+    const std::string values = " (id, skill_name, invoked_at, session_id) VALUES ";
+    EXPECT_TRUE(rebuilt("DELETE FROM skill_invocation WHERE id = 5000"));
+    EXPECT_TRUE(rebuilt("DELETE FROM skill_invocation WHERE id = 5001; INSERT INTO skill_invocation" + values +
+                        "(5000, 'a', '2026-02-10', 's')"))
+        << "as many rows as before";
+    EXPECT_TRUE(rebuilt("REPLACE INTO skill_invocation" + values + "(6000, 'a', '2026-02-10', 's')"));
+    EXPECT_TRUE(rebuilt("REPLACE INTO skill_invocation" + values + "(20005, 'b', '2026-02-10', 's')"));
+    EXPECT_TRUE(rebuilt("UPDATE skill_invocation SET duration_seconds = 2.0 WHERE id = 7"));
+    EXPECT_TRUE(rebuilt("UPDATE skill_invocation SET error_type = 'timeout' WHERE id = 20005"));
+    EXPECT_TRUE(rebuilt("DROP TRIGGER session_buddy_row_deleted; DELETE FROM skill_invocation WHERE id = 8"));
+    EXPECT_TRUE(rebuilt("DELETE FROM skill_invocation WHERE id = 9")) << "the trigger is there again";
+}
+
+TEST_F(FollowerTest, takes_neither_new_rows_nor_columns_of_no_interest_for_a_change) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    const auto rebuilt = [&](const std::string& sql) {
+        test::execute(path, sql);
+        return poll().rebuilt;
+    };
+    EXPECT_FALSE(rebuilt("UPDATE skill_invocation SET user_query = 'x' WHERE id = 1"));
+    EXPECT_FALSE(rebuilt(test::insertion("a", kRecent)));
+}
+
+TEST_F(FollowerTest, reads_the_lifetime_of_a_row_that_came_and_went_between_two_polls) {
+    start();
+    insert("a");
+    static_cast<void>(poll());
+    test::execute(path, test::insertion("a", kRecent) + "DELETE FROM skill_invocation WHERE id = 2");
+    const Batch batch = poll();
+    ASSERT_NE(lifetime(batch, "a"), nullptr);
+    EXPECT_EQ(lifetime(batch, "a")->total_invocations, 2);
+}
+
+TEST_F(FollowerTest, finishes_a_rebuild_though_rows_are_changed_all_the_time) {
+    start(2);
+    for (int i = 0; i < 20; ++i) {
+        insert("a");
+    }
+    while (poll().more) {
+    }
+    int rebuilt = 0;
+    std::size_t rows = 0;
+    for (int polls = 0; polls < 40 && rows < 20; ++polls) {
+        test::execute(path, "UPDATE skill_invocation SET completed = 1 - completed WHERE id = 1");
+        const Batch batch = poll();
+        rebuilt += batch.rebuilt ? 1 : 0;
+        rows = batch.rebuilt ? batch.rows.size() : rows + batch.rows.size();
+    }
+    EXPECT_EQ(rows, 20U);
+    EXPECT_EQ(rebuilt, 1);
+    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2)) << "what changed meanwhile is read afterwards";
+}
+
+TEST_F(FollowerTest, notices_deleted_rows_where_no_trigger_can_be_made) {
+    static_cast<void>(open_database(path, {}));
+    for (int i = 0; i < 5; ++i) {
+        insert("a");
+    }
+    {
+        SQLite::Database other(path, SQLite::OPEN_READWRITE, 5000);  // keeps the log from going away
+        other.exec("BEGIN; SELECT count(*) FROM skill_invocation");
+        const test::WriteProtected file(path);
+        start();
+        EXPECT_EQ(poll().rows.size(), 5U);
+        EXPECT_EQ(test::query(other, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'session_buddy%'").front(),
+                  "0");
+        other.exec("DELETE FROM skill_invocation WHERE id = 3; COMMIT");
+        EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2, 4, 5));
+    }
+}
+
 TEST_F(FollowerTest, reports_a_deleted_database_until_there_is_one_again) {
     start();
     insert("a");

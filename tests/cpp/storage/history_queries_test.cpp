@@ -13,6 +13,7 @@
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/pruner.hpp"
+#include "storage/change_counter.hpp"
 #include "support/temp_database.hpp"
 
 namespace session_buddy::storage {
@@ -101,6 +102,60 @@ TEST_F(History, reads_hours_where_rows_were_deleted_and_runs_after_them) {
                                      "a 2026-02-20T10:00:00Z"));
     EXPECT_THAT(runs(std::nullopt, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z"),
                 UnorderedElementsAre("hour 2026-02-01T10:00:00Z 2/1", "hour 2026-02-01T10:00:00Z 1/1"));
+}
+
+TEST_F(History, counts_no_hour_twice_that_another_program_has_written_too) {
+    execute(path, insertion("a", "2026-02-01T10:10:00Z") + insertion("a", "2026-02-20T10:00:00Z"));
+    Pruner pruner(path, at("2026-02-10"), std::chrono::milliseconds{200});
+    while (pruner.step(at("2026-02-21"))) {
+    }
+    execute(
+        path,
+        "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate) VALUES"
+        " ('a', '2026-02-01T10:00:00Z', 7, 1), ('a', '2026-02-01T10:00:00', 7, 1), ('a', '2026-02-01 10:00:00', 7, 1),"
+        " ('a', '2026-02-01T10:30:00Z', 7, 1), ('a', '2026-02-01T10:00:00+00:00', 7, 1)");
+    EXPECT_THAT(runs("a", "2026-02-01T10:00:00Z", "2026-02-02"), ElementsAre("hour 2026-02-01T10:00:00Z 1/1"));
+}
+
+TEST_F(History, reads_the_recent_runs_again_where_rows_were_changed_by_hand) {
+    {
+        const auto database = open_database(path, {});
+        install_change_counter(*database);
+    }
+    execute(path, insertion("a", "2026-02-10T10:00:00Z") + insertion("a", "2026-02-10T11:00:00Z"));
+    std::optional<HistoryQueries::Place> place;
+    const auto read = [&] {
+        std::string found;
+        queries.read_recent(
+            place, at("2026-02-10"), [&] { found += "restart "; },
+            [&](const storage::Run& run) { found += std::string(run.skill_name) + (run.completed ? "+ " : "- "); });
+        return found;
+    };
+    EXPECT_EQ(read(), "restart a+ a+ ");
+    EXPECT_EQ(read(), "");
+    execute(path, "UPDATE skill_invocation SET completed = 0 WHERE id = 1");
+    EXPECT_EQ(read(), "restart a+ a- ");
+    execute(path, "DELETE FROM skill_invocation WHERE id = 1");
+    EXPECT_EQ(read(), "restart a+ ");
+    // As if a copy without the row was put back, and another program had gone on in it.
+    execute(path,
+            "CREATE TEMP TABLE counter AS SELECT seq FROM sqlite_sequence WHERE name = 'session_buddy_changes';"
+            "DELETE FROM skill_invocation WHERE id = 2;" +
+                insertion("b", "2026-02-10T11:00:00Z") + insertion("b", "2026-02-10T11:00:00Z") +
+                "UPDATE sqlite_sequence SET seq = (SELECT seq FROM counter) WHERE name = 'session_buddy_changes'");
+    EXPECT_EQ(read(), "restart b+ b+ ");
+}
+
+TEST_F(History, lists_no_episode_as_open_that_nothing_here_ends) {
+    execute(path, insertion("a", "2026-02-10T10:00:00Z") +
+                      "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type) VALUES"
+                      " ('a', '2026-02-10T10:00:00Z', 'drop'), ('a', '2026-02-10T10:00:00Z', 'performance_drop');"
+                      "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type, resolved_at) VALUES"
+                      " ('a', '2026-02-10T10:00:00Z', 'spike', '2026-02-10T11:00:00Z')");
+    EXPECT_EQ(queries.episodes({}).size(), 2U);
+    const auto open = queries.episodes({.open = true});
+    ASSERT_EQ(open.size(), 1U);
+    EXPECT_EQ(open.front().anomaly_type, "performance_drop");
 }
 
 TEST_F(History, counts_errors_and_phases_of_the_window) {

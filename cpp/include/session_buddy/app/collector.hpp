@@ -45,6 +45,8 @@ class Collector {
     /// The moment of a cycle, after a check whether it follows on the one before.
     [[nodiscard]] TimePoint begin_cycle();
     void finish_cycle(TimePoint now);
+    /// Reads another part of a rebuild.
+    void go_on_rebuilding();
     [[nodiscard]] bool clock_was_set(TimePoint now) const;
     /// True where something was read that is new.
     bool read_database(TimePoint now);

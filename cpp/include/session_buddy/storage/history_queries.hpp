@@ -69,9 +69,11 @@ class HistoryQueries {
         std::uint64_t device = 0;  ///< with inode: of the file
         std::uint64_t inode = 0;
         std::int64_t id = 0;
+        std::string row;                      ///< what the row of that id looks like
+        std::optional<std::int64_t> changes;  ///< of the change counter
     };
-    /// Hands out the runs after `place`, and moves it. Where there is none, or the file is another one or an older copy
-    /// of it, it calls `restart` and then hands out all runs from `from` on.
+    /// Hands out the runs after `place`, and moves it. Where there is none, the file is another one or an older copy of
+    /// it, or rows were changed by hand, it calls `restart` and then hands out all runs from `from` on.
     void read_recent(std::optional<Place>& place, TimePoint from, const std::function<void()>& restart,
                      const std::function<void(const Run&)>& take);
 

@@ -32,6 +32,7 @@ struct TotalsMark {
 struct TotalsWrites {
     std::optional<TotalsMark> expected;  ///< what the database must still have
     TotalsMark next;
+    std::optional<std::int64_t> changes;  ///< of the change counter, which the database must still have
     std::vector<Totals::Change> skills;
     bool replaces = false;  ///< everything else goes
 
@@ -51,11 +52,15 @@ class TotalsStore {
     /// Whether somebody else has written since the last call; true the first time.
     [[nodiscard]] bool changed();
     [[nodiscard]] std::optional<TotalsMark> mark();
+    /// Of the change counter: how often rows were changed by hand, and perhaps what was counted of them, too.
+    [[nodiscard]] std::optional<std::int64_t> changes();
     /// The mark and, in `totals`, what was counted up to it, of one moment; of counts of other rows than those of this
     /// database the mark alone, and false.
     [[nodiscard]] std::pair<std::optional<TotalsMark>, bool> load(Totals& totals);
     /// Whether the rows that were counted are those of this database.
     [[nodiscard]] bool holds(const TotalsMark& mark);
+    /// The same mark, moved back to the rows that are there.
+    [[nodiscard]] TotalsMark at_rows(TotalsMark mark);
     /// Counts further rows until there are none or `until` is over. True where there may be more.
     [[nodiscard]] bool count(Totals& totals, TotalsMark& mark, std::chrono::steady_clock::time_point until);
     /// About so many rows are not counted yet.
@@ -102,6 +107,7 @@ class TotalsKeeper {
     Totals totals_;
     TotalsMark mark_;                   // of totals_
     std::optional<TotalsMark> stored_;  // of the database, as far as is known
+    std::optional<std::int64_t> changes_;
     bool known_ = false;
     bool replaces_ = false;  // what the database has is not of its rows
     bool more_ = false;
