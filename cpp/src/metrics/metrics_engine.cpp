@@ -52,6 +52,7 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
     if (skill.window.add(at, invocation.completed, invocation.duration_seconds, now)) {
         expiries_.plan(place, skill.window.next_expiry());
     }
+    skill.newest = std::max(skill.newest.value_or(at), at);
     skill.confirmed.reset();  // the insert's trigger has changed the receiver's row
     mark(place);
     activity_.add(invocation, place, at, now);
@@ -82,6 +83,8 @@ SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     SkillFigures figures;
     figures.skill_name = skill.name;
     figures.lifetime = skill.lifetime;
+    // Triggers of other programs take the row that came last for the latest one.
+    figures.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at, skill.newest);
     if (sums.count > 0) {
         figures.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest(), sums.timed};
     }
@@ -137,7 +140,8 @@ RecentFigures MetricsEngine::recent(const Skill& skill) {
     const WindowSums& hour = skill.window.sums(SkillWindow::hour);
     const WindowSums& day = skill.window.sums(SkillWindow::day);
     const std::optional<TimePoint> newest = skill.window.newest();
-    return {hour.count, day.count, day.completed, newest ? newest : skill.lifetime.last_invocation_at};
+    return {hour.count, day.count, day.completed,
+            newest ? newest : std::max(skill.lifetime.last_invocation_at, skill.newest)};
 }
 
 std::optional<RecentFigures> MetricsEngine::recent_of(std::string_view skill_name) const {

@@ -66,11 +66,13 @@ bool is_empty(SQLite::Database& database, const char* table) {
     return sql::query_integer(database, fmt::format("SELECT EXISTS (SELECT 1 FROM {})", table)) == 0;
 }
 
-constexpr const char* kFillMetrics =
-    "INSERT INTO skill_metrics (skill_name, total_invocations, completed_invocations, abandoned_invocations,"
-    " total_duration_seconds, workflow_paths, common_errors, follow_up_actions, first_invoked, last_invoked, completion_rate,"
-    " avg_duration_seconds, updated_at)"
-    " SELECT skill_name, count(*), sum(done), count(*) - sum(done), total(seconds),"
+constexpr const char* kMetricsColumns =
+    "skill_name, total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds, "
+    "workflow_paths,"
+    " common_errors, follow_up_actions, first_invoked, last_invoked, completion_rate, avg_duration_seconds, updated_at";
+
+constexpr const char* kCountMetrics =
+    "SELECT skill_name, count(*), sum(done), count(*) - sum(done), total(seconds),"
     " (SELECT json_group_object(name, n) FROM (SELECT CAST(workflow_path AS TEXT) AS name, count(*) AS n"
     "   FROM skill_invocation WHERE skill_name = rows.skill_name GROUP BY 1) WHERE name <> ''),"
     " (SELECT json_group_object(name, n) FROM (SELECT CAST(error_type AS TEXT) AS name, count(*) AS n"
@@ -110,7 +112,7 @@ void fill_empty_aggregates(SQLite::Database& database) {
         return;
     }
     if (is_empty(database, "skill_metrics")) {
-        database.exec(kFillMetrics);
+        database.exec(fmt::format("INSERT INTO skill_metrics ({}) {}", kMetricsColumns, kCountMetrics));
     }
     if (is_empty(database, "session_skills")) {
         database.exec(kFillSessions);
@@ -118,6 +120,24 @@ void fill_empty_aggregates(SQLite::Database& database) {
     if (is_empty(database, "skill_metrics_cache")) {
         database.exec(kFillCache);
     }
+}
+
+/// Entries that triggers with faults have kept. Skills of which rows were deleted keep theirs: nothing else knows of
+/// those rows.
+void count_metrics_again(SQLite::Database& database) {
+    database.exec(
+        fmt::format("CREATE TEMP TABLE counted ({}); INSERT INTO temp.counted {};"
+                    "CREATE UNIQUE INDEX temp.counted_name ON counted (skill_name)",
+                    kMetricsColumns, kCountMetrics));
+    database.exec(fmt::format(
+        "UPDATE skill_metrics SET ({0}) = (SELECT {0} FROM temp.counted AS fresh"
+        " WHERE fresh.skill_name = skill_metrics.skill_name)"
+        " WHERE EXISTS (SELECT 1 FROM temp.counted AS fresh WHERE fresh.skill_name = skill_metrics.skill_name"
+        " AND fresh.total_invocations >= skill_metrics.total_invocations);"
+        "INSERT INTO skill_metrics ({0}) SELECT {0} FROM temp.counted AS fresh"
+        " WHERE NOT EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = fresh.skill_name);"
+        "DROP TABLE temp.counted",
+        kMetricsColumns));
 }
 
 void install_own_triggers(SQLite::Database& database) {
@@ -156,6 +176,7 @@ void migrate(SQLite::Database& database, const std::string& path, bool replace_t
         }
         if (replace_triggers && inspection.foreign_triggers) {
             install_own_triggers(database);
+            count_metrics_again(database);
         }
         transaction.commit();
     });

@@ -94,7 +94,7 @@ struct TimeSeriesKeeper::Impl {
                      " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = ?1)"),
               written(database,
                       "SELECT invocation_count, completion_rate, avg_duration_seconds, unique_sessions"
-                      " FROM skill_time_series WHERE skill_name = ?1 AND timestamp IN (?2, ?3, ?4, ?5) LIMIT 1"),
+                      " FROM skill_time_series WHERE skill_name = ?1 AND timestamp = ?2 ORDER BY id LIMIT 1"),
               pruning(database) {}
         sql::Statement data_version;
         sql::Statement last_id;
@@ -298,12 +298,11 @@ struct TimeSeriesKeeper::Impl {
             .run();
     }
 
-    /// What an hour of a skill holds already. How many of its completed invocations had a duration is not written down:
-    /// all of them, where there is a mean at all.
+    /// What this class has written of an hour of a skill; rows of other programs are not added to. How many of its
+    /// completed invocations had a duration is not written down: all of them, where there is a mean at all.
     void add_written(Hour hour, std::string_view skill, HourFigures& figures) {
-        const std::array<std::string, 4> forms = forms_of(hour);
-        sql::Statement& row = statements->written.with(skill, std::string_view(forms[0]), std::string_view(forms[1]),
-                                                       std::string_view(forms[2]), std::string_view(forms[3]));
+        const std::string timestamp = format_timestamp(TimePoint{hour});
+        sql::Statement& row = statements->written.with(skill, std::string_view(timestamp));
         if (row.step()) {
             const std::int64_t invocations = std::max<std::int64_t>(row.integer(0), 0);
             const std::int64_t completed =

@@ -91,6 +91,17 @@ TEST(MetricsEngine, a_row_from_the_future_counts_as_now) {
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
 }
 
+TEST(MetricsEngine, no_lifetime_ends_before_an_invocation_that_was_seen) {
+    MetricsEngine engine{{.window = 1h}};
+    engine.add(run("a", kStart), kStart);
+    engine.set_lifetime("a", {2, 2, 1.0, kStart - 1000h});
+    engine.advance(kStart);
+    EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart);
+    engine.advance(kStart + 1000h);
+    EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart) << "out of all windows by now";
+    EXPECT_EQ(engine.recent_of("a")->last_invocation_at, kStart);
+}
+
 TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_without_recent_rows) {
     MetricsEngine engine{{}};
     engine.set_lifetime("old", {1523, 1401, 5.3, kStart - 1000h});

@@ -188,6 +188,28 @@ TEST_P(OpenOlderDatabase, replaces_their_triggers_only_when_asked) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"), "3");
 }
 
+TEST_P(OpenOlderDatabase, repairs_what_their_triggers_counted_together_with_the_triggers) {
+    test::make_theirs(path, GetParam());
+    test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z", "s", true, "6.0") +
+                            test::insertion("a", "2026-02-10T12:00:00Z") +
+                            test::insertion("a", "2026-02-09T12:00:00Z", "s", true, "2.0") +
+                            test::insertion("pruned", "2026-01-01T12:00:00Z", "s", true, "2.0") +
+                            test::insertion("pruned", "2026-02-09T12:00:00Z") +
+                            "DELETE FROM skill_invocation WHERE invoked_at < '2026-02'");
+    const std::string metrics =
+        "SELECT skill_name, total_invocations, avg_duration_seconds, first_invoked, last_invoked FROM skill_metrics";
+    bring_up_to_date(path, {});
+    EXPECT_EQ(test::query(path, metrics).front(), "a|3|2.66666666666667|2026-02-10T12:00:00Z|2026-02-09T12:00:00Z");
+    bring_up_to_date(path, {.replace_triggers = true});
+    EXPECT_EQ(test::query(path, metrics),
+              (std::vector<std::string>{"a|3|4.0|2026-02-09T12:00:00Z|2026-02-10T12:00:00Z",
+                                        "pruned|2|1.0|2026-01-01T12:00:00Z|2026-02-09T12:00:00Z"}))
+        << "of rows that are gone nothing else knows";
+    test::execute(path, test::insertion("a", "2026-02-10T13:00:00Z", "s", true, "7.0"));
+    EXPECT_EQ(test::query(path, metrics).front(), "a|4|5.0|2026-02-09T12:00:00Z|2026-02-10T13:00:00Z");
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM pragma_foreign_key_check"), "0");
+}
+
 INSTANTIATE_TEST_SUITE_P(Versions, OpenOlderDatabase, testing::Values(1, 2, 3, 4));
 
 TEST_F(OpenDatabase, uses_v4_as_it_is) {

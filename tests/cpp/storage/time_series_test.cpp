@@ -160,6 +160,20 @@ TEST_F(TimeSeries, replaces_rows_of_that_hour_from_elsewhere) {
     EXPECT_EQ(series(), (Rows{"a|2026-02-10T08:00:00|5|NULL|NULL|0", "a|2026-02-10T09:00:00Z|1|1.0|NULL|1"}));
 }
 
+TEST_F(TimeSeries, adds_late_rows_of_a_final_hour_to_its_own_row_alone) {
+    insert("a", "2026-02-01T09:30:00Z");
+    insert("a", "2026-02-10T09:30:00Z");
+    run("2026-02-10T12:00:00Z");
+    EXPECT_TRUE(keeper->close(at("2026-02-05")));
+    test::execute(path,
+                  "UPDATE skill_time_series SET timestamp = '2026-02-01 09:00:00' WHERE timestamp LIKE '2026-02-01%';"
+                  "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate) VALUES"
+                  " ('a', '2026-02-01T09:00:00Z', 1, 1.0), ('a', '2026-02-01T09:00:00', 70, 1.0)");
+    insert("a", "2026-02-01T09:40:00Z");
+    run("2026-02-10T12:00:00Z");
+    EXPECT_EQ(series().front(), "a|2026-02-01T09:00:00Z|2|1.0|NULL|1");
+}
+
 TEST_F(TimeSeries, is_not_held_back_by_what_cannot_be_read_or_lies_far_ahead) {
     insert("a", "garbage");
     insert("a", "2999-01-01T00:00:00Z");

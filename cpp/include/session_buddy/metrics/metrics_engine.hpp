@@ -79,6 +79,7 @@ class MetricsEngine {
         std::string name;
         SkillWindow window;
         LifetimeFigures lifetime;
+        std::optional<TimePoint> newest;  // that was ever added, be it out of the window by now
         std::optional<RecentFigures> confirmed;
         bool dirty = true;         // differs from the entry in the last table
         bool recent_dirty = true;  // may differ from `confirmed`
