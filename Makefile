@@ -127,6 +127,11 @@ load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and 
 	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py
 LOAD_SECONDS ?= 60
 
+.PHONY: oracle
+oracle: $(STAMPS)/installed $(STAMPS)/test-tools ## Random writes against SQL for ORACLE_SECONDS (780), with and without push
+	@SESSION_BUDDY_TEST_ORACLE_SECONDS=$(ORACLE_SECONDS) python -m pytest -q -s -n 2 tests/python/faults/test_oracle.py
+ORACLE_SECONDS ?= 780
+
 .PHONY: calibrate
 calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly detector; renews its tables and plots in docs/
 	@python -m pip install -q -r scripts/requirements-plot.txt
