@@ -19,7 +19,7 @@ namespace {
 #define SESSION_BUDDY_ENTRY                                                                            \
     "SELECT skill_name, total_invocations, completed_invocations, avg_duration_seconds, last_invoked," \
     " total_duration_seconds FROM skill_metrics"
-#define SESSION_BUDDY_SUMS                                                                                \
+#define SESSION_BUDDY_SUMS                                                                                  \
     "SELECT count(*), total(CASE WHEN completed THEN 1 ELSE 0 END), max(session_buddy_micros(invoked_at))," \
     " " SESSION_BUDDY_TIMED_SUMS ", max(id), skill_name FROM skill_invocation"
 // NOLINTEND(cppcoreguidelines-macro-usage)

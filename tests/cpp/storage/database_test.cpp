@@ -515,7 +515,7 @@ TEST_F(OpenBriefly, brings_an_older_database_up_to_date_like_anybody) {
 }
 
 TEST_F(OpenBriefly, creates_what_is_not_there_or_empty_or_without_tables) {
-    path = dir.file("new/skills.db");
+    path = dir.file("new.db");
     bring_up_to_date(path, kBrief);
     expect_whole();
     path = dir.file("empty.db");
