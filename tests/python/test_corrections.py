@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import urllib.request
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +18,9 @@ from session_buddy.cli.main import main
 from session_buddy.ingest import import_transcripts
 from session_buddy.storage.skills_storage import SkillsStorage
 from support.histories import fill, invocations
+from support.http_api import get
+from support.processes import Server, wait_until
+from support.streams import behave, make_database
 from support.transcripts import result, use, write
 
 NOW = datetime.now(timezone.utc)
@@ -217,6 +221,67 @@ def test_what_was_forgotten_does_not_come_back_with_the_next_import(tmp_path: Pa
     assert run("forget", "reading", "--db-path", db_path) == 0
     assert import_transcripts([folder], db_path)["recorded"] == 0
     assert ask(db_path, "SELECT count(*) FROM skill_invocation") == [(0,)]
+
+
+# ---- A server that runs
+
+
+def metrics_of(server: Server, skill_name: str) -> float:
+    with urllib.request.urlopen(f"http://localhost:{server.port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if line.startswith("skill_invocations_total{") and f'skill_name="{skill_name}"' in line
+    )
+
+
+def shown(server: Server) -> dict[str, tuple[int, int]]:
+    """Of each skill its invocations in the window, and in its sparkline."""
+    return {
+        each["skill_name"]: (each["window"]["invocation_count"], sum(each["sparkline"]["invocation_count"]))
+        for each in get(server, "skills", sparkline="true")["skills"]
+    }
+
+
+def open_anomalies(server: Server) -> list[str]:
+    return [each["skill_name"] for each in get(server, "anomalies", state="open")["anomalies"]]
+
+
+def test_a_running_server_shows_what_is_forgotten(db_path: Path) -> None:
+    fill(db_path, invocations("mistake", 4, session_id="s4"), invocations("other", 30, session_id="s3"))
+    with Server(db_path) as server:
+
+        def sessions() -> set[str]:
+            return {each["session_id"] for each in get(server, "sessions")["sessions"]}
+
+        wait_until(lambda: metrics_of(server, "mistake") == 4, "all are counted")
+        assert set(shown(server)) == {"mistake", "other"}
+        assert run("forget", "mistake", "--db-path", db_path) == 0
+        wait_until(lambda: set(shown(server)) == {"other"} and sessions() == {"s3"}, "skill and session are gone")
+        wait_until(lambda: metrics_of(server, "mistake") == 0, "so is its counter")
+
+        assert run("forget", "--invocation", 20, "--db-path", db_path) == 0
+        wait_until(lambda: shown(server) == {"other": (29, 29)}, "the invocation is gone")
+        assert get(server, "skill", skill_name="other")["lifetime"]["total_invocations"] == 29
+        assert metrics_of(server, "other") == 30  # a counter never goes down
+        fill(db_path, invocations("other", 1))
+        wait_until(lambda: metrics_of(server, "other") == 31, "further ones are counted")
+
+
+def test_a_running_server_shows_what_is_renamed(db_path: Path) -> None:
+    make_database(db_path)
+    behave(db_path, failing=["mypi"])
+    fill(db_path, invocations("other", 30))
+    with Server(db_path) as server:
+        wait_until(lambda: open_anomalies(server) == ["mypi"], "there is an anomaly")
+        wait_until(lambda: metrics_of(server, "other") == 30, "all are counted")
+        before, total = shown(server), metrics_of(server, "mypi")
+        assert run("rename", "mypi", "mypy", "--db-path", db_path) == 0
+        after = {"mypy" if name == "mypi" else name: counts for name, counts in before.items()}
+        wait_until(lambda: shown(server) == after, "it has the new name")
+        wait_until(lambda: (metrics_of(server, "mypi"), metrics_of(server, "mypy")) == (0, total), "so has the counter")
+        assert open_anomalies(server) == ["mypy"]
 
 
 # ---- Batches
