@@ -24,6 +24,8 @@ constexpr int kMaxBatchesPerCycle = 20;
 constexpr std::chrono::milliseconds kCycleRebuildingTime{200};
 // The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
 constexpr std::chrono::seconds kClockStepTolerated{60};
+// Others who write all the time come first now and then. That is no trouble as long as it passes.
+constexpr std::chrono::seconds kLockTolerated{10};
 /// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
 /// meets for the first time are counted in many cycles.
 constexpr std::chrono::milliseconds kStartCountingTime{200};
@@ -51,7 +53,7 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
                                          std::vector<std::pair<std::string, std::string>>{})),
       totals_(config.metrics_max_skills),
-      watch_(config.db_path) {}
+      watch_(config.db_path, [this] { save_log(); }) {}
 
 Collector::~Collector() {
     stop();
@@ -135,6 +137,15 @@ void Collector::run() {
                 pushes.failed(SteadyClock::now());
             }
         }
+    }
+}
+
+/// At once, before another program writes.
+void Collector::save_log() noexcept {
+    try {
+        follower_.let_go_if_lost();
+    } catch (const std::exception& error) {
+        kLog.debug("the next cycle looks again: {}", error.what());
     }
 }
 
@@ -257,7 +268,8 @@ void Collector::write_back(TimePoint now) {
         if (!pending.episodes.empty()) {
             totals_.look_again();  // those that became rows are counted in the next cycle
         }
-        writable_ = true;
+        unwritten_since_.reset();
+        write_trouble_logged_ = false;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
             figures_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
@@ -270,7 +282,10 @@ void Collector::write_back(TimePoint now) {
         } else {
             ++stats_.write_failures;
         }
-        if (std::exchange(writable_, false)) {
+        unwritten_since_ = unwritten_since_.value_or(now);
+        const bool is_passing =
+            error.code() == storage::StorageErrc::busy && std::chrono::abs(now - *unwritten_since_) < kLockTolerated;
+        if (!is_passing && !std::exchange(write_trouble_logged_, true)) {
             kLog.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
         }
     }

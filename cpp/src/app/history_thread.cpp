@@ -1,6 +1,7 @@
 // The loop around storage::TimeSeriesKeeper: see the header.
 #include "session_buddy/app/history_thread.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 
@@ -16,6 +17,9 @@ constexpr log::Logger kLog{"session_buddy.history"};
 constexpr std::chrono::milliseconds kIdlePause{5000};
 // Between two pieces of a long catch-up: leaves the write lock to others.
 constexpr std::chrono::milliseconds kBusyPause{20};
+// Between two looks whether the database is still there: other threads cannot open one that lost the index of its
+// write-ahead log before all have let go of it.
+constexpr std::chrono::milliseconds kLookPause{250};
 // After trouble with the database.
 constexpr std::chrono::milliseconds kRetryPause{30000};
 
@@ -47,8 +51,15 @@ void HistoryThread::run() {
     std::optional<storage::TimeSeriesKeeper> keeper;
     bool in_trouble = false;
     std::chrono::milliseconds pause{0};
-    while (wait(pause)) {
+    while (wait(std::min(pause, kLookPause))) {
         try {
+            pause -= std::min(pause, kLookPause);
+            if (pause.count() > 0) {
+                if (keeper) {
+                    keeper->let_go_if_lost();
+                }
+                continue;
+            }
             if (!keeper) {
                 keeper.emplace(config_.db_path,
                                std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout));

@@ -2,16 +2,19 @@
 #include "session_buddy/storage/database.hpp"
 
 #include <SQLiteCpp/Database.h>
+#include <fcntl.h>
 #include <spdlog/fmt/fmt.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <thread>
 
 #include "file_state.hpp"
+#include "guarded_connection.hpp"
 #include "inspection.hpp"
-#include "log_files.hpp"
 #include "migrations.hpp"
 #include "migrator.hpp"
 #include "session_buddy/core/log.hpp"
@@ -57,6 +60,15 @@ void require_folder(const std::string& path) {
     std::filesystem::create_directories(folder, error);
     if (error) {
         refuse(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
+    }
+}
+
+/// SQLite would let everybody read it, and takes the permissions of the log and its index from the file. Where another
+/// program makes it at the same moment, that one decides.
+void create_for_this_user_alone(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (file >= 0) {
+        ::close(file);
     }
 }
 
@@ -158,7 +170,7 @@ std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const Op
     return sql::translated(path, "cannot open", [&]() -> std::unique_ptr<SQLite::Database> {
         auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
                                                            static_cast<int>(options.busy_timeout.count()));
-        leave_log_alone(*database);
+        disable_checkpoint_on_close(*database);
         if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'skill_migrations'") == 0) {
             return nullptr;
         }
@@ -196,7 +208,7 @@ void set_durability(SQLite::Database& database, Durability durability) {
 
 std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
     check_path(path);
-    LogFiles::require_none_lost(path);
+    WalFiles::require_none_lost(path);
     const auto state = file_state(path);
     if (!state.has_value()) {
         if (!options.create) {
@@ -206,6 +218,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
         if (const std::string obstacle = obstacle_to_writing(path, false); !obstacle.empty()) {
             refuse(StorageErrc::io, path, fmt::format("it cannot be created: {}", obstacle));
         }
+        create_for_this_user_alone(path);
         return open_writable(path, options, true);
     }
     if (!state->is_regular) {

@@ -36,9 +36,12 @@ struct DatabaseWatch::Impl {
     Descriptor interruption_reader;
     Descriptor interruption_writer;
     FileEvents events;
+    FileEvents removals{FileEvents::Kind::removals};
+    std::function<void()> on_removal;
     bool told = true;  // whether the system tells of changes; only so that trouble is logged once
 
-    explicit Impl(std::string database) : path(std::move(database)) {
+    Impl(std::string database, std::function<void()> removal)
+        : path(std::move(database)), on_removal(std::move(removal)) {
         std::array<int, 2> ends{};
         if (::pipe(ends.data()) != 0) {
             throw std::system_error(errno, std::generic_category(), "pipe");
@@ -51,10 +54,10 @@ struct DatabaseWatch::Impl {
         }
     }
 
-    /// True where it was not watched, so that there may have been changes.
-    bool watch() {
+    /// True where they were not watched, so that there may have been some.
+    bool watch(FileEvents& which) {
         try {
-            const bool missed = events.watch(path);
+            const bool missed = which.watch(path);
             if (!std::exchange(told, true)) {
                 kLogger.info("changes of database \"{}\" are noticed at once again", path);
             }
@@ -69,24 +72,29 @@ struct DatabaseWatch::Impl {
     }
 };
 
-DatabaseWatch::DatabaseWatch(std::string path) : impl_(std::make_unique<Impl>(std::move(path))) {}
+DatabaseWatch::DatabaseWatch(std::string path, std::function<void()> on_removal)
+    : impl_(std::make_unique<Impl>(std::move(path), std::move(on_removal))) {}
 
 DatabaseWatch::~DatabaseWatch() = default;
 
 bool DatabaseWatch::wait(Time until, Time listen_from) {
     bool listening = false;
+    if (impl_->on_removal && impl_->watch(impl_->removals)) {
+        impl_->on_removal();
+    }
     for (;;) {
         const Time now = steady_clock::now();
         if (!listening && now >= listen_from) {
             listening = true;
-            if (impl_->watch()) {
+            if (impl_->watch(impl_->events)) {
                 return true;
             }
         }
         const Time next = listening ? until : std::min(until, listen_from);
-        std::array<pollfd, 2> sources{
+        std::array<pollfd, 3> sources{
             pollfd{.fd = impl_->interruption_reader.get(), .events = POLLIN, .revents = 0},
-            pollfd{.fd = listening ? impl_->events.descriptor() : -1, .events = POLLIN, .revents = 0}};
+            pollfd{.fd = listening ? impl_->events.descriptor() : -1, .events = POLLIN, .revents = 0},
+            pollfd{.fd = impl_->removals.descriptor(), .events = POLLIN, .revents = 0}};
         if (::poll(sources.data(), sources.size(), milliseconds_until(next)) < 0 && errno != EINTR) {
             throw std::system_error(errno, std::generic_category(), "poll");
         }
@@ -95,6 +103,9 @@ bool DatabaseWatch::wait(Time until, Time listen_from) {
             while (::read(impl_->interruption_reader.get(), written.data(), written.size()) > 0) {
             }
             return false;
+        }
+        if (sources[2].revents != 0 && impl_->removals.take()) {
+            impl_->on_removal();
         }
         if (sources[1].revents != 0 && impl_->events.take()) {
             return true;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "event_tables.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -22,20 +23,6 @@ namespace {
 using Kind = SkillEvent::Kind;
 
 constexpr const char* kNeverFinished = "tool_error";
-
-// `seen_by` came later than the rest: tables without it were filled by transcripts alone.
-constexpr const char* kTables =
-    "CREATE TABLE IF NOT EXISTS session_buddy_source"
-    " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS session_buddy_open_use"
-    " (key TEXT PRIMARY KEY, skill_name TEXT NOT NULL, session_id TEXT NOT NULL, started_us INTEGER NOT NULL)"
-    " WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS session_buddy_command"
-    " (session_id TEXT NOT NULL, skill_name TEXT NOT NULL, at_us INTEGER NOT NULL, source INTEGER NOT NULL,"
-    " invocation_id INTEGER NOT NULL, PRIMARY KEY (session_id, skill_name, at_us, source, invocation_id))"
-    " WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS session_buddy_transcript (file TEXT PRIMARY KEY, offset INTEGER NOT NULL)"
-    " WITHOUT ROWID";
 
 std::int64_t micros(TimePoint at) {
     return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
@@ -182,19 +169,10 @@ struct EventStore::Impl {
             }
         }
         prepared->tables.reset();
-        make_tables(connection.database());
-        return work(tables());
-    }
-
-    static void make_tables(SQLite::Database& database) {
-        SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        database.exec(kTables);
-        if (sql::query_integer(database,
-                               "SELECT count(*) FROM pragma_table_info('session_buddy_source')"
-                               " WHERE name = 'seen_by'") == 0) {
-            database.exec("ALTER TABLE session_buddy_source ADD COLUMN seen_by INTEGER NOT NULL DEFAULT 4");
-        }
+        SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+        make_event_tables(connection.database());
         transaction.commit();
+        return work(tables());
     }
 
     /// The records of the events, complete and checked.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -27,13 +28,6 @@ namespace {
     throw std::system_error(errno, std::generic_category(), what);
 }
 
-// Where SQLite keeps log and journal: beside the file that a link leads to.
-std::filesystem::path behind_links(const std::string& path) {
-    std::error_code error;
-    auto target = std::filesystem::canonical(path, error);
-    return error ? std::filesystem::path(path) : target;
-}
-
 }  // namespace
 
 void Descriptor::reset() noexcept {
@@ -52,11 +46,12 @@ bool FileEvents::watch(const std::string& path) {
         }
         folder_ = -1;
     }
-    const auto target = behind_links(path);
-    constexpr std::uint32_t kEvents =
-        IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+    const std::filesystem::path target = behind_links(path);
+    constexpr std::uint32_t kRemovals = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR;
+    constexpr std::uint32_t kChanges = kRemovals | IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF;
+    const std::uint32_t events = kind_ == Kind::changes ? kChanges : kRemovals;
     // For a folder that is watched already this gives its number again.
-    const int number = ::inotify_add_watch(queue_.get(), folder_of(target.string()).c_str(), kEvents);
+    const int number = ::inotify_add_watch(queue_.get(), folder_of(target.string()).c_str(), events);
     if (number < 0) {
         const int reason = errno;
         queue_.reset();
@@ -74,6 +69,10 @@ bool FileEvents::watch(const std::string& path) {
     return true;
 }
 
+bool FileEvents::concerns(std::string_view suffix) const {
+    return suffix == "-wal" || (kind_ == Kind::removals ? suffix == "-shm" : suffix.empty() || suffix == "-journal");
+}
+
 bool FileEvents::take() {
     alignas(inotify_event) std::array<char, 4096> buffer{};
     bool concerned = false;
@@ -87,9 +86,7 @@ bool FileEvents::take() {
             std::memcpy(&event, buffer.data() + place, sizeof event);
             // Padded with zeros; empty for the folder itself, and where events were lost.
             const std::string_view name = event.len == 0 ? "" : buffer.data() + place + sizeof event;
-            concerned = concerned || name.empty() || name == name_ ||
-                        (name.starts_with(name_) &&
-                         (name.substr(name_.size()) == "-wal" || name.substr(name_.size()) == "-journal"));
+            concerned = concerned || name.empty() || (name.starts_with(name_) && concerns(name.substr(name_.size())));
             place += sizeof event + event.len;
         }
     }
@@ -137,7 +134,7 @@ bool FileEvents::watch(const std::string& path) {
         folder_.reset();
         log_.reset();
     }
-    const auto target = behind_links(path);
+    const std::filesystem::path target = behind_links(path);
     const std::string folder = folder_of(target.string());
     const std::string log = target.string() + "-wal";
     name_ = target.filename().string();

@@ -1,9 +1,9 @@
 // The system's notifications of changes in the folder of a database: inotify on Linux, kqueue on macOS and the BSDs.
 #pragma once
 
-#include <array>
-#include <optional>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace session_buddy::storage {
@@ -31,6 +31,12 @@ class Descriptor {
 
 class FileEvents {
   public:
+    enum class Kind : std::uint8_t {
+        changes,   ///< all that concerns the database
+        removals,  ///< of its log, and of the log's index; the system may tell of other changes, too
+    };
+    explicit FileEvents(Kind kind = Kind::changes) : kind_(kind) {}
+
     /// Watches what lies at the path of the database `path` now, links followed. Cheap where that is watched already.
     /// True where it was not, so that changes before this call may have been missed. Throws std::system_error; then
     /// nothing is watched.
@@ -43,8 +49,11 @@ class FileEvents {
     [[nodiscard]] bool take();
 
   private:
+    Kind kind_;
     Descriptor queue_;
 #ifdef __linux__
+    [[nodiscard]] bool concerns(std::string_view suffix) const;  // what follows the name of the database
+
     int folder_ = -1;  // its number in the queue
 #else
     Descriptor folder_;

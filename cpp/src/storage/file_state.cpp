@@ -38,6 +38,12 @@ std::optional<FileState> file_state(const std::string& path) {
                      .is_regular = S_ISREG(status.st_mode)};
 }
 
+std::string behind_links(const std::string& path) {
+    std::error_code error;
+    const auto target = std::filesystem::canonical(path, error);
+    return error ? path : target.string();
+}
+
 bool may_write(const std::string& path) {
     return ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0;
 }

@@ -13,9 +13,9 @@
 
 #include "change_counter.hpp"
 #include "file_state.hpp"
+#include "guarded_connection.hpp"
 #include "inspection.hpp"
 #include "lifetimes.hpp"
-#include "log_files.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/log.hpp"
@@ -120,8 +120,7 @@ struct Follower::Impl {
 
     std::string path;
     FollowerOptions options;
-    std::optional<LogFiles> logs;
-    std::unique_ptr<SQLite::Database> database;
+    std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
@@ -147,19 +146,14 @@ struct Follower::Impl {
 
     void connect(std::chrono::milliseconds busy_timeout, bool create) {
         try {
-            database = open_database(
-                path, {.busy_timeout = busy_timeout, .create = create, .replace_triggers = options.replace_triggers});
-            const auto state = file_state(path);
-            if (!state.has_value()) {
-                throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
-            }
-            database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
-            // A first read makes SQLite open the write-ahead log, so that it is known from here on which log is this
-            // connection's.
-            sql::translated(path, "cannot read", [&] { integer_of(statements.emplace(*database).bounds); });
-            logs.emplace(path);
-            immutable = sqlite3_uri_boolean(sqlite3_db_filename(database->getHandle(), "main"), "immutable", 0) != 0;
-            opened = *state;
+            connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout,
+                                                 .create = create,
+                                                 .replace_triggers = options.replace_triggers});
+            SQLite::Database& database = **connection;
+            database.setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+            sql::translated(path, "cannot read", [&] { statements.emplace(database); });
+            immutable = sqlite3_uri_boolean(sqlite3_db_filename(database.getHandle(), "main"), "immutable", 0) != 0;
+            opened = connection->opened();
         } catch (...) {
             disconnect();
             throw;
@@ -182,8 +176,8 @@ struct Follower::Impl {
         try {
             const bool same = marks.changes.has_value() && integer_of(statements->data_version) == marks.data_version;
             if (!same && !statements->changes.read().has_value()) {
-                SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-                install_change_counter(*database);
+                SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
+                install_change_counter(**connection);
                 transaction.commit();
                 marks.data_version = -1;  // what was changed before is not in it
             }
@@ -197,53 +191,49 @@ struct Follower::Impl {
         statements.reset();
         writer.reset();
         totals.reset();
-        database.reset();
-        logs.reset();
+        connection.reset();
     }
 
-    /// For a file that is no longer the one at `path`, or no longer a database. SQLite must not fold a log into it.
+    /// For a file that is no longer the one at `path`, or that lost its log, or is no database any more.
     void abandon() {
-        if (database) {
-            leave_log_alone(*database);
-        }
         disconnect();
         marks = {};
     }
 
-    /// The file was moved away or deleted, and its log may have been left behind. The next database at this path would
-    /// take that log for its own, so it is emptied, unless it is another file by now.
-    void abandon_moved() {
-        if (database) {
-            logs->give_up(*database);
+    void let_go_if_lost() {
+        if (!connection) {
+            return;
+        }
+        switch (connection->state()) {
+            case GuardedConnection::State::usable:
+                return;
+            case GuardedConnection::State::replaced:
+                kLogger.info("database \"{}\" was replaced", path);
+                break;
+            case GuardedConnection::State::log_lost:
+                kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
+                break;
+            case GuardedConnection::State::gone:
+            case GuardedConnection::State::emptied:
+                break;
         }
         abandon();
     }
 
     void ensure_connected() {
+        let_go_if_lost();
         const auto state = file_state(path);
         if (!state.has_value()) {
-            abandon_moved();
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
         }
-        if (database) {
-            if (!state->same_file(opened)) {
-                kLogger.info("database \"{}\" was replaced", path);
-                abandon_moved();
-            } else if (state->size == 0) {
-                abandon();
-            } else if (logs->lost()) {
-                kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
-                logs->give_up(*database);
-                abandon();
-            } else if (is_read_only() && may_write(path) && may_write(folder_of(path))) {
-                kLogger.info("database \"{}\" can be written again", path);
-                disconnect();
-                marks = {};  // what was not written meanwhile is computed, and written, anew
-            } else if (immutable && (*state != opened || has_wal(path))) {
-                disconnect();
-            }
+        if (connection && is_read_only() && may_write(path) && may_write(folder_of(path))) {
+            kLogger.info("database \"{}\" can be written again", path);
+            disconnect();
+            marks = {};  // what was not written meanwhile is computed, and written, anew
+        } else if (connection && immutable && (*state != opened || has_wal(path))) {
+            disconnect();
         }
-        if (!database) {
+        if (!connection) {
             connect_again(*state);
         }
         if (state->size != opened.size || state->modified_ns != opened.modified_ns) {
@@ -251,16 +241,16 @@ struct Follower::Impl {
             opened = *state;
             marks.data_version = -1;
             check_due = true;
-            sqlite3_db_release_memory(database->getHandle());
+            sqlite3_db_release_memory((*connection)->getHandle());
         }
     }
 
-    [[nodiscard]] bool is_read_only() const { return sqlite3_db_readonly(database->getHandle(), "main") != 0; }
+    [[nodiscard]] bool is_read_only() const { return sqlite3_db_readonly((*connection)->getHandle(), "main") != 0; }
 
     /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed
     /// from one poll to the next, or the maker would find our tables in its way.
     void connect_again(const FileState& state) {
-        LogFiles::require_none_lost(path);
+        WalFiles::require_none_lost(path);
         const bool ready =
             state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
         if (state.is_regular && !ready && half_made != state) {
@@ -276,6 +266,9 @@ struct Follower::Impl {
             install_counter();
             return sql::translated(path, "cannot read", [&] { return read(now); });
         } catch (const StorageError& error) {
+            if (connection) {
+                connection->note(error);
+            }
             if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
                 abandon();
             } else if (error.code() != StorageErrc::busy && error.code() != StorageErrc::missing) {
@@ -301,11 +294,11 @@ struct Follower::Impl {
             return {};
         }
 
-        const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::DEFERRED);
+        const SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::DEFERRED);
         Marks next = marks;
         if (may_check) {
             const auto start = steady_clock::now();
-            check_pages(*database, path);
+            check_pages(**connection, path);
             const auto end = steady_clock::now();
             next_check = end + (end - start) * kCheckShare;
             check_due = false;
@@ -504,7 +497,7 @@ struct Follower::Impl {
     /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is
     /// then complete, and a database put in its place finds no log of another one.
     void fold_log() {
-        const int changes = sqlite3_total_changes(database->getHandle());
+        const int changes = sqlite3_total_changes((*connection)->getHandle());
         const bool is_writing = std::exchange(own_changes, changes) != changes;
         log_has_own = log_has_own || is_writing;
         const auto now = steady_clock::now();
@@ -513,12 +506,12 @@ struct Follower::Impl {
             return;
         }
         last_folding = now;
-        if (has_wal(path)) {
-            database->setBusyTimeout(0);
+        if (has_wal(path) && connection->state() == GuardedConnection::State::usable) {
+            (*connection)->setBusyTimeout(0);
             // Fails where a reader or writer is in the way; then the log simply stays for now.
-            const int result =
-                sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
-            database->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
+            const int result = sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE,
+                                                         nullptr, nullptr);
+            (*connection)->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));
             if (const auto state = file_state(path); state.has_value() && state->same_file(opened)) {
                 opened = *state;
             }
@@ -546,24 +539,28 @@ Batch Follower::poll(TimePoint now) {
     return impl_->poll(now);
 }
 
+void Follower::let_go_if_lost() {
+    impl_->let_go_if_lost();
+}
+
 void Follower::rebuild_next() {
     impl_->marks = {};
 }
 
 SQLite::Database* Follower::connection() noexcept {
-    return impl_->database.get();
+    return impl_->connection ? &**impl_->connection : nullptr;
 }
 
 TotalsStore* Follower::totals() {
-    if (impl_->database && !impl_->totals) {
-        impl_->totals.emplace(*impl_->database);
+    if (impl_->connection && !impl_->totals) {
+        impl_->totals.emplace(**impl_->connection);
     }
     return impl_->totals ? &*impl_->totals : nullptr;
 }
 
 CycleWriter* Follower::writer() {
-    if (impl_->database && !impl_->writer) {
-        impl_->writer.emplace(*impl_->database);
+    if (impl_->connection && !impl_->writer) {
+        impl_->writer.emplace(**impl_->connection);
     }
     return impl_->writer ? &*impl_->writer : nullptr;
 }

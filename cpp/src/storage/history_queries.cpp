@@ -13,7 +13,7 @@
 
 #include "change_counter.hpp"
 #include "file_state.hpp"
-#include "log_files.hpp"
+#include "guarded_connection.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "schema_fragments.hpp"
@@ -107,15 +107,15 @@ struct HistoryQueries::Impl {
             connection = std::make_unique<StoreConnection>(
                 path, OpenOptions{.busy_timeout = busy_timeout, .create = false}, [this](SQLite::Database& database) {
                     database.exec("PRAGMA query_only = ON");
-                    leave_log_alone(database);  // to fold it in is for those who write
+                    disable_checkpoint_on_close(database);  // to fold it in is for those who write
                     sqlite3_progress_handler(
                         database.getHandle(), kProgressInterval,
                         [](void* self) { return static_cast<Impl*>(self)->give_up() ? 1 : 0; }, this);
                     return std::shared_ptr<void>();
                 });
         }
-        SQLite::Database& database = connection->database();
         return connection->attempt("cannot read", [&] {
+            SQLite::Database& database = connection->database();
             const SQLite::Transaction transaction(database, SQLite::TransactionBehavior::DEFERRED);
             return work(database);
         });

@@ -105,7 +105,8 @@ HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQu
 
 /// Whether somebody has the write-ahead log of the database open, or left one behind.
 bool has_log(const std::string& path) {
-    return file_state(path + "-wal").has_value() || file_state(path + "-shm").has_value();
+    const std::string real = behind_links(path);
+    return file_state(real + "-wal").has_value() || file_state(real + "-shm").has_value();
 }
 
 }  // namespace

@@ -209,7 +209,7 @@ Inspection inspect_after_recovery(const std::string& path, std::chrono::millisec
 
 bool needs_recovery(const std::string& path, const StorageError& error) {
     return (error.code() == StorageErrc::read_only || error.code() == StorageErrc::io) &&
-           file_state(path + "-journal").has_value();
+           file_state(behind_links(path) + "-journal").has_value();
 }
 
 }  // namespace
@@ -305,7 +305,7 @@ bool header_says_wal(const std::string& path) {
 }
 
 bool has_wal(const std::string& path) {
-    const auto log = file_state(path + "-wal");
+    const auto log = file_state(behind_links(path) + "-wal");
     return log.has_value() && log->size > 0;
 }
 

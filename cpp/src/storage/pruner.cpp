@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "file_state.hpp"
+#include "guarded_connection.hpp"
 #include "inspection.hpp"
-#include "log_files.hpp"
 #include "migrations.hpp"
 #include "prune_state.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -137,7 +137,8 @@ PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, millisecon
         });
     };
     // Opened in the usual way, SQLite would leave a log beside a file that nobody has open.
-    const auto is_alone = [&] { return !file_state(path + "-wal") && !file_state(path + "-shm"); };
+    const std::string real = behind_links(path);
+    const auto is_alone = [&] { return !file_state(real + "-wal") && !file_state(real + "-shm"); };
     if (is_alone() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
         const auto undisturbed = [&] { return is_alone() && file_state(path) == before; };
         try {
@@ -185,12 +186,10 @@ struct Pruner::Impl {
     TimePoint cutoff;
     milliseconds busy_timeout;
     TimeSeriesKeeper keeper;
-    std::optional<LogFiles> logs;
-    std::unique_ptr<SQLite::Database> database;
+    std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals_store;
     TotalsKeeper totals;
-    FileState opened;
     std::string until;      ///< texts from here on are not looked at
     std::string last_text;  ///< rows up to here, in the order of the index, are dealt with
     std::int64_t last_id = 0;
@@ -210,45 +209,50 @@ struct Pruner::Impl {
           until(upper_bound_of(before)) {}
 
     void connect() {
-        database = open_database(path, {.busy_timeout = busy_timeout, .create = false});
-        if (sqlite3_db_readonly(database->getHandle(), "main") != 0) {
+        connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout, .create = false});
+        SQLite::Database& database = **connection;
+        if (sqlite3_db_readonly(database.getHandle(), "main") != 0) {
             refuse(StorageErrc::read_only, path, "it is write-protected");
         }
-        opened = file_state(path).value_or(FileState{});
-        require_no_recount(*database, path);
-        sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+        require_no_recount(database, path);
+        sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
         // In the place of SQLite's own checkpoints, which would be part of a commit.
         sqlite3_wal_hook(
-            database->getHandle(),
+            database.getHandle(),
             [](void* pages, sqlite3*, const char*, int count) {
                 *static_cast<int*>(pages) = count;
                 return SQLITE_OK;
             },
             &log_pages);
-        statements.emplace(*database);
-        totals_store.emplace(*database);
-        static_cast<void>(statements->pruning.read());  // makes SQLite open the write-ahead log
-        logs.emplace(path);
+        statements.emplace(database);
+        totals_store.emplace(database);
     }
 
     void disconnect() noexcept {
         statements.reset();
         totals_store.reset();
-        database.reset();
-        logs.reset();
+        connection.reset();
     }
 
     void require_same_file() {
-        const auto state = file_state(path);
-        if (state.has_value() && state->same_file(opened) && state->size > 0 && !logs->lost()) {
-            return;
+        switch (connection->state()) {
+            case GuardedConnection::State::usable:
+                return;
+            case GuardedConnection::State::log_lost:
+                keeper.let_go_if_lost();
+                disconnect();
+                totals.look_again();
+                connect();
+                return;
+            case GuardedConnection::State::gone:
+            case GuardedConnection::State::replaced:
+            case GuardedConnection::State::emptied:
+                refuse(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
         }
-        leave_log_alone(*database);
-        refuse(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
     }
 
     bool step(TimePoint now) {
-        if (!database) {
+        if (!connection) {
             connect();
         }
         require_same_file();
@@ -281,7 +285,7 @@ struct Pruner::Impl {
         if (writes.empty()) {
             return more;
         }
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         const bool written = totals_store->write(writes);
         transaction.commit();
         totals.confirm_written(written);
@@ -310,7 +314,7 @@ struct Pruner::Impl {
     void erase(const std::vector<Candidate>& candidates) {
         PruneResult next = result;
         std::size_t handled = 0;
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         const auto start = steady_clock::now();
         PruneState state = statements->pruning.read();
         statements->last_id.reset();
@@ -332,7 +336,7 @@ struct Pruner::Impl {
                 statements->unindex->with(row.id).run();
             }
             statements->erase.with(row.id, std::string_view(row.invoked_at)).run();
-            if (sqlite3_changes(database->getHandle()) > 0) {
+            if (sqlite3_changes((*connection)->getHandle()) > 0) {
                 ++state.rows;
                 state.last_id = std::max(state.last_id, row.id);
                 ++next.rows;
@@ -340,7 +344,7 @@ struct Pruner::Impl {
             }
         }
         if (next.rows > result.rows) {
-            write_prune_state(*database, state);
+            write_prune_state(**connection, state);
         }
         transaction.commit();
         const auto taken = steady_clock::now() - start;
@@ -358,7 +362,7 @@ struct Pruner::Impl {
 
     /// Waits for nobody and keeps nobody waiting. What readers still need stays in the log until the next time.
     void checkpoint() {
-        sqlite3_wal_checkpoint_v2(database->getHandle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
         log_pages = 0;
     }
 };
@@ -372,8 +376,8 @@ bool Pruner::step(TimePoint now) {
     try {
         return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now); });
     } catch (const StorageError& error) {
-        if (impl_->database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
-            leave_log_alone(*impl_->database);
+        if (impl_->connection) {
+            impl_->connection->note(error);
         }
         impl_->disconnect();
         throw;

@@ -144,7 +144,7 @@ struct SkillsQueries::Impl {
         }
     }
 
-    SQLite::Database& open() {
+    void open() {
         if (closed) {
             refuse("the storage is closed");
         }
@@ -160,14 +160,14 @@ struct SkillsQueries::Impl {
                 },
                 before_connect);
         }
-        return connection->database();
     }
 
     /// All rows of `text` for the condition, each turned into what `read` makes of it.
     template <typename Read>
     auto rows(const std::string& text, const Condition& condition, Read read) {
-        SQLite::Database& database = open();
+        open();
         return connection->attempt("cannot read", [&] {
+            SQLite::Database& database = connection->database();
             std::vector<decltype(read(std::declval<const sql::Statement&>()))> found;
             sql::Statement statement(database, text);
             condition.bind_to(statement);

@@ -29,6 +29,9 @@ struct Meaning {
 };
 
 Meaning meaning_of(int result) {
+    if (result == SQLITE_CONSTRAINT_COMMITHOOK) {
+        return {StorageErrc::busy, "it, or its write-ahead log, was removed or replaced"};
+    }
     switch (result & 0xFF) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:
@@ -158,7 +161,7 @@ void register_functions(SQLite::Database& database) {
 }
 
 StorageError to_storage_error(const SQLite::Exception& error, const std::string& path, std::string_view action) {
-    const Meaning meaning = meaning_of(error.getErrorCode());
+    const Meaning meaning = meaning_of(error.getExtendedErrorCode());
     return {meaning.code, path, fmt::format("{} database \"{}\": {} ({})", action, path, meaning.reason, error.what())};
 }
 

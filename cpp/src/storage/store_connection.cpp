@@ -3,10 +3,20 @@
 
 #include <sqlite3.h>
 
+#include <chrono>
+#include <thread>
+
 #include "batch_aggregates.hpp"
+#include "saved_rows.hpp"
+#include "session_buddy/core/log.hpp"
 
 namespace session_buddy::storage {
 namespace {
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+/// Between two attempts to open a database whose lost index another connection of this process still uses.
+constexpr std::chrono::milliseconds kReopenPause{5};
 
 /// From here on a batch is worth the look at the schema that doing the triggers' work at once begins with.
 constexpr std::size_t kManyRecords = 16;
@@ -38,70 +48,99 @@ void StoreConnection::require_open() {
         refuse("the storage is closed");
     }
     let_go_if_lost();
-    if (!database_) {
+    if (!connection_) {
         connect();
     }
 }
 
 void StoreConnection::let_go_if_lost() {
-    if (!database_) {
-        return;
+    if (connection_ && connection_->state() != GuardedConnection::State::usable) {
+        disconnect();
     }
-    const auto state = file_state(path_);
-    const bool is_same = state.has_value() && state->same_file(opened_);
-    const bool is_empty = is_same && state->size == 0;
-    if (is_same && !is_empty && !logs_->lost()) {
-        return;
-    }
-    if (is_empty) {
-        leave_log_alone(*database_);
-    } else {
-        logs_->give_up(*database_);
-    }
-    disconnect();
 }
 
 void StoreConnection::connect() {
     if (before_connect_) {
         before_connect_();
     }
-    try {
-        OpenOptions options = options_;
-        if (options.brief) {
-            try {
-                open_and_prepare(options);
-            } catch (const StorageError& error) {
-                if (error.code() == StorageErrc::busy) {
-                    throw;
-                }
-                disconnect();
-                options.brief = false;  // the closer look says what is the matter, or mends it
-            }
-        }
-        if (!database_) {
+    OpenOptions options = options_;
+    if (options.brief) {
+        try {
             open_and_prepare(options);
+            return;
+        } catch (const StorageError& error) {
+            if (error.code() == StorageErrc::busy) {
+                throw;
+            }
+            options.brief = false;  // the closer look says what is the matter, or mends it
         }
-        logs_.emplace(path_);
-        opened_ = file_state(path_).value_or(FileState{});
+    }
+    open_and_prepare(options);
+}
+
+void StoreConnection::open_and_prepare(const OpenOptions& options) {
+    try {
+        connection_.emplace(path_, options);
+        sql::translated(path_, "cannot read", [&] {
+            insert_.emplace(database(), kInsert);
+            prepared_ = prepare_(database());
+        });
     } catch (...) {
         disconnect();
         throw;
     }
 }
 
-void StoreConnection::open_and_prepare(const OpenOptions& options) {
-    database_ = open_database(path_, options);
-    sql::translated(path_, "cannot read", [&] {
-        insert_.emplace(*database_, kInsert);
-        prepared_ = prepare_(*database_);
-    });
+std::int64_t StoreConnection::changes() const {
+    return connection_ ? sqlite3_total_changes64((*connection_)->getHandle()) : 0;
+}
+
+bool StoreConnection::recovers_from(const StorageError& error) {
+    if (!connection_) {
+        return false;
+    }
+    if (connection_->state() != GuardedConnection::State::usable) {
+        disconnect();
+        return true;
+    }
+    connection_->note(error);
+    if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database ||
+        error.code() == StorageErrc::read_only) {
+        disconnect();
+    }
+    return false;
+}
+
+void StoreConnection::make_sure_of_commit() {
+    if (connection_->state() != GuardedConnection::State::log_lost) {
+        return;
+    }
+    disconnect();
+    if (!has_saved_rows(behind_links(path_))) {
+        return;
+    }
+    for (const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;;) {
+        try {
+            require_open();
+            return;
+        } catch (const StorageError& error) {
+            // Others of this process may have to let go of what they lost first.
+            if (error.code() != StorageErrc::busy || std::chrono::steady_clock::now() >= deadline) {
+                if (options_.brief) {
+                    throw;  // nobody would be there to store it later
+                }
+                kLogger.warning("what was saved of a removed write-ahead log is stored later: {}", error.what());
+                return;
+            }
+        }
+        std::this_thread::sleep_for(kReopenPause);
+    }
 }
 
 void StoreConnection::disconnect() noexcept {
     prepared_.reset();
     insert_.reset();
-    database_.reset();
-    logs_.reset();
+    connection_.reset();
 }
 
 void StoreConnection::close() noexcept {
@@ -121,11 +160,11 @@ std::int64_t StoreConnection::insert(const InvocationRecord& record) {
         insert_->bind_null(kEmbeddingPlace);
     }
     insert_->run();
-    return sqlite3_last_insert_rowid(database_->getHandle());
+    return sqlite3_last_insert_rowid(database().getHandle());
 }
 
 std::vector<std::int64_t> StoreConnection::insert_all(std::span<const InvocationRecord* const> records) {
-    const auto aggregates = records.size() >= kManyRecords ? BatchAggregates::of(*database_, records) : nullptr;
+    const auto aggregates = records.size() >= kManyRecords ? BatchAggregates::of(database(), records) : nullptr;
     std::vector<std::int64_t> ids;
     ids.reserve(records.size());
     for (const InvocationRecord* record : records) {

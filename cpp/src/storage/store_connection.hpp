@@ -11,11 +11,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
-#include "file_state.hpp"
-#include "log_files.hpp"
+#include "guarded_connection.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/invocation_record.hpp"
@@ -44,24 +43,34 @@ class StoreConnection {
     /// Closes a connection whose file or log is no longer what it was; the next require_open() makes another.
     void let_go_if_lost();
 
-    /// Runs `work` on the open database. One that turns out to be damaged, or can only be read, is opened anew by the
-    /// next call: it may have been repaired by then, or opened to writers.
+    /// Runs `work` on the open database; once more where file or log were removed or replaced meanwhile, so it must
+    /// take the database from this object and leave nothing behind when it fails. One that turns out to be damaged, or
+    /// can only be read, is opened anew by the next call: it may have been repaired by then, or opened to writers. What
+    /// was committed when this returns is in the log that others find, or waits to be stored there.
     template <typename Work>
-    decltype(auto) attempt(std::string_view action, Work&& work) {
-        try {
-            return sql::translated(path_, action, std::forward<Work>(work));
-        } catch (const StorageError& error) {
-            if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
-                leave_log_alone(*database_);
-                disconnect();
-            } else if (error.code() == StorageErrc::read_only) {
-                disconnect();
+    auto attempt(std::string_view action, const Work& work) {
+        for (int left = kAttempts;; --left) {
+            try {
+                const std::int64_t before = changes();
+                if constexpr (std::is_void_v<decltype(work())>) {
+                    sql::translated(path_, action, work);
+                    confirm(before);
+                    return;
+                } else {
+                    auto result = sql::translated(path_, action, work);
+                    confirm(before);
+                    return result;
+                }
+            } catch (const StorageError& error) {
+                if (!recovers_from(error) || left == 1) {
+                    throw;
+                }
             }
-            throw;
+            require_open();
         }
     }
 
-    [[nodiscard]] SQLite::Database& database() { return *database_; }
+    [[nodiscard]] SQLite::Database& database() { return **connection_; }
     [[nodiscard]] const std::string& path() const { return path_; }
 
     /// Returns the id. The record was checked.
@@ -75,19 +84,28 @@ class StoreConnection {
     void close() noexcept;
 
   private:
+    static constexpr int kAttempts = 3;
+
     void connect();
     void open_and_prepare(const OpenOptions& options);
     void disconnect() noexcept;
+    [[nodiscard]] std::int64_t changes() const;
+    /// After an error: whether it may be due to what others did to the files, and another connection helps.
+    [[nodiscard]] bool recovers_from(const StorageError& error);
+    void confirm(std::int64_t changes_before) {
+        if (changes() != changes_before) {
+            make_sure_of_commit();
+        }
+    }
+    void make_sure_of_commit();
 
     std::string path_;
     OpenOptions options_;
     Prepare prepare_;
     std::function<void()> before_connect_;
-    std::optional<LogFiles> logs_;
-    std::unique_ptr<SQLite::Database> database_;
+    std::optional<GuardedConnection> connection_;
     std::optional<sql::Statement> insert_;
     std::shared_ptr<void> prepared_;
-    FileState opened_;
     bool closed_ = false;
 };
 

@@ -17,7 +17,7 @@
 #include <unordered_set>
 
 #include "file_state.hpp"
-#include "log_files.hpp"
+#include "guarded_connection.hpp"
 #include "prune_state.hpp"
 #include "row_reader.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -116,10 +116,8 @@ struct TimeSeriesKeeper::Impl {
 
     std::string path;
     std::chrono::milliseconds busy_timeout;
-    std::optional<LogFiles> logs;
-    std::unique_ptr<SQLite::Database> database;
+    std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
-    FileState opened;
     std::int64_t data_version = -1;
     std::int64_t stored_watermark = 0;     ///< as in the database: rows up to here have their hours written
     std::int64_t seen_id = 0;              ///< rows up to here are looked at; their hours are written or in `waiting`
@@ -133,32 +131,28 @@ struct TimeSeriesKeeper::Impl {
 
     void disconnect() noexcept {
         statements.reset();
-        database.reset();
-        logs.reset();
+        connection.reset();
         data_version = -1;
     }
 
-    void ensure_connected() {
-        const auto state = file_state(path);
-        if (database && (!state.has_value() || !state->same_file(opened) || state->size == 0)) {
-            leave_log_alone(*database);
-            disconnect();
-        } else if (database && logs->lost()) {
-            logs->give_up(*database);
+    void let_go_if_lost() {
+        if (connection && connection->state() != GuardedConnection::State::usable) {
             disconnect();
         }
-        if (database) {
+    }
+
+    void ensure_connected() {
+        let_go_if_lost();
+        if (connection) {
             return;
         }
-        if (!state.has_value() || state->size == 0) {
+        if (const auto state = file_state(path); !state.has_value() || state->size == 0) {
             // The follower makes the database; this one only ever joins it.
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
         }
         try {
-            database = open_database(path, {.busy_timeout = busy_timeout, .create = false});
-            statements.emplace(*database);
-            logs.emplace(path);
-            opened = file_state(path).value_or(*state);
+            connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout, .create = false});
+            statements.emplace(**connection);
             reload();
         } catch (...) {
             disconnect();
@@ -178,11 +172,11 @@ struct TimeSeriesKeeper::Impl {
     }
 
     [[nodiscard]] std::int64_t read_watermark() {
-        if (sql::query_integer(*database, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") ==
+        if (sql::query_integer(**connection, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'") ==
             0) {
             return 0;
         }
-        sql::Statement state(*database, "SELECT value FROM session_buddy_state WHERE key = ?1");
+        sql::Statement state(**connection, "SELECT value FROM session_buddy_state WHERE key = ?1");
         state.with(std::string_view(kWatermarkKey));
         return state.step() ? std::max<std::int64_t>(state.integer(0), 0) : 0;
     }
@@ -348,7 +342,7 @@ struct TimeSeriesKeeper::Impl {
 
     /// Adds what came late. One transaction with the note that it is added, so that nothing is added twice.
     void add_late() {
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
         if (!state.same_hours(pruning)) {
             reload();
@@ -359,7 +353,7 @@ struct TimeSeriesKeeper::Impl {
             write(key.first, key.second, figures);
         }
         state.counted_id = seen_id;
-        write_prune_state(*database, state);
+        write_prune_state(**connection, state);
         transaction.commit();
         pruning = state;
         late.clear();
@@ -368,7 +362,7 @@ struct TimeSeriesKeeper::Impl {
     /// Writes the next piece. What is written is complete at that moment, whoever else keeps the same table: rows that
     /// came since the count are looked at first.
     void write_next() {
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         const auto is_due = [this](Hour hour) { return writing->due.contains(hour); };
         if (!same_pruning()) {
             reload();
@@ -386,8 +380,8 @@ struct TimeSeriesKeeper::Impl {
         }
         const bool done = next == writing->table.end();
         if (done) {
-            database->exec(
-                "CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
+            (*connection)
+                ->exec("CREATE TABLE IF NOT EXISTS session_buddy_state (key TEXT PRIMARY KEY, value) WITHOUT ROWID");
             write_watermark(writing->watermark);
         }
         transaction.commit();
@@ -414,14 +408,14 @@ struct TimeSeriesKeeper::Impl {
     }
 
     void write_watermark(std::int64_t watermark) {
-        sql::Statement(*database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
+        sql::Statement(**connection, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
             .with(std::string_view(kWatermarkKey), watermark)
             .run();
     }
 
     bool step(TimePoint now) {
         ensure_connected();
-        if (sqlite3_db_readonly(database->getHandle(), "main") != 0) {
+        if (sqlite3_db_readonly((*connection)->getHandle(), "main") != 0) {
             return false;
         }
         look_for_changes();
@@ -450,7 +444,7 @@ struct TimeSeriesKeeper::Impl {
 
     bool close(TimePoint until) {
         ensure_connected();
-        SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
+        SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
         const auto is_closing = [until](Hour hour) { return TimePoint{hour} < until; };
         const bool is_waiting = !waiting.empty() && is_closing(waiting.begin()->first);
@@ -460,7 +454,7 @@ struct TimeSeriesKeeper::Impl {
         }
         state.pruned_before = std::max(state.pruned_before, until);
         state.counted_id = read_last_id();
-        write_prune_state(*database, state);
+        write_prune_state(**connection, state);
         transaction.commit();
         pruning = state;
         return true;
@@ -480,8 +474,8 @@ bool attempt(Impl& impl, Work&& work) {
     try {
         return sql::translated(impl.path, "cannot keep the time series of", std::forward<Work>(work));
     } catch (const StorageError& error) {
-        if (impl.database && (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database)) {
-            leave_log_alone(*impl.database);
+        if (impl.connection) {
+            impl.connection->note(error);
         }
         if (error.code() != StorageErrc::busy) {
             impl.disconnect();
@@ -494,6 +488,10 @@ bool attempt(Impl& impl, Work&& work) {
 
 bool TimeSeriesKeeper::step(TimePoint now) {
     return attempt(*impl_, [&] { return impl_->step(now); });
+}
+
+void TimeSeriesKeeper::let_go_if_lost() {
+    impl_->let_go_if_lost();
 }
 
 bool TimeSeriesKeeper::close(TimePoint until) {

@@ -212,6 +212,31 @@ TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
               "2");
 }
 
+TEST_F(CollectorTest, a_lock_that_passes_is_no_trouble_and_one_that_lasts_is_logged_once) {
+    int warnings = 0;
+    log::set_sink([&](const log::Record& record) {
+        warnings += record.message.find("cannot be kept up for now") != std::string::npos ? 1 : 0;
+    });
+    open();
+    SQLite::Database writer(config.db_path, SQLite::OPEN_READWRITE);
+    for (int round = 0; round < 3; ++round) {
+        insert("a");
+        writer.exec("BEGIN IMMEDIATE");
+        cycle();
+        writer.exec("ROLLBACK");
+        cycle();
+    }
+    EXPECT_EQ(warnings, 0);
+    insert("a");
+    writer.exec("BEGIN IMMEDIATE");
+    for (int round = 0; round < 3; ++round) {
+        cycle(10s);
+    }
+    EXPECT_EQ(warnings, 1);
+    writer.exec("ROLLBACK");
+    log::reset_sink();
+}
+
 TEST_F(CollectorTest, rows_that_cannot_be_read_are_passed_over) {
     open();
     execute(config.db_path, insertion("a", "yesterday"));

@@ -82,6 +82,25 @@ TEST_F(OpenDatabase, creates_what_is_not_there) {
     EXPECT_NO_THROW(bring_up_to_date(path, {})) << "and opens it again, odd name or not";
 }
 
+TEST_F(OpenDatabase, makes_a_database_that_only_its_owner_can_read) {
+    const auto others_may = [](const std::string& file) {
+        constexpr auto kOthers = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+        return (std::filesystem::status(file).permissions() & kOthers) != std::filesystem::perms::none;
+    };
+    const auto database = open_database(path, kQuick);
+    database->exec("CREATE TABLE notes (body TEXT)");
+    for (const std::string suffix : {"", "-wal", "-shm"}) {
+        EXPECT_FALSE(others_may(path + suffix)) << suffix;
+    }
+}
+
+TEST_F(OpenDatabase, leaves_the_mode_of_a_file_that_is_there) {
+    std::ofstream{path};
+    std::filesystem::permissions(path, std::filesystem::perms{0644});
+    bring_up_to_date(path, kQuick);
+    EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0644});
+}
+
 TEST_F(OpenDatabase, keeps_a_log_that_is_synced_when_it_is_folded) {
     for (int i = 0; i < 2; ++i) {  // a new file, and one that is there
         const auto database = open_database(path, {});

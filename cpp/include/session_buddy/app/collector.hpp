@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "session_buddy/app/figures.hpp"
@@ -47,6 +48,7 @@ class Collector {
     void finish_cycle(TimePoint now);
     /// Reads another part of a rebuild.
     void go_on_rebuilding();
+    void save_log() noexcept;
     [[nodiscard]] bool clock_was_set(TimePoint now) const;
     /// True where something was read that is new.
     bool read_database(TimePoint now);
@@ -67,7 +69,8 @@ class Collector {
     std::unique_ptr<Figures> rebuilding_;
     storage::TotalsKeeper totals_;
     DatabaseHealth health_{true, ""};
-    bool writable_ = true;  // whether the last write worked; only so that trouble is logged once
+    std::optional<TimePoint> unwritten_since_;  // where the last write failed, the first one that did since
+    bool write_trouble_logged_ = false;
     CollectorStats stats_;
     std::chrono::steady_clock::time_point cycle_began_;
     std::uint64_t sequence_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,9 +16,11 @@ class DatabaseWatch {
     using Time = std::chrono::steady_clock::time_point;
     static constexpr Time kNever = Time::max();
 
-    /// Nothing is watched before the first wait() that asks for it. Throws std::system_error where the process has no
+    /// Nothing is watched before the first wait() that needs it. Throws std::system_error where the process has no
     /// file descriptor left.
-    explicit DatabaseWatch(std::string path);
+    /// `on_removal` is called inside of wait() where the write-ahead log or its index may have been removed, whether or
+    /// not wait() listens for changes. It must not throw.
+    explicit DatabaseWatch(std::string path, std::function<void()> on_removal = {});
     ~DatabaseWatch();
     DatabaseWatch(const DatabaseWatch&) = delete;
     DatabaseWatch& operator=(const DatabaseWatch&) = delete;

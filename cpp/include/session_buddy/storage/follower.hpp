@@ -54,6 +54,10 @@ class Follower {
     /// last good one ended.
     [[nodiscard]] Batch poll(TimePoint now);
 
+    /// Closes the connection where its file or log is no longer what it was, which saves what only a removed log holds;
+    /// cheap where it is. The next poll() opens another. Throws StorageError where that cannot be found out.
+    void let_go_if_lost();
+
     /// Makes the next poll a rebuild.
     void rebuild_next();
 

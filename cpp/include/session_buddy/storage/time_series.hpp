@@ -31,6 +31,10 @@ class TimeSeriesKeeper {
     /// Throws StorageError.
     [[nodiscard]] bool close(TimePoint until);
 
+    /// Closes the connection where its file or log is no longer what it was: others of this process may be waiting for
+    /// that. The next step() opens another. Throws StorageError.
+    void let_go_if_lost();
+
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;

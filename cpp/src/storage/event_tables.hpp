@@ -1,0 +1,13 @@
+// The side tables by which an event is recognised.
+#pragma once
+
+namespace SQLite {
+class Database;
+}
+
+namespace session_buddy::storage {
+
+/// In a write transaction. Makes those that are missing.
+void make_event_tables(SQLite::Database& database);
+
+}  // namespace session_buddy::storage

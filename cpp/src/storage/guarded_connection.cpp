@@ -1,0 +1,123 @@
+// See the header.
+#include "guarded_connection.hpp"
+
+#include <spdlog/fmt/fmt.h>
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "saved_rows.hpp"
+#include "session_buddy/core/log.hpp"
+#include "sql.hpp"
+#include "wal_rescue.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+}  // namespace
+
+GuardedConnection::GuardedConnection(std::string path, const OpenOptions& options)
+    : path_(std::move(path)), database_(open_database(path_, options)) {
+    const auto state = file_state(path_);
+    if (!state.has_value()) {
+        throw StorageError(StorageErrc::missing, path_, fmt::format("database \"{}\" is gone", path_));
+    }
+    opened_ = *state;
+    // A read makes SQLite open the write-ahead log, so that it is known from here on which log is this connection's.
+    sql::translated(path_, "cannot read",
+                    [&] { static_cast<void>(sql::query_integer(*database_, "SELECT count(*) FROM sqlite_master")); });
+    files_ = std::make_unique<WalFiles>(path_);
+    sqlite3_commit_hook(
+        database_->getHandle(),
+        [](void* self) { return static_cast<const GuardedConnection*>(self)->is_usable() ? 0 : 1; }, this);
+    if (sqlite3_db_readonly(database_->getHandle(), "main") == 0) {
+        sql::translated(path_, "cannot write to", [&] { store_saved_rows(*database_, files_->path()); });
+    }
+}
+
+GuardedConnection::~GuardedConnection() {
+    if (!left_alone_ && files_) {
+        give_up();
+    }
+    database_.reset();
+    files_.reset();  // last: other connections of the process must not join a lost index as long as SQLite has it
+}
+
+GuardedConnection::State GuardedConnection::state() const {
+    const auto now = file_state(path_);
+    if (!now.has_value()) {
+        return State::gone;
+    }
+    if (!now->same_file(opened_)) {
+        return State::replaced;
+    }
+    if (now->size == 0 && opened_.size > 0) {
+        return State::emptied;
+    }
+    return files_->lost() ? State::log_lost : State::usable;
+}
+
+void GuardedConnection::note(const StorageError& error) noexcept {
+    // Without its log, a whole file looks like a damaged one.
+    if ((error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) && is_usable()) {
+        disable_checkpoint_on_close(*database_);
+        left_alone_ = true;
+    }
+}
+
+bool GuardedConnection::is_usable() const noexcept {
+    try {
+        return state() == State::usable;
+    } catch (const StorageError&) {
+        return true;  // of a folder that may not be entered any more nothing is known
+    }
+}
+
+void GuardedConnection::give_up() noexcept {
+    try {
+        switch (state()) {
+            case State::usable:
+                return;
+            case State::gone:
+            case State::replaced:
+                // The file was moved away or deleted, and its log may have been left behind. The next database at this
+                // path would take that log for its own.
+                if (files_->is_alone()) {
+                    sqlite3_wal_checkpoint_v2(database_->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                                              nullptr);
+                }
+                break;
+            case State::emptied:
+                break;
+            case State::log_lost:
+                if (!files_->wal_is_lost()) {
+                    break;  // the next connection reads the log, and makes its index anew
+                }
+                switch (put_back_wal(*database_, *files_)) {
+                    case WalRescue::nothing_lost:
+                        break;
+                    case WalRescue::put_back:
+                        kLogger.info("the removed write-ahead log of database \"{}\" is put back", path_);
+                        break;
+                    case WalRescue::diverged:
+                    case WalRescue::failed:
+                        if (sees_all_of_its_log(*database_, *files_)) {
+                            save_rows(*database_, *files_);
+                        }
+                        break;
+                }
+                break;
+        }
+    } catch (const std::exception& error) {
+        kLogger.error("what only the log of database \"{}\" holds cannot be saved: {}", path_, error.what());
+    }
+    disable_checkpoint_on_close(*database_);
+}
+
+void disable_checkpoint_on_close(SQLite::Database& database) noexcept {
+    sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+}  // namespace session_buddy::storage

@@ -1,0 +1,595 @@
+// See the header. What SQLite writes to a log and to its index is told by https://sqlite.org/walformat.html.
+//
+// Two cases. Where the index is still there, all connections share its locks, and it says what the log must hold: each
+// frame is in the old log or in the one that somebody has made since. Where the index went as well, newer connections
+// know nothing of the older ones; if they have not written yet, they get the old log.
+#include "wal_rescue.hpp"
+
+#include <SQLiteCpp/Database.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "session_buddy/core/log.hpp"
+#include "session_buddy/storage/error.hpp"
+#include "wal_files.hpp"
+
+namespace session_buddy::storage {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr log::Logger kLogger{"session_buddy.storage"};
+
+/// For the locks, which others hold as long as they write.
+constexpr milliseconds kLockTime{2000};
+constexpr milliseconds kLockPause{2};
+/// Somebody may remove the log once more while it is put back, or another process may have the rest of it.
+constexpr int kAttempts = 5;
+constexpr milliseconds kAttemptPause{100};
+
+constexpr std::size_t kHeaderBytes = 32;
+constexpr std::size_t kFrameHeaderBytes = 24;
+constexpr std::uint32_t kMinPage = 512;
+constexpr std::uint32_t kMaxPage = 65536;
+constexpr int kIndexRegionBytes = 32768;
+constexpr std::size_t kIndexHeaderBytes = 48;  // of each of its two copies
+// The locks on the index: SQLite's "WAL_WRITE_LOCK", and those of checkpoints and recovery, lie side by side.
+constexpr int kFirstLock = 0;
+constexpr int kLocks = 3;
+constexpr off_t kLockOffset = 120;
+constexpr off_t kDeadManSwitch = 128;
+
+std::uint32_t big_endian(const std::uint8_t* bytes) {
+    return std::uint32_t{bytes[0]} << 24U | std::uint32_t{bytes[1]} << 16U | std::uint32_t{bytes[2]} << 8U | bytes[3];
+}
+
+std::uint32_t little_endian(const std::uint8_t* bytes) {
+    return std::uint32_t{bytes[3]} << 24U | std::uint32_t{bytes[2]} << 16U | std::uint32_t{bytes[1]} << 8U | bytes[0];
+}
+
+bool read_at(int file, std::uint8_t* bytes, std::size_t size, std::uint64_t offset) {
+    while (size > 0) {
+        const auto count = ::pread(file, bytes, size, static_cast<off_t>(offset));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            return false;
+        }
+        bytes += count;
+        size -= static_cast<std::size_t>(count);
+        offset += static_cast<std::uint64_t>(count);
+    }
+    return true;
+}
+
+void write_at(int file, const std::uint8_t* bytes, std::size_t size, std::uint64_t offset) {
+    while (size > 0) {
+        const auto count = ::pwrite(file, bytes, size, static_cast<off_t>(offset));
+        if (count < 0 && errno == EINTR) {
+            continue;
+        }
+        if (count <= 0) {
+            throw std::system_error(count < 0 ? errno : ENOSPC, std::generic_category(), "write");
+        }
+        bytes += count;
+        size -= static_cast<std::size_t>(count);
+        offset += static_cast<std::uint64_t>(count);
+    }
+}
+
+using Checksum = std::array<std::uint32_t, 2>;
+
+struct WalHeader {
+    std::array<std::uint8_t, kHeaderBytes> bytes{};
+    std::uint32_t page_size = 0;
+    Checksum checksum{};
+
+    [[nodiscard]] bool has_big_endian_checksums() const { return (bytes[3] & 1U) != 0; }
+    [[nodiscard]] std::span<const std::uint8_t, 8> salt() const { return std::span(bytes).subspan<16, 8>(); }
+};
+
+Checksum add(Checksum sum, std::span<const std::uint8_t> bytes, bool is_big_endian) {
+    const auto word = is_big_endian ? big_endian : little_endian;
+    for (std::size_t place = 0; place + 8 <= bytes.size(); place += 8) {
+        sum[0] += word(bytes.data() + place) + sum[1];
+        sum[1] += word(bytes.data() + place + 4) + sum[0];
+    }
+    return sum;
+}
+
+std::optional<WalHeader> read_header(int file) {
+    constexpr std::uint32_t kMagic = 0x377f0682;
+    WalHeader header;
+    if (file < 0 || !read_at(file, header.bytes.data(), kHeaderBytes, 0) ||
+        (big_endian(header.bytes.data()) & ~1U) != kMagic) {
+        return std::nullopt;
+    }
+    header.page_size = big_endian(header.bytes.data() + 8);
+    header.checksum = add({}, std::span(header.bytes).first(24), header.has_big_endian_checksums());
+    const bool is_valid = header.page_size >= kMinPage && header.page_size <= kMaxPage &&
+                          header.checksum[0] == big_endian(header.bytes.data() + 24) &&
+                          header.checksum[1] == big_endian(header.bytes.data() + 28);
+    return is_valid ? std::optional(header) : std::nullopt;
+}
+
+/// The frames that follow a header, each of which carries a checksum over itself and all before it.
+class FrameChain {
+  public:
+    explicit FrameChain(const WalHeader& header)
+        : header_(header), checksum_(header.checksum), frame_(kFrameHeaderBytes + header.page_size) {}
+
+    /// Whether `file` holds the next frame; reads it.
+    bool finds_next_in(int file) {
+        if (!read_at(file, frame_.data(), frame_.size(), offset()) ||
+            !std::ranges::equal(std::span(frame_).subspan(8, 8), header_.salt())) {
+            return false;
+        }
+        next_ = add(checksum_, std::span(frame_).first(8), header_.has_big_endian_checksums());
+        next_ = add(next_, page(), header_.has_big_endian_checksums());
+        return next_[0] == big_endian(frame_.data() + 16) && next_[1] == big_endian(frame_.data() + 20);
+    }
+
+    bool finds_next_in(std::span<const Descriptor> files) {
+        return std::ranges::any_of(files, [this](const Descriptor& file) { return finds_next_in(file.get()); });
+    }
+
+    /// The frame that was read is the next one.
+    void advance() {
+        checksum_ = next_;
+        ++count_;
+        if (big_endian(frame_.data() + 4) != 0) {
+            committed_ = count_;
+        }
+    }
+
+    /// Writes the frame that was read to its place.
+    void write_to(int file) const { write_at(file, frame_.data(), frame_.size(), offset()); }
+
+    [[nodiscard]] std::uint32_t page_number() const { return big_endian(frame_.data()); }
+    [[nodiscard]] std::span<const std::uint8_t> page() const { return std::span(frame_).subspan(kFrameHeaderBytes); }
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+    /// Frames up to the last commit.
+    [[nodiscard]] std::uint64_t committed() const { return committed_; }
+    [[nodiscard]] const Checksum& checksum() const { return checksum_; }
+
+  private:
+    [[nodiscard]] std::uint64_t offset() const { return kHeaderBytes + count_ * frame_.size(); }
+
+    WalHeader header_;
+    Checksum checksum_;
+    Checksum next_{};
+    std::uint64_t count_ = 0;
+    std::uint64_t committed_ = 0;
+    std::vector<std::uint8_t> frame_;
+};
+
+/// What the index says of the log.
+struct WalIndex {
+    std::uint32_t changes = 0;    ///< commits since it was made
+    std::uint32_t max_frame = 0;  ///< the last one that was committed
+    Checksum checksum{};          ///< of that frame
+    std::array<std::uint8_t, 8> salt{};
+};
+
+/// Nothing where it is to be made anew from the log: then the two copies of its header differ, or are all zeros.
+std::optional<WalIndex> read_index(std::span<const std::uint8_t, 2 * kIndexHeaderBytes> bytes) {
+    constexpr std::size_t kIsReady = 12;
+    if (!std::ranges::equal(bytes.first<kIndexHeaderBytes>(), bytes.last<kIndexHeaderBytes>()) ||
+        bytes[kIsReady] == 0) {
+        return std::nullopt;
+    }
+    WalIndex index;
+    std::memcpy(&index.changes, bytes.data() + 8, sizeof index.changes);
+    std::memcpy(&index.max_frame, bytes.data() + 16, sizeof index.max_frame);
+    std::memcpy(index.checksum.data(), bytes.data() + 24, sizeof index.checksum);
+    std::memcpy(index.salt.data(), bytes.data() + 32, index.salt.size());
+    return index;
+}
+
+template <typename Attempt>
+bool try_for_a_while(const Attempt& attempt) {
+    const auto deadline = steady_clock::now() + kLockTime;
+    while (!attempt()) {
+        if (steady_clock::now() >= deadline) {
+            return false;
+        }
+        std::this_thread::sleep_for(kLockPause);
+    }
+    return true;
+}
+
+/// The index that the connection has open, and its locks, reached the way SQLite itself does.
+class OpenIndex {
+  public:
+    explicit OpenIndex(SQLite::Database& database) {
+        // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): how SQLite hands out a pointer
+        sqlite3_file_control(database.getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file_);
+        if (file_ == nullptr || file_->pMethods == nullptr || file_->pMethods->iVersion < 2) {
+            file_ = nullptr;
+        }
+    }
+    ~OpenIndex() {
+        if (locked_) {
+            file_->pMethods->xShmLock(file_, kFirstLock, kLocks, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
+        }
+    }
+    OpenIndex(const OpenIndex&) = delete;
+    OpenIndex& operator=(const OpenIndex&) = delete;
+
+    [[nodiscard]] bool lock() {
+        locked_ = file_ != nullptr && try_for_a_while([this] {
+                      return file_->pMethods->xShmLock(file_, kFirstLock, kLocks,
+                                                       SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) == SQLITE_OK;
+                  });
+        return locked_;
+    }
+
+    /// While it is locked, and not emptied.
+    [[nodiscard]] std::optional<WalIndex> read() const {
+        const std::uint8_t* const bytes = header();
+        return bytes == nullptr
+                   ? std::nullopt
+                   : read_index(std::span<const std::uint8_t, 2 * kIndexHeaderBytes>(bytes, 2 * kIndexHeaderBytes));
+    }
+
+    /// The next one to read makes it anew from the log.
+    void invalidate() const {
+        if (std::uint8_t* const bytes = header()) {
+            std::memset(bytes, 0, 2 * kIndexHeaderBytes);
+        }
+    }
+
+  private:
+    [[nodiscard]] std::uint8_t* header() const {
+        if (file_ == nullptr) {
+            return nullptr;
+        }
+        volatile void* region = nullptr;
+        const int result = file_->pMethods->xShmMap(file_, 0, kIndexRegionBytes, 0, &region);
+        return result == SQLITE_OK ? static_cast<std::uint8_t*>(const_cast<void*>(region)) : nullptr;
+    }
+
+    sqlite3_file* file_ = nullptr;
+    bool locked_ = false;
+};
+
+/// Opens a file beside the database as SQLite would make it.
+Descriptor open_beside(const std::string& database, const char* suffix) {
+    struct stat owner {};
+    if (::stat(database.c_str(), &owner) != 0) {
+        throw std::system_error(errno, std::generic_category(), "stat");
+    }
+    const std::string path = database + suffix;
+    const mode_t mode = owner.st_mode & 0777U;
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!file && errno == ENOENT) {
+        file = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode));
+        if (file) {
+            ::fchmod(file.get(), mode);
+            if (::geteuid() == 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
+                kLogger.debug("\"{}\" keeps its owner", path);
+            }
+        }
+    }
+    if (!file) {
+        throw std::system_error(errno, std::generic_category(), "open");
+    }
+    return file;
+}
+
+bool is_at_path(int file, const std::string& path) {
+    struct stat open {};
+    const auto there = file_state(path);
+    return there.has_value() && ::fstat(file, &open) == 0 && there->device == static_cast<std::uint64_t>(open.st_dev) &&
+           there->inode == static_cast<std::uint64_t>(open.st_ino);
+}
+
+void sync(int file) {
+    if (::fsync(file) != 0) {
+        throw std::system_error(errno, std::generic_category(), "fsync");
+    }
+}
+
+/// An index that newer connections have made, or will find, with the locks that SQLite would take. No connection of
+/// this process can have it open: they all share the one that is lost.
+class NewIndex {
+  public:
+    explicit NewIndex(const std::string& database) : file_(open_beside(database, "-shm")) {}
+
+    [[nodiscard]] bool lock() {
+        // Whoever holds the first one keeps others from taking the file for a left-over.
+        return try_for_a_while(
+            [this] { return lock(F_RDLCK, kDeadManSwitch, 1) && lock(F_WRLCK, kLockOffset + kFirstLock, kLocks); });
+    }
+    [[nodiscard]] std::optional<WalIndex> read() const {
+        std::array<std::uint8_t, 2 * kIndexHeaderBytes> bytes{};
+        return read_at(file_.get(), bytes.data(), bytes.size(), 0) ? read_index(bytes) : std::nullopt;
+    }
+    void invalidate() const {
+        constexpr std::array<std::uint8_t, 2 * kIndexHeaderBytes> kZeros{};
+        struct stat state {};
+        if (::fstat(file_.get(), &state) == 0 && state.st_size >= static_cast<off_t>(kZeros.size())) {
+            write_at(file_.get(), kZeros.data(), kZeros.size(), 0);
+        }
+    }
+    [[nodiscard]] int descriptor() const { return file_.get(); }
+
+  private:
+    [[nodiscard]] bool lock(int kind, off_t first, off_t count) const {
+        struct flock range {};
+        range.l_type = static_cast<short>(kind);
+        range.l_whence = SEEK_SET;
+        range.l_start = first;
+        range.l_len = count;
+        return ::fcntl(file_.get(), F_SETLK, &range) == 0;
+    }
+
+    Descriptor file_;  // closing it lets go of the locks
+};
+
+using Logs = std::span<const Descriptor>;
+
+/// Of the log that the index speaks of.
+std::optional<WalHeader> header_in(Logs logs, std::span<const std::uint8_t> salt) {
+    for (const Descriptor& log : logs) {
+        if (auto header = read_header(log.get()); header && std::ranges::equal(header->salt(), salt)) {
+            return header;
+        }
+    }
+    return std::nullopt;
+}
+
+/// The frames that are in any of the logs, at most `limit`.
+FrameChain chain_of(const WalHeader& header, Logs logs, std::uint64_t limit = UINT64_MAX) {
+    FrameChain chain(header);
+    while (chain.count() < limit && chain.finds_next_in(logs)) {
+        chain.advance();
+    }
+    return chain;
+}
+
+/// With the index that is shared with whoever made another log, the last of `logs`. `failed` where frames are in none
+/// of them.
+WalRescue mend(const WalIndex& index, Logs logs) {
+    if (index.max_frame == 0) {
+        return WalRescue::nothing_lost;
+    }
+    const auto header = header_in(logs, index.salt);
+    if (!header) {
+        return WalRescue::failed;
+    }
+    WalRescue result = WalRescue::nothing_lost;
+    const int new_wal = logs.back().get();
+    if (const auto found = read_header(new_wal); !found || found->bytes != header->bytes) {
+        write_at(new_wal, header->bytes.data(), kHeaderBytes, 0);
+        result = WalRescue::put_back;
+    }
+    FrameChain chain(*header);
+    while (chain.count() < index.max_frame) {
+        if (!chain.finds_next_in(new_wal)) {
+            if (!chain.finds_next_in(logs)) {
+                return WalRescue::failed;
+            }
+            chain.write_to(new_wal);
+            result = WalRescue::put_back;
+        }
+        chain.advance();
+    }
+    return chain.checksum() == index.checksum ? result : WalRescue::failed;
+}
+
+WalRescue mend_at_path(const WalFiles& files, const OpenIndex& index, bool is_last_attempt) {
+    const auto known = index.read();
+    if (!known) {
+        return WalRescue::nothing_lost;  // somebody has mended it, and the index is made anew from that
+    }
+    std::vector<Descriptor> logs = files.wals_in_process();
+    logs.push_back(open_beside(files.path(), "-wal"));
+    const WalRescue result = mend(*known, logs);
+    sync(logs.back().get());
+    if (result == WalRescue::failed) {
+        if (!is_last_attempt) {
+            return result;  // another process may have the rest
+        }
+        index.invalidate();
+        kLogger.error("part of the write-ahead log of database \"{}\" is gone for good: it was removed more than once",
+                      files.path());
+        return WalRescue::nothing_lost;  // nothing more, that is
+    }
+    return is_at_path(logs.back().get(), files.path() + "-wal") ? result : WalRescue::failed;
+}
+
+/// Whether the file of the database was written after the log was removed, which is when the log's status changed last.
+bool is_written_since(const std::string& database, int wal) {
+    struct stat log {};
+    struct stat file {};
+    if (::fstat(wal, &log) != 0 || ::stat(database.c_str(), &file) != 0) {
+        return true;
+    }
+#ifdef __APPLE__
+    const auto removed = std::pair(log.st_ctimespec.tv_sec, log.st_ctimespec.tv_nsec);
+    const auto written = std::pair(file.st_mtimespec.tv_sec, file.st_mtimespec.tv_nsec);
+#else
+    const auto removed = std::pair(log.st_ctim.tv_sec, log.st_ctim.tv_nsec);
+    const auto written = std::pair(file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+#endif
+    return written >= removed;
+}
+
+/// Gives the log to connections that know nothing of it. `diverged` where they may have written.
+WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_index) {
+    const std::vector<Descriptor> logs = files.wals_in_process();
+    const auto header = old_index ? header_in(logs, old_index->salt) : read_header(files.wal());
+    if (!header || (old_index && old_index->max_frame == 0)) {
+        return WalRescue::nothing_lost;
+    }
+    const std::uint64_t committed = chain_of(*header, logs, old_index ? old_index->max_frame : UINT64_MAX).committed();
+    if (committed == 0) {
+        return WalRescue::nothing_lost;
+    }
+    NewIndex index(files.path());
+    if (!index.lock()) {
+        return WalRescue::diverged;
+    }
+    std::array<Descriptor, 1> new_log{open_beside(files.path(), "-wal")};
+    const int wal = new_log.front().get();
+    const auto new_header = read_header(wal);
+    std::uint64_t there = 0;
+    if (new_header && new_header->bytes == header->bytes) {  // it has been put back, perhaps without the last of it
+        there = chain_of(*header, new_log).committed();
+        const std::uint64_t common = std::min(there, committed);
+        if (chain_of(*header, new_log, common).checksum() != chain_of(*header, logs, common).checksum()) {
+            return WalRescue::diverged;
+        }
+        if (there >= committed) {
+            return WalRescue::nothing_lost;
+        }
+    } else if (new_header) {
+        return WalRescue::diverged;
+    } else if (const auto known = index.read(); (known && (known->changes != 0 || known->max_frame != 0)) ||
+                                                is_written_since(files.path(), files.wal())) {
+        return WalRescue::diverged;
+    }
+    write_at(wal, header->bytes.data(), kHeaderBytes, 0);
+    FrameChain chain(*header);
+    while (chain.count() < committed && chain.finds_next_in(logs)) {
+        if (chain.count() >= there) {
+            chain.write_to(wal);
+        }
+        chain.advance();
+    }
+    sync(wal);
+    index.invalidate();
+    return is_at_path(wal, files.path() + "-wal") && is_at_path(index.descriptor(), files.path() + "-shm")
+               ? WalRescue::put_back
+               : WalRescue::failed;
+}
+
+WalRescue put_back_once(SQLite::Database& database, const WalFiles& files, bool is_last_attempt) {
+    OpenIndex index(database);
+    if (!index.lock()) {
+        kLogger.warning("the removed write-ahead log of database \"{}\" cannot be locked", files.path());
+        return WalRescue::failed;
+    }
+    if (files.index_is_emptied()) {
+        return WalRescue::failed;  // it must not be looked into
+    }
+    return files.index_is_shared() ? mend_at_path(files, index, is_last_attempt) : hand_over(files, index.read());
+}
+
+/// Reads a number of SQLite's variable length; nothing where it does not end in `bytes`.
+std::optional<std::uint64_t> read_varint(std::span<const std::uint8_t>& bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t place = 0; place < std::min<std::size_t>(bytes.size(), 9); ++place) {
+        if (place == 8) {
+            value = value << 8U | bytes[place];
+        } else {
+            value = value << 7U | (bytes[place] & 0x7FU);
+        }
+        if (place == 8 || (bytes[place] & 0x80U) == 0) {
+            bytes = bytes.subspan(place + 1);
+            return value;
+        }
+    }
+    return std::nullopt;
+}
+
+void add_row_ids(std::span<const std::uint8_t> page, bool is_first, std::vector<std::int64_t>& ids) {
+    constexpr std::uint8_t kTableLeaf = 0x0D;
+    constexpr std::size_t kPageHeader = 8;
+    const std::size_t begin = is_first ? 100 : 0;
+    if (page[begin] != kTableLeaf) {
+        return;
+    }
+    const auto number_at = [&](std::size_t place) { return std::size_t{page[place]} << 8U | page[place + 1]; };
+    const std::size_t cells = number_at(begin + 3);
+    for (std::size_t cell = 0; cell < cells; ++cell) {
+        const std::size_t pointer = begin + kPageHeader + 2 * cell;
+        if (pointer + 2 > page.size() || number_at(pointer) >= page.size()) {
+            return;
+        }
+        auto bytes = page.subspan(number_at(pointer));
+        const auto size = read_varint(bytes);
+        const auto id = size ? read_varint(bytes) : std::nullopt;
+        if (id) {
+            ids.push_back(static_cast<std::int64_t>(*id));
+        }
+    }
+}
+
+}  // namespace
+
+WalRescue put_back_wal(SQLite::Database& database, const WalFiles& files) {
+    // The locks on the new index belong to the process, not to a thread.
+    static std::mutex one_at_a_time;
+    const std::lock_guard lock(one_at_a_time);
+    if (files.wal() < 0) {
+        return WalRescue::failed;
+    }
+    try {
+        if (!files.wal_is_lost()) {
+            return WalRescue::nothing_lost;
+        }
+        for (int left = kAttempts;; --left) {
+            const WalRescue result = put_back_once(database, files, left == 1);
+            if (result != WalRescue::failed || left == 1) {
+                return result;
+            }
+            std::this_thread::sleep_for(kAttemptPause);
+        }
+    } catch (const std::exception& error) {  // StorageError, std::system_error
+        kLogger.error("the removed write-ahead log of database \"{}\" cannot be put back: {}", files.path(),
+                      error.what());
+        return WalRescue::failed;
+    }
+}
+
+bool sees_all_of_its_log(SQLite::Database& database, const WalFiles& files) {
+    if (files.wal() < 0 || files.index_is_emptied()) {
+        return false;
+    }
+    const auto index = OpenIndex(database).read();
+    const auto header = read_header(files.wal());
+    if (!index || !header || !std::ranges::equal(header->salt(), index->salt)) {
+        return false;
+    }
+    FrameChain chain(*header);
+    while (chain.count() < index->max_frame && chain.finds_next_in(files.wal())) {
+        chain.advance();
+    }
+    return chain.count() == index->max_frame && chain.checksum() == index->checksum;
+}
+
+std::vector<std::int64_t> row_ids_in_wal(int wal) {
+    std::vector<std::int64_t> ids;
+    const auto header = read_header(wal);
+    if (!header) {
+        return ids;
+    }
+    FrameChain chain(*header);
+    while (chain.finds_next_in(wal)) {
+        chain.advance();
+        add_row_ids(chain.page(), chain.page_number() == 1, ids);
+    }
+    std::ranges::sort(ids);
+    const auto repeated = std::ranges::unique(ids);
+    ids.erase(repeated.begin(), repeated.end());
+    return ids;
+}
+
+}  // namespace session_buddy::storage

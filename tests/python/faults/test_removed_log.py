@@ -1,0 +1,170 @@
+"""The write-ahead log is removed while programs have the database open, and another program opens it at once.
+
+Those who have it open are stopped meanwhile, so that it is certain that the other one comes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from session_buddy import _native
+from support.histories import fill, invocations
+from support.hook_events import post, run_hook
+from support.intake import INVOCATIONS, invocation, send
+from support.processes import Server, wait_until
+from support.recorder import Recorder
+
+LOG = ("-wal",)
+LOG_AND_INDEX = ("-wal", "-shm")
+ACKNOWLEDGED = 20
+DAY = 86400.0
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    status = Path(f"/proc/{pid}/stat")
+    if status.exists():
+        wait_until(lambda: status.read_text().rpartition(")")[2].split()[0] == "T", "it has stopped")
+    else:
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def remove(db_path: Path, suffixes: tuple[str, ...]) -> None:
+    for suffix in suffixes:
+        Path(f"{db_path}{suffix}").unlink()
+
+
+def rows(db_path: Path) -> int:
+    """-1 where it cannot be read."""
+    try:
+        with contextlib.closing(sqlite3.connect(db_path, timeout=1)) as database:
+            return int(database.execute("SELECT count(*) FROM skill_invocation").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return -1
+
+
+def is_whole(db_path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(db_path)) as database:
+        return bool(database.execute("PRAGMA integrity_check").fetchone()[0] == "ok")
+
+
+def hook(db_path: Path) -> int:
+    """Stores a row."""
+    hook.number += 1  # type: ignore[attr-defined]
+    done = run_hook(post(f"{os.getpid()}-{hook.number}"), db_path)  # type: ignore[attr-defined]
+    assert (done.returncode, done.stderr) == (0, b"")
+    return 1
+
+
+hook.number = 0  # type: ignore[attr-defined]
+
+
+def reader(db_path: Path) -> int:
+    rows(db_path)
+    return 0
+
+
+def backup(db_path: Path) -> int:
+    """`.backup` of the sqlite3 program."""
+    with (
+        contextlib.closing(sqlite3.connect(db_path, timeout=1)) as source,
+        contextlib.closing(sqlite3.connect(":memory:")) as copy,
+        contextlib.suppress(sqlite3.DatabaseError),
+    ):
+        source.backup(copy)
+    return 0
+
+
+def dry_run(db_path: Path) -> int:
+    command = [sys.executable, "-m", "session_buddy.cli.main", "prune", "--keep", "30d", "--dry-run"]
+    subprocess.run([*command, "--db-path", str(db_path)], capture_output=True, check=False)
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "by_link"), [(LOG, False), (LOG_AND_INDEX, False), (LOG, True)], ids=["log", "log_and_index", "link"]
+)
+def test_what_a_server_acknowledged_survives_whoever_opens_the_file_next(
+    suffixes: tuple[str, ...], by_link: bool, tmp_path: Path
+) -> None:
+    db_path = tmp_path / "skills.db"
+    named = db_path
+    if by_link:
+        (tmp_path / "elsewhere").mkdir()
+        named = tmp_path / "elsewhere" / "link.db"
+        named.symlink_to(db_path)
+    fill(db_path, invocations("before", 1))
+    expected = 1
+    # Nothing is noticed by the cycle: the next one comes later than any test waits.
+    with Server(named, interval="60s") as server:
+        for next_one in (reader, hook, backup, dry_run):
+            assert send(server, INVOCATIONS, [invocation() for _ in range(ACKNOWLEDGED)])[0] == 202
+            with stopped(server.process.pid):
+                remove(db_path, suffixes)
+                expected += ACKNOWLEDGED + next_one(db_path)
+            wait_until(lambda: rows(db_path) == expected, f"{expected} rows after {next_one.__name__}", pause=0.1)
+        assert is_whole(db_path)
+        assert send(server, INVOCATIONS, [invocation()])[0] == 202
+        assert rows(db_path) == expected + 1
+
+
+@pytest.mark.parametrize("suffixes", [LOG, LOG_AND_INDEX], ids=["log", "log_and_index"])
+@pytest.mark.parametrize("next_one", [reader, hook])
+def test_what_a_storage_acknowledged_survives_whoever_opens_the_file_next(
+    suffixes: tuple[str, ...], next_one: Callable[[Path], int], tmp_path: Path
+) -> None:
+    db_path = tmp_path / "skills.db"
+    with Recorder(db_path) as recorder:
+        for _ in range(3):
+            recorder.record("pytest-run")
+        with stopped(recorder.process.pid):
+            remove(db_path, suffixes)
+            expected = 3 + next_one(db_path)
+        recorder.record("pytest-run")
+        hook(db_path)  # takes in what waits in the spool
+        assert rows(db_path) == expected + 2
+        assert is_whole(db_path)
+
+
+@pytest.mark.parametrize("suffixes", [LOG, LOG_AND_INDEX], ids=["log", "log_and_index"])
+def test_pruning_keeps_the_rows_of_a_removed_log_and_of_a_hook_that_came_next(
+    suffixes: tuple[str, ...], tmp_path: Path
+) -> None:
+    db_path = tmp_path / "skills.db"
+    old = datetime.now(timezone.utc) - timedelta(days=60)
+    fill(db_path, invocations("old", 300, newest=old), invocations("new", 2))
+    steps = 0
+
+    def progress(_done: int, _total: int) -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            hook(db_path)
+            remove(db_path, suffixes)
+            hook(db_path)
+        return True
+
+    _native.prune(str(db_path), 30 * DAY, progress=progress)
+    assert steps > 3
+    hook(db_path)  # takes in what waits in the spool
+    with contextlib.closing(sqlite3.connect(db_path)) as database:
+        kept = database.execute("SELECT count(*) FROM skill_invocation WHERE skill_name <> 'old'").fetchone()[0]
+    assert kept == 2 + 3
+    assert is_whole(db_path)
