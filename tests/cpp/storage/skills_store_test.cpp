@@ -31,7 +31,7 @@ InvocationRecord record(const std::string& skill, const std::string& at = "2026-
 class Store : public testing::Test {
   protected:
     test::TempDir dir;
-    std::string path = dir.file("new/skills.db");
+    std::string path = dir.file("skills.db");
     SkillsStore store{path, std::chrono::milliseconds{200}};
 
     std::string refusal(const std::function<void()>& work) {
