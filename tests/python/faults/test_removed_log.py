@@ -6,6 +6,7 @@ Those who have it open are stopped meanwhile, so that it is certain that the oth
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sqlite3
@@ -29,6 +30,7 @@ LOG = ("-wal",)
 LOG_AND_INDEX = ("-wal", "-shm")
 ACKNOWLEDGED = 20
 DAY = 86400.0
+NUMBERS = itertools.count()
 
 
 @contextlib.contextmanager
@@ -67,13 +69,9 @@ def is_whole(db_path: Path) -> bool:
 
 def hook(db_path: Path) -> int:
     """Stores a row."""
-    hook.number += 1  # type: ignore[attr-defined]
-    done = run_hook(post(f"{os.getpid()}-{hook.number}"), db_path)  # type: ignore[attr-defined]
+    done = run_hook(post(f"use-{next(NUMBERS)}"), db_path)
     assert (done.returncode, done.stderr) == (0, b"")
     return 1
-
-
-hook.number = 0  # type: ignore[attr-defined]
 
 
 def reader(db_path: Path) -> int:
@@ -119,7 +117,9 @@ def test_what_a_server_acknowledged_survives_whoever_opens_the_file_next(
             with stopped(server.process.pid):
                 remove(db_path, suffixes)
                 expected += ACKNOWLEDGED + next_one(db_path)
-            wait_until(lambda: rows(db_path) == expected, f"{expected} rows after {next_one.__name__}", pause=0.1)
+            wait_until(
+                lambda wanted=expected: rows(db_path) == wanted, f"{expected} rows after {next_one.__name__}", pause=0.1
+            )
         assert is_whole(db_path)
         assert send(server, INVOCATIONS, [invocation()])[0] == 202
         assert rows(db_path) == expected + 1
