@@ -112,11 +112,25 @@ TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
     }
 }
 
+TEST(Jwt, refuses_a_nul_wherever_it_stands_in_the_claims) {
+    const std::string exp = R"("exp":)" + in_seconds(60);
+    EXPECT_EQ(answer(with_secret(), signed_token("{" + exp + R"(,"sub":"a"})")), "accepted");
+    for (const std::string& claims :
+         {"{" + exp + R"(,"sub":"a\u0000b"})", "{" + exp + R"(,"scope":"read\u0000"})", "{" + exp + R"(,"a\u0000":1})",
+          "{" + exp + R"(,"list":["a",{"deep":"\u0000"}]})", "{" + exp + "}" + std::string(1, '\0'),
+          "{" + exp + "}" + std::string(1, '\0') + "{}"}) {
+        EXPECT_EQ(answer(with_secret(), signed_token(claims)), "The token is not valid") << claims;
+    }
+}
+
 TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
     const std::string claims = R"({"exp":)" + in_seconds(60) + "}";
     for (const std::string header :
          {R"({"alg":"none"})", R"({"alg":"hs256"})", R"({"alg":"HS384"})", R"({"alg":"RS256"})", R"({"alg":null})",
-          R"({"alg":["HS256"]})", R"({})", R"([])", R"("HS256")", R"({"alg":"HS256","crit":["exp"]})", ""}) {
+          R"({"alg":["HS256"]})", R"({})", R"([])", R"("HS256")", R"({"alg":"HS256","crit":["exp"]})",
+          R"({"alg":"HS256","crit":null})", R"({"alg":"HS256","crit":[]})", R"({"alg":"HS256","crit":true})",
+          R"({"alg":"HS256","crit":"exp"})", R"({"alg":"HS256","crit":0})", R"({"alg":"HS256","\u0063rit":null})",
+          R"({"alg":"HS256","kid":"a\u0000b"})", ""}) {
         EXPECT_EQ(answer(with_secret(), signed_token(claims, kSecret, header)), "The token is not valid") << header;
     }
     const std::string good = signed_token(claims);
