@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/ingest/error_class.hpp"
+#include "shallow_json.hpp"
 #include "surrogates.hpp"
 
 namespace session_buddy::ingest {
@@ -27,30 +29,20 @@ constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "sessi
                                                        "is_interrupt",    "error",       "command_name"};
 constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
 
-/// Decides what is built: `depth` 1 is in the event, 2 in its `tool_input`. Nothing that could be deep is: copying it
-/// would take the stack, and building it many times the memory of its text.
-bool keep(int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::array_start) {
-        return depth == 0;
-    }
-    if (event == json::parse_event_t::object_start) {
-        return depth <= 1;
-    }
-    if (event != json::parse_event_t::key) {
-        return true;
-    }
-    const std::string_view key = parsed.get_ref<const std::string&>();
+/// What of the event is built: a few of its fields, and in its `tool_input` a few more.
+bool is_wanted(std::size_t depth, std::string_view key) {
     return depth == 1 ? std::ranges::find(kEventFields, key) != kEventFields.end()
-                      : depth == 2 && std::ranges::find(kInputFields, key) != kInputFields.end();
+                      : std::ranges::find(kInputFields, key) != kInputFields.end();
 }
 
 /// Discarded where the text is not JSON.
 json parse(std::string_view text) {
-    json event = json::parse(text, keep, /*allow_exceptions=*/false);
-    if (event.is_discarded()) {
-        event = json::parse(with_whole_surrogates(text), keep, false);
-    }
-    return event;
+    json event(json::value_t::discarded);
+    const auto read = [&event](std::string_view some) {
+        return read_shallow_json(some, {.depth = 2, .wants = is_wanted},
+                                 [&event](json&& value) { event = std::move(value); });
+    };
+    return read(text) || read(with_whole_surrogates(text)) ? std::move(event) : json(json::value_t::discarded);
 }
 
 std::string_view text_of(const json& event, const char* key) {
@@ -136,8 +128,7 @@ std::variant<HookEvent, IgnoredEvent, BadEvent> interpret(const json& event, con
 }  // namespace
 
 std::variant<HookEvent, IgnoredEvent, BadEvent> read_hook_event(std::string_view text, const SkillNamer& namer) {
-    // The parser takes a NUL for the end of the text, and would not see what follows it.
-    const json event = text.find('\0') == std::string_view::npos ? parse(text) : json(json::value_t::discarded);
+    const json event = parse(text);
     if (event.is_discarded()) {
         return BadEvent{.field = "", .reason = "A hook event must be JSON"};
     }

@@ -10,6 +10,7 @@
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "shallow_json.hpp"
 
 namespace session_buddy::ingest {
 namespace {
@@ -23,6 +24,9 @@ constexpr const char* kPrivate = "is not taken: prompts, arguments and texts are
 /// Columns that hold texts of the user or of a model.
 constexpr std::array<std::string_view, 4> kPrivateFields{"user_query", "alternatives_considered", "follow_up_actions",
                                                          "embedding"};
+
+/// More than there are fields: of so many at least one is refused, and the others need not be kept for that.
+constexpr std::size_t kMaxMembers = 16;
 
 /// Thrown while a record is read; its index is added further up.
 struct Fault {
@@ -103,13 +107,6 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
     }
 }
 
-/// Discarded where the text is not JSON.
-json parse(std::string_view text) {
-    // The parser takes a NUL for the end of the text, and would not see what follows it.
-    return text.find('\0') == std::string_view::npos ? json::parse(text, nullptr, /*allow_exceptions=*/false)
-                                                     : json(json::value_t::discarded);
-}
-
 ReportedInvocation read_record(const json& object) {
     if (!object.is_object()) {
         throw Fault{"", "must be a JSON object"};
@@ -150,44 +147,44 @@ ReportFault not_json(std::optional<std::size_t> index) {
 
 std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std::string_view body, ReportForm form) {
     std::vector<ReportedInvocation> records;
-    try {
-        if (form == ReportForm::json) {
-            const json parsed = parse(body);
-            if (parsed.is_discarded()) {
-                return not_json(std::nullopt);
-            }
-            if (!parsed.is_array()) {
-                records.push_back(read_record(parsed));
-                return records;
-            }
-            if (parsed.size() > kMaxReportedInvocations) {
-                return too_many();
-            }
-            for (const json& object : parsed) {
+    std::optional<ReportFault> fault;  // the first; only of what is JSON to its end
+    std::size_t count = 0;
+    const auto take = [&](json&& object) {
+        if (++count <= kMaxReportedInvocations && !fault) {
+            try {
                 records.push_back(read_record(object));
+            } catch (Fault& found) {
+                fault = to_fault(records.size(), std::move(found));
             }
-            return records;
         }
-        while (!body.empty()) {
-            const auto end = std::min(body.find('\n'), body.size());
-            const std::string_view line = body.substr(0, end);
-            body.remove_prefix(std::min(end + 1, body.size()));
-            if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
-                continue;
-            }
-            if (records.size() == kMaxReportedInvocations) {
-                return too_many();
-            }
-            const json parsed = parse(line);
-            if (parsed.is_discarded()) {
-                return not_json(records.size());
-            }
-            records.push_back(read_record(parsed));
+    };
+    if (form == ReportForm::json) {
+        if (!read_shallow_json(body, {.max_members = kMaxMembers, .elements_of_array = true}, take)) {
+            return not_json(std::nullopt);
         }
-        return records;
-    } catch (Fault& fault) {
-        return to_fault(records.size(), std::move(fault));
     }
+    while (form == ReportForm::ndjson && !body.empty() && !fault) {
+        const auto end = std::min(body.find('\n'), body.size());
+        const std::string_view line = body.substr(0, end);
+        body.remove_prefix(std::min(end + 1, body.size()));
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
+            continue;
+        }
+        if (records.size() == kMaxReportedInvocations) {
+            return too_many();
+        }
+        const std::size_t index = records.size();
+        if (!read_shallow_json(line, {.max_members = kMaxMembers}, take)) {
+            return not_json(index);
+        }
+    }
+    if (count > kMaxReportedInvocations) {
+        return too_many();
+    }
+    if (fault) {
+        return std::move(*fault);
+    }
+    return records;
 }
 
 }  // namespace session_buddy::ingest

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "session_buddy/core/invocation.hpp"
+#include "support/resources.hpp"
 
 namespace session_buddy::ingest {
 namespace {
@@ -189,6 +190,20 @@ TEST(HookEvents, a_tool_input_of_another_shape_counts_as_an_empty_one) {
         EXPECT_EQ(must_read(tool_event("PreToolUse", "Bash", input)).skill_name, "Bash") << input;
     }
     EXPECT_EQ(must_read(without(tool_event("PreToolUse", "Skill"), "tool_input")).skill_name, "Skill");
+}
+
+TEST(HookEvents, of_many_parts_are_read_in_time_in_proportion_to_their_text) {
+    std::string parts = "{}";
+    while (parts.size() < std::size_t{4} << 20U) {
+        parts += ",{}";
+    }
+    const double begin = test::processor_seconds();
+    EXPECT_EQ(fault_of_text('[' + parts + ']').reason, "A hook event must be a JSON object");
+    json use = tool_event("PostToolUse", "Skill", {{"skill", "pdf"}});
+    std::string text = use.dump();
+    text.insert(text.size() - 1, ",\"tool_response\":[" + parts + "],\"error\":[" + parts + "]");
+    EXPECT_EQ(must_read_text(text).skill_name, "pdf");
+    EXPECT_LT(test::processor_seconds() - begin, 20.0);
 }
 
 // ---- Faults

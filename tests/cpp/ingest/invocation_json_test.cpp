@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "support/resources.hpp"
+
 namespace session_buddy::ingest {
 namespace {
 
@@ -172,6 +174,33 @@ TEST(ReportedInvocations, what_is_no_object_is_told_so_with_its_index) {
         EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportForm::ndjson).index, 1U) << value;
     }
     EXPECT_EQ(fault_of("[" + std::string(100'000, '[') + std::string(100'000, ']') + "]").index, 0U) << "deep";
+}
+
+std::string repeated(std::string_view text, std::size_t bytes) {
+    std::string all;
+    while (all.size() < bytes) {
+        all += text;
+    }
+    return all;
+}
+
+TEST(ReportedInvocations, of_any_shape_take_time_and_memory_in_proportion_to_their_text) {
+    constexpr std::size_t kBytes = std::size_t{4} << 20U;
+    std::string members = "[{";
+    for (std::size_t i = 0; members.size() < kBytes; ++i) {
+        members += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":1";
+    }
+    for (const std::string& body :
+         {repeated("[", kBytes), "[" + repeated("{},", kBytes) + "{}]", "[" + repeated("[],", kBytes) + "[]]",
+          "[" + repeated("[[", kBytes / 2) + repeated("]]", kBytes / 2) + "]", "{\"a\":" + repeated("{\"a\":", kBytes),
+          "[{\"key\":[" + repeated("1,", kBytes) + "1]}]", members + "}]"}) {
+        const std::size_t memory = test::peak_memory_bytes();
+        const double begin = test::processor_seconds();
+        static_cast<void>(fault_of(body));
+        static_cast<void>(fault_of(body, ReportForm::ndjson));
+        EXPECT_LT(test::processor_seconds() - begin, 20.0) << body.substr(0, 20);
+        EXPECT_LT(test::peak_memory_bytes() - memory, 6 * kBytes) << body.substr(0, 20);
+    }
 }
 
 TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
