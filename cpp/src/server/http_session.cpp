@@ -24,8 +24,9 @@ namespace {
 
 constexpr log::Logger logger{"session_buddy.server.http"};
 
-constexpr std::uint64_t kMaxBodyBytes = 8192;  // where no data is handed in
-constexpr std::size_t kShownBytes = 80;        // of what somebody sent, in the log
+constexpr std::uint64_t kMaxBodyBytes = 8192;      // where no data is handed in
+constexpr std::chrono::seconds kRefusedLinger{2};  // for a page of another origin to close its connection
+constexpr std::size_t kShownBytes = 80;            // of what somebody sent, in the log
 
 // Of what a stranger sent: short, and without what a terminal could take for a command.
 std::string shown(std::string_view value) {
@@ -44,6 +45,11 @@ bool opens_websocket(const http::request<http::string_body>& request) {
 bool is_read_alone(const http::request_header<>& request) {
     return (request.method() == http::verb::get || request.method() == http::verb::head) &&
            request.count(http::field::upgrade) == 0 && request.count(http::field::sec_websocket_key) == 0;
+}
+
+// What a page of another site loads without asking for the answer, such as a picture: no Origin is sent with it.
+bool is_from_other_site(const http::request_header<>& request, std::string_view allowed_origin) {
+    return allowed_origin.empty() && request["Sec-Fetch-Site"] == "cross-site";
 }
 
 bool is_preflight(const http::request_header<>& request) {
@@ -140,7 +146,7 @@ void HttpSession::on_read(const error_code& error) {
 }
 
 void HttpSession::check() {
-    request_deadline_ = std::exchange(deadline_, SteadyTime::max());  // what follows is our affair
+    deadline_ = SteadyTime::max();  // what follows is our affair
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_, request, context_.trusted_proxies);
     if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
@@ -256,17 +262,12 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
         answer(http_error(503, "no_intake", "This server takes no data in"));
         return;
     }
-    const std::uint64_t length = parser_->content_length().value_or(0);
-    // Hooks are small, their users wait, and nobody sends them again: they have the length of one more body to
-    // themselves.
-    const std::size_t limit = context_.config.max_intake_bytes +
-                              (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
-    if (context_.intake_bytes + length > limit) {
+    if (!has_room_for(parser_->content_length().value_or(0))) {
         answer(intake_full(context_));
         return;
     }
-    intake_share_.emplace(context_, length);
-    deadline_ = request_deadline_;
+    intake_share_.emplace(context_);
+    deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
     constexpr unsigned kHttp11 = 11;  // before it there was no 100
     if (boost::beast::iequals(request[http::field::expect], "100-continue") && request.version() >= kHttp11 &&
         !parser_->is_done()) {
@@ -284,6 +285,13 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
     }
 }
 
+// Hooks are small, their users wait, and no hook sends them again: they have the length of one more body to themselves.
+bool HttpSession::has_room_for(std::uint64_t bytes) const {
+    const std::size_t limit = context_.config.max_intake_bytes +
+                              (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
+    return context_.intake_bytes + bytes <= limit;
+}
+
 void HttpSession::read_body_to_take_in() {
     if (over_) {
         return;
@@ -292,9 +300,33 @@ void HttpSession::read_body_to_take_in() {
         hand_over({});
         return;
     }
-    http::async_read(
+    http::async_read_some(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.hand_over(error); }));
+        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.on_some_body(error); }));
+}
+
+// What has come counts, so that a client cannot keep others out with a body that it only announces. The deadline moves
+// with what comes, at min_body_rate, but a silence is never longer than handshake_timeout.
+void HttpSession::on_some_body(const error_code& error) {
+    if (over_) {
+        return;
+    }
+    if (error) {
+        hand_over(error);
+        return;
+    }
+    const std::size_t received = parser_->get().body().size();
+    const std::size_t more = received - intake_share_->bytes();
+    if (!has_room_for(more)) {
+        intake_share_.reset();
+        answer(intake_full(context_));
+        return;
+    }
+    intake_share_->grow_to(received);
+    const auto earned = steady(Seconds(static_cast<double>(more) / static_cast<double>(context_.config.min_body_rate)));
+    deadline_ =
+        std::min(deadline_ + earned, std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout));
+    read_body_to_take_in();
 }
 
 void HttpSession::hand_over(const error_code& error) {
@@ -401,14 +433,18 @@ void HttpSession::forbid(OriginPolicy::Verdict verdict) {
             "requests are refused: {} since the last report, this one of {} for its {} '{}', which {} does not name",
             count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
     }
-    answer(forbidden(verdict));
+    // A page cannot fill the connections of its user's machine with requests that get nothing.
+    auto reply = forbidden(verdict);
+    reply.close = true;
+    answer(std::move(reply));
+    deadline_ = std::min(deadline_, std::chrono::steady_clock::now() + kRefusedLinger);
 }
 
 void HttpSession::answer(HttpReply reply) {
     const auto& request = parser_->get();
     logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
                  reply.status);
-    reply.close = reply.close || !request.keep_alive();
+    reply.close = reply.close || !request.keep_alive() || is_from_other_site(request, allowed_origin_);
     send(std::move(reply));
 }
 

@@ -37,19 +37,22 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
-    /// A part of ServerContext::intake_bytes.
+    /// A part of ServerContext::intake_bytes: what has come of a body, not what its header announces.
     class IntakeShare {
       public:
-        IntakeShare(ServerContext& context, std::size_t bytes) : context_(context), bytes_(bytes) {
-            context_.intake_bytes += bytes_;
-        }
+        explicit IntakeShare(ServerContext& context) : context_(context) {}
         ~IntakeShare() { context_.intake_bytes -= bytes_; }
+        [[nodiscard]] std::size_t bytes() const { return bytes_; }
+        void grow_to(std::size_t bytes) {
+            context_.intake_bytes += bytes - bytes_;
+            bytes_ = bytes;
+        }
         IntakeShare(const IntakeShare&) = delete;
         IntakeShare& operator=(const IntakeShare&) = delete;
 
       private:
         ServerContext& context_;
-        std::size_t bytes_;
+        std::size_t bytes_ = 0;
     };
 
     void read();
@@ -64,7 +67,9 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void upgrade(const Welcome& welcome);
     [[nodiscard]] bool is_from_this_machine() const;
     void take_in(const std::optional<auth::Verdict>& verdict);
+    [[nodiscard]] bool has_room_for(std::uint64_t bytes) const;
     void read_body_to_take_in();
+    void on_some_body(const error_code& error);
     void hand_over(const error_code& error);
     void on_taken_in(IntakeAnswer taken);
     void ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict);
@@ -87,7 +92,6 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Credentials credentials_;                         // of the request
     bool over_ = false;                               // cut
     SteadyTime deadline_;                             // of the request, or of the answer
-    SteadyTime request_deadline_;                     // of the request, while it is checked before its body is read
     Timer delay_;                                     // of a refusal
     Response response_;
 };

@@ -1,6 +1,7 @@
 // Origins and hosts over the sockets of a running server: upgrades, plain requests, CORS headers, preflights, the log.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -214,6 +215,24 @@ TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback)
     };
     EXPECT_EQ(status("192.0.2.1:8765"), 200U);
     EXPECT_EQ(status("rebind.example:8765"), 403U);
+}
+
+TEST(RefusedOrigin, ends_the_connection_so_that_a_page_cannot_fill_them_all) {
+    Config config;
+    config.max_clients_per_address = 3;
+    TestServer server(config);
+    std::vector<std::unique_ptr<RawConnection>> page;
+    for (int i = 0; i < 3; ++i) {
+        page.push_back(std::make_unique<RawConnection>(server.port()));
+        page.back()->send(i == 0   ? http_request("GET", "/healthz", of_origin("https://evil.example"))
+                          : i == 1 ? upgrade_with(of_origin("https://evil.example"))
+                                   : http_request("GET", "/healthz", "Sec-Fetch-Site: cross-site\r\n"));
+        const auto answer = page.back()->read_http();
+        EXPECT_EQ(answer.status, i == 2 ? 200U : 403U);
+        EXPECT_EQ(answer.headers.at("connection"), "close");
+    }
+    // The page leaves its ends open.
+    TestServer::eventually([&server] { return http(server.port(), "GET", "/healthz").status == 200U; });
 }
 
 TEST(RefusedOrigin, is_in_the_log_once_and_short) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -390,6 +391,43 @@ TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees
     raw.send(post_head(kHooks, kLongest.size()) + "half");
     EXPECT_EQ(raw.read_to_end(), "");
     expect_all_room_becomes_free(server, intake);
+    EXPECT_TRUE(intake.empty());
+}
+
+TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
+    HeldIntake intake;
+    TestServer server(room_for_one(), &intake);
+    std::vector<std::unique_ptr<RawConnection>> slow;
+    for (int i = 0; i < 5; ++i) {
+        slow.push_back(std::make_unique<RawConnection>(server.port()));
+        slow.back()->send(post_head(kInvocations, kLongest.size(), "Expect: 100-continue\r\n"));
+        EXPECT_EQ(slow.back()->read_http().status, 100U);
+        slow.back()->send("x");
+    }
+    RawConnection other(server.port());
+    other.send(post(kInvocations, std::string(1000, 'x')));
+    intake.next().done({});
+    EXPECT_EQ(other.read_http().status, 202U);
+}
+
+TEST(IntakeHttp, a_body_slower_than_min_body_rate_ends_the_connection) {
+    HeldIntake intake;
+    Config config;
+    config.handshake_timeout = Seconds{0.1};
+    config.min_body_rate = 1U << 30U;
+    config.max_body_bytes = std::size_t{64} << 20U;
+    config.max_intake_bytes = config.max_body_bytes;
+    TestServer server(config, &intake);
+    RawConnection raw(server.port());
+    raw.send(post_head(kInvocations, std::size_t{64} << 20U));
+    TestServer::eventually([&raw] {
+        try {
+            raw.send("x");
+            return false;
+        } catch (const std::exception&) {
+            return true;
+        }
+    });
     EXPECT_TRUE(intake.empty());
 }
 
