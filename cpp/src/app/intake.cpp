@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@
 namespace session_buddy::app {
 namespace {
 
+using std::chrono::duration_cast;
+using std::chrono::steady_clock;
+
 constexpr log::Logger kLog{"session_buddy.intake"};
 
 /// For a lock on the database: whoever waits for a hook waits for it, too.
@@ -30,9 +34,9 @@ constexpr std::chrono::milliseconds kBusyTimeout{50};
 constexpr std::chrono::milliseconds kLookPause{1000};
 /// Of the spool, at a look.
 constexpr std::size_t kMaxTakenIn = 1000;
-/// Between two attempts at a database that is locked.
-constexpr std::chrono::milliseconds kRetryPause{20};
-/// In one transaction, or little more.
+/// For reading reports, before what was read is stored and hooks have their turn.
+constexpr std::chrono::milliseconds kMaxReading{50};
+/// Records that are read and wait for the database, or little more.
 constexpr std::size_t kMaxEventsTogether = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
@@ -41,8 +45,8 @@ server::IntakeAnswer error_answer(unsigned status, std::string_view code, std::s
     return {.status = status, .body = protocol::problem(status, code, detail, members)};
 }
 
-server::IntakeAnswer unavailable(const std::string& message) {
-    auto answer = error_answer(503, "database_unavailable", message);
+server::IntakeAnswer unavailable(const std::string& message, const std::vector<protocol::ProblemMember>& members = {}) {
+    auto answer = error_answer(503, "database_unavailable", message, members);
     answer.retry_after = kRetryAfterSeconds;
     return answer;
 }
@@ -94,7 +98,8 @@ IntakeThread::IntakeThread(const Config& config, const Clock& clock)
     : config_(config),
       clock_(clock),
       namer_(parse_tool_rules(config.tools)),
-      spool_(config.db_path, config.max_spool_events) {}
+      spool_(config.db_path, config.max_spool_events),
+      max_lock_(std::chrono::duration_cast<steady_clock::duration>(config.max_write_lock)) {}
 
 IntakeThread::~IntakeThread() {
     stop();
@@ -113,9 +118,11 @@ void IntakeThread::stop() {
     if (thread_.joinable()) {
         thread_.join();
     }
-    // What nobody worked off, because there was no start.
-    for (const Job& job : std::exchange(jobs_, {})) {
-        job.done(unavailable("The server is stopping"));
+    // What waited in vain, because there was no start.
+    for (std::deque<Job>* jobs : {&hook_jobs_, &report_jobs_}) {
+        for (const Job& job : std::exchange(*jobs, {})) {
+            job.done(unavailable("The server is stopping"));
+        }
     }
 }
 
@@ -123,7 +130,8 @@ void IntakeThread::take(server::IntakeRequest request, Done done) {
     {
         const std::lock_guard lock(mutex_);
         if (open_) {
-            jobs_.push_back({.request = std::move(request), .at = clock_.now(), .done = std::move(done)});
+            auto& jobs = request.kind == server::IntakeRequest::Kind::hook ? hook_jobs_ : report_jobs_;
+            jobs.push_back({.request = std::move(request), .at = clock_.now(), .done = std::move(done)});
             wake_.notify_all();
             return;
         }
@@ -131,37 +139,42 @@ void IntakeThread::take(server::IntakeRequest request, Done done) {
     done(unavailable("The server is stopping"));
 }
 
+bool IntakeThread::is_open() {
+    const std::lock_guard lock(mutex_);
+    return open_;
+}
+
 void IntakeThread::run() {
-    using std::chrono::steady_clock;
     auto next_look = steady_clock::now();
     for (;;) {
-        std::deque<Job> jobs;
+        std::deque<Job> hooks;
         bool open = true;
         {
             std::unique_lock lock(mutex_);
-            const auto until = reports_.empty() ? next_look : std::min(next_look, steady_clock::now() + kRetryPause);
-            wake_.wait_until(lock, until, [this] { return !jobs_.empty() || !open_; });
+            auto until = next_look;
+            if (!reports_.empty()) {
+                until = std::min(until, next_write_);
+            } else if (!unread_.empty()) {
+                until = steady_clock::now();
+            }
+            wake_.wait_until(lock, until, [this] { return !hook_jobs_.empty() || !report_jobs_.empty() || !open_; });
             open = open_;
-            jobs.swap(jobs_);
+            hooks.swap(hook_jobs_);
+            unread_.insert(unread_.end(), std::make_move_iterator(report_jobs_.begin()),
+                           std::make_move_iterator(report_jobs_.end()));
+            report_jobs_.clear();
         }
         try {
-            work_off(std::move(jobs));
+            read(std::move(hooks), open);
             store_hooks();
             store_reports(/*last_try=*/!open);
-            if (steady_clock::now() >= next_look) {
+            if (open && steady_clock::now() >= next_look) {
                 look_after_open_uses();
                 next_look = steady_clock::now() + kLookPause;
             }
         } catch (const std::exception& error) {  // memory
             kLog.error("what came in could not be stored: {}", error.what());
-            const auto refuse = [](std::vector<Pending>& all) {
-                for (const Pending& one : std::exchange(all, {})) {
-                    one.done(error_answer(500, "internal_error", "The request could not be taken in"));
-                }
-            };
-            refuse(hooks_);
-            refuse(reports_);
-            events_ = 0;
+            refuse_all();
         }
         if (!open) {
             return;  // nothing comes after stop() but refusals
@@ -169,93 +182,100 @@ void IntakeThread::run() {
     }
 }
 
-/// Many requests share one transaction, but not so many that it holds up other programs or fills the memory.
-void IntakeThread::work_off(std::deque<Job> jobs) {
-    while (!jobs.empty()) {
-        read(jobs.front());
-        jobs.pop_front();
-        if (events_ >= kMaxEventsTogether) {
-            store_hooks();
-            store_reports(false);
+/// Hooks first, as their users wait. Reports as long as there is room and time for them.
+void IntakeThread::read(std::deque<Job> hooks, bool open) {
+    for (Job& hook : hooks) {
+        read_hook(hook);
+    }
+    for (const auto until = steady_clock::now() + kMaxReading;
+         open && !unread_.empty() && report_events_.size() - first_event_ < kMaxEventsTogether &&
+         steady_clock::now() < until;) {
+        Job job = std::move(unread_.front());
+        unread_.pop_front();
+        read_report(job);
+    }
+    if (!open) {
+        for (const Job& job : std::exchange(unread_, {})) {
+            job.done(unavailable("The server is stopping"));
         }
     }
 }
 
 /// Answers at once where there is nothing to store.
-void IntakeThread::read(Job& job) {
-    const auto refuse = [&job](server::IntakeAnswer answer) { job.done(std::move(answer)); };
-    std::vector<storage::SkillEvent> events;
-    if (job.request.kind == server::IntakeRequest::Kind::hook) {
-        auto read = ingest::read_hook_event(job.request.body, namer_);
-        if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-            refuse(bad_event(*bad));
-            return;
-        }
-        auto* event = std::get_if<ingest::HookEvent>(&read);
-        if (event == nullptr) {
-            job.done({});
-            return;
-        }
+void IntakeThread::read_hook(Job& job) {
+    auto read = ingest::read_hook_event(job.request.body, namer_);
+    if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
+        job.done(bad_event(*bad));
+    } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
             kLog.debug("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
                        event->skill_name, kDurationRule);
         }
-        events.push_back(to_skill_event(std::move(*event), job.at));
+        hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
     } else {
-        const auto form = form_of(job.request.content_type);
-        if (!form) {
-            refuse(error_answer(415, "unsupported_media_type",
-                                "The Content-Type must be application/json or application/x-ndjson"));
-            return;
-        }
-        auto read = ingest::read_invocations(job.request.body, *form);
-        if (const auto* fault = std::get_if<ingest::ReportFault>(&read)) {
-            refuse(bad_report(*fault));
-            return;
-        }
-        auto& invocations = std::get<std::vector<ingest::ReportedInvocation>>(read);
-        events.reserve(invocations.size());
-        for (auto& invocation : invocations) {
-            events.push_back(to_skill_event(std::move(invocation), job.at));
-        }
+        job.done({});
     }
-    auto& pending = job.request.kind == server::IntakeRequest::Kind::hook ? hooks_ : reports_;
-    pending.reserve(pending.size() + 1);
-    events_ += events.size();
-    pending.push_back(
-        {.done = std::move(job.done),
-         .events = std::move(events),
-         .deadline = std::chrono::steady_clock::now() +
-                     std::chrono::duration_cast<std::chrono::steady_clock::duration>(config_.busy_timeout)});
 }
 
+void IntakeThread::read_report(Job& job) {
+    const auto form = form_of(job.request.content_type);
+    if (!form) {
+        job.done(error_answer(415, "unsupported_media_type",
+                              "The Content-Type must be application/json or application/x-ndjson"));
+        return;
+    }
+    auto read = ingest::read_invocations(job.request.body, *form);
+    job.request.body = {};
+    if (const auto* fault = std::get_if<ingest::ReportFault>(&read)) {
+        job.done(bad_report(*fault));
+        return;
+    }
+    auto& invocations = std::get<std::vector<ingest::ReportedInvocation>>(read);
+    reports_.push_back({.done = std::move(job.done),
+                        .left = invocations.size(),
+                        .deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout)});
+    for (auto& invocation : invocations) {
+        report_events_.push_back(to_skill_event(std::move(invocation), job.at));
+    }
+}
+
+/// All of them, as there are no more than connections; what the database does not take now goes to the spool.
 void IntakeThread::store_hooks() {
-    const std::vector<Pending> hooks = std::exchange(hooks_, {});
+    const std::vector<Hook> hooks = std::exchange(hooks_, {});
     if (hooks.empty()) {
         return;
     }
-    events_ -= hooks.size();
+    std::vector<storage::SkillEvent> events;
+    events.reserve(hooks.size());
+    for (const Hook& hook : hooks) {
+        events.push_back(hook.event);
+    }
+    std::size_t stored = 0;
     std::string trouble;
     try {
         storage::EventStore& store = open_store();
-        while (spool_.take_in(store, kMaxTakenIn)) {
+        if (take_in_spool(store)) {
+            while (stored < hooks.size()) {
+                if (stored > 0) {
+                    std::this_thread::sleep_for(storage::kLockPause);
+                }
+                const auto outcomes =
+                    store.take_some(std::span(events).subspan(stored), storage::Source::hook_request, max_lock_);
+                rows_stored_.add(static_cast<std::uint64_t>(
+                    std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; })));
+                for (std::size_t i = 0; i < outcomes.size(); ++i) {
+                    hooks[stored++].done({});
+                }
+            }
+            return;
         }
-        std::vector<storage::SkillEvent> events;
-        events.reserve(hooks.size());
-        for (const Pending& hook : hooks) {
-            events.push_back(hook.events.front());
-        }
-        const auto outcomes = store.take(events, storage::Source::hook_request);
-        rows_stored_.add(
-            static_cast<std::uint64_t>(std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; })));
+        trouble = "the server is stopping";
     } catch (const std::exception& error) {
         trouble = error.what();
     }
-    for (const Pending& hook : hooks) {
+    for (const Hook& hook : std::span(hooks).subspan(stored)) {
         try {
-            if (!trouble.empty()) {
-                spool_.put(hook.events.front(), storage::Source::hook_request, storage::Durability::power);
-            }
+            spool_.put(hook.event, storage::Source::hook_request, storage::Durability::power);
         } catch (const std::exception& error) {
             kLog.error("an event of a hook is refused: {}; {}", trouble, error.what());
             hook.done(unavailable("The event can be stored neither in the database nor beside it"));
@@ -265,71 +285,121 @@ void IntakeThread::store_hooks() {
     }
 }
 
+/// All that is worth a call, since the start of what ends now may be in it; false where a stop came first.
+bool IntakeThread::take_in_spool(storage::EventStore& store) {
+    while (spool_.take_in(store, kMaxTakenIn, max_lock_)) {
+        if (!is_open()) {
+            return false;
+        }
+        std::this_thread::sleep_for(storage::kLockPause);
+    }
+    return true;
+}
+
 void IntakeThread::store_reports(bool last_try) {
-    if (reports_.empty()) {
-        return;
+    while (!reports_.empty() && (last_try || steady_clock::now() >= next_write_)) {
+        if (!store_some_reports(last_try)) {
+            next_write_ = steady_clock::now() + storage::kLockPause;
+        }
+        if (last_try) {
+            while (!reports_.empty()) {
+                refuse_first("The server is stopping");
+            }
+        }
     }
-    std::string trouble;
+    forget_stored();
+}
+
+/// In one transaction. Returns whether the next one may follow at once.
+bool IntakeThread::store_some_reports(bool last_try) {
+    const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
-        std::vector<storage::SkillEvent> events;
-        for (const Pending& report : reports_) {
-            events.insert(events.end(), report.events.begin(), report.events.end());
-        }
-        const auto outcomes = open_store().take(events, storage::Source::http);
-        std::size_t place = 0;
-        for (const Pending& report : std::exchange(reports_, {})) {
-            answer_stored(report, std::span(outcomes).subspan(place, report.events.size()));
-            events_ -= report.events.size();
-            place += report.events.size();
-        }
-        return;
+        settle(open_store().take_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
+                                      storage::Source::http, max_lock_));
+        return false;
     } catch (const storage::StorageError& error) {
-        trouble = error.what();
         if (error.code() != storage::StorageErrc::busy) {
-            store_reports_one_by_one();
-            return;
+            // One of them may be what the database refuses, and the others need not suffer for it.
+            if (std::exchange(one_by_one_, true) || reports_.size() == 1) {
+                kLog.warning("a request is refused: {}", error.what());
+                refuse_first("The database cannot be written now");
+            }
+            return true;
         }
-    }
-    const auto now = std::chrono::steady_clock::now();
-    const auto is_over = [&](const Pending& report) { return last_try || now >= report.deadline; };
-    std::size_t refused = 0;
-    for (const Pending& report : reports_) {
-        if (is_over(report)) {
-            report.done(unavailable("The database is locked by another program"));
-            events_ -= report.events.size();
-            ++refused;
+        std::size_t refused = 0;
+        for (; !reports_.empty() && (last_try || steady_clock::now() >= reports_.front().deadline); ++refused) {
+            refuse_first("The database is locked by another program");
         }
-    }
-    std::erase_if(reports_, is_over);
-    if (refused > 0) {
-        kLog.warning("{} requests are refused: {}", refused, trouble);
+        if (refused > 0) {
+            kLog.warning("{} requests are refused: {}", refused, error.what());
+        }
+        return false;
     }
 }
 
-/// One of them may be what the database refuses, and the others need not suffer for it.
-void IntakeThread::store_reports_one_by_one() {
-    for (const Pending& report : std::exchange(reports_, {})) {
-        events_ -= report.events.size();
-        try {
-            answer_stored(report, open_store().take(report.events, storage::Source::http));
-        } catch (const storage::StorageError& error) {
-            kLog.warning("a request is refused: {}", error.what());
-            report.done(unavailable("The database cannot be written now"));
+/// Answers the requests of which everything is stored now.
+void IntakeThread::settle(std::span<const storage::EventStore::Outcome> outcomes) {
+    first_event_ += outcomes.size();
+    const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout);
+    while (!reports_.empty() && (!outcomes.empty() || reports_.front().left == 0)) {
+        Report& report = reports_.front();
+        const auto own = outcomes.first(std::min(outcomes.size(), report.left));
+        outcomes = outcomes.subspan(own.size());
+        const auto stored = std::ranges::count_if(own, [](const auto& one) { return one.is_new; });
+        rows_stored_.add(static_cast<std::uint64_t>(stored));
+        report.stored += stored;
+        report.known += static_cast<std::int64_t>(own.size()) - stored;
+        report.left -= own.size();
+        report.deadline = deadline;
+        if (report.left == 0) {
+            report.done({.status = 202,
+                         .body = nlohmann::ordered_json{{"stored", report.stored}, {"known", report.known}}.dump()});
+            reports_.pop_front();
         }
     }
 }
 
-void IntakeThread::answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes) {
-    const auto stored = std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; });
-    rows_stored_.add(static_cast<std::uint64_t>(stored));
-    const auto known = static_cast<std::ptrdiff_t>(outcomes.size()) - stored;
-    report.done({.status = 202, .body = nlohmann::ordered_json{{"stored", stored}, {"known", known}}.dump()});
+/// The first records of it may be stored: the answer says how many are.
+void IntakeThread::refuse_first(const std::string& why) {
+    const Report report = std::move(reports_.front());
+    reports_.pop_front();
+    first_event_ += report.left;
+    if (report.stored + report.known == 0) {
+        report.done(unavailable(why));
+    } else {
+        report.done(unavailable(why + "; the first records of the request are stored, as many as are counted here",
+                                {{"stored", report.stored}, {"known", report.known}}));
+    }
+}
+
+void IntakeThread::forget_stored() {
+    if (reports_.empty()) {
+        report_events_ = {};
+        first_event_ = 0;
+        one_by_one_ = false;
+    } else if (first_event_ >= kMaxEventsTogether) {
+        report_events_.erase(report_events_.begin(),
+                             report_events_.begin() + static_cast<std::ptrdiff_t>(first_event_));
+        first_event_ = 0;
+    }
+}
+
+void IntakeThread::refuse_all() {
+    const auto answer = error_answer(500, "internal_error", "The request could not be taken in");
+    for (const Hook& hook : std::exchange(hooks_, {})) {
+        hook.done(answer);
+    }
+    for (const Report& report : std::exchange(reports_, {})) {
+        report.done(answer);
+    }
+    forget_stored();
 }
 
 void IntakeThread::look_after_open_uses() {
     try {
         storage::EventStore& store = open_store();
-        if (!spool_.take_in(store, kMaxTakenIn)) {  // what is still in it may be the end of what seems to have none
+        if (!spool_.take_in(store, kMaxTakenIn,
+                            max_lock_)) {  // what is still in it may be the end of what seems to have none
             store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
         }
         in_trouble_ = false;
@@ -344,9 +414,10 @@ void IntakeThread::look_after_open_uses() {
 storage::EventStore& IntakeThread::open_store() {
     if (!store_) {
         store_ = std::make_unique<storage::EventStore>(
-            config_.db_path,
-            storage::OpenOptions{
-                .busy_timeout = kBusyTimeout, .create = false, .durability = storage::Durability::power});
+            config_.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout,
+                                                  .create = false,
+                                                  .durability = storage::Durability::power,
+                                                  .max_values_per_skill = config_.max_values_per_skill});
     }
     return *store_;
 }

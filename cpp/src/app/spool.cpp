@@ -251,7 +251,7 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
     }
 }
 
-bool Spool::take_in(storage::EventStore& store, std::size_t limit) const {
+bool Spool::take_in(storage::EventStore& store, std::size_t limit, std::chrono::steady_clock::duration max_lock) const {
     std::vector<std::string> names = waiting_in(folder_);
     std::ranges::sort(names);
     const std::vector<Waiting> waiting = read(names, limit);
@@ -264,16 +264,20 @@ bool Spool::take_in(storage::EventStore& store, std::size_t limit) const {
         for (const Waiting& one : some) {
             events.push_back(one.read.event);
         }
-        store.take(events, some.front().read.source);
-        for (const Waiting& one : some) {
+        const std::size_t taken = store.take_some(events, some.front().read.source, max_lock).size();
+        for (const Waiting& one : some.first(taken)) {
             removed += ::unlink((folder_ / one.name).c_str()) == 0 ? 1U : 0U;
         }
+        return taken;
     };
     for (auto begin = waiting.begin(); begin != waiting.end();) {
         const auto end = std::find_if(begin, waiting.end(),
                                       [&](const Waiting& one) { return one.read.source != begin->read.source; });
         try {
-            take({begin, end});
+            const std::size_t taken = take({begin, end});
+            if (begin + static_cast<std::ptrdiff_t>(taken) != end) {
+                return removed > 0;  // other programs have their turn first
+            }
         } catch (const storage::StorageError& error) {
             if (!is_refusal(error)) {
                 throw;

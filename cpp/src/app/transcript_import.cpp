@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -186,13 +188,18 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
         if (store == nullptr) {
             store = &open();
         }
-        const auto outcomes = store->take(batch, storage::Source::transcript);
-        for (std::size_t i = 0; i < batch.size(); ++i) {
-            if (outcomes[i].is_new) {
-                ++summary.recorded;
-                ++summary.recorded_by_skill[batch[i].record.skill_name];
-            } else {
-                ++summary.already_known;
+        for (std::size_t done = 0; done < batch.size();) {
+            for (const auto& outcome : store->take_some(std::span(batch).subspan(done), storage::Source::transcript)) {
+                if (outcome.is_new) {
+                    ++summary.recorded;
+                    ++summary.recorded_by_skill[batch[done].record.skill_name];
+                } else {
+                    ++summary.already_known;
+                }
+                ++done;
+            }
+            if (done < batch.size()) {
+                std::this_thread::sleep_for(storage::kLockPause);
             }
         }
         batch.clear();

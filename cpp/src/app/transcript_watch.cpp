@@ -11,7 +11,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "folder_events.hpp"
@@ -405,17 +407,22 @@ class TranscriptWatch::Impl {
                 numbers.push_back(place->first);
             }
         }
-        for (const storage::EventStore::Outcome& outcome : store_->take(batch, storage::Source::transcript)) {
+        const auto outcomes = store_->take_some(batch, storage::Source::transcript);
+        for (const storage::EventStore::Outcome& outcome : outcomes) {
             if (!has(outcome.seen_before, storage::Source::transcript)) {
                 ++coverage_.runs;
                 coverage_.hooks_saw += storage::has_hook(outcome.seen_before) ? 1 : 0;
                 coverage_.recovered += outcome.is_new ? 1 : 0;
             }
         }
-        for (const std::uint64_t number : numbers) {
+        for (const std::uint64_t number : std::span(numbers).first(outcomes.size())) {
             pending_.erase(number);
         }
-        return place;
+        if (outcomes.size() == numbers.size()) {
+            return place;
+        }
+        std::this_thread::sleep_for(storage::kLockPause);
+        return pending_.find(numbers[outcomes.size()]);
     }
 
     void save_marks() {

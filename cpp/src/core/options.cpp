@@ -137,6 +137,12 @@ constexpr std::array kTable{
             "Bytes of such requests that are not in the database yet; the next one is refused"),
     integer("Data in", "max_spool_events", &Config::max_spool_events, 100, 100'000,
             "Events of hooks that wait in files beside a database that cannot be written; later ones are lost"),
+    integer("Data in", "min_body_rate", &Config::min_body_rate, 16, 1'073'741'824,
+            "Minimum rate of an ingestion request body, in bytes per second; a slower request is rejected"),
+    duration("Data in", "max_write_lock", &Config::max_write_lock, 0.005, 10,
+             "Maximum time an ingestion transaction holds the database's write lock; a longer batch is split"),
+    integer("Data in", "max_values_per_skill", &Config::max_values_per_skill, 16, 10'000,
+            "Maximum distinct error types, and distinct workflow paths, stored per skill; further ones become other"),
 
     integer("Queries", "max_queries", &Config::max_queries, 1, 10'000,
             "Queries of the HTTP API that wait for an answer; the next one is refused"),

@@ -9,8 +9,10 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "change_counter.hpp"
 #include "inspection.hpp"
@@ -79,6 +81,8 @@ void count(std::vector<std::pair<std::string, std::int64_t>>& counts, std::strin
     " AND NOT EXISTS (SELECT 1 FROM json_each(" x                              \
     ") WHERE type <> 'integer' OR value NOT BETWEEN 0 AND"                     \
     " 1000000000000000) ELSE 0 END"
+// As the triggers write an object.
+#define SESSION_BUDDY_REWRITTEN "(SELECT json_group_object(key, value) FROM json_each(?2))"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
 }  // namespace
@@ -256,14 +260,14 @@ void BatchAggregates::add(const InvocationRecord& record, Skill& skill, Reader& 
 
 void BatchAggregates::write() {
     write_metrics();
-    write_counts("UPDATE skill_metrics SET workflow_paths = " SESSION_BUDDY_COUNTED("workflow_paths", "?2",
-                                                                                    "?3") " WHERE skill_name = ?1",
+    write_counts("SELECT key, value FROM skill_metrics, json_each(workflow_paths) WHERE skill_name = ?1",
+                 "UPDATE skill_metrics SET workflow_paths = " SESSION_BUDDY_REWRITTEN " WHERE skill_name = ?1",
                  &Skill::workflow_paths);
-    write_counts("UPDATE skill_metrics SET common_errors = " SESSION_BUDDY_COUNTED("common_errors", "?2",
-                                                                                   "?3") " WHERE skill_name = ?1",
+    write_counts("SELECT key, value FROM skill_metrics, json_each(common_errors) WHERE skill_name = ?1",
+                 "UPDATE skill_metrics SET common_errors = " SESSION_BUDDY_REWRITTEN " WHERE skill_name = ?1",
                  &Skill::errors);
-    write_counts("UPDATE skill_metrics SET follow_up_actions = " SESSION_BUDDY_COUNTED("follow_up_actions", "?2",
-                                                                                       "?3") " WHERE skill_name = ?1",
+    write_counts("SELECT key, value FROM skill_metrics, json_each(follow_up_actions) WHERE skill_name = ?1",
+                 "UPDATE skill_metrics SET follow_up_actions = " SESSION_BUDDY_REWRITTEN " WHERE skill_name = ?1",
                  &Skill::follow_ups);
     write_sessions();
     write_cache();
@@ -287,12 +291,36 @@ void BatchAggregates::write_metrics() {
     }
 }
 
-void BatchAggregates::write_counts(const char* update, Counts Skill::*counts) {
-    sql::Statement statement(database_, update);
+/// Once for all names of a skill: the object is read and written as a whole.
+void BatchAggregates::write_counts(const char* select, const char* update, Counts Skill::*counts) {
+    sql::Statement known(database_, select);
+    sql::Statement write(database_, update);
     for (const Skill& skill : skills_) {
-        for (const auto& [name, times] : skill.*counts) {
-            statement.with(std::string_view(skill.name), std::string_view(name), times).run();
+        if ((skill.*counts).empty()) {
+            continue;
         }
+        std::unordered_map<std::string_view, std::int64_t> added((skill.*counts).begin(), (skill.*counts).end());
+        std::unordered_set<std::string_view> found;
+        std::string object;
+        const auto append = [&object](std::string_view name, std::int64_t times) {
+            object += object.empty() ? '{' : ',';
+            object += nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
+            object += ':' + std::to_string(times);
+        };
+        known.with(std::string_view(skill.name));
+        while (known.step()) {
+            const auto more = added.find(known.text(0));
+            append(known.text(0), known.integer(1) + (more != added.end() ? more->second : 0));
+            if (more != added.end()) {
+                found.insert(more->first);
+            }
+        }
+        for (const auto& [name, times] : skill.*counts) {
+            if (!found.contains(name)) {
+                append(name, times);
+            }
+        }
+        write.with(std::string_view(skill.name), std::string_view(object + '}')).run();
     }
 }
 

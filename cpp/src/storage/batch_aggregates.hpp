@@ -74,7 +74,7 @@ class BatchAggregates {
     [[nodiscard]] bool read(std::span<const InvocationRecord* const> records);
     void add(const InvocationRecord& record, Skill& skill, Reader& reader) const;
     void write_metrics();
-    void write_counts(const char* update, Counts Skill::*counts);
+    void write_counts(const char* select, const char* update, Counts Skill::*counts);
     void write_sessions();
     void write_cache();
 

@@ -21,8 +21,13 @@ namespace session_buddy::storage {
 namespace {
 
 using Kind = SkillEvent::Kind;
+using std::chrono::steady_clock;
 
 constexpr const char* kNeverFinished = "tool_error";
+/// Of events that wait, those that a transaction with a limit looks at. It stores about so many in kMaxWriteLock.
+constexpr std::size_t kMaxTakenTogether = 2000;
+/// Invocations whose aggregates are written together, between two looks at the clock.
+constexpr std::size_t kMaxInvocationsTogether = 500;
 
 std::int64_t micros(TimePoint at) {
     return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
@@ -71,7 +76,7 @@ struct SideTables {
           close(database, "DELETE FROM session_buddy_open_use WHERE key = ?1"),
           open_in_session(database,
                           "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
-                          " WHERE session_id = ?1 AND started_us <= ?2"),
+                          " WHERE session_id = ?1 AND started_us <= ?2 LIMIT ?3"),
           open_before(database,
                       "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
                       " WHERE started_us < ?1 LIMIT ?2"),
@@ -227,13 +232,15 @@ struct EventStore::Impl {
         return {.id = id, .is_new = true};
     }
 
-    /// Many at a time, which is quicker than one by one.
+    /// Many at a time, which is quicker than one by one. Stops after the row with which `until` has passed; how many
+    /// events were taken shows in `outcomes`.
     void take_invocations(std::span<const SkillEvent> events, std::span<const InvocationRecord> records, Source source,
-                          std::vector<Outcome>& outcomes) {
+                          steady_clock::time_point until, std::vector<Outcome>& outcomes) {
         std::vector<std::size_t> fresh;
         std::vector<const InvocationRecord*> rows;
         std::unordered_map<std::string_view, std::size_t> keys;  // of fresh ones, and where they stand in `outcomes`
         std::vector<std::pair<std::size_t, std::size_t>> repeats;
+        const std::size_t base = outcomes.size();
         for (std::size_t index = 0; index < events.size(); ++index) {
             const std::string& key = events[index].key;
             auto known = key.empty() ? std::nullopt : recognise(key, source);
@@ -251,14 +258,18 @@ struct EventStore::Impl {
             }
             outcomes.push_back(known.value_or(Outcome{.is_new = true}));
         }
-        const std::vector<std::int64_t> ids = connection.insert_all(rows);
-        const std::size_t base = outcomes.size() - events.size();
-        for (std::size_t place = 0; place < fresh.size(); ++place) {
+        const std::vector<std::int64_t> ids = connection.insert_all(rows, until);
+        if (ids.size() < rows.size()) {
+            outcomes.resize(base + fresh[ids.size()]);
+        }
+        for (std::size_t place = 0; place < ids.size(); ++place) {
             outcomes[base + fresh[place]].id = ids[place];
             remember(events[fresh[place]].key, ids[place], source);
         }
         for (const auto& [repeat, first] : repeats) {
-            outcomes[repeat].id = outcomes[first].id;
+            if (repeat < outcomes.size()) {
+                outcomes[repeat].id = outcomes[first].id;
+            }
         }
     }
 
@@ -342,6 +353,26 @@ struct EventStore::Impl {
         }
     }
 
+    /// What follows those that have their outcomes: one event, or some invocations in a row.
+    void take_next(std::span<const SkillEvent> events, std::span<InvocationRecord> records, Source source,
+                   steady_clock::time_point until, std::vector<Outcome>& outcomes) {
+        const std::size_t begin = outcomes.size();
+        std::size_t end = begin;
+        while (end < events.size() && end - begin < kMaxInvocationsTogether && events[end].kind == Kind::invocation) {
+            ++end;
+        }
+        if (end > begin) {
+            take_invocations(events.subspan(begin, end - begin), records.subspan(begin, end - begin), source, until,
+                             outcomes);
+        } else if (begin < events.size()) {
+            take_one(events[begin], records[begin], source, outcomes);
+        }
+    }
+
+    /// Stops where the write lock was held for `max_lock`.
+    std::vector<Outcome> take(std::span<const SkillEvent> events, Source source, std::span<const TranscriptMark> marks,
+                              steady_clock::duration max_lock);
+
     void take_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Outcome>& outcomes) {
         switch (event.kind) {
             case Kind::invocation:
@@ -356,14 +387,45 @@ struct EventStore::Impl {
                 outcomes.push_back(take_end(event, record, source));
                 break;
             case Kind::session_end:
-                give_up(read_open_uses(
-                            tables().open_in_session.with(std::string_view(record.session_id), micros(event.at))),
-                        source);
+                give_up(
+                    read_open_uses(tables().open_in_session.with(std::string_view(record.session_id), micros(event.at),
+                                                                 static_cast<std::int64_t>(kMaxExpired))),
+                    source);
                 outcomes.emplace_back();
                 break;
         }
     }
 };
+
+std::vector<EventStore::Outcome> EventStore::Impl::take(std::span<const SkillEvent> events, Source source,
+                                                        std::span<const TranscriptMark> marks,
+                                                        steady_clock::duration max_lock) {
+    const std::scoped_lock lock(mutex);
+    connection.require_open();
+    std::vector<InvocationRecord> records = records_of(events);
+    std::vector<Outcome> outcomes;
+    if (events.empty() && marks.empty()) {
+        return outcomes;
+    }
+    connection.attempt("cannot write to", [&] {
+        with_tables([&](SideTables& side_tables) {
+            outcomes.clear();
+            SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
+            const auto now = steady_clock::now();  // from here on it holds the lock
+            const auto until =
+                max_lock < steady_clock::time_point::max() - now ? now + max_lock : steady_clock::time_point::max();
+            outcomes.reserve(events.size());
+            do {
+                take_next(events, records, source, until, outcomes);
+            } while (outcomes.size() < events.size() && steady_clock::now() < until);
+            for (const TranscriptMark& mark : marks) {
+                side_tables.mark.with(std::string_view(mark.file), mark.offset).run();
+            }
+            transaction.commit();
+        });
+    });
+    return outcomes;
+}
 
 EventStore::EventStore(const std::string& path, const OpenOptions& options)
     : impl_(std::make_unique<Impl>(path, options)) {}
@@ -372,39 +434,12 @@ EventStore::~EventStore() = default;
 
 std::vector<EventStore::Outcome> EventStore::take(std::span<const SkillEvent> events, Source source,
                                                   std::span<const TranscriptMark> marks) {
-    const std::scoped_lock lock(impl_->mutex);
-    impl_->connection.require_open();
-    std::vector<InvocationRecord> records = impl_->records_of(events);
-    std::vector<Outcome> outcomes;
-    if (events.empty() && marks.empty()) {
-        return outcomes;
-    }
-    impl_->connection.attempt("cannot write to", [&] {
-        impl_->with_tables([&](SideTables& tables) {
-            outcomes.clear();
-            SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-            outcomes.reserve(events.size());
-            for (std::size_t begin = 0; begin < events.size();) {
-                std::size_t end = begin;
-                while (end < events.size() && events[end].kind == Kind::invocation) {
-                    ++end;
-                }
-                if (end > begin) {
-                    impl_->take_invocations(events.subspan(begin, end - begin),
-                                            std::span(records).subspan(begin, end - begin), source, outcomes);
-                } else {
-                    impl_->take_one(events[begin], records[begin], source, outcomes);
-                    end = begin + 1;
-                }
-                begin = end;
-            }
-            for (const TranscriptMark& mark : marks) {
-                tables.mark.with(std::string_view(mark.file), mark.offset).run();
-            }
-            transaction.commit();
-        });
-    });
-    return outcomes;
+    return impl_->take(events, source, marks, steady_clock::duration::max());
+}
+
+std::vector<EventStore::Outcome> EventStore::take_some(std::span<const SkillEvent> events, Source source,
+                                                       steady_clock::duration max_lock) {
+    return impl_->take(events.first(std::min(events.size(), kMaxTakenTogether)), source, {}, max_lock);
 }
 
 void EventStore::outlive_power_cuts() {

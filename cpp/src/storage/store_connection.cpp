@@ -4,7 +4,9 @@
 #include <sqlite3.h>
 
 #include <chrono>
+#include <deque>
 #include <thread>
+#include <utility>
 
 #include "batch_aggregates.hpp"
 #include "saved_rows.hpp"
@@ -83,6 +85,7 @@ void StoreConnection::open_and_prepare(const OpenOptions& options) {
         connection_.emplace(path_, options);
         sql::translated(path_, "cannot read", [&] {
             insert_.emplace(database(), kInsert);
+            values_.emplace(database(), options.max_values_per_skill);
             prepared_ = prepare_(database());
         });
     } catch (...) {
@@ -140,6 +143,7 @@ void StoreConnection::make_sure_of_commit() {
 void StoreConnection::disconnect() noexcept {
     prepared_.reset();
     insert_.reset();
+    values_.reset();
     connection_.reset();
 }
 
@@ -149,6 +153,11 @@ void StoreConnection::close() noexcept {
 }
 
 std::int64_t StoreConnection::insert(const InvocationRecord& record) {
+    values_->forget();
+    return insert_bounded(values_->bounded(record).value_or(record));
+}
+
+std::int64_t StoreConnection::insert_bounded(const InvocationRecord& record) {
     insert_->with(std::string_view(record.skill_name), std::string_view(record.invoked_at),
                   std::string_view(record.session_id), record.workflow_path, std::int64_t{record.completed ? 1 : 0},
                   record.duration_seconds, record.user_query, record.alternatives_considered, record.selection_rank,
@@ -163,12 +172,25 @@ std::int64_t StoreConnection::insert(const InvocationRecord& record) {
     return sqlite3_last_insert_rowid(database().getHandle());
 }
 
-std::vector<std::int64_t> StoreConnection::insert_all(std::span<const InvocationRecord* const> records) {
-    const auto aggregates = records.size() >= kManyRecords ? BatchAggregates::of(database(), records) : nullptr;
+std::vector<std::int64_t> StoreConnection::insert_all(std::span<const InvocationRecord* const> records,
+                                                      std::chrono::steady_clock::time_point until) {
+    values_->forget();
+    std::deque<InvocationRecord> changed;
+    std::vector<const InvocationRecord*> rows(records.begin(), records.end());
+    for (const InvocationRecord*& row : rows) {
+        if (auto bounded = values_->bounded(*row)) {
+            row = &changed.emplace_back(std::move(*bounded));
+        }
+    }
+    const auto aggregates = rows.size() >= kManyRecords ? BatchAggregates::of(database(), rows) : nullptr;
     std::vector<std::int64_t> ids;
-    ids.reserve(records.size());
-    for (const InvocationRecord* record : records) {
-        ids.push_back(insert(*record));
+    ids.reserve(rows.size());
+    for (const InvocationRecord* row : rows) {
+        ids.push_back(insert_bounded(*row));
+        // The triggers of another tool may take milliseconds for each row.
+        if (!aggregates && std::chrono::steady_clock::now() >= until) {
+            return ids;
+        }
     }
     if (aggregates) {
         aggregates->write();

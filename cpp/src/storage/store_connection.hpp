@@ -4,6 +4,7 @@
 
 #include <SQLiteCpp/Database.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "distinct_values.hpp"
 #include "guarded_connection.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/error.hpp"
@@ -75,8 +77,11 @@ class StoreConnection {
 
     /// Returns the id. The record was checked.
     std::int64_t insert(const InvocationRecord& record);
-    /// In a write transaction. Returns the ids.
-    std::vector<std::int64_t> insert_all(std::span<const InvocationRecord* const> records);
+    /// In a write transaction. Returns the ids: of fewer, but at least one, where `until` passes meanwhile and the rows
+    /// are inserted one by one.
+    std::vector<std::int64_t> insert_all(
+        std::span<const InvocationRecord* const> records,
+        std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
 
     /// Throws StorageErrc::invalid_argument.
     [[noreturn]] void refuse(const std::string& message) const;
@@ -86,6 +91,7 @@ class StoreConnection {
   private:
     static constexpr int kAttempts = 3;
 
+    std::int64_t insert_bounded(const InvocationRecord& record);
     void connect();
     void open_and_prepare(const OpenOptions& options);
     void disconnect() noexcept;
@@ -105,6 +111,7 @@ class StoreConnection {
     std::function<void()> before_connect_;
     std::optional<GuardedConnection> connection_;
     std::optional<sql::Statement> insert_;
+    std::optional<DistinctValues> values_;
     std::shared_ptr<void> prepared_;
     bool closed_ = false;
 };

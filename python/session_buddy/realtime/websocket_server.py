@@ -128,6 +128,12 @@ class RealTimeMetricsServer:
             refused. At least max_body_bytes.
         max_spool_events: Events of hooks that wait in files beside a database that cannot be written, 100 to 100000;
             later ones are lost.
+        min_body_rate: Minimum rate of an ingestion request body, in bytes per second, 16 to 1073741824; a slower
+            request is rejected.
+        max_write_lock: Maximum seconds for which an ingestion transaction holds the write lock of the database, 0.005
+            to 10; a longer batch is split.
+        max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill, 16 to 10000;
+            further ones become "other".
         max_queries: Queries of the HTTP API that wait for an answer, 1 to 10000; the next one is refused.
         query_timeout: Seconds for the answer to one, waiting included, 0.1 to 300; beyond that it is given up.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
@@ -196,6 +202,9 @@ class RealTimeMetricsServer:
         max_body_bytes: int = 8388608,
         max_intake_bytes: int = 33554432,
         max_spool_events: int = 10000,
+        min_body_rate: int = 16384,
+        max_write_lock: float = 0.05,
+        max_values_per_skill: int = 256,
         max_queries: int = 64,
         query_timeout: float = 5.0,
         max_pending_snapshots: int = 16,
@@ -249,6 +258,9 @@ class RealTimeMetricsServer:
             "max_body_bytes": max_body_bytes,
             "max_intake_bytes": max_intake_bytes,
             "max_spool_events": max_spool_events,
+            "min_body_rate": min_body_rate,
+            "max_write_lock": max_write_lock,
+            "max_values_per_skill": max_values_per_skill,
             "max_queries": max_queries,
             "query_timeout": query_timeout,
         }

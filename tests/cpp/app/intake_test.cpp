@@ -17,6 +17,7 @@
 
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
+#include "session_buddy/ingest/invocation_json.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
@@ -348,6 +349,67 @@ TEST_F(IntakeTest, an_event_that_can_be_kept_nowhere_is_refused) {
     const auto answer = send_hook(hook("PostToolUse", "t1")).wait();
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.retry_after, 2U);
+}
+
+/// A trigger of another tool that takes milliseconds for each row.
+void make_slow(const std::string& path) {
+    test::execute(path,
+                  "CREATE TRIGGER slow AFTER INSERT ON skill_invocation BEGIN SELECT count(*) FROM (WITH RECURSIVE"
+                  " n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) SELECT i FROM n); END");
+}
+
+std::string many(std::size_t count) {
+    json records = json::array();
+    for (std::size_t i = 0; i < count; ++i) {
+        records.push_back(json::parse(report("a", "k" + std::to_string(i))));
+    }
+    return records.dump();
+}
+
+TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_is_stored) {
+    make_slow(path);
+    start();
+    Reply& large = send_report(many(ingest::kMaxReportedInvocations));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (rows() == "0" && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    { const Locked lock(path); }  // waits for five seconds at most
+    EXPECT_EQ(send_hook(hook("PostToolUse", "t1")).wait().status, 202U);
+    EXPECT_EQ(send_hook("[]").wait().status, 400U);
+    EXPECT_EQ(large.count(), 0U);
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation WHERE skill_name = 'Read'"), "1");
+    intake->stop();
+}
+
+TEST_F(IntakeTest, a_stop_does_not_wait_for_the_end_of_a_batch_and_says_what_is_stored_of_it) {
+    make_slow(path);
+    start();
+    Reply& large = send_report(many(ingest::kMaxReportedInvocations));
+    Reply& next = send_report(many(ingest::kMaxReportedInvocations));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (rows() == "0" && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::yield();
+    }
+    intake->stop();
+    ASSERT_EQ(large.count(), 1U);
+    EXPECT_EQ(large.wait().status, 503U);
+    const json answer = json::parse(large.wait().body);
+    EXPECT_EQ(answer.at("error"), "database_unavailable");
+    EXPECT_EQ(answer.at("known"), 0);
+    EXPECT_EQ(answer.at("stored").dump(), rows());
+    EXPECT_EQ(next.wait().status, 503U);
+    EXPECT_FALSE(json::parse(next.wait().body).contains("stored"));
+    test::execute(path, "DROP TRIGGER slow");
+    start();
+    const json again = json::parse(send_report(many(ingest::kMaxReportedInvocations)).wait().body);
+    EXPECT_EQ(again.at("known"), answer.at("stored"));
+    EXPECT_EQ(rows(), "10000") << "the rest, and nothing twice";
+}
+
+TEST_F(IntakeTest, a_report_of_nothing_is_answered) {
+    start();
+    EXPECT_EQ(send_report("[]").wait().body, R"({"stored":0,"known":0})");
 }
 
 TEST_F(IntakeTest, events_count_from_when_they_came_and_open_ones_are_given_up) {

@@ -242,6 +242,107 @@ TEST_F(Events, a_database_that_is_locked_keeps_nothing_of_a_batch_and_can_be_ask
     EXPECT_TRUE(take(end).is_new);
 }
 
+/// A trigger of another tool that takes milliseconds for each row.
+void make_slow(const std::string& path) {
+    test::execute(path,
+                  "CREATE TRIGGER slow AFTER INSERT ON skill_invocation BEGIN SELECT count(*) FROM (WITH RECURSIVE"
+                  " n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n); END");
+}
+
+TEST_F(Events, a_batch_that_takes_long_is_stored_in_parts_and_each_row_once) {
+    make_slow(path);
+    std::vector<SkillEvent> events;
+    for (int i = 0; i < 60; ++i) {
+        events.push_back(event(Kind::invocation, "k" + std::to_string(i / 2), "12:00:00"));  // each of them twice
+    }
+    events.push_back(event(Kind::started, "u", "12:00:00"));
+    std::size_t parts = 0;
+    std::size_t fresh = 0;
+    for (std::size_t done = 0; done < events.size(); ++parts) {
+        const auto outcomes =
+            store.take_some(std::span(events).subspan(done), Source::http, std::chrono::milliseconds{5});
+        ASSERT_GE(outcomes.size(), 1U);
+        for (const auto& outcome : outcomes) {
+            fresh += outcome.is_new ? 1U : 0U;
+        }
+        EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), std::to_string(fresh)) << "committed";
+        done += outcomes.size();
+    }
+    EXPECT_GT(parts, 2U);
+    EXPECT_EQ(fresh, 30U);
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_source"), "30");
+    EXPECT_EQ(open_uses(), "1");
+}
+
+TEST_F(Events, of_what_no_trigger_slows_down_many_are_stored_at_a_time) {
+    const std::vector<SkillEvent> events(1500, event(Kind::invocation, "", "12:00:00"));
+    EXPECT_EQ(store.take_some(events, Source::http, std::chrono::minutes{1}).size(), events.size());
+    EXPECT_TRUE(store.take_some({}, Source::http).empty());
+}
+
+class BoundedValues : public testing::TestWithParam<std::size_t> {};
+
+TEST_P(BoundedValues, of_a_skill_are_stored_and_the_others_become_one) {
+    const test::TempDir dir;
+    const std::string path = dir.file("skills.db");
+    EventStore store(path, {.max_values_per_skill = 20});
+    std::vector<SkillEvent> events;
+    for (int i = 0; i < 100; ++i) {
+        events.push_back(event(Kind::invocation, "", "12:00:00", "a", false));
+        events.back().record.error_type = "error_" + std::to_string(i % 50);
+        events.back().record.workflow_path = "path " + std::to_string(i);
+    }
+    events.push_back(event(Kind::invocation, "", "12:00:00", "b", false));
+    events.back().record.error_type = "error_40";
+    events.push_back(event(Kind::invocation, "", "12:00:00", "a", false));
+    events.back().record.error_type = "other";
+    for (std::size_t done = 0; done < events.size(); done += GetParam()) {
+        const std::size_t count = std::min(GetParam(), events.size() - done);
+        EXPECT_EQ(store.take(std::span(events).subspan(done, count), Source::http).size(), count);
+    }
+    const auto count = [&path](const std::string& column, const std::string& skill) {
+        return test::query_one(path,
+                               "SELECT count(*) || ' ' || sum(value) || ' ' || max(CASE key WHEN 'other' THEN value"
+                               " ELSE 0 END) FROM skill_metrics, json_each(" +
+                                   column + ") WHERE skill_name = '" + skill + "'");
+    };
+    EXPECT_EQ(count("common_errors", "a"), "21 101 61");
+    EXPECT_EQ(count("workflow_paths", "a"), "21 100 80");
+    EXPECT_EQ(count("common_errors", "b"), "1 1 0") << "another skill";
+    EXPECT_EQ(test::query_one(path, "SELECT count(DISTINCT error_type) FROM skill_invocation"), "22")
+        << "rows as well: their readers hold each class of them, too";
+}
+INSTANTIATE_TEST_SUITE_P(OneByOneAndTogether, BoundedValues, testing::Values(1, 7, 64, 1000));
+
+TEST_F(Events, a_database_with_more_values_than_the_bound_gets_no_further_ones) {
+    std::string names = "{\"0\":1";
+    for (int i = 1; i < 3000; ++i) {
+        names += ",\"" + std::to_string(i) + "\":1";
+    }
+    take(event(Kind::invocation, "", "12:00:00"));
+    test::execute(path, "UPDATE skill_metrics SET common_errors = '" + names + "}'");
+    std::vector<SkillEvent> events(40, event(Kind::invocation, "", "12:00:00", "a", false));
+    for (std::size_t i = 0; i < events.size(); ++i) {
+        events[i].record.error_type = i < 20 ? "7" : "new" + std::to_string(i);
+    }
+    store.take(events, Source::http);
+    EXPECT_EQ(test::query(path,
+                          "SELECT key, value FROM skill_metrics, json_each(common_errors)"
+                          " WHERE value <> 1 OR key NOT GLOB '[0-9]*'"),
+              (std::vector<std::string>{"7|21", "other|20"}));
+}
+
+TEST_F(Events, the_end_of_a_session_holds_the_lock_for_a_bounded_number_of_open_uses) {
+    std::vector<SkillEvent> starts;
+    for (std::size_t i = 0; i < EventStore::kMaxExpired + 10; ++i) {
+        starts.push_back(event(Kind::started, "u" + std::to_string(i), "12:00:00"));
+    }
+    store.take(starts, Source::hook);
+    take(event(Kind::session_end, "", "12:00:01"));
+    EXPECT_EQ(open_uses(), "10");
+    EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the others are given up as those of no session are";
+}
+
 TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
     take(event(Kind::started, "t1", "12:00:00"));
     for (const char* ending : {"", "-wal", "-shm"}) {

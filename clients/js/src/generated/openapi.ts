@@ -477,6 +477,10 @@ export interface components {
             field?: string;
             /** @description With bad_request: which of several records, from 0. */
             index?: number;
+            /** @description With database_unavailable: with known, how many of the first records of the request are stored. */
+            stored?: number;
+            /** @description With database_unavailable: of these, those that were known before are counted here. */
+            known?: number;
             /** @description With too_many_clients: how many WebSocket clients there may be at a time. */
             max_clients?: number;
             /** @description With too_many_clients_of_address: how many WebSocket clients one address may have at a time. */

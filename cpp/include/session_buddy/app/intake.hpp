@@ -31,7 +31,9 @@ class IntakeThread final : public server::Intake {
 
     /// Requests that come before it wait for it.
     void start();
-    /// Works off what waits and ends the thread; from then on requests are answered with 503. Idempotent.
+    /// Ends the thread. Events of hooks that wait are stored first, in the database or in the spool; a report of which
+    /// not everything is stored by then is answered with 503, which says how much is. So are later requests.
+    /// Idempotent.
     void stop();
 
     void take(server::IntakeRequest request, Done done) override;
@@ -45,20 +47,32 @@ class IntakeThread final : public server::Intake {
         TimePoint at;
         Done done;
     };
-    /// A job whose events wait for the database.
-    struct Pending {
+    struct Hook {
         Done done;
-        std::vector<storage::SkillEvent> events;
-        std::chrono::steady_clock::time_point deadline;
+        storage::SkillEvent event;
+    };
+    /// A request whose records wait for the database, or some of them.
+    struct Report {
+        Done done;
+        std::size_t left;         // of its records, in report_events_
+        std::int64_t stored = 0;  // of the others, in the database now and not before
+        std::int64_t known = 0;
+        std::chrono::steady_clock::time_point deadline;  // for a database that is locked
     };
 
     void run();
-    void work_off(std::deque<Job> jobs);
-    void read(Job& job);
+    [[nodiscard]] bool is_open();
+    void read(std::deque<Job> hooks, bool open);
+    void read_hook(Job& job);
+    void read_report(Job& job);
     void store_hooks();
+    bool take_in_spool(storage::EventStore& store);
     void store_reports(bool last_try);
-    void store_reports_one_by_one();
-    void answer_stored(const Pending& report, std::span<const storage::EventStore::Outcome> outcomes);
+    bool store_some_reports(bool last_try);
+    void settle(std::span<const storage::EventStore::Outcome> outcomes);
+    void refuse_first(const std::string& why);
+    void forget_stored();
+    void refuse_all();
     void look_after_open_uses();
     storage::EventStore& open_store();
 
@@ -66,16 +80,22 @@ class IntakeThread final : public server::Intake {
     const Clock& clock_;
     const ingest::SkillNamer namer_;
     const Spool spool_;
+    const std::chrono::steady_clock::duration max_lock_;
     std::unique_ptr<storage::EventStore> store_;  // opened when it is needed: a read-only database is served, too
 
-    std::vector<Pending> hooks_;
-    std::vector<Pending> reports_;  // may wait for a database that is locked, up to their deadlines
-    std::size_t events_ = 0;        // in both
+    std::deque<Job> unread_;  // reports that wait until others are stored: read, they take several times the memory
+    std::vector<Hook> hooks_;
+    std::deque<Report> reports_;
+    std::vector<storage::SkillEvent> report_events_;    // of all of them, in their order
+    std::size_t first_event_ = 0;                       // in report_events_, that is not stored
+    bool one_by_one_ = false;                           // one of reports_ is what the database does not take
+    std::chrono::steady_clock::time_point next_write_;  // of reports; other programs have their turn until then
     Counter rows_stored_;
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<Job> jobs_;
+    std::deque<Job> hook_jobs_;
+    std::deque<Job> report_jobs_;
     bool open_ = true;
     bool in_trouble_ = false;
     std::thread thread_;

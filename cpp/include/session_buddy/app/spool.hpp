@@ -2,6 +2,7 @@
 // Whoever writes to the database next takes them in: the next hook, the server, session-buddy watch.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -29,10 +30,12 @@ class Spool {
     /// `source`: a hook of either kind. Throws SpoolError where it is full or cannot be written.
     void put(const storage::SkillEvent& event, storage::Source source, storage::Durability durability) const;
 
-    /// Stores the oldest, at most `limit`, and removes their files; what was put to outlive a power cut goes on doing
-    /// so. A file that holds no event, or one that the database will never take, is renamed to *.bad and told in the
-    /// log. Returns whether it is worth a further call: more wait. Throws StorageError; what was not stored stays.
-    [[nodiscard]] bool take_in(storage::EventStore& store, std::size_t limit) const;
+    /// Stores the oldest, at most `limit` and no longer than `max_lock` at a time, and removes their files; what was
+    /// put to outlive a power cut goes on doing so. A file that holds no event, or one that the database will never
+    /// take, is renamed to *.bad and told in the log. Returns whether it is worth a further call: more wait. Throws
+    /// StorageError; what was not stored stays.
+    [[nodiscard]] bool take_in(storage::EventStore& store, std::size_t limit,
+                               std::chrono::steady_clock::duration max_lock = storage::kMaxWriteLock) const;
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 

@@ -106,6 +106,9 @@ struct Config {
     std::size_t max_intake_bytes = 32U << 20U;  ///< of requests on their way into the database, 1024 to 1 GiB; at least
                                                 ///< max_body_bytes
     std::uint32_t max_spool_events = 10000;     ///< that wait in files beside the database, 100 to 100'000
+    std::size_t min_body_rate = 16384;          ///< bytes per second of an ingestion body, 16 to 1 GiB
+    Seconds max_write_lock{0.05};               ///< of one transaction of ingestion, 0.005 to 10
+    std::uint32_t max_values_per_skill = 256;   ///< distinct error types and workflow paths stored, 16 to 10'000
 
     // Queries.
     std::uint32_t max_queries = 64;  ///< that wait for an answer, 1 to 10'000

@@ -20,6 +20,12 @@ namespace session_buddy::storage {
 /// By how much the times may differ that two sources give one typed command, which has no id in common.
 inline constexpr std::chrono::seconds kCommandTolerance{10};
 
+/// How long a batch may hold the write lock of the database before other programs get their turn.
+inline constexpr std::chrono::milliseconds kMaxWriteLock{50};
+/// How long that turn is. SQLite does not queue those who wait for the lock: they look again after up to 25 ms at
+/// first.
+inline constexpr std::chrono::milliseconds kLockPause{20};
+
 /// Who tells; bits of `session_buddy_source.seen_by`.
 enum class Source : std::uint8_t {
     hook = 1,  ///< a hook's process
@@ -76,10 +82,15 @@ class EventStore {
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
 
-    /// All of it in one transaction, or nothing. Throws StorageErrc::invalid_argument, naming the index and the field,
-    /// for what cannot be stored.
+    /// All of it in one transaction, or nothing: for few events, as it holds the write lock until it is done. Throws
+    /// StorageErrc::invalid_argument, naming the index and the field, for what cannot be stored.
     std::vector<Outcome> take(std::span<const SkillEvent> events, Source source,
                               std::span<const TranscriptMark> marks = {});
+
+    /// As many of the first events as fit into `max_lock` of the write lock, at least one, in one transaction. Returns
+    /// the outcomes of those, which are stored for good; the others are for the next call. Throws as take() does.
+    std::vector<Outcome> take_some(std::span<const SkillEvent> events, Source source,
+                                   std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
 
     /// From here on, commits wait for the disk (Durability::power).
     void outlive_power_cuts();
@@ -87,7 +98,7 @@ class EventStore {
     /// Stores what was started before `before` and never finished as not completed (`tool_error`, as that is what hooks
     /// are silent about), at most kMaxExpired a call. Returns how many there were.
     std::size_t expire(TimePoint before);
-    static constexpr std::size_t kMaxExpired = 1000;
+    static constexpr std::size_t kMaxExpired = 250;
 
     /// As saved by take(); file → offset.
     [[nodiscard]] std::map<std::string, std::int64_t> marks();

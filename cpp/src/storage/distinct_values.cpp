@@ -1,0 +1,60 @@
+// See distinct_values.hpp.
+#include "distinct_values.hpp"
+
+#include "schema_fragments.hpp"
+
+namespace session_buddy::storage {
+
+std::optional<InvocationRecord> DistinctValues::bounded(const InvocationRecord& record) {
+    const bool error_fits = fits(Kind::error_type, record.skill_name, record.error_type);
+    const bool path_fits = fits(Kind::workflow_path, record.skill_name, record.workflow_path);
+    if (error_fits && path_fits) {
+        return std::nullopt;
+    }
+    InvocationRecord changed = record;
+    if (!error_fits) {
+        changed.error_type = kOther;
+    }
+    if (!path_fits) {
+        changed.workflow_path = kOther;
+    }
+    return changed;
+}
+
+bool DistinctValues::fits(Kind kind, const std::string& skill, const std::optional<std::string>& value) {
+    if (!value || value->empty() || *value == kOther) {
+        return true;
+    }
+    const auto [found, is_new] = known_.try_emplace({kind, skill});
+    Names& names = found->second;
+    if (is_new) {
+        names = read(kind, skill);
+    }
+    if (!names.contains(*value)) {
+        if (names.size() >= max_) {
+            return false;
+        }
+        names.insert(*value);
+    }
+    return true;
+}
+
+/// The first `max_` of a database where there are more already: none of its own is added to those.
+DistinctValues::Names DistinctValues::read(Kind kind, const std::string& skill) {
+    auto& query = kind == Kind::error_type ? errors_ : paths_;
+    if (!query) {  // made when it is needed: a hook's user waits
+        query.emplace(database_, kind == Kind::error_type
+                                     ? "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
+                                           "common_errors") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3"
+                                     : "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
+                                           "workflow_paths") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3");
+    }
+    query->with(std::string_view(skill), kOther, static_cast<std::int64_t>(max_));
+    Names names;
+    while (query->step()) {
+        names.emplace(query->text(0));
+    }
+    return names;
+}
+
+}  // namespace session_buddy::storage
