@@ -46,6 +46,8 @@ constexpr int kInputTimeout = 2000;
 constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
 /// Spooled events that one hook takes in beside its own.
 constexpr std::size_t kMaxTakenIn = 50;
+/// For these, where the triggers of another tool are slow.
+constexpr std::chrono::milliseconds kMaxSpoolLock{500};
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
 constexpr int kOldLogs = 2;  // full ones, beside the one that is written
 
@@ -170,7 +172,7 @@ void store(const storage::SkillEvent& event, const Config& config) {
     try {
         store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .brief = true});
         // First, and all of them: the start of what ends now may be among them.
-        if (spool.take_in(*store, kMaxTakenIn)) {
+        if (spool.take_in(*store, kMaxTakenIn, kMaxSpoolLock)) {
             keep_for_later("many others are taken in first");
             return;
         }

@@ -89,7 +89,9 @@ class Builder final : public nlohmann::json_sax<json> {
         return true;
     }
     bool skip(json::value_t kind) {
-        add(json(kind));
+        if (skipped_ == 0) {
+            add(json(kind));
+        }
         ++skipped_;
         return true;
     }

@@ -17,7 +17,6 @@
 
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
-#include "session_buddy/ingest/invocation_json.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "support/manual_clock.hpp"
 #include "support/temp_database.hpp"
@@ -369,7 +368,7 @@ std::string many(std::size_t count) {
 TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_is_stored) {
     make_slow(path);
     start();
-    Reply& large = send_report(many(ingest::kMaxReportedInvocations));
+    Reply& large = send_report(many(2000));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (rows() == "0" && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::yield();
@@ -385,8 +384,8 @@ TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_
 TEST_F(IntakeTest, a_stop_does_not_wait_for_the_end_of_a_batch_and_says_what_is_stored_of_it) {
     make_slow(path);
     start();
-    Reply& large = send_report(many(ingest::kMaxReportedInvocations));
-    Reply& next = send_report(many(ingest::kMaxReportedInvocations));
+    Reply& large = send_report(many(2000));
+    Reply& next = send_report(many(2000));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (rows() == "0" && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::yield();
@@ -402,9 +401,9 @@ TEST_F(IntakeTest, a_stop_does_not_wait_for_the_end_of_a_batch_and_says_what_is_
     EXPECT_FALSE(json::parse(next.wait().body).contains("stored"));
     test::execute(path, "DROP TRIGGER slow");
     start();
-    const json again = json::parse(send_report(many(ingest::kMaxReportedInvocations)).wait().body);
+    const json again = json::parse(send_report(many(2000)).wait().body);
     EXPECT_EQ(again.at("known"), answer.at("stored"));
-    EXPECT_EQ(rows(), "10000") << "the rest, and nothing twice";
+    EXPECT_EQ(rows(), "2000") << "the rest, and nothing twice";
 }
 
 TEST_F(IntakeTest, a_report_of_nothing_is_answered) {

@@ -396,7 +396,9 @@ TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees
 
 TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
     HeldIntake intake;
-    TestServer server(room_for_one(), &intake);
+    Config config = room_for_one();
+    config.max_intake_bytes += 10;
+    TestServer server(config, &intake);
     std::vector<std::unique_ptr<RawConnection>> slow;
     for (int i = 0; i < 5; ++i) {
         slow.push_back(std::make_unique<RawConnection>(server.port()));
