@@ -261,7 +261,7 @@ class OpenIndex {
         }
         volatile void* region = nullptr;
         const int result = file_->pMethods->xShmMap(file_, 0, kIndexRegionBytes, 0, &region);
-        return result == SQLITE_OK ? static_cast<std::uint8_t*>(const_cast<void*>(region)) : nullptr;
+        return result == SQLITE_OK ? const_cast<std::uint8_t*>(static_cast<volatile std::uint8_t*>(region)) : nullptr;
     }
 
     sqlite3_file* file_ = nullptr;
@@ -431,6 +431,11 @@ bool is_written_since(const std::string& database, int wal) {
     return written >= removed;
 }
 
+/// Whether somebody has committed anything since this index was made.
+bool is_written_to(const std::optional<WalIndex>& index) {
+    return index && (index->changes != 0 || index->max_frame != 0);
+}
+
 /// Gives the log to connections that know nothing of it. `diverged` where they may have written.
 WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_index) {
     const std::vector<Descriptor> logs = files.wals_in_process();
@@ -459,10 +464,7 @@ WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_in
         if (there >= committed) {
             return WalRescue::nothing_lost;
         }
-    } else if (new_header) {
-        return WalRescue::diverged;
-    } else if (const auto known = index.read(); (known && (known->changes != 0 || known->max_frame != 0)) ||
-                                                is_written_since(files.path(), files.wal())) {
+    } else if (new_header || is_written_to(index.read()) || is_written_since(files.path(), files.wal())) {
         return WalRescue::diverged;
     }
     write_at(wal, header->bytes.data(), kHeaderBytes, 0);
