@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import ssl
 import threading
 import time
@@ -611,6 +612,16 @@ async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_it
     async with scripted(hasty) as url, connect(url, first_delay=0.001) as client:
         updates = client.subscribe("numbered")
         assert [number_of(await first(updates)) for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_no_server_at_any_address_of_a_name_is_said_as_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (1, 2)]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: addresses)
+    with pytest.raises(ConnectionFailedError, match=f"no server is listening at localhost:{port}"):
+        async with connect(f"ws://localhost:{port}"):
+            pass
 
 
 async def test_requests_beside_connections_that_break_again_and_again_are_all_answered() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import math
 import random
+import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -476,9 +478,9 @@ class Link:
             raise RefusedError(f"the certificate of the server is not accepted: {error.verify_message}") from error
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ConnectionLostError(f"no answer within {settings.connect_timeout:g} seconds") from error
-        except ConnectionRefusedError as error:
-            raise ConnectionLostError(f"no server is listening at {settings.endpoint.netloc}") from error
         except (OSError, EOFError, WebSocketException) as error:
+            if _refused(error):
+                raise ConnectionLostError(f"no server is listening at {settings.endpoint.netloc}") from error
             raise ConnectionLostError(f"cannot connect to {settings.endpoint.netloc}: {error}") from error
 
     def _token(self) -> str | None:
@@ -592,6 +594,12 @@ def _reason(body: bytes | bytearray | None) -> str:
     except (ValueError, AttributeError, RecursionError):
         return ""
     return f": {_printable(text)}" if isinstance(text, str) and text else ""
+
+
+def _refused(error: Exception) -> bool:
+    """Whether every address of the host refuses; for several, asyncio joins their texts in one OSError."""
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+    return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}
 
 
 def _printable(text: str) -> str:
