@@ -9,9 +9,6 @@
 namespace session_buddy::anomaly {
 namespace {
 
-// Different error types that are told apart; further ones count as this one. Bounds the memory of a database full of
-// odd texts.
-constexpr std::size_t kMaxErrorTypes = 10'000;
 constexpr const char* kOtherError = "other";
 constexpr std::size_t kMaxCommonErrors = 3;
 
@@ -19,9 +16,24 @@ constexpr std::array kChannels{SkillDetector::completion, SkillDetector::duratio
 
 }  // namespace
 
-std::uint32_t AnomalyEngine::place_of(std::string_view skill_name) {
+std::optional<std::uint32_t> AnomalyEngine::place_of(std::string_view skill_name) {
     if (const auto known = index_.find(skill_name); known != index_.end()) {
         return known->second;
+    }
+    while (index_.size() >= limits_.skills) {
+        if (idle_.empty()) {
+            return std::nullopt;
+        }
+        const std::uint32_t place = idle_.front();
+        idle_.pop_front();
+        Skill& skill = skills_[place];
+        skill.idle = false;
+        if (skill.detector.next_change() == TimePoint::max() && !skill.judged && !skill.stale) {
+            index_.erase(skill.name);
+            skill = {.name = std::string(skill_name), .detector = SkillDetector{options_}};
+            index_.emplace(skill_name, place);
+            return place;
+        }
     }
     const auto place = static_cast<std::uint32_t>(skills_.size());
     skills_.push_back({.name = std::string(skill_name), .detector = SkillDetector{options_}});
@@ -33,7 +45,8 @@ std::uint32_t AnomalyEngine::number_of_error(const std::string& error_type) {
     if (error_type.empty()) {
         return 0;
     }
-    const bool told_apart = error_types_.size() <= kMaxErrorTypes || error_numbers_.contains(error_type);
+    const bool told_apart = error_types_.size() <= limits_.error_types || error_numbers_.contains(error_type);
+    errors_in_other_ += told_apart ? 0 : 1;
     const std::string type = told_apart ? error_type : kOtherError;
     const auto [place, is_new] = error_numbers_.try_emplace(type, static_cast<std::uint32_t>(error_types_.size()));
     if (is_new) {
@@ -50,9 +63,10 @@ SkillDetector::Run AnomalyEngine::to_run(const Invocation& invocation, TimePoint
 }
 
 void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
-    const std::uint32_t place = place_of(invocation.skill_name);
-    skills_[place].detector.add(to_run(invocation, std::min(invocation.invoked_at, now)), found_);
-    after_judging(place);
+    if (const auto place = place_of(invocation.skill_name)) {
+        skills_[*place].detector.add(to_run(invocation, std::min(invocation.invoked_at, now)), found_);
+        after_judging(*place);
+    }
 }
 
 void AnomalyEngine::advance(TimePoint now) {
@@ -86,13 +100,17 @@ void AnomalyEngine::after_judging(std::uint32_t place) {
 }
 
 void AnomalyEngine::preload(const Invocation& invocation) {
-    skills_[place_of(invocation.skill_name)].detector.preload(to_run(invocation, invocation.invoked_at));
+    if (const auto place = place_of(invocation.skill_name)) {
+        skills_[*place].detector.preload(to_run(invocation, invocation.invoked_at));
+    }
 }
 
 void AnomalyEngine::begin(TimePoint until, const std::vector<OpenEpisode>& episodes) {
     std::unordered_map<std::uint32_t, std::array<std::optional<Episode>, SkillDetector::channel_count>> by_skill;
     for (const OpenEpisode& open : episodes) {
-        by_skill[place_of(open.skill_name)][open.channel] = open.episode;
+        if (const auto place = place_of(open.skill_name)) {
+            by_skill[*place][open.channel] = open.episode;
+        }
     }
     for (std::uint32_t place = 0; place < skills_.size(); ++place) {
         skills_[place].detector.begin(until, by_skill[place]);
@@ -204,8 +222,12 @@ AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, Time
 std::vector<std::string> AnomalyEngine::take_judged() {
     std::vector<std::string> names;
     for (const std::uint32_t place : std::exchange(judged_, {})) {
-        skills_[place].judged = false;
-        names.push_back(skills_[place].name);
+        Skill& skill = skills_[place];
+        skill.judged = false;
+        names.push_back(skill.name);
+        if (skill.detector.next_change() == TimePoint::max() && !std::exchange(skill.idle, true)) {
+            idle_.push_back(place);
+        }
     }
     return names;
 }

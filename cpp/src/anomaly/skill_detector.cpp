@@ -124,11 +124,16 @@ void SkillDetector::Sums::apply(Channel channel, const KeptRun& run, int sign) {
     }
 }
 
-void SkillDetector::apply_baseline(Channel channel, const KeptRun& run, int sign) {
+SkillDetector::Sums& SkillDetector::bucket_of(const KeptRun& run) {
     const auto width = options_->baseline_window / kBucketsPerBaseline;
-    const auto bucket = static_cast<std::uint64_t>(run.at.time_since_epoch() / width) % buckets_.size();
+    return buckets_[static_cast<std::uint64_t>(run.at.time_since_epoch() / width) % buckets_.size()];
+}
+
+void SkillDetector::apply_baseline(Channel channel, const KeptRun& run, int sign) {
     baseline_.apply(channel, run, sign);
-    buckets_[bucket].apply(channel, run, sign);
+    if (!buckets_.empty()) {
+        bucket_of(run).apply(channel, run, sign);
+    }
 }
 
 void SkillDetector::apply_baseline(const KeptRun& run, int sign) {
@@ -395,7 +400,17 @@ Baseline SkillDetector::live_baseline() const {
     return baseline;
 }
 
-double SkillDetector::drift(Channel channel) const {
+double SkillDetector::drift(Channel channel) {
+    if (buckets_.empty()) {
+        buckets_.resize(kBucketsPerBaseline + 2);
+        for (std::size_t i = 0; i < observed_from_; ++i) {
+            for (const Channel each : {completion, duration}) {
+                if (!runs_[i].excluded[each]) {
+                    bucket_of(runs_[i]).apply(each, runs_[i], +1);
+                }
+            }
+        }
+    }
     const Baseline overall = live_baseline();
     if (channel == completion) {
         const double rate = static_cast<double>(overall.completed) / static_cast<double>(overall.count);

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 #include <utility>
 #include <vector>
 
 #include "session_buddy/app/detector_state.hpp"
 #include "session_buddy/app/push_schedule.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/storage/cycle_writer.hpp"
 
 namespace session_buddy::app {
@@ -26,6 +28,9 @@ constexpr std::chrono::milliseconds kCycleRebuildingTime{200};
 constexpr std::chrono::seconds kClockStepTolerated{60};
 // Others who write all the time come first now and then. That is no trouble as long as it passes.
 constexpr std::chrono::seconds kLockTolerated{10};
+/// From running out of memory to a rebuild: the first pause, which doubles each time, and the longest.
+constexpr std::chrono::seconds kRebuildPause{1};
+constexpr std::chrono::seconds kLongestRebuildPause{60};
 /// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
 /// meets for the first time are counted in many cycles.
 constexpr std::chrono::milliseconds kStartCountingTime{200};
@@ -93,7 +98,7 @@ void Collector::open() {
 
 void Collector::start() {
     stopping_ = false;
-    thread_ = std::thread([this] { run(); });
+    thread_ = out_of_memory::start_thread("collector", [this] { run(); });
 }
 
 void Collector::stop() {
@@ -150,23 +155,75 @@ void Collector::save_log() noexcept {
 }
 
 void Collector::cycle() {
-    const TimePoint now = begin_cycle();
-    read_database(now);
-    finish_cycle(now);
+    guarded([this] {
+        const TimePoint now = begin_cycle();
+        read_database(now);
+        finish_cycle(now);
+        return true;
+    });
 }
 
 void Collector::go_on_rebuilding() {
-    cycle_began_ = std::chrono::steady_clock::now();
-    read_database(clock_.now());
+    guarded([this] {
+        cycle_began_ = std::chrono::steady_clock::now();
+        return read_database(clock_.now());
+    });
 }
 
 bool Collector::push() {
-    const TimePoint now = begin_cycle();
-    if (!read_database(now)) {
-        return false;
+    return guarded([this] {
+        const TimePoint now = begin_cycle();
+        if (!read_database(now)) {
+            return false;
+        }
+        finish_cycle(now);
+        return true;
+    });
+}
+
+bool Collector::guarded(const std::function<bool()>& work) {
+    try {
+        if (dropped_ && std::chrono::steady_clock::now() < rebuild_at_) {
+            publish_out_of_date();
+            return false;
+        }
+        return work();
+    } catch (const std::bad_alloc&) {
+        drop_metrics("out of memory");
+    } catch (const std::exception& error) {
+        drop_metrics(error.what());
     }
-    finish_cycle(now);
-    return true;
+    return false;
+}
+
+void Collector::drop_metrics(const char* reason) {
+    ++stats_.read_failures;
+    rebuilding_.reset();
+    figures_.reset();
+    totals_ = storage::TotalsKeeper(config_.metrics_max_skills);  // goes on from what the database holds
+    out_of_memory::refill();
+    dropped_ = true;
+    follower_.rebuild_next();
+    rebuild_pause_ =
+        std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kLongestRebuildPause);
+    rebuild_at_ = std::chrono::steady_clock::now() + rebuild_pause_;
+    try {
+        kLog.error("the metrics are dropped and rebuilt in {} s: {}",
+                   std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
+        health_ = {false, reason};
+        publish_out_of_date();
+    } catch (const std::exception&) {  // the next cycle tries again
+        health_.readable = false;
+    }
+}
+
+void Collector::publish_out_of_date() {
+    auto snapshot = std::make_shared<Snapshot>(*last_);
+    snapshot->sequence = ++sequence_;
+    snapshot->database = health_.readable ? DatabaseHealth{false, "the metrics are being rebuilt"} : health_;
+    snapshot->collector = stats_;
+    last_ = snapshot;
+    publish_(std::move(snapshot));
 }
 
 TimePoint Collector::begin_cycle() {
@@ -182,6 +239,10 @@ TimePoint Collector::begin_cycle() {
 }
 
 void Collector::finish_cycle(TimePoint now) {
+    if (dropped_) {
+        publish_out_of_date();
+        return;
+    }
     figures_->advance(now);
     if (health_.readable) {
         count_totals(std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(config_.update_interval / 4),
@@ -197,7 +258,7 @@ bool Collector::clock_was_set(TimePoint now) const {
     }
     // Forward, rows just get older. But those that lay in the future were counted as of the time before.
     const auto interval = std::chrono::duration_cast<TimePoint::duration>(config_.update_interval);
-    return now > last_now_ + interval + kClockStepTolerated &&
+    return !dropped_ && now > last_now_ + interval + kClockStepTolerated &&
            figures_->latest_invocation() > last_now_ + kClockStepTolerated;
 }
 
@@ -218,6 +279,8 @@ bool Collector::read_database(TimePoint now) {
         if (!more) {
             stats_.up_to_date_at = now;
         }
+    } catch (const std::bad_alloc&) {
+        throw;  // see guarded()
     } catch (const std::exception& error) {
         ++stats_.read_failures;
         set_health({false, error.what()});
@@ -235,6 +298,9 @@ void Collector::take(const storage::Batch& batch, TimePoint now) {
     (rebuilding_ ? *rebuilding_ : *figures_).take(batch, now);
     if (rebuilding_ && !batch.more) {
         figures_ = std::move(rebuilding_);
+        dropped_ = false;
+        rebuild_pause_ = {};
+        reported_in_other_ = {};
     }
 }
 
@@ -307,12 +373,32 @@ void Collector::publish_snapshot(TimePoint now) {
         last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
     snapshot->anomalies = last_anomalies_;
+    snapshot->tracked_skills = figures_->metrics().skills_tracked();
+    snapshot->tracked_sessions = figures_->metrics().sessions_tracked();
+    snapshot->tracked_error_types = figures_->error_types_tracked();
+    report_other(*snapshot);
     snapshot->database = health_;
     snapshot->totals = totals_.table();
     snapshot->uncounted_rows = totals_.uncounted_rows();
     stats_.cycles.add(Seconds(std::chrono::steady_clock::now() - cycle_began_).count());
     snapshot->collector = stats_;
+    last_ = snapshot;
     publish_(std::move(snapshot));
+}
+
+// Once, and again after a rebuild.
+void Collector::report_other(const Snapshot& snapshot) {
+    const auto report = [](std::uint64_t& reported, const TrackedNames& names, const char* option, std::uint32_t limit,
+                           const char* what) {
+        if (std::exchange(reported, names.rows_in_other) == 0 && names.rows_in_other > 0) {
+            kLog.warning("{} ({}) reached: further {} are summed as other", option, limit, what);
+        }
+    };
+    report(reported_in_other_[0], snapshot.tracked_skills, "max_tracked_skills", config_.max_tracked_skills, "skills");
+    report(reported_in_other_[1], snapshot.tracked_sessions, "max_tracked_sessions", config_.max_tracked_sessions,
+           "sessions");
+    report(reported_in_other_[2], snapshot.tracked_error_types, "max_tracked_error_types",
+           config_.max_tracked_error_types, "error types");
 }
 
 void Collector::set_health(DatabaseHealth health) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string_view>
 
 namespace session_buddy::app {
@@ -18,7 +19,9 @@ metrics::EngineOptions metrics_options(const Config& config) {
     return {.window = to_micros(config.window),
             .top_skills = config.top_skills,
             .session_window = to_micros(config.session_window),
-            .max_sessions = config.max_sessions};
+            .max_sessions = config.max_sessions,
+            .max_tracked_skills = config.max_tracked_skills,
+            .max_tracked_sessions = config.max_tracked_sessions};
 }
 
 anomaly::DetectorOptions detector_options(const Config& config) {
@@ -49,10 +52,12 @@ bool is_our_type(const std::string& type) {
 Figures::Figures(const Config& config, TimePoint now, std::optional<DetectorState> resume,
                  std::vector<std::pair<std::string, std::string>> open_anomalies)
     : metrics_(metrics_options(config)),
-      anomalies_(detector_options(config)),
+      anomalies_(detector_options(config),
+                 {.skills = config.max_tracked_skills, .error_types = config.max_tracked_error_types}),
       resume_(std::move(resume)),
       open_in_database_(std::move(open_anomalies)),
-      judged_from_(now - to_micros(config.baseline_window)) {
+      judged_from_(now - to_micros(config.baseline_window)),
+      max_skills_(config.max_tracked_skills) {
     if (resume_) {
         resume_->until = std::min(resume_->until, now);  // the clock may have been set back behind it
     }
@@ -64,11 +69,8 @@ std::chrono::seconds Figures::lookback(const Config& config) {
 }
 
 void Figures::take(const storage::Batch& batch, TimePoint now) {
-    for (auto [skill_name, figures] : batch.lifetimes) {
-        if (figures.last_invocation_at > now) {
-            figures.last_invocation_at = now;  // a row from the future counts as now
-        }
-        metrics_.set_lifetime(skill_name, figures);
+    if (batch.rebuilt) {
+        set_lifetimes(batch, now);
     }
     for (const Invocation& row : batch.rows) {
         metrics_.add(row, now);
@@ -83,8 +85,30 @@ void Figures::take(const storage::Batch& batch, TimePoint now) {
         }
         anomalies_.add(row, now);
     }
+    if (!batch.rebuilt) {
+        set_lifetimes(batch, now);  // of the skills that the rows have brought a place
+    }
     if (!batch.more && !judging_) {
         begin_judging(resume_ ? resume_->until : judged_from_);
+    }
+}
+
+/// Where there are more skills than can be tracked, those that were used last come first.
+void Figures::set_lifetimes(const storage::Batch& batch, TimePoint now) {
+    std::vector<const std::pair<std::string, LifetimeFigures>*> latest;
+    latest.reserve(batch.lifetimes.size());
+    for (const auto& lifetime : batch.lifetimes) {
+        latest.push_back(&lifetime);
+    }
+    if (latest.size() > max_skills_) {
+        std::ranges::sort(latest, std::greater<>{}, [](const auto* each) { return each->second.last_invocation_at; });
+    }
+    for (const auto* each : latest) {
+        LifetimeFigures figures = each->second;
+        if (figures.last_invocation_at > now) {
+            figures.last_invocation_at = now;  // a row from the future counts as now
+        }
+        metrics_.set_lifetime(each->first, figures);
     }
 }
 
@@ -92,9 +116,10 @@ void Figures::begin_judging(TimePoint until) {
     judging_ = true;
     const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
+    const auto open_now = anomalies_.open_episodes();
     // An open row that nobody remembers would stay open for ever.
     for (const auto& [skill_name, type] : open_in_database_) {
-        const bool known = std::ranges::any_of(episodes, [&](const auto& open) {
+        const bool known = std::ranges::any_of(open_now, [&](const auto& open) {
             return open.skill_name == skill_name && to_string(open.episode.deviation.type) == type;
         });
         if (!known && is_our_type(type)) {
@@ -177,14 +202,19 @@ void Figures::collect_state(Pending& pending, TimePoint now) const {
         const auto known = written_state_.find(skill_name);
         const Episodes& written = known == written_state_.end() ? kNone : known->second;
         for (const auto channel : {anomaly::SkillDetector::completion, anomaly::SkillDetector::duration}) {
-            const auto& episode = detector->episode(channel);
+            // One that took the place of another skill had nothing left to remember.
+            const std::optional<anomaly::Episode> episode = detector ? detector->episode(channel) : std::nullopt;
             if (episode == written[channel]) {
                 continue;
             }
             pending.detector_state.push_back(episode ? episode_piece({skill_name, channel, *episode})
                                                      : no_episode_piece(skill_name, channel));
-            pending.state[skill_name] = {detector->episode(anomaly::SkillDetector::completion),
-                                         detector->episode(anomaly::SkillDetector::duration)};
+            if (detector != nullptr) {
+                pending.state[skill_name] = {detector->episode(anomaly::SkillDetector::completion),
+                                             detector->episode(anomaly::SkillDetector::duration)};
+            } else {
+                pending.state[skill_name] = {};
+            }
         }
     }
 }
@@ -197,6 +227,10 @@ void Figures::confirm_written(const Pending& written) {
     for (const auto& [skill_name, episodes] : written.state) {
         written_state_.insert_or_assign(skill_name, episodes);
     }
+    if (written_.size() > 2 * max_skills_) {
+        std::erase_if(written_, [this](const auto& row) { return !metrics_.recent_of(row.first); });
+    }
+    std::erase_if(written_state_, [](const auto& skill) { return skill.second == Episodes{}; });
     state_is_ours_ = state_is_ours_ || written.replaces_state;
     judged_.clear();
     episodes_.clear();

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/storage/time_series.hpp"
 
 namespace session_buddy::app {
@@ -33,7 +34,7 @@ HistoryThread::~HistoryThread() {
 
 void HistoryThread::start() {
     stopping_ = false;
-    thread_ = std::thread([this] { run(); });
+    thread_ = out_of_memory::start_thread("rollup", [this] { run(); });
 }
 
 void HistoryThread::stop() {

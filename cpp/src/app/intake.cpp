@@ -14,6 +14,7 @@
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
@@ -106,7 +107,7 @@ IntakeThread::~IntakeThread() {
 }
 
 void IntakeThread::start() {
-    thread_ = std::thread([this] { run(); });
+    thread_ = out_of_memory::start_thread("ingestion", [this] { run(); });
 }
 
 void IntakeThread::stop() {
@@ -165,7 +166,7 @@ void IntakeThread::run() {
             report_jobs_.clear();
         }
         try {
-            read(std::move(hooks), open);
+            read(hooks, open);
             store_hooks();
             store_reports(/*last_try=*/!open);
             if (open && steady_clock::now() >= next_look) {
@@ -175,6 +176,9 @@ void IntakeThread::run() {
         } catch (const std::exception& error) {  // memory
             kLog.error("what came in could not be stored: {}", error.what());
             refuse_all();
+            for (const Job& hook : std::exchange(hooks, {})) {
+                hook.done(unavailable("The server could not store the event"));
+            }
         }
         if (!open) {
             return;  // nothing comes after stop() but refusals
@@ -183,9 +187,9 @@ void IntakeThread::run() {
 }
 
 /// Hooks first, as their users wait. Reports as long as there is room and time for them.
-void IntakeThread::read(std::deque<Job> hooks, bool open) {
-    for (Job& hook : hooks) {
-        read_hook(hook);
+void IntakeThread::read(std::deque<Job>& hooks, bool open) {
+    for (; !hooks.empty(); hooks.pop_front()) {
+        read_hook(hooks.front());
     }
     for (const auto until = steady_clock::now() + kMaxReading;
          open && !unread_.empty() && report_events_.size() - first_event_ < kMaxEventsTogether &&

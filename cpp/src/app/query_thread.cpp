@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,11 +17,14 @@
 
 #include "hourly_counts.hpp"
 #include "http_answer.hpp"
+#include "response_budget.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_answer.hpp"
 #include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/protocol/problem.hpp"
+#include "session_buddy/server/representation.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/history_queries.hpp"
 
@@ -35,6 +39,8 @@ constexpr const char* kRetryAfter = "1";
 constexpr std::chrono::milliseconds kBusyTimeout{500};
 /// Without a query for so long, the connection is closed: nobody would notice that its file was replaced.
 constexpr std::chrono::milliseconds kIdleTime{2000};
+/// A smaller body is made for each client; for larger ones sharing saves memory that matters.
+constexpr std::size_t kWorthSharing = 65'536;
 constexpr std::int64_t kMaxErrors = 20;
 constexpr std::int64_t kMaxPhases = 100;
 
@@ -58,6 +64,13 @@ server::QueryAnswer stopping() {
 server::QueryAnswer overdue_answer() {
     return problem(503, "query_timeout",
                    "The query took longer than query_timeout allows; ask for less, or again later");
+}
+
+server::QueryAnswer too_many_unread(std::size_t limit) {
+    return problem(
+        503, "too_many_unread_responses",
+        fmt::format("max_response_bytes ({}) of responses wait for clients to read them; retry later", limit),
+        {{"max_response_bytes", static_cast<std::int64_t>(limit)}});
 }
 
 /// Says nothing of where the database is.
@@ -124,11 +137,13 @@ struct QueryThread::History {
     }
 };
 
-QueryThread::QueryThread(const Config& config, const Clock& clock, Metrics metrics)
+QueryThread::QueryThread(const Config& config, const Clock& clock, Metrics metrics,
+                         std::shared_ptr<ResponseBudget> responses)
     : config_(config),
       clock_(clock),
       metrics_(std::move(metrics)),
       started_at_(clock.now()),
+      responses_(responses ? std::move(responses) : std::make_shared<ResponseBudget>(config.max_response_bytes)),
       history_(std::make_unique<History>(config.db_path, [this] { return overdue(); })),
       snapshot_(std::make_shared<Snapshot>()) {}
 
@@ -137,7 +152,7 @@ QueryThread::~QueryThread() {
 }
 
 void QueryThread::start() {
-    thread_ = std::thread([this] { run(); });
+    thread_ = out_of_memory::start_thread("query", [this] { run(); });
 }
 
 void QueryThread::stop() {
@@ -209,9 +224,7 @@ server::QueryAnswer QueryThread::answer(const Job& job) {
     }
     deadline_ = job.deadline;
     try {
-        server::QueryAnswer found = look_up(job.request);
-        compress(found, job.request);
-        return found;
+        return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_answer(job.request);
     } catch (const TooManyRuns&) {
         return problem(400, "too_many_runs",
                        fmt::format("More than {} completed runs lie in that time: ask for a shorter one",
@@ -225,6 +238,9 @@ server::QueryAnswer QueryThread::answer(const Job& job) {
         }
         kLog.debug("a query failed: {}", error.what());
         return unavailable(error.code());
+    } catch (const std::bad_alloc&) {
+        kLog.error("a query failed: out of memory");
+        return problem(503, "out_of_memory", "The server is out of memory; ask for less, or retry later");
     } catch (const std::exception& error) {
         kLog.error("a query failed: {}", error.what());
         return problem(500, "internal_error", "The query failed; the log of the server says why");
@@ -235,13 +251,49 @@ bool QueryThread::overdue() const {
     return !open_ || std::chrono::steady_clock::now() >= deadline_;
 }
 
-server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request) {
-    using Kind = server::QueryRequest::Kind;
+server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& request) {
     SnapshotPtr snapshot;
     {
         const std::lock_guard lock(mutex_);
         snapshot = snapshot_;
     }
+    const bool may_share = !reads_history(request) && request.if_none_match.empty();
+    const bool gzip = server::accepts_gzip(request.accept_encoding);
+    if (may_share) {
+        for (const Shared& other : shared_) {
+            const auto keeper = other.body.lock();
+            if (keeper && other.sequence == snapshot->sequence && other.kind == request.kind &&
+                other.query == request.query && other.accept == request.accept && other.gzip == gzip) {
+                server::QueryAnswer answer = other.answer;
+                answer.body = server::Body(other.bytes, keeper);
+                return answer;
+            }
+        }
+    }
+    server::QueryAnswer answer = look_up(request, snapshot);
+    compress(answer, request);
+    auto body = responses_->admit(answer.body);
+    if (!body) {
+        return too_many_unread(config_.max_response_bytes);
+    }
+    if (may_share && body->size() >= kWorthSharing) {
+        std::erase_if(shared_, [](const Shared& other) { return other.body.expired(); });
+        answer.body = {};
+        shared_.push_back({.sequence = snapshot->sequence,
+                           .kind = request.kind,
+                           .query = request.query,
+                           .accept = request.accept,
+                           .gzip = gzip,
+                           .answer = answer,
+                           .bytes = *body,
+                           .body = body->keeper()});
+    }
+    answer.body = std::move(*body);
+    return answer;
+}
+
+server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
+    using Kind = server::QueryRequest::Kind;
     // Reads the request with `read` and answers with what `find` makes of it.
     const auto answered = [&](auto read, auto find) {
         const auto parsed = read(request.query);
@@ -325,6 +377,11 @@ server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
     return to_answer(protocol::series_answer(asked, plan, history_->series(asked.skill_name, plan)), request);
 }
+
+QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)
+    : responses_(std::make_shared<ResponseBudget>(config.max_response_bytes)),
+      figures_(config, clock, std::move(metrics), responses_),
+      history_(config, clock, {}, responses_) {}
 
 void QueryThreads::start() {
     figures_.start();

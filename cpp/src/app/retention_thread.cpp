@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/pruner.hpp"
 
@@ -25,7 +26,7 @@ RetentionThread::~RetentionThread() {
 void RetentionThread::start() {
     if (config_.retention.count() > 0) {
         stopping_ = false;
-        thread_ = std::thread([this] { run(); });
+        thread_ = out_of_memory::start_thread("retention", [this] { run(); });
     }
 }
 

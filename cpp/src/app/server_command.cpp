@@ -5,6 +5,9 @@
 #include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <malloc.h>
+#endif
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -14,12 +17,14 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <new>
 #include <system_error>
 
 #include "service_notifier.hpp"
 #include "session_buddy/app/real_time_server.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/storage/error.hpp"
 
@@ -207,7 +212,32 @@ class Signals {
     std::array<struct sigaction, 4> before_{};
 };
 
-void serve(const options::Settings& settings) {
+/// glibc raises the size from which on a block has a mapping of its own, up to 32 MiB, as soon as such a block is
+/// freed. Later ones then lie between small blocks, and what a burst of large responses took is never given back. A
+/// fixed size is not raised.
+void return_large_blocks() {
+#ifdef __GLIBC__
+    constexpr int kLargeBlock = 256 * 1024;
+    mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+#endif
+}
+
+/// Where an exception escapes from what may not throw. Everything on the disk is complete at any moment.
+[[noreturn]] void exit_at_once() {
+    constexpr std::string_view kMessage =
+        "session-buddy-server: error: stopped: out of memory, or a fault of the server\n";
+    const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
+    static_cast<void>(written);
+    ::_exit(static_cast<int>(ExitStatus::failed));
+}
+
+std::atomic<bool> thread_failed{false};
+
+/// Whether it stopped because it was asked to.
+bool serve(const options::Settings& settings) {
+    return_large_blocks();
+    out_of_memory::reserve();
+    std::set_terminate(&exit_at_once);
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
@@ -224,6 +254,11 @@ void serve(const options::Settings& settings) {
     print_line(stdout, line + "\n");
     logger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
     manager.ready();
+    thread_failed = false;
+    out_of_memory::on_thread_failure([] {
+        thread_failed = true;
+        ::kill(::getpid(), SIGTERM);
+    });
     while (signals.wait() == Signals::Wish::reload) {
         manager.reloading();
         try {
@@ -238,6 +273,8 @@ void serve(const options::Settings& settings) {
     }
     manager.stopping();
     server.stop();
+    out_of_memory::on_thread_failure(nullptr);
+    return !thread_failed;
 }
 
 ExitStatus run_command(std::span<const char* const> arguments, std::string_view program) {
@@ -257,8 +294,11 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
             print_result(options::print(settings));
             return ExitStatus::stopped;
         }
-        serve(settings);
-        return ExitStatus::stopped;
+        if (serve(settings)) {
+            return ExitStatus::stopped;
+        }
+        print_error("stopped because a thread failed; the log above has the reason");
+        return ExitStatus::failed;
     } catch (const UsageError& error) {
         print_error(error.what());
         return ExitStatus::wrong_usage;
@@ -268,6 +308,8 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
     } catch (const std::system_error& error) {
         const bool taken = error.code() == std::errc::address_in_use;
         print_error(std::string(error.what()) + (taken ? "; stop the other program or choose --port" : ""));
+    } catch (const std::bad_alloc&) {
+        print_error("out of memory: raise the memory limit, or lower max_tracked_skills and max_rows_per_cycle");
     } catch (const std::exception& error) {
         print_error(error.what());
     }
@@ -376,7 +418,7 @@ std::string server_help(std::string_view program) {
         "A LIST has commas between its items, or its option is given once for each.\n"
         "Every setting has a variable (--update-interval: SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
         "config file (update_interval). Flags win over variables, variables over the file.\n"
-        "Exit status: 0 stopped, 1 could not start, 2 wrong usage.\n";
+        "Exit status: 0 stopped, 1 could not start, 2 wrong usage, 3 failed while running.\n";
     return text;
 }
 

@@ -146,6 +146,8 @@ constexpr std::array kTable{
 
     integer("Queries", "max_queries", &Config::max_queries, 1, 10'000,
             "Queries of the HTTP API that wait for an answer; the next one is refused"),
+    integer("Queries", "max_response_bytes", &Config::max_response_bytes, 1'048'576, 17'179'869'184,
+            "Maximum bytes of responses to queries that clients have not read yet; further queries are rejected"),
     duration("Queries", "query_timeout", &Config::query_timeout, 0.1, 300,
              "Time for the answer to a query, waiting included; beyond that it is given up"),
 
@@ -159,6 +161,12 @@ constexpr std::array kTable{
              "A session without activity for longer than this is no longer active"),
     integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
             "Active sessions listed to subscribers, the latest first"),
+    integer("Metrics", "max_tracked_skills", &Config::max_tracked_skills, 10, 1'000'000,
+            "Maximum skills tracked in the sliding windows; the invocations of further skills are summed as other"),
+    integer("Metrics", "max_tracked_sessions", &Config::max_tracked_sessions, 10, 1'000'000,
+            "Maximum sessions tracked; the invocations of further sessions are summed as other"),
+    integer("Metrics", "max_tracked_error_types", &Config::max_tracked_error_types, 10, 1'000'000,
+            "Maximum error types that anomalies distinguish; further ones count as other"),
     integer("Metrics", "metrics_max_skills", &Config::metrics_max_skills, 1, 10'000,
             "Skills with series of their own in GET /metrics, the first ones seen; the others are summed as other"),
 

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "session_buddy/core/totals.hpp"
+
 namespace session_buddy::metrics {
 namespace {
 
@@ -17,7 +19,8 @@ constexpr std::chrono::microseconds kDay = std::chrono::hours(24);
 MetricsEngine::MetricsEngine(const EngineOptions& options)
     : lengths_{options.window, kHour, kDay},
       top_skills_(options.top_skills),
-      activity_(options.session_window, kDay, options.max_sessions) {}
+      max_skills_(options.max_tracked_skills),
+      activity_(options.session_window, kDay, options.max_sessions, options.max_tracked_sessions) {}
 
 std::chrono::microseconds MetricsEngine::retention() const {
     return *std::max_element(lengths_.begin(), lengths_.end());
@@ -27,12 +30,53 @@ std::uint32_t MetricsEngine::place_of(std::string_view skill_name) {
     if (const auto known = index_.find(skill_name); known != index_.end()) {
         return known->second;
     }
-    const auto place = static_cast<std::uint32_t>(skills_.size());
-    skills_.emplace_back(std::string(skill_name), lengths_);
-    index_.emplace(skill_name, place);
-    dirty_.push_back(place);
-    recent_dirty_.push_back(place);
+    if (const auto place = admit(skill_name)) {
+        return *place;
+    }
+    ++skill_rows_in_other_;
+    const auto other = index_.find(kOtherSeries);
+    const std::uint32_t place = other != index_.end() ? other->second : *admit(kOtherSeries);
+    skills_[place].is_sum = true;
     return place;
+}
+
+std::optional<std::uint32_t> MetricsEngine::admit(std::string_view skill_name) {
+    auto place = skill_name == kOtherSeries ? std::optional<std::uint32_t>{} : take_place();
+    if (!place) {
+        const bool has_room = index_.size() < max_skills_ || skill_name == kOtherSeries;
+        if (!has_room) {
+            return std::nullopt;
+        }
+        place = static_cast<std::uint32_t>(skills_.size());
+        skills_.emplace_back(std::string(skill_name), lengths_);
+        dirty_.push_back(*place);
+        recent_dirty_.push_back(*place);
+    } else {
+        Skill& skill = skills_[*place];
+        index_.erase(skill.name);
+        skill.name = skill_name;
+        skill.lifetime = {};
+        skill.newest.reset();
+        skill.confirmed.reset();
+        mark(*place);
+    }
+    index_.emplace(skill_name, *place);
+    index_changed_ = true;
+    return place;
+}
+
+std::optional<std::uint32_t> MetricsEngine::take_place() {
+    // Only where it is needed: a skill keeps its lifetime figures as long as there is room.
+    while (index_.size() >= max_skills_ && !idle_.empty()) {
+        const std::uint32_t place = idle_.front();
+        idle_.pop_front();
+        Skill& skill = skills_[place];
+        skill.idle = false;
+        if (skill.window.empty() && !skill.recent_dirty && !skill.is_sum) {
+            return place;  // else confirm_recent() lists it again, should it come to that
+        }
+    }
+    return std::nullopt;
 }
 
 void MetricsEngine::mark(std::uint32_t place) {
@@ -53,13 +97,23 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
         expiries_.plan(place, skill.window.next_expiry());
     }
     skill.newest = std::max(skill.newest.value_or(at), at);
+    if (skill.name != invocation.skill_name) {
+        ++skill.lifetime.total_invocations;  // of what is summed, since the start
+        skill.lifetime.completed_invocations += invocation.completed ? 1 : 0;
+        skill.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at.value_or(at), at);
+    }
     skill.confirmed.reset();  // the insert's trigger has changed the receiver's row
     mark(place);
     activity_.add(invocation, place, at, now);
 }
 
 void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeFigures& figures) {
-    const std::uint32_t place = place_of(skill_name);
+    const auto known = index_.find(skill_name);
+    const bool has_room = index_.size() < max_skills_;
+    if (known == index_.end() && !has_room) {
+        return;
+    }
+    const std::uint32_t place = known != index_.end() ? known->second : *admit(skill_name);
     if (skills_[place].lifetime != figures) {
         skills_[place].lifetime = figures;
         mark(place);
@@ -119,7 +173,7 @@ std::shared_ptr<const SkillTable> MetricsEngine::table() {
         entries_[place] = make_entry(skills_[place]);
         skills_[place].dirty = false;
     }
-    if (!published_index_ || published_index_->size() != index_.size()) {
+    if (std::exchange(index_changed_, false)) {
         published_index_ = std::make_shared<const SkillTable::Index>(index_);
     }
     table_ = std::make_shared<const SkillTable>(entries_, published_index_, rank(entries_));
@@ -154,7 +208,7 @@ std::vector<MetricsEngine::RecentChange> MetricsEngine::changed_recent() const {
     for (const std::uint32_t place : recent_dirty_) {
         const Skill& skill = skills_[place];
         RecentFigures figures = recent(skill);
-        if (skill.confirmed != figures) {
+        if (skill.confirmed != figures && !skill.is_sum) {  // the database has no row of a sum
             changes.push_back({place, skill.name, figures});
         }
     }
@@ -170,6 +224,8 @@ void MetricsEngine::confirm_recent(const std::vector<RecentChange>& changes) {
         if (skills_[place].confirmed != recent(skills_[place])) {
             skills_[place].recent_dirty = true;
             recent_dirty_.push_back(place);
+        } else if (skills_[place].window.empty() && !std::exchange(skills_[place].idle, true)) {
+            idle_.push_back(place);
         }
     }
 }

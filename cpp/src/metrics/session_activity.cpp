@@ -5,17 +5,43 @@
 #include <tuple>
 #include <utility>
 
+#include "session_buddy/core/totals.hpp"
+
 namespace session_buddy::metrics {
 
 SessionActivity::SessionActivity(std::chrono::microseconds active_for, std::chrono::microseconds kept_for,
-                                 std::size_t max_listed)
-    : active_for_(active_for), kept_for_(std::max(kept_for, active_for)), max_listed_(max_listed) {}
+                                 std::size_t max_listed, std::size_t max_tracked)
+    : active_for_(active_for),
+      kept_for_(std::max(kept_for, active_for)),
+      max_listed_(max_listed),
+      max_tracked_(max_tracked) {}
+
+std::pair<SessionActivity::Sessions::iterator, bool> SessionActivity::session_of(const std::string& id) {
+    if (sessions_.size() >= max_tracked_ && !sessions_.contains(id) && !forget_one()) {
+        ++rows_in_other_;
+        return sessions_.try_emplace(std::string(kOtherSeries));
+    }
+    return sessions_.try_emplace(id);
+}
+
+bool SessionActivity::forget_one() {
+    while (!silent_.empty()) {
+        Sessions::value_type* const entry = silent_.top().second;
+        silent_.pop();
+        entry->second.waiting = false;
+        if (!entry->second.active) {
+            sessions_.erase(sessions_.find(entry->first));
+            return true;
+        }
+    }
+    return false;
+}
 
 void SessionActivity::add(const Invocation& invocation, std::uint32_t skill, TimePoint at, TimePoint now) {
     if (at <= now - kept_for_) {
         return;
     }
-    const auto [place, is_new] = sessions_.try_emplace(invocation.session_id);
+    const auto [place, is_new] = session_of(invocation.session_id);
     State& state = place->second;
     if (!std::exchange(state.active, true)) {
         active_.push_back(&*place);

@@ -209,6 +209,17 @@ void add_collector(Families& families, const Sources& sources) {
     }
     families.gauge("session_buddy_uncounted_rows", "About so many rows are still to be added to the totals.")
         .add({}, snapshot.uncounted_rows);
+    auto& tracked = families.gauge("session_buddy_tracked_names", "Names in memory now, by kind.");
+    auto& summed = families.counter(
+        "session_buddy_rows_in_other_total",
+        "Rows with a name for which there was no room, by kind of the name; from 0 again after a rebuild.");
+    const auto add_names = [&](std::string_view kind, const TrackedNames& names) {
+        tracked.add({{"kind", kind}}, names.count);
+        summed.add({{"kind", kind}}, names.rows_in_other);
+    };
+    add_names("skill", snapshot.tracked_skills);
+    add_names("session", snapshot.tracked_sessions);
+    add_names("error_type", snapshot.tracked_error_types);
     families.counter("session_buddy_rows_read_total", "Rows that were read for the figures of the windows.")
         .add({}, collector.rows_read);
     families.counter("session_buddy_rows_skipped_total", "Rows that could not be read and were passed over.")

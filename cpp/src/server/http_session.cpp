@@ -532,7 +532,8 @@ void HttpSession::send(HttpReply reply) {
         response_.content_length(reply.body.size());
     }
     if (!head) {
-        response_.body() = std::move(reply.body);
+        body_ = std::move(reply.body);
+        response_.body() = {body_.data(), body_.size()};
     }
     deadline_ = std::chrono::steady_clock::now() + steady(context_.config.write_timeout);
     http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
@@ -541,6 +542,9 @@ void HttpSession::send(HttpReply reply) {
 }
 
 void HttpSession::on_sent(const error_code& error) {
+    // A connection that stays open must not keep what it has sent.
+    response_.body() = {};
+    body_ = {};
     if (error) {
         cut();
     } else if (response_.keep_alive()) {

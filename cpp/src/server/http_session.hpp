@@ -4,6 +4,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <memory>
 #include <optional>
@@ -35,7 +36,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
 
   private:
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
-    using Response = boost::beast::http::response<boost::beast::http::string_body>;
+    using Response = boost::beast::http::response<boost::beast::http::span_body<const char>>;
 
     /// A part of ServerContext::intake_bytes: what has come of a body, not what its header announces.
     class IntakeShare {
@@ -94,6 +95,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     SteadyTime deadline_;                             // of the request, or of the answer
     Timer delay_;                                     // of a refusal
     Response response_;
+    Body body_;  // of response_, until it is sent
 };
 
 }  // namespace session_buddy::server

@@ -22,7 +22,9 @@ Listener::Listener(Acceptor acceptor, OnSocket on_socket)
     : acceptor_(std::move(acceptor)), retry_(acceptor_.get_executor()), on_socket_(std::move(on_socket)) {}
 
 void Listener::run() {
-    accept();
+    if (!waiting_) {
+        accept();
+    }
 }
 
 void Listener::close() {
@@ -36,8 +38,10 @@ void Listener::accept() {
         return;
     }
     acceptor_.async_accept([self = shared_from_this()](const error_code& error, Socket socket) {
+        self->waiting_ = false;
         self->on_accept(error, std::move(socket));
     });
+    waiting_ = true;
 }
 
 void Listener::on_accept(const error_code& error, Socket socket) {
@@ -50,7 +54,11 @@ void Listener::on_accept(const error_code& error, Socket socket) {
             logger.warning("cannot accept connections for now: {}", error.message());
         }
         retry_.expires_after(kAcceptRetry);
-        retry_.async_wait([self = shared_from_this()](const error_code&) { self->accept(); });
+        retry_.async_wait([self = shared_from_this()](const error_code&) {
+            self->waiting_ = false;
+            self->accept();
+        });
+        waiting_ = true;
         return;
     }
     if (!error) {

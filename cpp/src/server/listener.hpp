@@ -14,7 +14,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
     Listener(Acceptor acceptor, OnSocket on_socket);
 
-    /// Starts to accept, on the thread of the acceptor's context.
+    /// Starts to accept, on the thread of the acceptor's context; nothing where it does so already.
     void run();
     /// Frees the port. Idempotent.
     void close();
@@ -26,6 +26,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
     Acceptor acceptor_;
     Timer retry_;
     OnSocket on_socket_;
+    bool waiting_ = false;  // for a connection, or to try again
     bool failing_ = false;  // the trouble is logged already
 };
 

@@ -22,6 +22,7 @@
 #include "listener.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
+#include "session_buddy/core/out_of_memory.hpp"
 #include "signals.hpp"
 #include "token_checker.hpp"
 
@@ -69,7 +70,8 @@ struct NetworkServer::Impl {
     Timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
-    bool all_cut = false;  // at the end of a shutdown; of the network thread alone
+    bool clock_runs = false;  // the timer waits
+    bool all_cut = false;     // at the end of a shutdown; of the network thread alone
     std::thread thread;
 
     std::mutex lifecycle_mutex;  // held over each change of phase, a join included
@@ -89,6 +91,13 @@ void NetworkServer::Impl::run() {
     block_signals();
     while (true) {
         try {
+            // What an exception may have interrupted.
+            for (const auto& listener : listeners) {
+                listener->run();
+            }
+            if (!clock_runs) {
+                look_at_clock();
+            }
             io.run();
             return;
         } catch (const std::exception& failure) {
@@ -132,6 +141,7 @@ void NetworkServer::Impl::look_at_clock() {
     }
     clock_timer.expires_after(clock_interval(context.config));
     clock_timer.async_wait([this](const error_code& error) {
+        clock_runs = false;
         if (error) {
             return;
         }
@@ -139,6 +149,7 @@ void NetworkServer::Impl::look_at_clock() {
         for_each_connection([now](Connection& connection) { connection.look_at_clock(now); });
         look_at_clock();
     });
+    clock_runs = true;
 }
 
 void NetworkServer::Impl::begin_shutdown() {
@@ -209,11 +220,7 @@ void NetworkServer::start() {
     if (impl_->phase != Impl::Phase::bound) {
         throw std::logic_error("NetworkServer::start: not bound, or started already");
     }
-    for (const auto& listener : impl_->listeners) {
-        net::post(impl_->io, [listener] { listener->run(); });
-    }
-    net::post(impl_->io, [impl = impl_.get()] { impl->look_at_clock(); });
-    impl_->thread = std::thread([impl = impl_.get()] { impl->run(); });
+    impl_->thread = out_of_memory::start_thread("network", [impl = impl_.get()] { impl->run(); });
     impl_->phase = Impl::Phase::running;
     for (const auto& endpoint : endpoints()) {
         logger.info("listening on {}", endpoint);
@@ -233,7 +240,13 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
             return;
         }
     }
-    net::post(impl_->io, [impl = impl_.get()] { impl->deliver(); });
+    try {
+        net::post(impl_->io, [impl = impl_.get()] { impl->deliver(); });
+    } catch (...) {
+        const std::scoped_lock lock(impl_->pending_mutex);
+        impl_->pending.reset();  // else the next one would take it to be on its way
+        throw;
+    }
 }
 
 void NetworkServer::reload() {

@@ -83,6 +83,7 @@ std::string gzipped(std::string_view bytes, int level) {
         throw std::bad_alloc();
     }
     out.resize(stream.total_out);
+    out.shrink_to_fit();  // there was room for the worst case
     return out;
 }
 

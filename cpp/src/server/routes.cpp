@@ -63,7 +63,17 @@ HttpReply readyz(const ServerContext& context, bool trusted) {
         return json_reply(503,
                           {{"status", "unavailable"}, {"reason", trusted ? reason : "a token is needed to see it"}});
     }
-    return json_reply(200, {{"status", "ready"}});
+    Json body{{"status", "ready"}};
+    const Snapshot& latest = *context.broadcaster.latest();
+    const auto add_limit = [&body](const char* option, const TrackedNames& names) {
+        if (names.rows_in_other > 0) {
+            body["limits_reached"].push_back(option);
+        }
+    };
+    add_limit("max_tracked_skills", latest.tracked_skills);
+    add_limit("max_tracked_sessions", latest.tracked_sessions);
+    add_limit("max_tracked_error_types", latest.tracked_error_types);
+    return json_reply(200, body);
 }
 
 HttpReply upgrade_required(const ServerContext& /*context*/, bool /*trusted*/) {
@@ -178,7 +188,7 @@ HttpReply asset_reply(const Asset& asset, const http::request_header<>& request)
         reply.headers.emplace_back("Referrer-Policy", "no-referrer");
         reply.headers.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
     }
-    reply.body = compressed ? asset.gzip : std::string(asset.bytes);
+    reply.body = Body(compressed ? std::string_view(asset.gzip) : asset.bytes, nullptr);
     return reply;
 }
 

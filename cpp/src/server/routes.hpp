@@ -11,13 +11,14 @@
 
 #include "context.hpp"
 #include "session_buddy/protocol/problem.hpp"
+#include "session_buddy/server/body.hpp"
 
 namespace session_buddy::server {
 
 /// One answer.
 struct HttpReply {
     unsigned status = 200;
-    std::string body;
+    Body body;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
     bool close = false;  ///< the connection ends with it

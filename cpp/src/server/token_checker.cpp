@@ -3,6 +3,7 @@
 
 #include <boost/asio/post.hpp>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "session_buddy/core/log.hpp"
@@ -39,14 +40,18 @@ void TokenChecker::check(std::string token, Done done) {
     net::post(thread_,
               [this, authenticator = authenticator_, token = std::move(token), done = std::move(done)]() mutable {
                   auto verdict = check_or_refuse(*authenticator, token, clock_.now());
-                  net::post(io_, [this, authenticator = std::move(authenticator), token = std::move(token),
-                                  done = std::move(done), verdict = std::move(verdict)]() mutable {
-                      if (authenticator == authenticator_) {
-                          done(std::move(verdict));
-                      } else {  // other tokens count by now
-                          check(std::move(token), std::move(done));
-                      }
-                  });
+                  try {
+                      net::post(io_, [this, authenticator = std::move(authenticator), token = std::move(token),
+                                      done = std::move(done), verdict = std::move(verdict)]() mutable {
+                          if (authenticator == authenticator_) {
+                              done(std::move(verdict));
+                          } else {  // other tokens count by now
+                              check(std::move(token), std::move(done));
+                          }
+                      });
+                  } catch (const std::bad_alloc&) {
+                      logger.error("a token could not be checked: out of memory");
+                  }
               });
 }
 

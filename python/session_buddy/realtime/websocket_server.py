@@ -84,6 +84,9 @@ class RealTimeMetricsServer:
         window: Seconds of the sliding window of top_skills, 60 to 2678400.
         top_skills: Entries of top_skills, 1 to 1000.
         max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
+        max_tracked_skills: Skills in the sliding windows, 10 to 1000000; the others are summed as ``other``.
+        max_tracked_sessions: Sessions in memory, 10 to 1000000; the others are summed as ``other``.
+        max_tracked_error_types: Error types that anomalies distinguish, 10 to 1000000; the others are ``other``.
         metrics_max_skills: Skills with series of their own in ``GET /metrics``, 1 to 10000; the others are summed.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
         anomaly_threshold: Deviation from the baseline, in standard deviations, from which on an anomaly is reported,
@@ -135,6 +138,8 @@ class RealTimeMetricsServer:
         max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill, 16 to 10000;
             further ones become "other".
         max_queries: Queries of the HTTP API that wait for an answer, 1 to 10000; the next one is refused.
+        max_response_bytes: Bytes of responses to queries that clients have not read yet, 1048576 to 17179869184; beyond
+            them queries are rejected with 503.
         query_timeout: Seconds for the answer to one, waiting included, 0.1 to 300; beyond that it is given up.
         max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
 
@@ -171,6 +176,9 @@ class RealTimeMetricsServer:
         top_skills: int = 10,
         session_window: float = 1800.0,
         max_sessions: int = 1000,
+        max_tracked_skills: int = 10000,
+        max_tracked_sessions: int = 10000,
+        max_tracked_error_types: int = 10000,
         metrics_max_skills: int = 200,
         anomaly_threshold: float = 2.0,
         observation_window: float = 3600.0,
@@ -206,6 +214,7 @@ class RealTimeMetricsServer:
         max_write_lock: float = 0.05,
         max_values_per_skill: int = 256,
         max_queries: int = 64,
+        max_response_bytes: int = 134217728,
         query_timeout: float = 5.0,
         max_pending_snapshots: int = 16,
     ) -> None:
@@ -227,6 +236,9 @@ class RealTimeMetricsServer:
             "top_skills": top_skills,
             "session_window": session_window,
             "max_sessions": max_sessions,
+            "max_tracked_skills": max_tracked_skills,
+            "max_tracked_sessions": max_tracked_sessions,
+            "max_tracked_error_types": max_tracked_error_types,
             "metrics_max_skills": metrics_max_skills,
             "anomaly_threshold": anomaly_threshold,
             "observation_window": observation_window,
@@ -262,6 +274,7 @@ class RealTimeMetricsServer:
             "max_write_lock": max_write_lock,
             "max_values_per_skill": max_values_per_skill,
             "max_queries": max_queries,
+            "max_response_bytes": max_response_bytes,
             "query_timeout": query_timeout,
         }
         # Empty is an error for these and does not mean "none", so None is left out.

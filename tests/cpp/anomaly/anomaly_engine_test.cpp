@@ -192,5 +192,35 @@ TEST_F(AnomalyEngineTest, a_restart_in_the_middle_gives_the_same_events) {
     }
 }
 
+TEST_F(AnomalyEngineTest, judges_no_more_skills_than_its_limit_until_one_has_left_the_baseline_window) {
+    AnomalyEngine engine{options_, {.skills = 2}};
+    for (const char* skill : {"a", "b", "c"}) {
+        engine.add(invocation(skill, now_, true), now_);
+    }
+    EXPECT_NE(engine.detector("b"), nullptr);
+    EXPECT_EQ(engine.detector("c"), nullptr);
+    engine.advance(now_ + hours(25));
+    EXPECT_THAT(engine.take_judged(), UnorderedElementsAre("a", "b"));
+    engine.add(invocation("c", now_ + hours(25), true), now_ + hours(25));
+    EXPECT_NE(engine.detector("c"), nullptr);
+    EXPECT_EQ(engine.detector("a"), nullptr);
+}
+
+TEST_F(AnomalyEngineTest, error_types_beyond_the_limit_count_as_other) {
+    AnomalyEngine engine{options_, {.error_types = 10}};
+    for (int i = 0; i < 10; ++i) {
+        now_ += milliseconds(10);
+        engine.add(invocation("a", now_, true), now_);
+    }
+    for (int i = 0; i < 30; ++i) {
+        now_ += milliseconds(10);
+        engine.add(invocation(i < 15 ? "filler" : "a", now_, false, "error-" + std::to_string(i)), now_);
+    }
+    EXPECT_EQ(engine.error_types_tracked().rows_in_other, 20U);
+    EXPECT_LE(engine.error_types_tracked().count, 11U);
+    ASSERT_FALSE(engine.reported(now_).empty());
+    EXPECT_EQ(engine.reported(now_)[0].common_errors[0].first, "other");
+}
+
 }  // namespace
 }  // namespace session_buddy::anomaly

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 namespace session_buddy::app {
 namespace {
@@ -47,11 +48,11 @@ TEST(HttpAnswer, is_304_where_the_client_names_the_tag) {
     }
 }
 
-std::string unzipped(const std::string& bytes) {
+std::string unzipped(std::string_view bytes) {
     z_stream stream{};
     EXPECT_EQ(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
     std::string out(100'000, '\0');
-    std::string in = bytes;
+    std::string in(bytes);
     stream.next_in = reinterpret_cast<Bytef*>(in.data());
     stream.avail_in = static_cast<uInt>(in.size());
     stream.next_out = reinterpret_cast<Bytef*>(out.data());

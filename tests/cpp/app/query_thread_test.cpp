@@ -313,5 +313,57 @@ TEST_F(QueryThreadTest, counts_hours_anew_when_the_hour_changes_or_the_file_and_
     EXPECT_EQ((std::vector<int>{found.at(21), found.at(22), found.back()}), (std::vector<int>{0, 0, 1}));
 }
 
+TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_body_while_it_is_sent) {
+    std::size_t rendered = 0;
+    QueryThread thread(config, clock, [&rendered](const QueryRequest&, const SnapshotPtr&) {
+        QueryAnswer answer;
+        answer.content_type = "text/plain";
+        answer.body = std::string(100'000, static_cast<char>('a' + rendered++));
+        return answer;
+    });
+    thread.start();
+    thread.publish(test::snapshot_of(1, {}));
+    {
+        const auto first = answer_of(ask(thread, {.kind = Kind::metrics}));
+        const auto second = answer_of(ask(thread, {.kind = Kind::metrics}));
+        EXPECT_EQ(first.body.data(), second.body.data());
+        EXPECT_EQ(second.content_type, "text/plain");
+        const auto gzip = answer_of(ask(thread, {.kind = Kind::metrics, .accept_encoding = "gzip"}));
+        EXPECT_EQ(header(gzip, "Content-Encoding"), "gzip");
+        EXPECT_NE(answer_of(ask(thread, {.kind = Kind::metrics, .accept = "x/y"})).body, first.body);
+        thread.publish(test::snapshot_of(2, {}));
+        EXPECT_NE(answer_of(ask(thread, {.kind = Kind::metrics})).body, first.body);
+    }
+    const auto before = rendered;
+    static_cast<void>(answer_of(ask(thread, {.kind = Kind::metrics})));
+    EXPECT_EQ(rendered, before + 1) << "what is sent is not kept";
+}
+
+TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
+    config.max_response_bytes = 1'048'576;
+    QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr&) {
+        QueryAnswer answer;
+        answer.body = std::string(std::stoul(request.accept), 'x');
+        return answer;
+    });
+    thread.start();
+    const auto of_size = [&](const char* size) {
+        return answer_of(ask(thread, {.kind = Kind::metrics, .accept = size}));
+    };
+    {
+        const auto larger_than_all = of_size("3000000");
+        EXPECT_EQ(larger_than_all.body.size(), 3'000'000U) << "no client could ever have it otherwise";
+        const auto refused = of_size("1");
+        EXPECT_EQ(refused.status, 503U);
+        EXPECT_EQ(error_of(refused), "too_many_unread_responses");
+        EXPECT_EQ(json::parse(refused.body).at("max_response_bytes"), 1'048'576);
+        EXPECT_EQ(header(refused, "Retry-After"), "1");
+    }
+    const auto one = of_size("600000");
+    EXPECT_EQ(one.status, 200U);
+    EXPECT_EQ(of_size("600001").status, 503U);
+    EXPECT_EQ(of_size("400000").status, 200U);
+}
+
 }  // namespace
 }  // namespace session_buddy::app

@@ -170,5 +170,69 @@ TEST(MetricsEngine, sessions_are_the_same_object_until_they_change) {
     EXPECT_TRUE(engine.sessions()->empty());
 }
 
+TEST(MetricsEngine, skills_beyond_max_tracked_skills_are_summed_as_other) {
+    MetricsEngine engine{{.max_tracked_skills = 3}};
+    for (int i = 0; i < 1000; ++i) {
+        engine.add(run("skill-" + std::to_string(i), kStart, i % 2 == 0), kStart);
+    }
+    engine.add(run("skill-1", kStart), kStart);
+    engine.advance(kStart);
+    const auto table = engine.table();
+    EXPECT_EQ(table->size(), 4U);
+    EXPECT_EQ(table->find("skill-1")->window.invocation_count, 2);
+    EXPECT_EQ(table->find("skill-3"), nullptr);
+    ASSERT_NE(table->find("other"), nullptr);
+    EXPECT_EQ(table->find("other")->window.invocation_count, 997);
+    EXPECT_EQ(table->find("other")->window.completed_count, 498);
+    EXPECT_EQ(table->find("other")->lifetime.total_invocations, 997);
+    EXPECT_EQ(top_names(*table).front(), "other");
+    EXPECT_EQ(engine.skills_tracked(), (TrackedNames{4, 997}));
+    for (const auto& change : engine.changed_recent()) {
+        EXPECT_NE(change.skill_name, "other") << "the database has no such skill";
+    }
+}
+
+TEST(MetricsEngine, a_skill_is_its_own_again_once_another_one_has_left_all_windows) {
+    MetricsEngine engine{{.max_tracked_skills = 2}};
+    engine.add(run("a", kStart), kStart);
+    engine.add(run("b", kStart + 1h), kStart + 1h);
+    engine.add(run("c", kStart + 1h), kStart + 1h);
+    engine.advance(kStart + 1h);
+    EXPECT_EQ(engine.table()->find("c"), nullptr);
+
+    const TimePoint later = kStart + 24h;
+    engine.advance(later);  // "a" has left; what the database is told of it must be confirmed first
+    engine.add(run("c", later), later);
+    EXPECT_EQ(engine.table()->find("c"), nullptr);
+    engine.confirm_recent(engine.changed_recent());
+    engine.add(run("c", later), later);
+    engine.advance(later);
+    ASSERT_NE(engine.table()->find("c"), nullptr);
+    EXPECT_EQ(engine.table()->find("c")->window.invocation_count, 1);
+    EXPECT_EQ(engine.table()->find("a"), nullptr);
+    EXPECT_EQ(engine.table()->find("b")->window.invocation_count, 1);
+    EXPECT_EQ(engine.table()->find("other")->window.invocation_count, 2);
+    engine.set_lifetime("c", {10, 9, 1.0, later});
+    engine.set_lifetime("a", {10, 9, 1.0, kStart});
+    EXPECT_EQ(engine.table()->find("c")->lifetime.total_invocations, 10);
+    EXPECT_EQ(engine.table()->find("a"), nullptr);
+}
+
+TEST(MetricsEngine, names_that_come_and_go_leave_nothing_behind) {
+    MetricsEngine engine{{.max_tracked_skills = 100}};
+    for (int day = 0; day < 50; ++day) {
+        const TimePoint now = kStart + day * 25h;
+        engine.advance(now);
+        engine.confirm_recent(engine.changed_recent());
+        for (int i = 0; i < 100; ++i) {
+            engine.add(run(std::to_string(day) + '-' + std::to_string(i), now), now);
+        }
+        engine.advance(now);
+        ASSERT_EQ(engine.table()->size(), 100U);
+        ASSERT_EQ(engine.table()->find(std::to_string(day) + "-99")->window.invocation_count, 1);
+    }
+    EXPECT_EQ(engine.skills_tracked(), (TrackedNames{100, 0}));
+}
+
 }  // namespace
 }  // namespace session_buddy::metrics

@@ -18,7 +18,7 @@ Invocation of(const std::string& session, bool completed = true) {
 }
 
 TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
-    SessionActivity activity{30min, 24h, 1000};
+    SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.add(of("a", false), 1, kStart + 5min, kStart + 5min);
     activity.add(of("a"), 0, kStart + 2min, kStart + 5min);  // late
@@ -30,7 +30,7 @@ TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
 }
 
 TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_it_goes_on) {
-    SessionActivity activity{30min, 24h, 1000};
+    SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.advance(kStart + 30min - 1us);
     EXPECT_EQ(activity.active().size(), 1U);
@@ -45,7 +45,7 @@ TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_
 }
 
 TEST(SessionActivity, is_forgotten_after_a_day) {
-    SessionActivity activity{30min, 24h, 1000};
+    SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.advance(kStart + 31min);
     activity.advance(kStart + 24h);
@@ -55,7 +55,7 @@ TEST(SessionActivity, is_forgotten_after_a_day) {
 }
 
 TEST(SessionActivity, is_forgotten_a_day_after_its_last_activity_however_often_it_paused) {
-    SessionActivity activity{30min, 24h, 1000};
+    SessionActivity activity{30min, 24h, 1000, 1000};
     for (const auto pause : {0h, 3h, 6h}) {
         activity.add(of("a"), 0, kStart + pause, kStart + pause);
         activity.advance(kStart + pause);
@@ -73,7 +73,7 @@ TEST(SessionActivity, is_forgotten_a_day_after_its_last_activity_however_often_i
 }
 
 TEST(SessionActivity, says_changed_once_for_each_change) {
-    SessionActivity activity{30min, 24h, 1000};
+    SessionActivity activity{30min, 24h, 1000, 1000};
     EXPECT_FALSE(activity.take_changed());
     activity.add(of("a"), 0, kStart, kStart);
     EXPECT_TRUE(activity.take_changed());
@@ -85,7 +85,7 @@ TEST(SessionActivity, says_changed_once_for_each_change) {
 }
 
 TEST(SessionActivity, lists_the_last_active_first_and_no_more_than_the_bound) {
-    SessionActivity activity{30min, 24h, 2};
+    SessionActivity activity{30min, 24h, 2, 1000};
     activity.add(of("old"), 0, kStart, kStart);
     activity.add(of("b"), 0, kStart + 1s, kStart + 1s);
     activity.add(of("a"), 0, kStart + 1s, kStart + 1s);
@@ -94,6 +94,35 @@ TEST(SessionActivity, lists_the_last_active_first_and_no_more_than_the_bound) {
     ASSERT_EQ(active.size(), 2U);
     EXPECT_EQ(active[0].session_id, "a");
     EXPECT_EQ(active[1].session_id, "b");
+}
+
+TEST(SessionActivity, a_new_session_takes_the_place_of_the_longest_silent_one_where_all_are_taken) {
+    SessionActivity activity{30min, 24h, 1000, 2};
+    activity.add(of("first"), 0, kStart, kStart);
+    activity.add(of("second"), 0, kStart + 1min, kStart + 1min);
+    activity.advance(kStart + 2h);
+    activity.add(of("third"), 0, kStart + 2h, kStart + 2h);
+    activity.add(of("second"), 0, kStart + 2h, kStart + 2h);
+    activity.advance(kStart + 2h);
+    const auto active = activity.active();
+    ASSERT_EQ(active.size(), 2U);
+    EXPECT_EQ(active[0].session_id, "second");
+    EXPECT_EQ(active[0].invocations, 2) << "it was kept";
+    EXPECT_EQ(active[1].session_id, "third");
+    EXPECT_EQ(activity.tracked(), (TrackedNames{2, 0}));
+}
+
+TEST(SessionActivity, where_all_places_are_taken_by_active_sessions_the_rest_is_summed_as_other) {
+    SessionActivity activity{30min, 24h, 1000, 2};
+    for (int i = 0; i < 1000; ++i) {
+        activity.add(of(std::to_string(i)), 0, kStart, kStart);
+    }
+    activity.advance(kStart);
+    const auto active = activity.active();
+    ASSERT_EQ(active.size(), 3U);
+    EXPECT_EQ(active[2].session_id, "other");
+    EXPECT_EQ(active[2].invocations, 998);
+    EXPECT_EQ(activity.tracked(), (TrackedNames{3, 998}));
 }
 
 }  // namespace

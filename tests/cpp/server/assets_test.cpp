@@ -15,11 +15,11 @@ namespace {
 
 namespace http = boost::beast::http;
 
-std::string unzipped(const std::string& bytes) {
+std::string unzipped(std::string_view bytes) {
     z_stream stream{};
     EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
     std::string out(1U << 16U, '\0');
-    auto in = bytes;
+    std::string in(bytes);
     stream.next_in = reinterpret_cast<Bytef*>(in.data());
     stream.avail_in = static_cast<uInt>(in.size());
     stream.next_out = reinterpret_cast<Bytef*>(out.data());

@@ -470,7 +470,7 @@ export interface components {
              * @description For programs.
              * @enum {unknown}
              */
-            error: "bad_request" | "bad_parameter" | "tls_required" | "unauthorized" | "insufficient_scope" | "loopback_only" | "origin_not_allowed" | "host_not_allowed" | "not_found" | "unknown_skill" | "method_not_allowed" | "body_too_large" | "too_many_invocations" | "too_many_runs" | "length_required" | "unsupported_media_type" | "expectation_failed" | "upgrade_required" | "header_too_large" | "too_many_clients" | "too_many_clients_of_address" | "too_many_connections" | "intake_full" | "too_many_queries" | "query_timeout" | "database_unavailable" | "no_intake" | "no_queries" | "stopping" | "internal_error";
+            error: "bad_request" | "bad_parameter" | "tls_required" | "unauthorized" | "insufficient_scope" | "loopback_only" | "origin_not_allowed" | "host_not_allowed" | "not_found" | "unknown_skill" | "method_not_allowed" | "body_too_large" | "too_many_invocations" | "too_many_runs" | "length_required" | "unsupported_media_type" | "expectation_failed" | "upgrade_required" | "header_too_large" | "too_many_clients" | "too_many_clients_of_address" | "too_many_connections" | "intake_full" | "too_many_queries" | "too_many_unread_responses" | "out_of_memory" | "query_timeout" | "database_unavailable" | "no_intake" | "no_queries" | "stopping" | "internal_error";
             /** @description With bad_parameter: which one, at most 64 bytes of a name that nobody knows. */
             parameter?: string;
             /** @description With bad_request: the field of what was handed in. */
@@ -491,6 +491,8 @@ export interface components {
             max_intake_bytes?: number;
             /** @description With too_many_queries: queries that may wait. */
             max_queries?: number;
+            /** @description With too_many_unread_responses: bytes of responses that clients may have yet to read. */
+            max_response_bytes?: number;
         };
         /**
          * Format: date-time
@@ -552,6 +554,12 @@ export interface components {
          *       "status": "ready"
          *     }
          * @example {
+         *       "status": "ready",
+         *       "limits_reached": [
+         *         "max_tracked_skills"
+         *       ]
+         *     }
+         * @example {
          *       "status": "unavailable",
          *       "reason": "the database cannot be read"
          *     }
@@ -560,6 +568,8 @@ export interface components {
             /** @enum {unknown} */
             status: "ready" | "unavailable";
             reason?: string;
+            /** @description With ready: options beyond whose values the rest is summed as other. */
+            limits_reached?: ("max_tracked_skills" | "max_tracked_sessions" | "max_tracked_error_types")[];
         };
     };
     responses: {
@@ -639,7 +649,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["http_error"];
             };
         };
-        /** @description More than `max_queries` wait (`too_many_queries`), the query took longer than `query_timeout` (`query_timeout`), the database cannot be read (`database_unavailable`, for history alone), or the server is stopping (`stopping`). */
+        /** @description More than `max_queries` wait (`too_many_queries`), clients do not read more than `max_response_bytes` of responses (`too_many_unread_responses`), the server is out of memory (`out_of_memory`), the query took longer than `query_timeout` (`query_timeout`), the database cannot be read (`database_unavailable`, for history alone), or the server is stopping (`stopping`). */
         QueryUnavailable: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

@@ -21,7 +21,13 @@ namespace session_buddy::anomaly {
 
 class AnomalyEngine {
   public:
-    explicit AnomalyEngine(const DetectorOptions& options) : options_(options) {}
+    /// What it keeps at most. The runs of further skills are not judged, further error types count as `other`.
+    struct Limits {
+        std::size_t skills = 10'000;
+        std::size_t error_types = 10'000;
+    };
+    explicit AnomalyEngine(const DetectorOptions& options) : AnomalyEngine(options, Limits{}) {}
+    AnomalyEngine(const DetectorOptions& options, const Limits& limits) : options_(options), limits_(limits) {}
     AnomalyEngine(AnomalyEngine&&) = delete;
 
     [[nodiscard]] const DetectorOptions& options() const { return options_; }
@@ -59,6 +65,8 @@ class AnomalyEngine {
     /// The starts and ends of episodes since the last call, in the order in which they were found.
     [[nodiscard]] std::vector<SkillEvent> take_events() { return std::exchange(events_, {}); }
 
+    [[nodiscard]] TrackedNames error_types_tracked() const { return {error_types_.size() - 1, errors_in_other_}; }
+
     struct SkillState {
         bool is_anomalous = false;    ///< something is reported
         std::optional<double> score;  ///< the larger |z|; nothing where there are too few samples
@@ -75,6 +83,7 @@ class AnomalyEngine {
         std::string name;
         SkillDetector detector;
         bool judged = false;
+        bool idle = false;           // listed in idle_
         mutable bool stale = false;  // listed in stale_
     };
     struct Hash {
@@ -82,7 +91,8 @@ class AnomalyEngine {
         std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
     };
 
-    std::uint32_t place_of(std::string_view skill_name);
+    /// Nothing for a new one where there is no room.
+    std::optional<std::uint32_t> place_of(std::string_view skill_name);
     std::uint32_t number_of_error(const std::string& error_type);
     [[nodiscard]] SkillDetector::Run to_run(const Invocation& invocation, TimePoint at);
     void after_judging(std::uint32_t place);
@@ -90,6 +100,9 @@ class AnomalyEngine {
     [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> common_errors(const SkillDetector& detector) const;
 
     DetectorOptions options_;
+    Limits limits_;
+    std::deque<std::uint32_t> idle_;  // skills that had no run left when they were listed here
+    std::uint64_t errors_in_other_ = 0;
     std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
     std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index_;
     std::vector<std::string> error_types_{""};  // number → type; 0 stands for none

@@ -147,6 +147,7 @@ class SkillDetector {
     void insert(const Run& run);
     void drop_old();
     void split();
+    [[nodiscard]] Sums& bucket_of(const KeptRun& run);
     void apply_baseline(Channel channel, const KeptRun& run, int sign);
     void apply_baseline(const KeptRun& run, int sign);
     void apply_observed(const KeptRun& run, int sign);
@@ -160,7 +161,7 @@ class SkillDetector {
     // one observation window: they share what one comparison has (Bonferroni).
     [[nodiscard]] double allowed_tail() const;
     [[nodiscard]] Baseline live_baseline() const;
-    [[nodiscard]] double drift(Channel channel) const;
+    [[nodiscard]] double drift(Channel channel);
     [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_completion(const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_duration(const Baseline& baseline) const;
@@ -172,7 +173,9 @@ class SkillDetector {
     std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
     Sums baseline_;                     // each channel without what it excludes
     Sums observed_;
-    std::array<Sums, kBucketsPerBaseline + 2> buckets_;  // of baseline_, by time
+    // Of baseline_, by time. None until something stands out for the first time: most skills never need them, and they
+    // take most of what a skill that hardly runs would take.
+    std::vector<Sums> buckets_;
     std::array<ChannelState, channel_count> channels_;
 };
 

@@ -2,6 +2,7 @@
 // push, whenever there are new rows.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -49,6 +50,13 @@ class Collector {
     /// Reads another part of a rebuild.
     void go_on_rebuilding();
     void save_log() noexcept;
+    /// `work`, on the thread of start(). Where memory runs out in it, nobody knows how much of a batch was counted: the
+    /// metrics are dropped, which makes room, and rebuilt from the database after a pause. Until then the last snapshot
+    /// is served as one that is out of date.
+    bool guarded(const std::function<bool()>& work);
+    void drop_metrics(const char* reason);
+    void report_other(const Snapshot& snapshot);
+    void publish_out_of_date();
     [[nodiscard]] bool clock_was_set(TimePoint now) const;
     /// True where something was read that is new.
     bool read_database(TimePoint now);
@@ -67,6 +75,11 @@ class Collector {
     std::unique_ptr<Figures> figures_;
     // While a rebuild takes several batches, the new figures grow here and the old ones are served.
     std::unique_ptr<Figures> rebuilding_;
+    bool dropped_ = false;  // figures_ is empty, until a rebuild is complete
+    std::chrono::steady_clock::time_point rebuild_at_;
+    std::chrono::steady_clock::duration rebuild_pause_{};
+    SnapshotPtr last_ = std::make_shared<Snapshot>();   // that was published
+    std::array<std::uint64_t, 3> reported_in_other_{};  // of skills, sessions, error types
     storage::TotalsKeeper totals_;
     DatabaseHealth health_{true, ""};
     std::optional<TimePoint> unwritten_since_;  // where the last write failed, the first one that did since

@@ -55,7 +55,10 @@ class Figures {
     [[nodiscard]] Pending pending(TimePoint now);
     void confirm_written(const Pending& written);
 
+    [[nodiscard]] TrackedNames error_types_tracked() const { return anomalies_.error_types_tracked(); }
+
   private:
+    void set_lifetimes(const storage::Batch& batch, TimePoint now);
     void begin_judging(TimePoint until);
     /// Nothing for a skill that never ran.
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
@@ -68,6 +71,7 @@ class Figures {
     std::vector<std::pair<std::string, std::string>> open_in_database_;
     TimePoint
         judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
+    std::size_t max_skills_;
     bool judging_ = false;
     std::int64_t last_id_ = 0;
     TimePoint latest_invocation_ = TimePoint::min();

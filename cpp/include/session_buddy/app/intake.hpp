@@ -62,7 +62,7 @@ class IntakeThread final : public server::Intake {
 
     void run();
     [[nodiscard]] bool is_open();
-    void read(std::deque<Job> hooks, bool open);
+    void read(std::deque<Job>& hooks, bool open);
     void read_hook(Job& job);
     void read_report(Job& job);
     void store_hooks();

@@ -5,12 +5,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
@@ -19,6 +23,8 @@
 
 namespace session_buddy::app {
 
+class ResponseBudget;
+
 /// At most max_queries wait; none is answered later than query_timeout allows.
 class QueryThread final : public server::Queries {
   public:
@@ -26,8 +32,10 @@ class QueryThread final : public server::Queries {
     /// that; Vary, ETag and caching are for it to say.
     using Metrics = std::function<server::QueryAnswer(const server::QueryRequest&, const SnapshotPtr&)>;
 
-    /// `config` and `clock` must outlive it. Without `metrics` there is nothing at that path.
-    QueryThread(const Config& config, const Clock& clock, Metrics metrics = {});
+    /// `config` and `clock` must outlive it. Without `metrics` there is nothing at that path. `responses`: what all
+    /// answers together may take until they are sent; max_response_bytes for this thread where there is none.
+    QueryThread(const Config& config, const Clock& clock, Metrics metrics = {},
+                std::shared_ptr<ResponseBudget> responses = {});
     ~QueryThread() override;  // stops
 
     void start();
@@ -50,7 +58,10 @@ class QueryThread final : public server::Queries {
 
     void run();
     [[nodiscard]] server::QueryAnswer answer(const Job& job);
-    [[nodiscard]] server::QueryAnswer look_up(const server::QueryRequest& request);
+    /// With a body that several clients share where they ask for the same at the same time, or a refusal where the
+    /// bodies that are not sent yet take too much.
+    [[nodiscard]] server::QueryAnswer bounded_answer(const server::QueryRequest& request);
+    [[nodiscard]] server::QueryAnswer look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
     [[nodiscard]] server::QueryAnswer skill(const Snapshot& snapshot, const server::QueryRequest& request);
     [[nodiscard]] server::QueryAnswer series(const server::QueryRequest& request);
     /// Asked by the database while it reads.
@@ -60,11 +71,25 @@ class QueryThread final : public server::Queries {
     const Clock& clock_;
     const Metrics metrics_;
     const TimePoint started_at_;
+    const std::shared_ptr<ResponseBudget> responses_;
+
+    /// An answer from a snapshot that is still being sent, and what was asked for it.
+    struct Shared {
+        std::uint64_t sequence;  // of the snapshot
+        server::QueryRequest::Kind kind;
+        std::string query;
+        std::string accept;
+        bool gzip;
+        server::QueryAnswer answer;  // without its body
+        std::string_view bytes;
+        std::weak_ptr<const void> body;
+    };
 
     // What only the thread uses.
     struct History;
     std::unique_ptr<History> history_;
     SteadyTime deadline_;  // of the query it is at
+    std::vector<Shared> shared_;
 
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -78,8 +103,7 @@ class QueryThread final : public server::Queries {
 /// from the database.
 class QueryThreads final : public server::Queries {
   public:
-    QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics = {})
-        : figures_(config, clock, std::move(metrics)), history_(config, clock) {}
+    QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics = {});
 
     void start();
     void stop();
@@ -87,6 +111,7 @@ class QueryThreads final : public server::Queries {
     void ask(server::QueryRequest request, Done done) override;
 
   private:
+    std::shared_ptr<ResponseBudget> responses_;
     QueryThread figures_;
     QueryThread history_;
 };

@@ -16,7 +16,7 @@ namespace session_buddy::app {
 /// The name in messages, whichever way it was started.
 inline constexpr const char* kServerProgram = "session-buddy-server";
 
-enum class ExitStatus : int { stopped = 0, could_not_start = 1, wrong_usage = 2 };
+enum class ExitStatus : int { stopped = 0, could_not_start = 1, wrong_usage = 2, failed = 3 };
 
 /// Wrong usage of the command line that concerns no single setting. what() is one line.
 class UsageError : public std::runtime_error {

@@ -63,7 +63,10 @@ struct Config {
     std::uint32_t top_skills = 10;      ///< entries of data.top_skills, 1 to 1000
     Seconds session_window{1800.0};     ///< a session without activity for longer is no longer active, 60 to 86'400
     std::uint32_t max_sessions = 1000;  ///< active sessions listed to subscribers, the latest first, 1 to 100'000
-    std::uint32_t metrics_max_skills = 200;  ///< with series of their own in GET /metrics, 1 to 10'000
+    std::uint32_t max_tracked_skills = 10'000;       ///< in the windows; the rest is `other`, 10 to 1'000'000
+    std::uint32_t max_tracked_sessions = 10'000;     ///< of the last 24 hours; likewise
+    std::uint32_t max_tracked_error_types = 10'000;  ///< of anomalies; likewise
+    std::uint32_t metrics_max_skills = 200;          ///< with series of their own in GET /metrics, 1 to 10'000
 
     // Anomalies.
     double anomaly_threshold = 2.0;         ///< |z| from which on a deviation is reported, 0.5 to 10
@@ -111,8 +114,9 @@ struct Config {
     std::uint32_t max_values_per_skill = 256;   ///< distinct error types and workflow paths stored, 16 to 10'000
 
     // Queries.
-    std::uint32_t max_queries = 64;  ///< that wait for an answer, 1 to 10'000
-    Seconds query_timeout{5.0};      ///< for an answer, waiting included, 0.1 to 300
+    std::uint32_t max_queries = 64;                ///< that wait for an answer, 1 to 10'000
+    std::size_t max_response_bytes = 128U << 20U;  ///< of answers that are not sent yet, 1 MiB to 16 GiB
+    Seconds query_timeout{5.0};                    ///< for an answer, waiting included, 0.1 to 300
 
     // Output.
     std::string log_level = "info";  ///< debug, info, warning, error, off

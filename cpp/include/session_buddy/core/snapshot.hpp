@@ -162,6 +162,14 @@ struct SkillTotals {
 using TotalsTable = std::vector<std::shared_ptr<const SkillTotals>>;
 using TotalsTablePtr = std::shared_ptr<const TotalsTable>;
 
+/// Names of one kind, of which only so many are tracked.
+struct TrackedNames {
+    std::size_t count = 0;
+    std::uint64_t rows_in_other = 0;  ///< that came when there was no room for their name; since the start or a rebuild
+
+    bool operator==(const TrackedNames&) const = default;
+};
+
 struct DatabaseHealth {
     bool readable = false;
     std::string reason;  ///< empty where readable; never holds more than a short sentence
@@ -177,6 +185,9 @@ struct Snapshot {
     std::shared_ptr<const std::vector<SessionFigures>> sessions = std::make_shared<std::vector<SessionFigures>>();
     std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
     std::size_t active_sessions = 0;     ///< all, of which `sessions` lists max_sessions at most
+    TrackedNames tracked_skills;
+    TrackedNames tracked_sessions;
+    TrackedNames tracked_error_types;
     DatabaseHealth database;
     TotalsTablePtr totals = std::make_shared<TotalsTable>();
     std::int64_t uncounted_rows = 0;  ///< about so many are not in `totals` yet

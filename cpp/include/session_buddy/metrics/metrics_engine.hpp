@@ -24,6 +24,8 @@ struct EngineOptions {
     std::uint32_t top_skills = 10;
     std::chrono::microseconds session_window = std::chrono::minutes(30);
     std::size_t max_sessions = 1000;  ///< listed at a time
+    std::size_t max_tracked_skills = 10'000;
+    std::size_t max_tracked_sessions = 10'000;
 };
 
 /// Figures of the last hour and the last 24 hours, whatever the configured window is.
@@ -46,6 +48,7 @@ class MetricsEngine {
 
     /// Counts a row that was read at `now`; one from the future counts as now. Rows may come in any order of time.
     void add(const Invocation& invocation, TimePoint now);
+    /// Ignored for a skill that is not tracked, where max_tracked_skills are.
     void set_lifetime(std::string_view skill_name, const LifetimeFigures& figures);
 
     /// Moves all windows to `now`. A small step back of the clock is ignored; for a large one build a new engine.
@@ -57,6 +60,10 @@ class MetricsEngine {
     [[nodiscard]] std::shared_ptr<const std::vector<SessionFigures>> sessions();
     /// How many are active, listed or not.
     [[nodiscard]] std::size_t active_sessions() const { return activity_.active_count(); }
+
+    /// Skills and sessions that are tracked, and the rows whose skill or session was not and is summed as `other`.
+    [[nodiscard]] TrackedNames skills_tracked() const { return {index_.size(), skill_rows_in_other_}; }
+    [[nodiscard]] TrackedNames sessions_tracked() const { return activity_.tracked(); }
 
     /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
     [[nodiscard]] std::optional<RecentFigures> recent_of(std::string_view skill_name) const;
@@ -83,9 +90,15 @@ class MetricsEngine {
         std::optional<RecentFigures> confirmed;
         bool dirty = true;         // differs from the entry in the last table
         bool recent_dirty = true;  // may differ from `confirmed`
+        bool idle = false;         // listed in idle_
+        bool is_sum = false;       // `other`, with rows of skills that are not tracked
     };
 
+    /// Where there is no room for another skill, that of `other`.
     std::uint32_t place_of(std::string_view skill_name);
+    std::optional<std::uint32_t> admit(std::string_view skill_name);
+    /// That of a skill which has left all windows; only where all are taken.
+    std::optional<std::uint32_t> take_place();
     void mark(std::uint32_t place);
     [[nodiscard]] SkillTable::Entry make_entry(const Skill& skill) const;
     [[nodiscard]] std::vector<std::uint32_t> rank(const std::vector<SkillTable::Entry>& entries) const;
@@ -93,8 +106,12 @@ class MetricsEngine {
 
     SkillWindow::Lengths lengths_;
     std::uint32_t top_skills_;
+    std::size_t max_skills_;
     std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
     SkillTable::Index index_;
+    bool index_changed_ = false;
+    std::deque<std::uint32_t> idle_;  // skills that had left all windows when they were listed here
+    std::uint64_t skill_rows_in_other_ = 0;
     std::shared_ptr<const SkillTable::Index> published_index_;
     std::vector<SkillTable::Entry> entries_;
     std::vector<std::uint32_t> dirty_;

@@ -19,8 +19,11 @@ namespace session_buddy::metrics {
 class SessionActivity {
   public:
     /// A session is active for `active_for` after its last invocation, and its figures are kept for `kept_for`, so that
-    /// one that goes on after a pause keeps them. At most `max_listed` are listed, the most recently active ones.
-    SessionActivity(std::chrono::microseconds active_for, std::chrono::microseconds kept_for, std::size_t max_listed);
+    /// one that goes on after a pause keeps them. At most `max_listed` are listed, the most recently active ones. At
+    /// most `max_tracked` are tracked: a new one takes the place of the one that has been silent the longest, and where
+    /// all are active it is summed with others as `other`.
+    SessionActivity(std::chrono::microseconds active_for, std::chrono::microseconds kept_for, std::size_t max_listed,
+                    std::size_t max_tracked);
 
     /// `at` is the time it counts for (not in the future), `skill` a number that stands for the skill's name.
     void add(const Invocation& invocation, std::uint32_t skill, TimePoint at, TimePoint now);
@@ -30,6 +33,7 @@ class SessionActivity {
     [[nodiscard]] std::vector<SessionFigures> active() const;
     /// How many there are, listed or not. The same holds.
     [[nodiscard]] std::size_t active_count() const { return active_.size(); }
+    [[nodiscard]] TrackedNames tracked() const { return {sessions_.size(), rows_in_other_}; }
     /// Whether active() may have changed since the last call of this function.
     [[nodiscard]] bool take_changed();
 
@@ -45,9 +49,16 @@ class SessionActivity {
     };
     using Sessions = std::unordered_map<std::string, State>;
 
+    /// The session, or `other` where there is no room for it; and whether it is new.
+    std::pair<Sessions::iterator, bool> session_of(const std::string& id);
+    /// Forgets the session that has been silent the longest. False where none is silent.
+    bool forget_one();
+
     std::chrono::microseconds active_for_;
     std::chrono::microseconds kept_for_;
     std::size_t max_listed_;
+    std::size_t max_tracked_;
+    std::uint64_t rows_in_other_ = 0;
     Sessions sessions_;
     // Entries of sessions_, which stay where they are. What is silent is not looked at until it is to be forgotten.
     std::vector<Sessions::value_type*> active_;

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/server/body.hpp"
+
 namespace session_buddy::server {
 
 struct QueryRequest {
@@ -33,7 +35,7 @@ struct QueryAnswer {
     unsigned status = 200;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;  ///< besides Content-Type, Content-Length
-    std::string body;
+    Body body;
 };
 
 class Queries {

@@ -1,0 +1,42 @@
+// How much memory the bodies of HTTP responses take that clients have not read yet.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "session_buddy/server/body.hpp"
+
+namespace session_buddy::app {
+
+/// A body counts once, however many connections send it, until the last of them has sent it. Thread-safe.
+class ResponseBudget {
+  public:
+    explicit ResponseBudget(std::size_t limit) : limit_(limit) {}
+
+    /// Whether there is no room even for a small body.
+    [[nodiscard]] bool exhausted() const { return *used_ >= limit_; }
+
+    /// The same body, counted from here on; nothing where it would exceed the limit. One that is larger than the limit
+    /// is admitted where no other is being sent: no client could ever get it otherwise.
+    [[nodiscard]] std::optional<server::Body> admit(const server::Body& body) {
+        const std::size_t size = body.size();
+        if (const std::size_t before = used_->fetch_add(size); before > 0 && before + size > limit_) {
+            *used_ -= size;
+            return std::nullopt;
+        }
+        const std::shared_ptr<const void> counted(body.data(),
+                                                  [used = used_, keeper = body.keeper(), size](auto) mutable {
+                                                      keeper.reset();
+                                                      *used -= size;
+                                                  });
+        return server::Body(body, counted);
+    }
+
+  private:
+    std::size_t limit_;
+    std::shared_ptr<std::atomic<std::size_t>> used_ = std::make_shared<std::atomic<std::size_t>>(0);
+};
+
+}  // namespace session_buddy::app
