@@ -257,7 +257,9 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
         const std::lock_guard lock(mutex_);
         snapshot = snapshot_;
     }
-    const bool may_share = !reads_history(request) && request.if_none_match.empty();
+    // What depends on more than the snapshot and the request's text is small, and made for each client.
+    const bool may_share = request.kind != server::QueryRequest::Kind::server_info && !reads_history(request) &&
+                           request.if_none_match.empty();
     const bool gzip = server::accepts_gzip(request.accept_encoding);
     if (may_share) {
         for (const Shared& other : shared_) {
