@@ -389,7 +389,7 @@ void IntakeThread::forget_stored() {
 }
 
 void IntakeThread::refuse_all() {
-    const auto answer = error_answer(500, "internal_error", "The request could not be taken in");
+    const auto answer = unavailable("The server could not store the request; retry later");
     for (const Hook& hook : std::exchange(hooks_, {})) {
         hook.done(answer);
     }
