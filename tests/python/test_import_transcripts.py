@@ -269,9 +269,10 @@ def test_a_missing_path_is_told_and_the_others_are_done(
     assert len(rows(db_path)) == 5
 
 
-def test_a_wrong_path_creates_no_database(tmp_path: Path, db_path: Path) -> None:
+def test_a_wrong_path_creates_no_database(tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["import", str(tmp_path / "nosuch"), "--db-path", str(db_path)]) == 1
+    assert capsys.readouterr().out == ""  # nor a word of one
     main(["import", str(tmp_path / "empty"), "--db-path", str(db_path)])
     assert not db_path.exists()
 
@@ -300,8 +301,10 @@ def test_a_file_that_fails_while_it_is_read_is_told(
 @pytest.mark.parametrize(
     "content",
     [
-        '{"timestamp":"2026-02-12T14:00:00Z","type":"session_meta","payload":{"id":"1"}}\n'
-        '{"timestamp":"2026-02-12T14:00:01Z","type":"response_item","payload":{"type":"function_call","name":"shell"}}\n',
+        (
+            '{"timestamp":"2026-02-12T14:00:00Z","type":"session_meta","payload":{"id":"1"}}\n'
+            '{"timestamp":"2026-02-12T14:00:01Z","type":"response_item","payload":{"type":"function_call","name":"shell"}}\n'
+        ),
         '{"skills": {"a": {"total_invocations": 5}}, "invocations": []}',
         '{\n  "skills": {\n    "a": {"total_invocations": 5}\n  }\n}\n',
         '{"type":"user.message","data":{"content":"x"},"id":"1","parentId":null}\n',

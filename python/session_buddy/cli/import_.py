@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"session-buddy import: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if args.json:
         print(visible(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
-    else:
+    elif summary["files"] or not summary["problems"]:  # of a wrong path there is no more to say, and no database
         print_summary(summary, db_path)
     if summary["bad_durations"]:
         print(
