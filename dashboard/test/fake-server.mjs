@@ -308,6 +308,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       },
       active_sessions: sessions().length,
       anomalies: anomalies().length,
+      limits_reached: [],
     }),
     skills: (query) => {
       const search = (query.get('search') ?? '').toLowerCase();

@@ -14,6 +14,7 @@ import { answered, failed, unanswered } from '../src/data/answer.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { hasMeans, historyData } from '../src/history.ts';
 import { endOfHistory, idleSince } from '../src/idle.ts';
+import { limitsSentence } from '../src/limits.ts';
 import { nameParts, plainName } from '../src/names.ts';
 import { addNotices, announcement, NO_NOTICES, removeNotice } from '../src/notices.ts';
 import { bounds, RANGES } from '../src/ranges.ts';
@@ -34,6 +35,17 @@ describe('the Wilson interval', () => {
     expect(interval?.high).toBeCloseTo(high, 4);
   });
   test('of nothing is none', () => expect(wilson(0, 0)).toBeNull());
+});
+
+describe('limits of tracked names that are reached', () => {
+  test.each([
+    [[], null],
+    [['max_tracked_skills'], 'More skills than max_tracked_skills: the rest is summed as other.'],
+    [
+      ['max_tracked_sessions', 'max_tracked_error_types'],
+      'More sessions than max_tracked_sessions and more error types than max_tracked_error_types: the rest is summed as other.',
+    ],
+  ])('%j', (options, sentence) => expect(limitsSentence(options)).toBe(sentence));
 });
 
 describe('nothing in the window', () => {

@@ -160,6 +160,19 @@ def test_a_database_with_old_data_only_shows_it_and_judges_nothing(visitor: Visi
         expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing unusual")
 
 
+def test_the_page_says_when_more_skills_come_than_are_tracked(visitor: Visit, db_path: Path) -> None:
+    fill(db_path, *(invocations(f"skill-{number}", 1) for number in range(10)))
+    with Server(db_path, "--max-tracked-skills", "10") as server:
+        page = visitor.open(url_of(server))
+        expect(page.get_by_test_id("summary")).to_contain_text(re.compile(r"Skills\s*10"))
+        expect(page.get_by_test_id("limits")).to_have_count(0)
+        fill(db_path, invocations("one-more", 1))
+        expect(page.get_by_test_id("limits")).to_have_text(
+            "More skills than max_tracked_skills: the rest is summed as other."
+        )
+        visitor.screenshot("limits")
+
+
 def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit, db_path: Path) -> None:
     with Server(db_path) as server:
         page = visitor.open(url_of(server))

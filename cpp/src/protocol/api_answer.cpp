@@ -422,6 +422,19 @@ void append_lifetime_totals(std::string& out, const SkillTable& skills) {
 
 }  // namespace
 
+std::vector<std::string_view> limits_reached(const Snapshot& snapshot) {
+    std::vector<std::string_view> options;
+    const auto add = [&options](std::string_view option, const TrackedNames& names) {
+        if (names.rows_in_other > 0) {
+            options.push_back(option);
+        }
+    };
+    add("max_tracked_skills", snapshot.tracked_skills);
+    add("max_tracked_sessions", snapshot.tracked_sessions);
+    add("max_tracked_error_types", snapshot.tracked_error_types);
+    return options;
+}
+
 ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state) {
     ApiBody body;
     std::string& out = body.text;
@@ -472,7 +485,13 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
     append_key(out, "anomalies");
     append_number(out, static_cast<std::int64_t>(snapshot.anomalies->size()));
-    out += '}';
+    append_key(out, "limits_reached");
+    out += '[';
+    for (const std::string_view option : limits_reached(snapshot)) {
+        out += out.back() == '[' ? "" : ",";
+        append_string(out, option);
+    }
+    out += "]}";
     return body;
 }
 

@@ -9,6 +9,7 @@
 
 #include "credentials.hpp"
 #include "session_buddy/core/version.hpp"
+#include "session_buddy/protocol/api_answer.hpp"
 #include "session_buddy/server/representation.hpp"
 
 namespace session_buddy::server {
@@ -64,15 +65,9 @@ HttpReply readyz(const ServerContext& context, bool trusted) {
                           {{"status", "unavailable"}, {"reason", trusted ? reason : "a token is needed to see it"}});
     }
     Json body{{"status", "ready"}};
-    const Snapshot& latest = *context.broadcaster.latest();
-    const auto add_limit = [&body](const char* option, const TrackedNames& names) {
-        if (names.rows_in_other > 0) {
-            body["limits_reached"].push_back(option);
-        }
-    };
-    add_limit("max_tracked_skills", latest.tracked_skills);
-    add_limit("max_tracked_sessions", latest.tracked_sessions);
-    add_limit("max_tracked_error_types", latest.tracked_error_types);
+    for (const std::string_view option : protocol::limits_reached(*context.broadcaster.latest())) {
+        body["limits_reached"].push_back(option);
+    }
     return json_reply(200, body);
 }
 

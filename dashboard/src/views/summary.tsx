@@ -5,6 +5,7 @@ import { api, clock, type LiveState, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
 import { between, count, NONE, percent } from '../format.ts';
+import { limitsSentence } from '../limits.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
@@ -60,6 +61,7 @@ export function Summary() {
   const total = (idle === null ? server?.invocation_count : server?.lifetime.total_invocations) ?? 0;
   const good = (idle === null ? server?.completed_count : server?.lifetime.completed_invocations) ?? 0;
   const rate = wilson(good, total);
+  const limits = limitsSentence(server?.limits_reached ?? []);
 
   return (
     <div class="summary-part">
@@ -106,6 +108,11 @@ export function Summary() {
           }
         />
       </dl>
+      {limits && (
+        <p class="calm limits" data-testid="limits">
+          {limits}
+        </p>
+      )}
       {error ? (
         <Problem what={server ? 'The sums are not up to date:' : 'No sums:'} error={error} />
       ) : (

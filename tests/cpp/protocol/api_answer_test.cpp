@@ -140,6 +140,18 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     EXPECT_TRUE(before_the_first.at("age_seconds").is_null());
 }
 
+TEST(ServerAnswer, names_the_limits_that_are_reached) {
+    Snapshot snapshot;
+    const auto named = [&] { return json::parse(server_answer(snapshot, Config{}, {}).text).at("limits_reached"); };
+    EXPECT_EQ(named(), json::array());
+    snapshot.tracked_sessions = {.count = 50, .rows_in_other = 1};
+    snapshot.tracked_error_types = {.count = 50};
+    EXPECT_EQ(named(), json::array({"max_tracked_sessions"}));
+    snapshot.tracked_skills.rows_in_other = 2;
+    snapshot.tracked_error_types.rows_in_other = 3;
+    EXPECT_EQ(named(), json::array({"max_tracked_skills", "max_tracked_sessions", "max_tracked_error_types"}));
+}
+
 // ---- Anomalies
 
 StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimePoint at,

@@ -69,6 +69,7 @@ def long_metrics(server: Server, skills: int) -> None:
 def test_skills_beyond_max_tracked_skills_are_summed_and_it_is_said_everywhere(tmp_path: Path) -> None:
     with native_server(tmp_path, "--max-tracked-skills", "100", "--max-tracked-sessions", "50") as server:
         assert json.loads(ask(server, "/readyz")[1]) == {"status": "ready"}
+        assert json.loads(ask(server, "/api/v1/server")[1])["limits_reached"] == []
         before = resident(server)
         for batch in range(3):
             names = [f"skill-{batch}-{i}" for i in range(5000)]
@@ -83,6 +84,8 @@ def test_skills_beyond_max_tracked_skills_are_summed_and_it_is_said_everywhere(t
             200,
             {"status": "ready", "limits_reached": ["max_tracked_skills", "max_tracked_sessions"]},
         )
+        limits = json.loads(ask(server, "/api/v1/server")[1])["limits_reached"]
+        assert limits == ["max_tracked_skills", "max_tracked_sessions"]
         metrics = ask(server, "/metrics")[1]
         assert sample(metrics, 'session_buddy_rows_in_other_total{kind="skill"}') == 14_900
         assert sample(metrics, 'session_buddy_rows_in_other_total{kind="session"}') == 14_950

@@ -266,6 +266,8 @@ export interface components {
             active_sessions: components["schemas"]["Count"];
             /** @description Open ones. */
             anomalies: components["schemas"]["Count"];
+            /** @description Options beyond whose values the rest is summed as other. */
+            limits_reached: ("max_tracked_skills" | "max_tracked_sessions" | "max_tracked_error_types")[];
         };
         /** @description Figures of the sliding window. */
         Window: {

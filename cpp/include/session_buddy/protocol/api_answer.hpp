@@ -25,6 +25,9 @@ struct ApiBody {
     std::size_t varies_to = 0;
 };
 
+/// The options that bound names of which more came than are tracked, so that rows are summed as `other`.
+[[nodiscard]] std::vector<std::string_view> limits_reached(const Snapshot& snapshot);
+
 struct ServerState {
     TimePoint started_at;
     TimePoint now;
