@@ -124,7 +124,7 @@ Step render_update(const std::vector<std::string>& skill_names) {
 Step render_metrics(int skills) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->skills = filled_engine(skills)->table();
-    Totals totals(static_cast<std::uint32_t>(skills));
+    Totals totals({.skills = static_cast<std::uint32_t>(skills)});
     for (int i = 0; i < 10 * skills; ++i) {
         for (const std::string_view phase : {"", "setup", "verification"}) {
             totals.add(invocation(i, skills, kStart), phase);

@@ -57,7 +57,7 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       follower_(config.db_path, follower_options(config)),
       figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
                                          std::vector<std::pair<std::string, std::string>>{})),
-      totals_(config.metrics_max_skills),
+      totals_({.skills = config.metrics_max_skills, .phases = config.metrics_max_phases}),
       watch_(config.db_path, [this] { save_log(); }) {}
 
 Collector::~Collector() {
@@ -200,7 +200,8 @@ void Collector::drop_metrics(const char* reason) {
     ++stats_.read_failures;
     rebuilding_.reset();
     figures_.reset();
-    totals_ = storage::TotalsKeeper(config_.metrics_max_skills);  // goes on from what the database holds
+    // Goes on from what the database holds.
+    totals_ = storage::TotalsKeeper({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     out_of_memory::refill();
     dropped_ = true;
     follower_.rebuild_next();

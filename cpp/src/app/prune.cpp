@@ -19,7 +19,8 @@ PruneSummary prune(const Config& config, Seconds keep, bool dry_run, const Prune
         summary.result = {.rows = found.rows, .kept_rows = found.kept_rows, .from = found.from, .to = found.to};
         return summary;
     }
-    storage::Pruner pruner(config.db_path, summary.cutoff, busy_timeout, config.metrics_max_skills);
+    storage::Pruner pruner(config.db_path, summary.cutoff, busy_timeout,
+                           {.skills = config.metrics_max_skills, .phases = config.metrics_max_phases});
     while (pruner.step(clock.now())) {
         if (!progress(pruner.result().rows, found.rows)) {
             summary.stopped = true;

@@ -65,7 +65,7 @@ void RetentionThread::prune() {
         storage::prune_cutoff(clock_.now(), std::chrono::duration_cast<std::chrono::microseconds>(config_.retention));
     storage::Pruner pruner(config_.db_path, cutoff,
                            std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout),
-                           config_.metrics_max_skills);
+                           {.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     while (pruner.step(clock_.now()) && wait(pruner.pause())) {
     }
     if (const storage::PruneResult& result = pruner.result(); result.rows > 0) {

@@ -169,6 +169,8 @@ constexpr std::array kTable{
             "Maximum error types that anomalies distinguish; further ones count as other"),
     integer("Metrics", "metrics_max_skills", &Config::metrics_max_skills, 1, 10'000,
             "Skills with series of their own in GET /metrics, the first ones seen; the others are summed as other"),
+    integer("Metrics", "metrics_max_phases", &Config::metrics_max_phases, 1, 100,
+            "Workflow phases per skill with series of their own in GET /metrics, likewise"),
 
     number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
            "Deviation from the baseline, in standard deviations, from which on an anomaly is reported"),

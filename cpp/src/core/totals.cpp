@@ -7,7 +7,7 @@ namespace session_buddy {
 namespace {
 
 /// Where a phase stands among those of its skill, added where it is new.
-std::size_t phase_place(SkillTotals& skill, std::string_view phase) {
+std::size_t phase_place(SkillTotals& skill, std::string_view phase, std::uint32_t max_phases) {
     const auto find = [&skill](std::string_view name) {
         return static_cast<std::size_t>(
             std::ranges::find(skill.phases, name,
@@ -24,7 +24,7 @@ std::size_t phase_place(SkillTotals& skill, std::string_view phase) {
         const auto own = std::ranges::count_if(skill.phases, [](const PhaseTotals& each) {
             return each.workflow_phase != kNoPhase && each.workflow_phase != kOtherSeries;
         });
-        if (static_cast<std::size_t>(own) >= kMaxPhasesOfSkill) {
+        if (own >= std::ptrdiff_t{max_phases}) {
             phase = kOtherSeries;
             place = find(phase);
         }
@@ -39,7 +39,8 @@ std::size_t phase_place(SkillTotals& skill, std::string_view phase) {
 
 std::uint32_t Totals::admit(std::string_view skill_name) {
     const auto place = static_cast<std::uint32_t>(entries_.size());
-    entries_.push_back({.totals = std::make_shared<SkillTotals>(SkillTotals{.skill_name = std::string(skill_name)})});
+    entries_.push_back(
+        {.totals = std::make_shared<SkillTotals>(SkillTotals{.skill_name = std::string(skill_name)}), .phases = {}});
     places_.emplace(skill_name, place);
     own_series_ += skill_name != kOtherSeries ? 1U : 0U;
     return place;
@@ -49,7 +50,7 @@ std::uint32_t Totals::place_of(std::string_view skill_name) {
     if (const auto found = places_.find(skill_name); found != places_.end()) {
         return found->second;
     }
-    if (own_series_ < max_skills_ || skill_name == kOtherSeries) {
+    if (own_series_ < bounds_.skills || skill_name == kOtherSeries) {
         return admit(skill_name);
     }
     const auto other = places_.find(kOtherSeries);
@@ -78,7 +79,7 @@ Totals::Entry& Totals::changed(std::uint32_t place) {
 void Totals::add(const Invocation& row, std::string_view workflow_phase) {
     const std::uint32_t place = place_of(row.skill_name);
     SkillTotals& skill = opened(place);
-    const std::size_t phase = phase_place(skill, workflow_phase);
+    const std::size_t phase = phase_place(skill, workflow_phase, bounds_.phases);
     PhaseTotals& totals = skill.phases[phase];
     ++(row.completed ? totals.completed : totals.failed);
     if (row.completed && row.duration_seconds) {
@@ -86,7 +87,9 @@ void Totals::add(const Invocation& row, std::string_view workflow_phase) {
         ++totals.durations[static_cast<std::size_t>(bound - kDurationBounds.begin())];
         totals.duration_seconds += *row.duration_seconds;
     }
-    changed(place).phases |= 1U << phase;
+    std::vector<bool>& unwritten = changed(place).phases;
+    unwritten.resize(std::max(unwritten.size(), phase + 1));
+    unwritten[phase] = true;
 }
 
 void Totals::add_anomaly(std::string_view skill_name, AnomalyType type) {
@@ -138,7 +141,7 @@ std::vector<Totals::Change> Totals::unwritten() const {
     changes.reserve(unwritten_.size());
     for (const std::uint32_t place : unwritten_) {
         const Entry& entry = entries_[place];
-        changes.push_back({.skill = entry.totals.get(), .phases = entry.phases, .anomalies = entry.anomalies});
+        changes.push_back({.skill = entry.totals.get(), .phases = &entry.phases, .anomalies = entry.anomalies});
     }
     return changes;
 }
@@ -147,7 +150,7 @@ void Totals::confirm_written() {
     for (const std::uint32_t place : unwritten_) {
         Entry& entry = entries_[place];
         entry.unwritten = false;
-        entry.phases = 0;
+        entry.phases.clear();
         entry.anomalies = false;
     }
     unwritten_.clear();

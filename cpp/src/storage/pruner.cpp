@@ -200,12 +200,12 @@ struct Pruner::Impl {
     milliseconds pause = kShortestPause;
     PruneResult result;
 
-    Impl(std::string file, TimePoint before, milliseconds timeout, std::uint32_t max_skills)
+    Impl(std::string file, TimePoint before, milliseconds timeout, SeriesBounds bounds)
         : path(std::move(file)),
           cutoff(before),
           busy_timeout(timeout),
           keeper(path, timeout),
-          totals(max_skills),
+          totals(bounds),
           until(upper_bound_of(before)) {}
 
     void connect() {
@@ -367,8 +367,8 @@ struct Pruner::Impl {
     }
 };
 
-Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, std::uint32_t max_skills)
-    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout, max_skills)) {}
+Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, SeriesBounds bounds)
+    : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout, bounds)) {}
 
 Pruner::~Pruner() = default;
 

@@ -127,7 +127,7 @@ struct TotalsStore::Impl {
 
     void put(std::string_view key, auto value) { put_state->with(key, value).run(); }
 
-    void write(const SkillTotals& skill, std::uint32_t phases, bool with_anomalies);
+    void write(const Totals::Change& change);
 
     SQLite::Database& database;
     sql::Statement data_version;
@@ -293,7 +293,7 @@ bool TotalsStore::write(const TotalsWrites& writes) {
         database.exec("DELETE FROM session_buddy_totals; DELETE FROM session_buddy_anomaly_totals");
     }
     for (const Totals::Change& change : writes.skills) {
-        impl_->write(*change.skill, change.phases, change.anomalies);
+        impl_->write(change);
     }
     impl_->put(kCountedId, writes.next.counted_id);
     impl_->put(kCountedRow, std::string_view(writes.next.counted_row));
@@ -307,15 +307,17 @@ void TotalsStore::rolled_back() {
     impl_->put_anomalies.reset();
 }
 
-void TotalsStore::Impl::write(const SkillTotals& skill, std::uint32_t phases, bool with_anomalies) {
-    if (phases != 0 && !put_phase) {
+void TotalsStore::Impl::write(const Totals::Change& change) {
+    const SkillTotals& skill = *change.skill;
+    const std::vector<bool>& phases = *change.phases;
+    if (!phases.empty() && !put_phase) {
         put_phase.emplace(database,
                           fmt::format("INSERT OR REPLACE INTO session_buddy_totals ({}) VALUES (?1, ?2, ?3, ?4, ?5,"
                                       " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                                       columns_of_totals()));
     }
-    for (std::size_t place = 0; place < skill.phases.size(); ++place) {
-        if ((phases >> place & 1U) == 0) {
+    for (std::size_t place = 0; place < phases.size(); ++place) {
+        if (!phases[place]) {
             continue;
         }
         const PhaseTotals& phase = skill.phases[place];
@@ -327,7 +329,7 @@ void TotalsStore::Impl::write(const SkillTotals& skill, std::uint32_t phases, bo
         }
         put_phase->run();
     }
-    if (!with_anomalies) {
+    if (!change.anomalies) {
         return;
     }
     if (!put_anomalies) {
@@ -376,7 +378,7 @@ bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
 /// What the database has, if it is of its own rows.
 void TotalsKeeper::take_over(TotalsStore& store) {
     known_ = false;
-    totals_ = Totals(max_skills_);
+    totals_ = Totals(bounds_);
     changes_ = store.changes();
     const auto [stored, of_its_rows] = store.load(totals_);
     stored_ = stored;

@@ -88,6 +88,7 @@ class RealTimeMetricsServer:
         max_tracked_sessions: Sessions in memory, 10 to 1000000; the others are summed as ``other``.
         max_tracked_error_types: Error types that anomalies distinguish, 10 to 1000000; the others are ``other``.
         metrics_max_skills: Skills with series of their own in ``GET /metrics``, 1 to 10000; the others are summed.
+        metrics_max_phases: Workflow phases per skill with series of their own in it, 1 to 100; the others are summed.
         session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
         anomaly_threshold: Deviation from the baseline, in standard deviations, from which on an anomaly is reported,
             0.5 to 10.
@@ -180,6 +181,7 @@ class RealTimeMetricsServer:
         max_tracked_sessions: int = 10000,
         max_tracked_error_types: int = 10000,
         metrics_max_skills: int = 200,
+        metrics_max_phases: int = 10,
         anomaly_threshold: float = 2.0,
         observation_window: float = 3600.0,
         baseline_window: float = 86400.0,
@@ -240,6 +242,7 @@ class RealTimeMetricsServer:
             "max_tracked_sessions": max_tracked_sessions,
             "max_tracked_error_types": max_tracked_error_types,
             "metrics_max_skills": metrics_max_skills,
+            "metrics_max_phases": metrics_max_phases,
             "anomaly_threshold": anomaly_threshold,
             "observation_window": observation_window,
             "baseline_window": baseline_window,

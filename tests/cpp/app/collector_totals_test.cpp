@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -366,6 +367,54 @@ TEST_F(CollectorTotals, keep_the_series_of_each_skill_whatever_becomes_of_the_bo
     cycle();
     EXPECT_EQ(runs("c"), Runs(1, 0)) << "from here on";
     EXPECT_EQ(runs("other"), Runs(1, 0)) << "stays";
+}
+
+TEST_F(CollectorTotals, keep_the_series_of_each_phase_whatever_becomes_of_the_bound) {
+    const auto insert_in = [this](const std::string& phase) {
+        execute(config.db_path,
+                "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, workflow_phase) VALUES"
+                " ('a', '2026-02-10T12:00:00Z', 's', 1, '" +
+                    phase + "')");
+    };
+    const auto counts = [this] {
+        std::map<std::string, std::int64_t> found;
+        for (const PhaseTotals& phase : latest->totals->front()->phases) {
+            found[phase.workflow_phase] = phase.completed;
+        }
+        return found;
+    };
+    using Counts = std::map<std::string, std::int64_t>;
+    const auto go_on_with = [&](std::uint32_t bound, std::initializer_list<const char*> phases) {
+        config.metrics_max_phases = bound;
+        start();
+        for (const char* phase : phases) {
+            insert_in(phase);
+        }
+        cycle();
+    };
+    go_on_with(2, {"build", "test", "deploy"});
+    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 1}, {"other", 1}}));
+    go_on_with(1, {"test", "deploy"});
+    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 2}, {"other", 2}})) << "lowered: none is taken away";
+    go_on_with(3, {"deploy", "test"});
+    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 3}, {"deploy", 1}, {"other", 2}})) << "raised: from here on";
+}
+
+TEST_F(CollectorTotals, of_more_phases_than_an_integer_has_bits_are_all_stored) {
+    constexpr int kPhases = 100;
+    config.metrics_max_phases = kPhases;
+    start();
+    for (int round = 0; round < 2; ++round) {
+        execute(config.db_path,
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + std::to_string(kPhases) +
+                    ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, workflow_phase)"
+                    " SELECT 'a', '2026-02-10T12:00:00Z', 's1', 1, 'phase ' || i FROM n");
+        cycle();
+    }
+    EXPECT_EQ(runs("a"), Runs(2 * kPhases, 0));
+    EXPECT_EQ(query_one(config.db_path, "SELECT count(*) || ' ' || min(completed) FROM session_buddy_totals"), "100 2");
+    start();
+    EXPECT_EQ(runs("a"), Runs(2 * kPhases, 0));
 }
 
 TEST_F(CollectorTotals, leave_an_empty_database_as_it_is) {

@@ -67,6 +67,7 @@ struct Config {
     std::uint32_t max_tracked_sessions = 10'000;     ///< of the last 24 hours; likewise
     std::uint32_t max_tracked_error_types = 10'000;  ///< of anomalies; likewise
     std::uint32_t metrics_max_skills = 200;          ///< with series of their own in GET /metrics, 1 to 10'000
+    std::uint32_t metrics_max_phases = 10;           ///< of one skill; likewise, 1 to 100
 
     // Anomalies.
     double anomaly_threshold = 2.0;         ///< |z| from which on a deviation is reported, 0.5 to 10

@@ -14,24 +14,29 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/config.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/snapshot.hpp"
 
 namespace session_buddy {
 
-/// Phases of one skill that have a series of their own, beside those of kNoPhase and kOtherSeries.
-inline constexpr std::size_t kMaxPhasesOfSkill = 10;
 /// The skill, or the phase, that all without a series of their own are summed as.
 inline constexpr std::string_view kOtherSeries = "other";
 /// The phase of a run that has none.
 inline constexpr std::string_view kNoPhase = "none";
 
+/// How many get a series of their own, in the order in which they are first seen, next to those of kNoPhase and
+/// kOtherSeries.
+struct SeriesBounds {
+    std::uint32_t skills = Config{}.metrics_max_skills;
+    std::uint32_t phases = Config{}.metrics_max_phases;  ///< of one skill
+};
+
 /// What a side table or a snapshot holds of one skill is in snapshot.hpp; this is who counts. For one thread.
 class Totals {
   public:
-    /// `max_skills`: that get a series of their own, in the order in which they are first seen. Those that restore()
-    /// brings keep theirs, be it beyond that.
-    explicit Totals(std::uint32_t max_skills) : max_skills_(max_skills) {}
+    /// What restore() brings keeps its series, be it beyond the bounds.
+    explicit Totals(SeriesBounds bounds = {}) : bounds_(bounds) {}
 
     /// `workflow_phase`: empty for none.
     void add(const Invocation& row, std::string_view workflow_phase);
@@ -50,7 +55,7 @@ class Totals {
     /// What changed since the last confirm_written(). Valid until the next change.
     struct Change {
         const SkillTotals* skill = nullptr;
-        std::uint32_t phases = 0;  ///< a bit for each of skill->phases
+        const std::vector<bool>* phases = nullptr;  ///< which of skill->phases; those beyond its end did not
         bool anomalies = false;
     };
     [[nodiscard]] std::vector<Change> unwritten() const;
@@ -59,9 +64,9 @@ class Totals {
   private:
     struct Entry {
         std::shared_ptr<SkillTotals> totals;
-        bool shared = false;     // a table that was given out has it, too: it must not change any more
-        bool unwritten = false;  // listed in unwritten_
-        std::uint32_t phases = 0;
+        bool shared = false;       // a table that was given out has it, too: it must not change any more
+        bool unwritten = false;    // listed in unwritten_
+        std::vector<bool> phases;  // that are unwritten; those beyond its end are not
         bool anomalies = false;
     };
     struct NameHash {
@@ -75,7 +80,7 @@ class Totals {
     [[nodiscard]] SkillTotals& opened(std::uint32_t place);
     [[nodiscard]] Entry& changed(std::uint32_t place);
 
-    std::uint32_t max_skills_;
+    SeriesBounds bounds_;
     std::vector<Entry> entries_;
     std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> places_;
     std::uint32_t own_series_ = 0;  // entries but kOtherSeries

@@ -9,7 +9,7 @@
 #include <string>
 
 #include "session_buddy/core/clock.hpp"
-#include "session_buddy/core/config.hpp"
+#include "session_buddy/core/totals.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::storage {
@@ -42,9 +42,8 @@ struct PruneResult {
 /// fire. The newest row always stays, and so do rows without a readable time. Used by one thread.
 class Pruner {
   public:
-    /// Nothing is opened yet. `cutoff` is a start of a day, `max_skills` metrics_max_skills of the config.
-    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout,
-           std::uint32_t max_skills = Config{}.metrics_max_skills);
+    /// Nothing is opened yet. `cutoff` is a start of a day.
+    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesBounds bounds = {});
     ~Pruner();
     Pruner(const Pruner&) = delete;
     Pruner& operator=(const Pruner&) = delete;
