@@ -47,12 +47,12 @@
     "CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 " \
     "AND " SESSION_BUDDY_MAX_SECONDS " THEN duration_seconds END"
 
-// Sum and number of the durations of completed invocations that count, and the number of those that do not, but that the
-// triggers have added to skill_metrics.
+// Sum and number of the durations of completed invocations that count, and the number of those that do not, but that
+// the triggers have added to skill_metrics.
 #define SESSION_BUDDY_TIMED "CASE WHEN completed THEN " SESSION_BUDDY_DURATION " END"
-#define SESSION_BUDDY_TIMED_SUMS                                                                                     \
-    "total(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_SECONDS("") ") - count(" \
-    SESSION_BUDDY_TIMED ")"
+#define SESSION_BUDDY_TIMED_SUMS                                 \
+    "total(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_TIMED \
+    "), count(" SESSION_BUDDY_SECONDS("") ") - count(" SESSION_BUDDY_TIMED ")"
 
 // The duration of a completed invocation that the triggers add to skill_metrics: a number, not negative, finite. Else
 // NULL. The text of the triggers is that of databases that are there already, so it does not know the longest duration
