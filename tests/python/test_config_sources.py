@@ -85,11 +85,13 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         }.get(option["kind"], text)
         if option["name"] == "top_skills":
             text = expected = "77"
+        if option["name"] == "max_write_lock":
+            text, expected = "7", "7.0"
         if option["name"] in {"max_subscriptions", "max_auth_failures_per_second"}:
             text = expected = "7"
         if option["name"] == "max_pending_bytes":
             text = expected = "12345"
-        if option["name"] == "max_intake_bytes":
+        if option["name"] in {"max_intake_bytes", "max_response_bytes"}:
             text = expected = "12345678"
         if option["name"] == "tools":
             text, expected = "just test=just-test", '"just test=just-test"'

@@ -383,10 +383,12 @@ async def test_more_than_max_intake_bytes_at_a_time_are_refused_and_the_rest_goe
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
         body = json.dumps(invocation()).encode()
         with begin_to_send(server, 4090) as slow:
+            slow.sendall(body + b" " * (4089 - len(body)))
+            await asyncio.to_thread(wait_until, lambda: send(server, INVOCATIONS, body)[0] == 429, "they have come")
             status, answer, head = await asyncio.to_thread(send, server, INVOCATIONS, body)
             assert (status, answer["error"], head.headers["Retry-After"]) == (429, "intake_full", "1")
             assert (await sent(server, HOOKS, post("t1")))[0] == 202, "hooks have room of their own"
-            slow.sendall(body + b" " * (4090 - len(body)))
+            slow.sendall(b" ")
             assert slow.recv(1000).startswith(b"HTTP/1.1 202")
         assert (await sent(server, INVOCATIONS, body))[0] == 202
 
@@ -394,8 +396,10 @@ async def test_more_than_max_intake_bytes_at_a_time_are_refused_and_the_rest_goe
 async def test_bytes_of_a_client_that_leaves_in_the_middle_are_free_again(server_factory: ServerFactory) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
         with begin_to_send(server, 4090) as slow:
-            slow.sendall(b"{")
-            assert (await sent(server, INVOCATIONS, invocation()))[0] == 429
+            slow.sendall(b"{" + b" " * 4088)
+            await asyncio.to_thread(
+                wait_until, lambda: send(server, INVOCATIONS, invocation())[0] == 429, "they have come"
+            )
         await asyncio.to_thread(
             wait_until, lambda: send(server, INVOCATIONS, invocation())[0] == 202, "they are free again"
         )

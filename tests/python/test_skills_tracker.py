@@ -309,8 +309,8 @@ def test_what_a_locked_database_does_not_take_is_written_later(db_path: Path) ->
 def test_what_an_unusable_database_does_not_take_waits_until_it_is_repaired(
     db_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    db_path.write_bytes(b"not a database" * 100)
     with caplog.at_level(logging.WARNING, LOGGER), SkillsTracker("s1", db_path) as tracker:
+        db_path.write_bytes(b"not a database" * 100)
         for _ in range(3):
             with tracker.track("a"):
                 pass
@@ -327,9 +327,9 @@ def test_what_an_unusable_database_does_not_take_waits_until_it_is_repaired(
 
 
 def test_what_is_too_much_is_dropped_counted_and_logged_once(db_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    db_path.write_bytes(b"not a database" * 100)
     with caplog.at_level(logging.WARNING, LOGGER):
         tracker = SkillsTracker("s1", db_path, max_pending=3)
+        db_path.write_bytes(b"not a database" * 100)
         for number in range(5):
             with tracker.track(f"skill-{number}"):
                 pass

@@ -287,7 +287,7 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
                            .accept = request.accept,
                            .gzip = gzip,
                            .answer = answer,
-                           .bytes = *body,
+                           .bytes = {body->data(), body->size()},
                            .body = body->keeper()});
     }
     answer.body = std::move(*body);

@@ -31,7 +31,7 @@ class ResponseBudget {
                                                       keeper.reset();
                                                       *used -= size;
                                                   });
-        return server::Body(body, counted);
+        return server::Body({body.data(), size}, counted);
     }
 
   private:

@@ -103,8 +103,8 @@ TEST(BeginningOf, is_a_duration_before_the_end_where_a_date_can_tell_it) {
     const TimePoint end = parse_timestamp("2026-02-10T12:00:00Z").value();
     EXPECT_EQ(beginning_of(end, 0.0), end);
     EXPECT_EQ(beginning_of(end, 1.5), end - std::chrono::milliseconds(1500));
-    EXPECT_EQ(beginning_of(end, 999'999'999.0), end - std::chrono::seconds(999'999'999));
-    for (const double duration : {1e9, 1e13, 1e308, std::numeric_limits<double>::infinity(), std::nan("")}) {
+    EXPECT_EQ(beginning_of(end, 100'000'000.0), end - std::chrono::seconds(100'000'000));
+    for (const double duration : {100'000'001.0, 1e13, 1e308, std::numeric_limits<double>::infinity(), std::nan("")}) {
         EXPECT_EQ(beginning_of(end, duration), end) << duration;
     }
 }

@@ -429,7 +429,7 @@ TEST_F(BriefEvents, store_the_row_where_a_trigger_is_missing) {
 }
 
 TEST_F(BriefEvents, create_the_database_and_say_why_one_cannot_be_used) {
-    path = dir.file("new/skills.db");
+    path = dir.file("new.db");
     take_briefly("t1");
     EXPECT_EQ(count(), "1");
     path = dir.file("text.db");

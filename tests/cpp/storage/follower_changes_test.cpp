@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "follower_fixture.hpp"
@@ -283,6 +284,8 @@ TEST_F(FollowerTest, notices_deleted_rows_where_no_trigger_can_be_made) {
         insert("a");
     }
     {
+        // Log and index get the mode of the file; the user that the server then is must be able to read them.
+        std::filesystem::permissions(path, std::filesystem::perms{0644});
         SQLite::Database other(path, SQLite::OPEN_READWRITE, 5000);  // keeps the log from going away
         other.exec("BEGIN; SELECT count(*) FROM skill_invocation");
         const test::WriteProtected file(path);

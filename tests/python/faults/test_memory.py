@@ -117,8 +117,15 @@ def test_a_server_that_runs_out_of_memory_goes_on_and_recovers_when_it_has_some_
         resource.prlimit(pid, resource.RLIMIT_DATA, (limit, unlimited[1]))
         stored = 1
         exhausted = False
+        unanswered = 0
         for batch in range(40):
-            status = post_names(server, [f"skill-{batch}-{i}" for i in range(2500)], session_id=f"session-{batch}")
+            names = [f"skill-{batch}-{i}" for i in range(2500)]
+            try:
+                status = post_names(server, names, session_id=f"session-{batch}")
+            except ConnectionError:  # not even the answer had room; the request may be stored
+                unanswered = 2500
+                exhausted = True
+                break
             assert status in (202, 503)
             stored += 2500 if status == 202 else 0
             ready, _ = ask(server, "/readyz")
@@ -132,7 +139,7 @@ def test_a_server_that_runs_out_of_memory_goes_on_and_recovers_when_it_has_some_
         wait_until(lambda: ask(server, "/readyz")[0] == 200, "ready again", pause=0.2)
         with closing(sqlite3.connect(tmp_path / "skills.db")) as database:
             in_database = database.execute("SELECT count(*) FROM skill_invocation").fetchone()[0]
-        assert in_database == stored, "a request is stored as a whole or not at all"
+        assert in_database in (stored, stored + unanswered), "a request is stored as a whole or not at all"
         wait_until(lambda: json.loads(ask(server, "/api/v1/server")[1])["skills"] == in_database, "all skills")
 
 

@@ -13,6 +13,7 @@ class Body : public std::string_view {
   public:
     Body() = default;
     // Implicit: nearly every body is a string that was made for one answer.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved from
     Body(std::string text) : Body(std::make_shared<const std::string>(std::move(text))) {}
     Body(const char* text) : Body(std::string(text)) {}
     /// `keeper` keeps `bytes`; nullptr for bytes that last as long as the program.
