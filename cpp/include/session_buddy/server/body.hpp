@@ -13,7 +13,6 @@ class Body : public std::string_view {
   public:
     Body() = default;
     // Implicit: nearly every body is a string that was made for one answer.
-    // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved from
     Body(std::string text) : Body(std::make_shared<const std::string>(std::move(text))) {}
     Body(const char* text) : Body(std::string(text)) {}
     /// `keeper` keeps `bytes`; nullptr for bytes that last as long as the program.
@@ -23,7 +22,7 @@ class Body : public std::string_view {
     [[nodiscard]] const std::shared_ptr<const void>& keeper() const { return keeper_; }
 
   private:
-    explicit Body(std::shared_ptr<const std::string> text) : Body(std::string_view(*text), text) {}
+    explicit Body(const std::shared_ptr<const std::string>& text) : Body(std::string_view(*text), text) {}
 
     std::shared_ptr<const void> keeper_;
 };
