@@ -149,7 +149,7 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
     std::vector<ReportedInvocation> records;
     std::optional<ReportFault> fault;  // the first; only of what is JSON to its end
     std::size_t count = 0;
-    const auto take = [&](json&& object) {
+    const auto take = [&](const json& object) {
         if (++count <= kMaxReportedInvocations && !fault) {
             try {
                 records.push_back(read_record(object));

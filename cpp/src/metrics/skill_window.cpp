@@ -23,7 +23,7 @@ void SkillWindow::apply(WindowSums& sums, const Event& event, std::int64_t sign)
     sums.completed += event.duration_micros == kNotCompleted ? 0 : sign;
     if (event.duration_micros >= 0) {
         sums.timed += sign;
-        sums.duration_micros += sign * event.duration_micros;
+        sums.duration_micros += WideMicros{sign} * event.duration_micros;
     }
 }
 
