@@ -54,7 +54,8 @@ void bind_corrections(py::module_& module) {
                 return storage::forget_invocation(db_path, id, options);
             });
         },
-        py::arg("db_path"), py::arg("invocation_id"), py::kw_only(), py::arg("dry_run") = false, "Deletes one invocation.");
+        py::arg("db_path"), py::arg("invocation_id"), py::kw_only(), py::arg("dry_run") = false,
+        "Deletes one invocation.");
     module.def(
         "rename_skill",
         [](const std::string& db_path, const std::string& from, const std::string& to, bool dry_run,

@@ -36,8 +36,8 @@ struct OpenOptions {
 void set_durability(SQLite::Database& database, Durability durability);
 
 /// Opens `path` as the table of docs/storage/V4_SCHEMA.md says: WAL, busy_timeout, foreign keys on, schema V4
-/// afterwards. Of missing folders only those of the default location are created. A file that is V4 already and can only be read is opened read-only. Throws StorageError; on an error the
-/// file is untouched.
+/// afterwards. Of missing folders only those of the default location are created. A file that is V4 already and can
+/// only be read is opened read-only. Throws StorageError; on an error the file is untouched.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options);
 
 }  // namespace session_buddy::storage
