@@ -35,7 +35,7 @@ server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest
 
 void compress(server::QueryAnswer& answer, const server::QueryRequest& request) {
     if (answer.body.size() >= kWorthCompressing && server::accepts_gzip(request.accept_encoding)) {
-        answer.body = server::gzipped(answer.body, kCompression);
+        answer.body = server::gzipped({answer.body.data(), answer.body.size()}, kCompression);
         answer.headers.emplace_back("Content-Encoding", "gzip");
     }
 }
