@@ -71,7 +71,7 @@ struct NetworkServer::Impl {
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
     bool clock_runs = false;  // the timer waits
-    bool all_cut = false;     // at the end of a shutdown; of the network thread alone
+    bool all_cut = false;     // at the end of a shutdown; only for the network thread
     std::thread thread;
 
     std::mutex lifecycle_mutex;  // held over each change of phase, a join included

@@ -11,7 +11,7 @@
 namespace session_buddy::storage {
 namespace {
 
-// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 #define SESSION_BUDDY_COUNTER "'session_buddy_changes'"
 // By a random step: a copy that was put back, and changed again, must not come to a number that was seen before.
 #define SESSION_BUDDY_COUNT_CHANGE                                                                                  \

@@ -8,7 +8,7 @@
 namespace session_buddy::storage {
 namespace {
 
-// `seen_by` came later than the rest: tables without it were filled by transcripts alone.
+// `seen_by` came later than the rest: tables without it were filled only by transcripts.
 constexpr const char* kTables =
     "CREATE TABLE IF NOT EXISTS session_buddy_source"
     " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4) WITHOUT ROWID;"

@@ -166,7 +166,7 @@ struct Follower::Impl {
         own_changes = 0;
     }
 
-    /// Without it, on a database that cannot be written for now, changes are found by audits alone. A program that
+    /// Without it, on a database that cannot be written for now, changes are found only by audits. A program that
     /// dropped it may have changed rows, too: another value than before makes the next read a rebuild.
     void install_counter() {
         const auto now = steady_clock::now();
@@ -229,7 +229,7 @@ struct Follower::Impl {
         if (connection && is_read_only() && may_write(path) && may_write(folder_of(path))) {
             kLogger.info("database \"{}\" can be written again", path);
             disconnect();
-            marks = {};  // what was not written meanwhile is computed, and written, anew
+            marks = {};  // what was not written meanwhile is computed and written again
         } else if (connection && immutable && (*state != opened || has_wal(path))) {
             disconnect();
         }

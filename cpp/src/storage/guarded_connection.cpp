@@ -93,7 +93,7 @@ void GuardedConnection::give_up() noexcept {
                 break;
             case State::log_lost:
                 if (!files_->wal_is_lost()) {
-                    break;  // the next connection reads the log, and makes its index anew
+                    break;  // the next connection reads the log, and makes a new index
                 }
                 switch (put_back_wal(*database_, *files_)) {
                     case WalRescue::nothing_lost:

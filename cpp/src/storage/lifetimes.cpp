@@ -15,7 +15,7 @@
 namespace session_buddy::storage {
 namespace {
 
-// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 #define SESSION_BUDDY_ENTRY                                                                            \
     "SELECT skill_name, total_invocations, completed_invocations, avg_duration_seconds, last_invoked," \
     " total_duration_seconds FROM skill_metrics"

@@ -88,7 +88,7 @@ class RawStatement {
         }
         return result == SQLITE_ROW;
     }
-    /// Whether there is a row; begins anew the next time.
+    /// Whether there is a row; starts again the next time.
     bool finds_one() {
         const bool found = step();
         sqlite3_reset(statement_);

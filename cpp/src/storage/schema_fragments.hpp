@@ -1,7 +1,7 @@
 // Pieces of SQL that several triggers share. String literals only, so that each script stays one constant.
 #pragma once
 
-// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined by the preprocessor alone
+// NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 
 // The moment that a timestamp column means, as a number to compare, NULL for what is no timestamp. SQLite reads most
 // ISO forms by itself; the others are helped along: a lower-case t, a comma, an offset without minutes or without a

@@ -1,6 +1,6 @@
 // The recent invocations of one skill, with running sums over several sliding horizons.
 // A new invocation costs constant time, in whatever order they come; one that grows too old does, too, plus its share
-// of sorting those that came late. Nothing is ever summed anew.
+// of sorting those that came late. Nothing is summed twice.
 #pragma once
 
 #include <array>
