@@ -83,7 +83,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             "duration": "77.0",
             "choice": '"error"',
         }.get(option["kind"], text)
-        if option["name"] == "top_skills":
+        if option["name"] in {"top_skills", "metrics_max_phases"}:
             text = expected = "77"
         if option["name"] == "max_write_lock":
             text, expected = "7", "7.0"
