@@ -24,7 +24,7 @@ inline double cpu_seconds() {
     return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/// Figures of one thing over rounds. At least one before any is asked for.
+/// Analytics of one thing over rounds. At least one before any is asked for.
 class Rounds {
   public:
     void add(double figure) { figures_.insert(std::ranges::upper_bound(figures_, figure), figure); }

@@ -64,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         auto made = test::snapshot_of(1, {test::skill("pytest-run", 5), test::skill("café \"1\"", 0)});
         made->anomalies = std::make_shared<std::vector<Anomaly>>(
             1, test::anomaly("pytest-run", AnomalyType::performance_drop, 0.9, 0.4, 3.5));
-        made->sessions = std::make_shared<std::vector<SessionFigures>>(1, test::session("morning", 5));
+        made->sessions = std::make_shared<std::vector<SessionMetrics>>(1, test::session("morning", 5));
         return made;
     }();
     const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -15,7 +15,7 @@
 namespace session_buddy::fuzz {
 namespace {
 
-options::Surroundings surroundings() {
+options::Environment surroundings() {
     return {.environment = [](const std::string& name) -> std::optional<std::string> {
                 return name == "HOME" ? std::optional<std::string>("/home/somebody") : std::nullopt;
             },

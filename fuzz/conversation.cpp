@@ -14,7 +14,7 @@
 
 #include "check.hpp"
 #include "protocol/sample_snapshot.hpp"
-#include "server/http_session.hpp"
+#include "server/http_connection.hpp"
 
 namespace session_buddy::fuzz {
 
@@ -122,8 +122,8 @@ Conversation::Conversation() : context_(small_limits(), clock_), client_(client_
     socket.assign(server::tcp::v4(), far.release());
     const server::Peer peer{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:1", .proxy = true};
     auto verdict = context_.admission.take_http(peer, std::chrono::steady_clock::now());
-    std::make_shared<server::HttpSession>(server::Stream(std::move(socket)), peer,
-                                          std::get<server::Admission::Place>(std::move(verdict)),
+    std::make_shared<server::HttpConnection>(server::Stream(std::move(socket)), peer,
+                                          std::get<server::Admission::Slot>(std::move(verdict)),
                                           server::SteadyTime::max(), context_)
         ->run();
     run();
@@ -169,7 +169,7 @@ void Conversation::hang_up() {
 
 void Conversation::publish() {
     auto snapshot = test::snapshot_of(++published_, {test::skill("pytest-run", 5), test::skill("idle", 0)});
-    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1, test::session("morning", 5));
+    snapshot->sessions = std::make_shared<std::vector<SessionMetrics>>(1, test::session("morning", 5));
     snapshot->sessions_version = published_;
     context_.published_at = std::chrono::steady_clock::now();
     context_.broadcaster.publish(std::move(snapshot));

@@ -89,7 +89,7 @@ void bind_core(py::module_& module) {
     module.def(
         "resolve_db_path",
         [](const std::optional<std::string>& given) {
-            return options::resolve_db_path(given, options::Surroundings::of_process()).value;
+            return options::resolve_db_path(given, options::Environment::of_process()).value;
         },
         py::arg("given") = py::none(), py::pos_only(),
         "The absolute path of the database: given, else variable, config file, place. Raises ValueError.");

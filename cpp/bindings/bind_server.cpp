@@ -24,7 +24,7 @@ using ServerPtr = std::shared_ptr<app::RealTimeServer>;
 py::list top_skills(const Snapshot& snapshot) {
     py::list skills;
     for (const std::uint32_t place : snapshot.skills->top()) {
-        const SkillFigures& skill = snapshot.skills->at(place);
+        const SkillMetrics& skill = snapshot.skills->at(place);
         py::dict entry;
         entry["skill_name"] = to_str(skill.skill_name);
         entry["invocation_count"] = skill.window.invocation_count;
@@ -71,7 +71,7 @@ py::list anomalies(const Snapshot& snapshot) {
 
 py::list sessions(const Snapshot& snapshot) {
     py::list active;
-    for (const SessionFigures& session : *snapshot.sessions) {
+    for (const SessionMetrics& session : *snapshot.sessions) {
         py::dict entry;
         entry["session_id"] = to_str(session.session_id);
         entry["first_activity_at"] = format_timestamp(session.first_activity_at);
@@ -103,11 +103,11 @@ py::dict to_dict(const Snapshot& snapshot) {
 }
 
 py::object metrics_of(const Snapshot& snapshot, const std::string& skill_name) {
-    const SkillFigures* skill = snapshot.skills->find(skill_name);
+    const SkillMetrics* skill = snapshot.skills->find(skill_name);
     if (skill == nullptr) {
         return py::none();
     }
-    const LifetimeFigures& lifetime = skill->lifetime;
+    const LifetimeMetrics& lifetime = skill->lifetime;
     py::dict fields;
     fields["skill_name"] = to_str(skill->skill_name);
     fields["total_invocations"] = lifetime.total_invocations;
@@ -190,10 +190,10 @@ Config to_config(const py::dict& settings) {
         }
         options::assign(config, *option, to_value(*option, value), name);
     }
-    options::assign_guards(config, options::Surroundings::of_process());
+    options::assign_guards(config, options::Environment::of_process());
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
-    config.db_path = options::resolve_db_path(given, options::Surroundings::of_process()).value;
-    options::resolve_paths(config, options::Surroundings::of_process());
+    config.db_path = options::resolve_db_path(given, options::Environment::of_process()).value;
+    options::resolve_paths(config, options::Environment::of_process());
     options::check(config);
     return config;
 }

@@ -70,7 +70,7 @@ void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
 }
 
 void AnomalyEngine::advance(TimePoint now) {
-    while (const auto place = changes_.take_due(now)) {
+    while (const auto place = changes_.pop_due(now)) {
         SkillDetector& detector = skills_[*place].detector;
         if (detector.next_change() <= now) {
             detector.advance(now, found_);

@@ -44,7 +44,7 @@ storage::FollowerOptions follower_options(const Config& config) {
                    std::chrono::milliseconds{1}, kPollBusyTimeout);
     options.max_rows = config.max_rows_per_cycle;
     options.replace_triggers = config.replace_triggers;
-    options.lookback = Figures::lookback(config);
+    options.lookback = Analytics::lookback(config);
     return options;
 }
 
@@ -55,7 +55,7 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       clock_(clock),
       publish_(std::move(publish)),
       follower_(config.db_path, follower_options(config)),
-      figures_(std::make_unique<Figures>(config, TimePoint{}, std::nullopt,
+      figures_(std::make_unique<Analytics>(config, TimePoint{}, std::nullopt,
                                          std::vector<std::pair<std::string, std::string>>{})),
       totals_({.skills = config.metrics_max_skills, .phases = config.metrics_max_phases}),
       watch_(config.db_path, [this] { save_log(); }) {}
@@ -65,7 +65,7 @@ Collector::~Collector() {
 }
 
 // The database's own memory of the anomalies goes with the figures that are built from it.
-std::unique_ptr<Figures> Collector::new_figures(TimePoint now) {
+std::unique_ptr<Analytics> Collector::new_figures(TimePoint now) {
     std::optional<DetectorState> resume;
     std::vector<std::pair<std::string, std::string>> open_anomalies;
     try {
@@ -76,7 +76,7 @@ std::unique_ptr<Figures> Collector::new_figures(TimePoint now) {
     } catch (const storage::StorageError& error) {
         kLog.warning("open anomalies are found anew: {}", error.what());
     }
-    return std::make_unique<Figures>(config_, now, std::move(resume), std::move(open_anomalies));
+    return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies));
 }
 
 void Collector::open() {
@@ -148,7 +148,7 @@ void Collector::run() {
 /// At once, before another program writes.
 void Collector::save_log() noexcept {
     try {
-        follower_.let_go_if_lost();
+        follower_.close_if_stale();
     } catch (const std::exception& error) {
         kLog.debug("the next cycle looks again: {}", error.what());
     }
@@ -201,7 +201,7 @@ void Collector::drop_metrics(const char* reason) {
     rebuilding_.reset();
     figures_.reset();
     // Goes on from what the database holds.
-    totals_ = storage::TotalsKeeper({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
+    totals_ = storage::TotalsTracker({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     out_of_memory::refill();
     dropped_ = true;
     follower_.rebuild_next();
@@ -317,7 +317,7 @@ void Collector::count_totals(std::chrono::milliseconds time) {
 
 void Collector::write_back(TimePoint now) {
     storage::CycleWriter* const writer = follower_.writer();
-    const Figures::Pending pending = figures_->pending(now);
+    const Analytics::Pending pending = figures_->pending(now);
     const storage::TotalsWrites totals = totals_.pending();
     if (writer == nullptr || (pending.empty() && totals.empty())) {
         return;

@@ -64,7 +64,7 @@ constexpr std::string_view kHelp =
     "  --help          print this\n";
 
 /// Empty where there is no place for it.
-fs::path log_file(const options::Surroundings& surroundings) {
+fs::path log_file(const options::Environment& surroundings) {
     if (const auto state = surroundings.environment("XDG_STATE_HOME"); state && state->starts_with('/')) {
         return fs::path(*state) / "session-buddy" / "hook.log";
     }
@@ -91,7 +91,7 @@ void rotate(const fs::path& path) {
 }
 
 /// The file is opened with the first record: nearly always there is none.
-void log_to_file(const options::Surroundings& surroundings) {
+void log_to_file(const options::Environment& surroundings) {
     log::set_level(log::Level::warning);
     log::set_sink(
         [path = log_file(surroundings), logger = std::shared_ptr<spdlog::logger>()](const log::Record& record) mutable {
@@ -172,7 +172,7 @@ void store(const storage::SkillEvent& event, const Config& config) {
     try {
         store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .brief = true});
         // First, and all of them: the start of what ends now may be among them.
-        if (spool.take_in(*store, kMaxTakenIn, kMaxSpoolLock)) {
+        if (spool.drain(*store, kMaxTakenIn, kMaxSpoolLock)) {
             keep_for_later("many others are taken in first");
             return;
         }
@@ -186,7 +186,7 @@ void store(const storage::SkillEvent& event, const Config& config) {
     }
 }
 
-void take_event(const std::optional<std::string>& db_path, const options::Surroundings& surroundings) {
+void take_event(const std::optional<std::string>& db_path, const options::Environment& surroundings) {
     const std::string text = read_stdin();
     const TimePoint now = SystemClock().now();
     const options::PartialSettings settings = options::load_partly(kSettings, db_path, surroundings);
@@ -210,7 +210,7 @@ void take_event(const std::optional<std::string>& db_path, const options::Surrou
 
 int run_hook_command(std::span<const char* const> arguments) {
     try {
-        const auto surroundings = options::Surroundings::of_process();
+        const auto surroundings = options::Environment::of_process();
         log_to_file(surroundings);
         const Arguments parsed = parse(arguments);
         if (!parsed.print.empty()) {

@@ -258,7 +258,7 @@ void IntakeThread::store_hooks() {
     std::string trouble;
     try {
         storage::EventStore& store = open_store();
-        if (take_in_spool(store)) {
+        if (drain_spool(store)) {
             while (stored < hooks.size()) {
                 if (stored > 0) {
                     std::this_thread::sleep_for(storage::kLockPause);
@@ -290,8 +290,8 @@ void IntakeThread::store_hooks() {
 }
 
 /// All that is worth a call, since the start of what ends now may be in it; false where a stop came first.
-bool IntakeThread::take_in_spool(storage::EventStore& store) {
-    while (spool_.take_in(store, kMaxTakenIn, max_lock_)) {
+bool IntakeThread::drain_spool(storage::EventStore& store) {
+    while (spool_.drain(store, kMaxTakenIn, max_lock_)) {
         if (!is_open()) {
             return false;
         }
@@ -402,7 +402,7 @@ void IntakeThread::refuse_all() {
 void IntakeThread::look_after_open_uses() {
     try {
         storage::EventStore& store = open_store();
-        if (!spool_.take_in(store, kMaxTakenIn,
+        if (!spool_.drain(store, kMaxTakenIn,
                             max_lock_)) {  // what is still in it may be the end of what seems to have none
             store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
         }

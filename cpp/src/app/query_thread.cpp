@@ -353,7 +353,7 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
         return bad_parameter(*bad);
     }
     const auto& name = std::get<protocol::SkillRequest>(parsed).skill_name;
-    const SkillFigures* const figures = snapshot.skills->find(name);
+    const SkillMetrics* const figures = snapshot.skills->find(name);
     if (figures == nullptr) {
         return problem(404, "unknown_skill",
                        "There is no run of such a skill; /api/v1/skills lists those that have one");

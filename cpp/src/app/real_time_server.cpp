@@ -8,7 +8,7 @@
 
 #include "process_stats.hpp"
 #include "session_buddy/app/collector.hpp"
-#include "session_buddy/app/history_thread.hpp"
+#include "session_buddy/app/rollup_thread.hpp"
 #include "session_buddy/app/intake.hpp"
 #include "session_buddy/app/query_thread.hpp"
 #include "session_buddy/app/retention_thread.hpp"
@@ -73,7 +73,7 @@ struct RealTimeServer::Impl {
         IntakeThread intake;
         QueryThreads queries;
         server::NetworkServer network;
-        HistoryThread history;
+        RollupThread history;
         RetentionThread retention;
         Collector collector;
     };

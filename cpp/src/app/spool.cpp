@@ -251,12 +251,12 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
     }
 }
 
-bool Spool::take_in(storage::EventStore& store, std::size_t limit, std::chrono::steady_clock::duration max_lock) const {
+bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::steady_clock::duration max_lock) const {
     std::vector<std::string> names = waiting_in(folder_);
     std::ranges::sort(names);
     const std::vector<Waiting> waiting = read(names, limit);
     if (std::ranges::any_of(waiting, [](const Waiting& one) { return one.name.ends_with(kPowerEnding); })) {
-        store.outlive_power_cuts();
+        store.set_durability(storage::Durability::power);
     }
     std::size_t removed = 0;
     const auto take = [&](std::span<const Waiting> some) {

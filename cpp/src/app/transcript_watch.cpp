@@ -378,7 +378,7 @@ class TranscriptWatch::Impl {
         if (has_settled()) {
             with_database([this] {
                 // What hooks told while they could not store it comes first.
-                while (spool_.take_in(*store_, kMaxTakenIn)) {
+                while (spool_.drain(*store_, kMaxTakenIn)) {
                 }
                 for (auto place = pending_.begin(); place != pending_.end();) {
                     place = store_batch(place);

@@ -40,7 +40,7 @@ struct ConfigFile {
     std::vector<FileSetting> settings;
 };
 
-std::optional<std::string> variable(const Surroundings& surroundings, const std::string& name) {
+std::optional<std::string> variable(const Environment& surroundings, const std::string& name) {
     auto value = surroundings.environment(name);
     if (value && value->empty()) {
         value.reset();
@@ -50,7 +50,7 @@ std::optional<std::string> variable(const Surroundings& surroundings, const std:
 
 // The same, where an empty variable must not pass for one that nobody set: "SESSION_BUDDY_JWT_SECRET=$UNSET" asks for
 // authentication.
-std::optional<std::string> variable_of(const Option& option, const Surroundings& surroundings) {
+std::optional<std::string> variable_of(const Option& option, const Environment& surroundings) {
     const std::string name = environment_of(option);
     if (const auto value = surroundings.environment(name); option.guards && value && value->empty()) {
         throw ConfigError(std::string(option.name),
@@ -61,7 +61,7 @@ std::optional<std::string> variable_of(const Option& option, const Surroundings&
 
 // A misspelt variable would be ignored without a word: no authentication for "SESSION_BUDDY_AUTH_TOKEN_FIEL". Other
 // programs have variables with our prefix, too, so only a name that is nearly an option's is an error.
-void reject_misspelt_variables(const Surroundings& surroundings, bool guards_only) {
+void reject_misspelt_variables(const Environment& surroundings, bool guards_only) {
     for (const std::string& variable : surroundings.variables) {
         std::string name = variable.substr(kPrefix.size());
         std::transform(name.begin(), name.end(), name.begin(), [](char letter) {
@@ -77,7 +77,7 @@ void reject_misspelt_variables(const Surroundings& surroundings, bool guards_onl
     }
 }
 
-std::optional<fs::path> home(const Surroundings& surroundings) {
+std::optional<fs::path> home(const Environment& surroundings) {
     if (const auto value = variable(surroundings, "HOME")) {
         return fs::path(*value);
     }
@@ -86,7 +86,7 @@ std::optional<fs::path> home(const Surroundings& surroundings) {
 
 // The XDG directory of `name`, else `fallback` under the home directory. A relative XDG path counts as not set, as the
 // XDG specification asks.
-std::optional<fs::path> user_directory(const Surroundings& surroundings, const std::string& name,
+std::optional<fs::path> user_directory(const Environment& surroundings, const std::string& name,
                                        const char* fallback) {
     if (const auto value = variable(surroundings, name); value && fs::path(*value).is_absolute()) {
         return fs::path(*value);
@@ -97,7 +97,7 @@ std::optional<fs::path> user_directory(const Surroundings& surroundings, const s
     return std::nullopt;
 }
 
-std::string absolute_path(const std::string& path, const Surroundings& surroundings,
+std::string absolute_path(const std::string& path, const Environment& surroundings,
                           std::string_view option = "db_path") {
     fs::path result(path);
     if (path == "~" || path.starts_with("~/")) {
@@ -190,7 +190,7 @@ ConfigFile read_file(const std::string& path) {
 }
 
 // Empty where there is none.
-std::string file_to_read(const std::optional<std::string>& named, const Surroundings& surroundings) {
+std::string file_to_read(const std::optional<std::string>& named, const Environment& surroundings) {
     if (named && named->empty()) {
         throw ConfigError("config", "--config must name a file");
     }
@@ -210,12 +210,12 @@ std::string file_to_read(const std::optional<std::string>& named, const Surround
     return {};
 }
 
-ConfigFile find_file(const std::optional<std::string>& named, const Surroundings& surroundings) {
+ConfigFile find_file(const std::optional<std::string>& named, const Environment& surroundings) {
     const std::string path = file_to_read(named, surroundings);
     return path.empty() ? ConfigFile{} : read_file(path);
 }
 
-std::string checked_db_path(const std::string& path, const Surroundings& surroundings, const std::string& subject) {
+std::string checked_db_path(const std::string& path, const Environment& surroundings, const std::string& subject) {
     if (path.starts_with(":") || path.starts_with("file:")) {
         throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
     }
@@ -239,8 +239,8 @@ char** process_environment() {
 
 }  // namespace
 
-Surroundings Surroundings::of_process() {
-    Surroundings surroundings;
+Environment Environment::of_process() {
+    Environment surroundings;
     surroundings.environment = [](const std::string& name) -> std::optional<std::string> {
         const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
@@ -258,7 +258,7 @@ Surroundings Surroundings::of_process() {
     return surroundings;
 }
 
-Resolved default_db_path(const Surroundings& surroundings) {
+Resolved default_db_path(const Environment& surroundings) {
     const fs::path local = surroundings.current_directory / ".session-buddy" / "skills.db";
     std::error_code ignored;
     if (fs::exists(local, ignored)) {
@@ -273,7 +273,7 @@ Resolved default_db_path(const Surroundings& surroundings) {
     return {(*directory / "session-buddy" / "skills.db").string(), "default"};
 }
 
-Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings) {
+Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& surroundings) {
     const Option& option = *find("db_path");
     Config config;
     if (given) {
@@ -295,7 +295,7 @@ Resolved resolve_db_path(const std::optional<std::string>& given, const Surround
     return default_db_path(surroundings);
 }
 
-void resolve_paths(Config& config, const Surroundings& surroundings) {
+void resolve_paths(Config& config, const Environment& surroundings) {
     for (const Option& option : table()) {
         if (option.kind != Kind::path) {
             continue;
@@ -307,7 +307,7 @@ void resolve_paths(Config& config, const Surroundings& surroundings) {
     }
 }
 
-void assign_guards(Config& config, const Surroundings& surroundings) {
+void assign_guards(Config& config, const Environment& surroundings) {
     reject_misspelt_variables(surroundings, true);
     for (const Option& option : table()) {
         if (!option.guards || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
@@ -320,7 +320,7 @@ void assign_guards(Config& config, const Surroundings& surroundings) {
 }
 
 Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
-              const Surroundings& surroundings) {
+              const Environment& surroundings) {
     reject_misspelt_variables(surroundings, false);
     const auto options = table();
     Settings settings;
@@ -369,7 +369,7 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
 }
 
 PartialSettings load_partly(std::span<const std::string_view> names, const std::optional<std::string>& db_path,
-                            const Surroundings& surroundings) {
+                            const Environment& surroundings) {
     PartialSettings settings;
     std::string db_path_subject;
     const auto attempt = [&](const auto& work) {

@@ -359,7 +359,7 @@ void TranscriptReader::read_use(const Line& line, const Block& block) {
             .session_id = line.session_id};
     std::string key(block.id);
     if (const auto early = early_results_.take(key)) {
-        waits_no_more(early->file);
+        decrement_pending(early->file);
         finish(std::move(key), std::move(use), *early);
     } else {
         ++waiting_in_[use.file];
@@ -385,7 +385,7 @@ void TranscriptReader::read_result(const Line& line, const Block& block, bool on
                                                  only_one && line.interrupted);
     }
     if (auto use = open_uses_.take(key)) {
-        waits_no_more(use->file);
+        decrement_pending(use->file);
         finish(std::move(key), std::move(*use), result);
     } else if (!early_results_.contains(key)) {
         ++waiting_in_[result.file];
@@ -393,7 +393,7 @@ void TranscriptReader::read_result(const Line& line, const Block& block, bool on
     }
 }
 
-void TranscriptReader::waits_no_more(std::uint32_t file) {
+void TranscriptReader::decrement_pending(std::uint32_t file) {
     const auto waiting = waiting_in_.find(file);
     if (--waiting->second == 0) {
         waiting_in_.erase(waiting);

@@ -107,7 +107,7 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
     activity_.add(invocation, place, at, now);
 }
 
-void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeFigures& figures) {
+void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeMetrics& figures) {
     const auto known = index_.find(skill_name);
     const bool has_room = index_.size() < max_skills_;
     if (known == index_.end() && !has_room) {
@@ -123,7 +123,7 @@ void MetricsEngine::set_lifetime(std::string_view skill_name, const LifetimeFigu
 void MetricsEngine::advance(TimePoint now) {
     now_ = std::max(now_, now);
     activity_.advance(now_);
-    while (const auto place = expiries_.take_due(now_)) {
+    while (const auto place = expiries_.pop_due(now_)) {
         SkillWindow& window = skills_[*place].window;
         if (window.advance(now_)) {
             mark(*place);
@@ -134,7 +134,7 @@ void MetricsEngine::advance(TimePoint now) {
 
 SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     const WindowSums& sums = skill.window.sums(SkillWindow::window);
-    SkillFigures figures;
+    SkillMetrics figures;
     figures.skill_name = skill.name;
     figures.lifetime = skill.lifetime;
     // Triggers of other programs take the row that came last for the latest one.
@@ -142,7 +142,7 @@ SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     if (sums.count > 0) {
         figures.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest(), sums.timed};
     }
-    return std::make_shared<const SkillFigures>(std::move(figures));
+    return std::make_shared<const SkillMetrics>(std::move(figures));
 }
 
 std::vector<std::uint32_t> MetricsEngine::rank(const std::vector<SkillTable::Entry>& entries) const {
@@ -153,8 +153,8 @@ std::vector<std::uint32_t> MetricsEngine::rank(const std::vector<SkillTable::Ent
         }
     }
     const auto better = [&](std::uint32_t a, std::uint32_t b) {
-        const SkillFigures& x = *entries[a];
-        const SkillFigures& y = *entries[b];
+        const SkillMetrics& x = *entries[a];
+        const SkillMetrics& y = *entries[b];
         return std::tie(y.window.invocation_count, y.window.last_invocation_at, x.skill_name) <
                std::tie(x.window.invocation_count, x.window.last_invocation_at, y.skill_name);
     };
@@ -180,17 +180,17 @@ std::shared_ptr<const SkillTable> MetricsEngine::table() {
     return table_;
 }
 
-std::shared_ptr<const std::vector<SessionFigures>> MetricsEngine::sessions() {
+std::shared_ptr<const std::vector<SessionMetrics>> MetricsEngine::sessions() {
     if (activity_.take_changed()) {
         auto active = activity_.active();
         if (active != *sessions_) {
-            sessions_ = std::make_shared<const std::vector<SessionFigures>>(std::move(active));
+            sessions_ = std::make_shared<const std::vector<SessionMetrics>>(std::move(active));
         }
     }
     return sessions_;
 }
 
-RecentFigures MetricsEngine::recent(const Skill& skill) {
+RecentMetrics MetricsEngine::recent(const Skill& skill) {
     const WindowSums& hour = skill.window.sums(SkillWindow::hour);
     const WindowSums& day = skill.window.sums(SkillWindow::day);
     const std::optional<TimePoint> newest = skill.window.newest();
@@ -198,7 +198,7 @@ RecentFigures MetricsEngine::recent(const Skill& skill) {
             newest ? newest : std::max(skill.lifetime.last_invocation_at, skill.newest)};
 }
 
-std::optional<RecentFigures> MetricsEngine::recent_of(std::string_view skill_name) const {
+std::optional<RecentMetrics> MetricsEngine::recent_of(std::string_view skill_name) const {
     const auto known = index_.find(skill_name);
     return known == index_.end() ? std::nullopt : std::optional{recent(skills_[known->second])};
 }
@@ -207,7 +207,7 @@ std::vector<MetricsEngine::RecentChange> MetricsEngine::changed_recent() const {
     std::vector<RecentChange> changes;
     for (const std::uint32_t place : recent_dirty_) {
         const Skill& skill = skills_[place];
-        RecentFigures figures = recent(skill);
+        RecentMetrics figures = recent(skill);
         if (skill.confirmed != figures && !skill.is_sum) {  // the database has no row of a sum
             changes.push_back({place, skill.name, figures});
         }

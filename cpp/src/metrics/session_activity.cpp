@@ -90,15 +90,15 @@ void SessionActivity::advance(TimePoint now) {
     }
 }
 
-std::vector<SessionFigures> SessionActivity::active() const {
-    std::vector<SessionFigures> figures;
+std::vector<SessionMetrics> SessionActivity::active() const {
+    std::vector<SessionMetrics> figures;
     figures.reserve(active_.size());
     for (const Sessions::value_type* entry : active_) {
         const auto& [id, state] = *entry;
         figures.push_back({id, state.first, state.last, state.invocations, state.completed,
                            static_cast<std::int64_t>(state.skills.size())});
     }
-    std::sort(figures.begin(), figures.end(), [](const SessionFigures& a, const SessionFigures& b) {
+    std::sort(figures.begin(), figures.end(), [](const SessionMetrics& a, const SessionMetrics& b) {
         return std::tie(b.last_activity_at, a.session_id) < std::tie(a.last_activity_at, b.session_id);
     });
     if (figures.size() > max_listed_) {

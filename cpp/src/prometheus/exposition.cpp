@@ -65,9 +65,9 @@ std::optional<Range> parse_range(std::string_view text) {
 }
 
 /// How well the client likes a type; the most specific of the ranges that it falls into tells.
-class Liking {
+class MediaTypePreference {
   public:
-    Liking(std::string_view type, std::string_view version) : type_(type), version_(version) {}
+    MediaTypePreference(std::string_view type, std::string_view version) : type_(type), version_(version) {}
 
     void consider(const Range& range) {
         const int match = specificity(range);
@@ -98,8 +98,8 @@ class Liking {
 }  // namespace
 
 Format negotiate(std::string_view accept) {
-    Liking text("text/plain", "0.0.4");
-    Liking openmetrics("application/openmetrics-text", "1.0.0");
+    MediaTypePreference text("text/plain", "0.0.4");
+    MediaTypePreference openmetrics("application/openmetrics-text", "1.0.0");
     while (!accept.empty()) {
         if (const auto range = parse_range(take_part(accept, ','))) {
             text.consider(*range);

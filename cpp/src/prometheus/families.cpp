@@ -139,7 +139,7 @@ void add_window(Families& families, const Snapshot& snapshot) {
     std::int64_t other_count = 0;
     std::int64_t other_completed = 0;
     for (std::uint32_t place = 0; place < snapshot.skills->size(); ++place) {
-        const SkillFigures& skill = snapshot.skills->at(place);
+        const SkillMetrics& skill = snapshot.skills->at(place);
         const auto count = skill.window.invocation_count;
         if (count == 0) {
             continue;

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "json_figures.hpp"
+#include "json_metrics.hpp"
 #include "json_text.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/metrics/wilson.hpp"
@@ -70,25 +70,25 @@ std::optional<double> rate(std::int64_t part, std::int64_t whole) {
     return whole > 0 ? std::optional(static_cast<double>(part) / static_cast<double>(whole)) : std::nullopt;
 }
 
-std::optional<double> mean_duration(const WindowFigures& window) {
+std::optional<double> mean_duration(const WindowMetrics& window) {
     return window.timed_count > 0 ? std::optional(window.avg_duration_seconds) : std::nullopt;
 }
 
 // The figures do not tell a mean of 0 from none.
-std::optional<double> mean_duration(const LifetimeFigures& lifetime) {
+std::optional<double> mean_duration(const LifetimeMetrics& lifetime) {
     return lifetime.avg_duration_seconds > 0.0 ? std::optional(lifetime.avg_duration_seconds) : std::nullopt;
 }
 
-std::optional<TimePoint> last_in_window(const WindowFigures& window) {
+std::optional<TimePoint> last_in_window(const WindowMetrics& window) {
     return window.invocation_count > 0 ? std::optional(window.last_invocation_at) : std::nullopt;
 }
 
-std::optional<TimePoint> last_invocation(const SkillFigures& skill) {
+std::optional<TimePoint> last_invocation(const SkillMetrics& skill) {
     const auto last = last_in_window(skill.window);
     return last ? last : skill.lifetime.last_invocation_at;
 }
 
-void append_window(std::string& out, const WindowFigures& window) {
+void append_window(std::string& out, const WindowMetrics& window) {
     const auto interval = metrics::wilson_interval(window.completed_count, window.invocation_count);
     out += '{';
     append_key(out, "invocation_count");
@@ -108,7 +108,7 @@ void append_window(std::string& out, const WindowFigures& window) {
     out += '}';
 }
 
-void append_lifetime(std::string& out, const LifetimeFigures& lifetime) {
+void append_lifetime(std::string& out, const LifetimeMetrics& lifetime) {
     out += '{';
     append_key(out, "total_invocations");
     append_number(out, lifetime.total_invocations);
@@ -307,7 +307,7 @@ class AnomaliesBySkill {
 };
 
 // What a SKILL is made of, without its closing brace.
-void append_skill(std::string& out, const SkillFigures& skill, const AnomaliesBySkill& anomalies) {
+void append_skill(std::string& out, const SkillMetrics& skill, const AnomaliesBySkill& anomalies) {
     append_key(out, "skill_name");
     append_string(out, skill.skill_name);
     append_key(out, "window");
@@ -327,7 +327,7 @@ bool contains(std::string_view text, std::string_view part) {
 }
 
 // The value to sort by, of whatever kind, so that larger ones are larger; nothing where there is none.
-std::optional<double> sort_value(const SkillFigures& skill, SkillSort sort, const AnomaliesBySkill& anomalies) {
+std::optional<double> sort_value(const SkillMetrics& skill, SkillSort sort, const AnomaliesBySkill& anomalies) {
     switch (sort) {
         case SkillSort::completion_rate:
             return rate(skill.window.completed_count, skill.window.invocation_count);
@@ -353,7 +353,7 @@ std::optional<double> sort_value(const SkillFigures& skill, SkillSort sort, cons
 }
 
 struct Ranked {
-    const SkillFigures* skill;
+    const SkillMetrics* skill;
     std::optional<double> value;
 };
 
@@ -402,7 +402,7 @@ void append_totals(std::string& out, const SkillTable& skills) {
 
 // Of all time, over all skills.
 void append_lifetime_totals(std::string& out, const SkillTable& skills) {
-    LifetimeFigures sum;
+    LifetimeMetrics sum;
     for (std::uint32_t place = 0; place < skills.size(); ++place) {
         const auto& skill = skills.at(place);
         sum.total_invocations += skill.lifetime.total_invocations;
@@ -495,11 +495,11 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     return body;
 }
 
-std::vector<const SkillFigures*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request) {
+std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request) {
     const AnomaliesBySkill anomalies(snapshot);
     std::vector<Ranked> ranked;
     for (std::uint32_t place = 0; place < snapshot.skills->size(); ++place) {
-        const SkillFigures& skill = snapshot.skills->at(place);
+        const SkillMetrics& skill = snapshot.skills->at(place);
         const bool wanted = (!request.active || skill.window.invocation_count > 0) &&
                             (request.search.empty() || contains(skill.skill_name, request.search));
         if (wanted) {
@@ -508,7 +508,7 @@ std::vector<const SkillFigures*> matching_skills(const Snapshot& snapshot, const
     }
     std::ranges::sort(ranked,
                       [&](const Ranked& left, const Ranked& right) { return ranks_before(left, right, request); });
-    std::vector<const SkillFigures*> skills;
+    std::vector<const SkillMetrics*> skills;
     skills.reserve(ranked.size());
     std::ranges::transform(ranked, std::back_inserter(skills), &Ranked::skill);
     return skills;
@@ -519,8 +519,8 @@ ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, co
     const AnomaliesBySkill anomalies(snapshot);
     ApiBody body = begin_with_moment(snapshot);
     std::string& out = body.text;
-    append_page(out, request.page, std::span<const SkillFigures* const>(skills), "skills",
-                [&](std::string& text, const SkillFigures* skill) {
+    append_page(out, request.page, std::span<const SkillMetrics* const>(skills), "skills",
+                [&](std::string& text, const SkillMetrics* skill) {
                     text += '{';
                     append_skill(text, *skill, anomalies);
                     if (sparklines != nullptr) {
@@ -532,7 +532,7 @@ ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, co
     return body;
 }
 
-ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const SkillHistory& history) {
+ApiBody skill_answer(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history) {
     ApiBody body = begin_with_moment(snapshot);
     std::string& out = body.text;
     append_skill(out, skill, AnomaliesBySkill(snapshot));

@@ -94,7 +94,7 @@ std::string authenticated(const RequestId& request_id) {
     return with_message("authenticated", "Authenticated", request_id);
 }
 
-std::string metrics_response(const GetMetrics& request, const SkillFigures& figures) {
+std::string metrics_response(const GetMetrics& request, const SkillMetrics& figures) {
     const auto& lifetime = figures.lifetime;
     std::string out = R"({"type":"metrics_response","data":{"skill_name":)";
     append_string(out, figures.skill_name);

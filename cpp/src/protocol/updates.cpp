@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "json_figures.hpp"
+#include "json_metrics.hpp"
 #include "json_text.hpp"
 
 namespace session_buddy::protocol {
@@ -18,7 +18,7 @@ namespace {
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
 constexpr std::size_t kUsualEntryBytes = 192;
 
-void append_skill(std::string& out, const SkillFigures& skill) {
+void append_skill(std::string& out, const SkillMetrics& skill) {
     out += R"({"skill_name":)";
     append_string(out, skill.skill_name);
     out += R"(,"invocation_count":)";
@@ -51,7 +51,7 @@ void append_anomaly(std::string& out, const Anomaly& anomaly, bool details) {
 }
 
 // The order of top_skills: busiest first, then the most recent, then by name.
-bool ranks_before(const SkillFigures* left, const SkillFigures* right) {
+bool ranks_before(const SkillMetrics* left, const SkillMetrics* right) {
     const auto& a = left->window;
     const auto& b = right->window;
     if (a.invocation_count != b.invocation_count) {
@@ -93,7 +93,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
                      [&table](std::string& text, std::uint32_t place) { append_skill(text, table.at(place)); });
         return;
     }
-    std::vector<const SkillFigures*> active;
+    std::vector<const SkillMetrics*> active;
     active.reserve(subscription.names().size());
     for (const auto& name : subscription.names()) {
         const auto* skill = table.find(name);
@@ -102,7 +102,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
         }
     }
     std::ranges::sort(active, ranks_before);
-    append_array(out, active, [](std::string& text, const SkillFigures* skill) { append_skill(text, *skill); });
+    append_array(out, active, [](std::string& text, const SkillMetrics* skill) { append_skill(text, *skill); });
 }
 
 void MetricsRenderer::append_anomalies(std::string& out, const Subscription& subscription) const {

@@ -22,7 +22,7 @@ std::string describe(Refusal refusal, const Config& config) {
     return fmt::format("max_clients ({})", config.max_clients);
 }
 
-void Admission::Place::reset() noexcept {
+void Admission::Slot::reset() noexcept {
     if (auto* owner = std::exchange(owner_, nullptr)) {
         owner->give_back(entry_, kind_);
     }
@@ -54,7 +54,7 @@ Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
     return take(&entry, Kind::http);
 }
 
-Admission::Verdict Admission::take_stranger(const Peer& peer, TimePoint now) {
+Admission::Verdict Admission::admit_unauthenticated(const Peer& peer, TimePoint now) {
     auto& entry = entry_of(peer, now);
     if (entry.second.http >= max_per_address_) {
         return count(Refusal::clients_of_address);
@@ -107,7 +107,7 @@ Admission::Entries::value_type& Admission::entry_of(const Peer& peer, TimePoint 
     return entry;
 }
 
-Admission::Place Admission::take(Entries::value_type* entry, Kind kind) {
+Admission::Slot Admission::take(Entries::value_type* entry, Kind kind) {
     if (entry != nullptr) {
         if (entry->second.idle()) {
             busy_.splice(busy_.end(), idle_, entry->second.turn);

@@ -24,7 +24,7 @@ enum class Refusal : std::uint8_t { connection_rate, http_connections, http_of_a
 /// The option that sets the limit and its value: "max_clients (100)".
 [[nodiscard]] std::string describe(Refusal refusal, const Config& config);
 
-/// For the network thread alone; must outlive every Place. Its memory is bounded: an address is forgotten when it has
+/// For the network thread alone; must outlive every Slot. Its memory is bounded: an address is forgotten when it has
 /// no connection and max_tracked_addresses others were seen after it.
 class Admission {
   public:
@@ -46,13 +46,13 @@ class Admission {
 
   public:
     /// One place, given back when this goes.
-    class Place {
+    class Slot {
       public:
-        Place() = default;
-        ~Place() { reset(); }
-        Place(Place&& other) noexcept
+        Slot() = default;
+        ~Slot() { reset(); }
+        Slot(Slot&& other) noexcept
             : owner_(std::exchange(other.owner_, nullptr)), entry_(other.entry_), kind_(other.kind_) {}
-        Place& operator=(Place&& other) noexcept {
+        Slot& operator=(Slot&& other) noexcept {
             if (this != &other) {
                 reset();
                 owner_ = std::exchange(other.owner_, nullptr);
@@ -65,12 +65,12 @@ class Admission {
 
       private:
         friend class Admission;
-        Place(Admission& owner, Entries::value_type* entry, Kind kind) : owner_(&owner), entry_(entry), kind_(kind) {}
+        Slot(Admission& owner, Entries::value_type* entry, Kind kind) : owner_(&owner), entry_(entry), kind_(kind) {}
         Admission* owner_ = nullptr;
         Entries::value_type* entry_ = nullptr;  // nullptr for what counts for no address
         Kind kind_ = Kind::http;
     };
-    using Verdict = std::variant<Place, Refusal>;
+    using Verdict = std::variant<Slot, Refusal>;
 
     explicit Admission(const Config& config);
     Admission(const Admission&) = delete;
@@ -82,7 +82,7 @@ class Admission {
     [[nodiscard]] bool take_request(const Peer& peer, TimePoint now);
     /// A WebSocket of a client that has no right to a place yet: it goes on counting as the connection that it was,
     /// also where a proxy brought that.
-    [[nodiscard]] Verdict take_stranger(const Peer& peer, TimePoint now);
+    [[nodiscard]] Verdict admit_unauthenticated(const Peer& peer, TimePoint now);
     /// A connection that becomes a WebSocket.
     [[nodiscard]] Verdict take_websocket(const Peer& peer, TimePoint now);
 
@@ -101,7 +101,7 @@ class Admission {
 
   private:
     Entries::value_type& entry_of(const Peer& peer, TimePoint now);
-    [[nodiscard]] Place take(Entries::value_type* entry, Kind kind);
+    [[nodiscard]] Slot take(Entries::value_type* entry, Kind kind);
     [[nodiscard]] Refusal count(Refusal refusal);
     void give_back(Entries::value_type* entry, Kind kind) noexcept;
     void forget_oldest() noexcept;

@@ -34,7 +34,7 @@ class Connection {
     /// Other tokens count from here on.
     virtual void tokens_replaced() {}
     /// Again and again, for everything that has a time limit. May take this connection's entry out of the registry.
-    virtual void look_at_clock(SteadyTime now) = 0;
+    virtual void check_timeouts(SteadyTime now) = 0;
 };
 
 /// What the connections with permessage-deflate share, as no message refers to one before it.

@@ -34,7 +34,7 @@ Credentials credentials_of(const http::fields& headers) {
         for (const auto& item : http::token_list(line->value())) {
             const std::string_view name(item.data(), item.size());
             if (name.starts_with(kSubprotocolPrefix)) {
-                credentials = {.place = Credentials::Place::subprotocol,
+                credentials = {.source = Credentials::Source::subprotocol,
                                .token = std::string(name.substr(kSubprotocolPrefix.size())),
                                .subprotocol = std::string(name)};
                 break;
@@ -42,7 +42,7 @@ Credentials credentials_of(const http::fields& headers) {
         }
     }
     if (const auto line = headers.find(http::field::authorization); line != headers.end()) {
-        credentials.place = Credentials::Place::header;
+        credentials.source = Credentials::Source::header;
         credentials.token = bearer_token({line->value().data(), line->value().size()});
     }
     return credentials;

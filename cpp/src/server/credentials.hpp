@@ -10,8 +10,8 @@
 namespace session_buddy::server {
 
 struct Credentials {
-    enum class Place : std::uint8_t { none, header, subprotocol };
-    Place place = Place::none;
+    enum class Source : std::uint8_t { none, header, subprotocol };
+    Source source = Source::none;
     std::string token;        ///< empty where it could not be made out
     std::string subprotocol;  ///< the one that carries a token, to be chosen in the answer to an upgrade; else empty
 };

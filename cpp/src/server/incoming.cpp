@@ -6,7 +6,7 @@
 #include <utility>
 #include <variant>
 
-#include "http_session.hpp"
+#include "http_connection.hpp"
 #include "session_buddy/core/log.hpp"
 #include "stream.hpp"
 #include "tls_handshake.hpp"
@@ -38,7 +38,7 @@ void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission
 
 }  // namespace
 
-void take_in(Socket socket, ServerContext& context) {
+void accept_connection(Socket socket, ServerContext& context) {
     if (context.stopping) {
         return;
     }
@@ -54,7 +54,7 @@ void take_in(Socket socket, ServerContext& context) {
         report(context, peer, *refusal, now);
         return;  // which closes it
     }
-    auto place = std::get<Admission::Place>(std::move(verdict));
+    auto slot = std::get<Admission::Slot>(std::move(verdict));
     error_code ignored;  // a socket that takes no option still works
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(net::socket_base::send_buffer_size(kSendBufferBytes), ignored);
@@ -62,9 +62,9 @@ void take_in(Socket socket, ServerContext& context) {
     const auto deadline = now + steady(context.config.handshake_timeout);
     Stream stream(std::move(socket));
     if (context.tls) {
-        std::make_shared<TlsHandshake>(std::move(stream), std::move(peer), std::move(place), deadline, context)->run();
+        std::make_shared<TlsHandshake>(std::move(stream), std::move(peer), std::move(slot), deadline, context)->run();
     } else {
-        std::make_shared<HttpSession>(std::move(stream), std::move(peer), std::move(place), deadline, context)->run();
+        std::make_shared<HttpConnection>(std::move(stream), std::move(peer), std::move(slot), deadline, context)->run();
     }
 }
 

@@ -7,6 +7,6 @@
 namespace session_buddy::server {
 
 /// Starts the session of a new connection: TLS where the server has it, else HTTP. `context` must outlive the session.
-void take_in(Socket socket, ServerContext& context);
+void accept_connection(Socket socket, ServerContext& context);
 
 }  // namespace session_buddy::server

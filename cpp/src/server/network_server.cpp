@@ -58,7 +58,7 @@ struct NetworkServer::Impl {
 
     void run();
     void deliver();
-    void look_at_clock();
+    void check_timeouts();
     void for_each_connection(const std::function<void(Connection&)>& visit);
     void begin_shutdown();
 
@@ -96,7 +96,7 @@ void NetworkServer::Impl::run() {
                 listener->run();
             }
             if (!clock_runs) {
-                look_at_clock();
+                check_timeouts();
             }
             io.run();
             return;
@@ -135,7 +135,7 @@ void NetworkServer::Impl::for_each_connection(const std::function<void(Connectio
 }
 
 // One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
-void NetworkServer::Impl::look_at_clock() {
+void NetworkServer::Impl::check_timeouts() {
     if (all_cut || (context.stopping && context.connections.empty())) {
         return;
     }
@@ -146,8 +146,8 @@ void NetworkServer::Impl::look_at_clock() {
             return;
         }
         const auto now = std::chrono::steady_clock::now();
-        for_each_connection([now](Connection& connection) { connection.look_at_clock(now); });
-        look_at_clock();
+        for_each_connection([now](Connection& connection) { connection.check_timeouts(now); });
+        check_timeouts();
     });
     clock_runs = true;
 }
@@ -210,7 +210,7 @@ void NetworkServer::bind() {
         impl_->endpoints.push_back(to_string(endpoint));
         impl_->context.origin_policy.add_listener(to_ip_address(endpoint.address()));
         impl_->listeners.push_back(std::make_shared<Listener>(
-            std::move(acceptor), [&context = impl_->context](Socket socket) { take_in(std::move(socket), context); }));
+            std::move(acceptor), [&context = impl_->context](Socket socket) { accept_connection(std::move(socket), context); }));
     }
     impl_->phase = Impl::Phase::bound;
 }

@@ -68,7 +68,7 @@ class Stream {
     /// connection, and what was sent last might be lost with it. What it sends until then is dropped. The caller bounds
     /// the time.
     template <typename Handler>
-    void async_close_in_order(Handler handler) {
+    void async_graceful_close(Handler handler) {
         end_writing();
         net::async_compose<Handler, void(error_code)>(DiscardRest{*this}, handler, get_executor());
     }

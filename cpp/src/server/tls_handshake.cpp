@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "guarded.hpp"
-#include "http_session.hpp"
+#include "http_connection.hpp"
 #include "routes.hpp"
 #include "session_buddy/core/log.hpp"
 
@@ -19,13 +19,13 @@ constexpr std::uint8_t kHandshakeRecord = 0x16;  // no text begins with it
 
 }  // namespace
 
-TlsHandshake::TlsHandshake(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline,
+TlsHandshake::TlsHandshake(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline,
                            ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
       peer_(std::move(peer)),
-      place_(std::move(place)),
+      slot_(std::move(slot)),
       deadline_(deadline) {}
 
 void TlsHandshake::run() {
@@ -41,7 +41,7 @@ void TlsHandshake::cut() {
     stream_.close();
 }
 
-void TlsHandshake::look_at_clock(SteadyTime now) {
+void TlsHandshake::check_timeouts(SteadyTime now) {
     if (now >= deadline_) {
         logger.debug("TLS handshake of {} took too long", peer_.name);
         cut();
@@ -71,7 +71,7 @@ void TlsHandshake::begin() {
         stream_.start_tls(*context_.tls->native_handle());
         go_on();
     } else {
-        std::make_shared<HttpSession>(std::move(stream_), std::move(peer_), std::move(place_), deadline_, context_)
+        std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
             ->answer_and_close(http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://"));
     }
 }
@@ -85,7 +85,7 @@ void TlsHandshake::go_on() {
         logger.debug("TLS handshake of {} failed: {}", peer_.name, error.message());
         cut();
     } else {
-        std::make_shared<HttpSession>(std::move(stream_), std::move(peer_), std::move(place_), deadline_, context_)
+        std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
             ->run();
     }
 }

@@ -1,4 +1,4 @@
-// One accepted connection until it speaks TLS; then HttpSession has it.
+// One accepted connection until it speaks TLS; then HttpConnection has it.
 #pragma once
 
 #include <memory>
@@ -12,12 +12,12 @@ namespace session_buddy::server {
 class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, public Connection {
   public:
     /// `context` must outlive it and have TLS. `deadline` is of the first request, too.
-    TlsHandshake(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline, ServerContext& context);
+    TlsHandshake(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context);
 
     void run();
     void shut_down() override;
     void cut() override;
-    void look_at_clock(SteadyTime now) override;
+    void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
@@ -30,7 +30,7 @@ class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, pu
     ServerContext& context_;
     ConnectionHandle handle_;
     Peer peer_;
-    Admission::Place place_;
+    Admission::Slot slot_;
     SteadyTime deadline_;
 };
 

@@ -442,11 +442,11 @@ std::vector<EventStore::Outcome> EventStore::take_some(std::span<const SkillEven
     return impl_->take(events.first(std::min(events.size(), kMaxTakenTogether)), source, {}, max_lock);
 }
 
-void EventStore::outlive_power_cuts() {
+void EventStore::set_durability(Durability durability) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     impl_->connection.attempt("cannot set up",
-                              [&] { set_durability(impl_->connection.database(), Durability::power); });
+                              [&] { storage::set_durability(impl_->connection.database(), durability); });
 }
 
 std::size_t EventStore::expire(TimePoint before) {

@@ -200,7 +200,7 @@ struct Follower::Impl {
         marks = {};
     }
 
-    void let_go_if_lost() {
+    void close_if_stale() {
         if (!connection) {
             return;
         }
@@ -221,7 +221,7 @@ struct Follower::Impl {
     }
 
     void ensure_connected() {
-        let_go_if_lost();
+        close_if_stale();
         const auto state = file_state(path);
         if (!state.has_value()) {
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
@@ -539,8 +539,8 @@ Batch Follower::poll(TimePoint now) {
     return impl_->poll(now);
 }
 
-void Follower::let_go_if_lost() {
-    impl_->let_go_if_lost();
+void Follower::close_if_stale() {
+    impl_->close_if_stale();
 }
 
 void Follower::rebuild_next() {

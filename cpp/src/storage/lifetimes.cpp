@@ -24,8 +24,8 @@ namespace {
     " " SESSION_BUDDY_TIMED_SUMS ", max(id), skill_name FROM skill_invocation"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
-LifetimeFigures read_entry(const sql::Statement& row) {
-    LifetimeFigures figures;
+LifetimeMetrics read_entry(const sql::Statement& row) {
+    LifetimeMetrics figures;
     figures.total_invocations = std::max<std::int64_t>(row.integer(1), 0);
     figures.completed_invocations = std::clamp<std::int64_t>(row.integer(2), 0, figures.total_invocations);
     figures.avg_duration_seconds = read_duration(row, 3).value_or(0.0);
@@ -60,7 +60,7 @@ LifetimeReader::LifetimeReader(SQLite::Database& database)
       rows_(database, SESSION_BUDDY_SUMS " WHERE skill_name = ?1 AND id > ?2"),
       all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name") {}
 
-LifetimeReader::Figures LifetimeReader::all() {
+LifetimeReader::Analytics LifetimeReader::all() {
     constexpr int kNameColumn = 7;
     counted_.clear();
     if (!entries_are_ours_) {
@@ -71,7 +71,7 @@ LifetimeReader::Figures LifetimeReader::all() {
             }
         }
     }
-    Figures figures;
+    Analytics figures;
     SkillNames known;
     entries_.reset();
     while (entries_.step()) {
@@ -92,8 +92,8 @@ LifetimeReader::Figures LifetimeReader::all() {
     return figures;
 }
 
-LifetimeReader::Figures LifetimeReader::of(const SkillNames& skills) {
-    Figures figures;
+LifetimeReader::Analytics LifetimeReader::of(const SkillNames& skills) {
+    Analytics figures;
     figures.reserve(skills.size());
     for (const std::string& skill : skills) {
         if (entry_.with(std::string_view(skill)).step()) {
@@ -106,10 +106,10 @@ LifetimeReader::Figures LifetimeReader::of(const SkillNames& skills) {
     return figures;
 }
 
-LifetimeFigures LifetimeReader::checked(const sql::Statement& entry, const std::string& skill) {
+LifetimeMetrics LifetimeReader::checked(const sql::Statement& entry, const std::string& skill) {
     constexpr int kMean = 3;
     constexpr int kSum = 5;
-    LifetimeFigures figures = read_entry(entry);
+    LifetimeMetrics figures = read_entry(entry);
     const bool is_certain = is_certain_sum(entry, kSum);
     if (entries_are_ours_ && is_certain) {
         counted_.erase(skill);

@@ -27,18 +27,18 @@ using SkillNames = std::set<std::string, std::less<>>;
 /// Belongs to one connection. Every failure is a SQLite::Exception.
 class LifetimeReader {
   public:
-    using Figures = std::vector<std::pair<std::string, LifetimeFigures>>;
+    using Analytics = std::vector<std::pair<std::string, LifetimeMetrics>>;
 
     explicit LifetimeReader(SQLite::Database& database);
 
     /// All skills, with everything that is counted from rows counted again.
-    [[nodiscard]] Figures all();
-    [[nodiscard]] Figures of(const SkillNames& skills);
+    [[nodiscard]] Analytics all();
+    [[nodiscard]] Analytics of(const SkillNames& skills);
 
   private:
     /// What was counted so far of a skill; only newer rows are read the next time.
     struct Counted {
-        LifetimeFigures figures;
+        LifetimeMetrics figures;
         double seconds = 0.0;
         std::int64_t timed = 0;
         std::int64_t too_long = 0;
@@ -46,7 +46,7 @@ class LifetimeReader {
     };
     static void add_rows(Counted& known, const sql::Statement& row);
     [[nodiscard]] const Counted& count(const std::string& skill);
-    [[nodiscard]] LifetimeFigures checked(const sql::Statement& entry, const std::string& skill);
+    [[nodiscard]] LifetimeMetrics checked(const sql::Statement& entry, const std::string& skill);
 
     bool entries_are_ours_;  // the trigger that keeps them is
     sql::Statement entries_;

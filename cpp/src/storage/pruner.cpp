@@ -19,7 +19,7 @@
 #include "prune_state.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/database.hpp"
-#include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/hourly_rollup.hpp"
 #include "session_buddy/storage/totals_store.hpp"
 #include "sql.hpp"
 
@@ -185,11 +185,11 @@ struct Pruner::Impl {
     std::string path;
     TimePoint cutoff;
     milliseconds busy_timeout;
-    TimeSeriesKeeper keeper;
+    HourlyRollup keeper;
     std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals_store;
-    TotalsKeeper totals;
+    TotalsTracker totals;
     std::string until;      ///< texts from here on are not looked at
     std::string last_text;  ///< rows up to here, in the order of the index, are dealt with
     std::int64_t last_id = 0;
@@ -239,7 +239,7 @@ struct Pruner::Impl {
             case GuardedConnection::State::usable:
                 return;
             case GuardedConnection::State::log_lost:
-                keeper.let_go_if_lost();
+                keeper.close_if_stale();
                 disconnect();
                 totals.look_again();
                 connect();

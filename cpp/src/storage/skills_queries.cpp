@@ -308,10 +308,10 @@ std::vector<ErrorCount> SkillsQueries::error_counts(const InvocationFilter& filt
                        });
 }
 
-void SkillsQueries::let_go_if_lost() {
+void SkillsQueries::close_if_stale() {
     const std::unique_lock lock(impl_->mutex, std::try_to_lock);
     if (lock.owns_lock() && impl_->connection) {
-        impl_->connection->let_go_if_lost();
+        impl_->connection->close_if_stale();
     }
 }
 

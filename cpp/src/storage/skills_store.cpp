@@ -94,7 +94,7 @@ struct SkillsStore::Impl {
                       // Only tried: whoever holds it looks for itself, and may be waiting for us.
                       const std::unique_lock lock(mutex, std::try_to_lock);
                       if (lock.owns_lock()) {
-                          connection.let_go_if_lost();
+                          connection.close_if_stale();
                       }
                   }),
           connection(
@@ -104,7 +104,7 @@ struct SkillsStore::Impl {
                   queries = prepared.get();
                   return prepared;
               },
-              [this] { reading.let_go_if_lost(); }) {}
+              [this] { reading.close_if_stale(); }) {}
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {

@@ -49,13 +49,13 @@ void StoreConnection::require_open() {
     if (closed_) {
         refuse("the storage is closed");
     }
-    let_go_if_lost();
+    close_if_stale();
     if (!connection_) {
         connect();
     }
 }
 
-void StoreConnection::let_go_if_lost() {
+void StoreConnection::close_if_stale() {
     if (connection_ && connection_->state() != GuardedConnection::State::usable) {
         disconnect();
     }

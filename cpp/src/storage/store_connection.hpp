@@ -43,7 +43,7 @@ class StoreConnection {
     void require_open();
 
     /// Closes a connection whose file or log is no longer what it was; the next require_open() makes another.
-    void let_go_if_lost();
+    void close_if_stale();
 
     /// Runs `work` on the open database; once more where file or log were removed or replaced meanwhile, so it must
     /// take the database from this object and leave nothing behind when it fails. One that turns out to be damaged, or

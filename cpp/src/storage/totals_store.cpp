@@ -344,7 +344,7 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
     }
 }
 
-bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
+bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) {
     const bool changed = store.changed();
     read_only_ = read_only_ && !changed;
     look_again_ = look_again_ || changed;  // until it was looked: what follows may fail
@@ -376,7 +376,7 @@ bool TotalsKeeper::advance(TotalsStore& store, steady_clock::time_point until) {
 }
 
 /// What the database has, if it is of its own rows.
-void TotalsKeeper::take_over(TotalsStore& store) {
+void TotalsTracker::take_over(TotalsStore& store) {
     known_ = false;
     totals_ = Totals(bounds_);
     changes_ = store.changes();
@@ -387,7 +387,7 @@ void TotalsKeeper::take_over(TotalsStore& store) {
     known_ = true;
 }
 
-TotalsWrites TotalsKeeper::pending() const {
+TotalsWrites TotalsTracker::pending() const {
     if (!known_ || read_only_) {
         return {};
     }
@@ -395,14 +395,14 @@ TotalsWrites TotalsKeeper::pending() const {
         .expected = stored_, .next = mark_, .changes = changes_, .skills = totals_.unwritten(), .replaces = replaces_};
 }
 
-void TotalsKeeper::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {
+void TotalsTracker::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {
     if (const auto type = type_of(anomaly_type)) {
         totals_.add_unrecorded_anomaly(skill_name, *type);
         look_again_ = true;
     }
 }
 
-void TotalsKeeper::confirm_written(bool written) {
+void TotalsTracker::confirm_written(bool written) {
     if (written) {
         totals_.confirm_written();
         stored_ = mark_;

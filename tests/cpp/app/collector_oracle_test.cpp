@@ -87,7 +87,7 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
         std::size_t rank = 0;
         for (; expected.executeStep(); ++rank) {
             ASSERT_LT(rank, latest->skills->top().size()) << "step " << step;
-            const SkillFigures& actual = latest->skills->at(latest->skills->top()[rank]);
+            const SkillMetrics& actual = latest->skills->at(latest->skills->top()[rank]);
             ASSERT_EQ(actual.skill_name, expected.getColumn(0).getString()) << "step " << step << ", rank " << rank;
             ASSERT_EQ(actual.window.invocation_count, expected.getColumn(1).getInt64());
             ASSERT_EQ(actual.window.completed_count, expected.getColumn(2).getInt64());
@@ -100,7 +100,7 @@ TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
         SQLite::Statement lifetimes(database,
                                     "SELECT skill_name, count(*), sum(completed) FROM skill_invocation GROUP BY 1");
         while (lifetimes.executeStep()) {
-            const SkillFigures* actual = latest->skills->find(lifetimes.getColumn(0).getString());
+            const SkillMetrics* actual = latest->skills->find(lifetimes.getColumn(0).getString());
             ASSERT_NE(actual, nullptr);
             ASSERT_EQ(actual->lifetime.total_invocations, lifetimes.getColumn(1).getInt64());
             ASSERT_EQ(actual->lifetime.completed_invocations, lifetimes.getColumn(2).getInt64());

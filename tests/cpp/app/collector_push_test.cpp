@@ -46,7 +46,7 @@ class CollectorPushTest : public testing::Test {
     bool wait_for(const std::string& skill, std::int64_t count) {
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, std::chrono::seconds{20}, [&] {
-            const SkillFigures* figures = latest->skills->find(skill);
+            const SkillMetrics* figures = latest->skills->find(skill);
             return figures != nullptr && figures->window.invocation_count == count;
         });
     }

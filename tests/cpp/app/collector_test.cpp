@@ -34,8 +34,8 @@ class CollectorTest : public testing::Test {
         clock.advance(later);
         collector.cycle();
     }
-    [[nodiscard]] const SkillFigures& skill(const std::string& name) const {
-        const SkillFigures* figures = latest->skills->find(name);
+    [[nodiscard]] const SkillMetrics& skill(const std::string& name) const {
+        const SkillMetrics* figures = latest->skills->find(name);
         if (figures == nullptr) {
             throw std::runtime_error("no skill " + name);
         }
@@ -73,7 +73,7 @@ TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_figures) {
     insert("pytest-run", 5s, true, "s1", "6.0");
     insert("pytest-run", 1s, false, "s2", "NULL");
     cycle();
-    const SkillFigures& figures = skill("pytest-run");
+    const SkillMetrics& figures = skill("pytest-run");
     EXPECT_EQ(figures.window.invocation_count, 3);
     EXPECT_EQ(figures.window.completed_count, 2);
     EXPECT_DOUBLE_EQ(figures.window.avg_duration_seconds, 5.0);

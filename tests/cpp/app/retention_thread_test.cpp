@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "session_buddy/app/figures.hpp"
+#include "session_buddy/app/analytics.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -152,7 +152,7 @@ TEST(MinimumRetention, is_more_than_what_a_start_looks_back_on) {
             config.window = Seconds{window};
             config.baseline_window = Seconds{baseline};
             config.session_window = Seconds{86400};
-            EXPECT_GE(options::minimum_retention(config), Figures::lookback(config) + hours{1});
+            EXPECT_GE(options::minimum_retention(config), Analytics::lookback(config) + hours{1});
         }
     }
 }

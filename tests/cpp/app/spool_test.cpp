@@ -102,7 +102,7 @@ class SpoolTest : public testing::Test {
     /// How many of them are gone by it.
     std::size_t take(std::size_t limit) {
         const std::size_t before = waiting();
-        static_cast<void>(spool.take_in(store, limit, kNoHurry));
+        static_cast<void>(spool.drain(store, limit, kNoHurry));
         return before - waiting();
     }
     [[nodiscard]] std::vector<std::string> keys() const {
@@ -169,9 +169,9 @@ TEST_F(SpoolTest, says_whether_more_wait) {
     for (int i = 0; i < 5; ++i) {
         put(event(Kind::finished, "t" + std::to_string(i)));
     }
-    EXPECT_TRUE(spool.take_in(store, 2, kNoHurry));
-    EXPECT_TRUE(spool.take_in(store, 2, kNoHurry));
-    EXPECT_FALSE(spool.take_in(store, 2, kNoHurry));
+    EXPECT_TRUE(spool.drain(store, 2, kNoHurry));
+    EXPECT_TRUE(spool.drain(store, 2, kNoHurry));
+    EXPECT_FALSE(spool.drain(store, 2, kNoHurry));
     EXPECT_EQ(waiting(), 0U);
 }
 
@@ -204,7 +204,7 @@ TEST_F(SpoolTest, takes_a_start_before_its_end) {
         put(event(Kind::started, "t" + std::to_string(i), "12:00:00"));
         put(event(Kind::finished, "t" + std::to_string(i), "12:00:02"));
     }
-    while (spool.take_in(store, 7, kNoHurry)) {
+    while (spool.drain(store, 7, kNoHurry)) {
     }
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation WHERE duration_seconds = 2.0"), "50");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_open_use"), "0");
@@ -230,7 +230,7 @@ TEST_F(SpoolTest, may_be_filled_and_emptied_by_many_at_a_time) {
         threads.emplace_back([&] {
             EventStore own(path, {.busy_timeout = std::chrono::seconds{20}});
             while (writing > 0 || !fs::is_empty(large.folder())) {
-                static_cast<void>(large.take_in(own, 20, kNoHurry));
+                static_cast<void>(large.drain(own, 20, kNoHurry));
             }
         });
     }

@@ -42,8 +42,8 @@ class SettingsOf : public testing::Test {
         return path.string();
     }
 
-    Surroundings surroundings() const {
-        Surroundings result;
+    Environment surroundings() const {
+        Environment result;
         result.environment = [this](const std::string& name) -> std::optional<std::string> {
             const auto found = environment_.find(name);
             return found == environment_.end() ? std::nullopt : std::optional(found->second);
@@ -324,7 +324,7 @@ TEST_F(SettingsOf, find_the_database_by_flag_variable_file_place_and_data_direct
 }
 
 TEST_F(SettingsOf, use_the_library_folder_on_macos) {
-    Surroundings mac = surroundings();
+    Environment mac = surroundings();
     mac.macos = true;
     EXPECT_EQ(resolve_db_path(std::nullopt, mac).value,
               (root_ / "home/Library/Application Support/session-buddy/skills.db").string());

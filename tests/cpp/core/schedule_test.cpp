@@ -14,7 +14,7 @@ constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 1
 
 std::vector<std::uint32_t> take_all(Schedule& schedule, TimePoint now) {
     std::vector<std::uint32_t> numbers;
-    while (const auto number = schedule.take_due(now)) {
+    while (const auto number = schedule.pop_due(now)) {
         numbers.push_back(*number);
     }
     return numbers;
@@ -44,16 +44,16 @@ TEST(Schedule, comes_up_at_the_moment_it_was_planned_for_again) {
     Schedule schedule;
     schedule.plan(0, kStart + 2s);
     schedule.plan(0, kStart + 1s);
-    ASSERT_TRUE(schedule.take_due(kStart + 1s));
+    ASSERT_TRUE(schedule.pop_due(kStart + 1s));
     schedule.plan(0, kStart + 3s);
-    EXPECT_FALSE(schedule.take_due(kStart + 2s)) << "the first plan is void";
-    EXPECT_TRUE(schedule.take_due(kStart + 3s));
+    EXPECT_FALSE(schedule.pop_due(kStart + 2s)) << "the first plan is void";
+    EXPECT_TRUE(schedule.pop_due(kStart + 3s));
 }
 
 TEST(Schedule, plans_nothing_for_the_end_of_time) {
     Schedule schedule;
     schedule.plan(7, TimePoint::max());
-    EXPECT_FALSE(schedule.take_due(TimePoint::max()));
+    EXPECT_FALSE(schedule.pop_due(TimePoint::max()));
 }
 
 }  // namespace

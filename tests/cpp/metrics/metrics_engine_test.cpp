@@ -106,7 +106,7 @@ TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_withou
     MetricsEngine engine{{}};
     engine.set_lifetime("old", {1523, 1401, 5.3, kStart - 1000h});
     engine.advance(kStart);
-    const SkillFigures* old = engine.table()->find("old");
+    const SkillMetrics* old = engine.table()->find("old");
     ASSERT_NE(old, nullptr);
     EXPECT_EQ(old->lifetime.total_invocations, 1523);
     EXPECT_NEAR(old->lifetime.completion_rate(), 0.9199, 1e-4);
@@ -127,7 +127,7 @@ TEST(MetricsEngine, reports_recent_figures_until_they_are_confirmed_and_again_wh
     engine.advance(kStart);
     const auto changes = engine.changed_recent();
     ASSERT_EQ(changes.size(), 1U);
-    EXPECT_EQ(changes[0].figures, (RecentFigures{1, 1, 0, kStart}));
+    EXPECT_EQ(changes[0].figures, (RecentMetrics{1, 1, 0, kStart}));
     EXPECT_EQ(engine.changed_recent().size(), 1U) << "not confirmed yet";
     engine.confirm_recent(changes);
     EXPECT_TRUE(engine.changed_recent().empty());

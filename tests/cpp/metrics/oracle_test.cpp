@@ -13,7 +13,7 @@ constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 1
 
 struct Expected {
     std::string skill_name;
-    WindowFigures window;
+    WindowMetrics window;
 };
 
 std::vector<Expected> top_by_sql(SQLite::Database& database, TimePoint now, std::chrono::microseconds window,
@@ -87,7 +87,7 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
         const auto table = engine.table();
         ASSERT_EQ(table->top().size(), expected.size()) << "step " << step;
         for (std::size_t i = 0; i < expected.size(); ++i) {
-            const SkillFigures& actual = table->at(table->top()[i]);
+            const SkillMetrics& actual = table->at(table->top()[i]);
             ASSERT_EQ(actual.skill_name, expected[i].skill_name) << "step " << step << ", rank " << i;
             ASSERT_EQ(actual.window.invocation_count, expected[i].window.invocation_count);
             ASSERT_EQ(actual.window.completed_count, expected[i].window.completed_count);

@@ -26,7 +26,7 @@ TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
 
     const auto active = activity.active();
     ASSERT_EQ(active.size(), 1U);
-    EXPECT_EQ(active[0], (SessionFigures{"a", kStart, kStart + 5min, 3, 2, 2}));
+    EXPECT_EQ(active[0], (SessionMetrics{"a", kStart, kStart + 5min, 3, 2, 2}));
 }
 
 TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_it_goes_on) {

@@ -19,11 +19,11 @@ using testing::Not;
 Snapshot snapshot_of(const std::vector<std::pair<std::string, std::int64_t>>& window) {
     std::vector<SkillTable::Entry> entries;
     for (const auto& [name, count] : window) {
-        SkillFigures figures;
+        SkillMetrics figures;
         figures.skill_name = name;
         figures.window.invocation_count = count;
         figures.window.completed_count = count / 2;
-        entries.push_back(std::make_shared<const SkillFigures>(figures));
+        entries.push_back(std::make_shared<const SkillMetrics>(figures));
     }
     Snapshot snapshot;
     snapshot.skills = std::make_shared<SkillTable>(std::move(entries), nullptr, std::vector<std::uint32_t>{});

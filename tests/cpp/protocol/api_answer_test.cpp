@@ -19,8 +19,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-SkillFigures figures(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
-    SkillFigures made;
+SkillMetrics figures(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
+    SkillMetrics made;
     made.skill_name = std::move(name);
     made.window = {count, completed, mean, last, completed};
     made.lifetime = {count * 10, completed * 10, mean, last};

@@ -19,8 +19,8 @@ Subscribe subscribe(std::vector<std::string> names, Spelling spelling, RequestId
     return {Subscription(names), spelling, names, std::move(id)};
 }
 
-SkillFigures figures(double average) {
-    SkillFigures skill;
+SkillMetrics figures(double average) {
+    SkillMetrics skill;
     skill.skill_name = "pytest-run";
     skill.lifetime = {1600, 1472, average, kNoon};
     return skill;
@@ -109,7 +109,7 @@ TEST(MetricsResponse, has_the_lifetime_figures_in_the_documented_order) {
 }
 
 TEST(MetricsResponse, writes_null_for_an_unreadable_time_and_zero_for_nothing) {
-    SkillFigures skill;
+    SkillMetrics skill;
     skill.skill_name = "x";
     const auto data = Json::parse(metrics_response({"x", false, std::nullopt}, skill)).at("data");
     EXPECT_TRUE(data.at("last_invocation_at").is_null());

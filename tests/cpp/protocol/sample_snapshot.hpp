@@ -22,14 +22,14 @@ inline std::string numbered(std::string prefix, int number) {
 }
 
 /// A table of these skills; the top ones are the first `top` in the order given.
-inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillFigures>& skills, std::size_t top = 10) {
+inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillMetrics>& skills, std::size_t top = 10) {
     std::vector<SkillTable::Entry> entries;
     auto index = std::make_shared<SkillTable::Index>();
     std::vector<std::uint32_t> best;
     for (const auto& skill : skills) {
         const auto place = static_cast<std::uint32_t>(entries.size());
         index->emplace(skill.skill_name, place);
-        entries.push_back(std::make_shared<SkillFigures>(skill));
+        entries.push_back(std::make_shared<SkillMetrics>(skill));
         if (best.size() < top && skill.window.invocation_count > 0) {
             best.push_back(place);
         }
@@ -37,8 +37,8 @@ inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillFigures
     return std::make_shared<SkillTable>(std::move(entries), std::move(index), std::move(best));
 }
 
-inline SkillFigures skill(std::string name, std::int64_t count, TimePoint last = kNoon) {
-    SkillFigures figures;
+inline SkillMetrics skill(std::string name, std::int64_t count, TimePoint last = kNoon) {
+    SkillMetrics figures;
     figures.skill_name = std::move(name);
     figures.window = {count, count / 2, count > 0 ? 1.5 : 0.0, last};
     figures.lifetime = {count + 100, count + 50, 2.5, last};
@@ -57,8 +57,8 @@ inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline
 }
 
 /// Active at kNoon alone.
-inline SessionFigures session(std::string session_id, std::int64_t invocations) {
-    SessionFigures made;
+inline SessionMetrics session(std::string session_id, std::int64_t invocations) {
+    SessionMetrics made;
     made.session_id = std::move(session_id);
     made.first_activity_at = kNoon;
     made.last_activity_at = kNoon;
@@ -67,7 +67,7 @@ inline SessionFigures session(std::string session_id, std::int64_t invocations) 
 }
 
 /// Snapshot number `sequence` with these skills; readable, one second after the snapshot before it.
-inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillFigures>& skills) {
+inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillMetrics>& skills) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->sequence = sequence;
     snapshot->at = kNoon + std::chrono::seconds{sequence};

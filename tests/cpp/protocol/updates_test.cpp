@@ -40,7 +40,7 @@ Json update(const SnapshotPtr& snapshot, const Subscription& subscription) {
 class MetricsUpdate : public testing::Test {
   protected:
     MetricsUpdate() {
-        std::vector<SkillFigures> skills;
+        std::vector<SkillMetrics> skills;
         for (int i = 0; i < 12; ++i) {
             skills.push_back(skill(numbered("s", i), 100 - i));
         }
@@ -120,13 +120,13 @@ TEST(MetricsUpdateOrder, is_count_then_recency_then_name) {
 }
 
 TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
-    SkillFigures run;
+    SkillMetrics run;
     run.skill_name = "pytest-run";
     run.window = {42, 38, 5.2, kNoon};
     const auto snapshot = snapshot_of(0, {run});
     snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(
         std::vector<Anomaly>{anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3)});
-    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(1);
+    snapshot->sessions = std::make_shared<std::vector<SessionMetrics>>(1);
     EXPECT_EQ(
         metrics_update(snapshot, Subscription()),
         R"({"type":"metrics_update","timestamp":"2026-02-10T12:00:00Z","data":{"top_skills":[{"skill_name":"pytest-run",)"
@@ -185,8 +185,8 @@ TEST(MetricsUpdateText, of_an_empty_snapshot_has_empty_arrays) {
 
 TEST(SessionUpdateText, lists_the_active_sessions) {
     auto snapshot = snapshot_of(0, {});
-    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(
-        std::vector<SessionFigures>{{"f3b1", kNoon - 1h, kNoon, 17, 16, 4}, {"\xff", kNoon, kNoon, 1, 0, 1}});
+    snapshot->sessions = std::make_shared<std::vector<SessionMetrics>>(
+        std::vector<SessionMetrics>{{"f3b1", kNoon - 1h, kNoon, 17, 16, 4}, {"\xff", kNoon, kNoon, 1, 0, 1}});
     EXPECT_EQ(
         session_update(*snapshot),
         R"({"type":"session_update","timestamp":"2026-02-10T12:00:00Z","data":{"active_sessions":[{"session_id":"f3b1",)"

@@ -151,12 +151,12 @@ TEST(Admission, counts_strangers_behind_a_proxy_for_their_own_address) {
     Admission admission(small());
     Peer stranger = peer("192.0.2.1");
     stranger.forwarded = true;
-    const auto first = admission.take_stranger(stranger, kStart);
-    const auto second = admission.take_stranger(stranger, kStart);
+    const auto first = admission.admit_unauthenticated(stranger, kStart);
+    const auto second = admission.admit_unauthenticated(stranger, kStart);
     EXPECT_EQ(refusal(second), std::nullopt);
-    EXPECT_EQ(refusal(admission.take_stranger(stranger, kStart)), Refusal::clients_of_address);
+    EXPECT_EQ(refusal(admission.admit_unauthenticated(stranger, kStart)), Refusal::clients_of_address);
     stranger.address = *IpAddress::parse("192.0.2.2");
-    EXPECT_EQ(refusal(admission.take_stranger(stranger, kStart)), std::nullopt);
+    EXPECT_EQ(refusal(admission.admit_unauthenticated(stranger, kStart)), std::nullopt);
     EXPECT_EQ(admission.clients(), 0U);
 }
 
@@ -187,7 +187,7 @@ TEST(Admission, never_loses_count) {
     config.max_clients_per_address = 3;
     Admission admission(config);
     std::mt19937 random(7);
-    std::vector<std::pair<int, Admission::Place>> taken;
+    std::vector<std::pair<int, Admission::Slot>> taken;
     for (int step = 0; step < 20000; ++step) {
         if (random() % 2 == 0 && !taken.empty()) {
             std::swap(taken[random() % taken.size()], taken.back());
@@ -200,7 +200,7 @@ TEST(Admission, never_loses_count) {
             std::count_if(taken.begin(), taken.end(), [host](const auto& one) { return one.first == host; });
         ASSERT_EQ(refusal(verdict).has_value(), held == 3) << step;
         if (held < 3) {
-            taken.emplace_back(host, std::get<Admission::Place>(std::move(verdict)));
+            taken.emplace_back(host, std::get<Admission::Slot>(std::move(verdict)));
         }
         ASSERT_EQ(admission.clients(), taken.size());
         ASSERT_LE(admission.tracked_addresses(), config.max_tracked_addresses + taken.size());

@@ -24,7 +24,7 @@ struct Recorder final : Subscriber {
 
 std::shared_ptr<Snapshot> with_sessions(std::uint64_t sequence, std::uint64_t version, std::size_t count = 1) {
     auto snapshot = snapshot_of(sequence, {skill("a", 1)});
-    snapshot->sessions = std::make_shared<std::vector<SessionFigures>>(count);
+    snapshot->sessions = std::make_shared<std::vector<SessionMetrics>>(count);
     snapshot->sessions_version = version;
     return snapshot;
 }

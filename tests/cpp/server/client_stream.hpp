@@ -70,7 +70,7 @@ class ClientStream {
     /// would reset the connection, and what was sent last might be lost with it. What it sends until then is dropped.
     /// The caller bounds the time. The result is no error where the peer ended in order, too.
     template <typename Handler>
-    void async_close_in_order(Handler handler) {
+    void async_graceful_close(Handler handler) {
         net::async_compose<Handler, void(error_code)>(CloseInOrder{*this}, handler, get_executor());
     }
 
@@ -78,7 +78,7 @@ class ClientStream {
     /// way for sockets looks once at what the peer still sends, and then resets.
     template <typename Handler>
     friend void async_teardown(beast::role_type /*role*/, ClientStream& stream, Handler&& handler) {
-        stream.async_close_in_order(std::forward<Handler>(handler));
+        stream.async_graceful_close(std::forward<Handler>(handler));
     }
     /// How Beast cuts one.
     friend void beast_close_socket(ClientStream& stream) { stream.close(); }

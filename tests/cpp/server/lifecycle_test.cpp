@@ -174,7 +174,7 @@ TEST(Stop, cuts_a_client_that_never_reads) {
     server.bind();
     server.start();
     TestClient stalled(server.port(), {.receive_buffer = 4096, .reading = false});
-    std::vector<SkillFigures> skills;
+    std::vector<SkillMetrics> skills;
     for (int i = 0; i < 500; ++i) {
         skills.push_back(skill(std::string(250, 'x') + std::to_string(i), 1));
     }

@@ -17,7 +17,7 @@ namespace {
 
 // An update of a few hundred kilobytes, so that a few fill every buffer on the way.
 std::shared_ptr<Snapshot> large_snapshot(std::uint64_t sequence) {
-    std::vector<SkillFigures> skills;
+    std::vector<SkillMetrics> skills;
     for (int i = 0; i < 1000; ++i) {
         skills.push_back(skill(std::string(200, 'x') + std::to_string(i), 1000 - i));
     }

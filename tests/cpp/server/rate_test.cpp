@@ -166,7 +166,7 @@ TEST(WriteTimeout, drops_a_client_that_takes_nothing_however_much_it_says) {
     const LogLines log(log::Level::debug);
     TestServer server(config);
     TestClient talking(server.port(), {.receive_buffer = 16384, .reading = false});
-    std::vector<SkillFigures> skills;
+    std::vector<SkillMetrics> skills;
     for (int i = 0; i < 1000; ++i) {
         skills.push_back(skill(std::string(200, 'x') + std::to_string(i), 1000 - i));
     }

@@ -62,7 +62,7 @@ TEST_F(Tls, serves_websockets_and_http_on_one_port) {
 
 TEST_F(Tls, carries_messages_of_any_size_both_ways) {
     TestServer server(config());
-    std::vector<SkillFigures> skills;
+    std::vector<SkillMetrics> skills;
     for (int i = 0; i < 1000; ++i) {
         skills.push_back(skill(std::string(200, 'x') + std::to_string(i), 1000 - i));
     }

@@ -28,7 +28,7 @@ std::vector<std::string> top_names(const Json& update) {
 }
 
 std::shared_ptr<Snapshot> snapshot(std::uint64_t sequence) {
-    std::vector<SkillFigures> skills;
+    std::vector<SkillMetrics> skills;
     for (int i = 0; i < 12; ++i) {
         skills.push_back(skill(numbered("s", i), 100 - i));
     }
@@ -262,8 +262,8 @@ TEST(WebSocket, a_message_in_fragments_and_one_of_the_largest_size_are_read) {
 
 std::shared_ptr<Snapshot> with_session(std::uint64_t sequence, std::uint64_t version, std::string id) {
     auto made = snapshot(sequence);
-    made->sessions = std::make_shared<std::vector<SessionFigures>>(
-        std::vector<SessionFigures>{{std::move(id), kNoon, kNoon, 3, 2, 1}});
+    made->sessions = std::make_shared<std::vector<SessionMetrics>>(
+        std::vector<SessionMetrics>{{std::move(id), kNoon, kNoon, 3, 2, 1}});
     made->sessions_version = version;
     return made;
 }

@@ -39,7 +39,7 @@ inline std::vector<std::string> names(const Batch& batch) {
     return result;
 }
 
-inline const LifetimeFigures* lifetime(const Batch& batch, const std::string& skill) {
+inline const LifetimeMetrics* lifetime(const Batch& batch, const std::string& skill) {
     for (const auto& [name, figures] : batch.lifetimes) {
         if (name == skill) {
             return &figures;

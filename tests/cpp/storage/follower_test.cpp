@@ -219,7 +219,7 @@ TEST_F(FollowerTest, reads_odd_values_of_skill_metrics) {
     start();
     const Batch batch = poll();
     ASSERT_NE(lifetime(batch, "a"), nullptr);
-    EXPECT_EQ(*lifetime(batch, "a"), (LifetimeFigures{.total_invocations = 5,
+    EXPECT_EQ(*lifetime(batch, "a"), (LifetimeMetrics{.total_invocations = 5,
                                                       .completed_invocations = 5,
                                                       .avg_duration_seconds = 0.0,
                                                       .last_invocation_at = std::nullopt}));
@@ -232,7 +232,7 @@ TEST_F(FollowerTest, knows_better_than_triggers_that_divide_by_rows_without_a_du
                             test::insertion("a", "2020-01-01", "s", true, "2.0"));
     start();
     Batch batch = poll();
-    EXPECT_EQ(*lifetime(batch, "a"), (LifetimeFigures{.total_invocations = 4,
+    EXPECT_EQ(*lifetime(batch, "a"), (LifetimeMetrics{.total_invocations = 4,
                                                       .completed_invocations = 3,
                                                       .avg_duration_seconds = 4.0,
                                                       .last_invocation_at = parse_timestamp(kRecent)}));

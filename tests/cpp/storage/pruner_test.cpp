@@ -13,7 +13,7 @@
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/event_store.hpp"
 #include "session_buddy/storage/skills_store.hpp"
-#include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/hourly_rollup.hpp"
 #include "support/privileges.hpp"
 
 namespace session_buddy::storage {
@@ -70,7 +70,7 @@ class PrunerTest : public FollowerTest {
                                 first + "', i || ' minutes'), 's' || (i % 5), i % 4 > 0, i % 7 FROM n");
     }
     void keep_time_series() const {
-        TimeSeriesKeeper keeper(path, kTimeout);
+        HourlyRollup keeper(path, kTimeout);
         while (keeper.step(kNow)) {
         }
     }
@@ -170,7 +170,7 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
     insert_row("a", "2026-01-05T10:01:00Z", "s1", true, "4.0");
     insert_row("a", kRecent);
     prune();
-    TimeSeriesKeeper keeper(path, kTimeout);
+    HourlyRollup keeper(path, kTimeout);
     const auto keep = [&] {
         while (keeper.step(kNow)) {
         }
@@ -193,7 +193,7 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
 TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_what_is_left) {
     insert_row("a", "2026-02-10T11:10:00Z");
     insert_row("a", "2026-02-10T11:20:00Z");
-    TimeSeriesKeeper keeper(path, kTimeout);
+    HourlyRollup keeper(path, kTimeout);
     while (keeper.step(at("2026-02-10T11:30:00Z"))) {
     }
     insert_row("a", "2026-02-12T11:00:00Z");

@@ -24,10 +24,10 @@ class TotalsStoreTest : public testing::Test {
                        ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
                        " SELECT 'a', '2026-02-10T12:00:00Z', 's1', 1 FROM n");
     }
-    static std::int64_t counted(const TotalsKeeper& keeper) {
+    static std::int64_t counted(const TotalsTracker& keeper) {
         return keeper.table()->empty() ? 0 : keeper.table()->front()->phases.front().completed;
     }
-    bool write(TotalsKeeper& keeper) {
+    bool write(TotalsTracker& keeper) {
         SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
         const bool written = store.write(keeper.pending());
         transaction.commit();
@@ -47,7 +47,7 @@ TEST_F(TotalsStoreTest, counts_many_rows_in_pieces_that_a_restart_goes_on_with) 
     int pieces = 0;
     for (bool more = true; more; ++pieces) {
         ASSERT_LT(pieces, kRows);
-        TotalsKeeper keeper;  // a new one each time
+        TotalsTracker keeper;  // a new one each time
         more = keeper.advance(store, steady_clock::now() + 200us);
         EXPECT_GE(counted(keeper), before);
         before = counted(keeper);
@@ -59,7 +59,7 @@ TEST_F(TotalsStoreTest, counts_many_rows_in_pieces_that_a_restart_goes_on_with) 
 }
 
 TEST_F(TotalsStoreTest, has_nothing_to_write_until_something_is_counted) {
-    TotalsKeeper keeper;
+    TotalsTracker keeper;
     EXPECT_TRUE(keeper.pending().empty());
     EXPECT_FALSE(keeper.advance(store, steady_clock::now() + 1s));
     EXPECT_TRUE(keeper.pending().empty());
@@ -73,8 +73,8 @@ TEST_F(TotalsStoreTest, has_nothing_to_write_until_something_is_counted) {
 
 TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
     insert(5);
-    TotalsKeeper first;
-    TotalsKeeper second;
+    TotalsTracker first;
+    TotalsTracker second;
     first.advance(store, steady_clock::now() + 1s);
     second.advance(store, steady_clock::now() + 1s);
     EXPECT_TRUE(write(first));
@@ -88,7 +88,7 @@ TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
 
 TEST_F(TotalsStoreTest, makes_its_tables_again_after_a_write_that_was_rolled_back) {
     insert(5);
-    TotalsKeeper keeper;
+    TotalsTracker keeper;
     keeper.advance(store, steady_clock::now() + 1s);
     {
         const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);

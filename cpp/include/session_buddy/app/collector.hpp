@@ -11,7 +11,7 @@
 #include <optional>
 #include <thread>
 
-#include "session_buddy/app/figures.hpp"
+#include "session_buddy/app/analytics.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
@@ -66,21 +66,21 @@ class Collector {
     void take(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
     void set_health(DatabaseHealth health);
-    [[nodiscard]] std::unique_ptr<Figures> new_figures(TimePoint now);
+    [[nodiscard]] std::unique_ptr<Analytics> new_figures(TimePoint now);
 
     const Config& config_;
     const Clock& clock_;
     Publish publish_;
     storage::Follower follower_;
-    std::unique_ptr<Figures> figures_;
+    std::unique_ptr<Analytics> figures_;
     // While a rebuild takes several batches, the new figures grow here and the old ones are served.
-    std::unique_ptr<Figures> rebuilding_;
+    std::unique_ptr<Analytics> rebuilding_;
     bool dropped_ = false;  // figures_ is empty, until a rebuild is complete
     std::chrono::steady_clock::time_point rebuild_at_;
     std::chrono::steady_clock::duration rebuild_pause_{};
     SnapshotPtr last_ = std::make_shared<Snapshot>();   // that was published
     std::array<std::uint64_t, 3> reported_in_other_{};  // of skills, sessions, error types
-    storage::TotalsKeeper totals_;
+    storage::TotalsTracker totals_;
     DatabaseHealth health_{true, ""};
     std::optional<TimePoint> unwritten_since_;  // where the last write failed, the first one that did since
     bool write_trouble_logged_ = false;
@@ -88,7 +88,7 @@ class Collector {
     std::chrono::steady_clock::time_point cycle_began_;
     std::uint64_t sequence_ = 0;
     std::uint64_t sessions_version_ = 0;
-    std::shared_ptr<const std::vector<SessionFigures>> last_sessions_;
+    std::shared_ptr<const std::vector<SessionMetrics>> last_sessions_;
     std::shared_ptr<const std::vector<Anomaly>> last_anomalies_ = std::make_shared<std::vector<Anomaly>>();
     TimePoint last_now_ = TimePoint::min();
 

@@ -66,7 +66,7 @@ class IntakeThread final : public server::Intake {
     void read_hook(Job& job);
     void read_report(Job& job);
     void store_hooks();
-    bool take_in_spool(storage::EventStore& store);
+    bool drain_spool(storage::EventStore& store);
     void store_reports(bool last_try);
     bool store_some_reports(bool last_try);
     void settle(std::span<const storage::EventStore::Outcome> outcomes);

@@ -34,7 +34,7 @@ class Spool {
     /// put to outlive a power cut goes on doing so. A file that holds no event, or one that the database will never
     /// take, is renamed to *.bad and told in the log. Returns whether it is worth a further call: more wait. Throws
     /// StorageError; what was not stored stays.
-    [[nodiscard]] bool take_in(storage::EventStore& store, std::size_t limit,
+    [[nodiscard]] bool drain(storage::EventStore& store, std::size_t limit,
                                std::chrono::steady_clock::duration max_lock = storage::kMaxWriteLock) const;
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }

@@ -73,14 +73,14 @@ void check(const Config& config);
 void check_retention(const Config& config, Seconds keep, std::string_view subject);
 
 /// What the settings depend on outside of the program; tests hand in their own.
-struct Surroundings {
+struct Environment {
     /// The value of an environment variable; nothing where it is not set. An empty one counts as not set.
     std::function<std::optional<std::string>(const std::string&)> environment;
     std::vector<std::string> variables;  ///< names of the variables that begin with SESSION_BUDDY_
     std::filesystem::path current_directory;
     bool macos = false;
 
-    [[nodiscard]] static Surroundings of_process();
+    [[nodiscard]] static Environment of_process();
 };
 
 struct Resolved {
@@ -91,18 +91,18 @@ struct Resolved {
 /// The database path of a program: `given`, else SESSION_BUDDY_DB_PATH, else the config file's, else
 /// ./.session-buddy/skills.db where it exists, else the user's data directory. Absolute, a leading "~/" expanded.
 /// Throws ConfigError.
-[[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Surroundings& surroundings);
+[[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& surroundings);
 
 /// The path where nothing names one: ./.session-buddy/skills.db where it exists, else the user's data directory. Throws
 /// ConfigError where there is none.
-[[nodiscard]] Resolved default_db_path(const Surroundings& surroundings);
+[[nodiscard]] Resolved default_db_path(const Environment& surroundings);
 
 /// Makes the files that the settings of kind `path` name absolute, a leading "~/" expanded. Throws ConfigError.
-void resolve_paths(Config& config, const Surroundings& surroundings);
+void resolve_paths(Config& config, const Environment& surroundings);
 
 /// Takes the guarding options that are not set from their environment variables, as load() does: whoever sets one means
 /// it for every server that is started there. Throws ConfigError, also where the name of one is misspelt.
-void assign_guards(Config& config, const Surroundings& surroundings);
+void assign_guards(Config& config, const Environment& surroundings);
 
 /// All settings, complete and checked, and for each option of table() where its value came from.
 struct Settings {
@@ -122,7 +122,7 @@ struct Flag {
 /// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError, also for an
 /// environment variable whose name is almost that of an option.
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
-                            const Surroundings& surroundings);
+                            const Environment& surroundings);
 
 /// Of some settings, what can be used of them.
 struct PartialSettings {
@@ -134,7 +134,7 @@ struct PartialSettings {
 /// that cannot be used stays as it was, and what stands beside them in the file does not matter. Throws ConfigError
 /// where there is no place for the database.
 [[nodiscard]] PartialSettings load_partly(std::span<const std::string_view> names,
-                                          const std::optional<std::string>& db_path, const Surroundings& surroundings);
+                                          const std::optional<std::string>& db_path, const Environment& surroundings);
 
 /// Every option, its value and its origin, as a TOML file that load() reads again. What is empty or secret is a
 /// comment.

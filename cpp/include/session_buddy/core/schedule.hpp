@@ -30,7 +30,7 @@ class Schedule {
     }
 
     /// The next number that is due at `now`, the earliest first; it is planned no more. Nothing where none is.
-    [[nodiscard]] std::optional<std::uint32_t> take_due(TimePoint now) {
+    [[nodiscard]] std::optional<std::uint32_t> pop_due(TimePoint now) {
         while (!queue_.empty() && queue_.top().first <= now) {
             const auto [at, number] = queue_.top();
             queue_.pop();

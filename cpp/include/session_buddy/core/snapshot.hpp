@@ -20,19 +20,19 @@
 
 namespace session_buddy {
 
-/// Figures of one skill over the sliding window.
-struct WindowFigures {
+/// Analytics of one skill over the sliding window.
+struct WindowMetrics {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
     double avg_duration_seconds = 0.0;  ///< mean over completed invocations that have a duration; 0 where none has
     TimePoint last_invocation_at;       ///< meaningful only where invocation_count > 0
     std::int64_t timed_count = 0;       ///< completed invocations that have a duration
 
-    bool operator==(const WindowFigures&) const = default;
+    bool operator==(const WindowMetrics&) const = default;
 };
 
-/// Figures of one skill over its whole recorded life, as `skill_metrics` has them.
-struct LifetimeFigures {
+/// Analytics of one skill over its whole recorded life, as `skill_metrics` has them.
+struct LifetimeMetrics {
     std::int64_t total_invocations = 0;
     std::int64_t completed_invocations = 0;
     double avg_duration_seconds = 0.0;            ///< 0 where the table has NULL
@@ -44,19 +44,19 @@ struct LifetimeFigures {
                    ? static_cast<double>(completed_invocations) / static_cast<double>(total_invocations)
                    : 0.0;
     }
-    bool operator==(const LifetimeFigures&) const = default;
+    bool operator==(const LifetimeMetrics&) const = default;
 };
 
-struct SkillFigures {
+struct SkillMetrics {
     std::string skill_name;
-    WindowFigures window;
-    LifetimeFigures lifetime;
+    WindowMetrics window;
+    LifetimeMetrics lifetime;
 };
 
 /// All known skills of one moment. Immutable; entries that did not change are shared with the table before.
 class SkillTable {
   public:
-    using Entry = std::shared_ptr<const SkillFigures>;
+    using Entry = std::shared_ptr<const SkillMetrics>;
     struct NameHash {
         using is_transparent = void;
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
@@ -69,7 +69,7 @@ class SkillTable {
         : entries_(std::move(entries)), index_(std::move(index)), top_(std::move(top)) {}
 
     /// nullptr for a skill that was never seen.
-    [[nodiscard]] const SkillFigures* find(std::string_view skill_name) const {
+    [[nodiscard]] const SkillMetrics* find(std::string_view skill_name) const {
         if (!index_) {
             return nullptr;
         }
@@ -78,7 +78,7 @@ class SkillTable {
     }
     /// The most active skills of the window in the contract's order, at most `top_skills` of the config.
     [[nodiscard]] std::span<const std::uint32_t> top() const { return top_; }
-    [[nodiscard]] const SkillFigures& at(std::uint32_t place) const { return *entries_[place]; }
+    [[nodiscard]] const SkillMetrics& at(std::uint32_t place) const { return *entries_[place]; }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   private:
@@ -123,7 +123,7 @@ struct Anomaly {
 };
 
 /// An active session.
-struct SessionFigures {
+struct SessionMetrics {
     std::string session_id;
     TimePoint first_activity_at;
     TimePoint last_activity_at;
@@ -131,7 +131,7 @@ struct SessionFigures {
     std::int64_t completed = 0;
     std::int64_t distinct_skills = 0;
 
-    bool operator==(const SessionFigures&) const = default;
+    bool operator==(const SessionMetrics&) const = default;
 };
 
 /// Upper bounds of the buckets that durations are counted in, in seconds; the last bucket has none.
@@ -182,7 +182,7 @@ struct Snapshot {
     TimePoint at;                ///< wall clock of the cycle
     std::shared_ptr<const SkillTable> skills = std::make_shared<SkillTable>();
     std::shared_ptr<const std::vector<Anomaly>> anomalies = std::make_shared<std::vector<Anomaly>>();
-    std::shared_ptr<const std::vector<SessionFigures>> sessions = std::make_shared<std::vector<SessionFigures>>();
+    std::shared_ptr<const std::vector<SessionMetrics>> sessions = std::make_shared<std::vector<SessionMetrics>>();
     std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
     std::size_t active_sessions = 0;     ///< all, of which `sessions` lists max_sessions at most
     TrackedNames tracked_skills;

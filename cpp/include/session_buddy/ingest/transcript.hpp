@@ -115,7 +115,7 @@ class TranscriptReader {
     void read_result(const Line& line, const Block& block, bool only_one);
     void read_command(const Line& line, std::string_view text);
     void finish(std::string key, Use use, const Result& result);
-    void waits_no_more(std::uint32_t file);
+    void decrement_pending(std::uint32_t file);
 
     const SkillNamer& namer_;
     Sink sink_;

@@ -28,14 +28,14 @@ struct EngineOptions {
     std::size_t max_tracked_sessions = 10'000;
 };
 
-/// Figures of the last hour and the last 24 hours, whatever the configured window is.
-struct RecentFigures {
+/// Analytics of the last hour and the last 24 hours, whatever the configured window is.
+struct RecentMetrics {
     std::int64_t count_1h = 0;
     std::int64_t count_24h = 0;
     std::int64_t completed_24h = 0;
     std::optional<TimePoint> last_invocation_at;
 
-    bool operator==(const RecentFigures&) const = default;
+    bool operator==(const RecentMetrics&) const = default;
 };
 
 class MetricsEngine {
@@ -49,7 +49,7 @@ class MetricsEngine {
     /// Counts a row that was read at `now`; one from the future counts as now. Rows may come in any order of time.
     void add(const Invocation& invocation, TimePoint now);
     /// Ignored for a skill that is not tracked, where max_tracked_skills are.
-    void set_lifetime(std::string_view skill_name, const LifetimeFigures& figures);
+    void set_lifetime(std::string_view skill_name, const LifetimeMetrics& figures);
 
     /// Moves all windows to `now`. A small step back of the clock is ignored; for a large one build a new engine.
     void advance(TimePoint now);
@@ -57,7 +57,7 @@ class MetricsEngine {
     /// The figures as of the last advance(); the same object as before where nothing changed.
     [[nodiscard]] std::shared_ptr<const SkillTable> table();
     /// The active sessions as of the last advance(); the same object where they did not change.
-    [[nodiscard]] std::shared_ptr<const std::vector<SessionFigures>> sessions();
+    [[nodiscard]] std::shared_ptr<const std::vector<SessionMetrics>> sessions();
     /// How many are active, listed or not.
     [[nodiscard]] std::size_t active_sessions() const { return activity_.active_count(); }
 
@@ -66,12 +66,12 @@ class MetricsEngine {
     [[nodiscard]] TrackedNames sessions_tracked() const { return activity_.tracked(); }
 
     /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
-    [[nodiscard]] std::optional<RecentFigures> recent_of(std::string_view skill_name) const;
+    [[nodiscard]] std::optional<RecentMetrics> recent_of(std::string_view skill_name) const;
 
     struct RecentChange {
         std::uint32_t place = 0;  ///< the engine's own number of the skill
         std::string skill_name;
-        RecentFigures figures;
+        RecentMetrics figures;
     };
     /// The skills whose recent figures differ from those last confirmed; they stay in the answer until
     /// confirm_recent().
@@ -85,9 +85,9 @@ class MetricsEngine {
             : name(std::move(skill_name)), window(lengths) {}
         std::string name;
         SkillWindow window;
-        LifetimeFigures lifetime;
+        LifetimeMetrics lifetime;
         std::optional<TimePoint> newest;  // that was ever added, be it out of the window by now
-        std::optional<RecentFigures> confirmed;
+        std::optional<RecentMetrics> confirmed;
         bool dirty = true;         // differs from the entry in the last table
         bool recent_dirty = true;  // may differ from `confirmed`
         bool idle = false;         // listed in idle_
@@ -102,7 +102,7 @@ class MetricsEngine {
     void mark(std::uint32_t place);
     [[nodiscard]] SkillTable::Entry make_entry(const Skill& skill) const;
     [[nodiscard]] std::vector<std::uint32_t> rank(const std::vector<SkillTable::Entry>& entries) const;
-    [[nodiscard]] static RecentFigures recent(const Skill& skill);
+    [[nodiscard]] static RecentMetrics recent(const Skill& skill);
 
     SkillWindow::Lengths lengths_;
     std::uint32_t top_skills_;
@@ -118,7 +118,7 @@ class MetricsEngine {
     std::vector<std::uint32_t> recent_dirty_;
     std::shared_ptr<const SkillTable> table_ = std::make_shared<SkillTable>();
     SessionActivity activity_;
-    std::shared_ptr<const std::vector<SessionFigures>> sessions_ = std::make_shared<std::vector<SessionFigures>>();
+    std::shared_ptr<const std::vector<SessionMetrics>> sessions_ = std::make_shared<std::vector<SessionMetrics>>();
     TimePoint now_ = TimePoint::min();
     Schedule expiries_;
 };

@@ -30,7 +30,7 @@ class SessionActivity {
     void advance(TimePoint now);
 
     /// The active sessions, the last active first, then by id. Only valid after advance().
-    [[nodiscard]] std::vector<SessionFigures> active() const;
+    [[nodiscard]] std::vector<SessionMetrics> active() const;
     /// How many there are, listed or not. The same holds.
     [[nodiscard]] std::size_t active_count() const { return active_.size(); }
     [[nodiscard]] TrackedNames tracked() const { return {sessions_.size(), rows_in_other_}; }

@@ -40,7 +40,7 @@ struct ServerState {
 
 /// The skills that a request is about, in its order; all pages of it. They belong to the snapshot. What lacks the value
 /// to sort by comes last in either order; equals are sorted by name.
-[[nodiscard]] std::vector<const SkillFigures*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request);
+[[nodiscard]] std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request);
 
 /// Invocations by the hour, the present one last.
 struct Sparklines {
@@ -57,7 +57,7 @@ struct Sparklines {
 [[nodiscard]] ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request,
                                     const Sparklines* sparklines);
 
-[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillFigures& skill, const SkillHistory& history);
+[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history);
 
 /// `points`: of the plan's steps.
 [[nodiscard]] ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,

@@ -35,7 +35,7 @@ struct Correction {
 /// Deletes the skill from every table.
 [[nodiscard]] Correction forget_skill(const std::string& path, std::string_view skill_name,
                                       const CorrectionOptions& options = {});
-/// Deletes one invocation, and the skill with its last one. The totals of TotalsKeeper keep it: they never go down.
+/// Deletes one invocation, and the skill with its last one. The totals of TotalsTracker keep it: they never go down.
 [[nodiscard]] Correction forget_invocation(const std::string& path, std::int64_t id,
                                            const CorrectionOptions& options = {});
 /// Gives the invocations of a skill another name, and joins the metrics of both where there is a skill of that name.

@@ -92,8 +92,8 @@ class EventStore {
     std::vector<Outcome> take_some(std::span<const SkillEvent> events, Source source,
                                    std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
 
-    /// From here on, commits wait for the disk (Durability::power).
-    void outlive_power_cuts();
+    /// For the commits from here on.
+    void set_durability(Durability durability);
 
     /// Stores what was started before `before` and never finished as not completed (`tool_error`, as that is what hooks
     /// are silent about), at most kMaxExpired a call. Returns how many there were.

@@ -34,7 +34,7 @@ struct Batch {
     bool more = false;             ///< max_rows was reached; poll again for the rest
     std::vector<Invocation> rows;  ///< readable rows, in the order of id; times are as stored, even in the future
     /// Lifetime figures of every skill (rebuilt) or of each skill that has new rows.
-    std::vector<std::pair<std::string, LifetimeFigures>> lifetimes;
+    std::vector<std::pair<std::string, LifetimeMetrics>> lifetimes;
     std::int64_t skipped_rows = 0;  ///< unreadable rows passed over in this batch
 };
 
@@ -56,7 +56,7 @@ class Follower {
 
     /// Closes the connection where its file or log is no longer what it was, which saves what only a removed log holds;
     /// cheap where it is. The next poll() opens another. Throws StorageError where that cannot be found out.
-    void let_go_if_lost();
+    void close_if_stale();
 
     /// Makes the next poll a rebuild.
     void rebuild_next();

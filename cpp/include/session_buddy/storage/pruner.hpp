@@ -49,7 +49,7 @@ class Pruner {
     Pruner& operator=(const Pruner&) = delete;
 
     /// Does a bounded piece; true where more is due. First the hours of the old rows are completed in
-    /// skill_time_series and rows in the totals of TotalsKeeper, then rows go. Throws StorageError, among others
+    /// skill_time_series and rows in the totals of TotalsTracker, then rows go. Throws StorageError, among others
     /// read_only, and incompatible where a trigger computes figures from the rows again and again; the next Pruner goes
     /// on.
     bool step(TimePoint now);

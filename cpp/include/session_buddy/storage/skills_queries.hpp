@@ -121,7 +121,7 @@ class SkillsQueries {
 
     /// Closes the connection where its file or log is no longer what it was and no call uses it; the next call opens
     /// another.
-    void let_go_if_lost();
+    void close_if_stale();
     /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
     void close() noexcept;
 

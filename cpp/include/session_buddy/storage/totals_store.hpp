@@ -78,9 +78,9 @@ class TotalsStore {
 };
 
 /// The counts of one database as one process follows it, on whatever connection it has. For one thread.
-class TotalsKeeper {
+class TotalsTracker {
   public:
-    explicit TotalsKeeper(SeriesBounds bounds = {}) : bounds_(bounds), totals_(bounds) {}
+    explicit TotalsTracker(SeriesBounds bounds = {}) : bounds_(bounds), totals_(bounds) {}
 
     /// Counts what is new, for no longer than until `until`. True where there is more to count. Throws StorageError.
     bool advance(TotalsStore& store, std::chrono::steady_clock::time_point until);

@@ -1,6 +1,6 @@
 // Hours of skill_time_series: which ones are due is found by following ids, what they hold is counted anew from the
 // rows; where rows may have been deleted, the late ones are added.
-#include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/hourly_rollup.hpp"
 
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Transaction.h>
@@ -39,7 +39,7 @@ constexpr std::int64_t kRowsPerCheck = 1000;
 constexpr const char* kWatermarkKey = "time_series_watermark";
 
 /// One skill in one hour.
-struct HourFigures {
+struct HourMetrics {
     std::int64_t invocations = 0;
     std::int64_t completed = 0;
     std::int64_t timed = 0;
@@ -75,8 +75,8 @@ std::string date_of(TimePoint at) {
 
 }  // namespace
 
-struct TimeSeriesKeeper::Impl {
-    using HourTable = std::map<std::pair<Hour, std::string>, HourFigures>;
+struct HourlyRollup::Impl {
+    using HourTable = std::map<std::pair<Hour, std::string>, HourMetrics>;
 
     struct Statements {
         explicit Statements(SQLite::Database& database)
@@ -135,14 +135,14 @@ struct TimeSeriesKeeper::Impl {
         data_version = -1;
     }
 
-    void let_go_if_lost() {
+    void close_if_stale() {
         if (connection && connection->state() != GuardedConnection::State::usable) {
             disconnect();
         }
     }
 
     void ensure_connected() {
-        let_go_if_lost();
+        close_if_stale();
         if (connection) {
             return;
         }
@@ -276,7 +276,7 @@ struct TimeSeriesKeeper::Impl {
     }
 
     /// Puts one hour of a skill in the place of its rows in whatever form another program wrote them.
-    void write(Hour hour, std::string_view skill, const HourFigures& figures) {
+    void write(Hour hour, std::string_view skill, const HourMetrics& figures) {
         const std::array<std::string, 4> forms = forms_of(hour);
         statements->erase
             .with(skill, std::string_view(forms[0]), std::string_view(forms[1]), std::string_view(forms[2]),
@@ -294,7 +294,7 @@ struct TimeSeriesKeeper::Impl {
 
     /// What this class has written of an hour of a skill; rows of other programs are not added to. How many of its
     /// completed invocations had a duration is not written down: all of them, where there is a mean at all.
-    void add_written(Hour hour, std::string_view skill, HourFigures& figures) {
+    void add_written(Hour hour, std::string_view skill, HourMetrics& figures) {
         const std::string timestamp = format_timestamp(TimePoint{hour});
         sql::Statement& row = statements->written.with(skill, std::string_view(timestamp));
         if (row.step()) {
@@ -461,10 +461,10 @@ struct TimeSeriesKeeper::Impl {
     }
 };
 
-TimeSeriesKeeper::TimeSeriesKeeper(std::string path, std::chrono::milliseconds busy_timeout)
+HourlyRollup::HourlyRollup(std::string path, std::chrono::milliseconds busy_timeout)
     : impl_(std::make_unique<Impl>(std::move(path), busy_timeout)) {}
 
-TimeSeriesKeeper::~TimeSeriesKeeper() = default;
+HourlyRollup::~HourlyRollup() = default;
 
 namespace {
 
@@ -486,15 +486,15 @@ bool attempt(Impl& impl, Work&& work) {
 
 }  // namespace
 
-bool TimeSeriesKeeper::step(TimePoint now) {
+bool HourlyRollup::step(TimePoint now) {
     return attempt(*impl_, [&] { return impl_->step(now); });
 }
 
-void TimeSeriesKeeper::let_go_if_lost() {
-    impl_->let_go_if_lost();
+void HourlyRollup::close_if_stale() {
+    impl_->close_if_stale();
 }
 
-bool TimeSeriesKeeper::close(TimePoint until) {
+bool HourlyRollup::close(TimePoint until) {
     return attempt(*impl_, [&] { return impl_->close(until); });
 }
 

@@ -1,5 +1,5 @@
-// The loop around storage::TimeSeriesKeeper: see the header.
-#include "session_buddy/app/history_thread.hpp"
+// The loop around storage::HourlyRollup: see the header.
+#include "session_buddy/app/rollup_thread.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -7,7 +7,7 @@
 
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/out_of_memory.hpp"
-#include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/hourly_rollup.hpp"
 
 namespace session_buddy::app {
 namespace {
@@ -26,18 +26,18 @@ constexpr std::chrono::milliseconds kRetryPause{30000};
 
 }  // namespace
 
-HistoryThread::HistoryThread(const Config& config, const Clock& clock) : config_(config), clock_(clock) {}
+RollupThread::RollupThread(const Config& config, const Clock& clock) : config_(config), clock_(clock) {}
 
-HistoryThread::~HistoryThread() {
+RollupThread::~RollupThread() {
     stop();
 }
 
-void HistoryThread::start() {
+void RollupThread::start() {
     stopping_ = false;
     thread_ = out_of_memory::start_thread("rollup", [this] { run(); });
 }
 
-void HistoryThread::stop() {
+void RollupThread::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -48,8 +48,8 @@ void HistoryThread::stop() {
     }
 }
 
-void HistoryThread::run() {
-    std::optional<storage::TimeSeriesKeeper> keeper;
+void RollupThread::run() {
+    std::optional<storage::HourlyRollup> keeper;
     bool in_trouble = false;
     std::chrono::milliseconds pause{0};
     while (wait(std::min(pause, kLookPause))) {
@@ -57,7 +57,7 @@ void HistoryThread::run() {
             pause -= std::min(pause, kLookPause);
             if (pause.count() > 0) {
                 if (keeper) {
-                    keeper->let_go_if_lost();
+                    keeper->close_if_stale();
                 }
                 continue;
             }
@@ -78,7 +78,7 @@ void HistoryThread::run() {
     }
 }
 
-bool HistoryThread::wait(std::chrono::milliseconds time) {
+bool RollupThread::wait(std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
     return !wake_.wait_for(lock, time, [this] { return stopping_; });
 }

@@ -1,5 +1,5 @@
-// See http_session.hpp.
-#include "http_session.hpp"
+// See http_connection.hpp.
+#include "http_connection.hpp"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -59,11 +59,11 @@ bool is_preflight(const http::request_header<>& request) {
 
 }  // namespace
 
-HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline, ServerContext& context)
+HttpConnection::HttpConnection(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
-      place_(std::move(place)),
+      slot_(std::move(slot)),
       direct_(std::move(peer)),
       peer_(direct_),
       // A request and the beginning of the next.
@@ -71,33 +71,33 @@ HttpSession::HttpSession(Stream stream, Peer peer, Admission::Place place, Stead
       deadline_(deadline),
       delay_(stream_.get_executor()) {}
 
-void HttpSession::run() {
+void HttpConnection::run() {
     read();
 }
 
-void HttpSession::answer_and_close(HttpReply reply) {
+void HttpConnection::answer_and_close(HttpReply reply) {
     reply.close = true;
     send(std::move(reply));
 }
 
-void HttpSession::shut_down() {
+void HttpConnection::shut_down() {
     cut();
 }
 
-void HttpSession::look_at_clock(SteadyTime now) {
+void HttpConnection::check_timeouts(SteadyTime now) {
     if (!over_ && now >= deadline_) {
         logger.debug("connection of {} took too long", peer_.name);
         cut();
     }
 }
 
-void HttpSession::cut() {
+void HttpConnection::cut() {
     over_ = true;
     delay_.cancel();
     stream_.close();
 }
 
-void HttpSession::read() {
+void HttpConnection::read() {
     parser_.emplace();
     allowed_origin_.clear();
     intake_kind_.reset();
@@ -106,11 +106,11 @@ void HttpSession::read() {
     // Read into the parser and not into a message of its own: only so are the limits kept.
     http::async_read_header(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.on_header(error); }));
+        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_header(error); }));
 }
 
 // Data that is handed in is read when it is known that it is wanted; any other body is small and only in the way.
-void HttpSession::on_header(const error_code& error) {
+void HttpConnection::on_header(const error_code& error) {
     if (over_) {
         return;
     }
@@ -131,10 +131,10 @@ void HttpSession::on_header(const error_code& error) {
     parser_->body_limit(kMaxBodyBytes);
     http::async_read(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpSession& self, const error_code& read_error) { self.on_read(read_error); }));
+        guarded(shared_from_this(), [](HttpConnection& self, const error_code& read_error) { self.on_read(read_error); }));
 }
 
-void HttpSession::on_read(const error_code& error) {
+void HttpConnection::on_read(const error_code& error) {
     if (over_) {
         return;
     }
@@ -145,7 +145,7 @@ void HttpSession::on_read(const error_code& error) {
     }
 }
 
-void HttpSession::check() {
+void HttpConnection::check() {
     deadline_ = SteadyTime::max();  // what follows is our affair
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_, request, context_.trusted_proxies);
@@ -171,10 +171,10 @@ void HttpSession::check() {
         return;
     }
     credentials_ = credentials_of(request);
-    if (credentials_.place == Credentials::Place::subprotocol && !opens_websocket(request)) {
+    if (credentials_.source == Credentials::Source::subprotocol && !opens_websocket(request)) {
         credentials_ = {};
     }
-    if (context_.tokens == nullptr || credentials_.place == Credentials::Place::none) {
+    if (context_.tokens == nullptr || credentials_.source == Credentials::Source::none) {
         serve(std::nullopt);
     } else if (credentials_.token.empty()) {
         on_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
@@ -185,12 +185,12 @@ void HttpSession::check() {
     }
 }
 
-void HttpSession::on_checked(auth::Verdict verdict) {
+void HttpConnection::on_checked(auth::Verdict verdict) {
     if (over_) {
         return;
     }
     const auto* rejection = std::get_if<auth::Rejection>(&verdict);
-    if (rejection != nullptr && credentials_.place == Credentials::Place::header) {
+    if (rejection != nullptr && credentials_.source == Credentials::Source::header) {
         refuse_token(rejection->reason);
     } else {
         serve(std::move(verdict));
@@ -198,13 +198,13 @@ void HttpSession::on_checked(auth::Verdict verdict) {
 }
 
 // `verdict`: on the token, where one was asked for and shown.
-void HttpSession::serve(std::optional<auth::Verdict> verdict) {
+void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
     const auto& request = parser_->get();
     const std::string_view target(request.target().data(), request.target().size());
     const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
     const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
     if (intake_kind_) {
-        take_in(verdict);
+        receive_events(verdict);
     } else if (const auto query = query_of(request.method(), target);
                query && !boost::beast::websocket::is_upgrade(request)) {
         ask(*query, verdict);
@@ -222,7 +222,7 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
         upgrade(AwaitsToken{});
     } else if (may_read) {
         upgrade(Admitted{*identity});
-    } else if (credentials_.place == Credentials::Place::header) {
+    } else if (credentials_.source == Credentials::Source::header) {
         send(insufficient_scope(auth::Scope::read));
     } else {
         // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
@@ -231,7 +231,7 @@ void HttpSession::serve(std::optional<auth::Verdict> verdict) {
 }
 
 // A proxy that the server does not know of would make every client one of this machine.
-bool HttpSession::is_from_this_machine() const {
+bool HttpConnection::is_from_this_machine() const {
     const auto& request = parser_->get();
     const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
                                request.count(http::field::via) > 0 || request.count("X-Real-IP") > 0;
@@ -239,7 +239,7 @@ bool HttpSession::is_from_this_machine() const {
 }
 
 // `verdict`: as for serve().
-void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
+void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
         if (!is_from_this_machine()) {
@@ -273,26 +273,26 @@ void HttpSession::take_in(const std::optional<auth::Verdict>& verdict) {
         !parser_->is_done()) {
         response_ = Response(http::status::continue_, kHttp11);
         http::async_write(stream_, response_,
-                          guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
+                          guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) {
                               if (error) {
                                   self.cut();
                               } else {
-                                  self.read_body_to_take_in();
+                                  self.read_ingestion_body();
                               }
                           }));
     } else {
-        read_body_to_take_in();
+        read_ingestion_body();
     }
 }
 
 // Hooks are small, their users wait, and no hook sends them again: they have the length of one more body to themselves.
-bool HttpSession::has_room_for(std::uint64_t bytes) const {
+bool HttpConnection::has_room_for(std::uint64_t bytes) const {
     const std::size_t limit = context_.config.max_intake_bytes +
                               (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
     return context_.intake_bytes + bytes <= limit;
 }
 
-void HttpSession::read_body_to_take_in() {
+void HttpConnection::read_ingestion_body() {
     if (over_) {
         return;
     }
@@ -302,12 +302,12 @@ void HttpSession::read_body_to_take_in() {
     }
     http::async_read_some(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpSession& self, const error_code& error) { self.on_some_body(error); }));
+        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_some_body(error); }));
 }
 
 // What has come counts, so that a client cannot keep others out with a body that it only announces. The deadline moves
 // with what comes, at min_body_rate, but a silence is never longer than handshake_timeout.
-void HttpSession::on_some_body(const error_code& error) {
+void HttpConnection::on_some_body(const error_code& error) {
     if (over_) {
         return;
     }
@@ -326,10 +326,10 @@ void HttpSession::on_some_body(const error_code& error) {
     const auto earned = steady(Seconds(static_cast<double>(more) / static_cast<double>(context_.config.min_body_rate)));
     deadline_ =
         std::min(deadline_ + earned, std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout));
-    read_body_to_take_in();
+    read_ingestion_body();
 }
 
-void HttpSession::hand_over(const error_code& error) {
+void HttpConnection::hand_over(const error_code& error) {
     if (over_) {
         return;
     }
@@ -355,7 +355,7 @@ void HttpSession::hand_over(const error_code& error) {
                           });
 }
 
-void HttpSession::on_taken_in(IntakeAnswer taken) {
+void HttpConnection::on_taken_in(IntakeAnswer taken) {
     intake_share_.reset();
     if (over_) {
         return;
@@ -373,7 +373,7 @@ void HttpSession::on_taken_in(IntakeAnswer taken) {
 }
 
 // `verdict`: as for serve().
-void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
+void HttpConnection::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens != nullptr) {
         const bool for_metrics = kind == QueryRequest::Kind::metrics;
@@ -410,7 +410,7 @@ void HttpSession::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict
                           });
 }
 
-void HttpSession::on_asked(QueryAnswer found) {
+void HttpConnection::on_asked(QueryAnswer found) {
     if (over_) {
         return;
     }
@@ -422,7 +422,7 @@ void HttpSession::on_asked(QueryAnswer found) {
     answer(std::move(reply));
 }
 
-void HttpSession::forbid(OriginPolicy::Verdict verdict) {
+void HttpConnection::forbid(OriginPolicy::Verdict verdict) {
     context_.counters.refused_by_origin.add();
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
@@ -440,7 +440,7 @@ void HttpSession::forbid(OriginPolicy::Verdict verdict) {
     deadline_ = std::min(deadline_, std::chrono::steady_clock::now() + kRefusedLinger);
 }
 
-void HttpSession::answer(HttpReply reply) {
+void HttpConnection::answer(HttpReply reply) {
     const auto& request = parser_->get();
     logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
                  reply.status);
@@ -448,7 +448,7 @@ void HttpSession::answer(HttpReply reply) {
     send(std::move(reply));
 }
 
-void HttpSession::refuse(const error_code& error) {
+void HttpConnection::refuse(const error_code& error) {
     HttpReply reply;
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
         reply = http_error(431, "header_too_large", "The request header is too large");
@@ -470,7 +470,7 @@ void HttpSession::refuse(const error_code& error) {
     send(std::move(reply));
 }
 
-void HttpSession::upgrade(const Welcome& welcome) {
+void HttpConnection::upgrade(const Welcome& welcome) {
     if (buffer_.size() > 0 || stream_.has_unread()) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
         answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));
@@ -482,32 +482,32 @@ void HttpSession::upgrade(const Welcome& welcome) {
     if (admitted || peer_.forwarded) {
         const auto now = std::chrono::steady_clock::now();
         auto verdict =
-            admitted ? context_.admission.take_websocket(peer_, now) : context_.admission.take_stranger(peer_, now);
+            admitted ? context_.admission.take_websocket(peer_, now) : context_.admission.admit_unauthenticated(peer_, now);
         if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
             logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
             send(too_many(*refusal, context_));
             return;
         }
-        place_ = std::get<Admission::Place>(std::move(verdict));
+        slot_ = std::get<Admission::Slot>(std::move(verdict));
     }
     auto handshake = accept_handshake(parser_->get(), credentials_.subprotocol, context_.compression != nullptr);
-    std::make_shared<WebSocketSession>(std::move(stream_), peer_, std::move(place_), context_)
+    std::make_shared<WebSocketConnection>(std::move(stream_), peer_, std::move(slot_), context_)
         ->run(std::move(handshake), welcome);
 }
 
-void HttpSession::refuse_token(std::string_view reason) {
+void HttpConnection::refuse_token(std::string_view reason) {
     context_.counters.refused_tokens.add();
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
     delay_.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(
-        guarded(shared_from_this(), [reply = unauthorized(reason)](HttpSession& self, const error_code& error) mutable {
+        guarded(shared_from_this(), [reply = unauthorized(reason)](HttpConnection& self, const error_code& error) mutable {
             if (!error) {
                 self.send(std::move(reply));
             }
         }));
 }
 
-void HttpSession::send(HttpReply reply) {
+void HttpConnection::send(HttpReply reply) {
     const bool head = parser_ && parser_->get().method() == http::verb::head;
     response_ = Response(static_cast<http::status>(reply.status), 11);
     response_.set(http::field::server, "session-buddy");
@@ -536,12 +536,12 @@ void HttpSession::send(HttpReply reply) {
         response_.body() = {body_.data(), body_.size()};
     }
     deadline_ = std::chrono::steady_clock::now() + steady(context_.config.write_timeout);
-    http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpSession& self, const error_code& error) {
+    http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) {
                           self.on_sent(error);
                       }));
 }
 
-void HttpSession::on_sent(const error_code& error) {
+void HttpConnection::on_sent(const error_code& error) {
     // A connection that stays open must not keep what it has sent.
     response_.body() = {};
     body_ = {};
@@ -552,12 +552,12 @@ void HttpSession::on_sent(const error_code& error) {
         read();
     } else {
         // The time limit of the answer goes on running.
-        stream_.async_close_in_order(
-            guarded(shared_from_this(), [](HttpSession& self, const error_code&) { self.cut(); }));
+        stream_.async_graceful_close(
+            guarded(shared_from_this(), [](HttpConnection& self, const error_code&) { self.cut(); }));
     }
 }
 
-void HttpSession::fail(const char* what) {
+void HttpConnection::fail(const char* what) {
     context_.counters.failures.add();
     logger.error("HTTP session of {} failed: {}", peer_.name, what);
     cut();

@@ -33,19 +33,19 @@ struct Refused {
 using Welcome = std::variant<Admitted, AwaitsToken, Refused>;
 
 /// There is one for every client, so what is needed at times alone is kept behind pointers.
-class WebSocketSession final : public std::enable_shared_from_this<WebSocketSession>,
+class WebSocketConnection final : public std::enable_shared_from_this<WebSocketConnection>,
                                public Connection,
                                private Client::Sender {
   public:
     /// `context` must outlive it.
-    WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context);
+    WebSocketConnection(Stream stream, Peer peer, Admission::Slot slot, ServerContext& context);
 
     /// Answers the upgrade request and serves the client.
     void run(Handshake handshake, const Welcome& welcome);
     void shut_down() override;
     void cut() override;
     void tokens_replaced() override;
-    void look_at_clock(SteadyTime now) override;
+    void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
@@ -123,7 +123,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
     ServerContext& context_;
     ConnectionHandle handle_;
     Peer peer_;
-    Admission::Place place_;
+    Admission::Slot slot_;
     std::unique_ptr<Authentication> authentication_;  // where tokens are asked for
     HandlerSlot read_slot_;
     FrameDecoder decoder_;

@@ -10,10 +10,10 @@
 
 namespace session_buddy::app {
 
-class HistoryThread {
+class RollupThread {
   public:
-    HistoryThread(const Config& config, const Clock& clock);
-    ~HistoryThread();  // stops
+    RollupThread(const Config& config, const Clock& clock);
+    ~RollupThread();  // stops
 
     void start();
     /// Ends the thread after the step it is in. Idempotent.

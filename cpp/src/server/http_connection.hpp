@@ -16,21 +16,21 @@
 #include "credentials.hpp"
 #include "routes.hpp"
 #include "stream.hpp"
-#include "websocket_session.hpp"
+#include "websocket_connection.hpp"
 
 namespace session_buddy::server {
 
-class HttpSession final : public std::enable_shared_from_this<HttpSession>, public Connection {
+class HttpConnection final : public std::enable_shared_from_this<HttpConnection>, public Connection {
   public:
     /// `context` must outlive it. `deadline`: of the first request.
-    HttpSession(Stream stream, Peer peer, Admission::Place place, SteadyTime deadline, ServerContext& context);
+    HttpConnection(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context);
 
     void run();
     /// In place of run(), for a connection that is over before its first request.
     void answer_and_close(HttpReply reply);
     void shut_down() override;
     void cut() override;
-    void look_at_clock(SteadyTime now) override;
+    void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
@@ -67,9 +67,9 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     void answer(HttpReply reply);
     void upgrade(const Welcome& welcome);
     [[nodiscard]] bool is_from_this_machine() const;
-    void take_in(const std::optional<auth::Verdict>& verdict);
+    void receive_events(const std::optional<auth::Verdict>& verdict);
     [[nodiscard]] bool has_room_for(std::uint64_t bytes) const;
-    void read_body_to_take_in();
+    void read_ingestion_body();
     void on_some_body(const error_code& error);
     void hand_over(const error_code& error);
     void on_taken_in(IntakeAnswer taken);
@@ -82,7 +82,7 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession>, publ
     Stream stream_;
     ServerContext& context_;
     ConnectionHandle handle_;
-    Admission::Place place_;
+    Admission::Slot slot_;
     Peer direct_;  // who is connected
     Peer peer_;    // for whom the request came
     boost::beast::flat_buffer buffer_;

@@ -1,5 +1,5 @@
 // Which hours are written, when, and what stands in them.
-#include "session_buddy/storage/time_series.hpp"
+#include "session_buddy/storage/hourly_rollup.hpp"
 
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ class TimeSeries : public testing::Test {
 
     test::TempDir dir;
     std::string path = dir.file("skills.db");
-    std::optional<TimeSeriesKeeper> keeper;
+    std::optional<HourlyRollup> keeper;
 };
 
 using Rows = std::vector<std::string>;
@@ -222,7 +222,7 @@ TEST_F(TimeSeries, does_a_step_later_where_the_database_is_locked) {
 }
 
 TEST_F(TimeSeries, two_keepers_agree) {
-    TimeSeriesKeeper second(path, std::chrono::milliseconds{200});
+    HourlyRollup second(path, std::chrono::milliseconds{200});
     insert("a", "2026-02-10T09:30:00Z");
     run("2026-02-10T12:00:00Z");
     while (second.step(at("2026-02-10T12:00:00Z"))) {

@@ -14,12 +14,12 @@ namespace session_buddy::storage {
 /// Has a connection of its own and is driven by one background thread, so that a long catch-up never delays a cycle.
 /// How far it came is kept in the database (side table `session_buddy_state`), so nothing is lost or done twice over a
 /// restart.
-class TimeSeriesKeeper {
+class HourlyRollup {
   public:
-    TimeSeriesKeeper(std::string path, std::chrono::milliseconds busy_timeout);
-    ~TimeSeriesKeeper();
-    TimeSeriesKeeper(const TimeSeriesKeeper&) = delete;
-    TimeSeriesKeeper& operator=(const TimeSeriesKeeper&) = delete;
+    HourlyRollup(std::string path, std::chrono::milliseconds busy_timeout);
+    ~HourlyRollup();
+    HourlyRollup(const HourlyRollup&) = delete;
+    HourlyRollup& operator=(const HourlyRollup&) = delete;
 
     /// Does a bounded piece of what is due at `now` in one transaction. True where more is due. Throws StorageError;
     /// the same work is then done by a later step.
@@ -33,7 +33,7 @@ class TimeSeriesKeeper {
 
     /// Closes the connection where its file or log is no longer what it was: others of this process may be waiting for
     /// that. The next step() opens another. Throws StorageError.
-    void let_go_if_lost();
+    void close_if_stale();
 
   private:
     struct Impl;

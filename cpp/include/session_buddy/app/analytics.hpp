@@ -20,10 +20,10 @@
 
 namespace session_buddy::app {
 
-class Figures {
+class Analytics {
   public:
     /// `resume` is the detector's state that the database holds, `open_anomalies` what skill_anomalies has as open.
-    Figures(const Config& config, TimePoint now, std::optional<DetectorState> resume,
+    Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
             std::vector<std::pair<std::string, std::string>> open_anomalies);
 
     /// How far back the rows of a rebuild have to go.
@@ -62,7 +62,7 @@ class Figures {
     void begin_judging(TimePoint until);
     /// Nothing for a skill that never ran.
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
-                                                             const metrics::RecentFigures& recent, TimePoint now) const;
+                                                             const metrics::RecentMetrics& recent, TimePoint now) const;
     void collect_state(Pending& pending, TimePoint now) const;
 
     metrics::MetricsEngine metrics_;

@@ -1,5 +1,5 @@
 // Metrics and anomalies, and what of them goes back to the database: see the header.
-#include "session_buddy/app/figures.hpp"
+#include "session_buddy/app/analytics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -49,7 +49,7 @@ bool is_our_type(const std::string& type) {
 
 }  // namespace
 
-Figures::Figures(const Config& config, TimePoint now, std::optional<DetectorState> resume,
+Analytics::Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
                  std::vector<std::pair<std::string, std::string>> open_anomalies)
     : metrics_(metrics_options(config)),
       anomalies_(detector_options(config),
@@ -63,12 +63,12 @@ Figures::Figures(const Config& config, TimePoint now, std::optional<DetectorStat
     }
 }
 
-std::chrono::seconds Figures::lookback(const Config& config) {
+std::chrono::seconds Analytics::lookback(const Config& config) {
     const metrics::MetricsEngine engine{metrics_options(config)};
     return std::chrono::ceil<std::chrono::seconds>(std::max(engine.retention(), 2 * to_micros(config.baseline_window)));
 }
 
-void Figures::take(const storage::Batch& batch, TimePoint now) {
+void Analytics::take(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
         set_lifetimes(batch, now);
     }
@@ -94,8 +94,8 @@ void Figures::take(const storage::Batch& batch, TimePoint now) {
 }
 
 /// Where there are more skills than can be tracked, those that were used last come first.
-void Figures::set_lifetimes(const storage::Batch& batch, TimePoint now) {
-    std::vector<const std::pair<std::string, LifetimeFigures>*> latest;
+void Analytics::set_lifetimes(const storage::Batch& batch, TimePoint now) {
+    std::vector<const std::pair<std::string, LifetimeMetrics>*> latest;
     latest.reserve(batch.lifetimes.size());
     for (const auto& lifetime : batch.lifetimes) {
         latest.push_back(&lifetime);
@@ -104,7 +104,7 @@ void Figures::set_lifetimes(const storage::Batch& batch, TimePoint now) {
         std::ranges::sort(latest, std::greater<>{}, [](const auto* each) { return each->second.last_invocation_at; });
     }
     for (const auto* each : latest) {
-        LifetimeFigures figures = each->second;
+        LifetimeMetrics figures = each->second;
         if (figures.last_invocation_at > now) {
             figures.last_invocation_at = now;  // a row from the future counts as now
         }
@@ -112,7 +112,7 @@ void Figures::set_lifetimes(const storage::Batch& batch, TimePoint now) {
     }
 }
 
-void Figures::begin_judging(TimePoint until) {
+void Analytics::begin_judging(TimePoint until) {
     judging_ = true;
     const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
@@ -128,12 +128,12 @@ void Figures::begin_judging(TimePoint until) {
     }
 }
 
-void Figures::advance(TimePoint now) {
+void Analytics::advance(TimePoint now) {
     metrics_.advance(now);
     anomalies_.advance(now);
 }
 
-std::optional<storage::CacheRow> Figures::cache_row(const std::string& skill_name, const metrics::RecentFigures& recent,
+std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_name, const metrics::RecentMetrics& recent,
                                                     TimePoint now) const {
     if (!recent.last_invocation_at) {
         return std::nullopt;
@@ -152,7 +152,7 @@ std::optional<storage::CacheRow> Figures::cache_row(const std::string& skill_nam
     return row;
 }
 
-Figures::Pending Figures::pending(TimePoint now) {
+Analytics::Pending Analytics::pending(TimePoint now) {
     for (const auto& event : anomalies_.take_events()) {
         episodes_.push_back(to_change(event));
     }
@@ -186,7 +186,7 @@ Figures::Pending Figures::pending(TimePoint now) {
     return result;
 }
 
-void Figures::collect_state(Pending& pending, TimePoint now) const {
+void Analytics::collect_state(Pending& pending, TimePoint now) const {
     pending.detector_state.push_back(head_piece(now, last_id_));
     pending.replaces_state = !state_is_ours_;
     if (pending.replaces_state) {
@@ -219,7 +219,7 @@ void Figures::collect_state(Pending& pending, TimePoint now) const {
     }
 }
 
-void Figures::confirm_written(const Pending& written) {
+void Analytics::confirm_written(const Pending& written) {
     metrics_.confirm_recent(written.recent);
     for (const storage::CacheRow& row : written.cache) {
         written_[row.skill_name] = row;

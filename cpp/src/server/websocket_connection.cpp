@@ -1,5 +1,5 @@
-// See websocket_session.hpp.
-#include "websocket_session.hpp"
+// See websocket_connection.hpp.
+#include "websocket_connection.hpp"
 
 #include <algorithm>
 #include <boost/asio/bind_allocator.hpp>
@@ -33,7 +33,7 @@ constexpr int kReadsAtOnce = 4;
 constexpr double kDeflatedBytesAtCost = 4096;
 
 // There is one for each client: what it grows by, 10,000 clients pay 10,000 times.
-static_assert(sizeof(WebSocketSession) <= 648);
+static_assert(sizeof(WebSocketConnection) <= 648);
 
 std::size_t first_message_limit(const Config& config) {
     return std::min(config.max_message_bytes, auth::kMaxTokenBytes + kAuthEnvelopeBytes);
@@ -41,18 +41,18 @@ std::size_t first_message_limit(const Config& config) {
 
 }  // namespace
 
-WebSocketSession::WebSocketSession(Stream stream, Peer peer, Admission::Place place, ServerContext& context)
+WebSocketConnection::WebSocketConnection(Stream stream, Peer peer, Admission::Slot slot, ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
       peer_(std::move(peer)),
-      place_(std::move(place)),
+      slot_(std::move(slot)),
       decoder_(first_message_limit(context.config)),  // until it has shown its token it has nothing else to say
       heard_at_(std::chrono::steady_clock::now()),
       ping_due_at_(heard_at_ + steady(context.config.ping_interval)),
       messages_(context.config.max_messages_per_second, heard_at_) {}
 
-void WebSocketSession::run(Handshake handshake, const Welcome& welcome) {
+void WebSocketConnection::run(Handshake handshake, const Welcome& welcome) {
     deflated_ = handshake.deflated;
     decoder_.set_deflate(deflated_);
     control_ = std::move(handshake.response);
@@ -72,10 +72,10 @@ void WebSocketSession::run(Handshake handshake, const Welcome& welcome) {
     }
 }
 
-void WebSocketSession::await_token() {
+void WebSocketConnection::await_token() {
     authentication_->deadline.expires_after(steady(context_.config.auth_timeout));
     authentication_->deadline.async_wait(
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+        guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) {
             // One may have come when this was queued already.
             if (!error && self.state_ == State::unauthenticated && !self.authentication_->under_way) {
                 self.close(kUnauthorized, "No token came in time");
@@ -84,7 +84,7 @@ void WebSocketSession::await_token() {
     read();
 }
 
-void WebSocketSession::on_first_message(std::string_view text) {
+void WebSocketConnection::on_first_message(std::string_view text) {
     auto request = protocol::parse_request(text);
     if (auto* shown = std::get_if<protocol::Authenticate>(&request)) {
         authentication_->deadline.cancel();
@@ -94,7 +94,7 @@ void WebSocketSession::on_first_message(std::string_view text) {
     }
 }
 
-void WebSocketSession::authenticate(protocol::Authenticate request) {
+void WebSocketConnection::authenticate(protocol::Authenticate request) {
     if (!authentication_) {
         client_->authenticated(request.request_id);
         return;
@@ -106,7 +106,7 @@ void WebSocketSession::authenticate(protocol::Authenticate request) {
                            });
 }
 
-void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::RequestId& request_id) {
+void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::RequestId& request_id) {
     if (state_ != State::unauthenticated && state_ != State::open) {
         return;
     }
@@ -123,12 +123,12 @@ void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::Request
     if (state_ == State::open) {
         adopt(std::move(identity));
     } else {
-        auto place = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
-        if (const auto* refusal = std::get_if<Refusal>(&place)) {
+        auto slot = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+        if (const auto* refusal = std::get_if<Refusal>(&slot)) {
             close(CloseCode::try_again_later, "beyond " + describe(*refusal, context_.config));
             return;
         }
-        place_ = std::get<Admission::Place>(std::move(place));
+        slot_ = std::get<Admission::Slot>(std::move(slot));
         open(std::move(identity));
     }
     client_->authenticated(request_id);
@@ -136,14 +136,14 @@ void WebSocketSession::on_checked(auth::Verdict verdict, const protocol::Request
     read();
 }
 
-void WebSocketSession::refuse_token(std::string reason, protocol::RequestId request_id) {
+void WebSocketConnection::refuse_token(std::string reason, protocol::RequestId request_id) {
     context_.counters.refused_tokens.add();
     logger.warning("a token of {} was refused: {}", peer_.name, reason);
     authentication_->under_way = true;
     authentication_->delay.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
     authentication_->delay.async_wait(guarded(
         shared_from_this(),
-        [why = std::move(reason), id = std::move(request_id)](WebSocketSession& self, const error_code& error) mutable {
+        [why = std::move(reason), id = std::move(request_id)](WebSocketConnection& self, const error_code& error) mutable {
             if (error) {
                 return;
             }
@@ -158,7 +158,7 @@ void WebSocketSession::refuse_token(std::string reason, protocol::RequestId requ
         }));
 }
 
-void WebSocketSession::open(std::optional<auth::Identity> identity) {
+void WebSocketConnection::open(std::optional<auth::Identity> identity) {
     state_ = State::open;
     client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this), context_.config);
     logger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
@@ -170,7 +170,7 @@ void WebSocketSession::open(std::optional<auth::Identity> identity) {
 }
 
 // From here on this token is what the client is here by.
-void WebSocketSession::adopt(auth::Identity identity) {
+void WebSocketConnection::adopt(auth::Identity identity) {
     authentication_->identity = std::move(identity);
     authentication_->deadline.expires_at(SteadyTime::max());
     const auto& expires_at = authentication_->identity->expires_at;
@@ -182,29 +182,29 @@ void WebSocketSession::adopt(auth::Identity identity) {
     authentication_->deadline.expires_after(
         std::min<std::chrono::microseconds>(*expires_at - context_.clock.now(), kLongest));
     authentication_->deadline.async_wait(
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) {
+        guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) {
             if (!error && self.authentication_->deadline.expiry() <= std::chrono::steady_clock::now()) {
                 self.close(kUnauthorized, "The token has expired");
             }
         }));
 }
 
-void WebSocketSession::tokens_replaced() {
+void WebSocketConnection::tokens_replaced() {
     if (authentication_ && authentication_->identity && !context_.tokens->still_accepts(*authentication_->identity)) {
         close(kUnauthorized, kNoLongerAccepted);
     }
 }
 
-void WebSocketSession::shut_down() {
+void WebSocketConnection::shut_down() {
     close(CloseCode::going_away);
 }
 
-void WebSocketSession::cut() {
+void WebSocketConnection::cut() {
     finish({});
 }
 
 // Whether what the client sends is looked at now.
-bool WebSocketSession::listens() const {
+bool WebSocketConnection::listens() const {
     if (state_ == State::closing) {
         return !client_closed_;
     }
@@ -214,7 +214,7 @@ bool WebSocketSession::listens() const {
 }
 
 // What is here already, and then whatever comes.
-void WebSocketSession::read() {
+void WebSocketConnection::read() {
     if (read_under_way_) {
         return;
     }
@@ -228,11 +228,11 @@ void WebSocketSession::read() {
         stream_.async_wait_to_read(net::bind_allocator(
             HandlerSlot::Allocator<void>(read_slot_),
             guarded(shared_from_this(),
-                    [](WebSocketSession& self, const error_code& error) { self.on_readable(error); })));
+                    [](WebSocketConnection& self, const error_code& error) { self.on_readable(error); })));
     }
 }
 
-void WebSocketSession::on_readable(const error_code& error) {
+void WebSocketConnection::on_readable(const error_code& error) {
     if (error) {
         finish(error);
         return;
@@ -260,7 +260,7 @@ void WebSocketSession::on_readable(const error_code& error) {
     read();
 }
 
-void WebSocketSession::take(std::span<char> input) {
+void WebSocketConnection::take(std::span<char> input) {
     while (!input.empty() && listens()) {
         on_event(decoder_.next(input));
         if (client_ && !client_->outbox().accepts_requests()) {
@@ -273,7 +273,7 @@ void WebSocketSession::take(std::span<char> input) {
     write();
 }
 
-void WebSocketSession::on_event(const FrameDecoder::Event& event) {
+void WebSocketConnection::on_event(const FrameDecoder::Event& event) {
     using Kind = FrameDecoder::Kind;
     if (event.kind == Kind::close || event.kind == Kind::violation) {
         end_by_client(event.code);
@@ -290,7 +290,7 @@ void WebSocketSession::on_event(const FrameDecoder::Event& event) {
 }
 
 // A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
-void WebSocketSession::on_text(const FrameDecoder::Event& event) {
+void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     context_.counters.messages_received.add();
     // Before anything is done for it. A compressed one costs more, whatever it becomes.
     const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesAtCost : 1;
@@ -324,7 +324,7 @@ void WebSocketSession::on_text(const FrameDecoder::Event& event) {
 }
 
 // Each is answered, so it costs what a message costs.
-void WebSocketSession::on_ping(std::string_view payload) {
+void WebSocketConnection::on_ping(std::string_view payload) {
     if (messages_.spend(heard_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
         logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
         close(CloseCode::policy_error);
@@ -334,7 +334,7 @@ void WebSocketSession::on_ping(std::string_view payload) {
 }
 
 // The way of nearly every broadcast: to a socket that takes it at once, without memory or a wait for this client.
-bool WebSocketSession::send(const Frame& frame) {
+bool WebSocketConnection::send(const Frame& frame) {
     if (unsent_ || state_ != State::open) {
         return false;
     }
@@ -353,7 +353,7 @@ bool WebSocketSession::send(const Frame& frame) {
     return true;
 }
 
-void WebSocketSession::write() {
+void WebSocketConnection::write() {
     while (!unsent_) {
         if (!control_.empty()) {
             write_now(nullptr, std::exchange(control_, {}));
@@ -379,7 +379,7 @@ void WebSocketSession::write() {
 }
 
 // The frame, or the bytes where there is none.
-void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
+void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
     if (state_ == State::lingering || state_ == State::over) {
         return;
     }
@@ -396,7 +396,7 @@ void WebSocketSession::write_now(const Frame& frame, std::string bytes) {
 }
 
 // Counts on from `sent`.
-error_code WebSocketSession::write_rest(std::string_view bytes, std::size_t& sent) {
+error_code WebSocketConnection::write_rest(std::string_view bytes, std::size_t& sent) {
     error_code error;
     while (sent < bytes.size() && !error) {
         sent += stream_.write_some(bytes.substr(sent), error);
@@ -404,16 +404,16 @@ error_code WebSocketSession::write_rest(std::string_view bytes, std::size_t& sen
     return error;
 }
 
-std::string_view WebSocketSession::on_wire(const Message& message) const {
+std::string_view WebSocketConnection::on_wire(const Message& message) const {
     return deflated_ ? message.deflated_frame(context_.compression->deflater) : message.frame();
 }
 
-void WebSocketSession::await_writable() {
+void WebSocketConnection::await_writable() {
     stream_.async_wait_to_write(
-        guarded(shared_from_this(), [](WebSocketSession& self, const error_code& error) { self.on_writable(error); }));
+        guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) { self.on_writable(error); }));
 }
 
-void WebSocketSession::on_writable(const error_code& error) {
+void WebSocketConnection::on_writable(const error_code& error) {
     if (state_ == State::over) {
         return;
     }
@@ -442,12 +442,12 @@ void WebSocketSession::on_writable(const error_code& error) {
 }
 
 // Not at once: a broadcast may be going through all its clients.
-void WebSocketSession::fail_later(const error_code& error) {
+void WebSocketConnection::fail_later(const error_code& error) {
     net::post(stream_.get_executor(), [self = shared_from_this(), error] { self->finish(error); });
 }
 
 // It closed, or broke the protocol.
-void WebSocketSession::end_by_client(CloseCode code) {
+void WebSocketConnection::end_by_client(CloseCode code) {
     client_closed_ = true;
     if (state_ == State::closing) {
         linger_if_done();
@@ -457,7 +457,7 @@ void WebSocketSession::end_by_client(CloseCode code) {
 }
 
 // CloseCode::none: without one.
-void WebSocketSession::close(CloseCode code, std::string_view reason) {
+void WebSocketConnection::close(CloseCode code, std::string_view reason) {
     if (state_ != State::unauthenticated && state_ != State::open) {
         return;
     }
@@ -472,7 +472,7 @@ void WebSocketSession::close(CloseCode code, std::string_view reason) {
     read();
 }
 
-void WebSocketSession::linger_if_done() {
+void WebSocketConnection::linger_if_done() {
     if (state_ == State::closing && client_closed_ && !unsent_ && control_.empty()) {
         linger();
     }
@@ -480,13 +480,13 @@ void WebSocketSession::linger_if_done() {
 
 // Until the client ends the connection: ending it while the client still sends would reset it, and our close might be
 // lost with it.
-void WebSocketSession::linger() {
+void WebSocketConnection::linger() {
     state_ = State::lingering;
     stream_.end_writing();
     read();
 }
 
-void WebSocketSession::drop_input() {
+void WebSocketConnection::drop_input() {
     error_code error;
     stream_.discard(error);
     if (error && error != net::error::would_block) {
@@ -494,19 +494,19 @@ void WebSocketSession::drop_input() {
     }
 }
 
-void WebSocketSession::stop_authentication() {
+void WebSocketConnection::stop_authentication() {
     if (authentication_) {
         authentication_->deadline.cancel();
         authentication_->delay.cancel();
     }
 }
 
-void WebSocketSession::heard() {
+void WebSocketConnection::heard() {
     heard_at_ = std::chrono::steady_clock::now();
 }
 
 // Empty where the client is within all of them.
-std::string_view WebSocketSession::exceeded_limit(SteadyTime now) const {
+std::string_view WebSocketConnection::exceeded_limit(SteadyTime now) const {
     if (unsent_ && now - unsent_->since >= steady(context_.config.write_timeout)) {
         return "it did not take a message within write_timeout";
     }
@@ -519,7 +519,7 @@ std::string_view WebSocketSession::exceeded_limit(SteadyTime now) const {
     return {};
 }
 
-void WebSocketSession::look_at_clock(SteadyTime now) {
+void WebSocketConnection::check_timeouts(SteadyTime now) {
     if (state_ == State::over) {
         return;
     }
@@ -544,7 +544,7 @@ void WebSocketSession::look_at_clock(SteadyTime now) {
 
 // The end, however it came: gives the place and the subscriptions back and closes the socket, upon which every wait
 // under way completes and lets go of this.
-void WebSocketSession::finish(const error_code& reason) {
+void WebSocketConnection::finish(const error_code& reason) {
     if (state_ == State::over) {
         return;
     }
@@ -552,11 +552,11 @@ void WebSocketSession::finish(const error_code& reason) {
     state_ = State::over;
     client_.reset();
     stop_authentication();
-    place_.reset();
+    slot_.reset();
     stream_.close();
 }
 
-void WebSocketSession::fail(const char* what) {
+void WebSocketConnection::fail(const char* what) {
     context_.counters.failures.add();
     logger.error("session of client {} failed: {}", peer_.name, what);
     finish({});

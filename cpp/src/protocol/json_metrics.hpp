@@ -26,6 +26,6 @@ void append_array(std::string& out, const Items& items, Append append) {
 void append_error_count(std::string& out, std::string_view error_type, std::int64_t count);
 /// What explains an anomaly.
 void append_details(std::string& out, const Anomaly& anomaly);
-void append_session(std::string& out, const SessionFigures& session);
+void append_session(std::string& out, const SessionMetrics& session);
 
 }  // namespace session_buddy::protocol

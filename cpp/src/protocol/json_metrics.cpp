@@ -1,5 +1,5 @@
-// See json_figures.hpp.
-#include "json_figures.hpp"
+// See json_metrics.hpp.
+#include "json_metrics.hpp"
 
 #include "json_text.hpp"
 
@@ -34,7 +34,7 @@ void append_details(std::string& out, const Anomaly& anomaly) {
     out += '}';
 }
 
-void append_session(std::string& out, const SessionFigures& session) {
+void append_session(std::string& out, const SessionMetrics& session) {
     out += R"({"session_id":)";
     append_string(out, session.session_id);
     out += R"(,"first_activity_at":)";
