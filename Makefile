@@ -187,7 +187,11 @@ format: $(STAMPS)/lint-tools $(STAMPS)/test-tools ## Format the C++, Python and 
 	@for folder in $(JS_PACKAGES); do npm run --silent --prefix $$folder format; done
 
 .PHONY: lint
-lint: lint-format lint-shell lint-python lint-js lint-cpp ## Check formatting, types and the linters' rules
+lint: lint-words lint-format lint-shell lint-python lint-js lint-cpp ## Check formatting, types and the linters' rules
+
+.PHONY: lint-words
+lint-words:
+	@python scripts/check_words.py
 
 .PHONY: lint-format
 lint-format: $(STAMPS)/lint-tools
