@@ -137,11 +137,11 @@ calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly d
 	@python -m pip install -q -r scripts/requirements-plot.txt
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target anomaly_calibration
-	@$(RELEASE)/bench/anomaly_calibration --csv docs/images/anomaly-calibration.csv > docs/anomaly-calibration.md
+	@$(RELEASE)/bench/anomaly_calibration --csv docs/images/anomaly-calibration.csv > docs/explanation/anomaly-calibration.md
 	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
 
 .PHONY: bench
-bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Measure it beside others; renews docs/performance.md (BENCH_OPTIONS="--quick")
+bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Measure it beside others; renews docs/explanation/performance.md (BENCH_OPTIONS="--quick")
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target bench/all
 	@python bench/run.py $(BENCH_OPTIONS)

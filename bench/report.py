@@ -1,4 +1,4 @@
-"""Puts what was measured into the tables of docs/performance.md, each between two marks that name it."""
+"""Puts what was measured into the tables of docs/explanation/performance.md, each between two marks that name it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from programs import CORES, ROOT
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
 RESULTS = ROOT / "build" / "bench"
 TARGET_HEAD = ["what", "target", "reached"]
 

@@ -1,4 +1,4 @@
-"""Measure the server beside others and write docs/performance.md; `make bench` runs it.
+"""Measure the server beside others and write docs/explanation/performance.md; `make bench` runs it.
 
 Raw results go to build/bench, one file a part.
 """

@@ -3,7 +3,7 @@
 # The target names are the same either way. Nothing is downloaded for a library that find_package finds; to force the
 # pinned release of one, configure with -DCMAKE_DISABLE_FIND_PACKAGE_<name>=ON, and to build without a network from an
 # unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL, cjose and Python are never fetched: a security
-# library is the system's to update. docs/dependencies.md says where the hashes come from and which paths were tried.
+# library is the system's to update. docs/reference/dependencies.md says where the hashes come from and which paths were tried.
 include(FetchContent)
 set(FETCHCONTENT_QUIET OFF)
 # Pinned releases older than CMake 4 still ask for policies that it dropped.
@@ -105,7 +105,7 @@ function(session_buddy_expect_host name url)
       "  Debian, Ubuntu  scripts/system-packages build, or: apt-get install libsqlite3-dev zlib1g-dev libsqlitecpp-dev "
       "libboost-dev (on Debian 12 libboost1.81-dev) nlohmann-json3-dev libsimdjson-dev libspdlog-dev prometheus-cpp-dev "
       "libcli11-dev libtomlplusplus-dev\n"
-      "or name an unpacked copy with -DFETCHCONTENT_SOURCE_DIR_${upper}=<folder>; see docs/dependencies.md.\n")
+      "or name an unpacked copy with -DFETCHCONTENT_SOURCE_DIR_${upper}=<folder>; see docs/reference/dependencies.md.\n")
   endif()
   set_property(GLOBAL APPEND PROPERTY SESSION_BUDDY_REACHED_HOSTS ${host})
 endfunction()

@@ -3,7 +3,7 @@
 usage: count_instructions.py MICRO_BENCH FOLDER
 
 Writes the table to micro.md in FOLDER, and between the markers `<!-- bench:micro -->` and `<!-- /bench -->` of
-docs/performance.md.
+docs/explanation/performance.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "performance.md"
 # The difference of two runs, so that start and set-up do not count.
 FEW, MANY = 100, 1100
 _MARKED = re.compile(r"(<!-- bench:micro -->\n).*?(<!-- /bench -->)", re.DOTALL)

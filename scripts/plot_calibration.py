@@ -1,4 +1,4 @@
-"""Draw the plots of docs/anomaly-detection.md from the figures of bench/anomaly_calibration.
+"""Draw the plots of docs/explanation/anomaly-detection.md from the figures of bench/anomaly_calibration.
 
 usage: plot_calibration.py CSV FOLDER
 """

@@ -140,7 +140,7 @@ def test_answers_are_counted_and_refusals_are_not(filled_db: Path) -> None:
 def test_a_quick_run_leaves_results_with_figures_and_the_page_as_it_is() -> None:
     for name in ("load_client", "floor_tls"):
         tools.bench_program(name)
-    page = (ROOT / "docs" / "performance.md").read_bytes()
+    page = (ROOT / "docs" / "explanation" / "performance.md").read_bytes()
     command = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--only", "tls,idle"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
@@ -150,7 +150,7 @@ def test_a_quick_run_leaves_results_with_figures_and_the_page_as_it_is() -> None
     for result in results.values():
         assert all(len(row) == len(result["head"]) for row in result["table"])
         assert all(float(row["figure"]) > 0 for row in result["rows"])
-    assert (ROOT / "docs" / "performance.md").read_bytes() == page
+    assert (ROOT / "docs" / "explanation" / "performance.md").read_bytes() == page
 
 
 def test_a_part_that_does_not_exist_is_named() -> None:

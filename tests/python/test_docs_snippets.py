@@ -613,8 +613,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_alone),
         ("toml", settings),
     ],
-    "docs/anomaly-calibration.md": [],
-    "docs/anomaly-detection.md": [],
+    "docs/explanation/anomaly-calibration.md": [],
+    "docs/explanation/anomaly-detection.md": [],
     "docs/api/HTTP_API.md": [("bash", shell_asks), ("bash", shell_asks_again), ("json", problem)],
     "docs/api/PROMETHEUS.md": [("yaml", scrape_config), *[("bash", shell_with_server)] * 2],
     "docs/api/WEBSOCKET_API.md": [
@@ -631,8 +631,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_with_server),
         ("python", python_alone),
     ],
-    "docs/architecture.md": [("text", drawing), ("text", drawing), ("text", drawing)],
-    "docs/data-in.md": [
+    "docs/explanation/architecture.md": [("text", drawing), ("text", drawing), ("text", drawing)],
+    "docs/reference/ingestion.md": [
         ("bash", shell_installs_a_hook),
         ("bash", shell_runs_a_hook),
         ("bash", shell_installs_a_hook),
@@ -640,7 +640,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("json", intake_answer),
         ("json", intake_answer),
     ],
-    "docs/clients.md": [
+    "docs/how-to/clients.md": [
         ("python", python_client),
         ("python", python_client),
         ("bash", shell_with_server),
@@ -648,9 +648,9 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("json", notification),
         ("json", notification_template),
     ],
-    "docs/dependencies.md": [],
-    "docs/deploy/README.md": [("nginx", below_a_path)],
-    "docs/grafana/README.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
+    "docs/reference/dependencies.md": [],
+    "docs/how-to/deployment.md": [("nginx", below_a_path)],
+    "docs/how-to/grafana.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_runs),
         ("bash", shell_runs),
@@ -659,14 +659,14 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_records),
         ("sql", statements),
     ],
-    "docs/monitoring/README.md": [
+    "docs/how-to/prometheus.md": [
         ("bash", shell_with_promtool),
         ("yaml", alertmanager_config),
         ("python", python_alone),
     ],
-    "docs/performance.md": [("bash", make_target)],
-    "docs/reliability.md": [],
-    "docs/security.md": [],
+    "docs/explanation/performance.md": [("bash", make_target)],
+    "docs/explanation/reliability.md": [],
+    "docs/explanation/security.md": [],
     "docs/storage/V4_SCHEMA.md": [("sql", insertion), ("python", python_inserts)],
 }
 

@@ -1,4 +1,4 @@
-"""docs/security.md and docs/reliability.md promise what tests show: the tests that they name exist."""
+"""docs/explanation/security.md and docs/explanation/reliability.md promise what tests show: the tests that they name exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from support.paths import ROOT
 
-DOCS = ROOT / "docs"
+DOCS = ROOT / "docs" / "explanation"
 PYTHON = ROOT / "tests" / "python"
 CPP = ROOT / "tests" / "cpp"
 PAGES = pytest.mark.parametrize("page", ["security.md", "reliability.md"])

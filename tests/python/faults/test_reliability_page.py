@@ -1,4 +1,4 @@
-"""docs/reliability.md names every test of this folder, and no other."""
+"""docs/explanation/reliability.md names every test of this folder, and no other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from support.paths import ROOT
 
 FOLDER = Path(__file__).parent
-PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "explanation" / "reliability.md").read_text(encoding="utf-8")
 
 
 def test_every_test_of_this_folder_is_named_and_no_other() -> None:

@@ -1,5 +1,5 @@
 // Watches one skill: compares its most recent invocations with those before, and keeps the episodes of what stands out.
-// A pure state machine over invocations and the time handed in; docs/anomaly-detection.md explains the rule.
+// A pure state machine over invocations and the time handed in; docs/explanation/anomaly-detection.md explains the rule.
 #pragma once
 
 #include <array>
