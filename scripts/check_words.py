@@ -71,7 +71,9 @@ def main(arguments: list[str]) -> int:
         message = re.sub(r"^#.*\n?", "", Path(arguments[1]).read_text(), flags=re.MULTILINE)
         subject = message.partition("\n")[0]
         if not SUBJECT.match(subject) or len(subject) > MAX_SUBJECT:
-            found.append(f'subject: "{subject}": write "component: verb in the imperative ...", at most {MAX_SUBJECT} characters')
+            found.append(
+                f'subject: "{subject}": write "component: verb in the imperative ...", at most {MAX_SUBJECT} characters'
+            )
         found += words.findings("message", message)
     else:
         for name in arguments or tracked():
