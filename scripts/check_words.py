@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
     for finding in found:
         print(finding)
     if found:
-        print(f"{len(found)} words to replace. An exception is entered in {LIST.relative_to(ROOT)}.")
+        print(f"{len(found)} findings. An exception is entered in {LIST.relative_to(ROOT)}.")
         return 1
     print("words: clean")
     return 0
