@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Check that texts and names use the field's words: `check_words.py [FILE ...]`, or all files that git tracks.
 
-scripts/words.txt has the words that are not used here, each with what to write instead. Code is read like text: names are
-split at underscores and capitals, and a phrase may break over two lines of a paragraph or comment.
+scripts/words.txt has the words that are not used here, each with what to write instead. Code is read like text: names
+are split at underscores and capitals, and a phrase may break over two lines of a paragraph or comment.
 `check_words.py --commit FILE` checks a commit message, and that its subject reads "component: verb in the imperative".
 """
 
