@@ -161,7 +161,7 @@ def test_the_file_of_the_user_is_found(server_command: list[str], private_surrou
     ("text", "message"),
     [
         ("prot = 1", "unknown key prot; did you mean port?"),
-        ("port = '1'", "port must be a whole number from 0 to 65535, not '1'"),
+        ("port = '1'", "port must be an integer from 0 to 65535, not '1'"),
         ("update_interval = 7200", "update_interval must be from 0.01 to 3600 seconds, not 7200"),
         ("anomaly_threshold = '3'", "anomaly_threshold must be a number from 0.5 to 10, not '3'"),
         ("port = ", "line 1"),
@@ -204,7 +204,7 @@ def test_an_error_in_a_variable_names_it(server_command: list[str]) -> None:
         env={**os.environ, "SESSION_BUDDY_PORT": "x"},
     )
     assert result.returncode == 2
-    assert "SESSION_BUDDY_PORT must be a whole number" in result.stderr
+    assert "SESSION_BUDDY_PORT must be an integer" in result.stderr
 
 
 def test_a_config_file_may_come_through_a_pipe() -> None:

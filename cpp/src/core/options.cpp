@@ -69,98 +69,101 @@ constexpr Option guarding(Option option) {
 
 constexpr std::array kTable{
     text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
-    integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free one"),
+    integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free port"),
 
-    guarding(path(
-        "TLS", "tls_cert", &Config::tls_cert,
-        "PEM file with the server's certificate and then the rest of its chain; with it the port speaks TLS alone")),
+    guarding(path("TLS", "tls_cert", &Config::tls_cert,
+                  "PEM file with the server's certificate followed by its chain; when set, the port accepts TLS "
+                  "connections only")),
     guarding(path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert")),
     guarding(path("TLS", "tls_client_ca", &Config::tls_client_ca,
-                  "PEM file with the authorities of client certificates; with it every client must show one")),
+                  "PEM file with the CA certificates used to verify client certificates (mutual TLS); when set, "
+                  "clients must present one")),
 
-    guarding(
-        path("Authentication", "auth_token_file", &Config::auth_token_file,
-             "File with one token a line, or sha256: and its SHA-256, followed by its scopes (read, write, metrics; "
-             "read where none is named); clients must then show a token")),
+    guarding(path("Authentication", "auth_token_file", &Config::auth_token_file,
+                  "File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes "
+                  "(read, write, metrics; default: read). When set, clients must authenticate with a token")),
     secret("Authentication", "jwt_secret", &Config::jwt_secret,
-           "Secret of 32 bytes or more; clients may then show a JSON Web Token that is signed with it (HS256)"),
+           "Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256. When set, clients must "
+           "authenticate with a token"),
     guarding(path("Authentication", "jwt_public_key", &Config::jwt_public_key,
-                  "PEM file with a public key; clients may then show a JSON Web Token that is signed with its private "
-                  "key (RS256, ES256)")),
+                  "PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256. When "
+                  "set, clients must authenticate with a token")),
     guarding(text("Authentication", "jwt_audience", &Config::jwt_audience,
-                  "What aud of a JSON Web Token must hold; without it a token that has one is refused")),
-    guarding(text("Authentication", "jwt_issuer", &Config::jwt_issuer, "What iss of a JSON Web Token must be")),
+                  "Expected JWT audience (aud). If unset, tokens that carry an audience are rejected")),
+    guarding(text("Authentication", "jwt_issuer", &Config::jwt_issuer,
+                  "Expected JWT issuer (iss). If unset, any issuer is accepted")),
     duration("Authentication", "jwt_leeway", &Config::jwt_leeway, 0, 600,
-             "By how much the clock of the issuer of JSON Web Tokens may differ"),
+             "Allowed clock skew when validating JWT exp and nbf"),
     duration("Authentication", "auth_timeout", &Config::auth_timeout, 0.1, 60,
-             "Time a new client has to send its token as a message; a refusal is delayed for no longer than this"),
+             "Timeout for a new client to authenticate; also the maximum delay of a rejected attempt"),
     integer("Authentication", "max_auth_failures_per_second", &Config::max_auth_failures_per_second, 1, 1000,
-            "Refused tokens of one address a second before further refusals are delayed"),
+            "Failed authentication attempts per second and address before further failures are delayed"),
     boolean("Authentication", "insecure", &Config::insecure,
-            "Listen on addresses beyond loopback without TLS (or behind_proxy) or without authentication"),
+            "Allow listening on non-loopback addresses without TLS (or behind_proxy) or without authentication"),
 
     boolean("Proxy", "behind_proxy", &Config::behind_proxy,
-            "Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of trusted_proxies"),
+            "Trust the X-Forwarded-For and X-Forwarded-Proto headers of trusted_proxies for a client's address and "
+            "protocol"),
     list("Proxy", "trusted_proxies", &Config::trusted_proxies,
-         "Addresses and networks of the proxies, separated by commas, such as 10.0.0.0/8,2001:db8::1; loopback means "
-         "127.0.0.0/8 and ::1"),
+         "Addresses and networks of the reverse proxies, comma-separated, such as 10.0.0.0/8,2001:db8::1; loopback "
+         "means 127.0.0.0/8 and ::1"),
 
     list("Origins", "allow_origin", &Config::allow_origin,
-         "Origins of the web pages that may use the server besides its own and those of loopback, separated by commas, "
-         "such as https://app.example.org or https://*.example.org; null for pages without an origin"),
+         "Additional allowed origins (CORS, WebSocket), comma-separated, such as https://app.example.org or "
+         "https://*.example.org, or null for pages without an origin; loopback and same-origin are always allowed"),
     list("Origins", "allow_host", &Config::allow_host,
-         "Host names by which the server may be reached besides those of loopback and host, separated by commas, such "
-         "as app.example.org or *.example.org"),
+         "Additional allowed Host names, comma-separated, such as app.example.org or *.example.org; loopback names and "
+         "host are always allowed"),
 
     text("Database", "db_path", &Config::db_path,
-         "SQLite database to follow; created with the V4 schema if missing, in a folder that exists. Without it: "
-         "./.session-buddy/skills.db "
-         "where that exists, else skills.db in the user's data directory"),
-    duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60,
-             "How long a start waits for a database that another process has locked"),
+         "SQLite database to follow; created with the V4 schema if missing, in an existing directory. Default: "
+         "./.session-buddy/skills.db if it exists, else skills.db in the user's data directory"),
+    duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60, "How long startup waits for a locked database"),
     integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
-            "New rows read in one cycle; the rest follows in the next"),
+            "Maximum new rows read in one cycle; the rest is read in the next"),
     boolean("Database", "replace_triggers", &Config::replace_triggers,
-            "Replace the triggers of a database made by other tools with our own"),
+            "Replace the triggers of a database that another tool created"),
     duration("Database", "retention", &Config::retention, 0, 3'153'600'000,
-             "Age from which on invocations are deleted, whole days at a time, once a day; totals and hourly figures "
-             "stay; 0 keeps everything"),
+             "Delete invocations older than this, once a day, in whole days (0: keep all); totals and hourly rollups "
+             "are kept"),
 
-    list("Data in", "tools", &Config::tools,
-         "Further development tools to tell by their commands, and the names of their uses, separated by commas, such "
-         "as just test=just-test"),
-    duration("Data in", "hook_timeout", &Config::hook_timeout, 60, 86'400,
-             "A tool use that a hook saw begin and that never ended is stored as failed after this"),
-    integer("Data in", "max_body_bytes", &Config::max_body_bytes, 1024, 67'108'864,
-            "Longest body of a request that hands in data, in bytes"),
-    integer("Data in", "max_intake_bytes", &Config::max_intake_bytes, 1024, 1'073'741'824,
-            "Bytes of such requests that are not in the database yet; the next one is refused"),
-    integer("Data in", "max_spool_events", &Config::max_spool_events, 100, 100'000,
-            "Events of hooks that wait in files beside a database that cannot be written; later ones are lost"),
-    integer("Data in", "min_body_rate", &Config::min_body_rate, 16, 1'073'741'824,
+    list("Ingestion", "tools", &Config::tools,
+         "Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such as "
+         "just test=just-test"),
+    duration("Ingestion", "hook_timeout", &Config::hook_timeout, 60, 86'400,
+             "Timeout after which a tool use that started but never finished is recorded as failed"),
+    integer("Ingestion", "max_body_bytes", &Config::max_body_bytes, 1024, 67'108'864,
+            "Maximum size of an ingestion request body, in bytes"),
+    integer("Ingestion", "max_intake_bytes", &Config::max_intake_bytes, 1024, 1'073'741'824,
+            "Maximum bytes of ingestion requests in flight (received, not yet committed); further requests are "
+            "rejected with 429"),
+    integer("Ingestion", "max_spool_events", &Config::max_spool_events, 100, 100'000,
+            "Maximum hook events spooled to disk while the database is not writable; further events are dropped"),
+    integer("Ingestion", "min_body_rate", &Config::min_body_rate, 16, 1'073'741'824,
             "Minimum rate of an ingestion request body, in bytes per second; a slower request is rejected"),
-    duration("Data in", "max_write_lock", &Config::max_write_lock, 0.005, 10,
+    duration("Ingestion", "max_write_lock", &Config::max_write_lock, 0.005, 10,
              "Maximum time an ingestion transaction holds the database's write lock; a longer batch is split"),
-    integer("Data in", "max_values_per_skill", &Config::max_values_per_skill, 16, 10'000,
+    integer("Ingestion", "max_values_per_skill", &Config::max_values_per_skill, 16, 10'000,
             "Maximum distinct error types, and distinct workflow paths, stored per skill; further ones become other"),
 
     integer("Queries", "max_queries", &Config::max_queries, 1, 10'000,
-            "Queries of the HTTP API that wait for an answer; the next one is refused"),
+            "Maximum queued HTTP API queries; further ones are rejected with 503"),
     integer("Queries", "max_response_bytes", &Config::max_response_bytes, 1'048'576, 17'179'869'184,
             "Maximum bytes of responses to queries that clients have not read yet; further queries are rejected"),
     duration("Queries", "query_timeout", &Config::query_timeout, 0.1, 300,
-             "Time for the answer to a query, waiting included; beyond that it is given up"),
+             "Timeout of an HTTP API query, including time in the queue"),
 
     duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
-    boolean("Metrics", "push", &Config::push, "Broadcast new invocations at once, too, and not at the interval alone"),
+    boolean("Metrics", "push", &Config::push,
+            "Broadcast new invocations immediately, in addition to the regular interval"),
     duration("Metrics", "push_min_interval", &Config::push_min_interval, 0.01, 60,
-             "Least time from a broadcast to the next one for new invocations"),
-    duration("Metrics", "window", &Config::window, 60, 2'678'400, "Sliding time window of top_skills"),
-    integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Entries of top_skills in a broadcast"),
+             "Minimum time between two broadcasts in push mode"),
+    duration("Metrics", "window", &Config::window, 60, 2'678'400, "Length of the sliding window of top_skills"),
+    integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Number of skills in top_skills"),
     duration("Metrics", "session_window", &Config::session_window, 60, 86'400,
-             "A session without activity for longer than this is no longer active"),
+             "Time without activity after which a session is no longer active"),
     integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
-            "Active sessions listed to subscribers, the latest first"),
+            "Maximum active sessions sent to subscribers, most recent first"),
     integer("Metrics", "max_tracked_skills", &Config::max_tracked_skills, 10, 1'000'000,
             "Maximum skills tracked in the sliding windows; the invocations of further skills are summed as other"),
     integer("Metrics", "max_tracked_sessions", &Config::max_tracked_sessions, 10, 1'000'000,
@@ -168,57 +171,58 @@ constexpr std::array kTable{
     integer("Metrics", "max_tracked_error_types", &Config::max_tracked_error_types, 10, 1'000'000,
             "Maximum error types that anomalies distinguish; further ones count as other"),
     integer("Metrics", "metrics_max_skills", &Config::metrics_max_skills, 1, 10'000,
-            "Skills with series of their own in GET /metrics, the first ones seen; the others are summed as other"),
-    integer("Metrics", "metrics_max_phases", &Config::metrics_max_phases, 1, 100,
-            "Workflow phases per skill with series of their own in GET /metrics, likewise"),
+            "Maximum skills with their own series in GET /metrics, in order of appearance; further skills are summed "
+            "as other"),
+    integer(
+        "Metrics", "metrics_max_phases", &Config::metrics_max_phases, 1, 100,
+        "Maximum workflow phases per skill with their own series in GET /metrics; further phases are summed as other"),
 
     number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
-           "Deviation from the baseline, in standard deviations, from which on an anomaly is reported"),
+           "Minimum deviation from the baseline, in standard deviations, to report an anomaly"),
     duration("Anomalies", "observation_window", &Config::observation_window, 60, 86'400,
-             "How recent the invocations are that are compared with those before"),
+             "Length of the observation window, which is compared with the baseline"),
     duration("Anomalies", "baseline_window", &Config::baseline_window, 600, 2'678'400,
-             "How far back the comparison goes; at least twice observation_window"),
+             "Length of the baseline window; at least twice observation_window"),
     integer("Anomalies", "anomaly_min_samples", &Config::anomaly_min_samples, 2, 50,
-            "Invocations needed on either side of the comparison before anything is reported"),
+            "Minimum invocations in each of observation and baseline to report an anomaly"),
 
     integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
-            "WebSocket connections at a time; the next one is refused"),
+            "Maximum concurrent WebSocket connections; further ones are rejected"),
     integer("Clients", "max_clients_per_address", &Config::max_clients_per_address, 1, 1'000'000,
-            "WebSocket connections from one address (of IPv6, from one /64), and as many other connections from it"),
+            "Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of HTTP connections"),
     integer("Clients", "max_http_connections", &Config::max_http_connections, 1, 1'000'000,
-            "Connections that are no WebSocket, or not yet; the next one is closed"),
+            "Maximum concurrent HTTP connections (including pending upgrades); further ones are closed"),
     integer("Clients", "max_connections_per_second", &Config::max_connections_per_second, 1, 1'000'000,
-            "New connections a second from one address; the next one is closed"),
+            "Maximum new connections per second and address; further ones are closed"),
     integer("Clients", "max_tracked_addresses", &Config::max_tracked_addresses, 100, 1'000'000,
-            "Addresses without a connection whose latest connections are remembered"),
+            "Maximum number of disconnected addresses tracked by the rate limiter"),
     integer("Clients", "max_messages_per_second", &Config::max_messages_per_second, 1, 1'000'000,
-            "Messages a second on one connection; beyond that they are refused, then the connection is closed"),
+            "Maximum messages per second and connection; further ones are rejected, then the connection is closed"),
     integer("Clients", "max_subscriptions", &Config::max_subscriptions, 1, 50,
-            "Skills that one connection can subscribe to by name"),
+            "Maximum skills a connection can subscribe to by name"),
     integer("Clients", "max_message_bytes", &Config::max_message_bytes, 1024, 16'777'216,
-            "Longest message a client may send, in bytes"),
+            "Maximum size of a client message, in bytes"),
     integer("Clients", "max_header_bytes", &Config::max_header_bytes, 1024, 65'536,
-            "Longest header of an HTTP request, in bytes"),
+            "Maximum size of an HTTP request header, in bytes"),
     integer("Clients", "max_pending_bytes", &Config::max_pending_bytes, 4096, 1'073'741'824,
-            "Bytes of answers that wait for one client before no more requests are read from it"),
-    boolean(
-        "Clients", "compression", &Config::compression,
-        "Compress messages for the clients that ask for it (permessage-deflate); a broadcast is compressed once and "
-        "not for each client"),
+            "Per-client backpressure limit: stop reading requests when this many response bytes are queued"),
+    boolean("Clients", "compression", &Config::compression,
+            "Compress messages (permessage-deflate) for clients that offer it; a broadcast is compressed once, not per "
+            "client"),
     duration("Clients", "handshake_timeout", &Config::handshake_timeout, 0.1, 600,
-             "Time a new connection has to send its request, TLS handshake included"),
+             "Timeout of a new connection until its request is complete, including the TLS handshake"),
     duration("Clients", "idle_timeout", &Config::idle_timeout, 0.1, 3600,
-             "Time an HTTP connection has to send its next request"),
+             "Timeout of an HTTP connection between a response and the next request"),
     duration("Clients", "write_timeout", &Config::write_timeout, 0.1, 3600,
-             "Time a client has to take one message or answer before it is dropped"),
+             "Timeout for a client to receive one message or response before it is disconnected"),
     duration("Clients", "ping_interval", &Config::ping_interval, 0.1, 3600, "Time between two keep-alive pings"),
     duration("Clients", "ping_timeout", &Config::ping_timeout, 0.1, 7200,
-             "A client that was silent for this long is dropped; more than ping_interval"),
+             "Time without data from a client after which it is disconnected; more than ping_interval"),
     duration("Clients", "shutdown_timeout", &Config::shutdown_timeout, 0, 60,
-             "Time to close all clients in order at a stop before they are cut off"),
+             "Graceful shutdown timeout: time to close all clients before their connections are aborted"),
 
     Option{"log_level", "Output", Kind::choice, &Config::log_level, 0, 0, "debug|info|warning|error|off", true, false,
-           "Least important records that are written to stderr"},
+           "Minimum log level"},
 };
 
 [[noreturn]] void fail(const Option& option, const std::string& subject, std::string_view expected,
@@ -314,11 +318,11 @@ void assign_string(Config& config, const Option& option, const Value& value, con
     } else if (option.kind == Kind::path && (held == nullptr || held->empty())) {
         fail(option, subject, "the path of a file", shown(value));
     } else if (option.kind == Kind::list && held == nullptr) {
-        fail(option, subject, "a text of items separated by commas", shown(value));
+        fail(option, subject, "a string of comma-separated items", shown(value));
     } else if (option.kind == Kind::secret && (held == nullptr || held->empty())) {
-        throw ConfigError(std::string(option.name), subject + " must be a text that is not empty");
+        throw ConfigError(std::string(option.name), subject + " must be a non-empty string");
     } else if (held == nullptr || (held->empty() && option.kind == Kind::text)) {
-        fail(option, subject, "a text that is not empty", shown(value));
+        fail(option, subject, "a non-empty string", shown(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
                })) {
@@ -364,7 +368,7 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
     const auto* number = std::get_if<std::int64_t>(&value);
     if (number == nullptr || static_cast<double>(*number) < option.minimum ||
         static_cast<double>(*number) > option.maximum) {
-        fail(option, subject, "a whole number from " + range_of(option), shown(value));
+        fail(option, subject, "an integer from " + range_of(option), shown(value));
     }
     std::visit(
         [&](auto member) {

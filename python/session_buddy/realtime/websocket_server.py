@@ -50,99 +50,114 @@ class RealTimeMetricsServer:
     again after a stop. All methods may be called from any thread and any event loop.
 
     Args:
-        host: Address or name to listen on. "localhost" means 127.0.0.1 and ::1.
-        port: TCP port, 0 to 65535; 0 picks a free one, and `port` tells which.
-        db_path: The SQLite database; made with the V4 schema where it is missing. None: SESSION_BUDDY_DB_PATH, else the
-            config file, else ./.session-buddy/skills.db where it exists, else the user's data directory.
-        update_interval: Seconds between two broadcasts, 0.01 to 3600.
-        tls_cert: PEM file with the server's certificate and then the rest of its chain; the port then speaks TLS alone
-            (wss, https). None, for this and all that keeps others out, up to jwt_issuer: what its environment variable
-            says (SESSION_BUDDY_TLS_CERT, …), where it is set.
+        host: Address or name to listen on; localhost means 127.0.0.1 and ::1.
+        port: TCP port to listen on; 0 picks a free port, which `port` returns (0 to 65535).
+        db_path: SQLite database to follow; created with the V4 schema if missing. None: SESSION_BUDDY_DB_PATH, else the
+            config file, else ./.session-buddy/skills.db if it exists, else skills.db in the user's data directory.
+        update_interval: Time between two broadcasts (seconds, 0.01 to 3600).
+        tls_cert: PEM file with the server's certificate followed by its chain; when set, the port accepts TLS
+            connections only (wss, https). None, for this and the other security options up to jwt_issuer: the value of
+            its environment variable (SESSION_BUDDY_TLS_CERT, …), if set.
         tls_key: PEM file with the private key of tls_cert.
-        tls_client_ca: PEM file with the authorities of client certificates; every client must then show one.
-        auth_token_file: File with one token a line, or "sha256:" and its SHA-256, followed by its scopes; clients must
-            then show a token.
-        jwt_secret: Secret of 32 bytes or more of the JSON Web Tokens (HS256) that clients may show.
-        jwt_public_key: PEM file with the public key of the JSON Web Tokens (RS256, ES256) that clients may show.
-        jwt_audience: What `aud` of a JSON Web Token must hold; without it a token that has one is refused.
-        jwt_issuer: What `iss` of a JSON Web Token must be.
-        jwt_leeway: Seconds by which the clock of the issuer of JSON Web Tokens may differ, 0 to 600.
-        auth_timeout: Seconds that a new client has to send its token as a message, and the longest delay of a refusal,
-            0.1 to 60.
-        max_auth_failures_per_second: Refused tokens of one address a second before further refusals are delayed, 1 to
-            1000.
-        insecure: Listen on addresses beyond loopback without TLS (or behind_proxy) or without authentication.
-        behind_proxy: Take a client's address and protocol from the X-Forwarded-For and X-Forwarded-Proto of
-            trusted_proxies.
-        trusted_proxies: Addresses and networks of the proxies, separated by commas; "loopback" means 127.0.0.0/8, ::1.
-        allow_origin: Origins of the web pages that may use the server besides its own and those of loopback, separated
-            by commas, such as "https://app.example.org" or "https://*.example.org"; "null" for pages without one.
-        allow_host: Host names by which it may be reached besides those of loopback and `host`, separated by commas,
-            such as "app.example.org" or "*.example.org".
-        push: Broadcast new invocations at once, too, and not at the interval alone.
-        push_min_interval: Least seconds from a broadcast to the next one for new invocations, 0.01 to 60.
-        window: Seconds of the sliding window of top_skills, 60 to 2678400.
-        top_skills: Entries of top_skills, 1 to 1000.
-        max_sessions: Active sessions that are listed, the latest first, 1 to 100000.
-        max_tracked_skills: Skills in the sliding windows, 10 to 1000000; the others are summed as ``other``.
-        max_tracked_sessions: Sessions in memory, 10 to 1000000; the others are summed as ``other``.
-        max_tracked_error_types: Error types that anomalies distinguish, 10 to 1000000; the others are ``other``.
-        metrics_max_skills: Skills with series of their own in ``GET /metrics``, 1 to 10000; the others are summed.
-        metrics_max_phases: Workflow phases per skill with series of their own in it, 1 to 100; the others are summed.
-        session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
-        anomaly_threshold: Deviation from the baseline, in standard deviations, from which on an anomaly is reported,
-            0.5 to 10.
-        observation_window: How recent the invocations are, in seconds, that are compared with those before, 60 to
-            86400.
-        baseline_window: How far back the comparison goes, in seconds, 600 to 2678400; at least twice
-            observation_window.
-        anomaly_min_samples: Invocations needed on either side of the comparison before anything is reported, 2 to 50.
-        max_clients: WebSocket connections at a time, 1 to 1000000; the next one is refused with HTTP 503.
-        max_clients_per_address: WebSocket connections from one address (of IPv6, one /64), and as many other
-            connections from it, 1 to 1000000.
-        max_http_connections: Connections that are no WebSocket, or not yet, 1 to 1000000; the next one is closed.
-        max_connections_per_second: New connections a second from one address, 1 to 1000000; the next one is closed.
-        max_tracked_addresses: Addresses without a connection whose latest connections are remembered, 100 to 1000000.
-        max_messages_per_second: Messages a second on one connection, 1 to 1000000; beyond that they are refused, then
-            the connection is closed with 1008.
-        max_subscriptions: Skills that one connection can subscribe to by name, 1 to 50.
-        max_message_bytes: Longest message of a client, 1024 to 16777216.
-        max_header_bytes: Longest header of an HTTP request, 1024 to 65536.
-        max_pending_bytes: Bytes of answers that wait for one client before no more requests are read from it, 4096 to
-            1073741824.
-        compression: Compress messages for the clients that ask for it (permessage-deflate); a broadcast is compressed
-            once and not for each client.
-        handshake_timeout: Seconds that a new connection has to send its request, TLS handshake included, 0.1 to 600.
-        idle_timeout: Seconds that an HTTP connection has to send its next request, 0.1 to 3600.
-        write_timeout: Seconds that a client has to take one message or answer before it is dropped, 0.1 to 3600.
-        ping_interval: Seconds between two keep-alive pings, 0.1 to 3600.
-        ping_timeout: Seconds of silence after which a client is dropped, up to 7200; more than ping_interval.
-        shutdown_timeout: Seconds to close all clients in order at a stop, 0 to 60.
-        busy_timeout: Seconds that a start waits for a locked database, 0 to 60.
-        max_rows_per_cycle: New rows read in one cycle, 100 to 10000000.
-        replace_triggers: Replace the triggers of a database made by other tools with our own.
-        retention: Age in seconds from which on invocations are deleted, once a day; 0 keeps all. Else at least an hour
-            more than ``window``, twice ``baseline_window`` and a day, up to 3153600000.
-        tools: Further development tools to tell by their commands, and the names of their uses, separated by commas,
-            such as ``just test=just-test``.
-        hook_timeout: Seconds after which a tool use that a hook saw begin and that never ended is stored as failed,
-            60 to 86400.
-        max_body_bytes: Longest body of a request that hands in data, 1024 to 67108864.
-        max_intake_bytes: Bytes of such requests that are not in the database yet, 1024 to 1073741824; the next one is
-            refused. At least max_body_bytes.
-        max_spool_events: Events of hooks that wait in files beside a database that cannot be written, 100 to 100000;
-            later ones are lost.
-        min_body_rate: Minimum rate of an ingestion request body, in bytes per second, 16 to 1073741824; a slower
-            request is rejected.
-        max_write_lock: Maximum seconds for which an ingestion transaction holds the write lock of the database, 0.005
-            to 10; a longer batch is split.
-        max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill, 16 to 10000;
-            further ones become "other".
-        max_queries: Queries of the HTTP API that wait for an answer, 1 to 10000; the next one is refused.
-        max_response_bytes: Bytes of responses to queries that clients have not read yet, 1048576 to 17179869184; beyond
-            them queries are rejected with 503.
-        query_timeout: Seconds for the answer to one, waiting included, 0.1 to 300; beyond that it is given up.
-        max_pending_snapshots: Snapshots that wait for a busy subscriber before the oldest is dropped, 1 to 10000.
+        tls_client_ca: PEM file with the CA certificates used to verify client certificates (mutual TLS); when set,
+            clients must present one.
+        auth_token_file: File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes
+            (read, write, metrics; default: read). When set, clients must authenticate with a token.
+        jwt_secret: Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256. When set, clients
+            must authenticate with a token.
+        jwt_public_key: PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256.
+            When set, clients must authenticate with a token.
+        jwt_audience: Expected JWT audience (aud). If unset, tokens that carry an audience are rejected.
+        jwt_issuer: Expected JWT issuer (iss). If unset, any issuer is accepted.
+        jwt_leeway: Allowed clock skew when validating JWT exp and nbf (seconds, 0 to 600).
+        auth_timeout: Timeout for a new client to authenticate; also the maximum delay of a rejected attempt (seconds,
+            0.1 to 60).
+        max_auth_failures_per_second: Failed authentication attempts per second and address before further failures are
+            delayed (1 to 1000).
+        insecure: Allow listening on non-loopback addresses without TLS (or behind_proxy) or without authentication.
+        behind_proxy: Trust the X-Forwarded-For and X-Forwarded-Proto headers of trusted_proxies for a client's address
+            and protocol.
+        trusted_proxies: Addresses and networks of the reverse proxies, comma-separated, such as 10.0.0.0/8,2001:db8::1;
+            loopback means 127.0.0.0/8 and ::1.
+        allow_origin: Additional allowed origins (CORS, WebSocket), comma-separated, such as https://app.example.org or
+            https://*.example.org, or null for pages without an origin; loopback and same-origin are always allowed.
+        allow_host: Additional allowed Host names, comma-separated, such as app.example.org or *.example.org; loopback
+            names and host are always allowed.
+        push: Broadcast new invocations immediately, in addition to the regular interval.
+        push_min_interval: Minimum time between two broadcasts in push mode (seconds, 0.01 to 60).
+        window: Length of the sliding window of top_skills (seconds, 60 to 2678400).
+        top_skills: Number of skills in top_skills (1 to 1000).
+        max_sessions: Maximum active sessions sent to subscribers, most recent first (1 to 100000).
+        max_tracked_skills: Maximum skills tracked in the sliding windows; the invocations of further skills are summed
+            as other (10 to 1000000).
+        max_tracked_sessions: Maximum sessions tracked; the invocations of further sessions are summed as other (10 to
+            1000000).
+        max_tracked_error_types: Maximum error types that anomalies distinguish; further ones count as other (10 to
+            1000000).
+        metrics_max_skills: Maximum skills with their own series in GET /metrics, in order of appearance; further skills
+            are summed as other (1 to 10000).
+        metrics_max_phases: Maximum workflow phases per skill with their own series in GET /metrics; further phases are
+            summed as other (1 to 100).
+        session_window: Time without activity after which a session is no longer active (seconds, 60 to 86400).
+        anomaly_threshold: Minimum deviation from the baseline, in standard deviations, to report an anomaly (0.5 to
+            10).
+        observation_window: Length of the observation window, which is compared with the baseline (seconds, 60 to
+            86400).
+        baseline_window: Length of the baseline window; at least twice observation_window (seconds, 600 to 2678400).
+        anomaly_min_samples: Minimum invocations in each of observation and baseline to report an anomaly (2 to 50).
+        max_clients: Maximum concurrent WebSocket connections; further ones are rejected with HTTP 503 (1 to 1000000).
+        max_clients_per_address: Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of
+            HTTP connections (1 to 1000000).
+        max_http_connections: Maximum concurrent HTTP connections (including pending upgrades); further ones are closed
+            (1 to 1000000).
+        max_connections_per_second: Maximum new connections per second and address; further ones are closed (1 to
+            1000000).
+        max_tracked_addresses: Maximum number of disconnected addresses tracked by the rate limiter (100 to 1000000).
+        max_messages_per_second: Maximum messages per second and connection; further ones are rejected, then the
+            connection is closed with 1008 (1 to 1000000).
+        max_subscriptions: Maximum skills a connection can subscribe to by name (1 to 50).
+        max_message_bytes: Maximum size of a client message, in bytes (1024 to 16777216).
+        max_header_bytes: Maximum size of an HTTP request header, in bytes (1024 to 65536).
+        max_pending_bytes: Per-client backpressure limit: stop reading requests when this many response bytes are queued
+            (4096 to 1073741824).
+        compression: Compress messages (permessage-deflate) for clients that offer it; a broadcast is compressed once,
+            not per client.
+        handshake_timeout: Timeout of a new connection until its request is complete, including the TLS handshake
+            (seconds, 0.1 to 600).
+        idle_timeout: Timeout of an HTTP connection between a response and the next request (seconds, 0.1 to 3600).
+        write_timeout: Timeout for a client to receive one message or response before it is disconnected (seconds, 0.1
+            to 3600).
+        ping_interval: Time between two keep-alive pings (seconds, 0.1 to 3600).
+        ping_timeout: Time without data from a client after which it is disconnected; more than ping_interval (seconds,
+            0.1 to 7200).
+        shutdown_timeout: Graceful shutdown timeout: time to close all clients before their connections are aborted
+            (seconds, 0 to 60).
+        busy_timeout: How long startup waits for a locked database (seconds, 0 to 60).
+        max_rows_per_cycle: Maximum new rows read in one cycle; the rest is read in the next (100 to 10000000).
+        replace_triggers: Replace the triggers of a database that another tool created.
+        retention: Delete invocations older than this, in seconds, once a day, in whole days; 0 keeps all. Otherwise at
+            least an hour more than ``window``, twice ``baseline_window`` and a day, up to 3153600000. Totals and hourly
+            rollups are kept.
+        tools: Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such
+            as just test=just-test.
+        hook_timeout: Timeout after which a tool use that started but never finished is recorded as failed (seconds, 60
+            to 86400).
+        max_body_bytes: Maximum size of an ingestion request body, in bytes (1024 to 67108864).
+        max_intake_bytes: Maximum bytes of ingestion requests in flight (received, not yet committed), at least
+            max_body_bytes; further requests are rejected with 429 (1024 to 1073741824).
+        max_spool_events: Maximum hook events spooled to disk while the database is not writable; further events are
+            dropped (100 to 100000).
+        min_body_rate: Minimum rate of an ingestion request body, in bytes per second; a slower request is rejected (16
+            to 1073741824).
+        max_write_lock: Maximum time an ingestion transaction holds the database's write lock; a longer batch is split
+            (seconds, 0.005 to 10).
+        max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill; further ones
+            become other (16 to 10000).
+        max_queries: Maximum queued HTTP API queries; further ones are rejected with 503 (1 to 10000).
+        max_response_bytes: Maximum bytes of responses to queries that clients have not read yet; further queries are
+            rejected (1048576 to 17179869184).
+        query_timeout: Timeout of an HTTP API query, including time in the queue (seconds, 0.1 to 300).
+        max_pending_snapshots: Maximum snapshots queued for a slow subscriber; the oldest is dropped first (1 to 10000).
 
     Raises:
         TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.

@@ -167,29 +167,28 @@ TEST_P(BadText, is_refused_with_the_allowed_range) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Values, BadText,
-    testing::Values(BadValue{"port", "65536", "--x must be a whole number from 0 to 65535, not 65536"},
-                    BadValue{"port", "-1", "--x must be a whole number from 0 to 65535, not -1"},
-                    BadValue{"port", "80.5", "--x must be a whole number from 0 to 65535, not '80.5'"},
-                    BadValue{"port", "", "--x must be a whole number from 0 to 65535, not ''"},
-                    BadValue{"port", "99999999999999999999",
-                             "--x must be a whole number from 0 to 65535, not '99999999999999999999'"},
-                    BadValue{"update_interval", "0", "--x must be from 0.01 to 3600 seconds, not '0'"},
-                    BadValue{"update_interval", "2h", "--x must be from 0.01 to 3600 seconds, not '2h'"},
-                    BadValue{
-                        "update_interval", "soon",
-                        "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
-                    BadValue{"anomaly_threshold", "0.4", "--x must be a number from 0.5 to 10, not 0.4"},
-                    BadValue{"anomaly_threshold", "10.5", "--x must be a number from 0.5 to 10, not 10.5"},
-                    BadValue{"anomaly_threshold", "-2", "--x must be a number from 0.5 to 10, not '-2'"},
-                    BadValue{"anomaly_threshold", "2s", "--x must be a number from 0.5 to 10, not '2s'"},
-                    BadValue{"anomaly_threshold", "nan", "--x must be a number from 0.5 to 10, not 'nan'"},
-                    BadValue{"anomaly_threshold", "", "--x must be a number from 0.5 to 10, not ''"},
-                    BadValue{"anomaly_min_samples", "1", "--x must be a whole number from 2 to 50, not 1"},
-                    BadValue{"baseline_window", "599", "--x must be from 600 to 2678400 seconds, not '599'"},
-                    BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
-                    BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
-                    BadValue{"host", "", "--x must be a text that is not empty, not ''"},
-                    BadValue{"host", "a\nb", "--x must not hold control characters"}));
+    testing::Values(
+        BadValue{"port", "65536", "--x must be an integer from 0 to 65535, not 65536"},
+        BadValue{"port", "-1", "--x must be an integer from 0 to 65535, not -1"},
+        BadValue{"port", "80.5", "--x must be an integer from 0 to 65535, not '80.5'"},
+        BadValue{"port", "", "--x must be an integer from 0 to 65535, not ''"},
+        BadValue{"port", "99999999999999999999", "--x must be an integer from 0 to 65535, not '99999999999999999999'"},
+        BadValue{"update_interval", "0", "--x must be from 0.01 to 3600 seconds, not '0'"},
+        BadValue{"update_interval", "2h", "--x must be from 0.01 to 3600 seconds, not '2h'"},
+        BadValue{"update_interval", "soon",
+                 "--x must be a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d, not 'soon'"},
+        BadValue{"anomaly_threshold", "0.4", "--x must be a number from 0.5 to 10, not 0.4"},
+        BadValue{"anomaly_threshold", "10.5", "--x must be a number from 0.5 to 10, not 10.5"},
+        BadValue{"anomaly_threshold", "-2", "--x must be a number from 0.5 to 10, not '-2'"},
+        BadValue{"anomaly_threshold", "2s", "--x must be a number from 0.5 to 10, not '2s'"},
+        BadValue{"anomaly_threshold", "nan", "--x must be a number from 0.5 to 10, not 'nan'"},
+        BadValue{"anomaly_threshold", "", "--x must be a number from 0.5 to 10, not ''"},
+        BadValue{"anomaly_min_samples", "1", "--x must be an integer from 2 to 50, not 1"},
+        BadValue{"baseline_window", "599", "--x must be from 600 to 2678400 seconds, not '599'"},
+        BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
+        BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
+        BadValue{"host", "", "--x must be a non-empty string, not ''"},
+        BadValue{"host", "a\nb", "--x must not hold control characters"}));
 
 TEST(OptionAssign, cuts_a_long_value_between_characters) {
     const std::string fits(79, 'a');
@@ -198,7 +197,7 @@ TEST(OptionAssign, cuts_a_long_value_between_characters) {
         assign_text(config, *find("port"), fits + "éé", "--x");  // the 80th byte is half a character
         FAIL();
     } catch (const ConfigError& error) {
-        EXPECT_EQ(error.what(), "--x must be a whole number from 0 to 65535, not '" + fits + "…'");
+        EXPECT_EQ(error.what(), "--x must be an integer from 0 to 65535, not '" + fits + "…'");
     }
 }
 
@@ -343,7 +342,7 @@ TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
     write("c.toml", "prot = 1\n");
     EXPECT_EQ(error_of({}, file), file + ": unknown key prot; did you mean port?");
     write("c.toml", "port = \"8765\"\n");
-    EXPECT_EQ(error_of({}, file), file + ": port must be a whole number from 0 to 65535, not '8765'");
+    EXPECT_EQ(error_of({}, file), file + ": port must be an integer from 0 to 65535, not '8765'");
     write("c.toml", "port = [1]\n");
     EXPECT_EQ(error_of({}, file), file + ": port must be a single value");
     write("c.toml", "[server]\nport = 1\n");
@@ -358,12 +357,12 @@ TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
 
 TEST_F(SettingsOf, report_an_error_of_the_file_even_where_a_flag_covers_it) {
     const std::string file = write("c.toml", "port = 70000\n");
-    EXPECT_THAT(error_of({{"port", "1"}}, file), HasSubstr("port must be a whole number"));
+    EXPECT_THAT(error_of({{"port", "1"}}, file), HasSubstr("port must be an integer"));
 }
 
 TEST_F(SettingsOf, name_the_variable_of_an_error) {
     environment_["SESSION_BUDDY_TOP_SKILLS"] = "ten";
-    EXPECT_EQ(error_of({}), "SESSION_BUDDY_TOP_SKILLS must be a whole number from 1 to 1000, not 'ten'");
+    EXPECT_EQ(error_of({}), "SESSION_BUDDY_TOP_SKILLS must be an integer from 1 to 1000, not 'ten'");
 }
 
 TEST_F(SettingsOf, check_what_belongs_together) {
@@ -427,9 +426,9 @@ TEST_F(SettingsOf, leave_room_for_one_body_in_the_intake) {
               "max_intake_bytes must be at least max_body_bytes (8388608), not 1048576")
         << "the default of one counts beside the other";
     EXPECT_EQ(error_of({{"max_body_bytes", "1023"}}),
-              "--max-body-bytes must be a whole number from 1024 to 67108864, not 1023");
+              "--max-body-bytes must be an integer from 1024 to 67108864, not 1023");
     EXPECT_EQ(error_of({{"max_intake_bytes", "1073741825"}}),
-              "--max-intake-bytes must be a whole number from 1024 to 1073741824, not 1073741825");
+              "--max-intake-bytes must be an integer from 1024 to 1073741824, not 1073741825");
     Config config;
     config.max_body_bytes = config.max_intake_bytes + 1;
     try {

@@ -103,7 +103,7 @@ struct Config {
     Seconds retention{0.0};         ///< age from which on rows are deleted; 0: never, else at least
                                     ///< options::minimum_retention(), up to 3'153'600'000 (36500 days)
 
-    // Data in.
+    // Ingestion.
     std::string tools;             ///< further known tools, as parse_tool_rules takes them
     Seconds hook_timeout{3600.0};  ///< a tool use that began and never ended has failed after this, 60 to 86'400
     std::size_t max_body_bytes = 8U << 20U;     ///< of one request, 1024 to 64 MiB

@@ -33,7 +33,7 @@ struct Option {
     std::string_view choices;  ///< choice: the words, separated by '|'
     bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
     bool guards;               ///< keeps somebody out: an empty variable is an error and not the same as none
-    std::string_view help;     ///< one sentence without a full stop
+    std::string_view help;     ///< a noun phrase without a final full stop
 };
 
 [[nodiscard]] std::span<const Option> table();
