@@ -1,4 +1,4 @@
-"""Count the instructions of each step of bench/micro_bench with callgrind: the same figures on a busy machine.
+"""Count the instructions of each step of bench/micro_bench with callgrind: the same counts on a busy machine.
 
 usage: count_instructions.py MICRO_BENCH FOLDER
 
@@ -41,20 +41,20 @@ def instructions(program: str, name: str, count: int) -> int:
     return int(totals.group(1))
 
 
-def table(figures: dict[str, float]) -> str:
-    """The figures as a Markdown table."""
+def table(counts: dict[str, float]) -> str:
+    """The counts as a Markdown table."""
     lines = ["| step | instructions |", "| --- | ---: |"]
-    lines += [f"| `{name}` | {figure:,.0f} |" for name, figure in figures.items()]
+    lines += [f"| `{name}` | {instructions_per_step:,.0f} |" for name, instructions_per_step in counts.items()]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     program, folder = sys.argv[1], Path(sys.argv[2])
-    figures = {
+    counts = {
         name: (instructions(program, name, MANY) - instructions(program, name, FEW)) / (MANY - FEW)
         for name in names(program)
     }
-    text = table(figures)
+    text = table(counts)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "micro.md").write_text(text, encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")

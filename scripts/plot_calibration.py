@@ -94,18 +94,18 @@ def power(rows: list[Row], path: Path) -> None:
     chosen = [r for r in rows if r["table"] in ("change", "shift") and r["threshold"] == THRESHOLD]
     names = [f"{r['case']}, {r['per_hour']} an hour" for r in chosen]
     figure, axis = plt.subplots(figsize=(9, 6.4))
-    places = range(len(chosen))
+    positions = range(len(chosen))
     axis.barh(
-        [p - 0.2 for p in places], [float(r["plain_percent"]) for r in chosen], 0.36, color=PLAIN, label="plain rule"
+        [p - 0.2 for p in positions], [float(r["plain_percent"]) for r in chosen], 0.36, color=PLAIN, label="plain rule"
     )
     axis.barh(
-        [p + 0.2 for p in places],
+        [p + 0.2 for p in positions],
         [float(r["detector_percent"]) for r in chosen],
         0.36,
         color=DETECTOR,
         label="detector",
     )
-    axis.set_yticks(list(places), names)
+    axis.set_yticks(list(positions), names)
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
     axis.set_xlabel("found one hour after the change (%)")

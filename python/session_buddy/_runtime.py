@@ -32,8 +32,8 @@ class _Stoppable(Protocol):
 _lock = threading.Lock()
 _servers: set[_Stoppable] = set()
 _bridge: _LogBridge | None = None
-_ended = False
-_left_to_parent: list[object] = []  # native objects of the parent of a fork: never touched, never destroyed
+_shutting_down = False
+_parent_objects: list[object] = []  # native objects of the parent of a fork: never touched, never destroyed
 
 
 class _LogBridge:
@@ -77,7 +77,7 @@ def _emit(level: int, name: str, message: str, created: float) -> None:
     logger.handle(record)
 
 
-def _wanted_level() -> int:
+def _lowest_enabled_level() -> int:
     """The lowest level that any logger of ours lets through."""
     manager = logging.root.manager
     ours = [logging.getLogger(_LOGGER_NAME)]
@@ -89,14 +89,14 @@ def _wanted_level() -> int:
 
 def sync_log_level() -> None:
     """Tells the native side which records are wanted; the others then cost nothing there."""
-    _native.set_log_level(_wanted_level())
+    _native.set_log_level(_lowest_enabled_level())
 
 
 def ensure_logging() -> None:
     """Sends native log records to `logging` from here on."""
     global _bridge
     with _lock:
-        if _bridge is None and not _ended:
+        if _bridge is None and not _shutting_down:
             _bridge = _LogBridge()
     sync_log_level()
 
@@ -112,10 +112,10 @@ def remove_server(server: _Stoppable) -> None:
         _servers.discard(server)
 
 
-def _end() -> None:
-    global _bridge, _ended
+def _shut_down() -> None:
+    global _bridge, _shutting_down
     with _lock:
-        _ended = True
+        _shutting_down = True
         servers = list(_servers)
         bridge, _bridge = _bridge, None
     for server in servers:
@@ -128,10 +128,10 @@ def _after_fork_in_child() -> None:
     # The native threads stayed with the parent; to stop or join them here would wait forever.
     global _lock, _bridge
     _lock = threading.Lock()
-    _left_to_parent.extend([_bridge, *_servers])
+    _parent_objects.extend([_bridge, *_servers])
     _servers.clear()
     _bridge = None
 
 
-atexit.register(_end)
+atexit.register(_shut_down)
 os.register_at_fork(after_in_child=_after_fork_in_child)

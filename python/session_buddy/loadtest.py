@@ -32,7 +32,7 @@ LATE_SECONDS = 5.0  # an update that comes this long after the first client had 
 REMEMBERED_SECONDS = 120.0  # how long a text that was counted up is known
 OPEN_TIMEOUT_SECONDS = 20.0
 CLOSE_TIMEOUT_SECONDS = 2.0
-CONNECTING_AT_ONCE = 50
+MAX_CONCURRENT_CONNECTS = 50
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 SPARE_DESCRIPTORS = 100
 
@@ -171,9 +171,9 @@ class Measurement:
     def end(self, at: float) -> None:
         """Count up what is left. The newest text may still be on its way to some clients, so it does not count."""
         self.measuring = False
-        self._settle(at, keep_newest=True)
+        self._finish_texts(at, keep_newest=True)
 
-    def gone(self, client: int) -> None:
+    def client_failed(self, client: int) -> None:
         """A client failed: what it misses from now on is not lost, it is the failure."""
         self._present.discard(client)
 
@@ -188,11 +188,11 @@ class Measurement:
             text = self._new_text(key, message, at)
         if not text.is_update:
             return
-        place = text.counts[client]
-        text.counts[client] = place + 1
-        if place == len(text.broadcasts):
+        index = text.counts[client]
+        text.counts[client] = index + 1
+        if index == len(text.broadcasts):
             text.broadcasts.append(_Broadcast(at))
-        text.broadcasts[place].last = at
+        text.broadcasts[index].last = at
         if self.measuring:
             self.messages += 1
             self.bytes += text.size
@@ -212,12 +212,12 @@ class Measurement:
             is_update = kind == "metrics_update"
             if kind == "error":
                 self.errors["the server answered with an error"] += 1
-        self._settle(at - LATE_SECONDS)
+        self._finish_texts(at - LATE_SECONDS)
         text = self._open[key] = _Text(at, size, is_update=is_update, measured=self.measuring and self._warm)
         self._warm = self._warm or (self.measuring and is_update)
         return text
 
-    def _settle(self, before: float, *, keep_newest: bool = False) -> None:
+    def _finish_texts(self, before: float, *, keep_newest: bool = False) -> None:
         """Count up the texts that came first before this moment."""
         updates = [text.since for text in self._open.values() if text.is_update] if keep_newest else []
         newest = max(updates, default=None)
@@ -227,13 +227,13 @@ class Measurement:
             del self._open[key]
             self._closed[key] = text.since
             if text.measured and text.is_update and text.since != newest:
-                self._count_up(text)
+                self._finish_text(text)
         for key, since in list(self._closed.items()):
             if since > before - REMEMBERED_SECONDS:
                 break
             del self._closed[key]
 
-    def _count_up(self, text: _Text) -> None:
+    def _finish_text(self, text: _Text) -> None:
         most = len(text.broadcasts)
         self.broadcasts += most
         complete = True
@@ -272,7 +272,7 @@ class LoadTest:
 
     async def run(self) -> Report:
         """Connect, listen, close; the report."""
-        slots = asyncio.Semaphore(CONNECTING_AT_ONCE)
+        slots = asyncio.Semaphore(MAX_CONCURRENT_CONNECTS)
         clients = [asyncio.create_task(self._client(number, slots)) for number in range(self._options.count)]
         watcher = asyncio.create_task(self._show())
         await self._all_settled.wait()
@@ -315,7 +315,7 @@ class LoadTest:
         except Exception as error:  # whatever it is, it is this client's failure and belongs in the report
             if not self._stop.is_set():
                 self._failed.add(number)
-                self._measurement.gone(number)
+                self._measurement.client_failed(number)
                 self._measurement.errors[_describe(error)] += 1
         finally:
             settled()
@@ -334,10 +334,10 @@ class LoadTest:
             await asyncio.gather(stopped, receive, return_exceptions=True)
 
     async def _receive(self, number: int, socket: Any) -> None:
-        take = self._measurement.message
+        record = self._measurement.message
         now = self._now
         while True:
-            take(number, await socket.recv(), now())
+            record(number, await socket.recv(), now())
 
     async def _show(self) -> None:
         if not self._live.enabled:
@@ -345,14 +345,14 @@ class LoadTest:
         while True:
             await asyncio.sleep(LIVE_LINE_SECONDS)
             measured = self._measurement
-            there = len(self._connected - self._failed)
+            connected = len(self._connected - self._failed)
             if not measured.measuring:
-                self._live.show(f"connecting: {there} of {self._options.count}, {len(self._failed)} failed")
+                self._live.show(f"connecting: {connected} of {self._options.count}, {len(self._failed)} failed")
                 continue
             seconds = self._now() - self._began
             p50, p99 = (1000 * measured.spread.quantile(share) for share in (0.5, 0.99))
             self._live.show(
-                f"{seconds:5.0f} s  {there} clients  {measured.messages:,} messages  "
+                f"{seconds:5.0f} s  {connected} clients  {measured.messages:,} messages  "
                 f"{measured.messages / max(seconds, 1e-9):,.0f}/s  "
                 f"spread p50 {p50:.1f} p99 {p99:.1f} ms  "
                 f"lost {sum(measured.lost.values())}  errors {sum(measured.errors.values())}"

@@ -26,8 +26,8 @@ import pytest
 from session_buddy.client import Anomaly, AnomalyDetails, MetricsUpdate, connect_sync
 from session_buddy.notify.body import Body, sentence
 from session_buddy.notify.episodes import Event, Tracker
-from session_buddy.notify.outbox import MAX_WAITING, Outbox
-from session_buddy.notify.receivers import DeliveryError, RefusedDeliveryError, Webhook, _seconds, read_headers
+from session_buddy.notify.outbox import MAX_PENDING, Outbox
+from session_buddy.notify.receivers import DeliveryError, PermanentDeliveryError, Webhook, _seconds, read_headers
 from session_buddy.notify.state import Delivery, StateFile
 from support import tools
 from support.paths import ROOT
@@ -639,64 +639,64 @@ def told(events: list[Event]) -> list[tuple[str, str]]:
 
 def test_an_end_is_told_after_it_settled_and_with_the_time_at_which_it_began() -> None:
     tracker = Tracker(settle=10)
-    assert told(tracker.take(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
-    assert tracker.take(update(1, "a", "b")) == []
-    assert tracker.take(update(2, "b")) == []
-    assert tracker.take(update(11.9, "b")) == []
-    (end,) = tracker.take(update(12, "b"))
+    assert told(tracker.process(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
+    assert tracker.process(update(1, "a", "b")) == []
+    assert tracker.process(update(2, "b")) == []
+    assert tracker.process(update(11.9, "b")) == []
+    (end,) = tracker.process(update(12, "b"))
     assert (end.event, end.skill, end.timestamp) == ("resolved", "a", "2026-02-10T12:00:02Z")
-    assert tracker.take(update(30, "b")) == []
+    assert tracker.process(update(30, "b")) == []
 
 
 def test_what_comes_and_goes_is_one_episode() -> None:
     tracker = Tracker(settle=10)
-    tracker.take(update(0, "a"))
+    tracker.process(update(0, "a"))
     for second in range(1, 100):
-        assert tracker.take(update(second, *(["a"] if second % 9 == 0 else []))) == []
+        assert tracker.process(update(second, *(["a"] if second % 9 == 0 else []))) == []
 
 
 def test_an_end_needs_two_updates_whatever_their_distance() -> None:
     for settle in (0, 10):
         tracker = Tracker(settle=settle)
-        tracker.take(update(0, "a"))
-        assert tracker.take(update(3600)) == []
-        assert told(tracker.take(update(7200))) == [("resolved", "a")]
+        tracker.process(update(0, "a"))
+        assert tracker.process(update(3600)) == []
+        assert told(tracker.process(update(7200))) == [("resolved", "a")]
 
 
 def test_a_lost_connection_begins_the_settling_anew() -> None:
     tracker = Tracker(settle=10)
-    tracker.take(update(0, "a"))
-    tracker.take(update(1))
-    tracker.interrupted()
-    assert tracker.take(update(100)) == []
-    assert told(tracker.take(update(110))) == [("resolved", "a")]
+    tracker.process(update(0, "a"))
+    tracker.process(update(1))
+    tracker.connection_lost()
+    assert tracker.process(update(100)) == []
+    assert told(tracker.process(update(110))) == [("resolved", "a")]
 
 
 def test_an_episode_that_began_while_nobody_looked_is_another_one() -> None:
     tracker = Tracker(settle=10)
-    (first,) = tracker.take(update(0, "a"))
-    tracker.interrupted()
+    (first,) = tracker.process(update(0, "a"))
+    tracker.connection_lost()
     later = START + timedelta(hours=2)
-    end, start = tracker.take(update(7300, "a", since=later))
+    end, start = tracker.process(update(7300, "a", since=later))
     assert (end.event, end.since) == ("resolved", first.since)
     assert (start.event, start.since) == ("started", "2026-02-10T14:00:00Z")
-    assert tracker.take(update(7301, "a", since=later + timedelta(seconds=5))) == []  # without a gap it is the same
+    assert tracker.process(update(7301, "a", since=later + timedelta(seconds=5))) == []  # without a gap it is the same
 
 
 def test_a_clock_that_is_set_back_does_not_hold_up_an_end() -> None:
     tracker = Tracker(settle=10)
-    tracker.take(update(10_000, "a"))
-    tracker.take(update(10_001))
-    assert tracker.take(update(1)) == []
-    assert told(tracker.take(update(11))) == [("resolved", "a")]
+    tracker.process(update(10_000, "a"))
+    tracker.process(update(10_001))
+    assert tracker.process(update(1)) == []
+    assert told(tracker.process(update(11))) == [("resolved", "a")]
 
 
 def test_the_least_deviation_is_for_starts_alone() -> None:
     tracker = Tracker(settle=0, min_deviation=3)
-    assert tracker.take(update(0, "a", deviation=2.9)) == []
-    assert told(tracker.take(update(1, "a", deviation=3.0))) == [("started", "a")]
+    assert tracker.process(update(0, "a", deviation=2.9)) == []
+    assert told(tracker.process(update(1, "a", deviation=3.0))) == [("started", "a")]
     for second in (2, 3, 4):
-        assert tracker.take(update(second, "a", deviation=2.1)) == []
+        assert tracker.process(update(second, "a", deviation=2.1)) == []
 
 
 def test_episodes_of_skills_that_are_not_asked_for_any_more_are_forgotten() -> None:
@@ -735,10 +735,10 @@ def test_waiting_events_are_bounded_and_the_newest_stay() -> None:
             raise AssertionError("it is not run")
 
     said: list[str] = []
-    outbox = Outbox([Nobody()], max_attempts=1, saved=lambda: None, tell=said.append)
-    outbox.add(event(id=str(number)) for number in range(MAX_WAITING + 3))
-    assert len(outbox.deliveries) == MAX_WAITING
-    assert outbox.deliveries[-1].event.id == str(MAX_WAITING + 2)
+    outbox = Outbox([Nobody()], max_attempts=1, save=lambda: None, log=said.append)
+    outbox.add(event(id=str(number)) for number in range(MAX_PENDING + 3))
+    assert len(outbox.deliveries) == MAX_PENDING
+    assert outbox.deliveries[-1].event.id == str(MAX_PENDING + 2)
     assert (len(said), outbox.failed) == (3, 3)
 
 
@@ -753,7 +753,7 @@ async def test_a_fault_of_a_delivery_is_a_failed_one_and_the_next_is_made() -> N
 
     said: list[str] = []
     taken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    outbox = Outbox([Faulty()], max_attempts=1, saved=lambda: None, tell=said.append)
+    outbox = Outbox([Faulty()], max_attempts=1, save=lambda: None, log=said.append)
     outbox.add([event(id="faulty"), event(id="2")])
     running = asyncio.create_task(outbox.run())
     await asyncio.wait({running, taken}, timeout=DEADLINE, return_when=asyncio.FIRST_COMPLETED)
@@ -769,8 +769,8 @@ def test_a_state_is_read_as_it_was_written_and_an_old_one_stays_where_it_cannot_
     file = StateFile(state)
     assert file.read().episodes == ()
     tracker = Tracker(settle=0)
-    tracker.take(update(0, "a", "名前 \"'"))
-    tracker.take(update(1, "a"))
+    tracker.process(update(0, "a", "名前 \"'"))
+    tracker.process(update(1, "a"))
     deliveries = [Delivery("webhook", event(skill="\U0001f680"))]
     with file.locked():
         file.write(tracker.episodes.values(), deliveries)
@@ -812,8 +812,8 @@ def test_headers_that_are_none_are_refused_without_their_value(line: str, tmp_pa
 
 async def test_answers_are_told_apart() -> None:
     answers = {200: None, 204: None, 408: DeliveryError, 425: DeliveryError, 429: DeliveryError, 500: DeliveryError,
-               503: DeliveryError, 301: RefusedDeliveryError, 400: RefusedDeliveryError, 401: RefusedDeliveryError,
-               410: RefusedDeliveryError}  # fmt: skip
+               503: DeliveryError, 301: PermanentDeliveryError, 400: PermanentDeliveryError,
+               401: PermanentDeliveryError, 410: PermanentDeliveryError}  # fmt: skip
     statuses = list(answers)
     with WebhookReceiver(lambda number: (statuses[number], {})) as receiver:
         webhook = Webhook(receiver.url, Body(), headers={}, timeout=DEADLINE)

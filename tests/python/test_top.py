@@ -23,10 +23,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-from session_buddy.cli._connecting import MAX_LOOKUPS, DetachedThreads
+from session_buddy.cli._connection import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
 from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, COLUMNS, Activity, wilson
-from session_buddy.cli._top_view import ASCII, UNICODE, ago, cut, duration, kind, sparkline
+from session_buddy.cli._top_view import ASCII, UNICODE, ago, duration, kind, sparkline, truncate
 from session_buddy.client import Anomaly, TopSkill
 from support.certificates import Certificates
 from support.histories import fill, invocations
@@ -614,16 +614,16 @@ def test_activity_counts_what_grew_in_steps_of_time() -> None:
     def skill(count: int) -> TopSkill:
         return TopSkill("a", count, 0, 0.0, datetime.now(timezone.utc))
 
-    activity.note([skill(5)], 0.0)
-    assert activity.of("a", 0.0) == [0] * BUCKETS  # what was there before is not seen
-    activity.note([skill(7)], 1.0)
-    activity.note([skill(8)], 2.0)
-    activity.note([skill(6)], BUCKET_SECONDS)  # the window slid
-    activity.note([skill(9)], 2 * BUCKET_SECONDS)
-    assert activity.of("a", 2 * BUCKET_SECONDS)[-3:] == [3, 0, 3]
-    assert activity.of("a", (BUCKETS + 1) * BUCKET_SECONDS) == [3, *[0] * (BUCKETS - 1)]
-    assert activity.of("a", 1000 * BUCKET_SECONDS) == [0] * BUCKETS
-    assert activity.of("unknown", 0.0) == [0] * BUCKETS
+    activity.record([skill(5)], 0.0)
+    assert activity.counts("a", 0.0) == [0] * BUCKETS  # what was there before is not seen
+    activity.record([skill(7)], 1.0)
+    activity.record([skill(8)], 2.0)
+    activity.record([skill(6)], BUCKET_SECONDS)  # the window slid
+    activity.record([skill(9)], 2 * BUCKET_SECONDS)
+    assert activity.counts("a", 2 * BUCKET_SECONDS)[-3:] == [3, 0, 3]
+    assert activity.counts("a", (BUCKETS + 1) * BUCKET_SECONDS) == [3, *[0] * (BUCKETS - 1)]
+    assert activity.counts("a", 1000 * BUCKET_SECONDS) == [0] * BUCKETS
+    assert activity.counts("unknown", 0.0) == [0] * BUCKETS
 
 
 @pytest.mark.parametrize(
@@ -636,8 +636,8 @@ def test_sparklines_show_every_invocation(counts: list[int], line: str) -> None:
 def test_figures_are_short_and_have_units() -> None:
     assert [ago(seconds) for seconds in (0, 59.9, 60, 3600, 90000)] == ["0s", "59s", "1m", "1h", "1d"]
     assert [duration(s) for s in (0.0123, 1.234, 12.34, 123.4, 40000)] == ["12 ms", "1.23 s", "12.3 s", "2 min", "11 h"]
-    assert cut("名前名前", 5) == "名前…"
-    assert cut("abc", 3) == "abc"
+    assert truncate("名前名前", 5) == "名前…"
+    assert truncate("abc", 3) == "abc"
     for glyphs in (UNICODE, ASCII):
         assert glyphs.printable("a\u202eb\u200bc\x1bd") == "a\\u202eb\\u200bc\\u001bd"
     assert ASCII.printable("e\u0301 名") == "e\\u0301 \\u540d"

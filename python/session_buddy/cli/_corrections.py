@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 
 from session_buddy import _native
-from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
-from session_buddy.cli._visible import visible
+from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 
 MAX_NAMES = 10_000  # that are compared with one that is not known
 
@@ -43,14 +43,14 @@ def correct(
         return _fail(command, str(error))
     if args.json:
         summary = {"db_path": db_path, "dry_run": args.dry_run, **done}
-        print(visible(json.dumps(summary, indent=2, ensure_ascii=False)))
+        print(escape_controls(json.dumps(summary, indent=2, ensure_ascii=False)))
     else:
-        print(visible(f"{describe(done)} in {db_path}"))
+        print(escape_controls(f"{describe(done)} in {db_path}"))
         if done["pruned"] and not done["stopped"]:
             print(f"The counts of {plural(done['pruned'])} that were pruned before go with them")
         if done["stopped"]:
             print("Stopped before the end; do it again to go on.")
-    return STOPPED if done["stopped"] else 0
+    return EXIT_INTERRUPTED if done["stopped"] else 0
 
 
 def plural(invocations: int) -> str:
@@ -68,5 +68,5 @@ def _unknown(db_path: str, skill_name: str) -> str:
 
 
 def _fail(command: str, message: str, *, status: int = 1) -> int:
-    print(visible(f"session-buddy {command}: error: {message}"), file=sys.stderr)
+    print(escape_controls(f"session-buddy {command}: error: {message}"), file=sys.stderr)
     return status

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from session_buddy import _native
 from session_buddy.ingest.claude_settings import HOOK_PATH, Handler
 
-__all__ = ["Server", "database_of", "last_event", "server_of"]
+__all__ = ["Server", "hook_database", "last_event", "probe_server"]
 
 _PROBE_SECONDS = 2.0
 _BUSY_SECONDS = 1.0
@@ -34,7 +34,7 @@ class Server(NamedTuple):
     db_path: str | None = None
 
 
-def server_of(handler: Handler) -> Server:
+def probe_server(handler: Handler) -> Server:
     """Tries the address of an HTTP hook, without sending an event."""
     import httpx
 
@@ -54,13 +54,13 @@ def server_of(handler: Handler) -> Server:
     return Server(f"what answers at {base} is no Session-Buddy server (HTTP {answer.status_code})")
 
 
-def database_of(handler: Handler) -> str:
-    """The database that a hook's command line uses. Raises ValueError where there is no place for one."""
+def hook_database(handler: Handler) -> str:
+    """The database that a hook's command line uses. Raises ValueError where no path can be derived."""
     words = shlex.split(handler.target)
     given = None
-    for place, word in enumerate(words):
-        if word == "--db-path" and place + 1 < len(words):
-            given = words[place + 1]
+    for index, word in enumerate(words):
+        if word == "--db-path" and index + 1 < len(words):
+            given = words[index + 1]
         elif word.startswith("--db-path="):
             given = word.partition("=")[2]
     return _native.resolve_db_path(given)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-STOPPED = 130  # as a shell tells of a program that SIGINT ended
+EXIT_INTERRUPTED = 130  # as a shell tells of a program that SIGINT ended
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def progress_bar(
         yield advance
 
 
-async def until_one_ends(*work: Coroutine[Any, Any, Any]) -> None:
+async def run_until_first_ends(*work: Coroutine[Any, Any, Any]) -> None:
     """Coroutines at a time; the others are cancelled then, and have ended when this returns. Raises what it raised."""
     import asyncio  # of these commands, only clients need it
 

@@ -53,7 +53,7 @@ class Activity:
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, deque[list[int]]]] = {}  # last count, and [step, invocations] up to now
 
-    def note(self, skills: Iterable[TopSkill], now: float) -> None:
+    def record(self, skills: Iterable[TopSkill], now: float) -> None:
         """``now``: seconds of a steady clock."""
         step = int(now // BUCKET_SECONDS)
         for skill in skills:
@@ -67,7 +67,7 @@ class Activity:
         while len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
 
-    def of(self, skill_name: str, now: float) -> list[int]:
+    def counts(self, skill_name: str, now: float) -> list[int]:
         """BUCKETS counts, the last one of the present step."""
         first = int(now // BUCKET_SECONDS) - BUCKETS + 1
         counts = [0] * BUCKETS
@@ -94,13 +94,13 @@ class Model:
     reverse: bool = False
     search: str = ""
 
-    def take(self, update: MetricsUpdate) -> None:
+    def apply(self, update: MetricsUpdate) -> None:
         """A new update."""
         self.update = update
         self.updated_at = self.now()
-        self.activity.note(update.top_skills, self.updated_at)
+        self.activity.record(update.top_skills, self.updated_at)
 
-    def change(self, change: StateChange) -> None:
+    def set_state(self, change: StateChange) -> None:
         """A new state of the connection."""
         self.state = change
         self.state_since = self.now()
@@ -140,11 +140,11 @@ class Model:
             if not wanted or wanted in anomaly.skill_name.casefold()
         ]
 
-    def history(self, skill_name: str) -> Sequence[int]:
+    def sparkline_counts(self, skill_name: str) -> Sequence[int]:
         """Counts for a sparkline: of hours where the server tells them, else of what was seen."""
         if self.hours is not None:
             return self.hours.get(skill_name, ())
-        return self.activity.of(skill_name, self.now())
+        return self.activity.counts(skill_name, self.now())
 
     def as_json(self) -> dict[str, Any]:
         """One object with all there is; names, times and units are those of the APIs."""

@@ -30,17 +30,17 @@ class Glyphs:
         if self.ascii:
             text = text.encode("ascii", "backslashreplace").decode()
         return "".join(
-            f"\\u{ord(character):04x}" if unicodedata.category(character) in _UNRULY else character
+            f"\\u{ord(character):04x}" if unicodedata.category(character) in _ESCAPED_CATEGORIES else character
             for character in text
         )
 
 
 UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=False)
 ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
-_UNRULY = ("Cc", "Cf", "Cs", "Zl", "Zp")
-MOST_ANOMALIES = 5  # lines; more are counted
-NOTHING = "nothing to judge: no invocation in the server's window"
-MOST_SESSIONS = 4
+_ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+MAX_ANOMALIES = 5  # lines; more are counted
+NO_DATA = "nothing to judge: no invocation in the server's window"
+MAX_SESSIONS = 4
 MAX_SEARCH = 256  # characters
 # Columns of the terminal below which the table has fewer of its own, so that the names keep 12 of them.
 WIDE, MIDDLE, NARROW, SMALL, TINY = 104, 80, 56, 42, 28
@@ -73,7 +73,7 @@ HELP = """\
 """
 
 
-def cut(text: str, width: int, ellipsis: str = "…") -> str:
+def truncate(text: str, width: int, ellipsis: str = "…") -> str:
     """At most so many cells."""
     if cell_len(text) <= width:
         return text
@@ -229,11 +229,11 @@ class Screen:
         model = self.model
         text = Text(no_wrap=True, overflow="ellipsis")
         if self.typing:
-            text.append("search: ", "bold").append(cut(self._shown(model.search), max(8, width - 30))).append(
+            text.append("search: ", "bold").append(truncate(self._shown(model.search), max(8, width - 30))).append(
                 f"{self._glyphs.cursor} "
             )
         elif model.search:
-            text.append("search: ", "bold").append(cut(self._shown(model.search), max(8, width - 60))).append("  ")
+            text.append("search: ", "bold").append(truncate(self._shown(model.search), max(8, width - 60))).append("  ")
         position = f"{self.offset + 1}-{self.offset + shown} of {found}" if found else "no skills"
         text.append(position)
         if not self.typing:
@@ -257,7 +257,9 @@ class Screen:
         return [column for column in columns if width >= column.least_width]
 
     def _sparkline(self, skill: TopSkill) -> Text:
-        return Text(f"{sparkline(self.model.history(skill.skill_name), self._glyphs.blocks):<{BUCKETS}}", "cyan")
+        return Text(
+            f"{sparkline(self.model.sparkline_counts(skill.skill_name), self._glyphs.blocks):<{BUCKETS}}", "cyan"
+        )
 
     def _table(self, width: int, skills: Sequence[TopSkill]) -> Table:
         model = self.model
@@ -282,29 +284,31 @@ class Screen:
         """A line each, and how many more there are."""
         anomalies = self.model.anomalies()
         lines = [Text("")]
-        none = NOTHING if _is_idle(self.model) else "none"
+        none = NO_DATA if _is_idle(self.model) else "none"
         lines.append(Text(f"anomalies: {len(anomalies) or none}", "bold red" if anomalies else "dim"))
-        for anomaly in anomalies[:MOST_ANOMALIES]:
-            figures = f"  {kind(anomaly)}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
+        for anomaly in anomalies[:MAX_ANOMALIES]:
+            details = f"  {kind(anomaly)}  {values(anomaly, self._glyphs.arrow)}  {anomaly.deviation_score:.1f} sd"
             if anomaly.details:
-                figures += f"  since {since(anomaly)}"
-            line = Text("  ").append(cut(self._shown(anomaly.skill_name), max(10, width - len(figures) - 4)), "bold")
-            lines.append(line.append(figures, "red"))
-        return [*lines, *_more(len(anomalies) - MOST_ANOMALIES)]
+                details += f"  since {since(anomaly)}"
+            line = Text("  ").append(
+                truncate(self._shown(anomaly.skill_name), max(10, width - len(details) - 4)), "bold"
+            )
+            lines.append(line.append(details, "red"))
+        return [*lines, *_more(len(anomalies) - MAX_ANOMALIES)]
 
     def _sessions(self, width: int) -> list[Text]:
         sessions = self.model.sessions.active_sessions if self.model.sessions else ()
         lines = [Text(f"active sessions: {len(sessions) or 'none'}", "bold" if sessions else "dim")]
         newest = sorted(sessions, key=lambda session: session.last_activity_at, reverse=True)
-        for session in newest[:MOST_SESSIONS]:
-            figures = (
-                f"  {session.completed:,}/{session.invocations:,} completed  {_skills(session.distinct_skills)}"
+        for session in newest[:MAX_SESSIONS]:
+            details = (
+                f"  {session.completed:,}/{session.invocations:,} completed  {_skill_count(session.distinct_skills)}"
                 f"  {ago(seconds_since(session.first_activity_at))} long"
                 f"  {ago(seconds_since(session.last_activity_at))} ago"
             )
-            line = Text("  ").append(cut(self._shown(session.session_id), max(10, width - len(figures) - 4)))
-            lines.append(line.append(figures, "dim"))
-        return [*lines, *_more(len(sessions) - MOST_SESSIONS)]
+            line = Text("  ").append(truncate(self._shown(session.session_id), max(10, width - len(details) - 4)))
+            lines.append(line.append(details, "dim"))
+        return [*lines, *_more(len(sessions) - MAX_SESSIONS)]
 
 
 @dataclass(frozen=True)
@@ -330,7 +334,7 @@ def _interval(skill: TopSkill) -> Text:
     return Text("-" if interval is None else f"{interval[0]:.1%} - {interval[1]:.1%}")
 
 
-def _skills(count: int) -> str:
+def _skill_count(count: int) -> str:
     return f"{count} skill{'' if count == 1 else 's'}"
 
 
@@ -362,7 +366,7 @@ def plain(model: Model, glyphs: Glyphs) -> str:
             f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>9}"
         )
     if _is_idle(model):
-        lines.append(NOTHING)
+        lines.append(NO_DATA)
     for anomaly in model.anomalies():
         begun = f", since {since(anomaly)}" if anomaly.details else ""
         lines.append(
@@ -372,6 +376,6 @@ def plain(model: Model, glyphs: Glyphs) -> str:
     for session in model.sessions.active_sessions if model.sessions else ():
         lines.append(
             f"session: {glyphs.printable(session.session_id)} {session.completed:,}/{session.invocations:,} completed, "
-            f"{_skills(session.distinct_skills)}, {ago(seconds_since(session.last_activity_at))} ago"
+            f"{_skill_count(session.distinct_skills)}, {ago(seconds_since(session.last_activity_at))} ago"
         )
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from session_buddy import _native
 from session_buddy.anomaly import BacktestResult, Episode, backtest
-from session_buddy.cli._visible import visible
+from session_buddy.cli._escaping import escape_controls
 from session_buddy.storage import StorageError
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     elapsed = time.perf_counter() - began
     if arguments.skill is not None and result.rows + result.warm_up_rows == 0:
         message = f"there is no invocation of skill '{arguments.skill}' in this time in {db_path}"
-        print(visible(f"session-buddy backtest: error: {message}"), file=sys.stderr)
+        print(escape_controls(f"session-buddy backtest: error: {message}"), file=sys.stderr)
         return 1
     if arguments.json:
-        print(visible(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
+        print(escape_controls(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
         return 0
     rows = [_cells(episode, result) for episode in result.episodes]
     if rows:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import session_buddy
 from session_buddy import _native
-from session_buddy.cli._hook_health import database_of, last_event, server_of
+from session_buddy.cli._hook_health import hook_database, last_event, probe_server
 from session_buddy.ingest.claude_settings import (
     EVENTS,
     HOOK_PATH,
@@ -73,7 +73,7 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Removes the hooks of Session-Buddy, of any installation and kind, and nothing else.",
         epilog="Exit status: 0 done or not there, 1 the settings cannot be changed, 2 wrong usage.",
     )
-    _add_place(uninstall)
+    _add_file_arguments(uninstall)
 
 
 def _add_install(actions: Subparsers) -> None:
@@ -86,7 +86,7 @@ def _add_install(actions: Subparsers) -> None:
         epilog="Exit status: 0 done or done already, 1 the settings cannot be changed or the program is missing, 2 "
         "wrong usage.",
     )
-    _add_place(install)
+    _add_file_arguments(install)
     ways = install.add_mutually_exclusive_group()
     ways.add_argument(
         "--http",
@@ -102,9 +102,9 @@ def _add_install(actions: Subparsers) -> None:
     )
 
 
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    places = parser.add_mutually_exclusive_group()
-    places.add_argument(
+def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument(
         "--project",
         metavar="DIR",
         nargs="?",
@@ -113,7 +113,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         help="the settings of the project in DIR or the current folder, which all who work on it share; the hook is "
         "then found on the PATH (default: the user's settings)",
     )
-    places.add_argument(
+    files.add_argument(
         "--local",
         metavar="DIR",
         nargs="?",
@@ -186,13 +186,13 @@ def hook_program() -> Path:
 
     Raises SettingsError where there is none.
     """
-    beside = scripts_folder() / HOOK_PROGRAM
-    if os.access(beside, os.X_OK) and beside.is_file():
-        return beside.absolute()
+    own = scripts_folder() / HOOK_PROGRAM
+    if os.access(own, os.X_OK) and own.is_file():
+        return own.absolute()
     found = shutil.which(HOOK_PROGRAM)
     if found is None:
         raise SettingsError(
-            f"the program {HOOK_PROGRAM} is neither in {beside.parent} nor on the PATH; install session-buddy-realtime "
+            f"the program {HOOK_PROGRAM} is neither in {own.parent} nor on the PATH; install session-buddy-realtime "
             "again, or let a running server take the events (--http)"
         )
     return Path(found).absolute()
@@ -272,7 +272,7 @@ def _install(args: argparse.Namespace) -> int:
     if args.dry_run:
         return 0
     if handler.kind == "http":
-        if problem := server_of(handler).problem:
+        if problem := probe_server(handler).problem:
             _warn(
                 f"{problem}. As long as no server takes the events (session-buddy serve), they are lost and Claude "
                 "Code shows a failed hook at every use of a tool; without --http no server is needed"
@@ -346,19 +346,19 @@ def _diff(file: SettingsFile, text: str) -> Iterator[str]:
 def _status(args: argparse.Namespace) -> int:
     user = user_settings_path()
     project = _project_path(args.project)
-    places = {"User settings": user}
+    files = {"User settings": user}
     if os.path.realpath(project) != os.path.realpath(user):
-        places["Project settings"] = project
-    places["Local settings of the project"] = _project_path(args.project, "settings.local.json")
+        files["Project settings"] = project
+    files["Local settings of the project"] = _project_path(args.project, "settings.local.json")
     installed = disabled = False
-    for title, path in places.items():
+    for title, path in files.items():
         print(f"{title}: {path}")
         try:
             file = SettingsFile(path)
         except SettingsError as error:
             print(f"  cannot tell: {error}")
             continue
-        installed |= _tell(file)
+        installed |= _print_state(file)
         if file.settings.hooks_disabled is not None:
             disabled = file.settings.hooks_disabled  # the project's word goes before the user's
         if file.settings.hooks_disabled:
@@ -366,7 +366,7 @@ def _status(args: argparse.Namespace) -> int:
     return 0 if installed and not disabled else 1
 
 
-def _tell(file: SettingsFile) -> bool:
+def _print_state(file: SettingsFile) -> bool:
     """Prints what of ours is in a file; whether that is all that is needed."""
     registrations = file.settings.registrations()
     working: set[str] = set()
@@ -399,14 +399,14 @@ def _command_state(handler: Handler) -> tuple[bool, list[str]]:
     program = handler.program()
     there, words = _program_state(program) if program else (False, "the command line cannot be read; install again")
     try:
-        db_path = database_of(handler)
+        db_path = hook_database(handler)
     except ValueError as error:
         return False, [f"program: {words}", f"database: {error}"]
     return there, [f"program: {words}", f"database: {db_path}", _last_event(db_path, handler)]
 
 
 def _http_state(handler: Handler) -> tuple[bool, list[str]]:
-    server = server_of(handler)
+    server = probe_server(handler)
     if server.problem:
         return False, [f"server: {server.problem}"]
     lines = ["server: answers"]
@@ -428,6 +428,6 @@ def _program_state(program: str) -> tuple[bool, str]:
     found = shutil.which(os.path.expanduser(program))  # noqa: PTH111 - a bare name is looked up on the PATH
     if found is None:
         return False, "missing, or not executable; install again"
-    beside = scripts_folder() / HOOK_PROGRAM
-    own = beside.exists() and beside.samefile(found)
-    return True, "exists, of this installation" if own else "exists, of another installation"
+    own = scripts_folder() / HOOK_PROGRAM
+    is_own = own.exists() and own.samefile(found)
+    return True, "exists, of this installation" if is_own else "exists, of another installation"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from session_buddy import _native
-from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
+from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 from session_buddy.cli._transcripts import add_transcript_arguments
-from session_buddy.cli._visible import visible
 from session_buddy.ingest import ImportSummary, import_transcripts, transcript_roots
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     for problem in summary["problems"]:
         print(f"session-buddy import: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if args.json:
-        print(visible(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
+        print(escape_controls(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
     elif summary["files"] or not summary["problems"]:  # of a wrong path there is no more to say, and no database
         print_summary(summary, db_path)
     if summary["bad_durations"]:
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"{_native.MAX_DURATION_SECONDS:.0f} s; their invocations count without"
         )
     if summary["stopped"]:
-        return STOPPED
+        return EXIT_INTERRUPTED
     return 1 if summary["problems"] else 0
 
 

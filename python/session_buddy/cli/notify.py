@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from session_buddy.cli._connecting import DetachedThreads, add_connection_arguments, token_source
-from session_buddy.cli._running import until_one_ends
-from session_buddy.cli._visible import visible
+from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
+from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._running import run_until_first_ends
 
 if TYPE_CHECKING:
     from session_buddy.client import MetricsUpdate, StateChange
@@ -111,12 +111,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         return asyncio.run(_Notifier(args).run())
     except _UsageError as error:
-        _tell(str(error))
+        _log(str(error))
         return 2
     except BrokenPipeError:
         raise  # is no fault to be told, and there is nobody to tell
     except (ClientError, OSError, ValueError) as error:
-        _tell(str(error))
+        _log(str(error))
         return 1
 
 
@@ -139,8 +139,8 @@ class _Notifier:
         self._outbox = Outbox(
             [_Printer(body)] if args.dry_run else _receivers(args, body),
             max_attempts=args.max_attempts,
-            saved=self._save,
-            tell=_tell,
+            save=self._save,
+            log=_log,
         )
         self._tracker = Tracker(settle=args.settle, min_deviation=args.min_deviation, skills=args.skill)
         self._file = StateFile(args.state or default_path())
@@ -166,7 +166,7 @@ class _Notifier:
             loop.set_default_executor(DetachedThreads())
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, stop.set)
-            await until_one_ends(stop.wait(), self._once() if self._args.once else self._follow())
+            await run_until_first_ends(stop.wait(), self._once() if self._args.once else self._follow())
         return 1 if self._args.once and self._outbox.failed else 0
 
     async def _once(self) -> None:
@@ -180,19 +180,19 @@ class _Notifier:
             update = await asyncio.wait_for(first(), ONCE_SECONDS)
         except asyncio.TimeoutError:
             raise ConnectionError(f"the server told nothing within {ONCE_SECONDS:g} seconds") from None
-        self._outbox.add(self._tracker.take(update))
+        self._outbox.add(self._tracker.process(update))
         self._save()
         await self._outbox.flush()
 
     async def _follow(self) -> None:
-        self._tracker.interrupted()
-        await until_one_ends(self._outbox.run(), self._follow_updates())
+        self._tracker.connection_lost()
+        await run_until_first_ends(self._outbox.run(), self._follow_updates())
 
     async def _follow_updates(self) -> None:
         async with self._client as client:
             async for update in client.subscribe(*self._args.skill, details=True):
                 known = set(self._tracker.episodes)
-                events = self._tracker.take(update)
+                events = self._tracker.process(update)
                 if events or known != set(self._tracker.episodes):
                     self._outbox.add(events)
                     self._save()
@@ -202,15 +202,15 @@ class _Notifier:
         if change.reason is not None and change.retry_in is not None:
             # A server that is away for a night fills no log.
             if self._connected or change.attempt < 2 or change.attempt % 20 == 0:
-                _tell(f"{change.state}: {change.reason}")
+                _log(f"{change.state}: {change.reason}")
             self._connected = False
         elif str(change.state) == "connected":
             self._connected = True
             self._connections += 1
             if self._connections > 1:
                 # Only now: what came before the connection was lost has been looked at.
-                self._tracker.interrupted()
-                _tell("connected again")
+                self._tracker.connection_lost()
+                _log("connected again")
 
     def _save(self) -> None:
         if self._args.dry_run:
@@ -218,7 +218,7 @@ class _Notifier:
         try:
             self._file.write(self._tracker.episodes.values(), self._outbox.deliveries)
         except OSError as error:  # what is told now may be told again after a restart, which is better than not at all
-            _tell(f"the state cannot be kept: {error}")
+            _log(f"the state cannot be kept: {error}")
 
 
 class _Printer:
@@ -230,7 +230,7 @@ class _Printer:
         self._body = body
 
     async def deliver(self, event: Event) -> None:
-        print(visible(self._body(event).decode()), flush=True)
+        print(escape_controls(self._body(event).decode()), flush=True)
 
 
 def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
@@ -281,5 +281,5 @@ def _count(text: str) -> int:
     return value
 
 
-def _tell(message: str) -> None:
+def _log(message: str) -> None:
     print(f"session-buddy notify: {message}", file=sys.stderr, flush=True)

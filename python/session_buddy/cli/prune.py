@@ -7,8 +7,8 @@ import json
 import sys
 
 from session_buddy import _native
-from session_buddy.cli._running import STOPPED, progress_bar, stop_on_interrupt
-from session_buddy.cli._visible import visible
+from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 
 
 def _duration(text: str) -> float:
@@ -55,11 +55,13 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.json:
         print(
-            visible(json.dumps({"db_path": db_path, "dry_run": args.dry_run, **summary}, indent=2, ensure_ascii=False))
+            escape_controls(
+                json.dumps({"db_path": db_path, "dry_run": args.dry_run, **summary}, indent=2, ensure_ascii=False)
+            )
         )
     else:
         _print_summary(summary, db_path, dry_run=args.dry_run)
-    return STOPPED if summary["stopped"] else 0
+    return EXIT_INTERRUPTED if summary["stopped"] else 0
 
 
 def _print_summary(summary: _native.PruneSummary, db_path: str, *, dry_run: bool) -> None:

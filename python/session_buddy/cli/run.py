@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _NOT_EXECUTABLE = 126
-_LOOK_SECONDS = 1.0  # between two looks whether the command has ended, though no signal said so
+_POLL_SECONDS = 1.0  # between two looks whether the command has ended, though no signal said so
 _NOT_FOUND = 127
 _BUSY_SECONDS = 2.0  # how long the end of the command may be held up by a locked database
 
 # Passed on to the command. Those of job control are left alone: they stop and continue both at once.
-_PASSED_ON = frozenset(
+_FORWARDED_SIGNALS = frozenset(
     {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM}
 )
-_INTERRUPTIONS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP})
+_TERMINATING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP})
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -82,9 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
         print("session-buddy run: error: a command is required, after --", file=sys.stderr)
         return 2
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by whoever started us, it would take away the status
-    watched: set[signal.Signals] = {number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN} | {
-        signal.SIGCHLD
-    }
+    watched: set[signal.Signals] = {
+        number for number in _FORWARDED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
+    } | {signal.SIGCHLD}
     # Blocked, they wait to be fetched, in every thread, and none ends us before the invocation is stored.
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
@@ -163,7 +163,7 @@ def _run_command(
     while True:
         number, by_terminal = _next_signal(watched)
         if number != signal.SIGCHLD:
-            interrupted = interrupted or number in _INTERRUPTIONS
+            interrupted = interrupted or number in _TERMINATING_SIGNALS
             if not by_terminal:  # which sends it to the command as well
                 os.kill(child, number)
             continue
@@ -175,13 +175,13 @@ def _run_command(
         return 0, None
     if code > 0:
         return code, "interrupted" if interrupted or code == 128 + signal.SIGINT else "exit_code"
-    return 128 - code, "interrupted" if interrupted or -code in _INTERRUPTIONS else "tool_error"
+    return 128 - code, "interrupted" if interrupted or -code in _TERMINATING_SIGNALS else "tool_error"
 
 
 def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     """Waits for a signal. Returns its number and whether it came from the terminal, to all in the foreground."""
     if sys.platform == "linux":
-        info = signal.sigtimedwait(watched, _LOOK_SECONDS)
+        info = signal.sigtimedwait(watched, _POLL_SECONDS)
         if info is None:  # where this is part of a program, another thread of it may have taken the signal
             return signal.SIGCHLD, False
         return info.si_signo, info.si_code > 0

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from session_buddy.cli._connecting import DetachedThreads, add_connection_arguments, token_source
-from session_buddy.cli._running import until_one_ends
+from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
+from session_buddy.cli._running import run_until_first_ends
 from session_buddy.cli._terminal import reading_keys
 from session_buddy.client import ClientError
 
@@ -100,17 +100,17 @@ class _Top:
         if not self._unicode and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         if self._args.once:
-            await until_one_ends(stop.wait(), self._once())
+            await run_until_first_ends(stop.wait(), self._once())
         elif self._live:
-            await until_one_ends(stop.wait(), self._follow(), self._draw())
+            await run_until_first_ends(stop.wait(), self._follow(), self._draw())
         else:
-            await until_one_ends(stop.wait(), self._follow())
+            await run_until_first_ends(stop.wait(), self._follow())
         return 0
 
     # ---- What comes
 
     def _on_state(self, change: StateChange) -> None:
-        self._model.change(change)
+        self._model.set_state(change)
         self._changed.set()
         if not self._live and not self._args.once and change.reason is not None and change.retry_in is not None:
             print(f"session-buddy top: {change.state}: {change.reason}", file=sys.stderr, flush=True)
@@ -120,7 +120,7 @@ class _Top:
             async with self._client as client:
                 for name in self._args.skill:
                     await client.get_metrics(name)  # fails where it was never recorded
-                self._model.take(await client.subscribe(*self._args.skill, details=True).__anext__())
+                self._model.apply(await client.subscribe(*self._args.skill, details=True).__anext__())
                 self._model.sessions = await client.subscribe_sessions().__anext__()
                 self._print()
 
@@ -131,11 +131,13 @@ class _Top:
 
     async def _follow(self) -> None:
         async with self._client as client:
-            await until_one_ends(self._follow_metrics(client), self._follow_sessions(client), self._follow_hours())
+            await run_until_first_ends(
+                self._follow_metrics(client), self._follow_sessions(client), self._follow_hours()
+            )
 
     async def _follow_metrics(self, client: Client) -> None:
         async for update in client.subscribe(*self._args.skill, details=True):
-            self._model.take(update)
+            self._model.apply(update)
             if self._live:
                 self._changed.set()
             else:

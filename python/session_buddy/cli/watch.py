@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
+from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._running import progress_bar, stop_event
 from session_buddy.cli._transcripts import add_transcript_arguments
-from session_buddy.cli._visible import visible
 from session_buddy.ingest import transcript_roots, watch_transcripts
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class _Printer:
             self._bar.close()
         if self._as_json:
             line = json.dumps({k: v for k, v in report.items() if v is not None}, ensure_ascii=False)
-            print(visible(line), flush=True)
+            print(escape_controls(line), flush=True)
         elif event == "coverage" and self._live.enabled:
             self._live.show(coverage(report))
         else:

@@ -15,7 +15,15 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from session_buddy.client._endpoint import DEFAULT_PORT, Endpoint, Token, checked_token, tls_context
-from session_buddy.client._link import Channel, Link, Settings, State, StateChange, Subscribed, all_ended
+from session_buddy.client._link import (
+    ActiveSubscription,
+    Channel,
+    Link,
+    Settings,
+    State,
+    StateChange,
+    wait_until_all_ended,
+)
 from session_buddy.client.errors import ClientClosedError, ClientError
 from session_buddy.client.messages import MetricsUpdate, SessionUpdate, SkillMetrics, parsed
 
@@ -42,7 +50,7 @@ class Subscription(AsyncIterator[T], Generic[T]):
     def __init__(self, channel: Channel[T], start: Callable[[], Awaitable[None]], stop: Callable[[], object]) -> None:
         self._channel = channel
         self._start: Callable[[], Awaitable[None]] | None = start
-        self._finalizer = weakref.finalize(self, _left, channel, asyncio.get_running_loop(), stop)
+        self._finalizer = weakref.finalize(self, _abandon, channel, asyncio.get_running_loop(), stop)
         self._finalizer.atexit = False
 
     @property
@@ -57,12 +65,12 @@ class Subscription(AsyncIterator[T], Generic[T]):
             ConnectionFailedError: There is no connection and there will be none.
             RequestError: The server does not accept this subscription.
         """
-        await self._started()
+        await self._ensure_started()
         return await self._channel.get()
 
     async def __aenter__(self) -> Subscription[T]:
         """Returns when the server has confirmed the subscription."""
-        await self._started()
+        await self._ensure_started()
         return self
 
     async def __aexit__(
@@ -75,13 +83,13 @@ class Subscription(AsyncIterator[T], Generic[T]):
         self._start = None
         self._channel.end()
         if (finalizer := self._finalizer.detach()) is not None:
-            _, left, (channel, loop, stop), _ = finalizer
+            _, abandon, (channel, loop, stop), _ = finalizer
             if loop is asyncio.get_running_loop():
-                stop()  # at once: what is subscribed to next must find the connection free
+                stop()  # at once: the next subscription must find the connection free
             else:
-                left(channel, loop, stop)
+                abandon(channel, loop, stop)
 
-    async def _started(self) -> None:
+    async def _ensure_started(self) -> None:
         if self._start is not None:
             start, self._start = self._start, None
             try:
@@ -102,7 +110,7 @@ class Client:
         self._settings = settings
         self._on_state = on_state
         self._main: Link | None = None
-        self._links: dict[Subscribed, Link] = {}
+        self._links: dict[ActiveSubscription, Link] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -143,7 +151,7 @@ class Client:
         self._links.clear()
         # All are stopped before the first wait: a caller that is cancelled in it leaves nothing running.
         tasks = {task for link in links for task in link.stop()}
-        await all_ended(tasks | self._closing)
+        await wait_until_all_ended(tasks | self._closing)
 
     def subscribe(
         self, *skill_names: str, min_deviation: float | None = None, details: bool = False, buffer: int = BUFFER
@@ -170,14 +178,14 @@ class Client:
             request["min_deviation"] = float(min_deviation)
         if details:
             request["details"] = True
-        self._opened()
+        self._connected_link()
         channel: Channel[MetricsUpdate] = Channel(_checked_buffer(buffer))
-        subscribed = Subscribed(request, channel)
-        return Subscription(channel, lambda: self._start(subscribed), lambda: self._stop(subscribed))
+        subscription = ActiveSubscription(request, channel)
+        return Subscription(channel, lambda: self._start(subscription), lambda: self._stop(subscription))
 
     def subscribe_sessions(self, *, buffer: int = BUFFER) -> Subscription[SessionUpdate]:
         """The active sessions: at once, then whenever they changed. ``buffer`` as in ``subscribe``."""
-        link = self._opened()
+        link = self._connected_link()
         channel: Channel[SessionUpdate] = Channel(_checked_buffer(buffer))
         return Subscription(channel, lambda: link.subscribe_sessions(channel), lambda: link.sessions.discard(channel))
 
@@ -188,35 +196,35 @@ class Client:
             UnknownSkillError: No skill of this name was ever seen.
             RequestTimeoutError: No answer within ``request_timeout``, in which a lost connection may come back.
         """
-        answer = await self._opened().request({"type": "get_metrics", "skill_name": _checked_name(skill_name)})
+        answer = await self._connected_link().request({"type": "get_metrics", "skill_name": _checked_name(skill_name)})
         return parsed(lambda message: SkillMetrics.from_wire(message["data"]), answer)
 
     async def ping(self) -> float:
         """Seconds that an answer of the server takes. Raises RequestTimeoutError."""
         began = time.perf_counter()
-        await self._opened().request({"type": "ping"})
+        await self._connected_link().request({"type": "ping"})
         return time.perf_counter() - began
 
-    def _opened(self) -> Link:
+    def _connected_link(self) -> Link:
         if self._closed:
             raise ClientClosedError("the client is closed")
         if self._main is None:
             raise ClientClosedError("the client is not connected: use it in `async with`")
         return self._main
 
-    async def _start(self, subscribed: Subscribed) -> None:
-        link = self._opened()
+    async def _start(self, subscription: ActiveSubscription) -> None:
+        link = self._connected_link()
         if link.metrics is not None and not link.metrics.channel.unread and link.state is not State.CLOSED:
             # The client is in use: its further connections are tried as patiently as a lost one.
             link = Link(dataclasses.replace(self._settings, first_attempts=self._settings.max_attempts))
             link.start()
-        self._links[subscribed] = link
-        await link.subscribe(subscribed)
+        self._links[subscription] = link
+        await link.subscribe(subscription)
 
-    def _stop(self, subscribed: Subscribed) -> None:
-        link = self._links.pop(subscribed, None)
+    def _stop(self, subscription: ActiveSubscription) -> None:
+        link = self._links.pop(subscription, None)
         if link is self._main and link is not None:
-            link.unsubscribe(subscribed)
+            link.unsubscribe(subscription)
         elif link is not None:
             for task in link.stop():
                 self._closing.add(task)
@@ -318,8 +326,8 @@ def _checked_buffer(buffer: int) -> int:
     return buffer
 
 
-def _left(channel: Channel[Any], loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
-    channel.left = True
+def _abandon(channel: Channel[Any], loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
+    channel.abandoned = True
     # The garbage collector runs in any thread. A loop that was closed took its connections with it.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(stop)

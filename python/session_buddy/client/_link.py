@@ -39,21 +39,21 @@ from session_buddy.client.messages import MetricsUpdate, SessionUpdate, parsed
 
 T = TypeVar("T")
 
-logger = logging.getLogger("session_buddy.client")
+_logger = logging.getLogger("session_buddy.client")
 
 PING_SECONDS = 20.0  # silence after which the server is asked whether it is there, and the time it has to answer
 CLOSE_SECONDS = 1.0  # for the closing handshake
-STEADY_SECONDS = 10.0  # after which a connection counts as one that works, or ``max_delay`` where that is less
-STEADY_UPDATES = 2  # that do so earlier: the first comes with the subscription, also from a server that fails then
-REQUESTS_AT_ONCE = 16  # the server reads no further with 32 answers waiting
+STABLE_SECONDS = 10.0  # after which a connection counts as one that works, or ``max_delay`` where that is less
+STABLE_UPDATES = 2  # that do so earlier: the first comes with the subscription, also from a server that fails then
+MAX_CONCURRENT_REQUESTS = 16  # the server reads no further with 32 answers waiting
 MAX_UNSENT_BYTES = 1 << 20  # that wait for the server to read them, before the connection counts as lost
 MAX_REASON = 200  # characters of a reason that somebody else wrote
 
-UNAUTHORIZED_CLOSE = 4401
+UNAUTHORIZED_CLOSE_CODE = 4401
 # Close codes for a client that breaks the rules: it would only do so again.
-FINAL_CLOSES = frozenset({1002, 1003, 1007, 1008, 1009})
+FATAL_CLOSE_CODES = frozenset({1002, 1003, 1007, 1008, 1009})
 # HTTP answers that pass: too many clients, a proxy without its server.
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class State(str, Enum):
@@ -94,7 +94,7 @@ class Settings:
     max_message_bytes: int
 
 
-async def all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def wait_until_all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Returns when all tasks have ended, whatever they raise.
 
     A caller that is cancelled meanwhile is cancelled then, not earlier; the tasks are not cancelled with it.
@@ -118,12 +118,12 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
         self._ended = False
         self.dropped = 0
-        self.left = False  # nothing refers to its reader any more; told from whatever thread collects it
+        self.abandoned = False  # nothing refers to its reader any more; told from whatever thread collects it
 
     @property
     def unread(self) -> bool:
         """Whether nobody will read what comes from now on."""
-        return self.left or self._ended
+        return self.abandoned or self._ended
 
     def put(self, item: T) -> None:
         if self._ended:
@@ -152,7 +152,7 @@ class Channel(Generic[T]):
 
 
 @dataclass(eq=False)
-class Subscribed:
+class ActiveSubscription:
     """A subscription to metrics, as it is asked for again on every new connection."""
 
     request: Mapping[str, Any]
@@ -163,7 +163,7 @@ class Subscribed:
 Answer = Mapping[str, Any] | ClientError
 
 
-class _Connection(ClientConnection):
+class _BoundedConnection(ClientConnection):
     """A peer that sends pings and does not read the answers would fill the memory with them."""
 
     def data_received(self, data: bytes) -> None:
@@ -172,7 +172,7 @@ class _Connection(ClientConnection):
             self.transport.abort()
 
 
-class _Connect(websocket_connect):
+class _ConnectWithoutRedirects(websocket_connect):
     """A server of this API redirects nobody; whoever does gets no token, wherever the way leads."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -190,19 +190,19 @@ class Link:
         self._ready = asyncio.Event()  # connected and subscribed, or closed
         self._failure: ClientError | None = None
         self._pending: dict[str, Callable[[Answer], None]] = {}
-        self._slots = asyncio.Semaphore(REQUESTS_AT_ONCE)
-        self._numbers = 0
-        self._wishes = 0  # counts changes of what is subscribed to
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+        self._last_request_id = 0
+        self._subscription_changes = 0  # counts changes of what is subscribed to
         self._background: set[asyncio.Task[None]] = set()
         self._was_connected = False
         self._attempt = 0
-        self._brief = 0  # connections in a row that broke at once
+        self._short_connections = 0  # connections in a row that broke at once
         self._updates = 0  # of this connection
-        self._shown_token: str | None = None
-        self._refused = False  # a token, since the last connection
+        self._sent_token: str | None = None
+        self._token_rejected = False  # a token, since the last connection
         self._stopping = False
         self.state = State.CONNECTING
-        self.metrics: Subscribed | None = None
+        self.metrics: ActiveSubscription | None = None
         self.sessions: set[Channel[SessionUpdate]] = set()
 
     # ---- For the client
@@ -233,61 +233,62 @@ class Link:
         Raises RequestError, RequestTimeoutError, ClientClosedError, or what ended the connection for good.
         """
 
-        async def asked() -> Mapping[str, Any]:
+        async def answered() -> Mapping[str, Any]:
             async with self._slots:
                 while True:
                     await self.ready()
                     with contextlib.suppress(ConnectionLostError):
                         return await self._ask(message)
 
-        return await self._in_time(asked(), message)
+        return await self._with_timeout(answered(), message)
 
-    async def subscribe(self, subscribed: Subscribed) -> None:
+    async def subscribe(self, subscription: ActiveSubscription) -> None:
         """Returns when it is confirmed, however long there is no connection. Raises as ``request`` does."""
-        self.metrics = subscribed
+        self.metrics = subscription
 
         def confirmed() -> None:
-            subscribed.live = self.metrics is subscribed
+            subscription.live = self.metrics is subscription
 
-        await self._wish(subscribed.request, confirmed, lambda: self.metrics is subscribed)
+        await self._apply_subscription(subscription.request, confirmed, lambda: self.metrics is subscription)
 
-    def unsubscribe(self, subscribed: Subscribed) -> None:
+    def unsubscribe(self, subscription: ActiveSubscription) -> None:
         """No more of these metrics; the server is told so, if it is there and nothing else is subscribed to by then."""
-        if self.metrics is not subscribed:
+        if self.metrics is not subscription:
             return
         self.metrics = None
 
-        async def tell() -> None:
+        async def send_unsubscribe() -> None:
             with contextlib.suppress(ClientError):
-                await self._wish({"type": "unsubscribe"}, _nothing, lambda: self.metrics is None)
+                await self._apply_subscription({"type": "unsubscribe"}, _ignore, lambda: self.metrics is None)
 
-        task = asyncio.create_task(tell())
+        task = asyncio.create_task(send_unsubscribe())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def subscribe_sessions(self, channel: Channel[SessionUpdate]) -> None:
         """Returns when it is confirmed; what is active follows at once."""
         self.sessions.add(channel)
-        await self._wish({"type": "subscribe_sessions"}, _nothing, lambda: True)
+        await self._apply_subscription({"type": "subscribe_sessions"}, _ignore, lambda: True)
 
     # ---- Requests
 
-    async def _wish(
-        self, request: Mapping[str, Any], confirmed: Callable[[], None], wanted: Callable[[], bool]
+    async def _apply_subscription(
+        self, request: Mapping[str, Any], confirmed: Callable[[], None], still_wanted: Callable[[], bool]
     ) -> None:
-        """Sent on the connection that is open; the next one will ask for all that is wished for anyway.
+        """Send a change of the subscriptions on the open connection; each later connection sends all of them anyway.
 
-        ``wanted`` is asked when it goes out: an ``unsubscribe`` that a later ``subscribe`` overtook would end that one.
+        ``still_wanted`` is checked right before sending: an ``unsubscribe`` that a later ``subscribe`` overtook would
+        end the newer subscription.
         """
-        self._wishes += 1
+        self._subscription_changes += 1
         if self._ready.is_set():
             with contextlib.suppress(ConnectionLostError):
                 await self.ready()
-                await self._in_time(self._ask(request, confirmed, wanted), request)
+                await self._with_timeout(self._ask(request, confirmed, still_wanted), request)
                 return
         await self.ready()
 
-    async def _in_time(self, answer: Coroutine[Any, Any, T], message: Mapping[str, Any]) -> T:
+    async def _with_timeout(self, answer: Coroutine[Any, Any, T], message: Mapping[str, Any]) -> T:
         try:
             return await asyncio.wait_for(answer, self._settings.request_timeout)
         except asyncio.TimeoutError:
@@ -300,13 +301,13 @@ class Link:
         self,
         message: Mapping[str, Any],
         confirmed: Callable[[], None] | None = None,
-        wanted: Callable[[], bool] = lambda: True,
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> Mapping[str, Any]:
         """On the connection that is open. ``confirmed`` is called before any later message is looked at, and
         also where nobody waits for it any more. Raises RequestError or ConnectionLostError."""
         if self._socket is None:
             raise ConnectionLostError("there is no connection")
-        if not wanted():  # what is asked for from here on goes out in this order
+        if not still_wanted():  # what is asked for from here on goes out in this order
             return {}
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -319,33 +320,33 @@ class Link:
             elif not future.done():
                 future.set_exception(answer)
 
-        number = await self._send(self._socket, message, settle)
+        request_id = await self._send(self._socket, message, settle)
         try:
             return await future
         finally:
             if confirmed is None:
-                self._pending.pop(number, None)
+                self._pending.pop(request_id, None)
 
     async def _send(
         self, socket: ClientConnection, message: Mapping[str, Any], settle: Callable[[Answer], None]
     ) -> str:
-        self._numbers += 1
-        number = str(self._numbers)
-        self._pending[number] = settle
+        self._last_request_id += 1
+        request_id = str(self._last_request_id)
+        self._pending[request_id] = settle
         try:
-            await socket.send(json.dumps({**message, "request_id": number}))
+            await socket.send(json.dumps({**message, "request_id": request_id}))
         except BaseException as error:
-            self._pending.pop(number, None)
+            self._pending.pop(request_id, None)
             if isinstance(error, ConnectionClosed):
                 self._ready.clear()  # the reader is about to notice, and until then nobody should try again
                 raise ConnectionLostError("the connection was lost") from error
             raise
-        return number
+        return request_id
 
     # ---- The life of a connection
 
     async def _run(self) -> None:
-        self._tell(StateChange(State.CONNECTING))
+        self._set_state(StateChange(State.CONNECTING))
         try:
             while True:
                 try:
@@ -353,15 +354,15 @@ class Link:
                 except ConnectionLostError as error:
                     lost = error
                 self._check_stopping()
-                delay = self._after(lost)
+                delay = self._retry_delay(lost)
                 state = State.RECONNECTING if self._was_connected else State.CONNECTING
-                self._tell(StateChange(state, lost, self._attempt, delay))
+                self._set_state(StateChange(state, lost, self._attempt, delay))
                 await asyncio.sleep(delay)
                 self._attempt += 1
         except ClientError as error:
             self._finish(error)
         except Exception as error:  # a fault of this program must reach whoever waits, not die with the task
-            logger.exception("the client failed")
+            _logger.exception("the client failed")
             failure = ConnectionFailedError(f"the client failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
             self._finish(failure)
@@ -371,7 +372,7 @@ class Link:
         if self._stopping:
             raise asyncio.CancelledError
 
-    def _after(self, lost: ConnectionLostError) -> float:
+    def _retry_delay(self, lost: ConnectionLostError) -> float:
         """Seconds until the next attempt. Raises ConnectionFailedError where there is none."""
         settings = self._settings
         allowed = settings.max_attempts if self._was_connected else settings.first_attempts
@@ -386,7 +387,7 @@ class Link:
         """From opening to its end. Raises ConnectionLostError where another attempt makes sense, else ClientError."""
         socket = await self._open()
         loop = asyncio.get_running_loop()
-        steady_at = math.inf
+        stable_at = math.inf
         self._updates = 0
         try:
             self._socket = socket
@@ -396,22 +397,22 @@ class Link:
                 raise ConnectionLostError("the server opened the connection and then answered nothing") from None
             self._check_stopping()
             self._attempt = 0
-            steady_at = loop.time() + min(STEADY_SECONDS, self._settings.max_delay)
+            stable_at = loop.time() + min(STABLE_SECONDS, self._settings.max_delay)
             self._was_connected = True
-            self._refused = False
-            self._tell(StateChange(State.CONNECTED))
+            self._token_rejected = False
+            self._set_state(StateChange(State.CONNECTED))
             self._ready.set()
             while True:
-                self._take(await socket.recv())
+                self._dispatch(await socket.recv())
         except ConnectionClosed as error:
-            raise self._closed(error) from error
+            raise self._close_error(error) from error
         finally:
-            if loop.time() >= steady_at or self._updates >= STEADY_UPDATES:
-                self._brief = 0
-            if not math.isinf(steady_at):
+            if loop.time() >= stable_at or self._updates >= STABLE_UPDATES:
+                self._short_connections = 0
+            if not math.isinf(stable_at):
                 # Else a server that confirms and then fails would be tried at full speed, and for ever.
-                self._attempt = self._brief
-                self._brief += 1
+                self._attempt = self._short_connections
+                self._short_connections += 1
             self._ready.clear()
             self._socket = None
             if self.metrics is not None:
@@ -422,45 +423,45 @@ class Link:
             # In its own task: timeouts of Python 3.11.2 do not work in one that was cancelled, and the connection to a
             # server that hangs would stay open.
             closing = asyncio.create_task(socket.close())
-            await all_ended([closing])
+            await wait_until_all_ended([closing])
             with contextlib.suppress(WebSocketException, OSError):
                 closing.result()
 
     async def _resubscribe(self, socket: ClientConnection) -> None:
         """Returns when the server has confirmed all that is wished for, also what was wished for meanwhile."""
-        asked_for = -1
-        while asked_for != self._wishes:
-            asked_for = self._wishes
-            subscribed = self.metrics
+        applied = -1
+        while applied != self._subscription_changes:
+            applied = self._subscription_changes
+            subscription = self.metrics
             waiting = 1 + bool(self.sessions)
 
-            def settle(answer: Answer, subscribed: Subscribed | None = subscribed) -> None:
+            def settle(answer: Answer, subscription: ActiveSubscription | None = subscription) -> None:
                 nonlocal waiting
                 waiting -= 1
-                if subscribed is not None and not isinstance(answer, ClientError):
-                    subscribed.live = self.metrics is subscribed
-                elif subscribed is not None and isinstance(answer, RequestError):
-                    subscribed.channel.end(answer)
+                if subscription is not None and not isinstance(answer, ClientError):
+                    subscription.live = self.metrics is subscription
+                elif subscription is not None and isinstance(answer, RequestError):
+                    subscription.channel.end(answer)
 
             def settle_sessions(answer: Answer) -> None:
                 nonlocal waiting
                 waiting -= 1
 
-            await self._send(socket, {"type": "unsubscribe"} if subscribed is None else subscribed.request, settle)
+            await self._send(socket, {"type": "unsubscribe"} if subscription is None else subscription.request, settle)
             if self.sessions:
                 await self._send(socket, {"type": "subscribe_sessions"}, settle_sessions)
             while waiting:
-                self._take(await socket.recv())
+                self._dispatch(await socket.recv())
 
     async def _open(self) -> ClientConnection:
         settings = self._settings
-        self._shown_token = self._token()
-        headers = None if self._shown_token is None else {"Authorization": f"Bearer {self._shown_token}"}
+        self._sent_token = self._token()
+        headers = None if self._sent_token is None else {"Authorization": f"Bearer {self._sent_token}"}
         extra: dict[str, Any] = {}
         if settings.endpoint.loopback:
             extra["proxy"] = None  # a proxy of the environment has another localhost
         try:
-            return await _Connect(
+            return await _ConnectWithoutRedirects(
                 settings.endpoint.websocket_url,
                 ssl=settings.tls if settings.endpoint.secure else None,
                 additional_headers=headers,
@@ -469,17 +470,17 @@ class Link:
                 ping_interval=PING_SECONDS,
                 ping_timeout=PING_SECONDS,
                 max_size=settings.max_message_bytes,
-                create_connection=_Connection,
+                create_connection=_BoundedConnection,
                 **extra,
             )
         except InvalidStatus as error:
-            raise self._answered(error) from error
+            raise self._upgrade_error(error) from error
         except ssl.SSLCertVerificationError as error:
             raise RefusedError(f"the certificate of the server is not accepted: {error.verify_message}") from error
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ConnectionLostError(f"no answer within {settings.connect_timeout:g} seconds") from error
         except (OSError, EOFError, WebSocketException) as error:
-            if _refused(error):
+            if _connection_refused(error):
                 raise ConnectionLostError(f"no server is listening at {settings.endpoint.netloc}") from error
             raise ConnectionLostError(f"cannot connect to {settings.endpoint.netloc}: {error}") from error
 
@@ -494,7 +495,7 @@ class Link:
 
     # ---- What comes from the server
 
-    def _take(self, text: str | bytes) -> None:
+    def _dispatch(self, text: str | bytes) -> None:
         """One message. Raises ProtocolError where it is none of the API's."""
         try:
             message = json.loads(text)
@@ -513,9 +514,9 @@ class Link:
         elif (settle := self._pending.pop(str(message.get("request_id")), None)) is not None:
             settle(_request_error(message) if kind == "error" else message)
         elif kind == "error":
-            logger.warning("the server reports: %s", _printable(str(message.get("message"))))
+            _logger.warning("the server reports: %s", _printable(str(message.get("message"))))
 
-    def _answered(self, error: InvalidStatus) -> ClientError:
+    def _upgrade_error(self, error: InvalidStatus) -> ClientError:
         """What an HTTP answer in place of the upgrade means."""
         status = error.response.status_code
         text = f"the server refused the connection with HTTP {status}{_reason(error.response.body)}"
@@ -523,7 +524,7 @@ class Link:
             return self._unauthorized(text, status=status)
         if status == 403:
             return ForbiddenError(text, status=status)
-        if status not in PASSING_STATUSES:
+        if status not in TRANSIENT_STATUSES:
             return RefusedError(text, status=status)
         lost = ConnectionLostError(text)
         with contextlib.suppress(KeyError, ValueError):
@@ -531,7 +532,7 @@ class Link:
             lost.retry_after = seconds if math.isfinite(seconds) else None
         return lost
 
-    def _closed(self, error: ConnectionClosed) -> ClientError:
+    def _close_error(self, error: ConnectionClosed) -> ClientError:
         """What the end of an open connection means."""
         if error.sent is not None and not error.rcvd_then_sent:  # it was this side that could not go on
             if error.sent.code == 1009:
@@ -544,36 +545,36 @@ class Link:
         code = error.rcvd.code
         reason = _printable(error.rcvd.reason)
         text = f"the server closed the connection with {code}" + (f": {reason}" if reason else "")
-        if code == UNAUTHORIZED_CLOSE:
+        if code == UNAUTHORIZED_CLOSE_CODE:
             return self._unauthorized(text, close_code=code)
-        if code in FINAL_CLOSES:
+        if code in FATAL_CLOSE_CODES:
             return RefusedError(text, close_code=code)
         return ConnectionLostError(text)
 
     def _unauthorized(self, text: str, *, status: int | None = None, close_code: int | None = None) -> ClientError:
         # A token that expired may have been renewed meanwhile: that one is tried, once.
-        if callable(self._settings.token) and not self._refused:
-            self._refused = True
+        if callable(self._settings.token) and not self._token_rejected:
+            self._token_rejected = True
             with contextlib.suppress(ConnectionLostError):
-                if self._token() != self._shown_token:
+                if self._token() != self._sent_token:
                     return ConnectionLostError(text)
         return UnauthorizedError(text, status=status, close_code=close_code)
 
     # ---- State
 
-    def _tell(self, change: StateChange) -> None:
+    def _set_state(self, change: StateChange) -> None:
         self.state = change.state
         if self._on_state is not None:
             try:
                 self._on_state(change)
             except Exception:
-                logger.exception("on_state raised")
+                _logger.exception("on_state raised")
 
     def _finish(self, error: ClientError | None) -> None:
         if self.state is State.CLOSED:
             return
         self._failure = error
-        self._tell(StateChange(State.CLOSED, error, self._attempt))
+        self._set_state(StateChange(State.CLOSED, error, self._attempt))
         self._ready.set()
         if self.metrics is not None:
             self.metrics.channel.end(error)
@@ -596,7 +597,7 @@ def _reason(body: bytes | bytearray | None) -> str:
     return f": {_printable(text)}" if isinstance(text, str) and text else ""
 
 
-def _refused(error: Exception) -> bool:
+def _connection_refused(error: Exception) -> bool:
     """Whether every address of the host refuses; for several, asyncio joins their texts in one OSError."""
     numbers = re.findall(r"\[Errno (\d+)\]", str(error))
     return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}
@@ -607,5 +608,5 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
 
 
-def _nothing() -> None:
+def _ignore() -> None:
     """Of a request whose answer changes nothing here."""

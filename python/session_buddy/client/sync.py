@@ -173,13 +173,13 @@ class SyncClient:
 
     def get_metrics(self, skill_name: str) -> SkillMetrics:
         """As ``Client.get_metrics``."""
-        return self._opened().run(self._client.get_metrics(skill_name))
+        return self._connected_loop().run(self._client.get_metrics(skill_name))
 
     def ping(self) -> float:
         """As ``Client.ping``."""
-        return self._opened().run(self._client.ping())
+        return self._connected_loop().run(self._client.ping())
 
-    def _opened(self) -> _Loop:
+    def _connected_loop(self) -> _Loop:
         if self._loop is None:
             raise ClientClosedError("the client is not connected: use it in `with`")
         return self._loop
@@ -188,7 +188,7 @@ class SyncClient:
         async def made() -> Subscription[T]:
             return make()
 
-        loop = self._opened()
+        loop = self._connected_loop()
         return SyncSubscription(loop, loop.run(made()))
 
 

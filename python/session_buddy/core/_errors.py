@@ -8,21 +8,21 @@ import re
 
 from session_buddy import _native
 
-__all__ = ["class_of_error", "class_of_text"]
+__all__ = ["classify_error_text", "classify_exception"]
 
 # A word such as exit_code, TimeoutError or ruff.E501: nothing in which somebody could write a sentence or a path.
 _SHORT_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _INTERRUPTIONS = (KeyboardInterrupt, asyncio.CancelledError, concurrent.futures.CancelledError, GeneratorExit)
 
 
-def class_of_text(text: str) -> str:
+def classify_error_text(text: str) -> str:
     """The text itself where it is a short class, else the class of errors that begin in this way, or ``tool_error``."""
     if _SHORT_CLASS.fullmatch(text):
         return text
     return _native.classify_error(text.encode("utf-8", "replace").decode())
 
 
-def class_of_error(error: BaseException) -> str | None:
+def classify_exception(error: BaseException) -> str | None:
     """The name of the exception's class; ``interrupted`` where it was stopped, ``exit_code`` where it left the program.
 
     Returns:

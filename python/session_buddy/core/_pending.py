@@ -17,7 +17,7 @@ from session_buddy.storage.skills_storage import SkillsStorage
 
 __all__ = ["MAX_OPEN", "PendingWriter"]
 
-_log = logging.getLogger("session_buddy.tracker")
+_logger = logging.getLogger("session_buddy.tracker")
 
 MAX_OPEN = 10_000
 """Invocations that have begun and are not ended; beyond it the oldest one counts as abandoned."""
@@ -59,7 +59,7 @@ class PendingWriter:
         self._trying = False
         self._one_by_one = 0  # records that are written one by one, because one among them cannot be stored
         self._failed = False  # the last of them, for a reason that waiting does not cure
-        self._hurried = False  # somebody waits: try at once
+        self._flush_requested = False  # somebody waits: try at once
         self._closing = False
         self._dropped = 0
 
@@ -82,7 +82,7 @@ class PendingWriter:
             number = next(self._numbers)
             self._open[number] = record
             if len(self._open) > MAX_OPEN:
-                warning = self._put(self._open.pop(next(iter(self._open))))
+                warning = self._enqueue(self._open.pop(next(iter(self._open))))
         _warn(warning)
         return number
 
@@ -91,11 +91,11 @@ class PendingWriter:
         with self._changed:
             if self._open.pop(number, None) is None:
                 return False
-            warning = self._put(record)
+            warning = self._enqueue(record)
         _warn(warning)
         return True
 
-    def _put(self, record: Record) -> str | None:
+    def _enqueue(self, record: Record) -> str | None:
         if self._closing:
             return self._drop(1, "the tracker is closed")
         if len(self._records) >= self._max_pending:
@@ -119,7 +119,7 @@ class PendingWriter:
     def _wait_until_written(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
         last_old_attempt = self._attempts + self._trying
-        self._hurried = True
+        self._flush_requested = True
         self._changed.notify_all()
         while self._records:
             left = end - time.monotonic()
@@ -138,7 +138,7 @@ class PendingWriter:
         warnings = []
         with self._changed:
             abandoned, self._open = list(self._open.values()), {}
-            warnings += [self._put(record) for record in abandoned]
+            warnings += [self._enqueue(record) for record in abandoned]
             written = self._wait_until_written(timeout)
             self._closing = True
             thread = self._thread
@@ -177,12 +177,12 @@ class PendingWriter:
         with self._changed:
             while not self._closing:
                 left = end - time.monotonic()
-                if self._records and (left <= 0 or self._hurried):
+                if self._records and (left <= 0 or self._flush_requested):
                     break
                 self._changed.wait(left if self._records else None)
             if self._closing:
                 return None
-            self._hurried = False
+            self._flush_requested = False
             self._trying = True
             return list(itertools.islice(self._records, 1 if self._one_by_one else _BATCH))
 
@@ -213,31 +213,31 @@ class PendingWriter:
         _warn(warning)
         if failure is None or unusable:
             if last_pause:
-                _log.warning("invocations are written again")
+                _logger.warning("invocations are written again")
             return 0.0
         if not last_pause:
             reason = failure if isinstance(failure, StorageError) else type(failure).__name__
-            _log.warning("invocations cannot be written now and wait: %s", reason)
+            _logger.warning("invocations cannot be written now and wait: %s", reason)
         return min(max(2 * last_pause, _FIRST_RETRY_SECONDS), _LAST_RETRY_SECONDS)
 
     def after_fork_in_child(self) -> None:
         """The thread stayed with the parent, which writes what waits and what it began; so does the connection."""
         if self._storage is not None:
-            _left_to_parent.append(self._storage)
+            _parent_storages.append(self._storage)
             self._storage = None
         self._begin()
 
 
 def _warn(message: str | None) -> None:
     if message is not None:
-        _log.warning("%s", message)
+        _logger.warning("%s", message)
 
 
 _writers: weakref.WeakSet[PendingWriter] = weakref.WeakSet()
-_left_to_parent: list[SkillsStorage] = []
+_parent_storages: list[SkillsStorage] = []
 
 
-def _end() -> None:
+def _close_all() -> None:
     end = time.monotonic() + _EXIT_SECONDS
     for writer in list(_writers):
         writer.close(max(0.0, end - time.monotonic()))
@@ -248,5 +248,5 @@ def _after_fork_in_child() -> None:
         writer.after_fork_in_child()
 
 
-atexit.register(_end)
+atexit.register(_close_all)
 os.register_at_fork(after_in_child=_after_fork_in_child)

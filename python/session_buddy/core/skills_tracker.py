@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from session_buddy._arguments import checked_busy_timeout, checked_duration, checked_name, resolved_db_path
-from session_buddy.core._errors import class_of_error, class_of_text
+from session_buddy.core._errors import classify_error_text, classify_exception
 from session_buddy.core._pending import MAX_OPEN, PendingWriter, Record
 from session_buddy.storage.skills_storage import SessionSummary, SkillsStorage, StoredInvocation
 
@@ -69,9 +69,9 @@ class Completer:
         if duration_seconds is not None:
             elapsed = checked_duration(duration_seconds)
         if isinstance(error_type, BaseException):
-            error_type = class_of_error(error_type)
+            error_type = classify_exception(error_type)
         elif isinstance(error_type, str):
-            error_type = class_of_text(error_type)
+            error_type = classify_error_text(error_type)
         elif error_type is not None:
             raise TypeError(f"error_type must be a str or an exception, not {type(error_type).__name__}")
         end = {
@@ -108,7 +108,7 @@ class TrackedRun:
         completer, self._completer = self._completer, None
         if completer is None:
             return
-        reason = None if error is None else class_of_error(error)
+        reason = None if error is None else classify_exception(error)
         completer(completed=reason is None, error_type=reason)
 
     async def __aenter__(self) -> Completer:
@@ -119,7 +119,7 @@ class TrackedRun:
     ) -> None:
         self.__exit__(kind, error, trace)
 
-    def _again(self) -> TrackedRun:
+    def _copy(self) -> TrackedRun:
         return TrackedRun(self._tracker, self._skill_name, self._labels)
 
     def __call__(self, function: _Function) -> _Function:
@@ -129,7 +129,7 @@ class TrackedRun:
 
             @functools.wraps(function)
             async def measured_coroutine(*arguments: Any, **keywords: Any) -> Any:
-                with self._again():
+                with self._copy():
                     return await function(*arguments, **keywords)
 
             return cast("_Function", measured_coroutine)
@@ -137,14 +137,14 @@ class TrackedRun:
 
             @functools.wraps(function)
             def measured_generator(*arguments: Any, **keywords: Any) -> Generator[Any, Any, Any]:
-                with self._again():
+                with self._copy():
                     return (yield from function(*arguments, **keywords))
 
             return cast("_Function", measured_generator)
 
         @functools.wraps(function)
         def measured(*arguments: Any, **keywords: Any) -> Any:
-            with self._again():
+            with self._copy():
                 return function(*arguments, **keywords)
 
         return cast("_Function", measured)

@@ -11,7 +11,7 @@ __all__ = ["SKILLS", "Row", "SkillProfile", "make_row", "pick_skill"]
 Row = dict[str, object]
 """Keyword arguments of ``SkillsStorage.store_invocation``."""
 
-SLOWED_DOWN = 3.0  # how much longer a skill takes while it is bad
+SLOWDOWN_FACTOR = 3.0  # how much longer a skill takes while it is bad
 BAD_SUCCESS_RATE = 0.25
 
 
@@ -51,7 +51,7 @@ def pick_skill(rng: random.Random) -> SkillProfile:
 def make_row(rng: random.Random, skill: SkillProfile, invoked_at: str, session_id: str, *, bad: bool = False) -> Row:
     """One invocation. ``bad``: the skill fails mostly and takes longer than usual."""
     completed = rng.random() < (BAD_SUCCESS_RATE if bad else skill.success_rate)
-    duration = skill.median_seconds * math.exp(rng.gauss(0.0, skill.spread)) * (SLOWED_DOWN if bad else 1.0)
+    duration = skill.median_seconds * math.exp(rng.gauss(0.0, skill.spread)) * (SLOWDOWN_FACTOR if bad else 1.0)
     error_type = None
     if not completed:
         error_type = rng.choices([name for name, _ in skill.errors], weights=[share for _, share in skill.errors])[0]

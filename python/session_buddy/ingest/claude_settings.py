@@ -122,7 +122,7 @@ class ClaudeSettings:
             self._root = json_text.parse("{}" if self._blank else text, "hooks", _DEPTH)
         except JsonTextError as error:
             raise SettingsError(
-                f"{error}. It must be plain JSON to be edited without loss; correct that place and try again"
+                f"{error}. It must be plain JSON to be edited without loss; correct it and try again"
             ) from None
         self._style = json_text.style_of(text, self._root)
         self._require(self._root, "object", "the settings")
@@ -157,19 +157,19 @@ class ClaudeSettings:
             return json_text.dump({"hooks": groups}, self._style, "") + (self.text or self._style.newline)
         if self._hooks is None:
             new_root = json_text.edited(self.text, self._root, self._style, appended=[("hooks", groups)])
-            return self._outside(self._root, new_root)
+            return self._with_replaced(self._root, new_root)
         new_hooks = self._edited_hooks(self._hooks, handler, list(groups.items()))
-        return self._outside(self._hooks, new_hooks)
+        return self._with_replaced(self._hooks, new_hooks)
 
     def without_hooks(self) -> str:
         """The text without our handlers, and without the lists and objects that this leaves empty."""
         if self._hooks is None or not self.registrations():
             return self.text
         new_hooks = self._edited_hooks(self._hooks, None, [])
-        place = self._root.last("hooks")
-        if new_hooks != "{}" or place is None or self._repeated(self._root, "hooks"):
-            return self._outside(self._hooks, new_hooks)
-        return self._outside(self._root, json_text.edited(self.text, self._root, self._style, dropped={place}))
+        index = self._root.last("hooks")
+        if new_hooks != "{}" or index is None or self._repeated(self._root, "hooks"):
+            return self._with_replaced(self._hooks, new_hooks)
+        return self._with_replaced(self._root, json_text.edited(self.text, self._root, self._style, dropped={index}))
 
     # -- Reading
 
@@ -194,8 +194,8 @@ class ClaudeSettings:
         self._require(hooks, "object", "hooks")
         for event, _, value in self._events():
             self._require(value, "array", f"hooks.{event}")
-            for place, group in enumerate(value.children or ()):
-                name = f"hooks.{event}[{place}]"
+            for index, group in enumerate(value.children or ()):
+                name = f"hooks.{event}[{index}]"
                 self._require(group.value, "object", name)
                 handlers = group.value.member("hooks")
                 if handlers is None:
@@ -204,22 +204,22 @@ class ClaudeSettings:
                 self._require(handlers, "array", f"{name}.hooks")
 
     def _events(self) -> Iterator[tuple[str, int, Value]]:
-        """The members of `hooks` that count, with their places."""
+        """The members of `hooks` that count, with their indexes."""
         children = (self._hooks.children if self._hooks else None) or ()
-        last = {child.key: place for place, child in enumerate(children)}
-        for key, place in last.items():
-            yield str(key), place, children[place].value
+        last = {child.key: index for index, child in enumerate(children)}
+        for key, index in last.items():
+            yield str(key), index, children[index].value
 
     def _ours(self, group: Value) -> Iterator[tuple[int, Handler]]:
-        """The handlers of ours in a group, with their places."""
+        """The handlers of ours in a group, with their indexes."""
         handlers = group.member("hooks")
-        for place, child in enumerate((handlers and handlers.children) or ()):
+        for index, child in enumerate((handlers and handlers.children) or ()):
             kind = self._string(child.value.member("type"))
             for handler in (Handler("command", ""), Handler("http", "")):
                 target = self._string(child.value.member(handler.key))
                 found = handler._replace(target=target or "")
                 if kind == handler.kind and found.is_ours():
-                    yield place, found
+                    yield index, found
 
     def _matches_all(self, group: Value) -> bool:
         matcher = group.member("matcher")
@@ -231,7 +231,7 @@ class ClaudeSettings:
 
     # -- Editing
 
-    def _outside(self, inner: Value, new: str) -> str:
+    def _with_replaced(self, inner: Value, new: str) -> str:
         return self.text[: inner.start] + new + self.text[inner.end :]
 
     @staticmethod
@@ -243,22 +243,22 @@ class ClaudeSettings:
         """The text of `hooks` with only `wanted` of ours in the events that are there, and new events."""
         replaced: dict[int, str] = {}
         dropped: set[int] = set()
-        for event, place, value in self._events():
+        for event, index, value in self._events():
             new = self._edited_event(event, value, wanted if event in EVENTS else None)
             if new is None:
                 continue
             if new == "[]" and not self._repeated(hooks, event):
-                dropped.add(place)
+                dropped.add(index)
             else:
-                replaced[place] = new
+                replaced[index] = new
         return json_text.edited(self.text, hooks, self._style, replaced=replaced, dropped=dropped, appended=appended)
 
     def _edited_event(self, event: str, value: Value, wanted: Handler | None) -> str | None:
         """The text of an event's groups with only `wanted` of ours; None where that is so already."""
         ours = [
-            (group_place, place, handler)
-            for group_place, group in enumerate(value.children or ())
-            for place, handler in self._ours(group.value)
+            (group_index, index, handler)
+            for group_index, group in enumerate(value.children or ())
+            for index, handler in self._ours(group.value)
         ]
         usable = [one for one in ours if value.children and self._matches_all(value.children[one[0]].value)]
         stays = None if wanted is None else min(usable, key=lambda one: one[2] != wanted, default=None)
@@ -266,22 +266,22 @@ class ClaudeSettings:
             return None
         replaced: dict[int, str] = {}
         dropped: set[int] = set()
-        for group_place, group in enumerate(value.children or ()):
+        for group_index, group in enumerate(value.children or ()):
             mine = list(self._ours(group.value))
             handlers = group.value.member("hooks")
             if not mine or handlers is None:
                 continue
-            unwanted = {place for place, _ in mine if stays is None or (group_place, place) != stays[:2]}
+            unwanted = {index for index, _ in mine if stays is None or (group_index, index) != stays[:2]}
             updated = {
-                place: self._updated(handlers.children[place].value, handler, wanted)
-                for place, handler in mine
-                if place not in unwanted and wanted and handlers.children
+                index: self._updated(handlers.children[index].value, handler, wanted)
+                for index, handler in mine
+                if index not in unwanted and wanted and handlers.children
             }
             if len(unwanted) == len(handlers.children or ()):
-                dropped.add(group_place)
+                dropped.add(group_index)
             else:
                 text = json_text.edited(self.text, handlers, self._style, replaced=updated, dropped=unwanted)
-                replaced[group_place] = json_text.spliced(self.text, group.value, handlers, text)
+                replaced[group_index] = json_text.spliced(self.text, group.value, handlers, text)
         new = [] if wanted is None or stays else [(None, self._new_group(event, wanted))]
         return json_text.edited(self.text, value, self._style, replaced=replaced, dropped=dropped, appended=new)
 
@@ -309,13 +309,13 @@ class SettingsFile:
         content = self._content or b""
         if len(content) > MAX_BYTES:
             raise SettingsError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB; that can hardly be right")
-        self._mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
+        self._bom = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
         try:
-            self.settings = ClaudeSettings(content[len(self._mark) :].decode("utf-8"))
+            self.settings = ClaudeSettings(content[len(self._bom) :].decode("utf-8"))
         except SettingsError as error:
             raise SettingsError(f"{path}: {error}") from None
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, len(self._mark) + error.start) + 1
+            line = content.count(b"\n", 0, len(self._bom) + error.start) + 1
             raise SettingsError(f"{path}: line {line} is not UTF-8; save the file as UTF-8 and try again") from None
 
     @property
@@ -329,7 +329,7 @@ class SettingsFile:
         extended attributes are kept. Raises SettingsError, and nothing has changed then.
         """
         try:
-            return self._replace(self._mark + text.encode("utf-8"))
+            return self._replace(self._bom + text.encode("utf-8"))
         except OSError as error:
             raise self._failure("cannot be changed", error) from error
 
@@ -393,7 +393,7 @@ class SettingsFile:
                     with contextlib.suppress(OSError):
                         made.unlink(missing_ok=True)
             raise
-        with contextlib.suppress(OSError):  # it is in place, and some file systems cannot do more
+        with contextlib.suppress(OSError):  # the file is replaced already, and some file systems cannot do more
             _sync_folder(folder)
             for _, _, old in self._backups()[:-MAX_BACKUPS]:
                 old.unlink(missing_ok=True)

@@ -47,13 +47,13 @@ class Value(NamedTuple):
 
     def last(self, key: str) -> int | None:
         """Where among the children the member of that name is: the last one counts, as for JSON.parse."""
-        found = [place for place, child in enumerate(self.children or ()) if child.key == key]
+        found = [index for index, child in enumerate(self.children or ()) if child.key == key]
         return found[-1] if found else None
 
     def member(self, key: str) -> Value | None:
         """The value of the member that counts."""
-        place = self.last(key)
-        return None if place is None or self.children is None else self.children[place].value
+        index = self.last(key)
+        return None if index is None or self.children is None else self.children[index].value
 
 
 class Child(NamedTuple):
@@ -88,7 +88,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_STRING, _MARK, _OPENING, _CLOSING, _NUMBER, _LITERAL = range(1, 7)
+_STRING, _PUNCTUATION, _OPENING, _CLOSING, _NUMBER, _LITERAL = range(1, 7)
 _KINDS: dict[int, Kind] = {_STRING: "string", _NUMBER: "number", _LITERAL: "literal"}
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _BEGINNING_OF_STRING = re.compile(rf'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*')
@@ -117,7 +117,7 @@ def parse(text: str, member: str, depth: int) -> Value:
     shallow: list[_Open] = []  # those of them that are kept
     keys: list[tuple[int, str]] = []  # the pending key of each object among these
     value: Value | None = None
-    limit = 1  # to which depth they are kept at this place
+    limit = 1  # to which depth they are kept here
     expected = _A_VALUE
     position = 0
     while True:
@@ -127,7 +127,7 @@ def parse(text: str, member: str, depth: int) -> Value:
         token = match.lastindex or 0
         start, end = match.span(token)
         value = None
-        if token == _MARK:
+        if token == _PUNCTUATION:
             if text[start] == ":" and expected is _A_COLON:
                 expected = _A_VALUE
             elif text[start] == "," and expected is _A_COMMA:
@@ -254,13 +254,13 @@ def edited(
     dropped: AbstractSet[int] = frozenset(),
     appended: Sequence[tuple[str | None, object]] = (),
 ) -> str:
-    """The text of an object or array with children replaced (their values) or dropped by their place, and new ones.
+    """The text of an object or array with children replaced (their values) or dropped by their index, and new ones.
 
     What is appended stands last and is laid out as the children that are there. Dropping that again gives the text of
     before, unless the container had only blanks in it.
     """
     children = container.children or ()
-    kept = [place for place in range(len(children)) if place not in dropped]
+    kept = [index for index in range(len(children)) if index not in dropped]
     opening, closing = text[container.start], text[container.end - 1]
     if not kept and not appended:
         return opening + closing
@@ -273,11 +273,11 @@ def edited(
         trail = style.newline + _line_indent(text, container.start)
         lead = trail + style.unit
     parts = [opening]
-    for count, place in enumerate(kept):
-        child = children[place]
-        parts.append(text[children[place - 1].value.end : child.start] if count else lead)
+    for count, index in enumerate(kept):
+        child = children[index]
+        parts.append(text[children[index - 1].value.end : child.start] if count else lead)
         parts.append(text[child.start : child.value.start])
-        parts.append((replaced or {}).get(place) or text[child.value.start : child.value.end])
+        parts.append((replaced or {}).get(index) or text[child.value.start : child.value.end])
     if len(children) > 1:
         separator = text[children[-2].value.end : children[-1].start]
     else:
@@ -296,10 +296,10 @@ def edited(
 
 
 def replacement(text: str, old: Value, new: object, style: Style) -> str:
-    """A new value as text, laid out as the one in whose place it comes."""
+    """A new value as text, laid out like the value that it replaces."""
     return dump(new, style, _line_indent(text, old.start) if "\n" in text[old.start : old.end] else None)
 
 
 def spliced(text: str, outer: Value, inner: Value, new: str) -> str:
-    """The text of `outer` with `new` in the place of `inner`."""
+    """The text of `outer` with `new` instead of `inner`."""
     return text[outer.start : inner.start] + new + text[inner.end : outer.end]

@@ -25,8 +25,8 @@ PHASES: Mapping[str, str] = MappingProxyType(
 """Crackerjack's name of a phase → what is stored as workflow_phase."""
 
 _WORKFLOW = "crackerjack"
-_MOST_TOOLS = 10_000  # of one phase; more would be no summary
-_MOST_FAILURES = 100
+_MAX_TOOLS = 10_000  # of one phase; more would be no summary
+_MAX_FAILURES = 100
 
 
 class PhaseSummary(TypedDict):
@@ -142,7 +142,7 @@ class CrackerjackIntegration:
     def _summary(self, storage: SkillsStorage, phase_name: str) -> PhaseSummary:
         session_id = self._tracker.session_id
         rows = storage.get_effectiveness_by_phase(
-            session_id=session_id, workflow_step_id=phase_name, workflow_phase=PHASES[phase_name], limit=_MOST_TOOLS
+            session_id=session_id, workflow_step_id=phase_name, workflow_phase=PHASES[phase_name], limit=_MAX_TOOLS
         )
         total = sum(row.total_invocations for row in rows)
         completed = sum(row.completed_count for row in rows)
@@ -158,7 +158,7 @@ class CrackerjackIntegration:
             "avg_duration_seconds": seconds / timed if timed else 0.0,
             "tools_used": sorted(row.skill_name for row in rows),
             "common_failures": storage.get_error_counts(
-                session_id=session_id, workflow_step_id=phase_name, limit=_MOST_FAILURES
+                session_id=session_id, workflow_step_id=phase_name, limit=_MAX_FAILURES
             ),
         }
 

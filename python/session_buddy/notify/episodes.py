@@ -87,25 +87,25 @@ class Tracker:
             if not self._skills or episode.skill in self._skills
         }
 
-    def interrupted(self) -> None:
+    def connection_lost(self) -> None:
         """A connection was lost: what was missing before it may have been there meanwhile."""
         self._gap = True
         for key, episode in self.episodes.items():
             self.episodes[key] = replace(episode, away_since=None)
 
-    def take(self, update: MetricsUpdate) -> list[Event]:
+    def process(self, update: MetricsUpdate) -> list[Event]:
         """The events of an update, in the order in which they are to be told."""
         events: list[Event] = []
         present = {(anomaly.skill_name, anomaly.anomaly_type): anomaly for anomaly in update.anomalies}
         for key, episode in list(self.episodes.items()):
             if key not in present:
-                self._missing(key, episode, update.timestamp, events)
+                self._process_missing(key, episode, update.timestamp, events)
         for key, anomaly in present.items():
-            self._present(key, anomaly, update.timestamp, events)
+            self._process_present(key, anomaly, update.timestamp, events)
         self._gap = False
         return events
 
-    def _missing(self, key: tuple[str, str], episode: Episode, at: datetime, events: list[Event]) -> None:
+    def _process_missing(self, key: tuple[str, str], episode: Episode, at: datetime, events: list[Event]) -> None:
         # Where the server's clock was set back, the time begins anew.
         if episode.away_since is None or at < _time(episode.away_since):
             self.episodes[key] = replace(episode, away_since=_text(at))
@@ -113,7 +113,7 @@ class Tracker:
             del self.episodes[key]
             events.append(_event(RESOLVED, episode, episode.away_since))
 
-    def _present(self, key: tuple[str, str], anomaly: Anomaly, at: datetime, events: list[Event]) -> None:
+    def _process_present(self, key: tuple[str, str], anomaly: Anomaly, at: datetime, events: list[Event]) -> None:
         episode = self.episodes.get(key)
         since = _text(anomaly.details.since if anomaly.details else at)
         if episode is None and anomaly.deviation_score < self._min_deviation:

@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from session_buddy.notify.episodes import Event
-from session_buddy.notify.receivers import DeliveryError, Receiver, RefusedDeliveryError
+from session_buddy.notify.receivers import DeliveryError, PermanentDeliveryError, Receiver
 from session_buddy.notify.state import Delivery
 
 __all__ = ["Outbox"]
 
-MAX_WAITING = 1000  # deliveries; beyond them the oldest is given up
+MAX_PENDING = 1000  # deliveries; beyond them the oldest is given up
 FIRST_DELAY = 1.0  # seconds, the longest wait before the first repetition
 MAX_DELAY = 60.0  # the longest before any
 GRACE_SECONDS = 5.0  # that a delivery under way may take when the notifier is to end
@@ -20,20 +20,20 @@ MAX_RETRY_AFTER = 3600.0  # the longest that a receiver may ask for
 
 
 class Outbox:
-    """Deliveries that wait. ``saved`` is called after each change; what it saves is delivered after a restart."""
+    """Deliveries that wait. ``save`` is called after each change; what it saves is delivered after a restart."""
 
     def __init__(
         self,
         receivers: Sequence[Receiver],
         *,
         max_attempts: int,
-        saved: Callable[[], object],
-        tell: Callable[[str], object],
+        save: Callable[[], object],
+        log: Callable[[str], object],
     ) -> None:
         self._receivers = receivers
         self._max_attempts = max_attempts
-        self._saved = saved
-        self._tell = tell
+        self._save = save
+        self._log = log
         self._changed = asyncio.Condition()
         self.deliveries: list[Delivery] = []
         self.failed = 0  # deliveries that were given up, or not taken in time by flush()
@@ -45,16 +45,16 @@ class Outbox:
             if delivery.receiver in names:
                 self.deliveries.append(delivery)
             else:
-                self._tell(f"an event for a {delivery.receiver} is given up: there is none any more")
+                self._log(f"an event for a {delivery.receiver} is given up: there is none any more")
 
     def add(self, events: Iterable[Event]) -> None:
         """For every receiver. The caller saves them, with what it knows besides, before they go."""
         for event in events:
             for receiver in self._receivers:
-                if len(self.deliveries) >= MAX_WAITING:
+                if len(self.deliveries) >= MAX_PENDING:
                     lost = self.deliveries.pop(0)
                     self.failed += 1
-                    self._tell(f"{MAX_WAITING} events wait for the {lost.receiver}: the oldest is given up")
+                    self._log(f"{MAX_PENDING} events wait for the {lost.receiver}: the oldest is given up")
                 self.deliveries.append(Delivery(receiver.name, event))
 
     async def wake(self) -> None:
@@ -69,26 +69,26 @@ class Outbox:
     async def flush(self) -> None:
         """Each that waits is tried once; what a receiver does not take now stays, and what comes after it as well."""
         for receiver in self._receivers:
-            while (delivery := self._first(receiver)) is not None:
+            while (delivery := self._oldest(receiver)) is not None:
                 try:
-                    await self._try(receiver, delivery)
+                    await self._attempt(receiver, delivery)
                 except DeliveryError as error:
                     self.failed += 1
-                    self._tell(f"{receiver.name} {receiver}: {error}; tried again next time")
+                    self._log(f"{receiver.name} {receiver}: {error}; tried again next time")
                     break
 
     async def _work(self, receiver: Receiver) -> None:
         while True:
             async with self._changed:
-                await self._changed.wait_for(lambda: self._first(receiver) is not None)
-            delivery = self._first(receiver)
+                await self._changed.wait_for(lambda: self._oldest(receiver) is not None)
+            delivery = self._oldest(receiver)
             if delivery is not None:
-                await self._insist(receiver, delivery)
+                await self._deliver_with_retries(receiver, delivery)
 
-    async def _insist(self, receiver: Receiver, delivery: Delivery) -> None:
+    async def _deliver_with_retries(self, receiver: Receiver, delivery: Delivery) -> None:
         for attempt in range(self._max_attempts):
             try:
-                return await self._try(receiver, delivery)
+                return await self._attempt(receiver, delivery)
             except DeliveryError as error:
                 if attempt + 1 == self._max_attempts:
                     self._give_up(receiver, delivery, f"{error}, {self._max_attempts} times")
@@ -96,13 +96,13 @@ class Outbox:
                 # Full jitter, as many notifiers may have lost one receiver together.
                 delay = random.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30)))  # noqa: S311
                 delay += min(MAX_RETRY_AFTER, error.retry_after or 0.0)
-                self._tell(f"{receiver.name} {receiver}: {error}; again in {delay:.1f} s")
+                self._log(f"{receiver.name} {receiver}: {error}; again in {delay:.1f} s")
             await asyncio.sleep(delay)
             if delivery not in self.deliveries:
                 return None  # it had to make room
         return None
 
-    async def _try(self, receiver: Receiver, delivery: Delivery) -> None:
+    async def _attempt(self, receiver: Receiver, delivery: Delivery) -> None:
         """Where it is cancelled, an answer may be on its way: without it the event would be sent once more."""
         work = asyncio.ensure_future(self._deliver(receiver, delivery))
         try:
@@ -116,7 +116,7 @@ class Outbox:
     async def _deliver(self, receiver: Receiver, delivery: Delivery) -> None:
         try:
             await receiver.deliver(delivery.event)
-        except RefusedDeliveryError as error:
+        except PermanentDeliveryError as error:
             self._give_up(receiver, delivery, str(error))
         except (DeliveryError, BrokenPipeError):  # the latter of --dry-run, whose reader is gone
             raise
@@ -130,12 +130,12 @@ class Outbox:
         self.failed += 1
         self._remove(delivery)
         event = delivery.event
-        self._tell(f"{receiver.name} {receiver}: {reason}; given up: {event.skill!a} {event.type} {event.event}")
+        self._log(f"{receiver.name} {receiver}: {reason}; given up: {event.skill!a} {event.type} {event.event}")
 
     def _remove(self, delivery: Delivery) -> None:
         if delivery in self.deliveries:
             self.deliveries.remove(delivery)
-            self._saved()
+            self._save()
 
-    def _first(self, receiver: Receiver) -> Delivery | None:
+    def _oldest(self, receiver: Receiver) -> Delivery | None:
         return next((delivery for delivery in self.deliveries if delivery.receiver == receiver.name), None)

@@ -24,14 +24,14 @@ from session_buddy.client._endpoint import TOKEN_VARIABLE
 from session_buddy.notify.body import Body
 from session_buddy.notify.episodes import Event
 
-__all__ = ["Command", "DeliveryError", "Receiver", "RefusedDeliveryError", "Webhook", "read_headers"]
+__all__ = ["Command", "DeliveryError", "PermanentDeliveryError", "Receiver", "Webhook", "read_headers"]
 
 WEBHOOK_VARIABLE = "SESSION_BUDDY_WEBHOOK"
 AUTHORIZATION_VARIABLE = "SESSION_BUDDY_WEBHOOK_AUTHORIZATION"
 SECRET_VARIABLES = (TOKEN_VARIABLE, WEBHOOK_VARIABLE, AUTHORIZATION_VARIABLE)
 # They are of the connection and of the body's length: with others than its own no request could be sent.
-OWN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
-PASSING_STATUSES = frozenset({408, 425, 429})  # of 4xx
+RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+TRANSIENT_STATUSES = frozenset({408, 425, 429})  # of 4xx
 MAX_HEADER_BYTES = 65536
 
 
@@ -47,7 +47,7 @@ class DeliveryError(Exception):
         self.retry_after = retry_after
 
 
-class RefusedDeliveryError(Exception):
+class PermanentDeliveryError(Exception):
     """It was not taken, and will not be next time either."""
 
 
@@ -57,7 +57,7 @@ class Receiver(Protocol):
     name: str
 
     async def deliver(self, event: Event) -> None:
-        """Returns when it is taken. Raises DeliveryError or RefusedDeliveryError."""
+        """Returns when it is taken. Raises DeliveryError or PermanentDeliveryError."""
 
 
 class Webhook:
@@ -69,7 +69,7 @@ class Webhook:
         """``timeout``: seconds for the whole of a request. Raises ValueError where ``url`` is no address."""
         self._url = checked_address(url)
         # Whoever knows the rest of such an address may post to it, so it is in no message.
-        self._shown = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}/…"
+        self._redacted_url = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}/…"
         self._body = body
         self._timeout = timeout
         self._headers = {
@@ -80,7 +80,7 @@ class Webhook:
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
 
     def __str__(self) -> str:
-        return self._shown
+        return self._redacted_url
 
     async def deliver(self, event: Event) -> None:
         """See Receiver. Redirects are not followed: they would lead to who knows whom, and often as a GET."""
@@ -91,15 +91,17 @@ class Webhook:
         except httpx.LocalProtocolError as error:  # its text may hold the value of a header
             raise DeliveryError(type(error).__name__) from None
         except (httpx.HTTPError, OSError) as error:
-            raise DeliveryError(f"{type(error).__name__}: {error}".replace(str(self._url), self._shown)) from None
+            raise DeliveryError(
+                f"{type(error).__name__}: {error}".replace(str(self._url), self._redacted_url)
+            ) from None
         if 200 <= status < 300:
             return
-        if status >= 500 or status in PASSING_STATUSES:
+        if status >= 500 or status in TRANSIENT_STATUSES:
             raise DeliveryError(f"HTTP {status}", _seconds(retry_after))
         reason = f"HTTP {status}"
         if 300 <= status < 400:
             reason += ", a redirect, which is not followed: give the address it leads to"
-        raise RefusedDeliveryError(reason)
+        raise PermanentDeliveryError(reason)
 
     async def _post(self, event: Event) -> tuple[int, str | None]:
         headers = {**self._headers, "Idempotency-Key": event.id}
@@ -201,7 +203,7 @@ def checked_header(name: str, value: str, where: str) -> str:
     value = value.strip()
     if not name or not all(character.isascii() and (character.isalnum() or character in "-_") for character in name):
         raise ValueError(f"{where}: this is no name of a header")
-    if name.lower() in OWN_HEADERS:
+    if name.lower() in RESERVED_HEADERS:
         raise ValueError(f"{where}: {name} is set for each request, leave it out")
     if not value or not all(" " <= character <= "~" for character in value):
         raise ValueError(f"{where}: the value of {name} must be visible ASCII characters")

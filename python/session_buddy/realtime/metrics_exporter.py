@@ -28,7 +28,7 @@ _MAX_PHASES = 10  # of one skill
 _MAX_ANOMALY_TYPES = 20
 
 
-class _Names:
+class _BoundedLabels:
     """The first names up to a limit; each later one is `other`, so that names cannot make series without end."""
 
     def __init__(self, limit: int) -> None:
@@ -47,7 +47,7 @@ class _Names:
         return name
 
 
-class _WithoutCreationTimes(Collector):
+class _WithoutCreatedSamples(Collector):
     """Metrics without their `_created` samples, which Prometheus would store as one more series for each."""
 
     def __init__(self, metrics: Sequence[Counter | Gauge | Histogram]) -> None:
@@ -98,15 +98,15 @@ class PrometheusExporter:
     """
 
     def __init__(self, port: int = 9090, *, host: str = "localhost", max_skills: int = 200) -> None:
-        self._wanted_port = _checked_int("port", port, 0, 65535)
+        self._requested_port = _checked_int("port", port, 0, 65535)
         if not isinstance(host, str):
             raise TypeError(f"host must be a str, not {type(host).__name__}")
         if not host:
             raise ValueError("host must be an address or a name, not empty; 0.0.0.0 means every address")
         self._host = host
-        self._skills = _Names(_checked_int("max_skills", max_skills, 1, _MAX_SKILLS))
-        self._phases: dict[str, _Names] = {}  # by the label of the skill
-        self._anomaly_types = _Names(_MAX_ANOMALY_TYPES)
+        self._skills = _BoundedLabels(_checked_int("max_skills", max_skills, 1, _MAX_SKILLS))
+        self._phases: dict[str, _BoundedLabels] = {}  # by the label of the skill
+        self._anomaly_types = _BoundedLabels(_MAX_ANOMALY_TYPES)
         self._invocations = Counter(
             "skill_invocations_total",
             "Skill invocations.",
@@ -129,7 +129,7 @@ class PrometheusExporter:
         )
         self._registry = CollectorRegistry()
         self._registry.register(
-            _WithoutCreationTimes(
+            _WithoutCreatedSamples(
                 [
                     self._invocations,
                     self._durations,
@@ -154,7 +154,7 @@ class PrometheusExporter:
     def port(self) -> int:
         """The bound port while it runs, else the one that was asked for."""
         running = self._running
-        return self._wanted_port if running is None else running[0].server_port
+        return self._requested_port if running is None else running[0].server_port
 
     @property
     def running(self) -> bool:
@@ -172,7 +172,7 @@ class PrometheusExporter:
             if self._running is not None:
                 raise RuntimeError("the exporter runs already; stop it first")
             address = "127.0.0.1" if self._host == "localhost" else self._host
-            server, thread = start_http_server(self._wanted_port, address, self._registry)
+            server, thread = start_http_server(self._requested_port, address, self._registry)
             server.RequestHandlerClass = _Handler
             self._running = server, thread, os.getpid()
 
@@ -223,7 +223,7 @@ class PrometheusExporter:
         skill_label = self._skills.label(name)
         phase_label = phase
         if phase != _NO_PHASE:
-            phase_label = self._phases.setdefault(skill_label, _Names(_MAX_PHASES)).label(phase)
+            phase_label = self._phases.setdefault(skill_label, _BoundedLabels(_MAX_PHASES)).label(phase)
         for outcome in (True, False):  # both are there from the first on: a share of no series would be none
             counter = self._invocations.labels(skill_label, phase_label, str(outcome).lower())
             if outcome == completed:

@@ -31,8 +31,8 @@ class _Run:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.over = asyncio.Event()
-        self.stop_wanted = False
+        self.ended = asyncio.Event()
+        self.stop_requested = False
         self.started = False
         self.port = 0
         self.endpoints: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class _Run:
     def end(self) -> None:
         """Wakes start(); from any thread."""
         with contextlib.suppress(RuntimeError):  # its loop was closed already
-            self.loop.call_soon_threadsafe(self.over.set)
+            self.loop.call_soon_threadsafe(self.ended.set)
 
 
 class RealTimeMetricsServer:
@@ -371,7 +371,7 @@ class RealTimeMetricsServer:
         """
         run = await self._begin()
         try:
-            await run.over.wait()
+            await run.ended.wait()
         except GeneratorExit:  # thrown away with its loop, which can no longer wait for anything
             self._stop_native(run)
             raise
@@ -380,7 +380,7 @@ class RealTimeMetricsServer:
             raise
 
     async def stop(self) -> None:
-        """Closes every client with 1001, frees the port and returns when all is over; nothing where it does not run."""
+        """Closes every client with 1001, frees the port and returns when all has ended; no-op when not running."""
         self._check_process()
         run = self._run
         if run is not None:
@@ -415,7 +415,7 @@ class RealTimeMetricsServer:
 
         It may be a coroutine function; the next snapshot is delivered to it when it is done. What it raises is logged.
         A slow one misses the oldest of its waiting snapshots; the server and other subscribers are not held up, except
-        that a plain function blocks the loop as long as it runs. It stays registered over a restart.
+        that a plain function blocks the loop as long as it runs. It stays registered across a restart.
 
         Returns:
             The subscription; its `unregister()` ends it.
@@ -433,7 +433,7 @@ class RealTimeMetricsServer:
         return self._native.metrics(skill_name)
 
     def stop_now(self) -> None:
-        """stop() for code without an event loop; blocks until all is over."""
+        """stop() for code without an event loop; blocks until all has ended."""
         self._check_process()
         run = self._run
         if run is not None:
@@ -462,7 +462,7 @@ class RealTimeMetricsServer:
 
     def _start_native(self, run: _Run) -> None:
         with self._native_lock:
-            if run.stop_wanted:
+            if run.stop_requested:
                 return
             _runtime.ensure_logging()
             # Before the start: had it to be done after it and could not, nobody would stop the server at exit.
@@ -474,7 +474,7 @@ class RealTimeMetricsServer:
             run.started = True
 
     def _stop_native(self, run: _Run) -> None:
-        run.stop_wanted = True
+        run.stop_requested = True
         with self._native_lock:
             with self._state_lock:
                 if self._run is not run:

@@ -153,7 +153,7 @@ class SkillsStorage:
 
     Args:
         db_path: The SQLite file; made with the V4 schema where it is missing, an older one is brought to V4. None: the
-            same as for the server (variable, config file, place).
+            same as for the server (variable, config file, index).
         busy_timeout: Seconds to wait for a database that another process has locked, 0 to 3600.
 
     Raises:
@@ -229,17 +229,17 @@ class SkillsStorage:
             The ids, in order.
 
         Raises:
-            TypeError, InvalidRecordError (a ValueError): The message names the place of the bad record, from 0.
+            TypeError, InvalidRecordError (a ValueError): The message names the index of the bad record, from 0.
         """
         prepared = []
-        for place, invocation in enumerate(invocations):
+        for index, invocation in enumerate(invocations):
             unknown = sorted(str(key) for key in invocation.keys() - _COLUMNS)
             if unknown:
-                raise TypeError(f"record {place}: unknown key {unknown[0]}")
+                raise TypeError(f"record {index}: unknown key {unknown[0]}")
             try:
                 prepared.append(_prepare(invocation))
             except TypeError as error:
-                raise TypeError(f"record {place}: {error}") from None
+                raise TypeError(f"record {index}: {error}") from None
         return self._store.store_many(prepared)
 
     def get_metrics(self, skill_name: str) -> SkillMetrics | None:

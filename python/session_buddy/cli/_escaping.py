@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """JSON, or text, whose characters that a terminal obeys (controls, reordering, nothing to see) are escaped as JSON
     escapes them."""
     return "".join(
