@@ -108,7 +108,7 @@ def test_an_update_that_comes_somewhat_late_is_not_lost() -> None:
 def test_what_a_failed_client_misses_is_not_lost_too() -> None:
     clients = Clients(3)
     clients.broadcast(1, 1)
-    clients.measurement.gone(2)
+    clients.measurement.client_failed(2)
     clients.broadcast(2, 2, without=(2,))
     measured = clients.end(3)
     assert not measured.lost

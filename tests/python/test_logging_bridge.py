@@ -79,7 +79,7 @@ async def test_a_level_that_changes_later_is_followed(
         (logging.DEBUG, logging.NOTSET, logging.NOTSET, logging.CRITICAL, logging.CRITICAL + 1),
     ],
 )
-def test_the_wanted_level_is_the_lowest_of_our_loggers(
+def test_the_lowest_enabled_level_is_the_lowest_of_our_loggers(
     root: int, ours: int, child: int, disabled: int, wanted: int
 ) -> None:
     script = """
@@ -91,7 +91,7 @@ logging.getLogger("session_buddy").setLevel(ours)
 logging.getLogger("session_buddy.server").setLevel(child)
 logging.getLogger("session_buddyless").setLevel(1)
 logging.disable(disabled)
-print(_runtime._wanted_level())
+print(_runtime._lowest_enabled_level())
 """
     levels = [str(level) for level in (root, ours, child, disabled)]
     result = subprocess.run([sys.executable, "-c", script, *levels], capture_output=True, text=True, check=True)

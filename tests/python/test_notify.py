@@ -701,11 +701,11 @@ def test_the_least_deviation_is_for_starts_alone() -> None:
 
 def test_episodes_of_skills_that_are_not_asked_for_any_more_are_forgotten() -> None:
     before = Tracker(settle=0)
-    before.take(update(0, "a", "b"))
+    before.process(update(0, "a", "b"))
     after = Tracker(settle=0, skills=["b"])
     after.restore(before.episodes.values())
-    after.take(update(1))
-    assert told(after.take(update(2))) == [("resolved", "b")]
+    after.process(update(1))
+    assert told(after.process(update(2))) == [("resolved", "b")]
 
 
 # ---- Parts
