@@ -81,8 +81,8 @@ def test_the_packages_named_are_those_that_are_installed_for_a_build() -> None:
     assert [package for package in packages if package not in named] == ["ca-certificates"]
 
 
-def test_the_readme_names_the_packages_that_are_installed_for_a_build() -> None:
-    named = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_installation_page_names_the_packages_that_are_installed_for_a_build() -> None:
+    named = (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     for package in (
         "g++",
         "python3-venv",

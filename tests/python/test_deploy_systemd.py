@@ -57,7 +57,7 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
 
 
 def test_the_exposure_is_as_quoted() -> None:
-    page = " ".join((UNIT.parent / "README.md").read_text(encoding="utf-8").split())
+    page = " ".join((ROOT / "docs" / "how-to" / "deployment.md").read_text(encoding="utf-8").split())
     quoted = {
         version: (level, word) for level, word, version in re.findall(r"([\d.]+) \(([A-Z]+)\) with systemd (\d+)", page)
     }

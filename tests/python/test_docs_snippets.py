@@ -427,7 +427,7 @@ def node_client(block: Block, home: Path) -> None:
 def node_script(block: Block, home: Path) -> None:
     """A program of its own: as it is where Node has a WebSocket, else with that of ws, as the page says."""
     line = "import WebSocket from 'ws';"
-    assert line in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert line in (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     (home / "node_modules").symlink_to(JS / "node_modules")
     script = home / "snippet.mjs"
     version = subprocess.run([tools.node(), "--version"], capture_output=True, text=True, check=True).stdout
@@ -601,20 +601,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", make_target),
         ("bash", shell_records),
         ("bash", shell_serves),
-        ("python", python_client),
-        ("javascript", node_script),
-        ("bash", shell_imports),
-        ("bash", shell_watches),
-        ("bash", shell_registers_hooks),
-        ("bash", shell_runs),
-        ("python", python_alone),
-        ("bash", shell_prunes),
-        ("bash", shell_corrects),
-        ("python", python_alone),
-        ("toml", settings),
     ],
-    "docs/explanation/anomaly-calibration.md": [],
-    "docs/explanation/anomaly-detection.md": [],
+    "docs/README.md": [],
     "docs/api/HTTP_API.md": [("bash", shell_asks), ("bash", shell_asks_again), ("json", problem)],
     "docs/api/PROMETHEUS.md": [("yaml", scrape_config), *[("bash", shell_with_server)] * 2],
     "docs/api/WEBSOCKET_API.md": [
@@ -631,26 +619,49 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_with_server),
         ("python", python_alone),
     ],
+    "docs/explanation/anomaly-calibration.md": [],
+    "docs/explanation/anomaly-detection.md": [],
     "docs/explanation/architecture.md": [("text", drawing), ("text", drawing), ("text", drawing)],
-    "docs/reference/ingestion.md": [
-        ("bash", shell_installs_a_hook),
-        ("bash", shell_runs_a_hook),
-        ("bash", shell_installs_a_hook),
-        ("bash", shell_hands_in),
-        ("json", intake_answer),
-        ("json", intake_answer),
+    "docs/explanation/performance.md": [("bash", make_target)],
+    "docs/explanation/reliability.md": [],
+    "docs/explanation/security.md": [],
+    "docs/getting-started.md": [
+        ("bash", make_target),
+        ("bash", make_target),
+        ("bash", shell_records),
+        ("bash", shell_serves),
+        ("python", python_client),
+        ("javascript", node_script),
+    ],
+    "docs/glossary.md": [],
+    "docs/how-to/alerts.md": [
+        ("bash", shell_with_server),
+        ("json", notification),
+        ("json", notification_template),
     ],
     "docs/how-to/clients.md": [
         ("python", python_client),
         ("python", python_client),
         ("bash", shell_with_server),
-        ("bash", shell_with_server),
-        ("json", notification),
-        ("json", notification_template),
     ],
-    "docs/reference/dependencies.md": [],
+    "docs/how-to/dashboard.md": [],
     "docs/how-to/deployment.md": [("nginx", below_a_path)],
+    "docs/how-to/embedding.md": [("python", python_alone)],
     "docs/how-to/grafana.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
+    "docs/how-to/hooks.md": [
+        ("bash", shell_registers_hooks),
+        ("bash", shell_installs_a_hook),
+        ("bash", shell_runs_a_hook),
+        ("bash", shell_installs_a_hook),
+    ],
+    "docs/how-to/maintenance.md": [("bash", shell_prunes), ("bash", shell_corrects)],
+    "docs/how-to/prometheus.md": [
+        ("bash", shell_with_promtool),
+        ("yaml", alertmanager_config),
+        ("python", python_alone),
+    ],
+    "docs/how-to/recording.md": [("bash", shell_records), ("bash", shell_runs), ("python", python_alone)],
+    "docs/how-to/transcripts.md": [("bash", shell_imports), ("bash", shell_watches)],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_runs),
         ("bash", shell_runs),
@@ -659,14 +670,14 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_records),
         ("sql", statements),
     ],
-    "docs/how-to/prometheus.md": [
-        ("bash", shell_with_promtool),
-        ("yaml", alertmanager_config),
-        ("python", python_alone),
+    "docs/reference/command-line.md": [],
+    "docs/reference/configuration.md": [("toml", settings)],
+    "docs/reference/dependencies.md": [],
+    "docs/reference/ingestion.md": [
+        ("bash", shell_hands_in),
+        ("json", intake_answer),
+        ("json", intake_answer),
     ],
-    "docs/explanation/performance.md": [("bash", make_target)],
-    "docs/explanation/reliability.md": [],
-    "docs/explanation/security.md": [],
     "docs/storage/V4_SCHEMA.md": [("sql", insertion), ("python", python_inserts)],
 }
 
@@ -697,7 +708,7 @@ async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> N
 
 
 def test_a_program_whose_callback_fails_or_whose_event_never_comes_is_noticed(tmp_path: Path) -> None:
-    (example,) = [block.text for block in blocks(ROOT / "README.md") if "register_metrics_subscriber" in block.text]
+    (example,) = [block.text for block in blocks(ROOT / "docs" / "how-to" / "embedding.md") if block.language == "python"]
     with pytest.raises(AssertionError, match="KeyError: 'nosuch'"):
         python(example.replace('snapshot["data"]', 'snapshot["nosuch"]').replace("timeout=30", "timeout=1"), tmp_path)
     with pytest.raises(AssertionError, match="TimeoutError"):

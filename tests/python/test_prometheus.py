@@ -339,7 +339,7 @@ def test_every_alert_says_what_to_do_and_is_tested_to_fire_and_to_be_silent(name
     rule = alerts()[name]
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert all(rule["annotations"][key] for key in ("summary", "description", "action"))
-    assert f"| `{name}` |" in (MONITORING / "README.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in (ROOT / "docs" / "how-to" / "prometheus.md").read_text(encoding="utf-8")
     cases = [
         bool(case.get("exp_alerts"))
         for test in yaml.safe_load(RULE_TESTS.read_text(encoding="utf-8"))["tests"]
