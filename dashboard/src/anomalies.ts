@@ -6,9 +6,9 @@ import { duration, percent } from './format.ts';
 export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster' | 'other';
 
 /** What an anomaly is about, for those on the wire and for those of the history. */
-export type AnomalyFigures = Pick<AnomalyEpisode, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
+export type AnomalyValues = Pick<AnomalyEpisode, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
 
-export function kindOf(anomaly: AnomalyFigures): AnomalyKind {
+export function kindOf(anomaly: AnomalyValues): AnomalyKind {
   switch (anomaly.anomaly_type) {
     case 'performance_drop':
       return 'drop';
@@ -21,7 +21,7 @@ export function kindOf(anomaly: AnomalyFigures): AnomalyKind {
   }
 }
 
-export const KIND_WORDS: Record<AnomalyKind, string> = {
+export const KIND_LABELS: Record<AnomalyKind, string> = {
   drop: 'Success rate fell',
   rise: 'Success rate rose',
   slower: 'Slower than usual',
@@ -50,7 +50,7 @@ export interface AnomalyEvent {
 }
 
 /** Milliseconds that an anomaly may be away before it is over: near the threshold they come and go. */
-export const FADING = 10_000;
+export const RESOLVE_DELAY = 10_000;
 
 export function anomalyKey(anomaly: Pick<AnomalyEpisode, 'skill_name' | 'anomaly_type'>): string {
   return JSON.stringify([anomaly.skill_name, anomaly.anomaly_type]);
@@ -59,7 +59,7 @@ export function anomalyKey(anomaly: Pick<AnomalyEpisode, 'skill_name' | 'anomaly
 /** Follows the anomalies from update to update. What is there in the first one has not just begun. */
 export class AnomalyTracker {
   #tracked = new Map<string, TrackedAnomaly>();
-  #begun = false;
+  #initialized = false;
   #events = 0;
 
   /** Takes an update of the moment `at`; gives those that count now, heaviest first, and what has changed. */
@@ -69,14 +69,14 @@ export class AnomalyTracker {
     for (const anomaly of anomalies) {
       const key = anomalyKey(anomaly);
       next.set(key, { key, anomaly, fading: false, lastSeen: at });
-      if (this.#begun && !this.#tracked.has(key)) events.push(this.#event('started', anomaly, at));
+      if (this.#initialized && !this.#tracked.has(key)) events.push(this.#event('started', anomaly, at));
     }
     for (const [key, tracked] of this.#tracked) {
       if (next.has(key)) continue;
-      if (at - tracked.lastSeen < FADING) next.set(key, { ...tracked, fading: true });
+      if (at - tracked.lastSeen < RESOLVE_DELAY) next.set(key, { ...tracked, fading: true });
       else events.push(this.#event('ended', tracked.anomaly, at));
     }
-    this.#begun = true;
+    this.#initialized = true;
     this.#tracked = next;
     const current = [...next.values()].sort((a, b) => b.anomaly.deviation_score - a.anomaly.deviation_score);
     return { current, events };

@@ -1,7 +1,7 @@
 // The frame around the views, and the choice between them.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Skill } from 'session-buddy-client';
-import { api, forgetToken, live, takeServerInfo } from './data/live.ts';
+import { api, applyServerInfo, forgetToken, live } from './data/live.ts';
 import { useNow } from './data/now.ts';
 import { usePoll } from './data/poll.ts';
 import { useStore } from './data/store.ts';
@@ -33,14 +33,14 @@ function useRoute(): Route {
 }
 
 /** Milliseconds that the page waits for its first figures before it shows itself without. */
-const PATIENCE = 700;
+const RENDER_DELAY = 700;
 
 /** Whether to draw: with the first figures, so that nothing has to make way for them, or without when they do not come. */
 function useReady(): boolean {
-  const known = useStore(live, (state) => state.update !== null || state.tokenWanted !== null);
+  const known = useStore(live, (state) => state.update !== null || state.tokenRequired !== null);
   const [late, setLate] = useState(false);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(true), PATIENCE);
+    const timer = setTimeout(() => setLate(true), RENDER_DELAY);
     return () => clearTimeout(timer);
   }, []);
   return known || late;
@@ -106,8 +106,8 @@ function Footer() {
 }
 
 /** Milliseconds between two looks at the server while nothing changes, and while its figures do. */
-const CALM = 5000;
-const FOLLOW = 1000;
+const SERVER_INTERVAL = 5000;
+const SERVER_MIN_INTERVAL = 1000;
 
 function useLiveSum(count: (skill: Skill) => number): number {
   return useStore(live, ({ update }) => (update?.data.top_skills ?? []).reduce((sum, skill) => sum + count(skill), 0));
@@ -115,9 +115,13 @@ function useLiveSum(count: (skill: Skill) => number): number {
 
 /** Keeps the sums over all skills in step with the figures of each, which come by themselves. */
 function useServerInfo(): void {
-  const { data: server, error, refresh } = usePoll('server', (signal) => api.server({ signal }), CALM, FOLLOW);
+  const {
+    data: server,
+    error,
+    refresh,
+  } = usePoll('server', (signal) => api.server({ signal }), SERVER_INTERVAL, SERVER_MIN_INTERVAL);
   useEffect(() => {
-    if (server) takeServerInfo(server);
+    if (server) applyServerInfo(server);
   }, [server]);
   useEffect(() => live.set({ serverError: error }), [error]);
   const runs = useLiveSum((skill) => skill.invocation_count);
@@ -131,18 +135,18 @@ export function App() {
   const route = useRoute();
   const ready = useReady();
   const main = useRef<HTMLElement>(null);
-  const began = useRef(false);
+  const mounted = useRef(false);
   useServerInfo();
 
   const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
   // Another view: it gets its title, the focus goes to its heading and the page back to its top.
   useEffect(() => {
     document.title = route.view === 'skill' ? `${plainName(route.skillName)} · ${TITLE}` : TITLE;
-    if (began.current) {
+    if (mounted.current) {
       window.scrollTo(0, 0);
       main.current?.querySelector('h1')?.focus({ preventScroll: true });
     }
-    began.current = true;
+    mounted.current = true;
   }, [view]);
 
   return (

@@ -1,4 +1,4 @@
-// How the connection and the freshness of the figures are put into words.
+// How the connection and the freshness of the figures are put into label.
 import type { ConnectionState } from 'session-buddy-client';
 
 /** Seconds beyond which figures count as old: three missed updates, and no less than people notice. */
@@ -9,48 +9,48 @@ export function staleAfter(interval: number | undefined): number {
 export type Tone = 'good' | 'busy' | 'bad';
 
 /** `localNow` is by the viewer's clock, as `retryAt` is. */
-export function connectionWords(
+export function connectionLabel(
   connection: ConnectionState,
-  tokenWanted: boolean,
+  tokenRequired: boolean,
   fresh: boolean,
-  any: boolean,
+  hasData: boolean,
   localNow: number,
-): { tone: Tone; words: string } {
-  if (tokenWanted) return { tone: 'bad', words: 'Needs a token' };
+): { tone: Tone; label: string } {
+  if (tokenRequired) return { tone: 'bad', label: 'Needs a token' };
   switch (connection.status) {
     case 'open':
-      if (!any) return { tone: 'busy', words: 'No data yet' };
-      return fresh ? { tone: 'good', words: 'Live' } : { tone: 'bad', words: 'No new data' };
+      if (!hasData) return { tone: 'busy', label: 'No data yet' };
+      return fresh ? { tone: 'good', label: 'Live' } : { tone: 'bad', label: 'No new data' };
     case 'idle':
     case 'connecting': {
       const { attempt = 0, maxAttempts = 0 } = connection as { attempt?: number; maxAttempts?: number };
-      if (attempt === 0) return { tone: 'busy', words: 'Connecting…' };
+      if (attempt === 0) return { tone: 'busy', label: 'Connecting…' };
       return {
         tone: 'bad',
-        words: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…',
+        label: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…',
       };
     }
     case 'waiting': {
       const seconds = Math.max(1, Math.ceil((connection.retryAt - localNow) / 1000));
       const which =
         connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
-      return { tone: 'bad', words: `Reconnecting${which} in ${seconds} s` };
+      return { tone: 'bad', label: `Reconnecting${which} in ${seconds} s` };
     }
     case 'closed':
-      return { tone: 'bad', words: 'Not connected' };
+      return { tone: 'bad', label: 'Not connected' };
   }
 }
 
 /** What a page without a live connection says of it; `polled`: the HTTP API answers all the same. */
-export function lostWords(polled: boolean, any: boolean): { headline: string; words: string } {
+export function disconnectedMessage(polled: boolean, hasData: boolean): { headline: string; detail: string } {
   if (polled) {
     return {
       headline: 'There is no live connection.',
-      words: 'Figures come only every 15 seconds; anomalies and active sessions need it to be up to date.',
+      detail: 'Figures come only every 15 seconds; anomalies and active sessions need it to be up to date.',
     };
   }
   return {
     headline: 'The server does not answer.',
-    words: any ? 'What you see is what it said last.' : 'There is nothing to show until it does.',
+    detail: hasData ? 'What you see is what it said last.' : 'There is nothing to show until it does.',
   };
 }

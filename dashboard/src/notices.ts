@@ -1,5 +1,5 @@
 // Which of the changes are shown as notices, and how they are told: a few, however many come at once.
-import { type AnomalyEvent, KIND_WORDS, kindOf, valueText } from './anomalies.ts';
+import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from './anomalies.ts';
 import { plural } from './format.ts';
 import { plainName } from './names.ts';
 
@@ -10,10 +10,10 @@ export interface Notices {
 }
 
 export const NO_NOTICES: Notices = { shown: [], more: 0 };
-const AT_MOST = 3;
+const MAX_SHOWN = 3;
 
 /** The newest first; of one update those that began before those that ended, the heaviest first. */
-function byWeight(events: readonly AnomalyEvent[]): AnomalyEvent[] {
+function bySeverity(events: readonly AnomalyEvent[]): AnomalyEvent[] {
   const rank = ({ kind }: AnomalyEvent) => (kind === 'started' ? 0 : 1);
   return [...events].sort(
     (a, b) => b.at - a.at || rank(a) - rank(b) || b.anomaly.deviation_score - a.anomaly.deviation_score,
@@ -21,8 +21,8 @@ function byWeight(events: readonly AnomalyEvent[]): AnomalyEvent[] {
 }
 
 export function addNotices({ shown, more }: Notices, fresh: readonly AnomalyEvent[]): Notices {
-  const all = [...byWeight(fresh), ...shown];
-  return { shown: all.slice(0, AT_MOST), more: more + Math.max(0, all.length - AT_MOST) };
+  const all = [...bySeverity(fresh), ...shown];
+  return { shown: all.slice(0, MAX_SHOWN), more: more + Math.max(0, all.length - MAX_SHOWN) };
 }
 
 export function removeNotice({ shown, more }: Notices, id: number): Notices {
@@ -31,12 +31,12 @@ export function removeNotice({ shown, more }: Notices, id: number): Notices {
 }
 
 function sentence({ kind, anomaly }: AnomalyEvent): string {
-  const words = KIND_WORDS[kindOf(anomaly)].toLowerCase();
+  const label = KIND_LABELS[kindOf(anomaly)].toLowerCase();
   const name = plainName(anomaly.skill_name);
-  if (kind === 'ended') return `${name} is back to normal; it was: ${words}.`;
+  if (kind === 'ended') return `${name} is back to normal; it was: ${label}.`;
   const from = valueText(anomaly.anomaly_type, anomaly.baseline_value);
   const to = valueText(anomaly.anomaly_type, anomaly.observed_value);
-  return `Anomaly in ${name}: ${words}, from ${from} to ${to}.`;
+  return `Anomaly in ${name}: ${label}, from ${from} to ${to}.`;
 }
 
 /** What a screen reader says of those that have just come. */

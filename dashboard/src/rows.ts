@@ -1,4 +1,4 @@
-// The rows of the table of skills: what the HTTP API answered, with what the WebSocket knows newer.
+// The rows of the table of skills: what the HTTP API succeeded, with what the WebSocket knows newer.
 import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
 import { moment } from './format.ts';
 import { wilson } from './wilson.ts';

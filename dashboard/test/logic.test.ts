@@ -8,10 +8,10 @@ import {
   type SkillSummary,
 } from 'session-buddy-client';
 import { describe, expect, test } from 'vitest';
-import { type AnomalyEvent, AnomalyTracker, FADING, KIND_WORDS, kindOf, valueText } from '../src/anomalies.ts';
-import { connectionWords, lostWords, staleAfter } from '../src/connection.ts';
-import { answered, failed, unanswered } from '../src/data/answer.ts';
+import { type AnomalyEvent, AnomalyTracker, KIND_LABELS, kindOf, RESOLVE_DELAY, valueText } from '../src/anomalies.ts';
+import { connectionLabel, disconnectedMessage, staleAfter } from '../src/connection.ts';
 import { ServerClock } from '../src/data/clock.ts';
+import { failed, initialState, succeeded } from '../src/data/query-state.ts';
 import { hasMeans, historyData } from '../src/history.ts';
 import { endOfHistory, idleSince } from '../src/idle.ts';
 import { limitsSentence } from '../src/limits.ts';
@@ -139,14 +139,14 @@ describe('the tracker of anomalies', () => {
     tracker.observe([anomaly('a')], 0);
     expect(tracker.observe([], 1000)).toMatchObject({ current: [{ fading: true }], events: [] });
     expect(tracker.observe([anomaly('a')], 2000)).toMatchObject({ current: [{ fading: false }], events: [] });
-    expect(tracker.observe([], 2000 + FADING - 1).events).toEqual([]);
-    expect(tracker.observe([], 2000 + FADING)).toMatchObject({ current: [], events: [{ kind: 'ended' }] });
+    expect(tracker.observe([], 2000 + RESOLVE_DELAY - 1).events).toEqual([]);
+    expect(tracker.observe([], 2000 + RESOLVE_DELAY)).toMatchObject({ current: [], events: [{ kind: 'ended' }] });
   });
 
   test('holds no more than what is there, however many there were', () => {
     const tracker = new AnomalyTracker();
-    for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * FADING);
-    expect(tracker.observe([], 1000 * FADING).current).toEqual([]);
+    for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * RESOLVE_DELAY);
+    expect(tracker.observe([], 1000 * RESOLVE_DELAY).current).toEqual([]);
   });
 });
 
@@ -188,10 +188,10 @@ describe('many changes at once', () => {
 
 test('anomalies in words and units', () => {
   const shift = { anomaly_type: 'pattern_shift', baseline_value: 5, observed_value: 15 } as const;
-  expect(KIND_WORDS[kindOf(shift)]).toBe('Slower than usual');
-  expect(KIND_WORDS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
-  expect(KIND_WORDS[kindOf(anomaly('a'))]).toBe('Success rate fell');
-  expect(KIND_WORDS[kindOf(anomaly('a', 3, 'performance_spike'))]).toBe('Success rate rose');
+  expect(KIND_LABELS[kindOf(shift)]).toBe('Slower than usual');
+  expect(KIND_LABELS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
+  expect(KIND_LABELS[kindOf(anomaly('a'))]).toBe('Success rate fell');
+  expect(KIND_LABELS[kindOf(anomaly('a', 3, 'performance_spike'))]).toBe('Success rate rose');
   expect(valueText('pattern_shift', 15)).toBe('15 s');
   expect(valueText('performance_drop', 0.5)).toBe('50.0 %');
 });
@@ -279,19 +279,19 @@ describe('the connection in words', () => {
     [{ status: 'open' }, true, true, 'Live'],
     [{ status: 'open' }, false, true, 'No new data'],
     [{ status: 'closed', error }, true, true, 'Not connected'],
-  ])('%o, fresh: %s, any data: %s', (state, fresh, any, words) => {
-    expect(connectionWords(state, false, fresh, any, 10_000).words).toBe(words);
+  ])('%o, fresh: %s, any data: %s', (state, fresh, hasData, label) => {
+    expect(connectionLabel(state, false, fresh, hasData, 10_000).label).toBe(label);
   });
   test('asks for the token before anything else', () => {
-    expect(connectionWords({ status: 'closed' }, true, true, true, 0).words).toBe('Needs a token');
+    expect(connectionLabel({ status: 'closed' }, true, true, true, 0).label).toBe('Needs a token');
   });
   test('blames the server only where its API does not answer either', () => {
-    expect(lostWords(true, true).headline).toBe('There is no live connection.');
-    expect(lostWords(false, true)).toEqual({
+    expect(disconnectedMessage(true, true).headline).toBe('There is no live connection.');
+    expect(disconnectedMessage(false, true)).toEqual({
       headline: 'The server does not answer.',
-      words: 'What you see is what it said last.',
+      detail: 'What you see is what it said last.',
     });
-    expect(lostWords(false, false).words).toMatch(/^There is nothing to show/);
+    expect(disconnectedMessage(false, false).detail).toMatch(/^There is nothing to show/);
   });
   test('figures are old after three updates, but no sooner than after five seconds', () => {
     expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);
@@ -326,21 +326,21 @@ test('the mean of hours whose runs were pruned is not passed off as a median', (
 
 describe('an answer', () => {
   const error = new ConnectionError('503');
-  const first = answered(unanswered<string[]>(), 'page 1', ['a']);
+  const first = succeeded(initialState<string[]>(), 'page 1', ['a']);
 
   test('is the same object where nothing changed', () => {
-    expect(answered(first, 'page 1', first.data ?? [])).toBe(first);
-    expect(answered(first, 'page 2', first.data ?? [])).toMatchObject({ question: 'page 2' });
+    expect(succeeded(first, 'page 1', first.data ?? [])).toBe(first);
+    expect(succeeded(first, 'page 2', first.data ?? [])).toMatchObject({ key: 'page 2' });
   });
   test('stays beside the error when its own question fails later', () => {
-    expect(failed(first, 'page 1', error)).toEqual({ question: 'page 1', data: ['a'], error });
+    expect(failed(first, 'page 1', error)).toEqual({ key: 'page 1', data: ['a'], error });
   });
   test('is not passed off as that to another question that fails', () => {
-    expect(failed(first, 'page 2', error)).toEqual({ question: 'page 2', data: null, error });
+    expect(failed(first, 'page 2', error)).toEqual({ key: 'page 2', data: null, error });
   });
   test('takes the error away', () => {
-    expect(answered(failed(first, 'page 2', error), 'page 2', ['b'])).toEqual({
-      question: 'page 2',
+    expect(succeeded(failed(first, 'page 2', error), 'page 2', ['b'])).toEqual({
+      key: 'page 2',
       data: ['b'],
       error: null,
     });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { poll } from '../src/data/polling.ts';
 
 const INTERVAL = 15_000;
-const SOONEST = 1000;
+const MIN_INTERVAL = 1000;
 const WORK = 400;
 
 let visible = true;
@@ -14,7 +14,7 @@ function start() {
     asked.push(Date.now() - begin);
     await new Promise((resolve) => setTimeout(resolve, WORK));
   };
-  return poll(ask, () => visible, INTERVAL, SOONEST);
+  return poll(ask, () => visible, INTERVAL, MIN_INTERVAL);
 }
 
 beforeEach(() => {
@@ -35,7 +35,7 @@ test('a refresh during a question is made up for after it', async () => {
   await vi.advanceTimersByTimeAsync(WORK / 2);
   polling.refresh();
   await vi.advanceTimersByTimeAsync(5000);
-  expect(asked).toEqual([0, SOONEST]);
+  expect(asked).toEqual([0, MIN_INTERVAL]);
 });
 
 test('many refreshes are one, and no sooner than allowed', async () => {
@@ -44,7 +44,7 @@ test('many refreshes are one, and no sooner than allowed', async () => {
     polling.refresh();
     await vi.advanceTimersByTimeAsync(100);
   }
-  expect(asked).toEqual([0, SOONEST, 2 * SOONEST, 3 * SOONEST]);
+  expect(asked).toEqual([0, MIN_INTERVAL, 2 * MIN_INTERVAL, 3 * MIN_INTERVAL]);
 });
 
 test('what cannot be seen does not ask, and makes up for it when it can', async () => {
@@ -54,8 +54,8 @@ test('what cannot be seen does not ask, and makes up for it when it can', async 
   await vi.advanceTimersByTimeAsync(3 * INTERVAL);
   expect(asked).toEqual([]);
   visible = true;
-  polling.look();
-  polling.look();
+  polling.onVisibilityChange();
+  polling.onVisibilityChange();
   expect(asked).toEqual([3 * INTERVAL]);
 });
 

@@ -20,7 +20,7 @@ import {
   UnauthorizedError,
   UnexpectedAnswerError,
 } from './errors.js';
-import { misfit, SHAPES } from './shape.js';
+import { findMismatch, SHAPES } from './shape.js';
 
 export interface ApiOptions {
   /** Shown as `Authorization: Bearer`, never in the URL. */
@@ -39,8 +39,8 @@ export interface CallOptions {
 
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Answers that are kept for the server to say that they are still current. */
-const KEPT = 64;
+/** Answers that are cached for the server to say that they are still current. */
+const MAX_CACHED = 64;
 
 type Query = Record<string, string | number | boolean | Date | undefined>;
 
@@ -55,7 +55,7 @@ function text(value: string | number | boolean | Date): string {
 export class SessionBuddyApi {
   readonly #base: URL;
   readonly #options: ApiOptions;
-  readonly #kept = new Map<string, { etag: string; body: unknown }>();
+  readonly #cache = new Map<string, { etag: string; body: unknown }>();
 
   /** `base` is the server's address, with the path that a proxy may have put it under. */
   constructor(base: string | URL, options: ApiOptions = {}) {
@@ -99,8 +99,8 @@ export class SessionBuddyApi {
     const { token, maxBytes = MAX_BYTES } = this.#options;
     const present = typeof token === 'function' ? await token() : token;
     if (present) headers.Authorization = `Bearer ${present}`;
-    const kept = this.#kept.get(url.href);
-    if (kept) headers['If-None-Match'] = kept.etag;
+    const cached = this.#cache.get(url.href);
+    if (cached) headers['If-None-Match'] = cached.etag;
 
     const timeout = AbortSignal.timeout(this.#options.timeout ?? 15_000);
     const init: RequestInit = {
@@ -111,16 +111,16 @@ export class SessionBuddyApi {
     };
     try {
       const response = await (this.#options.fetch ?? fetch)(url, init);
-      if (response.status === 304 && kept) return kept.body as T;
+      if (response.status === 304 && cached) return cached.body as T;
       if (!response.ok) throw await errorOf(response, maxBytes);
       const body: unknown = await jsonOf(response, maxBytes);
-      const where = misfit(body, SHAPES[path]);
+      const where = findMismatch(body, SHAPES[path]);
       if (where !== null) {
         throw new UnexpectedAnswerError(
           `the answer is not one of a Session-Buddy server (${where || 'the whole of it'} is missing or of another type)`,
         );
       }
-      this.#keep(url.href, response.headers.get('ETag'), body);
+      this.#store(url.href, response.headers.get('ETag'), body);
       return body as T;
     } catch (error) {
       if (error instanceof SessionBuddyError || signal?.aborted) throw error;
@@ -129,12 +129,12 @@ export class SessionBuddyApi {
     }
   }
 
-  #keep(url: string, etag: string | null, body: unknown): void {
-    this.#kept.delete(url);
+  #store(url: string, etag: string | null, body: unknown): void {
+    this.#cache.delete(url);
     if (etag === null) return;
-    this.#kept.set(url, { etag, body });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    this.#cache.set(url, { etag, body });
+    const [oldest] = this.#cache.keys();
+    if (this.#cache.size > MAX_CACHED && oldest !== undefined) this.#cache.delete(oldest);
   }
 }
 

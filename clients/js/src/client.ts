@@ -86,9 +86,9 @@ export interface ClientEvents {
 
 type Listener<T> = (value: T) => void;
 type Subscription = Omit<Subscribe, 'request_id'> | { type: 'unsubscribe' };
-type Wish = Subscription | { type: 'subscribe_sessions' };
+type DesiredSubscription = Subscription | { type: 'subscribe_sessions' };
 
-const SESSIONS: Wish = { type: 'subscribe_sessions' };
+const SESSIONS: DesiredSubscription = { type: 'subscribe_sessions' };
 
 interface Pending {
   resolve: (message: ServerMessage) => void;
@@ -150,14 +150,14 @@ export class SessionBuddyClient {
   #subscription: Subscription | null = null;
   /** The last one that the server has confirmed; what a refused one falls back to. */
   #confirmed: Subscription | null = null;
-  /** Calls that wait for the next connection to have what they wish for. */
-  readonly #waiting = new Set<{ wish: Wish; refuse: (error: RequestError) => void }>();
-  #sessionsWanted = false;
+  /** Calls that wait for the next connection to have what they desired for. */
+  readonly #waiters = new Set<{ desired: DesiredSubscription; reject: (error: RequestError) => void }>();
+  #sessionsDesired = false;
   /** Updates count only once this connection has the subscription that was asked for. */
   #subscribed = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
-  #lastedTimer: ReturnType<typeof setTimeout> | undefined;
+  #stableTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Does not connect yet: `connect()` does, after listeners have been added. */
@@ -212,7 +212,7 @@ export class SessionBuddyClient {
 
   /** Ends everything: streams, requests that wait, attempts. `connect()` may begin anew. */
   close(): void {
-    this.#end(undefined);
+    this.#shutDown(undefined);
   }
 
   /**
@@ -227,22 +227,22 @@ export class SessionBuddyClient {
       ...(options.minDeviation === undefined ? {} : { min_deviation: options.minDeviation }),
       ...(options.details === undefined ? {} : { details: options.details }),
     };
-    await this.#want(subscription);
+    await this.#setSubscription(subscription);
   }
 
   /** No more updates of metrics until `subscribe()`. */
   async unsubscribe(): Promise<void> {
-    await this.#want({ type: 'unsubscribe' });
+    await this.#setSubscription({ type: 'unsubscribe' });
   }
 
   /** Asks for the updates of active sessions as well. It holds over reconnections. */
   async subscribeSessions(): Promise<void> {
-    this.#sessionsWanted = true;
-    if (this.#state.status !== 'open') return this.#opened(SESSIONS);
+    this.#sessionsDesired = true;
+    if (this.#state.status !== 'open') return this.#whenOpen(SESSIONS);
     try {
       await this.#request({ type: 'subscribe_sessions' });
     } catch (error) {
-      if (error instanceof RequestError) this.#sessionsWanted = false;
+      if (error instanceof RequestError) this.#sessionsDesired = false;
       throw error;
     }
   }
@@ -292,56 +292,56 @@ export class SessionBuddyClient {
       socket = new this.#WebSocket(this.url);
     } catch (error) {
       // A URL that is none; no later attempt would do better.
-      this.#end(new ConnectionError(error instanceof Error ? error.message : String(error)));
+      this.#shutDown(new ConnectionError(error instanceof Error ? error.message : String(error)));
       return;
     }
     this.#socket = socket;
     this.#connectTimer = setTimeout(
-      () => this.#drop(socket, new TimeoutError('the server did not answer in time')),
+      () => this.#abort(socket, new TimeoutError('the server did not answer in time')),
       this.#options.connectTimeout ?? 10_000,
     );
     socket.onopen = () => {
-      this.#begin(socket).catch((error: unknown) => {
-        this.#drop(socket, error instanceof SessionBuddyError ? error : new SessionBuddyError(String(error)));
+      this.#handshake(socket).catch((error: unknown) => {
+        this.#abort(socket, error instanceof SessionBuddyError ? error : new SessionBuddyError(String(error)));
       });
     };
     socket.onmessage = (event: { data: unknown }) => this.#receive(socket, event.data);
     // What it was comes with onclose; the package ws ends the program where nobody listens.
     socket.onerror = () => {};
     socket.onclose = (event: { code: number; reason: string }) => {
-      this.#lost(socket, closeError(event.code, event.reason));
+      this.#handleDisconnect(socket, closeError(event.code, event.reason));
     };
   }
 
   /** From the open socket to a connection that is authenticated and subscribed. */
-  async #begin(socket: WebSocketLike): Promise<void> {
+  async #handshake(socket: WebSocketLike): Promise<void> {
     const { token } = this.#options;
     const present = typeof token === 'function' ? await token() : token;
     if (socket !== this.#socket) return;
-    if (present !== undefined && present !== '') await this.#exchange(socket, { type: 'auth', token: present });
+    if (present !== undefined && present !== '') await this.#sendRequest(socket, { type: 'auth', token: present });
     this.#subscribed = this.#subscription === null;
     // More may be wished for while the answers are on their way.
     let subscription: Subscription | null = null;
     let sessions = false;
-    while (subscription !== this.#subscription || (this.#sessionsWanted && !sessions)) {
-      const asked: Promise<unknown>[] = [];
+    while (subscription !== this.#subscription || (this.#sessionsDesired && !sessions)) {
+      const requests: Promise<unknown>[] = [];
       if (subscription !== this.#subscription) {
         subscription = this.#subscription;
-        if (subscription) asked.push(this.#restore(socket, subscription));
+        if (subscription) requests.push(this.#resubscribe(socket, subscription));
         // The only one was refused: the connection is as it was.
         else this.#subscribed = true;
       }
-      if (this.#sessionsWanted && !sessions) {
+      if (this.#sessionsDesired && !sessions) {
         sessions = true;
-        asked.push(this.#restore(socket, SESSIONS));
+        requests.push(this.#resubscribe(socket, SESSIONS));
       }
-      await Promise.all(asked);
+      await Promise.all(requests);
       if (socket !== this.#socket) return;
     }
     clearTimeout(this.#connectTimer);
     // One that is made and lost at once is no better than none: the attempts begin anew once it has lasted for a while.
     const next = this.#attempt + 1;
-    this.#lastedTimer = setTimeout(
+    this.#stableTimer = setTimeout(
       () => {
         this.#attempt = 0;
       },
@@ -349,30 +349,30 @@ export class SessionBuddyClient {
     );
     this.#everOpen = true;
     this.#setState({ status: 'open' });
-    this.#listen(socket);
+    this.#restartSilenceTimer(socket);
   }
 
-  async #restore(socket: WebSocketLike, wish: Wish): Promise<void> {
+  async #resubscribe(socket: WebSocketLike, desired: DesiredSubscription): Promise<void> {
     try {
-      await this.#exchange(socket, wish);
-      if (wish.type !== 'subscribe_sessions') this.#confirmed = wish;
+      await this.#sendRequest(socket, desired);
+      if (desired.type !== 'subscribe_sessions') this.#confirmed = desired;
     } catch (error) {
       // The server does not like the subscription itself; the connection is good all the same.
       if (!(error instanceof RequestError)) throw error;
-      const waiting = [...this.#waiting].filter((each) => each.wish === wish);
+      const waiting = [...this.#waiters].filter((each) => each.desired === desired);
       if (waiting.length === 0) {
         this.#emit('error', error);
         return;
       }
-      if (wish.type === 'subscribe_sessions') this.#sessionsWanted = false;
-      else if (this.#subscription === wish) this.#subscription = this.#confirmed;
-      for (const each of waiting) each.refuse(error);
+      if (desired.type === 'subscribe_sessions') this.#sessionsDesired = false;
+      else if (this.#subscription === desired) this.#subscription = this.#confirmed;
+      for (const each of waiting) each.reject(error);
     }
   }
 
   #receive(socket: WebSocketLike, data: unknown): void {
     if (socket !== this.#socket) return;
-    this.#listen(socket);
+    this.#restartSilenceTimer(socket);
     let message: unknown;
     try {
       message = JSON.parse(String(data));
@@ -398,10 +398,10 @@ export class SessionBuddyClient {
         this.#subscribed = true;
         break;
     }
-    this.#answer(message);
+    this.#handleResponse(message);
   }
 
-  #answer(message: Exclude<ServerMessage, MetricsUpdate | SessionUpdate>): void {
+  #handleResponse(message: Exclude<ServerMessage, MetricsUpdate | SessionUpdate>): void {
     const pending = message.request_id === undefined ? undefined : this.#pending.get(message.request_id);
     if (!pending) {
       // Types that this version does not know are for later ones.
@@ -415,19 +415,19 @@ export class SessionBuddyClient {
   }
 
   /** Starts anew the time after which a silent server is asked for a sign of life. */
-  #listen(socket: WebSocketLike): void {
+  #restartSilenceTimer(socket: WebSocketLike): void {
     clearTimeout(this.#silenceTimer);
     if (this.#state.status === 'connecting') return;
     this.#silenceTimer = setTimeout(() => {
-      this.#exchange(socket, { type: 'ping' }).catch((error: unknown) => {
-        if (error instanceof TimeoutError) this.#drop(socket, error);
+      this.#sendRequest(socket, { type: 'ping' }).catch((error: unknown) => {
+        if (error instanceof TimeoutError) this.#abort(socket, error);
       });
     }, this.#options.silence ?? 15_000);
   }
 
   /** Gives up a socket without waiting for the other side, which may be gone. */
-  #drop(socket: WebSocketLike, error: SessionBuddyError): void {
-    this.#lost(socket, error);
+  #abort(socket: WebSocketLike, error: SessionBuddyError): void {
+    this.#handleDisconnect(socket, error);
     socket.onopen = null;
     socket.onmessage = null;
     socket.onclose = null;
@@ -438,21 +438,20 @@ export class SessionBuddyClient {
     }
   }
 
-  #lost(socket: WebSocketLike, error: SessionBuddyError): void {
+  #handleDisconnect(socket: WebSocketLike, error: SessionBuddyError): void {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#connectTimer);
-    clearTimeout(this.#lastedTimer);
+    clearTimeout(this.#stableTimer);
     clearTimeout(this.#silenceTimer);
     this.#rejectPending(error);
     // A refused token stays refused, unless there is a function that may know a newer one than the one that expired.
-    const hopeless =
-      error instanceof UnauthorizedError && !(this.#everOpen && typeof this.#options.token === 'function');
+    const fatal = error instanceof UnauthorizedError && !(this.#everOpen && typeof this.#options.token === 'function');
     this.#attempt += 1;
-    const delay = hopeless ? null : reconnectDelay(this.#policy, this.#attempt, Math.random());
+    const delay = fatal ? null : reconnectDelay(this.#policy, this.#attempt, Math.random());
     if (error instanceof UnauthorizedError) this.#everOpen = false;
     if (delay === null) {
-      this.#end(error);
+      this.#shutDown(error);
       return;
     }
     this.#retryTimer = setTimeout(() => this.#open(), delay);
@@ -466,10 +465,10 @@ export class SessionBuddyClient {
     });
   }
 
-  #end(error: SessionBuddyError | undefined): void {
+  #shutDown(error: SessionBuddyError | undefined): void {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#connectTimer);
-    clearTimeout(this.#lastedTimer);
+    clearTimeout(this.#stableTimer);
     clearTimeout(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = null;
@@ -507,9 +506,9 @@ export class SessionBuddyClient {
 
   // ---- Requests
 
-  async #want(subscription: Subscription): Promise<void> {
+  async #setSubscription(subscription: Subscription): Promise<void> {
     this.#subscription = subscription;
-    if (this.#state.status !== 'open') return this.#opened(subscription);
+    if (this.#state.status !== 'open') return this.#whenOpen(subscription);
     try {
       await this.#request(subscription);
       this.#confirmed = subscription;
@@ -521,22 +520,22 @@ export class SessionBuddyClient {
   }
 
   /** Waits for the connection that is being made or waited for to have it; rejects where the server refuses. */
-  #opened(wish: Wish): Promise<void> {
+  #whenOpen(desired: DesiredSubscription): Promise<void> {
     if (this.#state.status === 'closed' || this.#state.status === 'idle') return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const over = () => {
+      const cleanUp = () => {
         stop();
-        this.#waiting.delete(waiting);
+        this.#waiters.delete(waiting);
       };
-      const refuse = (error: RequestError) => {
-        over();
+      const rejected = (error: RequestError) => {
+        cleanUp();
         reject(error);
       };
-      const waiting = { wish, refuse };
-      this.#waiting.add(waiting);
+      const waiting = { desired, reject: rejected };
+      this.#waiters.add(waiting);
       const stop = this.on('state', (state) => {
         if (state.status !== 'open' && state.status !== 'closed') return;
-        over();
+        cleanUp();
         if (state.status === 'open') resolve();
         else reject(state.error ?? new ConnectionError('the client was closed'));
       });
@@ -547,10 +546,10 @@ export class SessionBuddyClient {
     if (this.#state.status !== 'open' || !this.#socket) {
       throw new ConnectionError(`not connected (${this.#state.status})`);
     }
-    return this.#exchange(this.#socket, request);
+    return this.#sendRequest(this.#socket, request);
   }
 
-  #exchange(socket: WebSocketLike, request: Request | Subscription): Promise<ServerMessage> {
+  #sendRequest(socket: WebSocketLike, request: Request | Subscription): Promise<ServerMessage> {
     const limit = this.#options.maxPending ?? 64;
     if (this.#pending.size >= limit) {
       return Promise.reject(new SessionBuddyError(`${limit} requests wait for their answers already`));

@@ -37,19 +37,19 @@ export const SHAPES = {
 } as const satisfies Record<string, Shape>;
 
 /** Where `value` is not of this shape, as a path such as `skills[0].window`; null where it is. */
-export function misfit(value: unknown, shape: Shape, path = ''): string | null {
+export function findMismatch(value: unknown, shape: Shape, path = ''): string | null {
   if (typeof shape === 'string') return typeof value === shape ? null : path;
   if (Array.isArray(shape)) {
     if (!Array.isArray(value)) return path;
     for (const [index, item] of value.entries()) {
-      const found = misfit(item, shape[0], `${path}[${index}]`);
+      const found = findMismatch(item, shape[0], `${path}[${index}]`);
       if (found !== null) return found;
     }
     return null;
   }
   if (typeof value !== 'object' || value === null) return path;
   for (const [member, inner] of Object.entries(shape)) {
-    const found = misfit((value as Record<string, unknown>)[member], inner, path ? `${path}.${member}` : member);
+    const found = findMismatch((value as Record<string, unknown>)[member], inner, path ? `${path}.${member}` : member);
     if (found !== null) return found;
   }
   return null;

@@ -42,14 +42,14 @@ export class BoundedStream<T> implements AsyncIterableIterator<T> {
     this.#onEnd();
     for (const reader of this.#readers.splice(0)) {
       if (this.#error === undefined) reader.resolve({ value: undefined, done: true });
-      else reader.reject(this.#takeError());
+      else reader.reject(this.#consumeError());
     }
   }
 
   next(): Promise<IteratorResult<T>> {
     const item = this.#items.shift();
     if (item !== undefined) return Promise.resolve({ value: item, done: false });
-    if (this.#error !== undefined) return Promise.reject(this.#takeError());
+    if (this.#error !== undefined) return Promise.reject(this.#consumeError());
     if (this.#ended) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
   }
@@ -65,7 +65,7 @@ export class BoundedStream<T> implements AsyncIterableIterator<T> {
   }
 
   /** An error is thrown once; after it the stream is simply over. */
-  #takeError(): unknown {
+  #consumeError(): unknown {
     const error = this.#error;
     this.#error = undefined;
     return error;

@@ -115,7 +115,7 @@ function never(_url, { signal }) {
   });
 }
 
-test('no answer, a cut one, one of a proxy, and one that says when to come back', async () => {
+test('no answer, a truncated one, one of a proxy, and one that says when to come back', async () => {
   const api = (answer, options = {}) => new SessionBuddyApi('http://localhost/', { fetch: answer, ...options });
   await assert.rejects(api(never, { timeout: 10 }).server(), TimeoutError);
   await assert.rejects(

@@ -133,7 +133,7 @@ test('it gives up after maxAttempts, each of which is announced, and iterations 
 });
 
 /** Refuses the skill `bad`, and sessions; confirms all else. `asked` has the names in the order in which they came. */
-async function choosy(context) {
+async function rejecting(context) {
   const asked = [];
   const { url, server } = await fake(context, ({ type, skill_name, request_id }, socket) => {
     asked.push(type === 'subscribe' ? skill_name : type);
@@ -144,14 +144,14 @@ async function choosy(context) {
     socket.send(JSON.stringify({ ...answer, request_id }));
     socket.send('{"type":"metrics_update","timestamp":"","data":{"top_skills":[],"anomalies":[]}}');
   });
-  const cut = () => {
+  const disconnect = () => {
     for (const socket of server.clients) socket.terminate();
   };
-  return { url, asked, cut };
+  return { url, asked, disconnect };
 }
 
 test('a subscription that is refused while connecting rejects, and the connection is as without it', async (context) => {
-  const { url, asked } = await choosy(context);
+  const { url, asked } = await rejecting(context);
   const made = client(context, url);
   const errors = [];
   made.on('error', (error) => errors.push(error));
@@ -165,11 +165,11 @@ test('a subscription that is refused while connecting rejects, and the connectio
 });
 
 test('a subscription that is refused over a reconnection leaves the one that was confirmed', async (context) => {
-  const { url, asked, cut } = await choosy(context);
+  const { url, asked, disconnect } = await rejecting(context);
   const made = client(context, url);
   await made.connect();
   await made.subscribe('good');
-  cut();
+  disconnect();
   await until(() => made.state.status === 'waiting', 'the loss');
   await Promise.all([
     assert.rejects(made.subscribe('bad'), RequestError),
@@ -180,7 +180,7 @@ test('a subscription that is refused over a reconnection leaves the one that was
 });
 
 test('a refusal that no call waits for is told as an error, and the connection is made', async (context) => {
-  const { url } = await choosy(context);
+  const { url } = await rejecting(context);
   const made = client(context, url);
   const errors = [];
   made.on('error', (error) => errors.push(error.code));

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { KIND_WORDS, kindOf } from '../anomalies.ts';
+import { KIND_LABELS, kindOf } from '../anomalies.ts';
 import { clock } from '../data/live.ts';
 import { absolute, count, day, duration, moment, percent, plural, shortMoment } from '../format.ts';
 import { type HistoryData, hasMeans } from '../history.ts';
@@ -21,7 +21,7 @@ interface Options {
 }
 
 const HEIGHTS: Record<Chart, number> = { invocations: 170, rate: 140, durations: 170 };
-const KEYS: Record<Chart, [string, string][]> = {
+const LEGEND: Record<Chart, [string, string][]> = {
   invocations: [
     ['completed', 'completed'],
     ['failed', 'failed'],
@@ -32,7 +32,7 @@ const KEYS: Record<Chart, [string, string][]> = {
     ['dashed', '95th percentile'],
   ],
 };
-const MEANS: [string, string] = ['dotted', 'mean, where no median is kept'];
+const MEANS_LEGEND: [string, string] = ['dotted', 'mean, where no median is kept'];
 const SYNC = uPlot.sync('history');
 
 const DAY = 86_400;
@@ -119,7 +119,7 @@ function valueLabel(chart: Chart, value: number): string {
   return count(value);
 }
 
-function make(
+function createPlot(
   options: { current: Options },
   width: number,
   element: HTMLElement,
@@ -180,7 +180,7 @@ function make(
   );
 }
 
-function inWords(chart: Chart, data: HistoryData, index: number, step: number): string {
+function pointText(chart: Chart, data: HistoryData, index: number, step: number): string {
   const at = ((data.times[index] ?? 0) - step / 2) * 1000;
   const now = clock.now();
   const when = `${shortMoment(at, now)} to ${shortMoment(at + step * 1000, at)}`;
@@ -200,7 +200,7 @@ function inWords(chart: Chart, data: HistoryData, index: number, step: number): 
 }
 
 /** The whole chart in one sentence, for those who do not see it. */
-function summaryWords(chart: Chart, data: HistoryData): string {
+function summaryText(chart: Chart, data: HistoryData): string {
   const sum = (counts: number[]) => counts.reduce((total, each) => total + each, 0);
   const all = sum(data.all);
   const completed = sum(data.completed);
@@ -220,16 +220,16 @@ function summaryWords(chart: Chart, data: HistoryData): string {
 }
 
 export function HistoryChart(props: Options & { label: string }) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
   const options = useRef<Options>(props);
   options.current = props;
 
   useEffect(() => {
-    const element = place.current;
+    const element = container.current;
     if (!element) return;
-    const say = (index: number | null) => {
+    const showReadout = (index: number | null) => {
       const { chart, data, step, episodes } = options.current;
       if (!readout.current) return;
       if (index === null || data.times[index] === undefined) {
@@ -237,17 +237,17 @@ export function HistoryChart(props: Options & { label: string }) {
         return;
       }
       const begin = ((data.times[index] ?? 0) - step / 2) * 1000;
-      const during = episodes.filter((episode) => {
+      const overlapping = episodes.filter((episode) => {
         const began = moment(episode.detected_at) ?? Number.POSITIVE_INFINITY;
         const ended = moment(episode.resolved_at) ?? Number.POSITIVE_INFINITY;
         return began < begin + step * 1000 && ended > begin;
       });
-      const words = [...new Set(during.map((episode) => KIND_WORDS[kindOf(episode)].toLowerCase()))];
-      readout.current.textContent = [inWords(chart, data, index, step), ...words].join(' · ');
+      const labels = [...new Set(overlapping.map((episode) => KIND_LABELS[kindOf(episode)].toLowerCase()))];
+      readout.current.textContent = [pointText(chart, data, index, step), ...labels].join(' · ');
     };
     const build = () => {
       plot.current?.destroy();
-      plot.current = make(options, element.clientWidth, element, say);
+      plot.current = createPlot(options, element.clientWidth, element, showReadout);
     };
     build();
     const resized = new ResizeObserver(() => {
@@ -267,7 +267,7 @@ export function HistoryChart(props: Options & { label: string }) {
   }, []);
 
   const { chart, data, episodes, from, to } = props;
-  const keys = chart === 'durations' && hasMeans(data) ? [...KEYS[chart], MEANS] : KEYS[chart];
+  const keys = chart === 'durations' && hasMeans(data) ? [...LEGEND[chart], MEANS_LEGEND] : LEGEND[chart];
   useEffect(() => {
     plot.current?.setData(columns(chart, data));
   }, [chart, data, episodes, from, to]);
@@ -285,11 +285,11 @@ export function HistoryChart(props: Options & { label: string }) {
         <span ref={readout} class="chart-readout quiet" aria-hidden="true" />
       </figcaption>
       <div
-        ref={place}
-        class="chart-place"
+        ref={container}
+        class="chart-canvas"
         style={{ height: `${HEIGHTS[chart]}px` }}
         role="img"
-        aria-label={`${props.label}: ${summaryWords(chart, data)}`}
+        aria-label={`${props.label}: ${summaryText(chart, data)}`}
       />
     </figure>
   );

@@ -20,14 +20,14 @@ export interface LiveState {
   /** Newest first, a bounded number. */
   events: AnomalyEvent[];
   sessions: Session[] | null;
-  /** Of the HTTP API; null where it has not answered. */
+  /** Of the HTTP API; null where it has not succeeded. */
   server: ServerInfo | null;
   /** Why `server` is old, or is not there. */
   serverError: Error | null;
   /** Why the server does not let us in; null where it does. */
-  tokenWanted: string | null;
+  tokenRequired: string | null;
   /** Whether the dialog asks for it; closed, it is opened again by the header. */
-  tokenAsked: boolean;
+  tokenDialogOpen: boolean;
   hasToken: boolean;
   /** Goes up when there is reason to ask the API anew: a connection that is back, another token. */
   generation: number;
@@ -83,13 +83,13 @@ export const live = new Store<LiveState>({
   sessions: null,
   server: null,
   serverError: null,
-  tokenWanted: null,
-  tokenAsked: true,
+  tokenRequired: null,
+  tokenDialogOpen: true,
   hasToken: token.get() !== undefined,
   generation: 0,
 });
 
-function takeUpdate(update: MetricsUpdate): void {
+function applyUpdate(update: MetricsUpdate): void {
   const at = moment(update.timestamp) ?? Date.now();
   clock.observe(at);
   const { current, events } = tracker.observe(update.data.anomalies, at);
@@ -97,22 +97,22 @@ function takeUpdate(update: MetricsUpdate): void {
   live.set({ update, anomalies: current, events: log });
 }
 
-export function takeServerInfo(server: ServerInfo): void {
+export function applyServerInfo(server: ServerInfo): void {
   const at = moment(server.at);
   if (at !== null && server.age_seconds !== null) clock.set(at + server.age_seconds * 1000);
   live.set({ server });
 }
 
 /** Asks for a token where that is what an error of the API means, and says whether it is. */
-export function noteUnauthorized(error: unknown): boolean {
+export function handleUnauthorized(error: unknown): boolean {
   if (!(error instanceof UnauthorizedError)) return false;
-  live.set({ tokenWanted: error.message });
+  live.set({ tokenRequired: error.message });
   return true;
 }
 
 /** Opens or closes the dialog that asks for the token. */
-export function askForToken(tokenAsked: boolean): void {
-  live.set({ tokenAsked });
+export function showTokenDialog(tokenDialogOpen: boolean): void {
+  live.set({ tokenDialogOpen });
 }
 
 /** Tries at once what would be tried later. */
@@ -122,15 +122,15 @@ export function retry(): void {
 }
 
 /** Connects anew with this token. */
-export function takeToken(text: string): void {
+export function setToken(text: string): void {
   token.set(text);
-  live.set({ tokenWanted: null, tokenAsked: true, hasToken: true, generation: live.state.generation + 1 });
+  live.set({ tokenRequired: null, tokenDialogOpen: true, hasToken: true, generation: live.state.generation + 1 });
   restart();
 }
 
 export function forgetToken(): void {
   token.set(undefined);
-  live.set({ hasToken: false, tokenAsked: true });
+  live.set({ hasToken: false, tokenDialogOpen: true });
   restart();
 }
 
@@ -141,11 +141,11 @@ function restart(): void {
 
 export function start(): void {
   let opened = false;
-  client.on('metrics', takeUpdate);
+  client.on('metrics', applyUpdate);
   client.on('sessions', (update) => live.set({ sessions: update.data.active_sessions }));
   client.on('state', (connection) => {
     if (connection.status === 'closed' && connection.error instanceof UnauthorizedError) {
-      live.set({ connection, tokenWanted: connection.error.message });
+      live.set({ connection, tokenRequired: connection.error.message });
     } else if (connection.status === 'open') {
       live.set({ connection, generation: live.state.generation + (opened ? 1 : 0) });
       opened = true;
@@ -157,9 +157,9 @@ export function start(): void {
   void client.subscribeSessions();
   retry();
   // A machine that wakes up, or a network that is back, need not wait for the next attempt.
-  const hurry = () => {
+  const reconnectNow = () => {
     if (document.visibilityState === 'visible' && client.state.status === 'waiting') retry();
   };
-  window.addEventListener('online', hurry);
-  document.addEventListener('visibilitychange', hurry);
+  window.addEventListener('online', reconnectNow);
+  document.addEventListener('visibilitychange', reconnectNow);
 }

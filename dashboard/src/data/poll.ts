@@ -1,69 +1,69 @@
-// Asking the API again and again: while the page can be seen, once at a time, and given up when the question changes.
+// Asking the API again and again: while the page can be seen, once at a time, and given up when the activeKey changes.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
-import { answered, failed, unanswered } from './answer.ts';
-import { live, noteUnauthorized } from './live.ts';
+import { handleUnauthorized, live } from './live.ts';
 import { poll } from './polling.ts';
+import { failed, initialState, succeeded } from './query-state.ts';
 import { useStore } from './store.ts';
 
 export interface Polled<T> {
-  /** The newest answer; that to the question before until the present one is answered or has failed. */
+  /** The newest state; that to the activeKey previous until the present one is succeeded or has failed. */
   data: T | null;
-  /** Whether the present question was answered or has failed. */
+  /** Whether the present activeKey was succeeded or has failed. */
   current: boolean;
-  /** Why the present question has no answer, or only an old one. */
+  /** Why the present activeKey has no state, or only an old one. */
   error: Error | null;
   refresh: () => void;
 }
 
 const INTERVAL = 15_000; // milliseconds
-/** Between two questions, however often there is reason to ask. */
-const SOONEST = 3000;
+/** Between two questions, however often there is reason to request. */
+const MIN_INTERVAL = 3000;
 
-/** `wanted` says what is asked, so that another one is asked at once; null asks nothing. The rest is in milliseconds. */
+/** `key` says what is asked, so that another one is asked at once; null asks nothing. The rest is in milliseconds. */
 export function usePoll<T>(
-  wanted: string | null,
-  ask: (signal: AbortSignal) => Promise<T>,
+  key: string | null,
+  request: (signal: AbortSignal) => Promise<T>,
   interval: number = INTERVAL,
-  soonest: number = SOONEST,
+  minInterval: number = MIN_INTERVAL,
 ): Polled<T> {
-  const [answer, setAnswer] = useState(unanswered<T>);
-  const asking = useRef(ask);
-  asking.current = ask;
-  const refreshing = useRef(() => {});
-  const generation = useStore(live, (state) => state.generation);
-  // Without its token there is no use in asking.
-  const question = useStore(live, (state) => state.tokenWanted !== null) ? null : wanted;
+  const [state, setState] = useState(initialState<T>);
+  const latestRequest = useRef(request);
+  latestRequest.current = request;
+  const refreshRef = useRef(() => {});
+  const generation = useStore(live, ({ generation }) => generation);
+  // Without its token there is no use in latestRequest.
+  const activeKey = useStore(live, ({ tokenRequired }) => tokenRequired !== null) ? null : key;
 
   useEffect(() => {
-    if (question === null) return;
+    if (activeKey === null) return;
     const polling = poll(
       async (signal) => {
         try {
-          const data = await asking.current(signal);
-          if (!signal.aborted) setAnswer((before) => answered(before, question, data));
+          const data = await latestRequest.current(signal);
+          if (!signal.aborted) setState((previous) => succeeded(previous, activeKey, data));
         } catch (error) {
           // Where it is a token that is missing, the dialog says so.
-          if (signal.aborted || noteUnauthorized(error)) return;
-          setAnswer((before) => failed(before, question, error as Error));
+          if (signal.aborted || handleUnauthorized(error)) return;
+          setState((previous) => failed(previous, activeKey, error as Error));
         }
       },
       () => document.visibilityState === 'visible',
       interval,
-      soonest,
+      minInterval,
     );
-    refreshing.current = polling.refresh;
-    document.addEventListener('visibilitychange', polling.look);
+    refreshRef.current = polling.refresh;
+    document.addEventListener('visibilitychange', polling.onVisibilityChange);
     return () => {
-      document.removeEventListener('visibilitychange', polling.look);
+      document.removeEventListener('visibilitychange', polling.onVisibilityChange);
       polling.stop();
     };
-  }, [question, interval, soonest, generation]);
+  }, [activeKey, interval, minInterval, generation]);
 
-  const current = answer.question === wanted;
+  const current = state.key === key;
   return {
-    data: answer.data,
+    data: state.data,
     current,
-    error: current ? answer.error : null,
-    refresh: useCallback(() => refreshing.current(), []),
+    error: current ? state.error : null,
+    refresh: useCallback(() => refreshRef.current(), []),
   };
 }

@@ -26,15 +26,15 @@ export class Store<S extends object> {
 
 export function useStore<S extends object, T>(store: Store<S>, select: (state: S) => T): T {
   const [, redraw] = useState(0);
-  const present = select(store.state);
-  const seen = useRef({ select, present });
-  seen.current = { select, present };
+  const selected = select(store.state);
+  const latest = useRef({ select, selected });
+  latest.current = { select, selected };
   useEffect(() => {
-    const look = () => {
-      if (!Object.is(seen.current.select(store.state), seen.current.present)) redraw((times) => times + 1);
+    const check = () => {
+      if (!Object.is(latest.current.select(store.state), latest.current.selected)) redraw((times) => times + 1);
     };
-    look();
-    return store.subscribe(look);
+    check();
+    return store.subscribe(check);
   }, [store]);
-  return present;
+  return selected;
 }

@@ -1,5 +1,5 @@
 // The anomalies that are going on, the heaviest first.
-import { KIND_WORDS, kindOf, type TrackedAnomaly, valueText } from '../anomalies.ts';
+import { KIND_LABELS, kindOf, type TrackedAnomaly, valueText } from '../anomalies.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { deviation, moment, plural } from '../format.ts';
@@ -14,7 +14,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
     <li class={`anomaly kind-${kind}${fading ? ' fading' : ''}`} data-testid="anomaly">
       <div class="anomaly-head">
         <KindIcon kind={kind} />
-        <span class="anomaly-kind">{KIND_WORDS[kind]}</span>
+        <span class="anomaly-kind">{KIND_LABELS[kind]}</span>
         <span class="score" title="Distance from the baseline in standard deviations">
           {deviation(anomaly.deviation_score)}
         </span>

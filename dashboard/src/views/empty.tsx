@@ -4,7 +4,7 @@ import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
-const WAYS = [
+const SETUP_COMMANDS = [
   { title: 'Record what Claude Code does from now on', command: 'session-buddy hooks install' },
   { title: 'Take in the sessions it has recorded so far', command: 'session-buddy import ~/.claude/projects' },
   { title: 'Record any command', command: 'session-buddy run -- pytest -q' },
@@ -40,7 +40,7 @@ export function Empty() {
       <h2 id="empty-title">No invocations yet</h2>
       <p>The server runs and waits. As soon as the first skill has run, its figures appear here by themselves.</p>
       <ol>
-        {WAYS.map(({ title, command }) => (
+        {SETUP_COMMANDS.map(({ title, command }) => (
           <li key={command}>
             <p>{title}</p>
             <Command command={command} />

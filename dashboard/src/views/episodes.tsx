@@ -1,7 +1,7 @@
 // Anomalies of the past and those going on, one line an episode, the newest first.
 import { useEffect } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
-import { anomalyKey, KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
+import { anomalyKey, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
 import { api, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
@@ -36,14 +36,14 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
               <Name name={episode.skill_name} />
             </a>
           ) : (
-            <span>{KIND_WORDS[kind]}</span>
+            <span>{KIND_LABELS[kind]}</span>
           )}
           <span class="list-when">
             {ended === null ? <strong>{eased ? 'easing' : 'going on'}</strong> : <Ago at={began} />}
           </span>
         </div>
         <div class="quiet">
-          {link && `${KIND_WORDS[kind]}, `}
+          {link && `${KIND_LABELS[kind]}, `}
           {valueText(episode.anomaly_type, episode.baseline_value)} →{' '}
           {valueText(episode.anomaly_type, episode.observed_value)}
           {ended !== null && began !== null && ` · ${span((ended - began) / 1000)}`}

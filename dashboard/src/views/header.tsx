@@ -1,7 +1,7 @@
 // The head of the page: what it is, how fresh its figures are, light or dark.
 import { useEffect, useState } from 'preact/hooks';
-import { connectionWords, lostWords, staleAfter } from '../connection.ts';
-import { askForToken, live, retry } from '../data/live.ts';
+import { connectionLabel, disconnectedMessage, staleAfter } from '../connection.ts';
+import { live, retry, showTokenDialog } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
 import { useStore } from '../data/store.ts';
 import { duration, moment, span } from '../format.ts';
@@ -20,26 +20,26 @@ export function useAge(): { age: number | null; stale: boolean } {
 function Freshness() {
   const { age, stale } = useAge();
   const connection = useStore(live, (state) => state.connection);
-  const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
-  const { tone, words } = connectionWords(connection, tokenWanted, !stale, age !== null, Date.now());
+  const tokenRequired = useStore(live, (state) => state.tokenRequired !== null);
+  const { tone, label } = connectionLabel(connection, tokenRequired, !stale, age !== null, Date.now());
   return (
     <div class="freshness" data-testid="freshness">
       {stale && age !== null && <span class="stale-age">Data is {age < 60 ? span(age) : duration(age)} old</span>}
-      {tokenWanted ? (
+      {tokenRequired ? (
         <button
           type="button"
           class={`pill tone-${tone}`}
           data-testid="connection"
           aria-haspopup="dialog"
-          onClick={() => askForToken(true)}
+          onClick={() => showTokenDialog(true)}
         >
           <span class="pill-dot" aria-hidden="true" />
-          {words}
+          {label}
         </button>
       ) : (
         <span class={`pill tone-${tone}`} data-testid="connection">
           <span class="pill-dot" aria-hidden="true" />
-          {words}
+          {label}
         </span>
       )}
     </div>
@@ -85,21 +85,21 @@ export function Header() {
 export function Banner() {
   const connection = useStore(live, (state) => state.connection);
   const database = useStore(live, (state) => state.server?.database ?? null);
-  const tokenWanted = useStore(live, (state) => state.tokenWanted !== null);
+  const tokenRequired = useStore(live, (state) => state.tokenRequired !== null);
   const polled = useStore(live, (state) => state.server !== null && state.serverError === null);
-  const any = useStore(live, (state) => state.server !== null || state.update !== null);
+  const hasData = useStore(live, (state) => state.server !== null || state.update !== null);
   const { age } = useAge();
   // One missed connection is a restart and mends itself; the pill says so.
   const lost =
     connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
-  if (lost && !tokenWanted) {
-    const { headline, words } = lostWords(polled, any);
+  if (lost && !tokenRequired) {
+    const { headline, detail } = disconnectedMessage(polled, hasData);
     const why = 'error' in connection && connection.error ? ` (${connection.error.message})` : '';
     return (
       <div class="banner" data-testid="banner">
         <Icon name="warning" />
         <p>
-          <strong>{headline}</strong> {words}
+          <strong>{headline}</strong> {detail}
           <span class="banner-why">{why}</span>
         </p>
         <button type="button" class="button" onClick={retry}>

@@ -1,6 +1,6 @@
 // What begins and ends: shown for some seconds in a corner, and told to screen readers once, by the one live region.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type AnomalyEvent, KIND_WORDS, kindOf, valueText } from '../anomalies.ts';
+import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { count } from '../format.ts';
@@ -8,28 +8,28 @@ import { addNotices, announcement, NO_NOTICES, removeNotice } from '../notices.t
 import { skillHref } from '../route.ts';
 import { Icon, KindIcon, Name } from './ui.tsx';
 
-const SHOWN = 9000; // milliseconds
+const SHOWN_FOR = 9000; // milliseconds
 
 function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
-  const gone = useRef(onGone);
-  gone.current = onGone;
+  const dismiss = useRef(onGone);
+  dismiss.current = onGone;
   // Whoever points at it or has the focus in it is not done with it.
-  const [held, setHeld] = useState(false);
+  const [paused, setPaused] = useState(false);
   useEffect(() => {
-    if (held) return;
-    const timer = setTimeout(() => gone.current(), SHOWN);
+    if (paused) return;
+    const timer = setTimeout(() => dismiss.current(), SHOWN_FOR);
     return () => clearTimeout(timer);
-  }, [held]);
+  }, [paused]);
   const { anomaly } = event;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: nothing is done with it, it only stays
     <div
       class="toast"
       data-testid="toast"
-      onMouseEnter={() => setHeld(true)}
-      onMouseLeave={() => setHeld(false)}
-      onFocusIn={() => setHeld(true)}
-      onFocusOut={() => setHeld(false)}
+      onMouseEnter={() => setPaused(true)}
+      onMouseLeave={() => setPaused(false)}
+      onFocusIn={() => setPaused(true)}
+      onFocusOut={() => setPaused(false)}
     >
       {event.kind === 'started' ? (
         <KindIcon kind={kindOf(anomaly)} />
@@ -44,7 +44,7 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
         </a>
         <div class="quiet">
           {event.kind === 'started'
-            ? `${KIND_WORDS[kindOf(anomaly)]}: ${valueText(anomaly.anomaly_type, anomaly.baseline_value)} → ${valueText(anomaly.anomaly_type, anomaly.observed_value)}`
+            ? `${KIND_LABELS[kindOf(anomaly)]}: ${valueText(anomaly.anomaly_type, anomaly.baseline_value)} → ${valueText(anomaly.anomaly_type, anomaly.observed_value)}`
             : 'Back to normal'}
         </div>
       </div>
@@ -58,14 +58,14 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
 export function Notices() {
   const events = useStore(live, (state) => state.events);
   const [{ shown, more }, setNotices] = useState(NO_NOTICES);
-  const [said, setSaid] = useState('');
+  const [announced, setAnnounced] = useState('');
   const newest = useRef(0);
 
   useEffect(() => {
     const fresh = events.filter((event) => event.id > newest.current);
     newest.current = Math.max(newest.current, ...fresh.map((event) => event.id));
     if (fresh.length === 0) return;
-    setSaid(announcement(fresh));
+    setAnnounced(announcement(fresh));
     setNotices((before) => addNotices(before, fresh));
   }, [events]);
 
@@ -74,19 +74,19 @@ export function Notices() {
   const wasLost = useRef(false);
   useEffect(() => {
     if (connection === 'open') {
-      if (wasLost.current) setSaid('Connected again.');
+      if (wasLost.current) setAnnounced('Connected again.');
       wasOpen.current = true;
       wasLost.current = false;
     } else if (connection === 'waiting' && wasOpen.current && !wasLost.current) {
       wasLost.current = true;
-      setSaid('The connection to the server is lost.');
+      setAnnounced('The connection to the server is lost.');
     }
   }, [connection]);
 
   return (
     <>
       <div class="visually-hidden" role="status" aria-live="polite" data-testid="announcements">
-        {said}
+        {announced}
       </div>
       <div class="toasts">
         {shown.map((event) => (

@@ -5,16 +5,16 @@ import { useStore } from '../data/store.ts';
 import { moment, plural } from '../format.ts';
 import { Ago, Name, Panel, Since } from './ui.tsx';
 
-const SHOWN = 8;
+const COLLAPSED_ROWS = 8;
 /** More is not drawn: nobody reads it, and a page must not grow without end. */
-const AT_MOST = 200;
+const MAX_ROWS = 200;
 
 export function Sessions() {
   const sessions = useStore(live, (state) => state.sessions);
   const known = useStore(live, (state) => state.update !== null);
-  const [whole, setWhole] = useState(false);
+  const [expanded, setExpanded] = useState(false);
   const sorted = [...(sessions ?? [])].sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : -1));
-  const shown = sorted.slice(0, whole ? AT_MOST : SHOWN);
+  const shown = sorted.slice(0, expanded ? MAX_ROWS : COLLAPSED_ROWS);
   return (
     <Panel
       id="sessions"
@@ -41,9 +41,9 @@ export function Sessions() {
           ))}
         </ul>
       )}
-      {sorted.length > SHOWN && (
-        <button type="button" class="button more" aria-expanded={whole} onClick={() => setWhole(!whole)}>
-          {whole ? 'Show fewer' : `Show ${Math.min(sorted.length, AT_MOST)}`}
+      {sorted.length > COLLAPSED_ROWS && (
+        <button type="button" class="button more" aria-expanded={expanded} onClick={() => setExpanded(!expanded)}>
+          {expanded ? 'Show fewer' : `Show ${Math.min(sorted.length, MAX_ROWS)}`}
         </button>
       )}
     </Panel>

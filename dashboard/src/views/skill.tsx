@@ -145,15 +145,15 @@ export function SkillPage({ skillName }: { skillName: string }) {
       ) : (
         <>
           <dl class="summary" data-testid="summary">
-            <div class="figure">
+            <div class="metric">
               <dt>Invocations, last {windowLength}</dt>
-              <dd class="figure-value">{row ? count(row.invocations) : NONE}</dd>
-              <dd class="figure-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
+              <dd class="metric-value">{row ? count(row.invocations) : NONE}</dd>
+              <dd class="metric-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
             </div>
-            <div class="figure">
+            <div class="metric">
               <dt>Success rate</dt>
-              <dd class="figure-value">{percent(row?.rate ?? null)}</dd>
-              <dd class="figure-note">
+              <dd class="metric-value">{percent(row?.rate ?? null)}</dd>
+              <dd class="metric-note">
                 {row && row.rate !== null && row.low !== null && row.high !== null ? (
                   <>
                     <RateBar rate={row.rate} low={row.low} high={row.high} />
@@ -164,17 +164,17 @@ export function SkillPage({ skillName }: { skillName: string }) {
                 )}
               </dd>
             </div>
-            <div class="figure">
+            <div class="metric">
               <dt>Mean duration</dt>
-              <dd class="figure-value">{duration(row?.avgDuration ?? null)}</dd>
-              <dd class="figure-note">of completed invocations</dd>
+              <dd class="metric-value">{duration(row?.avgDuration ?? null)}</dd>
+              <dd class="metric-note">of completed invocations</dd>
             </div>
-            <div class="figure">
+            <div class="metric">
               <dt>Last used</dt>
-              <dd class="figure-value figure-value-text">
+              <dd class="metric-value metric-value-text">
                 <Ago at={row?.lastAt ?? null} />
               </dd>
-              <dd class="figure-note">
+              <dd class="metric-note">
                 {data?.first_invocation_at ? (
                   <>
                     first <Ago at={moment(data.first_invocation_at)} />
@@ -184,12 +184,12 @@ export function SkillPage({ skillName }: { skillName: string }) {
                 )}
               </dd>
             </div>
-            <div class="figure">
+            <div class="metric">
               <dt>Lifetime</dt>
-              <dd class="figure-value">
+              <dd class="metric-value">
                 {data ? count(Math.max(data.lifetime.total_invocations, row?.invocations ?? 0)) : NONE}
               </dd>
-              <dd class="figure-note">
+              <dd class="metric-note">
                 {data
                   ? `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
                   : ' '}

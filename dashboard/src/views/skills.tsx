@@ -1,7 +1,7 @@
 // The table of skills: searched, filtered and sorted by the server, with the live figures of those that run now.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { SkillSort } from 'session-buddy-client';
-import { KIND_WORDS, kindOf, type TrackedAnomaly } from '../anomalies.ts';
+import { KIND_LABELS, kindOf, type TrackedAnomaly } from '../anomalies.ts';
 import { RateBar } from '../charts/rate-bar.tsx';
 import { Sparkline } from '../charts/sparkline.tsx';
 import { api, live } from '../data/live.ts';
@@ -12,8 +12,8 @@ import { skillHref } from '../route.ts';
 import { liveSkills, mergeRows, rowOfLifetime, rowOfLive, type SkillRow, type SortOrder, sortRows } from '../rows.ts';
 import { Ago, Icon, KindIcon, Name, Panel, Problem, useIdle, useWindow } from './ui.tsx';
 
-const PAGE = 50;
-const TYPING = 200; // milliseconds without a key before the server is asked
+const PAGE_SIZE = 50;
+const DEBOUNCE = 200; // milliseconds without a key before the server is asked
 
 type Filter = 'all' | 'active' | 'anomalies';
 
@@ -39,24 +39,24 @@ const COLUMNS: Column[] = [
 ];
 
 function useDebounced(value: string): string {
-  const [settled, setSettled] = useState(value);
+  const [debounced, setDebounced] = useState(value);
   useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), TYPING);
+    const timer = setTimeout(() => setDebounced(value), DEBOUNCE);
     return () => clearTimeout(timer);
   }, [value]);
-  return settled;
+  return debounced;
 }
 
-function Marks({ anomalies }: { anomalies: readonly TrackedAnomaly[] }) {
+function AnomalyMarkers({ anomalies }: { anomalies: readonly TrackedAnomaly[] }) {
   return (
     <>
       {anomalies.map(({ key, anomaly }) => {
         const kind = kindOf(anomaly);
-        const words = `${KIND_WORDS[kind]}, ${deviation(anomaly.deviation_score)}`;
+        const label = `${KIND_LABELS[kind]}, ${deviation(anomaly.deviation_score)}`;
         return (
-          <span key={key} class="mark" title={words}>
+          <span key={key} class="mark" title={label}>
             <KindIcon kind={kind} />
-            <span class="visually-hidden">{words}</span>
+            <span class="visually-hidden">{label}</span>
           </span>
         );
       })}
@@ -78,9 +78,9 @@ function Row({ row, anomalies, windowLength }: RowProps) {
           <a href={skillHref(row.name)}>
             <Name name={row.name} />
           </a>
-          <Marks anomalies={anomalies} />
+          <AnomalyMarkers anomalies={anomalies} />
         </div>
-        <div class="narrow-figures">
+        <div class="narrow-metrics">
           {plural(row.invocations, 'invocation')} · <Ago at={row.lastAt} />
         </div>
       </th>
@@ -119,7 +119,7 @@ export function Skills() {
   const [sort, setSort] = useState<SkillSort>('invocation_count');
   const [order, setOrder] = useState<SortOrder>('desc');
   const [offset, setOffset] = useState(0);
-  const settled = useDebounced(search.trim());
+  const debouncedSearch = useDebounced(search.trim());
   const windowLength = useWindow();
   const idle = useIdle() !== null;
 
@@ -141,7 +141,7 @@ export function Skills() {
   // The heaviest hundred anomalies are more than anybody reads.
   const onlyAnomalies = filter === 'anomalies';
   const query = {
-    ...(settled ? { search: settled } : {}),
+    ...(debouncedSearch ? { search: debouncedSearch } : {}),
     ...(filter === 'active' ? { active: true } : {}),
     sort: onlyAnomalies
       ? ('deviation_score' as const)
@@ -149,7 +149,7 @@ export function Skills() {
         ? ('total_invocations' as const)
         : sort,
     order: onlyAnomalies ? ('desc' as const) : order,
-    limit: onlyAnomalies ? 100 : PAGE,
+    limit: onlyAnomalies ? 100 : PAGE_SIZE,
     offset: onlyAnomalies ? 0 : offset,
     sparkline: true,
   };
@@ -157,7 +157,8 @@ export function Skills() {
 
   const newer = liveSkills(update, data?.at);
   // A skill that has just run for the first time, or again after long.
-  const listed = data && current && !settled && filter !== 'anomalies' && offset === 0 && data.total <= PAGE;
+  const listed =
+    data && current && !debouncedSearch && filter !== 'anomalies' && offset === 0 && data.total <= PAGE_SIZE;
   const missing = listed
     ? newer.filter((skill) => !data.skills.some((each) => each.skill_name === skill.skill_name))
     : [];
@@ -167,17 +168,17 @@ export function Skills() {
   }, [missingNames, refresh]);
 
   const rows = useMemo(() => {
-    const lower = settled.toLowerCase();
+    const lower = debouncedSearch.toLowerCase();
     // Without an answer the most active skills stand in for the first page, but for none after it.
-    const standIns = offset > 0 ? [] : newer.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
+    const fallback = offset > 0 ? [] : newer.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
     let merged = data
       ? idle
         ? data.skills.map(rowOfLifetime)
         : [...mergeRows(data.skills, newer), ...missing.map((skill) => rowOfLive(skill, null))]
-      : standIns.map((skill) => rowOfLive(skill, null));
+      : fallback.map((skill) => rowOfLive(skill, null));
     if (onlyAnomalies) merged = merged.filter((row) => bySkill.has(row.name));
     return sortRows(merged, sort, order, scores);
-  }, [data, update, settled, onlyAnomalies, idle, bySkill, scores, sort, order, offset, missingNames]);
+  }, [data, update, debouncedSearch, onlyAnomalies, idle, bySkill, scores, sort, order, offset, missingNames]);
 
   const choose = (column: Column) => {
     setOffset(0);
@@ -292,7 +293,7 @@ export function Skills() {
         <p class="nothing">
           {!data
             ? 'Waiting for the first figures.'
-            : settled
+            : debouncedSearch
               ? 'No skill has this in its name.'
               : onlyAnomalies
                 ? 'No skill has an anomaly now.'
@@ -314,17 +315,22 @@ export function Skills() {
               ? `${count(first + 1)} to ${count(last)} of ${count(total)} skills`
               : total > 0 && plural(total, 'skill')}
           </span>
-          {!onlyAnomalies && (total > PAGE || offset > 0) && (
+          {!onlyAnomalies && (total > PAGE_SIZE || offset > 0) && (
             <span class="pager">
               <button
                 type="button"
                 class="button"
                 disabled={offset === 0}
-                onClick={() => setOffset(Math.max(0, offset - PAGE))}
+                onClick={() => setOffset(Math.max(0, offset - PAGE_SIZE))}
               >
                 Previous
               </button>
-              <button type="button" class="button" disabled={last >= total} onClick={() => setOffset(offset + PAGE)}>
+              <button
+                type="button"
+                class="button"
+                disabled={last >= total}
+                onClick={() => setOffset(offset + PAGE_SIZE)}
+              >
                 Next
               </button>
             </span>

@@ -11,7 +11,7 @@ import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
 import { Ago, Problem, useIdle, useWindow } from './ui.tsx';
 
-function Figure({
+function Metric({
   label,
   value,
   note,
@@ -23,10 +23,10 @@ function Figure({
   children?: ComponentChildren;
 }) {
   return (
-    <div class="figure">
+    <div class="metric">
       <dt>{label}</dt>
-      <dd class="figure-value">{value}</dd>
-      <dd class="figure-note">{note}</dd>
+      <dd class="metric-value">{value}</dd>
+      <dd class="metric-note">{note}</dd>
       {children}
     </div>
   );
@@ -72,12 +72,12 @@ export function Summary() {
         </p>
       )}
       <dl class="summary summary-overview" data-testid="summary">
-        <Figure
+        <Metric
           label={idle === null ? `Invocations, last ${windowLength}` : 'Invocations, all time'}
           value={server ? count(total) : NONE}
           note={server ? `${count(total - good)} failed` : ' '}
         >
-          <dd class="figure-chart">
+          <dd class="metric-chart">
             {points.length > 0 && (
               <Sparkline
                 counts={{ invocation_count: all, completed_count: completed }}
@@ -87,14 +87,14 @@ export function Summary() {
               />
             )}
           </dd>
-        </Figure>
-        <Figure
+        </Metric>
+        <Metric
           label={idle === null ? 'Success rate' : 'Success rate, all time'}
           value={rate ? percent(good / total) : NONE}
           note={rate ? between(rate.low, rate.high) : ' '}
         />
-        <Figure label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
-        <Figure
+        <Metric label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
+        <Metric
           label="Skills"
           value={server ? count(server.skills) : NONE}
           note={

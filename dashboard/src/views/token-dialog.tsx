@@ -1,15 +1,15 @@
 // Asks for the token where the server wants one. It is kept for this tab alone, and never becomes part of an address.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { askForToken, live, takeToken } from '../data/live.ts';
+import { live, setToken, showTokenDialog } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
 export function TokenDialog() {
-  const reason = useStore(live, (state) => state.tokenWanted);
+  const reason = useStore(live, (state) => state.tokenRequired);
   const had = useStore(live, (state) => state.hasToken);
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('');
-  const open = useStore(live, (state) => state.tokenWanted !== null && state.tokenAsked);
+  const open = useStore(live, (state) => state.tokenRequired !== null && state.tokenDialogOpen);
 
   // Its event comes later, when the dialog may be wanted again.
   const closing = useRef(false);
@@ -31,7 +31,7 @@ export function TokenDialog() {
       aria-labelledby="token-title"
       onClose={() => {
         // Escape closes it: it must keep nobody. The header opens it again.
-        if (!closing.current) askForToken(false);
+        if (!closing.current) showTokenDialog(false);
         closing.current = false;
       }}
       data-testid="token-dialog"
@@ -42,7 +42,7 @@ export function TokenDialog() {
           const given = text.trim();
           if (!given) return;
           setText('');
-          takeToken(given);
+          setToken(given);
         }}
       >
         <h2 id="token-title">
