@@ -1,4 +1,4 @@
-// How often the detector cries wolf, and how often it finds a real change, beside the plain rule in the same
+// How often the detector cries wolf, and how often it finds a real change, during_pruning the plain rule in the same
 // simulation. Prints Markdown and, with --csv FILE, writes all figures there. Seeds are fixed: every run gives the same
 // figures.
 #include <fmt/format.h>
@@ -58,7 +58,7 @@ std::int64_t count_of(const Counts& counts, Kind kind) {
 }
 
 double percent(std::int64_t count, const Tally& tally) {
-    return 100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(tally.looks, 1));
+    return 100.0 * static_cast<double>(count) / static_cast<double>(std::max<std::int64_t>(tally.evaluations, 1));
 }
 double detector_percent(const Tally& tally, Kind kind) {
     return percent(count_of(tally.detector, kind), tally);
@@ -98,11 +98,11 @@ class Cases {
         return add(std::move(table), std::move(name), behaviour.per_hour, std::move(kinds),
                    [=] { return watch(behaviour, thresholds, skills, hours, seed); });
     }
-    Case& add_look(std::string table, std::string name, const Behaviour& behaviour, Kind kind, int skills, double hours,
-                   const std::vector<double>& thresholds) {
+    Case& add_evaluation(std::string table, std::string name, const Behaviour& behaviour, Kind kind, int skills,
+                         double hours, const std::vector<double>& thresholds) {
         const std::uint64_t seed = next_seed_++;
         return add(std::move(table), std::move(name), behaviour.per_hour, {kind},
-                   [=] { return look_after_change(behaviour, thresholds, skills, hours, seed); });
+                   [=] { return evaluate_after_change(behaviour, thresholds, skills, hours, seed); });
     }
 
     void run() {
@@ -183,7 +183,7 @@ void add_rhythms(Cases& cases) {
     }
 }
 
-Behaviour change_of_rate(double before, double after, double per_hour) {
+Behaviour rate_change(double before, double after, double per_hour) {
     Behaviour behaviour = steady(per_hour, before, 0.5);
     behaviour.completion_rate = [=](double t) { return t < 24.0 ? before : after; };
     return behaviour;
@@ -203,13 +203,13 @@ void add_power(Cases& cases, const std::vector<double>& thresholds) {
                                  {0.60, 0.90, 10},
                                  {0.95, 0.30, 3},
                                  {1.0, 0.5, 3}}) {
-        cases.add_look("change", fmt::format("{:.0f} % → {:.0f} %", 100 * change.before, 100 * change.after),
-                       change_of_rate(change.before, change.after, change.per_hour),
-                       change.after < change.before ? Kind::drop : Kind::spike,
-                       cases.scaled(change.per_hour >= 100  ? 300
-                                    : change.per_hour >= 40 ? 600
-                                                            : 2000),
-                       1.0, thresholds);
+        cases.add_evaluation("change", fmt::format("{:.0f} % → {:.0f} %", 100 * change.before, 100 * change.after),
+                             rate_change(change.before, change.after, change.per_hour),
+                             change.after < change.before ? Kind::drop : Kind::spike,
+                             cases.scaled(change.per_hour >= 100  ? 300
+                                          : change.per_hour >= 40 ? 600
+                                                                  : 2000),
+                             1.0, thresholds);
     }
     struct Shift {
         double factor, sigma, per_hour;
@@ -224,15 +224,15 @@ void add_power(Cases& cases, const std::vector<double>& thresholds) {
                                {2.0, 0.5, 3}}) {
         Behaviour behaviour = steady(shift.per_hour, 0.95, shift.sigma);
         behaviour.median_seconds = [shift](double t) { return t < 24.0 ? 5.0 : 5.0 * shift.factor; };
-        cases.add_look("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour,
-                       Kind::shift, cases.scaled(shift.per_hour >= 40 ? 400 : 1500), 1.0, thresholds);
+        cases.add_evaluation("shift", fmt::format("5 s → {:g} s, sigma {}", 5.0 * shift.factor, shift.sigma), behaviour,
+                             Kind::shift, cases.scaled(shift.per_hour >= 40 ? 400 : 1500), 1.0, thresholds);
     }
 }
 
 void add_lasting(Cases& cases) {
     for (const double hours : {0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 23.0, 26.0, 30.0}) {
-        cases.add_look("lasting", fmt::format("{}", hours), change_of_rate(0.85, 0.62, 40), Kind::drop,
-                       cases.scaled(300), hours, {kThreshold});
+        cases.add_evaluation("lasting", fmt::format("{}", hours), rate_change(0.85, 0.62, 40), Kind::drop,
+                             cases.scaled(300), hours, {kThreshold});
     }
 }
 
@@ -267,7 +267,8 @@ class Report {
             "# Calibration of the anomaly detector\n\n"
             "Written by `make calibrate`; [anomaly-detection.md](anomaly-detection.md) explains it. Every cell tells "
             "the "
-            "percentage of looks\nat which something is reported at threshold {}: detector / plain rule, in the same "
+            "percentage of evaluations\nat which something is reported at threshold {}: detector / plain rule, in the "
+            "same "
             "simulation.\n\n",
             kThreshold);
         grid("rate", "## Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
@@ -287,20 +288,20 @@ class Report {
 
     void write_csv(const std::string& path) const {
         auto file = fmt::output_file(path);
-        file.print("table,case,per_hour,threshold,type,detector_percent,plain_percent,looks\n");
+        file.print("table,case,per_hour,threshold,type,detector_percent,plain_percent,evaluations\n");
         for (const Case& one : cases_) {
             for (const Tally& tally : one.tallies) {
                 for (const Kind kind : one.kinds) {
                     file.print("{},\"{}\",{},{},{},{:.2f},{:.2f},{}\n", one.table, one.name, one.per_hour,
                                tally.threshold, name_of(kind), detector_percent(tally, kind),
-                               plain_percent(tally, kind), tally.looks);
+                               plain_percent(tally, kind), tally.evaluations);
                 }
             }
         }
     }
 
   private:
-    [[nodiscard]] std::vector<const Case*> of_table(std::string_view table) const {
+    [[nodiscard]] std::vector<const Case*> cases_in(std::string_view table) const {
         std::vector<const Case*> found;
         for (const Case& one : cases_) {
             if (one.table == table) {
@@ -310,8 +311,8 @@ class Report {
         return found;
     }
     // Those that were simulated at every threshold.
-    [[nodiscard]] std::vector<const Case*> of_curve(std::string_view table) const {
-        auto found = of_table(table);
+    [[nodiscard]] std::vector<const Case*> curve_cases(std::string_view table) const {
+        auto found = cases_in(table);
         std::erase_if(found, [](const Case* one) { return one->tallies.size() == 1; });
         return found;
     }
@@ -326,7 +327,7 @@ class Report {
             fmt::print(" ---: |");
         }
         std::string row;
-        for (const Case* one : of_table(table)) {
+        for (const Case* one : cases_in(table)) {
             if (std::exchange(row, one->name) != one->name) {
                 fmt::print("\n| {} |", one->name);
             }
@@ -336,14 +337,14 @@ class Report {
     }
 
     void summary(std::string_view table, std::string_view what) const {
-        const Mean mean = mean_of(of_curve(table), kThreshold);
+        const Mean mean = mean_of(curve_cases(table), kThreshold);
         fmt::print("{}: mean {:.2f} % / {:.2f} %, worst {:.1f} % / {:.1f} %.\n\n", what, mean.detector, mean.plain,
                    mean.worst_detector, mean.worst_plain);
     }
 
     void list(std::string_view table, std::string_view title, std::string_view rows) const {
         fmt::print("{}\n\n| {} | invocations per hour | detector / plain rule |\n| --- | ---: | ---: |\n", title, rows);
-        for (const Case* one : of_table(table)) {
+        for (const Case* one : cases_in(table)) {
             fmt::print("| {} | {} | {} |\n", one->name, one->per_hour, one->cell(one->kinds.front()));
         }
         fmt::print("\n");
@@ -356,7 +357,7 @@ class Report {
         }
         fmt::print("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
         std::string row;
-        for (const Case* one : of_table("rate")) {
+        for (const Case* one : cases_in("rate")) {
             if (std::exchange(row, one->name) != one->name) {
                 fmt::print("\n| {} |", one->name);
             }
@@ -370,7 +371,7 @@ class Report {
         fmt::print(
             "## A drop from 85 % to 62 % at 40 an hour that lasts\n\n| hours after | detector / plain rule |\n"
             "| ---: | ---: |\n");
-        for (const Case* one : of_table("lasting")) {
+        for (const Case* one : cases_in("lasting")) {
             fmt::print("| {} | {} |\n", one->name, one->cell(Kind::drop));
         }
         fmt::print("\n");
@@ -383,8 +384,8 @@ class Report {
             "| ---: | ---: | ---: | ---: |\n",
             title);
         for (const double threshold : thresholds) {
-            const Mean alarms = mean_of(of_curve(quiet), threshold);
-            const Mean power = mean_of(of_curve(changed), threshold);
+            const Mean alarms = mean_of(curve_cases(quiet), threshold);
+            const Mean power = mean_of(curve_cases(changed), threshold);
             fmt::print("| {} | {:.2f} / {:.2f} | {:.1f} / {:.1f} | {:.1f} / {:.1f} |\n", threshold, alarms.detector,
                        alarms.plain, alarms.worst_detector, alarms.worst_plain, power.detector, power.plain);
         }

@@ -164,9 +164,9 @@ class DashboardBench:
     def _counted(session: CDPSession) -> dict[str, Any]:
         for _ in range(3):
             session.send("HeapProfiler.collectGarbage")
-        figures = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
+        metrics = {entry["name"]: entry["value"] for entry in session.send("Performance.getMetrics")["metrics"]}
         return {
-            "heap": int(figures["JSHeapUsedSize"]),
-            "nodes": int(figures["Nodes"]),
-            "task_seconds": figures["TaskDuration"],
+            "heap": int(metrics["JSHeapUsedSize"]),
+            "nodes": int(metrics["Nodes"]),
+            "task_seconds": metrics["TaskDuration"],
         }

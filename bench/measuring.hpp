@@ -27,25 +27,25 @@ inline double cpu_seconds() {
 /// Analytics of one thing over rounds. At least one before any is asked for.
 class Rounds {
   public:
-    void add(double figure) { figures_.insert(std::ranges::upper_bound(figures_, figure), figure); }
-    [[nodiscard]] double median() const { return figures_[figures_.size() / 2]; }
-    [[nodiscard]] double least() const { return figures_.front(); }
-    [[nodiscard]] double most() const { return figures_.back(); }
+    void add(double value) { values_.insert(std::ranges::upper_bound(values_, value), value); }
+    [[nodiscard]] double median() const { return values_[values_.size() / 2]; }
+    [[nodiscard]] double least() const { return values_.front(); }
+    [[nodiscard]] double most() const { return values_.back(); }
 
   private:
-    std::vector<double> figures_;
+    std::vector<double> values_;
 };
 
 class Results {
   public:
     explicit Results(std::string name) : name_(std::move(name)) {}
 
-    /// `target` is empty for a figure that is only told.
+    /// `target` is empty for a value that is only told.
     void add(const std::string& what, const std::string& target, const Rounds& rounds, const std::string& unit) {
-        const auto rounded = [](double figure) { return nlohmann::json::parse(fmt::format("{:.4g}", figure)); };
+        const auto rounded = [](double value) { return nlohmann::json::parse(fmt::format("{:.4g}", value)); };
         rows_.push_back({{"what", what},
                          {"target", target},
-                         {"figure", rounded(rounds.median())},
+                         {"value", rounded(rounds.median())},
                          {"unit", unit},
                          {"spread", {rounded(rounds.least()), rounded(rounds.most())}}});
         fmt::print(stderr, "{:<70} {:>10.4g} {} ({:.4g} to {:.4g}) {}\n", what, rounds.median(), unit, rounds.least(),

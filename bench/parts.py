@@ -90,9 +90,9 @@ def spread(values: Sequence[float], digits: int = 2) -> str:
     return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}..{max(values):.{digits}f})"
 
 
-def target(what: str, wanted: str, figure: str, unit: str = "") -> dict[str, str]:
+def target(what: str, wanted: str, value: str, unit: str = "") -> dict[str, str]:
     """A row of the table of targets."""
-    return {"what": what, "target": wanted, "figure": figure, "unit": unit}
+    return {"what": what, "target": wanted, "value": value, "unit": unit}
 
 
 def in_turn(scale: Scale, programs: dict[str, Callable[[], Report]]) -> dict[str, list[Report]]:
@@ -107,15 +107,15 @@ def in_turn(scale: Scale, programs: dict[str, Callable[[], Report]]) -> dict[str
     return reports
 
 
-def ratios(reports: dict[str, list[Report]], name: str, base: str, figure: Callable[[Report], float]) -> list[float]:
+def ratios(reports: dict[str, list[Report]], name: str, base: str, metric: Callable[[Report], float]) -> list[float]:
     """One for each round, within the round."""
     pairs = zip(reports[name], reports[base], strict=True)
-    return [figure(report) / figure(base_report) for report, base_report in pairs]
+    return [metric(report) / metric(base_report) for report, base_report in pairs]
 
 
-def ratio_to_base(reports: dict[str, list[Report]], name: str, base: str, figure: Callable[[Report], float]) -> str:
+def ratio_to_base(reports: dict[str, list[Report]], name: str, base: str, metric: Callable[[Report], float]) -> str:
     """As it stands in a table, where the base itself is 1."""
-    return "1" if name == base else spread(ratios(reports, name, base, figure))
+    return "1" if name == base else spread(ratios(reports, name, base, metric))
 
 
 def cpu(report: Report) -> float:

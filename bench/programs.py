@@ -41,7 +41,7 @@ NO_LIMITS = (
 
 @cache
 def node_program() -> str:
-    """Node itself: what PyPI brings as `node` is a script that runs it, and would be measured in its place."""
+    """Node itself: what PyPI brings as `node` is a script that runs it, and would be measured in its index."""
     return subprocess.check_output(["node", "--print", "process.execPath"], text=True).strip()
 
 
@@ -143,10 +143,10 @@ class Database:
 
         def work() -> None:
             with self.opened() as storage:
-                place = 0
+                index = 0
                 while not stop.wait(0.25):
-                    storage.store_many([self.row(self.skills[place % len(self.skills)], datetime.now(timezone.utc))])
-                    place += 1
+                    storage.store_many([self.row(self.skills[index % len(self.skills)], datetime.now(timezone.utc))])
+                    index += 1
 
         worker = threading.Thread(target=work)
         worker.start()

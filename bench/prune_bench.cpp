@@ -1,5 +1,5 @@
-// How long a program that stores single rows waits, alone and beside the pruning of a large database; fails where that
-// is more than 50 ms. In memory (--folder /dev/shm/x) it tells of the locks alone, else of the disk, too.
+// How long a program that stores single rows waits, alone and during_pruning the pruning of a large database; fails
+// where that is more than 50 ms. In memory (--folder /dev/shm/x) it tells of the locks alone, else of the disk, too.
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
@@ -63,7 +63,7 @@ Waits store_rows(const std::string& path, const std::atomic<bool>& stop) {
 }
 
 template <typename Work>
-Waits store_rows_beside(const std::string& path, const Work& work) {
+Waits store_rows_during(const std::string& path, const Work& work) {
     std::atomic<bool> stop{false};
     Waits waits;
     std::exception_ptr failure;
@@ -96,18 +96,18 @@ bool measure(const Settings& settings) {
     remove();
     make_database(path, {.rows = settings.rows, .recent = settings.rows / 365}, clock.now());
     if (settings.hours) {
-        forget_hours(path);
+        reset_rollups(path);
     }
 
     fmt::print("{:<22} {:>9} {:>9} {:>9} {:>9}  ms\n", "a writer", "rows", "median", "99 %", "longest");
-    Waits alone =
-        store_rows_beside(path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
-    alone.print("alone");
+    Waits baseline =
+        store_rows_during(path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
+    baseline.print("baseline");
 
     storage::PruneResult result;
     std::uintmax_t largest_log = 0;
     const double start = wall_seconds();
-    Waits beside = store_rows_beside(path, [&] {
+    Waits during_pruning = store_rows_during(path, [&] {
         storage::Pruner pruner(path, storage::prune_cutoff(clock.now(), std::chrono::days{settings.keep_days}),
                                kBusyTimeout);
         while (pruner.step(clock.now())) {
@@ -117,19 +117,19 @@ bool measure(const Settings& settings) {
         result = pruner.result();
     });
     const double seconds = wall_seconds() - start;
-    beside.print("beside pruning");
+    during_pruning.print("during pruning");
     fmt::print("deleted {} of {} rows in {:.1f} s ({:.0f} rows/s), longest lock {:.1f} ms, largest log {:.1f} MB\n",
                result.rows, settings.rows, seconds, static_cast<double>(result.rows) / seconds,
                static_cast<double>(result.longest_lock.count()) / 1e3, static_cast<double>(largest_log) / 1e6);
     remove();
-    return beside.quantile(1.0) <= kLimitMs;
+    return during_pruning.quantile(1.0) <= kLimitMs;
 }
 
 }  // namespace
 
 int main(int count, char** words) {
     Settings settings;
-    CLI::App options("Measures how long a writer waits beside the pruning of a database.");
+    CLI::App options("Measures how long a writer waits during_pruning the pruning of a database.");
     options.add_option("--folder", settings.folder, "where the database is made");
     options.add_option("--rows", settings.rows, "of the database, over a year");
     options.add_option("--keep-days", settings.keep_days, "days that are kept");

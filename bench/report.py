@@ -56,16 +56,16 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def target_rows(results: Iterable[dict[str, Any]]) -> list[list[str]]:
     """Of all results that have some."""
     rows = [row for result in results for row in result["rows"]]
-    return [[row["what"], row["target"], figure_of(row)] for row in rows]
+    return [[row["what"], row["target"], value_of(row)] for row in rows]
 
 
-def figure_of(row: dict[str, Any]) -> str:
+def value_of(row: dict[str, Any]) -> str:
     """The figure of a row with its spread, where that is not in it already."""
-    figure = row["figure"]
+    value = row["value"]
     if "spread" in row:
         smallest, largest = row["spread"]
-        figure = f"{figure:,.4g} ({smallest:,.4g}..{largest:,.4g})"
-    return f"{figure} {row.get('unit', '')}".strip()
+        value = f"{value:,.4g} ({smallest:,.4g}..{largest:,.4g})"
+    return f"{value} {row.get('unit', '')}".strip()
 
 
 def with_block(page: str, name: str, text: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 import report
 from dashboard import DashboardBench
-from data_in import DataIn
+from ingestion import IngestionBench
 from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
 
@@ -38,7 +38,7 @@ def fit(scale: Scale) -> Scale:
 
 
 def run_program(name: str) -> dict[str, Any]:
-    """Run one of OTHER_PROGRAMS; it prints its rows as JSON, as {"rows": [{"what", "target", "figure", "unit"}]}."""
+    """Run one of OTHER_PROGRAMS; it prints its rows as JSON, as {"rows": [{"what", "target", "value", "unit"}]}."""
     if not (RELEASE / name).exists():
         raise Skipped(f"{name} is not built")
     result: dict[str, Any] = json.loads(subprocess.run([RELEASE / name], stdout=subprocess.PIPE, check=True).stdout)
@@ -72,7 +72,7 @@ def main() -> int:
             name: recorded(measure)
             for name, measure in {
                 **bench.parts(),
-                **DataIn(scale, Path(folder)).parts(),
+                **IngestionBench(scale, Path(folder)).parts(),
                 **DashboardBench(scale, Path(folder)).parts(),
             }.items()
         }
@@ -90,7 +90,7 @@ def main() -> int:
                 result = {"rows": [], "skipped": str(reason)}
             report.save(name, result, quick=arguments.quick)
             for row in result["rows"]:
-                print(f"    {row['what']}: {row['figure']} {row.get('unit', '')} (target: {row['target']})", flush=True)
+                print(f"    {row['what']}: {row['value']} {row.get('unit', '')} (target: {row['target']})", flush=True)
     if not arguments.quick:
         report.write_page(list(ours))
     return 0

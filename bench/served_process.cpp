@@ -29,7 +29,7 @@ namespace net = boost::asio;
 namespace beast = boost::beast;
 using tcp = net::ip::tcp;
 
-constexpr double kPatienceSeconds = 120.0;
+constexpr double kTimeoutSeconds = 120.0;
 
 std::uint16_t free_port() {
     net::io_context io;
@@ -79,7 +79,7 @@ ServedProcess::ServedProcess(const std::string& server, const std::string& datab
     process_ = spawn(server, database, port);
     try {
         net::io_context io;
-        beast::websocket::stream<tcp::socket> client(connect_when_bound(io, port, start + kPatienceSeconds));
+        beast::websocket::stream<tcp::socket> client(connect_when_bound(io, port, start + kTimeoutSeconds));
         client.handshake("127.0.0.1", "/");
         beast::flat_buffer buffer;
         client.read(buffer);

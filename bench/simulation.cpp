@@ -126,7 +126,7 @@ class Watchers {
         }
     }
 
-    void look(const std::vector<Run>& runs, double hour) {
+    void evaluate(const std::vector<Run>& runs, double hour) {
         const PlainScores plain = plain_rule(runs, hour);
         const TimePoint now = moment(hour);
         for (std::size_t i = 0; i < detectors_.size(); ++i) {
@@ -134,7 +134,7 @@ class Watchers {
             detector.advance(now, events_);
             count_episodes(i);
             Tally& tally = tallies_[i];
-            ++tally.looks;
+            ++tally.evaluations;
             tally.plain.drop += plain.completion && *plain.completion <= -tally.threshold ? 1 : 0;
             tally.plain.spike += plain.completion && *plain.completion >= tally.threshold ? 1 : 0;
             tally.plain.shift += plain.duration && std::abs(*plain.duration) >= tally.threshold ? 1 : 0;
@@ -152,7 +152,7 @@ class Watchers {
         }
     }
 
-    [[nodiscard]] std::vector<Tally> take() { return std::move(tallies_); }
+    [[nodiscard]] std::vector<Tally> release_tallies() { return std::move(tallies_); }
 
   private:
     static void count(Counts& counts, AnomalyType type) {
@@ -206,16 +206,16 @@ std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& 
                 ran = runs[next].t > now - 1.0;
             }
             if (ran) {
-                watchers.look(runs, now);
+                watchers.evaluate(runs, now);
             }
         }
         watchers.account_for(hours / 24.0);
     }
-    return watchers.take();
+    return watchers.release_tallies();
 }
 
-std::vector<Tally> look_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
-                                     double hours, std::uint64_t seed) {
+std::vector<Tally> evaluate_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
+                                         double hours, std::uint64_t seed) {
     std::mt19937_64 random{seed};
     Watchers watchers{thresholds};
     const double end = kBaselineHours + std::max(hours, 5.0 / behaviour.per_hour);
@@ -225,9 +225,9 @@ std::vector<Tally> look_after_change(const Behaviour& behaviour, const std::vect
         for (const Run& run : runs) {
             watchers.add(run);
         }
-        watchers.look(runs, end);
+        watchers.evaluate(runs, end);
     }
-    return watchers.take();
+    return watchers.release_tallies();
 }
 
 }  // namespace session_buddy::bench

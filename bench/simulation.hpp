@@ -1,5 +1,5 @@
-// Simulated skills with known behaviour, watched by the detector and, beside it, by the plain rule it grew out of.
-// Shared by the calibration program and by the test that runs a short form of it.
+// Simulated skills with known behaviour, watched by the detector and, during_pruning it, by the plain rule it grew out
+// of. Shared by the calibration program and by the test that runs a short form of it.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct Behaviour {
 /// A skill whose behaviour does not change.
 [[nodiscard]] Behaviour steady(double per_hour, double rate, double sigma);
 
-/// How many of a number of looks found something reported.
+/// How many of a number of evaluations found something reported.
 struct Counts {
     std::int64_t drop = 0;
     std::int64_t spike = 0;
@@ -30,21 +30,22 @@ struct Counts {
 
 struct Tally {
     double threshold = 0.0;
-    std::int64_t looks = 0;
+    std::int64_t evaluations = 0;
     Counts detector;
     Counts plain;             ///< the plain rule at the same moments
-    Counts episodes;          ///< started while looks were taken
-    double skill_days = 0.0;  ///< over which looks were taken
+    Counts episodes;          ///< started while evaluations were taken
+    double skill_days = 0.0;  ///< over which evaluations were taken
 };
 
-/// A look at every full hour of `hours`, counted from hour 24 on, at `skills` skills of this behaviour, once per
+/// A evaluate at every full hour of `hours`, counted from hour 24 on, at `skills` skills of this behaviour, once per
 /// threshold. A skill that did not run within the hour before is not looked at, as neither rule reports it.
 [[nodiscard]] std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
                                        int hours, std::uint64_t seed);
 
-/// One look at each of `skills` skills, `hours` (or five runs, where that is longer) after hour 24, when the change
+/// One evaluate at each of `skills` skills, `hours` (or five runs, where that is longer) after hour 24, when the change
 /// happens.
-[[nodiscard]] std::vector<Tally> look_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds,
-                                                   int skills, double hours, std::uint64_t seed);
+[[nodiscard]] std::vector<Tally> evaluate_after_change(const Behaviour& behaviour,
+                                                       const std::vector<double>& thresholds, int skills, double hours,
+                                                       std::uint64_t seed);
 
 }  // namespace session_buddy::bench

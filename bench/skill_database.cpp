@@ -130,7 +130,7 @@ void make_database(const std::string& path, const DatabasePlan& plan, TimePoint 
     std::filesystem::rename(unfinished, path);
 }
 
-void forget_hours(const std::string& path) {
+void reset_rollups(const std::string& path) {
     SQLite::Database(path, SQLite::OPEN_READWRITE).exec("DROP TABLE session_buddy_state");
 }
 

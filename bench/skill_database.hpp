@@ -21,7 +21,7 @@ struct DatabasePlan {
 void make_database(const std::string& path, const DatabasePlan& plan, TimePoint now);
 
 /// Makes the whole skill_time_series due, as in a database that no server ever ran on.
-void forget_hours(const std::string& path);
+void reset_rollups(const std::string& path);
 
 /// When the newest row of the database ran: what a stopped clock should show.
 [[nodiscard]] TimePoint newest_row(const std::string& path);

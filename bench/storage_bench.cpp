@@ -147,7 +147,7 @@ class Bench {
             lots_wall.add(b.wall * 1e6 / kCycles);
             ratio.add(b.cpu / a.cpu);
         }
-        const std::string size = in_words(settings_.rows);
+        const std::string size = row_count_text(settings_.rows);
         results_.add("cycle, nothing new, 10,000 rows, CPU", "<= 50", few_cpu, "µs");
         results_.add("cycle, nothing new, 10,000 rows, wall", "<= 50", few_wall, "µs");
         results_.add(fmt::format("cycle, nothing new, {} rows, CPU", size), "<= 50", lots_cpu, "µs");
@@ -181,7 +181,7 @@ class Bench {
     void new_rows() {
         const std::string what = "cycle, 1,000 new rows over 50 skills, ";
         cycles_with_rows(what + "10,000 rows", "<= 3", small(), kSmall, 1'000);
-        cycles_with_rows(what + in_words(settings_.rows) + " rows", "<= 3", large(), large_, 1'000);
+        cycles_with_rows(what + row_count_text(settings_.rows) + " rows", "<= 3", large(), large_, 1'000);
     }
 
     void many_skills() {
@@ -301,7 +301,7 @@ class Bench {
     }
 
     /// As if no server had ever followed the database: every row of the day is then judged.
-    static void forget_anomalies(const std::string& path) {
+    static void reset_anomalies(const std::string& path) {
         SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
             .exec("DELETE FROM session_buddy_state WHERE key LIKE 'anomaly%'; DELETE FROM skill_anomalies");
     }
@@ -316,13 +316,14 @@ class Bench {
         Rounds resident;
         Rounds idle;
         for (std::int64_t i = 0; i < std::min<std::int64_t>(settings_.rounds, 5); ++i) {
-            forget_anomalies(path);
+            reset_anomalies(path);
             first.add(seconds_to_update(ServedProcess(settings_.server, path), truth));
             const ServedProcess process(settings_.server, path);
             again.add(seconds_to_update(process, truth));
             peak.add(process.megabytes("VmHWM"));
             if (i == 0) {
-                std::this_thread::sleep_for(std::chrono::seconds{10});  // the history looks once, the log is folded
+                std::this_thread::sleep_for(
+                    std::chrono::seconds{10});  // the history evaluations once, the log is folded
                 const double wall = wall_seconds();
                 const double cpu = process.cpu_seconds();
                 std::this_thread::sleep_for(std::chrono::duration<double>(kIdleSeconds));
@@ -330,7 +331,7 @@ class Bench {
                 resident.add(process.megabytes("VmRSS"));
             }
         }
-        const std::string rows = in_words(settings_.rows) + " rows";
+        const std::string rows = row_count_text(settings_.rows) + " rows";
         results_.add("first start to the first correct update, " + rows, "<= 3", first, "s");
         results_.add("start again to the first correct update, " + rows, "<= 3", again, "s");
         results_.add("memory of the process, " + rows + ", peak of the start", "<= 150", peak, "MiB");
@@ -338,7 +339,7 @@ class Bench {
         results_.add("idle, no client, " + rows, "<= 0.1", idle, "% of a core");
     }
 
-    static std::string in_words(std::int64_t rows) {
+    static std::string row_count_text(std::int64_t rows) {
         return rows % 1'000'000 == 0 ? fmt::format("{} million", rows / 1'000'000) : fmt::format("{}", rows);
     }
 

@@ -33,8 +33,8 @@ struct Settings {
 };
 
 /// Every id anew: of tool uses, of lines (typed commands are known by theirs) and of sessions.
-[[nodiscard]] std::string with_own_ids(std::string_view text, std::size_t copy) {
-    constexpr std::string_view kMarks[] = {"\"toolu_", "\"uuid\":\"", "\"sessionId\":\""};
+[[nodiscard]] std::string with_unique_ids(std::string_view text, std::size_t copy) {
+    constexpr std::string_view kIdKeys[] = {"\"toolu_", "\"uuid\":\"", "\"sessionId\":\""};
     const std::string tag = fmt::format("{}x", copy);
     std::string result;
     result.reserve(text.size() + text.size() / 50);
@@ -42,17 +42,17 @@ struct Settings {
         const std::size_t quote = std::min(text.find('"', at), text.size());
         result += text.substr(at, quote - at);
         at = quote;
-        std::size_t taken = std::min<std::size_t>(1, text.size() - at);
+        std::size_t length = std::min<std::size_t>(1, text.size() - at);
         bool is_id = false;
-        for (const std::string_view mark : kMarks) {
-            if (text.substr(at).starts_with(mark)) {
-                taken = mark.size();
+        for (const std::string_view key : kIdKeys) {
+            if (text.substr(at).starts_with(key)) {
+                length = key.size();
                 is_id = true;
             }
         }
-        result += text.substr(at, taken);
+        result += text.substr(at, length);
         result += is_id ? tag : "";
-        at += taken;
+        at += length;
     }
     return result;
 }
@@ -76,7 +76,7 @@ void make_folder(const Settings& settings, const fs::path& folder) {
     std::uint64_t bytes = 0;
     for (std::size_t copy = 0; bytes < settings.megabytes * static_cast<std::uint64_t>(kMega); ++copy) {
         for (std::size_t session = 0; session < sessions.size(); ++session) {
-            const std::string text = with_own_ids(sessions[session], copy);
+            const std::string text = with_unique_ids(sessions[session], copy);
             std::ofstream(unfinished / fmt::format("{:05}-{}.jsonl", copy, session), std::ios::binary) << text;
             bytes += text.size();
         }
@@ -105,12 +105,12 @@ void measure(const Settings& settings) {
             fs::remove(database.string() + end);
         }
         storage::EventStore store(database.string(), {.busy_timeout = std::chrono::seconds(5)});
-        for (Rounds* figure : {&first, &again}) {
+        for (Rounds* rate : {&first, &again}) {
             const double before = cpu_seconds();
             const app::ImportSummary summary = app::import_transcripts(
                 {folder}, [&]() -> storage::EventStore& { return store; }, ingest::SkillNamer());
-            figure->add(static_cast<double>(summary.bytes) / kMega / (cpu_seconds() - before));
-            if (figure == &first) {
+            rate->add(static_cast<double>(summary.bytes) / kMega / (cpu_seconds() - before));
+            if (rate == &first) {
                 runs.add(static_cast<double>(summary.recorded));
             }
         }

@@ -15,9 +15,9 @@ namespace {
 using namespace session_buddy;
 using namespace session_buddy::protocol;
 
-// The request, where it was taken.
+// The request, where it was accepted.
 template <typename Request>
-const Request* taken(const ApiRequest<Request>& read) {
+const Request* accepted(const ApiRequest<Request>& read) {
     if (const auto* bad = std::get_if<BadParameter>(&read)) {
         fuzz::check(!bad->detail.empty() && is_valid_utf8(bad->detail), "a refusal has a reason that can be sent");
         fuzz::check(bad->parameter.size() <= 64, "of a name no more than a part is shown");
@@ -34,26 +34,26 @@ void check_page(const Page& page, std::int64_t max_limit) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view query{reinterpret_cast<const char*>(data), size};
-    if (const auto read = read_skills_request(query); const auto* request = taken(read)) {
+    if (const auto read = read_skills_request(query); const auto* request = accepted(read)) {
         check_page(request->page, request->sparkline ? kMaxSparklines : 500);
         fuzz::check(request->search.size() <= 256 && is_valid_utf8(request->search), "a search is short UTF-8");
     }
-    if (const auto read = read_skill_request(query); const auto* request = taken(read)) {
+    if (const auto read = read_skill_request(query); const auto* request = accepted(read)) {
         fuzz::check(is_valid_skill_name(request->skill_name), "a name is one");
     }
-    if (const auto read = read_anomalies_request(query); const auto* request = taken(read)) {
+    if (const auto read = read_anomalies_request(query); const auto* request = accepted(read)) {
         check_page(request->page, 500);
         fuzz::check(!request->skill_name || is_valid_skill_name(*request->skill_name), "a name is one");
         fuzz::check(!request->from || !request->to || *request->from < *request->to, "a range is one");
     }
-    if (const auto read = read_sessions_request(query); const auto* request = taken(read)) {
+    if (const auto read = read_sessions_request(query); const auto* request = accepted(read)) {
         fuzz::check(request->limit >= 1 && request->limit <= 1000, "a limit is in range");
     }
-    if (const auto read = read_series_request(query); const auto* request = taken(read)) {
+    if (const auto read = read_series_request(query); const auto* request = accepted(read)) {
         constexpr TimePoint kNow{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
         for (const TimePoint pruned_before : {TimePoint::min(), kNow}) {
             const auto planned = plan_series(*request, kNow, pruned_before);
-            const auto* plan = taken(planned);
+            const auto* plan = accepted(planned);
             if (plan == nullptr) {
                 continue;
             }

@@ -18,7 +18,7 @@ inline void check(bool holds, std::string_view what) {
 }
 
 /// From now on an error in the log ends the process: no input may take the server there. Every level is written, so
-/// that what the log lines say of the input is tested, too.
+/// that what the log lines send of the input is tested, too.
 inline void forbid_logged_errors() {
     log::set_level(log::Level::debug);
     log::set_sink([](const log::Record& record) { check(record.level < log::Level::error, record.message); });

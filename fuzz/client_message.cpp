@@ -34,7 +34,7 @@ void check_request(std::string_view text) {
 }
 
 // As a server without authentication whose socket is never free, and every token will do.
-class NobodySends final : public server::Client::Sender {
+class NullSender final : public server::Client::Sender {
   public:
     server::Client* client = nullptr;
 
@@ -72,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     const Config config;
     server::Broadcaster broadcaster;
-    fuzz::NobodySends sender;
+    fuzz::NullSender sender;
     broadcaster.publish(snapshot);
     server::Client client(broadcaster, sender, config);
     sender.client = &client;

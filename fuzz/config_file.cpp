@@ -15,18 +15,19 @@
 namespace session_buddy::fuzz {
 namespace {
 
-options::Environment surroundings() {
+options::Environment test_environment() {
     return {.environment = [](const std::string& name) -> std::optional<std::string> {
                 return name == "HOME" ? std::optional<std::string>("/home/somebody") : std::nullopt;
             },
+            .variables = {},
             .current_directory = "/somewhere"};
 }
 
 /// Loads a text as a file that exists nowhere: what a pipe holds. Nothing for a longer text than it can hold.
 std::optional<options::Settings> load(std::string_view text) {
-    constexpr std::size_t kLeastPipe = 16384;
+    constexpr std::size_t kMinPipeCapacity = 16384;
     std::array<int, 2> ends{};
-    if (text.size() > kLeastPipe) {
+    if (text.size() > kMinPipeCapacity) {
         return std::nullopt;
     }
     check(::pipe(ends.data()) == 0, "a pipe can be made");
@@ -36,7 +37,7 @@ std::optional<options::Settings> load(std::string_view text) {
         int end;
         ~Closer() { ::close(end); }
     } const closer{ends[0]};
-    return options::load({}, "/dev/fd/" + std::to_string(ends[0]), surroundings());
+    return options::load({}, "/dev/fd/" + std::to_string(ends[0]), test_environment());
 }
 
 void check_reload(const options::Settings& settings) {

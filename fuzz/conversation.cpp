@@ -23,7 +23,7 @@ using local = net::local::stream_protocol;
 
 namespace {
 
-constexpr std::size_t kMostPieces = 32;
+constexpr std::size_t kMaxPieces = 32;
 
 // Kept from one conversation to the next: making its reactor costs more than most conversations.
 net::io_context& server_io() {
@@ -123,13 +123,13 @@ Conversation::Conversation() : context_(small_limits(), clock_), client_(client_
     const server::Peer peer{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:1", .proxy = true};
     auto verdict = context_.admission.take_http(peer, std::chrono::steady_clock::now());
     std::make_shared<server::HttpConnection>(server::Stream(std::move(socket)), peer,
-                                          std::get<server::Admission::Slot>(std::move(verdict)),
-                                          server::SteadyTime::max(), context_)
+                                             std::get<server::Admission::Slot>(std::move(verdict)),
+                                             server::SteadyTime::max(), context_)
         ->run();
     run();
 }
 
-void Conversation::say(std::string_view bytes) {
+void Conversation::send(std::string_view bytes) {
     boost::system::error_code error;
     while (!bytes.empty() && !error) {
         bytes.remove_prefix(client_.write_some(net::buffer(bytes), error));
@@ -137,16 +137,16 @@ void Conversation::say(std::string_view bytes) {
     }
 }
 
-void Conversation::perform(std::string_view script) {
+void Conversation::play(std::string_view script) {
     if (script.empty()) {
         return;
     }
     const auto first = static_cast<unsigned char>(script.front());
     script.remove_prefix(1);
     const std::size_t wanted = first & 0x7FU;
-    const std::size_t piece = std::max(wanted == 0 ? script.size() : wanted, script.size() / kMostPieces + 1);
+    const std::size_t piece = std::max(wanted == 0 ? script.size() : wanted, script.size() / kMaxPieces + 1);
     for (; !script.empty(); script.remove_prefix(std::min(piece, script.size()))) {
-        say(script.substr(0, piece));
+        send(script.substr(0, piece));
         publish();
         run();
     }
@@ -157,14 +157,14 @@ void Conversation::perform(std::string_view script) {
     }
 }
 
-void Conversation::hang_up() {
+void Conversation::disconnect() {
     boost::system::error_code ignored;
     client_.shutdown(local::socket::shutdown_send, ignored);
     run();
     check(context_.connections.empty(), "a session ends with its client");
     check(context_.admission.clients() == 0, "a client's place is free again");
     check(context_.broadcaster.group_count() == 0, "its subscription is gone");
-    check_answers(heard_);
+    check_answers(received_);
 }
 
 void Conversation::publish() {
@@ -178,14 +178,14 @@ void Conversation::publish() {
 void Conversation::run() {
     do {
         server_io().restart();
-    } while (server_io().poll() + hear() > 0);
+    } while (server_io().poll() + receive() > 0);
 }
 
-std::size_t Conversation::hear() {
+std::size_t Conversation::receive() {
     std::array<char, 16384> buffer{};
     boost::system::error_code error;
     const std::size_t count = client_.read_some(net::buffer(buffer), error);
-    heard_.append(buffer.data(), count);
+    received_.append(buffer.data(), count);
     return count;
 }
 

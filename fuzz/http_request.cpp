@@ -6,7 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     session_buddy::fuzz::Conversation conversation;
-    conversation.perform({reinterpret_cast<const char*>(data), size});
-    conversation.hang_up();
+    conversation.play({reinterpret_cast<const char*>(data), size});
+    conversation.disconnect();
     return 0;
 }

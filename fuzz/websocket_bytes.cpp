@@ -6,7 +6,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     session_buddy::fuzz::Conversation conversation;
-    conversation.say(
+    conversation.send(
         "GET / HTTP/1.1\r\n"
         "Host: localhost\r\n"
         "Upgrade: websocket\r\n"
@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         "Sec-WebSocket-Version: 13\r\n"
         "\r\n");
-    conversation.perform({reinterpret_cast<const char*>(data), size});
-    conversation.hang_up();
+    conversation.play({reinterpret_cast<const char*>(data), size});
+    conversation.disconnect();
     return 0;
 }

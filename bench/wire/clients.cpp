@@ -49,10 +49,10 @@ SslContext make_client_context() {
     return context;
 }
 
-Client::Client(const Target& target, int epoll, std::uint32_t place)
+Client::Client(const Target& target, int epoll, std::uint32_t index)
     : socket_(checked(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket")),
       epoll_(epoll),
-      place_(place),
+      index_(index),
       compression_(target.compression) {
     const int on = 1;
     checked(setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
@@ -60,7 +60,7 @@ Client::Client(const Target& target, int epoll, std::uint32_t place)
     checked(setsockopt(socket_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
     // A port is then chosen at connect(), among those that are free for this one server.
     checked(setsockopt(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "IP_BIND_ADDRESS_NO_PORT");
-    const auto source = loopback(place % kSourceAddresses, 0);
+    const auto source = loopback(index % kSourceAddresses, 0);
     checked(bind(socket_, reinterpret_cast<const sockaddr*>(&source), sizeof source), "bind");
     const auto server = loopback(0, target.port);
     if (connect(socket_, reinterpret_cast<const sockaddr*>(&server), sizeof server) != 0 && errno != EINPROGRESS) {
@@ -74,7 +74,7 @@ Client::Client(const Target& target, int epoll, std::uint32_t place)
     }
     epoll_event event{};
     event.events = EPOLLOUT;
-    event.data.u32 = place;
+    event.data.u32 = index;
     checked(epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event), "epoll_ctl");
 }
 
@@ -120,7 +120,7 @@ bool Client::finish_connecting() {
     }
     epoll_event event{};
     event.events = EPOLLIN;
-    event.data.u32 = place_;
+    event.data.u32 = index_;
     checked(epoll_ctl(epoll_, EPOLL_CTL_MOD, socket_, &event), "epoll_ctl");
     if (ssl_) {
         step_ = Step::securing;
@@ -179,20 +179,20 @@ bool Client::read_once(std::span<char> buffer, const OnFrame& on_frame) {
         }
         return false;
     }
-    take({buffer.data(), static_cast<std::size_t>(count)}, arrived, on_frame);
+    consume({buffer.data(), static_cast<std::size_t>(count)}, arrived, on_frame);
     return ssl_ && SSL_has_pending(ssl_.get()) == 1;
 }
 
-void Client::take(std::string_view bytes, double arrived, const OnFrame& on_frame) {
+void Client::consume(std::string_view bytes, double arrived, const OnFrame& on_frame) {
     const bool kept = !pending_.empty();
     if (kept) {
         pending_.append(bytes);
         bytes = pending_;
     }
-    if (step_ == Step::open || take_response(bytes)) {
+    if (step_ == Step::open || consume_response(bytes)) {
         Frame frame;
         frame.arrived = arrived;
-        while (step_ == Step::open && take_frame(bytes, frame)) {
+        while (step_ == Step::open && parse_frame(bytes, frame)) {
             if (frame.opcode == Opcode::ping) {
                 send(client_frame(Opcode::pong, frame.payload));
             } else if (frame.opcode == Opcode::close) {
@@ -209,7 +209,7 @@ void Client::take(std::string_view bytes, double arrived, const OnFrame& on_fram
     }
 }
 
-bool Client::take_response(std::string_view& bytes) {
+bool Client::consume_response(std::string_view& bytes) {
     const auto end = bytes.find(kEndOfHeader);
     if (end == std::string_view::npos) {
         return false;

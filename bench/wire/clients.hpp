@@ -38,9 +38,9 @@ class Client {
     /// seconds of CLOCK_REALTIME, by which the kernel goes.
     using OnFrame = std::function<void(Client&, const Frame&)>;
 
-    /// Begins to connect, and enters itself into `epoll` with `place` as the data of its events. Successive places take
-    /// turns at a few addresses of the loopback, so that no address runs out of ports.
-    Client(const Target& target, int epoll, std::uint32_t place);
+    /// Begins to connect, and enters itself into `epoll` with `index` as the data of its events. Successive places
+    /// consume turns at a few addresses of the loopback, so that no address runs out of ports.
+    Client(const Target& target, int epoll, std::uint32_t index);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -49,7 +49,7 @@ class Client {
     /// here. `buffer` is for what is read and may be shared by all clients.
     void advance(std::span<char> buffer, const OnFrame& on_frame);
 
-    /// Sends a frame that is short enough for any socket to take at once.
+    /// Sends a frame that is short enough for any socket to consume at once.
     void send(std::string_view frame);
 
     bool open() const { return step_ == Step::open; }
@@ -67,13 +67,13 @@ class Client {
     bool finish_securing();
     bool read_once(std::span<char> buffer, const OnFrame& on_frame);
     ssize_t receive(std::span<char> buffer, double& arrived);
-    void take(std::string_view bytes, double arrived, const OnFrame& on_frame);
-    bool take_response(std::string_view& bytes);
+    void consume(std::string_view bytes, double arrived, const OnFrame& on_frame);
+    bool consume_response(std::string_view& bytes);
     void close();
 
     int socket_;
     int epoll_;
-    std::uint32_t place_;
+    std::uint32_t index_;
     Step step_ = Step::connecting;
     bool compression_;
     Ssl ssl_;

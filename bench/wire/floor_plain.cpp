@@ -42,14 +42,14 @@ int accept_client(int listener) {
     const std::string frame = wire::server_frame(options.message);
     const int listener = wire::listen_on_loopback("ws");
     std::vector<int> clients;
-    for (int place = 0; place < options.clients; ++place) {
+    for (int index = 0; index < options.clients; ++index) {
         clients.push_back(accept_client(listener));
     }
     wire::repeat(options.interval, [&] {
         for (const int client : clients) {
             const auto sent = send(client, frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             if (sent != static_cast<ssize_t>(frame.size())) {
-                throw std::runtime_error("a client did not take its frame");
+                throw std::runtime_error("a client did not read its frame");
             }
         }
     });

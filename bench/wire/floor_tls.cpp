@@ -68,13 +68,13 @@ SSL* accept_client(int listener, SSL_CTX* context) {
     const std::string frame = wire::server_frame(options.message);
     const int listener = wire::listen_on_loopback("wss");
     std::vector<SSL*> clients;
-    for (int place = 0; place < options.clients; ++place) {
+    for (int index = 0; index < options.clients; ++index) {
         clients.push_back(accept_client(listener, context));
     }
     wire::repeat(options.interval, [&] {
         for (SSL* client : clients) {
             require(SSL_write(client, frame.data(), static_cast<int>(frame.size())) > 0,
-                    "a client did not take its frame");
+                    "a client did not read its frame");
         }
     });
 }

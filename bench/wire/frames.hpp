@@ -21,8 +21,8 @@ struct Frame {
 
 /// Takes one frame of a server from the front of `bytes`. Returns false where it is not whole yet.
 /// Throws std::runtime_error for what no server here may send: a masked frame or a part of a message.
-inline bool take_frame(std::string_view& bytes, Frame& frame) {
-    const auto byte = [&](std::size_t place) { return static_cast<std::uint8_t>(bytes[place]); };
+inline bool parse_frame(std::string_view& bytes, Frame& frame) {
+    const auto byte = [&](std::size_t index) { return static_cast<std::uint8_t>(bytes[index]); };
     if (bytes.size() < 2) {
         return false;
     }
@@ -41,8 +41,8 @@ inline bool take_frame(std::string_view& bytes, Frame& frame) {
             return false;
         }
         length = 0;
-        for (std::size_t place = 2; place < header; ++place) {
-            length = length << 8U | byte(place);
+        for (std::size_t index = 2; index < header; ++index) {
+            length = length << 8U | byte(index);
         }
     }
     if (bytes.size() - header < length) {

@@ -34,15 +34,15 @@ using wire::now_seconds;
 
 // When a broadcast counts as over, in intervals: so long after its first message, where every client has it, and where
 // some lack it.
-constexpr double kOverForAll = 0.5;
-constexpr double kOverForSome = 0.9;
+constexpr double kSettledAfter = 0.5;
+constexpr double kIncompleteAfter = 0.9;
 constexpr double kDeadlineSeconds = 60.0;  // without a broadcast, or for all clients to be ready
 constexpr int kMemorySamples = 10;
 constexpr double kConnectionsPerSecond = 2000.0;
 constexpr std::size_t kConnectingAtOnce = 64;
 constexpr int kWarmUpBroadcasts = 2;
 // The measurement begins and ends after a broadcast that every client has; for so many more such a one is waited for.
-constexpr int kPatience = 5;
+constexpr int kMaxExtraBroadcasts = 5;
 
 struct Options {
     std::uint16_t port = 0;
@@ -89,7 +89,7 @@ class Load {
           epoll_(wire::checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
           memory_without_clients_(wire::resident_bytes(options.server)),
           started_(now_seconds()),
-          alive_(started_) {}
+          last_message_at_(started_) {}
 
     ordered_json run() {
         std::array<epoll_event, 512> events{};
@@ -112,7 +112,7 @@ class Load {
                     on_close();
                 }
             }
-            on_time();
+            on_tick();
         }
         return report();
     }
@@ -165,14 +165,14 @@ class Load {
             return;
         }
         const double now = now_seconds();
-        if (going_on_ && all_have_it()) {
+        if (in_progress_ && all_have_it()) {
             finish_broadcast();  // it was so slow that the next has begun
         }
         if (end_) {
             return;
         }
-        if (!going_on_) {
-            going_on_ = true;
+        if (!in_progress_) {
+            in_progress_ = true;
             ++broadcast_;
             received_ = 0;
             began_ = now;
@@ -181,7 +181,7 @@ class Load {
         }
         first_ = std::min(first_, frame.arrived);
         last_ = std::max(last_, frame.arrived);
-        alive_ = now;
+        last_message_at_ = now;
         if (client.last_broadcast == broadcast_) {
             ++overlapping_;
         } else {
@@ -197,30 +197,30 @@ class Load {
 
     bool all_have_it() const { return received_ >= opened_ - closed_; }
 
-    double over_at() const { return began_ + options_.interval * (all_have_it() ? kOverForAll : kOverForSome); }
+    double over_at() const { return began_ + options_.interval * (all_have_it() ? kSettledAfter : kIncompleteAfter); }
 
     int milliseconds_to_wait() const {
         if (opened_ < options_.clients) {
             return 1;
         }
-        const double wait = going_on_ ? over_at() - now_seconds() : kDeadlineSeconds;
+        const double wait = in_progress_ ? over_at() - now_seconds() : kDeadlineSeconds;
         return static_cast<int>(std::ceil(std::max(0.0, wait) * 1000.0));
     }
 
-    void on_time() {
+    void on_tick() {
         const double now = now_seconds();
-        if (going_on_ && now >= over_at()) {
+        if (in_progress_ && now >= over_at()) {
             finish_broadcast();
         }
-        if (now - alive_ > kDeadlineSeconds || (!begin_ && now - started_ > kDeadlineSeconds)) {
+        if (now - last_message_at_ > kDeadlineSeconds || (!begin_ && now - started_ > kDeadlineSeconds)) {
             throw std::runtime_error(fmt::format("nothing came: {} of {} clients are open", opened_, options_.clients));
         }
     }
 
     void finish_broadcast() {
-        going_on_ = false;
+        in_progress_ = false;
         if (!begin_) {
-            if (ready() && ++warm_ > kWarmUpBroadcasts + (all_have_it() ? 0 : kPatience)) {
+            if (ready() && ++warm_ > kWarmUpBroadcasts + (all_have_it() ? 0 : kMaxExtraBroadcasts)) {
                 for (auto& client : clients_) {
                     client.messages = 0;
                 }
@@ -233,7 +233,7 @@ class Load {
         }
         spreads_.push_back((last_ - first_) * 1000.0);
         const auto done = static_cast<int>(spreads_.size());
-        if (done >= options_.broadcasts + (all_have_it() ? 0 : kPatience)) {
+        if (done >= options_.broadcasts + (all_have_it() ? 0 : kMaxExtraBroadcasts)) {
             end_.emplace(options_.server);
         }
         if (done % std::max(1, options_.broadcasts / kMemorySamples) == 0) {
@@ -245,7 +245,7 @@ class Load {
         if (!options_.message_file.empty()) {
             std::ofstream(options_.message_file, std::ios::binary) << message_;
         }
-        // Not the number that was seen to begin: where the machine stands still for long, one looks like two.
+        // Not the number that was seen to begin: where the machine stands still for long, one evaluations like two.
         std::int64_t broadcasts = 0;
         std::int64_t received = 0;
         for (const auto& client : clients_) {
@@ -277,14 +277,14 @@ class Load {
     int epoll_;
     std::int64_t memory_without_clients_;
     double started_;
-    double alive_;  // when the last message came
+    double last_message_at_;  // when the last message came
     std::deque<wire::Client> clients_;
     std::size_t opened_ = 0;
     std::size_t confirmed_ = 0;
     std::string cipher_;
     int warm_ = 0;
     std::int64_t broadcast_ = -1;
-    bool going_on_ = false;     // a broadcast
+    bool in_progress_ = false;  // a broadcast
     std::size_t received_ = 0;  // clients that have it
     double began_ = 0.0;        // when this program saw its first message
     double first_ = 0.0;        // arrival

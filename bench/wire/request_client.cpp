@@ -25,7 +25,7 @@ using wire::checked;
 using wire::now_seconds;
 
 constexpr double kWarmUpSeconds = 0.5;
-constexpr std::size_t kUnderWay = 64;  // requests without an answer at a time
+constexpr std::size_t kPipelined = 64;  // requests without an answer at a time
 
 struct Options {
     std::uint16_t port = 0;
@@ -83,7 +83,7 @@ class Connection {
         receive();
         std::string_view bytes = received_;
         std::size_t answers = 0;
-        for (wire::Frame frame; wire::take_frame(bytes, frame);) {
+        for (wire::Frame frame; wire::parse_frame(bytes, frame);) {
             if (frame.opcode == wire::Opcode::ping) {
                 send(wire::client_frame(wire::Opcode::pong, frame.payload));
             } else if (frame.opcode == wire::Opcode::close || frame.payload.starts_with(R"({"type":"error")")) {
@@ -115,7 +115,7 @@ nlohmann::ordered_json run(const Options& options) {
     const nlohmann::ordered_json request = {{"type", "get_metrics"}, {"skill_name", options.skill}};
     const std::string frame = wire::client_frame(wire::Opcode::text, request.dump());
     std::string frames;
-    for (std::size_t number = 0; number < kUnderWay; ++number) {
+    for (std::size_t number = 0; number < kPipelined; ++number) {
         frames += frame;
     }
     connection.send(frames);

@@ -137,7 +137,7 @@ def test_answers_are_counted_and_refusals_are_not(filled_db: Path) -> None:
         measured("request_client", server.port, server.process.pid, *options)
 
 
-def test_a_quick_run_leaves_results_with_figures_and_the_page_as_it_is() -> None:
+def test_a_quick_run_leaves_results_with_values_and_the_page_as_it_is() -> None:
     for name in ("load_client", "floor_tls"):
         tools.bench_program(name)
     page = (ROOT / "docs" / "explanation" / "performance.md").read_bytes()
@@ -149,7 +149,7 @@ def test_a_quick_run_leaves_results_with_figures_and_the_page_as_it_is() -> None
     assert [run["program"] for run in results["tls"]["runs"]] == [row[0] for row in results["tls"]["table"]]
     for result in results.values():
         assert all(len(row) == len(result["head"]) for row in result["table"])
-        assert all(float(row["figure"]) > 0 for row in result["rows"])
+        assert all(float(row["value"]) > 0 for row in result["rows"])
     assert (ROOT / "docs" / "explanation" / "performance.md").read_bytes() == page
 
 

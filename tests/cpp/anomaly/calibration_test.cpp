@@ -1,4 +1,4 @@
-// A short form of bench/anomaly_calibration: false alarms and power stay within bounds, beside the plain rule.
+// A short form of bench/anomaly_calibration: false alarms and power stay within bounds, during_pruning the plain rule.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -9,7 +9,7 @@ namespace session_buddy::bench {
 namespace {
 
 double percent(std::int64_t count, const Tally& tally) {
-    return 100.0 * static_cast<double>(count) / static_cast<double>(tally.looks);
+    return 100.0 * static_cast<double>(count) / static_cast<double>(tally.evaluations);
 }
 
 TEST(Calibration, false_alarms_of_an_unchanged_rate_stay_below_those_of_the_plain_rule) {
@@ -57,7 +57,7 @@ TEST(Calibration, finds_the_changes_it_is_meant_to_find) {
     for (const Change& change : {Change{0.85, 0.62, 40, 86}, {0.80, 0.95, 40, 60}, {0.95, 0.50, 10, 90}}) {
         Behaviour behaviour = steady(change.per_hour, change.before, 0.5);
         behaviour.completion_rate = [&](double t) { return t < 24.0 ? change.before : change.after; };
-        const Tally tally = look_after_change(behaviour, {2.0}, 150, 1.0, 3)[0];
+        const Tally tally = evaluate_after_change(behaviour, {2.0}, 150, 1.0, 3)[0];
         const bool down = change.after < change.before;
         const double found = percent(down ? tally.detector.drop : tally.detector.spike, tally);
         EXPECT_GE(found, change.least) << change.before << " to " << change.after;
@@ -65,7 +65,7 @@ TEST(Calibration, finds_the_changes_it_is_meant_to_find) {
     }
     Behaviour slower = steady(10.0, 0.95, 0.5);
     slower.median_seconds = [](double t) { return t < 24.0 ? 5.0 : 15.0; };
-    const Tally tally = look_after_change(slower, {2.0}, 150, 1.0, 4)[0];
+    const Tally tally = evaluate_after_change(slower, {2.0}, 150, 1.0, 4)[0];
     EXPECT_GE(percent(tally.detector.shift, tally), 93.0);
 }
 
@@ -79,7 +79,7 @@ TEST(Calibration, a_daily_rhythm_is_not_reported_every_day) {
 TEST(Calibration, a_drop_that_lasts_is_found_for_hours) {
     Behaviour behaviour = steady(40.0, 0.85, 0.5);
     behaviour.completion_rate = [](double t) { return t < 24.0 ? 0.85 : 0.62; };
-    const Tally tally = look_after_change(behaviour, {2.0}, 60, 6.0, 6)[0];
+    const Tally tally = evaluate_after_change(behaviour, {2.0}, 60, 6.0, 6)[0];
     EXPECT_GE(tally.detector.drop + 3, tally.plain.drop);
     EXPECT_GE(percent(tally.detector.drop, tally), 60.0);
 }

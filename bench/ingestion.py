@@ -78,7 +78,7 @@ def files_of(program: str | Path) -> list[Path]:
     return [Path(program).resolve(), *(library.resolve() for library in libraries)]
 
 
-def forget(files: Sequence[Path]) -> None:
+def evict_from_page_cache(files: Sequence[Path]) -> None:
     """Takes files out of the page cache, so that the next one who reads them waits for the disk."""
     for file in files:
         with contextlib.suppress(OSError):
@@ -107,14 +107,14 @@ class Requests:
         self._connection.close()
 
 
-class DataIn:
+class IngestionBench:
     """These parts have a folder of their own."""
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self.scale = scale
         self.folder = folder
         self.runs = RUNS if scale.seconds > 1 else scale.samples * 4
-        self._heard: dict[int, int] = {}  # of pytest-run, by the server's pid
+        self._last_counts: dict[int, int] = {}  # of pytest-run, by the server's pid
 
     def parts(self) -> dict[str, Callable[[], Result]]:
         """By name, in the order in which they run."""
@@ -136,7 +136,7 @@ class DataIn:
 
         def cold(files: Sequence[Path], run: Callable[[], float]) -> Callable[[], float]:
             def measure() -> float:
-                forget(files)
+                evict_from_page_cache(files)
                 return run()
 
             return measure
@@ -185,7 +185,7 @@ class DataIn:
             for batch in (1, 100):
                 database = Database(self.folder / f"intake-{connections}-{batch}.db", 20)
                 with our_server(database.path, 1.0) as server:
-                    report = self._hand_in(server, connections, batch)
+                    report = self._submit(server, connections, batch)
                 runs.append({"connections": connections, "batch": batch, **report})
                 table.append(
                     [
@@ -203,7 +203,7 @@ class DataIn:
         head = ["connections", "batch", "requests/s", "invocations/s", "answer after, ms: median", "99 %"]
         return Result(rows, head, table, runs)
 
-    def _hand_in(self, server: Running, connections: int, batch: int) -> dict[str, Any]:
+    def _submit(self, server: Running, connections: int, batch: int) -> dict[str, Any]:
         """As much as goes, for a while."""
         seconds = max(1.0, self.scale.seconds / 6)
         times: list[float] = []
@@ -211,15 +211,15 @@ class DataIn:
 
         def work(number: int) -> None:
             client = Requests(server)
-            place = 0
+            sequence = 0
             while time.perf_counter() < end:
                 records = [
                     {
-                        "skill_name": f"skill-{(place + index) % 20:02}",
+                        "skill_name": f"skill-{(sequence + index) % 20:02}",
                         "session_id": f"session-{number}",
                         "completed": True,
                         "duration_seconds": 2.5,
-                        "key": f"{number}-{place}-{index}",
+                        "key": f"{number}-{sequence}-{index}",
                     }
                     for index in range(batch)
                 ]
@@ -227,7 +227,7 @@ class DataIn:
                 start = time.perf_counter()
                 client.post(INVOCATIONS, body)
                 times.append((time.perf_counter() - start) * 1000)
-                place += 1
+                sequence += 1
             client.close()
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(connections)]
@@ -249,7 +249,7 @@ class DataIn:
                 database = Database(self.folder / f"latency-{push}-{way[2:]}.db", 5)
                 with our_server(database.path, interval, *options) as server, subscribed(server) as client:
                     samples = self.runs if push == "on" else max(4, self.runs // 4)
-                    found = [self._until_heard(database.path, server, client, way, interval) for _ in range(samples)]
+                    found = [self._latency(database.path, server, client, way, interval) for _ in range(samples)]
                 runs.append({"push": push, "way": way, "ms": found})
                 table.append([way, push, str(len(found)), f"{statistics.median(found):.1f}", f"{max(found):.1f}"])
                 if push == "on" and way == "a process":
@@ -263,9 +263,7 @@ class DataIn:
                     )
         return Result(rows, ["a hook by", "`push`", "samples", "median, ms", "worst, ms"], table, runs)
 
-    def _until_heard(
-        self, database: Path, server: Running, client: ClientConnection, way: str, interval: float
-    ) -> float:
+    def _latency(self, database: Path, server: Running, client: ClientConnection, way: str, interval: float) -> float:
         """Milliseconds; begun at any moment of the interval."""
         time.sleep(random.uniform(0, interval))  # noqa: S311 - nobody is to guess it
         body = hook_event("PostToolUse", 1)
@@ -281,8 +279,8 @@ class DataIn:
             count = sum(
                 row["invocation_count"] for row in message["data"]["top_skills"] if row["skill_name"] == "pytest-run"
             )
-            if count > self._heard.get(server.pid, 0):
-                self._heard[server.pid] = count
+            if count > self._last_counts.get(server.pid, 0):
+                self._last_counts[server.pid] = count
                 return (time.perf_counter() - start) * 1000
 
 
