@@ -26,7 +26,7 @@ DEADLINE = 30.0  # seconds that any single wait may take before the test fails
 ServerFactory = Callable[..., RealTimeMetricsServer]
 
 
-def make_surroundings_private(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolate_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`root` stands in for the user's directories, and no setting comes from the environment."""
     for name in list(os.environ):
         if name.startswith("SESSION_BUDDY_") and not name.startswith("SESSION_BUDDY_TEST_"):
@@ -37,10 +37,10 @@ def make_surroundings_private(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.fixture(autouse=True)
-def private_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads the settings of whoever runs it or writes to their data directory. Returns the stand-in for it."""
-    root = tmp_path_factory.mktemp("surroundings")
-    make_surroundings_private(root, monkeypatch)
+    root = tmp_path_factory.mktemp("environment")
+    isolate_environment(root, monkeypatch)
     return root
 
 

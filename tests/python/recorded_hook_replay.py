@@ -8,10 +8,10 @@ from support.recorded import LARGE
 from test_hook_replay import (
     Source,
     events,
-    test_all_at_once_are_one_row_each,
-    test_hook_processes_tell_the_same_as_the_transcript,
-    test_hook_requests_tell_the_same_as_the_transcript,
-    test_watch_tells_the_same_as_an_import,
+    test_all_sources_together_make_one_row_each,
+    test_hook_processes_report_the_same_as_the_transcript,
+    test_hook_requests_report_the_same_as_the_transcript,
+    test_watch_reports_the_same_as_an_import,
     told,
 )
 
@@ -19,10 +19,10 @@ from test_hook_replay import (
 __all__ = [
     "events",
     "source",
-    "test_all_at_once_are_one_row_each",
-    "test_hook_processes_tell_the_same_as_the_transcript",
-    "test_hook_requests_tell_the_same_as_the_transcript",
-    "test_watch_tells_the_same_as_an_import",
+    "test_all_sources_together_make_one_row_each",
+    "test_hook_processes_report_the_same_as_the_transcript",
+    "test_hook_requests_report_the_same_as_the_transcript",
+    "test_watch_reports_the_same_as_an_import",
     "told",
 ]
 

@@ -162,7 +162,7 @@ def test_parts_and_whole_and_again_add_each_use_once(db_path: Path) -> None:
     assert recorded[len(PARTS) - 1 :] == [0] * (len(PARTS) + 1)
 
 
-def test_the_server_serves_the_imported_figures(db_path: Path) -> None:
+def test_the_server_serves_the_imported_metrics(db_path: Path) -> None:
     import_transcripts([DATA], db_path)
     expected = count(DATA)
     with Server(db_path) as server, connect(server.url, proxy=None) as client:

@@ -38,7 +38,7 @@ def test_a_recorded_session_that_grows_while_watches_are_killed_is_stored_once(
     assert row_count(db_path) == summary["recorded"]
 
 
-def test_the_large_session_alone_has_its_242_tool_uses(folder: Path, db_path: Path) -> None:
+def test_a_watch_stores_the_242_tool_uses_of_the_large_session(folder: Path, db_path: Path) -> None:
     source = LARGE
     with watching("--db-path", db_path, folder) as watch:
         watch.wait_for("Caught up")

@@ -100,7 +100,7 @@ def test_json(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
         }
 
 
-def test_what_began_before_the_stretch_is_marked(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_began_before_the_range_is_marked(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--db-path", database, "--from", "2026-02-10T12:00", "--to", TO, "--skill", "pytest-run") == 0
     first = capsys.readouterr().out.splitlines()[1]
     assert first.split("  ")[2].strip().endswith("*")
@@ -167,7 +167,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], m
     assert message in capsys.readouterr().err
 
 
-def test_a_skill_without_invocations_is_told(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_skill_without_invocations_is_reported(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--db-path", database, "--skill", "nosuch") == 1
     assert capsys.readouterr() == (
         "",

@@ -54,7 +54,7 @@ def test_durations_from_5_to_15_seconds() -> None:
     assert math.isfinite(shift.deviation_score)
 
 
-def test_what_stays_as_it_was_is_not_reported() -> None:
+def test_an_unchanged_skill_is_not_reported() -> None:
     detector = Detector()
     runs = [*steady(NOON - hours(23), NOON, 300, rate=0.85, durations=(4.0, 5.0, 6.0))]
     assert feed(detector, runs) == []
@@ -124,7 +124,7 @@ def test_time_never_goes_back() -> None:
     assert detector.update("pytest-run", True, at=NOON - hours(30)) == reported
 
 
-def test_a_late_invocation_takes_its_place() -> None:
+def test_a_late_invocation_is_sorted_by_its_time() -> None:
     runs = [*steady(*BEFORE, 100), *steady(*LATELY, 13, rate=0.5)]
     late = runs.pop(40)
     in_order, with_late = Detector(), Detector()
@@ -146,7 +146,7 @@ def test_a_late_invocation_takes_its_place() -> None:
         lambda at: at.timestamp(),
     ],
 )
-def test_every_form_of_a_moment(form: Callable[[datetime], Any]) -> None:
+def test_every_time_format(form: Callable[[datetime], Any]) -> None:
     detector = Detector()
     for run in within_a_second(5, 5):
         detector.update(run.skill, run.completed, at=form(run.at))
@@ -278,7 +278,7 @@ def test_bad_invocations_leave_the_detector_as_it_was(
     assert feed(detector, within_a_second(0, 1)) != []
 
 
-def test_the_edges_of_time() -> None:
+def test_the_limits_of_time() -> None:
     for at in ("0001-01-01", "9999-12-31T23:59:59.999999Z"):
         detector = Detector()
         reported: list[Anomaly] = []

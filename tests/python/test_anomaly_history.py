@@ -127,7 +127,7 @@ def test_now_is_the_default(database: Path) -> None:
     assert len(backtest(database).episodes) == 1
 
 
-def test_a_stretch_of_history(database: Path) -> None:
+def test_a_range_of_history(database: Path) -> None:
     quiet = steady(NOON + hours(1), NOON + hours(30), 300, rate=0.9)
     other = steady(NOON, NOON + hours(30), 50, skill="ruff-check")
     replace_rows(database, [*DROP, *quiet, *other])
@@ -187,7 +187,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_the_file_is_left_alone(database: Path, journal: str) -> None:
+def test_the_file_is_not_modified(database: Path, journal: str) -> None:
     replace_rows(database, DROP)
     with sqlite3.connect(database) as connection:
         assert connection.execute(f"PRAGMA journal_mode = {journal}").fetchone() == (journal,)

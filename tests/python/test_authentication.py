@@ -105,7 +105,7 @@ def shown_first(token: str, *behind: bytes) -> bytes:
     return frame(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode()) + b"".join(behind)
 
 
-def test_what_comes_right_behind_a_first_message_is_answered_after_it(tmp_path: Path, token_file: Path) -> None:
+def test_a_message_right_after_the_first_one_is_answered_after_it(tmp_path: Path, token_file: Path) -> None:
     with (
         Server(tmp_path / "skills.db", "--auth-token-file", str(token_file), interval="1h") as server,
         RawClient(server.port) as client,
@@ -122,7 +122,7 @@ def test_what_comes_right_behind_a_first_message_is_answered_after_it(tmp_path: 
     [(close_frame(1000), 1000), (frame(Opcode.TEXT, rsv=0b010), 1002), (frame(Opcode.BINARY), 1003)],
     ids=["a close", "a broken frame", "a binary frame"],
 )
-def test_a_client_that_ends_right_behind_its_first_message_gets_its_close(
+def test_a_client_that_ends_right_after_its_first_message_gets_its_close(
     tmp_path: Path, token_file: Path, end: bytes, code: int
 ) -> None:
     with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
@@ -197,7 +197,7 @@ async def test_a_subprotocol_that_is_not_accepted_is_closed_with_4401(
         assert await end_of(client.connection) == (4401, reason)
 
 
-async def test_a_token_as_subprotocol_counts_for_websockets_alone(guarded: RealTimeMetricsServer) -> None:
+async def test_a_token_as_subprotocol_counts_for_websockets_only(guarded: RealTimeMetricsServer) -> None:
     for token in (READER, "wrong-token"):
         offer = {"Sec-WebSocket-Protocol": f"bearer.{token}"}
         assert (await asyncio.to_thread(get, guarded.port, "/ws", offer))[0] == 426
@@ -212,7 +212,7 @@ async def test_a_token_behind_a_hash_sign_is_not_cut_short(tmp_path: Path) -> No
         await RealTimeMetricsServer(port=0, db_path=tmp_path / "skills.db", auth_token_file=file).start()
 
 
-async def test_one_address_behind_a_proxy_takes_no_more_than_its_own_places(
+async def test_one_address_behind_a_proxy_takes_no_more_than_its_slots(
     server_factory: ServerFactory, token_file: Path
 ) -> None:
     settings = {"auth_token_file": token_file, "behind_proxy": True, "max_clients_per_address": 3}
@@ -229,7 +229,7 @@ async def test_one_address_behind_a_proxy_takes_no_more_than_its_own_places(
         assert (await (await client("203.0.113.10", **bearer(READER))).receive())["type"] == "metrics_update"
 
 
-async def test_a_token_in_the_url_is_no_token(server_factory: ServerFactory, token_file: Path) -> None:
+async def test_a_token_in_the_url_is_ignored(server_factory: ServerFactory, token_file: Path) -> None:
     async with (
         server_factory(auth_token_file=token_file, auth_timeout=0.2) as server,
         Client(f"{url_of(server)}/?token={READER}&access_token={READER}") as client,
@@ -245,13 +245,13 @@ async def test_a_silent_client_is_closed_after_auth_timeout(server_factory: Serv
         assert time.monotonic() - begin >= 0.2
 
 
-async def test_a_message_that_is_no_token_by_its_size_is_closed_with_1009(guarded: RealTimeMetricsServer) -> None:
+async def test_a_message_too_long_for_a_token_is_closed_with_1009(guarded: RealTimeMetricsServer) -> None:
     async with Client(url_of(guarded)) as client:
         await client.send({"type": "auth", "token": "x" * 10_000})
         assert (await end_of(client.connection))[0] == 1009
 
 
-async def test_clients_without_a_token_take_no_place(server_factory: ServerFactory, token_file: Path) -> None:
+async def test_unauthenticated_clients_take_no_slot(server_factory: ServerFactory, token_file: Path) -> None:
     async with (
         server_factory(auth_token_file=token_file, max_clients=1) as server,
         Client(url_of(server)) as waiting,
@@ -262,7 +262,7 @@ async def test_clients_without_a_token_take_no_place(server_factory: ServerFacto
         assert await end_of(waiting.connection) == (1013, "beyond max_clients (1)")
 
 
-async def test_without_authentication_every_token_will_do(server: RealTimeMetricsServer) -> None:
+async def test_without_authentication_every_token_is_accepted(server: RealTimeMetricsServer) -> None:
     async with Client(url_of(server), subprotocols=["bearer.any"], additional_headers=bearer("any")) as client:
         assert client.connection.subprotocol == "bearer.any"
         assert (await client.ask({"type": "auth", "token": "any"}))["type"] == "authenticated"
@@ -298,14 +298,14 @@ async def test_health_needs_no_token_and_the_reason_of_readyz_does(guarded: Real
         assert (await asyncio.to_thread(reason(bearer(token)))) not in (None, "a token is needed to see it")
 
 
-async def test_a_wrong_token_is_refused_on_every_path(guarded: RealTimeMetricsServer) -> None:
+async def test_a_wrong_token_is_rejected_on_every_path(guarded: RealTimeMetricsServer) -> None:
     for path in ("/healthz", "/readyz", "/", "/nowhere"):
         status, headers, body = await asyncio.to_thread(get, guarded.port, path, bearer("wrong-token"))
         assert (status, body["error"], body["detail"]) == (401, "unauthorized", "The token is not valid")
         assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy", error="invalid_token"'
 
 
-async def test_a_missing_token_is_asked_for_without_calling_it_wrong(guarded: RealTimeMetricsServer) -> None:
+async def test_a_missing_token_is_not_reported_as_invalid(guarded: RealTimeMetricsServer) -> None:
     status, headers, body = await asyncio.to_thread(get, guarded.port, "/api/v1/skills")
     assert (status, body["error"]) == (401, "unauthorized")
     assert headers["WWW-Authenticate"] == 'Bearer realm="session-buddy"'
@@ -335,7 +335,7 @@ def now() -> int:
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "RS256", "ES256"])
-async def test_a_signed_token_gets_in(server_factory: ServerFactory, tmp_path: Path, algorithm: str) -> None:
+async def test_a_signed_token_is_accepted(server_factory: ServerFactory, tmp_path: Path, algorithm: str) -> None:
     if algorithm == "HS256":
         key: Any = SECRET
         settings: dict[str, Any] = {"jwt_secret": SECRET}
@@ -365,9 +365,7 @@ async def test_a_key_with_a_short_coordinate_is_a_key(server_factory: ServerFact
 
 
 @pytest.mark.parametrize("key", [RSA, EC], ids=["RS256", "ES256"])
-async def test_a_public_key_is_never_taken_for_a_secret(
-    server_factory: ServerFactory, tmp_path: Path, key: Any
-) -> None:
+async def test_a_public_key_is_never_used_as_a_secret(server_factory: ServerFactory, tmp_path: Path, key: Any) -> None:
     public = tmp_path / "public.pem"
     public.write_text(pem(key))
     payload = {"exp": now() + HOUR}
@@ -449,17 +447,17 @@ async def answer_to(server: RealTimeMetricsServer, token: str) -> tuple[int, str
         return await end_of(client.connection)
 
 
-async def test_each_fault_of_a_token_is_refused_with_its_reason(jwt_server: RealTimeMetricsServer) -> None:
+async def test_each_fault_of_a_token_is_rejected_with_its_reason(jwt_server: RealTimeMetricsServer) -> None:
     found = {name: await answer_to(jwt_server, make()) for name, (make, _) in REFUSED.items()}
     assert found == {name: (4401, reason) for name, (_, reason) in REFUSED.items()}
 
 
-async def test_tokens_within_the_rules_get_in(jwt_server: RealTimeMetricsServer) -> None:
+async def test_valid_tokens_are_accepted(jwt_server: RealTimeMetricsServer) -> None:
     found = {name: await answer_to(jwt_server, make()) for name, make in ACCEPTED.items()}
     assert found == dict.fromkeys(ACCEPTED, (0, "authenticated"))
 
 
-async def test_a_token_for_somebody_is_refused_by_a_server_that_is_nobody(server_factory: ServerFactory) -> None:
+async def test_a_token_with_an_audience_is_rejected_by_a_server_without_one(server_factory: ServerFactory) -> None:
     async with server_factory(jwt_secret=SECRET, **QUICK) as server:
         assert await answer_to(server, signed(aud="somebody")) == (4401, "The token is for another audience (aud)")
         assert await answer_to(server, signed()) == (0, "authenticated")
@@ -483,7 +481,7 @@ async def test_a_client_stays_as_long_as_its_token_and_longer_with_a_new_one(ser
             assert (await staying.ask({"type": "ping"}))["type"] == "pong"
 
 
-async def test_a_token_for_thousands_of_years_is_one_for_now(server_factory: ServerFactory) -> None:
+async def test_a_token_that_expires_in_thousands_of_years_is_valid_now(server_factory: ServerFactory) -> None:
     async with (
         server_factory(jwt_secret=SECRET) as server,
         Client(url_of(server), additional_headers=bearer(signed(exp=253_402_300_799))) as client,
@@ -524,7 +522,9 @@ async def test_the_secret_of_the_environment_counts_for_the_python_class(
 # ---- Reloading
 
 
-async def test_sighup_lets_new_tokens_in_and_closes_those_whose_token_is_gone(tmp_path: Path, token_file: Path) -> None:
+async def test_sighup_accepts_new_tokens_and_closes_the_connections_of_removed_ones(
+    tmp_path: Path, token_file: Path
+) -> None:
     with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
         second = "second-7a0c4e9b1d6f3825"
 
@@ -563,7 +563,7 @@ async def test_the_python_class_reloads_tokens(guarded: RealTimeMetricsServer, t
 # ---- What is logged, and how guessing is slowed down
 
 
-async def test_refusals_are_logged_with_the_peer_and_no_token_ever(tmp_path: Path, token_file: Path) -> None:
+async def test_rejections_are_logged_with_the_peer_and_never_with_the_token(tmp_path: Path, token_file: Path) -> None:
     wrong = "wrong-9e1f7c3a5b2d8046"
     jwt = signed(exp=now() - HOUR)
     with Server(
@@ -594,7 +594,7 @@ async def test_refusals_are_logged_with_the_peer_and_no_token_ever(tmp_path: Pat
         assert secret not in output
 
 
-def test_refusals_beyond_the_rate_are_delayed_and_good_tokens_are_not(tmp_path: Path, token_file: Path) -> None:
+def test_rejections_beyond_the_rate_are_delayed_and_good_tokens_are_not(tmp_path: Path, token_file: Path) -> None:
     options = ["--auth-token-file", str(token_file), "--max-auth-failures-per-second=5", "--auth-timeout=500ms"]
     with Server(tmp_path / "skills.db", *options) as server:
         begin = time.monotonic()

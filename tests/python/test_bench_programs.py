@@ -123,7 +123,7 @@ def test_clients_subscribe_to_the_skills_in_turn(tmp_path: Path) -> None:
     assert skill["skill_name"] in ("skill-0", "skill-3")
 
 
-def test_answers_are_counted_and_refusals_are_not(filled_db: Path) -> None:
+def test_answers_are_counted_and_rejections_are_not(filled_db: Path) -> None:
     options = ("--skill", "mypy", "--seconds", "0.2")
     with Server(filled_db, "--max-messages-per-second", "1000000", command=[native_binary()]) as server:
         report = measured("request_client", server.port, server.process.pid, *options)
@@ -137,7 +137,7 @@ def test_answers_are_counted_and_refusals_are_not(filled_db: Path) -> None:
         measured("request_client", server.port, server.process.pid, *options)
 
 
-def test_a_quick_run_leaves_results_with_values_and_the_page_as_it_is() -> None:
+def test_a_quick_run_leaves_results_with_values_and_the_page_unchanged() -> None:
     for name in ("load_client", "floor_tls"):
         tools.bench_program(name)
     page = (ROOT / "docs" / "explanation" / "performance.md").read_bytes()

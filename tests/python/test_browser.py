@@ -146,7 +146,7 @@ fetch(`http://${host}/healthz`, { headers: { Authorization: 'Bearer x' } })
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_a_page_of_another_origin_needs_to_be_named(tmp_path: Path, allowed: bool) -> None:
+def test_another_origin_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
     with served(PAGE % USES_THE_SERVER) as url:
         origin = url.replace("127.0.0.1", "evil.test").rstrip("/")
         with Server(tmp_path / "skills.db", *(["--allow-origin", origin] if allowed else [])) as server:
@@ -160,7 +160,7 @@ def test_a_page_of_another_origin_needs_to_be_named(tmp_path: Path, allowed: boo
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_a_rebound_name_needs_to_be_named(tmp_path: Path, allowed: bool) -> None:
+def test_a_rebound_name_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
     with Server(tmp_path / "skills.db", *(["--allow-host", "rebind.test"] if allowed else [])) as server:
         url = f"http://rebind.test:{server.port}/readyz"
         with opened(url, tmp_path / "profile") as program:

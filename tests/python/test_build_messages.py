@@ -32,7 +32,7 @@ def configure(source: Path, build: Path, *options: str, **environment: str) -> s
     return " ".join(done.stderr.split())
 
 
-def test_all_that_is_never_fetched_is_named_together_with_its_packages(tmp_path: Path) -> None:
+def test_all_missing_system_libraries_are_named_with_their_packages(tmp_path: Path) -> None:
     # An empty path is one that was looked for in vain.
     absent = (
         "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON",
@@ -44,12 +44,12 @@ def test_all_that_is_never_fetched_is_named_together_with_its_packages(tmp_path:
     assert "Debian, Ubuntu apt-get install libssl-dev libcjose-dev python3-dev Fedora dnf install" in errors
 
 
-def test_what_is_there_is_not_named(tmp_path: Path) -> None:
+def test_installed_libraries_are_not_named(tmp_path: Path) -> None:
     errors = configure(SMALL_PROJECT, tmp_path, "-DCJOSE_INCLUDE_DIR=")
     assert "Not found: cjose, with its headers. Please install: Debian, Ubuntu apt-get install libcjose-dev" in errors
 
 
-def test_a_library_that_can_be_neither_found_nor_fetched_is_named_soon_and_once(tmp_path: Path) -> None:
+def test_a_library_that_can_be_neither_found_nor_fetched_is_named_early_and_once(tmp_path: Path) -> None:
     start = time.monotonic()
     nowhere = "http://127.0.0.1:1"
     errors = configure(

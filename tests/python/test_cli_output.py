@@ -47,12 +47,12 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(recorded: Path, 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_the_native_program_does_not_pass_half_a_config_file_for_a_whole_one(db_path: Path) -> None:
+def test_the_native_program_fails_where_its_config_file_is_printed_in_part(db_path: Path) -> None:
     status, error = status_and_error([native_binary(), "--print-config", "--db-path", db_path], "/dev/full")
     assert (status, error.strip().endswith("cannot write the output: No space left on device")) == (1, True)
 
 
-def test_a_reader_that_goes_away_ends_a_command_without_a_word(recorded: Path) -> None:
+def test_a_closed_pipe_ends_a_command_silently(recorded: Path) -> None:
     with subprocess.Popen(
         [PROGRAM, "backtest", "--json", "--db-path", recorded],
         stdout=subprocess.PIPE,

@@ -69,7 +69,7 @@ def test_old_invocations_go_and_their_totals_stay(database: Path, capsys: pytest
     assert capsys.readouterr().out.startswith("Nothing to delete before ")
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_reports_the_same_and_writes_nothing(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = database.read_bytes()
     assert run("--keep", "90d", "--db-path", database, "--dry-run") == 0
     told = capsys.readouterr().out
@@ -97,7 +97,7 @@ def test_json(database: Path, capsys: pytest.CaptureFixture[str], dry_run: bool)
     }
 
 
-def test_what_stays_although_it_is_old_is_told(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_old_invocations_that_are_kept_are_reported(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("DELETE FROM skill_metrics WHERE skill_name = 'mypy'")
@@ -107,12 +107,12 @@ def test_what_stays_although_it_is_old_is_told(database: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("keep", ["49h", "2.5d", "1w", "176400", "36500d"])
-def test_every_form_of_a_time_is_taken(database: Path, keep: str) -> None:
+def test_every_time_format_is_accepted(database: Path, keep: str) -> None:
     assert run("--keep", keep, "--db-path", database, "--dry-run") == 0
 
 
 @pytest.mark.parametrize("keep", ["48h", "2d", "0", "90"])
-def test_less_than_a_server_needs_is_refused(database: Path, capsys: pytest.CaptureFixture[str], keep: str) -> None:
+def test_less_than_a_server_needs_is_rejected(database: Path, capsys: pytest.CaptureFixture[str], keep: str) -> None:
     assert run("--keep", keep, "--db-path", database) == 2
     assert "keep must be at least 176400 seconds (49 h)" in capsys.readouterr().err
     assert rows(database) == [("mypy", 10), ("pytest-run", 25)]
@@ -143,7 +143,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], m
     assert message in capsys.readouterr().err
 
 
-def test_more_than_a_life_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_than_a_life_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--keep", "99999999999d") == 2
     assert "keep must be from 0 to 3153600000 seconds" in capsys.readouterr().err
 
@@ -171,7 +171,7 @@ def test_a_locked_database_is_an_error(
     assert "another process keeps it locked" in capsys.readouterr().err
 
 
-def test_an_interrupt_ends_it_in_order_and_the_next_run_goes_on(
+def test_an_interrupt_ends_it_gracefully_and_the_next_run_continues(
     db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(db_path, invocations("pytest-run", 5000, newest=days_ago(100)), invocations("pytest-run", 1))
@@ -229,7 +229,7 @@ def test_a_bar_on_a_terminal(database: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "/30" in terminal.getvalue()
 
 
-def test_what_the_callback_raises_ends_it(database: Path) -> None:
+def test_an_exception_of_the_callback_ends_it(database: Path) -> None:
     def fail(_done: int, _total: int) -> bool:
         raise RuntimeError("enough")
 

@@ -52,10 +52,10 @@ def test_a_database_below_a_missing_folder_is_an_error_and_nothing_is_created(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_record_uses_the_database_of_the_server(private_surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_record_uses_the_database_of_the_server(isolated_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["record", "a"]) == 0
     ((_, name, session, completed, duration, error, _),) = stored(
-        private_surroundings / "data" / "session-buddy" / "skills.db"
+        isolated_environment / "data" / "session-buddy" / "skills.db"
     )
     assert (name, session, completed, duration, error) == ("a", "shell", 1, None, None)
 
@@ -76,7 +76,7 @@ def test_record_uses_the_database_of_the_server(private_surroundings: Path, monk
     ],
 )
 def test_errors_are_one_clear_line_and_a_status(
-    arguments: list[str], status: int, message: str, private_surroundings: Path
+    arguments: list[str], status: int, message: str, isolated_environment: Path
 ) -> None:
     ended, output, errors = run(*arguments)
     assert ended == status, errors
@@ -87,7 +87,7 @@ def test_errors_are_one_clear_line_and_a_status(
     assert all(line.startswith(("usage:", " ")) for line in lines[:-1])
 
 
-def test_a_time_is_taken_until_now_and_as_far_as_clocks_differ(db_path: Path) -> None:
+def test_a_time_is_accepted_up_to_now_plus_clock_skew(db_path: Path) -> None:
     for seconds in (-1, 20):
         at = (datetime.now(timezone.utc) + timedelta(seconds=seconds)).isoformat()
         assert cli.main(["record", "a", "--at", at, "--db-path", str(db_path)]) == 0

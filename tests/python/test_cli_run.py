@@ -84,7 +84,7 @@ def test_arguments_reach_the_command_as_they_are(db_path: Path) -> None:
     assert done.stdout == f"{arguments}\n"
 
 
-def test_bytes_that_are_no_text_reach_the_command_too(db_path: Path) -> None:
+def test_bytes_that_are_not_text_reach_the_command_too(db_path: Path) -> None:
     script = b"import os, sys; print(os.fsencode(sys.argv[1]))"
     done = subprocess.run(
         [*RUN, "--db-path", str(db_path), "--", sys.executable, "-c", script, b"\xff\xfe"],
@@ -126,7 +126,7 @@ def test_a_known_tool_names_the_skill_and_any_other_its_program(
     assert rows(db_path) == [(name, 1, None)]
 
 
-def test_the_option_tools_names_a_tool_of_ones_own(db_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_option_tools_adds_a_tool(db_path: Path, tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tools / "just"
     program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
@@ -357,7 +357,7 @@ def test_a_locked_database_is_a_warning(db_path: Path) -> None:
     assert rows(db_path) == []
 
 
-def test_settings_that_cannot_be_read_are_a_warning(private_surroundings: Path, tmp_path: Path) -> None:
+def test_settings_that_cannot_be_read_are_a_warning(isolated_environment: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text("port = [", encoding="utf-8")
     done = subprocess.run(
@@ -400,7 +400,7 @@ def test_no_word_of_the_command_is_stored_or_logged(db_path: Path) -> None:
     assert not [file for file in files if secret.encode() in file.read_bytes()]
 
 
-def test_it_leaves_the_process_that_called_it_as_it_was(db_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_leaves_the_calling_process_unchanged(db_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     assert cli.main(["run", "--db-path", str(db_path), "--", "sh", "-c", "echo out; exit 3"]) == 3
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask

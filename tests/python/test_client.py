@@ -162,7 +162,7 @@ async def test_updates_are_typed_and_say_what_the_server_sent(served: Server) ->
         assert as_wire(update)["top_skills"] == json.loads(await beside.recv())["data"]["top_skills"]
 
 
-async def test_one_several_or_all_skills_can_be_followed(served: Server) -> None:
+async def test_one_several_or_all_skills_can_be_subscribed_to(served: Server) -> None:
     async with connect(served.url) as client:
         for names in (["mypy"], ["mypy", "pytest-run"], ["mypy", "never-ran"], ["never-ran"], []):
             async with client.subscribe(*names) as updates:
@@ -197,7 +197,7 @@ async def test_anomalies_come_with_their_details_where_asked_for_and_above_the_d
             )
 
 
-async def test_active_sessions_are_told_at_once_and_when_they_change(served: Server) -> None:
+async def test_active_sessions_are_sent_immediately_and_when_they_change(served: Server) -> None:
     async with connect(served.url) as client:
         sessions, too = client.subscribe_sessions(), client.subscribe_sessions()
         (session,) = (await first(sessions)).active_sessions
@@ -229,7 +229,7 @@ async def test_hostile_names_come_back_as_they_are(db_path: Path) -> None:
                 client.subscribe("\ud800")
 
 
-async def test_lifetime_figures_of_a_skill_and_of_one_that_is_unknown(served: Server) -> None:
+async def test_lifetime_metrics_of_a_skill_and_of_one_that_is_unknown(served: Server) -> None:
     async with connect(served.url) as client:
         metrics = await client.get_metrics("pytest-run")
         assert (metrics.total_invocations, metrics.completion_rate) == (8, 7 / 8)
@@ -242,7 +242,7 @@ async def test_lifetime_figures_of_a_skill_and_of_one_that_is_unknown(served: Se
         assert 0 < await client.ping() < DEADLINE
 
 
-async def test_answers_find_their_requests_whatever_their_order() -> None:
+async def test_responses_are_matched_to_requests_in_any_order() -> None:
     async def answers_backwards(socket: ServerConnection) -> None:
         await confirm(socket, "unsubscribe")
         requests = [json.loads(await socket.recv()) for _ in range(8)]
@@ -292,12 +292,12 @@ def test_addresses_are_understood(given: str, websocket: str, http: str) -> None
 @pytest.mark.parametrize(
     "url", ["", "ftp://x", "ws://", "ws://x:y", "ws://x:99999", "ws://a b", "ws://x/#f", "ws://x\n/"]
 )
-def test_other_addresses_are_refused(url: str) -> None:
+def test_other_addresses_are_rejected(url: str) -> None:
     with pytest.raises(InvalidURLError):
         connect(url)
 
 
-def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+def test_credentials_in_an_address_are_rejected_and_not_repeated() -> None:
     for url in ("ws://me:hunter2@localhost", "ftp://me:hunter2@localhost", "ws://me:hunter2@localhost:x"):
         with pytest.raises(InvalidURLError) as caught:
             connect(url)
@@ -321,12 +321,12 @@ def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
         {"tls": ssl.create_default_context()},
     ],
 )
-def test_keywords_out_of_their_range_are_refused(keywords: dict[str, Any]) -> None:
+def test_keywords_out_of_their_range_are_rejected(keywords: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(keywords))):
         connect("localhost", **keywords)
 
 
-async def test_subscriptions_that_cannot_be_are_refused(served: Server) -> None:
+async def test_subscriptions_that_cannot_be_are_rejected(served: Server) -> None:
     async with connect(served.url) as client:
         for keywords in ({"buffer": 0}, {"min_deviation": -1}, {"min_deviation": float("nan")}):
             with pytest.raises(ValueError, match=next(iter(keywords))):
@@ -364,7 +364,7 @@ def guarded(filled_db: Path, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-async def test_a_token_lets_in_and_is_shown_nowhere(guarded: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_token_authenticates_and_is_never_shown(guarded: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG", logger="session_buddy")
     async with connect(guarded.url, token=READER) as client:
         assert (await first(client.subscribe())).top_skills
@@ -379,7 +379,7 @@ async def test_a_token_lets_in_and_is_shown_nowhere(guarded: Server, caplog: pyt
     ("token", "error", "status"),
     [(None, UnauthorizedError, None), ("wrong", UnauthorizedError, 401), (SCRAPER, ForbiddenError, 403)],
 )
-async def test_a_refused_token_is_not_shown_again(
+async def test_a_rejected_token_is_not_sent_again(
     guarded: Server, token: str | None, error: type[RefusedError], status: int | None
 ) -> None:
     changes: list[StateChange] = []
@@ -426,7 +426,7 @@ async def test_an_expired_token_is_renewed_by_a_function(filled_db: Path) -> Non
             await first(updates)
 
 
-async def test_a_function_whose_tokens_are_all_refused_is_not_asked_for_ever(guarded: Server) -> None:
+async def test_a_function_whose_tokens_are_all_rejected_is_not_asked_for_ever(guarded: Server) -> None:
     shown: list[str] = []
 
     def token() -> str:
@@ -533,7 +533,7 @@ async def test_what_was_sent_just_before_the_end_of_a_connection_is_read() -> No
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-async def test_subscriptions_and_requests_outlive_a_connection(db_path: Path) -> None:
+async def test_subscriptions_and_requests_survive_a_reconnect(db_path: Path) -> None:
     fill(db_path, invocations("rare", 1), *[invocations(f"often-{number}", 2) for number in range(12)])
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(db_path))
@@ -551,7 +551,7 @@ async def test_subscriptions_and_requests_outlive_a_connection(db_path: Path) ->
             await first(sessions)
 
 
-async def test_a_server_that_confirms_and_then_fails_is_not_tried_for_ever() -> None:
+async def test_a_server_that_confirms_and_then_fails_is_not_retried_for_ever() -> None:
     connections = 0
 
     async def fails(socket: ServerConnection) -> None:
@@ -614,7 +614,7 @@ async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_it
         assert [number_of(await first(updates)) for _ in range(4)] == [1, 2, 3, 4]
 
 
-async def test_no_server_at_any_address_of_a_name_is_said_as_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_server_at_any_address_of_a_name_is_reported_as_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (1, 2)]
@@ -624,7 +624,7 @@ async def test_no_server_at_any_address_of_a_name_is_said_as_at_one(monkeypatch:
             pass
 
 
-async def test_requests_beside_connections_that_break_again_and_again_are_all_answered() -> None:
+async def test_requests_during_repeated_reconnects_are_all_answered() -> None:
     dice = random.Random(20260214)
 
     async def breaks(socket: ServerConnection) -> None:
@@ -659,7 +659,7 @@ async def test_a_subscription_may_begin_while_there_is_no_connection(filled_db: 
                 await waiting[2]
 
 
-async def test_the_first_attempt_fails_at_once_unless_told_otherwise(filled_db: Path) -> None:
+async def test_the_first_attempt_fails_immediately_by_default(filled_db: Path) -> None:
     port = free_port()
     with pytest.raises(ConnectionFailedError, match=f"no server is listening at localhost:{port}") as caught:
         await connect(f"localhost:{port}").__aenter__()
@@ -674,7 +674,7 @@ async def test_the_first_attempt_fails_at_once_unless_told_otherwise(filled_db: 
         await client.aclose()
 
 
-async def test_it_gives_up_after_so_many_attempts_and_tells_everybody(filled_db: Path) -> None:
+async def test_it_gives_up_after_so_many_attempts_and_every_waiter_gets_the_error(filled_db: Path) -> None:
     changes: list[StateChange] = []
     with Server(filled_db) as server:
         async with connect(server.url, max_attempts=3, first_delay=0.02, on_state=changes.append) as client:
@@ -702,7 +702,7 @@ async def test_it_gives_up_after_so_many_attempts_and_tells_everybody(filled_db:
         assert 0 <= change.retry_in <= 0.02 * 2**change.attempt
 
 
-async def test_waits_grow_up_to_their_bound_and_are_not_the_same_for_all() -> None:
+async def test_retry_delays_back_off_with_jitter_up_to_their_limit() -> None:
     port = free_port()
     waits: list[list[float]] = []
     for _ in range(3):
@@ -719,7 +719,7 @@ async def test_waits_grow_up_to_their_bound_and_are_not_the_same_for_all() -> No
 
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 1013, 3000])
-async def test_it_comes_back_after_a_close_that_passes(code: int) -> None:
+async def test_it_reconnects_after_a_transient_close_code(code: int) -> None:
     connections = 0
 
     async def closes(socket: ServerConnection) -> None:
@@ -738,7 +738,7 @@ async def test_it_comes_back_after_a_close_that_passes(code: int) -> None:
     ("code", "error"),
     [(4401, UnauthorizedError), *[(code, RefusedError) for code in (1002, 1003, 1007, 1008, 1009)]],
 )
-async def test_it_stays_away_after_a_close_that_does_not_pass(code: int, error: type[RefusedError]) -> None:
+async def test_it_gives_up_after_a_permanent_close_code(code: int, error: type[RefusedError]) -> None:
     connections = 0
 
     async def closes(socket: ServerConnection) -> None:
@@ -757,7 +757,7 @@ async def test_it_stays_away_after_a_close_that_does_not_pass(code: int, error: 
     assert connections == 1
 
 
-async def test_a_full_server_is_waited_for_as_long_as_it_says() -> None:
+async def test_retry_after_of_a_full_server_is_honoured() -> None:
     changes: list[StateChange] = []
     refusals = 0
 
@@ -784,7 +784,7 @@ async def test_a_full_server_is_waited_for_as_long_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 308, 400, 404, 426])
-async def test_other_answers_and_redirects_end_it_and_the_token_goes_nowhere_else(status: int) -> None:
+async def test_other_responses_and_redirects_end_it_and_the_token_is_sent_nowhere_else(status: int) -> None:
     elsewhere: list[str | None] = []
 
     async def never(socket: ServerConnection) -> None:
@@ -825,7 +825,7 @@ async def test_other_answers_and_redirects_end_it_and_the_token_goes_nowhere_els
         "x" * 3000,
     ],
 )
-async def test_what_no_server_of_this_api_sends_ends_it_with_a_clear_error(message: str) -> None:
+async def test_messages_outside_the_api_end_it_with_a_clear_error(message: str) -> None:
     async def sends(socket: ServerConnection) -> None:
         await confirm(socket)
         await socket.send(message)
@@ -836,7 +836,7 @@ async def test_what_no_server_of_this_api_sends_ends_it_with_a_clear_error(messa
             await first(client.subscribe())
 
 
-async def test_messages_and_keys_of_later_versions_are_passed_over() -> None:
+async def test_messages_and_keys_of_later_versions_are_ignored() -> None:
     async def sends(socket: ServerConnection) -> None:
         await confirm(socket)
         await socket.send('{"type": "weather", "data": [1]}')
@@ -849,7 +849,7 @@ async def test_messages_and_keys_of_later_versions_are_passed_over() -> None:
         assert number_of(await first(client.subscribe())) == 3
 
 
-async def test_a_server_that_answers_nothing_is_not_waited_for_without_end() -> None:
+async def test_a_server_that_never_answers_times_out() -> None:
     async def silent(socket: ServerConnection) -> None:
         await socket.wait_closed()
 
@@ -858,7 +858,7 @@ async def test_a_server_that_answers_nothing_is_not_waited_for_without_end() -> 
             await connect(url, request_timeout=0.05).__aenter__()
 
 
-async def test_a_request_without_an_answer_ends_in_time() -> None:
+async def test_a_request_without_an_answer_times_out() -> None:
     async def forgetful(socket: ServerConnection) -> None:
         await confirm(socket, "unsubscribe")
         await socket.wait_closed()
@@ -871,7 +871,7 @@ async def test_a_request_without_an_answer_ends_in_time() -> None:
             await first(client.subscribe())
 
 
-async def test_a_server_that_stands_still_is_noticed(filled_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_hangs_is_noticed(filled_db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session_buddy.client._link.PING_SECONDS", 0.3)
     with Server(filled_db) as server:
         async with connect(server.url, first_delay=0.01) as client:
@@ -884,7 +884,7 @@ async def test_a_server_that_stands_still_is_noticed(filled_db: Path, monkeypatc
             await first(updates)
 
 
-async def test_what_on_state_raises_stops_nothing(served: Server, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_exception_of_on_state_stops_nothing(served: Server, caplog: pytest.LogCaptureFixture) -> None:
     def raises(change: StateChange) -> None:
         raise RuntimeError("of the program")
 
@@ -905,7 +905,7 @@ async def flood(socket: ServerConnection) -> None:
 
 
 @pytest.mark.parametrize("buffer", [1, 5])
-async def test_a_slow_reader_keeps_the_newest_and_is_told_what_it_missed(buffer: int) -> None:
+async def test_a_slow_reader_keeps_the_newest_and_sees_how_many_it_missed(buffer: int) -> None:
     async with scripted(flood) as url, connect(url) as client, client.subscribe(buffer=buffer) as updates:
         await until(lambda: updates.dropped == 100 - buffer, "all have come")
         assert [number_of(await first(updates)) for _ in range(buffer)] == list(range(100 - buffer, 100))
@@ -918,7 +918,7 @@ async def test_a_reader_that_keeps_up_misses_nothing() -> None:
         assert updates.dropped == 0
 
 
-async def test_a_reader_that_stands_still_delays_nobody(served: Server) -> None:
+async def test_a_stalled_reader_does_not_delay_others(served: Server) -> None:
     async with connect(served.url) as client:
         stalled, other = client.subscribe(buffer=1), client.subscribe("mypy")
         await first(stalled)
@@ -948,7 +948,7 @@ async def test_two_subscriptions_at_a_time_do_not_disturb_each_other(db_path: Pa
     await until(lambda: connections_to(server.port) == 0, "all are closed")
 
 
-async def test_a_subscription_that_was_left_ends_by_itself() -> None:
+async def test_an_abandoned_subscription_ends_by_itself() -> None:
     asked: list[str] = []
 
     async def notes(socket: ServerConnection) -> None:
@@ -1191,7 +1191,7 @@ def test_a_reader_in_the_main_thread_can_be_interrupted(served: Server) -> None:
         client.ping()
 
 
-def test_on_state_is_told_that_its_thread_cannot_wait_for_itself(served: Server) -> None:
+def test_on_state_cannot_block_its_own_thread(served: Server) -> None:
     told: list[BaseException] = []
 
     def asks(change: StateChange) -> None:

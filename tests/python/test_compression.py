@@ -47,7 +47,7 @@ def server(folder: Path) -> Iterator[Server]:
         yield running
 
 
-def test_is_off_unless_it_is_asked_for(folder: Path) -> None:
+def test_compression_is_off_by_default(folder: Path) -> None:
     with Server(folder / "skills.db") as server, RawClient(server.port) as client:
         assert "sec-websocket-extensions" not in client.handshake(OFFER).headers
 
@@ -61,7 +61,7 @@ def test_a_client_that_does_not_ask_gets_plain_messages(server: Server) -> None:
 
 
 @pytest.mark.parametrize("window_bits", [12, 15])
-def test_a_broadcast_is_compressed_and_each_message_stands_for_itself(server: Server, window_bits: int) -> None:
+def test_a_broadcast_is_compressed_without_context_takeover(server: Server, window_bits: int) -> None:
     with RawClient(server.port) as client:
         offer = f"permessage-deflate; server_max_window_bits={window_bits}"
         agreed = client.handshake({"Sec-WebSocket-Extensions": offer}).headers["sec-websocket-extensions"]
@@ -141,7 +141,7 @@ def test_the_largest_message_is_read_compressed(server: Server) -> None:
     ],
     ids=["with nothing", "with the package's own offer", "with the offer of browsers"],
 )
-async def test_websockets_understands_it(server: Server, extension: ClientPerMessageDeflateFactory) -> None:
+async def test_the_websockets_library_reads_it(server: Server, extension: ClientPerMessageDeflateFactory) -> None:
     async with websockets.connect(server.url, compression=None, extensions=[extension]) as client:
         assert [e.name for e in client.protocol.extensions] == ["permessage-deflate"]
         await client.send(json.dumps({"type": "subscribe", "skill_name": "skill-3"}))

@@ -127,7 +127,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
         assert parsed(print_config(binary, "--config", str(file), *extra))[name] == (expected, str(file))
 
 
-def test_a_list_is_given_at_once_or_item_by_item(server_command: list[str]) -> None:
+def test_a_list_is_given_as_one_value_or_item_by_item(server_command: list[str]) -> None:
     arguments = ["--allow-host", "a.example,b.example", "--allow-host=c.example", "--port=1", "--port=2"]
     settings = parsed(print_config(server_command, *arguments, SESSION_BUDDY_ALLOW_HOST="d.example"))
     assert settings["allow_host"] == ('"a.example,b.example,c.example"', "--allow-host")
@@ -147,8 +147,8 @@ def test_the_output_is_a_config_file(server_command: list[str], tmp_path: Path) 
     assert {origin for value, origin in parsed(second).values() if value != '""'} == {str(file)}
 
 
-def test_the_file_of_the_user_is_found(server_command: list[str], private_surroundings: Path) -> None:
-    file = private_surroundings / "config" / "session-buddy" / "config.toml"
+def test_the_file_of_the_user_is_found(server_command: list[str], isolated_environment: Path) -> None:
+    file = isolated_environment / "config" / "session-buddy" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text("port = 4321\n")
     assert parsed(print_config(server_command))["port"] == ("4321", str(file))

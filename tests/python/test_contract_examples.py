@@ -155,7 +155,7 @@ def server_of_anomalies(db_path: Path) -> Iterator[Server]:
         yield running
 
 
-def test_skill_specific_monitoring_tells_of_the_anomalies_of_its_skill_alone(
+def test_skill_specific_monitoring_reports_only_the_anomalies_of_its_skill(
     server_of_anomalies: Server, tmp_path: Path
 ) -> None:
     code = contract.code("Example 2: Skill-Specific Monitoring", server_of_anomalies.port)

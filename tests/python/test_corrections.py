@@ -287,7 +287,7 @@ def test_a_running_server_shows_what_is_renamed(db_path: Path) -> None:
 # ---- Batches
 
 
-def test_many_rows_are_changed_in_batches_that_can_be_stopped_and_gone_on_with(db_path: Path) -> None:
+def test_many_rows_are_changed_in_batches_that_can_be_stopped_and_resumed(db_path: Path) -> None:
     rows = 20_000
     fill(db_path, invocations("mypi", rows), invocations("other", 5))
     stopped = _native.rename_skill(str(db_path), "mypi", "mypy", progress=lambda done, total: done == total)
@@ -338,7 +338,7 @@ def test_a_dry_run_says_what_would_be_changed_and_changes_nothing(
         (["forget", "mypy", "--invocation", "1"], 2, "not allowed with argument"),
     ],
 )
-def test_a_mistake_in_the_correction_is_told_and_changes_nothing(
+def test_an_invalid_correction_is_reported_and_changes_nothing(
     db_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
     store(db_path, ROWS)
@@ -352,7 +352,7 @@ def test_a_mistake_in_the_correction_is_told_and_changes_nothing(
     assert figures(db_path) == before
 
 
-def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_database_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("forget", "mypy", "--db-path", tmp_path / "no.db") == 1
     assert str(tmp_path / "no.db") in capsys.readouterr().err
     assert not (tmp_path / "no.db").exists()

@@ -95,7 +95,7 @@ def test_blocks_and_functions_are_measured(
     assert 0.02 <= seconds < 30
 
 
-def test_a_phase_is_summed_up_over_its_session_alone(
+def test_a_phase_is_summed_up_over_its_session_only(
     db_path: Path, tracker: SkillsTracker, crackerjack: CrackerjackIntegration
 ) -> None:
     with SkillsTracker("another", db_path) as another:
@@ -165,7 +165,7 @@ def test_the_report_has_what_the_command_recorded_too(db_path: Path, crackerjack
         (("tests", "a", True, -1.0), ValueError, "duration_seconds must be a number of seconds from 0 to 100000000"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_invalid_values_are_rejected(
     crackerjack: CrackerjackIntegration, arguments: tuple[Any, ...], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

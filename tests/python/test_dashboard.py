@@ -102,7 +102,7 @@ def test_an_anomaly_appears_and_resolves_and_both_are_announced(visitor: Visit, 
         expect(card).to_have_count(0)
 
 
-def test_an_anomaly_that_goes_on_is_announced_once(visitor: Visit, db_path: Path) -> None:
+def test_a_continuing_anomaly_is_announced_once(visitor: Visit, db_path: Path) -> None:
     """A live region that repeated itself with each update would drown everything else that is read out."""
     fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
     with Server(db_path, interval="50ms") as server:
@@ -178,7 +178,7 @@ def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit,
         page = visitor.open(url_of(server))
         expect(page.get_by_test_id("empty")).to_contain_text("session-buddy hooks install")
         visitor.screenshot("empty")
-        assert visitor.serious_barriers() == []
+        assert visitor.serious_violations() == []
         fill(db_path, invocations("pytest-run", 1))
         expect(row(page, "pytest-run")).to_be_visible()
 
@@ -231,7 +231,7 @@ def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db
         with page.expect_response(lambda answer: "/api/v1/series" in answer.url and answer.ok):
             page.get_by_role("radio", name="7 d").check()
         visitor.screenshot("skill")
-        assert visitor.serious_barriers() == []
+        assert visitor.serious_violations() == []
         page.get_by_role("link", name="All skills").click()
         expect(row(page, "pytest-run")).to_be_visible()
         page.go_back()
@@ -268,7 +268,7 @@ def test_a_hostile_name_is_shown_as_text(visitor: Visit, db_path: Path, name: st
 # ---- Connections
 
 
-def test_it_comes_back_when_the_server_restarts(visitor: Visit, filled_db: Path) -> None:
+def test_it_reconnects_when_the_server_restarts(visitor: Visit, filled_db: Path) -> None:
     with Server(filled_db) as first:
         port = first.port
         page = visitor.open(url_of(first))
@@ -277,7 +277,7 @@ def test_it_comes_back_when_the_server_restarts(visitor: Visit, filled_db: Path)
     expect(row(page, "pytest-run")).to_contain_text("n = 8")  # the last figures stay
     expect(page.get_by_test_id("banner")).to_contain_text("does not answer")
     visitor.screenshot("broken")
-    assert visitor.serious_barriers() == []
+    assert visitor.serious_violations() == []
     fill(filled_db, invocations("pytest-run", 1))
     with Server(filled_db, port=port):
         expect_live(page)
@@ -285,7 +285,7 @@ def test_it_comes_back_when_the_server_restarts(visitor: Visit, filled_db: Path)
         expect(page.get_by_test_id("banner")).to_have_count(0)
 
 
-def test_it_says_that_the_database_cannot_be_read(visitor: Visit, filled_db: Path) -> None:
+def test_it_shows_that_the_database_cannot_be_read(visitor: Visit, filled_db: Path) -> None:
     with Server(filled_db) as server:
         page = visitor.open(url_of(server))
         expect_live(page)
@@ -303,7 +303,7 @@ def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, f
         dialog = page.get_by_test_id("token-dialog")
         expect(dialog).to_be_visible()
         visitor.screenshot("token")
-        assert visitor.serious_barriers() == []
+        assert visitor.serious_violations() == []
         for _ in range(3):  # Chromium heeds no page that would keep its dialog open for good
             page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
@@ -367,7 +367,9 @@ def test_it_works_below_a_path_of_nginx(visitor: Visit, db_path: Path, tmp_path:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(360, 740), (1024, 768), (2560, 1440)], ids=["phone", "laptop", "wide"])
-def test_nobody_is_kept_out(browser: Browser, db_path: Path, scheme: str, size: tuple[int, int]) -> None:
+def test_it_has_no_serious_accessibility_violations(
+    browser: Browser, db_path: Path, scheme: str, size: tuple[int, int]
+) -> None:
     """axe-core finds nothing serious, and nothing sticks out at the side."""
     fill(
         db_path,
@@ -380,7 +382,7 @@ def test_nobody_is_kept_out(browser: Browser, db_path: Path, scheme: str, size: 
         page = visitor.open(url_of(server))
         expect(anomaly(page, "pytest-run")).to_be_visible()
         expect(row(page, "skill-9")).to_be_visible()
-        assert visitor.serious_barriers() == []
+        assert visitor.serious_violations() == []
         assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
         visitor.screenshot(f"{size[0]}-{scheme}")
 

@@ -210,7 +210,7 @@ def test_a_taken_port_is_an_error_before_anything_is_made(db_path: Path, capsys:
     assert not db_path.exists()
 
 
-def test_a_free_port_is_taken_and_named_where_the_default_one_is_in_use(
+def test_a_free_port_is_used_and_named_where_the_default_one_is_in_use(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -224,7 +224,7 @@ def test_a_free_port_is_taken_and_named_where_the_default_one_is_in_use(
     assert served[1] not in ("0", str(port))
 
 
-def test_an_existing_file_is_replaced_only_by_force(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_file_is_replaced_only_with_force(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     db_path.write_text("precious")
     options = ["demo", "--no-server", "--duration", "0.05", "--db-path", str(db_path)]
     assert main(options) == 1

@@ -44,7 +44,7 @@ def start(filled_db: Path, certificates: Certificates, tmp_path: Path) -> Iterat
 # ---- Plain requests
 
 
-def test_only_what_is_for_everybody_can_be_asked_for(start: Start, certificates: Certificates) -> None:
+def test_only_public_paths_are_forwarded(start: Start, certificates: Certificates) -> None:
     _, proxy = start()
     context = certificates.client_context()
     with urllib.request.urlopen(f"https://localhost:{proxy.port}/healthz", context=context, timeout=DEADLINE) as answer:
@@ -66,7 +66,7 @@ def test_plain_http_is_sent_to_https(start: Start) -> None:
     assert (answer.status, answer.headers["Location"]) == (301, "https://localhost/healthz")
 
 
-def test_an_address_that_asks_too_often_is_told_so(start: Start, certificates: Certificates) -> None:
+def test_an_address_that_exceeds_the_rate_is_rejected(start: Start, certificates: Certificates) -> None:
     _, proxy = start()
     connection = http.client.HTTPSConnection(
         "localhost", proxy.port, timeout=DEADLINE, context=certificates.client_context()

@@ -20,7 +20,7 @@ from session_buddy.realtime.metrics_exporter import PrometheusExporter
 from session_buddy.storage.skills_storage import SkillsStorage
 from support.hook_events import post, run_hook
 from support.http_api import get
-from support.intake import INVOCATIONS, invocation, send
+from support.ingestion import INVOCATIONS, invocation, send
 from support.processes import DEADLINE, Server, wait_until
 from support.transcripts import result, use, write
 
@@ -39,7 +39,7 @@ def write_rows(db_path: Path, *durations: object, skill: str = "odd", at: dateti
         )
 
 
-def test_the_longest_duration_is_the_same_everywhere() -> None:
+def test_the_maximum_duration_is_the_same_everywhere() -> None:
     assert _native.MAX_DURATION_SECONDS == LONGEST
 
 
@@ -73,7 +73,7 @@ def into_detector(_: Path, seconds: float) -> None:
 @pytest.mark.parametrize(
     "store", [into_storage, into_storage_as_one_of_many, into_tracker, into_exporter, into_detector]
 )
-def test_python_refuses_a_duration_that_cannot_be_one(
+def test_python_rejects_an_invalid_duration(
     store: Callable[[Path, float], None], seconds: float, db_path: Path
 ) -> None:
     store(db_path, LONGEST)
@@ -81,13 +81,13 @@ def test_python_refuses_a_duration_that_cannot_be_one(
         store(db_path, seconds)
 
 
-def test_record_refuses_a_duration_beyond_the_longest(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_rejects_a_duration_beyond_the_maximum(db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record", "a", "--duration", "1158d", "--db-path", str(db_path)]) == 2
     assert f"duration_seconds {RULE}, not 100051200" in capsys.readouterr().err
     assert main(["record", "a", "--duration", "1157d", "--db-path", str(db_path)]) == 0
 
 
-def test_a_post_with_a_duration_beyond_the_longest_is_answered_with_its_field(db_path: Path) -> None:
+def test_a_post_with_a_duration_beyond_the_maximum_names_its_field(db_path: Path) -> None:
     with Server(db_path) as server:
         records = [invocation(duration_seconds=LONGEST), invocation(duration_seconds=LONGEST + 1)]
         status, answer, _ = send(server, INVOCATIONS, records)
@@ -96,10 +96,10 @@ def test_a_post_with_a_duration_beyond_the_longest_is_answered_with_its_field(db
 
 
 def test_a_hook_stores_the_invocation_without_its_duration_and_logs_the_field(
-    db_path: Path, private_surroundings: Path
+    db_path: Path, isolated_environment: Path
 ) -> None:
     run_hook(post("t1", duration_ms=LONGEST * 1000), db_path)
-    log = private_surroundings / "state" / "session-buddy" / "hook.log"
+    log = isolated_environment / "state" / "session-buddy" / "hook.log"
     assert not log.exists() or "duration_ms" not in log.read_text(encoding="utf-8")
     run_hook(post("t2", duration_ms=LONGEST * 1000 + 1), db_path)
     assert f"duration_ms, in seconds, {RULE}" in log.read_text(encoding="utf-8")
@@ -150,9 +150,7 @@ def check_figures(server: Server, count: int) -> None:
 
 
 @pytest.mark.parametrize("while_it_runs", [False, True])
-def test_durations_that_cannot_be_one_count_nowhere_and_their_invocations_everywhere(
-    db_path: Path, while_it_runs: bool
-) -> None:
+def test_invalid_durations_are_not_counted_but_their_invocations_are(db_path: Path, while_it_runs: bool) -> None:
     SkillsStorage(db_path).close()
     if not while_it_runs:
         write_rows(db_path, *ODD, 5.0, 5.0, 5.0)
@@ -175,7 +173,7 @@ def test_durations_that_cannot_be_one_count_nowhere_and_their_invocations_everyw
         assert (phase.timed_count, phase.avg_completion_time) == (3, 5.0)
 
 
-def test_totals_that_an_earlier_version_summed_up_to_infinity_are_counted_again(db_path: Path) -> None:
+def test_totals_that_an_earlier_version_summed_up_to_infinity_are_recomputed(db_path: Path) -> None:
     SkillsStorage(db_path).close()
     write_rows(db_path, 5.0, 5.0, 5.0)
     with Server(db_path) as server:
@@ -189,7 +187,7 @@ def test_totals_that_an_earlier_version_summed_up_to_infinity_are_counted_again(
 # ---- Rows from the future
 
 
-def test_a_row_from_the_future_counts_as_now_also_in_lifetime_figures(db_path: Path) -> None:
+def test_a_row_from_the_future_counts_as_now_also_in_lifetime_metrics(db_path: Path) -> None:
     SkillsStorage(db_path).close()
     write_rows(db_path, 1.0, at=datetime(2099, 1, 1, tzinfo=timezone.utc))
     begun = datetime.now(timezone.utc) - timedelta(seconds=1)

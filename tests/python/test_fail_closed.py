@@ -68,7 +68,7 @@ def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
 
 
 @pytest.mark.parametrize("case", STARTS)
-def test_what_cannot_be_used_is_an_error_at_the_start(
+def test_unusable_security_settings_are_an_error_at_start(
     refused: Callable[..., tuple[int, str]], tmp_path: Path, case: str
 ) -> None:
     option, make, message = STARTS[case]
@@ -106,14 +106,14 @@ def test_what_cannot_be_used_is_an_error_at_the_start(
         (["--jwt-public-key=k.pem"], {"SESSION_BUDDY_JWT_SECRET": SECRET}, 2, "exclude each other"),
     ],
 )
-def test_what_is_asked_for_by_half_is_an_error_at_the_start(
+def test_incomplete_security_settings_are_an_error_at_start(
     refused: Callable[..., tuple[int, str]], arguments: list[str], env: dict[str, str], status: int, message: str
 ) -> None:
     found, errors = refused(*arguments, env=env)
     assert (found, message in errors) == (status, True), errors
 
 
-def test_a_config_file_with_a_secret_is_for_its_owner_alone(
+def test_a_config_file_with_a_secret_must_be_readable_by_its_owner_only(
     refused: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     config = write_secret(tmp_path / "config.toml", f'jwt_secret = "{SECRET}"\n', 0o644)
@@ -159,6 +159,6 @@ def options_of(certificates: Certificates, tmp_path: Path) -> Callable[..., list
     return lambda names: [option for name in names for option in options[name]]
 
 
-def test_the_python_class_refuses_the_network_too(server_factory: ServerFactory) -> None:
+def test_the_python_class_rejects_the_network_too(server_factory: ServerFactory) -> None:
     with pytest.raises(ValueError, match=r"refusing to listen on 0\.0\.0\.0"):
         asyncio.run(server_factory(host="0.0.0.0").start())

@@ -175,7 +175,7 @@ def test_other_events_leave_no_trace(db_path: Path, name: str) -> None:
         (b"\xff" * 100, "must be JSON"),
     ],
 )
-def test_what_is_no_event_is_told_in_the_log_alone(db_path: Path, body: bytes, reason: str) -> None:
+def test_invalid_events_are_reported_in_the_log_only(db_path: Path, body: bytes, reason: str) -> None:
     hook(body, db_path)
     assert reason in log()
     assert SECRET not in log()
@@ -186,7 +186,7 @@ def test_half_a_surrogate_pair_is_read_as_python_and_javascript_read_it(db_path:
     assert len(rows(db_path)) == 1
 
 
-def test_a_response_of_megabytes_is_no_hindrance(db_path: Path) -> None:
+def test_a_response_of_megabytes_is_accepted(db_path: Path) -> None:
     hook(post("t1", tool_response={"stdout": "x" * 20_000_000}), db_path)
     assert rows(db_path, "skill_name") == [("Read",)]
 
@@ -199,7 +199,7 @@ def test_the_settings_name_the_database_and_further_tools(tmp_path: Path) -> Non
     assert rows(tmp_path / "mine.db", "skill_name") == [("just-test",)]
 
 
-def test_a_broken_config_file_costs_a_line_in_the_log_and_no_event(db_path: Path) -> None:
+def test_a_broken_config_file_is_logged_and_loses_no_event(db_path: Path) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("tools = 7\n", encoding="utf-8")
@@ -208,7 +208,7 @@ def test_a_broken_config_file_costs_a_line_in_the_log_and_no_event(db_path: Path
     assert "a setting is passed over" in log()
 
 
-def test_of_a_config_file_with_faults_the_rest_counts(tmp_path: Path) -> None:
+def test_the_valid_settings_of_a_config_file_with_errors_apply(tmp_path: Path) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text(
@@ -239,13 +239,13 @@ def test_a_config_file_that_cannot_be_read_leaves_the_default_database(kind: str
     assert "a setting is passed over" in log()
 
 
-def test_an_unknown_argument_costs_a_line_in_the_log_and_no_event(db_path: Path) -> None:
+def test_an_unknown_argument_is_logged_and_loses_no_event(db_path: Path) -> None:
     hook(post("t1"), db_path, "--verbose")
     assert len(rows(db_path)) == 1
     assert "argument 3 is not known" in log()
 
 
-def test_events_of_a_locked_database_wait_beside_it_and_the_next_hook_takes_them_in(
+def test_events_of_a_locked_database_are_spooled_and_the_next_hook_drains_them(
     db_path: Path, locked: sqlite3.Connection
 ) -> None:
     hook(pre("t1"), db_path)
@@ -261,14 +261,14 @@ def test_events_of_a_locked_database_wait_beside_it_and_the_next_hook_takes_them
     assert "waits in" in log()
 
 
-def test_a_start_that_waited_gives_the_end_its_duration(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_spooled_start_gives_the_end_its_duration(db_path: Path, locked: sqlite3.Connection) -> None:
     hook(pre("t1"), db_path)
     locked.close()
     hook(post("t1"), db_path)
     assert [duration is not None for (duration,) in rows(db_path, "duration_seconds")] == [False, True]
 
 
-def test_an_event_of_a_file_that_is_no_database_waits_until_it_is_one(db_path: Path) -> None:
+def test_an_event_of_a_file_that_is_not_a_database_is_spooled_until_it_is_one(db_path: Path) -> None:
     db_path.write_bytes(b"not a database" * 1000)
     hook(post("t1"), db_path)
     assert len(spool(db_path)) == 1
@@ -292,7 +292,7 @@ def test_a_file_in_the_spool_that_holds_no_event_is_set_aside(db_path: Path, loc
     assert [path.name for path in spool(db_path)] == ["0-a.bad", "0-b.bad"]
 
 
-def test_a_full_spool_is_told_in_the_log(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_full_spool_is_logged(db_path: Path, locked: sqlite3.Connection) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("max_spool_events = 100\n", encoding="utf-8")
@@ -305,7 +305,7 @@ def test_a_full_spool_is_told_in_the_log(db_path: Path, locked: sqlite3.Connecti
     assert "max_spool_events (100)" in log()
 
 
-def test_hooks_of_many_processes_at_a_time_lose_and_double_nothing(db_path: Path) -> None:
+def test_concurrent_hooks_lose_and_duplicate_nothing(db_path: Path) -> None:
     count = 24
 
     def use(index: int) -> None:
@@ -362,7 +362,7 @@ def sleeps(pid: int) -> bool:
     return status[0] == "S"
 
 
-def test_a_tree_without_end_is_no_hindrance(db_path: Path) -> None:
+def test_deeply_nested_input_is_accepted(db_path: Path) -> None:
     nest = "[" * 1_000_000 + "]" * 1_000_000
     body = json.dumps(post("t1", "Skill", tool_input={"skill": 0})).replace("0", nest, 1)
     hook(body.encode(), db_path)
@@ -370,12 +370,12 @@ def test_a_tree_without_end_is_no_hindrance(db_path: Path) -> None:
 
 
 @pytest.mark.parametrize("milliseconds", [1e300, 6.4e13, -1, "1"])
-def test_a_duration_of_which_nothing_can_be_made_is_left_out(db_path: Path, milliseconds: object) -> None:
+def test_an_invalid_duration_is_left_out(db_path: Path, milliseconds: object) -> None:
     hook(post("t1", duration_ms=milliseconds), db_path)
     assert rows(db_path, "duration_seconds, invoked_at LIKE '20%'") == [(None, 1)]
 
 
-def test_an_event_that_the_database_refuses_is_set_aside_and_holds_up_no_other(db_path: Path) -> None:
+def test_an_event_that_the_database_rejects_is_set_aside_and_blocks_no_other(db_path: Path) -> None:
     hook(post("before"), db_path)
     with sqlite3.connect(db_path) as database:
         database.execute(
@@ -390,9 +390,7 @@ def test_an_event_that_the_database_refuses_is_set_aside_and_holds_up_no_other(d
     assert "refused by the database" in log()
 
 
-def test_the_end_of_a_session_that_waited_ends_nothing_that_began_after_it(
-    db_path: Path, locked: sqlite3.Connection
-) -> None:
+def test_a_spooled_end_of_a_session_ends_nothing_that_began_after_it(db_path: Path, locked: sqlite3.Connection) -> None:
     hook(session_end(), db_path)
     (waiting,) = spool(db_path)
     kept = waiting.read_text(encoding="utf-8")
@@ -404,7 +402,7 @@ def test_the_end_of_a_session_that_waited_ends_nothing_that_began_after_it(
     assert rows(db_path)[1:] == [("Read", 1, None)]
 
 
-def test_many_events_that_wait_are_taken_in_their_order(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_many_spooled_events_are_drained_in_order(db_path: Path, locked: sqlite3.Connection) -> None:
     count = 40
     for number in range(count):
         hook(pre(f"t{number}"), db_path)
@@ -419,7 +417,7 @@ def test_many_events_that_wait_are_taken_in_their_order(db_path: Path, locked: s
     assert rows(db_path) == [("Read", 1, None)] * (count + 1)
 
 
-def test_files_in_the_spool_that_cannot_be_read_hold_up_no_other(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_files_in_the_spool_that_cannot_be_read_block_no_other(db_path: Path, locked: sqlite3.Connection) -> None:
     hook(post("t1"), db_path)
     folder = spool(db_path)[0].parent
     for number in range(60):
@@ -438,7 +436,7 @@ def test_a_database_under_another_name_has_the_same_spool(db_path: Path, locked:
     locked.close()
 
 
-def test_a_log_that_cannot_be_written_is_no_reason_to_say_a_word(db_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_ignored_silently(db_path: Path) -> None:
     path = Path(os.environ["XDG_STATE_HOME"]) / "session-buddy" / "hook.log"
     path.parent.mkdir(parents=True)
     path.symlink_to("/dev/full")

@@ -16,7 +16,7 @@ import pytest
 from session_buddy.ingest import import_transcripts
 from support import claude_code
 from support.hook_events import Event, of_transcripts, run_hook, session_end, typed
-from support.intake import HOOKS, send
+from support.ingestion import HOOKS, send
 from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
 
@@ -100,14 +100,14 @@ def check_the_same(runs: dict[str, Run], told: dict[str, Run], source: Source, e
             assert runs[key].seconds == pytest.approx(run.seconds, abs=0.001), key
 
 
-def test_hook_processes_tell_the_same_as_the_transcript(
+def test_hook_processes_report_the_same_as_the_transcript(
     db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
 ) -> None:
     through_processes(events, db_path)
     check_the_same(stored(db_path), told, source, events)
 
 
-def test_hook_requests_tell_the_same_as_the_transcript(
+def test_hook_requests_report_the_same_as_the_transcript(
     db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
 ) -> None:
     with Server(db_path, *PLENTY) as server:
@@ -115,14 +115,16 @@ def test_hook_requests_tell_the_same_as_the_transcript(
     check_the_same(stored(db_path), told, source, events)
 
 
-def test_watch_tells_the_same_as_an_import(
+def test_watch_reports_the_same_as_an_import(
     db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
 ) -> None:
     through_watch(source.paths, db_path)
     check_the_same(stored(db_path), told, source, events)
 
 
-def test_all_at_once_are_one_row_each(db_path: Path, source: Source, events: list[Event], told: dict[str, Run]) -> None:
+def test_all_sources_together_make_one_row_each(
+    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+) -> None:
     with Server(db_path, *PLENTY) as server:
         with ThreadPoolExecutor() as pool:
             ways = [
@@ -137,7 +139,7 @@ def test_all_at_once_are_one_row_each(db_path: Path, source: Source, events: lis
     check_the_same(stored(db_path), told, source, events)
 
 
-def test_a_typed_command_that_all_tell_of_is_one_row(db_path: Path, tmp_path: Path) -> None:
+def test_a_typed_command_reported_by_all_sources_is_one_row(db_path: Path, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc).isoformat()
     content = f"<command-name>/review</command-name>\n<command-args>{SECRET}</command-args>"
     transcript = write(tmp_path / "t.jsonl", line("user", 0, content, timestamp=now))

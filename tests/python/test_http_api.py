@@ -20,10 +20,10 @@ import pytest
 from conftest import native_binary
 from session_buddy.cli.main import main
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.environment import bound_by_permissions
 from support.histories import fill, invocations
 from support.http_api import API, PROBLEM, ask, get, openapi
 from support.processes import DEADLINE, Server, wait_until
-from support.surroundings import bound_by_permissions
 from support.tokens import READER, SCRAPER, write_secret
 
 HOUR = timedelta(hours=1)
@@ -68,7 +68,7 @@ def server(filled_db: Path) -> Iterator[Server]:
 # ---- What is answered
 
 
-def test_server_tells_its_state_and_settings(server: Server) -> None:
+def test_server_reports_its_state_and_settings(server: Server) -> None:
     state = get(server, "server")
     assert state["api_version"] == openapi()["info"]["version"]
     assert (state["skills"], state["invocation_count"], state["completed_count"]) == (2, 10, 9)
@@ -99,7 +99,7 @@ def test_lifetime_sums_go_on_where_nothing_ran_in_the_window(tmp_path: Path) -> 
     assert at(state["lifetime"]["last_invocation_at"]) == old
 
 
-def test_skills_have_the_figures_of_their_rows(server: Server) -> None:
+def test_skills_have_the_metrics_of_their_rows(server: Server) -> None:
     page = get(server, "skills")
     assert [skill["skill_name"] for skill in page["skills"]] == ["pytest-run", "mypy"]
     assert page["total"] == 2
@@ -302,7 +302,7 @@ def test_all_active_sessions_are_counted_though_not_all_are_listed(db_path: Path
         assert get(server, "server")["active_sessions"] == 3
 
 
-def test_runs_without_a_phase_are_one_phase(db_path: Path) -> None:
+def test_invocations_without_a_phase_are_one_phase(db_path: Path) -> None:
     runs = [
         {**run, "workflow_phase": phase} for run, phase in zip(invocations("mypy", 3), ("", None, "tests"), strict=True)
     ]
@@ -370,7 +370,7 @@ def test_an_unknown_skill_and_an_unknown_path_are_404(server: Server) -> None:
         assert answer.headers["Content-Type"] == PROBLEM
 
 
-def test_other_methods_are_told_which_are_allowed(server: Server) -> None:
+def test_other_methods_are_answered_with_the_allowed_ones(server: Server) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = ask(server, f"{API}/skills", method=method)
         assert (answer.status, answer.error, answer.headers["Allow"]) == (405, "method_not_allowed", "GET, HEAD")
@@ -384,7 +384,7 @@ def test_a_header_that_is_too_long_is_431(server: Server) -> None:
 # ---- HTTP itself
 
 
-def test_a_tag_holds_until_the_data_changes(server: Server, filled_db: Path) -> None:
+def test_an_etag_is_valid_until_the_data_changes(server: Server, filled_db: Path) -> None:
     for path, query in [
         ("skills", ""),
         ("skills", "sparkline=true"),
@@ -409,7 +409,7 @@ def test_a_tag_holds_until_the_data_changes(server: Server, filled_db: Path) -> 
     assert changed.headers["ETag"] != tag
 
 
-def test_answers_are_compressed_for_whoever_takes_gzip(server: Server) -> None:
+def test_responses_are_compressed_for_clients_that_accept_gzip(server: Server) -> None:
     plain = ask(server, f"{API}/series")
     packed = ask(server, f"{API}/series", headers={"Accept-Encoding": "br, gzip"})
     assert "Content-Encoding" not in plain.headers
@@ -440,7 +440,7 @@ def test_many_queries_go_over_one_connection(server: Server) -> None:
             assert answer.status == (404 if i % 5 == 4 else 200)
 
 
-def test_an_allowed_page_may_read_the_answer_and_its_tag(server: Server) -> None:
+def test_an_allowed_page_may_read_the_response_and_its_etag(server: Server) -> None:
     origin = {"Origin": "http://localhost:3000"}
     answer = ask(server, f"{API}/skills", headers=origin)
     assert answer.headers["Access-Control-Allow-Origin"] == origin["Origin"]
@@ -546,7 +546,7 @@ def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> N
 # ---- Too much at a time
 
 
-def test_more_than_max_queries_are_told_to_come_again(db_path: Path) -> None:
+def test_more_than_max_queries_are_rejected_with_retry_after(db_path: Path) -> None:
     newest = now()
     fill(db_path, invocations("a", 60_000, newest=newest))
     with Server(db_path, "--max-queries", "1") as server, ThreadPoolExecutor(16) as pool:
@@ -569,7 +569,7 @@ def test_more_than_max_queries_are_told_to_come_again(db_path: Path) -> None:
         assert runs_of(server) == 60_000
 
 
-def test_a_query_that_takes_too_long_is_given_up(db_path: Path) -> None:
+def test_a_query_that_takes_too_long_times_out(db_path: Path) -> None:
     fill(db_path, invocations("a", 200_000, newest=now()))
     with Server(db_path, "--query-timeout", "100ms") as server, ThreadPoolExecutor(16) as pool:
 

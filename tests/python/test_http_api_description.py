@@ -94,7 +94,7 @@ def test_every_query_has_an_example_and_all_the_errors_of_queries() -> None:
         assert set(operation["responses"]["200"]["headers"]) == {"ETag", "Cache-Control", "Vary"}, path
 
 
-def test_every_error_code_is_told_of_where_it_can_come() -> None:
+def test_every_error_code_is_described_where_it_can_occur() -> None:
     text = OPENAPI.read_text(encoding="utf-8")
     problem = documents()[OPENAPI.parent / "schemas" / "http" / "http_error.json"]
     # Of a WebSocket handshake, of another method or path, and of a server that is only a part.

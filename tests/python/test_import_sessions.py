@@ -50,7 +50,7 @@ def test_what_a_version_writes_is_read_as_what_happened(version: str, projects: 
     assert summary["unreadable_lines"] == summary["unfinished"] == summary["results_without_use"] == 0
 
 
-def test_sessions_of_all_versions_are_told_apart_in_one_database(projects: Path, db_path: Path) -> None:
+def test_sessions_of_all_versions_are_distinguished_in_one_database(projects: Path, db_path: Path) -> None:
     truth: dict[str, claude_code.Truth] = {}
     for index, version in enumerate(VERSIONS):
         session = claude_code.session(version, f"of-{index}")

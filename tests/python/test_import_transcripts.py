@@ -117,7 +117,7 @@ def test_a_session_that_goes_on_is_completed_by_later_imports(tmp_path: Path, db
     assert import_transcripts([path], db_path)["recorded"] == 0
 
 
-def test_uses_and_results_are_paired_over_files(tmp_path: Path, db_path: Path) -> None:
+def test_uses_and_results_are_paired_across_files(tmp_path: Path, db_path: Path) -> None:
     write(tmp_path / "b.jsonl", use(1, "t1", "Read"))
     write(tmp_path / "a.jsonl", result(2, "t1"))
     assert import_transcripts([tmp_path], db_path)["recorded"] == 1
@@ -137,7 +137,7 @@ def test_links_to_folders_are_not_followed(tmp_path: Path, db_path: Path) -> Non
     assert import_transcripts([tmp_path], db_path)["files"] == 1
 
 
-def test_malformed_lines_are_told_and_stop_nothing(tmp_path: Path, db_path: Path) -> None:
+def test_malformed_lines_are_reported_and_do_not_stop_the_import(tmp_path: Path, db_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", use(1, "t1", "Read"))
     with path.open("ab") as file:
         file.write(b"no json\n\xff\xfe\n{\n[]\n\n")
@@ -149,7 +149,7 @@ def test_malformed_lines_are_told_and_stop_nothing(tmp_path: Path, db_path: Path
     assert summary["problems"] == []
 
 
-def test_a_lone_surrogate_does_not_cost_a_line(tmp_path: Path, db_path: Path) -> None:
+def test_a_line_with_a_lone_surrogate_is_imported(tmp_path: Path, db_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", use(1, "t1", "Bash", command="mypy \ud83d"), result(2, "t1", "cut \ude00"))
     assert b"\\ud83d" in path.read_bytes()
     summary = import_transcripts([path], db_path)
@@ -165,7 +165,7 @@ def test_many_rows_are_stored_in_batches(tmp_path: Path, db_path: Path) -> None:
     assert counts == summary["recorded_by_skill"] == Counter(f"tool-{i % 7}" for i in range(2500))
 
 
-def test_progress_is_told_in_bytes_up_to_the_whole(project: Path, db_path: Path) -> None:
+def test_progress_is_reported_in_bytes_up_to_the_total(project: Path, db_path: Path) -> None:
     told: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> bool:
@@ -194,7 +194,7 @@ def test_an_exception_of_the_progress_ends_the_import(project: Path, db_path: Pa
         import_transcripts([project], db_path, progress=progress)
 
 
-def test_loading_gives_everything_in_the_order_of_time(project: Path) -> None:
+def test_loading_returns_everything_ordered_by_time(project: Path) -> None:
     invocations, summary = load_transcripts([project])
     assert [one.skill_name for one in invocations] == ["pytest-run", "Read", "make-it", "agent:Explore", "Grep"]
     assert [one.at for one in invocations] == sorted(one.at for one in invocations)
@@ -216,14 +216,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def test_the_usual_places_are_those_of_the_home_folder(home: Path) -> None:
+def test_the_default_folders_are_those_of_the_home_folder(home: Path) -> None:
     assert transcript_roots() == []
     for config in (".claude", ".config/claude"):
         (home / config / "projects").mkdir(parents=True)
     assert transcript_roots() == [home / ".claude/projects", home / ".config/claude/projects"]
 
 
-def test_the_variable_names_other_places(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_names_other_folders(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / ".claude/projects").mkdir(parents=True)
     for name in ("one", "two"):
         (tmp_path / name / "projects").mkdir(parents=True)
@@ -234,7 +234,7 @@ def test_the_variable_names_other_places(home: Path, tmp_path: Path, monkeypatch
 # ---- The command
 
 
-def test_the_command_imports_the_usual_places(
+def test_the_command_imports_the_default_folders(
     home: Path, project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / ".claude").mkdir()
@@ -247,7 +247,9 @@ def test_the_command_imports_the_usual_places(
     assert len(rows(db_path)) == 5
 
 
-def test_the_command_says_where_nothing_is(home: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_names_the_folders_that_hold_nothing(
+    home: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["import", "--db-path", str(db_path)]) == 1
     assert "no transcripts in the usual places" in capsys.readouterr().err
     assert not db_path.exists()
@@ -260,7 +262,7 @@ def test_the_summary_as_json(project: Path, db_path: Path, capsys: pytest.Captur
     assert summary["recorded_by_skill"]["pytest-run"] == 1
 
 
-def test_a_missing_path_is_told_and_the_others_are_done(
+def test_a_missing_path_is_reported_and_the_others_are_imported(
     project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = project / "missing.jsonl"
@@ -277,7 +279,7 @@ def test_a_wrong_path_creates_no_database(tmp_path: Path, db_path: Path, capsys:
     assert not db_path.exists()
 
 
-def test_an_unreadable_path_is_told_and_the_others_are_done(project: Path, db_path: Path) -> None:
+def test_an_unreadable_path_is_reported_and_the_others_are_imported(project: Path, db_path: Path) -> None:
     locked = write(project / "locked.jsonl", use(1, "l1", "Read"), result(2, "l1"))
     locked.chmod(0)
     command = [Path(sys.executable).with_name("session-buddy"), "import", project, "--db-path", db_path]
@@ -290,7 +292,7 @@ def test_an_unreadable_path_is_told_and_the_others_are_done(project: Path, db_pa
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
-def test_a_file_that_fails_while_it_is_read_is_told(
+def test_a_file_that_fails_while_it_is_read_is_reported(
     project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", "/proc/self/mem", str(project), "--db-path", str(db_path)]) == 1
@@ -312,7 +314,7 @@ def test_a_file_that_fails_while_it_is_read_is_told(
     ],
     ids=["Codex", "JSON in one line", "JSON in many lines", "Copilot", "text"],
 )
-def test_a_file_that_is_no_transcript_is_told(
+def test_a_file_that_is_not_a_transcript_is_reported(
     tmp_path: Path, project: Path, db_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     foreign = tmp_path / "other" / "session.jsonl"
@@ -326,7 +328,7 @@ def test_a_file_that_is_no_transcript_is_told(
     assert "1 file without a line of Claude Code" in capsys.readouterr().out
 
 
-def test_transcripts_without_a_tool_use_are_transcripts_all_the_same(
+def test_transcripts_without_a_tool_use_are_accepted(
     tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [
@@ -343,7 +345,9 @@ def test_transcripts_without_a_tool_use_are_transcripts_all_the_same(
     assert capsys.readouterr().err == ""
 
 
-def test_a_database_that_is_none_is_an_error(project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(
+    project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     db_path.write_text("this is a text and no database at all, whatever its name says\n" * 20)
     assert main(["import", str(project), "--db-path", str(db_path)]) == 1
     assert capsys.readouterr().err.startswith("session-buddy import: ")

@@ -85,7 +85,7 @@ def test_the_network_side_sees_no_storage() -> None:
             assert not [name for name in includes(path) if name.startswith("session_buddy/storage/")], path
 
 
-def test_private_headers_lie_beside_their_users() -> None:
+def test_private_headers_are_next_to_their_users() -> None:
     for path in sources():
         for included in includes(path):
             if included.endswith(".hpp") and "/" not in included:
@@ -93,7 +93,7 @@ def test_private_headers_lie_beside_their_users() -> None:
 
 
 @pytest.mark.parametrize("header", sorted(HEADERS.rglob("*.hpp")), ids=lambda path: str(path.relative_to(HEADERS)))
-def test_public_header_stands_alone(header: Path, tmp_path: Path) -> None:
+def test_public_header_is_self_contained(header: Path, tmp_path: Path) -> None:
     commands = json.loads(tools.compile_commands().read_text())
     entry = next(entry for entry in commands if "/cpp/src/core/" in entry["file"])
     words = shlex.split(entry["command"])

@@ -82,7 +82,7 @@ async def finished(program: Program) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
-async def test_a_full_house_misses_nothing_and_the_next_is_refused(tmp_path: Path) -> None:
+async def test_a_server_at_max_clients_misses_nothing_and_rejects_the_next_client(tmp_path: Path) -> None:
     path = tmp_path / "skills.db"
     fill(path, invocations("pytest-run", 5), invocations("mypy", 2))
     with Server(path) as server, steady_work(path), load(server, 100) as program:
@@ -109,7 +109,7 @@ async def test_a_full_house_misses_nothing_and_the_next_is_refused(tmp_path: Pat
 
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
-async def test_a_stalled_client_costs_the_others_nothing_and_no_memory(tmp_path: Path) -> None:
+async def test_a_stalled_client_does_not_delay_the_others_and_uses_no_memory(tmp_path: Path) -> None:
     """The stalled client's updates are big (a thousand skills), the others' small: queued, they would soon show."""
     path = tmp_path / "skills.db"
     fill(path, *(invocations(f"{number:03}-{'x' * 240}", 1) for number in range(1000)), invocations("pytest-run", 5))

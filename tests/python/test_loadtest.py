@@ -68,14 +68,14 @@ def test_a_complete_run_loses_nothing() -> None:
     assert measured.gaps.largest == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_missed_update_is_lost_by_who_missed_it() -> None:
+def test_a_missed_update_is_counted_for_the_client_that_missed_it() -> None:
     clients = Clients(4)
     for number in range(10):
         clients.broadcast(number, 1 + number, without={3: (2,), 4: (2, 3)}.get(number, ()))
     assert clients.end(12).lost == {2: 2, 3: 1}
 
 
-def test_equal_broadcasts_are_told_apart_by_their_number() -> None:
+def test_equal_broadcasts_are_distinguished_by_their_number() -> None:
     clients = Clients(3)
     for step in range(20):
         clients.broadcast(step // 10, 1 + step * 0.05, without=(1,) if step == 4 else ())
@@ -115,7 +115,7 @@ def test_what_a_failed_client_misses_is_not_lost_too() -> None:
     assert measured.broadcasts == 2
 
 
-def test_what_is_no_update_is_not_counted_and_errors_are() -> None:
+def test_only_updates_and_errors_are_counted() -> None:
     clients = Clients(2)
     clients.broadcast(0, 1, text='{"type": "subscription_confirmed"}')
     clients.broadcast(0, 2, text='{"type": "error", "message": "no"}')
@@ -211,7 +211,7 @@ def report(capsys: pytest.CaptureFixture[str], url: str, *options: str) -> tuple
     return status, json.loads(capsys.readouterr().out)
 
 
-def test_clients_of_a_good_server_are_all_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_clients_of_a_good_server_are_ok(capsys: pytest.CaptureFixture[str]) -> None:
     with Broadcaster() as server:
         status, measured = report(capsys, server.url, "--count", "20", "--duration", "1")
     assert status == 0
@@ -253,7 +253,7 @@ def test_a_connection_that_is_lost_is_status_1(capsys: pytest.CaptureFixture[str
     assert error.startswith("connection lost: ")
 
 
-def test_a_refusal_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
     def refuse(_connection: ServerConnection, _request: Request) -> Response | None:
         if server.accepted < 3 and len(server.clients) < 3:
             return None
@@ -270,7 +270,7 @@ def test_a_refusal_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -
     assert measured["messages"] > 0
 
 
-def test_no_server_at_all_is_told_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_server_is_reported_immediately(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     began = time.monotonic()
@@ -280,7 +280,7 @@ def test_no_server_at_all_is_told_at_once(capsys: pytest.CaptureFixture[str]) ->
     assert measured["errors"] == {"connection refused: no server is listening there": 3}
 
 
-def test_a_silent_server_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_server_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     with Broadcaster(skip=lambda _client, _number: True) as server:
         assert main([server.url, "-c", "2", "-d", "0.2"]) == 1
     assert "no client got any update" in capsys.readouterr().err
@@ -293,7 +293,7 @@ def test_clients_subscribe_to_the_skill(capsys: pytest.CaptureFixture[str]) -> N
     assert server.requests == [{"type": "subscribe", "skill_name": "pytest-run"}] * 3
 
 
-def test_the_report_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_human_readable_report(capsys: pytest.CaptureFixture[str]) -> None:
     with Broadcaster() as server:
         assert main([server.url, "-c", "2", "-d", "0.5"]) == 0
     output = capsys.readouterr()
@@ -354,7 +354,7 @@ def test_the_real_server_loses_nothing(real_server: Server, capsys: pytest.Captu
     assert measured["broadcasts"] >= 10
 
 
-def test_it_shows_its_token_to_a_server_that_asks_for_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_sends_its_token_to_a_server_that_requires_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token_file = write_secret(tmp_path / "token", READER + "\n")
     with Server(tmp_path / "skills.db", "--auth-token-file", str(token_file)) as server:
         arguments = [server.url, "--count=3", "--duration=0.5", "--json"]
@@ -368,7 +368,9 @@ def test_it_shows_its_token_to_a_server_that_asks_for_one(tmp_path: Path, capsys
     assert "cannot read" in capsys.readouterr().err
 
 
-def test_the_real_server_refuses_the_client_too_many(real_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_real_server_rejects_a_client_beyond_the_limit(
+    real_server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, measured = report(capsys, real_server.url, "-c", "21", "-d", "1")
     assert status == 1
     assert (measured["connected"], measured["failed"]) == (20, 1)

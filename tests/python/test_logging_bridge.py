@@ -45,7 +45,7 @@ async def test_debug_records_arrive_with_name_level_and_time(
         assert record.getMessage() == record.msg  # a percent sign in it is only a percent sign
 
 
-async def test_nothing_crosses_over_where_the_level_is_off(
+async def test_records_below_the_level_do_not_reach_python(
     server_factory: ServerFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)

@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from support import tools
 from support.histories import fill, invocations
-from support.intake import INVOCATIONS, invocation, send
+from support.ingestion import INVOCATIONS, invocation, send
 from support.paths import ROOT
 from support.processes import DEADLINE, Server, wait_until
 from support.raw_client import RawClient, upgrade_request
@@ -130,7 +130,7 @@ def db_path(tmp_path: Path) -> Path:
     return path
 
 
-def test_both_formats_are_read_by_others_and_say_the_same(db_path: Path) -> None:
+def test_both_formats_are_parsed_by_other_libraries_and_agree(db_path: Path) -> None:
     with Server(db_path, interval="1h") as server:  # so that nothing changes in between
         _, text, _ = get(server, Accept="text/plain")
         _, openmetrics, _ = get(server, Accept="application/openmetrics-text")
@@ -194,7 +194,7 @@ def test_names_that_need_escaping_come_back_as_they_are(tmp_path: Path) -> None:
     assert runs(samples_of(parse_text(text))) == expected
 
 
-def test_counters_go_on_after_a_restart_and_after_a_kill(db_path: Path) -> None:
+def test_counters_continue_after_a_restart_and_after_a_kill(db_path: Path) -> None:
     """Rows are written all the while; no scrape may show less than the one before, and the last shows them all."""
     stop = threading.Event()
 
@@ -253,7 +253,7 @@ def test_anomalies_are_counted_as_the_table_has_them(tmp_path: Path) -> None:
         wait_until(lambda: shown() == [count for _, count in rows], "the counters agree with the table")
 
 
-def test_skills_beyond_the_bound_are_summed_as_other(tmp_path: Path) -> None:
+def test_skills_beyond_the_limit_are_summed_as_other(tmp_path: Path) -> None:
     path = tmp_path / "skills.db"
     fill(path, *[invocations(f"skill{number}", 2, completed=1) for number in range(5)], invocations("other", 1))
     with Server(path, "--metrics-max-skills", "3") as server:
@@ -268,7 +268,7 @@ def test_skills_beyond_the_bound_are_summed_as_other(tmp_path: Path) -> None:
         assert runs(scrape(server))["other", "none", "true"] == 4
 
 
-def test_phases_beyond_the_bound_are_summed_as_other(tmp_path: Path) -> None:
+def test_phases_beyond_the_limit_are_summed_as_other(tmp_path: Path) -> None:
     path = tmp_path / "skills.db"
     fill(path, invocations("a", 1))
     insert(path, *[("a", f"phase{number}", True, None) for number in range(15)], ("a", "two\nlines", True, None))
@@ -353,7 +353,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
     return {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
 
 
-def test_the_documentation_lists_what_the_server_tells(tmp_path: Path) -> None:
+def test_the_documentation_lists_the_metrics_of_the_server(tmp_path: Path) -> None:
     path = tmp_path / "skills.db"
     fill(path, invocations("flaky", 60, newest=datetime.now(timezone.utc) - timedelta(hours=3)))
     fill(path, invocations("flaky", 30, completed=0))
@@ -393,7 +393,7 @@ async def test_the_server_counts_its_clients_and_what_they_are_sent(db_path: Pat
     ) + 1
 
 
-def test_the_server_counts_what_it_refuses_and_takes_in(db_path: Path) -> None:
+def test_the_server_counts_what_it_rejects_and_ingests(db_path: Path) -> None:
     with Server(db_path) as server:
         assert get(server, path="/healthz", Origin="https://evil.example")[0] == 403
         send(server, INVOCATIONS, [invocation(), invocation()])
@@ -421,7 +421,7 @@ def test_updates_that_a_slow_client_never_gets_are_counted_and_a_client_too_many
         assert value(samples, "session_buddy_connections_refused_total", reason="clients") == 1
 
 
-def test_trouble_with_the_database_shows(db_path: Path, tmp_path: Path) -> None:
+def test_database_errors_show_in_the_metrics(db_path: Path, tmp_path: Path) -> None:
     with Server(db_path, interval="20ms") as server:
         good = scrape(server)
         assert value(good, "session_buddy_database_readable") == 1

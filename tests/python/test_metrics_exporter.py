@@ -121,7 +121,7 @@ def test_what_was_never_told_is_an_empty_series_and_no_error(exporter: Prometheu
 @pytest.mark.parametrize(
     ("seconds", "first"), [(0, "0.1"), (0.1, "0.1"), (0.1001, "0.5"), (300, "300.0"), (301, "+Inf")]
 )
-def test_a_duration_counts_in_every_bucket_from_its_own_on(
+def test_a_duration_counts_in_its_bucket_and_all_larger_ones(
     exporter: PrometheusExporter, seconds: float, first: str
 ) -> None:
     exporter.record_invocation("a", duration_seconds=seconds)
@@ -136,7 +136,7 @@ def test_an_empty_phase_is_no_phase(exporter: PrometheusExporter) -> None:
     assert samples(exporter)["skill_invocations_total", ("true", "a", "none")] == 2
 
 
-def test_a_skill_has_phases_of_its_own_up_to_its_limit(exporter: PrometheusExporter) -> None:
+def test_each_skill_has_its_own_phases_up_to_the_limit(exporter: PrometheusExporter) -> None:
     for number in range(11):
         exporter.record_invocation("a", f"phase-{number}")
     exporter.record_invocation("b", "phase-10")
@@ -168,7 +168,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("accept", PARSERS)
-def test_any_name_comes_through_as_it_is(exporter: PrometheusExporter, accept: str) -> None:
+def test_any_name_is_exported_unchanged(exporter: PrometheusExporter, accept: str) -> None:
     for name in HOSTILE:
         exporter.record_invocation(name, name, duration_seconds=1)
         exporter.update_completion_rate(name, 1)
@@ -199,7 +199,7 @@ def test_skills_beyond_the_limit_are_summed_as_other() -> None:
     assert found["anomalies_detected_total", ("pattern_shift", "other")] == 1
 
 
-def test_names_without_end_make_a_bounded_number_of_series(exporter: PrometheusExporter) -> None:
+def test_unbounded_names_make_a_bounded_number_of_series(exporter: PrometheusExporter) -> None:
     for number in range(1000):
         exporter.record_invocation(f"skill-{number}", "tests")
         exporter.record_invocation("skill-0", f"phase-{number}")
@@ -250,7 +250,7 @@ def test_threads_lose_no_invocation(exporter: PrometheusExporter) -> None:
 # ---- Starting and stopping
 
 
-def test_exporters_in_one_process_know_nothing_of_one_another(exporter: PrometheusExporter) -> None:
+def test_exporters_in_one_process_are_independent(exporter: PrometheusExporter) -> None:
     with PrometheusExporter(port=0) as second:
         exporter.record_invocation("a")
         second.record_invocation("b")
@@ -258,7 +258,7 @@ def test_exporters_in_one_process_know_nothing_of_one_another(exporter: Promethe
         assert {labels[1] for name, labels in samples(second) if name == "skill_invocations_total"} == {"b"}
 
 
-def test_a_taken_port_is_an_error_at_once(exporter: PrometheusExporter) -> None:
+def test_a_port_in_use_is_an_immediate_error(exporter: PrometheusExporter) -> None:
     second = PrometheusExporter(port=exporter.port)
     with pytest.raises(OSError, match="in use") as caught:
         second.start()
@@ -269,12 +269,12 @@ def test_a_taken_port_is_an_error_at_once(exporter: PrometheusExporter) -> None:
         assert samples(second)
 
 
-def test_a_name_that_is_nowhere_is_an_error_at_once() -> None:
+def test_an_unknown_host_is_an_immediate_error() -> None:
     with pytest.raises(OSError, match=r"not known|failure|No address"):
         PrometheusExporter(port=0, host="no-such-host.invalid").start()
 
 
-def test_figures_go_on_over_a_restart() -> None:
+def test_counters_continue_after_a_restart() -> None:
     exporter = PrometheusExporter(port=0)
     exporter.record_invocation("a")
     assert (exporter.running, exporter.port) == (False, 0)
@@ -287,7 +287,7 @@ def test_figures_go_on_over_a_restart() -> None:
     exporter.stop()
 
 
-def test_a_second_start_is_refused_and_the_first_goes_on(exporter: PrometheusExporter) -> None:
+def test_a_second_start_is_rejected_and_the_first_continues(exporter: PrometheusExporter) -> None:
     with pytest.raises(RuntimeError, match="runs already; stop it first"):
         exporter.start()
     assert samples(exporter)
@@ -304,7 +304,7 @@ def test_a_stop_frees_the_port_though_a_client_is_silent() -> None:
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
 
 
-def test_silent_and_vanishing_clients_cost_neither_a_thread_nor_a_word(
+def test_silent_and_vanishing_clients_leave_no_thread_and_no_output(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(metrics_exporter._Handler, "timeout", 0.1)
@@ -321,7 +321,7 @@ def test_silent_and_vanishing_clients_cost_neither_a_thread_nor_a_word(
     assert capfd.readouterr() == ("", "")
 
 
-def test_it_listens_on_loopback_alone_unless_told_otherwise(exporter: PrometheusExporter) -> None:
+def test_it_listens_on_loopback_only_by_default(exporter: PrometheusExporter) -> None:
     # Every address of 127.0.0.0/8 is this machine's, and only the first is listened on.
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", exporter.port), timeout=DEADLINE)
@@ -394,7 +394,7 @@ def test_an_exporter_names_an_argument_that_it_cannot_use(
         ("update_active_sessions", [1.5], TypeError, "count must be an int, not float"),
     ],
 )
-def test_what_makes_no_sense_is_refused_and_counts_nothing(
+def test_invalid_values_are_rejected_and_not_counted(
     shared_exporter: PrometheusExporter, method: str, arguments: list[Any], error: type[Exception], message: str
 ) -> None:
     before = scrape(shared_exporter)

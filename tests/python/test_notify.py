@@ -84,7 +84,7 @@ def state(tmp_path: Path) -> Path:
 # ---- What is told
 
 
-def test_a_start_and_an_end_are_told_once(served: Server, state: Path) -> None:
+def test_a_start_and_an_end_are_sent_once(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver, notifier(served.url, state, "--webhook", receiver.url) as notify:
         receiver.wait_for(("started", "mypy"))
         heal(served.db_path)
@@ -109,7 +109,7 @@ def test_a_start_and_an_end_are_told_once(served: Server, state: Path) -> None:
     assert headers["Idempotency-Key"] == started["id"]
 
 
-def test_only_chosen_skills_and_deviations_are_told(db_path: Path, state: Path) -> None:
+def test_only_chosen_skills_and_deviations_are_sent(db_path: Path, state: Path) -> None:
     make_database(db_path)
     behave(db_path, failing=["mypy", "ruff-check"])
     with Server(db_path, interval="50ms") as server, WebhookReceiver() as receiver:
@@ -119,7 +119,7 @@ def test_only_chosen_skills_and_deviations_are_told(db_path: Path, state: Path) 
         assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_what_is_open_at_a_start_is_told_then_and_not_again(served: Server, state: Path) -> None:
+def test_an_anomaly_open_at_start_is_sent_once(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver:
         with notifier(served.url, state, "--webhook", receiver.url) as notify:
             receiver.wait_for(("started", "mypy"))
@@ -132,7 +132,7 @@ def test_what_is_open_at_a_start_is_told_then_and_not_again(served: Server, stat
 # ---- Kills, restarts, lost connections
 
 
-def test_killed_between_start_and_end_the_next_one_tells_the_end(served: Server, state: Path) -> None:
+def test_after_a_kill_between_start_and_end_the_next_notifier_sends_the_end(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver:
         with notifier(served.url, state, "--webhook", receiver.url):
             receiver.wait_for(("started", "mypy"))
@@ -142,7 +142,7 @@ def test_killed_between_start_and_end_the_next_one_tells_the_end(served: Server,
             receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
 
 
-def test_a_server_that_is_away_or_restarted_is_neither_an_end_nor_a_start(failing: Path, state: Path) -> None:
+def test_an_unavailable_or_restarted_server_is_neither_an_end_nor_a_start(failing: Path, state: Path) -> None:
     port = free_port()
     with WebhookReceiver() as receiver, notifier(f"localhost:{port}", state, "--webhook", receiver.url) as notify:
         for _ in range(3):
@@ -156,7 +156,7 @@ def test_a_server_that_is_away_or_restarted_is_neither_an_end_nor_a_start(failin
             receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
 
 
-def test_after_a_lost_connection_an_end_settles_anew(failing: Path, state: Path) -> None:
+def test_after_a_lost_connection_an_end_settles_again(failing: Path, state: Path) -> None:
     port = free_port()
     with WebhookReceiver() as receiver:
         at = ("--webhook", receiver.url, "--settle", "3")
@@ -176,7 +176,7 @@ def test_after_a_lost_connection_an_end_settles_anew(failing: Path, state: Path)
         assert receiver.taken[1]["timestamp"] >= again
 
 
-def test_what_was_not_delivered_outlives_a_kill(served: Server, state: Path) -> None:
+def test_undelivered_events_survive_a_kill(served: Server, state: Path) -> None:
     port = free_port()
     at = f"http://127.0.0.1:{port}/hook"
     with notifier(served.url, state, "--webhook", at) as notify:
@@ -187,7 +187,7 @@ def test_what_was_not_delivered_outlives_a_kill(served: Server, state: Path) -> 
         receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
 
 
-def test_under_random_kills_of_all_each_start_and_each_end_is_told(failing: Path, state: Path) -> None:
+def test_each_start_and_each_end_is_sent_under_random_kills(failing: Path, state: Path) -> None:
     """A kill between an answer and the note of it has an event sent again, with its id: nothing else is doubled."""
     dice = random.Random(20260213)
     port = free_port()
@@ -222,7 +222,7 @@ def test_under_random_kills_of_all_each_start_and_each_end_is_told(failing: Path
 # ---- Receivers with faults
 
 
-def test_a_receiver_that_fails_at_first_is_told_in_order(served: Server, state: Path) -> None:
+def test_a_receiver_that_fails_at_first_gets_the_events_in_order(served: Server, state: Path) -> None:
     def fails_twice(number: int) -> Answer:
         return (503 if number < 2 else 200), {}
 
@@ -242,7 +242,7 @@ def test_retry_after_is_honoured(served: Server, state: Path) -> None:
         assert receiver.posts[1].at - receiver.posts[0].at >= 2
 
 
-def test_a_receiver_that_takes_too_long_is_asked_again(served: Server, state: Path) -> None:
+def test_a_delivery_that_times_out_is_retried(served: Server, state: Path) -> None:
     def slow_once(number: int) -> Answer:
         if number == 0:
             time.sleep(1)
@@ -255,7 +255,7 @@ def test_a_receiver_that_takes_too_long_is_asked_again(served: Server, state: Pa
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "HTTP 400"), (404, "HTTP 404"), (302, "a redirect")])
-def test_what_a_receiver_refuses_is_given_up_and_the_next_one_is_tried(
+def test_a_rejected_event_is_dropped_and_the_next_one_is_sent(
     served: Server, state: Path, status: int, reason: str
 ) -> None:
     with WebhookReceiver() as elsewhere:
@@ -281,7 +281,7 @@ def test_attempts_are_bounded(served: Server, state: Path) -> None:
     assert StateFile(state).read().deliveries == ()
 
 
-def test_one_receiver_that_is_down_holds_up_no_other(served: Server, state: Path, tmp_path: Path) -> None:
+def test_a_receiver_that_is_down_does_not_delay_the_others(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "cat > told")
     with notifier(served.url, state, "--webhook", f"http://127.0.0.1:{free_port()}/", "--command", program):
         wait_until(lambda: (tmp_path / "told").exists() and (tmp_path / "told").stat().st_size > 0, "it is told")
@@ -323,7 +323,7 @@ def test_errors_of_a_connection_do_not_name_the_secret_either(served: Server, st
         assert "SECRET" not in done.stderr
 
 
-def test_blanks_around_secrets_are_no_part_of_them(served: Server, state: Path) -> None:
+def test_blanks_around_secrets_are_stripped(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver:
         env = {
             "SESSION_BUDDY_WEBHOOK": f" {receiver.url}\n",
@@ -339,7 +339,7 @@ def test_blanks_around_secrets_are_no_part_of_them(served: Server, state: Path) 
     ["http://h\x01/SECRET", "http://h/SECRET\u200b", "http://a\u200bb/SECRET", "http://h/SECRET x", "http://xn--a/SECRET",
      "http://a..b/SECRET", "http://ü..x/SECRET", "http://256.1.1.1/SECRET", "http://h:99999/SECRET", "http:///SECRET"],
 )  # fmt: skip
-def test_an_address_that_cannot_be_used_is_told_at_the_start_without_its_secret(address: str) -> None:
+def test_an_unusable_address_is_reported_at_start_without_its_secret(address: str) -> None:
     with pytest.raises(ValueError, match="of the webhook") as caught:
         Webhook(address, Body(), headers={}, timeout=1)
     assert "SECRET" not in str(caught.value)
@@ -352,7 +352,7 @@ async def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
             await webhook.deliver(event())
 
 
-def test_control_characters_in_the_authorization_are_refused_at_the_start() -> None:
+def test_control_characters_in_the_authorization_are_rejected_at_start() -> None:
     env = {"SESSION_BUDDY_WEBHOOK": "http://h/", "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET\r\nX-Evil: 1"}
     done = run_notify(env=env)
     assert done.returncode == 2
@@ -360,7 +360,7 @@ def test_control_characters_in_the_authorization_are_refused_at_the_start() -> N
     assert "SECRET" not in done.stderr
 
 
-def test_it_shows_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
+def test_it_sends_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
     tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
     with Server(failing, "--auth-token-file", str(tokens)) as server, WebhookReceiver() as receiver:
         refused = run_notify("--url", server.url, "--state", str(state), "--webhook", receiver.url)
@@ -409,7 +409,7 @@ def test_a_command_has_arguments_but_no_shell(served: Server, state: Path, tmp_p
     assert (tmp_path / "arguments").read_text() == "two words|$HOME|`id`|>x|"
 
 
-def test_a_command_that_fails_is_run_again(served: Server, state: Path, tmp_path: Path) -> None:
+def test_a_failed_command_is_retried(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, 'echo x >> runs; test "$(wc -l < runs)" -ge 3')
     with notifier(served.url, state, "--command", program) as notify:
         notify.wait_for("command .*program: ended with status 1; again in")
@@ -417,9 +417,7 @@ def test_a_command_that_fails_is_run_again(served: Server, state: Path, tmp_path
     assert (tmp_path / "runs").read_text() == "x\nx\nx\n"
 
 
-def test_a_command_that_takes_too_long_is_killed_with_what_it_started(
-    served: Server, state: Path, tmp_path: Path
-) -> None:
+def test_a_command_that_times_out_is_killed_with_its_children(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "sleep 600 & echo $! > child.new; mv child.new child; wait")
     with notifier(served.url, state, "--command", program, "--timeout", "0.5") as notify:
         notify.wait_for("did not end within 0.5 seconds; again in")
@@ -427,9 +425,7 @@ def test_a_command_that_takes_too_long_is_killed_with_what_it_started(
         wait_until(lambda: not is_running(child), "the child is gone, too")
 
 
-def test_a_command_that_runs_is_ended_with_the_notifier_and_told_again(
-    served: Server, state: Path, tmp_path: Path
-) -> None:
+def test_a_running_command_ends_with_the_notifier_and_is_retried(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "echo $$ > running.new; mv running.new running; exec sleep 600")
     with notifier(served.url, state, "--command", program) as notify:
         wait_until((tmp_path / "running").exists, "it runs")
@@ -446,7 +442,7 @@ def is_running(process: int) -> bool:
     return status.rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def test_a_delivery_under_way_is_waited_for_at_the_end(served: Server, state: Path, tmp_path: Path) -> None:
+def test_shutdown_waits_for_a_delivery_in_flight(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo x >> told")
     with notifier(served.url, state, "--command", program) as notify:
         wait_until((tmp_path / "begun").exists, "it runs")
@@ -460,7 +456,7 @@ def test_a_delivery_under_way_is_waited_for_at_the_end(served: Server, state: Pa
 # ---- Once, and without sending
 
 
-def test_once_tells_what_changed_since_the_last_time(served: Server, state: Path) -> None:
+def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path) -> None:
     with WebhookReceiver() as receiver:
         once = ("--url", served.url, "--state", str(state), "--settle", "1", "--webhook", receiver.url, "--once")
         for _ in range(2):
@@ -471,7 +467,7 @@ def test_once_tells_what_changed_since_the_last_time(served: Server, state: Path
         assert receiver.told() == [("started", "mypy"), ("resolved", "mypy")]
 
 
-def test_once_keeps_what_it_could_not_deliver_for_the_next_time(served: Server, state: Path) -> None:
+def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: Path) -> None:
     port = free_port()
     once = ("--url", served.url, "--state", str(state), "--webhook", f"http://127.0.0.1:{port}/", "--once")
     done = run_notify(*once)
@@ -500,7 +496,7 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server, state: Path
     assert "nosuch" in done.stderr
 
 
-def test_a_dry_run_escapes_what_a_terminal_would_obey(db_path: Path, state: Path, tmp_path: Path) -> None:
+def test_a_dry_run_escapes_terminal_control_sequences(db_path: Path, state: Path, tmp_path: Path) -> None:
     template = tmp_path / "body"
     template.write_text("$skill\u202e\x9b31m\x1b]0;x\x07", encoding="utf-8")
     make_database(db_path)
@@ -516,7 +512,7 @@ def test_a_dry_run_escapes_what_a_terminal_would_obey(db_path: Path, state: Path
 # ---- Templates
 
 
-def test_a_template_makes_the_body(db_path: Path, state: Path, tmp_path: Path) -> None:
+def test_a_template_renders_the_body(db_path: Path, state: Path, tmp_path: Path) -> None:
     make_database(db_path)
     behave(db_path, failing=['say "hi" \\ 名前'])
     template = tmp_path / "slack.json"
@@ -542,7 +538,7 @@ def test_a_template_makes_the_body(db_path: Path, state: Path, tmp_path: Path) -
         ("x" * 70000, "over 65536 bytes"),
     ],
 )
-def test_a_template_that_cannot_be_used_is_told_at_the_start(template: str, reason: str, tmp_path: Path) -> None:
+def test_an_unusable_template_is_reported_at_start(template: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "template"
     path.write_text(template, encoding="utf-8", errors="surrogateescape")
     done = run_notify("--webhook", "http://x", "--template", str(path))
@@ -550,14 +546,14 @@ def test_a_template_that_cannot_be_used_is_told_at_the_start(template: str, reas
     assert re.search(reason, done.stderr)
 
 
-def test_a_template_that_is_no_json_is_sent_as_text() -> None:
+def test_a_template_that_is_not_json_is_sent_as_text() -> None:
     body = Body("$skill is $event")
     assert body.content_type.startswith("text/plain")
     assert body(event(skill='a "b"')) == b'a "b" is started'
     assert Body().content_type == "application/json"
 
 
-def test_sentences_have_the_unit_of_what_they_tell() -> None:
+def test_sentences_have_the_unit_of_their_metric() -> None:
     assert sentence(event(type="pattern_shift", baseline=5.0, observed=15.25)) == (
         "mypy: pattern_shift started: 5 s → 15.2 s, deviation 2.7"
     )
@@ -583,7 +579,7 @@ def test_sentences_have_the_unit_of_what_they_tell() -> None:
         (["--webhook", "http://x", "--url", "ftp://x"], 1, "is no address"),
     ],
 )
-def test_what_cannot_be_is_told(arguments: list[str], status: int, reason: str) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], status: int, reason: str) -> None:
     done = run_notify(*arguments)
     assert done.returncode == status
     assert reason in done.stderr
@@ -603,7 +599,7 @@ def test_two_notifiers_do_not_share_a_state(served: Server, state: Path) -> None
      '{"version": 1, "episodes": [{"skill": 1}], "deliveries": []}',
      '{"version": 1, "episodes": [], "deliveries": [{"receiver": "webhook", "event": {}}]}'],
 )  # fmt: skip
-def test_a_file_that_is_no_state_is_left_alone_and_told(content: str, state: Path) -> None:
+def test_a_file_that_is_not_a_state_is_reported_and_left_unchanged(content: str, state: Path) -> None:
     state.parent.mkdir()
     state.write_text(content)
     done = run_notify("--state", str(state), "--webhook", "http://x")
@@ -612,10 +608,10 @@ def test_a_file_that_is_no_state_is_left_alone_and_told(content: str, state: Pat
     assert state.read_text() == content
 
 
-def test_the_state_is_kept_in_the_folder_of_the_user(served: Server, private_surroundings: Path) -> None:
+def test_the_state_is_in_the_users_state_directory(served: Server, isolated_environment: Path) -> None:
     with WebhookReceiver() as receiver:
         assert run_notify("--url", served.url, "--webhook", receiver.url, "--once").returncode == 0
-    file = private_surroundings / "state" / "session-buddy" / "notify.json"
+    file = isolated_environment / "state" / "session-buddy" / "notify.json"
     assert [episode.skill for episode in StateFile(file).read().episodes] == ["mypy"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -637,7 +633,7 @@ def told(events: list[Event]) -> list[tuple[str, str]]:
     return [(event.event, event.skill) for event in events]
 
 
-def test_an_end_is_told_after_it_settled_and_with_the_time_at_which_it_began() -> None:
+def test_an_end_is_sent_after_it_settled_with_the_time_at_which_it_began() -> None:
     tracker = Tracker(settle=10)
     assert told(tracker.process(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
     assert tracker.process(update(1, "a", "b")) == []
@@ -648,14 +644,14 @@ def test_an_end_is_told_after_it_settled_and_with_the_time_at_which_it_began() -
     assert tracker.process(update(30, "b")) == []
 
 
-def test_what_comes_and_goes_is_one_episode() -> None:
+def test_a_flapping_anomaly_is_one_episode() -> None:
     tracker = Tracker(settle=10)
     tracker.process(update(0, "a"))
     for second in range(1, 100):
         assert tracker.process(update(second, *(["a"] if second % 9 == 0 else []))) == []
 
 
-def test_an_end_needs_two_updates_whatever_their_distance() -> None:
+def test_an_end_needs_two_updates_however_far_apart() -> None:
     for settle in (0, 10):
         tracker = Tracker(settle=settle)
         tracker.process(update(0, "a"))
@@ -663,7 +659,7 @@ def test_an_end_needs_two_updates_whatever_their_distance() -> None:
         assert told(tracker.process(update(7200))) == [("resolved", "a")]
 
 
-def test_a_lost_connection_begins_the_settling_anew() -> None:
+def test_a_lost_connection_restarts_settling() -> None:
     tracker = Tracker(settle=10)
     tracker.process(update(0, "a"))
     tracker.process(update(1))
@@ -672,7 +668,7 @@ def test_a_lost_connection_begins_the_settling_anew() -> None:
     assert told(tracker.process(update(110))) == [("resolved", "a")]
 
 
-def test_an_episode_that_began_while_nobody_looked_is_another_one() -> None:
+def test_an_episode_that_began_while_disconnected_is_a_new_one() -> None:
     tracker = Tracker(settle=10)
     (first,) = tracker.process(update(0, "a"))
     tracker.connection_lost()
@@ -691,7 +687,7 @@ def test_a_clock_that_is_set_back_does_not_hold_up_an_end() -> None:
     assert told(tracker.process(update(11))) == [("resolved", "a")]
 
 
-def test_the_least_deviation_is_for_starts_alone() -> None:
+def test_the_minimum_deviation_applies_to_starts_only() -> None:
     tracker = Tracker(settle=0, min_deviation=3)
     assert tracker.process(update(0, "a", deviation=2.9)) == []
     assert told(tracker.process(update(1, "a", deviation=3.0))) == [("started", "a")]
@@ -699,7 +695,7 @@ def test_the_least_deviation_is_for_starts_alone() -> None:
         assert tracker.process(update(second, "a", deviation=2.1)) == []
 
 
-def test_episodes_of_skills_that_are_not_asked_for_any_more_are_forgotten() -> None:
+def test_episodes_of_skills_no_longer_selected_are_forgotten() -> None:
     before = Tracker(settle=0)
     before.process(update(0, "a", "b"))
     after = Tracker(settle=0, skills=["b"])
@@ -727,7 +723,7 @@ def event(**changes: Any) -> Event:
     return Event(**{**values, **changes})
 
 
-def test_waiting_events_are_bounded_and_the_newest_stay() -> None:
+def test_queued_events_are_bounded_and_the_newest_stay() -> None:
     class Nobody:
         name = "webhook"
 
@@ -742,7 +738,7 @@ def test_waiting_events_are_bounded_and_the_newest_stay() -> None:
     assert (len(said), outbox.failed) == (3, 3)
 
 
-async def test_a_fault_of_a_delivery_is_a_failed_one_and_the_next_is_made() -> None:
+async def test_an_exception_in_a_delivery_counts_as_failed_and_the_next_one_is_made() -> None:
     class Faulty:
         name = "webhook"
 
@@ -803,14 +799,14 @@ def test_retry_after_may_be_a_date() -> None:
     "line", ["no colon", ": value", "Na me: x", "Name:", "Name: \u00e9", "Name: a\tb",
              "content-length: 3", "Host: x", "Transfer-Encoding: chunked", "Connection: close"],
 )  # fmt: skip
-def test_headers_that_are_none_are_refused_without_their_value(line: str, tmp_path: Path) -> None:
+def test_malformed_headers_are_rejected_without_showing_their_value(line: str, tmp_path: Path) -> None:
     path = write_secret(tmp_path / "headers", f"X-Good: SECRET\n{line}\n")
     with pytest.raises(ValueError, match="line 2") as caught:
         read_headers(path)
     assert "SECRET" not in str(caught.value)
 
 
-async def test_answers_are_told_apart() -> None:
+async def test_responses_are_classified() -> None:
     answers = {200: None, 204: None, 408: DeliveryError, 425: DeliveryError, 429: DeliveryError, 500: DeliveryError,
                503: DeliveryError, 301: PermanentDeliveryError, 400: PermanentDeliveryError,
                401: PermanentDeliveryError, 410: PermanentDeliveryError}  # fmt: skip

@@ -55,7 +55,7 @@ async def test_pages_of_the_named_origins_connect(server_factory: ServerFactory)
         assert (await why_refused(server, origin=EVIL))["error"] == "origin_not_allowed"
 
 
-async def test_a_name_that_the_server_does_not_go_by_is_refused(server_factory: ServerFactory) -> None:
+async def test_an_unknown_host_name_is_rejected(server_factory: ServerFactory) -> None:
     async with server_factory(allow_host="metrics.example.org") as server:
         here = {"host": "127.0.0.1", "port": server.port}
         async with Client("ws://metrics.example.org/ws", **here, origin="http://metrics.example.org") as client:

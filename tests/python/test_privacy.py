@@ -14,7 +14,7 @@ import pytest
 
 from session_buddy.ingest import import_transcripts
 from support.hook_events import event, failure, post, pre, run_hook, session_end, typed
-from support.intake import HOOKS, INVOCATIONS, NDJSON, invocation, send
+from support.ingestion import HOOKS, INVOCATIONS, NDJSON, invocation, send
 from support.processes import Server
 from support.transcripts import SECRET, line, result, use, write
 

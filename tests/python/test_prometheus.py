@@ -21,7 +21,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from websockets.sync.client import connect
 
-from conftest import make_surroundings_private, native_binary
+from conftest import isolate_environment, native_binary
 from session_buddy.realtime.metrics_exporter import PrometheusExporter
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import tools
@@ -146,7 +146,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     db_path = folder / "skills.db"
     fill(db_path, invocations("mypy", 60), invocations("mypy", 20, completed=0))
     with pytest.MonkeyPatch.context() as patch:
-        make_surroundings_private(folder, patch)
+        isolate_environment(folder, patch)
         with (
             Server(db_path, command=[native_binary()]) as server,
             Prometheus(folder / "prometheus", [job(server.port)], [RULES]) as prometheus,
@@ -245,7 +245,7 @@ def test_prometheus_stores_the_same_from_both_formats(filled_db: Path, tmp_path:
         assert {each.split(";")[0] for each in text.types} == {"text/plain"}
 
 
-def test_prometheus_gets_in_with_a_token_and_not_without(filled_db: Path, tmp_path: Path) -> None:
+def test_prometheus_is_accepted_with_a_token_and_rejected_without(filled_db: Path, tmp_path: Path) -> None:
     tokens = write_secret(tmp_path / "tokens", f"{SCRAPER} metrics\n{READER} read\n")
     secret = write_secret(tmp_path / "token", f"{SCRAPER}\n")
     with Server(filled_db, "--auth-token-file", str(tokens)) as server:
@@ -376,7 +376,7 @@ def test_the_dashboard_is_complete_and_does_not_overlap() -> None:
 # ---- The exporter of Python programs
 
 
-def test_prometheus_stores_what_the_exporter_was_told_from_both_formats(tmp_path: Path) -> None:
+def test_prometheus_stores_the_metrics_of_the_exporter_from_both_formats(tmp_path: Path) -> None:
     name = 'a "hostile" \\ name, ü'
     with (
         PrometheusExporter(port=0) as exporter,
@@ -419,7 +419,7 @@ def skill_samples(port: int, accept: str) -> dict[tuple[str, tuple[tuple[str, ob
 
 
 @pytest.mark.parametrize("accept", PARSERS)
-def test_the_exporter_tells_what_a_server_tells_of_the_same_invocations(db_path: Path, accept: str) -> None:
+def test_the_exporter_and_a_server_agree_on_the_same_invocations(db_path: Path, accept: str) -> None:
     names = ("pytest-run", "mypy", 'a "hostile" \\ name, ü')
     ended: dict[str, list[bool]] = {name: [] for name in names}
     exporter = PrometheusExporter(port=0)

@@ -25,7 +25,7 @@ def recorded(name: str, at: float, duration: float | None = None, *, completed: 
     return RecordedInvocation(name, at, "session-1", completed, duration, None if completed else "exit_code")
 
 
-class Surroundings:
+class FakeEnvironment:
     """A clock that only moves when somebody waits, and a store that remembers when it was written to."""
 
     def __init__(self, *, stop_at: float = float("inf")) -> None:
@@ -58,19 +58,19 @@ class Surroundings:
 
 
 def test_rows_are_written_when_they_ended_divided_by_the_speed() -> None:
-    surroundings = Surroundings()
-    replay = surroundings.replay(
+    environment = FakeEnvironment()
+    replay = environment.replay(
         [recorded("long", 1000, 120), recorded("short", 1030, 30), recorded("typed", 1300)], speed=60
     )
     assert replay.run()
-    assert surroundings.moments() == [("short", 0.0), ("long", 1.0), ("typed", 4.0)]
+    assert environment.moments() == [("short", 0.0), ("long", 1.0), ("typed", 4.0)]
     assert replay.progress.written == 3
 
 
 def test_everything_but_the_time_is_as_recorded() -> None:
-    surroundings = Surroundings()
-    surroundings.replay([recorded("a", 5, 2.5, completed=False)], speed=10).run()
-    ((_, row),) = surroundings.written
+    environment = FakeEnvironment()
+    environment.replay([recorded("a", 5, 2.5, completed=False)], speed=10).run()
+    ((_, row),) = environment.written
     assert row == {
         "skill_name": "a",
         "invoked_at": "2033-05-18T03:33:20.000Z",
@@ -82,53 +82,53 @@ def test_everything_but_the_time_is_as_recorded() -> None:
 
 
 def test_long_pauses_are_shortened() -> None:
-    surroundings = Surroundings()
-    surroundings.replay([recorded("a", 0), recorded("b", 50), recorded("c", 100_050)], speed=10, max_gap=200).run()
-    assert surroundings.moments() == [("a", 0.0), ("b", 5.0), ("c", 25.0)]
+    environment = FakeEnvironment()
+    environment.replay([recorded("a", 0), recorded("b", 50), recorded("c", 100_050)], speed=10, max_gap=200).run()
+    assert environment.moments() == [("a", 0.0), ("b", 5.0), ("c", 25.0)]
 
 
 def test_what_is_due_together_is_one_transaction() -> None:
-    surroundings = Surroundings()
-    surroundings.replay([recorded(str(i), 7) for i in range(50)], speed=1).run()
-    assert surroundings.calls == 1
-    assert len(surroundings.written) == 50
+    environment = FakeEnvironment()
+    environment.replay([recorded(str(i), 7) for i in range(50)], speed=1).run()
+    assert environment.calls == 1
+    assert len(environment.written) == 50
 
 
-def test_a_slow_store_does_not_make_the_replay_late_for_good() -> None:
-    surroundings = Surroundings()
-    store_many = surroundings.store_many
+def test_a_slow_store_does_not_delay_the_replay_permanently() -> None:
+    environment = FakeEnvironment()
+    store_many = environment.store_many
 
     def slow(invocations: Iterable[dict[str, Any]]) -> None:
         store_many(invocations)
-        surroundings.now += 2.5 if surroundings.calls == 1 else 0
+        environment.now += 2.5 if environment.calls == 1 else 0
 
-    surroundings.store_many = slow  # type: ignore[method-assign]
-    surroundings.replay([recorded(str(i), i) for i in range(5)], speed=1).run()
-    assert [at for at, _ in surroundings.written] == pytest.approx([0, 2.5, 2.5, 3, 4])
+    environment.store_many = slow  # type: ignore[method-assign]
+    environment.replay([recorded(str(i), i) for i in range(5)], speed=1).run()
+    assert [at for at, _ in environment.written] == pytest.approx([0, 2.5, 2.5, 3, 4])
 
 
 def test_a_loop_starts_again_at_the_end() -> None:
-    surroundings = Surroundings(stop_at=25)
-    replay = surroundings.replay([recorded("a", 0), recorded("b", 10)], speed=1)
+    environment = FakeEnvironment(stop_at=25)
+    replay = environment.replay([recorded("a", 0), recorded("b", 10)], speed=1)
     assert not replay.run(loop=True)
-    assert surroundings.moments() == [("a", 0), ("b", 10), ("a", 10), ("b", 20), ("a", 20)]
+    assert environment.moments() == [("a", 0), ("b", 10), ("a", 10), ("b", 20), ("a", 20)]
     assert replay.progress.passes == 2
 
 
-def test_a_loop_of_one_moment_does_not_race() -> None:
-    surroundings = Surroundings(stop_at=3.5 * MINIMUM_PASS_SECONDS)
-    surroundings.replay([recorded("a", 0)], speed=1).run(loop=True)
-    assert [at for at, _ in surroundings.written] == pytest.approx([0, 1, 2, 3])
+def test_a_loop_of_one_moment_does_not_spin() -> None:
+    environment = FakeEnvironment(stop_at=3.5 * MINIMUM_PASS_SECONDS)
+    environment.replay([recorded("a", 0)], speed=1).run(loop=True)
+    assert [at for at, _ in environment.written] == pytest.approx([0, 1, 2, 3])
 
 
 def test_a_stop_ends_it_before_the_next_row() -> None:
-    surroundings = Surroundings(stop_at=9)
-    assert not surroundings.replay([recorded("a", 0), recorded("b", 10)], speed=1).run()
-    assert surroundings.moments() == [("a", 0)]
+    environment = FakeEnvironment(stop_at=9)
+    assert not environment.replay([recorded("a", 0), recorded("b", 10)], speed=1).run()
+    assert environment.moments() == [("a", 0)]
 
 
 def test_a_loop_of_nothing_ends() -> None:
-    assert Surroundings().replay([], speed=1).run(loop=True)
+    assert FakeEnvironment().replay([], speed=1).run(loop=True)
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan")])
@@ -178,7 +178,7 @@ def test_a_signal_ends_a_loop_with_a_summary(session: Path, db_path: Path, numbe
         assert any(line.startswith("Stopped after ") for line in program.drain())
 
 
-def test_nothing_to_play_is_an_error(tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_replay_is_an_error(tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(tmp_path / "missing"), "--db-path", str(db_path)]) == 1
     assert "there is nothing to play" in capsys.readouterr().err
     assert not db_path.exists()

@@ -26,7 +26,7 @@ def history(db_path: Path) -> None:
     fill(db_path, invocations("broken", 10, completed=5), invocations("steady", 10))
 
 
-def before_and_lately(
+def baseline_and_observation(
     skill_name: str, before: list[bool], lately: list[bool], durations: tuple[float, float] = (5.0, 5.0)
 ) -> Iterator[dict[str, Any]]:
     """Outcomes spread over the hours from 20 to 2 hours ago, and over the last 50 minutes."""
@@ -81,14 +81,16 @@ async def test_the_python_view_explains_an_anomaly(server_factory: ServerFactory
     assert all(set(error) == {"error_type", "count"} for error in details["common_errors"])
 
 
-async def test_a_drop_a_spike_and_a_shift_come_over_the_wire_with_the_largest_score_first(
+async def test_a_drop_a_spike_and_a_shift_are_sent_with_the_largest_score_first(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     fill(
         db_path,
-        before_and_lately("pytest-run", [i * 17 % 20 < 17 for i in range(200)], [i < 4 or i >= 9 for i in range(13)]),
-        before_and_lately("mypy", [i % 5 != 0 for i in range(200)], [i not in (20, 30) for i in range(40)]),
-        before_and_lately("ruff-check", [True] * 60, [True] * 10, durations=(5.0, 15.0)),
+        baseline_and_observation(
+            "pytest-run", [i * 17 % 20 < 17 for i in range(200)], [i < 4 or i >= 9 for i in range(13)]
+        ),
+        baseline_and_observation("mypy", [i % 5 != 0 for i in range(200)], [i not in (20, 30) for i in range(40)]),
+        baseline_and_observation("ruff-check", [True] * 60, [True] * 10, durations=(5.0, 15.0)),
     )
     async with server_factory() as server, Client(url(server)) as client:
         message = await update_where(client, lambda update: len(update["data"]["anomalies"]) == 3)
@@ -106,7 +108,7 @@ async def test_a_drop_a_spike_and_a_shift_come_over_the_wire_with_the_largest_sc
     assert 2.0 <= spike["deviation_score"] < drop["deviation_score"]
 
 
-async def test_five_good_then_five_failed_stand_out_in_the_very_update_that_counts_them(
+async def test_five_completed_then_five_failed_are_reported_in_the_update_that_counts_them(
     server: RealTimeMetricsServer, db_path: Path
 ) -> None:
     async with Client(url(server)) as client:
@@ -125,7 +127,9 @@ async def test_the_settings_decide_what_is_reported(
         assert await found(server) == []
 
 
-async def test_each_client_gets_what_it_asked_for(server_factory: ServerFactory, db_path: Path) -> None:
+async def test_each_client_gets_the_anomalies_that_it_subscribed_to(
+    server_factory: ServerFactory, db_path: Path
+) -> None:
     history(db_path)
     async with server_factory() as server, Client(url(server)) as plain, Client(url(server)) as explained:
         message = await update_where(plain, lambda update: bool(update["data"]["anomalies"]))

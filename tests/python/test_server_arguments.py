@@ -88,7 +88,7 @@ def test_a_wrong_argument_is_named(arguments: dict[str, Any], error: type[Except
     assert message in str(caught.value)
 
 
-def test_numbers_of_other_types_are_taken(db_path: Path) -> None:
+def test_numbers_of_other_types_are_accepted(db_path: Path) -> None:
     server = RealTimeMetricsServer(db_path=db_path, update_interval=Fraction(1, 2), ping_timeout=60)
     assert server.settings["update_interval"] == 0.5
     assert server.settings["ping_timeout"] == 60.0
@@ -106,16 +106,16 @@ def test_settings_of_the_anomalies_arrive(db_path: Path) -> None:
     assert RealTimeMetricsServer(db_path=db_path, anomaly_threshold=Fraction(5, 2)).settings["anomaly_threshold"] == 2.5
 
 
-def test_the_database_comes_from_argument_variable_file_and_place(
-    private_surroundings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_database_comes_from_argument_variable_file_and_default(
+    isolated_environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert RealTimeMetricsServer().db_path == str(private_surroundings / "data" / "session-buddy" / "skills.db")
+    assert RealTimeMetricsServer().db_path == str(isolated_environment / "data" / "session-buddy" / "skills.db")
     local = tmp_path / ".session-buddy" / "skills.db"
     local.parent.mkdir()
     local.touch()
     assert RealTimeMetricsServer().db_path == str(local)
-    config = private_surroundings / "config" / "session-buddy" / "config.toml"
+    config = isolated_environment / "config" / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('db_path = "/from/file.db"\n')
     assert RealTimeMetricsServer().db_path == "/from/file.db"
@@ -130,8 +130,8 @@ def test_only_the_database_comes_from_outside(monkeypatch: pytest.MonkeyPatch) -
     assert RealTimeMetricsServer(db_path="x.db").port == 8765
 
 
-def test_an_error_in_the_config_file_is_clear(private_surroundings: Path) -> None:
-    config = private_surroundings / "config" / "session-buddy" / "config.toml"
+def test_an_error_in_the_config_file_is_clear(isolated_environment: Path) -> None:
+    config = isolated_environment / "config" / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("dbpath = 'x'\n")
     with pytest.raises(ValueError, match=r"config\.toml: unknown key dbpath; did you mean db_path\?"):

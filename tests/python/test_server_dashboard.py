@@ -90,7 +90,7 @@ def test_a_first_visit_loads_little(server: Server, page: References) -> None:
     assert total <= MAX_COMPRESSED_BYTES
 
 
-def test_the_page_forbids_everything_from_elsewhere(server: Server) -> None:
+def test_the_content_security_policy_allows_its_own_server_only(server: Server) -> None:
     _, headers, _ = get(server, "/")
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -99,7 +99,7 @@ def test_the_page_forbids_everything_from_elsewhere(server: Server) -> None:
     assert headers["Referrer-Policy"] == "no-referrer"
 
 
-def test_it_is_loaded_again_only_where_it_changed(server: Server) -> None:
+def test_it_is_loaded_again_only_when_it_changed(server: Server) -> None:
     for coding in ("identity", "gzip"):
         _, headers, _ = get(server, "/assets/app.js", Accept_Encoding=coding)
         assert headers["Cache-Control"] == "no-cache"
@@ -120,7 +120,7 @@ def test_head_is_get_without_a_body_and_nothing_else_is_allowed(server: Server) 
 
 
 @pytest.mark.parametrize("path", ["/assets/", "/assets/none.js", "/assets/../index.html", "/assets/%2e%2e/", "/app.js"])
-def test_what_is_not_there_is_not_found(server: Server, path: str) -> None:
+def test_a_missing_file_is_not_found(server: Server, path: str) -> None:
     assert get(server, path)[0] == 404
 
 

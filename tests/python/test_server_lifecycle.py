@@ -123,7 +123,7 @@ async def test_it_can_be_started_again_after_a_stop(server_factory: ServerFactor
         assert not server.running
 
 
-async def test_it_takes_the_same_port_again_at_once(server_factory: ServerFactory) -> None:
+async def test_it_can_reuse_its_port_immediately(server_factory: ServerFactory) -> None:
     first = server_factory()
     async with first, websockets.connect(url(first)) as client:
         await client.recv()
@@ -146,7 +146,7 @@ async def test_stop_can_be_called_when_it_does_not_run_and_twice(server_factory:
         assert not server.running
 
 
-async def test_a_taken_port_is_an_os_error_at_once(
+async def test_a_port_in_use_is_an_immediate_os_error(
     server: RealTimeMetricsServer, server_factory: ServerFactory
 ) -> None:
     second = server_factory(port=server.port)
@@ -163,7 +163,7 @@ async def test_a_taken_port_is_an_os_error_at_once(
         assert second.running
 
 
-async def test_a_host_that_is_not_here_is_an_os_error(server_factory: ServerFactory) -> None:
+async def test_a_host_of_another_machine_is_an_os_error(server_factory: ServerFactory) -> None:
     with pytest.raises(OSError, match=r"192\.0\.2\.1"):
         await server_factory(host="192.0.2.1", insecure=True).start()
 
@@ -180,7 +180,7 @@ async def test_an_unusable_database_is_a_storage_error(server_factory: ServerFac
     assert server.port == 0
 
 
-async def test_a_locked_database_is_waited_for_without_holding_up_the_loop(
+async def test_a_locked_database_is_waited_for_without_blocking_the_loop(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     with contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as locker:
@@ -208,7 +208,7 @@ async def test_two_servers_share_a_process(server_factory: ServerFactory, tmp_pa
             await client.recv()
 
 
-async def test_figures_arrive_without_a_client(server: RealTimeMetricsServer) -> None:
+async def test_metrics_are_updated_without_a_client(server: RealTimeMetricsServer) -> None:
     with SkillsStorage(server.db_path) as storage:
         for completed in (True, True, True, False):
             storage.store_invocation("ruff", session_id="s", completed=completed, duration_seconds=2.5)
@@ -356,7 +356,7 @@ def is_over(pid: int) -> bool:
     return stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-async def test_a_server_that_is_dropped_while_idle_goes_away(server_factory: ServerFactory, db_path: Path) -> None:
+async def test_an_idle_server_is_garbage_collected(server_factory: ServerFactory, db_path: Path) -> None:
     server = RealTimeMetricsServer(port=0, db_path=db_path)
     async with server:
         pass

@@ -26,7 +26,7 @@ def connected(server: RealTimeMetricsServer) -> Client:
     return Client(f"ws://localhost:{server.port}")
 
 
-async def test_each_invocation_of_another_process_is_one_message_at_once(
+async def test_each_invocation_of_another_process_is_one_immediate_message(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     async with server_factory(push=True, update_interval=3600.0) as server, connected(server) as client:
@@ -37,7 +37,9 @@ async def test_each_invocation_of_another_process_is_one_message_at_once(
                 assert await next_count(client) == count
 
 
-async def test_pushes_keep_their_least_interval_and_lose_nothing(server_factory: ServerFactory, db_path: Path) -> None:
+async def test_pushes_keep_their_minimum_interval_and_lose_nothing(
+    server_factory: ServerFactory, db_path: Path
+) -> None:
     least = 0.2
     settings = {"push": True, "push_min_interval": least, "update_interval": 3600.0}
     async with server_factory(**settings) as server, connected(server) as client:
@@ -70,7 +72,7 @@ async def test_without_push_an_invocation_comes_with_the_next_regular_broadcast(
             assert time.monotonic() - regular > interval / 2
 
 
-def test_push_is_off_unless_it_is_asked_for(server_factory: ServerFactory) -> None:
+def test_push_is_off_by_default(server_factory: ServerFactory) -> None:
     settings = server_factory().settings
     assert settings["push"] is False
     assert settings["push_min_interval"] == 0.05

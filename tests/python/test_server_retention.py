@@ -86,7 +86,7 @@ async def prune(db_path: Path) -> dict[str, Any]:
     return summary
 
 
-async def test_clients_see_the_same_figures_before_during_and_after(
+async def test_clients_see_the_same_metrics_before_during_and_after(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     history(db_path)
@@ -134,7 +134,7 @@ async def test_what_is_recorded_meanwhile_arrives_and_counts_on(server_factory: 
         assert str(OLD_ROWS // 2 + recorded) in json.dumps(forgotten)
 
 
-async def test_a_server_started_after_it_has_the_same_figures(server_factory: ServerFactory, db_path: Path) -> None:
+async def test_a_server_started_after_it_has_the_same_metrics(server_factory: ServerFactory, db_path: Path) -> None:
     history(db_path)
     async with server_factory() as server, connected(server) as client:
         before = what_counts(await broadcast(client))
@@ -145,7 +145,7 @@ async def test_a_server_started_after_it_has_the_same_figures(server_factory: Se
         assert await lifetime(client) == lifetimes
 
 
-def test_retention_is_off_unless_it_is_asked_for(server_factory: ServerFactory) -> None:
+def test_retention_is_off_by_default(server_factory: ServerFactory) -> None:
     assert server_factory().settings["retention"] == 0.0
     assert server_factory(retention=KEEP).settings["retention"] == KEEP
 

@@ -80,7 +80,7 @@ async def test_a_coroutine_function_is_awaited_one_call_at_a_time(server: RealTi
     assert most == 1
 
 
-async def test_each_subscriber_gets_a_dict_of_its_own(server: RealTimeMetricsServer) -> None:
+async def test_each_subscriber_gets_its_own_dict(server: RealTimeMetricsServer) -> None:
     seen: list[Snapshot] = []
     server.register_metrics_subscriber(lambda snapshot: snapshot.clear())  # type: ignore[attr-defined]
     server.register_metrics_subscriber(seen.append)
@@ -88,7 +88,7 @@ async def test_each_subscriber_gets_a_dict_of_its_own(server: RealTimeMetricsSer
     assert all(snapshot["sequence"] > 0 for snapshot in seen)
 
 
-async def test_a_failing_callback_is_logged_and_stops_nobody(
+async def test_a_failing_callback_is_logged_and_does_not_stop_others(
     server: RealTimeMetricsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Snapshot] = []
@@ -154,7 +154,7 @@ async def test_subscribers_stay_over_a_restart(server_factory: ServerFactory) ->
             await until(lambda: len(seen) >= 2)
 
 
-async def test_a_stalled_callback_drops_the_oldest_and_delays_nobody(
+async def test_a_stalled_callback_drops_the_oldest_and_does_not_delay_others(
     server_factory: ServerFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = server_factory(update_interval=0.02, max_pending_snapshots=3)
@@ -212,7 +212,7 @@ async def test_no_dict_is_made_without_a_subscriber(
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "callback"])
-def test_what_cannot_be_called_is_refused(server_factory: ServerFactory, wrong: Any) -> None:
+def test_what_is_not_callable_is_rejected(server_factory: ServerFactory, wrong: Any) -> None:
     with pytest.raises(TypeError, match="callback must be callable"):
         server_factory().register_metrics_subscriber(wrong)
 

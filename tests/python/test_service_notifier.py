@@ -39,7 +39,7 @@ def start(db_path: Path, address: str, *options: str) -> ServerProcess:
     return ServerProcess(arguments, env={**os.environ, "NOTIFY_SOCKET": address})
 
 
-def test_it_is_told_of_start_reload_and_stop(
+def test_the_service_manager_is_notified_of_start_reload_and_stop(
     manager: ServiceManager, db_path: Path, certificates: Certificates
 ) -> None:
     with start(db_path, manager.address, *certificates.options) as process:
@@ -75,7 +75,7 @@ def test_a_reload_without_anything_to_reload_does_not_end_the_service(manager: S
         assert process.finish()[0] == 0
 
 
-def test_it_is_not_told_of_a_start_that_failed(manager: ServiceManager, db_path: Path) -> None:
+def test_the_service_manager_is_not_notified_of_a_failed_start(manager: ServiceManager, db_path: Path) -> None:
     db_path.write_bytes(b"no database at all, certainly not one of SQLite" * 50)
     with start(db_path, manager.address) as process:
         assert process.finish()[0] == 1
@@ -90,7 +90,7 @@ def test_it_is_not_told_of_a_start_that_failed(manager: ServiceManager, db_path:
         ("/" + "x" * 200, "Cannot assign requested address"),
     ],
 )
-def test_a_service_manager_out_of_reach_is_logged_and_no_more(db_path: Path, address: str, reason: str) -> None:
+def test_an_unreachable_service_manager_is_only_logged(db_path: Path, address: str, reason: str) -> None:
     with start(db_path, address) as process:
         process.wait_until_listening()
         process.signal(signal.SIGTERM)

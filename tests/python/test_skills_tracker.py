@@ -49,7 +49,7 @@ def tracker(db_path: Path) -> Iterator[SkillsTracker]:
         yield made
 
 
-def test_a_completer_stores_what_it_measured_and_was_told(db_path: Path) -> None:
+def test_a_completer_stores_what_it_measured_and_was_given(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         before = time.perf_counter()
         done = tracker.track_invocation(
@@ -75,7 +75,7 @@ def test_a_completer_stores_what_it_measured_and_was_told(db_path: Path) -> None
     assert 0.02 < seconds <= longest
 
 
-def test_an_invocation_bears_the_time_of_its_beginning(db_path: Path) -> None:
+def test_an_invocation_has_the_time_of_its_start(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         before = time.time()
         done = tracker.track_invocation("a")
@@ -100,7 +100,7 @@ def test_only_the_first_end_counts(db_path: Path) -> None:
     assert rows(db_path) == [("a", 1, None)]
 
 
-def test_a_duration_that_something_else_measured_is_taken(db_path: Path) -> None:
+def test_a_duration_measured_elsewhere_is_accepted(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         tracker.track_invocation("a")(duration_seconds=41.7)
     assert rows(db_path, "duration_seconds") == [(41.7,)]
@@ -162,7 +162,7 @@ def test_decorated_functions_are_tracked_at_each_call(db_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_many_calls_of_one_decorated_function_run_at_once(db_path: Path) -> None:
+def test_many_calls_of_one_decorated_function_run_concurrently(db_path: Path) -> None:
     async def main(tracker: SkillsTracker) -> None:
         together = asyncio.Barrier(5) if sys.version_info >= (3, 11) else None
 
@@ -178,7 +178,7 @@ def test_many_calls_of_one_decorated_function_run_at_once(db_path: Path) -> None
     assert rows(db_path) == [("a", 1, None)] * 5
 
 
-def test_an_async_generator_function_is_refused(tracker: SkillsTracker) -> None:
+def test_an_async_generator_function_is_rejected(tracker: SkillsTracker) -> None:
     async def stream() -> AsyncIterator[int]:
         yield 1
 
@@ -199,7 +199,7 @@ def test_an_async_generator_function_is_refused(tracker: SkillsTracker) -> None:
         (SystemExit(), 1, None),
     ],
 )
-def test_an_exception_is_passed_on_and_its_class_alone_is_stored(
+def test_an_exception_is_propagated_and_only_its_class_is_stored(
     db_path: Path, error: BaseException, completed: int, stored: str | None
 ) -> None:
     with SkillsTracker("s1", db_path) as tracker:
@@ -258,7 +258,7 @@ def test_a_cancelled_task_is_interrupted(db_path: Path) -> None:
         ("\ud800", "tool_error"),
     ],
 )
-def test_of_an_error_text_a_class_alone_is_stored(db_path: Path, given: str | BaseException, stored: str) -> None:
+def test_only_a_class_of_an_error_text_is_stored(db_path: Path, given: str | BaseException, stored: str) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         tracker.track_invocation("a")(completed=False, error_type=given)
     assert rows(db_path) == [("a", 0, stored)]
@@ -277,7 +277,7 @@ def test_threads_share_a_tracker(db_path: Path) -> None:
     assert tracker.dropped == 0
 
 
-def test_a_database_that_is_locked_never_holds_up_an_event_loop(db_path: Path) -> None:
+def test_a_locked_database_never_blocks_an_event_loop(db_path: Path) -> None:
     async def main() -> None:
         lock = contextlib.ExitStack()
         async with SkillsTracker("s1", db_path, busy_timeout=60) as tracker:
@@ -294,7 +294,7 @@ def test_a_database_that_is_locked_never_holds_up_an_event_loop(db_path: Path) -
     assert rows(db_path) == [("a", 1, None)] * 3
 
 
-def test_what_a_locked_database_does_not_take_is_written_later(db_path: Path) -> None:
+def test_what_a_locked_database_rejects_is_written_later(db_path: Path) -> None:
     with SkillsTracker("s1", db_path, busy_timeout=0) as tracker:
         with locked(db_path):
             with tracker.track("a"):
@@ -306,7 +306,7 @@ def test_what_a_locked_database_does_not_take_is_written_later(db_path: Path) ->
     assert rows(db_path) == [("a", 1, None)]
 
 
-def test_what_an_unusable_database_does_not_take_waits_until_it_is_repaired(
+def test_what_an_unusable_database_rejects_is_kept_until_it_is_repaired(
     db_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, LOGGER), SkillsTracker("s1", db_path) as tracker:
@@ -326,7 +326,9 @@ def test_what_an_unusable_database_does_not_take_waits_until_it_is_repaired(
     assert messages[1] == "invocations are written again"
 
 
-def test_what_is_too_much_is_dropped_counted_and_logged_once(db_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_invocations_beyond_the_limit_are_dropped_counted_and_logged_once(
+    db_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING, LOGGER):
         tracker = SkillsTracker("s1", db_path, max_pending=3)
         db_path.write_bytes(b"not a database" * 100)
@@ -341,7 +343,7 @@ def test_what_is_too_much_is_dropped_counted_and_logged_once(db_path: Path, capl
     assert "too many wait" in drops[0].getMessage()
 
 
-def test_a_value_that_cannot_be_stored_takes_no_other_with_it(db_path: Path) -> None:
+def test_a_value_that_cannot_be_stored_loses_no_other(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         with locked(db_path):  # so that they come in one batch
             for number in range(5):
@@ -431,7 +433,7 @@ def test_the_end_of_the_program_loses_nothing(
     assert rows(db_path) == [("a", 1, None), last, ("never-ended", 0, None)]
 
 
-def test_a_forked_child_records_its_own_and_not_its_parents(db_path: Path) -> None:
+def test_a_forked_child_records_its_invocations_and_not_its_parents(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         with tracker.track("before"):
             pass
@@ -505,7 +507,7 @@ def test_an_invocation_that_cannot_be_stored_does_not_begin(
         ({"error_type": 5}, TypeError, "error_type must be a str or an exception, not int"),
     ],
 )
-def test_an_end_that_makes_no_sense_can_be_put_right(
+def test_an_invalid_end_can_be_corrected(
     db_path: Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with SkillsTracker("s1", db_path) as tracker:
@@ -517,7 +519,7 @@ def test_an_end_that_makes_no_sense_can_be_put_right(
 
 
 @pytest.mark.parametrize("content", [None, '{"invocations": []}\n'])
-def test_the_json_file_of_the_python_original_is_refused_and_not_touched(tmp_path: Path, content: str | None) -> None:
+def test_the_json_file_of_the_python_original_is_rejected_and_not_touched(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "metrics.json"
     if content is not None:
         path.write_text(content)
@@ -528,7 +530,7 @@ def test_the_json_file_of_the_python_original_is_refused_and_not_touched(tmp_pat
     assert [entry.read_text() for entry in tmp_path.glob("metrics*")] == ([] if content is None else [content])
 
 
-def test_a_file_that_is_no_database_is_refused_when_the_tracker_is_made(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_rejected_when_the_tracker_is_made(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     path.write_text('{"invocations": []}\n')
     with pytest.raises(ValueError, match="must be an SQLite database, not another file"):
@@ -536,7 +538,7 @@ def test_a_file_that_is_no_database_is_refused_when_the_tracker_is_made(tmp_path
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "1", True])
-def test_a_time_limit_that_makes_no_sense_is_refused(tracker: SkillsTracker, timeout: Any) -> None:
+def test_an_invalid_time_limit_is_rejected(tracker: SkillsTracker, timeout: Any) -> None:
     for wait in (tracker.flush, tracker.close):
         with pytest.raises((TypeError, ValueError), match="timeout must be a number of seconds"):
             wait(timeout)

@@ -102,7 +102,7 @@ def test_filters_narrow_and_the_order_is_chosen(storage: SkillsStorage) -> None:
         ({"until": 5}, TypeError, "until must be a str or a datetime, not int"),
     ],
 )
-def test_a_query_that_makes_no_sense_is_refused(
+def test_an_invalid_query_is_rejected(
     storage: SkillsStorage, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

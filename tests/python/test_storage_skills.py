@@ -67,7 +67,7 @@ def test_every_column_is_stored(db_path: Path) -> None:
     ]
 
 
-def test_what_is_left_out_is_null_now_and_not_completed(db_path: Path) -> None:
+def test_omitted_fields_are_null_now_and_not_completed(db_path: Path) -> None:
     before = datetime.now(timezone.utc)
     with SkillsStorage(db_path) as storage:
         storage.store_invocation("a", session_id="s")
@@ -205,7 +205,7 @@ def test_real_time_metrics_are_those_of_the_window(db_path: Path) -> None:
         (lambda storage: storage.get_real_time_metrics(time_window_hours="1"), TypeError),
     ],
 )
-def test_wrong_arguments_of_queries_are_refused(db_path: Path, call: Any, error: type[Exception]) -> None:
+def test_wrong_arguments_of_queries_are_rejected(db_path: Path, call: Any, error: type[Exception]) -> None:
     with SkillsStorage(db_path) as storage, pytest.raises(error):
         call(storage)
 
@@ -224,7 +224,7 @@ def test_after_close_every_call_says_so(db_path: Path) -> None:
             call()
 
 
-def test_a_file_that_is_no_database_is_named(db_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named(db_path: Path) -> None:
     db_path.write_bytes(b"no database at all, certainly not one of SQLite" * 50)
     before = db_path.read_bytes()
     with pytest.raises(StorageError, match=str(db_path)) as caught:
@@ -250,7 +250,7 @@ def test_a_locked_database_is_busy_after_the_timeout(db_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", [True, "5", None])
-def test_a_wrong_busy_timeout_is_refused(db_path: Path, wrong: Any) -> None:
+def test_a_wrong_busy_timeout_is_rejected(db_path: Path, wrong: Any) -> None:
     with pytest.raises(TypeError, match="busy_timeout"):
         SkillsStorage(db_path, busy_timeout=wrong)
     with pytest.raises(ValueError, match="busy_timeout"):
@@ -270,7 +270,7 @@ def test_threads_can_share_it(db_path: Path) -> None:
         assert sum(entry.total_invocations for entry in storage.get_top_skills()) == 200
 
 
-def test_counts_of_another_form_are_passed_over(db_path: Path) -> None:
+def test_counts_of_another_format_are_ignored(db_path: Path) -> None:
     with SkillsStorage(db_path) as storage:
         storage.store_invocation("a", session_id="s")
         for text in ("not json", "[1]", '{"x": "y", "z": 2}'):
@@ -281,9 +281,9 @@ def test_counts_of_another_form_are_passed_over(db_path: Path) -> None:
             assert metrics.common_errors == ({"z": 2} if text.startswith("{") else {})
 
 
-def test_the_default_is_the_database_of_the_server(private_surroundings: Path) -> None:
+def test_the_default_is_the_database_of_the_server(isolated_environment: Path) -> None:
     with SkillsStorage() as storage:
-        assert storage.db_path == str(private_surroundings / "data" / "session-buddy" / "skills.db")
+        assert storage.db_path == str(isolated_environment / "data" / "session-buddy" / "skills.db")
         storage.store_invocation("a", session_id="s")
     assert Path(storage.db_path).exists()
 

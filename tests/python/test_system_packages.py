@@ -87,19 +87,19 @@ def apt(tmp_path: Path) -> Apt:
     return Apt(tmp_path)
 
 
-def test_a_package_without_a_candidate_is_not_asked_for_but_the_next_one_that_will_do(apt: Apt) -> None:
+def test_a_package_without_a_candidate_is_replaced_by_its_alternative(apt: Apt) -> None:
     done = apt.run("build", offered=["libboost1.83-dev", "libboost1.88-dev"], installed=BUILD)
     assert (done.returncode, done.stderr) == (0, "")
     assert apt.asked_for == ["libboost1.83-dev"]
     assert "libboost1.83-dev       Asio and Beast" in done.stdout
 
 
-def test_the_preferred_one_is_asked_for_where_the_release_has_it(apt: Apt) -> None:
+def test_the_preferred_package_is_installed_where_the_release_has_it(apt: Apt) -> None:
     apt.run("build", offered=["libboost1.83-dev", "libboost1.81-dev"], installed=BUILD)
     assert apt.asked_for == ["libboost1.81-dev"]
 
 
-def test_nothing_is_asked_for_where_all_is_installed(apt: Apt) -> None:
+def test_nothing_is_installed_where_everything_is_present(apt: Apt) -> None:
     done = apt.run("build", offered=[], installed=[*BUILD, "libboost1.88-dev"])
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert apt.calls == []

@@ -94,7 +94,7 @@ def test_a_program_that_no_package_has_is_an_error_each_time(tmp_path: Path) -> 
         assert "None of the packages has usr/bin/promtool" in done.stderr
 
 
-def test_a_package_that_is_not_downloaded_is_an_error_with_the_words_of_apt(tmp_path: Path) -> None:
+def test_a_package_that_is_not_downloaded_is_an_error_with_the_message_of_apt(tmp_path: Path) -> None:
     tree = Tree(tmp_path, {"nginx": ["usr/sbin/nginx"]})
     done = tree.run()
     assert done.returncode == 1

@@ -34,13 +34,13 @@ def test_reads_what_isoformat_writes(moment: datetime, timespec: str, separator:
 
 
 @given(moments, st.sampled_from("Zz"))
-def test_takes_z_for_utc(moment: datetime, zulu: str) -> None:
+def test_reads_z_as_utc(moment: datetime, zulu: str) -> None:
     naive = moment.replace(tzinfo=None)
     assert _native.parse_timestamp(naive.isoformat() + zulu) == micros(naive)
 
 
 @given(moments, st.integers(1, 9), st.sampled_from(".,"))
-def test_cuts_fractions_of_any_length_to_microseconds(moment: datetime, digits: int, point: str) -> None:
+def test_truncates_fractions_of_any_length_to_microseconds(moment: datetime, digits: int, point: str) -> None:
     fraction = f"{moment.microsecond:06d}789"[:digits]
     text = moment.replace(tzinfo=None).isoformat(timespec="seconds") + point + fraction
     expected = moment.replace(tzinfo=None, microsecond=int(fraction[:6].ljust(6, "0")))
@@ -56,7 +56,7 @@ def test_reads_short_offsets(moment: datetime, form: str) -> None:
 
 
 @given(st.dates())
-def test_takes_a_date_alone_for_its_midnight(date: datetime) -> None:
+def test_reads_a_bare_date_as_its_midnight(date: datetime) -> None:
     assert _native.parse_timestamp(date.isoformat()) == micros(datetime(date.year, date.month, date.day))
 
 
@@ -127,7 +127,7 @@ def test_reads_nothing_from_any_text_without_a_date(text: str) -> None:
         "1700000000",
     ],
 )
-def test_refuses_what_is_no_timestamp(text: str) -> None:
+def test_rejects_what_is_not_a_timestamp(text: str) -> None:
     assert _native.parse_timestamp(text) is None
 
 

@@ -37,7 +37,7 @@ async def test_python_gets_updates_and_http_over_tls(certificates: Certificates,
             urllib.request.urlopen(url, timeout=20)
 
 
-def test_a_plain_request_is_told_to_use_tls(certificates: Certificates, filled_db: Path) -> None:
+def test_a_plain_request_is_answered_that_tls_is_required(certificates: Certificates, filled_db: Path) -> None:
     with Server(filled_db, *certificates.options) as server:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://localhost:{server.port}/healthz", timeout=20)
@@ -92,7 +92,7 @@ def test_versions_and_ciphers_as_openssl_sees_them(certificates: Certificates, f
             assert found or "alert" in result.stderr, (options, result.stderr)
 
 
-async def test_sighup_brings_a_new_certificate_and_drops_nobody(certificates: Certificates, filled_db: Path) -> None:
+async def test_sighup_reloads_the_certificate_and_drops_no_client(certificates: Certificates, filled_db: Path) -> None:
     with Server(filled_db, *certificates.options) as server:
         context = certificates.client_context()
         async with websockets.connect(server.url, ssl=context) as client:
@@ -141,7 +141,7 @@ async def test_the_python_class_reloads(certificates: Certificates, server_facto
         await server.start()
 
 
-async def test_only_a_client_certificate_of_the_authority_gets_in(
+async def test_only_a_client_certificate_of_the_authority_is_accepted(
     certificates: Certificates, server_factory: ServerFactory, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -208,6 +208,6 @@ def test_a_bad_pair_is_one_clear_line_and_status_1(
         ),
     ],
 )
-def test_half_a_setting_is_wrong_usage(server_command: list[str], arguments: list[str], message: str) -> None:
+def test_an_incomplete_setting_is_wrong_usage(server_command: list[str], arguments: list[str], message: str) -> None:
     with ServerProcess([*server_command, *arguments]) as process:
         assert process.finish() == (2, "", f"session-buddy-server: error: {message}\n")

@@ -140,7 +140,7 @@ def test_sort_keys_sort(served: Server) -> None:
         sorted_after("\x1b[C", names[::-1], "success rate ▼")
 
 
-def test_searching_leaves_what_matches_until_escape(served: Server) -> None:
+def test_searching_filters_until_escape(served: Server) -> None:
     with Terminal(top("--url", served.url), lines=60) as terminal:
         terminal.wait_for("skill-00")
         terminal.press("/")
@@ -179,7 +179,7 @@ def test_it_scrolls_by_lines_and_pages_and_not_beyond_the_end(served: Server) ->
         first_is(29)
 
 
-def test_help_comes_and_goes(served: Server) -> None:
+def test_help_is_shown_and_hidden(served: Server) -> None:
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("skill-29")
         terminal.press("h")
@@ -233,7 +233,7 @@ HOSTILE = [
 ]
 
 
-def test_hostile_names_are_text_and_break_nothing(db_path: Path) -> None:
+def test_hostile_names_are_escaped_and_break_nothing(db_path: Path) -> None:
     fill(db_path, *[invocations(name, 2, session_id=f"s {name}") for name in HOSTILE])
     with Server(db_path) as server, Terminal(top("--url", server.url), lines=40) as terminal:
         picture = terminal.wait_for("markup")
@@ -251,7 +251,7 @@ def test_hostile_names_are_text_and_break_nothing(db_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["q", "Ctrl-C", "SIGTERM", "SIGHUP"])
-def test_the_terminal_is_as_before_whatever_ends_it(served: Server, how: str) -> None:
+def test_the_terminal_is_restored_however_it_ends(served: Server, how: str) -> None:
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("skill-29")
         assert not terminal.is_as_before()
@@ -266,7 +266,7 @@ def test_the_terminal_is_as_before_whatever_ends_it(served: Server, how: str) ->
         assert terminal.errors == b""
 
 
-def test_ctrl_z_gives_the_terminal_back_and_takes_it_again(served: Server) -> None:
+def test_ctrl_z_restores_the_terminal_until_it_is_resumed(served: Server) -> None:
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("skill-29")
         terminal.press("\x1a")
@@ -302,9 +302,7 @@ def test_it_waits_for_a_server_that_is_not_there_yet(filled_db: Path) -> None:
             terminal.wait_for("pytest-run")
 
 
-def test_a_server_that_does_not_let_in_ends_it_with_the_reason_on_a_terminal_as_before(
-    filled_db: Path, tmp_path: Path
-) -> None:
+def test_a_rejection_ends_it_with_the_reason_on_a_restored_terminal(filled_db: Path, tmp_path: Path) -> None:
     tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
     with (
         Server(filled_db, "--auth-token-file", str(tokens)) as server,
@@ -388,7 +386,7 @@ def test_once_as_json_has_names_and_units_of_the_api(served: Server) -> None:
     validated({"type": "metrics_update", "timestamp": state["timestamp"], "data": data})
 
 
-def test_an_encoding_without_these_characters_is_no_obstacle(db_path: Path) -> None:
+def test_it_works_in_an_encoding_without_these_characters(db_path: Path) -> None:
     fill(db_path, *[invocations(name, 2) for name in HOSTILE])
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     with Server(db_path) as server:
@@ -417,7 +415,7 @@ def test_json_is_a_line_for_each_update(served: Server) -> None:
         assert program.stop(signal.SIGTERM) == 0
 
 
-def test_text_goes_on_until_a_signal_or_a_closed_pipe(served: Server) -> None:
+def test_text_continues_until_a_signal_or_a_closed_pipe(served: Server) -> None:
     with Program(top("--url", served.url)) as program:
         for _ in range(3):
             program.wait_for("^skill-29 ")
@@ -454,7 +452,7 @@ def test_a_signal_ends_a_client_whose_name_server_does_not_answer(command: list[
     assert "Traceback" not in "".join(program.seen)
 
 
-async def test_lookups_that_hang_are_bounded() -> None:
+async def test_name_lookups_that_hang_are_bounded() -> None:
     loop = asyncio.get_running_loop()
     answer = threading.Event()
     executor = DetachedThreads()
@@ -492,7 +490,7 @@ def test_a_token_comes_from_a_file_or_the_environment_and_never_from_a_flag(fill
         assert "No such file" in run_top(*at, "--token-file", str(tmp_path / "missing")).stderr
 
 
-def test_it_trusts_the_authority_that_it_is_given(filled_db: Path, certificates: Certificates) -> None:
+def test_it_trusts_the_given_certificate_authority(filled_db: Path, certificates: Certificates) -> None:
     with Server(filled_db, *certificates.options) as server:
         assert run_top("--url", server.url, "--once", "--ca-file", str(certificates.authority_file)).returncode == 0
         done = run_top("--url", server.url, "--once")
@@ -508,7 +506,7 @@ def test_it_trusts_the_authority_that_it_is_given(filled_db: Path, certificates:
         ([word for number in range(51) for word in ("--skill", str(number))], "50 times"),
     ],
 )
-def test_what_cannot_be_is_told(arguments: list[str], reason: str) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], reason: str) -> None:
     done = run_top("--once", *arguments)
     assert done.returncode == 1
     assert reason in done.stderr
@@ -553,7 +551,7 @@ def server_with_hours(answer: Callable[[], tuple[int, str]], asked: list[tuple[s
             thread.join()
 
 
-def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> None:
+def test_sparklines_are_of_the_last_24_hours_where_the_server_reports_them() -> None:
     asked: list[tuple[str, str | None]] = []
     counts = [0] * 21 + [1, 4, 8]
     skill = {"skill_name": "mypy", "sparkline": {"invocation_count": counts, "completed_count": counts}}
@@ -571,7 +569,7 @@ def test_sparklines_are_of_the_last_24_hours_where_the_server_tells_them() -> No
     ]
 
 
-def test_the_server_tells_the_last_24_hours(db_path: Path) -> None:
+def test_the_server_reports_the_last_24_hours(db_path: Path) -> None:
     earlier = datetime.now(timezone.utc) - timedelta(hours=5)
     fill(db_path, invocations("mypy", 8), invocations("mypy", 4, newest=earlier), invocations("ruff-check", 1))
     with Server(db_path) as server, Terminal(top("--url", server.url), columns=120) as terminal:
@@ -587,7 +585,7 @@ def test_the_server_tells_the_last_24_hours(db_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", [(404, "{}"), (503, ""), (200, "no JSON"), (200, "[]"), (200, '{"skills": [{}]}')])
-def test_where_the_server_tells_no_hours_sparklines_are_of_what_was_seen(answer: tuple[int, str]) -> None:
+def test_without_hours_from_the_server_sparklines_are_of_what_was_seen(answer: tuple[int, str]) -> None:
     asked: list[tuple[str, str | None]] = []
     with server_with_hours(lambda: answer, asked) as url, Terminal(top("--url", url), columns=120) as terminal:
         terminal.wait_for("mypy")
@@ -633,7 +631,7 @@ def test_sparklines_show_every_invocation(counts: list[int], line: str) -> None:
     assert sparkline(counts) == line
 
 
-def test_figures_are_short_and_have_units() -> None:
+def test_values_are_short_and_have_units() -> None:
     assert [ago(seconds) for seconds in (0, 59.9, 60, 3600, 90000)] == ["0s", "59s", "1m", "1h", "1d"]
     assert [duration(s) for s in (0.0123, 1.234, 12.34, 123.4, 40000)] == ["12 ms", "1.23 s", "12.3 s", "2 min", "11 h"]
     assert truncate("名前名前", 5) == "名前…"
@@ -643,7 +641,7 @@ def test_figures_are_short_and_have_units() -> None:
     assert ASCII.printable("e\u0301 名") == "e\\u0301 \\u540d"
 
 
-def test_keys_are_read_however_they_are_cut() -> None:
+def test_keys_are_read_however_they_are_split() -> None:
     sent = "a\x1b[Aé\x1bOB\x1b[5~\x7f\r名\x1b[1;5C\x1b[200~x"
     expected = ["a", "up", "é", "down", "page up", "backspace", "enter", "名", "x"]
     for size in range(1, 8):

@@ -144,7 +144,7 @@ def kill_again_and_again(folder: Path, db_path: Path, files: dict[Path, bytes], 
     assert not any(left.values())
 
 
-def test_killed_at_any_moment_it_loses_and_doubles_nothing(folder: Path, db_path: Path, tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_loses_and_duplicates_nothing(folder: Path, db_path: Path, tmp_path: Path) -> None:
     # Three uses at a time, so that nearly every place is in the middle of some run.
     lines: list[dict[str, Any]] = [use(0, "open-for-long", "Task", subagent_type="Explore")]
     for first in range(1, 1000, 3):
@@ -195,7 +195,7 @@ def seen_by_hooks(db_path: Path, keys: list[str]) -> None:
         connection.executemany("UPDATE session_buddy_source SET seen_by = 1 WHERE key = ?", [(key,) for key in keys])
 
 
-def test_it_tells_how_many_of_the_runs_hooks_saw(folder: Path, db_path: Path) -> None:
+def test_it_reports_how_many_of_the_invocations_hooks_saw(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(b"".join(run_of(number) for number in range(41)))
     import_transcripts([folder], db_path)
     seen_by_hooks(db_path, [f"t{number}" for number in range(41)])
@@ -209,7 +209,7 @@ def test_it_tells_how_many_of_the_runs_hooks_saw(folder: Path, db_path: Path) ->
     assert ask(db_path, "SELECT seen_by, count(*) FROM session_buddy_source GROUP BY 1 ORDER BY 1") == [(4, 3), (5, 41)]
 
 
-def test_runs_that_others_reported_are_neither(folder: Path, db_path: Path) -> None:
+def test_invocations_of_other_sources_are_neither(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(run_of(1) + run_of(2))
     import_transcripts([folder], db_path)
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
@@ -276,14 +276,14 @@ def test_once_ends_with_1_where_something_could_not_be_read(
     assert re.search(r"^session-buddy watch: .*missing: ", captured.err)
 
 
-def test_a_file_that_is_no_database_is_an_error(folder: Path, db_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(folder: Path, db_path: Path) -> None:
     db_path.write_bytes(b"x" * 5000)
     with watching("--db-path", db_path, folder) as watch:
         assert re.search("session-buddy watch: .*not", watch.drain()[-1])
         assert watch.process.wait() == 1
 
 
-def test_without_transcripts_in_the_usual_places_it_says_so(
+def test_missing_transcripts_in_the_default_folders_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
@@ -338,7 +338,7 @@ def test_nothing_private_is_stored(folder: Path, db_path: Path) -> None:
             assert private.encode() not in content
 
 
-def test_a_watch_in_python_reports_and_ends_when_told(folder: Path, db_path: Path) -> None:
+def test_a_watch_in_python_reports_and_ends_when_stopped(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(run_of(1))
     reports: list[WatchReport] = []
     bytes_read: list[tuple[int, int]] = []
@@ -354,7 +354,7 @@ def test_a_watch_in_python_reports_and_ends_when_told(folder: Path, db_path: Pat
     assert bytes_read[-1] == (len(run_of(1)), len(run_of(1)))
 
 
-def test_what_a_callback_raises_ends_the_watch(folder: Path, db_path: Path) -> None:
+def test_an_exception_of_a_callback_ends_the_watch(folder: Path, db_path: Path) -> None:
     def fail() -> bool:
         raise LookupError("enough")
 

@@ -6,9 +6,9 @@ import asyncio
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from support.environment import WallClock
 from support.histories import fill, invocations
 from support.recorder import Recorder
-from support.surroundings import WallClock
 from support.watched_server import Counts, WatchedServer
 
 DAY = timedelta(days=1)
@@ -23,7 +23,7 @@ def expected(offset: timedelta, recorded: int) -> Counts:
     return {DAY: {}, NOW: {"now": recorded}, -DAY: {"now": recorded, "long-ago": 3}}[offset]
 
 
-async def test_figures_are_those_of_the_new_time_and_no_client_is_dropped(tmp_path: Path) -> None:
+async def test_metrics_follow_the_new_time_and_no_client_is_dropped(tmp_path: Path) -> None:
     database = tmp_path / "skills.db"
     clock = WallClock(tmp_path / "clock")
     fill(

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 from session_buddy.storage.skills_storage import SkillsStorage
-from support import surroundings
+from support import environment
 from support.histories import fill, invocations
 from support.processes import DEADLINE, wait_until
 from support.recorder import Recorder
@@ -36,7 +36,7 @@ SKILL = "pytest-run"
 OLDER = 4  # invocations in the older copy
 BEFORE = 6  # invocations when the fault comes
 LOCKED_SECONDS = 30.0
-LOG_FILES = ("-wal", "-shm")
+WAL_FILES = ("-wal", "-shm")
 
 
 class Scene:
@@ -90,10 +90,10 @@ class Scene:
 
     def restore(self) -> None:
         """The good copy in place of all that is there."""
-        self.remove("", *LOG_FILES)
+        self.remove("", *WAL_FILES)
         self.put_in_place(self.good_copy)
 
-    def wait_until_folded(self) -> None:
+    def wait_until_checkpointed(self) -> None:
         """Until the newest rows are in the file itself and not in the log beside it."""
         wait_until(lambda: self.beside("-wal").stat().st_size == 0, "the log is folded into the file")
 
@@ -101,7 +101,7 @@ class Scene:
         with contextlib.closing(sqlite3.connect(self.database, timeout=DEADLINE)) as connection:
             return connection.execute(statement).fetchone()[0]
 
-    def wait_until_the_cache_is_kept(self) -> None:
+    def wait_until_the_cache_is_updated(self) -> None:
         """Until the server's own figures in skill_metrics_cache are those of now."""
         cached = "SELECT sum(invocation_count_1h) FROM skill_metrics_cache WHERE avg_completion_rate_24h NOTNULL"
         actual = "SELECT count(*) FROM skill_invocation WHERE julianday(invoked_at) > julianday('now', '-1 hour')"
@@ -133,17 +133,17 @@ def locked(begin: str) -> Callable[[Scene], Steps]:
     return steps
 
 
-def with_a_log(scene: Scene) -> None:
+def with_a_wal(scene: Scene) -> None:
     with_a_writer(scene)
     scene.open_lock()
 
 
-def without_a_log(scene: Scene) -> None:
+def without_a_wal(scene: Scene) -> None:
     """The server would switch to a log, but it may only read."""
     scene.query("PRAGMA journal_mode = DELETE")
     scene.open_lock()
     scene.database.chmod(0o444)
-    scene.prefix = surroundings.bound_by_permissions()
+    scene.prefix = environment.bound_by_permissions()
 
 
 def write_protected(name: str) -> Callable[[Scene], None]:
@@ -153,7 +153,7 @@ def write_protected(name: str) -> Callable[[Scene], None]:
         scene.recorder()
         target = getattr(scene, name)
         target.chmod(target.stat().st_mode & ~0o222)
-        scene.prefix = surroundings.bound_by_permissions()
+        scene.prefix = environment.bound_by_permissions()
 
     return prepare
 
@@ -163,7 +163,7 @@ def writable_again(scene: Scene) -> Steps:
     yield
     for target in (scene.folder, scene.database):
         target.chmod(target.stat().st_mode | 0o200)
-    scene.wait_until_the_cache_is_kept()
+    scene.wait_until_the_cache_is_updated()
 
 
 def decaying(scene: Scene) -> None:
@@ -172,21 +172,21 @@ def decaying(scene: Scene) -> None:
     seconds = 4 * int(DEADLINE)
     newest = datetime.now(timezone.utc) - timedelta(hours=1) + timedelta(seconds=seconds)
     fill(scene.database, invocations("decaying", seconds, newest=newest))
-    scene.prefix = surroundings.ignoring_file_size_limits()
+    scene.prefix = environment.ignoring_file_size_limits()
 
 
 CACHE_TROUBLE = "skill_metrics_cache and skill_anomalies cannot be kept up for now"
 
 
 def disk_full(scene: Scene) -> Steps:
-    scene.wait_until_folded()
+    scene.wait_until_checkpointed()
     filler = scene.folder / "filler"
-    surroundings.fill_disk(filler)
+    environment.fill_disk(filler)
     wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer is told")
     scene.server.program.wait_for(f"{CACHE_TROUBLE}.*the disk is full")
     yield
     filler.unlink()
-    scene.wait_until_the_cache_is_kept()
+    scene.wait_until_the_cache_is_updated()
 
 
 def no_pages_left(scene: Scene) -> Steps:
@@ -209,7 +209,7 @@ def own_writes_fail(scene: Scene) -> Steps:
     scene.server.program.wait_for(f"{CACHE_TROUBLE}.*input/output error")
     yield
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-    scene.wait_until_the_cache_is_kept()
+    scene.wait_until_the_cache_is_updated()
 
 
 def moved_away(scene: Scene) -> Steps:
@@ -235,7 +235,7 @@ def deleted(*suffixes: str) -> Callable[[Scene], Steps]:
 
 
 def replaced_by_a_folder(scene: Scene) -> Steps:
-    scene.remove("", *LOG_FILES)
+    scene.remove("", *WAL_FILES)
     scene.database.mkdir()
     yield
     scene.database.rmdir()
@@ -248,26 +248,26 @@ def replaced(scene: Scene) -> Steps:
 
 
 def deleted_and_copied(scene: Scene) -> Steps:
-    scene.remove("", *LOG_FILES)
+    scene.remove("", *WAL_FILES)
     shutil.copyfile(scene.older_copy, scene.database)
     yield
 
 
 def copied_over(scene: Scene) -> Steps:
-    scene.wait_until_folded()
+    scene.wait_until_checkpointed()
     shutil.copyfile(scene.older_copy, scene.database)
     yield
 
 
 def truncated(scene: Scene) -> Steps:
-    scene.wait_until_folded()
+    scene.wait_until_checkpointed()
     os.truncate(scene.database, scene.database.stat().st_size // 2)
     yield
     scene.restore()
 
 
 def emptied(scene: Scene) -> Steps:
-    scene.wait_until_folded()
+    scene.wait_until_checkpointed()
     os.truncate(scene.database, 0)
     yield
 
@@ -276,7 +276,7 @@ def garbage(first: float, last: float) -> Callable[[Scene], Steps]:
     """Random bytes over that part of the file."""
 
     def steps(scene: Scene) -> Steps:
-        scene.wait_until_folded()
+        scene.wait_until_checkpointed()
         size = scene.database.stat().st_size
         begin, end = int(size * first), int(size * last)
         with scene.database.open("r+b") as file:
@@ -288,8 +288,8 @@ def garbage(first: float, last: float) -> Callable[[Scene], Steps]:
     return steps
 
 
-def garbage_repaired_in_place(scene: Scene) -> Steps:
-    scene.wait_until_folded()
+def garbage_then_repaired(scene: Scene) -> Steps:
+    scene.wait_until_checkpointed()
     scene.database.write_bytes(random.Random(1).randbytes(50_000))
     yield
     shutil.copyfile(scene.good_copy, scene.database)
@@ -305,7 +305,7 @@ def removed(*suffixes: str) -> Callable[[Scene], Steps]:
     return steps
 
 
-def index_emptied(scene: Scene) -> Steps:
+def shm_emptied(scene: Scene) -> Steps:
     os.truncate(scene.beside("-shm"), 0)
     yield
 
@@ -326,21 +326,21 @@ class Fault:
 FAULTS = [
     Fault("moved_away", moved_away, "is gone"),
     Fault("folder_moved_away", folder_moved_away, "is gone"),
-    Fault("deleted", deleted(*LOG_FILES), "is gone", kept=0),
-    Fault("deleted_but_for_its_log", deleted(), "is gone", kept=0),
+    Fault("deleted", deleted(*WAL_FILES), "is gone", kept=0),
+    Fault("deleted_without_its_wal", deleted(), "is gone", kept=0),
     Fault("replaced_by_a_folder", replaced_by_a_folder, "it is a folder"),
     Fault("replaced_by_an_older_copy", replaced, "", served=OLDER, kept=OLDER, log="was replaced"),
     Fault("deleted_and_restored_from_an_older_copy", deleted_and_copied, "", served=OLDER, kept=OLDER),
-    Fault("overwritten_in_place_by_an_older_copy", copied_over, "", served=OLDER, kept=OLDER),
+    Fault("overwritten_by_an_older_copy", copied_over, "", served=OLDER, kept=OLDER),
     Fault("truncated_to_half", truncated, "damaged"),
     Fault("emptied", emptied, "is just being made|keeps it locked", kept=0),
     Fault("overwritten_with_garbage", garbage(0, 1), "not an SQLite database"),
     Fault("second_half_overwritten_with_garbage", garbage(0.5, 1), "damaged"),
-    Fault("garbage_repaired_in_place", garbage_repaired_in_place, "not an SQLite database"),
-    Fault("log_removed", removed("-wal"), "", log="was removed or emptied"),
-    Fault("log_index_removed", removed("-shm"), "", log="was removed or emptied"),
-    Fault("log_and_its_index_removed", removed(*LOG_FILES), "", log="was removed or emptied"),
-    Fault("log_index_emptied", index_emptied, "", log="was removed or emptied"),
+    Fault("garbage_then_repaired", garbage_then_repaired, "not an SQLite database"),
+    Fault("wal_removed", removed("-wal"), "", log="was removed or emptied"),
+    Fault("shm_removed", removed("-shm"), "", log="was removed or emptied"),
+    Fault("wal_and_shm_removed", removed(*WAL_FILES), "", log="was removed or emptied"),
+    Fault("shm_emptied", shm_emptied, "", log="was removed or emptied"),
     Fault("file_read_only", writable_again, "", prepare=write_protected("database")),
     Fault("folder_read_only", writable_again, "", prepare=write_protected("folder")),
     Fault("disk_full", disk_full, "", prepare=decaying, small_disk="4m"),
@@ -349,18 +349,18 @@ FAULTS = [
 ]
 
 LOCKS = [
-    Fault("log_immediate", locked("BEGIN IMMEDIATE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=with_a_log),
-    Fault("log_exclusive", locked("BEGIN EXCLUSIVE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=with_a_log),
+    Fault("wal_immediate", locked("BEGIN IMMEDIATE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=with_a_wal),
+    Fault("wal_exclusive", locked("BEGIN EXCLUSIVE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=with_a_wal),
     Fault(
-        "no_log_immediate", locked("BEGIN IMMEDIATE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=without_a_log
+        "no_wal_immediate", locked("BEGIN IMMEDIATE"), "", kept=BEFORE + 1, lasts=LOCKED_SECONDS, prepare=without_a_wal
     ),
     Fault(
-        "no_log_exclusive",
+        "no_wal_exclusive",
         locked("BEGIN EXCLUSIVE"),
         "another process keeps it locked",
         kept=BEFORE + 1,
         lasts=LOCKED_SECONDS,
-        prepare=without_a_log,
+        prepare=without_a_wal,
     ),
 ]
 
@@ -369,7 +369,7 @@ async def endure(fault: Fault, folder: Path) -> None:
     """The fault from its beginning to after its repair, as the client and /readyz see it."""
     with ExitStack() as stack:
         scene = Scene(folder, stack)
-        if fault.small_disk and not stack.enter_context(surroundings.small_disk(scene.folder, fault.small_disk)):
+        if fault.small_disk and not stack.enter_context(environment.small_disk(scene.folder, fault.small_disk)):
             pytest.skip("this user may not mount a file system; no_pages_left and own_writes_fail stand in for it")
         scene.fill()
         fault.prepare(scene)
@@ -428,7 +428,7 @@ async def test_fault(fault: Fault, tmp_path: Path) -> None:
     await endure(fault, tmp_path)
 
 
-async def test_locked_for_30_s_with_and_without_a_log(tmp_path: Path) -> None:
+async def test_locked_for_30_s_with_and_without_a_wal(tmp_path: Path) -> None:
     """All four at the same time, each a server and a database of its own."""
     folders = [tmp_path / fault.name for fault in LOCKS]
     for folder in folders:

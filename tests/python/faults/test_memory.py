@@ -14,7 +14,7 @@ from typing import Any
 
 from conftest import native_binary
 from support.footprint import MEGABYTE, resident
-from support.intake import INVOCATIONS, invocation, send
+from support.ingestion import INVOCATIONS, invocation, send
 from support.processes import Server, wait_until
 from support.raw_client import RawClient, request
 
@@ -66,7 +66,7 @@ def long_metrics(server: Server, skills: int) -> None:
     )
 
 
-def test_skills_beyond_max_tracked_skills_are_summed_and_it_is_said_everywhere(tmp_path: Path) -> None:
+def test_skills_beyond_max_tracked_skills_are_summed_and_reported_everywhere(tmp_path: Path) -> None:
     with native_server(tmp_path, "--max-tracked-skills", "100", "--max-tracked-sessions", "50") as server:
         assert json.loads(ask(server, "/readyz")[1]) == {"status": "ready"}
         assert json.loads(ask(server, "/api/v1/server")[1])["limits_reached"] == []
@@ -108,7 +108,7 @@ def data_size(server: Server) -> int:
     return int(re.findall(r"VmData:\s+(\d+) kB", status)[0]) * 1024
 
 
-def test_a_server_that_runs_out_of_memory_goes_on_and_recovers_when_it_has_some_again(tmp_path: Path) -> None:
+def test_a_server_out_of_memory_keeps_serving_and_recovers(tmp_path: Path) -> None:
     with native_server(tmp_path, "--max-tracked-skills", "1000000", "--max-tracked-sessions", "1000000") as server:
         assert post_names(server, ["first"]) == 202
         pid = server.process.pid
@@ -184,7 +184,7 @@ def test_beyond_max_response_bytes_queries_get_503_until_clients_have_read(tmp_p
         wait_until(lambda: ask(server, "/metrics")[0] == 200, "room again")
 
 
-def test_a_connection_that_stays_open_keeps_nothing_of_the_response_that_it_was_sent(tmp_path: Path) -> None:
+def test_an_open_connection_keeps_no_memory_of_its_last_response(tmp_path: Path) -> None:
     with native_server(
         tmp_path, "--idle-timeout", "600s", "--query-timeout", "60s", "--max-response-bytes", "5000000"
     ) as server:

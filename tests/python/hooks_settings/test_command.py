@@ -50,7 +50,7 @@ def test_user_settings_follow_the_config_folder(home: Home, tmp_path: Path, monk
     assert not (tmp_path / "c").exists()
 
 
-def test_a_user_without_a_home_is_told_what_to_set(
+def test_without_a_home_the_error_says_what_to_set(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unknown() -> Path:
@@ -114,7 +114,7 @@ def test_program_and_database_are_quoted_for_the_shell(
     assert echoed.splitlines() == shlex.split(line)
 
 
-def test_the_registered_command_records_what_it_is_told(home: Home, db_path: Path) -> None:
+def test_the_registered_command_records_its_events(home: Home, db_path: Path) -> None:
     """With the real program: Claude Code hands the line to a shell and the event to its standard input."""
     assert as_process("install", "--db-path", str(db_path)).returncode == 0
     assert as_process("status").returncode == 0
@@ -152,7 +152,7 @@ def test_a_database_path_that_cannot_be_right_is_wrong_usage(
     assert message in capsys.readouterr().err
 
 
-def test_a_program_in_a_folder_whose_name_is_no_text_is_refused(
+def test_a_program_in_a_folder_whose_name_is_no_text_is_rejected(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = make_program(tmp_path / os.fsdecode(b"\xff"))
@@ -162,7 +162,7 @@ def test_a_program_in_a_folder_whose_name_is_no_text_is_refused(
     assert not home.path.exists()
 
 
-def test_a_missing_program_is_refused_with_the_places_that_were_searched(
+def test_a_missing_program_is_rejected_with_the_folders_that_were_searched(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -176,7 +176,7 @@ def test_a_missing_program_is_refused_with_the_places_that_were_searched(
     assert ours(home.path) == wanted(elsewhere)
 
 
-def test_programs_are_sought_where_pip_put_those_of_this_package(
+def test_programs_are_searched_where_pip_installed_this_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (command.scripts_folder() / "session-buddy-server").is_file()
@@ -215,7 +215,7 @@ def test_the_usual_url_is_that_of_the_servers_settings(
 @pytest.mark.parametrize(
     ("value", "message"), [("0", "leave its port open (0), so give the URL"), ("many", "SESSION_BUDDY_PORT")]
 )
-def test_settings_of_the_server_without_a_port_are_refused(
+def test_settings_of_the_server_without_a_port_are_rejected(
     home: Home, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SESSION_BUDDY_PORT", value)
@@ -246,7 +246,7 @@ def test_a_url_that_cannot_be_right_is_wrong_usage(home: Home, url: str, capsys:
     assert "error: argument --http: " in capsys.readouterr().err
 
 
-def test_a_database_is_none_of_an_http_hooks_business(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_for_an_http_hook_is_rejected(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("install", "--http", URL, "--db-path", "x.db")
     assert ended.value.code == 2
@@ -272,7 +272,7 @@ def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> No
     assert "  not installed\n" in capsys.readouterr().out
 
 
-def test_status_tells_command_events_and_program(
+def test_status_shows_command_events_and_program(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("install")
@@ -300,7 +300,7 @@ def test_status_tells_command_events_and_program(
     assert f"  partly installed: nothing works for {', '.join(EVENTS)}; install again\n" in output
 
 
-def test_status_tells_when_the_last_event_came(home: Home, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_when_the_last_event_came(home: Home, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("install", "--db-path", str(db_path))
     with SkillsStorage(db_path) as storage:  # not by a hook
         storage.store_invocation("mypy", session_id="s", completed=True)
@@ -339,7 +339,7 @@ def test_an_http_hook_without_its_server_is_warned_of(
     assert "  installed, but no event arrives: the server does not take them\n" in output
 
 
-def test_status_tells_urls_and_what_is_missing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_shows_urls_and_what_is_missing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     run("install", "--project", "--http", URL)
     capsys.readouterr()
     run("status")
@@ -360,7 +360,7 @@ def test_status_tells_urls_and_what_is_missing(home: Home, capsys: pytest.Captur
     ("user", "project", "status"),
     [(None, None, 0), (True, None, 1), (None, True, 1), (True, False, 0), (False, True, 1)],
 )
-def test_status_and_install_tell_of_disabled_hooks(
+def test_status_and_install_report_disabled_hooks(
     home: Home, user: bool | None, project: bool | None, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     theirs = Path.cwd() / ".claude" / "settings.json"

@@ -87,7 +87,7 @@ def test_duplicates_narrow_matchers_and_unneeded_events_of_ours_go(home: Home) -
         "http://localhost:8765/hooks?to=/hooks/claude-code",
     ],
 )
-def test_what_only_looks_like_ours_is_left_alone(home: Home, other: str) -> None:
+def test_what_only_looks_like_ours_is_left_unchanged(home: Home, other: str) -> None:
     before = f'{{"hooks": {{"PreToolUse": [{group(entry(other), matcher="*")}]}}}}'
     home.write(before)
     assert run("uninstall") == 0
@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[bytes | str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_that_cannot_be_edited_is_refused_with_the_place(
+def test_a_file_that_cannot_be_edited_is_rejected_with_the_position(
     home: Home, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content, message = REFUSED[name]
@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_edited_is_refused_with_the_place(
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("settings.json")])
-def test_what_is_no_file_is_refused(
+def test_what_is_not_a_file_is_rejected(
     home: Home, make: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.path.parent.mkdir()

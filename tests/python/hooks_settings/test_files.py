@@ -16,8 +16,8 @@ from session_buddy.ingest.claude_settings import (
     SettingsError,
     SettingsFile,
 )
+from support.environment import bound_by_permissions
 from support.hooks_settings import PERMISSIONS, URL, Home, as_process, ours, run, wanted
-from support.surroundings import bound_by_permissions
 
 
 def test_a_link_stays_and_its_target_is_replaced(home: Home, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_link_to_a_file_that_is_not_there_yet_makes_it(home: Home, tmp_path: P
     assert ours(tmp_path / "new.json") == wanted(home.program)
 
 
-def test_a_link_into_a_folder_that_is_not_there_is_refused(
+def test_a_link_into_a_folder_that_is_not_there_is_rejected(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home.path.parent.mkdir()
@@ -108,7 +108,7 @@ def test_extended_attributes_are_kept(home: Home) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])
-def test_what_is_write_protected_is_refused(home: Home, place: str) -> None:
+def test_what_is_write_protected_is_rejected(home: Home, place: str) -> None:
     home.write(PERMISSIONS)
     protected = home.path if place == "file" else home.path.parent
     protected.chmod(0o444 if place == "file" else 0o555)
@@ -118,7 +118,7 @@ def test_what_is_write_protected_is_refused(home: Home, place: str) -> None:
     assert (home.path.read_text(), home.files()) == (PERMISSIONS, {"settings.json"})
 
 
-def test_what_may_not_be_read_is_refused(home: Home) -> None:
+def test_what_may_not_be_read_is_rejected(home: Home) -> None:
     home.write(PERMISSIONS)
     home.path.chmod(0)
     done = as_process("install", "--http", URL, prefix=bound_by_permissions())
@@ -126,7 +126,7 @@ def test_what_may_not_be_read_is_refused(home: Home) -> None:
     assert "cannot be read: Permission denied; see to its permissions" in done.stderr
 
 
-def test_a_home_that_is_write_protected_is_refused(home: Home) -> None:
+def test_a_home_that_is_write_protected_is_rejected(home: Home) -> None:
     home.folder.chmod(0o555)
     done = as_process("install", "--http", URL, prefix=bound_by_permissions())
     assert done.returncode == 1

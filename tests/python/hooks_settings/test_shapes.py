@@ -168,7 +168,7 @@ def test_uninstalling_gives_back_what_was_there(home: Home, shape: Shape) -> Non
             assert installed in [backup.read_bytes() for backup in home.backups()]
 
 
-def test_http_takes_the_place_of_the_command_and_back(home: Home, shape: Shape) -> None:
+def test_http_replaces_the_command_and_back(home: Home, shape: Shape) -> None:
     run("install")
     installed = home.path.read_bytes()
     assert run("install", "--http", URL) == 0

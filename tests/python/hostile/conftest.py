@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import make_surroundings_private, native_binary
+from conftest import isolate_environment, native_binary
 from support.bystander import Bystander
 from support.histories import fill, invocations
 from support.processes import Server
@@ -26,9 +26,9 @@ MAX_GAP = 10.0  # seconds
 
 @pytest.fixture(scope="module", autouse=True)
 def private_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What private_surroundings does for each test, for the servers that are started before it."""
+    """What isolated_environment does for each test, for the servers that are started before it."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        make_surroundings_private(tmp_path_factory.mktemp("surroundings"), monkeypatch)
+        isolate_environment(tmp_path_factory.mktemp("environment"), monkeypatch)
         yield
 
 

@@ -112,7 +112,7 @@ def test_600_over_tls_leave_nothing_behind(tmp_path: Path, certificates: Certifi
         storms(server, bystander, 400, 600, context)
 
 
-def test_500_tls_handshakes_that_break_off_leave_nothing_behind(tmp_path: Path, certificates: Certificates) -> None:
+def test_500_aborted_tls_handshakes_leave_nothing_behind(tmp_path: Path, certificates: Certificates) -> None:
     context = certificates.client_context()
     hello = client_hello(context)
     faults = (b"", hello[:3], hello[:-1], hello, hello + b"x" * 99, b"\x16\x03\x01\xff\xff", b"x" * 999)
@@ -131,7 +131,7 @@ def test_500_tls_handshakes_that_break_off_leave_nothing_behind(tmp_path: Path, 
         bystander.expect_update()
 
 
-def test_a_server_out_of_descriptors_goes_on_and_accepts_again(tmp_path: Path) -> None:
+def test_a_server_out_of_descriptors_keeps_serving_and_accepts_again(tmp_path: Path) -> None:
     with hostile_server(tmp_path, *UNLIMITED) as server, Bystander(server.url) as bystander:
         bystander.expect_update()
         spare = 20

@@ -157,7 +157,7 @@ def test_control_frames_may_come_between_fragments(server: Server, size: int) ->
 
 
 @pytest.mark.parametrize("at", range(1, len(KAPPA)))
-def test_a_letter_may_be_split_across_fragments(server: Server, at: int) -> None:
+def test_a_character_may_be_split_across_fragments(server: Server, at: int) -> None:
     text = b'{"type":"ping","request_id":"' + KAPPA + b'"}'
     cut = text.index(KAPPA) + at
     with RawClient(server.port) as client:
@@ -195,7 +195,7 @@ def test_the_code_reaches_a_client_that_is_still_sending(server: Server, sent: b
         assert client.read_close() == code
 
 
-def test_garbage_behind_the_handshake_is_closed_with_1002(server: Server) -> None:
+def test_garbage_after_the_handshake_is_closed_with_1002(server: Server) -> None:
     with RawClient(server.port) as client:
         client.handshake()
         client.send(upgrade_request() + bytes(range(256)) * 40)

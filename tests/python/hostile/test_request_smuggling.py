@@ -113,7 +113,7 @@ WITHOUT_LENGTH = {"two transfer encodings, chunked last", "chunked in HTTP/1.0",
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Server, name: str) -> None:
+def test_an_ambiguous_request_is_rejected_and_the_connection_closed(server: Server, name: str) -> None:
     (answer,) = answers(server.port, REFUSED[name])
     assert answer.status == (413 if name in TOO_LARGE else 411 if name in WITHOUT_LENGTH else 400)
     assert answer.headers["connection"] == "close"
@@ -137,11 +137,11 @@ def test_an_ambiguous_request_is_refused_and_the_connection_closed(server: Serve
         pytest.param(request({"Content-Length": "0"}) + HIDDEN, [200, 200], id="GET with an empty body"),
     ],
 )
-def test_what_is_unusual_but_plain_is_read_in_one_way(server: Server, sent: bytes, statuses: list[int]) -> None:
+def test_unusual_but_unambiguous_requests_are_accepted(server: Server, sent: bytes, statuses: list[int]) -> None:
     assert [answer.status for answer in answers(server.port, sent)] == statuses
 
 
-def test_a_body_that_comes_late_is_no_request(server: Server) -> None:
+def test_a_late_body_is_not_read_as_a_request(server: Server) -> None:
     with RawClient(server.port) as client:
         client.send(post(f"Content-Length: {len(HIDDEN)}"))
         for byte in HIDDEN:

@@ -72,7 +72,7 @@ ANSWERED = request(target="/healthz")
         ),
     ],
 )
-def test_a_request_that_comes_byte_by_byte_is_cut(
+def test_a_request_sent_byte_by_byte_is_aborted(
     server: Server, idle_descriptors: int, at_once: bytes, slowly: bytes
 ) -> None:
     with RawClient(server.port) as client:
@@ -84,7 +84,7 @@ def test_a_request_that_comes_byte_by_byte_is_cut(
         assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
 
 
-def test_a_tls_handshake_that_comes_byte_by_byte_is_cut(tmp_path: Path, certificates: Certificates) -> None:
+def test_a_tls_handshake_sent_byte_by_byte_is_aborted(tmp_path: Path, certificates: Certificates) -> None:
     context = certificates.client_context()
     with (
         hostile_server(tmp_path, "--handshake-timeout", f"{REQUEST_TIMEOUT}s", *certificates.options) as server,
@@ -112,7 +112,7 @@ def test_a_tls_handshake_that_comes_byte_by_byte_is_cut(tmp_path: Path, certific
         pytest.param(request(), id="no second request"),
     ],
 )
-def test_a_request_that_never_ends_is_cut(server: Server, idle_descriptors: int, sent: bytes) -> None:
+def test_a_request_that_never_ends_is_aborted(server: Server, idle_descriptors: int, sent: bytes) -> None:
     with RawClient(server.port) as client:
         client.send(sent)
         begun = time.monotonic()
@@ -139,7 +139,7 @@ def close_and_stay(client: RawClient) -> None:
 
 
 @pytest.mark.parametrize("behave", [stay_silent, leave_a_frame_open, break_the_protocol_and_stay, close_and_stay])
-def test_a_websocket_that_is_heard_no_more_is_dropped(
+def test_a_websocket_that_goes_silent_is_dropped(
     server: Server, idle_descriptors: int, behave: Callable[[RawClient], None]
 ) -> None:
     with RawClient(server.port) as client:
@@ -167,7 +167,7 @@ def test_a_half_open_connection_is_dropped(server: Server, idle_descriptors: int
         pytest.param(request() * 50, id="requests whose answers are not awaited"),
     ],
 )
-def test_a_connection_that_ends_in_its_handshake_is_forgotten(
+def test_a_connection_that_ends_in_its_handshake_is_released(
     server: Server, idle_descriptors: int, sent: bytes, end: str
 ) -> None:
     with RawClient(server.port) as client:
@@ -193,7 +193,7 @@ def test_a_connection_that_ends_in_its_handshake_is_forgotten(
         pytest.param(PING_FRAME * 50, id="with answers not taken"),
     ],
 )
-def test_a_websocket_that_ends_in_mid_frame_is_forgotten(
+def test_a_websocket_that_ends_in_mid_frame_is_released(
     server: Server, idle_descriptors: int, sent: bytes, end: str
 ) -> None:
     with RawClient(server.port) as client:
@@ -217,7 +217,7 @@ def send_until_stuck(client: RawClient, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("as_websocket", [False, True], ids=["HTTP", "WebSocket"])
-def test_a_reader_that_stops_is_dropped_and_costs_little(tmp_path: Path, as_websocket: bool) -> None:
+def test_a_client_that_stops_reading_is_dropped_and_uses_little_memory(tmp_path: Path, as_websocket: bool) -> None:
     """Each update is larger than all buffers on its way to the client."""
     skills = [f"{number:03}-{'x' * 240}" for number in range(800)]
     fill(tmp_path / "skills.db", *(invocations(skill, 1) for skill in skills))
@@ -242,7 +242,7 @@ def test_a_reader_that_stops_is_dropped_and_costs_little(tmp_path: Path, as_webs
         assert grown < 8 * MEGABYTE
 
 
-def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_session_behind(tmp_path: Path) -> None:
+def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_connection_behind(tmp_path: Path) -> None:
     options = ("--max-messages-per-second", "10", "--ping-interval", "200ms", "--ping-timeout", "500ms")
     with Server(tmp_path / "skills.db", *options, "--shutdown-timeout", "60s", command=[native_binary()]) as server:
         for pings in range(15, 35):

@@ -51,7 +51,7 @@ KEPT_OPEN |= {"POST", "a method in lower case", "at another path"}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_bad_upgrade_request_is_refused(server: Server, name: str) -> None:
+def test_a_bad_upgrade_request_is_rejected(server: Server, name: str) -> None:
     sent, status = REFUSED[name]
     (answer,) = answers(server.port, sent)
     assert answer.status == status
@@ -59,14 +59,14 @@ def test_a_bad_upgrade_request_is_refused(server: Server, name: str) -> None:
     assert ("close" in answer.headers.get("connection", "")) == (name not in KEPT_OPEN)
 
 
-def test_a_wrong_version_is_told_the_right_one(server: Server) -> None:
+def test_a_wrong_version_is_answered_with_the_supported_one(server: Server) -> None:
     (answer,) = answers(server.port, upgrade_request({"Sec-WebSocket-Version": "8"}))
     assert answer.status == 426
     assert answer.headers["sec-websocket-version"] == "13"
     assert answer.headers["upgrade"] == "websocket"
 
 
-def test_the_same_client_gets_in_with_a_better_request(server: Server) -> None:
+def test_the_same_client_is_accepted_with_a_valid_request(server: Server) -> None:
     with RawClient(server.port) as client:
         client.send(upgrade_request({"Upgrade": None}))
         answer = client.read_response()
@@ -87,7 +87,7 @@ def test_the_same_client_gets_in_with_a_better_request(server: Server) -> None:
         pytest.param(upgrade_request(None, "Sec-WebSocket-Protocol: nobody, knows"), id="an unknown protocol"),
     ],
 )
-def test_what_is_unusual_but_right_is_accepted(server: Server, sent: bytes) -> None:
+def test_unusual_but_valid_requests_are_accepted(server: Server, sent: bytes) -> None:
     with RawClient(server.port) as client:
         client.send(sent)
         answer = client.read_response()

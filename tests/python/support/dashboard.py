@@ -69,7 +69,7 @@ class Visit:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
-    def serious_barriers(self) -> list[str]:
+    def serious_violations(self) -> list[str]:
         """What axe-core finds that keeps people out, as "rule: element"."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate("() => axe.run()")

@@ -22,12 +22,12 @@ import pytest
 from session_buddy import _native
 from support.histories import fill, invocations
 from support.hook_events import post, run_hook
-from support.intake import INVOCATIONS, invocation, send
+from support.ingestion import INVOCATIONS, invocation, send
 from support.processes import Server, wait_until
 from support.recorder import Recorder
 
-LOG = ("-wal",)
-LOG_AND_INDEX = ("-wal", "-shm")
+WAL = ("-wal",)
+WAL_AND_SHM = ("-wal", "-shm")
 ACKNOWLEDGED = 20
 DAY = 86400.0
 NUMBERS = itertools.count()
@@ -97,9 +97,9 @@ def dry_run(db_path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("suffixes", "by_link"), [(LOG, False), (LOG_AND_INDEX, False), (LOG, True)], ids=["log", "log_and_index", "link"]
+    ("suffixes", "by_link"), [(WAL, False), (WAL_AND_SHM, False), (WAL, True)], ids=["wal", "wal_and_shm", "link"]
 )
-def test_what_a_server_acknowledged_survives_whoever_opens_the_file_next(
+def test_what_a_server_acknowledged_survives_the_next_program_that_opens_the_file(
     suffixes: tuple[str, ...], by_link: bool, tmp_path: Path
 ) -> None:
     db_path = tmp_path / "skills.db"
@@ -125,9 +125,9 @@ def test_what_a_server_acknowledged_survives_whoever_opens_the_file_next(
         assert rows(db_path) == expected + 1
 
 
-@pytest.mark.parametrize("suffixes", [LOG, LOG_AND_INDEX], ids=["log", "log_and_index"])
+@pytest.mark.parametrize("suffixes", [WAL, WAL_AND_SHM], ids=["wal", "wal_and_shm"])
 @pytest.mark.parametrize("next_one", [reader, hook])
-def test_what_a_storage_acknowledged_survives_whoever_opens_the_file_next(
+def test_what_a_storage_acknowledged_survives_the_next_program_that_opens_the_file(
     suffixes: tuple[str, ...], next_one: Callable[[Path], int], tmp_path: Path
 ) -> None:
     db_path = tmp_path / "skills.db"
@@ -143,8 +143,8 @@ def test_what_a_storage_acknowledged_survives_whoever_opens_the_file_next(
         assert is_whole(db_path)
 
 
-@pytest.mark.parametrize("suffixes", [LOG, LOG_AND_INDEX], ids=["log", "log_and_index"])
-def test_pruning_keeps_the_rows_of_a_removed_log_and_of_a_hook_that_came_next(
+@pytest.mark.parametrize("suffixes", [WAL, WAL_AND_SHM], ids=["wal", "wal_and_shm"])
+def test_pruning_keeps_the_rows_of_a_removed_wal_and_of_the_next_hook(
     suffixes: tuple[str, ...], tmp_path: Path
 ) -> None:
     db_path = tmp_path / "skills.db"

@@ -1,4 +1,4 @@
-"""docs/explanation/security.md and docs/explanation/reliability.md promise what tests show: the tests that they name exist."""
+"""The tests that docs/explanation/security.md and reliability.md name exist."""
 
 from __future__ import annotations
 

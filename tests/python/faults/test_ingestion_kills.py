@@ -163,7 +163,7 @@ def stored(database: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", range(SHARES))
-def test_what_was_acknowledged_survives_kill_9_of_whoever_took_it_in(seed: int, tmp_path: Path) -> None:
+def test_what_was_acknowledged_survives_kill_9_of_the_process_that_ingested_it(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
     others_killed = 0

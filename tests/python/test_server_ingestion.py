@@ -20,7 +20,7 @@ import websockets
 from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.hook_events import event, failure, post, pre, session_end, typed
-from support.intake import HOOKS, INVOCATIONS, JSON, NDJSON, invocation, send
+from support.ingestion import HOOKS, INVOCATIONS, JSON, NDJSON, invocation, send
 from support.processes import DEADLINE, Server, wait_until
 from support.tokens import READER, write_secret
 from support.transcripts import SECRET
@@ -82,7 +82,7 @@ async def test_other_hook_events_are_accepted_and_leave_no_row(server: RealTimeM
         ({**typed("x"), "command_name": None}, "command_name"),
     ],
 )
-async def test_what_is_no_hook_event_is_refused_with_its_field(
+async def test_what_is_no_hook_event_is_rejected_with_its_field(
     server: RealTimeMetricsServer, db_path: Path, body: Any, field: str | None
 ) -> None:
     status, answer = await sent(server, HOOKS, body)
@@ -92,7 +92,7 @@ async def test_what_is_no_hook_event_is_refused_with_its_field(
     assert rows(db_path) == []
 
 
-async def test_a_hook_event_of_a_locked_database_waits_beside_it_and_is_taken_in_by_the_server(
+async def test_a_hook_event_of_a_locked_database_is_spooled_and_drained_by_the_server(
     server: RealTimeMetricsServer, db_path: Path
 ) -> None:
     with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
@@ -110,7 +110,7 @@ async def test_a_use_that_never_ends_fails_after_hook_timeout(server: RealTimeMe
     await asyncio.to_thread(wait_until, lambda: rows(db_path) == [("Read", 0, "tool_error")], "it has failed")
 
 
-async def test_a_subscriber_hears_of_a_hook_event(server_factory: ServerFactory) -> None:
+async def test_a_subscriber_is_notified_of_a_hook_event(server_factory: ServerFactory) -> None:
     async with (
         server_factory(push=True, update_interval=3600) as server,
         websockets.connect(f"ws://localhost:{server.port}") as client,
@@ -215,7 +215,7 @@ async def test_a_line_that_is_not_json_is_named_by_its_index(server: RealTimeMet
     assert (status, answer["index"]) == (400, 1)
 
 
-async def test_more_invocations_than_a_request_may_hold_are_refused(
+async def test_more_invocations_than_a_request_may_hold_are_rejected(
     server: RealTimeMetricsServer, db_path: Path
 ) -> None:
     body = [invocation()] * 10_001
@@ -224,12 +224,12 @@ async def test_more_invocations_than_a_request_may_hold_are_refused(
     assert rows(db_path) == []
 
 
-async def test_another_content_type_is_refused(server: RealTimeMetricsServer) -> None:
+async def test_another_content_type_is_rejected(server: RealTimeMetricsServer) -> None:
     status, answer = await sent(server, INVOCATIONS, invocation(), {"Content-Type": "text/plain"})
     assert (status, answer["error"]) == (415, "unsupported_media_type")
 
 
-async def test_invocations_for_a_database_that_stays_locked_are_to_be_sent_again(
+async def test_invocations_for_a_database_that_stays_locked_are_to_be_retried(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     async with server_factory(busy_timeout=0.2) as server:
@@ -268,7 +268,7 @@ async def test_a_stop_does_not_wait_for_a_locked_database(server_factory: Server
     assert rows(db_path) == []
 
 
-async def test_one_request_that_the_database_refuses_does_not_harm_others(
+async def test_one_request_that_the_database_rejects_does_not_harm_others(
     server: RealTimeMetricsServer, db_path: Path
 ) -> None:
     with closing(sqlite3.connect(db_path)) as database, database:
@@ -283,7 +283,7 @@ async def test_one_request_that_the_database_refuses_does_not_harm_others(
 
 
 @pytest.mark.parametrize("path", [HOOKS, INVOCATIONS])
-async def test_a_tree_without_end_is_no_hindrance(server: RealTimeMetricsServer, path: str) -> None:
+async def test_deeply_nested_input_is_accepted(server: RealTimeMetricsServer, path: str) -> None:
     nest = "[" * 1_000_000 + "]" * 1_000_000
     body = f'{{"tool_input": {{"skill": {nest}}}, "skill_name": {nest}, {json.dumps(post("t1", "Skill"))[1:]}'
     body = body.replace('"tool_input": {}, ', "", 1)
@@ -291,7 +291,7 @@ async def test_a_tree_without_end_is_no_hindrance(server: RealTimeMetricsServer,
     assert (await sent(server, HOOKS, post("t2")))[0] == 202
 
 
-async def test_a_copy_of_the_database_without_side_tables_in_its_place_is_written_to(
+async def test_a_replacement_of_the_database_without_side_tables_is_written_to(
     server: RealTimeMetricsServer, db_path: Path, tmp_path: Path
 ) -> None:
     older = tmp_path / "older.db"
@@ -332,7 +332,7 @@ async def test_a_token_must_have_the_scope_write(guarded: RealTimeMetricsServer,
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
-async def test_without_authentication_nothing_is_taken_through_a_proxy_that_is_not_known(
+async def test_without_authentication_nothing_is_accepted_through_an_unknown_proxy(
     server: RealTimeMetricsServer, db_path: Path, header: str
 ) -> None:
     status, answer = await sent(server, HOOKS, post("t1"), {**JSON, header: "for=192.0.2.1"})
@@ -349,7 +349,7 @@ async def test_without_authentication_the_client_behind_a_proxy_must_be_of_this_
         assert (await sent(server, HOOKS, post("t1")))[0] == 202
 
 
-async def test_a_web_page_of_another_origin_may_not_hand_data_in(server: RealTimeMetricsServer, db_path: Path) -> None:
+async def test_a_web_page_of_another_origin_may_not_submit_data(server: RealTimeMetricsServer, db_path: Path) -> None:
     status, answer = await sent(server, HOOKS, post("t1"), {**JSON, "Origin": "https://evil.example"})
     assert (status, answer["error"]) == (403, "origin_not_allowed")
     assert rows(db_path) == []
@@ -358,7 +358,7 @@ async def test_a_web_page_of_another_origin_may_not_hand_data_in(server: RealTim
 # ---- Limits and framing
 
 
-async def test_a_body_longer_than_max_body_bytes_is_refused_before_it_is_read(server_factory: ServerFactory) -> None:
+async def test_a_body_longer_than_max_body_bytes_is_rejected_before_it_is_read(server_factory: ServerFactory) -> None:
     async with server_factory(max_body_bytes=2048) as server:
         status, answer, head = await asyncio.to_thread(send, server, HOOKS, b" " * 4096)
         assert (status, answer["error"], head.headers["Connection"]) == (413, "body_too_large", "close")
@@ -390,7 +390,7 @@ def is_full(server: RealTimeMetricsServer) -> bool:
     return answer.startswith(b"HTTP/1.1 429")
 
 
-async def test_more_than_max_intake_bytes_at_a_time_are_refused_and_the_rest_goes_on(
+async def test_more_than_max_intake_bytes_at_a_time_are_rejected_and_the_rest_goes_on(
     server_factory: ServerFactory,
 ) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
@@ -432,7 +432,7 @@ async def test_a_connection_stays_for_the_next_request(server: RealTimeMetricsSe
     assert len(rows(db_path)) == 2
 
 
-async def test_a_chunked_body_is_refused(server: RealTimeMetricsServer) -> None:
+async def test_a_chunked_body_is_rejected(server: RealTimeMetricsServer) -> None:
     def chunked() -> int:
         with closing(http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)) as connection:
             connection.request("POST", HOOKS, iter([b"{}"]), JSON, encode_chunked=True)
@@ -441,7 +441,7 @@ async def test_a_chunked_body_is_refused(server: RealTimeMetricsServer) -> None:
     assert await asyncio.to_thread(chunked) == 411
 
 
-async def test_another_method_is_told_the_right_one(server: RealTimeMetricsServer) -> None:
+async def test_another_method_is_answered_with_the_allowed_one(server: RealTimeMetricsServer) -> None:
     def get() -> tuple[int, str | None]:
         with closing(http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)) as connection:
             connection.request("GET", INVOCATIONS)
@@ -451,7 +451,7 @@ async def test_another_method_is_told_the_right_one(server: RealTimeMetricsServe
     assert await asyncio.to_thread(get) == (405, "POST")
 
 
-async def test_what_a_database_refuses_is_not_answered_as_stored(tmp_path: Path) -> None:
+async def test_what_a_database_rejects_is_not_answered_as_stored(tmp_path: Path) -> None:
     db_path = tmp_path / "skills.db"
     with Server(db_path) as server:
         assert send(server, INVOCATIONS, invocation())[0] == 202
