@@ -708,7 +708,9 @@ async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> N
 
 
 def test_a_program_whose_callback_fails_or_whose_event_never_comes_is_noticed(tmp_path: Path) -> None:
-    (example,) = [block.text for block in blocks(ROOT / "docs" / "how-to" / "embedding.md") if block.language == "python"]
+    (example,) = [
+        block.text for block in blocks(ROOT / "docs" / "how-to" / "embedding.md") if block.language == "python"
+    ]
     with pytest.raises(AssertionError, match="KeyError: 'nosuch'"):
         python(example.replace('snapshot["data"]', 'snapshot["nosuch"]').replace("timeout=30", "timeout=1"), tmp_path)
     with pytest.raises(AssertionError, match="TimeoutError"):
