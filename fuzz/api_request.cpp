@@ -34,22 +34,22 @@ void check_page(const Page& page, std::int64_t max_limit) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view query{reinterpret_cast<const char*>(data), size};
-    if (const auto read = read_skills_request(query); const auto* request = accepted(read)) {
+    if (const auto read = parse_skills_request(query); const auto* request = accepted(read)) {
         check_page(request->page, request->sparkline ? kMaxSparklines : 500);
         fuzz::check(request->search.size() <= 256 && is_valid_utf8(request->search), "a search is short UTF-8");
     }
-    if (const auto read = read_skill_request(query); const auto* request = accepted(read)) {
+    if (const auto read = parse_skill_request(query); const auto* request = accepted(read)) {
         fuzz::check(is_valid_skill_name(request->skill_name), "a name is one");
     }
-    if (const auto read = read_anomalies_request(query); const auto* request = accepted(read)) {
+    if (const auto read = parse_anomalies_request(query); const auto* request = accepted(read)) {
         check_page(request->page, 500);
         fuzz::check(!request->skill_name || is_valid_skill_name(*request->skill_name), "a name is one");
         fuzz::check(!request->from || !request->to || *request->from < *request->to, "a range is one");
     }
-    if (const auto read = read_sessions_request(query); const auto* request = accepted(read)) {
+    if (const auto read = parse_sessions_request(query); const auto* request = accepted(read)) {
         fuzz::check(request->limit >= 1 && request->limit <= 1000, "a limit is in range");
     }
-    if (const auto read = read_series_request(query); const auto* request = accepted(read)) {
+    if (const auto read = parse_series_request(query); const auto* request = accepted(read)) {
         constexpr TimePoint kNow{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
         for (const TimePoint pruned_before : {TimePoint::min(), kNow}) {
             const auto planned = plan_series(*request, kNow, pruned_before);

@@ -16,7 +16,7 @@ namespace session_buddy::fuzz {
 namespace {
 
 options::Environment test_environment() {
-    return {.environment = [](const std::string& name) -> std::optional<std::string> {
+    return {.get = [](const std::string& name) -> std::optional<std::string> {
                 return name == "HOME" ? std::optional<std::string>("/home/somebody") : std::nullopt;
             },
             .variables = {},

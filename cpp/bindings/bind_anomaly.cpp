@@ -53,7 +53,7 @@ DetectorOptions make_options(double threshold, double baseline_window, double ob
 }
 
 py::dict configured() {
-    const Config config = options::load({}, std::nullopt, options::Environment::of_process()).config;
+    const Config config = options::load({}, std::nullopt, options::Environment::from_process()).config;
     py::dict fields;
     fields["threshold"] = config.anomaly_threshold;
     fields["baseline_window"] = config.baseline_window.count();

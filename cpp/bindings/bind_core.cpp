@@ -46,8 +46,8 @@ py::list describe_options() {
         entry["variable"] = options::environment_of(option);
         entry["range"] = options::range_of(option);
         entry["default"] = py::cast(options::read(Config{}, option));
-        entry["guards"] = option.guards;
-        entry["command_only"] = option.command_only;
+        entry["security_critical"] = option.security_critical;
+        entry["cli_only"] = option.cli_only;
         entry["help"] = py::str(option.help);
         described.append(std::move(entry));
     }
@@ -89,7 +89,7 @@ void bind_core(py::module_& module) {
     module.def(
         "resolve_db_path",
         [](const std::optional<std::string>& given) {
-            return options::resolve_db_path(given, options::Environment::of_process()).value;
+            return options::resolve_db_path(given, options::Environment::from_process()).value;
         },
         py::arg("given") = py::none(), py::pos_only(),
         "The absolute path of the database: given, else variable, config file, place. Raises ValueError.");

@@ -199,7 +199,7 @@ void bind_ingest(py::module_& module) {
                "Stores what the transcripts tell and was not stored before; returns the summary.");
     module.def(
         "configured_tools",
-        [] { return options::load({}, std::nullopt, options::Environment::of_process()).config.tools; },
+        [] { return options::load({}, std::nullopt, options::Environment::from_process()).config.tools; },
         "The option tools, from variable and config file. Raises ValueError.");
     module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,

@@ -18,7 +18,7 @@ std::optional<std::string> text_of(const std::optional<TimePoint>& at) {
 }
 
 py::dict prune(const std::string& db_path, double keep, bool dry_run, const py::object& progress) {
-    Config config = options::load({}, std::nullopt, options::Environment::of_process()).config;
+    Config config = options::load({}, std::nullopt, options::Environment::from_process()).config;
     config.db_path = db_path;
     app::PruneSummary summary;
     {

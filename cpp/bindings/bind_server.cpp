@@ -23,8 +23,8 @@ using ServerPtr = std::shared_ptr<app::RealTimeServer>;
 
 py::list top_skills(const Snapshot& snapshot) {
     py::list skills;
-    for (const std::uint32_t place : snapshot.skills->top()) {
-        const SkillMetrics& skill = snapshot.skills->at(place);
+    for (const std::uint32_t index : snapshot.skills->top()) {
+        const SkillMetrics& skill = snapshot.skills->at(index);
         py::dict entry;
         entry["skill_name"] = to_str(skill.skill_name);
         entry["invocation_count"] = skill.window.invocation_count;
@@ -190,10 +190,10 @@ Config to_config(const py::dict& settings) {
         }
         options::assign(config, *option, to_value(*option, value), name);
     }
-    options::assign_guards(config, options::Environment::of_process());
+    options::assign_security_options(config, options::Environment::from_process());
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
-    config.db_path = options::resolve_db_path(given, options::Environment::of_process()).value;
-    options::resolve_paths(config, options::Environment::of_process());
+    config.db_path = options::resolve_db_path(given, options::Environment::from_process()).value;
+    options::resolve_paths(config, options::Environment::from_process());
     options::check(config);
     return config;
 }
@@ -230,7 +230,7 @@ class Server {
     [[nodiscard]] py::dict settings() const {
         py::dict values;
         for (const options::Option& option : options::table()) {
-            if (!option.command_only) {
+            if (!option.cli_only) {
                 values[py::str(option.name)] = py::cast(options::read(server_->config(), option));
             }
         }

@@ -16,8 +16,8 @@ class OptionDescription(TypedDict):
     variable: str
     range: str
     default: bool | int | float | str
-    guards: bool
-    command_only: bool
+    security_critical: bool
+    cli_only: bool
     help: str
 
 class SkillMetricsRow(TypedDict):

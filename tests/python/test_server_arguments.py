@@ -18,11 +18,11 @@ def parameters() -> dict[str, inspect.Parameter]:
 
 
 def test_every_setting_is_a_keyword_with_the_default_of_the_table() -> None:
-    described = {option["name"]: option for option in _native.options() if not option["command_only"]}
+    described = {option["name"]: option for option in _native.options() if not option["cli_only"]}
     known = parameters()
     assert set(known) == {"self", "max_pending_snapshots", *described}
     for name, option in described.items():
-        if option["guards"]:  # where an empty text is an error, None stands for "not asked for"
+        if option["security_critical"]:  # where an empty text is an error, None stands for "not asked for"
             assert known[name].default is None, name
         elif name != "db_path":
             assert known[name].default == option["default"], name

@@ -76,7 +76,7 @@ void AnomalyEngine::advance(TimePoint now) {
             detector.advance(now, found_);
             after_judging(*place);
         } else {
-            changes_.plan(*place, detector.next_change());
+            changes_.schedule(*place, detector.next_change());
         }
     }
 }
@@ -96,7 +96,7 @@ void AnomalyEngine::after_judging(std::uint32_t place) {
     if (!std::exchange(skill.judged, true)) {
         judged_.push_back(place);
     }
-    changes_.plan(place, skill.detector.next_change());
+    changes_.schedule(place, skill.detector.next_change());
 }
 
 void AnomalyEngine::preload(const Invocation& invocation) {

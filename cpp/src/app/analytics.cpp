@@ -50,7 +50,7 @@ bool is_our_type(const std::string& type) {
 }  // namespace
 
 Analytics::Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-                 std::vector<std::pair<std::string, std::string>> open_anomalies)
+                     std::vector<std::pair<std::string, std::string>> open_anomalies)
     : metrics_(metrics_options(config)),
       anomalies_(detector_options(config),
                  {.skills = config.max_tracked_skills, .error_types = config.max_tracked_error_types}),
@@ -133,8 +133,8 @@ void Analytics::advance(TimePoint now) {
     anomalies_.advance(now);
 }
 
-std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_name, const metrics::RecentMetrics& recent,
-                                                    TimePoint now) const {
+std::optional<storage::CacheRow> Analytics::cache_row(const std::string& skill_name,
+                                                      const metrics::RecentMetrics& recent, TimePoint now) const {
     if (!recent.last_invocation_at) {
         return std::nullopt;
     }
@@ -164,7 +164,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
     std::unordered_set<std::string_view> touched;  // their rows may have been changed by the database's trigger
     for (const auto& change : result.recent) {
         touched.insert(change.skill_name);
-        if (auto row = cache_row(change.skill_name, change.figures, now)) {
+        if (auto row = cache_row(change.skill_name, change.metrics, now)) {
             result.cache.push_back(std::move(*row));
         }
     }
@@ -172,7 +172,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
         if (touched.contains(skill_name)) {
             continue;
         }
-        const auto recent = metrics_.recent_of(skill_name);
+        const auto recent = metrics_.recent_metrics(skill_name);
         auto row = recent ? cache_row(skill_name, *recent, now) : std::nullopt;
         const auto written = written_.find(skill_name);
         if (row && (written == written_.end() || written->second != *row)) {
@@ -228,7 +228,7 @@ void Analytics::confirm_written(const Pending& written) {
         written_state_.insert_or_assign(skill_name, episodes);
     }
     if (written_.size() > 2 * max_skills_) {
-        std::erase_if(written_, [this](const auto& row) { return !metrics_.recent_of(row.first); });
+        std::erase_if(written_, [this](const auto& row) { return !metrics_.recent_metrics(row.first); });
     }
     std::erase_if(written_state_, [](const auto& skill) { return skill.second == Episodes{}; });
     state_is_ours_ = state_is_ours_ || written.replaces_state;

@@ -64,15 +64,15 @@ constexpr std::string_view kHelp =
     "  --help          print this\n";
 
 /// Empty where there is no place for it.
-fs::path log_file(const options::Environment& surroundings) {
-    if (const auto state = surroundings.environment("XDG_STATE_HOME"); state && state->starts_with('/')) {
+fs::path log_file(const options::Environment& environment) {
+    if (const auto state = environment.get("XDG_STATE_HOME"); state && state->starts_with('/')) {
         return fs::path(*state) / "session-buddy" / "hook.log";
     }
-    const auto home = surroundings.environment("HOME");
+    const auto home = environment.get("HOME");
     if (!home || !home->starts_with('/')) {
         return {};
     }
-    return fs::path(*home) / (surroundings.macos ? "Library/Logs" : ".local/state") / "session-buddy" / "hook.log";
+    return fs::path(*home) / (environment.macos ? "Library/Logs" : ".local/state") / "session-buddy" / "hook.log";
 }
 
 /// By hand, as spdlog's own rotation says a word on stderr where it fails, and waits to try again.
@@ -91,10 +91,10 @@ void rotate(const fs::path& path) {
 }
 
 /// The file is opened with the first record: nearly always there is none.
-void log_to_file(const options::Environment& surroundings) {
+void log_to_file(const options::Environment& environment) {
     log::set_level(log::Level::warning);
     log::set_sink(
-        [path = log_file(surroundings), logger = std::shared_ptr<spdlog::logger>()](const log::Record& record) mutable {
+        [path = log_file(environment), logger = std::shared_ptr<spdlog::logger>()](const log::Record& record) mutable {
             std::error_code error;
             const auto status = fs::status(path, error);
             if (path.empty() || (fs::exists(status) && !fs::is_regular_file(status))) {
@@ -186,11 +186,11 @@ void store(const storage::SkillEvent& event, const Config& config) {
     }
 }
 
-void take_event(const std::optional<std::string>& db_path, const options::Environment& surroundings) {
+void take_event(const std::optional<std::string>& db_path, const options::Environment& environment) {
     const std::string text = read_stdin();
     const TimePoint now = SystemClock().now();
-    const options::PartialSettings settings = options::load_partly(kSettings, db_path, surroundings);
-    for (const std::string& fault : settings.faults) {
+    const options::PartialSettings settings = options::load_lenient(kSettings, db_path, environment);
+    for (const std::string& error : settings.errors) {
         kLog.error("a setting is passed over: {}", fault);
     }
     const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
@@ -210,14 +210,14 @@ void take_event(const std::optional<std::string>& db_path, const options::Enviro
 
 int run_hook_command(std::span<const char* const> arguments) {
     try {
-        const auto surroundings = options::Environment::of_process();
-        log_to_file(surroundings);
+        const auto environment = options::Environment::from_process();
+        log_to_file(environment);
         const Arguments parsed = parse(arguments);
         if (!parsed.print.empty()) {
             std::puts(std::string(parsed.print).c_str());
             return 0;
         }
-        take_event(parsed.db_path, surroundings);
+        take_event(parsed.db_path, environment);
     } catch (const std::exception& error) {
         kLog.error("an event is lost: {}", error.what());
     } catch (...) {

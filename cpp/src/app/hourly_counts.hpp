@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "session_buddy/core/clock.hpp"
-#include "session_buddy/protocol/api_answer.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 #include "session_buddy/storage/history_queries.hpp"
 
 namespace session_buddy::app {

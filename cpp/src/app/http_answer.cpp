@@ -16,7 +16,7 @@ constexpr int kCompression = 5;
 
 std::string tag_of(const protocol::ApiBody& body) {
     const std::string_view text = body.text;
-    return "W/\"" + server::digest_of({text.substr(0, body.varies_from), text.substr(body.varies_to)}) + '"';
+    return "W/\"" + server::digest_of({text.substr(0, body.volatile_begin), text.substr(body.volatile_end)}) + '"';
 }
 
 }  // namespace

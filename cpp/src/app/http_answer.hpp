@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "session_buddy/protocol/api_answer.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 #include "session_buddy/server/queries.hpp"
 
 namespace session_buddy::app {

@@ -21,8 +21,8 @@
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/metrics/series.hpp"
-#include "session_buddy/protocol/api_answer.hpp"
 #include "session_buddy/protocol/api_request.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 #include "session_buddy/protocol/problem.hpp"
 #include "session_buddy/server/representation.hpp"
 #include "session_buddy/storage/error.hpp"
@@ -92,7 +92,7 @@ server::QueryAnswer unavailable(storage::StorageErrc code) {
 bool reads_history(const server::QueryRequest& request) {
     using Kind = server::QueryRequest::Kind;
     if (request.kind == Kind::skills) {
-        const auto parsed = protocol::read_skills_request(request.query);
+        const auto parsed = protocol::parse_skills_request(request.query);
         const auto* asked = std::get_if<protocol::SkillsRequest>(&parsed);
         return asked != nullptr && asked->sparkline;
     }
@@ -304,24 +304,24 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, co
     };
     switch (request.kind) {
         case Kind::server_info:
-            if (const auto bad = protocol::require_no_parameter(request.query)) {
+            if (const auto bad = protocol::reject_parameters(request.query)) {
                 return bad_parameter(*bad);
             }
-            return to_answer(protocol::server_answer(*snapshot, config_,
-                                                     {.started_at = started_at_,
-                                                      .now = clock_.now(),
-                                                      .clients = request.clients,
-                                                      .show_path = request.may_see_paths}),
+            return to_answer(protocol::server_response(*snapshot, config_,
+                                                       {.started_at = started_at_,
+                                                        .now = clock_.now(),
+                                                        .clients = request.clients,
+                                                        .show_path = request.may_see_paths}),
                              request);
         case Kind::skills:
-            return answered(protocol::read_skills_request, [&](const protocol::SkillsRequest& asked) {
-                return protocol::skills_answer(
+            return answered(protocol::parse_skills_request, [&](const protocol::SkillsRequest& asked) {
+                return protocol::skills_response(
                     *snapshot, asked,
                     asked.sparkline ? &history_->hours.update(history_->queries, clock_.now()) : nullptr);
             });
         case Kind::sessions:
-            return answered(protocol::read_sessions_request, [&](const protocol::SessionsRequest& asked) {
-                return protocol::sessions_answer(*snapshot, asked, config_.session_window);
+            return answered(protocol::parse_sessions_request, [&](const protocol::SessionsRequest& asked) {
+                return protocol::sessions_response(*snapshot, asked, config_.session_window);
             });
         case Kind::metrics:
             if (metrics_) {
@@ -333,7 +333,7 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, co
         case Kind::series:
             return series(request);
         case Kind::anomalies:
-            return answered(protocol::read_anomalies_request, [&](const protocol::AnomaliesRequest& asked) {
+            return answered(protocol::parse_anomalies_request, [&](const protocol::AnomaliesRequest& asked) {
                 storage::EpisodeFilter filter{.skill_name = asked.skill_name, .from = asked.from, .to = asked.to};
                 if (asked.state != protocol::EpisodeState::all) {
                     filter.open = asked.state == protocol::EpisodeState::open;
@@ -341,14 +341,14 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, co
                 if (asked.type) {
                     filter.anomaly_type = std::string(to_string(*asked.type));
                 }
-                return protocol::anomalies_answer(*snapshot, asked, history_->queries.episodes(filter));
+                return protocol::anomalies_response(*snapshot, asked, history_->queries.episodes(filter));
             });
     }
     return problem(404, "not_found", "There is nothing at this path");
 }
 
 server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {
-    const auto parsed = protocol::read_skill_request(request.query);
+    const auto parsed = protocol::parse_skill_request(request.query);
     if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
         return bad_parameter(*bad);
     }
@@ -363,11 +363,11 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
     if (history.first_invocation_at > snapshot.at) {
         history.first_invocation_at = snapshot.at;  // a row from the future counts as now
     }
-    return to_answer(protocol::skill_answer(snapshot, *figures, history), request);
+    return to_answer(protocol::skill_response(snapshot, *figures, history), request);
 }
 
 server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
-    const auto parsed = protocol::read_series_request(request.query);
+    const auto parsed = protocol::parse_series_request(request.query);
     if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
         return bad_parameter(*bad);
     }
@@ -377,7 +377,7 @@ server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
         return bad_parameter(*bad);
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
-    return to_answer(protocol::series_answer(asked, plan, history_->series(asked.skill_name, plan)), request);
+    return to_answer(protocol::series_response(asked, plan, history_->series(asked.skill_name, plan)), request);
 }
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)

@@ -289,7 +289,7 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
             return ExitStatus::stopped;
         }
         const options::Settings settings =
-            options::load(command.flags, command.config_file, options::Environment::of_process());
+            options::load(command.flags, command.config_file, options::Environment::from_process());
         if (command.action == ServerCommand::Action::print_config) {
             print_result(options::print(settings));
             return ExitStatus::stopped;

@@ -57,7 +57,7 @@ storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at) {
 storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now) {
     storage::SkillEvent stored;
     stored.key = std::move(invocation.key);
-    stored.at = beginning_of(now, invocation.duration_seconds.value_or(0.0));
+    stored.at = start_time(now, invocation.duration_seconds.value_or(0.0));
     stored.record.skill_name = std::move(invocation.skill_name);
     stored.record.invoked_at = std::move(invocation.invoked_at);
     stored.record.session_id = std::move(invocation.session_id);

@@ -21,10 +21,10 @@ constexpr std::size_t kClientNetworkBytes = 8;
 
 IpAddress masked(const IpAddress& address, unsigned prefix) {
     auto bytes = address.bytes();
-    for (std::size_t place = 0; place < bytes.size(); ++place) {
-        const auto before = static_cast<unsigned>(place) * 8;
+    for (std::size_t index = 0; index < bytes.size(); ++index) {
+        const auto before = static_cast<unsigned>(index) * 8;
         const unsigned kept = prefix <= before ? 0 : std::min(8U, prefix - before);
-        bytes.at(place) = static_cast<std::uint8_t>(bytes.at(place) & (0xff00U >> kept));
+        bytes.at(index) = static_cast<std::uint8_t>(bytes.at(index) & (0xff00U >> kept));
     }
     return IpAddress(bytes);
 }

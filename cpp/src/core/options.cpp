@@ -62,8 +62,8 @@ constexpr Option secret(std::string_view group, std::string_view name, std::stri
     return {name, group, Kind::secret, member, 0, 0, {}, false, true, help};
 }
 
-constexpr Option guarding(Option option) {
-    option.guards = true;
+constexpr Option security_critical(Option option) {
+    option.security_critical = true;
     return option;
 }
 
@@ -71,27 +71,31 @@ constexpr std::array kTable{
     text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
     integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free port"),
 
-    guarding(path("TLS", "tls_cert", &Config::tls_cert,
-                  "PEM file with the server's certificate followed by its chain; when set, the port accepts TLS "
-                  "connections only")),
-    guarding(path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert")),
-    guarding(path("TLS", "tls_client_ca", &Config::tls_client_ca,
-                  "PEM file with the CA certificates used to verify client certificates (mutual TLS); when set, "
-                  "clients must present one")),
+    security_critical(
+        path("TLS", "tls_cert", &Config::tls_cert,
+             "PEM file with the server's certificate followed by its chain; when set, the port accepts TLS "
+             "connections only")),
+    security_critical(path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert")),
+    security_critical(
+        path("TLS", "tls_client_ca", &Config::tls_client_ca,
+             "PEM file with the CA certificates used to verify client certificates (mutual TLS); when set, "
+             "clients must present one")),
 
-    guarding(path("Authentication", "auth_token_file", &Config::auth_token_file,
-                  "File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes "
-                  "(read, write, metrics; default: read). When set, clients must authenticate with a token")),
+    security_critical(
+        path("Authentication", "auth_token_file", &Config::auth_token_file,
+             "File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes "
+             "(read, write, metrics; default: read). When set, clients must authenticate with a token")),
     secret("Authentication", "jwt_secret", &Config::jwt_secret,
            "Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256. When set, clients must "
            "authenticate with a token"),
-    guarding(path("Authentication", "jwt_public_key", &Config::jwt_public_key,
-                  "PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256. When "
-                  "set, clients must authenticate with a token")),
-    guarding(text("Authentication", "jwt_audience", &Config::jwt_audience,
-                  "Expected JWT audience (aud). If unset, tokens that carry an audience are rejected")),
-    guarding(text("Authentication", "jwt_issuer", &Config::jwt_issuer,
-                  "Expected JWT issuer (iss). If unset, any issuer is accepted")),
+    security_critical(
+        path("Authentication", "jwt_public_key", &Config::jwt_public_key,
+             "PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256. When "
+             "set, clients must authenticate with a token")),
+    security_critical(text("Authentication", "jwt_audience", &Config::jwt_audience,
+                           "Expected JWT audience (aud). If unset, tokens that carry an audience are rejected")),
+    security_critical(text("Authentication", "jwt_issuer", &Config::jwt_issuer,
+                           "Expected JWT issuer (iss). If unset, any issuer is accepted")),
     duration("Authentication", "jwt_leeway", &Config::jwt_leeway, 0, 600,
              "Allowed clock skew when validating JWT exp and nbf"),
     duration("Authentication", "auth_timeout", &Config::auth_timeout, 0.1, 60,
@@ -230,16 +234,16 @@ constexpr std::array kTable{
     throw ConfigError(std::string(option.name), fmt::format("{} must be {}, not {}", subject, expected, actual));
 }
 
-std::string in_quotes(std::string_view value) {
+std::string quote_value(std::string_view value) {
     constexpr std::size_t kLongest = 80;
     return value.size() <= kLongest ? fmt::format("'{}'", value) : fmt::format("'{}…'", utf8_prefix(value, kLongest));
 }
 
-std::string shown(const Value& value) {
+std::string displayed(const Value& value) {
     return std::visit(
         [](const auto& held) -> std::string {
             if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::string>) {
-                return in_quotes(held);
+                return quote_value(held);
             } else {
                 return fmt::format("{}", held);
             }
@@ -313,16 +317,16 @@ void assign_string(Config& config, const Option& option, const Value& value, con
     if (option.kind == Kind::choice) {
         const auto words = split_choices(option.choices);
         if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
-            fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), shown(value));
+            fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), displayed(value));
         }
     } else if (option.kind == Kind::path && (held == nullptr || held->empty())) {
-        fail(option, subject, "the path of a file", shown(value));
+        fail(option, subject, "the path of a file", displayed(value));
     } else if (option.kind == Kind::list && held == nullptr) {
-        fail(option, subject, "a string of comma-separated items", shown(value));
+        fail(option, subject, "a string of comma-separated items", displayed(value));
     } else if (option.kind == Kind::secret && (held == nullptr || held->empty())) {
         throw ConfigError(std::string(option.name), subject + " must be a non-empty string");
     } else if (held == nullptr || (held->empty() && option.kind == Kind::text)) {
-        fail(option, subject, "a non-empty string", shown(value));
+        fail(option, subject, "a non-empty string", displayed(value));
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
                })) {
@@ -343,10 +347,10 @@ void assign_duration(Config& config, const Option& option, const Value& value, c
         }
     }
     if (!seconds) {
-        fail(option, subject, "a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d", shown(value));
+        fail(option, subject, "a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d", displayed(value));
     }
     if (!(*seconds >= option.minimum && *seconds <= option.maximum)) {  // this way round NaN is refused as well
-        fail(option, subject, "from " + range_of(option), shown(value));
+        fail(option, subject, "from " + range_of(option), displayed(value));
     }
     config.*std::get<Seconds Config::*>(option.member) = Seconds(*seconds);
 }
@@ -359,7 +363,7 @@ void assign_number(Config& config, const Option& option, const Value& value, con
         number = static_cast<double>(*whole);
     }
     if (!number || !(*number >= option.minimum && *number <= option.maximum)) {  // NaN is refused as well
-        fail(option, subject, "a number from " + range_of(option), shown(value));
+        fail(option, subject, "a number from " + range_of(option), displayed(value));
     }
     config.*std::get<double Config::*>(option.member) = *number;
 }
@@ -368,7 +372,7 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
     const auto* number = std::get_if<std::int64_t>(&value);
     if (number == nullptr || static_cast<double>(*number) < option.minimum ||
         static_cast<double>(*number) > option.maximum) {
-        fail(option, subject, "an integer from " + range_of(option), shown(value));
+        fail(option, subject, "an integer from " + range_of(option), displayed(value));
     }
     std::visit(
         [&](auto member) {
@@ -380,13 +384,13 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
         option.member);
 }
 
-constexpr std::size_t kLongestName = 63;
+constexpr std::size_t kMaxNameLength = 63;
 
-// Of texts that are cut to kLongestName.
+// Of texts that are cut to kMaxNameLength.
 std::size_t edit_distance(std::string_view left, std::string_view right) {
-    left = left.substr(0, kLongestName);
-    right = right.substr(0, kLongestName);
-    std::array<std::size_t, kLongestName + 1> row{};
+    left = left.substr(0, kMaxNameLength);
+    right = right.substr(0, kMaxNameLength);
+    std::array<std::size_t, kMaxNameLength + 1> row{};
     for (std::size_t column = 0; column <= right.size(); ++column) {
         row[column] = column;
     }
@@ -424,7 +428,7 @@ void check_patterns(const char* option, const std::string& text) {
     try {
         static_cast<void>(Patterns::parse(text));
     } catch (const PatternError& error) {
-        throw ConfigError(option, fmt::format("{} cannot hold {}: {}", option, in_quotes(error.item()), error.what()));
+        throw ConfigError(option, fmt::format("{} cannot hold {}: {}", option, quote_value(error.item()), error.what()));
     }
 }
 
@@ -441,14 +445,14 @@ const Option* find(std::string_view name) {
 }
 
 std::string nearest(std::string_view name) {
-    return nearest(name, std::max<std::size_t>(2, std::min(name.size(), kLongestName) / 3));
+    return nearest(name, std::max<std::size_t>(2, std::min(name.size(), kMaxNameLength) / 3));
 }
 
-std::string nearest(std::string_view name, std::size_t most_changes) {
-    std::string wanted(name.substr(0, kLongestName));
+std::string nearest(std::string_view name, std::size_t max_distance) {
+    std::string wanted(name.substr(0, kMaxNameLength));
     std::replace(wanted.begin(), wanted.end(), '-', '_');
     std::string_view best;
-    std::size_t best_distance = most_changes + 1;
+    std::size_t best_distance = max_distance + 1;
     for (const Option& option : kTable) {
         const std::size_t distance = edit_distance(wanted, option.name);
         if (distance < best_distance) {
@@ -528,7 +532,7 @@ void assign(Config& config, const Option& option, const Value& value, const std:
     }
     const auto* held = std::get_if<bool>(&value);
     if (held == nullptr) {
-        fail(option, subject, "true or false", shown(value));
+        fail(option, subject, "true or false", displayed(value));
     }
     config.*std::get<bool Config::*>(option.member) = *held;
 }
@@ -627,14 +631,14 @@ void check(const Config& config) {
         throw ConfigError(
             "trusted_proxies",
             fmt::format("trusted_proxies must be addresses and networks separated by commas, but {} is neither",
-                        in_quotes(item.what())));
+                        quote_value(item.what())));
     }
     try {
         static_cast<void>(parse_tool_rules(config.tools));
     } catch (const std::invalid_argument& item) {
         throw ConfigError("tools", fmt::format("tools must be commands and names separated by commas, such as just "
                                                "test=just-test, but {} is not of this form",
-                                               in_quotes(item.what())));
+                                               quote_value(item.what())));
     }
     if (config.max_intake_bytes < config.max_body_bytes) {
         throw ConfigError("max_intake_bytes",

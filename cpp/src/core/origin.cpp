@@ -11,8 +11,8 @@ namespace session_buddy {
 
 namespace {
 
-constexpr std::size_t kLongestName = 253;  // of the DNS
-constexpr std::size_t kLongestPort = 5;
+constexpr std::size_t kMaxNameLength = 253;  // of the DNS
+constexpr std::size_t kMaxPortDigits = 5;
 
 // Without the locale, which could make other bytes letters.
 char lower(char character) {
@@ -37,7 +37,7 @@ bool is_name(std::string_view text) {
     const bool known = std::all_of(text.begin(), text.end(), [](char character) {
         return is_alphanumeric(character) || character == '-' || character == '_' || character == '.';
     });
-    return known && !text.empty() && text.size() <= kLongestName && !text.starts_with('.') && !text.ends_with('.') &&
+    return known && !text.empty() && text.size() <= kMaxNameLength && !text.starts_with('.') && !text.ends_with('.') &&
            text.find("..") == std::string_view::npos;
 }
 
@@ -70,7 +70,7 @@ std::optional<HostAndPort> split_port(std::string_view text) {
     const auto* end = digits.data() + digits.size();
     std::uint16_t port = 0;
     const auto [stop, error] = std::from_chars(digits.data(), end, port);
-    if (error != std::errc() || stop != end || digits.size() > kLongestPort) {
+    if (error != std::errc() || stop != end || digits.size() > kMaxPortDigits) {
         return std::nullopt;
     }
     return HostAndPort{text.substr(0, colon), port};

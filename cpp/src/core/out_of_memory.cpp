@@ -13,7 +13,7 @@
 namespace session_buddy::out_of_memory {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 constexpr std::size_t kReservedBytes = std::size_t{4} << 20U;
 
 std::atomic<std::byte*> reserved{nullptr};
@@ -54,7 +54,7 @@ std::thread start_thread(const char* name, std::function<void()> body) {
         try {
             body();
         } catch (const std::exception& error) {
-            kLog.error("the {} thread failed: {}", name, error.what());
+            kLogger.error("the {} thread failed: {}", name, error.what());
             if (auto* const handler = failure_handler.load(); handler != nullptr) {
                 handler();
             }

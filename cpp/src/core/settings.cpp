@@ -40,8 +40,8 @@ struct ConfigFile {
     std::vector<FileSetting> settings;
 };
 
-std::optional<std::string> variable(const Environment& surroundings, const std::string& name) {
-    auto value = surroundings.environment(name);
+std::optional<std::string> variable(const Environment& environment, const std::string& name) {
+    auto value = environment.get(name);
     if (value && value->empty()) {
         value.reset();
     }
@@ -50,26 +50,26 @@ std::optional<std::string> variable(const Environment& surroundings, const std::
 
 // The same, where an empty variable must not pass for one that nobody set: "SESSION_BUDDY_JWT_SECRET=$UNSET" asks for
 // authentication.
-std::optional<std::string> variable_of(const Option& option, const Environment& surroundings) {
+std::optional<std::string> variable_of(const Option& option, const Environment& environment) {
     const std::string name = environment_of(option);
-    if (const auto value = surroundings.environment(name); option.guards && value && value->empty()) {
+    if (const auto value = environment.get(name); option.security_critical && value && value->empty()) {
         throw ConfigError(std::string(option.name),
                           fmt::format("{} is set and empty; give it a value or unset it", name));
     }
-    return variable(surroundings, name);
+    return variable(environment, name);
 }
 
 // A misspelt variable would be ignored without a word: no authentication for "SESSION_BUDDY_AUTH_TOKEN_FIEL". Other
 // programs have variables with our prefix, too, so only a name that is nearly an option's is an error.
-void reject_misspelt_variables(const Environment& surroundings, bool guards_only) {
-    for (const std::string& variable : surroundings.variables) {
+void reject_misspelt_variables(const Environment& environment, bool security_only) {
+    for (const std::string& variable : environment.variables) {
         std::string name = variable.substr(kPrefix.size());
         std::transform(name.begin(), name.end(), name.begin(), [](char letter) {
             return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
         });
         const std::size_t typing_errors = name.size() < 8 ? 1 : 2;
         const std::string meant = nearest(name, typing_errors);
-        if (meant.empty() || meant == name || (guards_only && !find(meant)->guards)) {
+        if (meant.empty() || meant == name || (security_only && !find(meant)->security_critical)) {
             continue;
         }
         throw ConfigError(meant, fmt::format("{} is not an option; did you mean {}? Rename it or unset it", variable,
@@ -77,8 +77,8 @@ void reject_misspelt_variables(const Environment& surroundings, bool guards_only
     }
 }
 
-std::optional<fs::path> home(const Environment& surroundings) {
-    if (const auto value = variable(surroundings, "HOME")) {
+std::optional<fs::path> home(const Environment& environment) {
+    if (const auto value = variable(environment, "HOME")) {
         return fs::path(*value);
     }
     return std::nullopt;
@@ -86,28 +86,27 @@ std::optional<fs::path> home(const Environment& surroundings) {
 
 // The XDG directory of `name`, else `fallback` under the home directory. A relative XDG path counts as not set, as the
 // XDG specification asks.
-std::optional<fs::path> user_directory(const Environment& surroundings, const std::string& name,
-                                       const char* fallback) {
-    if (const auto value = variable(surroundings, name); value && fs::path(*value).is_absolute()) {
+std::optional<fs::path> user_directory(const Environment& environment, const std::string& name, const char* fallback) {
+    if (const auto value = variable(environment, name); value && fs::path(*value).is_absolute()) {
         return fs::path(*value);
     }
-    if (const auto directory = home(surroundings)) {
+    if (const auto directory = home(environment)) {
         return *directory / fallback;
     }
     return std::nullopt;
 }
 
-std::string absolute_path(const std::string& path, const Environment& surroundings,
+std::string absolute_path(const std::string& path, const Environment& environment,
                           std::string_view option = "db_path") {
     fs::path result(path);
     if (path == "~" || path.starts_with("~/")) {
-        const auto directory = home(surroundings);
+        const auto directory = home(environment);
         if (!directory) {
             throw ConfigError(std::string(option), fmt::format("cannot expand {}: HOME is not set", path));
         }
         result = *directory / path.substr(std::min<std::size_t>(2, path.size()));
     }
-    return (surroundings.current_directory / result).lexically_normal().string();
+    return (environment.current_directory / result).lexically_normal().string();
 }
 
 Value to_value(const toml::node& node, const Option& option, const std::string& subject) {
@@ -179,7 +178,7 @@ ConfigFile read_file(const std::string& path) {
         assign(scratch, *option, value, subject);
         if (option->kind == Kind::secret) {
             try {
-                check_secrecy(path);
+                check_secret_permissions(path);
             } catch (const FileError& reason) {
                 throw ConfigError(std::string(name), fmt::format("{} holds {}, but {}", path, name, reason.what()));
             }
@@ -190,17 +189,17 @@ ConfigFile read_file(const std::string& path) {
 }
 
 // Empty where there is none.
-std::string file_to_read(const std::optional<std::string>& named, const Environment& surroundings) {
+std::string file_to_read(const std::optional<std::string>& named, const Environment& environment) {
     if (named && named->empty()) {
         throw ConfigError("config", "--config must name a file");
     }
-    if (const auto value = surroundings.environment(kConfigVariable); value && value->empty()) {
+    if (const auto value = environment.get(kConfigVariable); value && value->empty()) {
         throw ConfigError("config", fmt::format("{} is set and empty; give it a value or unset it", kConfigVariable));
     }
-    if (const auto path = named ? named : variable(surroundings, kConfigVariable)) {
-        return absolute_path(*path, surroundings);
+    if (const auto path = named ? named : variable(environment, kConfigVariable)) {
+        return absolute_path(*path, environment);
     }
-    if (const auto directory = user_directory(surroundings, "XDG_CONFIG_HOME", ".config")) {
+    if (const auto directory = user_directory(environment, "XDG_CONFIG_HOME", ".config")) {
         const fs::path path = *directory / "session-buddy" / "config.toml";
         std::error_code ignored;
         if (fs::exists(path, ignored)) {
@@ -210,12 +209,12 @@ std::string file_to_read(const std::optional<std::string>& named, const Environm
     return {};
 }
 
-ConfigFile find_file(const std::optional<std::string>& named, const Environment& surroundings) {
-    const std::string path = file_to_read(named, surroundings);
+ConfigFile find_file(const std::optional<std::string>& named, const Environment& environment) {
+    const std::string path = file_to_read(named, environment);
     return path.empty() ? ConfigFile{} : read_file(path);
 }
 
-std::string checked_db_path(const std::string& path, const Environment& surroundings, const std::string& subject) {
+std::string checked_db_path(const std::string& path, const Environment& environment, const std::string& subject) {
     if (path.starts_with(":") || path.starts_with("file:")) {
         throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
     }
@@ -226,7 +225,7 @@ std::string checked_db_path(const std::string& path, const Environment& surround
                                       "as skills.db, or none for the default",
                                       subject, path));
     }
-    return absolute_path(path, surroundings);
+    return absolute_path(path, environment);
 }
 
 char** process_environment() {
@@ -239,104 +238,104 @@ char** process_environment() {
 
 }  // namespace
 
-Environment Environment::of_process() {
-    Environment surroundings;
-    surroundings.environment = [](const std::string& name) -> std::optional<std::string> {
+Environment Environment::from_process() {
+    Environment environment;
+    environment.get = [](const std::string& name) -> std::optional<std::string> {
         const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
     for (char** entry = process_environment(); entry != nullptr && *entry != nullptr; ++entry) {
         if (const std::string_view text = *entry; text.starts_with(kPrefix)) {
-            surroundings.variables.emplace_back(text.substr(0, text.find('=')));
+            environment.variables.emplace_back(text.substr(0, text.find('=')));
         }
     }
     std::error_code ignored;
-    surroundings.current_directory = fs::current_path(ignored);
+    environment.current_directory = fs::current_path(ignored);
 #ifdef __APPLE__
-    surroundings.macos = true;
+    environment.macos = true;
 #endif
-    return surroundings;
+    return environment;
 }
 
-Resolved default_db_path(const Environment& surroundings) {
-    const fs::path local = surroundings.current_directory / ".session-buddy" / "skills.db";
+Resolved default_db_path(const Environment& environment) {
+    const fs::path local = environment.current_directory / ".session-buddy" / "skills.db";
     std::error_code ignored;
     if (fs::exists(local, ignored)) {
         return {local.string(), "found in the current directory"};
     }
-    const auto directory = surroundings.macos
-                               ? user_directory(surroundings, "XDG_DATA_HOME", "Library/Application Support")
-                               : user_directory(surroundings, "XDG_DATA_HOME", ".local/share");
+    const auto directory = environment.macos
+                               ? user_directory(environment, "XDG_DATA_HOME", "Library/Application Support")
+                               : user_directory(environment, "XDG_DATA_HOME", ".local/share");
     if (!directory) {
-        throw ConfigError("db_path", "no place for the database: neither db_path nor HOME is set");
+        throw ConfigError("db_path", "no location for the database: neither db_path nor HOME is set");
     }
     return {(*directory / "session-buddy" / "skills.db").string(), "default"};
 }
 
-Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& surroundings) {
+Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& environment) {
     const Option& option = *find("db_path");
     Config config;
     if (given) {
         assign(config, option, *given, "db_path");
-        return {checked_db_path(config.db_path, surroundings, "db_path"), "argument"};
+        return {checked_db_path(config.db_path, environment, "db_path"), "argument"};
     }
     const std::string name = environment_of(option);
-    if (const auto value = variable(surroundings, name)) {
+    if (const auto value = variable(environment, name)) {
         assign(config, option, *value, name);
-        return {checked_db_path(config.db_path, surroundings, name), name};
+        return {checked_db_path(config.db_path, environment, name), name};
     }
-    const ConfigFile file = find_file(std::nullopt, surroundings);
+    const ConfigFile file = find_file(std::nullopt, environment);
     for (const FileSetting& setting : file.settings) {
         if (setting.option == &option) {
             const std::string subject = fmt::format("{}: db_path", file.path);
-            return {checked_db_path(std::get<std::string>(setting.value), surroundings, subject), file.path};
+            return {checked_db_path(std::get<std::string>(setting.value), environment, subject), file.path};
         }
     }
-    return default_db_path(surroundings);
+    return default_db_path(environment);
 }
 
-void resolve_paths(Config& config, const Environment& surroundings) {
+void resolve_paths(Config& config, const Environment& environment) {
     for (const Option& option : table()) {
         if (option.kind != Kind::path) {
             continue;
         }
         auto& file = config.*std::get<std::string Config::*>(option.member);
         if (!file.empty()) {
-            file = absolute_path(file, surroundings, option.name);
+            file = absolute_path(file, environment, option.name);
         }
     }
 }
 
-void assign_guards(Config& config, const Environment& surroundings) {
-    reject_misspelt_variables(surroundings, true);
+void assign_security_options(Config& config, const Environment& environment) {
+    reject_misspelt_variables(environment, true);
     for (const Option& option : table()) {
-        if (!option.guards || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
+        if (!option.security_critical || !(config.*std::get<std::string Config::*>(option.member)).empty()) {
             continue;
         }
-        if (const auto value = variable_of(option, surroundings)) {
+        if (const auto value = variable_of(option, environment)) {
             assign_text(config, option, *value, environment_of(option));
         }
     }
 }
 
 Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
-              const Environment& surroundings) {
-    reject_misspelt_variables(surroundings, false);
+              const Environment& environment) {
+    reject_misspelt_variables(environment, false);
     const auto options = table();
     Settings settings;
-    settings.origins.assign(options.size(), "default");
-    const auto origin = [&](const Option& option) -> std::string& {
-        return settings.origins[static_cast<std::size_t>(&option - options.data())];
+    settings.sources.assign(options.size(), "default");
+    const auto source = [&](const Option& option) -> std::string& {
+        return settings.sources[static_cast<std::size_t>(&option - options.data())];
     };
     std::string db_path_subject;
     const auto note = [&](const Option& option, std::string from, const std::string& subject) {
-        origin(option) = std::move(from);
+        source(option) = std::move(from);
         if (option.name == "db_path") {
             db_path_subject = subject;
         }
     };
 
-    const ConfigFile file = find_file(config_file, surroundings);
+    const ConfigFile file = find_file(config_file, environment);
     settings.config_file = file.path;
     for (const FileSetting& setting : file.settings) {
         const std::string subject = fmt::format("{}: {}", file.path, setting.option->name);
@@ -345,7 +344,7 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
     }
     for (const Option& option : options) {
         const std::string name = environment_of(option);
-        if (const auto value = variable_of(option, surroundings)) {
+        if (const auto value = variable_of(option, environment)) {
             assign_text(settings.config, option, *value, name);
             note(option, name, name);
         }
@@ -357,26 +356,26 @@ Settings load(std::span<const Flag> flags, const std::optional<std::string>& con
     }
 
     if (db_path_subject.empty()) {
-        Resolved found = default_db_path(surroundings);
+        Resolved found = default_db_path(environment);
         settings.config.db_path = std::move(found.value);
-        origin(*find("db_path")) = std::move(found.origin);
+        source(*find("db_path")) = std::move(found.source);
     } else {
-        settings.config.db_path = checked_db_path(settings.config.db_path, surroundings, db_path_subject);
+        settings.config.db_path = checked_db_path(settings.config.db_path, environment, db_path_subject);
     }
-    resolve_paths(settings.config, surroundings);
+    resolve_paths(settings.config, environment);
     check(settings.config);
     return settings;
 }
 
-PartialSettings load_partly(std::span<const std::string_view> names, const std::optional<std::string>& db_path,
-                            const Environment& surroundings) {
+PartialSettings load_lenient(std::span<const std::string_view> names, const std::optional<std::string>& db_path,
+                             const Environment& environment) {
     PartialSettings settings;
     std::string db_path_subject;
     const auto attempt = [&](const auto& work) {
         try {
             work();
         } catch (const ConfigError& error) {
-            settings.faults.emplace_back(error.what());
+            settings.errors.emplace_back(error.what());
         }
     };
     const auto set = [&](const Option& option, const std::string& subject, const auto& assign_value) {
@@ -384,7 +383,7 @@ PartialSettings load_partly(std::span<const std::string_view> names, const std::
             Config changed = settings.config;
             assign_value(changed);
             if (option.name == "db_path") {
-                changed.db_path = checked_db_path(changed.db_path, surroundings, subject);
+                changed.db_path = checked_db_path(changed.db_path, environment, subject);
                 db_path_subject = subject;
             } else {
                 check(changed);
@@ -395,7 +394,7 @@ PartialSettings load_partly(std::span<const std::string_view> names, const std::
     toml::table document;
     std::string path;
     attempt([&] {
-        path = file_to_read(std::nullopt, surroundings);
+        path = file_to_read(std::nullopt, environment);
         document = path.empty() ? toml::table() : parse(read_regular_file(path), path);
     });
     for (const std::string_view name : names) {
@@ -406,7 +405,7 @@ PartialSettings load_partly(std::span<const std::string_view> names, const std::
                 [&](Config& config) { assign(config, option, to_value(*node, option, subject), subject); });
         }
         const std::string variable_name = environment_of(option);
-        if (const auto value = variable(surroundings, variable_name)) {
+        if (const auto value = variable(environment, variable_name)) {
             set(option, variable_name, [&](Config& config) { assign_text(config, option, *value, variable_name); });
         }
     }
@@ -415,7 +414,7 @@ PartialSettings load_partly(std::span<const std::string_view> names, const std::
         set(option, "--db-path", [&](Config& config) { assign_text(config, option, *db_path, "--db-path"); });
     }
     if (db_path_subject.empty()) {
-        settings.config.db_path = default_db_path(surroundings).value;
+        settings.config.db_path = default_db_path(environment).value;
     }
     return settings;
 }
@@ -426,8 +425,8 @@ std::string print(const Settings& settings) {
                                          : fmt::format("# Config file: {}\n", settings.config_file);
     const auto options = table();
     std::string_view group;
-    for (std::size_t place = 0; place < options.size(); ++place) {
-        const Option& option = options[place];
+    for (std::size_t index = 0; index < options.size(); ++index) {
+        const Option& option = options[index];
         if (option.group != group) {
             group = option.group;
             text += fmt::format("\n# {}\n", group);
@@ -435,7 +434,7 @@ std::string print(const Settings& settings) {
         const std::string value = toml_value(settings.config, option);
         const bool comment = option.kind == Kind::secret || value == "\"\"";
         text += fmt::format("{:<40} # {}\n", fmt::format("{}{} = {}", comment ? "# " : "", option.name, value),
-                            settings.origins[place]);
+                            settings.sources[index]);
     }
     return text;
 }

@@ -66,7 +66,7 @@ class OpenFile {
     struct stat status_ {};
 };
 
-void check_secrecy(const struct stat& status) {
+void check_secret_permissions(const struct stat& status) {
     const bool roots = status.st_uid == 0;
     if (!roots && status.st_uid != ::geteuid()) {
         throw FileError("it belongs to another user");
@@ -82,12 +82,12 @@ void check_secrecy(const struct stat& status) {
 
 }  // namespace
 
-void check_secrecy(const std::string& path) {
+void check_secret_permissions(const std::string& path) {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) {
         fail(errno);
     }
-    check_secrecy(status);
+    check_secret_permissions(status);
 }
 
 std::string read_small_file(const std::string& path) {
@@ -105,7 +105,7 @@ std::string read_trusted_file(const std::string& path) {
 
 std::string read_secret_file(const std::string& path) {
     const OpenFile file(path);
-    check_secrecy(file.status());
+    check_secret_permissions(file.status());
     return file.read();
 }
 

@@ -220,12 +220,12 @@ std::string format_precise_timestamp(TimePoint at) {
     }
     std::string text = format_timestamp(at);
     text.back() = '.';
-    const std::string figures = std::to_string(fraction);
-    text.append(digits - figures.size(), '0');
-    return text + figures + 'Z';
+    const std::string micros_text = std::to_string(fraction);
+    text.append(digits - micros_text.size(), '0');
+    return text + micros_text + 'Z';
 }
 
-TimePoint beginning_of(TimePoint end, double duration) {
+TimePoint start_time(TimePoint end, double duration) {
     return end - std::chrono::duration_cast<TimePoint::duration>(
                      std::chrono::duration<double>(is_valid_duration(duration) ? duration : 0.0));
 }

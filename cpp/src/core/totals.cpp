@@ -7,7 +7,7 @@ namespace session_buddy {
 namespace {
 
 /// Where a phase stands among those of its skill, added where it is new.
-std::size_t phase_place(SkillTotals& skill, std::string_view phase, std::uint32_t max_phases) {
+std::size_t phase_index(SkillTotals& skill, std::string_view phase, std::uint32_t max_phases) {
     const auto find = [&skill](std::string_view name) {
         return static_cast<std::size_t>(
             std::ranges::find(skill.phases, name,
@@ -19,46 +19,46 @@ std::size_t phase_place(SkillTotals& skill, std::string_view phase, std::uint32_
     } else if (!is_valid_skill_name(phase)) {  // phases keep the same rules: short, and without control characters
         phase = kOtherSeries;
     }
-    std::size_t place = find(phase);
-    if (place == skill.phases.size() && phase != kNoPhase && phase != kOtherSeries) {
+    std::size_t index = find(phase);
+    if (index == skill.phases.size() && phase != kNoPhase && phase != kOtherSeries) {
         const auto own = std::ranges::count_if(skill.phases, [](const PhaseTotals& each) {
             return each.workflow_phase != kNoPhase && each.workflow_phase != kOtherSeries;
         });
         if (own >= std::ptrdiff_t{max_phases}) {
             phase = kOtherSeries;
-            place = find(phase);
+            index = find(phase);
         }
     }
-    if (place == skill.phases.size()) {
+    if (index == skill.phases.size()) {
         skill.phases.push_back({.workflow_phase = std::string(phase)});
     }
-    return place;
+    return index;
 }
 
 }  // namespace
 
 std::uint32_t Totals::admit(std::string_view skill_name) {
-    const auto place = static_cast<std::uint32_t>(entries_.size());
+    const auto index = static_cast<std::uint32_t>(entries_.size());
     entries_.push_back(
         {.totals = std::make_shared<SkillTotals>(SkillTotals{.skill_name = std::string(skill_name)}), .phases = {}});
-    places_.emplace(skill_name, place);
+    indices_.emplace(skill_name, index);
     own_series_ += skill_name != kOtherSeries ? 1U : 0U;
-    return place;
+    return index;
 }
 
-std::uint32_t Totals::place_of(std::string_view skill_name) {
-    if (const auto found = places_.find(skill_name); found != places_.end()) {
+std::uint32_t Totals::index_of(std::string_view skill_name) {
+    if (const auto found = indices_.find(skill_name); found != indices_.end()) {
         return found->second;
     }
-    if (own_series_ < bounds_.skills || skill_name == kOtherSeries) {
+    if (own_series_ < limits_.skills || skill_name == kOtherSeries) {
         return admit(skill_name);
     }
-    const auto other = places_.find(kOtherSeries);
-    return other != places_.end() ? other->second : admit(kOtherSeries);
+    const auto other = indices_.find(kOtherSeries);
+    return other != indices_.end() ? other->second : admit(kOtherSeries);
 }
 
-SkillTotals& Totals::opened(std::uint32_t place) {
-    Entry& entry = entries_[place];
+SkillTotals& Totals::mutable_totals(std::uint32_t index) {
+    Entry& entry = entries_[index];
     if (entry.shared) {
         entry.totals = std::make_shared<SkillTotals>(*entry.totals);
         entry.shared = false;
@@ -67,19 +67,19 @@ SkillTotals& Totals::opened(std::uint32_t place) {
     return *entry.totals;
 }
 
-Totals::Entry& Totals::changed(std::uint32_t place) {
-    Entry& entry = entries_[place];
+Totals::Entry& Totals::mark_unwritten(std::uint32_t index) {
+    Entry& entry = entries_[index];
     if (!entry.unwritten) {
         entry.unwritten = true;
-        unwritten_.push_back(place);
+        unwritten_.push_back(index);
     }
     return entry;
 }
 
 void Totals::add(const Invocation& row, std::string_view workflow_phase) {
-    const std::uint32_t place = place_of(row.skill_name);
-    SkillTotals& skill = opened(place);
-    const std::size_t phase = phase_place(skill, workflow_phase, bounds_.phases);
+    const std::uint32_t index = index_of(row.skill_name);
+    SkillTotals& skill = mutable_totals(index);
+    const std::size_t phase = phase_index(skill, workflow_phase, limits_.phases);
     PhaseTotals& totals = skill.phases[phase];
     ++(row.completed ? totals.completed : totals.failed);
     if (row.completed && row.duration_seconds) {
@@ -87,40 +87,40 @@ void Totals::add(const Invocation& row, std::string_view workflow_phase) {
         ++totals.durations[static_cast<std::size_t>(bound - kDurationBounds.begin())];
         totals.duration_seconds += *row.duration_seconds;
     }
-    std::vector<bool>& unwritten = changed(place).phases;
+    std::vector<bool>& unwritten = mark_unwritten(index).phases;
     unwritten.resize(std::max(unwritten.size(), phase + 1));
     unwritten[phase] = true;
 }
 
 void Totals::add_anomaly(std::string_view skill_name, AnomalyType type) {
-    const std::uint32_t place = place_of(skill_name);
-    if (const auto known = unrecorded_.find({place, type}); known != unrecorded_.end()) {
+    const std::uint32_t index = index_of(skill_name);
+    if (const auto known = unrecorded_.find({index, type}); known != unrecorded_.end()) {
         if (--known->second == 0) {
             unrecorded_.erase(known);
         }
         return;
     }
-    ++opened(place).anomalies[static_cast<std::size_t>(type)];
-    changed(place).anomalies = true;
+    ++mutable_totals(index).anomalies[static_cast<std::size_t>(type)];
+    mark_unwritten(index).anomalies = true;
 }
 
 void Totals::add_unrecorded_anomaly(std::string_view skill_name, AnomalyType type) {
-    const std::uint32_t place = place_of(skill_name);
-    ++opened(place).anomalies[static_cast<std::size_t>(type)];
-    ++unrecorded_[{place, type}];
-    changed(place).anomalies = true;
+    const std::uint32_t index = index_of(skill_name);
+    ++mutable_totals(index).anomalies[static_cast<std::size_t>(type)];
+    ++unrecorded_[{index, type}];
+    mark_unwritten(index).anomalies = true;
 }
 
 void Totals::restore(std::string_view skill_name, PhaseTotals phase) {
-    const auto found = places_.find(skill_name);
-    const std::uint32_t place = found != places_.end() ? found->second : admit(skill_name);
-    opened(place).phases.push_back(std::move(phase));
+    const auto found = indices_.find(skill_name);
+    const std::uint32_t index = found != indices_.end() ? found->second : admit(skill_name);
+    mutable_totals(index).phases.push_back(std::move(phase));
 }
 
 void Totals::restore(std::string_view skill_name, AnomalyType type, std::int64_t count) {
-    const auto found = places_.find(skill_name);
-    const std::uint32_t place = found != places_.end() ? found->second : admit(skill_name);
-    opened(place).anomalies[static_cast<std::size_t>(type)] = count;
+    const auto found = indices_.find(skill_name);
+    const std::uint32_t index = found != indices_.end() ? found->second : admit(skill_name);
+    mutable_totals(index).anomalies[static_cast<std::size_t>(type)] = count;
 }
 
 TotalsTablePtr Totals::table() {
@@ -139,16 +139,16 @@ TotalsTablePtr Totals::table() {
 std::vector<Totals::Change> Totals::unwritten() const {
     std::vector<Change> changes;
     changes.reserve(unwritten_.size());
-    for (const std::uint32_t place : unwritten_) {
-        const Entry& entry = entries_[place];
+    for (const std::uint32_t index : unwritten_) {
+        const Entry& entry = entries_[index];
         changes.push_back({.skill = entry.totals.get(), .phases = &entry.phases, .anomalies = entry.anomalies});
     }
     return changes;
 }
 
 void Totals::confirm_written() {
-    for (const std::uint32_t place : unwritten_) {
-        Entry& entry = entries_[place];
+    for (const std::uint32_t index : unwritten_) {
+        Entry& entry = entries_[index];
         entry.unwritten = false;
         entry.phases.clear();
         entry.anomalies = false;

@@ -1,4 +1,4 @@
-// Session figures over a sliding time: see the header.
+// Session metrics over a sliding window: see the header.
 #include "session_buddy/metrics/session_activity.hpp"
 
 #include <algorithm>
@@ -16,19 +16,19 @@ SessionActivity::SessionActivity(std::chrono::microseconds active_for, std::chro
       max_listed_(max_listed),
       max_tracked_(max_tracked) {}
 
-std::pair<SessionActivity::Sessions::iterator, bool> SessionActivity::session_of(const std::string& id) {
-    if (sessions_.size() >= max_tracked_ && !sessions_.contains(id) && !forget_one()) {
+std::pair<SessionActivity::Sessions::iterator, bool> SessionActivity::find_or_create(const std::string& id) {
+    if (sessions_.size() >= max_tracked_ && !sessions_.contains(id) && !evict_one()) {
         ++rows_in_other_;
         return sessions_.try_emplace(std::string(kOtherSeries));
     }
     return sessions_.try_emplace(id);
 }
 
-bool SessionActivity::forget_one() {
-    while (!silent_.empty()) {
-        Sessions::value_type* const entry = silent_.top().second;
-        silent_.pop();
-        entry->second.waiting = false;
+bool SessionActivity::evict_one() {
+    while (!expiring_.empty()) {
+        Sessions::value_type* const entry = expiring_.top().second;
+        expiring_.pop();
+        entry->second.queued = false;
         if (!entry->second.active) {
             sessions_.erase(sessions_.find(entry->first));
             return true;
@@ -41,10 +41,10 @@ void SessionActivity::add(const Invocation& invocation, std::uint32_t skill, Tim
     if (at <= now - kept_for_) {
         return;
     }
-    const auto [place, is_new] = session_of(invocation.session_id);
-    State& state = place->second;
+    const auto [found, is_new] = find_or_create(invocation.session_id);
+    State& state = found->second;
     if (!std::exchange(state.active, true)) {
-        active_.push_back(&*place);
+        active_.push_back(&*found);
     }
     state.first = is_new ? at : std::min(state.first, at);
     state.last = is_new ? at : std::max(state.last, at);
@@ -67,23 +67,23 @@ void SessionActivity::advance(TimePoint now) {
             state.active = state.last > now - active_for_;
             if (state.active) {
                 next_expiry_ = std::min(next_expiry_, state.last + active_for_);
-            } else if (!std::exchange(state.waiting, true)) {
-                silent_.emplace(state.last + kept_for_, entry);
+            } else if (!std::exchange(state.queued, true)) {
+                expiring_.emplace(state.last + kept_for_, entry);
             }
             return !state.active;
         });
         changed_ = true;
     }
-    while (!silent_.empty() && silent_.top().first <= now) {
-        Sessions::value_type* const entry = silent_.top().second;
-        silent_.pop();
-        entry->second.waiting = false;
+    while (!expiring_.empty() && expiring_.top().first <= now) {
+        Sessions::value_type* const entry = expiring_.top().second;
+        expiring_.pop();
+        entry->second.queued = false;
         if (entry->second.active) {
             continue;  // it went on; it comes here again when it falls silent
         }
         if (const TimePoint forgotten = entry->second.last + kept_for_; forgotten > now) {
-            entry->second.waiting = true;
-            silent_.emplace(forgotten, entry);
+            entry->second.queued = true;
+            expiring_.emplace(forgotten, entry);
         } else {
             sessions_.erase(sessions_.find(entry->first));
         }
@@ -91,20 +91,20 @@ void SessionActivity::advance(TimePoint now) {
 }
 
 std::vector<SessionMetrics> SessionActivity::active() const {
-    std::vector<SessionMetrics> figures;
-    figures.reserve(active_.size());
+    std::vector<SessionMetrics> result;
+    result.reserve(active_.size());
     for (const Sessions::value_type* entry : active_) {
         const auto& [id, state] = *entry;
-        figures.push_back({id, state.first, state.last, state.invocations, state.completed,
-                           static_cast<std::int64_t>(state.skills.size())});
+        result.push_back({id, state.first, state.last, state.invocations, state.completed,
+                          static_cast<std::int64_t>(state.skills.size())});
     }
-    std::sort(figures.begin(), figures.end(), [](const SessionMetrics& a, const SessionMetrics& b) {
+    std::sort(result.begin(), result.end(), [](const SessionMetrics& a, const SessionMetrics& b) {
         return std::tie(b.last_activity_at, a.session_id) < std::tie(a.last_activity_at, b.session_id);
     });
-    if (figures.size() > max_listed_) {
-        figures.resize(max_listed_);
+    if (result.size() > max_listed_) {
+        result.resize(max_listed_);
     }
-    return figures;
+    return result;
 }
 
 bool SessionActivity::take_changed() {

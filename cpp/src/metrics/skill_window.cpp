@@ -33,16 +33,16 @@ bool SkillWindow::add(TimePoint at, bool completed, std::optional<double> durati
         return false;
     }
     const Event event{at, completed ? to_micros(duration_seconds, kNotTimed) : kNotCompleted};
-    const bool in_order = sorted_ == events_.size() && (events_.empty() || events_.back().at <= at);
+    const bool chronological = sorted_ == events_.size() && (events_.empty() || events_.back().at <= at);
     events_.push_back(event);
-    sorted_ += in_order ? 1 : 0;
+    sorted_ += chronological ? 1 : 0;
     newest_ = std::max(newest_, at);
     for (std::size_t h = 0; h < horizon_count; ++h) {
         Cursor& cursor = cursors_[h];
         if (at > now_ - (*lengths_)[h]) {
             apply(cursor.sums, event, +1);
             next_expiry_ = std::min(next_expiry_, at + (*lengths_)[h]);
-        } else if (in_order) {
+        } else if (chronological) {
             ++cursor.first;  // then all before it are outside, too
         }
     }

@@ -36,9 +36,9 @@ struct Range {
 /// Nothing for one that cannot be read.
 std::optional<Range> parse_range(std::string_view text) {
     Range range;
-    range.type = lower(take_part(text, ';'));
+    range.type = lower(split_next(text, ';'));
     while (!text.empty()) {
-        const std::string_view parameter = take_part(text, ';');
+        const std::string_view parameter = split_next(text, ';');
         const std::size_t equals = parameter.find('=');
         if (equals == std::string_view::npos) {
             continue;
@@ -101,7 +101,7 @@ Format negotiate(std::string_view accept) {
     MediaTypePreference text("text/plain", "0.0.4");
     MediaTypePreference openmetrics("application/openmetrics-text", "1.0.0");
     while (!accept.empty()) {
-        if (const auto range = parse_range(take_part(accept, ','))) {
+        if (const auto range = parse_range(split_next(accept, ','))) {
             text.consider(*range);
             openmetrics.consider(*range);
         }

@@ -138,8 +138,8 @@ void add_window(Families& families, const Snapshot& snapshot) {
         families.gauge("skill_completion_rate", "Share of completed invocations in the sliding window, 0 to 1.");
     std::int64_t other_count = 0;
     std::int64_t other_completed = 0;
-    for (std::uint32_t place = 0; place < snapshot.skills->size(); ++place) {
-        const SkillMetrics& skill = snapshot.skills->at(place);
+    for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
+        const SkillMetrics& skill = snapshot.skills->at(index);
         const auto count = skill.window.invocation_count;
         if (count == 0) {
             continue;
@@ -177,7 +177,7 @@ void add_network(Families& families, const NetworkStats& network) {
     families
         .histogram("session_buddy_broadcast_duration_seconds",
                    "From a snapshot to the last client that its update was offered to.")
-        .add_histogram({}, kWorkBounds, network.broadcasts.buckets, network.broadcasts.seconds);
+        .add_histogram({}, kHistogramBounds, network.broadcasts.buckets, network.broadcasts.seconds);
     families.counter("session_buddy_messages_sent_total", "WebSocket messages that were handed to the system.")
         .add({}, network.messages_sent);
     families.counter("session_buddy_messages_received_total", "WebSocket messages of clients.")
@@ -186,7 +186,7 @@ void add_network(Families& families, const NetworkStats& network) {
         .add({}, network.bytes_sent);
     families
         .counter("session_buddy_updates_skipped_total",
-                 "Updates that waited for a slow client until a newer one took their place.")
+                 "Updates that waited for a slow client until a newer one took their index.")
         .add({}, network.updates_replaced);
     auto& intake = families.counter("session_buddy_intake_requests_total",
                                     "Requests that handed in data and were read to the end.");
@@ -225,7 +225,7 @@ void add_collector(Families& families, const Sources& sources) {
     families.counter("session_buddy_rows_skipped_total", "Rows that could not be read and were passed over.")
         .add({}, collector.rows_skipped);
     families.histogram("session_buddy_cycle_duration_seconds", "Reading, computing and writing back in one cycle.")
-        .add_histogram({}, kWorkBounds, collector.cycles.buckets, collector.cycles.seconds);
+        .add_histogram({}, kHistogramBounds, collector.cycles.buckets, collector.cycles.seconds);
     auto& errors = families.counter("session_buddy_errors_total", "What failed.");
     errors.add({{"kind", "database_read"}}, collector.read_failures);
     errors.add({{"kind", "database_write"}}, collector.write_failures);

@@ -19,7 +19,7 @@ namespace session_buddy::protocol {
 namespace {
 
 constexpr std::size_t kMaxSearchBytes = 256;
-constexpr std::size_t kShownBytes = 64;  // of a name that nobody knows
+constexpr std::size_t kMaxEchoedBytes = 64;  // of a name that nobody knows
 constexpr std::int64_t kMaxOffset = 1'000'000'000;
 
 // -1 for what is no digit.
@@ -53,7 +53,7 @@ std::optional<std::string> decoded(std::string_view text) {
     return out;
 }
 
-std::string listed(std::initializer_list<std::string_view> names) {
+std::string join(std::initializer_list<std::string_view> names) {
     std::string out;
     for (const auto& name : names) {
         out += out.empty() ? "" : ", ";
@@ -63,26 +63,26 @@ std::string listed(std::initializer_list<std::string_view> names) {
 }
 
 // Reads parameters one after the other. The first that is wrong is remembered, and what is read after it means nothing.
-class Reader {
+class QueryReader {
   public:
-    Reader(std::string_view query, std::initializer_list<std::string_view> known) {
-        while (!query.empty() && !fault_) {
+    QueryReader(std::string_view query, std::initializer_list<std::string_view> known) {
+        while (!query.empty() && !error_) {
             const auto end = std::min(query.find('&'), query.size());
             if (end > 0) {
-                take(query.substr(0, end), known);
+                add(query.substr(0, end), known);
             }
             query.remove_prefix(std::min(end + 1, query.size()));
         }
     }
 
     [[nodiscard]] const std::string* find(std::string_view name) const {
-        const auto found = std::ranges::find(given_, name, &std::pair<std::string, std::string>::first);
-        return found == given_.end() ? nullptr : &found->second;
+        const auto found = std::ranges::find(parameters_, name, &std::pair<std::string, std::string>::first);
+        return found == parameters_.end() ? nullptr : &found->second;
     }
 
-    void refuse(std::string_view name, std::string detail) {
-        if (!fault_) {
-            fault_ = BadParameter{std::string(name), std::move(detail)};
+    void reject(std::string_view name, std::string detail) {
+        if (!error_) {
+            error_ = BadParameter{std::string(name), std::move(detail)};
         }
     }
 
@@ -94,7 +94,7 @@ class Reader {
         std::int64_t value = 0;
         const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
         if (error != std::errc{} || end != text->data() + text->size() || value < minimum || value > maximum) {
-            refuse(name, fmt::format("{} must be an integer from {} to {}", name, minimum, maximum));
+            reject(name, fmt::format("{} must be an integer from {} to {}", name, minimum, maximum));
             return otherwise;
         }
         return value;
@@ -103,7 +103,7 @@ class Reader {
     bool boolean(std::string_view name) {
         const auto* text = find(name);
         if (text != nullptr && *text != "true" && *text != "false") {
-            refuse(name, fmt::format("{} must be true or false", name));
+            reject(name, fmt::format("{} must be true or false", name));
         }
         return text != nullptr && *text == "true";
     }
@@ -116,7 +116,7 @@ class Reader {
         }
         const auto* const found = std::find(names.begin(), names.end(), *text);
         if (found == names.end()) {
-            refuse(name, fmt::format("{} must be one of {}", name, listed(names)));
+            reject(name, fmt::format("{} must be one of {}", name, join(names)));
             return otherwise;
         }
         return static_cast<std::size_t>(found - names.begin());
@@ -128,7 +128,7 @@ class Reader {
             return std::nullopt;
         }
         if (!is_valid_skill_name(*text)) {
-            refuse("skill_name", fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters",
+            reject("skill_name", fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters",
                                              kMaxSkillNameBytes));
         }
         return *text;
@@ -141,7 +141,7 @@ class Reader {
         }
         const auto at = parse_timestamp(*text);
         if (!at) {
-            refuse(name, fmt::format("{} must be a time such as 2026-02-10T12:00:00Z; write a + in it as %2B", name));
+            reject(name, fmt::format("{} must be a time such as 2026-02-10T12:00:00Z; write a + in it as %2B", name));
         }
         return at;
     }
@@ -164,7 +164,7 @@ class Reader {
         }
         // Before the product, which might overflow.
         if (unit == 0 || value < 1 || value > kLongest.count() / unit || value * unit < kShortest.count()) {
-            refuse("step", "step must be seconds, or a number with s, m, h or d behind it, from 10s to 31d");
+            reject("step", "step must be seconds, or a number with s, m, h or d behind it, from 10s to 31d");
             return std::nullopt;
         }
         return std::chrono::seconds{value * unit};
@@ -174,47 +174,47 @@ class Reader {
         return {.limit = integer("limit", 1, max_limit, limit), .offset = integer("offset", 0, kMaxOffset, 0)};
     }
 
-    [[nodiscard]] std::optional<BadParameter>& fault() { return fault_; }
+    [[nodiscard]] std::optional<BadParameter>& error() { return error_; }
 
     template <typename Request>
     ApiRequest<Request> result(Request request) {
-        return fault_ ? ApiRequest<Request>(std::move(*fault_)) : ApiRequest<Request>(std::move(request));
+        return error_ ? ApiRequest<Request>(std::move(*error_)) : ApiRequest<Request>(std::move(request));
     }
 
   private:
-    void take(std::string_view pair, std::initializer_list<std::string_view> known) {
+    void add(std::string_view pair, std::initializer_list<std::string_view> known) {
         const auto equals = std::min(pair.find('='), pair.size());
         auto name = decoded(pair.substr(0, equals));
         auto value = decoded(pair.substr(std::min(equals + 1, pair.size())));
-        const std::string shown(utf8_prefix(name.value_or(std::string(pair.substr(0, equals))), kShownBytes));
+        const std::string echoed(utf8_prefix(name.value_or(std::string(pair.substr(0, equals))), kMaxEchoedBytes));
         if (!name || !value) {
-            refuse(shown, "A % must be followed by two hexadecimal digits");
+            reject(echoed, "A % must be followed by two hexadecimal digits");
         } else if (!is_valid_utf8(*name) || !is_valid_utf8(*value)) {
-            refuse(shown, "Parameters must be UTF-8, percent-encoded");
+            reject(echoed, "Parameters must be UTF-8, percent-encoded");
         } else if (std::ranges::find(known, *name) == known.end()) {
-            refuse(shown, known.size() == 0 ? "There are no parameters here"
-                                            : fmt::format("There is no such parameter; there are {}", listed(known)));
+            reject(echoed, known.size() == 0 ? "There are no parameters here"
+                                             : fmt::format("There is no such parameter; there are {}", join(known)));
         } else if (find(*name) != nullptr) {
-            refuse(*name, fmt::format("{} must be given once", *name));
+            reject(*name, fmt::format("{} must be given once", *name));
         } else {
-            given_.emplace_back(std::move(*name), std::move(*value));
+            parameters_.emplace_back(std::move(*name), std::move(*value));
         }
     }
 
-    std::vector<std::pair<std::string, std::string>> given_;
-    std::optional<BadParameter> fault_;
+    std::vector<std::pair<std::string, std::string>> parameters_;
+    std::optional<BadParameter> error_;
 };
 
 }  // namespace
 
-ApiRequest<SkillsRequest> read_skills_request(std::string_view query) {
+ApiRequest<SkillsRequest> parse_skills_request(std::string_view query) {
     constexpr std::int64_t kMaxLimit = 500;
     constexpr std::int64_t kLimit = 50;
-    Reader reader(query, {"search", "sort", "order", "active", "limit", "offset", "sparkline"});
+    QueryReader reader(query, {"search", "sort", "order", "active", "limit", "offset", "sparkline"});
     SkillsRequest request;
     if (const auto* search = reader.find("search")) {
         if (search->empty() || search->size() > kMaxSearchBytes) {
-            reader.refuse("search", fmt::format("search must be 1 to {} bytes long", kMaxSearchBytes));
+            reader.reject("search", fmt::format("search must be 1 to {} bytes long", kMaxSearchBytes));
         }
         request.search = *search;
     }
@@ -230,21 +230,21 @@ ApiRequest<SkillsRequest> read_skills_request(std::string_view query) {
     return reader.result(std::move(request));
 }
 
-ApiRequest<SkillRequest> read_skill_request(std::string_view query) {
-    Reader reader(query, {"skill_name"});
+ApiRequest<SkillRequest> parse_skill_request(std::string_view query) {
+    QueryReader reader(query, {"skill_name"});
     auto name = reader.skill_name();
     if (!name) {
-        reader.refuse("skill_name", "skill_name is missing");
+        reader.reject("skill_name", "skill_name is missing");
     }
     return reader.result(SkillRequest{std::move(name).value_or("")});
 }
 
-ApiRequest<SeriesRequest> read_series_request(std::string_view query) {
-    Reader reader(query, {"skill_name", "from", "to", "step"});
+ApiRequest<SeriesRequest> parse_series_request(std::string_view query) {
+    QueryReader reader(query, {"skill_name", "from", "to", "step"});
     SeriesRequest request{
         .skill_name = reader.skill_name(), .from = reader.time("from"), .to = reader.time("to"), .step = reader.step()};
     if (request.from && request.to && *request.from >= *request.to) {
-        reader.refuse("from", "from must lie before to");
+        reader.reject("from", "from must lie before to");
     }
     return reader.result(std::move(request));
 }
@@ -303,10 +303,10 @@ ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, 
     return plan;
 }
 
-ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query) {
+ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
     constexpr std::int64_t kMaxLimit = 500;
     constexpr std::int64_t kLimit = 100;
-    Reader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
+    QueryReader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
     AnomaliesRequest request;
     request.state = static_cast<EpisodeState>(reader.choice("state", {"all", "open", "resolved"}, 0));
     request.skill_name = reader.skill_name();
@@ -317,22 +317,22 @@ ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query) {
     request.from = reader.time("from");
     request.to = reader.time("to");
     if (request.from && request.to && *request.from >= *request.to) {
-        reader.refuse("from", "from must lie before to");
+        reader.reject("from", "from must lie before to");
     }
     request.page = reader.page(kMaxLimit, kLimit);
     return reader.result(std::move(request));
 }
 
-ApiRequest<SessionsRequest> read_sessions_request(std::string_view query) {
+ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query) {
     constexpr std::int64_t kMaxLimit = 1000;
     constexpr std::int64_t kLimit = 100;
-    Reader reader(query, {"limit"});
+    QueryReader reader(query, {"limit"});
     return reader.result(SessionsRequest{reader.integer("limit", 1, kMaxLimit, kLimit)});
 }
 
-std::optional<BadParameter> require_no_parameter(std::string_view query) {
-    Reader reader(query, {});
-    return std::move(reader.fault());
+std::optional<BadParameter> reject_parameters(std::string_view query) {
+    QueryReader reader(query, {});
+    return std::move(reader.error());
 }
 
 }  // namespace session_buddy::protocol

@@ -40,7 +40,7 @@ std::string described(const Subscription& subscription) {
 
 std::string subscription_confirmed(const Subscribe& request) {
     std::string out = R"({"type":"subscription_confirmed",)";
-    if (request.spelling == Spelling::skill_names) {
+    if (request.name_key == NameKey::skill_names) {
         out += R"("skill_names":[)";
         const char* separator = "";
         for (const auto& name : request.names_as_sent) {
@@ -57,7 +57,7 @@ std::string subscription_confirmed(const Subscribe& request) {
         }
         out += R"("skill_name":)";
         out += name;
-        if (request.spelling == Spelling::skill) {
+        if (request.name_key == NameKey::skill) {
             out += R"(,"skill":)";
             out += name;
         }
@@ -94,13 +94,13 @@ std::string authenticated(const RequestId& request_id) {
     return with_message("authenticated", "Authenticated", request_id);
 }
 
-std::string metrics_response(const GetMetrics& request, const SkillMetrics& figures) {
-    const auto& lifetime = figures.lifetime;
+std::string metrics_response(const GetMetrics& request, const SkillMetrics& skill) {
+    const auto& lifetime = skill.lifetime;
     std::string out = R"({"type":"metrics_response","data":{"skill_name":)";
-    append_string(out, figures.skill_name);
+    append_string(out, skill.skill_name);
     if (request.legacy_key) {
         out += R"(,"skill":)";
-        append_string(out, figures.skill_name);
+        append_string(out, skill.skill_name);
     }
     out += R"(,"total_invocations":)";
     append_number(out, lifetime.total_invocations);

@@ -184,7 +184,7 @@ Subscription subscription_to(std::vector<std::string> names, const Subscribe& re
                                            .details = request.details.value_or(false)});
 }
 
-ParsedRequest read_several(Fields& fields, Subscribe request) {
+ParsedRequest read_skill_names(Fields& fields, Subscribe request) {
     auto& list = fields.skill_names;
     if (fields.skill_name.present() || fields.skill.present()) {
         return invalid_message("Use either skill_name or skill_names, not both", std::move(request.request_id));
@@ -199,7 +199,7 @@ ParsedRequest read_several(Fields& fields, Subscribe request) {
         }
     }
     request.subscription = subscription_to(list.items, request);
-    request.spelling = Spelling::skill_names;
+    request.name_key = NameKey::skill_names;
     request.names_as_sent = std::move(list.items);
     return request;
 }
@@ -207,15 +207,15 @@ ParsedRequest read_several(Fields& fields, Subscribe request) {
 ParsedRequest read_subscribe(Fields& fields, RequestId request_id) {
     Subscribe request;
     request.request_id = std::move(request_id);
-    if (const auto fault = read_anomaly_view(fields, request); !fault.empty()) {
-        return invalid_message(std::string(fault), std::move(request.request_id));
+    if (const auto error = read_anomaly_view(fields, request); !error.empty()) {
+        return invalid_message(std::string(error), std::move(request.request_id));
     }
     if (fields.skill_names.present()) {
-        return read_several(fields, std::move(request));
+        return read_skill_names(fields, std::move(request));
     }
     const bool legacy = !fields.skill_name.present() && fields.skill.present();
     auto& name = legacy ? fields.skill : fields.skill_name;
-    request.spelling = legacy ? Spelling::skill : Spelling::skill_name;
+    request.name_key = legacy ? NameKey::skill : NameKey::skill_name;
     if (name.is(Field::Kind::string)) {
         if (!is_valid_skill_name(name.text)) {
             return invalid_skill_name(name.text, std::move(request.request_id));

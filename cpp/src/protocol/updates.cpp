@@ -16,7 +16,7 @@ using json_text::append_timestamp;
 namespace {
 
 // What one entry or one whole message usually takes, so that the text grows once or twice at most.
-constexpr std::size_t kUsualEntryBytes = 192;
+constexpr std::size_t kTypicalEntryBytes = 192;
 
 void append_skill(std::string& out, const SkillMetrics& skill) {
     out += R"({"skill_name":)";
@@ -68,14 +68,14 @@ bool ranks_before(const SkillMetrics* left, const SkillMetrics* right) {
 MetricsRenderer::MetricsRenderer(SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
     const auto& anomalies = *snapshot_->anomalies;
     for (std::size_t i = 0; i < anomalies.size(); ++i) {
-        anomalies_of_[anomalies[i].skill_name].push_back(i);
+        anomalies_by_skill_[anomalies[i].skill_name].push_back(i);
     }
 }
 
 std::string MetricsRenderer::render(const Subscription& subscription) const {
     const std::size_t skills = subscription.all() ? snapshot_->skills->top().size() : subscription.names().size();
     std::string out;
-    out.reserve((skills + 1) * kUsualEntryBytes);
+    out.reserve((skills + 1) * kTypicalEntryBytes);
     out += R"({"type":"metrics_update","timestamp":)";
     append_timestamp(out, snapshot_->at);
     out += R"(,"data":{"top_skills":)";
@@ -90,7 +90,7 @@ void MetricsRenderer::append_top_skills(std::string& out, const Subscription& su
     const auto& table = *snapshot_->skills;
     if (subscription.all()) {
         append_array(out, table.top(),
-                     [&table](std::string& text, std::uint32_t place) { append_skill(text, table.at(place)); });
+                     [&table](std::string& text, std::uint32_t index) { append_skill(text, table.at(index)); });
         return;
     }
     std::vector<const SkillMetrics*> active;
@@ -118,8 +118,8 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
         std::ranges::for_each(anomalies, consider);
     } else {
         for (const auto& name : subscription.names()) {
-            if (const auto found = anomalies_of_.find(name); found != anomalies_of_.end()) {
-                std::ranges::for_each(found->second, [&](std::size_t place) { consider(anomalies[place]); });
+            if (const auto found = anomalies_by_skill_.find(name); found != anomalies_by_skill_.end()) {
+                std::ranges::for_each(found->second, [&](std::size_t index) { consider(anomalies[index]); });
             }
         }
         // Back to the snapshot's order, the largest score first: they all stand in its one array.
@@ -135,7 +135,7 @@ std::string metrics_update(SnapshotPtr snapshot, const Subscription& subscriptio
 
 std::string session_update(const Snapshot& snapshot) {
     std::string out;
-    out.reserve((snapshot.sessions->size() + 1) * kUsualEntryBytes);
+    out.reserve((snapshot.sessions->size() + 1) * kTypicalEntryBytes);
     out += R"({"type":"session_update","timestamp":)";
     append_timestamp(out, snapshot.at);
     out += R"(,"data":{"active_sessions":)";

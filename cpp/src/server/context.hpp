@@ -45,7 +45,7 @@ struct Compression {
 
 /// What no other part counts; read by other threads, too.
 struct Counters {
-    WorkTimer broadcasts;
+    AtomicDurationHistogram broadcasts;
     Counter messages_sent;
     Counter messages_received;
     Counter bytes_sent;

@@ -210,7 +210,8 @@ void NetworkServer::bind() {
         impl_->endpoints.push_back(to_string(endpoint));
         impl_->context.origin_policy.add_listener(to_ip_address(endpoint.address()));
         impl_->listeners.push_back(std::make_shared<Listener>(
-            std::move(acceptor), [&context = impl_->context](Socket socket) { accept_connection(std::move(socket), context); }));
+            std::move(acceptor),
+            [&context = impl_->context](Socket socket) { accept_connection(std::move(socket), context); }));
     }
     impl_->phase = Impl::Phase::bound;
 }
@@ -307,7 +308,7 @@ NetworkStats NetworkServer::stats() const {
                            [&context](Refusal refusal) { return context.admission.refused(refusal); });
     stats.refused.at(kRefusals.size()) = counters.refused_by_origin.value();
     stats.refused.back() = counters.refused_tokens.value();
-    stats.broadcasts = counters.broadcasts.times();
+    stats.broadcasts = counters.broadcasts.histogram();
     stats.messages_sent = counters.messages_sent.value();
     stats.messages_received = counters.messages_received.value();
     stats.bytes_sent = counters.bytes_sent.value();

@@ -36,12 +36,12 @@ bool accepts_gzip(std::string_view accept_encoding) {
     std::optional<bool> named;
     std::optional<bool> any;
     while (!accept_encoding.empty()) {
-        auto item = take_part(accept_encoding, ',');
-        const auto coding = take_part(item, ';');
+        auto item = split_next(accept_encoding, ',');
+        const auto coding = split_next(item, ';');
         bool wanted = true;
         while (!item.empty()) {
-            auto parameter = take_part(item, ';');
-            const auto name = take_part(parameter, '=');
+            auto parameter = split_next(item, ';');
+            const auto name = split_next(parameter, '=');
             wanted = wanted && !(iequals(name, "q") && is_zero(trimmed(parameter)));
         }
         if (iequals(coding, "gzip") || iequals(coding, "x-gzip")) {
@@ -58,7 +58,7 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
         return true;
     }
     while (!if_none_match.empty()) {
-        if (without_weakness(take_part(if_none_match, ',')) == without_weakness(etag)) {
+        if (without_weakness(split_next(if_none_match, ',')) == without_weakness(etag)) {
             return true;
         }
     }

@@ -9,7 +9,7 @@
 
 #include "credentials.hpp"
 #include "session_buddy/core/version.hpp"
-#include "session_buddy/protocol/api_answer.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 #include "session_buddy/server/representation.hpp"
 
 namespace session_buddy::server {

@@ -42,7 +42,7 @@ void check_path(const std::string& path) {
 
 bool is_default_location(const std::string& path) {
     try {
-        return path == options::default_db_path(options::Environment::of_process()).value;
+        return path == options::default_db_path(options::Environment::from_process()).value;
     } catch (const ConfigError&) {
         return false;
     }

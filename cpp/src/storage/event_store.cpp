@@ -331,7 +331,7 @@ struct EventStore::Impl {
             record.duration_seconds = is_valid_duration(seconds) ? std::optional(seconds) : std::nullopt;
         }
         if (!started) {
-            started = beginning_of(event.at, record.duration_seconds.value_or(0.0));
+            started = start_time(event.at, record.duration_seconds.value_or(0.0));
         }
         record.invoked_at = format_precise_timestamp(*started);
         return store(event.key, record, source);

@@ -200,7 +200,7 @@ struct Pruner::Impl {
     milliseconds pause = kShortestPause;
     PruneResult result;
 
-    Impl(std::string file, TimePoint before, milliseconds timeout, SeriesBounds bounds)
+    Impl(std::string file, TimePoint before, milliseconds timeout, SeriesLimits bounds)
         : path(std::move(file)),
           cutoff(before),
           busy_timeout(timeout),
@@ -367,7 +367,7 @@ struct Pruner::Impl {
     }
 };
 
-Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, SeriesBounds bounds)
+Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, SeriesLimits bounds)
     : impl_(std::make_unique<Impl>(std::move(path), cutoff, busy_timeout, bounds)) {}
 
 Pruner::~Pruner() = default;

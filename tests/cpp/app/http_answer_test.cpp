@@ -12,7 +12,7 @@ namespace session_buddy::app {
 namespace {
 
 protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
-    return {.text = varying + rest, .varies_from = 0, .varies_to = varying.size()};
+    return {.text = varying + rest, .volatile_begin = 0, .volatile_end = varying.size()};
 }
 
 std::string header(const server::QueryAnswer& answer, const std::string& name) {

@@ -42,9 +42,9 @@ class SettingsOf : public testing::Test {
         return path.string();
     }
 
-    Environment surroundings() const {
+    Environment environment() const {
         Environment result;
-        result.environment = [this](const std::string& name) -> std::optional<std::string> {
+        result.get = [this](const std::string& name) -> std::optional<std::string> {
             const auto found = environment_.find(name);
             return found == environment_.end() ? std::nullopt : std::optional(found->second);
         };
@@ -63,11 +63,11 @@ class SettingsOf : public testing::Test {
         for (const auto& [name, text] : flags) {
             given.push_back({find(name), text});
         }
-        return load(given, file, surroundings());
+        return load(given, file, environment());
     }
 
-    std::string origin(const Settings& settings, std::string_view name) const {
-        return settings.origins[static_cast<std::size_t>(find(name) - table().data())];
+    std::string source(const Settings& settings, std::string_view name) const {
+        return settings.sources[static_cast<std::size_t>(find(name) - table().data())];
     }
 
     std::string error_of(const std::vector<std::pair<std::string, std::string>>& flags,
@@ -95,7 +95,7 @@ TEST(OptionTable, has_unique_names_help_and_defaults_in_range) {
             continue;  // empty until it is resolved
         }
         Config copy;
-        if (option.guards) {  // by default not asked for, which no source can say
+        if (option.security_critical) {  // by default not asked for, which no source can say
             EXPECT_THROW(assign(copy, option, read(defaults, option), "default"), ConfigError) << option.name;
             continue;
         }
@@ -264,8 +264,8 @@ TEST_F(SettingsOf, are_the_defaults_where_nothing_is_given) {
     EXPECT_EQ(settings.config.host, "localhost");
     EXPECT_EQ(settings.config.db_path, (root_ / "home/.local/share/session-buddy/skills.db").string());
     EXPECT_EQ(settings.config_file, "");
-    EXPECT_EQ(origin(settings, "port"), "default");
-    EXPECT_EQ(origin(settings, "db_path"), "default");
+    EXPECT_EQ(source(settings, "port"), "default");
+    EXPECT_EQ(source(settings, "db_path"), "default");
 }
 
 TEST_F(SettingsOf, follow_flag_then_environment_then_file_then_default) {
@@ -274,13 +274,13 @@ TEST_F(SettingsOf, follow_flag_then_environment_then_file_then_default) {
     environment_["SESSION_BUDDY_MAX_CLIENTS"] = "2";
     const Settings settings = load_with({{"port", "3"}}, file);
     EXPECT_EQ(settings.config.port, 3);
-    EXPECT_EQ(origin(settings, "port"), "--port");
+    EXPECT_EQ(source(settings, "port"), "--port");
     EXPECT_EQ(settings.config.max_clients, 2U);
-    EXPECT_EQ(origin(settings, "max_clients"), "SESSION_BUDDY_MAX_CLIENTS");
+    EXPECT_EQ(source(settings, "max_clients"), "SESSION_BUDDY_MAX_CLIENTS");
     EXPECT_DOUBLE_EQ(settings.config.update_interval.count(), 1.5);
-    EXPECT_EQ(origin(settings, "update_interval"), file);
+    EXPECT_EQ(source(settings, "update_interval"), file);
     EXPECT_DOUBLE_EQ(settings.config.window.count(), 7200);
-    EXPECT_EQ(origin(settings, "host"), "default");
+    EXPECT_EQ(source(settings, "host"), "default");
     EXPECT_EQ(settings.config_file, file);
 }
 
@@ -311,19 +311,19 @@ TEST_F(SettingsOf, find_the_database_by_flag_variable_file_place_and_data_direct
     EXPECT_EQ(load_with({}).config.db_path, (root_ / "data/session-buddy/skills.db").string());
     const std::string local = write("work/.session-buddy/skills.db", "");
     EXPECT_EQ(load_with({}).config.db_path, local);
-    EXPECT_EQ(origin(load_with({}), "db_path"), "found in the current directory");
+    EXPECT_EQ(source(load_with({}), "db_path"), "found in the current directory");
     const std::string file = write("home/.config/session-buddy/config.toml", "db_path = \"~/file.db\"");
     EXPECT_EQ(load_with({}).config.db_path, (root_ / "home/file.db").string());
-    EXPECT_EQ(resolve_db_path(std::nullopt, surroundings()).origin, file);
+    EXPECT_EQ(resolve_db_path(std::nullopt, environment()).source, file);
     environment_["SESSION_BUDDY_DB_PATH"] = "variable.db";
     EXPECT_EQ(load_with({}).config.db_path, (root_ / "work/variable.db").string());
     EXPECT_EQ(load_with({{"db_path", "../flag.db"}}).config.db_path, (root_ / "flag.db").string());
-    EXPECT_EQ(resolve_db_path(std::nullopt, surroundings()).value, (root_ / "work/variable.db").string());
-    EXPECT_EQ(resolve_db_path("given.db", surroundings()).value, (root_ / "work/given.db").string());
+    EXPECT_EQ(resolve_db_path(std::nullopt, environment()).value, (root_ / "work/variable.db").string());
+    EXPECT_EQ(resolve_db_path("given.db", environment()).value, (root_ / "work/given.db").string());
 }
 
 TEST_F(SettingsOf, use_the_library_folder_on_macos) {
-    Environment mac = surroundings();
+    Environment mac = environment();
     mac.macos = true;
     EXPECT_EQ(resolve_db_path(std::nullopt, mac).value,
               (root_ / "home/Library/Application Support/session-buddy/skills.db").string());
@@ -331,7 +331,7 @@ TEST_F(SettingsOf, use_the_library_folder_on_macos) {
 
 TEST_F(SettingsOf, refuse_database_names_that_are_no_files) {
     EXPECT_EQ(error_of({{"db_path", ":memory:"}}), "--db-path must be the path of a file, not ':memory:'");
-    EXPECT_THROW(static_cast<void>(resolve_db_path("", surroundings())), ConfigError);
+    EXPECT_THROW(static_cast<void>(resolve_db_path("", environment())), ConfigError);
     environment_.erase("HOME");
     EXPECT_THAT(error_of({}), HasSubstr("neither db_path nor HOME is set"));
     EXPECT_THAT(error_of({{"db_path", "~/x.db"}}), HasSubstr("HOME is not set"));
@@ -484,9 +484,9 @@ TEST_F(SettingsOf, variables_of_other_programs_with_our_prefix_are_ignored) {
 TEST_F(SettingsOf, an_embedded_server_rejects_a_misspelt_variable_that_would_have_asked_for_authentication) {
     Config config;
     environment_["SESSION_BUDDY_PRT"] = "1";
-    EXPECT_NO_THROW(assign_guards(config, surroundings()));
+    EXPECT_NO_THROW(assign_security_options(config, environment()));
     environment_["SESSION_BUDDY_JWT_SECRETT"] = "x";
-    EXPECT_THROW(assign_guards(config, surroundings()), ConfigError);
+    EXPECT_THROW(assign_security_options(config, environment()), ConfigError);
 }
 
 }  // namespace session_buddy::options

@@ -22,9 +22,9 @@ std::vector<std::uint32_t> take_all(Schedule& schedule, TimePoint now) {
 
 TEST(Schedule, gives_out_what_is_due_the_earliest_first_and_once) {
     Schedule schedule;
-    schedule.plan(0, kStart + 3s);
-    schedule.plan(1, kStart + 1s);
-    schedule.plan(2, kStart + 2s);
+    schedule.schedule(0, kStart + 3s);
+    schedule.schedule(1, kStart + 1s);
+    schedule.schedule(2, kStart + 2s);
     EXPECT_EQ(take_all(schedule, kStart + 1s - 1us), (std::vector<std::uint32_t>{}));
     EXPECT_EQ(take_all(schedule, kStart + 2s), (std::vector<std::uint32_t>{1, 2}));
     EXPECT_EQ(take_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{0}));
@@ -33,26 +33,26 @@ TEST(Schedule, gives_out_what_is_due_the_earliest_first_and_once) {
 
 TEST(Schedule, comes_up_at_the_earliest_moment_that_was_planned) {
     Schedule schedule;
-    schedule.plan(0, kStart + 2s);
-    schedule.plan(0, kStart + 1s);
-    schedule.plan(0, kStart + 3s);
+    schedule.schedule(0, kStart + 2s);
+    schedule.schedule(0, kStart + 1s);
+    schedule.schedule(0, kStart + 3s);
     EXPECT_EQ(take_all(schedule, kStart + 1s), (std::vector<std::uint32_t>{0}));
     EXPECT_EQ(take_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{})) << "planned again only when asked to";
 }
 
 TEST(Schedule, comes_up_at_the_moment_it_was_planned_for_again) {
     Schedule schedule;
-    schedule.plan(0, kStart + 2s);
-    schedule.plan(0, kStart + 1s);
+    schedule.schedule(0, kStart + 2s);
+    schedule.schedule(0, kStart + 1s);
     ASSERT_TRUE(schedule.pop_due(kStart + 1s));
-    schedule.plan(0, kStart + 3s);
+    schedule.schedule(0, kStart + 3s);
     EXPECT_FALSE(schedule.pop_due(kStart + 2s)) << "the first plan is void";
     EXPECT_TRUE(schedule.pop_due(kStart + 3s));
 }
 
 TEST(Schedule, plans_nothing_for_the_end_of_time) {
     Schedule schedule;
-    schedule.plan(7, TimePoint::max());
+    schedule.schedule(7, TimePoint::max());
     EXPECT_FALSE(schedule.pop_due(TimePoint::max()));
 }
 

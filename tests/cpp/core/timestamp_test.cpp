@@ -101,11 +101,11 @@ TEST(FormatHttpDate, is_the_form_of_the_standard) {
 
 TEST(BeginningOf, is_a_duration_before_the_end_where_a_date_can_tell_it) {
     const TimePoint end = parse_timestamp("2026-02-10T12:00:00Z").value();
-    EXPECT_EQ(beginning_of(end, 0.0), end);
-    EXPECT_EQ(beginning_of(end, 1.5), end - std::chrono::milliseconds(1500));
-    EXPECT_EQ(beginning_of(end, 100'000'000.0), end - std::chrono::seconds(100'000'000));
+    EXPECT_EQ(start_time(end, 0.0), end);
+    EXPECT_EQ(start_time(end, 1.5), end - std::chrono::milliseconds(1500));
+    EXPECT_EQ(start_time(end, 100'000'000.0), end - std::chrono::seconds(100'000'000));
     for (const double duration : {100'000'001.0, 1e13, 1e308, std::numeric_limits<double>::infinity(), std::nan("")}) {
-        EXPECT_EQ(beginning_of(end, duration), end) << duration;
+        EXPECT_EQ(start_time(end, duration), end) << duration;
     }
 }
 

@@ -99,7 +99,7 @@ TEST(MetricsEngine, no_lifetime_ends_before_an_invocation_that_was_seen) {
     EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart);
     engine.advance(kStart + 1000h);
     EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart) << "out of all windows by now";
-    EXPECT_EQ(engine.recent_of("a")->last_invocation_at, kStart);
+    EXPECT_EQ(engine.recent_metrics("a")->last_invocation_at, kStart);
 }
 
 TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_without_recent_rows) {
@@ -127,7 +127,7 @@ TEST(MetricsEngine, reports_recent_figures_until_they_are_confirmed_and_again_wh
     engine.advance(kStart);
     const auto changes = engine.changed_recent();
     ASSERT_EQ(changes.size(), 1U);
-    EXPECT_EQ(changes[0].figures, (RecentMetrics{1, 1, 0, kStart}));
+    EXPECT_EQ(changes[0].metrics, (RecentMetrics{1, 1, 0, kStart}));
     EXPECT_EQ(engine.changed_recent().size(), 1U) << "not confirmed yet";
     engine.confirm_recent(changes);
     EXPECT_TRUE(engine.changed_recent().empty());
@@ -136,7 +136,7 @@ TEST(MetricsEngine, reports_recent_figures_until_they_are_confirmed_and_again_wh
     EXPECT_TRUE(engine.changed_recent().empty());
     engine.advance(kStart + 1h);
     ASSERT_EQ(engine.changed_recent().size(), 1U);
-    EXPECT_EQ(engine.changed_recent()[0].figures.count_1h, 0);
+    EXPECT_EQ(engine.changed_recent()[0].metrics.count_1h, 0);
 }
 
 TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) {
@@ -146,7 +146,7 @@ TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) 
     engine.add(run("a", kStart), kStart);
     engine.confirm_recent(changes);
     ASSERT_EQ(engine.changed_recent().size(), 1U);
-    EXPECT_EQ(engine.changed_recent()[0].figures.count_1h, 2);
+    EXPECT_EQ(engine.changed_recent()[0].metrics.count_1h, 2);
 }
 
 TEST(MetricsEngine, a_row_too_old_for_every_window_still_makes_the_skill_reported) {
@@ -155,7 +155,7 @@ TEST(MetricsEngine, a_row_too_old_for_every_window_still_makes_the_skill_reporte
     engine.confirm_recent(engine.changed_recent());
     engine.add(run("a", kStart - 100h), kStart);  // its trigger has counted it in the cache
     ASSERT_EQ(engine.changed_recent().size(), 1U);
-    EXPECT_EQ(engine.changed_recent()[0].figures.count_24h, 1);
+    EXPECT_EQ(engine.changed_recent()[0].metrics.count_24h, 1);
 }
 
 TEST(MetricsEngine, sessions_are_the_same_object_until_they_change) {

@@ -36,7 +36,7 @@ BadParameter refused(const ApiRequest<Request>& read) {
 }
 
 TEST(ApiRequest, of_skills_has_defaults) {
-    const auto request = accepted(read_skills_request(""));
+    const auto request = accepted(parse_skills_request(""));
     EXPECT_EQ(request.search, "");
     EXPECT_EQ(request.sort, SkillSort::invocation_count);
     EXPECT_TRUE(request.descending);
@@ -44,12 +44,12 @@ TEST(ApiRequest, of_skills_has_defaults) {
     EXPECT_FALSE(request.sparkline);
     EXPECT_EQ(request.page.limit, 50);
     EXPECT_EQ(request.page.offset, 0);
-    EXPECT_FALSE(accepted(read_skills_request("sort=skill_name")).descending);
-    EXPECT_TRUE(accepted(read_skills_request("sort=skill_name&order=desc")).descending);
+    EXPECT_FALSE(accepted(parse_skills_request("sort=skill_name")).descending);
+    EXPECT_TRUE(accepted(parse_skills_request("sort=skill_name&order=desc")).descending);
 }
 
 TEST(ApiRequest, reads_every_parameter_of_skills) {
-    const auto request = accepted(read_skills_request(
+    const auto request = accepted(parse_skills_request(
         "&search=a&&sort=deviation_score&order=asc&active=true&sparkline=true&limit=100&offset=7&"));
     EXPECT_EQ(request.search, "a");
     EXPECT_EQ(request.sort, SkillSort::deviation_score);
@@ -61,8 +61,8 @@ TEST(ApiRequest, reads_every_parameter_of_skills) {
 }
 
 TEST(ApiRequest, decodes_percent_and_plus_in_names_and_values) {
-    EXPECT_EQ(accepted(read_skill_request("skill%5Fname=a%2Fb+c%26d%3De=f%C3%a4")).skill_name, "a/b c&d=e=f\xC3\xA4");
-    EXPECT_EQ(accepted(read_skill_request("skill_name=a/../b?c")).skill_name, "a/../b?c");
+    EXPECT_EQ(accepted(parse_skill_request("skill%5Fname=a%2Fb+c%26d%3De=f%C3%a4")).skill_name, "a/b c&d=e=f\xC3\xA4");
+    EXPECT_EQ(accepted(parse_skill_request("skill_name=a/../b?c")).skill_name, "a/../b?c");
 }
 
 TEST(ApiRequest, names_the_parameter_that_is_wrong) {
@@ -93,18 +93,18 @@ TEST(ApiRequest, names_the_parameter_that_is_wrong) {
                                                    Case{"search=%ff", "search", "UTF-8"},
                                                    Case{"%ff=1", "\xff", "UTF-8"},
                                                    Case{"=1", "", "no such"}}) {
-        const auto bad = refused(read_skills_request(query));
+        const auto bad = refused(parse_skills_request(query));
         EXPECT_EQ(bad.parameter, parameter) << query;
         EXPECT_THAT(bad.detail, HasSubstr(detail)) << query;
     }
-    EXPECT_EQ(refused(read_skills_request("search=" + std::string(257, 'a'))).parameter, "search");
-    EXPECT_EQ(refused(read_skills_request(std::string(300, 'x') + "=1")).parameter.size(), 64U);
+    EXPECT_EQ(refused(parse_skills_request("search=" + std::string(257, 'a'))).parameter, "search");
+    EXPECT_EQ(refused(parse_skills_request(std::string(300, 'x') + "=1")).parameter.size(), 64U);
 }
 
 TEST(ApiRequest, of_a_skill_needs_a_name) {
-    EXPECT_THAT(refused(read_skill_request("")).detail, HasSubstr("missing"));
+    EXPECT_THAT(refused(parse_skill_request("")).detail, HasSubstr("missing"));
     for (const auto& name : {std::string(), std::string("a%0Ab"), std::string("a%00"), std::string(257, 'a')}) {
-        EXPECT_EQ(refused(read_skill_request("skill_name=" + name)).parameter, "skill_name") << name;
+        EXPECT_EQ(refused(parse_skill_request("skill_name=" + name)).parameter, "skill_name") << name;
     }
 }
 
@@ -112,28 +112,28 @@ TEST(ApiRequest, reads_steps_in_every_unit) {
     for (const auto& [text, length] :
          {std::pair{"10", 10}, std::pair{"30s", 30}, std::pair{"5m", 300}, std::pair{"1h", 3600},
           std::pair{"31d", 2'678'400}, std::pair{"2678400", 2'678'400}}) {
-        EXPECT_EQ(accepted(read_series_request(std::string("step=") + text)).step, seconds{length}) << text;
+        EXPECT_EQ(accepted(parse_series_request(std::string("step=") + text)).step, seconds{length}) << text;
     }
     for (const char* text : {"", "9", "9s", "0", "-5m", "32d", "745h", "2678401", "1w", "m", "1.5h", "5 m",
                              "9223372036854775807d", "99999999999999999999s"}) {
-        EXPECT_EQ(refused(read_series_request(std::string("step=") + text)).parameter, "step") << text;
+        EXPECT_EQ(refused(parse_series_request(std::string("step=") + text)).parameter, "step") << text;
     }
 }
 
 TEST(ApiRequest, reads_times_and_refuses_a_range_that_is_none) {
     const auto request =
-        accepted(read_series_request("from=2026-02-10T00:00:00%2B01:00&to=2026-02-10%2000:00:00&skill_name=a"));
+        accepted(parse_series_request("from=2026-02-10T00:00:00%2B01:00&to=2026-02-10%2000:00:00&skill_name=a"));
     EXPECT_EQ(request.from, at("2026-02-09T23:00:00Z"));
     EXPECT_EQ(request.to, at("2026-02-10T00:00:00Z"));
     EXPECT_EQ(request.skill_name, "a");
-    EXPECT_EQ(refused(read_series_request("from=2026-02-10&to=2026-02-10")).parameter, "from");
+    EXPECT_EQ(refused(parse_series_request("from=2026-02-10&to=2026-02-10")).parameter, "from");
     // An offset whose + was not encoded.
-    EXPECT_THAT(refused(read_series_request("to=2026-02-10T00:00:00+01:00")).detail, HasSubstr("%2B"));
-    EXPECT_EQ(refused(read_anomalies_request("from=2026-02-11&to=2026-02-10")).parameter, "from");
+    EXPECT_THAT(refused(parse_series_request("to=2026-02-10T00:00:00+01:00")).detail, HasSubstr("%2B"));
+    EXPECT_EQ(refused(parse_anomalies_request("from=2026-02-11&to=2026-02-10")).parameter, "from");
 }
 
 TEST(ApiRequest, reads_every_parameter_of_anomalies_and_sessions) {
-    const auto request = accepted(read_anomalies_request(
+    const auto request = accepted(parse_anomalies_request(
         "state=open&skill_name=a&anomaly_type=pattern_shift&from=2026-02-10&limit=500&offset=1"));
     EXPECT_EQ(request.state, EpisodeState::open);
     EXPECT_EQ(request.skill_name, "a");
@@ -141,12 +141,12 @@ TEST(ApiRequest, reads_every_parameter_of_anomalies_and_sessions) {
     EXPECT_EQ(request.from, at("2026-02-10"));
     EXPECT_FALSE(request.to);
     EXPECT_EQ(request.page.limit, 500);
-    EXPECT_EQ(accepted(read_anomalies_request("")).page.limit, 100);
-    EXPECT_EQ(refused(read_anomalies_request("anomaly_type=drop")).parameter, "anomaly_type");
-    EXPECT_EQ(accepted(read_sessions_request("limit=1000")).limit, 1000);
-    EXPECT_EQ(refused(read_sessions_request("limit=1001")).parameter, "limit");
-    EXPECT_FALSE(require_no_parameter("&"));
-    EXPECT_EQ(require_no_parameter("a=1")->parameter, "a");
+    EXPECT_EQ(accepted(parse_anomalies_request("")).page.limit, 100);
+    EXPECT_EQ(refused(parse_anomalies_request("anomaly_type=drop")).parameter, "anomaly_type");
+    EXPECT_EQ(accepted(parse_sessions_request("limit=1000")).limit, 1000);
+    EXPECT_EQ(refused(parse_sessions_request("limit=1001")).parameter, "limit");
+    EXPECT_FALSE(reject_parameters("&"));
+    EXPECT_EQ(reject_parameters("a=1")->parameter, "a");
 }
 
 // ---- The steps of a series

@@ -15,8 +15,8 @@ using Json = nlohmann::json;
 
 constexpr TimePoint kNoon = std::chrono::sys_days{std::chrono::February / 10 / 2026} + 12h + 999ms;
 
-Subscribe subscribe(std::vector<std::string> names, Spelling spelling, RequestId id = std::nullopt) {
-    return {Subscription(names), spelling, names, std::move(id)};
+Subscribe subscribe(std::vector<std::string> names, NameKey name_key, RequestId id = std::nullopt) {
+    return {Subscription(names), name_key, names, std::move(id)};
 }
 
 SkillMetrics figures(double average) {
@@ -28,26 +28,26 @@ SkillMetrics figures(double average) {
 
 TEST(SubscriptionConfirmed, repeats_the_request_in_its_own_spelling) {
     EXPECT_EQ(
-        subscription_confirmed(subscribe({"pytest-run"}, Spelling::skill_name)),
+        subscription_confirmed(subscribe({"pytest-run"}, NameKey::skill_name)),
         R"({"type":"subscription_confirmed","skill_name":"pytest-run","message":"Subscribed to updates for pytest-run"})");
     EXPECT_EQ(
-        subscription_confirmed(subscribe({}, Spelling::skill_name, "7")),
+        subscription_confirmed(subscribe({}, NameKey::skill_name, "7")),
         R"({"type":"subscription_confirmed","skill_name":null,"message":"Subscribed to updates for all skills","request_id":"7"})");
     EXPECT_EQ(
-        subscription_confirmed(subscribe({"x"}, Spelling::skill)),
+        subscription_confirmed(subscribe({"x"}, NameKey::skill)),
         R"({"type":"subscription_confirmed","skill_name":"x","skill":"x","message":"Subscribed to updates for x"})");
     EXPECT_EQ(
-        subscription_confirmed(subscribe({}, Spelling::skill)),
+        subscription_confirmed(subscribe({}, NameKey::skill)),
         R"({"type":"subscription_confirmed","skill_name":null,"skill":null,"message":"Subscribed to updates for all skills"})");
     EXPECT_EQ(
-        subscription_confirmed(subscribe({"b", "a", "b"}, Spelling::skill_names)),
+        subscription_confirmed(subscribe({"b", "a", "b"}, NameKey::skill_names)),
         R"({"type":"subscription_confirmed","skill_names":["b","a","b"],"message":"Subscribed to updates for 2 skills"})");
-    EXPECT_EQ(subscription_confirmed(subscribe({"a"}, Spelling::skill_names)),
+    EXPECT_EQ(subscription_confirmed(subscribe({"a"}, NameKey::skill_names)),
               R"({"type":"subscription_confirmed","skill_names":["a"],"message":"Subscribed to updates for a"})");
 }
 
 TEST(SubscriptionConfirmed, repeats_the_view_of_anomalies_where_it_was_given) {
-    auto request = subscribe({"a"}, Spelling::skill_name, "7");
+    auto request = subscribe({"a"}, NameKey::skill_name, "7");
     request.min_deviation = 3.0;
     EXPECT_EQ(
         subscription_confirmed(request),
@@ -56,12 +56,12 @@ TEST(SubscriptionConfirmed, repeats_the_view_of_anomalies_where_it_was_given) {
     EXPECT_EQ(
         subscription_confirmed(request),
         R"({"type":"subscription_confirmed","skill_name":"a","min_deviation":3.0,"details":true,"message":"Subscribed to updates for a","request_id":"7"})");
-    request = subscribe({"a", "b"}, Spelling::skill_names);
+    request = subscribe({"a", "b"}, NameKey::skill_names);
     request.details = false;
     EXPECT_EQ(
         subscription_confirmed(request),
         R"({"type":"subscription_confirmed","skill_names":["a","b"],"details":false,"message":"Subscribed to updates for 2 skills"})");
-    request = subscribe({}, Spelling::skill);
+    request = subscribe({}, NameKey::skill);
     request.min_deviation = 0.0;
     EXPECT_EQ(
         subscription_confirmed(request),

@@ -32,7 +32,7 @@ T parsed_as(std::string_view text) {
 
 struct SubscribeCase {
     const char* text;
-    Spelling spelling;
+    NameKey name_key;
     std::vector<std::string> names;
     std::vector<std::string> as_sent;
 };
@@ -44,7 +44,7 @@ class ParseSubscribe : public testing::TestWithParam<SubscribeCase> {};
 
 TEST_P(ParseSubscribe, reads_who_is_meant_and_how_it_was_spelt) {
     const auto request = parsed_as<Subscribe>(GetParam().text);
-    EXPECT_EQ(request.spelling, GetParam().spelling);
+    EXPECT_EQ(request.name_key, GetParam().name_key);
     EXPECT_EQ(request.subscription.names(), GetParam().names);
     EXPECT_EQ(request.names_as_sent, GetParam().as_sent);
     EXPECT_EQ(request.subscription.all(), GetParam().names.empty());
@@ -54,29 +54,29 @@ INSTANTIATE_TEST_SUITE_P(
     Requests, ParseSubscribe,
     testing::Values(
         SubscribeCase{
-            R"({"type":"subscribe","skill_name":"pytest-run"})", Spelling::skill_name, {"pytest-run"}, {"pytest-run"}},
-        SubscribeCase{R"({"skill_name":"a b","type":"subscribe"})", Spelling::skill_name, {"a b"}, {"a b"}},
-        SubscribeCase{R"({"type":"subscribe","skill_name":null})", Spelling::skill_name, {}, {}},
-        SubscribeCase{R"({"type":"subscribe"})", Spelling::skill_name, {}, {}},
-        SubscribeCase{R"({"type":"subscribe","skill":"old"})", Spelling::skill, {"old"}, {"old"}},
-        SubscribeCase{R"({"type":"subscribe","skill":null})", Spelling::skill, {}, {}},
+            R"({"type":"subscribe","skill_name":"pytest-run"})", NameKey::skill_name, {"pytest-run"}, {"pytest-run"}},
+        SubscribeCase{R"({"skill_name":"a b","type":"subscribe"})", NameKey::skill_name, {"a b"}, {"a b"}},
+        SubscribeCase{R"({"type":"subscribe","skill_name":null})", NameKey::skill_name, {}, {}},
+        SubscribeCase{R"({"type":"subscribe"})", NameKey::skill_name, {}, {}},
+        SubscribeCase{R"({"type":"subscribe","skill":"old"})", NameKey::skill, {"old"}, {"old"}},
+        SubscribeCase{R"({"type":"subscribe","skill":null})", NameKey::skill, {}, {}},
         SubscribeCase{
-            R"({"type":"subscribe","skill":"old","skill_name":"new"})", Spelling::skill_name, {"new"}, {"new"}},
-        SubscribeCase{R"({"type":"subscribe","skill":"old","skill_name":null})", Spelling::skill_name, {}, {}},
+            R"({"type":"subscribe","skill":"old","skill_name":"new"})", NameKey::skill_name, {"new"}, {"new"}},
+        SubscribeCase{R"({"type":"subscribe","skill":"old","skill_name":null})", NameKey::skill_name, {}, {}},
         SubscribeCase{
-            R"({"type":"subscribe","skill_names":["b","a","b"]})", Spelling::skill_names, {"a", "b"}, {"b", "a", "b"}},
-        SubscribeCase{R"({"type":"subscribe","skill_names":["one"]})", Spelling::skill_names, {"one"}, {"one"}},
+            R"({"type":"subscribe","skill_names":["b","a","b"]})", NameKey::skill_names, {"a", "b"}, {"b", "a", "b"}},
+        SubscribeCase{R"({"type":"subscribe","skill_names":["one"]})", NameKey::skill_names, {"one"}, {"one"}},
         SubscribeCase{R"({"type":"subscribe","skill_name":"caf\u00e9 \ud83d\ude00"})",
-                      Spelling::skill_name,
+                      NameKey::skill_name,
                       {"café 😀"},
                       {"café 😀"}},
         SubscribeCase{
             R"({"type":"subscribe","skill_name":"x","unknown":{"type":"ping","skill_name":["y",{"skill":1}]},"n":-1.5e3})",
-            Spelling::skill_name,
+            NameKey::skill_name,
             {"x"},
             {"x"}},
         SubscribeCase{R"({"type":"ping","type":"subscribe","skill_name":"x","skill_name":"y"})",
-                      Spelling::skill_name,
+                      NameKey::skill_name,
                       {"y"},
                       {"y"}}));
 

@@ -21,24 +21,24 @@ class Counter {
     std::atomic<std::uint64_t> value_ = 0;
 };
 
-/// WorkTimes for more than one thread; the same holds.
-class WorkTimer {
+/// DurationHistogram for more than one thread; the same holds.
+class AtomicDurationHistogram {
   public:
     void add(double seconds) noexcept {
-        buckets_[work_bucket(seconds)].add();
+        buckets_[histogram_bucket(seconds)].add();
         seconds_.store(seconds_.load(std::memory_order_relaxed) + seconds, std::memory_order_relaxed);
     }
-    [[nodiscard]] WorkTimes times() const noexcept {
-        WorkTimes times;
+    [[nodiscard]] DurationHistogram histogram() const noexcept {
+        DurationHistogram result;
         for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-            times.buckets[bucket] = buckets_[bucket].value();
+            result.buckets[bucket] = buckets_[bucket].value();
         }
-        times.seconds = seconds_.load(std::memory_order_relaxed);
-        return times;
+        result.seconds = seconds_.load(std::memory_order_relaxed);
+        return result;
     }
 
   private:
-    std::array<Counter, kWorkBounds.size() + 1> buckets_;
+    std::array<Counter, kHistogramBounds.size() + 1> buckets_;
     std::atomic<double> seconds_ = 0.0;
 };
 

@@ -46,7 +46,7 @@ class FlatQueue {
 
     void pop_front(std::size_t count = 1) {
         front_ += count;
-        if (front_ >= kLeastGap && front_ >= size()) {
+        if (front_ >= kMinGap && front_ >= size()) {
             storage_.erase(storage_.begin(), begin());
             front_ = 0;
             if (storage_.size() < storage_.capacity() / 4) {
@@ -57,7 +57,7 @@ class FlatQueue {
 
   private:
     // Elements that may have left before the others are moved, so that a short queue does not move them each time.
-    static constexpr std::size_t kLeastGap = 16;
+    static constexpr std::size_t kMinGap = 16;
 
     std::vector<T> storage_;
     std::size_t front_ = 0;  // elements of storage_ before this one have left

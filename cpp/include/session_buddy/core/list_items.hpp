@@ -29,7 +29,7 @@ namespace session_buddy {
 
 /// Takes what stands before the separator off `rest`, with the separator; one inside of quotes is none (RFC 9110,
 /// 5.6.4). Without the blanks around it.
-[[nodiscard]] inline std::string_view take_part(std::string_view& rest, char separator) {
+[[nodiscard]] inline std::string_view split_next(std::string_view& rest, char separator) {
     bool quoted = false;
     std::size_t end = 0;
     for (; end < rest.size() && (quoted || rest[end] != separator); ++end) {

@@ -31,8 +31,8 @@ struct Option {
     double minimum;  ///< integer, number and duration (seconds), both ends included
     double maximum;
     std::string_view choices;  ///< choice: the words, separated by '|'
-    bool command_only;         ///< has no meaning inside a Python program (there logging is Python's)
-    bool guards;               ///< keeps somebody out: an empty variable is an error and not the same as none
+    bool cli_only;             ///< has no meaning inside a Python program (there logging is Python's)
+    bool security_critical;    ///< keeps somebody out: an empty variable is an error and not the same as none
     std::string_view help;     ///< a noun phrase without a final full stop
 };
 
@@ -40,7 +40,7 @@ struct Option {
 [[nodiscard]] const Option* find(std::string_view name);   ///< nullptr where there is none
 [[nodiscard]] std::string nearest(std::string_view name);  ///< the name a typing error meant, or ""
 /// The same with at most so many characters added, removed or changed.
-[[nodiscard]] std::string nearest(std::string_view name, std::size_t most_changes);
+[[nodiscard]] std::string nearest(std::string_view name, std::size_t max_distance);
 [[nodiscard]] std::string flag_of(const Option& option);         ///< "--update-interval"
 [[nodiscard]] std::string environment_of(const Option& option);  ///< "SESSION_BUDDY_UPDATE_INTERVAL"
 [[nodiscard]] std::string range_of(const Option& option);        ///< "0.01 to 3600 seconds", "" for texts of all kinds
@@ -75,39 +75,39 @@ void check_retention(const Config& config, Seconds keep, std::string_view subjec
 /// What the settings depend on outside of the program; tests hand in their own.
 struct Environment {
     /// The value of an environment variable; nothing where it is not set. An empty one counts as not set.
-    std::function<std::optional<std::string>(const std::string&)> environment;
+    std::function<std::optional<std::string>(const std::string&)> get;
     std::vector<std::string> variables;  ///< names of the variables that begin with SESSION_BUDDY_
     std::filesystem::path current_directory;
     bool macos = false;
 
-    [[nodiscard]] static Environment of_process();
+    [[nodiscard]] static Environment from_process();
 };
 
 struct Resolved {
     std::string value;
-    std::string origin;  ///< "default", "SESSION_BUDDY_DB_PATH", "/etc/x.toml", …
+    std::string source;  ///< "default", "SESSION_BUDDY_DB_PATH", "/etc/x.toml", …
 };
 
 /// The database path of a program: `given`, else SESSION_BUDDY_DB_PATH, else the config file's, else
 /// ./.session-buddy/skills.db where it exists, else the user's data directory. Absolute, a leading "~/" expanded.
 /// Throws ConfigError.
-[[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& surroundings);
+[[nodiscard]] Resolved resolve_db_path(const std::optional<std::string>& given, const Environment& environment);
 
 /// The path where nothing names one: ./.session-buddy/skills.db where it exists, else the user's data directory. Throws
 /// ConfigError where there is none.
-[[nodiscard]] Resolved default_db_path(const Environment& surroundings);
+[[nodiscard]] Resolved default_db_path(const Environment& environment);
 
 /// Makes the files that the settings of kind `path` name absolute, a leading "~/" expanded. Throws ConfigError.
-void resolve_paths(Config& config, const Environment& surroundings);
+void resolve_paths(Config& config, const Environment& environment);
 
-/// Takes the guarding options that are not set from their environment variables, as load() does: whoever sets one means
-/// it for every server that is started there. Throws ConfigError, also where the name of one is misspelt.
-void assign_guards(Config& config, const Environment& surroundings);
+/// Takes the security_critical options that are not set from their environment variables, as load() does: whoever sets
+/// one means it for every server that is started there. Throws ConfigError, also where the name of one is misspelt.
+void assign_security_options(Config& config, const Environment& environment);
 
 /// All settings, complete and checked, and for each option of table() where its value came from.
 struct Settings {
     Config config;
-    std::vector<std::string> origins;
+    std::vector<std::string> sources;
     std::string config_file;  ///< the TOML file that was read; empty for none
 };
 
@@ -122,19 +122,19 @@ struct Flag {
 /// else session-buddy/config.toml in the user's config directory where it exists. Throws ConfigError, also for an
 /// environment variable whose name is almost that of an option.
 [[nodiscard]] Settings load(std::span<const Flag> flags, const std::optional<std::string>& config_file,
-                            const Environment& surroundings);
+                            const Environment& environment);
 
 /// Of some settings, what can be used of them.
 struct PartialSettings {
     Config config;
-    std::vector<std::string> faults;  ///< what cannot, each a whole sentence
+    std::vector<std::string> errors;  ///< what cannot, each a whole sentence
 };
 
 /// For a program that goes on whatever stands in its settings: those of `names` alone, from the default places. One
 /// that cannot be used stays as it was, and what stands beside them in the file does not matter. Throws ConfigError
 /// where there is no place for the database.
-[[nodiscard]] PartialSettings load_partly(std::span<const std::string_view> names,
-                                          const std::optional<std::string>& db_path, const Environment& surroundings);
+[[nodiscard]] PartialSettings load_lenient(std::span<const std::string_view> names,
+                                           const std::optional<std::string>& db_path, const Environment& environment);
 
 /// Every option, its value and its origin, as a TOML file that load() reads again. What is empty or secret is a
 /// comment.

@@ -14,29 +14,29 @@
 
 namespace session_buddy {
 
-/// Holds one moment for each number. Numbers are small: places in a vector.
+/// Holds one moment for each id. Numbers are small: places in a vector.
 class Schedule {
   public:
-    /// Has `number` come up at `at`, or earlier where that is planned already: whoever comes too early plans again.
+    /// Has `id` come up at `at`, or earlier where that is planned already: whoever comes too early plans again.
     /// TimePoint::max() plans nothing.
-    void plan(std::uint32_t number, TimePoint at) {
-        if (number >= planned_.size()) {
-            planned_.resize(number + std::size_t{1}, TimePoint::max());
+    void schedule(std::uint32_t id, TimePoint at) {
+        if (id >= due_.size()) {
+            due_.resize(id + std::size_t{1}, TimePoint::max());
         }
-        if (at < planned_[number]) {
-            planned_[number] = at;
-            queue_.emplace(at, number);
+        if (at < due_[id]) {
+            due_[id] = at;
+            queue_.emplace(at, id);
         }
     }
 
-    /// The next number that is due at `now`, the earliest first; it is planned no more. Nothing where none is.
+    /// The next id that is due at `now`, the earliest first; it is planned no more. Nothing where none is.
     [[nodiscard]] std::optional<std::uint32_t> pop_due(TimePoint now) {
         while (!queue_.empty() && queue_.top().first <= now) {
-            const auto [at, number] = queue_.top();
+            const auto [at, id] = queue_.top();
             queue_.pop();
-            if (planned_[number] == at) {  // else an earlier moment was planned later on, and has come up
-                planned_[number] = TimePoint::max();
-                return number;
+            if (due_[id] == at) {  // else an earlier moment was planned later on, and has come up
+                due_[id] = TimePoint::max();
+                return id;
             }
         }
         return std::nullopt;
@@ -46,7 +46,7 @@ class Schedule {
     using Entry = std::pair<TimePoint, std::uint32_t>;
 
     std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue_;
-    std::vector<TimePoint> planned_;
+    std::vector<TimePoint> due_;
 };
 
 }  // namespace session_buddy

@@ -13,20 +13,20 @@
 namespace session_buddy {
 
 /// Upper bounds of the buckets that the server's own work is counted in, in seconds; the last bucket has none.
-inline constexpr std::array kWorkBounds{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0};
-using WorkBuckets = std::array<std::uint64_t, kWorkBounds.size() + 1>;
+inline constexpr std::array kHistogramBounds{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0};
+using HistogramBuckets = std::array<std::uint64_t, kHistogramBounds.size() + 1>;
 
-[[nodiscard]] constexpr std::size_t work_bucket(double seconds) {
-    return static_cast<std::size_t>(std::ranges::lower_bound(kWorkBounds, seconds) - kWorkBounds.begin());
+[[nodiscard]] constexpr std::size_t histogram_bucket(double seconds) {
+    return static_cast<std::size_t>(std::ranges::lower_bound(kHistogramBounds, seconds) - kHistogramBounds.begin());
 }
 
 /// How long something took, each time in one bucket.
-struct WorkTimes {
-    WorkBuckets buckets{};
+struct DurationHistogram {
+    HistogramBuckets buckets{};
     double seconds = 0.0;  ///< in all
 
     void add(double taken) {
-        ++buckets.at(work_bucket(taken));
+        ++buckets.at(histogram_bucket(taken));
         seconds += taken;
     }
 };
@@ -40,7 +40,7 @@ struct NetworkStats {
     std::uint64_t websocket_clients = 0;
     std::uint64_t http_connections = 0;
     std::array<std::uint64_t, kRefusalReasons.size()> refused{};
-    WorkTimes broadcasts;                 ///< from a snapshot to the last client that it was offered
+    DurationHistogram broadcasts;         ///< from a snapshot to the last client that it was offered
     std::uint64_t messages_sent = 0;      ///< on WebSockets: answers and broadcasts
     std::uint64_t messages_received = 0;  ///< likewise
     std::uint64_t bytes_sent = 0;         ///< on WebSockets, all that was written, before TLS
@@ -52,7 +52,7 @@ struct NetworkStats {
 
 /// Of the collector, since the start of the server.
 struct CollectorStats {
-    WorkTimes cycles;  ///< reading, computing and writing back
+    DurationHistogram cycles;  ///< reading, computing and writing back
     std::uint64_t rows_read = 0;
     std::uint64_t rows_skipped = 0;          ///< unreadable ones
     std::uint64_t read_failures = 0;         ///< looks at the database that failed

@@ -26,9 +26,9 @@ inline constexpr std::size_t kMaxSmallFileBytes = std::size_t{4} << 20U;
 /// its keys: it belongs to the user of this process and is for that user alone, or it belongs to root, and a group may
 /// read it.
 /// Asks of what lies at the path now: a config file is read before it is known to hold a secret.
-void check_secrecy(const std::string& path);
+void check_secret_permissions(const std::string& path);
 
-/// read_small_file for a file that passes check_secrecy.
+/// read_small_file for a file that passes check_secret_permissions.
 [[nodiscard]] std::string read_secret_file(const std::string& path);
 
 }  // namespace session_buddy

@@ -64,7 +64,7 @@ class SkillTable {
     using Index = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
 
     SkillTable() = default;
-    /// `index` maps every name to its place in `entries`; `top` holds places, best first.
+    /// `index` maps every name to its index in `entries`; `top` holds places, best first.
     SkillTable(std::vector<Entry> entries, std::shared_ptr<const Index> index, std::vector<std::uint32_t> top)
         : entries_(std::move(entries)), index_(std::move(index)), top_(std::move(top)) {}
 
@@ -78,7 +78,7 @@ class SkillTable {
     }
     /// The most active skills of the window in the contract's order, at most `top_skills` of the config.
     [[nodiscard]] std::span<const std::uint32_t> top() const { return top_; }
-    [[nodiscard]] const SkillMetrics& at(std::uint32_t place) const { return *entries_[place]; }
+    [[nodiscard]] const SkillMetrics& at(std::uint32_t index) const { return *entries_[index]; }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
   private:

@@ -30,6 +30,6 @@ inline constexpr std::size_t kMaxTimestampBytes = 64;
 
 /// When that began which ended at `end`; `end` itself where the duration (seconds, not negative) is of more than 31
 /// years: no date might tell it.
-[[nodiscard]] TimePoint beginning_of(TimePoint end, double duration);
+[[nodiscard]] TimePoint start_time(TimePoint end, double duration);
 
 }  // namespace session_buddy

@@ -27,7 +27,7 @@ inline constexpr std::string_view kNoPhase = "none";
 
 /// How many get a series of their own, in the order in which they are first seen, next to those of kNoPhase and
 /// kOtherSeries.
-struct SeriesBounds {
+struct SeriesLimits {
     std::uint32_t skills = Config{}.metrics_max_skills;
     std::uint32_t phases = Config{}.metrics_max_phases;  ///< of one skill
 };
@@ -36,7 +36,7 @@ struct SeriesBounds {
 class Totals {
   public:
     /// What restore() brings keeps its series, be it beyond the bounds.
-    explicit Totals(SeriesBounds bounds = {}) : bounds_(bounds) {}
+    explicit Totals(SeriesLimits limits = {}) : limits_(limits) {}
 
     /// `workflow_phase`: empty for none.
     void add(const Invocation& row, std::string_view workflow_phase);
@@ -74,18 +74,18 @@ class Totals {
         std::size_t operator()(std::string_view name) const { return std::hash<std::string_view>{}(name); }
     };
 
-    [[nodiscard]] std::uint32_t place_of(std::string_view skill_name);
+    [[nodiscard]] std::uint32_t index_of(std::string_view skill_name);
     [[nodiscard]] std::uint32_t admit(std::string_view skill_name);
     /// For a change.
-    [[nodiscard]] SkillTotals& opened(std::uint32_t place);
-    [[nodiscard]] Entry& changed(std::uint32_t place);
+    [[nodiscard]] SkillTotals& mutable_totals(std::uint32_t index);
+    [[nodiscard]] Entry& mark_unwritten(std::uint32_t index);
 
-    SeriesBounds bounds_;
+    SeriesLimits limits_;
     std::vector<Entry> entries_;
-    std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> places_;
+    std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> indices_;
     std::uint32_t own_series_ = 0;  // entries but kOtherSeries
     std::vector<std::uint32_t> unwritten_;
-    std::map<std::pair<std::uint32_t, AnomalyType>, std::int64_t> unrecorded_;  // by place
+    std::map<std::pair<std::uint32_t, AnomalyType>, std::int64_t> unrecorded_;  // by index
     TotalsTablePtr table_;  // nullptr where it no longer is what there is
 };
 

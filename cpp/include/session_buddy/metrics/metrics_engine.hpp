@@ -1,4 +1,4 @@
-// All metrics in memory: sliding windows of every skill, lifetime figures, active sessions, and what of them changed.
+// All metrics in memory: sliding windows of every skill, lifetime metrics, active sessions, and what of them changed.
 // Fed with new rows alone; knows neither clock nor database. One thread uses it.
 #pragma once
 
@@ -49,7 +49,7 @@ class MetricsEngine {
     /// Counts a row that was read at `now`; one from the future counts as now. Rows may come in any order of time.
     void add(const Invocation& invocation, TimePoint now);
     /// Ignored for a skill that is not tracked, where max_tracked_skills are.
-    void set_lifetime(std::string_view skill_name, const LifetimeMetrics& figures);
+    void set_lifetime(std::string_view skill_name, const LifetimeMetrics& metrics);
 
     /// Moves all windows to `now`. A small step back of the clock is ignored; for a large one build a new engine.
     void advance(TimePoint now);
@@ -66,12 +66,12 @@ class MetricsEngine {
     [[nodiscard]] TrackedNames sessions_tracked() const { return activity_.tracked(); }
 
     /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
-    [[nodiscard]] std::optional<RecentMetrics> recent_of(std::string_view skill_name) const;
+    [[nodiscard]] std::optional<RecentMetrics> recent_metrics(std::string_view skill_name) const;
 
     struct RecentChange {
-        std::uint32_t place = 0;  ///< the engine's own number of the skill
+        std::uint32_t index = 0;  ///< the engine's own number of the skill
         std::string skill_name;
-        RecentMetrics figures;
+        RecentMetrics metrics;
     };
     /// The skills whose recent figures differ from those last confirmed; they stay in the answer until
     /// confirm_recent().
@@ -91,15 +91,15 @@ class MetricsEngine {
         bool dirty = true;         // differs from the entry in the last table
         bool recent_dirty = true;  // may differ from `confirmed`
         bool idle = false;         // listed in idle_
-        bool is_sum = false;       // `other`, with rows of skills that are not tracked
+        bool is_other = false;     // `other`, with rows of skills that are not tracked
     };
 
     /// Where there is no room for another skill, that of `other`.
-    std::uint32_t place_of(std::string_view skill_name);
+    std::uint32_t index_of(std::string_view skill_name);
     std::optional<std::uint32_t> admit(std::string_view skill_name);
     /// That of a skill which has left all windows; only where all are taken.
-    std::optional<std::uint32_t> take_place();
-    void mark(std::uint32_t place);
+    std::optional<std::uint32_t> evict_idle();
+    void mark_dirty(std::uint32_t index);
     [[nodiscard]] SkillTable::Entry make_entry(const Skill& skill) const;
     [[nodiscard]] std::vector<std::uint32_t> rank(const std::vector<SkillTable::Entry>& entries) const;
     [[nodiscard]] static RecentMetrics recent(const Skill& skill);

@@ -45,14 +45,14 @@ class SessionActivity {
         std::int64_t completed = 0;
         std::vector<std::uint32_t> skills;  // sorted; few, and small in memory
         bool active = false;                // listed in active_
-        bool waiting = false;               // listed in silent_
+        bool queued = false;                // listed in expiring_
     };
     using Sessions = std::unordered_map<std::string, State>;
 
     /// The session, or `other` where there is no room for it; and whether it is new.
-    std::pair<Sessions::iterator, bool> session_of(const std::string& id);
+    std::pair<Sessions::iterator, bool> find_or_create(const std::string& id);
     /// Forgets the session that has been silent the longest. False where none is silent.
-    bool forget_one();
+    bool evict_one();
 
     std::chrono::microseconds active_for_;
     std::chrono::microseconds kept_for_;
@@ -62,8 +62,8 @@ class SessionActivity {
     Sessions sessions_;
     // Entries of sessions_, which stay where they are. What is silent is not looked at until it is to be forgotten.
     std::vector<Sessions::value_type*> active_;
-    using Silent = std::pair<TimePoint, Sessions::value_type*>;
-    std::priority_queue<Silent, std::vector<Silent>, std::greater<>> silent_;  // by when they are forgotten
+    using Expiring = std::pair<TimePoint, Sessions::value_type*>;
+    std::priority_queue<Expiring, std::vector<Expiring>, std::greater<>> expiring_;  // by when they are forgotten
     TimePoint now_{};
     TimePoint next_expiry_ = TimePoint::max();  // of the active ones
     bool changed_ = false;

@@ -97,12 +97,12 @@ inline constexpr std::size_t kMaxSeriesPoints = 2000;
 
 // Each takes the text behind the question mark, empty for none: name=value pairs with & between them, percent-encoded,
 // "+" for a blank. Pairs that are empty are skipped. They throw nothing but std::bad_alloc.
-[[nodiscard]] ApiRequest<SkillsRequest> read_skills_request(std::string_view query);
-[[nodiscard]] ApiRequest<SkillRequest> read_skill_request(std::string_view query);
-[[nodiscard]] ApiRequest<SeriesRequest> read_series_request(std::string_view query);
-[[nodiscard]] ApiRequest<AnomaliesRequest> read_anomalies_request(std::string_view query);
-[[nodiscard]] ApiRequest<SessionsRequest> read_sessions_request(std::string_view query);
+[[nodiscard]] ApiRequest<SkillsRequest> parse_skills_request(std::string_view query);
+[[nodiscard]] ApiRequest<SkillRequest> parse_skill_request(std::string_view query);
+[[nodiscard]] ApiRequest<SeriesRequest> parse_series_request(std::string_view query);
+[[nodiscard]] ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query);
+[[nodiscard]] ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query);
 /// For what takes no parameter.
-[[nodiscard]] std::optional<BadParameter> require_no_parameter(std::string_view query);
+[[nodiscard]] std::optional<BadParameter> reject_parameters(std::string_view query);
 
 }  // namespace session_buddy::protocol

@@ -15,7 +15,7 @@ namespace session_buddy::protocol {
 [[nodiscard]] std::string sessions_subscribed(const SubscribeSessions& request);
 [[nodiscard]] std::string authenticated(const RequestId& request_id);
 /// The lifetime figures of one skill. `last_invocation_at` is null where the database's value cannot be read.
-[[nodiscard]] std::string metrics_response(const GetMetrics& request, const SkillMetrics& figures);
+[[nodiscard]] std::string metrics_response(const GetMetrics& request, const SkillMetrics& skill);
 [[nodiscard]] std::string error(const ErrorReply& reply);
 
 }  // namespace session_buddy::protocol

@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxRequestIdBytes = 64;
 using RequestId = std::optional<std::string>;
 
 /// How a subscription was spelt: its confirmation uses the same key.
-enum class Spelling : std::uint8_t {
+enum class NameKey : std::uint8_t {
     skill_name,   ///< a name, null or nothing at all
     skill,        ///< the key of the older Python server
     skill_names,  ///< an array of 1 to kMaxSkillNames names
@@ -27,7 +27,7 @@ enum class Spelling : std::uint8_t {
 
 struct Subscribe {
     Subscription subscription;
-    Spelling spelling = Spelling::skill_name;
+    NameKey name_key = NameKey::skill_name;
     std::vector<std::string> names_as_sent;  ///< in the client's order, duplicates kept; empty for all skills
     RequestId request_id;
     // As they were sent, for the confirmation; the subscription has them too.

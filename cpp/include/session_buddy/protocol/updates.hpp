@@ -29,7 +29,7 @@ class MetricsRenderer {
     void append_anomalies(std::string& out, const Subscription& subscription) const;
 
     SnapshotPtr snapshot_;
-    std::unordered_map<std::string_view, std::vector<std::size_t>> anomalies_of_;  ///< views into *snapshot_
+    std::unordered_map<std::string_view, std::vector<std::size_t>> anomalies_by_skill_;  ///< views into *snapshot_
 };
 
 /// MetricsRenderer for a single subscription.

@@ -43,7 +43,7 @@ struct PruneResult {
 class Pruner {
   public:
     /// Nothing is opened yet. `cutoff` is a start of a day.
-    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesBounds bounds = {});
+    Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesLimits bounds = {});
     ~Pruner();
     Pruner(const Pruner&) = delete;
     Pruner& operator=(const Pruner&) = delete;

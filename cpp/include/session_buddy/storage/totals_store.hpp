@@ -80,7 +80,7 @@ class TotalsStore {
 /// The counts of one database as one process follows it, on whatever connection it has. For one thread.
 class TotalsTracker {
   public:
-    explicit TotalsTracker(SeriesBounds bounds = {}) : bounds_(bounds), totals_(bounds) {}
+    explicit TotalsTracker(SeriesLimits bounds = {}) : bounds_(bounds), totals_(bounds) {}
 
     /// Counts what is new, for no longer than until `until`. True where there is more to count. Throws StorageError.
     bool advance(TotalsStore& store, std::chrono::steady_clock::time_point until);
@@ -103,7 +103,7 @@ class TotalsTracker {
   private:
     void take_over(TotalsStore& store);
 
-    SeriesBounds bounds_;
+    SeriesLimits bounds_;
     Totals totals_;
     TotalsMark mark_;                   // of totals_
     std::optional<TotalsMark> stored_;  // of the database, as far as is known

@@ -21,8 +21,8 @@ namespace session_buddy::protocol {
 /// The body of an answer. Between the two places stands what changes though the data does not, such as its age.
 struct ApiBody {
     std::string text;
-    std::size_t varies_from = 0;
-    std::size_t varies_to = 0;
+    std::size_t volatile_begin = 0;
+    std::size_t volatile_end = 0;
 };
 
 /// The options that bound names of which more came than are tracked, so that rows are summed as `other`.
@@ -36,7 +36,7 @@ struct ServerState {
 };
 /// Without `show_path` it names no path. The reason why the database cannot be read never does: `db_path` of the config
 /// is cut out of it.
-[[nodiscard]] ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state);
+[[nodiscard]] ApiBody server_response(const Snapshot& snapshot, const Config& config, const ServerState& state);
 
 /// The skills that a request is about, in its order; all pages of it. They belong to the snapshot. What lacks the value
 /// to sort by comes last in either order; equals are sorted by name.
@@ -54,21 +54,21 @@ struct Sparklines {
 };
 
 /// One page of matching_skills(). `sparklines`: where the request has them.
-[[nodiscard]] ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request,
-                                    const Sparklines* sparklines);
+[[nodiscard]] ApiBody skills_response(const Snapshot& snapshot, const SkillsRequest& request,
+                                      const Sparklines* sparklines);
 
-[[nodiscard]] ApiBody skill_answer(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history);
+[[nodiscard]] ApiBody skill_response(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history);
 
 /// `points`: of the plan's steps.
-[[nodiscard]] ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
-                                    const std::vector<metrics::SeriesPoint>& points);
+[[nodiscard]] ApiBody series_response(const SeriesRequest& request, const SeriesPlan& plan,
+                                      const std::vector<metrics::SeriesPoint>& points);
 
 /// One page of `stored`, which must be the episodes that the request is about. Those that the snapshot knows as open
 /// have its figures; what the database does not have of them is put between.
-[[nodiscard]] ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request,
-                                       std::vector<StoredEpisode> stored);
+[[nodiscard]] ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& request,
+                                         std::vector<StoredEpisode> stored);
 
 /// `window`: of the config.
-[[nodiscard]] ApiBody sessions_answer(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);
+[[nodiscard]] ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);
 
 }  // namespace session_buddy::protocol

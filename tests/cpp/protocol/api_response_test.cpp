@@ -1,5 +1,5 @@
 // The answers of the HTTP API that need no database: order, pages, and what varies.
-#include "session_buddy/protocol/api_answer.hpp"
+#include "session_buddy/protocol/api_response.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,7 +77,7 @@ TEST(SkillsAnswer, finds_a_part_of_the_name_in_any_case_and_active_skills) {
 
 TEST(SkillsAnswer, gives_the_page_that_was_asked_for_and_nulls_for_what_is_not_known) {
     const Snapshot snapshot = three_skills();
-    const auto body = skills_answer(snapshot, {.page = {.limit = 2, .offset = 2}}, nullptr);
+    const auto body = skills_response(snapshot, {.page = {.limit = 2, .offset = 2}}, nullptr);
     const auto answer = json::parse(body.text);
     EXPECT_EQ(answer.at("total"), 3);
     ASSERT_EQ(answer.at("skills").size(), 1U);
@@ -87,7 +87,7 @@ TEST(SkillsAnswer, gives_the_page_that_was_asked_for_and_nulls_for_what_is_not_k
          {"completion_rate", "completion_rate_low", "completion_rate_high", "avg_duration", "last_invocation_at"}) {
         EXPECT_TRUE(skill.at("window").at(key).is_null()) << key;
     }
-    EXPECT_EQ(json::parse(skills_answer(snapshot, {.page = {.limit = 2, .offset = 1000}}, nullptr).text).at("skills"),
+    EXPECT_EQ(json::parse(skills_response(snapshot, {.page = {.limit = 2, .offset = 1000}}, nullptr).text).at("skills"),
               json::array());
 }
 
@@ -95,7 +95,7 @@ TEST(SkillsAnswer, has_hours_of_silence_for_a_skill_that_did_not_run) {
     Sparklines sparklines{.from = kNoon, .by_skill = {}};
     sparklines.by_skill["alpha"].back() = {.invocation_count = 3, .completed_count = 2};
     const auto answer =
-        json::parse(skills_answer(three_skills(), {.search = "a", .page = {.limit = 9}}, &sparklines).text);
+        json::parse(skills_response(three_skills(), {.search = "a", .page = {.limit = 9}}, &sparklines).text);
     for (const auto& skill : answer.at("skills")) {
         const auto& sparkline = skill.at("sparkline");
         EXPECT_EQ(sparkline.at("invocation_count").size(), 24U);
@@ -110,39 +110,40 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     config.db_path = "/home/me/skills.db";
     const auto body_at = [&](std::chrono::seconds later) {
         snapshot.at = kNoon + later;
-        return server_answer(snapshot, config, {.started_at = kNoon, .now = snapshot.at + later, .clients = 2});
+        return server_response(snapshot, config, {.started_at = kNoon, .now = snapshot.at + later, .clients = 2});
     };
     const auto first = body_at(std::chrono::seconds{0});
     const auto second = body_at(std::chrono::seconds{10});
     const auto fixed = [](const ApiBody& body) {
-        return body.text.substr(0, body.varies_from) + body.text.substr(body.varies_to);
+        return body.text.substr(0, body.volatile_begin) + body.text.substr(body.volatile_end);
     };
     EXPECT_NE(first.text, second.text);
     EXPECT_EQ(fixed(first), fixed(second));
     EXPECT_EQ(json::parse(second.text).at("age_seconds"), 10.0);
 
     snapshot.database = {false, R"(cannot read database "/home/me/skills.db": file is locked)"};
-    auto reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
+    auto reason =
+        json::parse(server_response(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_EQ(reason, "cannot read database: file is locked");
     snapshot.database.reason = R"(cannot open "/home/me/skills.db": the folder "/home/me" is write-protected)";
-    reason = json::parse(server_answer(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
+    reason = json::parse(server_response(snapshot, config, {}).text).at("database").at("reason").get<std::string>();
     EXPECT_THAT(reason, Not(HasSubstr("/")));
-    EXPECT_FALSE(json::parse(server_answer(snapshot, config, {}).text).at("database").contains("path"));
+    EXPECT_FALSE(json::parse(server_response(snapshot, config, {}).text).at("database").contains("path"));
     const auto with_path =
-        json::parse(server_answer(snapshot, config, {.started_at = kNoon, .now = kNoon, .show_path = true}).text)
+        json::parse(server_response(snapshot, config, {.started_at = kNoon, .now = kNoon, .show_path = true}).text)
             .at("database");
     EXPECT_EQ(with_path.at("path"), "/home/me/skills.db");
     EXPECT_EQ(with_path.at("reason"), reason);
 
     const Snapshot nothing;
-    const auto before_the_first = json::parse(server_answer(nothing, config, {}).text);
+    const auto before_the_first = json::parse(server_response(nothing, config, {}).text);
     EXPECT_TRUE(before_the_first.at("at").is_null());
     EXPECT_TRUE(before_the_first.at("age_seconds").is_null());
 }
 
 TEST(ServerAnswer, names_the_limits_that_are_reached) {
     Snapshot snapshot;
-    const auto named = [&] { return json::parse(server_answer(snapshot, Config{}, {}).text).at("limits_reached"); };
+    const auto named = [&] { return json::parse(server_response(snapshot, Config{}, {}).text).at("limits_reached"); };
     EXPECT_EQ(named(), json::array());
     snapshot.tracked_sessions = {.count = 50, .rows_in_other = 1};
     snapshot.tracked_error_types = {.count = 50};
@@ -167,7 +168,7 @@ StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimeP
 }
 
 TEST(AnomaliesAnswer, has_present_figures_of_what_is_open_and_stored_ones_of_the_rest) {
-    const auto body = anomalies_answer(
+    const auto body = anomalies_response(
         three_skills(), {.page = {.limit = 10}},
         {stored(2, "alpha", "performance_drop", kNoon), stored(1, "alpha", "performance_drop", kNoon, kNoon)});
     const auto episodes = json::parse(body.text).at("anomalies");
@@ -181,7 +182,7 @@ TEST(AnomaliesAnswer, has_present_figures_of_what_is_open_and_stored_ones_of_the
 
 TEST(AnomaliesAnswer, adds_what_could_not_be_written_where_it_was_asked_for) {
     const auto answer = [](const AnomaliesRequest& request) {
-        return json::parse(anomalies_answer(three_skills(), request, {}).text).at("anomalies");
+        return json::parse(anomalies_response(three_skills(), request, {}).text).at("anomalies");
     };
     const auto all = answer({.page = {.limit = 10}});
     ASSERT_EQ(all.size(), 1U);
@@ -196,7 +197,7 @@ TEST(AnomaliesAnswer, sorts_open_ones_by_score_and_the_rest_by_time) {
     using std::chrono::minutes;
     const auto order = [](EpisodeState state) {
         std::vector<int> ids;
-        const auto body = anomalies_answer(
+        const auto body = anomalies_response(
             three_skills(), {.state = state, .page = {.limit = 10}},
             {stored(3, "Beta", "pattern_shift", kNoon), stored(2, "alpha", "performance_drop", kNoon - minutes{1})});
         const auto answer = json::parse(body.text);

@@ -1,5 +1,5 @@
-// See api_answer.hpp.
-#include "session_buddy/protocol/api_answer.hpp"
+// See api_response.hpp.
+#include "session_buddy/protocol/api_response.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -22,7 +22,7 @@ using json_text::append_timestamp;
 namespace {
 
 constexpr std::string_view kApiVersion = "1.0";
-constexpr std::size_t kUsualPointBytes = 160;
+constexpr std::size_t kTypicalPointBytes = 160;
 
 void append_key(std::string& out, std::string_view key) {
     out += out.empty() || out.back() == '{' ? "\"" : ",\"";
@@ -52,17 +52,17 @@ void append_optional(std::string& out, const std::optional<TimePoint>& value) {
 }
 
 // When the snapshot was taken; nothing before the first.
-std::optional<TimePoint> moment_of(const Snapshot& snapshot) {
+std::optional<TimePoint> snapshot_time(const Snapshot& snapshot) {
     return snapshot.sequence > 0 ? std::optional(snapshot.at) : std::nullopt;
 }
 
-ApiBody begin_with_moment(const Snapshot& snapshot) {
+ApiBody begin_with_timestamp(const Snapshot& snapshot) {
     ApiBody body;
     body.text += '{';
-    body.varies_from = body.text.size();
+    body.volatile_begin = body.text.size();
     append_key(body.text, "at");
-    append_optional(body.text, moment_of(snapshot));
-    body.varies_to = body.text.size();
+    append_optional(body.text, snapshot_time(snapshot));
+    body.volatile_end = body.text.size();
     return body;
 }
 
@@ -156,9 +156,9 @@ void append_page(std::string& out, const Page& page, std::span<Item> items, std:
 }
 
 void append_sparkline(std::string& out, const Sparklines& sparklines, const std::string& skill_name) {
-    static constexpr std::array<Sparklines::Hour, Sparklines::kHours> kSilent{};
+    static constexpr std::array<Sparklines::Hour, Sparklines::kHours> kNoInvocations{};
     const auto found = sparklines.by_skill.find(skill_name);
-    const auto& hours = found == sparklines.by_skill.end() ? kSilent : found->second;
+    const auto& hours = found == sparklines.by_skill.end() ? kNoInvocations : found->second;
     constexpr std::int64_t kHourSeconds = 3600;
     append_key(out, "sparkline");
     out += '{';
@@ -206,13 +206,13 @@ void append_point(std::string& out, TimePoint at, const metrics::SeriesPoint& po
 }
 
 // One entry of the list of anomalies.
-struct Episode {
+struct EpisodeItem {
     StoredEpisode stored;
     bool has_id = true;
-    const Anomaly* present = nullptr;  // where the snapshot knows it
+    const Anomaly* current = nullptr;  // where the snapshot knows it
 };
 
-void append_episode(std::string& out, const Episode& episode) {
+void append_episode(std::string& out, const EpisodeItem& episode) {
     const auto& stored = episode.stored;
     out += '{';
     append_key(out, "id");
@@ -233,49 +233,49 @@ void append_episode(std::string& out, const Episode& episode) {
     append_key(out, "resolved_at");
     append_optional(out, stored.resolved_at);
     append_key(out, "details");
-    if (episode.present != nullptr) {
-        append_details(out, *episode.present);
+    if (episode.current != nullptr) {
+        append_details(out, *episode.current);
     } else {
         out += "null";
     }
     out += '}';
 }
 
-bool is_wanted(const Anomaly& anomaly, const AnomaliesRequest& request) {
+bool matches(const Anomaly& anomaly, const AnomaliesRequest& request) {
     return request.state != EpisodeState::resolved &&
            (!request.skill_name || *request.skill_name == anomaly.skill_name) &&
            (!request.type || *request.type == anomaly.type) && (!request.to || anomaly.since < *request.to);
 }
 
-// What the database holds and what the snapshot knows: of an episode that is open, the present figures. Those that
+// What the database holds and what the snapshot knows: of an episode that is open, the current figures. Those that
 // could not be written to the database are in the snapshot alone.
-std::vector<Episode> joined(const Snapshot& snapshot, const AnomaliesRequest& request,
-                            std::vector<StoredEpisode> stored) {
-    std::vector<const Anomaly*> unseen;
+std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const AnomaliesRequest& request,
+                                        std::vector<StoredEpisode> stored) {
+    std::vector<const Anomaly*> unmatched;
     for (const Anomaly& anomaly : *snapshot.anomalies) {
-        unseen.push_back(&anomaly);
+        unmatched.push_back(&anomaly);
     }
-    std::vector<Episode> episodes;
+    std::vector<EpisodeItem> episodes;
     episodes.reserve(stored.size());
     for (auto& row : stored) {
-        Episode& episode = episodes.emplace_back(Episode{.stored = std::move(row)});
+        EpisodeItem& episode = episodes.emplace_back(EpisodeItem{.stored = std::move(row)});
         if (episode.stored.resolved_at) {
             continue;
         }
-        const auto found = std::ranges::find_if(unseen, [&](const Anomaly* anomaly) {
+        const auto found = std::ranges::find_if(unmatched, [&](const Anomaly* anomaly) {
             return anomaly->skill_name == episode.stored.skill_name &&
                    to_string(anomaly->type) == episode.stored.anomaly_type;
         });
-        if (found != unseen.end()) {
-            episode.present = *found;
+        if (found != unmatched.end()) {
+            episode.current = *found;
             episode.stored.baseline_value = (*found)->baseline_value;
             episode.stored.observed_value = (*found)->observed_value;
             episode.stored.deviation_score = (*found)->deviation_score;
-            unseen.erase(found);
+            unmatched.erase(found);
         }
     }
-    for (const Anomaly* anomaly : unseen) {
-        if (is_wanted(*anomaly, request)) {
+    for (const Anomaly* anomaly : unmatched) {
+        if (matches(*anomaly, request)) {
             episodes.push_back({.stored = {.skill_name = anomaly->skill_name,
                                            .anomaly_type = std::string(to_string(anomaly->type)),
                                            .baseline_value = anomaly->baseline_value,
@@ -283,7 +283,7 @@ std::vector<Episode> joined(const Snapshot& snapshot, const AnomaliesRequest& re
                                            .deviation_score = anomaly->deviation_score,
                                            .detected_at = anomaly->since},
                                 .has_id = false,
-                                .present = anomaly});
+                                .current = anomaly});
         }
     }
     return episodes;
@@ -389,8 +389,8 @@ std::string without_paths(std::string reason, const std::string& db_path) {
 void append_totals(std::string& out, const SkillTable& skills) {
     std::int64_t invocations = 0;
     std::int64_t completed = 0;
-    for (std::uint32_t place = 0; place < skills.size(); ++place) {
-        const auto& window = skills.at(place).window;
+    for (std::uint32_t index = 0; index < skills.size(); ++index) {
+        const auto& window = skills.at(index).window;
         invocations += window.invocation_count;
         completed += window.completed_count;
     }
@@ -403,8 +403,8 @@ void append_totals(std::string& out, const SkillTable& skills) {
 // Of all time, over all skills.
 void append_lifetime_totals(std::string& out, const SkillTable& skills) {
     LifetimeMetrics sum;
-    for (std::uint32_t place = 0; place < skills.size(); ++place) {
-        const auto& skill = skills.at(place);
+    for (std::uint32_t index = 0; index < skills.size(); ++index) {
+        const auto& skill = skills.at(index);
         sum.total_invocations += skill.lifetime.total_invocations;
         sum.completed_invocations += skill.lifetime.completed_invocations;
         sum.last_invocation_at = std::max(sum.last_invocation_at, last_invocation(skill));
@@ -435,7 +435,7 @@ std::vector<std::string_view> limits_reached(const Snapshot& snapshot) {
     return options;
 }
 
-ApiBody server_answer(const Snapshot& snapshot, const Config& config, const ServerState& state) {
+ApiBody server_response(const Snapshot& snapshot, const Config& config, const ServerState& state) {
     ApiBody body;
     std::string& out = body.text;
     out += '{';
@@ -445,13 +445,13 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
     append_string(out, kApiVersion);
     append_key(out, "started_at");
     append_timestamp(out, state.started_at);
-    body.varies_from = out.size();
-    const auto at = moment_of(snapshot);
+    body.volatile_begin = out.size();
+    const auto at = snapshot_time(snapshot);
     append_key(out, "at");
     append_optional(out, at);
     append_key(out, "age_seconds");
     append_optional(out, at ? std::optional(std::max(Seconds(state.now - *at).count(), 0.0)) : std::nullopt);
-    body.varies_to = out.size();
+    body.volatile_end = out.size();
     append_key(out, "update_interval_seconds");
     append_number(out, config.update_interval.count());
     append_key(out, "window_seconds");
@@ -498,8 +498,8 @@ ApiBody server_answer(const Snapshot& snapshot, const Config& config, const Serv
 std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request) {
     const AnomaliesBySkill anomalies(snapshot);
     std::vector<Ranked> ranked;
-    for (std::uint32_t place = 0; place < snapshot.skills->size(); ++place) {
-        const SkillMetrics& skill = snapshot.skills->at(place);
+    for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
+        const SkillMetrics& skill = snapshot.skills->at(index);
         const bool wanted = (!request.active || skill.window.invocation_count > 0) &&
                             (request.search.empty() || contains(skill.skill_name, request.search));
         if (wanted) {
@@ -514,10 +514,10 @@ std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const
     return skills;
 }
 
-ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, const Sparklines* sparklines) {
+ApiBody skills_response(const Snapshot& snapshot, const SkillsRequest& request, const Sparklines* sparklines) {
     const auto skills = matching_skills(snapshot, request);
     const AnomaliesBySkill anomalies(snapshot);
-    ApiBody body = begin_with_moment(snapshot);
+    ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
     append_page(out, request.page, std::span<const SkillMetrics* const>(skills), "skills",
                 [&](std::string& text, const SkillMetrics* skill) {
@@ -532,8 +532,8 @@ ApiBody skills_answer(const Snapshot& snapshot, const SkillsRequest& request, co
     return body;
 }
 
-ApiBody skill_answer(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history) {
-    ApiBody body = begin_with_moment(snapshot);
+ApiBody skill_response(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history) {
+    ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
     append_skill(out, skill, AnomaliesBySkill(snapshot));
     append_key(out, "first_invocation_at");
@@ -548,11 +548,11 @@ ApiBody skill_answer(const Snapshot& snapshot, const SkillMetrics& skill, const 
     return body;
 }
 
-ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
-                      const std::vector<metrics::SeriesPoint>& points) {
+ApiBody series_response(const SeriesRequest& request, const SeriesPlan& plan,
+                        const std::vector<metrics::SeriesPoint>& points) {
     ApiBody body;
     std::string& out = body.text;
-    out.reserve((points.size() + 1) * kUsualPointBytes);
+    out.reserve((points.size() + 1) * kTypicalPointBytes);
     out += '{';
     append_key(out, "skill_name");
     append_or_null(out, request.skill_name, append_string);
@@ -572,23 +572,24 @@ ApiBody series_answer(const SeriesRequest& request, const SeriesPlan& plan,
     return body;
 }
 
-ApiBody anomalies_answer(const Snapshot& snapshot, const AnomaliesRequest& request, std::vector<StoredEpisode> stored) {
-    std::vector<Episode> episodes = joined(snapshot, request, std::move(stored));
-    std::ranges::stable_sort(episodes, [&](const Episode& left, const Episode& right) {
+ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& request,
+                           std::vector<StoredEpisode> stored) {
+    std::vector<EpisodeItem> episodes = merge_episodes(snapshot, request, std::move(stored));
+    std::ranges::stable_sort(episodes, [&](const EpisodeItem& left, const EpisodeItem& right) {
         return request.state == EpisodeState::open ? left.stored.deviation_score > right.stored.deviation_score
                                                    : left.stored.detected_at > right.stored.detected_at;
     });
-    ApiBody body = begin_with_moment(snapshot);
+    ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
-    append_page(out, request.page, std::span<const Episode>(episodes), "anomalies", append_episode);
+    append_page(out, request.page, std::span<const EpisodeItem>(episodes), "anomalies", append_episode);
     out += '}';
     return body;
 }
 
-ApiBody sessions_answer(const Snapshot& snapshot, const SessionsRequest& request, Seconds window) {
+ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& request, Seconds window) {
     const auto& sessions = *snapshot.sessions;
     const auto count = std::min(sessions.size(), static_cast<std::size_t>(request.limit));
-    ApiBody body = begin_with_moment(snapshot);
+    ApiBody body = begin_with_timestamp(snapshot);
     std::string& out = body.text;
     append_key(out, "total");
     append_number(out, static_cast<std::int64_t>(snapshot.active_sessions));
