@@ -56,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) {
         return 0;
     }
-    const auto form = (data[0] & 1U) != 0 ? ingest::ReportForm::ndjson : ingest::ReportForm::json;
+    const auto form = (data[0] & 1U) != 0 ? ingest::ReportFormat::ndjson : ingest::ReportFormat::json;
     const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
     auto read = ingest::read_invocations(body, form);
     if (auto* records = std::get_if<std::vector<ingest::ReportedInvocation>>(&read)) {

@@ -150,7 +150,7 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
         const py::gil_scoped_acquire acquired;
         report(to_dict(told));
     };
-    callbacks.go_on = [&go_on] {
+    callbacks.should_continue = [&go_on] {
         const py::gil_scoped_acquire acquired;
         if (PyErr_CheckSignals() != 0) {
             throw py::error_already_set();

@@ -16,7 +16,7 @@ constexpr std::array kChannels{SkillDetector::completion, SkillDetector::duratio
 
 }  // namespace
 
-std::optional<std::uint32_t> AnomalyEngine::place_of(std::string_view skill_name) {
+std::optional<std::uint32_t> AnomalyEngine::index_of(std::string_view skill_name) {
     if (const auto known = index_.find(skill_name); known != index_.end()) {
         return known->second;
     }
@@ -24,97 +24,97 @@ std::optional<std::uint32_t> AnomalyEngine::place_of(std::string_view skill_name
         if (idle_.empty()) {
             return std::nullopt;
         }
-        const std::uint32_t place = idle_.front();
+        const std::uint32_t index = idle_.front();
         idle_.pop_front();
-        Skill& skill = skills_[place];
+        Skill& skill = skills_[index];
         skill.idle = false;
-        if (skill.detector.next_change() == TimePoint::max() && !skill.judged && !skill.stale) {
+        if (skill.detector.next_change() == TimePoint::max() && !skill.evaluated && !skill.stale) {
             index_.erase(skill.name);
             skill = {.name = std::string(skill_name), .detector = SkillDetector{options_}};
-            index_.emplace(skill_name, place);
-            return place;
+            index_.emplace(skill_name, index);
+            return index;
         }
     }
-    const auto place = static_cast<std::uint32_t>(skills_.size());
+    const auto index = static_cast<std::uint32_t>(skills_.size());
     skills_.push_back({.name = std::string(skill_name), .detector = SkillDetector{options_}});
-    index_.emplace(skill_name, place);
-    return place;
+    index_.emplace(skill_name, index);
+    return index;
 }
 
-std::uint32_t AnomalyEngine::number_of_error(const std::string& error_type) {
+std::uint32_t AnomalyEngine::error_number(const std::string& error_type) {
     if (error_type.empty()) {
         return 0;
     }
-    const bool told_apart = error_types_.size() <= limits_.error_types || error_numbers_.contains(error_type);
-    errors_in_other_ += told_apart ? 0 : 1;
-    const std::string type = told_apart ? error_type : kOtherError;
-    const auto [place, is_new] = error_numbers_.try_emplace(type, static_cast<std::uint32_t>(error_types_.size()));
+    const bool is_tracked = error_types_.size() <= limits_.error_types || error_numbers_.contains(error_type);
+    errors_in_other_ += is_tracked ? 0 : 1;
+    const std::string type = is_tracked ? error_type : kOtherError;
+    const auto [number, is_new] = error_numbers_.try_emplace(type, static_cast<std::uint32_t>(error_types_.size()));
     if (is_new) {
         error_types_.push_back(type);
     }
-    return place->second;
+    return number->second;
 }
 
-SkillDetector::Run AnomalyEngine::to_run(const Invocation& invocation, TimePoint at) {
+SkillDetector::Sample AnomalyEngine::to_sample(const Invocation& invocation, TimePoint at) {
     return {.at = at,
             .completed = invocation.completed,
             .duration_seconds = invocation.duration_seconds,
-            .error = invocation.completed ? 0 : number_of_error(invocation.error_type)};
+            .error = invocation.completed ? 0 : error_number(invocation.error_type)};
 }
 
 void AnomalyEngine::add(const Invocation& invocation, TimePoint now) {
-    if (const auto place = place_of(invocation.skill_name)) {
-        skills_[*place].detector.add(to_run(invocation, std::min(invocation.invoked_at, now)), found_);
-        after_judging(*place);
+    if (const auto index = index_of(invocation.skill_name)) {
+        skills_[*index].detector.add(to_sample(invocation, std::min(invocation.invoked_at, now)), found_);
+        after_evaluation(*index);
     }
 }
 
 void AnomalyEngine::advance(TimePoint now) {
-    while (const auto place = changes_.pop_due(now)) {
-        SkillDetector& detector = skills_[*place].detector;
+    while (const auto index = changes_.pop_due(now)) {
+        SkillDetector& detector = skills_[*index].detector;
         if (detector.next_change() <= now) {
             detector.advance(now, found_);
-            after_judging(*place);
+            after_evaluation(*index);
         } else {
-            changes_.schedule(*place, detector.next_change());
+            changes_.schedule(*index, detector.next_change());
         }
     }
 }
 
-void AnomalyEngine::after_judging(std::uint32_t place) {
-    Skill& skill = skills_[place];
+void AnomalyEngine::after_evaluation(std::uint32_t index) {
+    Skill& skill = skills_[index];
     for (const EpisodeEvent& event : found_) {
         events_.push_back({.skill_name = skill.name, .event = event});
     }
     found_.clear();
     const bool has_episode =
         std::ranges::any_of(kChannels, [&](auto channel) { return skill.detector.episode(channel).has_value(); });
-    const bool changes_reports = has_episode ? (with_episode_.insert(place), true) : with_episode_.erase(place) > 0;
+    const bool changes_reports = has_episode ? (with_episode_.insert(index), true) : with_episode_.erase(index) > 0;
     if (changes_reports && !std::exchange(skill.stale, true)) {
-        stale_.push_back(place);
+        stale_.push_back(index);
     }
-    if (!std::exchange(skill.judged, true)) {
-        judged_.push_back(place);
+    if (!std::exchange(skill.evaluated, true)) {
+        evaluated_.push_back(index);
     }
-    changes_.schedule(place, skill.detector.next_change());
+    changes_.schedule(index, skill.detector.next_change());
 }
 
 void AnomalyEngine::preload(const Invocation& invocation) {
-    if (const auto place = place_of(invocation.skill_name)) {
-        skills_[*place].detector.preload(to_run(invocation, invocation.invoked_at));
+    if (const auto index = index_of(invocation.skill_name)) {
+        skills_[*index].detector.preload(to_sample(invocation, invocation.invoked_at));
     }
 }
 
 void AnomalyEngine::begin(TimePoint until, const std::vector<OpenEpisode>& episodes) {
     std::unordered_map<std::uint32_t, std::array<std::optional<Episode>, SkillDetector::channel_count>> by_skill;
     for (const OpenEpisode& open : episodes) {
-        if (const auto place = place_of(open.skill_name)) {
-            by_skill[*place][open.channel] = open.episode;
+        if (const auto index = index_of(open.skill_name)) {
+            by_skill[*index][open.channel] = open.episode;
         }
     }
-    for (std::uint32_t place = 0; place < skills_.size(); ++place) {
-        skills_[place].detector.begin(until, by_skill[place]);
-        after_judging(place);
+    for (std::uint32_t index = 0; index < skills_.size(); ++index) {
+        skills_[index].detector.begin(until, by_skill[index]);
+        after_evaluation(index);
     }
 }
 
@@ -134,7 +134,7 @@ std::vector<std::pair<std::string, std::int64_t>> AnomalyEngine::common_errors(c
     return common;
 }
 
-std::vector<Anomaly> AnomalyEngine::reported_of(const Skill& skill, TimePoint now) const {
+std::vector<Anomaly> AnomalyEngine::reported_for(const Skill& skill, TimePoint now) const {
     std::vector<Anomaly> anomalies;
     for (const auto channel : kChannels) {
         if (!skill.detector.is_reported(channel, now)) {
@@ -163,17 +163,17 @@ const std::vector<Anomaly>& AnomalyEngine::reported(TimePoint now) const {
     if (stale_.empty()) {
         return reported_;
     }
-    for (const std::uint32_t place : std::exchange(stale_, {})) {
-        const Skill& skill = skills_[place];
+    for (const std::uint32_t index : std::exchange(stale_, {})) {
+        const Skill& skill = skills_[index];
         skill.stale = false;
-        if (auto anomalies = reported_of(skill, now); !anomalies.empty()) {
-            reported_of_.insert_or_assign(place, std::move(anomalies));
+        if (auto anomalies = reported_for(skill, now); !anomalies.empty()) {
+            reported_by_skill_.insert_or_assign(index, std::move(anomalies));
         } else {
-            reported_of_.erase(place);
+            reported_by_skill_.erase(index);
         }
     }
     std::vector<const Anomaly*> sorted;
-    for (const auto& [place, anomalies] : reported_of_) {
+    for (const auto& [index, anomalies] : reported_by_skill_) {
         for (const Anomaly& anomaly : anomalies) {
             sorted.push_back(&anomaly);
         }
@@ -191,10 +191,10 @@ const std::vector<Anomaly>& AnomalyEngine::reported(TimePoint now) const {
 
 std::vector<AnomalyEngine::OpenEpisode> AnomalyEngine::open_episodes() const {
     std::vector<OpenEpisode> open;
-    for (const std::uint32_t place : with_episode_) {
+    for (const std::uint32_t index : with_episode_) {
         for (const auto channel : kChannels) {
-            if (const auto& episode = skills_[place].detector.episode(channel)) {
-                open.push_back({.skill_name = skills_[place].name, .channel = channel, .episode = *episode});
+            if (const auto& episode = skills_[index].detector.episode(channel)) {
+                open.push_back({.skill_name = skills_[index].name, .channel = channel, .episode = *episode});
             }
         }
     }
@@ -219,14 +219,14 @@ AnomalyEngine::SkillState AnomalyEngine::state(std::string_view skill_name, Time
         .score = found->score()};
 }
 
-std::vector<std::string> AnomalyEngine::take_judged() {
+std::vector<std::string> AnomalyEngine::take_evaluated() {
     std::vector<std::string> names;
-    for (const std::uint32_t place : std::exchange(judged_, {})) {
-        Skill& skill = skills_[place];
-        skill.judged = false;
+    for (const std::uint32_t index : std::exchange(evaluated_, {})) {
+        Skill& skill = skills_[index];
+        skill.evaluated = false;
         names.push_back(skill.name);
         if (skill.detector.next_change() == TimePoint::max() && !std::exchange(skill.idle, true)) {
-            idle_.push_back(place);
+            idle_.push_back(index);
         }
     }
     return names;

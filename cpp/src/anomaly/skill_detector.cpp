@@ -10,11 +10,11 @@
 namespace session_buddy::anomaly {
 namespace {
 
-// A skill that runs more often is judged by its latest runs: what bounds the memory of one skill.
-constexpr std::size_t kMaxRuns = 20'000;
+// A skill that runs more often is evaluated by its latest runs: what bounds the memory of one skill.
+constexpr std::size_t kMaxSamples = 20'000;
 constexpr std::int64_t kMaxObserved = 50;
 // An episode ends where the score has fallen under this part of the threshold.
-constexpr double kResolveShare = 0.75;
+constexpr double kResolveHysteresis = 0.75;
 
 constexpr double kMinSdShareOfMean = 0.05;
 constexpr double kMinSdSeconds = 0.001;
@@ -29,11 +29,11 @@ constexpr double kTailAllowance = 2.3;
 // off. Less costs power where nothing drifts.
 constexpr double kDriftSlack = 1.0;
 
-std::int64_t to_micros(const SkillDetector::Run& run) {
-    if (!run.completed || !run.duration_seconds || !is_valid_duration(*run.duration_seconds)) {
+std::int64_t to_micros(const SkillDetector::Sample& sample) {
+    if (!sample.completed || !sample.duration_seconds || !is_valid_duration(*sample.duration_seconds)) {
         return -1;
     }
-    return std::llround(*run.duration_seconds * 1e6);
+    return std::llround(*sample.duration_seconds * 1e6);
 }
 
 std::int64_t scaled_log(std::int64_t micros) {
@@ -60,7 +60,7 @@ class DriftEstimate {
         if (buckets_.size() < 3 || !(variance_ > 0.0)) {
             return 0.0;
         }
-        return std::max(0.0, std::min(by_moments(), by_median()));
+        return std::max(0.0, std::min(moment_estimate(), median_estimate()));
     }
 
   private:
@@ -70,7 +70,7 @@ class DriftEstimate {
     };
     static constexpr double kChiSquaredMedian = 0.4549;
 
-    [[nodiscard]] double by_moments() const {
+    [[nodiscard]] double moment_estimate() const {
         double count = 0.0;
         double squared_counts = 0.0;
         double spread = 0.0;
@@ -84,7 +84,7 @@ class DriftEstimate {
         return (spread - expected * variance_) / (count - squared_counts / count);
     }
 
-    [[nodiscard]] double by_median() const {
+    [[nodiscard]] double median_estimate() const {
         std::vector<double> values;
         double count = 0.0;
         for (const Bucket& bucket : buckets_) {
@@ -109,80 +109,85 @@ class DriftEstimate {
 
 }  // namespace
 
-void SkillDetector::Sums::apply(Channel channel, const KeptRun& run, int sign) {
+void SkillDetector::Sums::apply(Channel channel, const KeptSample& sample, int sign) {
     if (channel == completion) {
         count += sign;
-        completed += run.completed ? sign : 0;
-    } else if (run.micros >= 0) {
+        completed += sample.completed ? sign : 0;
+    } else if (sample.micros >= 0) {
         if (sign > 0) {
-            micros.add(run.micros);
-            logs.add(scaled_log(run.micros));
+            micros.add(sample.micros);
+            logs.add(scaled_log(sample.micros));
         } else {
-            micros.remove(run.micros);
-            logs.remove(scaled_log(run.micros));
+            micros.remove(sample.micros);
+            logs.remove(scaled_log(sample.micros));
         }
     }
 }
 
-SkillDetector::Sums& SkillDetector::bucket_of(const KeptRun& run) {
+SkillDetector::Sums& SkillDetector::bucket_for(const KeptSample& sample) {
     const auto width = options_->baseline_window / kBucketsPerBaseline;
-    return buckets_[static_cast<std::uint64_t>(run.at.time_since_epoch() / width) % buckets_.size()];
+    return buckets_[static_cast<std::uint64_t>(sample.at.time_since_epoch() / width) % buckets_.size()];
 }
 
-void SkillDetector::apply_baseline(Channel channel, const KeptRun& run, int sign) {
-    baseline_.apply(channel, run, sign);
+void SkillDetector::apply_baseline(Channel channel, const KeptSample& sample, int sign) {
+    baseline_.apply(channel, sample, sign);
     if (!buckets_.empty()) {
-        bucket_of(run).apply(channel, run, sign);
+        bucket_for(sample).apply(channel, sample, sign);
     }
 }
 
-void SkillDetector::apply_baseline(const KeptRun& run, int sign) {
+void SkillDetector::apply_baseline(const KeptSample& sample, int sign) {
     for (const Channel channel : {completion, duration}) {
-        if (!run.excluded[channel]) {
-            apply_baseline(channel, run, sign);
+        if (!sample.excluded[channel]) {
+            apply_baseline(channel, sample, sign);
         }
     }
 }
 
-void SkillDetector::apply_observed(const KeptRun& run, int sign) {
-    observed_.apply(completion, run, sign);
-    observed_.apply(duration, run, sign);
+void SkillDetector::apply_observed(const KeptSample& sample, int sign) {
+    observed_.apply(completion, sample, sign);
+    observed_.apply(duration, sample, sign);
 }
 
-void SkillDetector::add(const Run& run, std::vector<EpisodeEvent>& events) {
-    if ((now_ != TimePoint::min() && run.at <= now_ - options_->baseline_window) || is_beyond_limit(run)) {
+void SkillDetector::add(const Sample& sample, std::vector<EpisodeEvent>& events) {
+    if ((now_ != TimePoint::min() && sample.at <= now_ - options_->baseline_window) || is_beyond_limit(sample)) {
         return;
     }
-    if (run.at > now_) {
-        advance(run.at, events);
-        now_ = run.at;
+    if (sample.at > now_) {
+        advance(sample.at, events);
+        now_ = sample.at;
     }
-    insert(run);
+    insert(sample);
     drop_old();
     split();
     evaluate(events);
 }
 
-bool SkillDetector::is_beyond_limit(const Run& run) const {
-    return runs_.size() >= kMaxRuns && run.at < runs_.front().at;
+bool SkillDetector::is_beyond_limit(const Sample& sample) const {
+    return samples_.size() >= kMaxSamples && sample.at < samples_.front().at;
 }
 
-void SkillDetector::insert(const Run& run) {
-    KeptRun kept{
-        .at = run.at, .micros = to_micros(run), .error = run.error, .completed = run.completed, .excluded = {}};
-    const bool is_newest = runs_.empty() || runs_.back().at <= run.at;  // nearly always: no search through cold memory
-    const auto place = is_newest ? runs_.end() : std::ranges::upper_bound(runs_, run.at, {}, &KeptRun::at);
-    const auto index = static_cast<std::size_t>(place - runs_.begin());
-    runs_.insert(index, kept);  // first, because it may run out of memory
+void SkillDetector::insert(const Sample& sample) {
+    KeptSample kept{.at = sample.at,
+                    .micros = to_micros(sample),
+                    .error = sample.error,
+                    .completed = sample.completed,
+                    .excluded = {}};
+    const bool is_newest =
+        samples_.empty() || samples_.back().at <= sample.at;  // nearly always: no search through cold memory
+    const auto position =
+        is_newest ? samples_.end() : std::ranges::upper_bound(samples_, sample.at, {}, &KeptSample::at);
+    const auto index = static_cast<std::size_t>(position - samples_.begin());
+    samples_.insert(index, kept);  // first, because it may sample out of memory
     if (index < observed_from_) {
         // Late: it belongs to an episode where its neighbour before does.
         for (const Channel channel : {completion, duration}) {
-            kept.excluded[channel] = index > 0 && runs_[index - 1].excluded[channel];
+            kept.excluded[channel] = index > 0 && samples_[index - 1].excluded[channel];
             if (kept.excluded[channel]) {
                 ++channels_[channel].episode->excluded;
             }
         }
-        runs_[index] = kept;
+        samples_[index] = kept;
         apply_baseline(kept, +1);
         ++observed_from_;
     } else {
@@ -202,21 +207,21 @@ void SkillDetector::advance(TimePoint to, std::vector<EpisodeEvent>& events) {
     }
 }
 
-void SkillDetector::preload(const Run& run) {
-    if (is_beyond_limit(run)) {
+void SkillDetector::preload(const Sample& sample) {
+    if (is_beyond_limit(sample)) {
         return;
     }
-    insert(run);
-    if (runs_.size() > kMaxRuns) {
-        apply_observed(runs_.front(), -1);
-        runs_.pop_front();
+    insert(sample);
+    if (samples_.size() > kMaxSamples) {
+        apply_observed(samples_.front(), -1);
+        samples_.pop_front();
     }
 }
 
 void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
     now_ = until;
-    for (std::size_t i = runs_.size(); i > 0 && runs_[i - 1].at > until; --i) {
-        runs_[i - 1].at = until;  // from the future: it counted as of when it was read
+    for (std::size_t i = samples_.size(); i > 0 && samples_[i - 1].at > until; --i) {
+        samples_[i - 1].at = until;  // from the future: it counted as of when it was read
     }
     drop_old();
     split();
@@ -227,31 +232,31 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
         }
         const auto excluded = std::min(static_cast<std::size_t>(episodes[channel]->excluded), observed_from_);
         for (std::size_t i = observed_from_ - excluded; i < observed_from_; ++i) {
-            apply_baseline(channel, runs_[i], -1);
-            runs_[i].excluded[channel] = true;
+            apply_baseline(channel, samples_[i], -1);
+            samples_[i].excluded[channel] = true;
         }
     }
     for (const Channel channel : {completion, duration}) {
         const auto& episode = channels_[channel].episode;
-        channels_[channel].latest = compare(channel, episode ? episode->baseline : live_baseline());
+        channels_[channel].latest = compare(channel, episode ? episode->baseline : current_baseline());
     }
-    // Back to the last moment at which something happened, where a detector that never stopped would stand: a run that
-    // lies between that and `until`, but is read only now, has its own moment then.
-    if (!runs_.empty()) {
-        now_ = runs_.back().at;
+    // Back to the last moment at which something happened, where a detector that never stopped would stand: a sample
+    // that lies between that and `until`, but is read only now, has its own moment then.
+    if (!samples_.empty()) {
+        now_ = samples_.back().at;
         if (recent_from_ > 0) {
-            now_ = std::max(now_, runs_[recent_from_ - 1].at + options_->observation_window);
+            now_ = std::max(now_, samples_[recent_from_ - 1].at + options_->observation_window);
         }
     }
 }
 
 TimePoint SkillDetector::next_change() const {
     TimePoint next = TimePoint::max();
-    if (!runs_.empty()) {
-        next = runs_.front().at + options_->baseline_window;
+    if (!samples_.empty()) {
+        next = samples_.front().at + options_->baseline_window;
     }
-    if (recent_from_ < runs_.size()) {
-        next = std::min(next, runs_[recent_from_].at + options_->observation_window);
+    if (recent_from_ < samples_.size()) {
+        next = std::min(next, samples_[recent_from_].at + options_->observation_window);
     }
     for (const ChannelState& state : channels_) {
         if (state.episode) {
@@ -262,52 +267,53 @@ TimePoint SkillDetector::next_change() const {
 }
 
 void SkillDetector::drop_old() {
-    while (!runs_.empty() && (runs_.front().at <= now_ - options_->baseline_window || runs_.size() > kMaxRuns)) {
+    while (!samples_.empty() &&
+           (samples_.front().at <= now_ - options_->baseline_window || samples_.size() > kMaxSamples)) {
         if (observed_from_ > 0) {
-            apply_baseline(runs_.front(), -1);
+            apply_baseline(samples_.front(), -1);
             for (const Channel channel : {completion, duration}) {
-                if (runs_.front().excluded[channel]) {
+                if (samples_.front().excluded[channel]) {
                     --channels_[channel].episode->excluded;
                 }
             }
             --observed_from_;
         } else {
-            apply_observed(runs_.front(), -1);
+            apply_observed(samples_.front(), -1);
         }
         recent_from_ -= recent_from_ > 0 ? 1 : 0;
-        runs_.pop_front();
+        samples_.pop_front();
     }
-    while (recent_from_ < runs_.size() && runs_[recent_from_].at <= now_ - options_->observation_window) {
+    while (recent_from_ < samples_.size() && samples_[recent_from_].at <= now_ - options_->observation_window) {
         ++recent_from_;
     }
 }
 
 void SkillDetector::split() {
-    const auto total = static_cast<std::int64_t>(runs_.size());
+    const auto total = static_cast<std::int64_t>(samples_.size());
     const auto recent = total - static_cast<std::int64_t>(recent_from_);
     const std::int64_t observed = std::min({std::max(recent, options_->min_samples), kMaxObserved, total / 2});
     const auto target = static_cast<std::size_t>(total - observed);
     for (; observed_from_ < target; ++observed_from_) {
-        KeptRun& run = runs_[observed_from_];
-        apply_observed(run, -1);
+        KeptSample& sample = samples_[observed_from_];
+        apply_observed(sample, -1);
         for (const Channel channel : {completion, duration}) {
             auto& episode = channels_[channel].episode;
-            run.excluded[channel] = episode.has_value();
+            sample.excluded[channel] = episode.has_value();
             if (episode) {
                 ++episode->excluded;
             }
         }
-        apply_baseline(run, +1);
+        apply_baseline(sample, +1);
     }
     for (; observed_from_ > target; --observed_from_) {
-        KeptRun& run = runs_[observed_from_ - 1];
-        apply_baseline(run, -1);
+        KeptSample& sample = samples_[observed_from_ - 1];
+        apply_baseline(sample, -1);
         for (const Channel channel : {completion, duration}) {
-            if (std::exchange(run.excluded[channel], false)) {
+            if (std::exchange(sample.excluded[channel], false)) {
                 --channels_[channel].episode->excluded;
             }
         }
-        apply_observed(run, +1);
+        apply_observed(sample, +1);
     }
 }
 
@@ -317,7 +323,7 @@ void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
             evaluate_episode(channel, events);
         }
         if (!channels_[channel].episode) {
-            evaluate_quiet(channel, events);
+            evaluate_normal(channel, events);
         }
     }
 }
@@ -330,45 +336,46 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
         resolve(channel, events);
         return;
     }
-    if (must_grow(episode)) {
+    if (must_extend_baseline(episode)) {
         const double drift_variance = episode.baseline.drift_variance;
         readmit(channel);
-        episode.baseline = live_baseline();
+        episode.baseline = current_baseline();
         episode.baseline.drift_variance = drift_variance;
         episode.excluded = 0;
     }
     state.latest = compare(channel, episode.baseline);
     if (!state.latest) {
-        return;  // too few to judge: the episode waits
+        return;  // too few to evaluate: the episode waits
     }
     const Deviation& deviation = state.latest->deviation;
-    if (std::abs(deviation.z) < kResolveShare * options_->threshold || deviation.type != episode.deviation.type) {
+    if (std::abs(deviation.z) < kResolveHysteresis * options_->threshold || deviation.type != episode.deviation.type) {
         resolve(channel, events);
     } else {
         episode.deviation = deviation;
     }
 }
 
-// A baseline of a few runs must not judge many: where the excluded ones are as many, it takes them in. And the fewer
+// A baseline of a few runs must not evaluate many: where the excluded ones are as many, it takes them in. And the fewer
 // they are, the more likely they were an odd sample themselves: fewer than can be observed take in what is no longer
 // recent.
-bool SkillDetector::must_grow(const Episode& episode) const {
+bool SkillDetector::must_extend_baseline(const Episode& episode) const {
     if (episode.excluded >= episode.baseline.count) {
         return true;
     }
     return episode.excluded > 0 && episode.baseline.count < kMaxObserved &&
-           runs_[observed_from_ - static_cast<std::size_t>(episode.excluded)].at <= now_ - options_->observation_window;
+           samples_[observed_from_ - static_cast<std::size_t>(episode.excluded)].at <=
+               now_ - options_->observation_window;
 }
 
-void SkillDetector::evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events) {
+void SkillDetector::evaluate_normal(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
-    Baseline baseline = live_baseline();
+    Baseline baseline = current_baseline();
     state.latest = compare(channel, baseline);
-    if (state.latest && state.latest->stands_out) {
+    if (state.latest && state.latest->is_significant) {
         baseline.drift_variance = drift(channel);
         state.latest = compare(channel, baseline);
     }
-    if (state.latest && state.latest->stands_out) {
+    if (state.latest && state.latest->is_significant) {
         state.episode = Episode{.started_at = now_, .deviation = state.latest->deviation, .baseline = baseline};
         events.push_back({.kind = EpisodeEvent::Kind::started, .at = now_, .deviation = state.latest->deviation});
     }
@@ -383,12 +390,12 @@ void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) 
 
 void SkillDetector::readmit(Channel channel) {
     // They are the last ones of the baseline, without a gap.
-    for (std::size_t i = observed_from_; i > 0 && std::exchange(runs_[i - 1].excluded[channel], false); --i) {
-        apply_baseline(channel, runs_[i - 1], +1);
+    for (std::size_t i = observed_from_; i > 0 && std::exchange(samples_[i - 1].excluded[channel], false); --i) {
+        apply_baseline(channel, samples_[i - 1], +1);
     }
 }
 
-Baseline SkillDetector::live_baseline() const {
+Baseline SkillDetector::current_baseline() const {
     Baseline baseline;
     baseline.count = baseline_.count;
     baseline.completed = baseline_.completed;
@@ -405,13 +412,13 @@ double SkillDetector::drift(Channel channel) {
         buckets_.resize(kBucketsPerBaseline + 2);
         for (std::size_t i = 0; i < observed_from_; ++i) {
             for (const Channel each : {completion, duration}) {
-                if (!runs_[i].excluded[each]) {
-                    bucket_of(runs_[i]).apply(each, runs_[i], +1);
+                if (!samples_[i].excluded[each]) {
+                    bucket_for(samples_[i]).apply(each, samples_[i], +1);
                 }
             }
         }
     }
-    const Baseline overall = live_baseline();
+    const Baseline overall = current_baseline();
     if (channel == completion) {
         const double rate = static_cast<double>(overall.completed) / static_cast<double>(overall.count);
         DriftEstimate estimate{rate, rate * (1.0 - rate)};
@@ -431,8 +438,8 @@ double SkillDetector::drift(Channel channel) {
     return estimate.variance();
 }
 
-double SkillDetector::allowed_tail() const {
-    const auto recent = static_cast<double>(runs_.size() - recent_from_);
+double SkillDetector::max_tail_probability() const {
+    const auto recent = static_cast<double>(samples_.size() - recent_from_);
     const double comparisons = std::max(1.0, recent / static_cast<double>(kMaxObserved));
     return kTailAllowance * normal_upper_tail(options_->threshold) / comparisons;
 }
@@ -448,8 +455,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     const auto n_b = static_cast<double>(baseline.count);
     const auto c_b = static_cast<double>(baseline.completed);
     const auto n_o = static_cast<double>(observed_.count);
-    // The spread of a binomial difference, the baseline's rate drawn in by half a run so that a skill that never failed
-    // has one.
+    // The spread of a binomial difference, the baseline's rate drawn in by half a sample so that a skill that never
+    // failed has one.
     const double p = (c_b + 0.5) / (n_b + 1.0);
     const double variance = p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0));
 
@@ -462,15 +469,16 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     const double difference = deviation.observed_value - deviation.baseline_value;
     deviation.z = difference / std::sqrt(variance);
     deviation.type = difference < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
-    if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+    if (std::abs(deviation.z) >= kResolveHysteresis * options_->threshold) {
         // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are
         // lumps.
         const BetaBinomialTail tail =
             beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
         deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
-        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
-                            deviation.tail_probability - 0.5 * tail.at <= allowed_tail() &&
-                            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
+        result.is_significant =
+            std::abs(deviation.z) >= options_->threshold &&
+            deviation.tail_probability - 0.5 * tail.at <= max_tail_probability() &&
+            std::abs(difference) >= options_->threshold * std::sqrt(variance + baseline.drift_variance);
     }
     return result;
 }
@@ -492,24 +500,25 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const B
     const double sd = std::max({baseline.sd_seconds, kMinSdShareOfMean * baseline.mean_seconds, kMinSdSeconds});
     const double difference = deviation.observed_value - deviation.baseline_value;
     deviation.z = difference / (sd * std::sqrt(inverse_counts));
-    if (std::abs(deviation.z) >= kResolveShare * options_->threshold) {
+    if (std::abs(deviation.z) >= kResolveHysteresis * options_->threshold) {
         const auto degrees = static_cast<double>(baseline.timed - 1);
         deviation.tail_probability = student_upper_tail(std::abs(deviation.z), degrees);
-        // One long run among few moves a mean far. On the logarithms it weighs no more than it should.
+        // One long sample among few moves a mean far. On the logarithms it weighs no more than it should.
         const double sd_log = std::max(baseline.sd_log, kMinSdShareOfMean);
         const double log_difference = observed_.logs.mean() / kLogScale - baseline.mean_log;
         const double log_t = log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);
-        result.stands_out = std::abs(deviation.z) >= options_->threshold &&
-                            std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
-                            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <= allowed_tail();
+        result.is_significant =
+            std::abs(deviation.z) >= options_->threshold &&
+            std::abs(difference) >= kMinRelativeShift * baseline.mean_seconds &&
+            student_upper_tail(difference < 0.0 ? -log_t : log_t, degrees) <= max_tail_probability();
     }
     return result;
 }
 
 bool SkillDetector::is_reported(Channel channel, TimePoint now) const {
     const ChannelState& state = channels_[channel];
-    return state.episode && state.latest && state.latest->stands_out && !runs_.empty() &&
-           runs_.back().at > now - options_->observation_window;
+    return state.episode && state.latest && state.latest->is_significant && !samples_.empty() &&
+           samples_.back().at > now - options_->observation_window;
 }
 
 std::optional<double> SkillDetector::score() const {
@@ -524,9 +533,9 @@ std::optional<double> SkillDetector::score() const {
 
 std::vector<std::uint32_t> SkillDetector::observed_errors() const {
     std::vector<std::uint32_t> errors;
-    for (std::size_t i = observed_from_; i < runs_.size(); ++i) {
-        if (!runs_[i].completed && runs_[i].error != 0) {
-            errors.push_back(runs_[i].error);
+    for (std::size_t i = observed_from_; i < samples_.size(); ++i) {
+        if (!samples_[i].completed && samples_[i].error != 0) {
+            errors.push_back(samples_[i].error);
         }
     }
     return errors;

@@ -42,7 +42,7 @@ storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEvent& found
             .deviation_score = std::abs(deviation.z)};
 }
 
-bool is_our_type(const std::string& type) {
+bool is_known_type(const std::string& type) {
     return type == to_string(AnomalyType::performance_drop) || type == to_string(AnomalyType::performance_spike) ||
            type == to_string(AnomalyType::pattern_shift);
 }
@@ -56,7 +56,7 @@ Analytics::Analytics(const Config& config, TimePoint now, std::optional<Detector
                  {.skills = config.max_tracked_skills, .error_types = config.max_tracked_error_types}),
       resume_(std::move(resume)),
       open_in_database_(std::move(open_anomalies)),
-      judged_from_(now - to_micros(config.baseline_window)),
+      evaluated_from_(now - to_micros(config.baseline_window)),
       max_skills_(config.max_tracked_skills) {
     if (resume_) {
         resume_->until = std::min(resume_->until, now);  // the clock may have been set back behind it
@@ -68,7 +68,7 @@ std::chrono::seconds Analytics::lookback(const Config& config) {
     return std::chrono::ceil<std::chrono::seconds>(std::max(engine.retention(), 2 * to_micros(config.baseline_window)));
 }
 
-void Analytics::take(const storage::Batch& batch, TimePoint now) {
+void Analytics::apply(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
         set_lifetimes(batch, now);
     }
@@ -76,20 +76,20 @@ void Analytics::take(const storage::Batch& batch, TimePoint now) {
         metrics_.add(row, now);
         last_id_ = std::max(last_id_, row.id);
         latest_invocation_ = std::max(latest_invocation_, row.invoked_at);
-        if (!judging_) {
-            if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= judged_from_) {
+        if (!evaluating_) {
+            if (resume_ ? row.id <= resume_->last_id : row.invoked_at <= evaluated_from_) {
                 anomalies_.preload(row);
                 continue;
             }
-            begin_judging(resume_ ? resume_->until : judged_from_);
+            begin_evaluation(resume_ ? resume_->until : evaluated_from_);
         }
         anomalies_.add(row, now);
     }
     if (!batch.rebuilt) {
         set_lifetimes(batch, now);  // of the skills that the rows have brought a place
     }
-    if (!batch.more && !judging_) {
-        begin_judging(resume_ ? resume_->until : judged_from_);
+    if (!batch.more && !evaluating_) {
+        begin_evaluation(resume_ ? resume_->until : evaluated_from_);
     }
 }
 
@@ -104,16 +104,16 @@ void Analytics::set_lifetimes(const storage::Batch& batch, TimePoint now) {
         std::ranges::sort(latest, std::greater<>{}, [](const auto* each) { return each->second.last_invocation_at; });
     }
     for (const auto* each : latest) {
-        LifetimeMetrics figures = each->second;
-        if (figures.last_invocation_at > now) {
-            figures.last_invocation_at = now;  // a row from the future counts as now
+        LifetimeMetrics metrics = each->second;
+        if (metrics.last_invocation_at > now) {
+            metrics.last_invocation_at = now;  // a row from the future counts as now
         }
-        metrics_.set_lifetime(each->first, figures);
+        metrics_.set_lifetime(each->first, metrics);
     }
 }
 
-void Analytics::begin_judging(TimePoint until) {
-    judging_ = true;
+void Analytics::begin_evaluation(TimePoint until) {
+    evaluating_ = true;
     const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
     const auto open_now = anomalies_.open_episodes();
@@ -122,7 +122,7 @@ void Analytics::begin_judging(TimePoint until) {
         const bool known = std::ranges::any_of(open_now, [&](const auto& open) {
             return open.skill_name == skill_name && to_string(open.episode.deviation.type) == type;
         });
-        if (!known && is_our_type(type)) {
+        if (!known && is_known_type(type)) {
             episodes_.push_back({.started = false, .skill_name = skill_name, .anomaly_type = type, .at = until});
         }
     }
@@ -156,8 +156,8 @@ Analytics::Pending Analytics::pending(TimePoint now) {
     for (const auto& event : anomalies_.take_events()) {
         episodes_.push_back(to_change(event));
     }
-    for (std::string& skill_name : anomalies_.take_judged()) {
-        judged_.insert(std::move(skill_name));
+    for (std::string& skill_name : anomalies_.take_evaluated()) {
+        evaluated_.insert(std::move(skill_name));
     }
     Pending result;
     result.recent = metrics_.changed_recent();
@@ -168,7 +168,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
             result.cache.push_back(std::move(*row));
         }
     }
-    for (const std::string& skill_name : judged_) {
+    for (const std::string& skill_name : evaluated_) {
         if (touched.contains(skill_name)) {
             continue;
         }
@@ -180,7 +180,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
         }
     }
     result.episodes = episodes_;
-    if (!judged_.empty() || !episodes_.empty()) {
+    if (!evaluated_.empty() || !episodes_.empty()) {
         collect_state(result, now);
     }
     return result;
@@ -188,7 +188,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
 
 void Analytics::collect_state(Pending& pending, TimePoint now) const {
     pending.detector_state.push_back(head_piece(now, last_id_));
-    pending.replaces_state = !state_is_ours_;
+    pending.replaces_state = !owns_stored_state_;
     if (pending.replaces_state) {
         for (const auto& open : anomalies_.open_episodes()) {
             pending.detector_state.push_back(episode_piece(open));
@@ -197,7 +197,7 @@ void Analytics::collect_state(Pending& pending, TimePoint now) const {
         return;
     }
     static const Episodes kNone;
-    for (const std::string& skill_name : judged_) {
+    for (const std::string& skill_name : evaluated_) {
         const anomaly::SkillDetector* const detector = anomalies_.detector(skill_name);
         const auto known = written_state_.find(skill_name);
         const Episodes& written = known == written_state_.end() ? kNone : known->second;
@@ -208,7 +208,7 @@ void Analytics::collect_state(Pending& pending, TimePoint now) const {
                 continue;
             }
             pending.detector_state.push_back(episode ? episode_piece({skill_name, channel, *episode})
-                                                     : no_episode_piece(skill_name, channel));
+                                                     : removed_episode_piece(skill_name, channel));
             if (detector != nullptr) {
                 pending.state[skill_name] = {detector->episode(anomaly::SkillDetector::completion),
                                              detector->episode(anomaly::SkillDetector::duration)};
@@ -231,8 +231,8 @@ void Analytics::confirm_written(const Pending& written) {
         std::erase_if(written_, [this](const auto& row) { return !metrics_.recent_metrics(row.first); });
     }
     std::erase_if(written_state_, [](const auto& skill) { return skill.second == Episodes{}; });
-    state_is_ours_ = state_is_ours_ || written.replaces_state;
-    judged_.clear();
+    owns_stored_state_ = owns_stored_state_ || written.replaces_state;
+    evaluated_.clear();
     episodes_.clear();
 }
 

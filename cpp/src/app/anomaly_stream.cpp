@@ -13,7 +13,7 @@ void AnomalyStream::add(const Invocation& invocation) {
     if (is_late) {
         engine_.advance(latest_);  // its skill may not have come that far yet
     }
-    take_events();
+    apply_events();
 }
 
 void AnomalyStream::advance(TimePoint to) {
@@ -22,7 +22,7 @@ void AnomalyStream::advance(TimePoint to) {
     }
     latest_ = to;
     engine_.advance(to);
-    take_events();
+    apply_events();
 }
 
 std::vector<Anomaly> AnomalyStream::reported(std::string_view skill_name) const {
@@ -34,7 +34,7 @@ std::vector<Anomaly> AnomalyStream::reported(std::string_view skill_name) const 
     return anomalies;
 }
 
-void AnomalyStream::take_events() {
+void AnomalyStream::apply_events() {
     using anomaly::EpisodeEvent;
     using anomaly::SkillDetector;
     for (anomaly::AnomalyEngine::SkillEvent& found : engine_.take_events()) {
@@ -42,17 +42,17 @@ void AnomalyStream::take_events() {
         const auto channel =
             event.deviation.type == AnomalyType::pattern_shift ? SkillDetector::duration : SkillDetector::completion;
         if (event.kind == EpisodeEvent::Kind::started) {
-            open_.insert_or_assign({found.skill_name, channel}, forgotten_ + episodes_.size());
+            open_.insert_or_assign({found.skill_name, channel}, discarded_ + episodes_.size());
             episodes_.push_back({std::move(found.skill_name), event.at, std::nullopt, event.deviation});
             if (episodes_.size() > max_episodes_) {
                 episodes_.pop_front();
-                ++forgotten_;
+                ++discarded_;
             }
             continue;
         }
         const auto open = open_.extract({std::move(found.skill_name), channel});
-        if (open && open.mapped() >= forgotten_) {
-            episodes_[open.mapped() - forgotten_].resolved_at = event.at;
+        if (open && open.mapped() >= discarded_) {
+            episodes_[open.mapped() - discarded_].resolved_at = event.at;
         }
     }
 }

@@ -13,7 +13,7 @@ using storage::HistoryQuery;
 
 // Between two heartbeats. Then the windows of all skills move on as well, or those that ended long ago would keep
 // theirs.
-constexpr std::int64_t kRowsBetweenBeats = 4096;
+constexpr std::int64_t kRowsPerHeartbeat = 4096;
 
 }  // namespace
 
@@ -21,7 +21,7 @@ BacktestResult backtest(const std::string& db_path, const BacktestQuery& query, 
                         const Heartbeat& heartbeat) {
     std::optional<AnomalyStream> stream;
     std::unordered_set<std::string> skills;
-    std::int64_t taken = 0;
+    std::int64_t rows_read = 0;
     BacktestResult result;
 
     HistoryQuery history{.to = query.to, .order = HistoryQuery::Order::time, .skill_name = query.skill_name};
@@ -42,7 +42,7 @@ BacktestResult backtest(const std::string& db_path, const BacktestQuery& query, 
             ++result.rows;
             skills.insert(row.skill_name);
         }
-        if (++taken % kRowsBetweenBeats == 0) {
+        if (++rows_read % kRowsPerHeartbeat == 0) {
             stream->advance(row.invoked_at);
             heartbeat();
         }
@@ -62,12 +62,12 @@ BacktestResult backtest(const std::string& db_path, const BacktestQuery& query, 
 std::vector<Anomaly> detect_anomalies(const std::string& db_path, TimePoint at, const anomaly::DetectorOptions& options,
                                       const Heartbeat& heartbeat) {
     std::optional<anomaly::AnomalyEngine> engine;
-    std::int64_t taken = 0;
+    std::int64_t rows_read = 0;
     HistoryConsumer consumer;
     consumer.start = [&] { engine.emplace(options); };
     consumer.take = [&](const Invocation& row) {
         engine->add(row, at);
-        if (++taken % kRowsBetweenBeats == 0) {
+        if (++rows_read % kRowsPerHeartbeat == 0) {
             static_cast<void>(engine->take_events());
             heartbeat();
         }

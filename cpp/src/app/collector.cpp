@@ -16,25 +16,25 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.collector"};
+constexpr log::Logger kLogger{"session_buddy.collector"};
 
 // A poll waits for a lock no longer than this, so that a locked database never delays the broadcast by more.
 constexpr std::chrono::milliseconds kPollBusyTimeout{100};
 // A writer that is faster than we read must not keep a cycle from its end.
 constexpr int kMaxBatchesPerCycle = 20;
 // Of a cycle, for a rebuild that takes many batches; it goes on between the cycles, so that broadcasts stay on time.
-constexpr std::chrono::milliseconds kCycleRebuildingTime{200};
+constexpr std::chrono::milliseconds kRebuildTimePerCycle{200};
 // The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
-constexpr std::chrono::seconds kClockStepTolerated{60};
+constexpr std::chrono::seconds kMaxClockStep{60};
 // Others who write all the time come first now and then. That is no trouble as long as it passes.
-constexpr std::chrono::seconds kLockTolerated{10};
+constexpr std::chrono::seconds kLockWarningDelay{10};
 /// From running out of memory to a rebuild: the first pause, which doubles each time, and the longest.
 constexpr std::chrono::seconds kRebuildPause{1};
-constexpr std::chrono::seconds kLongestRebuildPause{60};
+constexpr std::chrono::seconds kMaxRebuildPause{60};
 /// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
 /// meets for the first time are counted in many cycles.
-constexpr std::chrono::milliseconds kStartCountingTime{200};
-constexpr std::chrono::milliseconds kCycleCountingTime{50};
+constexpr std::chrono::milliseconds kCountTimeAtStart{200};
+constexpr std::chrono::milliseconds kCountTimePerCycle{50};
 
 storage::FollowerOptions follower_options(const Config& config) {
     storage::FollowerOptions options;
@@ -55,17 +55,17 @@ Collector::Collector(const Config& config, const Clock& clock, Publish publish)
       clock_(clock),
       publish_(std::move(publish)),
       follower_(config.db_path, follower_options(config)),
-      figures_(std::make_unique<Analytics>(config, TimePoint{}, std::nullopt,
-                                         std::vector<std::pair<std::string, std::string>>{})),
+      analytics_(std::make_unique<Analytics>(config, TimePoint{}, std::nullopt,
+                                             std::vector<std::pair<std::string, std::string>>{})),
       totals_({.skills = config.metrics_max_skills, .phases = config.metrics_max_phases}),
-      watch_(config.db_path, [this] { save_log(); }) {}
+      watch_(config.db_path, [this] { close_stale_connection(); }) {}
 
 Collector::~Collector() {
     stop();
 }
 
 // The database's own memory of the anomalies goes with the figures that are built from it.
-std::unique_ptr<Analytics> Collector::new_figures(TimePoint now) {
+std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
     std::optional<DetectorState> resume;
     std::vector<std::pair<std::string, std::string>> open_anomalies;
     try {
@@ -74,7 +74,7 @@ std::unique_ptr<Analytics> Collector::new_figures(TimePoint now) {
             resume = parse_detector_state(storage::read_detector_state(*database));
         }
     } catch (const storage::StorageError& error) {
-        kLog.warning("open anomalies are found anew: {}", error.what());
+        kLogger.warning("open anomalies are found anew: {}", error.what());
     }
     return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies));
 }
@@ -86,12 +86,12 @@ void Collector::open() {
     last_now_ = now;
     for (bool more = true; more;) {
         const storage::Batch batch = follower_.poll(now);
-        take(batch, now);
+        apply(batch, now);
         more = batch.more;
     }
     stats_.up_to_date_at = now;
-    figures_->advance(now);
-    count_totals(kStartCountingTime);
+    analytics_->advance(now);
+    count_totals(kCountTimeAtStart);
     write_back(now);
     publish_snapshot(now);
 }
@@ -116,46 +116,46 @@ void Collector::run() {
     PushSchedule pushes(std::chrono::duration_cast<SteadyClock::duration>(config_.push_min_interval));
     for (;;) {
         if (rebuilding_ && health_.readable && !stopping_ && SteadyClock::now() < due) {
-            go_on_rebuilding();
+            continue_rebuild();
             continue;
         }
-        const bool told = watch_.wait(std::min(due, pushes.next_look()),
-                                      config_.push ? pushes.listen_from() : storage::DatabaseWatch::kNever);
+        const bool changed = watch_.wait(std::min(due, pushes.next_poll()),
+                                         config_.push ? pushes.listen_from() : storage::DatabaseWatch::kNever);
         if (stopping_) {
             return;
         }
         const auto now = SteadyClock::now();
-        if (told) {
-            pushes.told(now);
+        if (changed) {
+            pushes.on_change(now);
         }
         if (now >= due) {
             cycle();
             // After a slow cycle the missed ones are left out instead of being made up for in a burst.
             due = std::max(due + interval, SteadyClock::now());
-            pushes.broadcast(SteadyClock::now());
-        } else if (now >= pushes.next_look()) {
+            pushes.on_broadcast(SteadyClock::now());
+        } else if (now >= pushes.next_poll()) {
             if (push()) {
-                pushes.pushed(SteadyClock::now());
+                pushes.on_push(SteadyClock::now());
             } else if (health_.readable) {
-                pushes.found_nothing(SteadyClock::now());
+                pushes.on_empty_poll(SteadyClock::now());
             } else {
-                pushes.failed(SteadyClock::now());
+                pushes.on_failed_poll(SteadyClock::now());
             }
         }
     }
 }
 
 /// At once, before another program writes.
-void Collector::save_log() noexcept {
+void Collector::close_stale_connection() noexcept {
     try {
         follower_.close_if_stale();
     } catch (const std::exception& error) {
-        kLog.debug("the next cycle looks again: {}", error.what());
+        kLogger.debug("the next cycle looks again: {}", error.what());
     }
 }
 
 void Collector::cycle() {
-    guarded([this] {
+    run_guarded([this] {
         const TimePoint now = begin_cycle();
         read_database(now);
         finish_cycle(now);
@@ -163,15 +163,15 @@ void Collector::cycle() {
     });
 }
 
-void Collector::go_on_rebuilding() {
-    guarded([this] {
+void Collector::continue_rebuild() {
+    run_guarded([this] {
         cycle_began_ = std::chrono::steady_clock::now();
         return read_database(clock_.now());
     });
 }
 
 bool Collector::push() {
-    return guarded([this] {
+    return run_guarded([this] {
         const TimePoint now = begin_cycle();
         if (!read_database(now)) {
             return false;
@@ -181,10 +181,10 @@ bool Collector::push() {
     });
 }
 
-bool Collector::guarded(const std::function<bool()>& work) {
+bool Collector::run_guarded(const std::function<bool()>& work) {
     try {
         if (dropped_ && std::chrono::steady_clock::now() < rebuild_at_) {
-            publish_out_of_date();
+            publish_stale();
             return false;
         }
         return work();
@@ -199,40 +199,41 @@ bool Collector::guarded(const std::function<bool()>& work) {
 void Collector::drop_metrics(const char* reason) {
     ++stats_.read_failures;
     rebuilding_.reset();
-    figures_.reset();
+    analytics_.reset();
     // Goes on from what the database holds.
     totals_ = storage::TotalsTracker({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     out_of_memory::refill();
     dropped_ = true;
     follower_.rebuild_next();
     rebuild_pause_ =
-        std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kLongestRebuildPause);
+        std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kMaxRebuildPause);
     rebuild_at_ = std::chrono::steady_clock::now() + rebuild_pause_;
     try {
-        kLog.error("the metrics are dropped and rebuilt in {} s: {}",
-                   std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
+        kLogger.error("the metrics are dropped and rebuilt in {} s: {}",
+                      std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
         health_ = {false, reason};
-        publish_out_of_date();
+        publish_stale();
     } catch (const std::exception&) {  // the next cycle tries again
         health_.readable = false;
     }
 }
 
-void Collector::publish_out_of_date() {
-    auto snapshot = std::make_shared<Snapshot>(*last_);
+void Collector::publish_stale() {
+    auto snapshot = std::make_shared<Snapshot>(*last_snapshot_);
     snapshot->sequence = ++sequence_;
     snapshot->database = health_.readable ? DatabaseHealth{false, "the metrics are being rebuilt"} : health_;
     snapshot->collector = stats_;
-    last_ = snapshot;
+    last_snapshot_ = snapshot;
     publish_(std::move(snapshot));
 }
 
 TimePoint Collector::begin_cycle() {
     cycle_began_ = std::chrono::steady_clock::now();
     const TimePoint now = clock_.now();
-    if (clock_was_set(now)) {
-        kLog.warning("the clock was set {} by {} s: computing all figures anew", now < last_now_ ? "back" : "forward",
-                     std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
+    if (clock_jumped(now)) {
+        kLogger.warning("the clock was set {} by {} s: computing all figures anew",
+                        now < last_now_ ? "back" : "forward",
+                        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
         follower_.rebuild_next();
     }
     last_now_ = now;
@@ -241,26 +242,26 @@ TimePoint Collector::begin_cycle() {
 
 void Collector::finish_cycle(TimePoint now) {
     if (dropped_) {
-        publish_out_of_date();
+        publish_stale();
         return;
     }
-    figures_->advance(now);
+    analytics_->advance(now);
     if (health_.readable) {
         count_totals(std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(config_.update_interval / 4),
-                                std::chrono::milliseconds{1}, kCycleCountingTime));
+                                std::chrono::milliseconds{1}, kCountTimePerCycle));
         write_back(now);
     }
     publish_snapshot(now);
 }
 
-bool Collector::clock_was_set(TimePoint now) const {
-    if (now < last_now_ - kClockStepTolerated) {
+bool Collector::clock_jumped(TimePoint now) const {
+    if (now < last_now_ - kMaxClockStep) {
         return true;
     }
     // Forward, rows just get older. But those that lay in the future were counted as of the time before.
     const auto interval = std::chrono::duration_cast<TimePoint::duration>(config_.update_interval);
-    return !dropped_ && now > last_now_ + interval + kClockStepTolerated &&
-           figures_->latest_invocation() > last_now_ + kClockStepTolerated;
+    return !dropped_ && now > last_now_ + interval + kMaxClockStep &&
+           analytics_->latest_invocation() > last_now_ + kMaxClockStep;
 }
 
 bool Collector::read_database(TimePoint now) {
@@ -268,12 +269,12 @@ bool Collector::read_database(TimePoint now) {
     try {
         bool more = true;
         const auto is_late = [&] {
-            return rebuilding_ && std::chrono::steady_clock::now() >= cycle_began_ + kCycleRebuildingTime;
+            return rebuilding_ && std::chrono::steady_clock::now() >= cycle_began_ + kRebuildTimePerCycle;
         };
         for (int batches = 0; more && batches < kMaxBatchesPerCycle && !is_late(); ++batches) {
             const storage::Batch batch = follower_.poll(now);
             is_new = is_new || batch.rebuilt || !batch.rows.empty() || batch.skipped_rows > 0;
-            take(batch, now);
+            apply(batch, now);
             more = batch.more;
         }
         set_health({true, ""});
@@ -281,7 +282,7 @@ bool Collector::read_database(TimePoint now) {
             stats_.up_to_date_at = now;
         }
     } catch (const std::bad_alloc&) {
-        throw;  // see guarded()
+        throw;  // see run_guarded()
     } catch (const std::exception& error) {
         ++stats_.read_failures;
         set_health({false, error.what()});
@@ -289,19 +290,19 @@ bool Collector::read_database(TimePoint now) {
     return is_new;
 }
 
-void Collector::take(const storage::Batch& batch, TimePoint now) {
+void Collector::apply(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
-        rebuilding_ = new_figures(now);
+        rebuilding_ = create_analytics(now);
         totals_.look_again();
     }
     stats_.rows_read += batch.rows.size();
     stats_.rows_skipped += static_cast<std::uint64_t>(batch.skipped_rows);
-    (rebuilding_ ? *rebuilding_ : *figures_).take(batch, now);
+    (rebuilding_ ? *rebuilding_ : *analytics_).apply(batch, now);
     if (rebuilding_ && !batch.more) {
-        figures_ = std::move(rebuilding_);
+        analytics_ = std::move(rebuilding_);
         dropped_ = false;
         rebuild_pause_ = {};
-        reported_in_other_ = {};
+        warned_about_ = {};
     }
 }
 
@@ -311,13 +312,13 @@ void Collector::count_totals(std::chrono::milliseconds time) {
             totals_.advance(*store, std::chrono::steady_clock::now() + time);
         }
     } catch (const storage::StorageError& error) {
-        kLog.debug("the totals are as they were: {}", error.what());
+        kLogger.debug("the totals are as they were: {}", error.what());
     }
 }
 
 void Collector::write_back(TimePoint now) {
     storage::CycleWriter* const writer = follower_.writer();
-    const Analytics::Pending pending = figures_->pending(now);
+    const Analytics::Pending pending = analytics_->pending(now);
     const storage::TotalsWrites totals = totals_.pending();
     if (writer == nullptr || (pending.empty() && totals.empty())) {
         return;
@@ -330,16 +331,16 @@ void Collector::write_back(TimePoint now) {
                                                    .store = follower_.totals(),
                                                    .totals = &totals},
                                                   now);
-        figures_->confirm_written(pending);
+        analytics_->confirm_written(pending);
         totals_.confirm_written(totals_written);
         if (!pending.episodes.empty()) {
             totals_.look_again();  // those that became rows are counted in the next cycle
         }
         unwritten_since_.reset();
-        write_trouble_logged_ = false;
+        write_failure_logged_ = false;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
-            figures_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
+            analytics_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
             totals_.give_up_writing();
             for (const auto& change : pending.episodes) {
                 if (change.started) {
@@ -351,9 +352,9 @@ void Collector::write_back(TimePoint now) {
         }
         unwritten_since_ = unwritten_since_.value_or(now);
         const bool is_passing =
-            error.code() == storage::StorageErrc::busy && std::chrono::abs(now - *unwritten_since_) < kLockTolerated;
-        if (!is_passing && !std::exchange(write_trouble_logged_, true)) {
-            kLog.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
+            error.code() == storage::StorageErrc::busy && std::chrono::abs(now - *unwritten_since_) < kLockWarningDelay;
+        if (!is_passing && !std::exchange(write_failure_logged_, true)) {
+            kLogger.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
         }
     }
 }
@@ -362,53 +363,53 @@ void Collector::publish_snapshot(TimePoint now) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->sequence = ++sequence_;
     snapshot->at = now;
-    snapshot->skills = figures_->metrics().table();
-    snapshot->sessions = figures_->metrics().sessions();
+    snapshot->skills = analytics_->metrics().table();
+    snapshot->sessions = analytics_->metrics().sessions();
     if (!last_sessions_ || (snapshot->sessions != last_sessions_ && *snapshot->sessions != *last_sessions_)) {
         ++sessions_version_;
     }
     last_sessions_ = snapshot->sessions;
     snapshot->sessions_version = sessions_version_;
-    snapshot->active_sessions = figures_->metrics().active_sessions();
-    if (const auto& anomalies = figures_->anomalies(now); anomalies != *last_anomalies_) {
+    snapshot->active_sessions = analytics_->metrics().active_sessions();
+    if (const auto& anomalies = analytics_->anomalies(now); anomalies != *last_anomalies_) {
         last_anomalies_ = std::make_shared<const std::vector<Anomaly>>(anomalies);
     }
     snapshot->anomalies = last_anomalies_;
-    snapshot->tracked_skills = figures_->metrics().skills_tracked();
-    snapshot->tracked_sessions = figures_->metrics().sessions_tracked();
-    snapshot->tracked_error_types = figures_->error_types_tracked();
-    report_other(*snapshot);
+    snapshot->tracked_skills = analytics_->metrics().skills_tracked();
+    snapshot->tracked_sessions = analytics_->metrics().sessions_tracked();
+    snapshot->tracked_error_types = analytics_->error_types_tracked();
+    warn_about_limits(*snapshot);
     snapshot->database = health_;
     snapshot->totals = totals_.table();
     snapshot->uncounted_rows = totals_.uncounted_rows();
     stats_.cycles.add(Seconds(std::chrono::steady_clock::now() - cycle_began_).count());
     snapshot->collector = stats_;
-    last_ = snapshot;
+    last_snapshot_ = snapshot;
     publish_(std::move(snapshot));
 }
 
 // Once, and again after a rebuild.
-void Collector::report_other(const Snapshot& snapshot) {
+void Collector::warn_about_limits(const Snapshot& snapshot) {
     const auto report = [](std::uint64_t& reported, const TrackedNames& names, const char* option, std::uint32_t limit,
                            const char* what) {
         if (std::exchange(reported, names.rows_in_other) == 0 && names.rows_in_other > 0) {
-            kLog.warning("{} ({}) reached: further {} are summed as other", option, limit, what);
+            kLogger.warning("{} ({}) reached: further {} are summed as other", option, limit, what);
         }
     };
-    report(reported_in_other_[0], snapshot.tracked_skills, "max_tracked_skills", config_.max_tracked_skills, "skills");
-    report(reported_in_other_[1], snapshot.tracked_sessions, "max_tracked_sessions", config_.max_tracked_sessions,
+    report(warned_about_[0], snapshot.tracked_skills, "max_tracked_skills", config_.max_tracked_skills, "skills");
+    report(warned_about_[1], snapshot.tracked_sessions, "max_tracked_sessions", config_.max_tracked_sessions,
            "sessions");
-    report(reported_in_other_[2], snapshot.tracked_error_types, "max_tracked_error_types",
-           config_.max_tracked_error_types, "error types");
+    report(warned_about_[2], snapshot.tracked_error_types, "max_tracked_error_types", config_.max_tracked_error_types,
+           "error types");
 }
 
 void Collector::set_health(DatabaseHealth health) {
     if (health.readable && !health_.readable) {
-        kLog.info("the database can be read again");
+        kLogger.info("the database can be read again");
     } else if (!health.readable && health_.readable) {
-        kLog.warning("serving the last known figures: {}", health.reason);
+        kLogger.warning("serving the last known figures: {}", health.reason);
     } else if (!health.readable && health != health_) {
-        kLog.debug("the database still cannot be read: {}", health.reason);
+        kLogger.debug("the database still cannot be read: {}", health.reason);
     }
     health_ = std::move(health);
 }

@@ -109,7 +109,7 @@ storage::StatePiece episode_piece(const AnomalyEngine::OpenEpisode& open) {
                     to_json(open.episode.deviation), to_json(open.episode.baseline))};
 }
 
-storage::StatePiece no_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
+storage::StatePiece removed_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
     return {episode_name(skill_name, channel), std::nullopt};
 }
 

@@ -34,33 +34,33 @@ FolderEvents::Watched FolderEvents::add(const std::filesystem::path& folder) {
     return folders_.insert_or_assign(number, folder).second ? Watched::now : Watched::already;
 }
 
-FolderEvents::Told FolderEvents::wait(std::chrono::milliseconds longest) {
+FolderEvents::Changes FolderEvents::wait(std::chrono::milliseconds longest) {
     pollfd source{.fd = queue_, .events = POLLIN, .revents = 0};
-    Told told;
+    Changes changes;
     if (::poll(&source, 1, static_cast<int>(longest.count())) <= 0) {
-        return told;
+        return changes;
     }
     alignas(inotify_event) std::array<char, 16384> buffer{};
     for (;;) {
         const auto size = ::read(queue_, buffer.data(), buffer.size());
         if (size <= 0) {
-            return told;
+            return changes;
         }
-        for (std::size_t place = 0; place < static_cast<std::size_t>(size);) {
+        for (std::size_t offset = 0; offset < static_cast<std::size_t>(size);) {
             inotify_event event{};
-            std::memcpy(&event, buffer.data() + place, sizeof event);
-            const char* name = event.len == 0 ? "" : buffer.data() + place + sizeof event;
-            place += sizeof event + event.len;
+            std::memcpy(&event, buffer.data() + offset, sizeof event);
+            const char* name = event.len == 0 ? "" : buffer.data() + offset + sizeof event;
+            offset += sizeof event + event.len;
             const auto folder = folders_.find(event.wd);
             if ((event.mask & IN_Q_OVERFLOW) != 0) {
-                told.overflow = true;
+                changes.overflow = true;
             } else if ((event.mask & IN_IGNORED) != 0) {
                 folders_.erase(event.wd);
-                told.folders_changed = true;
+                changes.folders_changed = true;
             } else if ((event.mask & (IN_ISDIR | IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
-                told.folders_changed = true;
+                changes.folders_changed = true;
             } else if (folder != folders_.end()) {
-                told.paths.push_back(folder->second / name);
+                changes.paths.push_back(folder->second / name);
             }
         }
     }
@@ -75,7 +75,7 @@ FolderEvents::Watched FolderEvents::add(const std::filesystem::path& /*folder*/)
     return Watched::not_possible;
 }
 
-FolderEvents::Told FolderEvents::wait(std::chrono::milliseconds longest) {
+FolderEvents::Changes FolderEvents::wait(std::chrono::milliseconds longest) {
     ::poll(nullptr, 0, static_cast<int>(longest.count()));
     return {};
 }

@@ -20,13 +20,13 @@ class FolderEvents {
     /// Watches this folder, not those in it.
     Watched add(const std::filesystem::path& folder);
 
-    struct Told {
+    struct Changes {
         std::vector<std::filesystem::path> paths;  ///< of files that were made, moved here or written
         bool overflow = false;                     ///< there were more
         bool folders_changed = false;              ///< folders came or went
     };
     /// Waits until something is told, at most `longest`; a signal ends it, too.
-    [[nodiscard]] Told wait(std::chrono::milliseconds longest);
+    [[nodiscard]] Changes wait(std::chrono::milliseconds longest);
 
   private:
     int queue_ = -1;

@@ -36,7 +36,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr log::Logger kLog{"session_buddy.hook"};
+constexpr log::Logger kLogger{"session_buddy.hook"};
 
 /// For a lock on the database. It is asked for at most three times.
 constexpr std::chrono::milliseconds kBusyTimeout{10};
@@ -45,11 +45,11 @@ constexpr int kInputTimeout = 2000;
 /// A larger event is left to the transcripts.
 constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
 /// Spooled events that one hook takes in beside its own.
-constexpr std::size_t kMaxTakenIn = 50;
+constexpr std::size_t kMaxDrained = 50;
 /// For these, where the triggers of another tool are slow.
 constexpr std::chrono::milliseconds kMaxSpoolLock{500};
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
-constexpr int kOldLogs = 2;  // full ones, beside the one that is written
+constexpr int kRotatedLogs = 2;  // full ones, beside the one that is written
 
 constexpr std::array<std::string_view, 4> kSettings{"db_path", "tools", "hook_timeout", "max_spool_events"};
 
@@ -81,13 +81,13 @@ void rotate(const fs::path& path) {
     if (const auto size = fs::file_size(path, error); error || size < kMaxLogBytes) {
         return;
     }
-    const auto older = [&](int number) {
+    const auto rotated = [&](int number) {
         return path.parent_path() / fmt::format("{}.{}{}", path.stem().string(), number, path.extension().string());
     };
-    for (int number = kOldLogs; number > 1; --number) {
-        fs::rename(older(number - 1), older(number), error);
+    for (int number = kRotatedLogs; number > 1; --number) {
+        fs::rename(rotated(number - 1), rotated(number), error);
     }
-    fs::rename(path, older(1), error);
+    fs::rename(path, rotated(1), error);
 }
 
 /// The file is opened with the first record: nearly always there is none.
@@ -131,7 +131,7 @@ Arguments parse(std::span<const char* const> arguments) {
         } else if (word == "--db-path" && i + 1 < arguments.size()) {
             parsed.db_path = arguments[++i];
         } else {
-            kLog.error("argument {} is not known or not complete; it is passed over", i + 1);
+            kLogger.error("argument {} is not known or not complete; it is passed over", i + 1);
         }
     }
     return parsed;
@@ -164,21 +164,21 @@ std::string read_stdin() {
 
 void store(const storage::SkillEvent& event, const Config& config) {
     const Spool spool(config.db_path, config.max_spool_events);
-    const auto keep_for_later = [&](std::string_view why) {
+    const auto spool_event = [&](std::string_view why) {
         spool.put(event, storage::Source::hook, storage::Durability::process);
-        kLog.warning("an event waits in \"{}\": {}", spool.folder().string(), why);
+        kLogger.warning("an event waits in \"{}\": {}", spool.folder().string(), why);
     };
     std::optional<storage::EventStore> store;
     try {
         store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .brief = true});
         // First, and all of them: the start of what ends now may be among them.
-        if (spool.drain(*store, kMaxTakenIn, kMaxSpoolLock)) {
-            keep_for_later("many others are taken in first");
+        if (spool.drain(*store, kMaxDrained, kMaxSpoolLock)) {
+            spool_event("many others are taken in first");
             return;
         }
         store->take({&event, 1}, storage::Source::hook);
     } catch (const std::exception& error) {
-        keep_for_later(error.what());
+        spool_event(error.what());
         return;
     }
     if (event.kind == storage::SkillEvent::Kind::session_end) {
@@ -186,21 +186,21 @@ void store(const storage::SkillEvent& event, const Config& config) {
     }
 }
 
-void take_event(const std::optional<std::string>& db_path, const options::Environment& environment) {
+void handle_event(const std::optional<std::string>& db_path, const options::Environment& environment) {
     const std::string text = read_stdin();
     const TimePoint now = SystemClock().now();
     const options::PartialSettings settings = options::load_lenient(kSettings, db_path, environment);
     for (const std::string& error : settings.errors) {
-        kLog.error("a setting is passed over: {}", fault);
+        kLogger.error("a setting is passed over: {}", error);
     }
     const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
     auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules));
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-        kLog.error("an event cannot be read: {}", bad->reason);
+        kLogger.error("an event cannot be read: {}", bad->reason);
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLog.error("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
-                       event->skill_name, kDurationRule);
+            kLogger.error("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
+                          event->skill_name, kDurationRule);
         }
         store(to_skill_event(std::move(*event), now), settings.config);
     }
@@ -217,11 +217,11 @@ int run_hook_command(std::span<const char* const> arguments) {
             std::puts(std::string(parsed.print).c_str());
             return 0;
         }
-        take_event(parsed.db_path, environment);
+        handle_event(parsed.db_path, environment);
     } catch (const std::exception& error) {
-        kLog.error("an event is lost: {}", error.what());
+        kLogger.error("an event is lost: {}", error.what());
     } catch (...) {
-        kLog.error("an event is lost");
+        kLogger.error("an event is lost");
     }
     return 0;
 }

@@ -12,11 +12,11 @@ const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& histor
     constexpr std::size_t kHours = protocol::Sparklines::kHours;
     const TimePoint from = std::chrono::floor<hours>(now) - hours{kHours - 1};
     if (from != counts_.from) {
-        place_.reset();
+        cursor_.reset();
         counts_.from = from;
     }
     history.read_recent(
-        place_, from, [this] { counts_.by_skill.clear(); },
+        cursor_, from, [this] { counts_.by_skill.clear(); },
         [this](const storage::Run& run) {
             const auto hour = static_cast<std::size_t>((run.at - counts_.from) / hours{1});
             if (hour >= kHours) {

@@ -11,10 +11,10 @@ namespace session_buddy::app {
 namespace {
 
 // A smaller body fits into one packet anyway.
-constexpr std::size_t kWorthCompressing = 1024;
-constexpr int kCompression = 5;
+constexpr std::size_t kMinCompressedBytes = 1024;
+constexpr int kCompressionLevel = 5;
 
-std::string tag_of(const protocol::ApiBody& body) {
+std::string entity_tag(const protocol::ApiBody& body) {
     const std::string_view text = body.text;
     return "W/\"" + server::digest_of({text.substr(0, body.volatile_begin), text.substr(body.volatile_end)}) + '"';
 }
@@ -22,7 +22,7 @@ std::string tag_of(const protocol::ApiBody& body) {
 }  // namespace
 
 server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest& request) {
-    const std::string tag = tag_of(body);
+    const std::string tag = entity_tag(body);
     server::QueryAnswer answer;
     answer.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept-Encoding"}};
     if (server::etag_matches(request.if_none_match, tag)) {
@@ -34,8 +34,8 @@ server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest
 }
 
 void compress(server::QueryAnswer& answer, const server::QueryRequest& request) {
-    if (answer.body.size() >= kWorthCompressing && server::accepts_gzip(request.accept_encoding)) {
-        answer.body = server::gzipped({answer.body.data(), answer.body.size()}, kCompression);
+    if (answer.body.size() >= kMinCompressedBytes && server::accepts_gzip(request.accept_encoding)) {
+        answer.body = server::gzipped({answer.body.data(), answer.body.size()}, kCompressionLevel);
         answer.headers.emplace_back("Content-Encoding", "gzip");
     }
 }

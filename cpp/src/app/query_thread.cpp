@@ -31,7 +31,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.queries"};
+constexpr log::Logger kLogger{"session_buddy.queries"};
 
 /// What a client is told to wait, in seconds.
 constexpr const char* kRetryAfter = "1";
@@ -40,7 +40,7 @@ constexpr std::chrono::milliseconds kBusyTimeout{500};
 /// Without a query for so long, the connection is closed: nobody would notice that its file was replaced.
 constexpr std::chrono::milliseconds kIdleTime{2000};
 /// A smaller body is made for each client; for larger ones sharing saves memory that matters.
-constexpr std::size_t kWorthSharing = 65'536;
+constexpr std::size_t kMinSharedBytes = 65'536;
 constexpr std::int64_t kMaxErrors = 20;
 constexpr std::int64_t kMaxPhases = 100;
 
@@ -61,7 +61,7 @@ server::QueryAnswer stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
-server::QueryAnswer overdue_answer() {
+server::QueryAnswer timeout_answer() {
     return problem(503, "query_timeout",
                    "The query took longer than query_timeout allows; ask for less, or again later");
 }
@@ -104,7 +104,7 @@ server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
 }
 
 /// What a series asks for more of than one answer may hold.
-struct TooManyRuns : std::exception {};
+struct TooManyInvocations : std::exception {};
 
 }  // namespace
 
@@ -131,7 +131,7 @@ struct QueryThread::History {
                                                                   .avg_duration = hour.avg_duration_seconds});
                                  }});
         if (!complete) {
-            throw TooManyRuns();
+            throw TooManyInvocations();
         }
         return builder.finish();
     }
@@ -144,7 +144,7 @@ QueryThread::QueryThread(const Config& config, const Clock& clock, Metrics metri
       metrics_(std::move(metrics)),
       started_at_(clock.now()),
       responses_(responses ? std::move(responses) : std::make_shared<ResponseBudget>(config.max_response_bytes)),
-      history_(std::make_unique<History>(config.db_path, [this] { return overdue(); })),
+      history_(std::make_unique<History>(config.db_path, [this] { return timed_out(); })),
       snapshot_(std::make_shared<Snapshot>()) {}
 
 QueryThread::~QueryThread() {
@@ -179,10 +179,10 @@ void QueryThread::ask(server::QueryRequest request, Done done) {
     {
         const std::lock_guard lock(mutex_);
         if (open_ && jobs_.size() < config_.max_queries) {
-            const auto patience = std::chrono::duration_cast<SteadyTime::duration>(config_.query_timeout);
+            const auto timeout = std::chrono::duration_cast<SteadyTime::duration>(config_.query_timeout);
             jobs_.push_back({.request = std::move(request),
                              .done = std::move(done),
-                             .deadline = std::chrono::steady_clock::now() + patience});
+                             .deadline = std::chrono::steady_clock::now() + timeout});
             wake_.notify_all();
             return;
         }
@@ -220,12 +220,12 @@ void QueryThread::run() {
 
 server::QueryAnswer QueryThread::answer(const Job& job) {
     if (std::chrono::steady_clock::now() >= job.deadline) {
-        return overdue_answer();
+        return timeout_answer();
     }
     deadline_ = job.deadline;
     try {
         return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_answer(job.request);
-    } catch (const TooManyRuns&) {
+    } catch (const TooManyInvocations&) {
         return problem(400, "too_many_runs",
                        fmt::format("More than {} completed runs lie in that time: ask for a shorter one",
                                    metrics::SeriesBuilder::kMaxDurations));
@@ -233,21 +233,21 @@ server::QueryAnswer QueryThread::answer(const Job& job) {
         if (!open_) {
             return stopping();
         }
-        if (overdue()) {
-            return overdue_answer();
+        if (timed_out()) {
+            return timeout_answer();
         }
-        kLog.debug("a query failed: {}", error.what());
+        kLogger.debug("a query failed: {}", error.what());
         return unavailable(error.code());
     } catch (const std::bad_alloc&) {
-        kLog.error("a query failed: out of memory");
+        kLogger.error("a query failed: out of memory");
         return problem(503, "out_of_memory", "The server is out of memory; ask for less, or retry later");
     } catch (const std::exception& error) {
-        kLog.error("a query failed: {}", error.what());
+        kLogger.error("a query failed: {}", error.what());
         return problem(500, "internal_error", "The query failed; the log of the server says why");
     }
 }
 
-bool QueryThread::overdue() const {
+bool QueryThread::timed_out() const {
     return !open_ || std::chrono::steady_clock::now() >= deadline_;
 }
 
@@ -262,12 +262,12 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
                            request.if_none_match.empty();
     const bool gzip = server::accepts_gzip(request.accept_encoding);
     if (may_share) {
-        for (const Shared& other : shared_) {
-            const auto keeper = other.body.lock();
-            if (keeper && other.sequence == snapshot->sequence && other.kind == request.kind &&
+        for (const SharedAnswer& other : shared_answers_) {
+            const auto owner = other.body.lock();
+            if (owner && other.sequence == snapshot->sequence && other.kind == request.kind &&
                 other.query == request.query && other.accept == request.accept && other.gzip == gzip) {
                 server::QueryAnswer answer = other.answer;
-                answer.body = server::Body(other.bytes, keeper);
+                answer.body = server::Body(other.bytes, owner);
                 return answer;
             }
         }
@@ -278,17 +278,17 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
     if (!body) {
         return too_many_unread(config_.max_response_bytes);
     }
-    if (may_share && body->size() >= kWorthSharing) {
-        std::erase_if(shared_, [](const Shared& other) { return other.body.expired(); });
+    if (may_share && body->size() >= kMinSharedBytes) {
+        std::erase_if(shared_answers_, [](const SharedAnswer& other) { return other.body.expired(); });
         answer.body = {};
-        shared_.push_back({.sequence = snapshot->sequence,
-                           .kind = request.kind,
-                           .query = request.query,
-                           .accept = request.accept,
-                           .gzip = gzip,
-                           .answer = answer,
-                           .bytes = {body->data(), body->size()},
-                           .body = body->keeper()});
+        shared_answers_.push_back({.sequence = snapshot->sequence,
+                                   .kind = request.kind,
+                                   .query = request.query,
+                                   .accept = request.accept,
+                                   .gzip = gzip,
+                                   .answer = answer,
+                                   .bytes = {body->data(), body->size()},
+                                   .body = body->keeper()});
     }
     answer.body = std::move(*body);
     return answer;
@@ -353,8 +353,8 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
         return bad_parameter(*bad);
     }
     const auto& name = std::get<protocol::SkillRequest>(parsed).skill_name;
-    const SkillMetrics* const figures = snapshot.skills->find(name);
-    if (figures == nullptr) {
+    const SkillMetrics* const metrics = snapshot.skills->find(name);
+    if (metrics == nullptr) {
         return problem(404, "unknown_skill",
                        "There is no run of such a skill; /api/v1/skills lists those that have one");
     }
@@ -363,7 +363,7 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
     if (history.first_invocation_at > snapshot.at) {
         history.first_invocation_at = snapshot.at;  // a row from the future counts as now
     }
-    return to_answer(protocol::skill_response(snapshot, *figures, history), request);
+    return to_answer(protocol::skill_response(snapshot, *metrics, history), request);
 }
 
 server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
@@ -382,26 +382,26 @@ server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)
     : responses_(std::make_shared<ResponseBudget>(config.max_response_bytes)),
-      figures_(config, clock, std::move(metrics), responses_),
-      history_(config, clock, {}, responses_) {}
+      snapshot_queries_(config, clock, std::move(metrics), responses_),
+      history_queries_(config, clock, {}, responses_) {}
 
 void QueryThreads::start() {
-    figures_.start();
-    history_.start();
+    snapshot_queries_.start();
+    history_queries_.start();
 }
 
 void QueryThreads::stop() {
-    figures_.stop();
-    history_.stop();
+    snapshot_queries_.stop();
+    history_queries_.stop();
 }
 
 void QueryThreads::publish(const SnapshotPtr& snapshot) {
-    figures_.publish(snapshot);
-    history_.publish(snapshot);
+    snapshot_queries_.publish(snapshot);
+    history_queries_.publish(snapshot);
 }
 
 void QueryThreads::ask(server::QueryRequest request, Done done) {
-    auto& thread = reads_history(request) ? history_ : figures_;
+    auto& thread = reads_history(request) ? history_queries_ : snapshot_queries_;
     thread.ask(std::move(request), std::move(done));
 }
 

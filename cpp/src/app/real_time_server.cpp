@@ -8,10 +8,10 @@
 
 #include "process_stats.hpp"
 #include "session_buddy/app/collector.hpp"
-#include "session_buddy/app/rollup_thread.hpp"
-#include "session_buddy/app/intake.hpp"
+#include "session_buddy/app/intake_thread.hpp"
 #include "session_buddy/app/query_thread.hpp"
 #include "session_buddy/app/retention_thread.hpp"
+#include "session_buddy/app/rollup_thread.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/prometheus/exposition.hpp"
 #include "session_buddy/server/network_server.hpp"
@@ -19,7 +19,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 }  // namespace
 
@@ -36,10 +36,10 @@ struct RealTimeServer::Impl {
                           return metrics(request, *snapshot, owner.clock.now());
                       }),
               network(owner.config, owner.clock, &intake, &queries),
-              history(owner.config, owner.clock),
+              rollup(owner.config, owner.clock),
               retention(owner.config, owner.clock),
               collector(owner.config, owner.clock, [this, &owner](SnapshotPtr snapshot) {
-                  owner.hand_out(snapshot);
+                  owner.distribute(snapshot);
                   queries.publish(snapshot);
                   network.publish(std::move(snapshot));
               }) {}
@@ -73,12 +73,12 @@ struct RealTimeServer::Impl {
         IntakeThread intake;
         QueryThreads queries;
         server::NetworkServer network;
-        RollupThread history;
+        RollupThread rollup;
         RetentionThread retention;
         Collector collector;
     };
 
-    void hand_out(const SnapshotPtr& snapshot) {
+    void distribute(const SnapshotPtr& snapshot) {
         {
             const std::lock_guard lock(latest_mutex);
             latest = snapshot;
@@ -121,10 +121,10 @@ void RealTimeServer::start() {
     run->collector.start();
     run->intake.start();
     run->queries.start();
-    run->history.start();
+    run->rollup.start();
     run->retention.start();
     impl_->run = std::move(run);
-    kLog.info("database {}", impl_->config.db_path);
+    kLogger.info("database {}", impl_->config.db_path);
 }
 
 void RealTimeServer::stop() {
@@ -134,7 +134,7 @@ void RealTimeServer::stop() {
     }
     impl_->run->collector.stop();
     impl_->run->retention.stop();
-    impl_->run->history.stop();
+    impl_->run->rollup.stop();
     impl_->run->intake.stop();
     impl_->run->queries.stop();
     impl_->run->network.stop();

@@ -27,8 +27,8 @@ class ResponseBudget {
             return std::nullopt;
         }
         const std::shared_ptr<const void> counted(body.data(),
-                                                  [used = used_, keeper = body.keeper(), size](auto) mutable {
-                                                      keeper.reset();
+                                                  [used = used_, owner = body.keeper(), size](auto) mutable {
+                                                      owner.reset();
                                                       *used -= size;
                                                   });
         return server::Body({body.data(), size}, counted);

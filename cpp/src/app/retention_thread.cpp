@@ -12,7 +12,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.retention"};
+constexpr log::Logger kLogger{"session_buddy.retention"};
 
 }  // namespace
 
@@ -42,18 +42,18 @@ void RetentionThread::stop() {
 }
 
 void RetentionThread::run() {
-    bool in_trouble = false;
+    bool failing = false;
     std::chrono::milliseconds pause = pauses_.first;
     while (wait(pause)) {
         try {
             prune();
-            if (std::exchange(in_trouble, false)) {
-                kLog.info("old invocations are deleted again");
+            if (std::exchange(failing, false)) {
+                kLogger.info("old invocations are deleted again");
             }
             pause = pauses_.next;
         } catch (const std::exception& error) {
-            if (!std::exchange(in_trouble, true)) {
-                kLog.warning("old invocations cannot be deleted for now: {}", error.what());
+            if (!std::exchange(failing, true)) {
+                kLogger.warning("old invocations cannot be deleted for now: {}", error.what());
             }
             pause = pauses_.retry;
         }
@@ -69,8 +69,8 @@ void RetentionThread::prune() {
     while (pruner.step(clock_.now()) && wait(pruner.pause())) {
     }
     if (const storage::PruneResult& result = pruner.result(); result.rows > 0) {
-        kLog.info("deleted {} invocations from before {}; the longest lock was {:.1f} ms", result.rows,
-                  format_timestamp(cutoff), static_cast<double>(result.longest_lock.count()) / 1e3);
+        kLogger.info("deleted {} invocations from before {}; the longest lock was {:.1f} ms", result.rows,
+                     format_timestamp(cutoff), static_cast<double>(result.longest_lock.count()) / 1e3);
     }
 }
 

@@ -12,7 +12,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger kLog{"session_buddy.history"};
+constexpr log::Logger kLogger{"session_buddy.history"};
 
 // An hour that is over, or a late row, is written down within this time.
 constexpr std::chrono::milliseconds kIdlePause{5000};
@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds kIdlePause{5000};
 constexpr std::chrono::milliseconds kBusyPause{20};
 // Between two looks whether the database is still there: other threads cannot open one that lost the index of its
 // write-ahead log before all have let go of it.
-constexpr std::chrono::milliseconds kLookPause{250};
+constexpr std::chrono::milliseconds kCheckPause{250};
 // After trouble with the database.
 constexpr std::chrono::milliseconds kRetryPause{30000};
 
@@ -49,30 +49,30 @@ void RollupThread::stop() {
 }
 
 void RollupThread::run() {
-    std::optional<storage::HourlyRollup> keeper;
-    bool in_trouble = false;
+    std::optional<storage::HourlyRollup> rollup;
+    bool failing = false;
     std::chrono::milliseconds pause{0};
-    while (wait(std::min(pause, kLookPause))) {
+    while (wait(std::min(pause, kCheckPause))) {
         try {
-            pause -= std::min(pause, kLookPause);
+            pause -= std::min(pause, kCheckPause);
             if (pause.count() > 0) {
-                if (keeper) {
-                    keeper->close_if_stale();
+                if (rollup) {
+                    rollup->close_if_stale();
                 }
                 continue;
             }
-            if (!keeper) {
-                keeper.emplace(config_.db_path,
+            if (!rollup) {
+                rollup.emplace(config_.db_path,
                                std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout));
             }
-            pause = keeper->step(clock_.now()) ? kBusyPause : kIdlePause;
-            in_trouble = false;
+            pause = rollup->step(clock_.now()) ? kBusyPause : kIdlePause;
+            failing = false;
         } catch (const std::exception& error) {
-            if (!in_trouble) {
-                kLog.warning("skill_time_series cannot be kept up for now: {}", error.what());
+            if (!failing) {
+                kLogger.warning("skill_time_series cannot be kept up for now: {}", error.what());
             }
-            in_trouble = true;
-            keeper.reset();
+            failing = true;
+            rollup.reset();
             pause = kRetryPause;
         }
     }

@@ -31,7 +31,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 constexpr std::size_t kHelpColumn = 32;
 constexpr std::size_t kHelpWidth = 100;
@@ -131,7 +131,7 @@ void print_error(const std::string& message) {
 // A pipe that the signal handler writes to: what a handler may do is little, and every thread may get the signal.
 class Signals {
   public:
-    enum class Wish { reload, stop };
+    enum class Request { reload, stop };
 
     // Without anything to reload SIGHUP keeps its meaning: the terminal is gone, and so is the server.
     explicit Signals(bool reloads) : reloads_(reloads) {
@@ -175,7 +175,7 @@ class Signals {
     Signals& operator=(const Signals&) = delete;
 
     // Blocks until one has come.
-    [[nodiscard]] Wish wait() const {
+    [[nodiscard]] Request wait() const {
         // In poll() and not in read(), where ThreadSanitizer would hold the handler back for ever.
         pollfd readable{.fd = read_end_, .events = POLLIN, .revents = 0};
         while (::poll(&readable, 1, -1) < 0 && errno == EINTR) {
@@ -183,7 +183,7 @@ class Signals {
         char byte = 0;
         while (::read(read_end_, &byte, 1) < 0 && errno == EINTR) {
         }
-        return received != 0 ? Wish::stop : Wish::reload;
+        return received != 0 ? Request::stop : Request::reload;
     }
 
   private:
@@ -223,7 +223,7 @@ void return_large_blocks() {
 }
 
 /// Where an exception escapes from what may not throw. Everything on the disk is complete at any moment.
-[[noreturn]] void exit_at_once() {
+[[noreturn]] void exit_immediately() {
     constexpr std::string_view kMessage =
         "session-buddy-server: error: stopped: out of memory, or a fault of the server\n";
     const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
@@ -237,7 +237,7 @@ std::atomic<bool> thread_failed{false};
 bool serve(const options::Settings& settings) {
     return_large_blocks();
     out_of_memory::reserve();
-    std::set_terminate(&exit_at_once);
+    std::set_terminate(&exit_immediately);
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
@@ -252,22 +252,22 @@ bool serve(const options::Settings& settings) {
         line += (encrypted ? " wss://" : " ws://") + endpoint;
     }
     print_line(stdout, line + "\n");
-    logger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
+    kLogger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
     manager.ready();
     thread_failed = false;
     out_of_memory::on_thread_failure([] {
         thread_failed = true;
         ::kill(::getpid(), SIGTERM);
     });
-    while (signals.wait() == Signals::Wish::reload) {
+    while (signals.wait() == Signals::Request::reload) {
         manager.reloading();
         try {
             server.reload();
             if (reloads) {
-                logger.info("certificates and tokens reloaded");
+                kLogger.info("certificates and tokens reloaded");
             }
         } catch (const std::exception& error) {
-            logger.error("going on with the certificates and tokens from before: {}", error.what());
+            kLogger.error("going on with the certificates and tokens from before: {}", error.what());
         }
         manager.ready();
     }
@@ -339,15 +339,15 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
         given.push_back(app.add_option(options::flag_of(option))->take_all());
     }
 
-    // A boolean may stand alone. CLI11's flags would check its value by rules of their own, so it is an option like the
-    // others that gets the value it means.
+    // A boolean may stand without_value. CLI11's flags would check its value by rules of their own, so it is an option
+    // like the others that gets the value it means.
     std::vector<std::string> words;
     for (const char* argument : arguments) {
         const std::string word = argument;
-        const bool alone = std::any_of(table.begin(), table.end(), [&word](const options::Option& option) {
+        const bool without_value = std::any_of(table.begin(), table.end(), [&word](const options::Option& option) {
             return option.kind == options::Kind::boolean && word == options::flag_of(option);
         });
-        words.push_back(alone ? word + "=true" : word);
+        words.push_back(without_value ? word + "=true" : word);
     }
     std::reverse(words.begin(), words.end());  // as CLI11 wants it
     try {
@@ -372,18 +372,18 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
     if (config->count() > 0) {
         command.config_file = config_file;
     }
-    for (std::size_t place = 0; place < table.size(); ++place) {
-        const auto& texts = given[place]->results();
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        const auto& texts = given[i]->results();
         if (texts.empty()) {
             continue;
         }
-        if (table[place].kind == options::Kind::secret) {
+        if (table[i].kind == options::Kind::secret) {
             throw UsageError(fmt::format(
                 "{} would show to every user of this machine on the command line; set {}, or {} in the config file",
-                options::flag_of(table[place]), options::environment_of(table[place]), table[place].name));
+                options::flag_of(table[i]), options::environment_of(table[i]), table[i].name));
         }
-        const bool is_list = table[place].kind == options::Kind::list;
-        command.flags.push_back({&table[place], is_list ? fmt::format("{}", fmt::join(texts, ",")) : texts.back()});
+        const bool is_list = table[i].kind == options::Kind::list;
+        command.flags.push_back({&table[i], is_list ? fmt::format("{}", fmt::join(texts, ",")) : texts.back()});
     }
     return command;
 }

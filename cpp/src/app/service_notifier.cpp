@@ -17,7 +17,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 std::error_code last_error() {
     return {errno, std::generic_category()};
@@ -81,8 +81,8 @@ void ServiceNotifier::send(std::string_view message) const {
         return;
     }
     if (const std::error_code failure = send_datagram(address_, message)) {
-        logger.warning("cannot tell the service manager at {} about {}: {}", address_,
-                       message.substr(0, message.find('=')), failure.message());
+        kLogger.warning("cannot tell the service manager at {} about {}: {}", address_,
+                        message.substr(0, message.find('=')), failure.message());
     }
 }
 

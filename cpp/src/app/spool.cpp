@@ -29,14 +29,14 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 using Kind = storage::SkillEvent::Kind;
 
-constexpr log::Logger kLog{"session_buddy.spool"};
+constexpr log::Logger kLogger{"session_buddy.spool"};
 
-constexpr std::string_view kEnding = ".json";
-constexpr std::string_view kPowerEnding = "-p.json";  // of one that is to outlive a power cut
-constexpr std::string_view kUnfinished = ".part";
+constexpr std::string_view kSuffix = ".json";
+constexpr std::string_view kDurableSuffix = "-p.json";  // of one that is to outlive a power cut
+constexpr std::string_view kPartialSuffix = ".part";
 constexpr std::size_t kMaxEventBytes = 16384;  // all texts of an event at their longest, escaped
 /// What a process that was killed left half written is removed when it is this old.
-constexpr std::chrono::hours kAbandoned{1};
+constexpr std::chrono::hours kMaxPartialAge{1};
 
 constexpr std::array<std::pair<Kind, std::string_view>, 5> kKinds{{{Kind::invocation, "invocation"},
                                                                    {Kind::command, "command"},
@@ -65,13 +65,13 @@ std::string to_json(const storage::SkillEvent& event, storage::Source source) {
     return fields.dump() + '\n';
 }
 
-struct Read {
+struct ParsedEvent {
     storage::SkillEvent event;
     storage::Source source;
 };
 
 /// Nothing where the text is no event. Whether its values can be stored is for the store to say.
-std::optional<Read> from_json(std::string_view text) {
+std::optional<ParsedEvent> from_json(std::string_view text) {
     try {
         const json fields = json::parse(text);
         const auto kind =
@@ -95,7 +95,7 @@ std::optional<Read> from_json(std::string_view text) {
         if (fields.contains("error_type")) {
             event.record.error_type = fields.at("error_type").get<std::string>();
         }
-        return Read{.event = std::move(event), .source = source};
+        return ParsedEvent{.event = std::move(event), .source = source};
     } catch (const json::exception&) {
         return std::nullopt;
     }
@@ -114,7 +114,7 @@ std::string new_name() {
 }
 
 /// Until it is on the disk.
-int sync(int descriptor) {
+int flush_to_disk(int descriptor) {
 #ifdef F_FULLFSYNC
     return ::fcntl(descriptor, F_FULLFSYNC);
 #else
@@ -136,7 +136,7 @@ void write_file(const fs::path& path, std::string_view text, bool to_disk) {
             error = errno;
         }
     }
-    if (error == 0 && to_disk && sync(file) != 0) {
+    if (error == 0 && to_disk && flush_to_disk(file) != 0) {
         error = errno;
     }
     if (::close(file) != 0 && error == 0) {
@@ -148,12 +148,12 @@ void write_file(const fs::path& path, std::string_view text, bool to_disk) {
     }
 }
 
-void sync_folder(const fs::path& folder) {
+void flush_folder(const fs::path& folder) {
     const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) {
         fail(folder, errno);
     }
-    const int error = sync(descriptor) != 0 ? errno : 0;
+    const int error = flush_to_disk(descriptor) != 0 ? errno : 0;
     ::close(descriptor);
     if (error != 0) {
         fail(folder, error);
@@ -179,20 +179,20 @@ std::optional<std::string> text_of(const fs::path& file) {
 void remove_if_abandoned(const fs::path& path) {
     std::error_code error;
     const auto written = fs::last_write_time(path, error);
-    if (!error && fs::file_time_type::clock::now() - written > kAbandoned) {
+    if (!error && fs::file_time_type::clock::now() - written > kMaxPartialAge) {
         fs::remove(path, error);
     }
 }
 
 /// Names of complete files, not sorted; none where there is no folder.
-std::vector<std::string> waiting_in(const fs::path& folder) {
+std::vector<std::string> list_events(const fs::path& folder) {
     std::vector<std::string> names;
     std::error_code error;
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
         std::string name = entry->path().filename().string();
-        if (name.ends_with(kEnding)) {
+        if (name.ends_with(kSuffix)) {
             names.push_back(std::move(name));
-        } else if (name.ends_with(kUnfinished)) {
+        } else if (name.ends_with(kPartialSuffix)) {
             remove_if_abandoned(entry->path());
         }
     }
@@ -200,7 +200,7 @@ std::vector<std::string> waiting_in(const fs::path& folder) {
 }
 
 /// Whether the database will never take it, whenever it is asked.
-bool is_refusal(const storage::StorageError& error) {
+bool is_permanent(const storage::StorageError& error) {
     return error.code() == storage::StorageErrc::invalid_argument || error.code() == storage::StorageErrc::incompatible;
 }
 
@@ -212,20 +212,20 @@ fs::path real_path(const std::string& db_path) {
 
 }  // namespace
 
-struct Spool::Waiting {
+struct Spool::SpooledEvent {
     std::string name;
-    Read read;
+    ParsedEvent read;
 };
 
 Spool::Spool(const std::string& db_path, std::uint32_t max_events)
     : folder_(real_path(db_path) += "-spool"), max_events_(max_events) {}
 
 void Spool::put(const storage::SkillEvent& event, storage::Source source, storage::Durability durability) const {
-    const bool is_for_power_cuts = durability == storage::Durability::power;
+    const bool is_durable = durability == storage::Durability::power;
     if (::mkdir(folder_.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
         fail(folder_, errno);
     }
-    if (waiting_in(folder_).size() >= max_events_) {
+    if (list_events(folder_).size() >= max_events_) {
         throw SpoolError(
             fmt::format("\"{}\" is full: max_spool_events ({}) wait in it already", folder_.string(), max_events_));
     }
@@ -233,9 +233,9 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
     // A clock that jumps makes the file look abandoned to another process: then it is written once more.
     for (int attempt = 1;; ++attempt) {
         const std::string name = new_name();
-        const fs::path unfinished = folder_ / (name + std::string(kUnfinished));
-        const fs::path finished = folder_ / (name + std::string(is_for_power_cuts ? kPowerEnding : kEnding));
-        write_file(unfinished, text, is_for_power_cuts);
+        const fs::path unfinished = folder_ / (name + std::string(kPartialSuffix));
+        const fs::path finished = folder_ / (name + std::string(is_durable ? kDurableSuffix : kSuffix));
+        write_file(unfinished, text, is_durable);
         if (::rename(unfinished.c_str(), finished.c_str()) == 0) {
             break;
         }
@@ -245,51 +245,51 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
             fail(finished, error);
         }
     }
-    if (is_for_power_cuts) {
-        sync_folder(folder_);
-        sync_folder(folder_.parent_path());  // who made the folder may not have waited for it
+    if (is_durable) {
+        flush_folder(folder_);
+        flush_folder(folder_.parent_path());  // who made the folder may not have waited for it
     }
 }
 
 bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::steady_clock::duration max_lock) const {
-    std::vector<std::string> names = waiting_in(folder_);
+    std::vector<std::string> names = list_events(folder_);
     std::ranges::sort(names);
-    const std::vector<Waiting> waiting = read(names, limit);
-    if (std::ranges::any_of(waiting, [](const Waiting& one) { return one.name.ends_with(kPowerEnding); })) {
+    const std::vector<SpooledEvent> waiting = read(names, limit);
+    if (std::ranges::any_of(waiting, [](const SpooledEvent& one) { return one.name.ends_with(kDurableSuffix); })) {
         store.set_durability(storage::Durability::power);
     }
     std::size_t removed = 0;
-    const auto take = [&](std::span<const Waiting> some) {
+    const auto store_some = [&](std::span<const SpooledEvent> some) {
         std::vector<storage::SkillEvent> events;
-        for (const Waiting& one : some) {
+        for (const SpooledEvent& one : some) {
             events.push_back(one.read.event);
         }
-        const std::size_t taken = store.take_some(events, some.front().read.source, max_lock).size();
-        for (const Waiting& one : some.first(taken)) {
+        const std::size_t stored = store.take_some(events, some.front().read.source, max_lock).size();
+        for (const SpooledEvent& one : some.first(stored)) {
             removed += ::unlink((folder_ / one.name).c_str()) == 0 ? 1U : 0U;
         }
-        return taken;
+        return stored;
     };
     for (auto begin = waiting.begin(); begin != waiting.end();) {
         const auto end = std::find_if(begin, waiting.end(),
-                                      [&](const Waiting& one) { return one.read.source != begin->read.source; });
+                                      [&](const SpooledEvent& one) { return one.read.source != begin->read.source; });
         try {
-            const std::size_t taken = take({begin, end});
-            if (begin + static_cast<std::ptrdiff_t>(taken) != end) {
+            const std::size_t stored = store_some({begin, end});
+            if (begin + static_cast<std::ptrdiff_t>(stored) != end) {
                 return removed > 0;  // other programs have their turn first
             }
         } catch (const storage::StorageError& error) {
-            if (!is_refusal(error)) {
+            if (!is_permanent(error)) {
                 throw;
             }
             for (auto one = begin; one != end; ++one) {  // the others need not suffer for it
                 try {
-                    take({one, one + 1});
+                    store_some({one, one + 1});
                 } catch (const storage::StorageError& refusal) {
-                    if (!is_refusal(refusal)) {
+                    if (!is_permanent(refusal)) {
                         throw;
                     }
-                    set_aside(one->name, "is refused by the database");
+                    quarantine(one->name, "is refused by the database");
                     ++removed;
                 }
             }
@@ -299,8 +299,8 @@ bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::st
     return removed > 0 && names.size() > waiting.size() && waiting.size() == limit;
 }
 
-std::vector<Spool::Waiting> Spool::read(std::span<const std::string> names, std::size_t limit) const {
-    std::vector<Waiting> waiting;
+std::vector<Spool::SpooledEvent> Spool::read(std::span<const std::string> names, std::size_t limit) const {
+    std::vector<SpooledEvent> waiting;
     for (const std::string& name : names) {
         if (waiting.size() == limit) {
             break;
@@ -312,17 +312,17 @@ std::vector<Spool::Waiting> Spool::read(std::span<const std::string> names, std:
         if (auto event = from_json(*text)) {
             waiting.push_back({.name = name, .read = std::move(*event)});
         } else {
-            set_aside(name, "holds no event");
+            quarantine(name, "holds no event");
         }
     }
     return waiting;
 }
 
-void Spool::set_aside(const std::string& name, const char* why) const {
+void Spool::quarantine(const std::string& name, const char* why) const {
     std::error_code error;
     const fs::path file = folder_ / name;
     fs::rename(file, fs::path(file).replace_extension(".bad"), error);
-    kLog.warning("\"{}\" {} and is {} as *.bad", file.string(), why, error ? "to be renamed by hand" : "set aside");
+    kLogger.warning("\"{}\" {} and is {} as *.bad", file.string(), why, error ? "to be renamed by hand" : "set aside");
 }
 
 }  // namespace session_buddy::app

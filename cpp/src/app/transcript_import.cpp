@@ -48,7 +48,8 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
     }
 }
 
-constexpr const char* kForeign = "no transcript of Claude Code, whose sessions are the only ones that can be imported";
+constexpr const char* kNoTranscript =
+    "no transcript of Claude Code, whose sessions are the only ones that can be imported";
 
 /// Whether what was read in between is something else than a transcript. Of an empty file it is not known.
 bool is_foreign(const ingest::TranscriptCounts& before, const ingest::TranscriptCounts& after) {
@@ -81,7 +82,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
             return !progress || progress(state);
         };
         options.on_unreadable = [&](const ingest::UnreadableLine& line) {
-            if (summary.unreadable_lines.size() < kMaxToldLines) {
+            if (summary.unreadable_lines.size() < kMaxReportedLines) {
                 summary.unreadable_lines.push_back(
                     {.path = file.path.string() + ':' + std::to_string(line.line_number), .reason = line.reason});
             }
@@ -98,7 +99,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
             if (is_foreign(before, reader.counts())) {
                 ++summary.foreign_files;
                 if (file.is_named) {
-                    summary.problems.push_back({.path = file.path.string(), .reason = kForeign});
+                    summary.problems.push_back({.path = file.path.string(), .reason = kNoTranscript});
                 }
             }
         } else {
@@ -111,7 +112,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         for (const fs::path& path : paths) {
             std::error_code ignored;
             if (fs::is_directory(path, ignored)) {
-                summary.problems.push_back({.path = path.string(), .reason = kForeign});
+                summary.problems.push_back({.path = path.string(), .reason = kNoTranscript});
             }
         }
     }
@@ -119,7 +120,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
 
 }  // namespace
 
-std::vector<fs::path> default_transcript_roots(bool also_missing) {
+std::vector<fs::path> default_transcript_roots(bool include_missing) {
     std::vector<fs::path> configs;
     if (const auto listed = environment("CLAUDE_CONFIG_DIR")) {
         std::string_view rest = *listed;
@@ -138,7 +139,7 @@ std::vector<fs::path> default_transcript_roots(bool also_missing) {
     std::vector<fs::path> roots;
     for (const fs::path& config : configs) {
         std::error_code ignored;
-        if (also_missing || fs::is_directory(config / "projects", ignored)) {
+        if (include_missing || fs::is_directory(config / "projects", ignored)) {
             roots.push_back(config / "projects");
         }
     }

@@ -33,18 +33,18 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 using Kind = WatchReport::Kind;
 
-constexpr std::uint64_t kPieceBytes = std::uint64_t{4} * 1024 * 1024;  // of a file, before it is another one's turn
+constexpr std::uint64_t kChunkBytes = std::uint64_t{4} * 1024 * 1024;  // of a file, before it is another one's turn
 constexpr std::size_t kBatchRows = 1000;
-constexpr std::size_t kMaxTakenIn = 1000;       // from the spool at once
-constexpr std::size_t kMaxToldProblems = 1000;  // at a time; more are passed over in silence
-constexpr milliseconds kBusyTimeout{1000};      // for a lock; then it is tried again
+constexpr std::size_t kMaxDrained = 1000;           // from the spool at once
+constexpr std::size_t kMaxReportedProblems = 1000;  // at a time; more are passed over in silence
+constexpr milliseconds kBusyTimeout{1000};          // for a lock; then it is tried again
 constexpr milliseconds kRetryPause{1000};
-constexpr milliseconds kGatherTime{100};    // after the first of several writes
-constexpr milliseconds kReportPause{1000};  // between two reports of the coverage
-constexpr milliseconds kMarkPause{1000};    // between two times that marks are saved
-constexpr milliseconds kLongestWait{250};   // for go_on() to be asked
-constexpr seconds kLookPause{60};           // between two looks at all folders, should a notification be missed
-constexpr seconds kPollPause{2};            // the same, where the system does not notify of all of them
+constexpr milliseconds kDebounceTime{100};     // after the first of several writes
+constexpr milliseconds kReportInterval{1000};  // between two reports of the coverage
+constexpr milliseconds kSaveInterval{1000};    // between two times that marks are saved
+constexpr milliseconds kMaxWait{250};          // for should_continue() to be asked
+constexpr seconds kScanInterval{60};           // between two looks at all folders, should a notification be missed
+constexpr seconds kPollInterval{2};            // the same, where the system does not notify of all of them
 
 /// "x.jsonl" comes before "x/subagents/…", a session before its subagents; it is not so by the parts of a path.
 struct ByText {
@@ -79,30 +79,30 @@ class TranscriptWatch::Impl {
 
     void run() {
         open_store();
-        look_at_folders();
+        scan_folders();
         progress_.files_total = files_.size();
-        while (callbacks_.go_on()) {
+        while (callbacks_.should_continue()) {
             const auto now = steady_clock::now();
-            if (now >= next_look_) {
-                look_at_folders();
+            if (now >= next_scan_) {
+                scan_folders();
             }
             if (now >= read_from_) {
                 read_some();
             }
-            store_what_settled();
+            store_settled();
             report_coverage();
             if (!caught_up_ && unread_.empty() && (options_.once ? pending_.empty() : !has_settled())) {
                 caught_up_ = true;
-                save_marks();
+                save_offsets();
                 report(Kind::caught_up);
             }
             if (caught_up_ && options_.once) {
                 break;
             }
-            listen();
+            wait_for_changes();
         }
-        store_what_settled();
-        save_marks();
+        store_settled();
+        save_offsets();
         report(Kind::ended);
     }
 
@@ -114,19 +114,19 @@ class TranscriptWatch::Impl {
 
     // ---- Folders and files
 
-    void look_at_folders() {
+    void scan_folders() {
         TranscriptFiles found;
         // What is made between the listing of a folder and its being watched would be missed.
         constexpr int kMaxRounds = 3;
-        bool is_told = true;
+        bool is_notified = true;
         for (int round = 0; round < kMaxRounds; ++round) {
             found = find_transcripts(paths_);
             bool is_new = false;
-            is_told = found.problems.empty();
+            is_notified = found.problems.empty();
             for (const fs::path& folder : found.folders) {
                 const auto watched = events_.add(folder);
                 is_new = is_new || watched == FolderEvents::Watched::now;
-                is_told = is_told && watched != FolderEvents::Watched::not_possible;
+                is_notified = is_notified && watched != FolderEvents::Watched::not_possible;
             }
             if (!is_new) {
                 break;
@@ -135,7 +135,7 @@ class TranscriptWatch::Impl {
         std::set<fs::path> there;
         for (const TranscriptFile& file : found.files) {
             there.insert(file.path);
-            look_at_file(file.path);
+            check_file(file.path);
         }
         std::erase_if(files_, [&](const auto& entry) {
             const bool is_gone = !there.contains(entry.first);
@@ -148,115 +148,116 @@ class TranscriptWatch::Impl {
         std::set<std::string> problems;
         for (const ImportProblem& problem : found.problems) {
             const std::string text = problem.path + ": " + problem.reason;
-            if (problems.size() < kMaxToldProblems && problems.insert(text).second &&
+            if (problems.size() < kMaxReportedProblems && problems.insert(text).second &&
                 !folder_problems_.contains(text)) {
-                tell_problem(problem.path, problem.reason);
+                report_problem(problem.path, problem.reason);
             }
         }
         folder_problems_ = std::move(problems);
-        next_look_ = steady_clock::now() + (is_told ? kLookPause : kPollPause);
-        check_marks_ = true;
+        next_scan_ = steady_clock::now() + (is_notified ? kScanInterval : kPollInterval);
+        check_offsets_ = true;
     }
 
-    void look_at_file(const fs::path& path) {
+    void check_file(const fs::path& path) {
         auto entry = files_.find(path);
         if (entry == files_.end()) {
             entry = files_.emplace(path, WatchedFile(path, next_number_++)).first;
-            follow_from_mark(entry->second);
-        } else if (const FileLook look = look_at(path, entry->second.offset()); entry->second.differs_from(look)) {
+            resume_from_saved_offset(entry->second);
+        } else if (const FileState state = inspect_file(path, entry->second.offset());
+                   entry->second.differs_from(state)) {
             unread_.insert(path);
         }
     }
 
     /// What was read of it by an earlier watch, under whatever name, is not read again.
-    void follow_from_mark(WatchedFile& file) {
-        FileLook look = look_at(file.path(), 0);
-        if (!can_be_read(file, look)) {
+    void resume_from_saved_offset(WatchedFile& file) {
+        FileState state = inspect_file(file.path(), 0);
+        if (!can_be_read(file, state)) {
             return;
         }
         std::uint64_t offset = 0;
-        if (const auto mark = marks_.find(look.identity); mark != marks_.end() && mark->second > 0) {
-            const auto marked = static_cast<std::uint64_t>(mark->second);
-            look = look_at(file.path(), marked);
-            offset = look.error.empty() && look.size >= marked && look.is_line_start ? marked : 0;
+        if (const auto mark = saved_offsets_.find(state.identity); mark != saved_offsets_.end() && mark->second > 0) {
+            const auto saved = static_cast<std::uint64_t>(mark->second);
+            state = inspect_file(file.path(), saved);
+            offset = state.error.empty() && state.size >= saved && state.is_line_start ? saved : 0;
         }
-        file.note(look);
-        file.begin_anew(next_number_++, offset);
-        if (offset < look.size) {
-            progress_.bytes_total += look.size - offset;
+        file.update(state);
+        file.restart(next_number_++, offset);
+        if (offset < state.size) {
+            progress_.bytes_total += state.size - offset;
             unread_.insert(file.path());
         }
     }
 
-    bool can_be_read(WatchedFile& file, const FileLook& look) {
-        if (!look.error.empty() && !look.missing && file.problem != look.error) {
-            tell_problem(file.path().string(), look.error);
+    bool can_be_read(WatchedFile& file, const FileState& state) {
+        if (!state.error.empty() && !state.missing && file.problem != state.error) {
+            report_problem(file.path().string(), state.error);
         }
-        file.problem = look.missing ? std::string() : look.error;
-        return look.error.empty();
+        file.problem = state.missing ? std::string() : state.error;
+        return state.error.empty();
     }
 
-    void listen() {
-        milliseconds longest = kLongestWait;
-        if (!unread_.empty() && pending_.size() < kMaxPendingRuns) {
+    void wait_for_changes() {
+        milliseconds longest = kMaxWait;
+        if (!unread_.empty() && pending_.size() < kMaxPendingInvocations) {
             const auto left = read_from_ - steady_clock::now();
-            longest = std::clamp(std::chrono::ceil<milliseconds>(left), milliseconds(0), kLongestWait);
+            longest = std::clamp(std::chrono::ceil<milliseconds>(left), milliseconds(0), kMaxWait);
         }
-        const FolderEvents::Told told = events_.wait(longest);
-        bool look_again = told.overflow || told.folders_changed;
-        for (const fs::path& path : told.paths) {
+        const FolderEvents::Changes changes = events_.wait(longest);
+        bool rescan = changes.overflow || changes.folders_changed;
+        for (const fs::path& path : changes.paths) {
             if (files_.contains(path)) {
                 if (unread_.empty()) {
-                    read_from_ = steady_clock::now() + kGatherTime;
+                    read_from_ = steady_clock::now() + kDebounceTime;
                 }
                 unread_.insert(path);
             } else {
-                look_again = look_again || path.extension() == ".jsonl";
+                rescan = rescan || path.extension() == ".jsonl";
             }
         }
-        if (look_again) {
-            next_look_ = std::min(next_look_, steady_clock::now() + kGatherTime);
+        if (rescan) {
+            next_scan_ = std::min(next_scan_, steady_clock::now() + kDebounceTime);
         }
     }
 
     // ---- Reading
 
     void read_some() {
-        const auto until = steady_clock::now() + kLongestWait;
-        while (!unread_.empty() && pending_.size() < kMaxPendingRuns && steady_clock::now() < until) {
+        const auto until = steady_clock::now() + kMaxWait;
+        while (!unread_.empty() && pending_.size() < kMaxPendingInvocations && steady_clock::now() < until) {
             const auto entry = files_.find(*unread_.begin());
-            if (entry == files_.end() || read_piece(entry->second)) {
+            if (entry == files_.end() || read_chunk(entry->second)) {
                 unread_.erase(unread_.begin());
             }
-            if (!callbacks_.go_on()) {
+            if (!callbacks_.should_continue()) {
                 return;
             }
         }
     }
 
     /// True where that was all for now.
-    bool read_piece(WatchedFile& file) {
-        const FileLook look = look_at(file.path(), file.offset());
-        if (!can_be_read(file, look)) {
+    bool read_chunk(WatchedFile& file) {
+        const FileState state = inspect_file(file.path(), file.offset());
+        if (!can_be_read(file, state)) {
             return true;
         }
-        if (!file.is_continued_by(look)) {
+        if (!file.is_continued_by(state)) {
             reader_->forget(file.number());
-            file.begin_anew(next_number_++, 0);
+            file.restart(next_number_++, 0);
         }
-        file.note(look);
+        file.update(state);
         std::uint64_t bytes = 0;
         ingest::ReadOptions options;
         options.offset = file.offset();
-        options.max_bytes = kPieceBytes;
+        options.max_bytes = kChunkBytes;
         options.file = file.number();
-        options.on_bytes = [&](std::uint64_t so_far) { return note_bytes(so_far - std::exchange(bytes, so_far)); };
+        options.on_bytes = [&](std::uint64_t total) { return note_bytes(total - std::exchange(bytes, total)); };
         const ingest::ReadOutcome outcome = ingest::read_transcript_file(file.path(), *reader_, options);
-        file.advance(outcome.next_offset, outcome.quiet_offset, runs_found_);
-        unmarked_.insert(file.path());
+        file.advance(outcome.next_offset, outcome.resume_offset, invocations_found_);
+        files_to_save_.insert(file.path());
         if (!outcome.error.empty() && file.problem != outcome.error) {
             file.problem = outcome.error;
-            tell_problem(file.path().string(), outcome.error);
+            report_problem(file.path().string(), outcome.error);
         }
         const bool done = outcome.at_end || !outcome.error.empty();
         progress_.files_done += done && !caught_up_ ? 1U : 0U;
@@ -272,35 +273,36 @@ class TranscriptWatch::Impl {
                 callbacks_.progress(progress_);
             }
         }
-        return callbacks_.go_on();
+        return callbacks_.should_continue();
     }
 
-    void take(ingest::TranscriptInvocation&& invocation) {
+    void add_pending(ingest::TranscriptInvocation&& invocation) {
         using std::chrono::duration;
         const auto length = duration<double>(invocation.duration_seconds.value_or(0.0));
         const auto age = clock_.now() - invocation.at - std::chrono::duration_cast<TimePoint::duration>(length);
         const auto wait = std::clamp<TimePoint::duration>(options_.settling_time - age, {},
                                                           TimePoint::duration(options_.settling_time));
-        pending_.emplace(runs_found_++,
+        pending_.emplace(invocations_found_++,
                          Pending{.event = to_skill_event(std::move(invocation)), .due = steady_clock::now() + wait});
     }
 
     // ---- Storing
 
-    void begin_anew() {
-        reader_.emplace(namer_, [this](ingest::TranscriptInvocation&& run) { take(std::move(run)); });
+    void restart() {
+        reader_.emplace(namer_,
+                        [this](ingest::TranscriptInvocation&& invocation) { add_pending(std::move(invocation)); });
         pending_.clear();
-        unmarked_.clear();
-        unsaved_.clear();
-        runs_found_ = 0;
+        files_to_save_.clear();
+        offsets_to_save_.clear();
+        invocations_found_ = 0;
     }
 
     void open_store() {
-        begin_anew();
-        while (!store_ && callbacks_.go_on()) {
+        restart();
+        while (!store_ && callbacks_.should_continue()) {
             try {
                 store_.emplace(options_.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout});
-                marks_ = store_->marks();
+                saved_offsets_ = store_->marks();
                 database_ = database_file(options_.db_path);
                 note_database_works();
             } catch (const storage::StorageError& error) {
@@ -309,29 +311,29 @@ class TranscriptWatch::Impl {
                     throw;
                 }
                 note_database_fails(error.what());
-                static_cast<void>(events_.wait(kLongestWait));
+                static_cast<void>(events_.wait(kMaxWait));
             }
         }
     }
 
     /// Whether it can be written to. What another file is told to have stored is nothing to this one.
     bool check_database() {
-        const auto now_there = database_file(options_.db_path);
-        if (!now_there) {
+        const auto current = database_file(options_.db_path);
+        if (!current) {
             note_database_fails("the file is gone");
             return false;
         }
-        bool is_same = now_there == database_;
-        if (is_same && std::exchange(check_marks_, false)) {  // a copy into the same file takes them away
+        bool is_same = current == database_;
+        if (is_same && std::exchange(check_offsets_, false)) {  // a copy into the same file takes them away
             const auto marks = store_->marks();
-            is_same = std::ranges::all_of(marks_, [&](const auto& mark) { return marks.contains(mark.first); });
+            is_same = std::ranges::all_of(saved_offsets_, [&](const auto& mark) { return marks.contains(mark.first); });
         }
         if (!is_same) {
-            database_ = now_there;
-            marks_.clear();
-            begin_anew();
+            database_ = current;
+            saved_offsets_.clear();
+            restart();
             for (auto& [path, file] : files_) {
-                file.begin_anew(next_number_++, 0);
+                file.restart(next_number_++, 0);
                 unread_.insert(path);
             }
             coverage_ = reported_ = {};
@@ -362,9 +364,9 @@ class TranscriptWatch::Impl {
     void note_database_fails(std::string_view reason) {
         retry_from_ = steady_clock::now() + kRetryPause;
         if (!std::exchange(database_waits_, true)) {
-            WatchReport told = new_report(Kind::database_waits);
-            told.reason = reason;
-            callbacks_.report(told);
+            WatchReport report = new_report(Kind::database_waits);
+            report.reason = reason;
+            callbacks_.report(report);
         }
     }
 
@@ -374,21 +376,21 @@ class TranscriptWatch::Impl {
         }
     }
 
-    void store_what_settled() {
+    void store_settled() {
         if (has_settled()) {
             with_database([this] {
                 // What hooks told while they could not store it comes first.
-                while (spool_.drain(*store_, kMaxTakenIn)) {
+                while (spool_.drain(*store_, kMaxDrained)) {
                 }
-                for (auto place = pending_.begin(); place != pending_.end();) {
-                    place = store_batch(place);
+                for (auto entry = pending_.begin(); entry != pending_.end();) {
+                    entry = store_batch(entry);
                 }
             });
         }
-        if (const auto now = steady_clock::now(); now >= next_marks_) {
-            next_marks_ = now + kMarkPause;
+        if (const auto now = steady_clock::now(); now >= next_save_) {
+            next_save_ = now + kSaveInterval;
             with_database([] {});  // to notice another one in time
-            save_marks();
+            save_offsets();
         }
     }
 
@@ -397,14 +399,14 @@ class TranscriptWatch::Impl {
         return std::ranges::any_of(pending_, [now](const auto& entry) { return entry.second.due <= now; });
     }
 
-    std::map<std::uint64_t, Pending>::iterator store_batch(std::map<std::uint64_t, Pending>::iterator place) {
+    std::map<std::uint64_t, Pending>::iterator store_batch(std::map<std::uint64_t, Pending>::iterator entry) {
         const auto now = steady_clock::now();
         std::vector<storage::SkillEvent> batch;
         std::vector<std::uint64_t> numbers;
-        for (; place != pending_.end() && batch.size() < kBatchRows; ++place) {
-            if (place->second.due <= now) {
-                batch.push_back(place->second.event);
-                numbers.push_back(place->first);
+        for (; entry != pending_.end() && batch.size() < kBatchRows; ++entry) {
+            if (entry->second.due <= now) {
+                batch.push_back(entry->second.event);
+                numbers.push_back(entry->first);
             }
         }
         const auto outcomes = store_->take_some(batch, storage::Source::transcript);
@@ -419,39 +421,39 @@ class TranscriptWatch::Impl {
             pending_.erase(number);
         }
         if (outcomes.size() == numbers.size()) {
-            return place;
+            return entry;
         }
         std::this_thread::sleep_for(storage::kLockPause);
         return pending_.find(numbers[outcomes.size()]);
     }
 
-    void save_marks() {
-        const std::uint64_t stored = pending_.empty() ? runs_found_ : pending_.begin()->first;
-        for (auto path = unmarked_.begin(); path != unmarked_.end();) {
+    void save_offsets() {
+        const std::uint64_t stored = pending_.empty() ? invocations_found_ : pending_.begin()->first;
+        for (auto path = files_to_save_.begin(); path != files_to_save_.end();) {
             const auto file = files_.find(*path);
             if (file == files_.end()) {
-                path = unmarked_.erase(path);
+                path = files_to_save_.erase(path);
                 continue;
             }
-            if (const auto offset = file->second.take_mark(stored)) {
-                unsaved_[file->second.identity()] = static_cast<std::int64_t>(*offset);
+            if (const auto offset = file->second.take_saved_offset(stored)) {
+                offsets_to_save_[file->second.identity()] = static_cast<std::int64_t>(*offset);
             }
-            path = file->second.has_unmarked() ? std::next(path) : unmarked_.erase(path);
+            path = file->second.has_unsaved_offset() ? std::next(path) : files_to_save_.erase(path);
         }
-        if (unsaved_.empty()) {
+        if (offsets_to_save_.empty()) {
             return;
         }
         with_database([&] {
             std::vector<storage::TranscriptMark> marks;
-            marks.reserve(unsaved_.size());
-            for (const auto& [file, offset] : unsaved_) {
+            marks.reserve(offsets_to_save_.size());
+            for (const auto& [file, offset] : offsets_to_save_) {
                 marks.push_back({.file = file, .offset = offset});
             }
             store_->take({}, storage::Source::transcript, marks);
-            for (auto& [file, offset] : unsaved_) {
-                marks_[file] = offset;
+            for (auto& [file, offset] : offsets_to_save_) {
+                saved_offsets_[file] = offset;
             }
-            unsaved_.clear();
+            offsets_to_save_.clear();
         });
     }
 
@@ -479,16 +481,16 @@ class TranscriptWatch::Impl {
     void report_coverage() {
         const auto now = steady_clock::now();
         if (caught_up_ && coverage_ != reported_ && now >= next_report_) {
-            next_report_ = now + kReportPause;
+            next_report_ = now + kReportInterval;
             report(Kind::coverage);
         }
     }
 
-    void tell_problem(const std::string& path, const std::string& reason) {
-        WatchReport told = new_report(Kind::problem);
-        told.path = path;
-        told.reason = reason;
-        callbacks_.report(told);
+    void report_problem(const std::string& path, const std::string& reason) {
+        WatchReport report = new_report(Kind::problem);
+        report.path = path;
+        report.reason = reason;
+        callbacks_.report(report);
     }
 
     std::vector<fs::path> paths_;
@@ -501,24 +503,24 @@ class TranscriptWatch::Impl {
     std::optional<storage::EventStore> store_;
     std::optional<DatabaseFile> database_;
     bool database_waits_ = false;
-    bool check_marks_ = false;
+    bool check_offsets_ = false;
     steady_clock::time_point retry_from_{};
 
     FolderEvents events_;
     std::map<fs::path, WatchedFile> files_;
     std::set<fs::path, ByText> unread_;  // of them, in the order of reading
-    std::set<fs::path> unmarked_;        // of them, those that were read beyond their marks
+    std::set<fs::path> files_to_save_;   // of them, those that were read beyond their marks
     std::set<std::string> folder_problems_;
     std::uint32_t next_number_ = 0;
-    steady_clock::time_point next_look_{};
+    steady_clock::time_point next_scan_{};
     steady_clock::time_point read_from_{};
 
     std::optional<ingest::TranscriptReader> reader_;
-    std::uint64_t runs_found_ = 0;
-    std::map<std::uint64_t, Pending> pending_;     // by their place among the runs that were found
-    std::map<std::string, std::int64_t> marks_;    // as stored
-    std::map<std::string, std::int64_t> unsaved_;  // those to store
-    steady_clock::time_point next_marks_{};
+    std::uint64_t invocations_found_ = 0;
+    std::map<std::uint64_t, Pending> pending_;             // by their entry among the runs that were found
+    std::map<std::string, std::int64_t> saved_offsets_;    // as stored
+    std::map<std::string, std::int64_t> offsets_to_save_;  // those to store
+    steady_clock::time_point next_save_{};
 
     bool caught_up_ = false;
     ImportProgress progress_;

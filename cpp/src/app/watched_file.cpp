@@ -43,83 +43,85 @@ constexpr std::size_t kHashBytes = 16;  // of SHA-256; enough, beside device and
 
 }  // namespace
 
-FileLook look_at(const std::filesystem::path& path, std::uint64_t offset) {
-    FileLook look;
+FileState inspect_file(const std::filesystem::path& path, std::uint64_t offset) {
+    FileState state;
     // Not to wait for whoever opens the other end of what is no file.
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat state {};
-    if (file < 0 || ::fstat(file, &state) != 0) {
-        look.missing = errno == ENOENT;
-        look.error = std::generic_category().message(errno);
-    } else if (!S_ISREG(state.st_mode)) {
-        look.error = "it is not a regular file";
+    struct stat status {};
+    if (file < 0 || ::fstat(file, &status) != 0) {
+        state.missing = errno == ENOENT;
+        state.error = std::generic_category().message(errno);
+    } else if (!S_ISREG(status.st_mode)) {
+        state.error = "it is not a regular file";
     } else {
-        look.device = state.st_dev;
-        look.inode = state.st_ino;
-        look.size = static_cast<std::uint64_t>(state.st_size);
+        state.device = status.st_dev;
+        state.inode = status.st_ino;
+        state.size = static_cast<std::uint64_t>(status.st_size);
 #ifdef __APPLE__
-        const timespec& changed = state.st_mtimespec;
+        const timespec& changed = status.st_mtimespec;
 #else
-        const timespec& changed = state.st_mtim;
+        const timespec& changed = status.st_mtim;
 #endif
-        look.changed = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
+        state.changed = static_cast<std::int64_t>(changed.tv_sec) * 1'000'000'000 + changed.tv_nsec;
         std::array<char, kFingerprintBytes> beginning{};
         if (::pread(file, beginning.data(), beginning.size(), 0) == static_cast<ssize_t>(beginning.size())) {
             if (const std::string hash = hash_of({beginning.data(), beginning.size()}); !hash.empty()) {
-                look.identity = fmt::format("{:x}:{:x}:{}", look.device, look.inode, hash);
+                state.identity = fmt::format("{:x}:{:x}:{}", state.device, state.inode, hash);
             }
         }
-        look.is_line_start = is_line_start(file, offset, look.size);
+        state.is_line_start = is_line_start(file, offset, state.size);
     }
     if (file >= 0) {
         ::close(file);
     }
-    return look;
+    return state;
 }
 
-bool WatchedFile::is_continued_by(const FileLook& look) const {
-    return look.device == device_ && look.inode == inode_ && look.size >= offset_ && look.is_line_start &&
-           (identity_.empty() || look.identity == identity_);
+bool WatchedFile::is_continued_by(const FileState& state) const {
+    return state.device == device_ && state.inode == inode_ && state.size >= offset_ && state.is_line_start &&
+           (identity_.empty() || state.identity == identity_);
 }
 
-bool WatchedFile::differs_from(const FileLook& look) const {
-    return look.size != size_ || look.changed != changed_ || look.inode != inode_ || look.device != device_;
+bool WatchedFile::differs_from(const FileState& state) const {
+    return state.size != size_ || state.changed != changed_ || state.inode != inode_ || state.device != device_;
 }
 
-void WatchedFile::note(const FileLook& look) {
-    device_ = look.device;
-    inode_ = look.inode;
-    size_ = look.size;
-    changed_ = look.changed;
-    identity_ = look.identity;
+void WatchedFile::update(const FileState& state) {
+    device_ = state.device;
+    inode_ = state.inode;
+    size_ = state.size;
+    changed_ = state.changed;
+    identity_ = state.identity;
 }
 
-void WatchedFile::begin_anew(std::uint32_t number, std::uint64_t offset) {
+void WatchedFile::restart(std::uint32_t number, std::uint64_t offset) {
     number_ = number;
-    offset_ = mark_ = offset;
+    offset_ = saved_offset_ = offset;
     waiting_.reset();
     newest_.reset();
 }
 
-void WatchedFile::advance(std::uint64_t offset, std::optional<std::uint64_t> quiet_offset, std::uint64_t runs_before) {
+void WatchedFile::advance(std::uint64_t offset, std::optional<std::uint64_t> resume_offset,
+                          std::uint64_t invocations_before) {
     offset_ = offset;
-    if (quiet_offset && *quiet_offset > mark_) {
-        (waiting_ ? newest_ : waiting_) = QuietPoint{.offset = *quiet_offset, .runs_before = runs_before};
+    if (resume_offset && *resume_offset > saved_offset_) {
+        (waiting_ ? newest_ : waiting_) =
+            ResumePoint{.offset = *resume_offset, .invocations_before = invocations_before};
     }
 }
 
-std::optional<std::uint64_t> WatchedFile::take_mark(std::uint64_t runs_stored) {
-    if (identity_.empty() || !waiting_ || waiting_->runs_before > runs_stored) {
+std::optional<std::uint64_t> WatchedFile::take_saved_offset(std::uint64_t invocations_stored) {
+    if (identity_.empty() || !waiting_ || waiting_->invocations_before > invocations_stored) {
         return std::nullopt;
     }
-    mark_ = waiting_->offset;
+    saved_offset_ = waiting_->offset;
     waiting_.reset();
     std::swap(waiting_, newest_);
-    if (waiting_ && waiting_->runs_before <= runs_stored) {
-        mark_ = waiting_->offset;
+    if (waiting_ && waiting_->invocations_before <= invocations_stored) {
+        saved_offset_ = waiting_->offset;
         waiting_.reset();
     }
-    return mark_;
+    return saved_offset_;
 }
 
 }  // namespace session_buddy::app

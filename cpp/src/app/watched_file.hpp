@@ -13,8 +13,8 @@ namespace session_buddy::app {
 /// anew by the next watch.
 inline constexpr std::size_t kFingerprintBytes = 256;
 
-/// What a look at a file finds.
-struct FileLook {
+/// What a state at a file finds.
+struct FileState {
     std::uint64_t device = 0;
     std::uint64_t inode = 0;
     std::uint64_t size = 0;
@@ -27,7 +27,7 @@ struct FileLook {
     std::string error;  ///< why it could not be looked at; then the rest is of no use
     bool missing = false;
 };
-[[nodiscard]] FileLook look_at(const std::filesystem::path& path, std::uint64_t offset);
+[[nodiscard]] FileState inspect_file(const std::filesystem::path& path, std::uint64_t offset);
 
 class WatchedFile {
   public:
@@ -38,33 +38,33 @@ class WatchedFile {
     [[nodiscard]] std::uint32_t number() const { return number_; }
     [[nodiscard]] const std::string& identity() const { return identity_; }
     [[nodiscard]] std::uint64_t offset() const { return offset_; }
-    /// As large as it was at the last look.
+    /// As large as it was at the last state.
     [[nodiscard]] std::uint64_t size() const { return size_; }
 
     /// Whether what lies there now is still the file that was read so far, but for what was written to its end.
-    [[nodiscard]] bool is_continued_by(const FileLook& look) const;
-    /// Whether there is something new in it, judged by size and time alone.
-    [[nodiscard]] bool differs_from(const FileLook& look) const;
-    void note(const FileLook& look);
+    [[nodiscard]] bool is_continued_by(const FileState& state) const;
+    /// Whether there is something new in it, evaluated by size and time alone.
+    [[nodiscard]] bool differs_from(const FileState& state) const;
+    void update(const FileState& state);
     /// To be read from `offset` on under another number.
-    void begin_anew(std::uint32_t number, std::uint64_t offset);
+    void restart(std::uint32_t number, std::uint64_t offset);
 
-    /// It was read to `offset`. `quiet_offset`: as read_transcript_file says; `runs_before`: number of runs that were
-    /// found so far, in whatever file.
-    void advance(std::uint64_t offset, std::optional<std::uint64_t> quiet_offset, std::uint64_t runs_before);
-    /// The offset to remember, where there is another than before, now that the first `runs_stored` of all runs are
-    /// stored.
-    [[nodiscard]] std::optional<std::uint64_t> take_mark(std::uint64_t runs_stored);
+    /// It was read to `offset`. `resume_offset`: as read_transcript_file says; `invocations_before`: number of runs
+    /// that were found so far, in whatever file.
+    void advance(std::uint64_t offset, std::optional<std::uint64_t> resume_offset, std::uint64_t invocations_before);
+    /// The offset to remember, where there is another than before, now that the first `invocations_stored` of all runs
+    /// are stored.
+    [[nodiscard]] std::optional<std::uint64_t> take_saved_offset(std::uint64_t invocations_stored);
 
     /// Whether more of it was read than is remembered, and could be.
-    [[nodiscard]] bool has_unmarked() const { return waiting_.has_value(); }
+    [[nodiscard]] bool has_unsaved_offset() const { return waiting_.has_value(); }
 
     std::string problem;  ///< what was told of it; empty while it can be read
 
   private:
-    struct QuietPoint {
+    struct ResumePoint {
         std::uint64_t offset;
-        std::uint64_t runs_before;
+        std::uint64_t invocations_before;
     };
 
     std::filesystem::path path_;
@@ -75,10 +75,10 @@ class WatchedFile {
     std::int64_t changed_ = 0;
     std::string identity_;
     std::uint64_t offset_ = 0;
-    std::uint64_t mark_ = 0;
+    std::uint64_t saved_offset_ = 0;
     // Two are enough: the first does not move before its runs are stored, the second is the newest.
-    std::optional<QuietPoint> waiting_;
-    std::optional<QuietPoint> newest_;
+    std::optional<ResumePoint> waiting_;
+    std::optional<ResumePoint> newest_;
 };
 
 }  // namespace session_buddy::app

@@ -19,7 +19,7 @@ constexpr std::size_t kMaxLineBytes = 400;
 }
 
 /// Takes the next line that is not blank off `text`, lower case, without markup and "error:" before it.
-[[nodiscard]] std::string take_line(std::string_view& text) {
+[[nodiscard]] std::string next_line(std::string_view& text) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
     const std::size_t end = std::min(text.find('\n'), text.size());
     std::string line = lower(text.substr(0, std::min(end, kMaxLineBytes)));
@@ -59,8 +59,8 @@ std::string_view classify_tool_error(std::string_view text, bool is_interrupt) {
     if (is_interrupt) {
         return kInterrupted;
     }
-    const std::string first = take_line(text);
-    const std::string second = take_line(text);
+    const std::string first = next_line(text);
+    const std::string second = next_line(text);
     if (first.starts_with("exit code ")) {
         if (second.starts_with("command timed out")) {
             return kTimeout;

@@ -42,7 +42,7 @@ json parse(std::string_view text) {
         return read_shallow_json(some, {.depth = 2, .wants = is_wanted},
                                  [&event](json&& value) { event = std::move(value); });
     };
-    return read(text) || read(with_whole_surrogates(text)) ? std::move(event) : json(json::value_t::discarded);
+    return read(text) || read(replace_lone_surrogates(text)) ? std::move(event) : json(json::value_t::discarded);
 }
 
 std::string_view text_of(const json& event, const char* key) {

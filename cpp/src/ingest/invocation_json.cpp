@@ -34,15 +34,15 @@ struct Fault {
     std::string reason;
 };
 
-std::string text_where(const json& value, const std::string& field, bool (*is_valid)(std::string_view),
-                       const char* otherwise) {
+std::string validated_text(const json& value, const std::string& field, bool (*is_valid)(std::string_view),
+                           const char* rule) {
     if (!value.is_string() || !is_valid(value.get_ref<const std::string&>())) {
-        throw Fault{field, otherwise};
+        throw Fault{field, rule};
     }
     return value.get<std::string>();
 }
 
-bool is_class(std::string_view text) {
+bool is_error_class(std::string_view text) {
     return !text.empty() && text.size() <= kMaxClassLength && std::ranges::all_of(text, [](char character) {
         return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
                (character >= '0' && character <= '9') || std::string_view("_.:-").find(character) != std::string::npos;
@@ -53,7 +53,7 @@ bool is_time(std::string_view text) {
     return text.size() <= kMaxTimestampBytes && parse_timestamp(text).has_value();
 }
 
-double duration_of(const json& value, const std::string& field) {
+double duration_from(const json& value, const std::string& field) {
     const double seconds = value.is_number() ? value.get<double>() : -1.0;
     if (!is_valid_duration(seconds)) {
         throw Fault{field, kDurationRule};
@@ -61,7 +61,7 @@ double duration_of(const json& value, const std::string& field) {
     return seconds;
 }
 
-std::int64_t rank_of(const json& value, const std::string& field) {
+std::int64_t rank_from(const json& value, const std::string& field) {
     if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) ||
         value.get<std::int64_t>() < 0) {
         throw Fault{field, "must be a whole number that is not negative"};
@@ -72,38 +72,39 @@ std::int64_t rank_of(const json& value, const std::string& field) {
 /// A field that is null counts as one that is not there.
 void read_field(ReportedInvocation& record, const std::string& field, const json& value) {
     if (field == "skill_name") {
-        record.skill_name = text_where(value, field, is_valid_skill_name, kName);
+        record.skill_name = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "session_id") {
-        record.session_id = text_where(value, field, is_valid_skill_name, kName);
+        record.session_id = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "completed") {
         if (!value.is_boolean()) {
             throw Fault{field, "must be true or false"};
         }
         record.completed = value.get<bool>();
     } else if (field == "key") {
-        record.key = text_where(value, field, is_valid_event_key,
-                                "must be a text of 1 to 1024 bytes without control characters");
+        record.key = validated_text(value, field, is_valid_event_key,
+                                    "must be a text of 1 to 1024 bytes without control characters");
     } else if (field == "invoked_at") {
         record.invoked_at =
-            text_where(value, field, is_time, "must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
+            validated_text(value, field, is_time, "must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
     } else if (field == "duration_seconds") {
-        record.duration_seconds = duration_of(value, field);
+        record.duration_seconds = duration_from(value, field);
     } else if (field == "error_type") {
-        record.error_type = text_where(value, field, is_class,
-                                       "must be a short class such as exit_code: letters, digits and _ . : - alone, "
-                                       "at most 64");
+        record.error_type =
+            validated_text(value, field, is_error_class,
+                           "must be a short class such as exit_code: letters, digits and _ . : - alone, "
+                           "at most 64");
     } else if (field == "workflow_path") {
-        record.workflow_path = text_where(value, field, is_valid_skill_name, kName);
+        record.workflow_path = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "workflow_phase") {
-        record.workflow_phase = text_where(value, field, is_valid_skill_name, kName);
+        record.workflow_phase = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "workflow_step_id") {
-        record.workflow_step_id = text_where(value, field, is_valid_skill_name, kName);
+        record.workflow_step_id = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "selection_rank") {
-        record.selection_rank = rank_of(value, field);
+        record.selection_rank = rank_from(value, field);
     } else if (std::ranges::find(kPrivateFields, field) != kPrivateFields.end()) {
         throw Fault{field, kPrivate};
     } else {
-        throw Fault{is_class(field) ? field : "", "is not a field of an invocation"};
+        throw Fault{is_error_class(field) ? field : "", "is not a field of an invocation"};
     }
 }
 
@@ -145,11 +146,12 @@ ReportFault not_json(std::optional<std::size_t> index) {
 
 }  // namespace
 
-std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std::string_view body, ReportForm form) {
+std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std::string_view body,
+                                                                            ReportFormat format) {
     std::vector<ReportedInvocation> records;
     std::optional<ReportFault> fault;  // the first; only of what is JSON to its end
     std::size_t count = 0;
-    const auto take = [&](const json& object) {
+    const auto add_record = [&](const json& object) {
         if (++count <= kMaxReportedInvocations && !fault) {
             try {
                 records.push_back(read_record(object));
@@ -158,12 +160,12 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
             }
         }
     };
-    if (form == ReportForm::json) {
-        if (!read_shallow_json(body, {.max_members = kMaxMembers, .elements_of_array = true}, take)) {
+    if (format == ReportFormat::json) {
+        if (!read_shallow_json(body, {.max_members = kMaxMembers, .elements_of_array = true}, add_record)) {
             return not_json(std::nullopt);
         }
     }
-    while (form == ReportForm::ndjson && !body.empty() && !fault) {
+    while (format == ReportFormat::ndjson && !body.empty() && !fault) {
         const auto end = std::min(body.find('\n'), body.size());
         const std::string_view line = body.substr(0, end);
         body.remove_prefix(std::min(end + 1, body.size()));
@@ -174,7 +176,7 @@ std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std:
             return too_many();
         }
         const std::size_t index = records.size();
-        if (!read_shallow_json(line, {.max_members = kMaxMembers}, take)) {
+        if (!read_shallow_json(line, {.max_members = kMaxMembers}, add_record)) {
             return not_json(index);
         }
     }

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 class Builder final : public nlohmann::json_sax<json> {
   public:
-    Builder(const ShallowShape& shape, const std::function<void(json&&)>& take) : shape_(shape), take_(take) {}
+    Builder(const ShallowShape& shape, const std::function<void(json&&)>& sink) : shape_(shape), sink_(sink) {}
 
     bool null() override { return add(nullptr); }
     bool boolean(bool value) override { return add(value); }
@@ -82,7 +82,7 @@ class Builder final : public nlohmann::json_sax<json> {
             return true;
         }
         if (open_.empty()) {
-            take_(json(std::forward<Value>(value)));
+            sink_(json(std::forward<Value>(value)));
         } else {
             open_.back().object[open_.back().key] = std::forward<Value>(value);
         }
@@ -97,7 +97,7 @@ class Builder final : public nlohmann::json_sax<json> {
     }
 
     const ShallowShape& shape_;
-    const std::function<void(json&&)>& take_;
+    const std::function<void(json&&)>& sink_;
     std::vector<Open> open_;
     std::size_t skipped_ = 0;  // containers around what is read now that are not built
     bool in_array_ = false;    // the outermost, whose elements are taken
@@ -105,11 +105,11 @@ class Builder final : public nlohmann::json_sax<json> {
 
 }  // namespace
 
-bool read_shallow_json(std::string_view text, const ShallowShape& shape, const std::function<void(json&&)>& take) {
+bool read_shallow_json(std::string_view text, const ShallowShape& shape, const std::function<void(json&&)>& sink) {
     if (text.find('\0') != std::string_view::npos) {
         return false;  // the parser takes it for the end of the text, and would not see what follows
     }
-    Builder builder(shape, take);
+    Builder builder(shape, sink);
     return json::sax_parse(text, &builder);
 }
 

@@ -18,9 +18,9 @@ struct ShallowShape {
     std::function<bool(std::size_t depth, std::string_view key)> wants{};
 };
 
-/// Calls `take` with the value of the text, or with each element of it, as they are read: also of a text that turns out
+/// Calls `sink` with the value of the text, or with each element of it, as they are read: also of a text that turns out
 /// to be no JSON further on, for which it returns false.
 [[nodiscard]] bool read_shallow_json(std::string_view text, const ShallowShape& shape,
-                                     const std::function<void(nlohmann::json&&)>& take);
+                                     const std::function<void(nlohmann::json&&)>& sink);
 
 }  // namespace session_buddy::ingest

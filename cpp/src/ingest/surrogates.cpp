@@ -26,7 +26,7 @@ std::optional<unsigned> hex4(std::string_view text) {
 
 }  // namespace
 
-std::string with_whole_surrogates(std::string_view line) {
+std::string replace_lone_surrogates(std::string_view line) {
     constexpr std::string_view kReplacement = "\\ufffd";
     std::string result;
     result.reserve(line.size());

@@ -154,7 +154,7 @@ class TranscriptReader::LineParser {
         }
         json fields = parse_fields(line);
         if (fields.is_discarded()) {
-            fields = parse_fields(with_whole_surrogates(line));
+            fields = parse_fields(replace_lone_surrogates(line));
             if (fields.is_discarded()) {
                 return std::nullopt;
             }
@@ -362,12 +362,12 @@ void TranscriptReader::read_use(const Line& line, const Block& block) {
         decrement_pending(early->file);
         finish(std::move(key), std::move(use), *early);
     } else {
-        ++waiting_in_[use.file];
+        ++pending_in_[use.file];
         open_uses_.add(std::move(key), std::move(use));
     }
 }
 
-void TranscriptReader::read_result(const Line& line, const Block& block, bool only_one) {
+void TranscriptReader::read_result(const Line& line, const Block& block, bool is_only_result) {
     std::string key(block.tool_use_id);
     if (!is_valid_event_key(key) || finished_.contains(key)) {
         return;
@@ -376,32 +376,32 @@ void TranscriptReader::read_result(const Line& line, const Block& block, bool on
     result.file = line.file;
     result.at = line.at;
     result.is_error = block.is_error;
-    if (only_one) {  // it belongs to the whole line
+    if (is_only_result) {  // it belongs to the whole line
         result.duration_seconds = line.duration_seconds;
         result.bad_duration = line.bad_duration;
     }
     if (result.is_error) {
         result.error_class = classify_tool_error(block.content ? error_text(*block.content) : std::string(),
-                                                 only_one && line.interrupted);
+                                                 is_only_result && line.interrupted);
     }
     if (auto use = open_uses_.take(key)) {
         decrement_pending(use->file);
         finish(std::move(key), std::move(*use), result);
     } else if (!early_results_.contains(key)) {
-        ++waiting_in_[result.file];
+        ++pending_in_[result.file];
         early_results_.add(std::move(key), result);
     }
 }
 
 void TranscriptReader::decrement_pending(std::uint32_t file) {
-    const auto waiting = waiting_in_.find(file);
+    const auto waiting = pending_in_.find(file);
     if (--waiting->second == 0) {
-        waiting_in_.erase(waiting);
+        pending_in_.erase(waiting);
     }
 }
 
 void TranscriptReader::forget(std::uint32_t file) {
-    if (waiting_in_.erase(file) != 0) {
+    if (pending_in_.erase(file) != 0) {
         const auto is_in_file = [file](const auto& half) { return half.file == file; };
         open_uses_.erase_if(is_in_file);
         early_results_.erase_if(is_in_file);
@@ -469,8 +469,8 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
 
 TranscriptCounts TranscriptReader::counts() const {
     TranscriptCounts counts = counts_;
-    counts.unfinished = static_cast<std::int64_t>(open_uses_.size() + open_uses_.let_go());
-    counts.results_without_use = static_cast<std::int64_t>(early_results_.size() + early_results_.let_go());
+    counts.unfinished = static_cast<std::int64_t>(open_uses_.size() + open_uses_.evicted());
+    counts.results_without_use = static_cast<std::int64_t>(early_results_.size() + early_results_.evicted());
     return counts;
 }
 

@@ -22,7 +22,7 @@ class LineAssembler {
   public:
     LineAssembler(TranscriptReader& reader, const ReadOptions& options, std::string session)
         : reader_(reader), options_(options), session_(std::move(session)), done_offset_(options.offset) {
-        note_quiet();
+        update_resume_offset();
     }
 
     void add(std::string_view chunk) {
@@ -61,14 +61,14 @@ class LineAssembler {
         }
         if (!oversized_ && reader_.read_line(line_, session_, options_.file)) {
             done_offset_ += line_bytes_;
-            note_quiet();
+            update_resume_offset();
         } else {
             reader_.count_incomplete();
         }
     }
 
     [[nodiscard]] std::uint64_t done_offset() const { return done_offset_; }
-    [[nodiscard]] std::optional<std::uint64_t> quiet_offset() const { return quiet_offset_; }
+    [[nodiscard]] std::optional<std::uint64_t> resume_offset() const { return resume_offset_; }
 
   private:
     void finish_line(std::string_view line) {
@@ -81,12 +81,12 @@ class LineAssembler {
         }
         line_bytes_ = 0;
         oversized_ = false;
-        note_quiet();
+        update_resume_offset();
     }
 
-    void note_quiet() {
-        if (!reader_.is_waiting(options_.file)) {
-            quiet_offset_ = done_offset_;
+    void update_resume_offset() {
+        if (!reader_.has_pending(options_.file)) {
+            resume_offset_ = done_offset_;
         }
     }
 
@@ -102,7 +102,7 @@ class LineAssembler {
     std::string session_;
     std::string line_;
     std::uint64_t done_offset_;
-    std::optional<std::uint64_t> quiet_offset_;
+    std::optional<std::uint64_t> resume_offset_;
     std::size_t line_bytes_ = 0;
     std::int64_t line_number_ = 0;
     bool oversized_ = false;
@@ -146,7 +146,7 @@ ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptRe
         lines.end();
     }
     outcome.next_offset = lines.done_offset();
-    outcome.quiet_offset = lines.quiet_offset();
+    outcome.resume_offset = lines.resume_offset();
     return outcome;
 }
 

@@ -83,18 +83,18 @@ TEST_F(AnomalyEngineTest, names_the_three_most_common_errors) {
     EXPECT_THAT(reported[0].common_errors, ElementsAre(Pair("timeout", 5), Pair("network", 3), Pair("auth", 1)));
 }
 
-TEST_F(AnomalyEngineTest, hands_out_each_event_and_each_judged_skill_once) {
+TEST_F(AnomalyEngineTest, hands_out_each_event_and_each_evaluated_skill_once) {
     fail_after("a", 5, 5);
     fail_after("b", 2, 0);
-    EXPECT_THAT(engine_.take_judged(), UnorderedElementsAre("a", "b"));
-    EXPECT_THAT(engine_.take_judged(), IsEmpty());
+    EXPECT_THAT(engine_.take_evaluated(), UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(engine_.take_evaluated(), IsEmpty());
     const auto events = engine_.take_events();
     ASSERT_EQ(events.size(), 1U);
     EXPECT_EQ(events[0].skill_name, "a");
     EXPECT_EQ(events[0].event.kind, EpisodeEvent::Kind::started);
     EXPECT_THAT(engine_.take_events(), IsEmpty());
     engine_.advance(now_ + milliseconds(1));
-    EXPECT_THAT(engine_.take_judged(), IsEmpty());
+    EXPECT_THAT(engine_.take_evaluated(), IsEmpty());
     engine_.advance(now_ + hours(25));
     const auto ends = engine_.take_events();
     ASSERT_EQ(ends.size(), 1U);
@@ -149,7 +149,7 @@ TEST_F(AnomalyEngineTest, a_restart_in_the_middle_gives_the_same_events) {
     };
     std::vector<Row> rows;
     for (std::uint64_t skill = 0; skill < 5; ++skill) {
-        for (const DetectorRun& one : random_history(500 + skill, 400)) {
+        for (const Sample& one : random_history(500 + skill, 400)) {
             const std::string error = one.error > 0 ? "error " + std::to_string(one.error) : "";
             std::optional<double> duration = one.duration_seconds;
             rows.push_back(
@@ -192,7 +192,7 @@ TEST_F(AnomalyEngineTest, a_restart_in_the_middle_gives_the_same_events) {
     }
 }
 
-TEST_F(AnomalyEngineTest, judges_no_more_skills_than_its_limit_until_one_has_left_the_baseline_window) {
+TEST_F(AnomalyEngineTest, evaluates_no_more_skills_than_its_limit_until_one_has_left_the_baseline_window) {
     AnomalyEngine engine{options_, {.skills = 2}};
     for (const char* skill : {"a", "b", "c"}) {
         engine.add(invocation(skill, now_, true), now_);
@@ -200,7 +200,7 @@ TEST_F(AnomalyEngineTest, judges_no_more_skills_than_its_limit_until_one_has_lef
     EXPECT_NE(engine.detector("b"), nullptr);
     EXPECT_EQ(engine.detector("c"), nullptr);
     engine.advance(now_ + hours(25));
-    EXPECT_THAT(engine.take_judged(), UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(engine.take_evaluated(), UnorderedElementsAre("a", "b"));
     engine.add(invocation("c", now_ + hours(25), true), now_ + hours(25));
     EXPECT_NE(engine.detector("c"), nullptr);
     EXPECT_EQ(engine.detector("a"), nullptr);

@@ -41,10 +41,10 @@ Outcome outcome_of(const SkillDetector& detector, std::vector<EpisodeEvent> even
     return outcome;
 }
 
-Outcome never_stopped(const std::vector<DetectorRun>& runs, const DetectorOptions& options, TimePoint end) {
+Outcome never_stopped(const std::vector<Sample>& runs, const DetectorOptions& options, TimePoint end) {
     SkillDetector detector{options};
     std::vector<EpisodeEvent> events;
-    for (const DetectorRun& run : runs) {
+    for (const Sample& run : runs) {
         detector.add(run, events);
     }
     detector.advance(end, events);
@@ -58,25 +58,25 @@ TEST(DetectorProperties, the_score_is_that_of_the_plain_rule_while_no_episode_is
         options.threshold = 3.0;
         SkillDetector detector{options};
         std::vector<EpisodeEvent> events;
-        std::vector<DetectorRun> all;
-        for (const DetectorRun& run : random_history(seed, 400)) {
+        std::vector<Sample> all;
+        for (const Sample& run : random_history(seed, 400)) {
             all.push_back(run);
             detector.add(run, events);
             if (detector.episode(SkillDetector::completion) || detector.episode(SkillDetector::duration)) {
                 continue;
             }
-            std::vector<DetectorRun> day;
+            std::vector<Sample> day;
             std::ranges::copy_if(all, std::back_inserter(day),
-                                 [&](const DetectorRun& r) { return r.at > run.at - hours(24); });
+                                 [&](const Sample& r) { return r.at > run.at - hours(24); });
             const std::int64_t recent =
-                std::ranges::count_if(day, [&](const DetectorRun& r) { return r.at > run.at - hours(1); });
+                std::ranges::count_if(day, [&](const Sample& r) { return r.at > run.at - hours(1); });
             const auto total = static_cast<std::int64_t>(day.size());
             const std::int64_t observed =
                 std::min({std::max(recent, options.min_samples), std::int64_t{50}, total / 2});
             double c[2] = {0, 0}, n[2] = {0, 0}, timed[2] = {0, 0}, sum[2] = {0, 0}, squares = 0;
             for (int pass = 0; pass < 2; ++pass) {
                 for (std::int64_t i = 0; i < total; ++i) {
-                    const DetectorRun& r = day[static_cast<std::size_t>(i)];
+                    const Sample& r = day[static_cast<std::size_t>(i)];
                     const int side = i >= total - observed ? 1 : 0;
                     const double d = r.duration_seconds.value_or(-1.0);
                     const bool is_timed = r.completed && d >= 0.0 && d < 1e9;
@@ -147,20 +147,20 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
         const Outcome expected = never_stopped(runs, options, end);
         std::mt19937_64 random{seed};
         for (int cut = 0; cut < 8; ++cut) {
-            const std::size_t judged = random() % runs.size();
+            const std::size_t evaluated = random() % runs.size();
             // Told the time after the last run before the cut, or not.
-            const TimePoint next = judged < runs.size() ? runs[judged].at : end;
-            const TimePoint last = judged > 0 ? runs[judged - 1].at : kStart;
+            const TimePoint next = evaluated < runs.size() ? runs[evaluated].at : end;
+            const TimePoint last = evaluated > 0 ? runs[evaluated - 1].at : kStart;
             const TimePoint until = last + (next - last) / static_cast<std::int64_t>(1 + random() % 3);
 
             SkillDetector before{options};
             std::vector<EpisodeEvent> events;
-            for (std::size_t i = 0; i < judged; ++i) {
+            for (std::size_t i = 0; i < evaluated; ++i) {
                 before.add(runs[i], events);
             }
             before.advance(until, events);
             SkillDetector after{options};
-            for (std::size_t i = 0; i < judged; ++i) {
+            for (std::size_t i = 0; i < evaluated; ++i) {
                 if (runs[i].at > until - options.baseline_window) {
                     after.preload(runs[i]);
                 }
@@ -172,12 +172,13 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
             }
             after.begin(until, episodes);
             ASSERT_TRUE(outcome_of(after, {}, until) == outcome_of(before, {}, until))
-                << "seed " << seed << ", at " << judged;
-            for (std::size_t i = judged; i < runs.size(); ++i) {
+                << "seed " << seed << ", at " << evaluated;
+            for (std::size_t i = evaluated; i < runs.size(); ++i) {
                 after.add(runs[i], events);
             }
             after.advance(end, events);
-            ASSERT_TRUE(outcome_of(after, events, end) == expected) << "seed " << seed << ", restarted at " << judged;
+            ASSERT_TRUE(outcome_of(after, events, end) == expected)
+                << "seed " << seed << ", restarted at " << evaluated;
         }
     }
     EXPECT_GT(open_at_cut, 50);
@@ -204,7 +205,7 @@ TEST(DetectorProperties, garbage_gives_finite_scores) {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
         std::mt19937_64 random{seed};
         auto runs = random_history(seed, 500);
-        for (DetectorRun& run : runs) {
+        for (Sample& run : runs) {
             switch (random() % 8) {
                 case 0:
                     run.at -= hours(random() % 30);
@@ -226,12 +227,12 @@ TEST(DetectorProperties, garbage_gives_finite_scores) {
             }
         }
         if (seed % 2 == 0) {
-            std::ranges::sort(runs, {}, &DetectorRun::at);
+            std::ranges::sort(runs, {}, &Sample::at);
         }
         const DetectorOptions options = options_for(seed);
         SkillDetector detector{options};
         std::vector<EpisodeEvent> events;
-        for (const DetectorRun& run : runs) {
+        for (const Sample& run : runs) {
             detector.add(run, events);
             ASSERT_TRUE(std::isfinite(detector.score().value_or(0.0)));
         }

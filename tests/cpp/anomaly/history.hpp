@@ -20,13 +20,13 @@ using std::chrono::seconds;
 
 inline constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 
-using DetectorRun = SkillDetector::Run;  // not just Run, which is a member of every gtest case
+using Sample = SkillDetector::Sample;  // not just Run, which is a member of every gtest case
 
 /// A skill that goes through good and bad times, pauses, bursts, bursts within one microsecond, and odd durations.
-inline std::vector<DetectorRun> random_history(std::uint64_t seed, std::size_t size) {
+inline std::vector<Sample> random_history(std::uint64_t seed, std::size_t size) {
     std::mt19937_64 random{seed};
     const auto chance = [&](double p) { return std::bernoulli_distribution{p}(random); };
-    std::vector<DetectorRun> runs;
+    std::vector<Sample> runs;
     TimePoint at = kStart;
     double rate = 0.9;
     double median = 5.0;
@@ -46,7 +46,7 @@ inline std::vector<DetectorRun> random_history(std::uint64_t seed, std::size_t s
             const double gap = std::exponential_distribution<>{1.0 / gap_seconds}(random);
             at += microseconds(std::llround(gap * 1e6));
         }
-        DetectorRun run{at, chance(std::min(rate, 1.0)), std::nullopt, 0};
+        Sample run{at, chance(std::min(rate, 1.0)), std::nullopt, 0};
         if (!chance(0.1)) {
             run.duration_seconds = median * std::exp(0.5 * std::normal_distribution<>{}(random));
         }

@@ -284,11 +284,11 @@ TEST_F(SkillDetectorTest, odd_durations_count_as_none) {
 TEST_F(SkillDetectorTest, a_late_run_takes_its_place_and_one_older_than_a_day_has_none) {
     SkillDetector in_order{options_};
     std::vector<EpisodeEvent> ignored;
-    std::vector<DetectorRun> all;
+    std::vector<Sample> all;
     for (int i = 0; i < 60; ++i) {
         all.push_back({kStart + minutes(20) * i, i % 4 != 0, 5.0 + i % 3, static_cast<std::uint32_t>(i % 4 == 0)});
     }
-    for (const DetectorRun& one : all) {
+    for (const Sample& one : all) {
         in_order.add(one, ignored);
     }
     // The newest first, and then what is late.
@@ -353,7 +353,7 @@ TEST_F(SkillDetectorTest, an_episode_ends_under_three_quarters_of_the_threshold_
     EXPECT_EQ(history_of_episodes(), "+d-d+d");
 }
 
-TEST_F(SkillDetectorTest, a_drop_that_lasts_is_judged_by_what_was_before_it) {
+TEST_F(SkillDetectorTest, a_drop_that_lasts_is_evaluated_by_what_was_before_it) {
     runs(200, 190, minutes(5));
     pass(hours(1));
     for (int hour = 0; hour < 6; ++hour) {
@@ -470,13 +470,13 @@ TEST_F(SkillDetectorTest, keeps_no_more_than_its_bound) {
 
 TEST(SkillDetector, keeps_the_latest_runs_in_whatever_order_they_come) {
     const DetectorOptions options;
-    std::vector<DetectorRun> runs;
+    std::vector<Sample> runs;
     for (int i = 0; i < 30'000; ++i) {
         runs.push_back({kStart + i * seconds(1), i % 7 != 0, 1.0 + 0.001 * (i % 97), 0});
     }
     const auto next_change_and_score = [&] {
         SkillDetector detector{options};
-        for (const DetectorRun& run : runs) {
+        for (const Sample& run : runs) {
             detector.preload(run);
         }
         detector.begin(kStart + hours(9), {});

@@ -46,8 +46,8 @@ class CollectorPushTest : public testing::Test {
     bool wait_for(const std::string& skill, std::int64_t count) {
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, std::chrono::seconds{20}, [&] {
-            const SkillMetrics* figures = latest->skills->find(skill);
-            return figures != nullptr && figures->window.invocation_count == count;
+            const SkillMetrics* metrics = latest->skills->find(skill);
+            return metrics != nullptr && metrics->window.invocation_count == count;
         });
     }
     std::size_t broadcasts() {
@@ -129,8 +129,8 @@ TEST_F(CollectorPushTest, a_burst_of_commits_is_pushed_at_the_least_interval_and
     ASSERT_TRUE(wait_for("a", 1000));
     collector.stop();
     EXPECT_GE(times.size(), 3U);
-    for (std::size_t place = 2; place < times.size(); ++place) {
-        EXPECT_GE(times[place] - times[place - 1], std::chrono::milliseconds{20}) << place;
+    for (std::size_t i = 2; i < times.size(); ++i) {
+        EXPECT_GE(times[i] - times[i - 1], std::chrono::milliseconds{20}) << i;
     }
 }
 

@@ -35,11 +35,11 @@ class CollectorTest : public testing::Test {
         collector.cycle();
     }
     [[nodiscard]] const SkillMetrics& skill(const std::string& name) const {
-        const SkillMetrics* figures = latest->skills->find(name);
-        if (figures == nullptr) {
+        const SkillMetrics* metrics = latest->skills->find(name);
+        if (metrics == nullptr) {
             throw std::runtime_error("no skill " + name);
         }
-        return *figures;
+        return *metrics;
     }
     void insert(const std::string& name, std::chrono::microseconds ago = 0s, bool completed = true,
                 const std::string& session = "s1", const std::string& duration = "2.5") const {
@@ -73,13 +73,13 @@ TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_figures) {
     insert("pytest-run", 5s, true, "s1", "6.0");
     insert("pytest-run", 1s, false, "s2", "NULL");
     cycle();
-    const SkillMetrics& figures = skill("pytest-run");
-    EXPECT_EQ(figures.window.invocation_count, 3);
-    EXPECT_EQ(figures.window.completed_count, 2);
-    EXPECT_DOUBLE_EQ(figures.window.avg_duration_seconds, 5.0);
-    EXPECT_EQ(figures.window.last_invocation_at, kNow - 1s);
-    EXPECT_EQ(figures.lifetime.total_invocations, 3);
-    EXPECT_EQ(figures.lifetime.completed_invocations, 2);
+    const SkillMetrics& metrics = skill("pytest-run");
+    EXPECT_EQ(metrics.window.invocation_count, 3);
+    EXPECT_EQ(metrics.window.completed_count, 2);
+    EXPECT_DOUBLE_EQ(metrics.window.avg_duration_seconds, 5.0);
+    EXPECT_EQ(metrics.window.last_invocation_at, kNow - 1s);
+    EXPECT_EQ(metrics.lifetime.total_invocations, 3);
+    EXPECT_EQ(metrics.lifetime.completed_invocations, 2);
     EXPECT_EQ(latest->sessions->size(), 2U);
     EXPECT_EQ(latest->sequence, 2U);
 }

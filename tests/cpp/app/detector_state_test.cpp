@@ -45,10 +45,10 @@ TEST(DetectorState, comes_back_as_it_was) {
 }
 
 TEST(DetectorState, has_one_name_for_an_episode_and_its_removal) {
-    const auto removal = no_episode_piece(episode().skill_name, episode().channel);
+    const auto removal = removed_episode_piece(episode().skill_name, episode().channel);
     EXPECT_EQ(removal.name, episode_piece(episode()).name);
     EXPECT_FALSE(removal.text.has_value());
-    EXPECT_NE(removal.name, no_episode_piece(episode().skill_name, SkillDetector::completion).name);
+    EXPECT_NE(removal.name, removed_episode_piece(episode().skill_name, SkillDetector::completion).name);
 }
 
 TEST(DetectorState, is_nothing_where_a_piece_is_missing_or_not_ours) {

@@ -58,7 +58,7 @@ class TranscriptWatchTest : public testing::Test {
         TranscriptWatch(paths, options, namer, clock,
                         {.report = [this](const WatchReport& report) { reports.push_back(report); },
                          .progress = [this](const ImportProgress& state) { progress.push_back(state); },
-                         .go_on =
+                         .should_continue =
                              [&] {
                                  if (steady_clock::now() >= end) {
                                      ADD_FAILURE() << "it did not come to pass";
@@ -237,7 +237,7 @@ TEST_F(TranscriptWatchTest, where_the_system_does_not_tell_of_changes_they_are_l
     TranscriptWatch watch(paths, {.db_path = database}, namer, clock,
                           {.report = [this](const WatchReport& report) { reports.push_back(report); },
                            .progress = {},
-                           .go_on =
+                           .should_continue =
                                [&] {
                                    if (step == 0 && was_reported(Kind::caught_up)) {
                                        append("a.jsonl", run_lines("a2"));
@@ -357,7 +357,7 @@ TEST_F(TranscriptWatchTest, a_locked_database_is_waited_for_and_told_once) {
 
 TEST_F(TranscriptWatchTest, while_nothing_can_be_stored_reading_waits) {
     watch_once();
-    constexpr std::size_t kRuns = 3 * kMaxPendingRuns;
+    constexpr std::size_t kRuns = 3 * kMaxPendingInvocations;
     std::string text;
     for (std::size_t i = 0; i < kRuns; ++i) {
         text += run_lines("id" + std::to_string(i));

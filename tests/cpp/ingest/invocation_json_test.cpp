@@ -23,7 +23,7 @@ json record(json more = json::object()) {
     return made;
 }
 
-std::vector<ReportedInvocation> must_read(std::string_view body, ReportForm form = ReportForm::json) {
+std::vector<ReportedInvocation> must_read(std::string_view body, ReportFormat form = ReportFormat::json) {
     auto outcome = read_invocations(body, form);
     if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
         ADD_FAILURE() << fault->reason << " in " << body.substr(0, 300);
@@ -32,7 +32,7 @@ std::vector<ReportedInvocation> must_read(std::string_view body, ReportForm form
     return std::get<std::vector<ReportedInvocation>>(std::move(outcome));
 }
 
-ReportFault fault_of(std::string_view body, ReportForm form = ReportForm::json) {
+ReportFault fault_of(std::string_view body, ReportFormat form = ReportFormat::json) {
     auto outcome = read_invocations(body, form);
     if (const auto* fault = std::get_if<ReportFault>(&outcome)) {
         return *fault;
@@ -124,20 +124,20 @@ TEST(ReportedInvocations, lines_are_many_in_their_order_and_blank_ones_are_passe
     const std::vector<std::string> both{"b", "a"};
     for (const std::string& body : {b + '\n' + a, b + '\n' + a + '\n', b + "\r\n" + a + "\r\n",
                                     "\n\n" + b + "\n \t\r\n" + a + "\n\n", "  " + b + "  \n\t" + a}) {
-        EXPECT_EQ(names(must_read(body, ReportForm::ndjson)), both) << body;
+        EXPECT_EQ(names(must_read(body, ReportFormat::ndjson)), both) << body;
     }
     for (const char* body : {"", "\n", " ", "\r\n\r\n"}) {
-        EXPECT_TRUE(must_read(body, ReportForm::ndjson).empty());
+        EXPECT_TRUE(must_read(body, ReportFormat::ndjson).empty());
     }
 }
 
 TEST(ReportedInvocations, one_form_is_not_read_as_the_other) {
     const std::string two_lines = record().dump() + '\n' + record().dump();
     EXPECT_EQ(fault_of(two_lines).reason, "The body is not JSON");
-    const ReportFault array = fault_of(json::array({record()}).dump(), ReportForm::ndjson);
+    const ReportFault array = fault_of(json::array({record()}).dump(), ReportFormat::ndjson);
     EXPECT_EQ(array.reason, "A record or a field of it must be a JSON object");
     EXPECT_EQ(array.index, 0U);
-    const ReportFault pretty = fault_of(record().dump(2), ReportForm::ndjson);
+    const ReportFault pretty = fault_of(record().dump(2), ReportFormat::ndjson);
     EXPECT_EQ(pretty.reason, "The line is not JSON");
     EXPECT_EQ(pretty.index, 0U);
 }
@@ -156,7 +156,7 @@ TEST(ReportedInvocations, what_is_no_json_is_told_so) {
         EXPECT_EQ(fault.field, "");
         EXPECT_FALSE(fault.too_many);
         if (body.find_first_not_of(' ') != std::string::npos) {
-            const ReportFault line = fault_of(good + "\n\n" + good + '\n' + body, ReportForm::ndjson);
+            const ReportFault line = fault_of(good + "\n\n" + good + '\n' + body, ReportFormat::ndjson);
             EXPECT_EQ(line.reason, "The line is not JSON") << body.substr(0, 100);
             EXPECT_EQ(line.index, 2U) << "records are counted, not lines";
         }
@@ -171,7 +171,7 @@ TEST(ReportedInvocations, what_is_no_object_is_told_so_with_its_index) {
             EXPECT_EQ(alone.index, 0U);
         }
         EXPECT_EQ(fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
-        EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportForm::ndjson).index, 1U) << value;
+        EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportFormat::ndjson).index, 1U) << value;
     }
     EXPECT_EQ(fault_of("[" + std::string(100'000, '[') + std::string(100'000, ']') + "]").index, 0U) << "deep";
 }
@@ -197,7 +197,7 @@ TEST(ReportedInvocations, of_any_shape_take_time_and_memory_in_proportion_to_the
         const std::size_t memory = test::peak_memory_bytes();
         const double begin = test::processor_seconds();
         static_cast<void>(fault_of(body));
-        static_cast<void>(fault_of(body, ReportForm::ndjson));
+        static_cast<void>(fault_of(body, ReportFormat::ndjson));
         EXPECT_LT(test::processor_seconds() - begin, 20.0) << body.substr(0, 20);
         EXPECT_LT(test::peak_memory_bytes() - memory, 6 * kBytes) << body.substr(0, 20);
     }
@@ -212,10 +212,10 @@ TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
         lines += '\n' + one;
     }
     EXPECT_EQ(must_read(array + ']').size(), kMaxReportedInvocations);
-    EXPECT_EQ(must_read(lines + "\n\n", ReportForm::ndjson).size(), kMaxReportedInvocations);
+    EXPECT_EQ(must_read(lines + "\n\n", ReportFormat::ndjson).size(), kMaxReportedInvocations);
     for (const ReportFault& fault :
-         {fault_of(array + ',' + one + ']'), fault_of(array + ",7]"), fault_of(lines + '\n' + one, ReportForm::ndjson),
-          fault_of(lines + "\nnonsense", ReportForm::ndjson)}) {
+         {fault_of(array + ',' + one + ']'), fault_of(array + ",7]"),
+          fault_of(lines + '\n' + one, ReportFormat::ndjson), fault_of(lines + "\nnonsense", ReportFormat::ndjson)}) {
         EXPECT_TRUE(fault.too_many);
         EXPECT_EQ(fault.index, std::nullopt);
         EXPECT_EQ(fault.reason, "A request can hold 10000 invocations at most");
@@ -235,7 +235,7 @@ TEST_P(WrongField, is_named_with_the_index_of_its_record) {
     const json wrong = record({{field, value}});
     for (const ReportFault& fault :
          {fault_of(json::array({record(), wrong, wrong}).dump()),
-          fault_of(record().dump() + '\n' + wrong.dump() + '\n' + wrong.dump(), ReportForm::ndjson)}) {
+          fault_of(record().dump() + '\n' + wrong.dump() + '\n' + wrong.dump(), ReportFormat::ndjson)}) {
         EXPECT_EQ(fault.index, 1U);
         EXPECT_EQ(fault.field, field);
         EXPECT_THAT(fault.reason, testing::StartsWith(std::string(field) + ' '));

@@ -142,14 +142,14 @@ TEST_F(TranscriptImport, loading_sorts_by_time_over_files) {
 
 TEST_F(TranscriptImport, only_the_first_unreadable_lines_are_told) {
     std::ofstream file(root / "a.jsonl");
-    for (std::size_t i = 0; i < kMaxToldLines + 5; ++i) {
+    for (std::size_t i = 0; i < kMaxReportedLines + 5; ++i) {
         file << "no json\n";
     }
     file.close();
     ImportSummary summary;
     EXPECT_THAT(load_transcripts({root}, summary), IsEmpty());
-    EXPECT_EQ(summary.counts.unreadable_lines, static_cast<std::int64_t>(kMaxToldLines + 5));
-    ASSERT_EQ(summary.unreadable_lines.size(), kMaxToldLines);
+    EXPECT_EQ(summary.counts.unreadable_lines, static_cast<std::int64_t>(kMaxReportedLines + 5));
+    ASSERT_EQ(summary.unreadable_lines.size(), kMaxReportedLines);
     EXPECT_EQ(summary.unreadable_lines[1].path, (root / "a.jsonl").string() + ":2");
 }
 

@@ -431,21 +431,21 @@ TEST_F(TranscriptTest, of_too_many_that_wait_the_oldest_is_let_go_and_still_coun
     EXPECT_EQ(found[0].key, "b");
     EXPECT_EQ(small.counts().unfinished, 1);
     EXPECT_EQ(small.counts().results_without_use, 1);
-    EXPECT_TRUE(small.is_waiting(1));
-    EXPECT_TRUE(small.is_waiting(2));
+    EXPECT_TRUE(small.has_pending(1));
+    EXPECT_TRUE(small.has_pending(2));
 }
 
 TEST_F(TranscriptTest, a_file_waits_for_as_long_as_one_half_of_a_pair_in_it_is_alone) {
     EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 1));
     EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 2));
-    EXPECT_TRUE(reader.is_waiting(1));
-    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_TRUE(reader.has_pending(1));
+    EXPECT_TRUE(reader.has_pending(2));
     EXPECT_TRUE(reader.read_line(result_line(2, "a").dump(), "s", 2));
-    EXPECT_FALSE(reader.is_waiting(1));
-    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_FALSE(reader.has_pending(1));
+    EXPECT_TRUE(reader.has_pending(2));
     EXPECT_TRUE(reader.read_line(use_line(1, "b", "Read").dump(), "s", 3));
-    EXPECT_FALSE(reader.is_waiting(2));
-    EXPECT_FALSE(reader.is_waiting(3));
+    EXPECT_FALSE(reader.has_pending(2));
+    EXPECT_FALSE(reader.has_pending(3));
 }
 
 TEST_F(TranscriptTest, what_waits_in_a_file_that_is_forgotten_is_found_anew) {
@@ -453,12 +453,12 @@ TEST_F(TranscriptTest, what_waits_in_a_file_that_is_forgotten_is_found_anew) {
     EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 1));
     EXPECT_TRUE(reader.read_line(use_line(1, "c", "Read").dump(), "s", 2));
     reader.forget(1);
-    EXPECT_FALSE(reader.is_waiting(1));
-    EXPECT_TRUE(reader.is_waiting(2));
+    EXPECT_FALSE(reader.has_pending(1));
+    EXPECT_TRUE(reader.has_pending(2));
     EXPECT_EQ(reader.counts().unfinished, 1);
     EXPECT_EQ(reader.counts().results_without_use, 0);
     EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 3));
-    EXPECT_TRUE(reader.is_waiting(3));
+    EXPECT_TRUE(reader.has_pending(3));
     EXPECT_EQ(reader.counts().replayed, 0);
 }
 
@@ -581,18 +581,18 @@ TEST_F(TranscriptFileTest, a_quiet_offset_cuts_no_pair_in_two) {
     write(first + second);
     const ReadOutcome outcome = read_file();
     EXPECT_EQ(outcome.next_offset, first.size() + second.size());
-    EXPECT_EQ(outcome.quiet_offset, first.size());
+    EXPECT_EQ(outcome.resume_offset, first.size());
 
     write(result_line(5, "c").dump() + "\n");
     options.offset = outcome.next_offset;
-    EXPECT_EQ(read_file().quiet_offset, std::filesystem::file_size(path));
+    EXPECT_EQ(read_file().resume_offset, std::filesystem::file_size(path));
 }
 
 TEST_F(TranscriptFileTest, what_begins_while_something_waits_may_have_no_quiet_offset) {
     write(use_line(1, "a", "Read").dump() + "\n");
     options.offset = read_file().next_offset;
     write(use_line(2, "b", "Read").dump() + "\n");
-    EXPECT_EQ(read_file().quiet_offset, std::nullopt);
+    EXPECT_EQ(read_file().resume_offset, std::nullopt);
 }
 
 TEST_F(TranscriptFileTest, no_more_is_read_at_once_than_was_asked_for) {

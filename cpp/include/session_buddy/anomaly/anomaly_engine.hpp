@@ -21,7 +21,7 @@ namespace session_buddy::anomaly {
 
 class AnomalyEngine {
   public:
-    /// What it keeps at most. The runs of further skills are not judged, further error types count as `other`.
+    /// What it keeps at most. The runs of further skills are not evaluated, further error types count as `other`.
     struct Limits {
         std::size_t skills = 10'000;
         std::size_t error_types = 10'000;
@@ -45,7 +45,8 @@ class AnomalyEngine {
 
         bool operator==(const OpenEpisode&) const = default;
     };
-    /// For a restart: first every row that was judged before, then begin() with the episodes that were open at `until`.
+    /// For a restart: first every row that was evaluated before, then begin() with the episodes that were open at
+    /// `until`.
     void preload(const Invocation& invocation);
     void begin(TimePoint until, const std::vector<OpenEpisode>& episodes);
 
@@ -75,14 +76,14 @@ class AnomalyEngine {
     };
     /// As of `now`; nothing is anomalous about a skill that was never seen.
     [[nodiscard]] SkillState state(std::string_view skill_name, TimePoint now) const;
-    /// The skills that were judged since the last call.
-    [[nodiscard]] std::vector<std::string> take_judged();
+    /// The skills that were evaluated since the last call.
+    [[nodiscard]] std::vector<std::string> take_evaluated();
 
   private:
     struct Skill {
         std::string name;
         SkillDetector detector;
-        bool judged = false;
+        bool evaluated = false;
         bool idle = false;           // listed in idle_
         mutable bool stale = false;  // listed in stale_
     };
@@ -92,30 +93,31 @@ class AnomalyEngine {
     };
 
     /// Nothing for a new one where there is no room.
-    std::optional<std::uint32_t> place_of(std::string_view skill_name);
-    std::uint32_t number_of_error(const std::string& error_type);
-    [[nodiscard]] SkillDetector::Run to_run(const Invocation& invocation, TimePoint at);
-    void after_judging(std::uint32_t place);
-    [[nodiscard]] std::vector<Anomaly> reported_of(const Skill& skill, TimePoint now) const;
+    std::optional<std::uint32_t> index_of(std::string_view skill_name);
+    std::uint32_t error_number(const std::string& error_type);
+    [[nodiscard]] SkillDetector::Sample to_sample(const Invocation& invocation, TimePoint at);
+    void after_evaluation(std::uint32_t index);
+    [[nodiscard]] std::vector<Anomaly> reported_for(const Skill& skill, TimePoint now) const;
     [[nodiscard]] std::vector<std::pair<std::string, std::int64_t>> common_errors(const SkillDetector& detector) const;
 
     DetectorOptions options_;
     Limits limits_;
-    std::deque<std::uint32_t> idle_;  // skills that had no run left when they were listed here
+    std::deque<std::uint32_t> idle_;  // skills that had no sample left when they were listed here
     std::uint64_t errors_in_other_ = 0;
     std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
     std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index_;
     std::vector<std::string> error_types_{""};  // number → type; 0 stands for none
     std::unordered_map<std::string, std::uint32_t> error_numbers_;
     std::unordered_set<std::uint32_t> with_episode_;
-    std::vector<std::uint32_t> judged_;
+    std::vector<std::uint32_t> evaluated_;
     std::vector<EpisodeEvent> found_;  // by the detector that is at work; kept for its memory
     std::vector<SkillEvent> events_;
     Schedule changes_;
-    // What reported() gave last, in all and by skill, and the skills that were judged since. What a skill reports
-    // changes when it is judged, and at no other time: it is judged whenever a run leaves the observation window.
+    // What reported() gave last, in all and by skill, and the skills that were evaluated since. What a skill reports
+    // changes when it is evaluated, and at no other time: it is evaluated whenever a sample leaves the observation
+    // window.
     mutable std::vector<Anomaly> reported_;
-    mutable std::unordered_map<std::uint32_t, std::vector<Anomaly>> reported_of_;
+    mutable std::unordered_map<std::uint32_t, std::vector<Anomaly>> reported_by_skill_;
     mutable std::vector<std::uint32_t> stale_;
 };
 

@@ -1,5 +1,6 @@
 // Watches one skill: compares its most recent invocations with those before, and keeps the episodes of what stands out.
-// A pure state machine over invocations and the time handed in; docs/explanation/anomaly-detection.md explains the rule.
+// A pure state machine over invocations and the time handed in; docs/explanation/anomaly-detection.md explains the
+// rule.
 #pragma once
 
 #include <array>
@@ -56,7 +57,7 @@ struct Baseline {
 struct Episode {
     TimePoint started_at;
     Deviation deviation;        ///< as of the last comparison
-    Baseline baseline;          ///< what the episode is judged by: as of the start, or since it was last enlarged
+    Baseline baseline;          ///< what the episode is evaluated by: as of the start, or since it was last enlarged
     std::int64_t excluded = 0;  ///< kept runs that have left the observed ones and stay out of the baseline
 
     bool operator==(const Episode&) const = default;
@@ -77,7 +78,7 @@ class SkillDetector {
     enum Channel : std::size_t { completion, duration, channel_count };
 
     /// One finished invocation. `error` is the caller's number for the class of a failure, 0 for none.
-    struct Run {
+    struct Sample {
         TimePoint at;
         bool completed = false;
         std::optional<double> duration_seconds;
@@ -88,16 +89,16 @@ class SkillDetector {
     explicit SkillDetector(const DetectorOptions& options) : options_(&options) {}
 
     /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations
-    /// come in order; a late one finds its place among those before it, one older than the baseline window is ignored.
-    void add(const Run& run, std::vector<EpisodeEvent>& events);
+    /// come in order; a late one finds its index among those before it, one older than the baseline window is ignored.
+    void add(const Sample& sample, std::vector<EpisodeEvent>& events);
 
     /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how
     /// often this is called. Time never goes back.
     void advance(TimePoint to, std::vector<EpisodeEvent>& events);
 
-    /// For a restart: takes in an earlier invocation without judging it. Only before begin().
-    void preload(const Run& run);
-    /// Ends the preloading: everything up to `until` counts as judged, and these episodes were open then.
+    /// For a restart: takes in an earlier invocation without evaluating it. Only before begin().
+    void preload(const Sample& sample);
+    /// Ends the preloading: everything up to `until` counts as evaluated, and these episodes were open then.
     void begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes);
 
     /// The open episode of a channel, whether it is reported now or not.
@@ -111,13 +112,13 @@ class SkillDetector {
     [[nodiscard]] std::vector<std::uint32_t> observed_errors() const;
     /// The next moment at which advance() has something to do; TimePoint::max() where nothing is kept.
     [[nodiscard]] TimePoint next_change() const;
-    /// The moment up to which everything was judged; TimePoint::min() before the first run.
-    [[nodiscard]] TimePoint judged_until() const { return now_; }
+    /// The moment up to which everything was evaluated; TimePoint::min() before the first sample.
+    [[nodiscard]] TimePoint evaluated_until() const { return now_; }
 
   private:
-    struct KeptRun {
+    struct KeptSample {
         TimePoint at;
-        std::int64_t micros = -1;  // duration; negative where the run failed or has none
+        std::int64_t micros = -1;  // duration; negative where the sample failed or has none
         std::uint32_t error = 0;
         bool completed = false;
         std::array<bool, channel_count> excluded{};  // from the channel's baseline: observed during an episode
@@ -129,11 +130,11 @@ class SkillDetector {
         ExactMoments micros;
         ExactMoments logs;
 
-        void apply(Channel channel, const KeptRun& run, int sign);
+        void apply(Channel channel, const KeptSample& sample, int sign);
     };
     struct Comparison {
         Deviation deviation;
-        bool stands_out = false;
+        bool is_significant = false;
     };
     struct ChannelState {
         std::optional<Episode> episode;
@@ -143,34 +144,34 @@ class SkillDetector {
     static constexpr std::int64_t kBucketsPerBaseline = 24;
 
     /// Whether it would be the first to leave for want of room.
-    [[nodiscard]] bool is_beyond_limit(const Run& run) const;
-    void insert(const Run& run);
+    [[nodiscard]] bool is_beyond_limit(const Sample& sample) const;
+    void insert(const Sample& sample);
     void drop_old();
     void split();
-    [[nodiscard]] Sums& bucket_of(const KeptRun& run);
-    void apply_baseline(Channel channel, const KeptRun& run, int sign);
-    void apply_baseline(const KeptRun& run, int sign);
-    void apply_observed(const KeptRun& run, int sign);
+    [[nodiscard]] Sums& bucket_for(const KeptSample& sample);
+    void apply_baseline(Channel channel, const KeptSample& sample, int sign);
+    void apply_baseline(const KeptSample& sample, int sign);
+    void apply_observed(const KeptSample& sample, int sign);
     void evaluate(std::vector<EpisodeEvent>& events);
     void evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events);
-    void evaluate_quiet(Channel channel, std::vector<EpisodeEvent>& events);
-    [[nodiscard]] bool must_grow(const Episode& episode) const;
+    void evaluate_normal(Channel channel, std::vector<EpisodeEvent>& events);
+    [[nodiscard]] bool must_extend_baseline(const Episode& episode) const;
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
     void readmit(Channel channel);
     // How improbable a deviation must be. A skill that runs often is compared anew, with other runs, many times within
     // one observation window: they share what one comparison has (Bonferroni).
-    [[nodiscard]] double allowed_tail() const;
-    [[nodiscard]] Baseline live_baseline() const;
+    [[nodiscard]] double max_tail_probability() const;
+    [[nodiscard]] Baseline current_baseline() const;
     [[nodiscard]] double drift(Channel channel);
     [[nodiscard]] std::optional<Comparison> compare(Channel channel, const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_completion(const Baseline& baseline) const;
     [[nodiscard]] std::optional<Comparison> compare_duration(const Baseline& baseline) const;
 
     const DetectorOptions* options_;
-    TimePoint now_ = TimePoint::min();  // the last moment that was judged
-    FlatQueue<KeptRun> runs_;           // those of the baseline window, in order of time
-    std::size_t observed_from_ = 0;     // runs_ from here on are observed, those before are the baseline
-    std::size_t recent_from_ = 0;       // runs_ from here on lie in the observation window
+    TimePoint now_ = TimePoint::min();  // the last moment that was evaluated
+    FlatQueue<KeptSample> samples_;     // those of the baseline window, in order of time
+    std::size_t observed_from_ = 0;     // samples_ from here on are observed, those before are the baseline
+    std::size_t recent_from_ = 0;       // samples_ from here on lie in the observation window
     Sums baseline_;                     // each channel without what it excludes
     Sums observed_;
     // Of baseline_, by time. None until something stands out for the first time: most skills never need them, and they

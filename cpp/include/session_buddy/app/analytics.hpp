@@ -24,12 +24,12 @@ class Analytics {
   public:
     /// `resume` is the detector's state that the database holds, `open_anomalies` what skill_anomalies has as open.
     Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
-            std::vector<std::pair<std::string, std::string>> open_anomalies);
+              std::vector<std::pair<std::string, std::string>> open_anomalies);
 
     /// How far back the rows of a rebuild have to go.
     [[nodiscard]] static std::chrono::seconds lookback(const Config& config);
 
-    void take(const storage::Batch& batch, TimePoint now);
+    void apply(const storage::Batch& batch, TimePoint now);
     /// Moves everything to `now`. Only once the last batch of a rebuild was taken.
     void advance(TimePoint now);
 
@@ -59,7 +59,7 @@ class Analytics {
 
   private:
     void set_lifetimes(const storage::Batch& batch, TimePoint now);
-    void begin_judging(TimePoint until);
+    void begin_evaluation(TimePoint until);
     /// Nothing for a skill that never ran.
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
                                                              const metrics::RecentMetrics& recent, TimePoint now) const;
@@ -70,16 +70,16 @@ class Analytics {
     std::optional<DetectorState> resume_;
     std::vector<std::pair<std::string, std::string>> open_in_database_;
     TimePoint
-        judged_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
+        evaluated_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
     std::size_t max_skills_;
-    bool judging_ = false;
+    bool evaluating_ = false;
     std::int64_t last_id_ = 0;
     TimePoint latest_invocation_ = TimePoint::min();
-    std::unordered_set<std::string> judged_;  // skills whose anomaly state may not be in the cache yet
+    std::unordered_set<std::string> evaluated_;  // skills whose anomaly state may not be in the cache yet
     std::unordered_map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
     std::unordered_map<std::string, Episodes> written_state_;
-    bool state_is_ours_ = false;  // the database's state is what this object wrote
+    bool owns_stored_state_ = false;  // the database's state is what this object wrote
 };
 
 }  // namespace session_buddy::app

@@ -52,7 +52,7 @@ class AnomalyStream {
     [[nodiscard]] std::vector<ReportedEpisode> episodes() const;
 
   private:
-    void take_events();
+    void apply_events();
 
     using ChannelKey = std::pair<std::string, anomaly::SkillDetector::Channel>;
 
@@ -60,7 +60,7 @@ class AnomalyStream {
     TimePoint latest_ = TimePoint::min();
     std::size_t max_episodes_;
     std::deque<ReportedEpisode> episodes_;      // in the order in which they were found
-    std::uint64_t forgotten_ = 0;               // from the front of episodes_
+    std::uint64_t discarded_ = 0;               // from the front of episodes_
     std::map<ChannelKey, std::uint64_t> open_;  // number of the episode, counted from the first that was ever found
 };
 

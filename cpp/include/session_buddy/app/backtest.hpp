@@ -23,7 +23,7 @@ struct BacktestQuery {
 
 struct BacktestResult {
     std::int64_t rows = 0;          ///< from `from` to `to`
-    std::int64_t warm_up_rows = 0;  ///< of the one baseline window before `from`, which is judged as well
+    std::int64_t warm_up_rows = 0;  ///< of the one baseline window before `from`, which is evaluated as well
     std::int64_t skipped_rows = 0;  ///< could not be read
     std::int64_t skills = 0;        ///< different ones among `rows`
     /// Those that were open at `from` or later. One that started before it did so on the incomplete baseline of the

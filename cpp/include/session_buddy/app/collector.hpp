@@ -48,42 +48,42 @@ class Collector {
     [[nodiscard]] TimePoint begin_cycle();
     void finish_cycle(TimePoint now);
     /// Reads another part of a rebuild.
-    void go_on_rebuilding();
-    void save_log() noexcept;
+    void continue_rebuild();
+    void close_stale_connection() noexcept;
     /// `work`, on the thread of start(). Where memory runs out in it, nobody knows how much of a batch was counted: the
     /// metrics are dropped, which makes room, and rebuilt from the database after a pause. Until then the last snapshot
     /// is served as one that is out of date.
-    bool guarded(const std::function<bool()>& work);
+    bool run_guarded(const std::function<bool()>& work);
     void drop_metrics(const char* reason);
-    void report_other(const Snapshot& snapshot);
-    void publish_out_of_date();
-    [[nodiscard]] bool clock_was_set(TimePoint now) const;
+    void warn_about_limits(const Snapshot& snapshot);
+    void publish_stale();
+    [[nodiscard]] bool clock_jumped(TimePoint now) const;
     /// True where something was read that is new.
     bool read_database(TimePoint now);
     /// For no longer than this.
     void count_totals(std::chrono::milliseconds time);
     void write_back(TimePoint now);
-    void take(const storage::Batch& batch, TimePoint now);
+    void apply(const storage::Batch& batch, TimePoint now);
     void publish_snapshot(TimePoint now);
     void set_health(DatabaseHealth health);
-    [[nodiscard]] std::unique_ptr<Analytics> new_figures(TimePoint now);
+    [[nodiscard]] std::unique_ptr<Analytics> create_analytics(TimePoint now);
 
     const Config& config_;
     const Clock& clock_;
     Publish publish_;
     storage::Follower follower_;
-    std::unique_ptr<Analytics> figures_;
+    std::unique_ptr<Analytics> analytics_;
     // While a rebuild takes several batches, the new figures grow here and the old ones are served.
     std::unique_ptr<Analytics> rebuilding_;
-    bool dropped_ = false;  // figures_ is empty, until a rebuild is complete
+    bool dropped_ = false;  // analytics_ is empty, until a rebuild is complete
     std::chrono::steady_clock::time_point rebuild_at_;
     std::chrono::steady_clock::duration rebuild_pause_{};
-    SnapshotPtr last_ = std::make_shared<Snapshot>();   // that was published
-    std::array<std::uint64_t, 3> reported_in_other_{};  // of skills, sessions, error types
+    SnapshotPtr last_snapshot_ = std::make_shared<Snapshot>();  // that was published
+    std::array<std::uint64_t, 3> warned_about_{};               // of skills, sessions, error types
     storage::TotalsTracker totals_;
     DatabaseHealth health_{true, ""};
     std::optional<TimePoint> unwritten_since_;  // where the last write failed, the first one that did since
-    bool write_trouble_logged_ = false;
+    bool write_failure_logged_ = false;
     CollectorStats stats_;
     std::chrono::steady_clock::time_point cycle_began_;
     std::uint64_t sequence_ = 0;

@@ -13,8 +13,8 @@
 namespace session_buddy::app {
 
 struct DetectorState {
-    TimePoint until;           ///< everything that happened up to here was judged
-    std::int64_t last_id = 0;  ///< the last row of skill_invocation that was judged
+    TimePoint until;           ///< everything that happened up to here was evaluated
+    std::int64_t last_id = 0;  ///< the last row of skill_invocation that was evaluated
     std::vector<anomaly::AnomalyEngine::OpenEpisode> episodes;
 };
 
@@ -22,8 +22,8 @@ struct DetectorState {
 [[nodiscard]] storage::StatePiece head_piece(TimePoint until, std::int64_t last_id);
 [[nodiscard]] storage::StatePiece episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
 /// The removal of an episode that ended.
-[[nodiscard]] storage::StatePiece no_episode_piece(std::string_view skill_name,
-                                                   anomaly::SkillDetector::Channel channel);
+[[nodiscard]] storage::StatePiece removed_episode_piece(std::string_view skill_name,
+                                                        anomaly::SkillDetector::Channel channel);
 /// Nothing where there is no head, or where a piece is not as these functions make it: another version may have left
 /// it.
 [[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StatePiece>& pieces);

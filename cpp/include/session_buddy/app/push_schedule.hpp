@@ -21,49 +21,49 @@ class PushSchedule {
     /// From when on signs are wanted; earlier ones may wait.
     [[nodiscard]] Time listen_from() const { return listen_from_; }
     /// When the next look is due.
-    [[nodiscard]] Time next_look() const { return next_look_; }
+    [[nodiscard]] Time next_poll() const { return next_poll_; }
 
     /// There was a sign. Call only after listen_from().
-    void told(Time now) {
+    void on_change(Time now) {
         listen_from_ = now + min_interval_;
-        next_look_ = now;
+        next_poll_ = now;
         pause_ = kFirstPause;
     }
 
     /// A look found nothing to push.
-    void found_nothing(Time now) {
-        next_look_ = pause_ > kLastPause ? kNever : now + pause_;
+    void on_empty_poll(Time now) {
+        next_poll_ = pause_ > kMaxPause ? kNever : now + pause_;
         pause_ *= 2;
     }
 
     /// The database could not be read. It may be just being replaced, which must not be disturbed by a quick look.
-    void failed(Time now) {
-        pause_ = std::max<Clock::duration>(pause_, kPauseAfterTrouble);
-        found_nothing(now);
+    void on_failed_poll(Time now) {
+        pause_ = std::max<Clock::duration>(pause_, kPauseAfterFailure);
+        on_empty_poll(now);
     }
 
     /// There was a broadcast, be it a push or not. What was written meanwhile is pushed after min_interval.
-    void broadcast(Time now) {
+    void on_broadcast(Time now) {
         listen_from_ = std::max(listen_from_, now + min_interval_);
-        if (next_look_ != kNever) {
-            next_look_ = std::max(next_look_, now + min_interval_);
+        if (next_poll_ != kNever) {
+            next_poll_ = std::max(next_poll_, now + min_interval_);
         }
     }
 
     /// The same for one that was a push: signs of what was written before it may have been used up.
-    void pushed(Time now) {
-        told(now);
-        broadcast(now);
+    void on_push(Time now) {
+        on_change(now);
+        on_broadcast(now);
     }
 
   private:
     static constexpr std::chrono::milliseconds kFirstPause{1};
-    static constexpr std::chrono::milliseconds kLastPause{512};
-    static constexpr std::chrono::milliseconds kPauseAfterTrouble{128};
+    static constexpr std::chrono::milliseconds kMaxPause{512};
+    static constexpr std::chrono::milliseconds kPauseAfterFailure{128};
 
     Clock::duration min_interval_;
     Time listen_from_ = Time::min();
-    Time next_look_ = kNever;
+    Time next_poll_ = kNever;
     Clock::duration pause_ = kFirstPause;
 };
 

@@ -65,7 +65,7 @@ class QueryThread final : public server::Queries {
     [[nodiscard]] server::QueryAnswer skill(const Snapshot& snapshot, const server::QueryRequest& request);
     [[nodiscard]] server::QueryAnswer series(const server::QueryRequest& request);
     /// Asked by the database while it reads.
-    [[nodiscard]] bool overdue() const;
+    [[nodiscard]] bool timed_out() const;
 
     const Config& config_;
     const Clock& clock_;
@@ -74,7 +74,7 @@ class QueryThread final : public server::Queries {
     const std::shared_ptr<ResponseBudget> responses_;
 
     /// An answer from a snapshot that is still being sent, and what was asked for it.
-    struct Shared {
+    struct SharedAnswer {
         std::uint64_t sequence;  // of the snapshot
         server::QueryRequest::Kind kind;
         std::string query;
@@ -89,7 +89,7 @@ class QueryThread final : public server::Queries {
     struct History;
     std::unique_ptr<History> history_;
     SteadyTime deadline_;  // of the query it is at
-    std::vector<Shared> shared_;
+    std::vector<SharedAnswer> shared_answers_;
 
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -112,8 +112,8 @@ class QueryThreads final : public server::Queries {
 
   private:
     std::shared_ptr<ResponseBudget> responses_;
-    QueryThread figures_;
-    QueryThread history_;
+    QueryThread snapshot_queries_;
+    QueryThread history_queries_;
 };
 
 }  // namespace session_buddy::app

@@ -35,14 +35,14 @@ class Spool {
     /// take, is renamed to *.bad and told in the log. Returns whether it is worth a further call: more wait. Throws
     /// StorageError; what was not stored stays.
     [[nodiscard]] bool drain(storage::EventStore& store, std::size_t limit,
-                               std::chrono::steady_clock::duration max_lock = storage::kMaxWriteLock) const;
+                             std::chrono::steady_clock::duration max_lock = storage::kMaxWriteLock) const;
 
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
 
   private:
-    struct Waiting;  // an event and its file
-    [[nodiscard]] std::vector<Waiting> read(std::span<const std::string> names, std::size_t limit) const;
-    void set_aside(const std::string& name, const char* why) const;
+    struct SpooledEvent;  // an event and its file
+    [[nodiscard]] std::vector<SpooledEvent> read(std::span<const std::string> names, std::size_t limit) const;
+    void quarantine(const std::string& name, const char* why) const;
 
     std::filesystem::path folder_;
     std::uint32_t max_events_;

@@ -38,8 +38,8 @@ struct TranscriptFiles {
 };
 
 /// The `projects` folders in the config folders of Claude Code: of CLAUDE_CONFIG_DIR (commas between several), else
-/// ~/.claude and ~/.config/claude. Those that exist, or with `also_missing` all.
-[[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots(bool also_missing = false);
+/// ~/.claude and ~/.config/claude. Those that exist, or with `include_missing` all.
+[[nodiscard]] std::vector<std::filesystem::path> default_transcript_roots(bool include_missing = false);
 
 /// Files are taken as they are, folders with every *.jsonl in them at any depth; links to folders are not followed.
 [[nodiscard]] TranscriptFiles find_transcripts(const std::vector<std::filesystem::path>& paths);
@@ -54,7 +54,7 @@ struct ImportProgress {
 using ImportProgressCallback = std::function<bool(const ImportProgress&)>;
 
 /// At most this many unreadable lines are told one by one.
-inline constexpr std::size_t kMaxToldLines = 20;
+inline constexpr std::size_t kMaxReportedLines = 20;
 
 struct ImportSummary {
     std::size_t files = 0;  ///< read to their end
@@ -66,7 +66,7 @@ struct ImportSummary {
     std::map<std::string, std::int64_t> recorded_by_skill;
     std::vector<ImportProblem> problems;          ///< files and folders
     std::size_t foreign_files = 0;                ///< of `files`: those without a line of Claude Code
-    std::vector<ImportProblem> unreadable_lines;  ///< "path:line", the first kMaxToldLines
+    std::vector<ImportProblem> unreadable_lines;  ///< "path:line", the first kMaxReportedLines
     bool stopped = false;
 };
 

@@ -49,7 +49,7 @@ struct WatchCallbacks {
     /// While catching up; bytes as ImportProgress says. May be empty.
     std::function<void(const ImportProgress&)> progress;
     /// False ends the watch. Asked several times a second, and at once when a signal comes.
-    std::function<bool()> go_on;
+    std::function<bool()> should_continue;
 };
 
 struct WatchOptions {
@@ -61,7 +61,7 @@ struct WatchOptions {
 };
 
 /// Runs that are read and not stored yet; beyond that, reading waits.
-inline constexpr std::size_t kMaxPendingRuns = 10000;
+inline constexpr std::size_t kMaxPendingInvocations = 10000;
 
 class TranscriptWatch {
   public:
@@ -72,9 +72,9 @@ class TranscriptWatch {
     TranscriptWatch(const TranscriptWatch&) = delete;
     TranscriptWatch& operator=(const TranscriptWatch&) = delete;
 
-    /// Returns once go_on() says so, or with `once` after catching up. However the process ends, the next run() goes on
-    /// where nothing is lost. Throws StorageError where the database cannot be used at the start for another reason
-    /// than a lock, and what callbacks throw.
+    /// Returns once should_continue() says so, or with `once` after catching up. However the process ends, the next
+    /// run() goes on where nothing is lost. Throws StorageError where the database cannot be used at the start for
+    /// another reason than a lock, and what callbacks throw.
     void run();
 
   private:

@@ -18,29 +18,29 @@ class BoundedMap {
     /// `limit`: 1 or more.
     explicit BoundedMap(std::size_t limit) : limit_(limit) {}
 
-    [[nodiscard]] bool contains(std::string_view key) const { return places_.contains(key); }
-    [[nodiscard]] std::size_t size() const { return places_.size(); }
+    [[nodiscard]] bool contains(std::string_view key) const { return index_.contains(key); }
+    [[nodiscard]] std::size_t size() const { return index_.size(); }
     /// How many went that nobody took.
-    [[nodiscard]] std::size_t let_go() const { return let_go_; }
+    [[nodiscard]] std::size_t evicted() const { return evicted_; }
 
     /// `key` is not in it yet.
     void add(std::string key, Value value) {
-        if (places_.size() >= limit_) {
-            places_.erase(entries_.front().first);
+        if (index_.size() >= limit_) {
+            index_.erase(entries_.front().first);
             entries_.pop_front();
-            ++let_go_;
+            ++evicted_;
         }
         entries_.emplace_back(std::move(key), std::move(value));
-        places_.emplace(entries_.back().first, std::prev(entries_.end()));
+        index_.emplace(entries_.back().first, std::prev(entries_.end()));
     }
 
     [[nodiscard]] std::optional<Value> take(std::string_view key) {
-        const auto place = places_.find(key);
-        if (place == places_.end()) {
+        const auto position = index_.find(key);
+        if (position == index_.end()) {
             return std::nullopt;
         }
-        const auto entry = place->second;
-        places_.erase(place);
+        const auto entry = position->second;
+        index_.erase(position);
         std::optional<Value> value(std::move(entry->second));
         entries_.erase(entry);
         return value;
@@ -51,7 +51,7 @@ class BoundedMap {
     void erase_if(const Unwanted& unwanted) {
         for (auto entry = entries_.begin(); entry != entries_.end();) {
             if (unwanted(entry->second)) {
-                places_.erase(entry->first);
+                index_.erase(entry->first);
                 entry = entries_.erase(entry);
             } else {
                 ++entry;
@@ -63,9 +63,9 @@ class BoundedMap {
     using Entries = std::list<std::pair<std::string, Value>>;  // oldest first
 
     std::size_t limit_;
-    std::size_t let_go_ = 0;
+    std::size_t evicted_ = 0;
     Entries entries_;
-    std::unordered_map<std::string_view, typename Entries::iterator> places_;  // the keys are those of entries_
+    std::unordered_map<std::string_view, typename Entries::iterator> index_;  // the keys are those of entries_
 };
 
 class BoundedKeys {

@@ -21,7 +21,7 @@ struct ReportedInvocation {
     std::string skill_name;
     std::string session_id;
     bool completed = false;
-    std::string invoked_at;                  ///< of a form that parse_timestamp reads; empty: now
+    std::string invoked_at;                  ///< of a format that parse_timestamp reads; empty: now
     std::optional<double> duration_seconds;  ///< as is_valid_duration says
     std::optional<std::string> error_type;   ///< letters, digits and _ . : - alone, at most 64
     std::optional<std::string> workflow_path;
@@ -38,9 +38,9 @@ struct ReportFault {
     bool too_many = false;             ///< more than kMaxReportedInvocations
 };
 
-enum class ReportForm : std::uint8_t { json, ndjson };
+enum class ReportFormat : std::uint8_t { json, ndjson };
 
 [[nodiscard]] std::variant<std::vector<ReportedInvocation>, ReportFault> read_invocations(std::string_view body,
-                                                                                          ReportForm form);
+                                                                                          ReportFormat format);
 
 }  // namespace session_buddy::ingest

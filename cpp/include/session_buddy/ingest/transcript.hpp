@@ -72,11 +72,11 @@ class TranscriptReader {
     TranscriptReader& operator=(const TranscriptReader&) = delete;
 
     /// One line without its newline. False where it is not JSON (nothing is counted then). `fallback_session` names the
-    /// session where the line does not. `file`: any number, for is_waiting().
+    /// session where the line does not. `file`: any number, for has_pending().
     [[nodiscard]] bool read_line(std::string_view line, std::string_view fallback_session, std::uint32_t file = 0);
 
     /// Whether a use or a result of this file still waits for the other one.
-    [[nodiscard]] bool is_waiting(std::uint32_t file) const { return waiting_in_.contains(file); }
+    [[nodiscard]] bool has_pending(std::uint32_t file) const { return pending_in_.contains(file); }
 
     /// What waits in this file waits no more: it is gone, or is read anew under another number.
     void forget(std::uint32_t file);
@@ -112,7 +112,7 @@ class TranscriptReader {
     struct Block;
 
     void read_use(const Line& line, const Block& block);
-    void read_result(const Line& line, const Block& block, bool only_one);
+    void read_result(const Line& line, const Block& block, bool is_only_result);
     void read_command(const Line& line, std::string_view text);
     void finish(std::string key, Use use, const Result& result);
     void decrement_pending(std::uint32_t file);
@@ -124,7 +124,7 @@ class TranscriptReader {
     BoundedMap<Use> open_uses_;
     BoundedMap<Result> early_results_;
     BoundedKeys finished_;
-    std::unordered_map<std::uint32_t, std::uint32_t> waiting_in_;  // by file, those that were let go included
+    std::unordered_map<std::uint32_t, std::uint32_t> pending_in_;  // by file, those that were let go included
 };
 
 /// Where and why a line could not be read; never what it holds.
@@ -148,7 +148,7 @@ struct ReadOutcome {
         0;  ///< behind the last line that is done with; a half-written line is read again from there
     /// The last end of a line, or the offset that reading began at, where nothing of this file waited: whoever reads
     /// again from there finds every use together with its result.
-    std::optional<std::uint64_t> quiet_offset;
+    std::optional<std::uint64_t> resume_offset;
     std::string error;     ///< why the file could not be read (to its end); empty where it could
     bool stopped = false;  ///< on_bytes said so
     bool at_end = false;   ///< there was no more to read

@@ -69,11 +69,11 @@ class IntakeThread final : public server::Intake {
     bool drain_spool(storage::EventStore& store);
     void store_reports(bool last_try);
     bool store_some_reports(bool last_try);
-    void settle(std::span<const storage::EventStore::Outcome> outcomes);
-    void refuse_first(const std::string& why);
-    void forget_stored();
-    void refuse_all();
-    void look_after_open_uses();
+    void answer_stored(std::span<const storage::EventStore::Outcome> outcomes);
+    void reject_first(const std::string& why);
+    void discard_stored();
+    void reject_all();
+    void drain_and_expire();
     storage::EventStore& open_store();
 
     const Config& config_;
@@ -97,7 +97,7 @@ class IntakeThread final : public server::Intake {
     std::deque<Job> hook_jobs_;
     std::deque<Job> report_jobs_;
     bool open_ = true;
-    bool in_trouble_ = false;
+    bool maintenance_failed_ = false;
     std::thread thread_;
 };
 

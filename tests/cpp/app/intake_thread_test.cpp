@@ -1,6 +1,6 @@
 // The thread that takes in what clients hand in: each request is answered once, whatever happens, and none is answered
 // as stored that is not.
-#include "session_buddy/app/intake.hpp"
+#include "session_buddy/app/intake_thread.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

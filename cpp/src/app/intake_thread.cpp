@@ -1,5 +1,5 @@
 // See intake.hpp.
-#include "session_buddy/app/intake.hpp"
+#include "session_buddy/app/intake_thread.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -27,18 +27,18 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::steady_clock;
 
-constexpr log::Logger kLog{"session_buddy.intake"};
+constexpr log::Logger kLogger{"session_buddy.intake"};
 
 /// For a lock on the database: whoever waits for a hook waits for it, too.
 constexpr std::chrono::milliseconds kBusyTimeout{50};
 /// Between two looks at the spool and at what never ended.
-constexpr std::chrono::milliseconds kLookPause{1000};
+constexpr std::chrono::milliseconds kMaintenanceInterval{1000};
 /// Of the spool, at a look.
-constexpr std::size_t kMaxTakenIn = 1000;
+constexpr std::size_t kMaxDrained = 1000;
 /// For reading reports, before what was read is stored and hooks have their turn.
-constexpr std::chrono::milliseconds kMaxReading{50};
+constexpr std::chrono::milliseconds kMaxReadTime{50};
 /// Records that are read and wait for the database, or little more.
-constexpr std::size_t kMaxEventsTogether = ingest::kMaxReportedInvocations;
+constexpr std::size_t kMaxBufferedEvents = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
 server::IntakeAnswer error_answer(unsigned status, std::string_view code, std::string_view detail,
@@ -82,13 +82,13 @@ std::string media_type(std::string_view content_type) {
     return type;
 }
 
-std::optional<ingest::ReportForm> form_of(std::string_view content_type) {
+std::optional<ingest::ReportFormat> report_format(std::string_view content_type) {
     const std::string type = media_type(content_type);
     if (type == "application/json") {
-        return ingest::ReportForm::json;
+        return ingest::ReportFormat::json;
     }
     if (type == "application/x-ndjson" || type == "application/ndjson" || type == "application/jsonl") {
-        return ingest::ReportForm::ndjson;
+        return ingest::ReportFormat::ndjson;
     }
     return std::nullopt;
 }
@@ -146,13 +146,13 @@ bool IntakeThread::is_open() {
 }
 
 void IntakeThread::run() {
-    auto next_look = steady_clock::now();
+    auto next_maintenance = steady_clock::now();
     for (;;) {
         std::deque<Job> hooks;
         bool open = true;
         {
             std::unique_lock lock(mutex_);
-            auto until = next_look;
+            auto until = next_maintenance;
             if (!reports_.empty()) {
                 until = std::min(until, next_write_);
             } else if (!unread_.empty()) {
@@ -169,13 +169,13 @@ void IntakeThread::run() {
             read(hooks, open);
             store_hooks();
             store_reports(/*last_try=*/!open);
-            if (open && steady_clock::now() >= next_look) {
-                look_after_open_uses();
-                next_look = steady_clock::now() + kLookPause;
+            if (open && steady_clock::now() >= next_maintenance) {
+                drain_and_expire();
+                next_maintenance = steady_clock::now() + kMaintenanceInterval;
             }
         } catch (const std::exception& error) {  // memory
-            kLog.error("what came in could not be stored: {}", error.what());
-            refuse_all();
+            kLogger.error("what came in could not be stored: {}", error.what());
+            reject_all();
             for (const Job& hook : std::exchange(hooks, {})) {
                 hook.done(unavailable("The server could not store the event"));
             }
@@ -191,8 +191,8 @@ void IntakeThread::read(std::deque<Job>& hooks, bool open) {
     for (; !hooks.empty(); hooks.pop_front()) {
         read_hook(hooks.front());
     }
-    for (const auto until = steady_clock::now() + kMaxReading;
-         open && !unread_.empty() && report_events_.size() - first_event_ < kMaxEventsTogether &&
+    for (const auto until = steady_clock::now() + kMaxReadTime;
+         open && !unread_.empty() && report_events_.size() - first_event_ < kMaxBufferedEvents &&
          steady_clock::now() < until;) {
         Job job = std::move(unread_.front());
         unread_.pop_front();
@@ -212,8 +212,8 @@ void IntakeThread::read_hook(Job& job) {
         job.done(bad_event(*bad));
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLog.debug("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
-                       event->skill_name, kDurationRule);
+            kLogger.debug("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
+                          event->skill_name, kDurationRule);
         }
         hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
     } else {
@@ -222,13 +222,13 @@ void IntakeThread::read_hook(Job& job) {
 }
 
 void IntakeThread::read_report(Job& job) {
-    const auto form = form_of(job.request.content_type);
-    if (!form) {
+    const auto format = report_format(job.request.content_type);
+    if (!format) {
         job.done(error_answer(415, "unsupported_media_type",
                               "The Content-Type must be application/json or application/x-ndjson"));
         return;
     }
-    auto read = ingest::read_invocations(job.request.body, *form);
+    auto read = ingest::read_invocations(job.request.body, *format);
     job.request.body = {};
     if (const auto* fault = std::get_if<ingest::ReportFault>(&read)) {
         job.done(bad_report(*fault));
@@ -281,7 +281,7 @@ void IntakeThread::store_hooks() {
         try {
             spool_.put(hook.event, storage::Source::hook_request, storage::Durability::power);
         } catch (const std::exception& error) {
-            kLog.error("an event of a hook is refused: {}; {}", trouble, error.what());
+            kLogger.error("an event of a hook is rejected: {}; {}", trouble, error.what());
             hook.done(unavailable("The event can be stored neither in the database nor beside it"));
             continue;
         }
@@ -291,7 +291,7 @@ void IntakeThread::store_hooks() {
 
 /// All that is worth a call, since the start of what ends now may be in it; false where a stop came first.
 bool IntakeThread::drain_spool(storage::EventStore& store) {
-    while (spool_.drain(store, kMaxTakenIn, max_lock_)) {
+    while (spool_.drain(store, kMaxDrained, max_lock_)) {
         if (!is_open()) {
             return false;
         }
@@ -307,42 +307,42 @@ void IntakeThread::store_reports(bool last_try) {
         }
         if (last_try) {
             while (!reports_.empty()) {
-                refuse_first("The server is stopping");
+                reject_first("The server is stopping");
             }
         }
     }
-    forget_stored();
+    discard_stored();
 }
 
 /// In one transaction. Returns whether the next one may follow at once.
 bool IntakeThread::store_some_reports(bool last_try) {
     const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
-        settle(open_store().take_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
-                                      storage::Source::http, max_lock_));
+        answer_stored(open_store().take_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
+                                             storage::Source::http, max_lock_));
         return false;
     } catch (const storage::StorageError& error) {
         if (error.code() != storage::StorageErrc::busy) {
             // One of them may be what the database refuses, and the others need not suffer for it.
             if (std::exchange(one_by_one_, true) || reports_.size() == 1) {
-                kLog.warning("a request is refused: {}", error.what());
-                refuse_first("The database cannot be written now");
+                kLogger.warning("a request is rejected: {}", error.what());
+                reject_first("The database cannot be written now");
             }
             return true;
         }
-        std::size_t refused = 0;
-        for (; !reports_.empty() && (last_try || steady_clock::now() >= reports_.front().deadline); ++refused) {
-            refuse_first("The database is locked by another program");
+        std::size_t rejected = 0;
+        for (; !reports_.empty() && (last_try || steady_clock::now() >= reports_.front().deadline); ++rejected) {
+            reject_first("The database is locked by another program");
         }
-        if (refused > 0) {
-            kLog.warning("{} requests are refused: {}", refused, error.what());
+        if (rejected > 0) {
+            kLogger.warning("{} requests are rejected: {}", rejected, error.what());
         }
         return false;
     }
 }
 
 /// Answers the requests of which everything is stored now.
-void IntakeThread::settle(std::span<const storage::EventStore::Outcome> outcomes) {
+void IntakeThread::answer_stored(std::span<const storage::EventStore::Outcome> outcomes) {
     first_event_ += outcomes.size();
     const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout);
     while (!reports_.empty() && (!outcomes.empty() || reports_.front().left == 0)) {
@@ -364,7 +364,7 @@ void IntakeThread::settle(std::span<const storage::EventStore::Outcome> outcomes
 }
 
 /// The first records of it may be stored: the answer says how many are.
-void IntakeThread::refuse_first(const std::string& why) {
+void IntakeThread::reject_first(const std::string& why) {
     const Report report = std::move(reports_.front());
     reports_.pop_front();
     first_event_ += report.left;
@@ -376,19 +376,19 @@ void IntakeThread::refuse_first(const std::string& why) {
     }
 }
 
-void IntakeThread::forget_stored() {
+void IntakeThread::discard_stored() {
     if (reports_.empty()) {
         report_events_ = {};
         first_event_ = 0;
         one_by_one_ = false;
-    } else if (first_event_ >= kMaxEventsTogether) {
+    } else if (first_event_ >= kMaxBufferedEvents) {
         report_events_.erase(report_events_.begin(),
                              report_events_.begin() + static_cast<std::ptrdiff_t>(first_event_));
         first_event_ = 0;
     }
 }
 
-void IntakeThread::refuse_all() {
+void IntakeThread::reject_all() {
     const auto answer = unavailable("The server could not store the request; retry later");
     for (const Hook& hook : std::exchange(hooks_, {})) {
         hook.done(answer);
@@ -396,22 +396,22 @@ void IntakeThread::refuse_all() {
     for (const Report& report : std::exchange(reports_, {})) {
         report.done(answer);
     }
-    forget_stored();
+    discard_stored();
 }
 
-void IntakeThread::look_after_open_uses() {
+void IntakeThread::drain_and_expire() {
     try {
         storage::EventStore& store = open_store();
-        if (!spool_.drain(store, kMaxTakenIn,
-                            max_lock_)) {  // what is still in it may be the end of what seems to have none
+        if (!spool_.drain(store, kMaxDrained,
+                          max_lock_)) {  // what is still in it may be the end of what seems to have none
             store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
         }
-        in_trouble_ = false;
+        maintenance_failed_ = false;
     } catch (const std::exception& error) {
-        if (!in_trouble_) {
-            kLog.debug("the spool and what never ended must wait: {}", error.what());
+        if (!maintenance_failed_) {
+            kLogger.debug("the spool and what never ended must wait: {}", error.what());
         }
-        in_trouble_ = true;
+        maintenance_failed_ = true;
     }
 }
 
