@@ -1,12 +1,12 @@
-// Time as the whole project counts it, and the clock that is handed to whoever needs "now".
-// Nothing below app/ reads the system clock by itself, so that tests and replays choose the time.
+// The time type of the project, and the clock interface that is injected where code needs "now".
+// No layer below app/ reads the system clock itself, so tests and replays control the time.
 #pragma once
 
 #include <chrono>
 
 namespace session_buddy {
 
-/// A moment in UTC, in whole microseconds since 1970-01-01T00:00:00Z.
+/// A point in time in UTC, in whole microseconds since 1970-01-01T00:00:00Z.
 using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
 
 class Clock {

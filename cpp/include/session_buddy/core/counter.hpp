@@ -1,4 +1,4 @@
-// Counters that one thread writes and any may read, at the price of a plain addition.
+// Single-writer counters that any thread may read, as cheap as a plain addition.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@ namespace session_buddy {
 
 class Counter {
   public:
-    /// On one thread alone: this is no atomic addition.
+    /// From the writer thread only: this is not an atomic read-modify-write.
     void add(std::uint64_t count = 1) noexcept {
         value_.store(value_.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
     }
@@ -21,7 +21,7 @@ class Counter {
     std::atomic<std::uint64_t> value_ = 0;
 };
 
-/// DurationHistogram for more than one thread; the same holds.
+/// A DurationHistogram with one writer thread and any number of readers.
 class AtomicDurationHistogram {
   public:
     void add(double seconds) noexcept {

@@ -1,14 +1,14 @@
-// How long an invocation may have taken.
+// The valid range of durations.
 #pragma once
 
 namespace session_buddy {
 
-/// About three years: a longer one is no measurement.
+/// About three years; a longer duration cannot be a measurement.
 inline constexpr double kMaxDurationSeconds = 1e8;
 inline constexpr const char* kDurationRule = "must be a number of seconds from 0 to 100000000";
 
-/// Whether a duration counts. Where data comes in, any other is refused; of rows that other programs wrote with one the
-/// invocation counts, and the duration does not.
+/// Whether a duration is valid. Ingestion rejects any other. If another program stored an invalid one, the invocation
+/// is counted and its duration is ignored.
 [[nodiscard]] constexpr bool is_valid_duration(double seconds) {
     return seconds >= 0.0 && seconds <= kMaxDurationSeconds;
 }

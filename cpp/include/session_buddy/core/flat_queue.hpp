@@ -1,5 +1,4 @@
-// A queue in one piece of memory: elements enter at the back and leave at the front, and now and then one is inserted
-// between them.
+// A FIFO queue in contiguous memory that also supports insertion in the middle.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +8,10 @@
 
 namespace session_buddy {
 
-/// An empty std::deque of libstdc++ holds 576 bytes, which there are many thousand skills for; an empty FlatQueue holds
-/// none. Like std::deque it gives memory back while it shrinks. push_back() and pop_front() cost amortised constant
-/// time; insert() moves the elements of the shorter side. Where memory runs out, nothing has changed.
+/// An empty std::deque of libstdc++ allocates 576 bytes, too much for many thousand skills; an empty FlatQueue
+/// allocates nothing. Like std::deque it releases memory as it shrinks. push_back() and pop_front() take amortized
+/// constant time; insert() moves the elements of the shorter side. Strong exception guarantee: if an allocation fails,
+/// the queue is unchanged.
 template <typename T>
 class FlatQueue {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -56,11 +56,11 @@ class FlatQueue {
     }
 
   private:
-    // Elements that may have left before the others are moved, so that a short queue does not move them each time.
+    // Popped elements that may accumulate before the rest is moved, so that a short queue is not moved on every pop.
     static constexpr std::size_t kMinGap = 16;
 
     std::vector<T> storage_;
-    std::size_t front_ = 0;  // elements of storage_ before this one have left
+    std::size_t front_ = 0;  // index of the first element; those before it are popped
 };
 
 }  // namespace session_buddy

@@ -1,4 +1,4 @@
-// One run of a skill, as the engine sees it.
+// An invocation as the engine sees it, and the rules for skill names and dedup keys.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,11 @@ inline constexpr std::size_t kMaxSkillNameBytes = 256;
 
 inline constexpr std::size_t kMaxEventKeyBytes = 1024;
 
-/// What tells one run of a skill from all others whoever reports it, such as a tool_use_id: 1 to 1024 bytes of
-/// well-formed UTF-8 without control characters.
+/// The dedup key of an invocation, the same from every source, such as a tool_use_id: 1 to 1024 bytes of well-formed
+/// UTF-8 without control characters.
 [[nodiscard]] bool is_valid_event_key(std::string_view key);
 
-/// A row of `skill_invocation` that could be read.
+/// A valid row of `skill_invocation`, reduced to what the metrics and the anomaly engine need.
 struct Invocation {
     std::int64_t id = 0;
     std::string skill_name;
@@ -30,7 +30,7 @@ struct Invocation {
     std::string session_id;
     bool completed = false;
     std::optional<double> duration_seconds{};  ///< finite and not negative
-    std::string error_type;                    ///< empty where the row has none
+    std::string error_type;                    ///< empty if the row has none
 };
 
 }  // namespace session_buddy

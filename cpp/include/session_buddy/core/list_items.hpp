@@ -1,4 +1,4 @@
-// Lists that are written in one text: those of settings, separated by commas, and those of HTTP headers.
+// Splits lists in text: comma-separated settings and HTTP header fields.
 #pragma once
 
 #include <algorithm>
@@ -8,13 +8,13 @@
 
 namespace session_buddy {
 
-/// Without the blanks and tabs at both ends.
+/// `text` without leading and trailing blanks and tabs.
 [[nodiscard]] inline std::string_view trimmed(std::string_view text) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
     return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-/// The items without the blanks around them; an empty text is one empty item. They are views into `text`.
+/// The comma-separated items, trimmed, as views into `text`; an empty text is one empty item.
 [[nodiscard]] inline std::vector<std::string_view> list_items(std::string_view text) {
     std::vector<std::string_view> items;
     while (true) {
@@ -27,8 +27,8 @@ namespace session_buddy {
     }
 }
 
-/// Takes what stands before the separator off `rest`, with the separator; one inside of quotes is none (RFC 9110,
-/// 5.6.4). Without the blanks around it.
+/// Removes the part before the next separator, and the separator, from `rest` and returns the part trimmed. Separators
+/// in quoted strings do not count (RFC 9110, 5.6.4).
 [[nodiscard]] inline std::string_view split_next(std::string_view& rest, char separator) {
     bool quoted = false;
     std::size_t end = 0;

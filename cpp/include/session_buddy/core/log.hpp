@@ -1,5 +1,5 @@
-// The log front of all layers: named loggers over spdlog. A disabled level costs one relaxed load.
-// Where the records go (stderr, Python's logging) is the choice of the program, made with set_log_sink.
+// The logging API of all layers: named loggers over spdlog. A disabled level costs one relaxed load.
+// The program chooses where records go (stderr, Python's logging) with set_sink().
 #pragma once
 
 #include <spdlog/fmt/fmt.h>
@@ -21,18 +21,18 @@ struct Record {
     std::string_view message;
 };
 
-/// Receives every record at or above the level; called from any thread, several at a time. It should not block for
-/// long; what it throws is dropped.
+/// Receives every record at or above the level. Called concurrently from any thread; it should not block for long.
+/// Exceptions from it are swallowed.
 using Sink = std::function<void(const Record&)>;
 
 void set_level(Level level) noexcept;
-[[nodiscard]] Level level() noexcept;  ///< info at first
+[[nodiscard]] Level level() noexcept;  ///< info by default
 
-/// The level of a name of the option log_level ("debug", "info", "warning", "error", "off"); nothing for another name.
+/// The level for a value of log_level ("debug", "info", "warning", "error", "off"); nullopt for another name.
 [[nodiscard]] std::optional<Level> parse_level(std::string_view name) noexcept;
 
 /// Replaces the sink. The default sink writes "time level logger: message" lines to stderr through spdlog. A call of
-/// the old sink that another thread has begun may end after this returns.
+/// the old sink by another thread may still be running when this returns.
 void set_sink(Sink sink);
 void reset_sink();
 
@@ -46,8 +46,8 @@ void emit(Level level, std::string_view logger, std::string_view message) noexce
     return static_cast<int>(level) >= detail::current_level.load(std::memory_order_relaxed);
 }
 
-/// A named logger: `inline const log::Logger logger{"session_buddy.server"};` then `logger.info("listening on {}",
-/// port)`.
+/// A named logger: `constexpr log::Logger kLogger{"session_buddy.server"};`, then
+/// `kLogger.info("listening on {}", port)`.
 class Logger {
   public:
     explicit constexpr Logger(std::string_view name) : name_(name) {}
@@ -78,7 +78,7 @@ class Logger {
         try {
             detail::emit(level, name_, fmt::format(text, std::forward<Args>(args)...));
         } catch (...) {
-            // Out of memory, or a formatter that throws: a log line is not worth the caller's work.
+            // Out of memory, or a formatter that throws: a log line must not fail the caller.
             detail::emit(level, name_, "a record could not be formatted");
         }
     }

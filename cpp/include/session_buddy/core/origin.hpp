@@ -1,4 +1,4 @@
-// Web origins (RFC 6454) and hosts as requests and settings write them. Names are compared as ASCII, none is resolved.
+// Web origins (RFC 6454) and hosts in requests and settings. Names are compared as ASCII and never resolved.
 #pragma once
 
 #include <cstdint>
@@ -14,17 +14,17 @@ namespace session_buddy {
 
 /// A host name in lower case, or an address.
 struct Host {
-    std::string name;  ///< empty where it is an address
+    std::string name;  ///< empty if it is an address
     std::optional<IpAddress> address;
 
-    /// Of "example.org", "192.0.2.1" or "[2001:db8::1]". Nothing for other text, such as a name with a final dot.
+    /// Parses "example.org", "192.0.2.1" or "[2001:db8::1]"; nullopt for other text, such as a name with a final dot.
     [[nodiscard]] static std::optional<Host> parse(std::string_view text);
     /// localhost, a name under it, 127.0.0.0/8 or ::1.
     [[nodiscard]] bool is_loopback() const;
     friend bool operator==(const Host&, const Host&) = default;
 };
 
-/// What a Host header holds.
+/// The value of a Host header.
 struct Authority {
     Host host;
     std::optional<std::uint16_t> port;
@@ -35,18 +35,18 @@ struct Authority {
 struct Origin {
     std::string scheme;  ///< in lower case
     Host host;
-    std::optional<std::uint16_t> port;  ///< always there for http and https
+    std::optional<std::uint16_t> port;  ///< always set for http and https
 
-    /// Of "https://example.org:8443". Nothing for other text; that includes `null`, which is no origin.
+    /// Parses "https://example.org:8443"; nullopt for other text, including `null` (an opaque origin).
     [[nodiscard]] static std::optional<Origin> parse(std::string_view text);
     /// The origin of a resource of this server.
     [[nodiscard]] static Origin of_request(const Authority& host, bool secure);
-    /// A page of a loopback host, served by http or https on any port.
+    /// Whether the host is loopback and the scheme http or https, on any port.
     [[nodiscard]] bool is_loopback() const;
     friend bool operator==(const Origin&, const Origin&) = default;
 };
 
-/// An item that a list of patterns cannot hold; what() says what to do about it.
+/// An invalid item in a list of patterns; what() says how to fix it.
 class PatternError : public std::invalid_argument {
   public:
     PatternError(std::string_view item, const char* remedy) : std::invalid_argument(remedy), item_(item) {}
@@ -56,7 +56,7 @@ class PatternError : public std::invalid_argument {
     std::string item_;
 };
 
-/// A host, or with "*." before it every name under it, but not the name itself.
+/// An exact host, or "*.name" for every name below `name`, but not `name` itself.
 class HostPattern {
   public:
     [[nodiscard]] static std::optional<HostPattern> parse(std::string_view text);
@@ -70,7 +70,7 @@ class HostPattern {
 /// A set of hosts.
 class HostPatterns {
   public:
-    /// Hosts and "*.example.org", separated by commas; empty for none. Throws PatternError.
+    /// Comma-separated hosts and "*.example.org"; empty for none. Throws PatternError.
     [[nodiscard]] static HostPatterns parse(std::string_view text);
     [[nodiscard]] bool contains(const Host& host) const;
 
@@ -81,7 +81,7 @@ class HostPatterns {
 /// A set of origins.
 class OriginPatterns {
   public:
-    /// Origins, "https://*.example.org" and "null", separated by commas; empty for none. Throws PatternError.
+    /// Comma-separated origins, "https://*.example.org" and "null"; empty for none. Throws PatternError.
     [[nodiscard]] static OriginPatterns parse(std::string_view text);
     [[nodiscard]] bool contains(const Origin& origin) const;
     [[nodiscard]] bool contains_null() const { return null_; }

@@ -1,5 +1,5 @@
-// What a process does when memory runs out, or when a thread fails in another way that nothing expects: it goes on
-// where that is safe, and stops gracefully where it is not.
+// Handling of allocation failures and unexpected exceptions in threads: the process continues if that is safe, and
+// otherwise shuts down gracefully.
 #pragma once
 
 #include <functional>
@@ -7,13 +7,14 @@
 
 namespace session_buddy::out_of_memory {
 
-/// Sets memory aside that is released when an allocation fails for the first time: what handles the failure (unwinding,
-/// a log line, an answer with 503) finds some. For the whole process, so only a program that is nothing else calls it.
+/// Allocates an emergency reserve and installs a new-handler that releases it at the first failed allocation, so that
+/// handling the failure (unwinding, a log line, a 503 response) finds memory. Process-wide: only for the server
+/// program, not for embedded servers.
 void reserve();
-/// Sets it aside again, once much was freed. Nothing where reserve() was never called.
+/// Allocates the reserve again after memory was freed. Does nothing if reserve() was never called.
 void refill() noexcept;
 
-/// Starts a thread. What `body` throws is logged, and `on_thread_failure` is called; without one the thread just ends.
+/// Starts a thread. If `body` throws, the error is logged and the handler of on_thread_failure(), if any, is called.
 [[nodiscard]] std::thread start_thread(const char* name, std::function<void()> body);
 void on_thread_failure(void (*handler)()) noexcept;
 

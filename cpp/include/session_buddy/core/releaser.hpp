@@ -1,4 +1,4 @@
-// Lets std::unique_ptr own the objects of C libraries, each of which has a function of its own to release it.
+// A std::unique_ptr deleter for objects of C libraries, which have their own release functions.
 #pragma once
 
 namespace session_buddy {

@@ -1,5 +1,5 @@
-// Which of many numbered things is due next: so that time can pass for ten thousand of them at the cost of the few
-// whose time has come.
+// A timer queue (min-heap) over many ids, so that advancing time for ten thousand of them costs only as much as the few
+// that are due.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 
 namespace session_buddy {
 
-/// Holds one moment for each id. Numbers are small: places in a vector.
+/// Holds at most one due time per id. Ids must be small: they index a vector.
 class Schedule {
   public:
-    /// Has `id` come up at `at`, or earlier where that is planned already: whoever comes too early plans again.
-    /// TimePoint::max() plans nothing.
+    /// Makes `id` due at `at`, or keeps its due time if that is earlier: a caller that wakes up too early schedules the
+    /// id again. TimePoint::max() schedules nothing.
     void schedule(std::uint32_t id, TimePoint at) {
         if (id >= due_.size()) {
             due_.resize(id + std::size_t{1}, TimePoint::max());
@@ -29,12 +29,12 @@ class Schedule {
         }
     }
 
-    /// The next id that is due at `now`, the earliest first; it is planned no more. Nothing where none is.
+    /// Removes and returns an id that is due at `now`, the earliest first; nullopt if none is.
     [[nodiscard]] std::optional<std::uint32_t> pop_due(TimePoint now) {
         while (!queue_.empty() && queue_.top().first <= now) {
             const auto [at, id] = queue_.top();
             queue_.pop();
-            if (due_[id] == at) {  // else an earlier moment was planned later on, and has come up
+            if (due_[id] == at) {  // otherwise the entry is stale: an earlier time was scheduled afterwards
                 due_[id] = TimePoint::max();
                 return id;
             }

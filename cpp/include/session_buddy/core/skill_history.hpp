@@ -1,4 +1,4 @@
-// What the database holds of a skill beside its present figures, as it travels from the queries to their answers.
+// What the database holds about a skill in addition to its current metrics: results of history queries.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct PhaseCount {
     std::optional<std::string> workflow_phase{};
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    std::optional<double> avg_duration_seconds{};  ///< of completed runs that have one
+    std::optional<double> avg_duration_seconds{};  ///< of completed invocations with a duration
 };
 
 struct ErrorTypeCount {
@@ -22,14 +22,14 @@ struct ErrorTypeCount {
     std::int64_t count = 0;
 };
 
-/// What a snapshot does not hold of a skill.
+/// The part of a skill's response that is not in a snapshot.
 struct SkillHistory {
     std::optional<TimePoint> first_invocation_at{};
-    std::vector<ErrorTypeCount> errors;  ///< of runs that failed, the most frequent first
+    std::vector<ErrorTypeCount> errors;  ///< of failed invocations, the most frequent first
     std::vector<PhaseCount> phases;      ///< the most frequent first
 };
 
-/// A row of skill_anomalies. Other programs may have left out a value.
+/// An episode as read back from a row of skill_anomalies. Columns that other programs may leave NULL are optional.
 struct StoredEpisode {
     std::int64_t id = 0;
     std::string skill_name;

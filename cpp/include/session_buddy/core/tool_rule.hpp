@@ -1,4 +1,4 @@
-// Rules that name the uses of command-line tools, and the text in which the settings hold them.
+// Rules that map command lines of developer tools to skill names, and the parser of the option `tools`.
 #pragma once
 
 #include <string>
@@ -7,17 +7,17 @@
 
 namespace session_buddy {
 
-/// One line of the table of known development tools.
+/// One rule of the table of known developer tools.
 struct ToolRule {
-    /// The command's words, blank-separated: "ruff check", "pytest"; options may stand between them.
+    /// The command's words, separated by blanks: "ruff check", "pytest"; options may stand between them.
     std::string command;
-    std::string skill;  ///< what its use is called
-    /// Counts only where the command line runs no other known tool ("npm install && npm test").
+    std::string skill;  ///< the skill name of its invocations
+    /// Counts only if the command line runs no other known tool ("npm install && npm test").
     bool preparation = false;
 };
 
-/// Reads "just test=just-test, bazel test=bazel-test": commands and the names of their uses. An empty text has none.
-/// Throws std::invalid_argument, its text being the item that is no rule.
+/// Parses "just test=just-test, bazel test=bazel-test"; an empty text has no rules. Throws std::invalid_argument with
+/// the first invalid item.
 [[nodiscard]] std::vector<ToolRule> parse_tool_rules(std::string_view text);
 
 }  // namespace session_buddy
