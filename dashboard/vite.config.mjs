@@ -1,12 +1,12 @@
-// The page becomes a few files with fixed names: the server has them in its binary and serves them with ETags.
+// Builds a few files with fixed names: the server embeds them in its binary and serves them with ETags.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
-// Of `npm run dev`: where the figures come from.
+// The server that `npm run dev` proxies to.
 const server = process.env.SESSION_BUDDY_URL ?? 'http://localhost:8765';
 
 export default defineConfig({
-  // Relative, for a server that a proxy puts under a path.
+  // Relative, for a server below a path of a reverse proxy.
   base: './',
   resolve: {
     alias: { 'session-buddy-client': fileURLToPath(new URL('../clients/js/src/index.ts', import.meta.url)) },
@@ -16,7 +16,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     cssCodeSplit: false,
     modulePreload: { polyfill: false },
-    // Those of what is bundled, which they ask to be passed on.
+    // The licences of bundled packages, which require that they are included.
     license: { fileName: 'assets/licenses.txt' },
     rolldownOptions: {
       output: {

@@ -5,7 +5,7 @@ import config from './vite.config.mjs';
 export default mergeConfig(config, {
   test: {
     include: ['test/*.test.ts'],
-    // Not UTC, nor by whole hours: so that what forgets the zone shows.
+    // A time zone that differs from UTC by a fraction of an hour, so that time zone errors show.
     env: { TZ: 'Asia/Kolkata' },
   },
 });

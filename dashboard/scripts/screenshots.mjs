@@ -1,5 +1,5 @@
-// Takes the pictures by which the looks of the page are judged: `npm run screenshots [pattern]`, into screenshots/.
-// Every size, in light and dark, in every state; faults of the page and its policy are told and fail.
+// Takes screenshots of the page for visual review: `npm run screenshots [pattern]`, into screenshots/. Covers every size,
+// theme and state; fails on page errors, policy violations and horizontal overflow.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +37,7 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
 });
 await mkdir(OUT, { recursive: true });
-let faults = 0;
+let errors = 0;
 
 for (const state of STATES) {
   for (const [width, height] of SIZES) {
@@ -52,14 +52,14 @@ for (const state of STATES) {
         reducedMotion: 'reduce',
       });
       const page = await context.newPage();
-      const fault = (text) => {
-        // What the state itself brings about is no fault.
+      const report = (text) => {
+        // Errors that the state itself causes are expected.
         if (/Failed to load resource|WebSocket connection|ERR_CONNECTION/.test(text)) return;
-        faults += 1;
+        errors += 1;
         console.error(`${name}: ${text}`);
       };
-      page.on('console', (message) => message.type() === 'error' && fault(message.text()));
-      page.on('pageerror', (error) => fault(error.message));
+      page.on('console', (message) => message.type() === 'error' && report(message.text()));
+      page.on('pageerror', (error) => report(error.message));
       await page.goto(server.url + state.hash);
       await page.waitForSelector(state.ready);
       await page.waitForLoadState('networkidle');
@@ -72,7 +72,7 @@ for (const state of STATES) {
       const wide = await page.evaluate(
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );
-      if (wide > 0) fault(`wider than the window by ${wide} px`);
+      if (wide > 0) report(`wider than the window by ${wide} px`);
       await page.screenshot({ path: `${OUT}${name}.png`, fullPage: true });
       await context.close();
       if (!state.stop) await server.close();
@@ -80,5 +80,5 @@ for (const state of STATES) {
   }
 }
 await browser.close();
-console.log(`pictures in ${OUT}`);
-process.exit(faults > 0 ? 1 : 0);
+console.log(`screenshots in ${OUT}`);
+process.exit(errors > 0 ? 1 : 0);

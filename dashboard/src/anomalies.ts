@@ -1,11 +1,11 @@
-// Anomalies in words, and which of them began or ended between two updates.
+// Labels for anomalies, and the tracker that finds which anomalies started or ended between two updates.
 import type { Anomaly, AnomalyEpisode } from 'session-buddy-client';
 import { duration, percent } from './format.ts';
 
-/** `other`: of a type that another program wrote into the history. */
+/** `other` is a type that this page does not know; another program wrote it into the database. */
 export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster' | 'other';
 
-/** What an anomaly is about, for those on the wire and for those of the history. */
+/** The fields that live anomalies and recorded episodes have in common. */
 export type AnomalyValues = Pick<AnomalyEpisode, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
 
 export function kindOf(anomaly: AnomalyValues): AnomalyKind {
@@ -36,9 +36,9 @@ export function valueText(type: string, value: number | null): string {
 export interface TrackedAnomaly {
   key: string;
   anomaly: Anomaly;
-  /** Not in the newest update; it counts as over when it has been away for a while. */
+  /** Missing from the newest update; the anomaly ends when it stays missing for RESOLVE_DELAY. */
   fading: boolean;
-  /** Milliseconds, of the update that had it last. */
+  /** Time in milliseconds of the last update that contained it. */
   lastSeen: number;
 }
 
@@ -49,20 +49,20 @@ export interface AnomalyEvent {
   at: number;
 }
 
-/** Milliseconds that an anomaly may be away before it is over: near the threshold they come and go. */
+/** Milliseconds without an anomaly after which it has ended: scores near the threshold flap. */
 export const RESOLVE_DELAY = 10_000;
 
 export function anomalyKey(anomaly: Pick<AnomalyEpisode, 'skill_name' | 'anomaly_type'>): string {
   return JSON.stringify([anomaly.skill_name, anomaly.anomaly_type]);
 }
 
-/** Follows the anomalies from update to update. What is there in the first one has not just begun. */
+/** Tracks anomalies across updates. Those in the first update do not count as started. */
 export class AnomalyTracker {
   #tracked = new Map<string, TrackedAnomaly>();
   #initialized = false;
   #events = 0;
 
-  /** Takes an update of the moment `at`; gives those that count now, heaviest first, and what has changed. */
+  /** Applies the update of time `at`; returns the open anomalies, largest deviation first, and what changed. */
   observe(anomalies: readonly Anomaly[], at: number): { current: TrackedAnomaly[]; events: AnomalyEvent[] } {
     const events: AnomalyEvent[] = [];
     const next = new Map<string, TrackedAnomaly>();

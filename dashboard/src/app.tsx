@@ -1,4 +1,4 @@
-// The frame around the views, and the choice between them.
+// The page layout and the selection of the view.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Skill } from 'session-buddy-client';
 import { api, applyServerInfo, forgetToken, live } from './data/live.ts';
@@ -32,10 +32,10 @@ function useRoute(): Route {
   return route;
 }
 
-/** Milliseconds that the page waits for its first figures before it shows itself without. */
+/** Milliseconds to wait for the first data before the page renders without it. */
 const RENDER_DELAY = 700;
 
-/** Whether to draw: with the first figures, so that nothing has to make way for them, or without when they do not come. */
+/** Whether to render: with the first data, which avoids a layout shift, or without it after RENDER_DELAY. */
 function useReady(): boolean {
   const known = useStore(live, (state) => state.update !== null || state.tokenRequired !== null);
   const [late, setLate] = useState(false);
@@ -47,7 +47,7 @@ function useReady(): boolean {
 }
 
 function Overview() {
-  // Nothing in the window, and nothing before it either.
+  // The window is empty, and there are no older invocations.
   const empty = useStore(
     live,
     (state) => state.update !== null && state.update.data.top_skills.length === 0 && state.server?.skills === 0,
@@ -86,8 +86,8 @@ function Footer() {
       {server && (
         <span>
           Session Buddy {server.version}
-          {started !== null && ` · up ${span((now - started) / 1000)}`} · figures of {span(server.window_seconds)}, anew
-          every {server.update_interval_seconds} s · anomalies from {server.anomaly_threshold} σ
+          {started !== null && ` · up ${span((now - started) / 1000)}`} · window {span(server.window_seconds)} · updated
+          every {server.update_interval_seconds} s · anomaly threshold {server.anomaly_threshold} σ
         </span>
       )}
       {server?.database.path !== undefined && (
@@ -98,14 +98,14 @@ function Footer() {
       <a href="assets/licenses.txt">Licences</a>
       {hasToken && (
         <button type="button" class="link-button" onClick={forgetToken}>
-          Forget the token
+          Remove the token
         </button>
       )}
     </footer>
   );
 }
 
-/** Milliseconds between two looks at the server while nothing changes, and while its figures do. */
+/** Polling interval of the server info while nothing changes, and the minimum interval while metrics change, in ms. */
 const SERVER_INTERVAL = 5000;
 const SERVER_MIN_INTERVAL = 1000;
 
@@ -113,7 +113,7 @@ function useLiveSum(count: (skill: Skill) => number): number {
   return useStore(live, ({ update }) => (update?.data.top_skills ?? []).reduce((sum, skill) => sum + count(skill), 0));
 }
 
-/** Keeps the sums over all skills in step with the figures of each, which come by themselves. */
+/** Polls the totals over all skills again when live metrics of a skill change. */
 function useServerInfo(): void {
   const {
     data: server,
@@ -126,7 +126,7 @@ function useServerInfo(): void {
   useEffect(() => live.set({ serverError: error }), [error]);
   const runs = useLiveSum((skill) => skill.invocation_count);
   const completed = useLiveSum((skill) => skill.completed_count);
-  // A connection that breaks raises the question whether the server is still there.
+  // A change of the connection state also triggers a poll, to find out whether the server still responds.
   const connection = useStore(live, (state) => state.connection.status);
   useEffect(refresh, [runs, completed, connection, refresh]);
 }
@@ -139,7 +139,7 @@ export function App() {
   useServerInfo();
 
   const view = route.view === 'skill' ? `skill ${route.skillName}` : 'overview';
-  // Another view: it gets its title, the focus goes to its heading and the page back to its top.
+  // On a change of the view: set the title, focus the heading and scroll to the top.
   useEffect(() => {
     document.title = route.view === 'skill' ? `${plainName(route.skillName)} · ${TITLE}` : TITLE;
     if (mounted.current) {
@@ -151,17 +151,17 @@ export function App() {
 
   return (
     <>
-      {/* biome-ignore lint/a11y/useValidAnchor: it is a link to a place on the page, but the hash is taken */}
+      {/* biome-ignore lint/a11y/useValidAnchor: a link within the page, but the fragment is used for routing */}
       <a
         class="skip-link"
         href="#main"
         onClick={(event) => {
-          // The hash is the route; the focus can go without it.
+          // The fragment is the route, so set the focus directly.
           event.preventDefault();
           main.current?.focus();
         }}
       >
-        Skip to the figures
+        Skip to main content
       </a>
       <Header />
       <main id="main" ref={main} tabIndex={-1} aria-busy={!ready}>

@@ -1,14 +1,14 @@
-// How the connection and the freshness of the figures are put into label.
+// Labels for the connection state and for the freshness of the data.
 import type { ConnectionState } from 'session-buddy-client';
 
-/** Seconds beyond which figures count as old: three missed updates, and no less than people notice. */
+/** Age in seconds from which data is stale: three missed updates, at least five seconds. */
 export function staleAfter(interval: number | undefined): number {
   return Math.max(5, 3 * (interval ?? 1) + 1);
 }
 
 export type Tone = 'good' | 'busy' | 'bad';
 
-/** `localNow` is by the viewer's clock, as `retryAt` is. */
+/** `localNow` and `retryAt` are by the clock of the browser. */
 export function connectionLabel(
   connection: ConnectionState,
   tokenRequired: boolean,
@@ -16,7 +16,7 @@ export function connectionLabel(
   hasData: boolean,
   localNow: number,
 ): { tone: Tone; label: string } {
-  if (tokenRequired) return { tone: 'bad', label: 'Needs a token' };
+  if (tokenRequired) return { tone: 'bad', label: 'Token required' };
   switch (connection.status) {
     case 'open':
       if (!hasData) return { tone: 'busy', label: 'No data yet' };
@@ -41,16 +41,16 @@ export function connectionLabel(
   }
 }
 
-/** What a page without a live connection says of it; `polled`: the HTTP API answers all the same. */
+/** The banner of a page without a live connection; `polled` is true while the HTTP API still responds. */
 export function disconnectedMessage(polled: boolean, hasData: boolean): { headline: string; detail: string } {
   if (polled) {
     return {
-      headline: 'There is no live connection.',
-      detail: 'Figures come only every 15 seconds; anomalies and active sessions need it to be up to date.',
+      headline: 'No live connection.',
+      detail: 'Metrics are polled every 15 seconds; anomalies and active sessions are not up to date.',
     };
   }
   return {
-    headline: 'The server does not answer.',
-    detail: hasData ? 'What you see is what it said last.' : 'There is nothing to show until it does.',
+    headline: 'The server is not responding.',
+    detail: hasData ? 'The page shows the last data received.' : 'There is no data to show yet.',
   };
 }

@@ -1,4 +1,4 @@
-// Figures and times as people read them. Durations are seconds, rates fractions, moments milliseconds since 1970.
+// Formats numbers and times. Durations are seconds, rates fractions, moments milliseconds since 1970.
 
 const integers = new Intl.NumberFormat('en');
 const tenths = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -14,7 +14,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-/** One decimal; 0 % and 100 % only where it is exactly that. */
+/** One decimal; 0 % and 100 % only for exactly 0 and 1. */
 export function percent(rate: number | null): string {
   if (rate === null) return NONE;
   if (rate <= 0) return '0 %';
@@ -23,7 +23,7 @@ export function percent(rate: number | null): string {
   return `${tenths.format(value)} %`;
 }
 
-/** The bounds of a rate, as a note beside it. */
+/** The bounds of the confidence interval of a rate. */
 export function between(low: number, high: number): string {
   return `between ${tenths.format(low * 100)} and ${percent(high)}`;
 }
@@ -65,7 +65,7 @@ export function ago(moment: number, now: number): string {
   return `${count(Math.floor(seconds / 86_400))} d ago`;
 }
 
-/** As the viewer's clock shows it, with its distance from UTC: "2026-02-10 13:00:00 UTC+1". */
+/** Local time with its offset from UTC: "2026-02-10 13:00:00 UTC+1". */
 export function absolute(moment: number): string {
   const date = new Date(moment);
   const two = (value: number) => String(value).padStart(2, '0');
@@ -79,7 +79,7 @@ export function absolute(moment: number): string {
   );
 }
 
-/** "13:05", with the day before it where that is another one than `now`'s: "26 Nov 13:05". */
+/** "13:05", preceded by the day when that is not the day of `now`: "26 Nov 13:05". */
 export function shortMoment(moment: number, now: number): string {
   const text = absolute(moment);
   const time = text.slice(11, 16);
@@ -98,7 +98,7 @@ export function deviation(score: number): string {
   return `${tenths.format(score)} σ`;
 }
 
-/** Milliseconds since 1970 of a time on the wire; null where it is none. */
+/** Parses a timestamp of the API into milliseconds since 1970; null if it is missing or invalid. */
 export function moment(text: string | null | undefined): number | null {
   if (!text) return null;
   const value = Date.parse(text);

@@ -1,4 +1,4 @@
-// The history of a skill in columns, as its charts take it.
+// Converts the time series of a skill into the columns that uPlot expects.
 import type { Series } from 'session-buddy-client';
 import { moment } from './format.ts';
 
@@ -10,7 +10,7 @@ export interface HistoryData {
   rates: (number | null)[];
   p50: (number | null)[];
   p95: (number | null)[];
-  /** Of the steps that have no median, as only the mean is kept of their hours; null in all others. */
+  /** Means of the steps without a median, for which only hourly rollups are stored; null in all other steps. */
   means: (number | null)[];
 }
 

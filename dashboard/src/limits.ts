@@ -1,6 +1,6 @@
-// More names than the server tracks: what the page says of them.
+// The note about limits on tracked names that the server has reached.
 
-/** A sentence on the options that the server names as reached, such as `max_tracked_skills`; null where it names none. */
+/** A sentence about the reached limits, given as option names such as `max_tracked_skills`; null without any. */
 export function limitsSentence(options: readonly string[]): string | null {
   if (options.length === 0) return null;
   const more = options.map(

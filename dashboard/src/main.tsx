@@ -1,4 +1,4 @@
-// Where the page begins.
+// Entry point.
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { start } from './data/live.ts';

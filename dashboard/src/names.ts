@@ -1,9 +1,9 @@
-// Names of skills hold whatever a tool put there. What cannot be seen, or would turn the text around, is made visible.
+// Skill names are untrusted input. Makes invisible and bidirectional control characters visible as code points.
 
 export type NamePart = { text: string } | { hidden: string };
 
-// Formats, separators, unassigned and private characters, and letters that draw nothing. Joiners are left where they
-// join: in emoji and in scripts that need them.
+// Format characters, separators, unassigned and private code points, and letters without a glyph. Joiners stay where
+// they join: in emoji and in scripts that need them.
 const HIDDEN =
   /[\p{Cf}\p{Cc}\p{Zl}\p{Zp}\p{Co}\p{Cn}\p{Cs}\u115f\u1160\u2800\u3164\uffa0]|[\u034f]|[\u17b4]|[\u17b5]|[\u180b-\u180f]|[^\P{Zs} ]/u;
 const JOINERS = /[\u200c\u200d]/u;
@@ -16,7 +16,7 @@ function codePoint(character: string): string {
 function isHidden(characters: string[], index: number): boolean {
   const character = characters[index] ?? '';
   if (character === ' ') {
-    // Blanks at the ends and in a row are as good as invisible.
+    // Leading, trailing and repeated spaces cannot be seen.
     return index === 0 || index === characters.length - 1 || characters[index - 1] === ' ';
   }
   if (!HIDDEN.test(character)) return false;
@@ -27,7 +27,7 @@ function isHidden(characters: string[], index: number): boolean {
   );
 }
 
-/** The name in parts: text as it is, and the code points of what would not be seen. */
+/** Splits a name into visible text and the code points of invisible characters. */
 export function nameParts(name: string): NamePart[] {
   const characters = [...name];
   const parts: NamePart[] = [];
@@ -45,7 +45,7 @@ export function nameParts(name: string): NamePart[] {
   return parts;
 }
 
-/** For a tooltip, a title and what is read out. */
+/** The name as plain text, for tooltips, titles and screen readers. */
 export function plainName(name: string): string {
   return nameParts(name)
     .map((part) => ('text' in part ? part.text : `[${part.hidden}]`))

@@ -1,18 +1,18 @@
-// Which of the changes are shown as notices, and how they are told: a few, however many come at once.
+// Selects the changes that are shown as notices and announced: at most three, even if more arrive together.
 import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from './anomalies.ts';
 import { plural } from './format.ts';
 import { plainName } from './names.ts';
 
 export interface Notices {
   shown: AnomalyEvent[];
-  /** Those that there was no room for since the first of them. */
+  /** Number of notices that were dropped since the first shown one. */
   more: number;
 }
 
 export const NO_NOTICES: Notices = { shown: [], more: 0 };
 const MAX_SHOWN = 3;
 
-/** The newest first; of one update those that began before those that ended, the heaviest first. */
+/** Newest first; within one update those that started before those that ended, largest deviation first. */
 function bySeverity(events: readonly AnomalyEvent[]): AnomalyEvent[] {
   const rank = ({ kind }: AnomalyEvent) => (kind === 'started' ? 0 : 1);
   return [...events].sort(
@@ -39,7 +39,7 @@ function sentence({ kind, anomaly }: AnomalyEvent): string {
   return `Anomaly in ${name}: ${label}, from ${from} to ${to}.`;
 }
 
-/** What a screen reader says of those that have just come. */
+/** The text that a screen reader announces for new events. */
 export function announcement(fresh: readonly AnomalyEvent[]): string {
   const { shown, more } = addNotices(NO_NOTICES, fresh);
   return [...shown.map(sentence), ...(more > 0 ? [`And ${plural(more, 'more change')}.`] : [])].join(' ');

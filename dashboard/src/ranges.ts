@@ -1,4 +1,4 @@
-// The spans of time that a history can show, and what is asked for each.
+// The time ranges of the history charts, and the step that is requested for each.
 
 export interface Range {
   id: string;
@@ -18,7 +18,7 @@ export const RANGES: readonly Range[] = [
   { id: '30d', label: '30 d', length: 2_592_000, step: 21_600 },
 ];
 
-/** Whole steps, the last of which holds `now`: the question, and so its answer's ETag, stays the same for a step. */
+/** Aligned to whole steps, the last of which contains `now`: the request and its ETag stay the same within a step. */
 export function bounds(range: Range, now: number): { from: Date; to: Date } {
   const to = (Math.floor(now / 1000 / range.step) + 1) * range.step;
   return { from: new Date((to - range.length) * 1000), to: new Date(to * 1000) };

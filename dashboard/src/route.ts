@@ -1,4 +1,4 @@
-// Which view the address asks for. The server sees none of it: everything is behind the `#`.
+// Client-side routing by the URL fragment, which browsers do not send to the server.
 
 export type Route = { view: 'overview' } | { view: 'skill'; skillName: string };
 
@@ -9,7 +9,7 @@ export function parseRoute(hash: string): Route {
     try {
       return { view: 'skill', skillName: decodeURIComponent(hash.slice(SKILL.length)) };
     } catch {
-      // A percent sign that encodes nothing: somebody typed it.
+      // An invalid percent-encoding: show the overview.
     }
   }
   return { view: 'overview' };

@@ -1,4 +1,4 @@
-// The rows of the table of skills: what the HTTP API succeeded, with what the WebSocket knows newer.
+// Rows of the skills table: data of the HTTP API, merged with newer metrics from the WebSocket.
 import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
 import { moment } from './format.ts';
 import { wilson } from './wilson.ts';
@@ -12,7 +12,7 @@ export interface SkillRow {
   high: number | null;
   avgDuration: number | null;
   lastAt: number | null;
-  /** Null where only the WebSocket told of the skill. */
+  /** Null if only the WebSocket has reported the skill. */
   totalInvocations: number | null;
   sparkline: Sparkline | null;
 }
@@ -40,7 +40,7 @@ function row(
   };
 }
 
-/** The live messages say 0.0 where no completed invocation has a duration; the API says null. */
+/** Live messages have 0.0 if no completed invocation has a duration; the API has null. */
 function liveDuration(skill: Skill): number | null {
   return skill.avg_duration > 0 ? skill.avg_duration : null;
 }
@@ -56,7 +56,7 @@ export function rowOfLive(skill: Skill, summary: SkillSummary | null): SkillRow 
   );
 }
 
-/** Of all time, where nothing lies in the window. */
+/** A row with all-time metrics, for an empty window. */
 export function rowOfLifetime(summary: SkillSummary): SkillRow {
   const { total_invocations, completed_invocations, avg_duration_seconds, last_invocation_at } = summary.lifetime;
   const { sparkline: _, ...rest } = summary;
@@ -75,17 +75,17 @@ export function rowOfSummary(summary: SkillSummary): SkillRow {
   );
 }
 
-/** Whether an update is at least as new as an answer of the API of the moment `at`: where it is the WebSocket that hangs, it is not. */
+/** Whether an update is at least as new as an API response of time `at`; false when the WebSocket is stalled. */
 export function isNewer(update: MetricsUpdate, at: string | null | undefined): boolean {
   return (moment(update.timestamp) ?? 0) >= (moment(at) ?? 0);
 }
 
-/** The live skills, as far as they are newer than an answer of the API of the moment `at`. */
+/** The live skills, if they are at least as new as an API response of time `at`. */
 export function liveSkills(update: MetricsUpdate | null, at: string | null | undefined): readonly Skill[] {
   return update && isNewer(update, at) ? update.data.top_skills : [];
 }
 
-/** The skills of a page of the API, with the newer figures of those that are live. */
+/** The skills of one page of the API, with newer metrics for those that are live. */
 export function mergeRows(summaries: readonly SkillSummary[], live: readonly Skill[]): SkillRow[] {
   const newer = new Map(live.map((skill) => [skill.skill_name, skill]));
   return summaries.map((summary) => {
@@ -113,7 +113,7 @@ function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, numbe
   }
 }
 
-/** Ties by name; what has no value comes last, whatever the order. `scores`: of the open anomalies, by skill. */
+/** Ties sort by name; rows without a value come last in both orders. `scores` has the open anomalies by skill. */
 export function sortRows(
   rows: readonly SkillRow[],
   sort: SkillSort,

@@ -1,4 +1,4 @@
-// Light or dark: as the system says, until the viewer chooses.
+// Light or dark theme: the setting of the system, until the viewer selects one.
 const KEY = 'session-buddy-theme';
 export type Theme = 'light' | 'dark';
 
@@ -16,7 +16,7 @@ function stored(): Theme | null {
 
 let chosen = stored();
 
-/** Colours that were asked for in the present theme. */
+/** Cache of resolved colours of the current theme. */
 const colours = new Map<string, string>();
 
 function apply(): void {
@@ -30,7 +30,7 @@ export function theme(): Theme {
   return chosen ?? (system.matches ? 'dark' : 'light');
 }
 
-/** The other one; the system's choice is left to the system again. */
+/** Switches the theme; selecting the setting of the system clears the stored choice. */
 export function toggleTheme(): void {
   const next: Theme = theme() === 'dark' ? 'light' : 'dark';
   chosen = next === (system.matches ? 'dark' : 'light') ? null : next;
@@ -38,7 +38,7 @@ export function toggleTheme(): void {
     if (chosen) localStorage.setItem(KEY, chosen);
     else localStorage.removeItem(KEY);
   } catch {
-    // It lasts as long as the page.
+    // Storage is blocked: the choice lasts as long as the page.
   }
   apply();
 }
@@ -51,7 +51,7 @@ export function onTheme(listener: () => void): () => void {
 system.addEventListener('change', apply);
 apply();
 
-/** What a custom property of the style sheet is as a colour, in the present theme: canvases cannot ask by themselves. */
+/** Resolves a CSS custom property to a colour of the current theme, for drawing on a canvas. */
 export function colour(name: string): string {
   const known = colours.get(name);
   if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-// The interval that goes with a success rate: few runs say little.
+// Confidence interval of a success rate.
 
 const Z = 1.959963984540054; // of 95 %
 
@@ -7,7 +7,7 @@ export interface Interval {
   high: number;
 }
 
-/** The 95 % Wilson score interval of `successes` in `total` trials, as fractions; null where there were none. */
+/** The 95 % Wilson score interval of `successes` in `total` trials, as fractions; null without trials. */
 export function wilson(successes: number, total: number): Interval | null {
   if (total <= 0) return null;
   const rate = successes / total;

@@ -1,4 +1,4 @@
-// What the build makes, as the server takes it: its names, its size, and nothing that the policy of the page forbids.
+// The build output: file names, total size, and compliance with the Content-Security-Policy of the page.
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,37 +26,37 @@ afterAll(() => rm(out, { recursive: true, force: true }));
 
 const text = (name: string) => files.get(name)?.toString('utf8') ?? '';
 
-test('a few files with fixed names', () => {
+test('the build has a fixed list of files', () => {
   const names = ['assets/app.css', 'assets/app.js', 'assets/icon.svg', 'assets/licenses.txt', 'index.html'];
   expect([...files.keys()].sort()).toEqual(names);
 });
 
-test('small enough to be there at once', () => {
+test('the compressed size is within the budget', () => {
   const size = [...files.values()].reduce((sum, body) => sum + gzipSync(body).length, 0);
   expect(size).toBeLessThan(BUDGET);
 });
 
-test('no inline script or style, no address but relative ones', () => {
+test('no inline scripts or styles, and relative URLs only', () => {
   const html = text('index.html');
   expect(html).not.toMatch(/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=/i);
   for (const [, address] of html.matchAll(/\s(?:src|href)="([^"]*)"/g)) expect(address).toMatch(/^\.\//);
 });
 
-test('the licences of what is bundled are passed on', () => {
+test('the licences of bundled packages are included', () => {
   for (const name of ['preact', 'uplot']) expect(text('assets/licenses.txt')).toContain(name);
   expect(text('assets/licenses.txt')).toMatch(/Permission is hereby granted/);
 });
 
-test('nothing from elsewhere', () => {
+test('no request to another host', () => {
   for (const [name, body] of files) {
     if (name.endsWith('.txt')) continue;
     const addresses = [...body.toString('utf8').matchAll(/https?:\/\/[^\s"'`)]+/g)].map(([address]) => address);
-    // Names of XML vocabularies are no requests.
+    // XML namespace names cause no requests.
     expect([name, addresses.filter((address) => !address.startsWith('http://www.w3.org/'))]).toEqual([name, []]);
   }
   expect(text('assets/app.css')).not.toMatch(/@import|url\(/);
 });
 
-test('nothing that makes code of text', () => {
+test('no code is created from strings', () => {
   expect(text('assets/app.js')).not.toMatch(/\beval\(|new Function\(|document\.write|insertAdjacentHTML|outerHTML/);
 });

@@ -1,5 +1,5 @@
-// A server with made-up figures for pictures and tests of the page: the built files with the policy of the real one, the
-// HTTP API and the WebSocket. `node test/fake-server.mjs [scenario] [port]` lets one look at it.
+// A server with generated data for screenshots and tests of the page: the built files with the policy of the real server,
+// the HTTP API and the WebSocket. Run it with `node test/fake-server.mjs [scenario] [port]`.
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
@@ -21,7 +21,7 @@ const TOKEN = 'let-me-in';
 
 const iso = (milliseconds) => new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
 
-/** The same numbers in every run. */
+/** A deterministic random generator. */
 function random(seed) {
   let state = seed >>> 0;
   return () => {
@@ -208,7 +208,7 @@ function series(query, now) {
     const bad = at > now - 18 * 60_000;
     const good = Math.round(count * (bad ? 0.45 : 0.86 + 0.12 * roll()));
     const mean = count ? 4.5 + 1.5 * roll() + (bad ? 6 : 0) : null;
-    // Of older runs only the hours are kept.
+    // For older invocations only hourly rollups exist.
     const pruned = at < now - 14 * 86_400_000;
     points.push({
       at: iso(at),
@@ -253,12 +253,12 @@ function episodes(query, now) {
   return { at: iso(now), total: all.length, limit, offset: 0, anomalies: all.slice(0, limit) };
 }
 
-/** `busy`, `empty`, `old` (nothing in the window), `unreadable` (the database), `token`, `no-api` (the WebSocket alone). */
+/** `busy`, `empty`, `old` (an empty window), `unreadable` (the database), `token`, `no-api` (the WebSocket only). */
 export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {}) {
-  const begun = Date.now();
+  const startedAt = Date.now();
   const state = { anomalies: anomaliesAt, empty: scenario === 'empty' };
-  // An unreadable database: the last figures stay, and grow old.
-  const now = () => (scenario === 'unreadable' ? begun - 95_000 : Date.now());
+  // An unreadable database: the last data stays and becomes stale.
+  const now = () => (scenario === 'unreadable' ? startedAt - 95_000 : Date.now());
   const old = scenario === 'old';
   const AGE = 12 * 86_400_000;
   const skills = () =>
@@ -284,7 +284,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     server: () => ({
       version: '0.1.0',
       api_version: '1.0',
-      started_at: iso(begun - 8_000_000),
+      started_at: iso(startedAt - 8_000_000),
       at: iso(now()),
       age_seconds: (Date.now() - now()) / 1000,
       update_interval_seconds: interval / 1000,
@@ -294,7 +294,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       database:
         scenario === 'unreadable'
           ? { readable: false, reason: 'database disk image is malformed' }
-          : { readable: true, reason: null, path: '/home/somebody/.local/share/session-buddy/skills.db' },
+          : { readable: true, reason: null, path: '/home/user/.local/share/session-buddy/skills.db' },
       clients: sockets.clients.size,
       skills: skills().length,
       invocation_count: skills().reduce((sum, skill) => sum + skill.n, 0),
@@ -334,7 +334,8 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
     },
     skill: (query) => {
       const skill = skills().find((each) => each.name === query.get('skill_name'));
-      if (!skill) return { problem: 404, error: 'unknown_skill', detail: 'Nothing was recorded under this skill_name' };
+      if (!skill)
+        return { problem: 404, error: 'unknown_skill', detail: 'No invocations are recorded under this skill_name' };
       return {
         ...summary(skill, anomalies(), false, now()),
         at: iso(now()),
@@ -371,11 +372,11 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
   const http = createServer(async (request, response) => {
     const url = new URL(request.url, 'http://localhost');
     if (url.pathname.startsWith('/api/v1/')) {
-      if (scenario === 'no-api') return problem(response, 404, 'not_found', 'There is nothing at this path');
+      if (scenario === 'no-api') return problem(response, 404, 'not_found', 'No such endpoint');
       if (scenario === 'token' && request.headers.authorization !== `Bearer ${TOKEN}`)
-        return problem(response, 401, 'unauthorized', 'A token is needed');
+        return problem(response, 401, 'unauthorized', 'Authentication required');
       const answer = answers[url.pathname.slice('/api/v1/'.length)]?.(url.searchParams);
-      if (!answer) return problem(response, 404, 'not_found', 'There is nothing at this path');
+      if (!answer) return problem(response, 404, 'not_found', 'No such endpoint');
       if (answer.problem) return problem(response, answer.problem, answer.error, answer.detail);
       response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' });
       return response.end(JSON.stringify(answer));
@@ -389,7 +390,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
       });
       response.end(body);
     } catch {
-      problem(response, 404, 'not_found', 'There is nothing at this path');
+      problem(response, 404, 'not_found', 'No such endpoint');
     }
   });
 
@@ -449,7 +450,7 @@ export async function serve({ scenario = 'busy', port = 0, interval = 1000 } = {
   await new Promise((resolve) => http.listen(port, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${http.address().port}/`,
-    /** What the anomalies are from now on, as a function of the time. */
+    /** Sets the anomalies, as a function of the time. */
     setAnomalies: (anomaliesNow) => {
       state.anomalies = anomaliesNow;
     },

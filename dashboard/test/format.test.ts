@@ -45,7 +45,7 @@ describe('span', () => {
   ])('%s s is %s', (seconds, text) => expect(span(seconds)).toBe(text));
 });
 
-test('ago has one unit, and none for what comes from a clock that is ahead', () => {
+test('ago has one unit, and "just now" for times in the future', () => {
   const now = Date.UTC(2026, 1, 10, 12);
   expect(ago(now + 30_000, now)).toBe('just now');
   expect(ago(now - 4000, now)).toBe('just now');
@@ -55,21 +55,21 @@ test('ago has one unit, and none for what comes from a clock that is ahead', () 
   expect(ago(now - 41 * 86_400_000, now)).toBe('41 d ago');
 });
 
-test('an absolute time names its zone, and a short one its day where it is another', () => {
+test('an absolute time has its zone, and a short time has the day if it is another day', () => {
   const at = Date.UTC(2026, 1, 10, 12, 0, 5);
-  // The zone of these tests, in vitest.config.mjs.
+  // The time zone is set in vitest.config.mjs.
   expect(absolute(at)).toBe('2026-02-10 17:30:05 UTC+5:30');
   expect(shortMoment(at, at + 3_600_000)).toBe('17:30');
   expect(shortMoment(at, at + 86_400_000)).toBe('10 Feb 17:30');
 });
 
-test('counts and their nouns', () => {
+test('counts with singular and plural nouns', () => {
   expect(count(1_234_567)).toBe('1,234,567');
-  expect(plural(1, 'run')).toBe('1 run');
-  expect(plural(0, 'run')).toBe('0 runs');
+  expect(plural(1, 'invocation')).toBe('1 invocation');
+  expect(plural(0, 'invocation')).toBe('0 invocations');
 });
 
-test('a time that is none is null', () => {
+test('an invalid time is null', () => {
   expect(moment('2026-02-10T12:00:00Z')).toBe(Date.UTC(2026, 1, 10, 12));
   expect(moment('yesterday')).toBeNull();
   expect(moment(null)).toBeNull();

@@ -23,7 +23,7 @@ import { isNewer, liveSkills, mergeRows, rowOfLifetime, sortRows } from '../src/
 import { wilson } from '../src/wilson.ts';
 
 describe('the Wilson interval', () => {
-  // Of Brown, Cai and DasGupta's definition, computed apart from this code with 50 digits.
+  // Expected values computed independently, with 50 digits, from the definition of Brown, Cai and DasGupta.
   test.each([
     [38, 42, 0.7793, 0.9623],
     [0, 10, 0, 0.2775],
@@ -34,10 +34,10 @@ describe('the Wilson interval', () => {
     expect(interval?.low).toBeCloseTo(low, 4);
     expect(interval?.high).toBeCloseTo(high, 4);
   });
-  test('of nothing is none', () => expect(wilson(0, 0)).toBeNull());
+  test('without trials is null', () => expect(wilson(0, 0)).toBeNull());
 });
 
-describe('limits of tracked names that are reached', () => {
+describe('reached limits of tracked names', () => {
   test.each([
     [[], null],
     [['max_tracked_skills'], 'More skills than max_tracked_skills: the rest is summed as other.'],
@@ -48,26 +48,26 @@ describe('limits of tracked names that are reached', () => {
   ])('%j', (options, sentence) => expect(limitsSentence(options)).toBe(sentence));
 });
 
-describe('nothing in the window', () => {
+describe('an empty window', () => {
   const server = (invocation_count: number, last_invocation_at: string | null) =>
     ({ invocation_count, lifetime: { last_invocation_at } }) as ServerInfo;
   const LAST = '2026-02-10T12:00:00Z';
-  test('shows since when, where something was recorded before', () => {
+  test('shows the time of the last invocation', () => {
     expect(idleSince(server(0, LAST), 0)).toBe(Date.parse(LAST));
   });
   test.each([
-    ['an invocation lies in it', server(1, LAST), 0],
+    ['it has an invocation', server(1, LAST), 0],
     ['the newest update has a skill', server(0, LAST), 1],
     ['nothing was ever recorded', server(0, null), 0],
-    ['the server is not known', null, 0],
-  ])('is not said where %s', (_, info, skills) => expect(idleSince(info, skills)).toBeNull());
-  test('shows the figures of all time', () => {
+    ['the server info is missing', null, 0],
+  ])('is not reported if %s', (_, info, skills) => expect(idleSince(info, skills)).toBeNull());
+  test('shows the metrics of all time', () => {
     const { invocations, rate, sparkline } = rowOfLifetime(summary('mypy', 0));
     expect(invocations).toBe(summary('mypy', 0).lifetime.total_invocations);
     expect(rate).not.toBeNull();
     expect(sparkline).toBeNull();
   });
-  test('ends a history at the last invocation, where that is older than a day', () => {
+  test('ends a history at the last invocation if that is older than a day', () => {
     const last = Date.parse(LAST);
     expect(endOfHistory(last, last + 12 * 86_400_000)).toBe(last);
     expect(endOfHistory(last, last + 3_600_000)).toBeNull();
@@ -99,7 +99,7 @@ describe('a name', () => {
     ['pay\u200dpal', 'pay[U+200D]pal'],
     ['日本語', '日本語'],
   ])('%j is shown as %j', (name, shown) => expect(plainName(name)).toBe(shown));
-  test('keeps what is seen apart from what is not', () => {
+  test('separates visible text from invisible characters', () => {
     expect(nameParts('a\u200bb')).toEqual([{ text: 'a' }, { hidden: 'U+200B' }, { text: 'b' }]);
   });
 });
@@ -112,21 +112,21 @@ function anomaly(
   return { skill_name, anomaly_type, baseline_value: 0.9, observed_value: 0.5, deviation_score };
 }
 
-describe('the tracker of anomalies', () => {
-  test('says nothing of those that were there before, and puts the heaviest first', () => {
+describe('the anomaly tracker', () => {
+  test('emits no event for anomalies of the first update, and sorts by deviation', () => {
     const { current, events } = new AnomalyTracker().observe([anomaly('a', 2), anomaly('b', 5)], 0);
     expect(current.map((each) => each.anomaly.skill_name)).toEqual(['b', 'a']);
     expect(events).toEqual([]);
   });
 
-  test('says once that one begins, however often it comes', () => {
+  test('emits one event per start, however many updates contain the anomaly', () => {
     const tracker = new AnomalyTracker();
     tracker.observe([], 0);
     expect(tracker.observe([anomaly('a')], 1000).events).toMatchObject([{ kind: 'started', at: 1000 }]);
     expect(tracker.observe([anomaly('a', 4)], 2000).events).toEqual([]);
   });
 
-  test('keeps two of one skill apart', () => {
+  test('tracks two anomalies of one skill separately', () => {
     const tracker = new AnomalyTracker();
     tracker.observe([anomaly('a')], 0);
     const { current, events } = tracker.observe([anomaly('a'), anomaly('a', 3, 'pattern_shift')], 1000);
@@ -134,7 +134,7 @@ describe('the tracker of anomalies', () => {
     expect(events).toHaveLength(1);
   });
 
-  test('lets one that comes and goes near the threshold be, and ends it when it stays away', () => {
+  test('ignores flapping near the threshold, and ends an anomaly that stays away', () => {
     const tracker = new AnomalyTracker();
     tracker.observe([anomaly('a')], 0);
     expect(tracker.observe([], 1000)).toMatchObject({ current: [{ fading: true }], events: [] });
@@ -143,14 +143,14 @@ describe('the tracker of anomalies', () => {
     expect(tracker.observe([], 2000 + RESOLVE_DELAY)).toMatchObject({ current: [], events: [{ kind: 'ended' }] });
   });
 
-  test('holds no more than what is there, however many there were', () => {
+  test('keeps open anomalies only', () => {
     const tracker = new AnomalyTracker();
     for (let at = 0; at < 100; at += 1) tracker.observe([anomaly(`skill ${at}`)], at * RESOLVE_DELAY);
     expect(tracker.observe([], 1000 * RESOLVE_DELAY).current).toEqual([]);
   });
 });
 
-describe('many changes at once', () => {
+describe('many simultaneous changes', () => {
   const twelve = Array.from({ length: 12 }, (_, index): AnomalyEvent => {
     return {
       id: index + 1,
@@ -160,7 +160,7 @@ describe('many changes at once', () => {
     };
   });
 
-  test('are shown and told as the three heaviest that began, and a number', () => {
+  test('are shown and announced as the three largest that started, and a count', () => {
     const { shown, more } = addNotices(NO_NOTICES, twelve);
     expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['skill-11', 'skill-10', 'skill-9']);
     expect(more).toBe(9);
@@ -169,7 +169,7 @@ describe('many changes at once', () => {
     );
   });
 
-  test('do not come up one after the other', () => {
+  test('are not queued behind the shown ones', () => {
     let notices = addNotices(NO_NOTICES, twelve);
     notices = removeNotice(notices, 12);
     expect([notices.shown.length, notices.more]).toEqual([2, 9]);
@@ -177,7 +177,7 @@ describe('many changes at once', () => {
     expect(notices).toEqual(NO_NOTICES);
   });
 
-  test('leave what is newest', () => {
+  test('keep the newest', () => {
     const later = { id: 13, kind: 'ended', anomaly: anomaly('later', 1), at: 2000 } as const;
     const { shown, more } = addNotices(addNotices(NO_NOTICES, twelve), [later]);
     expect(shown.map((event) => event.anomaly.skill_name)).toEqual(['later', 'skill-11', 'skill-10']);
@@ -186,7 +186,7 @@ describe('many changes at once', () => {
   });
 });
 
-test('anomalies in words and units', () => {
+test('labels and units of anomalies', () => {
   const shift = { anomaly_type: 'pattern_shift', baseline_value: 5, observed_value: 15 } as const;
   expect(KIND_LABELS[kindOf(shift)]).toBe('Slower than usual');
   expect(KIND_LABELS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
@@ -229,15 +229,15 @@ function skill(skill_name: string, invocation_count: number): Skill {
   };
 }
 
-describe('the rows', () => {
-  test('have the live figures where there are some, and keep what only the API knows', () => {
+describe('the rows of the skills table', () => {
+  test('have live metrics if there are any, and keep the data that only the API has', () => {
     const [live, other] = mergeRows([summary('a', 4), summary('b', 3)], [skill('a', 9), skill('elsewhere', 1)]);
     expect(live).toMatchObject({ name: 'a', invocations: 9, totalInvocations: 100, avgDuration: null });
     expect(live?.lastAt).toBe(Date.UTC(2026, 1, 10, 12, 0, 9));
     expect(other).toMatchObject({ name: 'b', invocations: 3 });
   });
 
-  test('have live figures only from an update that is no older than the answer', () => {
+  test('have live metrics only from an update that is no older than the response', () => {
     const update: MetricsUpdate = {
       type: 'metrics_update',
       timestamp: '2026-02-10T12:00:10Z',
@@ -250,12 +250,12 @@ describe('the rows', () => {
     expect(isNewer(update, null)).toBe(true);
   });
 
-  test('without a run in the window have no rate, but a last run', () => {
+  test('without an invocation in the window have no rate, but a last invocation', () => {
     const [row] = mergeRows([summary('a', 0)], []);
     expect(row).toMatchObject({ rate: null, low: null, lastAt: Date.UTC(2026, 1, 1, 12) });
   });
 
-  test('are sorted with ties by name, and with those without a value last in both directions', () => {
+  test('are sorted with ties by name, and with missing values last in both directions', () => {
     const rows = mergeRows([summary('c', 5, 1), summary('none', 0), summary('b', 5, 4), summary('a', 5, 4)], []);
     const names = (order: 'asc' | 'desc') => sortRows(rows, 'completion_rate', order, new Map()).map((row) => row.name);
     expect(names('asc')).toEqual(['c', 'a', 'b', 'none']);
@@ -265,8 +265,8 @@ describe('the rows', () => {
   });
 });
 
-describe('the connection in words', () => {
-  const error = new ConnectionError('cut');
+describe('the connection label', () => {
+  const error = new ConnectionError('connection lost');
   const waiting = { status: 'waiting', attempt: 2, maxAttempts: 5, delay: 2000, retryAt: 12_400, error } as const;
   test.each<[ConnectionState, boolean, boolean, string]>([
     [{ status: 'idle' }, true, false, 'Connecting…'],
@@ -282,23 +282,23 @@ describe('the connection in words', () => {
   ])('%o, fresh: %s, any data: %s', (state, fresh, hasData, label) => {
     expect(connectionLabel(state, false, fresh, hasData, 10_000).label).toBe(label);
   });
-  test('asks for the token before anything else', () => {
-    expect(connectionLabel({ status: 'closed' }, true, true, true, 0).label).toBe('Needs a token');
+  test('shows a required token before anything else', () => {
+    expect(connectionLabel({ status: 'closed' }, true, true, true, 0).label).toBe('Token required');
   });
-  test('blames the server only where its API does not answer either', () => {
-    expect(disconnectedMessage(true, true).headline).toBe('There is no live connection.');
+  test('reports an unresponsive server only if its API does not respond, either', () => {
+    expect(disconnectedMessage(true, true).headline).toBe('No live connection.');
     expect(disconnectedMessage(false, true)).toEqual({
-      headline: 'The server does not answer.',
-      detail: 'What you see is what it said last.',
+      headline: 'The server is not responding.',
+      detail: 'The page shows the last data received.',
     });
-    expect(disconnectedMessage(false, false).detail).toMatch(/^There is nothing to show/);
+    expect(disconnectedMessage(false, false).detail).toMatch(/^There is no data to show/);
   });
-  test('figures are old after three updates, but no sooner than after five seconds', () => {
+  test('data is stale after three missed updates, and after at least five seconds', () => {
     expect([undefined, 0.05, 1, 10].map(staleAfter)).toEqual([5, 5, 5, 31]);
   });
 });
 
-test('the mean of hours whose runs were pruned is not passed off as a median', () => {
+test('the mean of pruned hours is not shown as a median', () => {
   const point = { invocation_count: 4, completed_count: 3, avg_duration: 6 };
   const data = historyData({
     skill_name: 'a',
@@ -324,21 +324,21 @@ test('the mean of hours whose runs were pruned is not passed off as a median', (
   expect(hasMeans({ ...data, means: [null, null, null] })).toBe(false);
 });
 
-describe('an answer', () => {
+describe('the state of a query', () => {
   const error = new ConnectionError('503');
   const first = succeeded(initialState<string[]>(), 'page 1', ['a']);
 
-  test('is the same object where nothing changed', () => {
+  test('is the same object if nothing changed', () => {
     expect(succeeded(first, 'page 1', first.data ?? [])).toBe(first);
     expect(succeeded(first, 'page 2', first.data ?? [])).toMatchObject({ key: 'page 2' });
   });
-  test('stays beside the error when its own question fails later', () => {
+  test('keeps the data when the same query fails later', () => {
     expect(failed(first, 'page 1', error)).toEqual({ key: 'page 1', data: ['a'], error });
   });
-  test('is not passed off as that to another question that fails', () => {
+  test('drops the data when another query fails', () => {
     expect(failed(first, 'page 2', error)).toEqual({ key: 'page 2', data: null, error });
   });
-  test('takes the error away', () => {
+  test('clears the error after a success', () => {
     expect(succeeded(failed(first, 'page 2', error), 'page 2', ['b'])).toEqual({
       key: 'page 2',
       data: ['b'],
@@ -347,8 +347,8 @@ describe('an answer', () => {
   });
 });
 
-describe('the clock of the server', () => {
-  test('goes with what the server says, not with what jitters by less than its seconds', () => {
+describe('the server clock', () => {
+  test('follows reported times, and ignores jitter below its resolution', () => {
     let local = 1_000_000;
     const clock = new ServerClock(() => local);
     clock.set(2_000_000);
@@ -360,7 +360,7 @@ describe('the clock of the server', () => {
     expect(clock.now()).toBe(2_500_000);
   });
 
-  test('takes updates as the least it can be, so that figures that stand still grow old', () => {
+  test('treats updates as a lower bound, so that data without updates ages', () => {
     let local = 1_000_000;
     const clock = new ServerClock(() => local);
     clock.observe(900_000);
@@ -373,7 +373,7 @@ describe('the clock of the server', () => {
   });
 });
 
-test('a range asks for whole steps, at most 300, the same question within a step', () => {
+test('a range is aligned to steps, has at most 300, and stays the same within a step', () => {
   for (const range of RANGES) {
     const now = Date.UTC(2026, 1, 10, 12, 34, 56);
     const { from, to } = bounds(range, now);

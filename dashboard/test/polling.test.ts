@@ -6,63 +6,63 @@ const MIN_INTERVAL = 1000;
 const WORK = 400;
 
 let visible = true;
-let asked: number[] = [];
+let started: number[] = [];
 
 function start() {
   const begin = Date.now();
-  const ask = async () => {
-    asked.push(Date.now() - begin);
+  const request = async () => {
+    started.push(Date.now() - begin);
     await new Promise((resolve) => setTimeout(resolve, WORK));
   };
-  return poll(ask, () => visible, INTERVAL, MIN_INTERVAL);
+  return poll(request, () => visible, INTERVAL, MIN_INTERVAL);
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
   visible = true;
-  asked = [];
+  started = [];
 });
 afterEach(() => vi.useRealTimers());
 
-test('asks at once, then an interval after each answer', async () => {
+test('requests immediately, then an interval after each response', async () => {
   start();
   await vi.advanceTimersByTimeAsync(2 * (INTERVAL + WORK));
-  expect(asked).toEqual([0, INTERVAL + WORK, 2 * (INTERVAL + WORK)]);
+  expect(started).toEqual([0, INTERVAL + WORK, 2 * (INTERVAL + WORK)]);
 });
 
-test('a refresh during a question is made up for after it', async () => {
+test('a refresh during a request causes another request after it', async () => {
   const polling = start();
   await vi.advanceTimersByTimeAsync(WORK / 2);
   polling.refresh();
   await vi.advanceTimersByTimeAsync(5000);
-  expect(asked).toEqual([0, MIN_INTERVAL]);
+  expect(started).toEqual([0, MIN_INTERVAL]);
 });
 
-test('many refreshes are one, and no sooner than allowed', async () => {
+test('many refreshes are merged and respect the minimum interval', async () => {
   const polling = start();
   for (let time = 0; time < 3000; time += 100) {
     polling.refresh();
     await vi.advanceTimersByTimeAsync(100);
   }
-  expect(asked).toEqual([0, MIN_INTERVAL, 2 * MIN_INTERVAL, 3 * MIN_INTERVAL]);
+  expect(started).toEqual([0, MIN_INTERVAL, 2 * MIN_INTERVAL, 3 * MIN_INTERVAL]);
 });
 
-test('what cannot be seen does not ask, and makes up for it when it can', async () => {
+test('a hidden page sends no requests, and one when it becomes visible', async () => {
   visible = false;
   const polling = start();
   polling.refresh();
   await vi.advanceTimersByTimeAsync(3 * INTERVAL);
-  expect(asked).toEqual([]);
+  expect(started).toEqual([]);
   visible = true;
   polling.onVisibilityChange();
   polling.onVisibilityChange();
-  expect(asked).toEqual([3 * INTERVAL]);
+  expect(started).toEqual([3 * INTERVAL]);
 });
 
-test('nothing is asked after the end, not even what was due', async () => {
+test('no request is sent after stop, even if one was due', async () => {
   const polling = start();
   polling.refresh();
   polling.stop();
   await vi.advanceTimersByTimeAsync(2 * INTERVAL);
-  expect(asked).toEqual([0]);
+  expect(started).toEqual([0]);
 });

@@ -51,7 +51,7 @@ def url_of(server: Server) -> str:
 def row(page: Page, skill_name: str) -> Locator:
     """Of the table of skills."""
     link = page.get_by_role("link", name=skill_name, exact=True)
-    return page.get_by_role("table", name="Skills with their figures").get_by_role("row").filter(has=link)
+    return page.get_by_role("table", name="Skills with their metrics").get_by_role("row").filter(has=link)
 
 
 def anomaly(page: Page, skill_name: str) -> Locator:
@@ -146,7 +146,7 @@ def test_a_database_with_old_data_only_shows_it_and_judges_nothing(visitor: Visi
         expect_live(page)
         expect(page.get_by_test_id("idle")).to_contain_text("No invocation in the last 24 h; the last one was 12 d ago")
         expect(page.get_by_test_id("summary")).to_contain_text(re.compile(r"all time\s*48\s*10 failed"))
-        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing to judge in the last 24 h")
+        expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing to evaluate in the last 24 h")
         expect(row(page, "pytest-run")).to_contain_text(re.compile("40.*75.0 %.*n = 40"))
         expect(page.get_by_role("contentinfo")).to_contain_text(f"Database {db_path}")
         visitor.screenshot("old")
@@ -205,7 +205,7 @@ def test_columns_sort_by_the_keyboard_and_say_so(visitor: Visit, db_path: Path) 
     fill(db_path, invocations("quick", 9, duration=0.1), invocations("slow", 3, duration=60.0))
     with Server(db_path) as server:
         page = visitor.open(url_of(server))
-        links = page.get_by_role("table", name="Skills with their figures").locator("tbody").get_by_role("link")
+        links = page.get_by_role("table", name="Skills with their metrics").locator("tbody").get_by_role("link")
         expect(links).to_have_text(["quick", "slow"])
         page.get_by_role("button", name="Mean duration").focus()
         page.keyboard.press("Enter")
@@ -226,7 +226,7 @@ def test_a_skill_has_a_page_with_history_errors_and_anomalies(visitor: Visit, db
         expect(page).to_have_title(re.compile("pytest-run"))
         expect(page.get_by_role("figure").locator("canvas")).to_have_count(3)
         expect(page.get_by_test_id("anomaly")).to_contain_text("Success rate fell")
-        errors = page.get_by_role("table", name="Failed invocations by the kind of error")
+        errors = page.get_by_role("table", name="Failed invocations by error type")
         expect(errors.get_by_role("row", name="timeout 8")).to_be_visible()
         with page.expect_response(lambda answer: "/api/v1/series" in answer.url and answer.ok):
             page.get_by_role("radio", name="7 d").check()
@@ -249,7 +249,7 @@ def test_a_hostile_name_is_shown_as_text(visitor: Visit, db_path: Path, name: st
     fill(db_path, invocations("before", 5), invocations(name, 3), invocations("after", 1))
     with Server(db_path) as server:
         page = visitor.open(url_of(server))
-        expect(page.get_by_role("table", name="Skills with their figures").locator("tbody tr")).to_have_count(3)
+        expect(page.get_by_role("table", name="Skills with their metrics").locator("tbody tr")).to_have_count(3)
         shown = page.locator("tbody tr").nth(1).get_by_role("link")
         text = shown.inner_text()
         assert text == re.sub(r"[\u202e\u200b]", lambda hidden: f"U+{ord(hidden[0]):04X}", name)
@@ -275,7 +275,7 @@ def test_it_reconnects_when_the_server_restarts(visitor: Visit, filled_db: Path)
         expect_live(page)
     expect(page.get_by_test_id("connection")).to_contain_text("Reconnecting")
     expect(row(page, "pytest-run")).to_contain_text("n = 8")  # the last figures stay
-    expect(page.get_by_test_id("banner")).to_contain_text("does not answer")
+    expect(page.get_by_test_id("banner")).to_contain_text("not responding")
     visitor.screenshot("broken")
     assert visitor.serious_violations() == []
     fill(filled_db, invocations("pytest-run", 1))
@@ -307,7 +307,7 @@ def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, f
         for _ in range(3):  # Chromium heeds no page that would keep its dialog open for good
             page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
-        page.get_by_role("button", name="Needs a token").click()
+        page.get_by_role("button", name="Token required").click()
         expect(dialog).to_be_visible()
         dialog.get_by_label("Token").fill("not-the-token")
         dialog.get_by_role("button", name="Connect").click()

@@ -1,4 +1,4 @@
-// Three charts over one time line: invocations, success rate and durations, with the anomalies as bands behind them.
+// Three charts with a shared time axis: invocations, success rate and durations, with anomalies as background bands.
 import { useEffect, useRef } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
 import uPlot from 'uplot';
@@ -32,14 +32,14 @@ const LEGEND: Record<Chart, [string, string][]> = {
     ['dashed', '95th percentile'],
   ],
 };
-const MEANS_LEGEND: [string, string] = ['dotted', 'mean, where no median is kept'];
+const MEANS_LEGEND: [string, string] = ['dotted', 'mean, where no median is stored'];
 const SYNC = uPlot.sync('history');
 
 const DAY = 86_400;
-/** Beyond it the time line has days. */
+/** Ranges longer than this have labels for days. */
 const DAYS_FROM = 3 * DAY;
 
-/** 13:05 within a day, the day at its beginning. */
+/** Labels such as 13:05, and the day at midnight. */
 function timeLabels(splits: readonly number[], spanOfAll: number): string[] {
   return splits.map((split) => {
     const time = absolute(split * 1000).slice(11, 16);
@@ -47,7 +47,7 @@ function timeLabels(splits: readonly number[], spanOfAll: number): string[] {
   });
 }
 
-/** Behind the figures: from an anomaly's beginning to its end, with its kind as a line on top. */
+/** Draws a band from the start to the end of each anomaly, with a line in the colour of its kind at the top. */
 function bands(options: { current: Options }): uPlot.Plugin {
   return {
     hooks: {
@@ -84,7 +84,7 @@ function seriesOf(chart: Chart): uPlot.Series[] {
   const line = { width: 1.75, spanGaps: false, points: { show: true, size: 4 } };
   switch (chart) {
     case 'invocations':
-      // All of them behind those that completed: what is left to see failed.
+      // The bars of all invocations lie behind those of the completed ones; the visible rest failed.
       return [
         {},
         { fill: orange, width: 0, points: { show: false }, ...(bars ? { paths: bars } : {}) },
@@ -143,7 +143,7 @@ function createPlot(
         points: { show: chart !== 'invocations', size: 7 },
       },
       scales: {
-        // The ends are those that were asked for, whatever data there is.
+        // The requested range, even if the data covers less.
         x: { time: true, range: () => [options.current.from, options.current.to] },
         y: {
           range: (_plot, _low, high) => (chart === 'rate' ? [0, 1.04] : [0, high > 0 ? high * 1.1 : 1]),
@@ -193,20 +193,20 @@ function pointText(chart: Chart, data: HistoryData, index: number, step: number)
       return `${when}: ${percent(data.rates[index] ?? null)} of ${count(all)}`;
     case 'durations':
       if ((data.means[index] ?? null) !== null) {
-        return `${when}: mean ${duration(data.means[index] ?? null)}, median not kept`;
+        return `${when}: mean ${duration(data.means[index] ?? null)}, median not stored`;
       }
-      return `${when}: median ${duration(data.p50[index] ?? null)}, 95 % within ${duration(data.p95[index] ?? null)}`;
+      return `${when}: median ${duration(data.p50[index] ?? null)}, 95th percentile ${duration(data.p95[index] ?? null)}`;
   }
 }
 
-/** The whole chart in one sentence, for those who do not see it. */
+/** A summary of the chart, for screen readers. */
 function summaryText(chart: Chart, data: HistoryData): string {
   const sum = (counts: number[]) => counts.reduce((total, each) => total + each, 0);
   const all = sum(data.all);
   const completed = sum(data.completed);
   if (all === 0) return 'no invocations';
   if (chart === 'invocations') return `${plural(all, 'invocation')}, ${count(all - completed)} failed`;
-  if (chart === 'rate') return `${percent(completed / all)} in all`;
+  if (chart === 'rate') return `${percent(completed / all)} overall`;
   const ranges = [
     ['medians', data.p50],
     ['means without a median', data.means],
@@ -216,7 +216,7 @@ function summaryText(chart: Chart, data: HistoryData): string {
     if (values.length === 0) return [];
     return [`${name} from ${duration(Math.min(...values))} to ${duration(Math.max(...values))}`];
   });
-  return words.join(', ') || 'not known';
+  return words.join(', ') || 'unknown';
 }
 
 export function HistoryChart(props: Options & { label: string }) {
@@ -295,7 +295,7 @@ export function HistoryChart(props: Options & { label: string }) {
   );
 }
 
-/** The same figures for those who cannot see or point at charts. */
+/** The data of the charts as a table, for screen readers and keyboards. */
 export function HistoryTable({ data, step }: { data: HistoryData; step: number }) {
   const means = hasMeans(data);
   const rows = data.times
@@ -303,12 +303,10 @@ export function HistoryTable({ data, step }: { data: HistoryData; step: number }
     .filter(({ index }) => (data.all[index] ?? 0) > 0)
     .reverse();
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <section class="scroll" tabIndex={0} aria-label="Figures of the charts">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard
+    <section class="scroll" tabIndex={0} aria-label="Chart data">
       <table class="plain-table">
-        <caption class="visually-hidden">
-          Figures of the charts, the newest first; steps without an invocation are left out
-        </caption>
+        <caption class="visually-hidden">Chart data, newest first, without steps that have no invocations</caption>
         <thead>
           <tr>
             <th scope="col">From</th>
@@ -325,11 +323,11 @@ export function HistoryTable({ data, step }: { data: HistoryData; step: number }
               Median
             </th>
             <th scope="col" class="number">
-              95 % within
+              95th percentile
             </th>
             {means && (
               <th scope="col" class="number">
-                Mean, without a median
+                Mean (no median)
               </th>
             )}
           </tr>

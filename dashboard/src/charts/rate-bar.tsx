@@ -1,4 +1,4 @@
-// A success rate with its 95 % interval: the bar ends at the rate, the whiskers say how far it can be trusted.
+// A success rate with its 95 % interval: the bar ends at the rate, the whiskers mark the interval.
 
 export function RateBar({ rate, low, high }: { rate: number; low: number; high: number }) {
   return (

@@ -1,6 +1,6 @@
-// The server's time as far as we know it: ages must not depend on how well the viewer's clock goes.
+// Estimates the time of the server, so that ages do not depend on the clock of the browser.
 
-/** Milliseconds that a new estimate may differ from the old one before it counts: times come in whole seconds. */
+/** Milliseconds by which a new estimate must differ to replace the old one: timestamps have whole seconds. */
 const TOLERANCE = 1500;
 
 export class ServerClock {
@@ -11,18 +11,18 @@ export class ServerClock {
     this.#local = local;
   }
 
-  /** Now, by the server's clock. */
+  /** The current time of the server. */
   now(): number {
     return this.#local() + (this.#offset ?? 0);
   }
 
-  /** The server said what time it is. */
+  /** Sets the estimate to a time that the server reported. */
   set(now: number): void {
     const offset = now - this.#local();
     if (this.#offset === null || Math.abs(offset - this.#offset) > TOLERANCE) this.#offset = offset;
   }
 
-  /** Something of this moment just came, so that it cannot be earlier than that there. */
+  /** A message with this timestamp just arrived, so the time of the server is at least that. */
   observe(at: number): void {
     const offset = at - this.#local();
     if (this.#offset === null || offset > this.#offset) this.#offset = offset;

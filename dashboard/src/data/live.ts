@@ -1,4 +1,4 @@
-// What is live: the connection, the newest update, the anomalies with their beginnings and ends, the sessions.
+// Live state: the connection, the newest update, open anomalies and their events, active sessions.
 import {
   type ConnectionState,
   type MetricsUpdate,
@@ -17,28 +17,28 @@ export interface LiveState {
   connection: ConnectionState;
   update: MetricsUpdate | null;
   anomalies: TrackedAnomaly[];
-  /** Newest first, a bounded number. */
+  /** Newest first, at most MAX_EVENTS. */
   events: AnomalyEvent[];
   sessions: Session[] | null;
-  /** Of the HTTP API; null where it has not succeeded. */
+  /** From the HTTP API; null before its first response. */
   server: ServerInfo | null;
-  /** Why `server` is old, or is not there. */
+  /** Why `server` is stale or missing. */
   serverError: Error | null;
-  /** Why the server does not let us in; null where it does. */
+  /** Why the server rejected the authentication; null if it did not. */
   tokenRequired: string | null;
-  /** Whether the dialog asks for it; closed, it is opened again by the header. */
+  /** Whether the token dialog is open; a button in the header reopens it. */
   tokenDialogOpen: boolean;
   hasToken: boolean;
-  /** Goes up when there is reason to ask the API anew: a connection that is back, another token. */
+  /** Incremented to restart all polls: after a reconnection, or with a new token. */
   generation: number;
 }
 
-const EVENTS = 50;
+const MAX_EVENTS = 50;
 const TOKEN = 'session-buddy-token';
-/** Milliseconds between attempts once the quick ones are used up. */
+/** Milliseconds between attempts after the quick ones are exhausted. */
 const SLOW_RECONNECT = 15_000;
 
-/** A page may be forbidden to store anything; the token then lasts as long as the page. */
+/** Session storage may be blocked; the token then lasts as long as the page. */
 class TokenStore {
   #token: string | undefined;
 
@@ -60,7 +60,7 @@ class TokenStore {
       if (token === undefined) sessionStorage.removeItem(TOKEN);
       else sessionStorage.setItem(TOKEN, token);
     } catch {
-      // Kept in memory alone.
+      // Storage is blocked: keep it in memory only.
     }
   }
 }
@@ -93,7 +93,7 @@ function applyUpdate(update: MetricsUpdate): void {
   const at = moment(update.timestamp) ?? Date.now();
   clock.observe(at);
   const { current, events } = tracker.observe(update.data.anomalies, at);
-  const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, EVENTS) : live.state.events;
+  const log = events.length > 0 ? [...events.reverse(), ...live.state.events].slice(0, MAX_EVENTS) : live.state.events;
   live.set({ update, anomalies: current, events: log });
 }
 
@@ -103,25 +103,25 @@ export function applyServerInfo(server: ServerInfo): void {
   live.set({ server });
 }
 
-/** Asks for a token where that is what an error of the API means, and says whether it is. */
+/** If the error is a rejected authentication, shows the token dialog and returns true. */
 export function handleUnauthorized(error: unknown): boolean {
   if (!(error instanceof UnauthorizedError)) return false;
   live.set({ tokenRequired: error.message });
   return true;
 }
 
-/** Opens or closes the dialog that asks for the token. */
+/** Opens or closes the token dialog. */
 export function showTokenDialog(tokenDialogOpen: boolean): void {
   live.set({ tokenDialogOpen });
 }
 
-/** Tries at once what would be tried later. */
+/** Reconnects immediately. */
 export function retry(): void {
-  // How it went comes as a state.
+  // The result arrives as a state event.
   client.connect().catch(() => {});
 }
 
-/** Connects anew with this token. */
+/** Reconnects with this token. */
 export function setToken(text: string): void {
   token.set(text);
   live.set({ tokenRequired: null, tokenDialogOpen: true, hasToken: true, generation: live.state.generation + 1 });
@@ -156,7 +156,7 @@ export function start(): void {
   void client.subscribe(null, { details: true });
   void client.subscribeSessions();
   retry();
-  // A machine that wakes up, or a network that is back, need not wait for the next attempt.
+  // Reconnect immediately after the machine wakes up or the network returns.
   const reconnectNow = () => {
     if (document.visibilityState === 'visible' && client.state.status === 'waiting') retry();
   };

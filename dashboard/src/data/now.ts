@@ -1,4 +1,4 @@
-// The one clock of the page: what shows an age is drawn again each second, while it can be seen.
+// The shared clock of the page: rerenders everything that shows an age once a second while the page is visible.
 import { useEffect, useState } from 'preact/hooks';
 import { clock } from './live.ts';
 
@@ -13,7 +13,7 @@ function tick(): void {
 
 document.addEventListener('visibilitychange', tick);
 
-/** Milliseconds since 1970 by the server's clock, once a second. */
+/** The time of the server in milliseconds since 1970, updated once a second. */
 export function useNow(): number {
   const [now, setNow] = useState(() => clock.now());
   useEffect(() => {

@@ -1,4 +1,4 @@
-// Asking the API again and again: while the page can be seen, once at a time, and given up when the activeKey changes.
+// Polls the API while the page is visible, one request at a time; a change of the key aborts the request.
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { handleUnauthorized, live } from './live.ts';
 import { poll } from './polling.ts';
@@ -6,20 +6,20 @@ import { failed, initialState, succeeded } from './query-state.ts';
 import { useStore } from './store.ts';
 
 export interface Polled<T> {
-  /** The newest state; that to the activeKey previous until the present one is succeeded or has failed. */
+  /** The newest data; that of the previous key until the request for the current key succeeds or fails. */
   data: T | null;
-  /** Whether the present activeKey was succeeded or has failed. */
+  /** Whether `data` and `error` belong to the current key. */
   current: boolean;
-  /** Why the present activeKey has no state, or only an old one. */
+  /** Why the data of the current key is missing or stale. */
   error: Error | null;
   refresh: () => void;
 }
 
 const INTERVAL = 15_000; // milliseconds
-/** Between two questions, however often there is reason to request. */
+/** Minimum milliseconds between two requests, however often `refresh` is called. */
 const MIN_INTERVAL = 3000;
 
-/** `key` says what is asked, so that another one is asked at once; null asks nothing. The rest is in milliseconds. */
+/** `key` identifies the query: a new key is requested immediately, null requests nothing. Intervals in milliseconds. */
 export function usePoll<T>(
   key: string | null,
   request: (signal: AbortSignal) => Promise<T>,
@@ -31,7 +31,7 @@ export function usePoll<T>(
   latestRequest.current = request;
   const refreshRef = useRef(() => {});
   const generation = useStore(live, ({ generation }) => generation);
-  // Without its token there is no use in latestRequest.
+  // Requests without the required token would fail.
   const activeKey = useStore(live, ({ tokenRequired }) => tokenRequired !== null) ? null : key;
 
   useEffect(() => {
@@ -42,7 +42,7 @@ export function usePoll<T>(
           const data = await latestRequest.current(signal);
           if (!signal.aborted) setState((previous) => succeeded(previous, activeKey, data));
         } catch (error) {
-          // Where it is a token that is missing, the dialog says so.
+          // The token dialog reports a missing token.
           if (signal.aborted || handleUnauthorized(error)) return;
           setState((previous) => failed(previous, activeKey, error as Error));
         }

@@ -1,14 +1,17 @@
-// When to request again: once at a time, only while the page can be seen, and sooner where there is reason to.
+// Schedules polling: one request at a time, only while the page is visible, earlier on demand.
 
 export interface Polling {
-  /** Asks as scheduleSoon as `minInterval` allows; where a question is on its way already, once more schedule it. */
+  /** Requests as soon as `minInterval` allows; during a request, once more after it. */
   refresh(): void;
-  /** The page can be seen again: makes up for what it left out. */
+  /** The visibility changed: sends a request that became due while the page was hidden. */
   onVisibilityChange(): void;
   stop(): void;
 }
 
-/** `request` never rejects. `interval` lies between two questions, and `minInterval` however often `refresh` is called; milliseconds. */
+/**
+ * `request` never rejects. Polls every `interval`, and at least `minInterval` apart however often `refresh` is called;
+ * both in milliseconds.
+ */
 export function poll(
   request: (signal: AbortSignal) => Promise<void>,
   visible: () => boolean,

@@ -1,7 +1,7 @@
-// What is known of a key that is asked again and again, so that no answer is taken for that to another key.
+// State of a query that is polled: the data belongs to one key and is never shown for another one.
 
 export interface QueryState<T> {
-  /** What `data` and `error` are about; null previous the first answer. */
+  /** The query that `data` and `error` belong to; null before the first response. */
   key: string | null;
   data: T | null;
   error: Error | null;
@@ -11,13 +11,13 @@ export function initialState<T>(): QueryState<T> {
   return { key: null, data: null, error: null };
 }
 
-/** The same object where nothing changed. */
+/** Returns the same object if nothing changed. */
 export function succeeded<T>(previous: QueryState<T>, key: string, data: T): QueryState<T> {
   const same = previous.key === key && previous.data === data && previous.error === null;
   return same ? previous : { key, data, error: null };
 }
 
-/** Keeps the last answer to this key; one to another key says nothing about this one. */
+/** Keeps the last data of the same key; data of another key is dropped. */
 export function failed<T>(previous: QueryState<T>, key: string, error: Error): QueryState<T> {
   return { key, data: previous.key === key ? previous.data : null, error };
 }

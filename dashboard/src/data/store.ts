@@ -1,4 +1,4 @@
-// A value that views follow. Each view sees only the part it chose, and is drawn anew only when that changed.
+// An observable store. A view selects a part of the state and rerenders only when that part changes.
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 export class Store<S extends object> {

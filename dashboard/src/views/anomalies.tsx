@@ -1,4 +1,4 @@
-// The anomalies that are going on, the heaviest first.
+// The open anomalies, largest deviation first.
 import { KIND_LABELS, kindOf, type TrackedAnomaly, valueText } from '../anomalies.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
@@ -15,7 +15,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
       <div class="anomaly-head">
         <KindIcon kind={kind} />
         <span class="anomaly-kind">{KIND_LABELS[kind]}</span>
-        <span class="score" title="Distance from the baseline in standard deviations">
+        <span class="score" title="Deviation from the baseline, in standard deviations">
           {deviation(anomaly.deviation_score)}
         </span>
       </div>
@@ -36,7 +36,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
       {details && (
         <p class="anomaly-since">
           {fading ? (
-            'back under the threshold'
+            'back below the threshold'
           ) : (
             <>
               since <Ago at={moment(details.since)} />
@@ -44,7 +44,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
           )}
           <span class="quiet">
             {' · '}
-            {plural(details.observed_samples, 'invocation')} against {details.baseline_samples}
+            {plural(details.observed_samples, 'invocation')}, baseline {details.baseline_samples}
           </span>
         </p>
       )}
@@ -74,7 +74,7 @@ export function Anomalies() {
           {anomalies.length > 0 && (
             <span class="badge">
               {anomalies.length}
-              <span class="visually-hidden"> going on</span>
+              <span class="visually-hidden"> open</span>
             </span>
           )}
         </h2>
@@ -89,15 +89,15 @@ export function Anomalies() {
         <p class="calm">
           {idle !== null ? (
             <>
-              Nothing to judge in the last {windowLength}: no skill was used. <code>session-buddy backtest</code> judges
-              what was recorded before.
+              Nothing to evaluate in the last {windowLength}: no skill was used. <code>session-buddy backtest</code>{' '}
+              evaluates recorded history.
             </>
           ) : known ? (
             <>
-              <Icon name="check" /> Nothing unusual: no skill deviates from its own past now.
+              <Icon name="check" /> Nothing unusual: no skill deviates from its baseline.
             </>
           ) : (
-            'Waiting for the first figures.'
+            'Waiting for the first data.'
           )}
         </p>
       )}

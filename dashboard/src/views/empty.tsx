@@ -1,12 +1,12 @@
-// Nothing was ever recorded: how to begin.
+// Getting started: shown while no invocation was ever recorded.
 import { useState } from 'preact/hooks';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
 
 const SETUP_COMMANDS = [
-  { title: 'Record what Claude Code does from now on', command: 'session-buddy hooks install' },
-  { title: 'Take in the sessions it has recorded so far', command: 'session-buddy import ~/.claude/projects' },
+  { title: 'Record Claude Code from now on', command: 'session-buddy hooks install' },
+  { title: 'Import the sessions it recorded so far', command: 'session-buddy import ~/.claude/projects' },
   { title: 'Record any command', command: 'session-buddy run -- pytest -q' },
 ];
 
@@ -18,7 +18,7 @@ function Command({ command }: { command: string }) {
       setCopied(true);
       setTimeout(() => setCopied(false), 2000);
     } catch {
-      // Not allowed here; the text can be selected.
+      // Clipboard access is denied; the text can still be selected.
     }
   };
   return (
@@ -38,7 +38,7 @@ export function Empty() {
   return (
     <section class="panel empty" aria-labelledby="empty-title" data-testid="empty">
       <h2 id="empty-title">No invocations yet</h2>
-      <p>The server runs and waits. As soon as the first skill has run, its figures appear here by themselves.</p>
+      <p>The server is running. Metrics appear here automatically after the first invocation of a skill.</p>
       <ol>
         {SETUP_COMMANDS.map(({ title, command }) => (
           <li key={command}>
@@ -48,7 +48,7 @@ export function Empty() {
         ))}
       </ol>
       <p class="quiet">
-        All of them use the database of <code>session-buddy serve</code>, unless <code>--db-path</code> names another
+        All of them use the database of <code>session-buddy serve</code>, unless <code>--db-path</code> selects another
         {path === undefined ? '' : ': '}
         {path !== undefined && <code class="path">{path}</code>}.
       </p>

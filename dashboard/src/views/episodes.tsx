@@ -1,4 +1,4 @@
-// Anomalies of the past and those going on, one line an episode, the newest first.
+// Open and resolved anomalies, one line per episode, newest first.
 import { useEffect } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
 import { anomalyKey, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
@@ -9,19 +9,19 @@ import { moment, span } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { Ago, KindIcon, Name, Panel, Problem } from './ui.tsx';
 
-/** An episode that is not in the database yet has no number. */
+/** An episode that is not stored in the database yet has no id. */
 export function episodeKey({ id, skill_name, anomaly_type, detected_at }: AnomalyEpisode): string {
   return id === null ? JSON.stringify([skill_name, anomaly_type, detected_at]) : String(id);
 }
 
 export function Episode({ episode, link }: { episode: AnomalyEpisode; link: boolean }) {
   const kind = kindOf(episode);
-  // The server ends an episode only well under the threshold, where the anomaly itself is no longer told of.
+  // Hysteresis: the server ends an episode well below the threshold, after the broadcasts stop listing the anomaly.
   const key = anomalyKey(episode);
   const eased = useStore(
     live,
     ({ connection, update, anomalies }) =>
-      // Without a live connection nothing is known of it.
+      // Unknown without a live connection.
       connection.status === 'open' && update !== null && !anomalies.some((each) => each.key === key && !each.fading),
   );
   const began = moment(episode.detected_at);
@@ -39,7 +39,7 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
             <span>{KIND_LABELS[kind]}</span>
           )}
           <span class="list-when">
-            {ended === null ? <strong>{eased ? 'easing' : 'going on'}</strong> : <Ago at={began} />}
+            {ended === null ? <strong>{eased ? 'easing' : 'ongoing'}</strong> : <Ago at={began} />}
           </span>
         </div>
         <div class="quiet">
@@ -55,15 +55,15 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
 
 export function Episodes() {
   const { data, error, refresh } = usePoll('episodes', (signal) => api.anomalies({ limit: 10 }, { signal }));
-  // What begins or ends is in the history at once.
+  // The API has a started or ended anomaly immediately.
   const newest = useStore(live, (state) => state.events[0]?.id ?? 0);
   useEffect(() => {
     if (newest > 0) refresh();
   }, [newest, refresh]);
   const none = data !== null && data.anomalies.length === 0;
   return (
-    <Panel id="episodes" title="Latest changes">
-      {none && <p class="nothing">The server has recorded no anomaly so far.</p>}
+    <Panel id="episodes" title="Recent anomalies">
+      {none && <p class="nothing">No anomaly has been recorded yet.</p>}
       {data && !none && (
         <ul class="list">
           {data.anomalies.map((episode) => (
@@ -72,7 +72,7 @@ export function Episodes() {
         </ul>
       )}
       {error && <Problem what={data ? 'Not up to date:' : 'No history:'} error={error} />}
-      {!data && !error && <p class="nothing">Waiting for the first figures.</p>}
+      {!data && !error && <p class="nothing">Waiting for the first data.</p>}
     </Panel>
   );
 }

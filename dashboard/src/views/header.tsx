@@ -1,4 +1,4 @@
-// The head of the page: what it is, how fresh its figures are, light or dark.
+// The page header: freshness of the data, connection state, theme.
 import { useEffect, useState } from 'preact/hooks';
 import { connectionLabel, disconnectedMessage, staleAfter } from '../connection.ts';
 import { live, retry, showTokenDialog } from '../data/live.ts';
@@ -8,7 +8,7 @@ import { duration, moment, span } from '../format.ts';
 import { onTheme, theme, toggleTheme } from '../theme.ts';
 import { Icon } from './ui.tsx';
 
-/** Seconds since the figures on the page were computed; null where there are none yet. */
+/** Seconds since the data on the page was computed; null without data. */
 export function useAge(): { age: number | null; stale: boolean } {
   const now = useNow();
   const at = useStore(live, (state) => moment(state.update?.timestamp));
@@ -81,7 +81,7 @@ export function Header() {
   );
 }
 
-/** What is wrong with everything on the page, where something is. */
+/** A warning that concerns the whole page: no connection, or an unreadable database. */
 export function Banner() {
   const connection = useStore(live, (state) => state.connection);
   const database = useStore(live, (state) => state.server?.database ?? null);
@@ -89,7 +89,7 @@ export function Banner() {
   const polled = useStore(live, (state) => state.server !== null && state.serverError === null);
   const hasData = useStore(live, (state) => state.server !== null || state.update !== null);
   const { age } = useAge();
-  // One missed connection is a restart and mends itself; the pill says so.
+  // A single failed attempt is usually a restart; only the connection label in the header shows it.
   const lost =
     connection.status === 'closed' || ('attempt' in connection && connection.attempt >= (age === null ? 1 : 2));
   if (lost && !tokenRequired) {
@@ -113,7 +113,7 @@ export function Banner() {
       <div class="banner" data-testid="banner">
         <Icon name="warning" />
         <p>
-          <strong>The server cannot read its database.</strong> What you see is what it read last.{' '}
+          <strong>The server cannot read its database.</strong> The page shows the last data it read.{' '}
           <span class="banner-why">{database.reason}</span>
         </p>
       </div>

@@ -1,4 +1,4 @@
-// What begins and ends: shown for some seconds in a corner, and told to screen readers once, by the one live region.
+// Toasts for anomalies that start or end; the only live region announces each of them once to screen readers.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
 import { live } from '../data/live.ts';
@@ -13,7 +13,7 @@ const SHOWN_FOR = 9000; // milliseconds
 function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
   const dismiss = useRef(onGone);
   dismiss.current = onGone;
-  // Whoever points at it or has the focus in it is not done with it.
+  // A toast with the pointer or the focus in it stays.
   const [paused, setPaused] = useState(false);
   useEffect(() => {
     if (paused) return;
@@ -22,7 +22,7 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
   }, [paused]);
   const { anomaly } = event;
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: nothing is done with it, it only stays
+    // biome-ignore lint/a11y/noStaticElementInteractions: the handlers only pause the timeout
     <div
       class="toast"
       data-testid="toast"
@@ -74,12 +74,12 @@ export function Notices() {
   const wasLost = useRef(false);
   useEffect(() => {
     if (connection === 'open') {
-      if (wasLost.current) setAnnounced('Connected again.');
+      if (wasLost.current) setAnnounced('Reconnected.');
       wasOpen.current = true;
       wasLost.current = false;
     } else if (connection === 'waiting' && wasOpen.current && !wasLost.current) {
       wasLost.current = true;
-      setAnnounced('The connection to the server is lost.');
+      setAnnounced('Connection to the server lost.');
     }
   }, [connection]);
 

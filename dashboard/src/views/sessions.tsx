@@ -1,4 +1,4 @@
-// The sessions that are active now, the latest activity first.
+// The active sessions, latest activity first.
 import { useState } from 'preact/hooks';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
@@ -6,7 +6,7 @@ import { moment, plural } from '../format.ts';
 import { Ago, Name, Panel, Since } from './ui.tsx';
 
 const COLLAPSED_ROWS = 8;
-/** More is not drawn: nobody reads it, and a page must not grow without end. */
+/** Upper bound of the rendered rows, so that the page size is bounded. */
 const MAX_ROWS = 200;
 
 export function Sessions() {
@@ -22,7 +22,7 @@ export function Sessions() {
       aside={sorted.length > 0 && <span class="badge badge-quiet">{sorted.length}</span>}
     >
       {sorted.length === 0 ? (
-        <p class="nothing">{known ? 'No session is active now.' : 'Waiting for the first figures.'}</p>
+        <p class="nothing">{known ? 'No session is active now.' : 'Waiting for the first data.'}</p>
       ) : (
         <ul class="list">
           {shown.map((session) => (

@@ -1,4 +1,4 @@
-// The page of one skill: its figures, its history with its anomalies, its errors and phases.
+// The page of one skill: metrics, history, anomalies, errors and phases.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { type AnomalyEpisode, ApiError } from 'session-buddy-client';
 import { HistoryChart, HistoryTable } from '../charts/history.tsx';
@@ -17,25 +17,25 @@ import { Ago, Icon, Name, Panel, Problem, useWindow } from './ui.tsx';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
 
-/** `lastAt`: of the skill, null where it never ran; undefined while it is not known. */
+/** `lastAt` is the last invocation of the skill: null without any, undefined while unknown. */
 function History({ skillName, lastAt }: { skillName: string; lastAt: number | null | undefined }) {
   const [range, setRange] = useState(DAY);
   const [tableOpen, setTableOpen] = useState(false);
-  // The question is the span, not its ends: these move on, and with them the charts, without a new beginning.
+  // The key has the length of the range, not its ends, so that the charts stay when the range moves on.
   const end = endOfHistory(lastAt ?? null, clock.now());
   const query = () => ({ skill_name: skillName, ...bounds(range, end ?? clock.now()) });
-  const asked = lastAt === undefined ? null : `${range.id} ${end ?? ''}`;
-  const series = usePoll(asked && `series ${asked}`, (signal) =>
+  const rangeKey = lastAt === undefined ? null : `${range.id} ${end ?? ''}`;
+  const series = usePoll(rangeKey && `series ${rangeKey}`, (signal) =>
     api.series({ ...query(), step: range.step }, { signal }),
   );
-  const episodes = usePoll(asked && `anomalies ${asked}`, (signal) =>
+  const episodes = usePoll(rangeKey && `anomalies ${rangeKey}`, (signal) =>
     api.anomalies({ ...query(), limit: 200 }, { signal }),
   );
 
   const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
   const shown = series.data && data ? { data, series: series.data } : null;
   const list = episodes.data?.anomalies ?? NO_EPISODES;
-  const runs = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
+  const invocations = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
 
   return (
     <Panel
@@ -44,7 +44,7 @@ function History({ skillName, lastAt }: { skillName: string; lastAt: number | nu
       class="history"
       aside={
         <fieldset class="segmented">
-          <legend class="visually-hidden">Span of time</legend>
+          <legend class="visually-hidden">Time range</legend>
           {RANGES.map((each) => (
             <label key={each.id}>
               <input
@@ -81,22 +81,22 @@ function History({ skillName, lastAt }: { skillName: string; lastAt: number | nu
             />
           ))}
           <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
-            <summary>As a table ({plural(runs, 'invocation')})</summary>
+            <summary>As a table ({plural(invocations, 'invocation')})</summary>
             {tableOpen && <HistoryTable data={shown.data} step={shown.series.step_seconds} />}
           </details>
         </div>
       ) : (
         !series.error && (
           <div class="charts charts-waiting">
-            <p class="nothing">Waiting for the history.</p>
+            <p class="nothing">Loading the history.</p>
           </div>
         )
       )}
       {series.error && <Problem what={shown ? 'Not up to date:' : 'No history:'} error={series.error} />}
       <div class="episodes-of-skill">
-        <h3>Anomalies in this span</h3>
+        <h3>Anomalies in this time range</h3>
         {list.length === 0 ? (
-          <p class="nothing">{episodes.data ? 'None.' : episodes.error ? 'Not known.' : 'Waiting.'}</p>
+          <p class="nothing">{episodes.data ? 'None.' : episodes.error ? 'Unknown.' : 'Loading.'}</p>
         ) : (
           <ul class={`list${episodes.current ? '' : ' waiting'}`}>
             {list.slice(0, 20).map((episode) => (
@@ -104,7 +104,7 @@ function History({ skillName, lastAt }: { skillName: string; lastAt: number | nu
             ))}
           </ul>
         )}
-        {list.length > 20 && <p class="quiet">and {count((episodes.data?.total ?? list.length) - 20)} before them</p>}
+        {list.length > 20 && <p class="quiet">and {count((episodes.data?.total ?? list.length) - 20)} earlier</p>}
       </div>
     </Panel>
   );
@@ -116,9 +116,12 @@ export function SkillPage({ skillName }: { skillName: string }) {
   const anomalies = useStore(live, (state) => state.anomalies);
   const windowLength = useWindow();
   const skill = liveSkills(update, data?.at).find((each) => each.skill_name === skillName) ?? null;
-  const own = useMemo(() => anomalies.filter((each) => each.anomaly.skill_name === skillName), [anomalies, skillName]);
+  const skillAnomalies = useMemo(
+    () => anomalies.filter((each) => each.anomaly.skill_name === skillName),
+    [anomalies, skillName],
+  );
 
-  // It has run again: errors, phases and lifetime have changed too.
+  // After a new invocation the errors, phases and lifetime metrics have changed, too.
   const lastAt = skill?.last_invocation_at;
   useEffect(() => {
     if (lastAt) refresh();
@@ -139,8 +142,10 @@ export function SkillPage({ skillName }: { skillName: string }) {
       </h1>
       {unknown ? (
         <section class="panel empty" data-testid="unknown-skill">
-          <h2>This skill is not known</h2>
-          <p>Nothing was recorded under this name. It may have been pruned, or the link was for another server.</p>
+          <h2>Unknown skill</h2>
+          <p>
+            No invocations are recorded under this name. They may have been pruned, or the link is for another server.
+          </p>
         </section>
       ) : (
         <>
@@ -196,22 +201,22 @@ export function SkillPage({ skillName }: { skillName: string }) {
               </dd>
             </div>
           </dl>
-          {own.length > 0 && (
+          {skillAnomalies.length > 0 && (
             <section class="anomalies" aria-label="Anomalies now" data-testid="anomalies">
               <ul class="anomaly-list">
-                {own.map((tracked) => (
+                {skillAnomalies.map((tracked) => (
                   <AnomalyCard key={tracked.key} tracked={tracked} link={false} />
                 ))}
               </ul>
             </section>
           )}
-          {error && <Problem what={data ? 'Not up to date:' : 'Live figures only:'} error={error} />}
+          {error && <Problem what={data ? 'Not up to date:' : 'Live metrics only:'} error={error} />}
           <History skillName={skillName} lastAt={row ? row.lastAt : error ? null : undefined} />
           <div class="skill-tables">
             <Panel id="errors" title={`Errors, last ${windowLength}`}>
               {data && data.errors.length > 0 ? (
                 <table class="plain-table">
-                  <caption class="visually-hidden">Failed invocations by the kind of error</caption>
+                  <caption class="visually-hidden">Failed invocations by error type</caption>
                   <thead>
                     <tr>
                       <th scope="col">Error</th>
@@ -232,13 +237,13 @@ export function SkillPage({ skillName }: { skillName: string }) {
                   </tbody>
                 </table>
               ) : (
-                <p class="nothing">{data ? 'None.' : error ? 'Not known.' : 'Waiting.'}</p>
+                <p class="nothing">{data ? 'None.' : error ? 'Unknown.' : 'Loading.'}</p>
               )}
             </Panel>
             <Panel id="phases" title={`Phases, last ${windowLength}`}>
               {data && data.phases.length > 0 ? (
                 <table class="plain-table">
-                  <caption class="visually-hidden">Invocations by the phase of the workflow</caption>
+                  <caption class="visually-hidden">Invocations by workflow phase</caption>
                   <thead>
                     <tr>
                       <th scope="col">Phase</th>
@@ -258,7 +263,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
                       <tr key={phase.workflow_phase ?? ''}>
                         <th scope="row">
                           {phase.workflow_phase === null ? (
-                            <span class="quiet">none given</span>
+                            <span class="quiet">none</span>
                           ) : (
                             <Name name={phase.workflow_phase} />
                           )}
@@ -271,7 +276,7 @@ export function SkillPage({ skillName }: { skillName: string }) {
                   </tbody>
                 </table>
               ) : (
-                <p class="nothing">{data ? 'None.' : error ? 'Not known.' : 'Waiting.'}</p>
+                <p class="nothing">{data ? 'None.' : error ? 'Unknown.' : 'Loading.'}</p>
               )}
             </Panel>
           </div>

@@ -1,4 +1,4 @@
-// The table of skills: searched, filtered and sorted by the server, with the live figures of those that run now.
+// The skills table: searched, filtered and sorted by the server, merged with live metrics.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { SkillSort } from 'session-buddy-client';
 import { KIND_LABELS, kindOf, type TrackedAnomaly } from '../anomalies.ts';
@@ -13,7 +13,7 @@ import { liveSkills, mergeRows, rowOfLifetime, rowOfLive, type SkillRow, type So
 import { Ago, Icon, KindIcon, Name, Panel, Problem, useIdle, useWindow } from './ui.tsx';
 
 const PAGE_SIZE = 50;
-const DEBOUNCE = 200; // milliseconds without a key before the server is asked
+const DEBOUNCE = 200; // milliseconds after the last key before a request is sent
 
 type Filter = 'all' | 'active' | 'anomalies';
 
@@ -32,7 +32,7 @@ interface Column {
 
 const COLUMNS: Column[] = [
   { sort: 'skill_name', label: 'Skill', class: 'col-name', first: 'asc' },
-  { sort: 'invocation_count', label: 'Invocations', class: 'col-runs number', first: 'desc' },
+  { sort: 'invocation_count', label: 'Invocations', class: 'col-invocations number', first: 'desc' },
   { sort: 'completion_rate', label: 'Success rate', class: 'col-rate', first: 'asc' },
   { sort: 'avg_duration', label: 'Mean duration', class: 'col-duration number', first: 'desc' },
   { sort: 'last_invocation_at', label: 'Last used', class: 'col-last number', first: 'desc' },
@@ -84,7 +84,7 @@ function Row({ row, anomalies, windowLength }: RowProps) {
           {plural(row.invocations, 'invocation')} · <Ago at={row.lastAt} />
         </div>
       </th>
-      <td class="col-runs number">{count(row.invocations)}</td>
+      <td class="col-invocations number">{count(row.invocations)}</td>
       <td class="col-rate">
         {row.rate === null || row.low === null || row.high === null ? (
           <span class="quiet">no invocations in {windowLength}</span>
@@ -138,7 +138,7 @@ export function Skills() {
     [bySkill],
   );
 
-  // The heaviest hundred anomalies are more than anybody reads.
+  // The hundred largest anomalies are enough for one page.
   const onlyAnomalies = filter === 'anomalies';
   const query = {
     ...(debouncedSearch ? { search: debouncedSearch } : {}),
@@ -156,7 +156,7 @@ export function Skills() {
   const { data, current, error, refresh } = usePoll(JSON.stringify(query), (signal) => api.skills(query, { signal }));
 
   const newer = liveSkills(update, data?.at);
-  // A skill that has just run for the first time, or again after long.
+  // Live skills that the list lacks: first used just now, or used again after a long time.
   const listed =
     data && current && !debouncedSearch && filter !== 'anomalies' && offset === 0 && data.total <= PAGE_SIZE;
   const missing = listed
@@ -169,7 +169,7 @@ export function Skills() {
 
   const rows = useMemo(() => {
     const lower = debouncedSearch.toLowerCase();
-    // Without an answer the most active skills stand in for the first page, but for none after it.
+    // Without a response the most active skills replace the first page, but no later one.
     const fallback = offset > 0 ? [] : newer.filter((skill) => skill.skill_name.toLowerCase().includes(lower));
     let merged = data
       ? idle
@@ -189,7 +189,7 @@ export function Skills() {
     }
   };
   const total = onlyAnomalies || !data ? rows.length : Math.max(data.total, rows.length);
-  // While the next page is asked for, the one that is there keeps its numbers.
+  // While the next page loads, the current one keeps its row numbers.
   const first = data?.offset ?? offset;
   const last = Math.min(total, first + rows.length);
 
@@ -259,7 +259,7 @@ export function Skills() {
       </div>
       <table class={`skills-table${current || !data ? '' : ' waiting'}`} aria-busy={!current}>
         <caption class="visually-hidden">
-          Skills with their figures of {idle ? 'all time' : `the last ${windowLength}`}
+          Skills with their metrics of {idle ? 'all time' : `the last ${windowLength}`}
         </caption>
         <thead>
           <tr>
@@ -292,11 +292,11 @@ export function Skills() {
       {rows.length === 0 && !(error && !data) && (
         <p class="nothing">
           {!data
-            ? 'Waiting for the first figures.'
+            ? 'Waiting for the first data.'
             : debouncedSearch
-              ? 'No skill has this in its name.'
+              ? 'No skill name contains this text.'
               : onlyAnomalies
-                ? 'No skill has an anomaly now.'
+                ? 'No skill has an open anomaly.'
                 : filter === 'active'
                   ? `No skill was used in the last ${windowLength}.`
                   : 'No skills yet.'}
@@ -304,7 +304,7 @@ export function Skills() {
       )}
       {error && (
         <Problem
-          what={data ? 'Not up to date:' : rows.length > 0 ? 'The most active skills only:' : 'Not known:'}
+          what={data ? 'Not up to date:' : rows.length > 0 ? 'The most active skills only:' : 'Unknown:'}
           error={error}
         />
       )}

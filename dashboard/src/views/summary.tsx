@@ -1,4 +1,4 @@
-// The four figures that sum up the server's window, and a day in small.
+// The four key metrics of the server's window, and a sparkline of a day.
 import type { ComponentChildren } from 'preact';
 import { Sparkline } from '../charts/sparkline.tsx';
 import { api, clock, type LiveState, live } from '../data/live.ts';
@@ -32,7 +32,7 @@ function Metric({
   );
 }
 
-/** Those of the WebSocket, unless it hangs and the API knows newer ones. */
+/** From the WebSocket, unless it is stalled and the API has newer data. */
 function sessionsNow({ update, sessions, server }: LiveState): number | null {
   const isLive = update === null || isNewer(update, server?.at);
   return (isLive ? sessions?.length : undefined) ?? server?.active_sessions ?? null;
@@ -93,7 +93,7 @@ export function Summary() {
           value={rate ? percent(good / total) : NONE}
           note={rate ? between(rate.low, rate.high) : ' '}
         />
-        <Metric label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="at work now" />
+        <Metric label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="active now" />
         <Metric
           label="Skills"
           value={server ? count(server.skills) : NONE}
@@ -101,7 +101,7 @@ export function Summary() {
             anomalies === null
               ? ' '
               : idle !== null && anomalies === 0
-                ? 'none to judge'
+                ? 'none to evaluate'
                 : anomalies === 0
                   ? 'none unusual'
                   : `${anomalies} anomal${anomalies === 1 ? 'y' : 'ies'} now`
@@ -114,7 +114,7 @@ export function Summary() {
         </p>
       )}
       {error ? (
-        <Problem what={server ? 'The sums are not up to date:' : 'No sums:'} error={error} />
+        <Problem what={server ? 'The totals are not up to date:' : 'No totals:'} error={error} />
       ) : (
         noSeries && <Problem what="The invocations over the day are not up to date:" error={noSeries} />
       )}

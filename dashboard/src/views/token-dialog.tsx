@@ -1,4 +1,4 @@
-// Asks for the token where the server wants one. It is kept for this tab alone, and never becomes part of an address.
+// Asks for a token if the server requires authentication. The token is stored for this tab only and never put into a URL.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { live, setToken, showTokenDialog } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
@@ -11,7 +11,7 @@ export function TokenDialog() {
   const [text, setText] = useState('');
   const open = useStore(live, (state) => state.tokenRequired !== null && state.tokenDialogOpen);
 
-  // Its event comes later, when the dialog may be wanted again.
+  // The close event arrives later, when the dialog may have to be open again.
   const closing = useRef(false);
   useEffect(() => {
     const { current } = dialog;
@@ -30,7 +30,7 @@ export function TokenDialog() {
       class="dialog"
       aria-labelledby="token-title"
       onClose={() => {
-        // Escape closes it: it must keep nobody. The header opens it again.
+        // Escape closes the dialog, so that it is no keyboard trap. A button in the header reopens it.
         if (!closing.current) showTokenDialog(false);
         closing.current = false;
       }}
@@ -39,17 +39,18 @@ export function TokenDialog() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          const given = text.trim();
-          if (!given) return;
+          const entered = text.trim();
+          if (!entered) return;
           setText('');
-          setToken(given);
+          setToken(entered);
         }}
       >
         <h2 id="token-title">
-          <Icon name="key" /> This server asks for a token
+          <Icon name="key" /> This server requires a token
         </h2>
         <p>
-          It is one of those in the file of <code>--auth-token-file</code>, or a JSON Web Token, with the scope to read.
+          Enter a token from the file given with <code>--auth-token-file</code>, or a JSON Web Token, with the scope{' '}
+          <code>read</code>.
         </p>
         {had && reason && (
           <p class="problem" role="alert">
@@ -69,7 +70,7 @@ export function TokenDialog() {
             required
           />
         </label>
-        <p class="quiet">Kept in this tab until it is closed.</p>
+        <p class="quiet">Stored in this tab until it is closed.</p>
         <div class="dialog-buttons">
           <button type="submit" class="button button-primary">
             Connect

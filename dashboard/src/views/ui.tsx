@@ -1,4 +1,4 @@
-// Small parts that all views share.
+// Components that the views share.
 import type { ComponentChildren } from 'preact';
 import type { AnomalyKind } from '../anomalies.ts';
 import { clock, live } from '../data/live.ts';
@@ -8,7 +8,7 @@ import { absolute, ago, NONE, shortMoment, span } from '../format.ts';
 import { idleSince } from '../idle.ts';
 import { nameParts, plainName } from '../names.ts';
 
-/** A name from outside: as text alone, apart from the direction of what is around it, cut where there is no room. */
+/** An untrusted name: rendered as text only, isolated from the surrounding text direction, truncated to fit. */
 export function Name({ name }: { name: string }) {
   return (
     <bdi class="name" title={plainName(name)}>
@@ -16,7 +16,7 @@ export function Name({ name }: { name: string }) {
         'text' in part ? (
           part.text
         ) : (
-          <span key={index} class="hidden-character" title="A character that cannot be seen">
+          <span key={index} class="hidden-character" title="Invisible character">
             {part.hidden}
           </span>
         ),
@@ -25,7 +25,7 @@ export function Name({ name }: { name: string }) {
   );
 }
 
-/** A moment as its distance from now, with the moment itself as tooltip. */
+/** Relative time, with the absolute time as tooltip. */
 export function Ago({ at }: { at: number | null }) {
   const now = useNow();
   if (at === null) return <>{NONE}</>;
@@ -36,17 +36,17 @@ export function Ago({ at }: { at: number | null }) {
   );
 }
 
-/** The length of the server's window, for which its present figures are: "24 h", unless configured. */
+/** The length of the server's metrics window, such as "24 h" (the default). */
 export function useWindow(): string {
   return span(useStore(live, (state) => state.server?.window_seconds ?? 86_400));
 }
 
-/** When the last invocation was, where none lies in the window though some are recorded; else null. */
+/** Time of the last invocation if the window is empty but older invocations exist; else null. */
 export function useIdle(): number | null {
   return useStore(live, ({ server, update }) => idleSince(server, update?.data.top_skills.length ?? 0));
 }
 
-/** A moment by the clock. */
+/** "since" and a time of day. */
 export function Since({ at }: { at: number | null }) {
   if (at === null) return <>{NONE}</>;
   return (
@@ -116,7 +116,7 @@ export function Panel({
   );
 }
 
-/** Says why a part of the page has no figures, or old ones. */
+/** Explains why the data of a part of the page is missing or stale. */
 export function Problem({ what, error }: { what: string; error: Error }) {
   return (
     <p class="problem" role="note">
