@@ -1,4 +1,4 @@
-// Every metric there is, in the data model of prometheus-cpp.
+// All exposed metrics, in the data model of prometheus-cpp.
 #pragma once
 
 #include <prometheus/metric_family.h>

@@ -1,4 +1,4 @@
-// OpenMetrics 1.0.0 from the data model of prometheus-cpp, which brings the older text format alone.
+// OpenMetrics 1.0.0 serializer for the data model of prometheus-cpp, which has only one for the older text format.
 #pragma once
 
 #include <prometheus/serializer.h>
@@ -8,7 +8,7 @@
 
 namespace session_buddy::prometheus {
 
-/// For counters, gauges and histograms; families of other types are passed over. The unit is told by the name.
+/// Supports counters, gauges and histograms; other types are skipped. The unit is derived from the name.
 class OpenMetricsSerializer final : public ::prometheus::Serializer {
   public:
     using ::prometheus::Serializer::Serialize;

@@ -1,4 +1,4 @@
-// The figures of a snapshot as JSON, in the form that WebSocket messages and HTTP answers share.
+// Metrics of a snapshot as JSON, in the form shared by WebSocket messages and HTTP responses.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ void append_array(std::string& out, const Items& items, Append append) {
 }
 
 void append_error_count(std::string& out, std::string_view error_type, std::int64_t count);
-/// What explains an anomaly.
+/// The `details` object of an anomaly.
 void append_details(std::string& out, const Anomaly& anomaly);
 void append_session(std::string& out, const SessionMetrics& session);
 

@@ -1,4 +1,4 @@
-// Appends JSON values to a string. The messages are small and their keys fixed, so no tree is built to write one.
+// Appends JSON values to a string, without building a document tree.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace session_buddy::protocol::json_text {
 /// Quoted and escaped; bytes that are not UTF-8 become U+FFFD, so the result is always valid JSON.
 void append_string(std::string& out, std::string_view text);
 
-/// The shortest decimal that reads back as the same double, with a fraction or an exponent so that typed readers see a
-/// float. JSON has no word for what is not finite: that is written as 0.0.
+/// The shortest decimal that reads back as the same double, always with a fraction or an exponent, so that
+/// typed readers see a float. NaN and infinity, which JSON cannot represent, become 0.0.
 void append_number(std::string& out, double value);
 
 void append_number(std::string& out, std::int64_t value);

@@ -1,5 +1,5 @@
-// What one cycle of the collector publishes: immutable, shared by every reader, never touched again.
-// Parts that did not change from one cycle to the next are the same objects, so a copy of a Snapshot is a few pointers.
+// The immutable state that one cycle of the collector publishes, shared by all readers.
+// Parts that did not change since the previous cycle are shared with it, so copying a Snapshot copies a few pointers.
 #pragma once
 
 #include <array>
@@ -20,25 +20,25 @@
 
 namespace session_buddy {
 
-/// Analytics of one skill over the sliding window.
+/// Metrics of one skill over the sliding window.
 struct WindowMetrics {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    double avg_duration_seconds = 0.0;  ///< mean over completed invocations that have a duration; 0 where none has
-    TimePoint last_invocation_at;       ///< meaningful only where invocation_count > 0
-    std::int64_t timed_count = 0;       ///< completed invocations that have a duration
+    double avg_duration_seconds = 0.0;  ///< mean over completed invocations with a duration; 0 if none has one
+    TimePoint last_invocation_at;       ///< meaningful only if invocation_count > 0
+    std::int64_t timed_count = 0;       ///< completed invocations with a duration
 
     bool operator==(const WindowMetrics&) const = default;
 };
 
-/// Analytics of one skill over its whole recorded life, as `skill_metrics` has them.
+/// Lifetime metrics of one skill, as stored in `skill_metrics`.
 struct LifetimeMetrics {
     std::int64_t total_invocations = 0;
     std::int64_t completed_invocations = 0;
-    double avg_duration_seconds = 0.0;            ///< 0 where the table has NULL
-    std::optional<TimePoint> last_invocation_at;  ///< nothing where the table's value cannot be read
+    double avg_duration_seconds = 0.0;            ///< 0 if the table has NULL
+    std::optional<TimePoint> last_invocation_at;  ///< nullopt if the table's value cannot be parsed
 
-    /// completed / total, 0 to 1; 0 for no invocation.
+    /// completed / total, 0 to 1; 0 without invocations.
     [[nodiscard]] double completion_rate() const {
         return total_invocations > 0
                    ? static_cast<double>(completed_invocations) / static_cast<double>(total_invocations)
@@ -53,7 +53,7 @@ struct SkillMetrics {
     LifetimeMetrics lifetime;
 };
 
-/// All known skills of one moment. Immutable; entries that did not change are shared with the table before.
+/// All known skills at one point in time. Immutable; unchanged entries are shared with the previous table.
 class SkillTable {
   public:
     using Entry = std::shared_ptr<const SkillMetrics>;
@@ -64,11 +64,11 @@ class SkillTable {
     using Index = std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>>;
 
     SkillTable() = default;
-    /// `index` maps every name to its index in `entries`; `top` holds places, best first.
+    /// `index` maps every name to its index in `entries`; `top` holds indices, best first.
     SkillTable(std::vector<Entry> entries, std::shared_ptr<const Index> index, std::vector<std::uint32_t> top)
         : entries_(std::move(entries)), index_(std::move(index)), top_(std::move(top)) {}
 
-    /// nullptr for a skill that was never seen.
+    /// nullptr for an unknown skill.
     [[nodiscard]] const SkillMetrics* find(std::string_view skill_name) const {
         if (!index_) {
             return nullptr;
@@ -76,7 +76,7 @@ class SkillTable {
         const auto found = index_->find(skill_name);
         return found == index_->end() ? nullptr : entries_[found->second].get();
     }
-    /// The most active skills of the window in the contract's order, at most `top_skills` of the config.
+    /// Indices of the most active skills of the window in the order of the API, at most `top_skills` of the config.
     [[nodiscard]] std::span<const std::uint32_t> top() const { return top_; }
     [[nodiscard]] const SkillMetrics& at(std::uint32_t index) const { return *entries_[index]; }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
@@ -102,7 +102,8 @@ enum class AnomalyType { performance_drop, performance_spike, pattern_shift };
     return "pattern_shift";
 }
 
-/// One anomaly that is at or above the threshold now. Rates are fractions 0 to 1, durations seconds.
+/// An anomaly of the current cycle: a deviation at or above the threshold. Rates are fractions 0 to 1, durations
+/// seconds. Past ones are StoredEpisode (core/skill_history.hpp).
 struct Anomaly {
     std::string skill_name;
     AnomalyType type = AnomalyType::performance_drop;
@@ -110,11 +111,11 @@ struct Anomaly {
     double observed_value = 0.0;
     double deviation_score = 0.0;  ///< |z|, finite
 
-    // What explains it; on the wire only where a subscription asks for details.
+    // Details; on the wire only if a subscription asks for them.
     std::int64_t baseline_samples = 0;
     std::int64_t observed_samples = 0;
-    double z_score = 0.0;           ///< signed: negative where the observed value is the smaller one
-    double tail_probability = 1.0;  ///< of a deviation at least this large on this side where nothing has changed
+    double z_score = 0.0;           ///< signed: negative if the observed value is smaller
+    double tail_probability = 1.0;  ///< one-sided p-value of a deviation at least this large
     TimePoint since;                ///< when the episode started
     /// The error types of the observed failures, the most common first, at most three.
     std::vector<std::pair<std::string, std::int64_t>> common_errors;
@@ -134,26 +135,26 @@ struct SessionMetrics {
     bool operator==(const SessionMetrics&) const = default;
 };
 
-/// Upper bounds of the buckets that durations are counted in, in seconds; the last bucket has none.
+/// Upper bounds of the histogram buckets of invocation durations, in seconds; the last bucket is unbounded.
 inline constexpr std::array kDurationBounds{0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0};
 
-/// What ever happened in one workflow phase of one skill.
+/// All-time counts of one workflow phase of one skill.
 struct PhaseTotals {
     std::string workflow_phase;
     std::int64_t completed = 0;
     std::int64_t failed = 0;
-    /// Of completed invocations that have a duration, each in one bucket.
+    /// Histogram of the durations of completed invocations.
     std::array<std::int64_t, kDurationBounds.size() + 1> durations{};
-    double duration_seconds = 0.0;  ///< sum of those
+    double duration_seconds = 0.0;  ///< sum of those durations
 
     bool operator==(const PhaseTotals&) const = default;
 };
 
-/// What ever happened to one skill, be it summed with others (core/totals.hpp).
+/// All-time counts of one skill, or of all skills summed as `other` (core/totals.hpp).
 struct SkillTotals {
     std::string skill_name;
     std::vector<PhaseTotals> phases{};
-    std::array<std::int64_t, 3> anomalies{};  ///< found, by AnomalyType
+    std::array<std::int64_t, 3> anomalies{};  ///< detected, by AnomalyType
 
     bool operator==(const SkillTotals&) const = default;
 };
@@ -162,35 +163,35 @@ struct SkillTotals {
 using TotalsTable = std::vector<std::shared_ptr<const SkillTotals>>;
 using TotalsTablePtr = std::shared_ptr<const TotalsTable>;
 
-/// Names of one kind, of which only so many are tracked.
+/// How many names of one kind are tracked, and how many rows exceeded the limit.
 struct TrackedNames {
     std::size_t count = 0;
-    std::uint64_t rows_in_other = 0;  ///< that came when there was no room for their name; since the start or a rebuild
+    std::uint64_t rows_in_other = 0;  ///< rows with a name beyond the limit, since the start or a rebuild
 
     bool operator==(const TrackedNames&) const = default;
 };
 
 struct DatabaseHealth {
     bool readable = false;
-    std::string reason;  ///< empty where readable; never holds more than a short sentence
+    std::string reason;  ///< a short sentence; empty if readable
 
     bool operator==(const DatabaseHealth&) const = default;
 };
 
 struct Snapshot {
-    std::uint64_t sequence = 0;  ///< counts up by one a cycle from 1
-    TimePoint at;                ///< wall clock of the cycle
+    std::uint64_t sequence = 0;  ///< incremented every cycle, starting at 1
+    TimePoint at;                ///< wall-clock time of the cycle
     std::shared_ptr<const SkillTable> skills = std::make_shared<SkillTable>();
     std::shared_ptr<const std::vector<Anomaly>> anomalies = std::make_shared<std::vector<Anomaly>>();
     std::shared_ptr<const std::vector<SessionMetrics>> sessions = std::make_shared<std::vector<SessionMetrics>>();
-    std::uint64_t sessions_version = 0;  ///< changes whenever `sessions` does
-    std::size_t active_sessions = 0;     ///< all, of which `sessions` lists max_sessions at most
+    std::uint64_t sessions_version = 0;  ///< changes when `sessions` changes
+    std::size_t active_sessions = 0;     ///< all of them; `sessions` lists at most max_sessions
     TrackedNames tracked_skills;
     TrackedNames tracked_sessions;
     TrackedNames tracked_error_types;
     DatabaseHealth database;
     TotalsTablePtr totals = std::make_shared<TotalsTable>();
-    std::int64_t uncounted_rows = 0;  ///< about so many are not in `totals` yet
+    std::int64_t uncounted_rows = 0;  ///< estimated rows not in `totals` yet
     CollectorStats collector;         ///< up to this cycle
 };
 

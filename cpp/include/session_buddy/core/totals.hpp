@@ -1,5 +1,4 @@
-// Counts of everything that ever happened, by skill and workflow phase, in a bounded number of series: what the
-// counters of GET /metrics show.
+// All-time totals by skill and workflow phase in a bounded number of series: the counters of GET /metrics.
 #pragma once
 
 #include <array>
@@ -20,42 +19,43 @@
 
 namespace session_buddy {
 
-/// The skill, or the phase, that all without a series of their own are summed as.
+/// The name that skills or phases beyond the limits are summed as.
 inline constexpr std::string_view kOtherSeries = "other";
-/// The phase of a run that has none.
+/// The phase of an invocation without a phase.
 inline constexpr std::string_view kNoPhase = "none";
 
-/// How many get a series of their own, in the order in which they are first seen, next to those of kNoPhase and
+/// How many skills and phases have their own series, in order of first appearance, in addition to kNoPhase and
 /// kOtherSeries.
 struct SeriesLimits {
     std::uint32_t skills = Config{}.metrics_max_skills;
-    std::uint32_t phases = Config{}.metrics_max_phases;  ///< of one skill
+    std::uint32_t phases = Config{}.metrics_max_phases;  ///< per skill
 };
 
-/// What a side table or a snapshot holds of one skill is in snapshot.hpp; this is who counts. For one thread.
+/// Counts invocations and anomalies. The counts of one skill are SkillTotals (snapshot.hpp). Not thread-safe.
 class Totals {
   public:
-    /// What restore() brings keeps its series, be it beyond the bounds.
+    /// Series that restore() adds are kept even if they exceed the limits.
     explicit Totals(SeriesLimits limits = {}) : limits_(limits) {}
 
     /// `workflow_phase`: empty for none.
     void add(const Invocation& row, std::string_view workflow_phase);
-    /// An anomaly that was found, as the database has noted it down.
+    /// An anomaly that was recorded in the database.
     void add_anomaly(std::string_view skill_name, AnomalyType type);
-    /// One that the database could not note down. Should it do so later, that one is not counted again.
+    /// An anomaly that could not be recorded. If it is recorded later, add_anomaly() does not count it again.
     void add_unrecorded_anomaly(std::string_view skill_name, AnomalyType type);
 
-    /// What was counted before. Only while nothing else of this skill and phase was counted.
+    /// Restores earlier counts. Must be called before anything of this skill and phase is counted.
     void restore(std::string_view skill_name, PhaseTotals phase);
     void restore(std::string_view skill_name, AnomalyType type, std::int64_t count);
 
-    /// Everything, in the order in which skills were first seen. The same object as before where nothing changed.
+    /// All totals, in order of first appearance of the skills. The same object as before if nothing changed.
     [[nodiscard]] TotalsTablePtr table();
 
-    /// What changed since the last confirm_written(). Valid until the next change.
+    /// What changed since the last confirm_written(). The pointers are valid until the next change.
     struct Change {
         const SkillTotals* skill = nullptr;
-        const std::vector<bool>* phases = nullptr;  ///< which of skill->phases; those beyond its end did not
+        const std::vector<bool>* phases =
+            nullptr;  ///< changed flags by index into skill->phases; missing ones are false
         bool anomalies = false;
     };
     [[nodiscard]] std::vector<Change> unwritten() const;
@@ -64,9 +64,9 @@ class Totals {
   private:
     struct Entry {
         std::shared_ptr<SkillTotals> totals;
-        bool shared = false;       // a table that was given out has it, too: it must not change any more
+        bool shared = false;       // also in a published table: copy before writing
         bool unwritten = false;    // listed in unwritten_
-        std::vector<bool> phases;  // that are unwritten; those beyond its end are not
+        std::vector<bool> phases;  // unwritten flags by index; missing ones are false
         bool anomalies = false;
     };
     struct NameHash {
@@ -76,17 +76,17 @@ class Totals {
 
     [[nodiscard]] std::uint32_t index_of(std::string_view skill_name);
     [[nodiscard]] std::uint32_t admit(std::string_view skill_name);
-    /// For a change.
+    /// The totals to modify, copied first if they are shared (copy-on-write).
     [[nodiscard]] SkillTotals& mutable_totals(std::uint32_t index);
     [[nodiscard]] Entry& mark_unwritten(std::uint32_t index);
 
     SeriesLimits limits_;
     std::vector<Entry> entries_;
     std::unordered_map<std::string, std::uint32_t, NameHash, std::equal_to<>> indices_;
-    std::uint32_t own_series_ = 0;  // entries but kOtherSeries
+    std::uint32_t own_series_ = 0;  // entries without kOtherSeries
     std::vector<std::uint32_t> unwritten_;
     std::map<std::pair<std::uint32_t, AnomalyType>, std::int64_t> unrecorded_;  // by index
-    TotalsTablePtr table_;  // nullptr where it no longer is what there is
+    TotalsTablePtr table_;                                                      // cached; nullptr after a change
 };
 
 }  // namespace session_buddy

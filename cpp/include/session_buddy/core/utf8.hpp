@@ -11,8 +11,8 @@ namespace session_buddy {
 
 inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
 
-/// Reads the code point at `position` and moves `position` behind it. kInvalidCodePoint, and `position` as it was,
-/// where the bytes there are not well-formed UTF-8. `position` must be inside `text`.
+/// Reads the code point at `position` and advances `position` past it. Returns kInvalidCodePoint and leaves `position`
+/// unchanged if the bytes are not well-formed UTF-8. `position` must be inside `text`.
 [[nodiscard]] constexpr char32_t next_code_point(std::string_view text, std::size_t& position) noexcept {
     const auto byte = [text](std::size_t at) { return static_cast<unsigned char>(text[at]); };
     const unsigned lead = byte(position);
@@ -22,7 +22,7 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     }
     std::size_t length = 0;
     char32_t code = 0;
-    char32_t smallest = 0;  // of this length: anything under it is an overlong form
+    char32_t smallest = 0;  // smallest valid code point of this length; below it the form is overlong
     if ((lead & 0xE0U) == 0xC0U) {
         length = 2;
         code = lead & 0x1FU;
@@ -65,8 +65,8 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     return true;
 }
 
-/// Reads on from `position`, which is where a character begins, for a text that comes in pieces: the end of its last
-/// whole character; nothing where it can no longer become well-formed UTF-8, whatever follows.
+/// For text that arrives in pieces: reads on from `position`, the start of a character, and returns the end of the last
+/// complete character; nullopt if no continuation can make the text well-formed UTF-8.
 [[nodiscard]] constexpr std::optional<std::size_t> utf8_boundary(std::string_view text, std::size_t position) noexcept {
     while (position < text.size()) {
         if (next_code_point(text, position) != kInvalidCodePoint) {
@@ -75,7 +75,7 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
         const auto lead = static_cast<unsigned char>(text[position]);
         const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
         const auto begun = text.substr(position);
-        // Where any ending does, one of these does.
+        // If any continuation is valid, one of these two is.
         for (const char rest : {'\x80', '\xBF'}) {
             std::array<char, 4> whole{rest, rest, rest, rest};
             std::copy_n(begun.begin(), std::min(begun.size(), length), whole.begin());
@@ -89,7 +89,7 @@ inline constexpr char32_t kInvalidCodePoint = 0xFFFFFFFF;
     return position;
 }
 
-/// The first `limit` bytes at most, never half a character.
+/// At most the first `limit` bytes, cut between characters.
 [[nodiscard]] constexpr std::string_view utf8_prefix(std::string_view text, std::size_t limit) noexcept {
     if (text.size() <= limit) {
         return text;

@@ -1,5 +1,5 @@
-// All metrics in memory: sliding windows of every skill, lifetime metrics, active sessions, and what of them changed.
-// Fed with new rows alone; knows neither clock nor database. One thread uses it.
+// The in-memory metrics: sliding windows of all skills, lifetime metrics, active sessions, and change tracking.
+// Fed with new rows; reads neither the clock nor the database. Not thread-safe.
 #pragma once
 
 #include <chrono>
@@ -23,12 +23,12 @@ struct EngineOptions {
     std::chrono::microseconds window = std::chrono::hours(24);
     std::uint32_t top_skills = 10;
     std::chrono::microseconds session_window = std::chrono::minutes(30);
-    std::size_t max_sessions = 1000;  ///< listed at a time
+    std::size_t max_sessions = 1000;  ///< maximum listed sessions
     std::size_t max_tracked_skills = 10'000;
     std::size_t max_tracked_sessions = 10'000;
 };
 
-/// Analytics of the last hour and the last 24 hours, whatever the configured window is.
+/// Metrics of the last hour and the last 24 hours, independent of the configured window.
 struct RecentMetrics {
     std::int64_t count_1h = 0;
     std::int64_t count_24h = 0;
@@ -43,40 +43,40 @@ class MetricsEngine {
     explicit MetricsEngine(const EngineOptions& options);
     MetricsEngine(MetricsEngine&&) = delete;
 
-    /// How long an invocation can matter: rows older than this need not be fed.
+    /// How long an invocation affects the metrics: older rows need not be added.
     [[nodiscard]] std::chrono::microseconds retention() const;
 
-    /// Counts a row that was read at `now`; one from the future counts as now. Rows may come in any order of time.
+    /// Adds a row read at `now`; a row from the future counts as now. Rows may arrive out of order.
     void add(const Invocation& invocation, TimePoint now);
-    /// Ignored for a skill that is not tracked, where max_tracked_skills are.
+    /// Ignored for an untracked skill if max_tracked_skills is reached.
     void set_lifetime(std::string_view skill_name, const LifetimeMetrics& metrics);
 
-    /// Moves all windows to `now`. A small step back of the clock is ignored; for a large one build a new engine.
+    /// Advances all windows to `now`. A small backward step of the clock is ignored; after a large one build a new
+    /// engine.
     void advance(TimePoint now);
 
-    /// The figures as of the last advance(); the same object as before where nothing changed.
+    /// The metrics as of the last advance(); the same object as before if nothing changed.
     [[nodiscard]] std::shared_ptr<const SkillTable> table();
-    /// The active sessions as of the last advance(); the same object where they did not change.
+    /// The active sessions as of the last advance(); the same object as before if they did not change.
     [[nodiscard]] std::shared_ptr<const std::vector<SessionMetrics>> sessions();
-    /// How many are active, listed or not.
+    /// Number of active sessions, listed or not.
     [[nodiscard]] std::size_t active_sessions() const { return activity_.active_count(); }
 
-    /// Skills and sessions that are tracked, and the rows whose skill or session was not and is summed as `other`.
+    /// Tracked skills and sessions, and the rows summed as `other` because theirs was not tracked.
     [[nodiscard]] TrackedNames skills_tracked() const { return {index_.size(), skill_rows_in_other_}; }
     [[nodiscard]] TrackedNames sessions_tracked() const { return activity_.tracked(); }
 
-    /// The recent figures of one skill as of the last advance(); nothing for one that was never seen.
+    /// The recent metrics of one skill as of the last advance(); nullopt for an unknown skill.
     [[nodiscard]] std::optional<RecentMetrics> recent_metrics(std::string_view skill_name) const;
 
     struct RecentChange {
-        std::uint32_t index = 0;  ///< the engine's own number of the skill
+        std::uint32_t index = 0;  ///< index of the skill in the engine
         std::string skill_name;
         RecentMetrics metrics;
     };
-    /// The skills whose recent figures differ from those last confirmed; they stay in the answer until
-    /// confirm_recent().
+    /// The skills whose recent metrics differ from the last confirmed ones; returned until confirm_recent() is called.
     [[nodiscard]] std::vector<RecentChange> changed_recent() const;
-    /// Marks these as known to the receiver.
+    /// Marks these changes as written.
     void confirm_recent(const std::vector<RecentChange>& changes);
 
   private:
@@ -86,18 +86,18 @@ class MetricsEngine {
         std::string name;
         SkillWindow window;
         LifetimeMetrics lifetime;
-        std::optional<TimePoint> newest;  // that was ever added, be it out of the window by now
+        std::optional<TimePoint> newest;  // ever added, even if it has left the window
         std::optional<RecentMetrics> confirmed;
         bool dirty = true;         // differs from the entry in the last table
         bool recent_dirty = true;  // may differ from `confirmed`
-        bool idle = false;         // listed in idle_
-        bool is_other = false;     // `other`, with rows of skills that are not tracked
+        bool idle = false;         // in idle_
+        bool is_other = false;     // `other`: holds rows of untracked skills
     };
 
-    /// Where there is no room for another skill, that of `other`.
+    /// Index of the skill, or of `other` if max_tracked_skills is reached.
     std::uint32_t index_of(std::string_view skill_name);
     std::optional<std::uint32_t> admit(std::string_view skill_name);
-    /// That of a skill which has left all windows; only where all are taken.
+    /// If max_tracked_skills is reached: the index of a skill that has left all windows, for reuse.
     std::optional<std::uint32_t> evict_idle();
     void mark_dirty(std::uint32_t index);
     [[nodiscard]] SkillTable::Entry make_entry(const Skill& skill) const;
@@ -107,10 +107,10 @@ class MetricsEngine {
     SkillWindow::Lengths lengths_;
     std::uint32_t top_skills_;
     std::size_t max_skills_;
-    std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
+    std::deque<Skill> skills_;  // a deque: grows without moving all elements
     SkillTable::Index index_;
     bool index_changed_ = false;
-    std::deque<std::uint32_t> idle_;  // skills that had left all windows when they were listed here
+    std::deque<std::uint32_t> idle_;  // skills that had left all windows when added here; checked again before reuse
     std::uint64_t skill_rows_in_other_ = 0;
     std::shared_ptr<const SkillTable::Index> published_index_;
     std::vector<SkillTable::Entry> entries_;

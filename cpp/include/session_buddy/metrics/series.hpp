@@ -1,4 +1,4 @@
-// Invocations over time, in steps of one length.
+// Time series of invocations in steps of equal length.
 #pragma once
 
 #include <chrono>
@@ -11,39 +11,40 @@
 
 namespace session_buddy::metrics {
 
-/// One step. Durations are seconds, of completed invocations that have one; nothing where none has.
+/// One step. Durations are in seconds, of completed invocations with a duration; nullopt if there are none.
 struct SeriesPoint {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
     std::optional<double> avg_duration{};
     /// Percentiles by linear interpolation between the closest ranks, (n − 1)·p from the smallest (R. J. Hyndman and
-    /// Y. Fan, Sample quantiles in statistical packages, 1996, definition 7). Nothing where a part of the step is known
-    /// by its sums alone.
+    /// Y. Fan, Sample quantiles in statistical packages, 1996, definition 7). nullopt if part of the step comes from
+    /// hourly rollups, which have sums only.
     std::optional<double> p50_duration{};
     std::optional<double> p95_duration{};
 };
 
-/// Sums of what ran in one hour.
+/// An hourly rollup.
 struct HourSums {
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    std::optional<double> avg_duration{};  ///< seconds; taken to be of all completed ones
+    std::optional<double> avg_duration{};  ///< seconds; assumed to cover all completed invocations
 };
 
 class SeriesBuilder {
   public:
-    /// Durations that one series may hold: 32 MiB of them.
+    /// Maximum durations in one series: 32 MiB.
     static constexpr std::size_t kMaxDurations = 4U << 20U;
 
-    /// `points` steps of `step` > 0 from `from` on.
+    /// `points` steps of length `step` > 0, starting at `from`.
     SeriesBuilder(TimePoint from, std::chrono::seconds step, std::size_t points);
 
-    /// What lies outside of all steps is left out. False where there are too many durations; that one is not added.
+    /// Ignores times outside the series. Returns false, without adding it, if there are more than kMaxDurations
+    /// durations.
     [[nodiscard]] bool add(TimePoint at, bool completed, std::optional<double> duration);
-    /// `hour`: its beginning. An hour must lie inside one step.
+    /// `hour` is the start of the hour, which must lie within one step.
     void add_hour(TimePoint hour, const HourSums& sums);
 
-    /// The figures of all steps. The builder is empty afterwards.
+    /// The metrics of all steps. The builder is empty afterwards.
     [[nodiscard]] std::vector<SeriesPoint> finish();
 
   private:
@@ -52,7 +53,7 @@ class SeriesBuilder {
         std::int64_t completed = 0;
         std::int64_t timed = 0;
         double seconds = 0.0;
-        bool summed = false;  ///< some of it is known by its sums alone
+        bool summed = false;  ///< part of it comes from hourly rollups
         std::vector<double> durations;
     };
 

@@ -1,6 +1,6 @@
-// The recent invocations of one skill, with running sums over several sliding horizons.
-// A new invocation costs constant time, in whatever order they come; one that grows too old does, too, plus its share
-// of sorting those that came late. Nothing is summed twice.
+// The recent invocations of one skill, with running sums over several sliding windows (horizons).
+// Adding an invocation takes constant time, in any order of arrival; expiring one takes constant time plus its share of
+// sorting late arrivals. Sums are updated incrementally.
 #pragma once
 
 #include <array>
@@ -13,19 +13,19 @@
 
 namespace session_buddy::metrics {
 
-/// A day may hold more of the longest durations than 64 bits of microseconds can sum.
+/// 64 bits of microseconds can overflow when many of the longest durations fall into one window.
 __extension__ using WideMicros = __int128;
 
-/// Sums over the invocations inside one horizon. Durations are whole microseconds, so that removal leaves no rounding.
+/// Sums over the invocations in one horizon. Durations are integer microseconds, so that subtraction is exact.
 struct WindowSums {
     std::int64_t count = 0;
     std::int64_t completed = 0;
-    std::int64_t timed = 0;          ///< completed ones that have a duration
-    WideMicros duration_micros = 0;  ///< sum over the timed ones
+    std::int64_t timed = 0;          ///< completed invocations with a duration
+    WideMicros duration_micros = 0;  ///< sum over those
 
     bool operator==(const WindowSums&) const = default;
 
-    /// Mean in seconds, 0 where nothing was timed.
+    /// Mean in seconds; 0 if no invocation has a duration.
     [[nodiscard]] double mean_duration_seconds() const {
         return timed > 0 ? static_cast<double>(duration_micros) / 1e6 / static_cast<double>(timed) : 0.0;
     }
@@ -39,23 +39,22 @@ class SkillWindow {
 
     explicit SkillWindow(const Lengths& lengths) : lengths_(&lengths) {}
 
-    /// Adds an invocation as seen at `now`, after everything has moved there; one that is too old for every horizon is
-    /// dropped. Returns whether it was kept.
+    /// Advances to `now` and adds an invocation, unless it is too old for every horizon. Returns whether it was added.
     bool add(TimePoint at, bool completed, std::optional<double> duration_seconds, TimePoint now);
 
-    /// Moves every horizon to (now − length, now] and forgets what has left the longest. Returns whether any sum
-    /// changed. Time never goes back.
+    /// Advances every horizon to (now − length, now] and drops what has left the longest one. Returns whether any sum
+    /// changed. Time never goes backward.
     bool advance(TimePoint now);
 
     [[nodiscard]] const WindowSums& sums(Horizon horizon) const { return cursors_[horizon].sums; }
     [[nodiscard]] bool empty() const { return events_.empty(); }
-    /// Time of the newest invocation kept; nothing where none is.
+    /// Time of the newest invocation in the window; nullopt if it is empty.
     [[nodiscard]] std::optional<TimePoint> newest() const;
-    /// The moment from which on advance() has something to do; TimePoint::max() where nothing is kept.
+    /// The time of the next change by advance(); TimePoint::max() if the window is empty.
     [[nodiscard]] TimePoint next_expiry() const { return next_expiry_; }
 
   private:
-    // Durations count only for completed invocations, so one number says both.
+    // Only completed invocations have a duration, so one number encodes both.
     static constexpr std::int64_t kNotTimed = -1;
     static constexpr std::int64_t kNotCompleted = -2;
 
@@ -64,7 +63,7 @@ class SkillWindow {
         std::int64_t duration_micros = kNotTimed;
     };
     struct Cursor {
-        std::size_t first = 0;  // index of the first event inside; while some wait to be sorted, of the sorted ones
+        std::size_t first = 0;  // index of the first event in the horizon, among the sorted events
         WindowSums sums;
     };
 
@@ -72,9 +71,8 @@ class SkillWindow {
     void sort_late();
 
     const Lengths* lengths_;  // shared by all skills of an engine, which owns it
-    // The first sorted_ are in order of time, the others as they came: a late one waits at the end until the order
-    // matters, which is when something grows too old. So rows in random order cost n log n and not a shift of all later
-    // ones each.
+    // The first sorted_ events are sorted by time; late arrivals follow unsorted until the order matters, which is when
+    // an event expires. So rows in random order cost O(n log n) instead of a shift of all later rows each.
     FlatQueue<Event> events_;
     std::size_t sorted_ = 0;
     std::array<Cursor, horizon_count> cursors_{};

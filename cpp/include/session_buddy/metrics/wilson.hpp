@@ -1,4 +1,4 @@
-// How far a rate that was observed can be trusted.
+// The Wilson score interval: the confidence interval of an observed rate.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The answer to GET /metrics: which format a client wants, and the text in it.
+// GET /metrics: content negotiation and the exposition text.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,28 @@
 namespace session_buddy::prometheus {
 
 enum class Format : std::uint8_t {
-    text,         ///< Prometheus' own text format 0.0.4
+    text,         ///< Prometheus text format 0.0.4
     openmetrics,  ///< OpenMetrics 1.0.0
 };
 
-/// What a client that sends this Accept header (empty for none) likes best. Where it takes neither, or both equally, or
-/// the header cannot be read: text.
+/// The preferred format for an Accept header (empty for none). Text if the client accepts neither, prefers neither, or
+/// the header is malformed.
 [[nodiscard]] Format negotiate(std::string_view accept);
 
-/// For the header Content-Type.
+/// The value of the Content-Type header.
 [[nodiscard]] std::string_view content_type(Format format);
 
-/// All that there is to tell.
+/// The values that are exposed.
 struct Sources {
     const Snapshot& snapshot;
     NetworkStats network{};
-    std::uint64_t intake_rows = 0;  ///< that requests brought into the database
+    std::uint64_t intake_rows = 0;  ///< rows written by ingestion requests
     std::optional<ProcessStats> process{};
     TimePoint started_at{};  ///< of the server
     TimePoint now{};
 };
 
-/// The whole text. Metric names, labels and meanings are in docs/api/PROMETHEUS.md.
+/// The exposition text. Metric names, labels and meanings are in docs/api/PROMETHEUS.md.
 [[nodiscard]] std::string render(const Sources& sources, Format format);
 
 }  // namespace session_buddy::prometheus

@@ -1,4 +1,4 @@
-// What the queries of the HTTP API may ask for, read from the part of a target that stands behind its question mark.
+// Parses and validates the query strings of the HTTP API.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@
 
 namespace session_buddy::protocol {
 
-/// A parameter that is unknown, given twice or out of range. `detail` is a sentence that says what it must be.
+/// An unknown, repeated or invalid parameter. `detail` is a sentence that says what is accepted.
 struct BadParameter {
     std::string parameter;
     std::string detail;
@@ -40,10 +40,10 @@ enum class SkillSort : std::uint8_t {
 
 /// GET /api/v1/skills
 struct SkillsRequest {
-    std::string search{};  ///< empty for all
+    std::string search{};  ///< substring of the name; empty for all
     SkillSort sort = SkillSort::invocation_count;
     bool descending = true;
-    bool active = false;  ///< those with an invocation in the window alone
+    bool active = false;  ///< only skills with an invocation in the window
     bool sparkline = false;
     Page page{};
 };
@@ -53,9 +53,9 @@ struct SkillRequest {
     std::string skill_name;
 };
 
-/// GET /api/v1/series, as asked; which steps that makes is for SeriesPlan to say.
+/// GET /api/v1/series, as requested; SeriesPlan has the resulting steps.
 struct SeriesRequest {
-    std::optional<std::string> skill_name{};  ///< nothing: all skills together
+    std::optional<std::string> skill_name{};  ///< nullopt: all skills together
     std::optional<TimePoint> from{};
     std::optional<TimePoint> to{};
     std::optional<std::chrono::seconds> step{};  ///< 10 seconds to 31 days
@@ -80,7 +80,7 @@ struct SessionsRequest {
 
 inline constexpr std::int64_t kMaxSparklines = 100;
 
-/// The steps of a series: whole ones, multiples of their length since 1970.
+/// The steps of a series, aligned to multiples of the step length since 1970.
 struct SeriesPlan {
     TimePoint from;
     std::chrono::seconds step{};
@@ -91,18 +91,18 @@ struct SeriesPlan {
 
 inline constexpr std::size_t kMaxSeriesPoints = 2000;
 
-/// Without `to` the series ends now, without `from` it is of 24 hours, without `step` it has the shortest usual one
-/// that makes at most 300 points of it. Of the time before `pruned_before` hours alone are known.
+/// Defaults: `to` is now, `from` 24 hours earlier, and `step` the shortest usual step that gives at most 300 points.
+/// Before `pruned_before` only hourly data is available.
 [[nodiscard]] ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, TimePoint pruned_before);
 
-// Each takes the text behind the question mark, empty for none: name=value pairs with & between them, percent-encoded,
-// "+" for a blank. Pairs that are empty are skipped. They throw nothing but std::bad_alloc.
+// Each parses the query string after the question mark (empty for none): percent-encoded name=value pairs separated by
+// &, with + for a blank. Empty pairs are skipped. They throw only std::bad_alloc.
 [[nodiscard]] ApiRequest<SkillsRequest> parse_skills_request(std::string_view query);
 [[nodiscard]] ApiRequest<SkillRequest> parse_skill_request(std::string_view query);
 [[nodiscard]] ApiRequest<SeriesRequest> parse_series_request(std::string_view query);
 [[nodiscard]] ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query);
 [[nodiscard]] ApiRequest<SessionsRequest> parse_sessions_request(std::string_view query);
-/// For what takes no parameter.
+/// For endpoints without parameters: the first parameter as an error.
 [[nodiscard]] std::optional<BadParameter> reject_parameters(std::string_view query);
 
 }  // namespace session_buddy::protocol

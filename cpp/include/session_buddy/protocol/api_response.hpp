@@ -1,4 +1,4 @@
-// The answers to the queries of the HTTP API, as JSON text in the key order of docs/api/openapi.yaml.
+// Response bodies of the HTTP API, as JSON text in the key order of docs/api/openapi.yaml.
 #pragma once
 
 #include <array>
@@ -18,57 +18,58 @@
 
 namespace session_buddy::protocol {
 
-/// The body of an answer. Between the two places stands what changes though the data does not, such as its age.
+/// A response body. The bytes from volatile_begin to volatile_end change even if the data does not (its age, for
+/// example) and are left out of the ETag.
 struct ApiBody {
     std::string text;
     std::size_t volatile_begin = 0;
     std::size_t volatile_end = 0;
 };
 
-/// The options that bound names of which more came than are tracked, so that rows are summed as `other`.
+/// The names of the options whose limit on tracked names was exceeded, so that rows are summed as `other`.
 [[nodiscard]] std::vector<std::string_view> limits_reached(const Snapshot& snapshot);
 
 struct ServerState {
     TimePoint started_at;
     TimePoint now;
     std::size_t clients = 0;
-    bool show_path = false;  ///< of the database
+    bool show_path = false;  ///< include the path of the database
 };
-/// Without `show_path` it names no path. The reason why the database cannot be read never does: `db_path` of the config
-/// is cut out of it.
+/// Without `show_path` the response has no path. The reason why the database cannot be read never has one: `db_path` is
+/// removed from it.
 [[nodiscard]] ApiBody server_response(const Snapshot& snapshot, const Config& config, const ServerState& state);
 
-/// The skills that a request is about, in its order; all pages of it. They belong to the snapshot. What lacks the value
-/// to sort by comes last in either order; equals are sorted by name.
+/// The skills that match a request, sorted, on all pages; the pointers refer to the snapshot. Skills without a sort
+/// value come last in either order; ties are sorted by name.
 [[nodiscard]] std::vector<const SkillMetrics*> matching_skills(const Snapshot& snapshot, const SkillsRequest& request);
 
-/// Invocations by the hour, the present one last.
+/// Invocations per hour, the current hour last.
 struct Sparklines {
     static constexpr std::size_t kHours = 24;
     struct Hour {
         std::int64_t invocation_count = 0;
         std::int64_t completed_count = 0;
     };
-    TimePoint from;  ///< the beginning of the first hour
+    TimePoint from;  ///< start of the first hour
     std::unordered_map<std::string, std::array<Hour, kHours>> by_skill;
 };
 
-/// One page of matching_skills(). `sparklines`: where the request has them.
+/// One page of matching_skills(). `sparklines` is null unless requested.
 [[nodiscard]] ApiBody skills_response(const Snapshot& snapshot, const SkillsRequest& request,
                                       const Sparklines* sparklines);
 
 [[nodiscard]] ApiBody skill_response(const Snapshot& snapshot, const SkillMetrics& skill, const SkillHistory& history);
 
-/// `points`: of the plan's steps.
+/// `points`: one per step of the plan.
 [[nodiscard]] ApiBody series_response(const SeriesRequest& request, const SeriesPlan& plan,
                                       const std::vector<metrics::SeriesPoint>& points);
 
-/// One page of `stored`, which must be the episodes that the request is about. Those that the snapshot knows as open
-/// have its figures; what the database does not have of them is put between.
+/// One page of `stored`, which must be the episodes that match the request, merged with the anomalies of the snapshot:
+/// open episodes get their current values, and anomalies that the database does not have are added.
 [[nodiscard]] ApiBody anomalies_response(const Snapshot& snapshot, const AnomaliesRequest& request,
                                          std::vector<StoredEpisode> stored);
 
-/// `window`: of the config.
+/// `window`: session_window of the config.
 [[nodiscard]] ApiBody sessions_response(const Snapshot& snapshot, const SessionsRequest& request, Seconds window);
 
 }  // namespace session_buddy::protocol

@@ -1,4 +1,4 @@
-// The answers to requests, as JSON text in the key order of the API description. A `request_id` always comes last.
+// Responses to WebSocket requests, as JSON text in the key order of the API description. `request_id` is always last.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace session_buddy::protocol {
 
-/// Has `min_deviation` and `details` where the request had them.
+/// Includes `min_deviation` and `details` if the request had them.
 [[nodiscard]] std::string subscription_confirmed(const Subscribe& request);
 [[nodiscard]] std::string unsubscribed(const Unsubscribe& request);
 [[nodiscard]] std::string pong(const Ping& request);
 [[nodiscard]] std::string sessions_subscribed(const SubscribeSessions& request);
 [[nodiscard]] std::string authenticated(const RequestId& request_id);
-/// The lifetime figures of one skill. `last_invocation_at` is null where the database's value cannot be read.
+/// The lifetime metrics of one skill. `last_invocation_at` is null if the database's value cannot be parsed.
 [[nodiscard]] std::string metrics_response(const GetMetrics& request, const SkillMetrics& skill);
 [[nodiscard]] std::string error(const ErrorReply& reply);
 

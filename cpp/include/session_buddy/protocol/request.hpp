@@ -1,5 +1,4 @@
-// What a client may ask for, and the reader that turns one text message into a request or into the error to answer
-// with.
+// The requests of WebSocket clients, and the parser that turns a text message into a request or an error reply.
 #pragma once
 
 #include <cstddef>
@@ -18,19 +17,19 @@ inline constexpr std::size_t kMaxRequestIdBytes = 64;
 
 using RequestId = std::optional<std::string>;
 
-/// How a subscription was spelt: its confirmation uses the same key.
+/// The key that named the skills of a subscription; the confirmation uses the same key.
 enum class NameKey : std::uint8_t {
-    skill_name,   ///< a name, null or nothing at all
-    skill,        ///< the key of the older Python server
+    skill_name,   ///< a name or null; also if no key was given
+    skill,        ///< the key of the original Python server
     skill_names,  ///< an array of 1 to kMaxSkillNames names
 };
 
 struct Subscribe {
     Subscription subscription;
     NameKey name_key = NameKey::skill_name;
-    std::vector<std::string> names_as_sent;  ///< in the client's order, duplicates kept; empty for all skills
+    std::vector<std::string> names_as_sent;  ///< in the client's order, with duplicates; empty for all skills
     RequestId request_id;
-    // As they were sent, for the confirmation; the subscription has them too.
+    // As sent, for the confirmation; also in the subscription.
     std::optional<double> min_deviation = std::nullopt;
     std::optional<bool> details = std::nullopt;
 };
@@ -40,8 +39,8 @@ struct Unsubscribe {
 };
 
 struct GetMetrics {
-    std::string skill_name;   ///< follows the rules of names; whether it is known is for the caller to see
-    bool legacy_key = false;  ///< asked with `skill` in place of `skill_name`
+    std::string skill_name;   ///< a valid name; may be unknown
+    bool legacy_key = false;  ///< requested with `skill` instead of `skill_name`
     RequestId request_id;
 };
 
@@ -53,9 +52,9 @@ struct SubscribeSessions {
     RequestId request_id;
 };
 
-/// The first message of a client that could not show its token before, or a new token in place of one that expires.
+/// Authentication with the first message, or renewal of an expiring token.
 struct Authenticate {
-    std::string token;  ///< not empty; whatever else it is made of
+    std::string token;  ///< not empty, otherwise unchecked
     RequestId request_id;
 };
 
@@ -72,22 +71,21 @@ enum class ErrorCode : std::uint8_t {
 /// The `code` of an error on the wire.
 [[nodiscard]] std::string_view to_string(ErrorCode code);
 
-/// An answer of type `error`.
+/// A reply of type `error`.
 struct ErrorReply {
     ErrorCode code = ErrorCode::internal_error;
     std::string message;
     RequestId request_id;
 };
 
-/// `Invalid skill name: <name>`; of a longer name the first kMaxSkillNameBytes bytes at most, never half a character.
+/// `Invalid skill name: <name>`, with the name cut to kMaxSkillNameBytes between characters.
 [[nodiscard]] ErrorReply invalid_skill_name(std::string_view name, RequestId request_id);
 
 using ParsedRequest =
     std::variant<Subscribe, Unsubscribe, GetMetrics, Ping, SubscribeSessions, Authenticate, ErrorReply>;
 
-/// Reads one message. Reports what is wrong with it as an ErrorReply; throws nothing but std::bad_alloc. Keys that mean
-/// nothing here are skipped without being stored, so nesting and size cost no memory; of a key given twice the last
-/// counts.
+/// Parses one message. Errors are returned as an ErrorReply; throws only std::bad_alloc. Unknown keys are skipped
+/// without being stored, so nesting and size cost no memory; of a repeated key the last value counts.
 [[nodiscard]] ParsedRequest parse_request(std::string_view text);
 
 }  // namespace session_buddy::protocol

@@ -1,5 +1,5 @@
-// Which skills a client wants to hear of, and which of their anomalies. The same wishes are the same subscription,
-// however they were asked for.
+// A subscription: the skills and anomalies a client receives, in canonical form, so that equal subscriptions share one
+// rendered message.
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,13 @@
 
 namespace session_buddy::protocol {
 
-/// Names in one `skill_names` array.
+/// Maximum names in a `skill_names` array.
 inline constexpr std::size_t kMaxSkillNames = 50;
 
-/// What a subscription wants of the anomalies of its skills.
+/// Which anomalies of its skills a subscription receives, and with how much detail.
 struct AnomalyView {
-    double min_deviation = 0.0;  ///< those with at least this deviation_score; finite, not negative
-    bool details = false;        ///< with what explains each
+    double min_deviation = 0.0;  ///< minimum deviation_score; finite, not negative
+    bool details = false;        ///< include the details of each anomaly
 
     bool operator==(const AnomalyView&) const = default;
 };
@@ -23,15 +23,15 @@ class Subscription {
   public:
     /// All skills.
     Subscription() = default;
-    /// These skills alone; duplicates count once. An empty list means all skills.
+    /// These skills only; duplicates count once. An empty list means all skills.
     explicit Subscription(std::vector<std::string> names, AnomalyView anomalies = {});
 
     [[nodiscard]] bool all() const { return names_.empty(); }
-    /// Sorted, each once; empty where all() is true.
+    /// Sorted and unique; empty if all() is true.
     [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
     [[nodiscard]] const AnomalyView& anomalies() const { return anomalies_; }
-    /// Equal for equal subscriptions and for no others. Names hold no control characters, so a newline ends each; what
-    /// stands behind the last one is the view of the anomalies.
+    /// A unique key: equal if and only if the subscriptions are equal. Each name ends with a newline, as names have no
+    /// control characters; the anomaly view follows the last one.
     [[nodiscard]] std::string key() const;
 
     bool operator==(const Subscription&) const = default;

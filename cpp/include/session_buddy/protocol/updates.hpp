@@ -1,5 +1,4 @@
-// The messages that the server sends by itself: metrics_update for a subscription, session_update for the active
-// sessions.
+// The messages that the server pushes: metrics_update for a subscription, session_update for the active sessions.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +12,15 @@
 
 namespace session_buddy::protocol {
 
-/// Writes the metrics_update of one snapshot for any number of subscriptions; each costs what its own skills cost.
+/// Renders the metrics_update of one snapshot for any number of subscriptions, each at the cost of its own skills.
 class MetricsRenderer {
   public:
     /// `snapshot` must not be null.
     explicit MetricsRenderer(SnapshotPtr snapshot);
 
-    /// For all skills: the top skills and every anomaly. For named skills: those with activity in the window, in the
-    /// order of invocation_count, last_invocation_at (both descending) and name, whatever their rank, and their
-    /// anomalies alone. Of the anomalies, in the snapshot's order, those that the subscription's view lets through.
+    /// For all skills: the top skills and every anomaly. For named skills: those with activity in the window, sorted by
+    /// invocation_count, last_invocation_at (both descending) and name, regardless of their rank, and only their
+    /// anomalies. Anomalies are in the order of the snapshot, filtered by the view of the subscription.
     [[nodiscard]] std::string render(const Subscription& subscription) const;
 
   private:
