@@ -50,7 +50,7 @@ void check_stored(HookEvent event) {
     check(!has_name || stored.key.empty() == (stored.kind == storage::SkillEvent::Kind::session_end),
           "what becomes a row has a key");
     stored.record.invoked_at = format_precise_timestamp(stored.at);
-    check(!has_name || storage::fault_in(stored.record).empty(), "what was read can be stored");
+    check(!has_name || storage::validation_error(stored.record).empty(), "what was read can be stored");
 }
 
 }  // namespace

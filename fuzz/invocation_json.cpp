@@ -37,7 +37,7 @@ void check_record(ReportedInvocation record) {
     if (stored.record.invoked_at.empty()) {
         stored.record.invoked_at = format_precise_timestamp(stored.at);
     }
-    check(storage::fault_in(stored.record).empty(), "what was read can be stored");
+    check(storage::validation_error(stored.record).empty(), "what was read can be stored");
 }
 
 void check_fault(const ingest::ReportFault& fault, std::size_t size) {

@@ -8,13 +8,13 @@
 namespace session_buddy::bindings {
 namespace {
 
-using storage::Correction;
 using storage::CorrectionOptions;
+using storage::CorrectionResult;
 
 /// Runs `correct` without the GIL; what it did as a dict.
 template <typename Correct>
 py::dict run(bool dry_run, const py::object& progress, const Correct& correct) {
-    Correction done;
+    CorrectionResult done;
     {
         const py::gil_scoped_release released;
         CorrectionOptions options;
@@ -29,7 +29,7 @@ py::dict run(bool dry_run, const py::object& progress, const Correct& correct) {
     fields["skill_name"] = to_str(done.skill_name);
     fields["invocations"] = done.invocations;
     fields["pruned"] = done.pruned;
-    fields["joined"] = done.joined;
+    fields["joined"] = done.merged;
     fields["longest_lock_ms"] = std::chrono::duration<double, std::milli>(done.longest_lock).count();
     fields["stopped"] = done.stopped;
     return fields;

@@ -29,12 +29,12 @@ BacktestResult backtest(const std::string& db_path, const BacktestQuery& query, 
         history.from = *query.from - options.baseline_window;
     }
     HistoryConsumer consumer;
-    consumer.start = [&] {
+    consumer.on_start = [&] {
         stream.emplace(options, AnomalyStream::kUnlimited);
         skills.clear();
         result = {};
     };
-    consumer.take = [&](const Invocation& row) {
+    consumer.on_row = [&](const Invocation& row) {
         stream->add(row);
         if (query.from && row.invoked_at < *query.from) {
             ++result.warm_up_rows;
@@ -64,8 +64,8 @@ std::vector<Anomaly> detect_anomalies(const std::string& db_path, TimePoint at, 
     std::optional<anomaly::AnomalyEngine> engine;
     std::int64_t rows_read = 0;
     HistoryConsumer consumer;
-    consumer.start = [&] { engine.emplace(options); };
-    consumer.take = [&](const Invocation& row) {
+    consumer.on_start = [&] { engine.emplace(options); };
+    consumer.on_row = [&](const Invocation& row) {
         engine->add(row, at);
         if (++rows_read % kRowsPerHeartbeat == 0) {
             static_cast<void>(engine->take_events());

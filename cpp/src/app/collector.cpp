@@ -204,7 +204,7 @@ void Collector::drop_metrics(const char* reason) {
     totals_ = storage::TotalsTracker({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     out_of_memory::refill();
     dropped_ = true;
-    follower_.rebuild_next();
+    follower_.request_rebuild();
     rebuild_pause_ =
         std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kMaxRebuildPause);
     rebuild_at_ = std::chrono::steady_clock::now() + rebuild_pause_;
@@ -234,7 +234,7 @@ TimePoint Collector::begin_cycle() {
         kLogger.warning("the clock was set {} by {} s: computing all figures anew",
                         now < last_now_ ? "back" : "forward",
                         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
-        follower_.rebuild_next();
+        follower_.request_rebuild();
     }
     last_now_ = now;
     return now;
@@ -293,7 +293,7 @@ bool Collector::read_database(TimePoint now) {
 void Collector::apply(const storage::Batch& batch, TimePoint now) {
     if (batch.rebuilt) {
         rebuilding_ = create_analytics(now);
-        totals_.look_again();
+        totals_.request_recheck();
     }
     stats_.rows_read += batch.rows.size();
     stats_.rows_skipped += static_cast<std::uint64_t>(batch.skipped_rows);
@@ -334,14 +334,14 @@ void Collector::write_back(TimePoint now) {
         analytics_->confirm_written(pending);
         totals_.confirm_written(totals_written);
         if (!pending.episodes.empty()) {
-            totals_.look_again();  // those that became rows are counted in the next cycle
+            totals_.request_recheck();  // those that became rows are counted in the next cycle
         }
         unwritten_since_.reset();
         write_failure_logged_ = false;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
             analytics_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
-            totals_.give_up_writing();
+            totals_.set_read_only();
             for (const auto& change : pending.episodes) {
                 if (change.started) {
                     totals_.add_unrecorded_anomaly(change.skill_name, change.anomaly_type);

@@ -96,11 +96,11 @@ std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
 
 }  // namespace
 
-storage::StatePiece head_piece(TimePoint until, std::int64_t last_id) {
+storage::StateEntry head_piece(TimePoint until, std::int64_t last_id) {
     return {kHead, fmt::format(R"({{"version":{},"until":{},"last_id":{}}})", kVersion, to_micros(until), last_id)};
 }
 
-storage::StatePiece episode_piece(const AnomalyEngine::OpenEpisode& open) {
+storage::StateEntry episode_piece(const AnomalyEngine::OpenEpisode& open) {
     const std::string name = json(open.skill_name).dump(-1, ' ', false, json::error_handler_t::replace);
     return {
         episode_name(open.skill_name, open.channel),
@@ -109,15 +109,15 @@ storage::StatePiece episode_piece(const AnomalyEngine::OpenEpisode& open) {
                     to_json(open.episode.deviation), to_json(open.episode.baseline))};
 }
 
-storage::StatePiece removed_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
+storage::StateEntry removed_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
     return {episode_name(skill_name, channel), std::nullopt};
 }
 
-std::optional<DetectorState> parse_detector_state(const std::vector<storage::StatePiece>& pieces) {
+std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& pieces) {
     try {
         DetectorState state;
         bool has_head = false;
-        for (const storage::StatePiece& piece : pieces) {
+        for (const storage::StateEntry& piece : pieces) {
             const json from = json::parse(piece.text.value_or(""));
             if (piece.name == kHead) {
                 if (from.at("version").get<int>() != kVersion) {

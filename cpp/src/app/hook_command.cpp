@@ -170,13 +170,13 @@ void store(const storage::SkillEvent& event, const Config& config) {
     };
     std::optional<storage::EventStore> store;
     try {
-        store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .brief = true});
+        store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .short_lived = true});
         // First, and all of them: the start of what ends now may be among them.
         if (spool.drain(*store, kMaxDrained, kMaxSpoolLock)) {
             spool_event("many others are taken in first");
             return;
         }
-        store->take({&event, 1}, storage::Source::hook);
+        store->ingest({&event, 1}, storage::Source::hook);
     } catch (const std::exception& error) {
         spool_event(error.what());
         return;

@@ -17,7 +17,7 @@ const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& histor
     }
     history.read_recent(
         cursor_, from, [this] { counts_.by_skill.clear(); },
-        [this](const storage::Run& run) {
+        [this](const storage::InvocationView& run) {
             const auto hour = static_cast<std::size_t>((run.at - counts_.from) / hours{1});
             if (hour >= kHours) {
                 return;  // its clock runs ahead

@@ -17,7 +17,7 @@ class HourlyCounts {
 
   private:
     protocol::Sparklines counts_;
-    std::optional<storage::HistoryQueries::Place> cursor_;
+    std::optional<storage::HistoryQueries::Cursor> cursor_;
 };
 
 }  // namespace session_buddy::app

@@ -264,7 +264,7 @@ void IntakeThread::store_hooks() {
                     std::this_thread::sleep_for(storage::kLockPause);
                 }
                 const auto outcomes =
-                    store.take_some(std::span(events).subspan(stored), storage::Source::hook_request, max_lock_);
+                    store.ingest_some(std::span(events).subspan(stored), storage::Source::hook_request, max_lock_);
                 rows_stored_.add(static_cast<std::uint64_t>(
                     std::ranges::count_if(outcomes, [](const auto& one) { return one.is_new; })));
                 for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -318,7 +318,7 @@ void IntakeThread::store_reports(bool last_try) {
 bool IntakeThread::store_some_reports(bool last_try) {
     const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
-        answer_stored(open_store().take_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
+        answer_stored(open_store().ingest_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
                                              storage::Source::http, max_lock_));
         return false;
     } catch (const storage::StorageError& error) {
@@ -342,7 +342,7 @@ bool IntakeThread::store_some_reports(bool last_try) {
 }
 
 /// Answers the requests of which everything is stored now.
-void IntakeThread::answer_stored(std::span<const storage::EventStore::Outcome> outcomes) {
+void IntakeThread::answer_stored(std::span<const storage::EventStore::Result> outcomes) {
     first_event_ += outcomes.size();
     const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout);
     while (!reports_.empty() && (!outcomes.empty() || reports_.front().left == 0)) {

@@ -119,13 +119,13 @@ struct QueryThread::History {
         metrics::SeriesBuilder builder(plan.from, plan.step, plan.points);
         bool complete = true;
         queries.read_series(skill_name, plan.from, plan.to(),
-                            {.run =
-                                 [&](const storage::Run& run) {
+                            {.invocation =
+                                 [&](const storage::InvocationView& run) {
                                      complete = builder.add(run.at, run.completed, run.duration_seconds);
                                      return complete;
                                  },
                              .hour =
-                                 [&](const storage::RecordedHour& hour) {
+                                 [&](const storage::RollupRow& hour) {
                                      builder.add_hour(hour.hour, {.invocation_count = hour.invocation_count,
                                                                   .completed_count = hour.completed_count,
                                                                   .avg_duration = hour.avg_duration_seconds});

@@ -264,7 +264,7 @@ bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::st
         for (const SpooledEvent& one : some) {
             events.push_back(one.read.event);
         }
-        const std::size_t stored = store.take_some(events, some.front().read.source, max_lock).size();
+        const std::size_t stored = store.ingest_some(events, some.front().read.source, max_lock).size();
         for (const SpooledEvent& one : some.first(stored)) {
             removed += ::unlink((folder_ / one.name).c_str()) == 0 ? 1U : 0U;
         }

@@ -190,7 +190,8 @@ ImportSummary import_transcripts(const std::vector<fs::path>& paths, const std::
             store = &open();
         }
         for (std::size_t done = 0; done < batch.size();) {
-            for (const auto& outcome : store->take_some(std::span(batch).subspan(done), storage::Source::transcript)) {
+            for (const auto& outcome :
+                 store->ingest_some(std::span(batch).subspan(done), storage::Source::transcript)) {
                 if (outcome.is_new) {
                     ++summary.recorded;
                     ++summary.recorded_by_skill[batch[done].record.skill_name];

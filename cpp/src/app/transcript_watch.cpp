@@ -302,7 +302,7 @@ class TranscriptWatch::Impl {
         while (!store_ && callbacks_.should_continue()) {
             try {
                 store_.emplace(options_.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout});
-                saved_offsets_ = store_->marks();
+                saved_offsets_ = store_->transcript_offsets();
                 database_ = database_file(options_.db_path);
                 note_database_works();
             } catch (const storage::StorageError& error) {
@@ -325,7 +325,7 @@ class TranscriptWatch::Impl {
         }
         bool is_same = current == database_;
         if (is_same && std::exchange(check_offsets_, false)) {  // a copy into the same file takes them away
-            const auto marks = store_->marks();
+            const auto marks = store_->transcript_offsets();
             is_same = std::ranges::all_of(saved_offsets_, [&](const auto& mark) { return marks.contains(mark.first); });
         }
         if (!is_same) {
@@ -409,8 +409,8 @@ class TranscriptWatch::Impl {
                 numbers.push_back(entry->first);
             }
         }
-        const auto outcomes = store_->take_some(batch, storage::Source::transcript);
-        for (const storage::EventStore::Outcome& outcome : outcomes) {
+        const auto outcomes = store_->ingest_some(batch, storage::Source::transcript);
+        for (const storage::EventStore::Result& outcome : outcomes) {
             if (!has(outcome.seen_before, storage::Source::transcript)) {
                 ++coverage_.runs;
                 coverage_.hooks_saw += storage::has_hook(outcome.seen_before) ? 1 : 0;
@@ -444,12 +444,12 @@ class TranscriptWatch::Impl {
             return;
         }
         with_database([&] {
-            std::vector<storage::TranscriptMark> marks;
+            std::vector<storage::TranscriptOffset> marks;
             marks.reserve(offsets_to_save_.size());
             for (const auto& [file, offset] : offsets_to_save_) {
                 marks.push_back({.file = file, .offset = offset});
             }
-            store_->take({}, storage::Source::transcript, marks);
+            store_->ingest({}, storage::Source::transcript, marks);
             for (auto& [file, offset] : offsets_to_save_) {
                 saved_offsets_[file] = offset;
             }

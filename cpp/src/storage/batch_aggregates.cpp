@@ -130,8 +130,8 @@ struct BatchAggregates::Reader {
     Moment last_moment;
 };
 
-std::unique_ptr<BatchAggregates> BatchAggregates::of(SQLite::Database& database,
-                                                     std::span<const InvocationRecord* const> records) {
+std::unique_ptr<BatchAggregates> BatchAggregates::prepare(SQLite::Database& database,
+                                                          std::span<const InvocationRecord* const> records) {
     if (!is_our_schema(database)) {
         return nullptr;
     }
@@ -158,10 +158,10 @@ bool BatchAggregates::read(std::span<const InvocationRecord* const> records) {
     now.reset();
 
     Reader reader(database_);
-    std::unordered_map<std::string_view, std::size_t> places;
-    std::map<std::pair<std::string_view, std::size_t>, std::size_t> session_places;
+    std::unordered_map<std::string_view, std::size_t> skill_indexes;
+    std::map<std::pair<std::string_view, std::size_t>, std::size_t> session_indexes;
     for (const InvocationRecord* record : records) {
-        const auto [known, is_new] = places.try_emplace(record->skill_name, skills_.size());
+        const auto [known, is_new] = skill_indexes.try_emplace(record->skill_name, skills_.size());
         if (is_new) {
             Skill skill{.name = record->skill_name};
             if (reader.metrics.with(std::string_view(skill.name)).step()) {
@@ -195,12 +195,12 @@ bool BatchAggregates::read(std::span<const InvocationRecord* const> records) {
         if (!std::isfinite(skill.total_seconds) || !std::isfinite(skill.mean_seconds.value_or(0.0))) {
             return false;  // what SQLite makes of that is better not guessed
         }
-        const auto [place, is_new_pair] =
-            session_places.try_emplace({record->session_id, known->second}, sessions_.size());
+        const auto [session_index, is_new_pair] =
+            session_indexes.try_emplace({record->session_id, known->second}, sessions_.size());
         if (is_new_pair) {
             sessions_.push_back({record->session_id, known->second, 0});
         }
-        ++sessions_[place->second].count;
+        ++sessions_[session_index->second].count;
     }
     return true;
 }

@@ -25,8 +25,8 @@ class BatchAggregates {
     /// make of them at this moment. nullptr where that is not certain, so that the triggers have to do it: the tables
     /// or triggers are not exactly ours, or a row of a skill holds what no trigger of ours wrote. The connection must
     /// be in a write transaction; `records` must outlive the object.
-    [[nodiscard]] static std::unique_ptr<BatchAggregates> of(SQLite::Database& database,
-                                                             std::span<const InvocationRecord* const> records);
+    [[nodiscard]] static std::unique_ptr<BatchAggregates> prepare(SQLite::Database& database,
+                                                                  std::span<const InvocationRecord* const> records);
     ~BatchAggregates();
     BatchAggregates(const BatchAggregates&) = delete;
     BatchAggregates& operator=(const BatchAggregates&) = delete;

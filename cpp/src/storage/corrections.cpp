@@ -44,12 +44,12 @@ constexpr std::array kSummedTables{"session_skills", "skill_metrics_cache", "mv_
 constexpr std::array kOtherTables{"skill_anomalies", "skill_user_interactions", "ab_test_outcomes"};
 
 /// Removes a row from the full-text index where no trigger of another tool does so; empty where there is no need.
-std::string unindexing_of(SQLite::Database& database) {
+std::string required_fts_delete_sql(SQLite::Database& database) {
     const bool has_trigger = sql::query_integer(database,
                                                 "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
                                                 " AND lower(tbl_name) = 'skill_invocation'"
                                                 " AND sql LIKE '%skill_invocation_fts%'") != 0;
-    return has_trigger ? std::string() : unindexing(database);
+    return has_trigger ? std::string() : fts_delete_sql(database);
 }
 
 class Corrector {
@@ -62,7 +62,7 @@ class Corrector {
                       }),
           options_(options) {}
 
-    Correction forget_skill(std::string_view name) {
+    CorrectionResult forget_skill(std::string_view name) {
         find(name);
         if (result_.found && !options_.dry_run) {
             in_batches(name, [&](std::int64_t id) { erase(id); }, [&] { forget_rest(name); });
@@ -70,12 +70,12 @@ class Corrector {
         return result_;
     }
 
-    Correction rename_skill(std::string_view from, std::string_view to) {
+    CorrectionResult rename_skill(std::string_view from, std::string_view to) {
         if (from == to || !is_valid_skill_name(to)) {
-            connection_.refuse(from == to ? fmt::format("skill '{}' has this name already", to)
+            connection_.reject(from == to ? fmt::format("skill '{}' has this name already", to)
                                           : "the new name must be 1 to 256 bytes of UTF-8 without control characters");
         }
-        connection_.attempt("cannot read", [&] { result_.joined = std::max(rows_of(to), total_of(to)); });
+        connection_.attempt("cannot read", [&] { result_.merged = std::max(rows_of(to), total_of(to)); });
         find(from);
         if (result_.found && !options_.dry_run) {
             in_batches(
@@ -89,7 +89,7 @@ class Corrector {
         return result_;
     }
 
-    Correction forget_invocation(std::int64_t id) {
+    CorrectionResult forget_invocation(std::int64_t id) {
         require_open();
         connection_.attempt("cannot correct", [&] {
             SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
@@ -109,7 +109,7 @@ class Corrector {
                 forget_rest(row->skill_name);
             } else {
                 subtract(*row);
-                refresh_totals_mark(database());
+                refresh_totals_position(database());
                 restart_rollup();
             }
             transaction.commit();
@@ -170,7 +170,7 @@ class Corrector {
     void in_batches(std::string_view name, const Change& change, const Finish& finish) {
         for (;;) {
             require_open();
-            const auto [done, taken] = connection_.attempt("cannot correct", [&] {
+            const auto [done, held] = connection_.attempt("cannot correct", [&] {
                 SQLite::Transaction transaction(database(), SQLite::TransactionBehavior::IMMEDIATE);
                 const auto start = steady_clock::now();
                 database().exec("PRAGMA defer_foreign_keys = ON");
@@ -186,7 +186,7 @@ class Corrector {
                 result_.invocations += changed;
                 return std::pair(all, steady_clock::now() - start);
             });
-            result_.longest_lock = std::max(result_.longest_lock, std::chrono::ceil<microseconds>(taken));
+            result_.longest_lock = std::max(result_.longest_lock, std::chrono::ceil<microseconds>(held));
             if (done) {
                 return;
             }
@@ -194,7 +194,7 @@ class Corrector {
                 result_.stopped = true;
                 return;
             }
-            std::this_thread::sleep_for(std::max(kShortestPause, std::chrono::ceil<milliseconds>(taken)));
+            std::this_thread::sleep_for(std::max(kShortestPause, std::chrono::ceil<milliseconds>(held)));
         }
     }
 
@@ -222,11 +222,11 @@ class Corrector {
     }
 
     void erase(std::int64_t id) {
-        if (!unindexing_) {
-            unindexing_ = unindexing_of(database());
+        if (!fts_delete_sql_) {
+            fts_delete_sql_ = required_fts_delete_sql(database());
         }
-        if (!unindexing_->empty()) {
-            run(*unindexing_, id);
+        if (!fts_delete_sql_->empty()) {
+            run(*fts_delete_sql_, id);
         }
         run("DELETE FROM skill_invocation WHERE id = ?1", id);
     }
@@ -246,7 +246,7 @@ class Corrector {
         run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1", name);
         run("DELETE FROM skill_metrics WHERE skill_name = ?1", name);
         forget_totals(database(), name);
-        refresh_totals_mark(database());
+        refresh_totals_position(database());
         if (has_table("session_buddy_state")) {
             for (const std::string& key : episode_keys(name)) {
                 run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(key));
@@ -255,7 +255,7 @@ class Corrector {
     }
 
     void rename_rest(std::string_view from, std::string_view to) {
-        add_up(from, to);
+        merge_counts(from, to);
         const auto move = [&](const auto& tables) {
             for (const char* table : tables) {
                 run(fmt::format("UPDATE OR IGNORE {} SET skill_name = ?2 WHERE skill_name = ?1", table), from, to);
@@ -270,14 +270,14 @@ class Corrector {
         run("DELETE FROM skill_dependencies WHERE skill_a = ?1 OR skill_b = ?1 OR skill_a = skill_b", from);
         move(std::array{"skill_metrics"});
         rename_totals(database(), from, to);
-        refresh_totals_mark(database());
+        refresh_totals_position(database());
         const auto old_keys = episode_keys(from);
         const auto new_keys = episode_keys(to);
-        for (std::size_t place = 0; has_table("session_buddy_state") && place < old_keys.size(); ++place) {
+        for (std::size_t index = 0; has_table("session_buddy_state") && index < old_keys.size(); ++index) {
             run("UPDATE OR IGNORE session_buddy_state SET key = ?2, value = json_set(value, '$.skill_name', ?3)"
                 " WHERE key = ?1",
-                std::string_view(old_keys[place]), std::string_view(new_keys[place]), to);
-            run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(old_keys[place]));
+                std::string_view(old_keys[index]), std::string_view(new_keys[index]), to);
+            run("DELETE FROM session_buddy_state WHERE key = ?1", std::string_view(old_keys[index]));
         }
         if (has_table("session_buddy_open_use")) {
             run("UPDATE session_buddy_open_use SET skill_name = ?2 WHERE skill_name = ?1", from, to);
@@ -285,7 +285,7 @@ class Corrector {
     }
 
     /// Counts of the old name to those that the new one has; where it has none, the row just changes its name later.
-    void add_up(std::string_view from, std::string_view to) {
+    void merge_counts(std::string_view from, std::string_view to) {
         const auto add = [&](const char* text) { run(text, from, to); };
         add("UPDATE session_skills AS kept SET invocation_count = kept.invocation_count + gone.invocation_count"
             " FROM session_skills AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2"
@@ -382,9 +382,9 @@ class Corrector {
             found.seconds = row.real(5);
         }
         constexpr int kFirstName = 6;
-        for (std::size_t place = 0; place < found.names.size(); ++place) {
-            if (const int column = kFirstName + static_cast<int>(place); !row.is_null(column)) {
-                found.names[place] = std::string(row.text(column));
+        for (std::size_t index = 0; index < found.names.size(); ++index) {
+            if (const int column = kFirstName + static_cast<int>(index); !row.is_null(column)) {
+                found.names[index] = std::string(row.text(column));
             }
         }
         return found;
@@ -406,15 +406,15 @@ class Corrector {
                 " WHEN completed_invocations > 0 THEN avg_duration_seconds END WHERE skill_name = ?1",
                 name, row.seconds);
         }
-        for (std::size_t place = 0; place < kCountColumns.size(); ++place) {
-            if (row.names[place]) {
+        for (std::size_t index = 0; index < kCountColumns.size(); ++index) {
+            if (row.names[index]) {
                 run(fmt::format("UPDATE skill_metrics SET {0} = (SELECT json_group_object(key, CASE WHEN type IN"
                                 " ('object', 'array') THEN json(value) ELSE value END) FROM (SELECT key, type,"
                                 " CASE WHEN key = ?2 AND type = 'integer' THEN value - 1 ELSE value END AS value"
                                 " FROM json_each({1})) WHERE NOT (key = ?2 AND type = 'integer' AND value <= 0))"
                                 " WHERE skill_name = ?1",
-                                kCountColumns[place], object_of(kCountColumns[place])),
-                    name, row.names[place]);
+                                kCountColumns[index], object_of(kCountColumns[index])),
+                    name, row.names[index]);
             }
         }
         for (const auto& [column, best] : {std::pair("first_invoked", "min"), std::pair("last_invoked", "max")}) {
@@ -431,7 +431,7 @@ class Corrector {
             std::string_view(row.session_id), name);
         if (row.at) {
             subtract_from_cache(row);
-            count_hour_again(row);
+            recount_hour(row);
         }
     }
 
@@ -449,7 +449,7 @@ class Corrector {
     }
 
     /// In skill_time_series, where it is written and its rows are still there.
-    void count_hour_again(const Row& row) {
+    void recount_hour(const Row& row) {
         const TimePoint at{microseconds{*row.at}};
         const TimePoint hour = std::chrono::floor<std::chrono::hours>(at);
         if (hour < PruneStateReader(database()).read().pruned_before) {
@@ -509,24 +509,24 @@ class Corrector {
 
     StoreConnection connection_;
     const CorrectionOptions& options_;
-    Correction result_;
+    CorrectionResult result_;
     std::int64_t rows_ = 0;
     std::int64_t first_id_ = INT64_MAX;  // of the renamed rows
-    std::optional<std::string> unindexing_;
+    std::optional<std::string> fts_delete_sql_;
 };
 
 }  // namespace
 
-Correction forget_skill(const std::string& path, std::string_view skill_name, const CorrectionOptions& options) {
+CorrectionResult forget_skill(const std::string& path, std::string_view skill_name, const CorrectionOptions& options) {
     return Corrector(path, options).forget_skill(skill_name);
 }
 
-Correction forget_invocation(const std::string& path, std::int64_t id, const CorrectionOptions& options) {
+CorrectionResult forget_invocation(const std::string& path, std::int64_t id, const CorrectionOptions& options) {
     return Corrector(path, options).forget_invocation(id);
 }
 
-Correction rename_skill(const std::string& path, std::string_view from, std::string_view to,
-                        const CorrectionOptions& options) {
+CorrectionResult rename_skill(const std::string& path, std::string_view from, std::string_view to,
+                              const CorrectionOptions& options) {
     return Corrector(path, options).rename_skill(from, to);
 }
 

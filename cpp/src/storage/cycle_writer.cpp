@@ -13,9 +13,9 @@
 namespace session_buddy::storage {
 namespace {
 
-// Of the keys of the pieces. The slash is followed by no other key of the table.
+// Of the keys of the entries. The slash is followed by no other key of the table.
 constexpr std::string_view kStatePrefix = "anomaly_detector/";
-constexpr std::string_view kOldStateKey = "anomaly_detector";  // of the whole state, before it was kept in pieces
+constexpr std::string_view kOldStateKey = "anomaly_detector";  // of the whole state, before it was kept in entries
 constexpr std::string_view kStateEnd = "anomaly_detector0";
 
 bool has_state_table(SQLite::Database& database) {
@@ -30,7 +30,7 @@ struct CycleWriter::Statements {
 
     void write_cache(std::span<const CacheRow> rows, TimePoint now);
     void write_episodes(std::span<const EpisodeChange> episodes);
-    void write_state(std::span<const StatePiece> pieces, bool replaces);
+    void write_state(std::span<const StateEntry> entries, bool replaces);
 
   private:
     sql::Statement& prepared(std::optional<sql::Statement>& statement, std::string_view text) const {
@@ -94,8 +94,8 @@ void CycleWriter::Statements::write_episodes(std::span<const EpisodeChange> epis
     }
 }
 
-void CycleWriter::Statements::write_state(std::span<const StatePiece> pieces, bool replaces) {
-    if (pieces.empty() && !replaces) {
+void CycleWriter::Statements::write_state(std::span<const StateEntry> entries, bool replaces) {
+    if (entries.empty() && !replaces) {
         return;
     }
     if (!put_state) {
@@ -106,11 +106,11 @@ void CycleWriter::Statements::write_state(std::span<const StatePiece> pieces, bo
             .with(kOldStateKey, kStateEnd)
             .run();
     }
-    for (const StatePiece& piece : pieces) {
-        const std::string key = std::string(kStatePrefix) + piece.name;
-        if (piece.text) {
+    for (const StateEntry& entry : entries) {
+        const std::string key = std::string(kStatePrefix) + entry.name;
+        if (entry.text) {
             prepared(put_state, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)")
-                .with(std::string_view(key), std::string_view(*piece.text))
+                .with(std::string_view(key), std::string_view(*entry.text))
                 .run();
         } else {
             prepared(remove_state, "DELETE FROM session_buddy_state WHERE key = ?1").with(std::string_view(key)).run();
@@ -150,17 +150,17 @@ bool CycleWriter::write(const CycleWrites& writes, TimePoint now) {
     }
 }
 
-std::vector<StatePiece> read_detector_state(SQLite::Database& database) {
+std::vector<StateEntry> read_detector_state(SQLite::Database& database) {
     return sql::translated(database.getFilename(), "cannot read", [&] {
-        std::vector<StatePiece> pieces;
+        std::vector<StateEntry> entries;
         if (has_state_table(database)) {
             sql::Statement state(database, "SELECT key, value FROM session_buddy_state WHERE key >= ?1 AND key < ?2");
             state.with(kStatePrefix, kStateEnd);
             while (state.step()) {
-                pieces.push_back({std::string(state.text(0).substr(kStatePrefix.size())), std::string(state.text(1))});
+                entries.push_back({std::string(state.text(0).substr(kStatePrefix.size())), std::string(state.text(1))});
             }
         }
-        return pieces;
+        return entries;
     });
 }
 

@@ -26,17 +26,17 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot open database \"{}\": {}", path, reason));
 }
 
 void check_path(const std::string& path) {
     if (path.empty() || path.find('\0') != std::string::npos) {
-        refuse(StorageErrc::invalid_argument, path, "it is not the name of a file");
+        fail(StorageErrc::invalid_argument, path, "it is not the name of a file");
     }
     if (path == ":memory:") {
-        refuse(StorageErrc::invalid_argument, path,
-               "a database in memory cannot be shared with the programs that write to it");
+        fail(StorageErrc::invalid_argument, path,
+             "a database in memory cannot be shared with the programs that write to it");
     }
 }
 
@@ -54,18 +54,18 @@ void require_folder(const std::string& path) {
     std::error_code error;
     const auto type = std::filesystem::status(folder, error).type();
     if (type == std::filesystem::file_type::not_found && !is_default_location(path)) {
-        refuse(StorageErrc::missing, path,
-               fmt::format("the folder \"{}\" does not exist; create it, or correct the path", folder));
+        fail(StorageErrc::missing, path,
+             fmt::format("the folder \"{}\" does not exist; create it, or correct the path", folder));
     }
     std::filesystem::create_directories(folder, error);
     if (error) {
-        refuse(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
+        fail(StorageErrc::io, path, fmt::format("its folder cannot be created: {}", error.message()));
     }
 }
 
 /// SQLite would let everybody read it, and takes the permissions of the log and its index from the file. Where another
 /// program makes it at the same moment, that one decides.
-void create_for_this_user_alone(const std::string& path) {
+void create_private_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file >= 0) {
         ::close(file);
@@ -73,7 +73,7 @@ void create_for_this_user_alone(const std::string& path) {
 }
 
 /// The reason why a file in this place cannot be written, empty where nothing speaks against it.
-std::string obstacle_to_writing(const std::string& path, bool exists) {
+std::string not_writable_reason(const std::string& path, bool exists) {
     const std::string folder = folder_of(path);
     if (exists && !may_write(path)) {
         return "the file is write-protected";
@@ -85,7 +85,7 @@ std::string obstacle_to_writing(const std::string& path, bool exists) {
 }
 
 /// Switching needs the file for a moment alone, and SQLite does not wait for that by itself.
-void use_write_ahead_log(SQLite::Database& database, const std::string& path, std::chrono::milliseconds busy_timeout) {
+void enable_wal(SQLite::Database& database, const std::string& path, std::chrono::milliseconds busy_timeout) {
     using std::chrono::steady_clock;
     constexpr std::chrono::milliseconds kPause{5};
     const auto deadline = steady_clock::now() + busy_timeout;
@@ -125,7 +125,7 @@ void set_up_connection(SQLite::Database& database, const OpenOptions& options) {
 void set_up(SQLite::Database& database, const std::string& path, const OpenOptions& options) {
     set_up_connection(database, options);
     if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
-        use_write_ahead_log(database, path, options.busy_timeout);
+        enable_wal(database, path, options.busy_timeout);
     }
 }
 
@@ -164,9 +164,9 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
 }
 
 /// Nothing where the file needs a closer look. The journal mode is left alone: to change it may take long.
-std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const OpenOptions& options) {
+std::unique_ptr<SQLite::Database> open_short_lived(const std::string& path, const OpenOptions& options) {
     // Whoever is alone with a log has to read all of it first; to fold it in means to wait for the disk.
-    constexpr std::int64_t kLongLog = std::int64_t{2} << 20U;
+    constexpr std::int64_t kMaxWalBytes = std::int64_t{2} << 20U;
     return sql::translated(path, "cannot open", [&]() -> std::unique_ptr<SQLite::Database> {
         auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
                                                            static_cast<int>(options.busy_timeout.count()));
@@ -189,8 +189,8 @@ std::unique_ptr<SQLite::Database> open_briefly(const std::string& path, const Op
         set_up_connection(*database, options);
         // SQLite itself never begins the log anew where one comes after the other: each finds it as if nothing of it
         // were folded in yet.
-        const auto log = file_state(sqlite3_filename_wal(sqlite3_db_filename(database->getHandle(), "main")));
-        if (log.has_value() && log->size > kLongLog) {
+        const auto wal = file_state(sqlite3_filename_wal(sqlite3_db_filename(database->getHandle(), "main")));
+        if (wal.has_value() && wal->size > kMaxWalBytes) {
             sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
         }
         return database;
@@ -208,39 +208,38 @@ void set_durability(SQLite::Database& database, Durability durability) {
 
 std::unique_ptr<SQLite::Database> open_database(const std::string& path, const OpenOptions& options) {
     check_path(path);
-    WalFiles::require_none_lost(path);
+    WalFiles::require_no_stale_index(path);
     const auto state = file_state(path);
     if (!state.has_value()) {
         if (!options.create) {
-            refuse(StorageErrc::missing, path, "the file does not exist");
+            fail(StorageErrc::missing, path, "the file does not exist");
         }
         require_folder(path);
-        if (const std::string obstacle = obstacle_to_writing(path, false); !obstacle.empty()) {
-            refuse(StorageErrc::io, path, fmt::format("it cannot be created: {}", obstacle));
+        if (const std::string reason = not_writable_reason(path, false); !reason.empty()) {
+            fail(StorageErrc::io, path, fmt::format("it cannot be created: {}", reason));
         }
-        create_for_this_user_alone(path);
+        create_private_file(path);
         return open_writable(path, options, true);
     }
     if (!state->is_regular) {
-        refuse(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
+        fail(StorageErrc::io, path, state->is_directory ? "it is a folder" : "it is not a regular file");
     }
-    if (options.brief && state->size > 0) {
-        if (auto database = open_briefly(path, options)) {
+    if (options.short_lived && state->size > 0) {
+        if (auto database = open_short_lived(path, options)) {
             return database;
         }
     }
     const Inspection inspection = inspect_file(path, options.busy_timeout);
-    const std::string obstacle = obstacle_to_writing(path, true);
+    const std::string reason = not_writable_reason(path, true);
     if (inspection.needs_migration()) {
-        if (!obstacle.empty()) {
-            refuse(StorageErrc::read_only, path,
-                   fmt::format("its schema must be brought up to date, and {}", obstacle));
+        if (!reason.empty()) {
+            fail(StorageErrc::read_only, path, fmt::format("its schema must be brought up to date, and {}", reason));
         }
         return open_writable(path, options, true);
     }
-    if (!obstacle.empty()) {
+    if (!reason.empty()) {
         if (options.replace_triggers && inspection.foreign_triggers) {
-            kLogger.warning("the triggers of database \"{}\" are not replaced: {}", path, obstacle);
+            kLogger.warning("the triggers of database \"{}\" are not replaced: {}", path, reason);
         }
         return open_read_only(path, options);
     }

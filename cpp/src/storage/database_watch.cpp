@@ -33,12 +33,12 @@ int milliseconds_until(DatabaseWatch::Time time) {
 
 struct DatabaseWatch::Impl {
     std::string path;
-    Descriptor interruption_reader;
-    Descriptor interruption_writer;
+    FileDescriptor interruption_reader;
+    FileDescriptor interruption_writer;
     FileEvents events;
     FileEvents removals{FileEvents::Kind::removals};
     std::function<void()> on_removal;
-    bool told = true;  // whether the system tells of changes; only so that trouble is logged once
+    bool notified = true;  // whether the system tells of changes; only so that trouble is logged once
 
     Impl(std::string database, std::function<void()> removal)
         : path(std::move(database)), on_removal(std::move(removal)) {
@@ -46,8 +46,8 @@ struct DatabaseWatch::Impl {
         if (::pipe(ends.data()) != 0) {
             throw std::system_error(errno, std::generic_category(), "pipe");
         }
-        interruption_reader = Descriptor(ends[0]);
-        interruption_writer = Descriptor(ends[1]);
+        interruption_reader = FileDescriptor(ends[0]);
+        interruption_writer = FileDescriptor(ends[1]);
         for (const int end : ends) {
             ::fcntl(end, F_SETFD, FD_CLOEXEC);
             ::fcntl(end, F_SETFL, O_NONBLOCK);
@@ -58,13 +58,13 @@ struct DatabaseWatch::Impl {
     bool watch(FileEvents& which) {
         try {
             const bool missed = which.watch(path);
-            if (!std::exchange(told, true)) {
+            if (!std::exchange(notified, true)) {
                 kLogger.info("changes of database \"{}\" are noticed at once again", path);
             }
             return missed;
         } catch (const std::system_error& error) {
             // A folder that is gone is the follower's to report.
-            if (error.code() != std::errc::no_such_file_or_directory && std::exchange(told, false)) {
+            if (error.code() != std::errc::no_such_file_or_directory && std::exchange(notified, false)) {
                 kLogger.warning("changes of database \"{}\" are noticed at the interval alone: {}", path, error.what());
             }
             return false;
@@ -104,10 +104,10 @@ bool DatabaseWatch::wait(Time until, Time listen_from) {
             }
             return false;
         }
-        if (sources[2].revents != 0 && impl_->removals.take()) {
+        if (sources[2].revents != 0 && impl_->removals.drain()) {
             impl_->on_removal();
         }
-        if (sources[1].revents != 0 && impl_->events.take()) {
+        if (sources[1].revents != 0 && impl_->events.drain()) {
             return true;
         }
         if (steady_clock::now() >= until) {

@@ -25,9 +25,9 @@ using std::chrono::steady_clock;
 
 constexpr const char* kNeverFinished = "tool_error";
 /// Of events that wait, those that a transaction with a limit looks at. It stores about so many in kMaxWriteLock.
-constexpr std::size_t kMaxTakenTogether = 2000;
+constexpr std::size_t kMaxEventsPerBatch = 2000;
 /// Invocations whose aggregates are written together, between two looks at the clock.
-constexpr std::size_t kMaxInvocationsTogether = 500;
+constexpr std::size_t kMaxInvocationsPerBatch = 500;
 
 std::int64_t micros(TimePoint at) {
     return std::chrono::duration_cast<std::chrono::microseconds>(at.time_since_epoch()).count();
@@ -94,10 +94,10 @@ struct SideTables {
           remember_command(database,
                            "INSERT OR IGNORE INTO session_buddy_command"
                            " (session_id, skill_name, at_us, source, invocation_id) VALUES (?1, ?2, ?3, ?4, ?5)"),
-          mark(database,
-               "INSERT INTO session_buddy_transcript (file, offset) VALUES (?1, ?2)"
-               " ON CONFLICT (file) DO UPDATE SET offset = excluded.offset"),
-          marks(database, "SELECT file, offset FROM session_buddy_transcript") {}
+          write_offset(database,
+                       "INSERT INTO session_buddy_transcript (file, offset) VALUES (?1, ?2)"
+                       " ON CONFLICT (file) DO UPDATE SET offset = excluded.offset"),
+          read_offsets(database, "SELECT file, offset FROM session_buddy_transcript") {}
 
     Deferred source_of;
     Deferred remember;
@@ -110,8 +110,8 @@ struct SideTables {
     Deferred command;
     Deferred command_sources;
     Deferred remember_command;
-    Deferred mark;
-    Deferred marks;
+    Deferred write_offset;
+    Deferred read_offsets;
 };
 
 struct OpenUse {
@@ -175,7 +175,7 @@ struct EventStore::Impl {
         }
         prepared->tables.reset();
         SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-        make_event_tables(connection.database());
+        create_event_tables(connection.database());
         transaction.commit();
         return work(tables());
     }
@@ -187,7 +187,7 @@ struct EventStore::Impl {
         for (std::size_t index = 0; index < events.size(); ++index) {
             const SkillEvent& event = events[index];
             if (event.key.empty() ? needs_key(event.kind) : !is_valid_event_key(event.key)) {
-                connection.refuse(
+                connection.reject(
                     fmt::format("record {}: key must be 1 to {} bytes of UTF-8 without control characters", index,
                                 kMaxEventKeyBytes));
             }
@@ -198,19 +198,19 @@ struct EventStore::Impl {
             if (event.kind == Kind::session_end) {
                 record.skill_name = "-";  // it has none, and none is stored
             }
-            if (const std::string fault = fault_in(record); !fault.empty()) {
-                connection.refuse(fmt::format("record {}: {}", index, fault));
+            if (const std::string fault = validation_error(record); !fault.empty()) {
+                connection.reject(fmt::format("record {}: {}", index, fault));
             }
         }
         return records;
     }
 
-    /// What is known of a key; marks that `source` has told of it, too.
-    std::optional<Outcome> recognise(std::string_view key, Source source) {
+    /// What is known of a key; offsets that `source` has told of it, too.
+    std::optional<Result> find_known(std::string_view key, Source source) {
         sql::Statement& query = tables().source_of.with(key);
-        std::optional<Outcome> known;
+        std::optional<Result> known;
         if (query.step()) {
-            known = Outcome{.id = query.integer(0), .seen_before = static_cast<Sources>(query.integer(1))};
+            known = Result{.id = query.integer(0), .seen_before = static_cast<Sources>(query.integer(1))};
         }
         query.reset();
         if (known && !has(known->seen_before, source)) {
@@ -226,29 +226,29 @@ struct EventStore::Impl {
         }
     }
 
-    Outcome store(std::string_view key, const InvocationRecord& record, Source source) {
+    Result store(std::string_view key, const InvocationRecord& record, Source source) {
         const std::int64_t id = connection.insert(record);
         remember(key, id, source);
         return {.id = id, .is_new = true};
     }
 
     /// Many at a time, which is quicker than one by one. Stops after the row with which `until` has passed; how many
-    /// events were taken shows in `outcomes`.
-    void take_invocations(std::span<const SkillEvent> events, std::span<const InvocationRecord> records, Source source,
-                          steady_clock::time_point until, std::vector<Outcome>& outcomes) {
+    /// events were taken shows in `results`.
+    void ingest_invocations(std::span<const SkillEvent> events, std::span<const InvocationRecord> records,
+                            Source source, steady_clock::time_point until, std::vector<Result>& results) {
         std::vector<std::size_t> fresh;
         std::vector<const InvocationRecord*> rows;
-        std::unordered_map<std::string_view, std::size_t> keys;  // of fresh ones, and where they stand in `outcomes`
+        std::unordered_map<std::string_view, std::size_t> keys;  // of fresh ones, and where they stand in `results`
         std::vector<std::pair<std::size_t, std::size_t>> repeats;
-        const std::size_t base = outcomes.size();
+        const std::size_t base = results.size();
         for (std::size_t index = 0; index < events.size(); ++index) {
             const std::string& key = events[index].key;
-            auto known = key.empty() ? std::nullopt : recognise(key, source);
+            auto known = key.empty() ? std::nullopt : find_known(key, source);
             if (!known && !key.empty()) {
-                const auto [first, is_first] = keys.try_emplace(key, outcomes.size());
+                const auto [first, is_first] = keys.try_emplace(key, results.size());
                 if (!is_first) {
-                    repeats.emplace_back(outcomes.size(), first->second);
-                    outcomes.push_back({.seen_before = static_cast<Sources>(source)});
+                    repeats.emplace_back(results.size(), first->second);
+                    results.push_back({.seen_before = static_cast<Sources>(source)});
                     continue;
                 }
             }
@@ -256,55 +256,55 @@ struct EventStore::Impl {
                 fresh.push_back(index);
                 rows.push_back(&records[index]);
             }
-            outcomes.push_back(known.value_or(Outcome{.is_new = true}));
+            results.push_back(known.value_or(Result{.is_new = true}));
         }
         const std::vector<std::int64_t> ids = connection.insert_all(rows, until);
         if (ids.size() < rows.size()) {
-            outcomes.resize(base + fresh[ids.size()]);
+            results.resize(base + fresh[ids.size()]);
         }
-        for (std::size_t place = 0; place < ids.size(); ++place) {
-            outcomes[base + fresh[place]].id = ids[place];
-            remember(events[fresh[place]].key, ids[place], source);
+        for (std::size_t index = 0; index < ids.size(); ++index) {
+            results[base + fresh[index]].id = ids[index];
+            remember(events[fresh[index]].key, ids[index], source);
         }
         for (const auto& [repeat, first] : repeats) {
-            if (repeat < outcomes.size()) {
-                outcomes[repeat].id = outcomes[first].id;
+            if (repeat < results.size()) {
+                results[repeat].id = results[first].id;
             }
         }
     }
 
-    Outcome take_command(const SkillEvent& event, const InvocationRecord& record, Source source) {
+    Result ingest_command(const SkillEvent& event, const InvocationRecord& record, Source source) {
         const std::int64_t at = micros(*parse_timestamp(record.invoked_at));
         const std::int64_t tolerance = std::chrono::microseconds(kCommandTolerance).count();
         const auto bit = static_cast<std::int64_t>(source);
         const auto session = std::string_view(record.session_id);
         const auto skill = std::string_view(record.skill_name);
-        if (const auto known = recognise(event.key, source)) {
+        if (const auto known = find_known(event.key, source)) {
             // It may have been told as another kind of event, or before there was this table.
             tables().remember_command.with(session, skill, at, bit, known->id).run();
             return *known;
         }
-        Outcome outcome;
+        Result result;
         sql::Statement& match = tables().command.with(session, skill, at, tolerance, bit);
         if (match.step()) {
-            outcome.id = match.integer(0);
+            result.id = match.integer(0);
         }
         match.reset();
-        if (outcome.id != 0) {
-            sql::Statement& sources = tables().command_sources.with(session, skill, at, tolerance, outcome.id);
+        if (result.id != 0) {
+            sql::Statement& sources = tables().command_sources.with(session, skill, at, tolerance, result.id);
             while (sources.step()) {
-                outcome.seen_before = static_cast<Sources>(outcome.seen_before | sources.integer(0));
+                result.seen_before = static_cast<Sources>(result.seen_before | sources.integer(0));
             }
-            remember(event.key, outcome.id, source);
+            remember(event.key, result.id, source);
         } else {
-            outcome = store(event.key, record, source);
+            result = store(event.key, record, source);
         }
-        tables().remember_command.with(session, skill, at, bit, outcome.id).run();
-        return outcome;
+        tables().remember_command.with(session, skill, at, bit, result.id).run();
+        return result;
     }
 
-    Outcome take_start(const SkillEvent& event, Source source) {
-        if (const auto known = recognise(event.key, source)) {
+    Result ingest_start(const SkillEvent& event, Source source) {
+        if (const auto known = find_known(event.key, source)) {
             return *known;  // its end came first
         }
         tables()
@@ -315,8 +315,8 @@ struct EventStore::Impl {
         return {};
     }
 
-    Outcome take_end(const SkillEvent& event, InvocationRecord& record, Source source) {
-        if (const auto known = recognise(event.key, source)) {
+    Result ingest_end(const SkillEvent& event, InvocationRecord& record, Source source) {
+        if (const auto known = find_known(event.key, source)) {
             return *known;
         }
         sql::Statement& query = tables().open_use.with(std::string_view(event.key));
@@ -338,9 +338,9 @@ struct EventStore::Impl {
     }
 
     /// Uses that will not be finished any more.
-    void give_up(const std::vector<OpenUse>& uses, Source source) {
+    void store_unfinished(const std::vector<OpenUse>& uses, Source source) {
         for (const OpenUse& use : uses) {
-            if (recognise(use.key, source)) {
+            if (find_known(use.key, source)) {
                 tables().close.with(std::string_view(use.key)).run();
                 continue;
             }
@@ -353,78 +353,78 @@ struct EventStore::Impl {
         }
     }
 
-    /// What follows those that have their outcomes: one event, or some invocations in a row.
-    void take_next(std::span<const SkillEvent> events, std::span<InvocationRecord> records, Source source,
-                   steady_clock::time_point until, std::vector<Outcome>& outcomes) {
-        const std::size_t begin = outcomes.size();
+    /// What follows those that have their results: one event, or some invocations in a row.
+    void ingest_next(std::span<const SkillEvent> events, std::span<InvocationRecord> records, Source source,
+                     steady_clock::time_point until, std::vector<Result>& results) {
+        const std::size_t begin = results.size();
         std::size_t end = begin;
-        while (end < events.size() && end - begin < kMaxInvocationsTogether && events[end].kind == Kind::invocation) {
+        while (end < events.size() && end - begin < kMaxInvocationsPerBatch && events[end].kind == Kind::invocation) {
             ++end;
         }
         if (end > begin) {
-            take_invocations(events.subspan(begin, end - begin), records.subspan(begin, end - begin), source, until,
-                             outcomes);
+            ingest_invocations(events.subspan(begin, end - begin), records.subspan(begin, end - begin), source, until,
+                               results);
         } else if (begin < events.size()) {
-            take_one(events[begin], records[begin], source, outcomes);
+            ingest_one(events[begin], records[begin], source, results);
         }
     }
 
     /// Stops where the write lock was held for `max_lock`.
-    std::vector<Outcome> take(std::span<const SkillEvent> events, Source source, std::span<const TranscriptMark> marks,
-                              steady_clock::duration max_lock);
+    std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
+                               std::span<const TranscriptOffset> offsets, steady_clock::duration max_lock);
 
-    void take_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Outcome>& outcomes) {
+    void ingest_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Result>& results) {
         switch (event.kind) {
             case Kind::invocation:
                 break;  // many at a time
             case Kind::command:
-                outcomes.push_back(take_command(event, record, source));
+                results.push_back(ingest_command(event, record, source));
                 break;
             case Kind::started:
-                outcomes.push_back(take_start(event, source));
+                results.push_back(ingest_start(event, source));
                 break;
             case Kind::finished:
-                outcomes.push_back(take_end(event, record, source));
+                results.push_back(ingest_end(event, record, source));
                 break;
             case Kind::session_end:
-                give_up(
+                store_unfinished(
                     read_open_uses(tables().open_in_session.with(std::string_view(record.session_id), micros(event.at),
                                                                  static_cast<std::int64_t>(kMaxExpired))),
                     source);
-                outcomes.emplace_back();
+                results.emplace_back();
                 break;
         }
     }
 };
 
-std::vector<EventStore::Outcome> EventStore::Impl::take(std::span<const SkillEvent> events, Source source,
-                                                        std::span<const TranscriptMark> marks,
-                                                        steady_clock::duration max_lock) {
+std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEvent> events, Source source,
+                                                         std::span<const TranscriptOffset> offsets,
+                                                         steady_clock::duration max_lock) {
     const std::scoped_lock lock(mutex);
     connection.require_open();
     std::vector<InvocationRecord> records = records_of(events);
-    std::vector<Outcome> outcomes;
-    if (events.empty() && marks.empty()) {
-        return outcomes;
+    std::vector<Result> results;
+    if (events.empty() && offsets.empty()) {
+        return results;
     }
     connection.attempt("cannot write to", [&] {
         with_tables([&](SideTables& side_tables) {
-            outcomes.clear();
+            results.clear();
             SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
             const auto now = steady_clock::now();  // from here on it holds the lock
             const auto until =
                 max_lock < steady_clock::time_point::max() - now ? now + max_lock : steady_clock::time_point::max();
-            outcomes.reserve(events.size());
+            results.reserve(events.size());
             do {
-                take_next(events, records, source, until, outcomes);
-            } while (outcomes.size() < events.size() && steady_clock::now() < until);
-            for (const TranscriptMark& mark : marks) {
-                side_tables.mark.with(std::string_view(mark.file), mark.offset).run();
+                ingest_next(events, records, source, until, results);
+            } while (results.size() < events.size() && steady_clock::now() < until);
+            for (const TranscriptOffset& offset : offsets) {
+                side_tables.write_offset.with(std::string_view(offset.file), offset.offset).run();
             }
             transaction.commit();
         });
     });
-    return outcomes;
+    return results;
 }
 
 EventStore::EventStore(const std::string& path, const OpenOptions& options)
@@ -432,14 +432,14 @@ EventStore::EventStore(const std::string& path, const OpenOptions& options)
 
 EventStore::~EventStore() = default;
 
-std::vector<EventStore::Outcome> EventStore::take(std::span<const SkillEvent> events, Source source,
-                                                  std::span<const TranscriptMark> marks) {
-    return impl_->take(events, source, marks, steady_clock::duration::max());
+std::vector<EventStore::Result> EventStore::ingest(std::span<const SkillEvent> events, Source source,
+                                                   std::span<const TranscriptOffset> offsets) {
+    return impl_->ingest(events, source, offsets, steady_clock::duration::max());
 }
 
-std::vector<EventStore::Outcome> EventStore::take_some(std::span<const SkillEvent> events, Source source,
-                                                       steady_clock::duration max_lock) {
-    return impl_->take(events.first(std::min(events.size(), kMaxTakenTogether)), source, {}, max_lock);
+std::vector<EventStore::Result> EventStore::ingest_some(std::span<const SkillEvent> events, Source source,
+                                                        steady_clock::duration max_lock) {
+    return impl_->ingest(events.first(std::min(events.size(), kMaxEventsPerBatch)), source, {}, max_lock);
 }
 
 void EventStore::set_durability(Durability durability) {
@@ -453,7 +453,7 @@ std::size_t EventStore::expire(TimePoint before) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     return impl_->connection.attempt("cannot write to", [&] {
-        const auto give_up_old = [&](SideTables& tables) {
+        const auto expire_old = [&](SideTables& tables) {
             const auto find = [&] {
                 return read_open_uses(tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
             };
@@ -462,7 +462,7 @@ std::size_t EventStore::expire(TimePoint before) {
             }
             SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
             const std::vector<OpenUse> uses = find();
-            impl_->give_up(uses, Source::hook);
+            impl_->store_unfinished(uses, Source::hook);
             transaction.commit();
             return uses.size();
         };
@@ -471,22 +471,22 @@ std::size_t EventStore::expire(TimePoint before) {
                                "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_open_use'") == 0) {
             return std::size_t{0};  // nobody has told of a start, and the table is not made for this
         }
-        return impl_->with_tables(give_up_old);
+        return impl_->with_tables(expire_old);
     });
 }
 
-std::map<std::string, std::int64_t> EventStore::marks() {
+std::map<std::string, std::int64_t> EventStore::transcript_offsets() {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
     return impl_->connection.attempt("cannot read", [&] {
         return impl_->with_tables([](SideTables& tables) {
-            std::map<std::string, std::int64_t> marks;
-            sql::Statement& query = tables.marks.get();
+            std::map<std::string, std::int64_t> offsets;
+            sql::Statement& query = tables.read_offsets.get();
             query.reset();
             while (query.step()) {
-                marks.emplace(query.text(0), query.integer(1));
+                offsets.emplace(query.text(0), query.integer(1));
             }
-            return marks;
+            return offsets;
         });
     });
 }

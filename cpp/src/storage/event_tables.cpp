@@ -24,7 +24,7 @@ constexpr const char* kTables =
 
 }  // namespace
 
-void make_event_tables(SQLite::Database& database) {
+void create_event_tables(SQLite::Database& database) {
     database.exec(kTables);
     if (sql::query_integer(database,
                            "SELECT count(*) FROM pragma_table_info('session_buddy_source')"

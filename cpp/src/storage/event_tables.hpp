@@ -8,6 +8,6 @@ class Database;
 namespace session_buddy::storage {
 
 /// In a write transaction. Makes those that are missing.
-void make_event_tables(SQLite::Database& database);
+void create_event_tables(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

@@ -30,7 +30,7 @@ namespace {
 
 }  // namespace
 
-void Descriptor::reset() noexcept {
+void FileDescriptor::reset() noexcept {
     if (number_ >= 0) {
         ::close(std::exchange(number_, -1));
     }
@@ -40,13 +40,13 @@ void Descriptor::reset() noexcept {
 
 bool FileEvents::watch(const std::string& path) {
     if (!queue_) {
-        queue_ = Descriptor(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+        queue_ = FileDescriptor(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
         if (!queue_) {
             fail("inotify_init1");
         }
         folder_ = -1;
     }
-    const std::filesystem::path target = behind_links(path);
+    const std::filesystem::path target = resolve_links(path);
     constexpr std::uint32_t kRemovals = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR;
     constexpr std::uint32_t kChanges = kRemovals | IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF;
     const std::uint32_t events = kind_ == Kind::changes ? kChanges : kRemovals;
@@ -73,7 +73,7 @@ bool FileEvents::concerns(std::string_view suffix) const {
     return suffix == "-wal" || (kind_ == Kind::removals ? suffix == "-shm" : suffix.empty() || suffix == "-journal");
 }
 
-bool FileEvents::take() {
+bool FileEvents::drain() {
     alignas(inotify_event) std::array<char, 4096> buffer{};
     bool concerned = false;
     for (;;) {
@@ -81,13 +81,13 @@ bool FileEvents::take() {
         if (size <= 0) {
             return concerned;
         }
-        for (std::size_t place = 0; place < static_cast<std::size_t>(size);) {
+        for (std::size_t offset = 0; offset < static_cast<std::size_t>(size);) {
             inotify_event event{};
-            std::memcpy(&event, buffer.data() + place, sizeof event);
+            std::memcpy(&event, buffer.data() + offset, sizeof event);
             // Padded with zeros; empty for the folder itself, and where events were lost.
-            const std::string_view name = event.len == 0 ? "" : buffer.data() + place + sizeof event;
+            const std::string_view name = event.len == 0 ? "" : buffer.data() + offset + sizeof event;
             concerned = concerned || name.empty() || (name.starts_with(name_) && concerns(name.substr(name_.size())));
-            place += sizeof event + event.len;
+            offset += sizeof event + event.len;
         }
     }
 }
@@ -102,7 +102,7 @@ constexpr int kOpenFlags = O_EVTONLY | O_CLOEXEC;
 constexpr int kOpenFlags = O_RDONLY | O_CLOEXEC;
 #endif
 
-bool is_at(const Descriptor& file, const std::string& path) {
+bool is_at(const FileDescriptor& file, const std::string& path) {
     struct stat open {};
     struct stat there {};
     return file && ::fstat(file.get(), &open) == 0 && ::stat(path.c_str(), &there) == 0 &&
@@ -110,8 +110,8 @@ bool is_at(const Descriptor& file, const std::string& path) {
 }
 
 // False where there is no such file.
-bool listen_to(const Descriptor& queue, Descriptor& file, const std::string& path) {
-    file = Descriptor(::open(path.c_str(), kOpenFlags));
+bool listen_to(const FileDescriptor& queue, FileDescriptor& file, const std::string& path) {
+    file = FileDescriptor(::open(path.c_str(), kOpenFlags));
     if (!file) {
         return false;
     }
@@ -123,18 +123,18 @@ bool listen_to(const Descriptor& queue, Descriptor& file, const std::string& pat
 
 }  // namespace
 
-// The database file itself is never opened: to close it would take away the locks that SQLite holds on it. A write to
+// The database file itself is never opened: to close it would drain away the locks that SQLite holds on it. A write to
 // it goes together with one to the log, or with a journal that comes or goes in the folder.
 bool FileEvents::watch(const std::string& path) {
     if (!queue_) {
-        queue_ = Descriptor(::kqueue());
+        queue_ = FileDescriptor(::kqueue());
         if (!queue_) {
             fail("kqueue");
         }
         folder_.reset();
-        log_.reset();
+        wal_.reset();
     }
-    const std::filesystem::path target = behind_links(path);
+    const std::filesystem::path target = resolve_links(path);
     const std::string folder = folder_of(target.string());
     const std::string log = target.string() + "-wal";
     name_ = target.filename().string();
@@ -148,17 +148,17 @@ bool FileEvents::watch(const std::string& path) {
             fail("kevent");
         }
     }
-    if (!is_at(log_, log) && listen_to(queue_, log_, log)) {
+    if (!is_at(wal_, log) && listen_to(queue_, wal_, log)) {
         missed = true;
     }
     return missed;
 }
 
-bool FileEvents::take() {
+bool FileEvents::drain() {
     std::array<struct kevent, 8> events{};
-    const timespec at_once{};
+    const timespec no_wait{};
     bool concerned = false;
-    while (::kevent(queue_.get(), nullptr, 0, events.data(), static_cast<int>(events.size()), &at_once) > 0) {
+    while (::kevent(queue_.get(), nullptr, 0, events.data(), static_cast<int>(events.size()), &no_wait) > 0) {
         concerned = true;
     }
     return concerned;

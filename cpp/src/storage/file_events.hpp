@@ -9,17 +9,17 @@
 namespace session_buddy::storage {
 
 /// A file descriptor that is closed at the end; -1 for none.
-class Descriptor {
+class FileDescriptor {
   public:
-    explicit Descriptor(int number = -1) noexcept : number_(number) {}
-    ~Descriptor() { reset(); }
-    Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
+    explicit FileDescriptor(int number = -1) noexcept : number_(number) {}
+    ~FileDescriptor() { reset(); }
+    FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    FileDescriptor& operator=(FileDescriptor&& other) noexcept {
         std::swap(number_, other.number_);
         return *this;
     }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
+    FileDescriptor(const FileDescriptor&) = delete;
+    FileDescriptor& operator=(const FileDescriptor&) = delete;
 
     [[nodiscard]] int get() const noexcept { return number_; }
     explicit operator bool() const noexcept { return number_ >= 0; }
@@ -42,22 +42,22 @@ class FileEvents {
     /// nothing is watched.
     [[nodiscard]] bool watch(const std::string& path);
 
-    /// Readable once there is something to take(); -1 while nothing is watched.
+    /// Readable once there is something to drain(); -1 while nothing is watched.
     [[nodiscard]] int descriptor() const noexcept { return queue_.get(); }
 
     /// Takes all that was told. True where something of it concerns the database.
-    [[nodiscard]] bool take();
+    [[nodiscard]] bool drain();
 
   private:
     Kind kind_;
-    Descriptor queue_;
+    FileDescriptor queue_;
 #ifdef __linux__
     [[nodiscard]] bool concerns(std::string_view suffix) const;  // what follows the name of the database
 
     int folder_ = -1;  // its number in the queue
 #else
-    Descriptor folder_;
-    Descriptor log_;  // the write-ahead log
+    FileDescriptor folder_;
+    FileDescriptor wal_;  // the write-ahead log
 #endif
     std::string name_;  // of the database file in the folder
 };

@@ -38,7 +38,7 @@ std::optional<FileState> file_state(const std::string& path) {
                      .is_regular = S_ISREG(status.st_mode)};
 }
 
-std::string behind_links(const std::string& path) {
+std::string resolve_links(const std::string& path) {
     std::error_code error;
     const auto target = std::filesystem::canonical(path, error);
     return error ? path : target.string();

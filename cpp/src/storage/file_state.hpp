@@ -27,7 +27,7 @@ struct FileState {
 
 /// The file that a link leads to: SQLite keeps log, index and journal beside that one. `path` itself where there is
 /// none.
-[[nodiscard]] std::string behind_links(const std::string& path);
+[[nodiscard]] std::string resolve_links(const std::string& path);
 
 /// Whether this process may write the file or folder.
 [[nodiscard]] bool may_write(const std::string& path);

@@ -1,4 +1,5 @@
-// The follower: one connection, a few marks of what was read so far, and the checks that tell when they no longer hold.
+// The follower: one connection, a few position of what was read so far, and the checks that tell when they no longer
+// hold.
 #include "session_buddy/storage/follower.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -32,17 +33,17 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 /// Audits, and checks of the pages, may each take one part in this many of the time. An audit reads an index from begin
 /// to end again, as SQLite drops its pages whenever another program has written. Where changes are counted, it looks
 /// for what no trigger sees.
-constexpr int kAuditShare = 100;
-constexpr int kAuditShareWithCounter = 1000;
-constexpr int kCheckShare = 100;
+constexpr int kAuditInterval = 100;
+constexpr int kAuditIntervalWithCounter = 1000;
+constexpr int kCheckInterval = 100;
 /// From the end of a rebuild to the next one that a changed row asks for: some times what the rebuild took.
 constexpr std::chrono::microseconds kRebuildPausePerRow{10};
 /// Between two attempts to make the change counter.
 constexpr std::chrono::seconds kInstallPause{1};
 /// Between two foldings of the write-ahead log into the file; and where it holds nothing but what this connection
 /// writes from poll to poll, and would compute again: each folding waits for the disk.
-constexpr std::chrono::seconds kFoldingPause{1};
-constexpr std::chrono::seconds kFoldingPauseOfOwn{10};
+constexpr std::chrono::seconds kCheckpointInterval{1};
+constexpr std::chrono::seconds kOwnCheckpointInterval{10};
 /// Ids that lie this close together are read in one go; the few rows between them that are too old are dropped.
 constexpr std::int64_t kJoinedGap = 64;
 
@@ -92,7 +93,7 @@ struct Statements {
     LifetimeReader lifetimes;
 };
 
-std::int64_t integer_of(sql::Statement& statement) {
+std::int64_t read_integer(sql::Statement& statement) {
     statement.reset();
     const std::int64_t value = statement.step() ? statement.integer(0) : 0;
     statement.reset();
@@ -104,7 +105,7 @@ std::int64_t integer_of(sql::Statement& statement) {
 struct Follower::Impl {
     /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll
     /// that fails half way leaves nothing behind.
-    struct Marks {
+    struct Position {
         bool known = false;                   ///< false: the next batch is a rebuild
         std::int64_t last_id = 0;             ///< rows up to here are given out, or lie in `ranges`
         std::string signature;                ///< of the row last_id
@@ -124,10 +125,10 @@ struct Follower::Impl {
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
-    FileState opened;                    ///< the file as it was at the last look
-    std::optional<FileState> half_made;  ///< a file that was not ready when it was looked at
+    FileState opened;                          ///< the file as it was at the last look
+    std::optional<FileState> incomplete_file;  ///< a file that was not ready when it was looked at
     bool immutable = false;
-    Marks marks;
+    Position position;
     bool audit_due = false;
     steady_clock::time_point next_audit;
     bool rebuild_due = false;  ///< rows were changed
@@ -136,10 +137,10 @@ struct Follower::Impl {
     steady_clock::time_point next_install;
     bool check_due = false;  ///< the file was changed, perhaps by something else than SQLite
     steady_clock::time_point next_check;
-    bool log_grew = false;     ///< by what others wrote
-    bool log_has_own = false;  ///< what this connection wrote
+    bool wal_grew = false;            ///< by what others wrote
+    bool wal_has_own_writes = false;  ///< what this connection wrote
     int own_changes = 0;
-    steady_clock::time_point last_folding;
+    steady_clock::time_point last_checkpoint;
     bool skip_logged = false;
 
     Impl(std::string file, FollowerOptions settings) : path(std::move(file)), options(settings) {}
@@ -158,11 +159,11 @@ struct Follower::Impl {
             disconnect();
             throw;
         }
-        half_made.reset();
-        marks.data_version = -1;  // counted anew by each connection, so it says nothing yet
+        incomplete_file.reset();
+        position.data_version = -1;  // counted anew by each connection, so it says nothing yet
         audit_due = true;
         check_due = false;
-        log_grew = true;
+        wal_grew = true;
         own_changes = 0;
     }
 
@@ -174,12 +175,13 @@ struct Follower::Impl {
             return;
         }
         try {
-            const bool same = marks.changes.has_value() && integer_of(statements->data_version) == marks.data_version;
+            const bool same =
+                position.changes.has_value() && read_integer(statements->data_version) == position.data_version;
             if (!same && !statements->changes.read().has_value()) {
                 SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
                 install_change_counter(**connection);
                 transaction.commit();
-                marks.data_version = -1;  // what was changed before is not in it
+                position.data_version = -1;  // what was changed before is not in it
             }
         } catch (const SQLite::Exception& error) {
             next_install = now + kInstallPause;
@@ -197,7 +199,7 @@ struct Follower::Impl {
     /// For a file that is no longer the one at `path`, or that lost its log, or is no database any more.
     void abandon() {
         disconnect();
-        marks = {};
+        position = {};
     }
 
     void close_if_stale() {
@@ -210,7 +212,7 @@ struct Follower::Impl {
             case GuardedConnection::State::replaced:
                 kLogger.info("database \"{}\" was replaced", path);
                 break;
-            case GuardedConnection::State::log_lost:
+            case GuardedConnection::State::wal_lost:
                 kLogger.warning("the write-ahead log of database \"{}\", or its index, was removed or emptied", path);
                 break;
             case GuardedConnection::State::gone:
@@ -229,7 +231,7 @@ struct Follower::Impl {
         if (connection && is_read_only() && may_write(path) && may_write(folder_of(path))) {
             kLogger.info("database \"{}\" can be written again", path);
             disconnect();
-            marks = {};  // what was not written meanwhile is computed and written again
+            position = {};  // what was not written meanwhile is computed and written again
         } else if (connection && immutable && (*state != opened || has_wal(path))) {
             disconnect();
         }
@@ -239,7 +241,7 @@ struct Follower::Impl {
         if (state->size != opened.size || state->modified_ns != opened.modified_ns) {
             // Written by a checkpoint, or over the head of SQLite, which then would go on with the pages it remembers.
             opened = *state;
-            marks.data_version = -1;
+            position.data_version = -1;
             check_due = true;
             sqlite3_db_release_memory((*connection)->getHandle());
         }
@@ -250,11 +252,11 @@ struct Follower::Impl {
     /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed
     /// from one poll to the next, or the maker would find our tables in its way.
     void connect_again(const FileState& state) {
-        WalFiles::require_none_lost(path);
+        WalFiles::require_no_stale_index(path);
         const bool ready =
             state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
-        if (state.is_regular && !ready && half_made != state) {
-            half_made = state;
+        if (state.is_regular && !ready && incomplete_file != state) {
+            incomplete_file = state;
             throw StorageError(StorageErrc::busy, path, fmt::format("database \"{}\" is just being made", path));
         }
         connect(options.poll_busy_timeout, false);
@@ -267,7 +269,7 @@ struct Follower::Impl {
             return sql::translated(path, "cannot read", [&] { return read(now); });
         } catch (const StorageError& error) {
             if (connection) {
-                connection->note(error);
+                connection->on_error(error);
             }
             if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) {
                 abandon();
@@ -279,43 +281,44 @@ struct Follower::Impl {
     }
 
     Batch read(TimePoint now) {
-        const bool changed = integer_of(statements->data_version) != marks.data_version;
+        const bool changed = read_integer(statements->data_version) != position.data_version;
         if (changed) {
             audit_due = true;
-            log_grew = true;
+            wal_grew = true;
         }
         const auto began = steady_clock::now();
-        const bool is_rebuilding = !marks.ranges.empty();
+        const bool is_rebuilding = !position.ranges.empty();
         const bool may_audit = audit_due && began >= next_audit;
         const bool may_check = check_due && began >= next_check;
         const bool may_rebuild = rebuild_due && began >= next_rebuild;
-        if (marks.known && !changed && !is_rebuilding && !marks.more && !may_audit && !may_check && !may_rebuild) {
-            fold_log();
+        if (position.known && !changed && !is_rebuilding && !position.more && !may_audit && !may_check &&
+            !may_rebuild) {
+            checkpoint_wal();
             return {};
         }
 
         const SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::DEFERRED);
-        Marks next = marks;
+        Position next = position;
         if (may_check) {
             const auto start = steady_clock::now();
             check_pages(**connection, path);
             const auto end = steady_clock::now();
-            next_check = end + (end - start) * kCheckShare;
+            next_check = end + (end - start) * kCheckInterval;
             check_due = false;
         }
         Batch batch;
         // A rebuild that has begun is finished first: where rows are changed all the time, it would never end.
-        if (marks.known && !is_rebuilding) {
-            next.data_version = integer_of(statements->data_version);
+        if (position.known && !is_rebuilding) {
+            next.data_version = read_integer(statements->data_version);
             const auto changes = std::exchange(next.changes, statements->changes.read());
-            if (!take_pruning(next) || !marks_hold(next) || changes != next.changes) {
+            if (!apply_pruning(next) || !position_is_valid(next) || changes != next.changes) {
                 rebuild_due = true;
             }
         }
-        bool rebuild = !marks.known || (!is_rebuilding && rebuild_due && began >= next_rebuild);
+        bool rebuild = !position.known || (!is_rebuilding && rebuild_due && began >= next_rebuild);
         if (!rebuild) {
             read_rows(next, batch);
-            if (!agrees_with_audit(next)) {
+            if (!passes_audit(next)) {
                 rebuild_due = true;
                 rebuild = began >= next_rebuild;
             }
@@ -324,7 +327,7 @@ struct Follower::Impl {
             batch = {};
             batch.rebuilt = true;
             next = start_rebuild(now);
-            batch.lifetimes = statements->lifetimes.all();
+            batch.lifetimes = statements->lifetimes.read_all();
             read_rows(next, batch);
         }
         rebuild_due = rebuild_due && !rebuild;
@@ -333,13 +336,13 @@ struct Follower::Impl {
             next_rebuild = steady_clock::now() + rebuilt_rows * kRebuildPausePerRow;
         }
         batch.more = next.more || !next.ranges.empty();
-        marks = std::move(next);
+        position = std::move(next);
         return batch;
     }
 
     /// Takes off what was pruned since the last poll: those rows lie before all windows, and their lifetime figures
     /// stay. False where rows went that were never read, or where this is the past of another database.
-    [[nodiscard]] bool take_pruning(Marks& next) {
+    [[nodiscard]] bool apply_pruning(Position& next) {
         const PruneState state = statements->pruning.read();
         const std::int64_t gone = state.rows - next.pruning.rows;
         next.pruning = state;
@@ -362,7 +365,7 @@ struct Follower::Impl {
 
     /// Whether the rows read so far still look as they did: a restored copy has an end of its own, one with deleted
     /// rows another begin.
-    [[nodiscard]] bool marks_hold(const Marks& known) {
+    [[nodiscard]] bool position_is_valid(const Position& known) {
         statements->bounds.reset();
         statements->bounds.step();
         const std::int64_t min_id = statements->bounds.integer(0);
@@ -382,22 +385,22 @@ struct Follower::Impl {
     }
 
     /// Counts all rows now and then.
-    [[nodiscard]] bool agrees_with_audit(const Marks& next) {
+    [[nodiscard]] bool passes_audit(const Position& next) {
         const auto start = steady_clock::now();
         if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
             return true;
         }
-        const bool agree = integer_of(statements->count) == next.row_count;
+        const bool agree = read_integer(statements->count) == next.row_count;
         const auto end = steady_clock::now();
-        next_audit = end + (end - start) * (next.changes.has_value() ? kAuditShareWithCounter : kAuditShare);
+        next_audit = end + (end - start) * (next.changes.has_value() ? kAuditIntervalWithCounter : kAuditInterval);
         audit_due = false;
         return agree;
     }
 
-    [[nodiscard]] Marks start_rebuild(TimePoint now) {
-        Marks fresh;
+    [[nodiscard]] Position start_rebuild(TimePoint now) {
+        Position fresh;
         fresh.known = true;
-        fresh.data_version = integer_of(statements->data_version);
+        fresh.data_version = read_integer(statements->data_version);
         fresh.changes = statements->changes.read();
         statements->bounds.reset();
         statements->bounds.step();
@@ -405,7 +408,7 @@ struct Follower::Impl {
         fresh.last_id = statements->bounds.integer(1);
         statements->bounds.reset();
         fresh.signature = signature_of(fresh.last_id);
-        fresh.row_count = integer_of(statements->count);
+        fresh.row_count = read_integer(statements->count);
         fresh.pruning = statements->pruning.read();
         audit_due = false;
 
@@ -423,7 +426,7 @@ struct Follower::Impl {
     }
 
     /// The rest of a rebuild, then what is new, at most max_rows of both.
-    void read_rows(Marks& next, Batch& batch) {
+    void read_rows(Position& next, Batch& batch) {
         std::int64_t budget = options.max_rows;
         while (!next.ranges.empty() && budget > 0) {
             IdRange& range = next.ranges.front();
@@ -453,7 +456,7 @@ struct Follower::Impl {
         next.row_count += before - budget;
         next.last_id = last;
         next.signature = signature_of(last);
-        auto lifetimes = statements->lifetimes.of(touched);
+        auto lifetimes = statements->lifetimes.read(touched);
         batch.lifetimes.insert(batch.lifetimes.end(), std::make_move_iterator(lifetimes.begin()),
                                std::make_move_iterator(lifetimes.end()));
     }
@@ -496,16 +499,16 @@ struct Follower::Impl {
 
     /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is
     /// then complete, and a database put in its place finds no log of another one.
-    void fold_log() {
+    void checkpoint_wal() {
         const int changes = sqlite3_total_changes((*connection)->getHandle());
         const bool is_writing = std::exchange(own_changes, changes) != changes;
-        log_has_own = log_has_own || is_writing;
+        wal_has_own_writes = wal_has_own_writes || is_writing;
         const auto now = steady_clock::now();
-        const auto pause = is_writing && !log_grew ? kFoldingPauseOfOwn : kFoldingPause;
-        if ((!log_grew && !log_has_own) || now < last_folding + pause || is_read_only()) {
+        const auto pause = is_writing && !wal_grew ? kOwnCheckpointInterval : kCheckpointInterval;
+        if ((!wal_grew && !wal_has_own_writes) || now < last_checkpoint + pause || is_read_only()) {
             return;
         }
-        last_folding = now;
+        last_checkpoint = now;
         if (has_wal(path) && connection->state() == GuardedConnection::State::usable) {
             (*connection)->setBusyTimeout(0);
             // Fails where a reader or writer is in the way; then the log simply stays for now.
@@ -519,8 +522,8 @@ struct Follower::Impl {
                 return;
             }
         }
-        log_grew = false;
-        log_has_own = false;
+        wal_grew = false;
+        wal_has_own_writes = false;
     }
 };
 
@@ -531,7 +534,7 @@ Follower::~Follower() = default;
 
 void Follower::open() {
     impl_->disconnect();
-    impl_->marks = {};
+    impl_->position = {};
     impl_->connect(impl_->options.open_busy_timeout, true);
 }
 
@@ -543,8 +546,8 @@ void Follower::close_if_stale() {
     impl_->close_if_stale();
 }
 
-void Follower::rebuild_next() {
-    impl_->marks = {};
+void Follower::request_rebuild() {
+    impl_->position = {};
 }
 
 SQLite::Database* Follower::connection() noexcept {

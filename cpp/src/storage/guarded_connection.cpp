@@ -28,21 +28,21 @@ GuardedConnection::GuardedConnection(std::string path, const OpenOptions& option
     // A read makes SQLite open the write-ahead log, so that it is known from here on which log is this connection's.
     sql::translated(path_, "cannot read",
                     [&] { static_cast<void>(sql::query_integer(*database_, "SELECT count(*) FROM sqlite_master")); });
-    files_ = std::make_unique<WalFiles>(path_);
+    wal_files_ = std::make_unique<WalFiles>(path_);
     sqlite3_commit_hook(
         database_->getHandle(),
         [](void* self) { return static_cast<const GuardedConnection*>(self)->is_usable() ? 0 : 1; }, this);
     if (sqlite3_db_readonly(database_->getHandle(), "main") == 0) {
-        sql::translated(path_, "cannot write to", [&] { store_saved_rows(*database_, files_->path()); });
+        sql::translated(path_, "cannot write to", [&] { store_saved_rows(*database_, wal_files_->path()); });
     }
 }
 
 GuardedConnection::~GuardedConnection() {
-    if (!left_alone_ && files_) {
-        give_up();
+    if (!is_damaged_ && wal_files_) {
+        rescue_wal();
     }
     database_.reset();
-    files_.reset();  // last: other connections of the process must not join a lost index as long as SQLite has it
+    wal_files_.reset();  // last: other connections of the process must not join a lost index as long as SQLite has it
 }
 
 GuardedConnection::State GuardedConnection::state() const {
@@ -56,14 +56,14 @@ GuardedConnection::State GuardedConnection::state() const {
     if (now->size == 0 && opened_.size > 0) {
         return State::emptied;
     }
-    return files_->lost() ? State::log_lost : State::usable;
+    return wal_files_->lost() ? State::wal_lost : State::usable;
 }
 
-void GuardedConnection::note(const StorageError& error) noexcept {
+void GuardedConnection::on_error(const StorageError& error) noexcept {
     // Without its log, a whole file looks like a damaged one.
     if ((error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) && is_usable()) {
         disable_checkpoint_on_close(*database_);
-        left_alone_ = true;
+        is_damaged_ = true;
     }
 }
 
@@ -75,7 +75,7 @@ bool GuardedConnection::is_usable() const noexcept {
     }
 }
 
-void GuardedConnection::give_up() noexcept {
+void GuardedConnection::rescue_wal() noexcept {
     try {
         switch (state()) {
             case State::usable:
@@ -84,27 +84,27 @@ void GuardedConnection::give_up() noexcept {
             case State::replaced:
                 // The file was moved away or deleted, and its log may have been left behind. The next database at this
                 // path would take that log for its own.
-                if (files_->is_alone()) {
+                if (wal_files_->paths_are_ours()) {
                     sqlite3_wal_checkpoint_v2(database_->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr,
                                               nullptr);
                 }
                 break;
             case State::emptied:
                 break;
-            case State::log_lost:
-                if (!files_->wal_is_lost()) {
+            case State::wal_lost:
+                if (!wal_files_->wal_is_lost()) {
                     break;  // the next connection reads the log, and makes a new index
                 }
-                switch (put_back_wal(*database_, *files_)) {
+                switch (restore_wal(*database_, *wal_files_)) {
                     case WalRescue::nothing_lost:
                         break;
-                    case WalRescue::put_back:
+                    case WalRescue::restored:
                         kLogger.info("the removed write-ahead log of database \"{}\" is put back", path_);
                         break;
                     case WalRescue::diverged:
                     case WalRescue::failed:
-                        if (sees_all_of_its_log(*database_, *files_)) {
-                            save_rows(*database_, *files_);
+                        if (reads_complete_wal(*database_, *wal_files_)) {
+                            save_rows(*database_, *wal_files_);
                         }
                         break;
                 }

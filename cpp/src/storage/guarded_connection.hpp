@@ -33,13 +33,13 @@ class GuardedConnection {
         gone,      ///< there is no file at the path
         replaced,  ///< there is another one
         emptied,
-        log_lost,  ///< the write-ahead log or its index was removed, replaced or emptied
+        wal_lost,  ///< the write-ahead log or its index was removed, replaced or emptied
     };
     /// A few stats. Throws StorageError where that cannot be found out.
     [[nodiscard]] State state() const;
 
     /// Of an error on this connection. A file that is damaged is not written to any more, not even at the close.
-    void note(const StorageError& error) noexcept;
+    void on_error(const StorageError& error) noexcept;
 
     [[nodiscard]] SQLite::Database& operator*() const noexcept { return *database_; }
     [[nodiscard]] SQLite::Database* operator->() const noexcept { return database_.get(); }
@@ -48,13 +48,13 @@ class GuardedConnection {
 
   private:
     [[nodiscard]] bool is_usable() const noexcept;
-    void give_up() noexcept;
+    void rescue_wal() noexcept;
 
     std::string path_;
     std::unique_ptr<SQLite::Database> database_;
     FileState opened_;
-    std::unique_ptr<WalFiles> files_;
-    bool left_alone_ = false;
+    std::unique_ptr<WalFiles> wal_files_;
+    bool is_damaged_ = false;
 };
 
 /// Keeps SQLite from folding the log into the file when the connection is closed.

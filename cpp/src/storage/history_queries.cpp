@@ -26,7 +26,7 @@
 namespace session_buddy::storage {
 namespace {
 
-/// Between two looks at `give_up`, in instructions of SQLite's machine: well below a millisecond.
+/// Between two looks at `is_cancelled`, in instructions of SQLite's machine: well below a millisecond.
 constexpr int kProgressInterval = 5000;
 constexpr std::int64_t kMaxEpisodes = 100'000;
 /// Of a text that another program may have made as long as it liked.
@@ -62,10 +62,10 @@ std::optional<double> number_of(const sql::Statement& row, int column) {
     return is_number ? std::optional(row.real(column)) : std::nullopt;
 }
 
-constexpr const char* kRunColumns = "skill_name, invoked_at, completed, duration_seconds";
+constexpr const char* kViewColumns = "skill_name, invoked_at, completed, duration_seconds";
 
 // Nothing for a row that no figures count.
-std::optional<Run> read_run(const sql::Statement& row) {
+std::optional<InvocationView> read_view(const sql::Statement& row) {
     if (row.type(0) != SQLITE_TEXT || !is_valid_skill_name(row.text(0))) {
         return std::nullopt;
     }
@@ -73,10 +73,10 @@ std::optional<Run> read_run(const sql::Statement& row) {
     if (!at) {
         return std::nullopt;
     }
-    return Run{.skill_name = row.text(0),
-               .at = *at,
-               .completed = row.real(2) != 0.0,
-               .duration_seconds = read_duration(row, 3)};
+    return InvocationView{.skill_name = row.text(0),
+                          .at = *at,
+                          .completed = row.real(2) != 0.0,
+                          .duration_seconds = read_duration(row, 3)};
 }
 
 }  // namespace
@@ -84,11 +84,11 @@ std::optional<Run> read_run(const sql::Statement& row) {
 struct HistoryQueries::Impl {
     std::string path;
     std::chrono::milliseconds busy_timeout;
-    std::function<bool()> give_up;
+    std::function<bool()> is_cancelled;
     std::unique_ptr<StoreConnection> connection;
 
     Impl(std::string file, std::chrono::milliseconds timeout, std::function<bool()> stop)
-        : path(std::move(file)), busy_timeout(timeout), give_up(std::move(stop)) {}
+        : path(std::move(file)), busy_timeout(timeout), is_cancelled(std::move(stop)) {}
 
     void require_file() const {
         const auto state = file_state(path);
@@ -110,7 +110,7 @@ struct HistoryQueries::Impl {
                     disable_checkpoint_on_close(database);  // to fold it in is for those who write
                     sqlite3_progress_handler(
                         database.getHandle(), kProgressInterval,
-                        [](void* self) { return static_cast<Impl*>(self)->give_up() ? 1 : 0; }, this);
+                        [](void* self) { return static_cast<Impl*>(self)->is_cancelled() ? 1 : 0; }, this);
                     return std::shared_ptr<void>();
                 });
         }
@@ -125,14 +125,14 @@ struct HistoryQueries::Impl {
     /// of the two no more than the smaller one.
     static bool skill_is_rarer(SQLite::Database& database, std::string_view skill_name, std::string_view lowest,
                                std::string_view highest) {
-        sql::Statement of_skill(database, "SELECT count(*) FROM skill_invocation WHERE skill_name = ?1");
-        of_skill.with(skill_name).step();
-        const std::int64_t rows = of_skill.integer(0);
-        sql::Statement of_time(database,
+        sql::Statement by_skill(database, "SELECT count(*) FROM skill_invocation WHERE skill_name = ?1");
+        by_skill.with(skill_name).step();
+        const std::int64_t rows = by_skill.integer(0);
+        sql::Statement by_time(database,
                                "SELECT count(*) FROM (SELECT 1 FROM skill_invocation WHERE invoked_at >= ?1"
                                " AND invoked_at < ?2 LIMIT ?3)");
-        of_time.with(lowest, highest, rows).step();
-        return of_time.integer(0) >= rows;
+        by_time.with(lowest, highest, rows).step();
+        return by_time.integer(0) >= rows;
     }
 
     /// WHERE terms for the time and, where ?3 is to be bound, for the skill.
@@ -147,29 +147,30 @@ struct HistoryQueries::Impl {
                    : "invoked_at >= ?1 AND invoked_at < ?2 AND +skill_name = ?3";
     }
 
-    static void read_runs(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
-                          TimePoint to, const std::function<bool(const Run&)>& take) {
+    static void read_invocations(SQLite::Database& database, const std::optional<std::string>& skill_name,
+                                 TimePoint from, TimePoint to,
+                                 const std::function<bool(const InvocationView&)>& on_row) {
         const std::string lowest = lowest_text(from);
         const std::string highest = highest_text(to);
         sql::Statement rows(
-            database,
-            fmt::format("SELECT {} FROM skill_invocation WHERE {} AND session_buddy_micros(invoked_at) >= {}"
-                        " AND session_buddy_micros(invoked_at) < {}",
-                        kRunColumns, condition(database, skill_name, lowest, highest), micros_of(from), micros_of(to)));
+            database, fmt::format("SELECT {} FROM skill_invocation WHERE {} AND session_buddy_micros(invoked_at) >= {}"
+                                  " AND session_buddy_micros(invoked_at) < {}",
+                                  kViewColumns, condition(database, skill_name, lowest, highest), micros_of(from),
+                                  micros_of(to)));
         rows.with(std::string_view(lowest), std::string_view(highest));
         if (skill_name) {
             rows.bind(3, std::string_view(*skill_name));
         }
         while (rows.step()) {
-            const auto run = read_run(rows);
-            if (run && !take(*run)) {
+            const auto invocation = read_view(rows);
+            if (invocation && !on_row(*invocation)) {
                 return;
             }
         }
     }
 
     static void read_hours(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
-                           TimePoint to, const std::function<void(const RecordedHour&)>& take) {
+                           TimePoint to, const std::function<void(const RollupRow&)>& on_row) {
         // Skill by skill, because the index begins with the skill. Rows of other programs are of other forms, or come
         // after ours: an hour is not to be counted twice.
         sql::Statement rows(database, fmt::format("SELECT timestamp, invocation_count, hours.completion_rate,"
@@ -193,16 +194,17 @@ struct HistoryQueries::Impl {
                 continue;
             }
             const std::int64_t count = std::max<std::int64_t>(rows.integer(1), 0);
-            take({.hour = *at,
-                  .invocation_count = count,
-                  .completed_count = std::llround(std::clamp(rows.real(2), 0.0, 1.0) * static_cast<double>(count)),
-                  .avg_duration_seconds = read_duration(rows, 3)});
+            on_row({.hour = *at,
+                    .invocation_count = count,
+                    .completed_count = std::llround(std::clamp(rows.real(2), 0.0, 1.0) * static_cast<double>(count)),
+                    .avg_duration_seconds = read_duration(rows, 3)});
         }
     }
 };
 
-HistoryQueries::HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> give_up)
-    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(give_up))) {}
+HistoryQueries::HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout,
+                               std::function<bool()> is_cancelled)
+    : impl_(std::make_unique<Impl>(std::move(path), busy_timeout, std::move(is_cancelled))) {}
 
 HistoryQueries::~HistoryQueries() = default;
 
@@ -218,13 +220,13 @@ void HistoryQueries::read_series(const std::optional<std::string>& skill_name, T
             Impl::read_hours(database, skill_name, from, std::min(to, pruned_before), consumer.hour);
         }
         if (to > pruned_before) {
-            Impl::read_runs(database, skill_name, std::max(from, pruned_before), to, consumer.run);
+            Impl::read_invocations(database, skill_name, std::max(from, pruned_before), to, consumer.invocation);
         }
     });
 }
 
-void HistoryQueries::read_recent(std::optional<Place>& place, TimePoint from, const std::function<void()>& restart,
-                                 const std::function<void(const Run&)>& take) {
+void HistoryQueries::read_recent(std::optional<Cursor>& cursor, TimePoint from, const std::function<void()>& restart,
+                                 const std::function<void(const InvocationView&)>& on_row) {
     impl_->read([&](SQLite::Database& database) {
         const auto state = file_state(impl_->path).value_or(FileState{});
         sql::Statement signature(database, fmt::format("SELECT {} FROM skill_invocation WHERE id = ?1", kRowSignature));
@@ -234,31 +236,31 @@ void HistoryQueries::read_recent(std::optional<Place>& place, TimePoint from, co
             return text;
         };
         const std::int64_t last_id = sql::query_integer(database, "SELECT coalesce(max(id), 0) FROM skill_invocation");
-        const Place now{.device = state.device,
-                        .inode = state.inode,
-                        .id = last_id,
-                        .row = row_of(last_id),
-                        .changes = ChangeCounterReader(database).read()};
-        if (place && place->device == now.device && place->inode == now.inode && place->id <= now.id &&
-            place->changes == now.changes && place->row == row_of(place->id)) {
-            sql::Statement rows(database,
-                                fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kRunColumns));
-            rows.with(place->id, now.id);
-            place.reset();  // what is read by half must not be read again
+        const Cursor now{.device = state.device,
+                         .inode = state.inode,
+                         .id = last_id,
+                         .row = row_of(last_id),
+                         .changes = ChangeCounterReader(database).read()};
+        if (cursor && cursor->device == now.device && cursor->inode == now.inode && cursor->id <= now.id &&
+            cursor->changes == now.changes && cursor->row == row_of(cursor->id)) {
+            sql::Statement rows(
+                database, fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kViewColumns));
+            rows.with(cursor->id, now.id);
+            cursor.reset();  // what is read by half must not be read again
             while (rows.step()) {
-                if (const auto run = read_run(rows); run && run->at >= from) {
-                    take(*run);
+                if (const auto invocation = read_view(rows); invocation && invocation->at >= from) {
+                    on_row(*invocation);
                 }
             }
         } else {
-            place.reset();
+            cursor.reset();
             restart();
-            Impl::read_runs(database, std::nullopt, from, kLastDay, [&](const Run& run) {
-                take(run);
+            Impl::read_invocations(database, std::nullopt, from, kLastDay, [&](const InvocationView& invocation) {
+                on_row(invocation);
                 return true;
             });
         }
-        place = now;
+        cursor = now;
     });
 }
 

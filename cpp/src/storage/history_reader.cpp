@@ -1,4 +1,4 @@
-// Two statements: one finds the rows and their order by an index alone, the other reads each of them.
+// Two statements: one finds the rows and their order by an index only, the other reads each of them.
 #include "session_buddy/storage/history_reader.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kTable = "skill_invocation";
 
-[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot read database \"{}\": {}", path, reason));
 }
 
@@ -40,14 +40,14 @@ void require_columns(SQLite::Database& database, const std::string& path) {
     static_cast<void>(inspect_schema(database, path));
     const std::vector<std::string> present = column_names(database, kTable);
     if (present.empty()) {
-        refuse(StorageErrc::incompatible, path, fmt::format("it has no table {}", kTable));
+        fail(StorageErrc::incompatible, path, fmt::format("it has no table {}", kTable));
     }
     std::string_view wanted = kInvocationColumns;
     while (!wanted.empty()) {
         const std::size_t end = std::min(wanted.find(", "), wanted.size());
         const std::string_view column = wanted.substr(0, end);
         if (std::ranges::find(present, column) == present.end()) {
-            refuse(StorageErrc::incompatible, path, fmt::format("its table {} has no column {}", kTable, column));
+            fail(StorageErrc::incompatible, path, fmt::format("its table {} has no column {}", kTable, column));
         }
         wanted.remove_prefix(std::min(end + 2, wanted.size()));
     }
@@ -55,22 +55,22 @@ void require_columns(SQLite::Database& database, const std::string& path) {
 
 HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, const HistoryConsumer& consumer) {
     const bool by_time = query.order == HistoryQuery::Order::time;
-    sql::Statement places(database, fmt::format("SELECT id, session_buddy_micros(invoked_at) AS at FROM {}"
-                                                " WHERE invoked_at >= ?1 {} ORDER BY {}",
-                                                kTable, query.skill_name.empty() ? "" : "AND skill_name = ?2",
-                                                by_time ? "at, id" : "id"));
+    sql::Statement ids(database, fmt::format("SELECT id, session_buddy_micros(invoked_at) AS at FROM {}"
+                                             " WHERE invoked_at >= ?1 {} ORDER BY {}",
+                                             kTable, query.skill_name.empty() ? "" : "AND skill_name = ?2",
+                                             by_time ? "at, id" : "id"));
     sql::Statement rows(database, fmt::format("SELECT {} FROM {} WHERE id = ?1", kInvocationColumns, kTable));
-    places.bind(1, std::string_view(lower_bound_of(query.from)));
+    ids.bind(1, std::string_view(lower_bound_of(query.from)));
     if (!query.skill_name.empty()) {
-        places.bind(2, std::string_view(query.skill_name));
+        ids.bind(2, std::string_view(query.skill_name));
     }
     HistoryCounts counts;
-    while (places.step()) {
-        if (places.is_null(1)) {
+    while (ids.step()) {
+        if (ids.is_null(1)) {
             ++counts.skipped_rows;
             continue;
         }
-        const TimePoint at{std::chrono::microseconds(places.integer(1))};
+        const TimePoint at{std::chrono::microseconds(ids.integer(1))};
         if (at > query.to) {
             if (by_time) {
                 break;
@@ -80,20 +80,20 @@ HistoryCounts read_rows(SQLite::Database& database, const HistoryQuery& query, c
         if (query.from && at < *query.from) {
             continue;
         }
-        const auto row = rows.with(places.integer(0)).step() ? read_invocation(rows) : std::nullopt;
+        const auto row = rows.with(ids.integer(0)).step() ? read_invocation(rows) : std::nullopt;
         if (!row) {
             ++counts.skipped_rows;
             continue;
         }
         ++counts.rows;
-        consumer.take(*row);
+        consumer.on_row(*row);
     }
     return counts;
 }
 
 HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQuery& query,
                         const HistoryConsumer& consumer) {
-    consumer.start();
+    consumer.on_start();
     return sql::translated(path, "cannot read", [&] {
         const auto database = open_for_reading(path, immutable, query.busy_timeout);
         sql::register_functions(*database);
@@ -104,8 +104,8 @@ HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQu
 }
 
 /// Whether somebody has the write-ahead log of the database open, or left one behind.
-bool has_log(const std::string& path) {
-    const std::string real = behind_links(path);
+bool has_wal_files(const std::string& path) {
+    const std::string real = resolve_links(path);
     return file_state(real + "-wal").has_value() || file_state(real + "-shm").has_value();
 }
 
@@ -113,19 +113,20 @@ bool has_log(const std::string& path) {
 
 HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer) {
     if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
-        refuse(StorageErrc::invalid_argument, path, "it is not the name of a file");
+        fail(StorageErrc::invalid_argument, path, "it is not the name of a file");
     }
     const auto before = file_state(path);
     if (!before) {
-        refuse(StorageErrc::missing, path, "the file does not exist");
+        fail(StorageErrc::missing, path, "the file does not exist");
     }
     if (!before->is_regular) {
-        refuse(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
+        fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
     }
     // Opened in the usual way, SQLite would make a log beside it, and could not remove it again without writing.
-    const bool alone = sql::translated(path, "cannot read", [&] { return !has_log(path) && header_says_wal(path); });
-    if (alone) {
-        const auto undisturbed = [&] { return !has_log(path) && file_state(path) == before; };
+    const bool is_closed =
+        sql::translated(path, "cannot read", [&] { return !has_wal_files(path) && header_says_wal(path); });
+    if (is_closed) {
+        const auto undisturbed = [&] { return !has_wal_files(path) && file_state(path) == before; };
         try {
             const HistoryCounts counts = read_once(path, true, query, consumer);
             if (undisturbed()) {

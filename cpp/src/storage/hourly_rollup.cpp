@@ -119,12 +119,12 @@ struct HourlyRollup::Impl {
     std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::int64_t data_version = -1;
-    std::int64_t stored_watermark = 0;     ///< as in the database: rows up to here have their hours written
-    std::int64_t seen_id = 0;              ///< rows up to here are looked at; their hours are written or in `waiting`
-    std::map<Hour, std::int64_t> waiting;  ///< hours to be written, with the first id that asked for it
-    bool unseen_rows = true;               ///< there may be rows after seen_id
-    PruneState pruning;                    ///< as of the last look: which hours are final
-    HourTable late;                        ///< of final hours, what is not added yet, of rows up to seen_id
+    std::int64_t stored_watermark = 0;   ///< as in the database: rows up to here have their hours written
+    std::int64_t seen_id = 0;            ///< rows up to here are looked at; their hours are written or in `dirty`
+    std::map<Hour, std::int64_t> dirty;  ///< hours to be written, with the first id that asked for it
+    bool unseen_rows = true;             ///< there may be rows after seen_id
+    PruneState pruning;                  ///< as of the last look: which hours are final
+    HourTable late;                      ///< of final hours, what is not added yet, of rows up to seen_id
     std::optional<Writing> writing;
 
     Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
@@ -165,7 +165,7 @@ struct HourlyRollup::Impl {
         stored_watermark = read_watermark();
         seen_id = stored_watermark;
         pruning = statements->pruning.read();
-        waiting.clear();
+        dirty.clear();
         late.clear();
         writing.reset();
         unseen_rows = true;
@@ -183,7 +183,7 @@ struct HourlyRollup::Impl {
 
     /// Finds out what changed since the last step: new rows, another database under this name, another keeper at work
     /// on it.
-    void look_for_changes() {
+    void detect_changes() {
         statements->data_version.reset();
         statements->data_version.step();
         const std::int64_t version = statements->data_version.integer(0);
@@ -206,16 +206,16 @@ struct HourlyRollup::Impl {
     }
 
     /// Sorts the next rows into hours.
-    void look_at_rows(TimePoint now) {
+    void scan_rows(TimePoint now) {
         if (!unseen_rows) {
             return;
         }
-        std::int64_t looked_at = 0;
+        std::int64_t scanned = 0;
         std::int64_t last = seen_id;
         std::map<Hour, std::int64_t> found;
         statements->new_rows.with(seen_id, kRowsPerStep);
         while (statements->new_rows.step()) {
-            ++looked_at;
+            ++scanned;
             last = statements->new_rows.integer(0);
             const auto row = read_invocation(statements->new_rows);
             if (!row.has_value() || row->invoked_at >= now + kFarFuture) {
@@ -232,16 +232,16 @@ struct HourlyRollup::Impl {
             }
         }
         statements->new_rows.reset();
-        waiting.merge(found);  // hours that wait already keep the smaller id
+        dirty.merge(found);  // hours that wait already keep the smaller id
         seen_id = last;
-        unseen_rows = looked_at == kRowsPerStep || late.size() == kHoursPerWrite;
+        unseen_rows = scanned == kRowsPerStep || late.size() == kHoursPerWrite;
     }
 
     /// Hours of one day that are over, the newest day first: what is looked at most is there first.
     [[nodiscard]] std::set<Hour> next_due(TimePoint now) const {
         std::set<Hour> due;
         std::optional<std::chrono::sys_days> day;
-        for (auto hour = waiting.rbegin(); hour != waiting.rend(); ++hour) {
+        for (auto hour = dirty.rbegin(); hour != dirty.rend(); ++hour) {
             if (hour->first + std::chrono::hours{1} > now) {
                 continue;
             }
@@ -276,38 +276,38 @@ struct HourlyRollup::Impl {
     }
 
     /// Puts one hour of a skill in the place of its rows in whatever form another program wrote them.
-    void write(Hour hour, std::string_view skill, const HourMetrics& figures) {
+    void write(Hour hour, std::string_view skill, const HourMetrics& metrics) {
         const std::array<std::string, 4> forms = forms_of(hour);
         statements->erase
             .with(skill, std::string_view(forms[0]), std::string_view(forms[1]), std::string_view(forms[2]),
                   std::string_view(forms[3]))
             .run();
         const std::optional<double> average =
-            figures.timed > 0 ? std::optional<double>(figures.seconds / static_cast<double>(figures.timed))
+            metrics.timed > 0 ? std::optional<double>(metrics.seconds / static_cast<double>(metrics.timed))
                               : std::nullopt;
         statements->insert
-            .with(skill, std::string_view(forms[0]), figures.invocations,
-                  static_cast<double>(figures.completed) / static_cast<double>(figures.invocations), average,
-                  figures.earlier_sessions + static_cast<std::int64_t>(figures.sessions.size()))
+            .with(skill, std::string_view(forms[0]), metrics.invocations,
+                  static_cast<double>(metrics.completed) / static_cast<double>(metrics.invocations), average,
+                  metrics.earlier_sessions + static_cast<std::int64_t>(metrics.sessions.size()))
             .run();
     }
 
     /// What this class has written of an hour of a skill; rows of other programs are not added to. How many of its
     /// completed invocations had a duration is not written down: all of them, where there is a mean at all.
-    void add_written(Hour hour, std::string_view skill, HourMetrics& figures) {
+    void add_written(Hour hour, std::string_view skill, HourMetrics& metrics) {
         const std::string timestamp = format_timestamp(TimePoint{hour});
         sql::Statement& row = statements->written.with(skill, std::string_view(timestamp));
         if (row.step()) {
             const std::int64_t invocations = std::max<std::int64_t>(row.integer(0), 0);
             const std::int64_t completed =
                 std::llround(std::clamp(row.real(1), 0.0, 1.0) * static_cast<double>(invocations));
-            figures.invocations += invocations;
-            figures.completed += completed;
+            metrics.invocations += invocations;
+            metrics.completed += completed;
             if (const auto mean = read_duration(row, 2)) {
-                figures.timed += completed;
-                figures.seconds += *mean * static_cast<double>(completed);
+                metrics.timed += completed;
+                metrics.seconds += *mean * static_cast<double>(completed);
             }
-            figures.earlier_sessions += std::max<std::int64_t>(row.integer(3), 0);
+            metrics.earlier_sessions += std::max<std::int64_t>(row.integer(3), 0);
         }
         row.reset();
     }
@@ -321,11 +321,11 @@ struct HourlyRollup::Impl {
     template <typename Concerned>
     [[nodiscard]] bool has_row_after(std::int64_t id, const Concerned& concerned) {
         bool found = false;
-        std::int64_t looked_at = 0;
+        std::int64_t scanned = 0;
         statements->new_rows.with(id, kRowsPerCheck);
         while (!found && statements->new_rows.step()) {
             const auto row = read_invocation(statements->new_rows);
-            found = ++looked_at == kRowsPerCheck ||
+            found = ++scanned == kRowsPerCheck ||
                     (row.has_value() && concerned(std::chrono::floor<std::chrono::hours>(row->invoked_at)));
         }
         statements->new_rows.reset();
@@ -348,9 +348,9 @@ struct HourlyRollup::Impl {
             reload();
             return;
         }
-        for (auto& [key, figures] : late) {
-            add_written(key.first, key.second, figures);
-            write(key.first, key.second, figures);
+        for (auto& [key, metrics] : late) {
+            add_written(key.first, key.second, metrics);
+            write(key.first, key.second, metrics);
         }
         state.counted_id = seen_id;
         write_prune_state(**connection, state);
@@ -390,7 +390,7 @@ struct HourlyRollup::Impl {
         if (done) {
             stored_watermark = writing->watermark;
             for (const Hour hour : writing->due) {
-                waiting.erase(hour);
+                dirty.erase(hour);
             }
             writing.reset();
         }
@@ -399,7 +399,7 @@ struct HourlyRollup::Impl {
     /// The largest id up to which every row has its hour written, once the hours in `done` are.
     [[nodiscard]] std::int64_t watermark_without(const std::set<Hour>& done) const {
         std::int64_t watermark = seen_id;
-        for (const auto& [hour, first_id] : waiting) {
+        for (const auto& [hour, first_id] : dirty) {
             if (!done.contains(hour)) {
                 watermark = std::min(watermark, first_id - 1);
             }
@@ -418,9 +418,9 @@ struct HourlyRollup::Impl {
         if (sqlite3_db_readonly((*connection)->getHandle(), "main") != 0) {
             return false;
         }
-        look_for_changes();
+        detect_changes();
         if (!writing) {
-            look_at_rows(now);
+            scan_rows(now);
             if (!late.empty()) {
                 add_late();
                 return true;
@@ -447,8 +447,8 @@ struct HourlyRollup::Impl {
         SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
         const auto is_closing = [until](Hour hour) { return TimePoint{hour} < until; };
-        const bool is_waiting = !waiting.empty() && is_closing(waiting.begin()->first);
-        if (!state.same_hours(pruning) || writing || is_waiting || has_row_after(seen_id, is_closing)) {
+        const bool is_dirty = !dirty.empty() && is_closing(dirty.begin()->first);
+        if (!state.same_hours(pruning) || writing || is_dirty || has_row_after(seen_id, is_closing)) {
             data_version = -1;
             return false;
         }
@@ -475,7 +475,7 @@ bool attempt(Impl& impl, Work&& work) {
         return sql::translated(impl.path, "cannot keep the time series of", std::forward<Work>(work));
     } catch (const StorageError& error) {
         if (impl.connection) {
-            impl.connection->note(error);
+            impl.connection->on_error(error);
         }
         if (error.code() != StorageErrc::busy) {
             impl.disconnect();

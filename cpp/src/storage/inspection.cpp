@@ -78,7 +78,7 @@ Schema read_finished_schema() {
     return schema;
 }
 
-[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot use database \"{}\": {}", path, reason));
 }
 
@@ -99,7 +99,7 @@ std::string joined(const std::set<std::string>& names) {
 std::set<std::string> recorded_migrations(SQLite::Database& database, const std::string& path) {
     const std::vector<std::string> columns = column_names(database, "skill_migrations");
     if (std::ranges::find(columns, "version") == columns.end()) {
-        refuse(StorageErrc::incompatible, path, "its table skill_migrations has no column version");
+        fail(StorageErrc::incompatible, path, "its table skill_migrations has no column version");
     }
     const bool has_success = std::ranges::find(columns, "success") != columns.end();
     std::set<std::string> recorded;
@@ -109,9 +109,9 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
         const std::string version(versions.text(0));
         const bool known = std::ranges::any_of(kMigrations, [&](const Migration* m) { return version == m->version; });
         if (!known) {
-            refuse(StorageErrc::newer_version, path,
-                   fmt::format("it has the migration \"{}\", which this version does not know (newest known: {})",
-                               version, kMigrations.back()->version));
+            fail(StorageErrc::newer_version, path,
+                 fmt::format("it has the migration \"{}\", which this version does not know (newest known: {})",
+                             version, kMigrations.back()->version));
         }
         if (versions.integer(1) != 0) {
             recorded.insert(version);
@@ -135,13 +135,13 @@ void require_own_tables(SQLite::Database& database, const std::string& path, con
     }
     const std::int64_t application = sql::query_integer(database, "PRAGMA application_id");
     if (!foreign.empty() && !has_core) {
-        refuse(StorageErrc::foreign_database, path,
-               fmt::format("it belongs to another program (it has the tables: {})", joined(foreign)));
+        fail(StorageErrc::foreign_database, path,
+             fmt::format("it belongs to another program (it has the tables: {})", joined(foreign)));
     }
     if (application != 0 && !has_core) {
-        refuse(StorageErrc::foreign_database, path,
-               fmt::format("it belongs to another program (application id {:#010x})",
-                           static_cast<std::uint32_t>(application)));
+        fail(StorageErrc::foreign_database, path,
+             fmt::format("it belongs to another program (application id {:#010x})",
+                         static_cast<std::uint32_t>(application)));
     }
 }
 
@@ -151,7 +151,7 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
     for (const SchemaTable& table : finished_schema().tables) {
         if (!tables.contains(table.name)) {
             if (!column_names(database, table.name).empty()) {
-                refuse(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
+                fail(StorageErrc::incompatible, path, fmt::format("its {} is a view, not a table", table.name));
             }
             lacks = true;
             continue;
@@ -165,9 +165,9 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
                 continue;
             }
             if (column.primary_key || (column.not_null && column.default_value.empty())) {
-                refuse(StorageErrc::incompatible, path,
-                       fmt::format("its table {} has no column {}, and it cannot be added to the rows that are there",
-                                   table.name, column.name));
+                fail(StorageErrc::incompatible, path,
+                     fmt::format("its table {} has no column {}, and it cannot be added to the rows that are there",
+                                 table.name, column.name));
             }
             lacks = true;
         }
@@ -209,7 +209,7 @@ Inspection inspect_after_recovery(const std::string& path, std::chrono::millisec
 
 bool needs_recovery(const std::string& path, const StorageError& error) {
     return (error.code() == StorageErrc::read_only || error.code() == StorageErrc::io) &&
-           file_state(behind_links(path) + "-journal").has_value();
+           file_state(resolve_links(path) + "-journal").has_value();
 }
 
 }  // namespace
@@ -262,8 +262,8 @@ void check_pages(SQLite::Database& database, const std::string& path) {
         return;
     }
     if (!has_log && pages * page_size > state->size) {
-        refuse(StorageErrc::damaged, path,
-               fmt::format("it is damaged: {} of {} bytes are there", state->size, pages * page_size));
+        fail(StorageErrc::damaged, path,
+             fmt::format("it is damaged: {} of {} bytes are there", state->size, pages * page_size));
     }
     if (pages * page_size <= kWholeCheckBytes) {
         Statement check(database, "PRAGMA quick_check(20)");
@@ -272,7 +272,7 @@ void check_pages(SQLite::Database& database, const std::string& path) {
             // Values that break a constraint are none of our business; broken pages are.
             if (finding != "ok" && !finding.starts_with("NULL value in") && !finding.starts_with("CHECK constraint") &&
                 finding.find(" value in ") == std::string_view::npos) {
-                refuse(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
+                fail(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
             }
         }
         return;
@@ -305,7 +305,7 @@ bool header_says_wal(const std::string& path) {
 }
 
 bool has_wal(const std::string& path) {
-    const auto log = file_state(behind_links(path) + "-wal");
+    const auto log = file_state(resolve_links(path) + "-wal");
     return log.has_value() && log->size > 0;
 }
 
@@ -331,8 +331,8 @@ Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_
     for (int attempt = 1;; ++attempt) {
         const auto before = file_state(path);
         if (before.has_value() && before->size > 0 && before->size < kSmallestDatabase) {
-            refuse(StorageErrc::not_a_database, path,
-                   "it is not an SQLite database");  // SQLite takes one byte for an empty file
+            fail(StorageErrc::not_a_database, path,
+                 "it is not an SQLite database");  // SQLite takes one byte for an empty file
         }
         // Opening a database that is kept with a write-ahead log creates files beside it. Where there is no log nobody
         // is writing, and it can be read without. If somebody begins meanwhile, the look is worth nothing and is
@@ -353,7 +353,7 @@ Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_
     }
 }
 
-std::string unindexing(SQLite::Database& database) {
+std::string fts_delete_sql(SQLite::Database& database) {
     if (sql::query_integer(database,
                            "SELECT count(*) FROM sqlite_master"
                            " WHERE name IN ('skill_invocation_fts', 'skill_invocation_fts_docsize')") != 2) {

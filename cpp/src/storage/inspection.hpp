@@ -52,7 +52,7 @@ struct Schema {
 
 /// Removes the row ?1 from the full-text index where it is in it; empty where there is no index. May throw
 /// SQLite::Exception.
-[[nodiscard]] std::string unindexing(SQLite::Database& database);
+[[nodiscard]] std::string fts_delete_sql(SQLite::Database& database);
 
 /// Reads the schema only. Throws StorageError: foreign_database, newer_version, incompatible. May throw
 /// SQLite::Exception.

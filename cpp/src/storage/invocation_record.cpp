@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kMaxSessionIdBytes = 1024;
 constexpr std::size_t kMaxTextBytes = std::size_t{1024} * 1024;
 
-std::string fault_in_text(const char* field, const std::optional<std::string>& text, bool json_array) {
+std::string text_error(const char* field, const std::optional<std::string>& text, bool json_array) {
     if (!text.has_value()) {
         return {};
     }
@@ -38,7 +38,7 @@ std::string fault_in_text(const char* field, const std::optional<std::string>& t
 
 }  // namespace
 
-std::string fault_in(const InvocationRecord& record) {
+std::string validation_error(const InvocationRecord& record) {
     if (!is_valid_skill_name(record.skill_name)) {
         return fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters", kMaxSkillNameBytes);
     }
@@ -55,14 +55,13 @@ std::string fault_in(const InvocationRecord& record) {
     if (record.selection_rank.has_value() && *record.selection_rank < 0) {
         return "selection_rank must not be negative";
     }
-    const std::array<std::string, 7> faults{
-        fault_in_text("workflow_path", record.workflow_path, false),
-        fault_in_text("user_query", record.user_query, false),
-        fault_in_text("alternatives_considered", record.alternatives_considered, true),
-        fault_in_text("follow_up_actions", record.follow_up_actions, true),
-        fault_in_text("error_type", record.error_type, false),
-        fault_in_text("workflow_phase", record.workflow_phase, false),
-        fault_in_text("workflow_step_id", record.workflow_step_id, false)};
+    const std::array<std::string, 7> faults{text_error("workflow_path", record.workflow_path, false),
+                                            text_error("user_query", record.user_query, false),
+                                            text_error("alternatives_considered", record.alternatives_considered, true),
+                                            text_error("follow_up_actions", record.follow_up_actions, true),
+                                            text_error("error_type", record.error_type, false),
+                                            text_error("workflow_phase", record.workflow_phase, false),
+                                            text_error("workflow_step_id", record.workflow_step_id, false)};
     for (const std::string& fault : faults) {
         if (!fault.empty()) {
             return fault;

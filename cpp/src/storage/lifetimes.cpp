@@ -25,12 +25,12 @@ namespace {
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
 LifetimeMetrics read_entry(const sql::Statement& row) {
-    LifetimeMetrics figures;
-    figures.total_invocations = std::max<std::int64_t>(row.integer(1), 0);
-    figures.completed_invocations = std::clamp<std::int64_t>(row.integer(2), 0, figures.total_invocations);
-    figures.avg_duration_seconds = read_duration(row, 3).value_or(0.0);
-    figures.last_invocation_at = parse_timestamp(row.text(4));
-    return figures;
+    LifetimeMetrics metrics;
+    metrics.total_invocations = std::max<std::int64_t>(row.integer(1), 0);
+    metrics.completed_invocations = std::clamp<std::int64_t>(row.integer(2), 0, metrics.total_invocations);
+    metrics.avg_duration_seconds = read_duration(row, 3).value_or(0.0);
+    metrics.last_invocation_at = parse_timestamp(row.text(4));
+    return metrics;
 }
 
 bool has_own_trigger(SQLite::Database& database) {
@@ -60,7 +60,7 @@ LifetimeReader::LifetimeReader(SQLite::Database& database)
       rows_(database, SESSION_BUDDY_SUMS " WHERE skill_name = ?1 AND id > ?2"),
       all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name") {}
 
-LifetimeReader::Analytics LifetimeReader::all() {
+LifetimeReader::Metrics LifetimeReader::read_all() {
     constexpr int kNameColumn = 7;
     counted_.clear();
     if (!entries_are_ours_) {
@@ -71,87 +71,87 @@ LifetimeReader::Analytics LifetimeReader::all() {
             }
         }
     }
-    Analytics figures;
+    Metrics metrics;
     SkillNames known;
     entries_.reset();
     while (entries_.step()) {
         if (is_valid_skill_name(entries_.text(0))) {
             const std::string name(entries_.text(0));
             known.insert(name);
-            figures.emplace_back(name, checked(entries_, name));
+            metrics.emplace_back(name, checked(entries_, name));
         }
     }
     std::string name;
     while (next_name_.with(std::string_view(name)).step() && next_name_.type(0) == SQLITE_TEXT) {
         name = next_name_.text(0);
         if (is_valid_skill_name(name) && !known.contains(name)) {
-            figures.emplace_back(name, count(name).figures);
+            metrics.emplace_back(name, count(name).metrics);
         }
     }
     next_name_.reset();
-    return figures;
+    return metrics;
 }
 
-LifetimeReader::Analytics LifetimeReader::of(const SkillNames& skills) {
-    Analytics figures;
-    figures.reserve(skills.size());
+LifetimeReader::Metrics LifetimeReader::read(const SkillNames& skills) {
+    Metrics metrics;
+    metrics.reserve(skills.size());
     for (const std::string& skill : skills) {
         if (entry_.with(std::string_view(skill)).step()) {
-            figures.emplace_back(skill, checked(entry_, skill));
+            metrics.emplace_back(skill, checked(entry_, skill));
         } else {
-            figures.emplace_back(skill, count(skill).figures);
+            metrics.emplace_back(skill, count(skill).metrics);
         }
         entry_.reset();
     }
-    return figures;
+    return metrics;
 }
 
 LifetimeMetrics LifetimeReader::checked(const sql::Statement& entry, const std::string& skill) {
     constexpr int kMean = 3;
     constexpr int kSum = 5;
-    LifetimeMetrics figures = read_entry(entry);
+    LifetimeMetrics metrics = read_entry(entry);
     const bool is_certain = is_certain_sum(entry, kSum);
     if (entries_are_ours_ && is_certain) {
         counted_.erase(skill);
-        return figures;
+        return metrics;
     }
-    const Counted& of_rows = count(skill);
+    const Counted& from_rows = count(skill);
     if (entries_are_ours_) {
         const auto mean = entry.is_null(kMean) ? std::nullopt : std::optional(entry.real(kMean));
-        if (is_wrong_sum(of_rows.too_long, entry.real(kSum), mean)) {
-            figures.avg_duration_seconds = of_rows.figures.avg_duration_seconds;
+        if (is_wrong_sum(from_rows.too_long, entry.real(kSum), mean)) {
+            metrics.avg_duration_seconds = from_rows.metrics.avg_duration_seconds;
         }
-        return figures;
+        return metrics;
     }
     // The triggers of older tools divide the duration by all completed rows, timed or not, and take the row that came
     // last for the latest one. Of rows that are gone only the entry knows.
-    if (of_rows.figures.total_invocations >= figures.total_invocations) {
-        return of_rows.figures;
+    if (from_rows.metrics.total_invocations >= metrics.total_invocations) {
+        return from_rows.metrics;
     }
-    figures.last_invocation_at = std::max(figures.last_invocation_at, of_rows.figures.last_invocation_at);
-    if (!is_certain || of_rows.too_long > 0) {
-        figures.avg_duration_seconds = of_rows.figures.avg_duration_seconds;
-    } else if (of_rows.timed > 0 && figures.completed_invocations > 0) {
+    metrics.last_invocation_at = std::max(metrics.last_invocation_at, from_rows.metrics.last_invocation_at);
+    if (!is_certain || from_rows.too_long > 0) {
+        metrics.avg_duration_seconds = from_rows.metrics.avg_duration_seconds;
+    } else if (from_rows.timed > 0 && metrics.completed_invocations > 0) {
         const double timed_share =
-            static_cast<double>(of_rows.timed) / static_cast<double>(of_rows.figures.completed_invocations);
-        figures.avg_duration_seconds =
-            entry.real(kSum) / (static_cast<double>(figures.completed_invocations) * timed_share);
+            static_cast<double>(from_rows.timed) / static_cast<double>(from_rows.metrics.completed_invocations);
+        metrics.avg_duration_seconds =
+            entry.real(kSum) / (static_cast<double>(metrics.completed_invocations) * timed_share);
     }
-    return figures;
+    return metrics;
 }
 
 void LifetimeReader::add_rows(Counted& known, const sql::Statement& row) {
-    known.figures.total_invocations += row.integer(0);
-    known.figures.completed_invocations += row.integer(1);
+    known.metrics.total_invocations += row.integer(0);
+    known.metrics.completed_invocations += row.integer(1);
     if (!row.is_null(2)) {
         const TimePoint last{TimePoint::duration{row.integer(2)}};
-        known.figures.last_invocation_at = std::max(known.figures.last_invocation_at.value_or(last), last);
+        known.metrics.last_invocation_at = std::max(known.metrics.last_invocation_at.value_or(last), last);
     }
     known.seconds += row.real(3);
     known.timed += row.integer(4);
     known.too_long += row.integer(5);
     known.last_id = std::max(known.last_id, row.integer(6));
-    known.figures.avg_duration_seconds = known.timed > 0 ? known.seconds / static_cast<double>(known.timed) : 0.0;
+    known.metrics.avg_duration_seconds = known.timed > 0 ? known.seconds / static_cast<double>(known.timed) : 0.0;
 }
 
 const LifetimeReader::Counted& LifetimeReader::count(const std::string& skill) {

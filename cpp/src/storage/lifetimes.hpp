@@ -1,4 +1,4 @@
-// Lifetime figures per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there,
+// Lifetime metrics per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there,
 // or the entry is kept by a trigger of another program.
 #pragma once
 
@@ -27,18 +27,18 @@ using SkillNames = std::set<std::string, std::less<>>;
 /// Belongs to one connection. Every failure is a SQLite::Exception.
 class LifetimeReader {
   public:
-    using Analytics = std::vector<std::pair<std::string, LifetimeMetrics>>;
+    using Metrics = std::vector<std::pair<std::string, LifetimeMetrics>>;
 
     explicit LifetimeReader(SQLite::Database& database);
 
     /// All skills, with everything that is counted from rows counted again.
-    [[nodiscard]] Analytics all();
-    [[nodiscard]] Analytics of(const SkillNames& skills);
+    [[nodiscard]] Metrics read_all();
+    [[nodiscard]] Metrics read(const SkillNames& skills);
 
   private:
     /// What was counted so far of a skill; only newer rows are read the next time.
     struct Counted {
-        LifetimeMetrics figures;
+        LifetimeMetrics metrics;
         double seconds = 0.0;
         std::int64_t timed = 0;
         std::int64_t too_long = 0;

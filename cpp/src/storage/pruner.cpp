@@ -45,7 +45,7 @@ constexpr milliseconds kShortestPause{20};
 /// in its own commit, and that the disk is not busy with them for long.
 constexpr int kPagesPerCheckpoint = 250;
 
-[[noreturn]] void refuse(StorageErrc code, const std::string& path, std::string_view reason) {
+[[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot prune database \"{}\": {}", path, reason));
 }
 
@@ -65,11 +65,11 @@ void require_no_recount(SQLite::Database& database, const std::string& path) {
         const std::string text(triggers.text(1));
         if (std::regex_search(text, counts)) {
             const bool is_replaceable = std::ranges::find(kTriggerNames, triggers.text(0)) != kTriggerNames.end();
-            refuse(StorageErrc::incompatible, path,
-                   fmt::format("its trigger {} computes figures from all rows of skill_invocation, and would lose what "
-                               "is deleted; {}",
-                               triggers.text(0),
-                               is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
+            fail(StorageErrc::incompatible, path,
+                 fmt::format("its trigger {} computes figures from all rows of skill_invocation, and would lose what "
+                             "is deleted; {}",
+                             triggers.text(0),
+                             is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
         }
     }
 }
@@ -123,10 +123,10 @@ TimePoint prune_cutoff(TimePoint now, microseconds keep) {
 PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, milliseconds busy_timeout) {
     const auto before = file_state(path);
     if (!before.has_value()) {
-        refuse(StorageErrc::missing, path, "the file does not exist");
+        fail(StorageErrc::missing, path, "the file does not exist");
     }
     if (!before->is_regular) {
-        refuse(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
+        fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
     }
     // An older schema is brought up to date before rows are deleted, and every skill then has its entry.
     const bool needs_migration = inspect_file(path, busy_timeout).needs_migration();
@@ -137,10 +137,10 @@ PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, millisecon
         });
     };
     // Opened in the usual way, SQLite would leave a log beside a file that nobody has open.
-    const std::string real = behind_links(path);
-    const auto is_alone = [&] { return !file_state(real + "-wal") && !file_state(real + "-shm"); };
-    if (is_alone() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
-        const auto undisturbed = [&] { return is_alone() && file_state(path) == before; };
+    const std::string real = resolve_links(path);
+    const auto has_no_wal = [&] { return !file_state(real + "-wal") && !file_state(real + "-shm"); };
+    if (has_no_wal() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
+        const auto undisturbed = [&] { return has_no_wal() && file_state(path) == before; };
         try {
             const PrunableRows found = count(true);
             if (undisturbed()) {
@@ -163,8 +163,8 @@ struct Pruner::Impl {
               last_id(database, "SELECT coalesce(max(id), 0) FROM skill_invocation"),
               erase(database, "DELETE FROM skill_invocation WHERE id = ?1 AND invoked_at = ?2"),
               pruning(database) {
-            if (const std::string text = storage::unindexing(database); !text.empty()) {
-                unindex.emplace(database, text);
+            if (const std::string text = storage::fts_delete_sql(database); !text.empty()) {
+                delete_from_fts.emplace(database, text);
             }
         }
         /// In the order of the index on the time, read backwards.
@@ -179,13 +179,13 @@ struct Pruner::Impl {
         sql::Statement last_id;
         sql::Statement erase;
         PruneStateReader pruning;
-        std::optional<sql::Statement> unindex;
+        std::optional<sql::Statement> delete_from_fts;
     };
 
     std::string path;
     TimePoint cutoff;
     milliseconds busy_timeout;
-    HourlyRollup keeper;
+    HourlyRollup rollup;
     std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals_store;
@@ -204,7 +204,7 @@ struct Pruner::Impl {
         : path(std::move(file)),
           cutoff(before),
           busy_timeout(timeout),
-          keeper(path, timeout),
+          rollup(path, timeout),
           totals(bounds),
           until(upper_bound_of(before)) {}
 
@@ -212,7 +212,7 @@ struct Pruner::Impl {
         connection.emplace(path, OpenOptions{.busy_timeout = busy_timeout, .create = false});
         SQLite::Database& database = **connection;
         if (sqlite3_db_readonly(database.getHandle(), "main") != 0) {
-            refuse(StorageErrc::read_only, path, "it is write-protected");
+            fail(StorageErrc::read_only, path, "it is write-protected");
         }
         require_no_recount(database, path);
         sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
@@ -238,16 +238,16 @@ struct Pruner::Impl {
         switch (connection->state()) {
             case GuardedConnection::State::usable:
                 return;
-            case GuardedConnection::State::log_lost:
-                keeper.close_if_stale();
+            case GuardedConnection::State::wal_lost:
+                rollup.close_if_stale();
                 disconnect();
-                totals.look_again();
+                totals.request_recheck();
                 connect();
                 return;
             case GuardedConnection::State::gone:
             case GuardedConnection::State::replaced:
             case GuardedConnection::State::emptied:
-                refuse(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
+                fail(StorageErrc::missing, path, "it was replaced meanwhile; prune again");
         }
     }
 
@@ -259,7 +259,7 @@ struct Pruner::Impl {
         if (!hours_final) {
             // After the last piece of them nothing has changed that would need another look, or close() says so.
             pause = kShortestPause;
-            hours_final = !keeper.step(now) && keeper.close(cutoff);
+            hours_final = !rollup.step(now) && rollup.close(cutoff);
             return true;
         }
         if (!counted) {
@@ -320,7 +320,7 @@ struct Pruner::Impl {
         statements->last_id.reset();
         statements->last_id.step();
         const std::int64_t newest = statements->last_id.integer(0);
-        const std::int64_t in_totals = totals_store->mark().value_or(TotalsMark{}).counted_id;
+        const std::int64_t in_totals = totals_store->position().value_or(TotalsPosition{}).counted_id;
         statements->last_id.reset();
         for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kTimeForRows); ++handled) {
             const Candidate& row = candidates[handled];
@@ -332,8 +332,8 @@ struct Pruner::Impl {
                 ++next.kept_rows;
                 continue;
             }
-            if (statements->unindex) {
-                statements->unindex->with(row.id).run();
+            if (statements->delete_from_fts) {
+                statements->delete_from_fts->with(row.id).run();
             }
             statements->erase.with(row.id, std::string_view(row.invoked_at)).run();
             if (sqlite3_changes((*connection)->getHandle()) > 0) {
@@ -347,17 +347,17 @@ struct Pruner::Impl {
             write_prune_state(**connection, state);
         }
         transaction.commit();
-        const auto taken = steady_clock::now() - start;
+        const auto held = steady_clock::now() - start;
 
-        next.longest_lock = std::max(next.longest_lock, std::chrono::ceil<microseconds>(taken));
+        next.longest_lock = std::max(next.longest_lock, std::chrono::ceil<microseconds>(held));
         result = next;
         last_text = candidates[handled - 1].invoked_at;
         last_id = candidates[handled - 1].id;
         const double fit =
-            static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(taken));
+            static_cast<double>(handled) * (kBatchTime / std::chrono::duration<double, std::milli>(held));
         batch = std::clamp(static_cast<std::int64_t>(fit), std::max<std::int64_t>(batch / 2, 1),
                            std::min(batch * 2, kLargestBatch));
-        pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(taken));
+        pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(held));
     }
 
     /// Waits for nobody and keeps nobody waiting. What readers still need stays in the log until the next time.
@@ -377,7 +377,7 @@ bool Pruner::step(TimePoint now) {
         return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now); });
     } catch (const StorageError& error) {
         if (impl_->connection) {
-            impl_->connection->note(error);
+            impl_->connection->on_error(error);
         }
         impl_->disconnect();
         throw;

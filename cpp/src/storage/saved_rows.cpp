@@ -45,13 +45,13 @@ struct SavedRows {
     std::vector<Row> open_uses;        ///< key, skill_name, session_id, started_us
 };
 
-struct Waiting {
+struct PendingRows {
     std::mutex mutex;
     std::multimap<std::string, SavedRows> saved;
 };
 
-Waiting& waiting() {
-    static Waiting& instance = *new Waiting;  // never destroyed, as connections may be closed at the very end
+PendingRows& pending_rows() {
+    static PendingRows& instance = *new PendingRows;  // never destroyed, as connections may be closed at the very end
     return instance;
 }
 
@@ -65,12 +65,12 @@ class RawStatement {
     RawStatement(const RawStatement&) = delete;
     RawStatement& operator=(const RawStatement&) = delete;
 
-    RawStatement& bind(int place, const Value& value) {
-        check(sqlite3_bind_value(statement_, place, value.get()));
+    RawStatement& bind(int index, const Value& value) {
+        check(sqlite3_bind_value(statement_, index, value.get()));
         return *this;
     }
-    RawStatement& bind(int place, std::int64_t value) {
-        check(sqlite3_bind_int64(statement_, place, value));
+    RawStatement& bind(int index, std::int64_t value) {
+        check(sqlite3_bind_int64(statement_, index, value));
         return *this;
     }
     RawStatement& bind_all(const Row& row) {
@@ -89,7 +89,7 @@ class RawStatement {
         return result == SQLITE_ROW;
     }
     /// Whether there is a row; starts again the next time.
-    bool finds_one() {
+    bool step_once() {
         const bool found = step();
         sqlite3_reset(statement_);
         return found;
@@ -191,22 +191,22 @@ class Merge {
         }
         std::size_t added = 0;
         for (const auto& [id, row] : saved_.rows) {
-            std::int64_t& place = ids_.at(id);
-            if (place == 0) {
-                insert_.bind_all(row).finds_one();
-                place = sqlite3_last_insert_rowid(database_.getHandle());
+            std::int64_t& new_id = ids_.at(id);
+            if (new_id == 0) {
+                insert_.bind_all(row).step_once();
+                new_id = sqlite3_last_insert_rowid(database_.getHandle());
                 ++added;
             }
         }
         for (const Row& key : saved_.keys) {
-            insert_key_.bind(1, key[0]).bind(2, ids_.at(sqlite3_value_int64(key[1].get()))).bind(3, key[2]).finds_one();
-            close_use_.bind(1, key[0]).finds_one();
+            insert_key_.bind(1, key[0]).bind(2, ids_.at(sqlite3_value_int64(key[1].get()))).bind(3, key[2]).step_once();
+            close_use_.bind(1, key[0]).step_once();
         }
         for (const Row& command : saved_.commands) {
-            insert_command_.bind_all(command).bind(5, ids_.at(sqlite3_value_int64(command[4].get()))).finds_one();
+            insert_command_.bind_all(command).bind(5, ids_.at(sqlite3_value_int64(command[4].get()))).step_once();
         }
         for (const Row& use : saved_.open_uses) {
-            insert_use_.bind_all(use).finds_one();
+            insert_use_.bind_all(use).step_once();
         }
         return added;
     }
@@ -239,15 +239,15 @@ class Merge {
         for (const Row& key : saved_.keys) {
             known_key_.bind(1, key[0]);
             if (known_key_.step()) {
-                take(sqlite3_value_int64(key[1].get()), known_key_.integer(0));
+                match(sqlite3_value_int64(key[1].get()), known_key_.integer(0));
             }
             known_key_.reset();
         }
     }
 
-    void take(std::int64_t old_id, std::int64_t new_id) {
+    void match(std::int64_t old_id, std::int64_t new_id) {
         ids_.emplace(old_id, new_id);
-        taken_.insert(new_id);
+        matched_.insert(new_id);
     }
 
     /// The id of the same row, each taken once; 0 where there is none.
@@ -256,16 +256,16 @@ class Merge {
             .bind(2, column(row, "skill_name"))
             .bind(3, column(row, "invoked_at"))
             .bind(4, column(row, "session_id"));
-        if (!taken_.contains(id) && same_id_.finds_one()) {
-            taken_.insert(id);
+        if (!matched_.contains(id) && same_id_.step_once()) {
+            matched_.insert(id);
             return id;
         }
         std::int64_t found = 0;
         same_content_.bind_all(row);
         while (found == 0 && same_content_.step()) {
-            if (!taken_.contains(same_content_.integer(0))) {
+            if (!matched_.contains(same_content_.integer(0))) {
                 found = same_content_.integer(0);
-                taken_.insert(found);
+                matched_.insert(found);
             }
         }
         same_content_.reset();
@@ -274,7 +274,7 @@ class Merge {
 
     const SavedRows& saved_;
     std::map<std::int64_t, std::int64_t> ids_;  // from the old to those of now
-    std::set<std::int64_t> taken_;
+    std::set<std::int64_t> matched_;
     RawStatement known_key_;
     RawStatement same_id_;
     RawStatement same_content_;
@@ -297,7 +297,7 @@ void save_rows(SQLite::Database& database, const WalFiles& files) {
     }
     try {
         SavedRows saved = read_rows(database, ids);
-        Waiting& all = waiting();
+        PendingRows& all = pending_rows();
         const std::lock_guard lock(all.mutex);
         all.saved.emplace(files.path(), std::move(saved));
     } catch (const SQLite::Exception& error) {
@@ -307,17 +307,17 @@ void save_rows(SQLite::Database& database, const WalFiles& files) {
 }
 
 bool has_saved_rows(const std::string& path) {
-    Waiting& all = waiting();
+    PendingRows& all = pending_rows();
     const std::lock_guard lock(all.mutex);
     return all.saved.contains(path);
 }
 
 void store_saved_rows(SQLite::Database& database, const std::string& path) {
-    Waiting& all = waiting();
+    PendingRows& all = pending_rows();
     const std::lock_guard lock(all.mutex);
     for (auto saved = all.saved.find(path); saved != all.saved.end(); saved = all.saved.find(path)) {
         SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);
-        make_event_tables(database);
+        create_event_tables(database);
         const std::size_t added = Merge(database, saved->second).run();
         transaction.commit();
         kLogger.warning("{} rows of the removed write-ahead log of database \"{}\" are stored again", added, path);

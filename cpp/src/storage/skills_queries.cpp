@@ -103,9 +103,9 @@ class Condition {
     void add(std::string_view term) { where_ += fmt::format("{}{}", where_.empty() ? "WHERE " : " AND ", term); }
     [[nodiscard]] const std::string& where() const { return where_; }
     void bind_to(sql::Statement& statement) const {
-        int place = 0;
+        int index = 0;
         for (const std::string& text : texts_) {
-            statement.bind(++place, std::string_view(text));
+            statement.bind(++index, std::string_view(text));
         }
     }
 
@@ -134,19 +134,19 @@ struct SkillsQueries::Impl {
     Impl(std::string file, std::chrono::milliseconds timeout, std::function<void()> before)
         : path(std::move(file)), busy_timeout(timeout), before_connect(std::move(before)) {}
 
-    [[noreturn]] void refuse(const char* message) const {
+    [[noreturn]] void reject(const char* message) const {
         throw StorageError(StorageErrc::invalid_argument, path, message);
     }
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {
-            refuse("limit must not be negative");
+            reject("limit must not be negative");
         }
     }
 
     void open() {
         if (closed) {
-            refuse("the storage is closed");
+            reject("the storage is closed");
         }
         if (connection) {
             connection->require_open();
@@ -202,10 +202,11 @@ std::vector<StoredInvocation> SkillsQueries::invocations(const InvocationFilter&
     const char* direction = order == TimeOrder::newest_first ? "DESC" : "ASC";
     // Sorted by place and moment alone, so that SQLite keeps no texts and embeddings in its sorter.
     return impl_->rows(
-        fmt::format("WITH chosen AS (SELECT id AS place, session_buddy_micros(invoked_at) AS moment"
-                    " FROM skill_invocation {0} ORDER BY moment {1}, place {1} LIMIT {2})"
-                    " SELECT {3} FROM chosen CROSS JOIN skill_invocation ON id = place ORDER BY moment {1}, place {1}",
-                    condition.where(), direction, limit, kColumns),
+        fmt::format(
+            "WITH chosen AS (SELECT id AS row_id, session_buddy_micros(invoked_at) AS moment"
+            " FROM skill_invocation {0} ORDER BY moment {1}, row_id {1} LIMIT {2})"
+            " SELECT {3} FROM chosen CROSS JOIN skill_invocation ON id = row_id ORDER BY moment {1}, row_id {1}",
+            condition.where(), direction, limit, kColumns),
         condition, read_stored);
 }
 

@@ -108,7 +108,7 @@ struct SkillsStore::Impl {
 
     void check_limit(std::int64_t limit) const {
         if (limit < 0) {
-            connection.refuse("limit must not be negative");
+            connection.reject("limit must not be negative");
         }
     }
 };
@@ -121,8 +121,8 @@ SkillsStore::~SkillsStore() = default;
 std::int64_t SkillsStore::store(const InvocationRecord& record) {
     const std::scoped_lock lock(impl_->mutex);
     impl_->connection.require_open();
-    if (const std::string fault = fault_in(record); !fault.empty()) {
-        impl_->connection.refuse(fault);
+    if (const std::string fault = validation_error(record); !fault.empty()) {
+        impl_->connection.reject(fault);
     }
     return impl_->connection.attempt("cannot write to", [&] { return impl_->connection.insert(record); });
 }
@@ -133,8 +133,8 @@ std::vector<std::int64_t> SkillsStore::store_many(std::span<const InvocationReco
     std::vector<const InvocationRecord*> all;
     all.reserve(records.size());
     for (std::size_t index = 0; index < records.size(); ++index) {
-        if (const std::string fault = fault_in(records[index]); !fault.empty()) {
-            impl_->connection.refuse(fmt::format("record {}: {}", index, fault));
+        if (const std::string fault = validation_error(records[index]); !fault.empty()) {
+            impl_->connection.reject(fmt::format("record {}: {}", index, fault));
         }
         all.push_back(&records[index]);
     }
@@ -183,7 +183,7 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
     impl_->connection.require_open();
     impl_->check_limit(limit);
     if (window <= std::chrono::microseconds{0} || window > std::chrono::days{36600}) {
-        impl_->connection.refuse("window must be more than 0 and at most 100 years");
+        impl_->connection.reject("window must be more than 0 and at most 100 years");
     }
     struct Sums {
         RealTimeRow row;

@@ -83,30 +83,30 @@ void Statement::check(int result) const {
     }
 }
 
-void Statement::bind(int place, std::int64_t value) {
-    check(sqlite3_bind_int64(statement_, place, value));
+void Statement::bind(int index, std::int64_t value) {
+    check(sqlite3_bind_int64(statement_, index, value));
 }
 
-void Statement::bind(int place, double value) {
-    check(sqlite3_bind_double(statement_, place, value));
+void Statement::bind(int index, double value) {
+    check(sqlite3_bind_double(statement_, index, value));
 }
 
-void Statement::bind(int place, std::string_view text) {
+void Statement::bind(int index, std::string_view text) {
     // A null pointer would bind NULL where an empty string is meant.
     const char* data = text.data() != nullptr ? text.data() : "";
-    check(sqlite3_bind_text64(statement_, place, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+    check(sqlite3_bind_text64(statement_, index, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
 
-void Statement::bind_blob(int place, std::span<const std::uint8_t> bytes) {
+void Statement::bind_blob(int index, std::span<const std::uint8_t> bytes) {
     if (bytes.empty()) {
-        check(sqlite3_bind_zeroblob(statement_, place, 0));
+        check(sqlite3_bind_zeroblob(statement_, index, 0));
     } else {
-        check(sqlite3_bind_blob64(statement_, place, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
+        check(sqlite3_bind_blob64(statement_, index, bytes.data(), bytes.size(), SQLITE_TRANSIENT));
     }
 }
 
-void Statement::bind_null(int place) {
-    check(sqlite3_bind_null(statement_, place));
+void Statement::bind_null(int index) {
+    check(sqlite3_bind_null(statement_, index));
 }
 
 bool Statement::step() {

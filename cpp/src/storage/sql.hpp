@@ -31,24 +31,24 @@ class Statement {
     Statement& operator=(Statement&&) = delete;
 
     // Parameters count from 1; text and blobs are copied.
-    void bind(int place, std::int64_t value);
-    void bind(int place, double value);
-    void bind(int place, std::string_view text);
-    void bind_blob(int place, std::span<const std::uint8_t> bytes);
-    void bind_null(int place);
+    void bind(int index, std::int64_t value);
+    void bind(int index, double value);
+    void bind(int index, std::string_view text);
+    void bind_blob(int index, std::span<const std::uint8_t> bytes);
+    void bind_null(int index);
     template <typename T>
-    void bind(int place, const std::optional<T>& value) {
+    void bind(int index, const std::optional<T>& value) {
         if (value.has_value()) {
-            bind(place, *value);
+            bind(index, *value);
         } else {
-            bind_null(place);
+            bind_null(index);
         }
     }
     template <typename... Values>
     Statement& with(const Values&... values) {
         reset();
-        int place = 0;
-        (bind(++place, values), ...);
+        int index = 0;
+        (bind(++index, values), ...);
         return *this;
     }
 

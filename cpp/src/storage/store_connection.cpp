@@ -41,13 +41,13 @@ StoreConnection::StoreConnection(std::string path, const OpenOptions& options, P
     connect();
 }
 
-void StoreConnection::refuse(const std::string& message) const {
+void StoreConnection::reject(const std::string& message) const {
     throw StorageError(StorageErrc::invalid_argument, path_, message);
 }
 
 void StoreConnection::require_open() {
     if (closed_) {
-        refuse("the storage is closed");
+        reject("the storage is closed");
     }
     close_if_stale();
     if (!connection_) {
@@ -66,7 +66,7 @@ void StoreConnection::connect() {
         before_connect_();
     }
     OpenOptions options = options_;
-    if (options.brief) {
+    if (options.short_lived) {
         try {
             open_and_prepare(options);
             return;
@@ -74,7 +74,7 @@ void StoreConnection::connect() {
             if (error.code() == StorageErrc::busy) {
                 throw;
             }
-            options.brief = false;  // the closer look says what is the matter, or mends it
+            options.short_lived = false;  // the closer look says what is the matter, or mends it
         }
     }
     open_and_prepare(options);
@@ -106,7 +106,7 @@ bool StoreConnection::recovers_from(const StorageError& error) {
         disconnect();
         return true;
     }
-    connection_->note(error);
+    connection_->on_error(error);
     if (error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database ||
         error.code() == StorageErrc::read_only) {
         disconnect();
@@ -114,12 +114,12 @@ bool StoreConnection::recovers_from(const StorageError& error) {
     return false;
 }
 
-void StoreConnection::make_sure_of_commit() {
-    if (connection_->state() != GuardedConnection::State::log_lost) {
+void StoreConnection::ensure_commit_kept() {
+    if (connection_->state() != GuardedConnection::State::wal_lost) {
         return;
     }
     disconnect();
-    if (!has_saved_rows(behind_links(path_))) {
+    if (!has_saved_rows(resolve_links(path_))) {
         return;
     }
     for (const auto deadline = std::chrono::steady_clock::now() + options_.busy_timeout;;) {
@@ -129,7 +129,7 @@ void StoreConnection::make_sure_of_commit() {
         } catch (const StorageError& error) {
             // Others of this process may have to let go of what they lost first.
             if (error.code() != StorageErrc::busy || std::chrono::steady_clock::now() >= deadline) {
-                if (options_.brief) {
+                if (options_.short_lived) {
                     throw;  // nobody would be there to store it later
                 }
                 kLogger.warning("what was saved of a removed write-ahead log is stored later: {}", error.what());
@@ -162,11 +162,11 @@ std::int64_t StoreConnection::insert_bounded(const InvocationRecord& record) {
                   std::string_view(record.session_id), record.workflow_path, std::int64_t{record.completed ? 1 : 0},
                   record.duration_seconds, record.user_query, record.alternatives_considered, record.selection_rank,
                   record.follow_up_actions, record.error_type, record.workflow_phase, record.workflow_step_id);
-    constexpr int kEmbeddingPlace = 14;
+    constexpr int kEmbeddingIndex = 14;
     if (record.embedding.has_value()) {
-        insert_->bind_blob(kEmbeddingPlace, *record.embedding);
+        insert_->bind_blob(kEmbeddingIndex, *record.embedding);
     } else {
-        insert_->bind_null(kEmbeddingPlace);
+        insert_->bind_null(kEmbeddingIndex);
     }
     insert_->run();
     return sqlite3_last_insert_rowid(database().getHandle());
@@ -182,7 +182,7 @@ std::vector<std::int64_t> StoreConnection::insert_all(std::span<const Invocation
             row = &changed.emplace_back(std::move(*bounded));
         }
     }
-    const auto aggregates = rows.size() >= kManyRecords ? BatchAggregates::of(database(), rows) : nullptr;
+    const auto aggregates = rows.size() >= kManyRecords ? BatchAggregates::prepare(database(), rows) : nullptr;
     std::vector<std::int64_t> ids;
     ids.reserve(rows.size());
     for (const InvocationRecord* row : rows) {

@@ -84,7 +84,7 @@ class StoreConnection {
         std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
 
     /// Throws StorageErrc::invalid_argument.
-    [[noreturn]] void refuse(const std::string& message) const;
+    [[noreturn]] void reject(const std::string& message) const;
 
     void close() noexcept;
 
@@ -100,10 +100,10 @@ class StoreConnection {
     [[nodiscard]] bool recovers_from(const StorageError& error);
     void confirm(std::int64_t changes_before) {
         if (changes() != changes_before) {
-            make_sure_of_commit();
+            ensure_commit_kept();
         }
     }
-    void make_sure_of_commit();
+    void ensure_commit_kept();
 
     std::string path_;
     OpenOptions options_;

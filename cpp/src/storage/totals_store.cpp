@@ -33,7 +33,7 @@ constexpr std::string_view kDescription =
     "SELECT substr(quote(skill_name), 1, 64) || substr(quote(invoked_at), 1, 64) || substr(quote(session_id), 1, 64)"
     " FROM skill_invocation WHERE id = ?1";
 /// Between two looks at the clock.
-constexpr std::int64_t kRowsAtOnce = 1000;
+constexpr std::int64_t kRowsPerQuery = 1000;
 
 /// The columns of the buckets, in the order of kDurationBounds.
 constexpr std::array<std::string_view, kDurationBounds.size() + 1> kBucketColumns{
@@ -89,7 +89,7 @@ struct TotalsStore::Impl {
         return text;
     }
 
-    std::optional<TotalsMark> mark() {
+    std::optional<TotalsPosition> position() {
         constexpr int kTables = 3;
         tables.reset();
         const bool complete = tables.step() && tables.integer(0) == kTables;
@@ -101,7 +101,7 @@ struct TotalsStore::Impl {
         if (!state) {
             state.emplace(database, "SELECT key, value FROM session_buddy_state WHERE key IN (?1, ?2, ?3)");
         }
-        TotalsMark found;
+        TotalsPosition found;
         int keys = 0;
         state->with(kCountedId, kCountedRow, kAnomalyId);
         while (state->step()) {
@@ -160,52 +160,53 @@ bool TotalsStore::changed() {
     });
 }
 
-std::optional<TotalsMark> TotalsStore::mark() {
-    return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->mark(); });
+std::optional<TotalsPosition> TotalsStore::position() {
+    return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->position(); });
 }
 
 std::optional<std::int64_t> TotalsStore::changes() {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] { return impl_->changes.read(); });
 }
 
-bool TotalsStore::holds(const TotalsMark& mark) {
+bool TotalsStore::holds(const TotalsPosition& position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
         impl_->last_ids.reset();
         const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
         impl_->last_ids.reset();
-        if (last_id < mark.counted_id) {
+        if (last_id < position.counted_id) {
             return false;
         }
-        if (mark.counted_id == 0 || mark.counted_row.empty()) {
+        if (position.counted_id == 0 || position.counted_row.empty()) {
             return true;
         }
-        const std::string found = impl_->describe(mark.counted_id);
-        return found.empty() || found == mark.counted_row;  // it may have been pruned, which never takes the newest row
+        const std::string found = impl_->describe(position.counted_id);
+        return found.empty() ||
+               found == position.counted_row;  // it may have been pruned, which never takes the newest row
     });
 }
 
-std::int64_t TotalsStore::rows_after(const TotalsMark& mark) {
+std::int64_t TotalsStore::rows_after(const TotalsPosition& position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
         impl_->last_ids.reset();
         const std::int64_t last_id = impl_->last_ids.step() ? impl_->last_ids.integer(0) : 0;
         impl_->last_ids.reset();
-        return std::max<std::int64_t>(last_id - mark.counted_id, 0);
+        return std::max<std::int64_t>(last_id - position.counted_id, 0);
     });
 }
 
-std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
+std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        // Another server may write at any time: counts that are newer than their mark would be counted again.
+        // Another server may write at any time: counts that are newer than their position would be counted again.
         const SQLite::Transaction moment(impl_->database);
-        auto marked = mark();
+        auto stored = position();
         // Nothing else knows of rows that were pruned: what was counted of them stays, whatever became of the newest
         // row.
-        if (!marked || (!holds(*marked) && impl_->pruning.read().rows == 0)) {
-            return std::pair(std::move(marked), false);
+        if (!stored || (!holds(*stored) && impl_->pruning.read().rows == 0)) {
+            return std::pair(std::move(stored), false);
         }
         if (impl_->has_impossible_sum()) {
             kLogger.warning("the totals are counted again: a sum of durations in session_buddy_totals is too large");
-            return std::pair(std::move(marked), false);
+            return std::pair(std::move(stored), false);
         }
         sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
         while (phases.step()) {
@@ -226,58 +227,59 @@ std::pair<std::optional<TotalsMark>, bool> TotalsStore::load(Totals& totals) {
                 totals.restore(counts.text(0), *type, counts.integer(2));
             }
         }
-        return std::pair(std::move(marked), true);
+        return std::pair(std::move(stored), true);
     });
 }
 
-TotalsMark TotalsStore::at_rows(TotalsMark mark) {
+TotalsPosition TotalsStore::clamp_to_rows(TotalsPosition position) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
         impl_->last_ids.reset();
         impl_->last_ids.step();
-        mark.counted_id = std::min(mark.counted_id, impl_->last_ids.integer(0));
+        position.counted_id = std::min(position.counted_id, impl_->last_ids.integer(0));
         impl_->last_ids.reset();
-        mark.counted_row = impl_->describe(mark.counted_id);
-        return mark;
+        position.counted_row = impl_->describe(position.counted_id);
+        return position;
     });
 }
 
-bool TotalsStore::count(Totals& totals, TotalsMark& mark, steady_clock::time_point until) {
+bool TotalsStore::count(Totals& totals, TotalsPosition& position, steady_clock::time_point until) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        std::int64_t read = kRowsAtOnce;
-        const std::int64_t from = mark.counted_id;
-        const std::string row_before = std::exchange(mark.counted_row, {});  // not known where reading fails half way
-        while (read == kRowsAtOnce && steady_clock::now() < until) {
+        std::int64_t read = kRowsPerQuery;
+        const std::int64_t from = position.counted_id;
+        const std::string row_before =
+            std::exchange(position.counted_row, {});  // not known where reading fails half way
+        while (read == kRowsPerQuery && steady_clock::now() < until) {
             read = 0;
-            impl_->rows.with(mark.counted_id, kRowsAtOnce);
+            impl_->rows.with(position.counted_id, kRowsPerQuery);
             while (impl_->rows.step()) {
                 ++read;
-                mark.counted_id = impl_->rows.integer(0);
+                position.counted_id = impl_->rows.integer(0);
                 if (const auto row = read_invocation(impl_->rows)) {
                     totals.add(*row, clean_text(impl_->rows, kInvocationColumnCount));
                 }
             }
         }
-        mark.counted_row = mark.counted_id != from ? impl_->describe(mark.counted_id) : row_before;
-        const bool more = read == kRowsAtOnce;
-        for (read = kRowsAtOnce; read == kRowsAtOnce && steady_clock::now() < until;) {
+        position.counted_row = position.counted_id != from ? impl_->describe(position.counted_id) : row_before;
+        const bool more = read == kRowsPerQuery;
+        for (read = kRowsPerQuery; read == kRowsPerQuery && steady_clock::now() < until;) {
             read = 0;
-            impl_->anomalies.with(mark.anomaly_id, kRowsAtOnce);
+            impl_->anomalies.with(position.anomaly_id, kRowsPerQuery);
             while (impl_->anomalies.step()) {
                 ++read;
-                mark.anomaly_id = impl_->anomalies.integer(0);
+                position.anomaly_id = impl_->anomalies.integer(0);
                 const auto type = type_of(impl_->anomalies.text(2));
                 if (type && is_valid_skill_name(impl_->anomalies.text(1))) {
                     totals.add_anomaly(impl_->anomalies.text(1), *type);
                 }
             }
         }
-        return more || read == kRowsAtOnce;
+        return more || read == kRowsPerQuery;
     });
 }
 
 bool TotalsStore::write(const TotalsWrites& writes) {
     SQLite::Database& database = impl_->database;
-    if (impl_->mark() != writes.expected || impl_->changes.read() != writes.changes) {
+    if (impl_->position() != writes.expected || impl_->changes.read() != writes.changes) {
         return false;
     }
     if (!impl_->put_state) {
@@ -316,11 +318,11 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
                                       " ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                                       columns_of_totals()));
     }
-    for (std::size_t place = 0; place < phases.size(); ++place) {
-        if (!phases[place]) {
+    for (std::size_t index = 0; index < phases.size(); ++index) {
+        if (!phases[index]) {
             continue;
         }
-        const PhaseTotals& phase = skill.phases[place];
+        const PhaseTotals& phase = skill.phases[index];
         put_phase->with(std::string_view(skill.skill_name), std::string_view(phase.workflow_phase), phase.completed,
                         phase.failed, phase.duration_seconds);
         int parameter = 5;
@@ -347,68 +349,71 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
 bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) {
     const bool changed = store.changed();
     read_only_ = read_only_ && !changed;
-    look_again_ = look_again_ || changed;  // until it was looked: what follows may fail
-    if (known_ && !more_ && !look_again_) {
+    recheck_ = recheck_ || changed;  // until it was looked: what follows may fail
+    if (loaded_ && !more_ && !recheck_) {
         return false;
     }
-    if (!known_) {
-        take_over(store);
-    } else if (look_again_) {
-        if (!store.holds(mark_)) {
+    if (!loaded_) {
+        reload(store);
+    } else if (recheck_) {
+        if (!store.holds(position_)) {
             table_id_ = 0;
-            take_over(store);
+            reload(store);
             if (replaces_) {
                 kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
             }
-        } else if (store.mark() != stored_ || store.changes() != changes_) {
-            take_over(store);
+        } else if (store.position() != stored_ || store.changes() != changes_) {
+            reload(store);
         }
     }
-    look_again_ = false;
-    more_ = store.count(totals_, mark_, until);
-    uncounted_ = more_ ? store.rows_after(mark_) : 0;
+    recheck_ = false;
+    more_ = store.count(totals_, position_, until);
+    uncounted_ = more_ ? store.rows_after(position_) : 0;
     // Where another process had counted less than this one, its counts are taken over and must catch up first.
-    if (mark_.counted_id >= table_id_) {
+    if (position_.counted_id >= table_id_) {
         table_ = totals_.table();
-        table_id_ = mark_.counted_id;
+        table_id_ = position_.counted_id;
     }
     return more_;
 }
 
 /// What the database has, if it is of its own rows.
-void TotalsTracker::take_over(TotalsStore& store) {
-    known_ = false;
+void TotalsTracker::reload(TotalsStore& store) {
+    loaded_ = false;
     totals_ = Totals(bounds_);
     changes_ = store.changes();
-    const auto [stored, of_its_rows] = store.load(totals_);
+    const auto [stored, is_valid] = store.load(totals_);
     stored_ = stored;
-    replaces_ = !of_its_rows;
-    mark_ = !of_its_rows ? TotalsMark{} : store.holds(*stored) ? *stored : store.at_rows(*stored);
-    known_ = true;
+    replaces_ = !is_valid;
+    position_ = !is_valid ? TotalsPosition{} : store.holds(*stored) ? *stored : store.clamp_to_rows(*stored);
+    loaded_ = true;
 }
 
 TotalsWrites TotalsTracker::pending() const {
-    if (!known_ || read_only_) {
+    if (!loaded_ || read_only_) {
         return {};
     }
-    return {
-        .expected = stored_, .next = mark_, .changes = changes_, .skills = totals_.unwritten(), .replaces = replaces_};
+    return {.expected = stored_,
+            .next = position_,
+            .changes = changes_,
+            .skills = totals_.unwritten(),
+            .replaces = replaces_};
 }
 
 void TotalsTracker::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {
     if (const auto type = type_of(anomaly_type)) {
         totals_.add_unrecorded_anomaly(skill_name, *type);
-        look_again_ = true;
+        recheck_ = true;
     }
 }
 
 void TotalsTracker::confirm_written(bool written) {
     if (written) {
         totals_.confirm_written();
-        stored_ = mark_;
+        stored_ = position_;
         replaces_ = false;
     } else {
-        look_again_ = true;
+        recheck_ = true;
     }
 }
 
@@ -451,7 +456,7 @@ void rename_totals(SQLite::Database& database, std::string_view from, std::strin
     forget_totals(database, from);
 }
 
-void refresh_totals_mark(SQLite::Database& database) {
+void refresh_totals_position(SQLite::Database& database) {
     if (!has_table(database, "session_buddy_state")) {
         return;
     }

@@ -31,15 +31,15 @@ bool is_same(const std::optional<FileState>& now, const std::optional<FileState>
 }
 
 /// SQLite takes no locks on the log, so that none is lost when this descriptor is closed.
-Descriptor open_wal(const std::string& path) {
+FileDescriptor open_wal(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    return Descriptor(file < 0 && errno == EACCES ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : file);
+    return FileDescriptor(file < 0 && errno == EACCES ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : file);
 }
 
 }  // namespace
 
 WalFiles::WalFiles(const std::string& path)
-    : path_(behind_links(path)),
+    : path_(resolve_links(path)),
       database_(file_state(path_).value_or(FileState{})),
       wal_state_(file_state(path_ + "-wal")),
       index_(file_state(path_ + "-shm")) {
@@ -79,21 +79,21 @@ bool WalFiles::index_is_lost() const {
     return index_.has_value() && (!is_same(now, index_) || now->size < index_->size);
 }
 
-bool WalFiles::is_alone() const {
+bool WalFiles::paths_are_ours() const {
     const auto wal = file_state(path_ + "-wal");
     const auto index = file_state(path_ + "-shm");
     return (!wal.has_value() || is_same(wal, wal_state_)) &&
            (!index.has_value() || (is_same(index, index_) && index->size >= index_->size));
 }
 
-std::vector<Descriptor> WalFiles::wals_in_process() const {
-    std::vector<Descriptor> wals;
+std::vector<FileDescriptor> WalFiles::wals_in_process() const {
+    std::vector<FileDescriptor> wals;
     OpenInProcess& open = open_in_process();
     const std::lock_guard lock(open.mutex);
     for (const WalFiles* files : open.all) {
         if (files->wal_ && files->database_.same_file(database_)) {
             // Theirs may be closed at any moment.
-            if (Descriptor copy(::fcntl(files->wal_.get(), F_DUPFD_CLOEXEC, 0)); copy) {
+            if (FileDescriptor copy(::fcntl(files->wal_.get(), F_DUPFD_CLOEXEC, 0)); copy) {
                 wals.push_back(std::move(copy));
             }
         }
@@ -101,7 +101,7 @@ std::vector<Descriptor> WalFiles::wals_in_process() const {
     return wals;
 }
 
-void WalFiles::require_none_lost(const std::string& path) {
+void WalFiles::require_no_stale_index(const std::string& path) {
     const auto now = file_state(path);
     OpenInProcess& open = open_in_process();
     const std::lock_guard lock(open.mutex);

@@ -31,19 +31,19 @@ class WalFiles {
     [[nodiscard]] bool index_is_shared() const;
     [[nodiscard]] bool index_is_emptied() const;
     /// Whether there is nothing at the path of the log or of the index that other connections could have made.
-    [[nodiscard]] bool is_alone() const;
+    [[nodiscard]] bool paths_are_ours() const;
 
     /// The log, open for reading and, where that is permitted, for writing; -1 where there is none, or no descriptor
     /// was left.
     [[nodiscard]] int wal() const noexcept { return wal_.get(); }
     /// The logs of all connections of this process to the same database: one that lost its log earlier has another one.
-    [[nodiscard]] std::vector<Descriptor> wals_in_process() const;
+    [[nodiscard]] std::vector<FileDescriptor> wals_in_process() const;
     /// Of the database, links followed.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
     /// Throws StorageErrc::busy while a connection of this process to the same file still uses an index that was lost:
     /// SQLite would give that one to every other connection of the process.
-    static void require_none_lost(const std::string& path);
+    static void require_no_stale_index(const std::string& path);
 
   private:
     [[nodiscard]] bool index_is_lost() const;
@@ -52,7 +52,7 @@ class WalFiles {
     FileState database_;
     std::optional<FileState> wal_state_;
     std::optional<FileState> index_;
-    Descriptor wal_;
+    FileDescriptor wal_;
 };
 
 }  // namespace session_buddy::storage

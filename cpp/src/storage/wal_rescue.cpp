@@ -105,9 +105,9 @@ struct WalHeader {
 
 Checksum add(Checksum sum, std::span<const std::uint8_t> bytes, bool is_big_endian) {
     const auto word = is_big_endian ? big_endian : little_endian;
-    for (std::size_t place = 0; place + 8 <= bytes.size(); place += 8) {
-        sum[0] += word(bytes.data() + place) + sum[1];
-        sum[1] += word(bytes.data() + place + 4) + sum[0];
+    for (std::size_t offset = 0; offset + 8 <= bytes.size(); offset += 8) {
+        sum[0] += word(bytes.data() + offset) + sum[1];
+        sum[1] += word(bytes.data() + offset + 4) + sum[0];
     }
     return sum;
 }
@@ -134,7 +134,7 @@ class FrameChain {
         : header_(header), checksum_(header.checksum), frame_(kFrameHeaderBytes + header.page_size) {}
 
     /// Whether `file` holds the next frame; reads it.
-    bool finds_next_in(int file) {
+    bool read_next_from(int file) {
         if (!read_at(file, frame_.data(), frame_.size(), offset()) ||
             !std::ranges::equal(std::span(frame_).subspan(8, 8), header_.salt())) {
             return false;
@@ -144,8 +144,8 @@ class FrameChain {
         return next_[0] == big_endian(frame_.data() + 16) && next_[1] == big_endian(frame_.data() + 20);
     }
 
-    bool finds_next_in(std::span<const Descriptor> files) {
-        return std::ranges::any_of(files, [this](const Descriptor& file) { return finds_next_in(file.get()); });
+    bool read_next_from(std::span<const FileDescriptor> files) {
+        return std::ranges::any_of(files, [this](const FileDescriptor& file) { return read_next_from(file.get()); });
     }
 
     /// The frame that was read is the next one.
@@ -157,7 +157,7 @@ class FrameChain {
         }
     }
 
-    /// Writes the frame that was read to its place.
+    /// Writes the frame that was read to its offset.
     void write_to(int file) const { write_at(file, frame_.data(), frame_.size(), offset()); }
 
     [[nodiscard]] std::uint32_t page_number() const { return big_endian(frame_.data()); }
@@ -202,7 +202,7 @@ std::optional<WalIndex> read_index(std::span<const std::uint8_t, 2 * kIndexHeade
 }
 
 template <typename Attempt>
-bool try_for_a_while(const Attempt& attempt) {
+bool retry_until_timeout(const Attempt& attempt) {
     const auto deadline = steady_clock::now() + kLockTime;
     while (!attempt()) {
         if (steady_clock::now() >= deadline) {
@@ -232,7 +232,7 @@ class OpenIndex {
     OpenIndex& operator=(const OpenIndex&) = delete;
 
     [[nodiscard]] bool lock() {
-        locked_ = file_ != nullptr && try_for_a_while([this] {
+        locked_ = file_ != nullptr && retry_until_timeout([this] {
                       return file_->pMethods->xShmLock(file_, kFirstLock, kLocks,
                                                        SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE) == SQLITE_OK;
                   });
@@ -269,16 +269,16 @@ class OpenIndex {
 };
 
 /// Opens a file beside the database as SQLite would make it.
-Descriptor open_beside(const std::string& database, const char* suffix) {
+FileDescriptor open_companion(const std::string& database, const char* suffix) {
     struct stat owner {};
     if (::stat(database.c_str(), &owner) != 0) {
         throw std::system_error(errno, std::generic_category(), "stat");
     }
     const std::string path = database + suffix;
     const mode_t mode = owner.st_mode & 0777U;
-    Descriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    FileDescriptor file(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!file && errno == ENOENT) {
-        file = Descriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode));
+        file = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode));
         if (file) {
             ::fchmod(file.get(), mode);
             if (::geteuid() == 0 && ::fchown(file.get(), owner.st_uid, owner.st_gid) != 0) {
@@ -309,11 +309,11 @@ void sync(int file) {
 /// this process can have it open: they all share the one that is lost.
 class NewIndex {
   public:
-    explicit NewIndex(const std::string& database) : file_(open_beside(database, "-shm")) {}
+    explicit NewIndex(const std::string& database) : file_(open_companion(database, "-shm")) {}
 
     [[nodiscard]] bool lock() {
         // Whoever holds the first one keeps others from taking the file for a left-over.
-        return try_for_a_while(
+        return retry_until_timeout(
             [this] { return lock(F_RDLCK, kDeadManSwitch, 1) && lock(F_WRLCK, kLockOffset + kFirstLock, kLocks); });
     }
     [[nodiscard]] std::optional<WalIndex> read() const {
@@ -339,14 +339,14 @@ class NewIndex {
         return ::fcntl(file_.get(), F_SETLK, &range) == 0;
     }
 
-    Descriptor file_;  // closing it lets go of the locks
+    FileDescriptor file_;  // closing it lets go of the locks
 };
 
-using Logs = std::span<const Descriptor>;
+using Logs = std::span<const FileDescriptor>;
 
 /// Of the log that the index speaks of.
-std::optional<WalHeader> header_in(Logs logs, std::span<const std::uint8_t> salt) {
-    for (const Descriptor& log : logs) {
+std::optional<WalHeader> find_header(Logs logs, std::span<const std::uint8_t> salt) {
+    for (const FileDescriptor& log : logs) {
         if (auto header = read_header(log.get()); header && std::ranges::equal(header->salt(), salt)) {
             return header;
         }
@@ -355,9 +355,9 @@ std::optional<WalHeader> header_in(Logs logs, std::span<const std::uint8_t> salt
 }
 
 /// The frames that are in any of the logs, at most `limit`.
-FrameChain chain_of(const WalHeader& header, Logs logs, std::uint64_t limit = UINT64_MAX) {
+FrameChain read_chain(const WalHeader& header, Logs logs, std::uint64_t limit = UINT64_MAX) {
     FrameChain chain(header);
-    while (chain.count() < limit && chain.finds_next_in(logs)) {
+    while (chain.count() < limit && chain.read_next_from(logs)) {
         chain.advance();
     }
     return chain;
@@ -365,11 +365,11 @@ FrameChain chain_of(const WalHeader& header, Logs logs, std::uint64_t limit = UI
 
 /// With the index that is shared with whoever made another log, the last of `logs`. `failed` where frames are in none
 /// of them.
-WalRescue mend(const WalIndex& index, Logs logs) {
+WalRescue restore_frames(const WalIndex& index, Logs logs) {
     if (index.max_frame == 0) {
         return WalRescue::nothing_lost;
     }
-    const auto header = header_in(logs, index.salt);
+    const auto header = find_header(logs, index.salt);
     if (!header) {
         return WalRescue::failed;
     }
@@ -377,30 +377,30 @@ WalRescue mend(const WalIndex& index, Logs logs) {
     const int new_wal = logs.back().get();
     if (const auto found = read_header(new_wal); !found || found->bytes != header->bytes) {
         write_at(new_wal, header->bytes.data(), kHeaderBytes, 0);
-        result = WalRescue::put_back;
+        result = WalRescue::restored;
     }
     FrameChain chain(*header);
     while (chain.count() < index.max_frame) {
-        if (!chain.finds_next_in(new_wal)) {
-            if (!chain.finds_next_in(logs)) {
+        if (!chain.read_next_from(new_wal)) {
+            if (!chain.read_next_from(logs)) {
                 return WalRescue::failed;
             }
             chain.write_to(new_wal);
-            result = WalRescue::put_back;
+            result = WalRescue::restored;
         }
         chain.advance();
     }
     return chain.checksum() == index.checksum ? result : WalRescue::failed;
 }
 
-WalRescue mend_at_path(const WalFiles& files, const OpenIndex& index, bool is_last_attempt) {
+WalRescue restore_at_path(const WalFiles& files, const OpenIndex& index, bool is_last_attempt) {
     const auto known = index.read();
     if (!known) {
         return WalRescue::nothing_lost;  // somebody has mended it, and the index is made anew from that
     }
-    std::vector<Descriptor> logs = files.wals_in_process();
-    logs.push_back(open_beside(files.path(), "-wal"));
-    const WalRescue result = mend(*known, logs);
+    std::vector<FileDescriptor> logs = files.wals_in_process();
+    logs.push_back(open_companion(files.path(), "-wal"));
+    const WalRescue result = restore_frames(*known, logs);
     sync(logs.back().get());
     if (result == WalRescue::failed) {
         if (!is_last_attempt) {
@@ -437,13 +437,14 @@ bool is_written_to(const std::optional<WalIndex>& index) {
 }
 
 /// Gives the log to connections that know nothing of it. `diverged` where they may have written.
-WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_index) {
-    const std::vector<Descriptor> logs = files.wals_in_process();
-    const auto header = old_index ? header_in(logs, old_index->salt) : read_header(files.wal());
+WalRescue restore_for_new_index(const WalFiles& files, const std::optional<WalIndex>& old_index) {
+    const std::vector<FileDescriptor> logs = files.wals_in_process();
+    const auto header = old_index ? find_header(logs, old_index->salt) : read_header(files.wal());
     if (!header || (old_index && old_index->max_frame == 0)) {
         return WalRescue::nothing_lost;
     }
-    const std::uint64_t committed = chain_of(*header, logs, old_index ? old_index->max_frame : UINT64_MAX).committed();
+    const std::uint64_t committed =
+        read_chain(*header, logs, old_index ? old_index->max_frame : UINT64_MAX).committed();
     if (committed == 0) {
         return WalRescue::nothing_lost;
     }
@@ -451,14 +452,14 @@ WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_in
     if (!index.lock()) {
         return WalRescue::diverged;
     }
-    std::array<Descriptor, 1> new_log{open_beside(files.path(), "-wal")};
+    std::array<FileDescriptor, 1> new_log{open_companion(files.path(), "-wal")};
     const int wal = new_log.front().get();
     const auto new_header = read_header(wal);
     std::uint64_t there = 0;
     if (new_header && new_header->bytes == header->bytes) {  // it has been put back, perhaps without the last of it
-        there = chain_of(*header, new_log).committed();
+        there = read_chain(*header, new_log).committed();
         const std::uint64_t common = std::min(there, committed);
-        if (chain_of(*header, new_log, common).checksum() != chain_of(*header, logs, common).checksum()) {
+        if (read_chain(*header, new_log, common).checksum() != read_chain(*header, logs, common).checksum()) {
             return WalRescue::diverged;
         }
         if (there >= committed) {
@@ -469,7 +470,7 @@ WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_in
     }
     write_at(wal, header->bytes.data(), kHeaderBytes, 0);
     FrameChain chain(*header);
-    while (chain.count() < committed && chain.finds_next_in(logs)) {
+    while (chain.count() < committed && chain.read_next_from(logs)) {
         if (chain.count() >= there) {
             chain.write_to(wal);
         }
@@ -478,11 +479,11 @@ WalRescue hand_over(const WalFiles& files, const std::optional<WalIndex>& old_in
     sync(wal);
     index.invalidate();
     return is_at_path(wal, files.path() + "-wal") && is_at_path(index.descriptor(), files.path() + "-shm")
-               ? WalRescue::put_back
+               ? WalRescue::restored
                : WalRescue::failed;
 }
 
-WalRescue put_back_once(SQLite::Database& database, const WalFiles& files, bool is_last_attempt) {
+WalRescue restore_once(SQLite::Database& database, const WalFiles& files, bool is_last_attempt) {
     OpenIndex index(database);
     if (!index.lock()) {
         kLogger.warning("the removed write-ahead log of database \"{}\" cannot be locked", files.path());
@@ -491,20 +492,21 @@ WalRescue put_back_once(SQLite::Database& database, const WalFiles& files, bool 
     if (files.index_is_emptied()) {
         return WalRescue::failed;  // it must not be looked into
     }
-    return files.index_is_shared() ? mend_at_path(files, index, is_last_attempt) : hand_over(files, index.read());
+    return files.index_is_shared() ? restore_at_path(files, index, is_last_attempt)
+                                   : restore_for_new_index(files, index.read());
 }
 
 /// Reads a number of SQLite's variable length; nothing where it does not end in `bytes`.
 std::optional<std::uint64_t> read_varint(std::span<const std::uint8_t>& bytes) {
     std::uint64_t value = 0;
-    for (std::size_t place = 0; place < std::min<std::size_t>(bytes.size(), 9); ++place) {
-        if (place == 8) {
-            value = value << 8U | bytes[place];
+    for (std::size_t offset = 0; offset < std::min<std::size_t>(bytes.size(), 9); ++offset) {
+        if (offset == 8) {
+            value = value << 8U | bytes[offset];
         } else {
-            value = value << 7U | (bytes[place] & 0x7FU);
+            value = value << 7U | (bytes[offset] & 0x7FU);
         }
-        if (place == 8 || (bytes[place] & 0x80U) == 0) {
-            bytes = bytes.subspan(place + 1);
+        if (offset == 8 || (bytes[offset] & 0x80U) == 0) {
+            bytes = bytes.subspan(offset + 1);
             return value;
         }
     }
@@ -518,7 +520,7 @@ void add_row_ids(std::span<const std::uint8_t> page, bool is_first, std::vector<
     if (page[begin] != kTableLeaf) {
         return;
     }
-    const auto number_at = [&](std::size_t place) { return std::size_t{page[place]} << 8U | page[place + 1]; };
+    const auto number_at = [&](std::size_t offset) { return std::size_t{page[offset]} << 8U | page[offset + 1]; };
     const std::size_t cells = number_at(begin + 3);
     for (std::size_t cell = 0; cell < cells; ++cell) {
         const std::size_t pointer = begin + kPageHeader + 2 * cell;
@@ -536,7 +538,7 @@ void add_row_ids(std::span<const std::uint8_t> page, bool is_first, std::vector<
 
 }  // namespace
 
-WalRescue put_back_wal(SQLite::Database& database, const WalFiles& files) {
+WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
     // The locks on the new index belong to the process, not to a thread.
     static std::mutex one_at_a_time;
     const std::lock_guard lock(one_at_a_time);
@@ -548,7 +550,7 @@ WalRescue put_back_wal(SQLite::Database& database, const WalFiles& files) {
             return WalRescue::nothing_lost;
         }
         for (int left = kAttempts;; --left) {
-            const WalRescue result = put_back_once(database, files, left == 1);
+            const WalRescue result = restore_once(database, files, left == 1);
             if (result != WalRescue::failed || left == 1) {
                 return result;
             }
@@ -561,7 +563,7 @@ WalRescue put_back_wal(SQLite::Database& database, const WalFiles& files) {
     }
 }
 
-bool sees_all_of_its_log(SQLite::Database& database, const WalFiles& files) {
+bool reads_complete_wal(SQLite::Database& database, const WalFiles& files) {
     if (files.wal() < 0 || files.index_is_emptied()) {
         return false;
     }
@@ -571,7 +573,7 @@ bool sees_all_of_its_log(SQLite::Database& database, const WalFiles& files) {
         return false;
     }
     FrameChain chain(*header);
-    while (chain.count() < index->max_frame && chain.finds_next_in(files.wal())) {
+    while (chain.count() < index->max_frame && chain.read_next_from(files.wal())) {
         chain.advance();
     }
     return chain.count() == index->max_frame && chain.checksum() == index->checksum;
@@ -584,7 +586,7 @@ std::vector<std::int64_t> row_ids_in_wal(int wal) {
         return ids;
     }
     FrameChain chain(*header);
-    while (chain.finds_next_in(wal)) {
+    while (chain.read_next_from(wal)) {
         chain.advance();
         add_row_ids(chain.page(), chain.page_number() == 1, ids);
     }

@@ -52,7 +52,7 @@ TEST(DetectorState, has_one_name_for_an_episode_and_its_removal) {
 }
 
 TEST(DetectorState, is_nothing_where_a_piece_is_missing_or_not_ours) {
-    const std::vector<storage::StatePiece> cases[] = {
+    const std::vector<storage::StateEntry> cases[] = {
         {},
         {episode_piece(episode())},
         {{"head", "no JSON"}},

@@ -103,7 +103,7 @@ class TranscriptWatchTest : public testing::Test {
         event.record.skill_name = "Read";
         event.record.session_id = "s";
         event.record.completed = true;
-        store.take({&event, 1}, storage::Source::hook);
+        store.ingest({&event, 1}, storage::Source::hook);
     }
 
     test::TempDir dir;

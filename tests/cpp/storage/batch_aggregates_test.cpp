@@ -151,7 +151,7 @@ class Batch : public testing::Test {
         for (const InvocationRecord& each : records) {
             pointers.push_back(&each);
         }
-        return BatchAggregates::of(*database, pointers) != nullptr;
+        return BatchAggregates::prepare(*database, pointers) != nullptr;
     }
 
     test::TempDir dir;

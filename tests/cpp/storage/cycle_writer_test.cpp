@@ -66,13 +66,13 @@ TEST_F(CacheWriter, writes_all_or_nothing) {
 
 class StateWriter : public CacheWriter {
   protected:
-    void write(const std::vector<StatePiece>& pieces, bool replaces = false) {
-        CycleWriter(*database).write({.detector_state = pieces, .replaces_state = replaces}, at("2026-02-10"));
+    void write(const std::vector<StateEntry>& entries, bool replaces = false) {
+        CycleWriter(*database).write({.detector_state = entries, .replaces_state = replaces}, at("2026-02-10"));
     }
     std::map<std::string, std::string> read() {
         std::map<std::string, std::string> texts;
-        for (const StatePiece& piece : read_detector_state(*database)) {
-            texts[piece.name] = piece.text.value_or("(none)");
+        for (const StateEntry& entry : read_detector_state(*database)) {
+            texts[entry.name] = entry.text.value_or("(none)");
         }
         return texts;
     }
@@ -100,17 +100,17 @@ TEST_F(StateWriter, removes_whatever_else_there_is_where_the_state_is_replaced) 
 
 TEST_F(CacheWriter, goes_on_after_an_error_and_after_a_change_of_the_tables) {
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
-    const StatePiece pieces[] = {{.name = "one", .text = "1"}};
+    const StateEntry entries[] = {{.name = "one", .text = "1"}};
     CycleWriter writer(*database);
-    writer.write({.cache = rows, .detector_state = pieces}, at("2026-02-10"));
+    writer.write({.cache = rows, .detector_state = entries}, at("2026-02-10"));
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
     EXPECT_THROW(writer.write({.cache = rows}, at("2026-02-10")), StorageError);
     other.exec("ROLLBACK");
-    writer.write({.cache = rows, .detector_state = pieces}, at("2026-02-10"));
+    writer.write({.cache = rows, .detector_state = entries}, at("2026-02-10"));
     other.exec("DROP TABLE session_buddy_state");
-    EXPECT_THROW(writer.write({.detector_state = pieces}, at("2026-02-10")), StorageError);
-    writer.write({.detector_state = pieces}, at("2026-02-10"));
+    EXPECT_THROW(writer.write({.detector_state = entries}, at("2026-02-10")), StorageError);
+    writer.write({.detector_state = entries}, at("2026-02-10"));
     EXPECT_EQ(other.execAndGet("SELECT count(*) FROM session_buddy_state").getInt(), 1);
 }
 

@@ -455,25 +455,25 @@ TEST_F(OpenDatabase, refuses_an_older_version_that_is_write_protected) {
 }
 
 TEST_F(OpenDatabase, waits_for_the_disk_where_power_cuts_are_to_be_outlived) {
-    for (const bool brief : {false, false, true}) {  // a new file, one that is there, and one taken as it is
-        const auto database = open_database(path, {.durability = Durability::power, .brief = brief});
+    for (const bool short_lived : {false, false, true}) {  // a new file, one that is there, and one taken as it is
+        const auto database = open_database(path, {.durability = Durability::power, .short_lived = short_lived});
         EXPECT_EQ(test::query(*database, "PRAGMA synchronous").front(), "3") << "EXTRA";
         EXPECT_EQ(test::query(*database, "PRAGMA journal_mode").front(), "wal");
     }
-    const auto database = open_database(path, {.brief = true});
+    const auto database = open_database(path, {.short_lived = true});
     EXPECT_EQ(test::query(*database, "PRAGMA synchronous").front(), "1") << "NORMAL";
 }
 
-class OpenBriefly : public OpenDatabase {
+class OpenShortLived : public OpenDatabase {
   protected:
-    static constexpr OpenOptions kBrief{.busy_timeout = std::chrono::milliseconds{200}, .brief = true};
+    static constexpr OpenOptions kShortLived{.busy_timeout = std::chrono::milliseconds{200}, .short_lived = true};
 };
 
-TEST_F(OpenBriefly, takes_a_database_of_the_known_migrations_as_it_is) {
+TEST_F(OpenShortLived, takes_a_database_of_the_known_migrations_as_it_is) {
     test::make_theirs(path, 4);  // without the tables of V4 that nothing here reads
     const auto schema = test::query(path, "SELECT name, sql FROM sqlite_master ORDER BY name");
     {
-        const auto database = open_database(path, kBrief);
+        const auto database = open_database(path, kShortLived);
         EXPECT_EQ(test::query(*database, "PRAGMA foreign_keys").front(), "1");
         EXPECT_EQ(test::query(*database, "PRAGMA busy_timeout").front(), "200");
         database->exec(test::insertion("a", "2026-02-10"));
@@ -482,15 +482,15 @@ TEST_F(OpenBriefly, takes_a_database_of_the_known_migrations_as_it_is) {
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "1");
 }
 
-TEST_F(OpenBriefly, leaves_the_log_for_the_next_one) {
+TEST_F(OpenShortLived, leaves_the_log_for_the_next_one) {
     const auto insert = [this](const OpenOptions& options) {
         open_database(path, options)->exec(test::insertion("a", "2026-02-10"));
     };
     insert(kQuick);
     EXPECT_EQ(dir.contents().count("skills.db-wal"), 0U) << "who comes to stay folds it in at the end";
     const auto folded = dir.contents().at("skills.db");
-    insert(kBrief);
-    insert(kBrief);
+    insert(kShortLived);
+    insert(kShortLived);
     EXPECT_GT(dir.contents()["skills.db-wal"].size(), 0U);
     EXPECT_TRUE(dir.contents().at("skills.db") == folded) << "all that is new is in the log";
     insert(kQuick);
@@ -498,7 +498,7 @@ TEST_F(OpenBriefly, leaves_the_log_for_the_next_one) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "4");
 }
 
-TEST_F(OpenBriefly, bounds_the_log_that_it_leaves_alone_or_beside_another_under_any_name_of_the_file) {
+TEST_F(OpenShortLived, bounds_the_log_that_it_leaves_alone_or_beside_another_under_any_name_of_the_file) {
     constexpr std::size_t kBound = std::size_t{6} << 20U;
     const std::string link = dir.file("link.db");
     std::filesystem::create_symlink("skills.db", link);
@@ -508,7 +508,7 @@ TEST_F(OpenBriefly, bounds_the_log_that_it_leaves_alone_or_beside_another_under_
     for (const std::string& name : {path, link, path}) {
         std::size_t longest = 0;
         for (int i = 0; i < 20; ++i) {
-            open_database(name, kBrief)->exec("INSERT INTO session_buddy_filler VALUES (randomblob(1000000))");
+            open_database(name, kShortLived)->exec("INSERT INTO session_buddy_filler VALUES (randomblob(1000000))");
             std::error_code none;
             const auto size = std::filesystem::file_size(path + "-wal", none);
             longest = std::max<std::size_t>(longest, none ? 0 : size);
@@ -522,44 +522,44 @@ TEST_F(OpenBriefly, bounds_the_log_that_it_leaves_alone_or_beside_another_under_
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_filler"), "60");
 }
 
-TEST_F(OpenBriefly, brings_an_older_database_up_to_date_like_anybody) {
+TEST_F(OpenShortLived, brings_an_older_database_up_to_date_like_anybody) {
     for (int version = 1; version <= 3; ++version) {
         path = dir.file(std::to_string(version) + ".db");
         test::make_theirs(path, version);
         test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z"));
-        bring_up_to_date(path, kBrief);
+        bring_up_to_date(path, kShortLived);
         expect_whole();
         EXPECT_EQ(test::query_one(path, "SELECT skill_name FROM skill_metrics_cache"), "a");
     }
 }
 
-TEST_F(OpenBriefly, creates_what_is_not_there_or_empty_or_without_tables) {
+TEST_F(OpenShortLived, creates_what_is_not_there_or_empty_or_without_tables) {
     path = dir.file("new.db");
-    bring_up_to_date(path, kBrief);
+    bring_up_to_date(path, kShortLived);
     expect_whole();
     path = dir.file("empty.db");
     std::ofstream(path).close();
-    bring_up_to_date(path, kBrief);
+    bring_up_to_date(path, kShortLived);
     expect_whole();
     path = dir.file("tableless.db");
     test::execute(path, "CREATE TABLE t (x); DROP TABLE t");
-    bring_up_to_date(path, kBrief);
+    bring_up_to_date(path, kShortLived);
     expect_whole();
     path = dir.file("none.db");
-    EXPECT_EQ(code_of(path, {.create = false, .brief = true}), StorageErrc::missing);
+    EXPECT_EQ(code_of(path, {.create = false, .short_lived = true}), StorageErrc::missing);
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_F(OpenBriefly, leaves_the_journal_mode_alone_as_a_change_may_take_long) {
+TEST_F(OpenShortLived, leaves_the_journal_mode_alone_as_a_change_may_take_long) {
     bring_up_to_date(path, {});
     test::execute(path, "PRAGMA journal_mode = DELETE");
-    EXPECT_EQ(test::query(*open_database(path, kBrief), "PRAGMA journal_mode").front(), "delete");
+    EXPECT_EQ(test::query(*open_database(path, kShortLived), "PRAGMA journal_mode").front(), "delete");
 }
 
-TEST_F(OpenBriefly, refuses_what_others_refuse_and_leaves_it_untouched) {
+TEST_F(OpenShortLived, refuses_what_others_refuse_and_leaves_it_untouched) {
     const auto refused = [this](StorageErrc code) {
         const auto before = dir.contents().at(std::filesystem::path(path).filename());
-        EXPECT_EQ(code_of(path, kBrief), code) << path;
+        EXPECT_EQ(code_of(path, kShortLived), code) << path;
         EXPECT_TRUE(dir.contents().at(std::filesystem::path(path).filename()) == before) << path;
     };
     path = dir.file("text.db");

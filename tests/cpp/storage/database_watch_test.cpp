@@ -36,7 +36,7 @@ class DatabaseWatchTest : public testing::Test {
         execute(file, "PRAGMA journal_mode = " + journal_mode + "; CREATE TABLE notes (body TEXT)");
     }
     /// Whether there is something to tell by now; what the system tells, it tells before a write returns.
-    static bool told(DatabaseWatch& watch) {
+    static bool notified(DatabaseWatch& watch) {
         bool any = false;
         while (watch.wait(steady_clock::now(), kAtOnce)) {
             any = true;
@@ -62,54 +62,54 @@ TEST_F(DatabaseWatchTest, tells_of_a_commit_in_every_journal_mode) {
         SQLite::Database writer(file, SQLite::OPEN_READWRITE);
         writer.exec("PRAGMA journal_mode = " + mode + "; INSERT INTO notes VALUES ('first')");
         DatabaseWatch watch(file);
-        told(watch);
+        notified(watch);
         for (int commit = 0; commit < 3; ++commit) {
             writer.exec("INSERT INTO notes VALUES ('a')");
-            EXPECT_TRUE(told(watch)) << mode << ", commit " << commit;
+            EXPECT_TRUE(notified(watch)) << mode << ", commit " << commit;
         }
     }
 }
 
 TEST_F(DatabaseWatchTest, tells_of_a_log_that_comes_is_emptied_and_goes) {
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     SQLite::Database writer(path, SQLite::OPEN_READWRITE);
     ASSERT_FALSE(fs::exists(path + "-wal"));
     writer.exec("INSERT INTO notes VALUES ('a')");
     ASSERT_TRUE(fs::exists(path + "-wal"));
-    EXPECT_TRUE(told(watch)) << "the log came";
+    EXPECT_TRUE(notified(watch)) << "the log came";
     writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    EXPECT_TRUE(told(watch)) << "the log was emptied";
+    EXPECT_TRUE(notified(watch)) << "the log was emptied";
     writer.exec("INSERT INTO notes VALUES ('b')");
-    EXPECT_TRUE(told(watch)) << "the log was written again";
+    EXPECT_TRUE(notified(watch)) << "the log was written again";
     fs::remove(path + "-wal");
-    EXPECT_TRUE(told(watch)) << "the log was removed";
+    EXPECT_TRUE(notified(watch)) << "the log was removed";
 }
 
 TEST_F(DatabaseWatchTest, tells_nothing_of_readers_and_of_other_files) {
     SQLite::Database reader(path, SQLite::OPEN_READONLY);
     test::query(reader, "SELECT * FROM notes");
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     test::query(reader, "SELECT * FROM notes");
     test::query(reader, "PRAGMA data_version");
     for (const std::string name : {"other.db", "skills.db.bak", "skills.db-shm2", "skills", "xskills.db"}) {
         std::ofstream(folder.file(name)) << "something";
         fs::remove(folder.file(name));
     }
-    EXPECT_FALSE(told(watch));
+    EXPECT_FALSE(notified(watch));
 }
 
 TEST_F(DatabaseWatchTest, goes_on_after_the_database_was_replaced) {
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     for (const std::string name : {"second.db", "third.db"}) {
         make(folder.file(name));
-        EXPECT_FALSE(told(watch)) << name;
+        EXPECT_FALSE(notified(watch)) << name;
         fs::rename(folder.file(name), path);
-        EXPECT_TRUE(told(watch)) << name << " took its place";
+        EXPECT_TRUE(notified(watch)) << name << " took its place";
         execute(path, "INSERT INTO notes VALUES ('a')");
-        EXPECT_TRUE(told(watch)) << "a commit to " << name;
+        EXPECT_TRUE(notified(watch)) << "a commit to " << name;
     }
 }
 
@@ -122,16 +122,16 @@ TEST_F(DatabaseWatchTest, goes_on_after_its_folder_was_renamed_and_another_took_
         fs::create_directories(home);
         make(file);
         DatabaseWatch watch(file);
-        told(watch);
+        notified(watch);
         fs::rename(moved, folder.path() / "elsewhere");
-        told(watch);
-        EXPECT_FALSE(told(watch)) << "there is nothing to watch";
+        notified(watch);
+        EXPECT_FALSE(notified(watch)) << "there is nothing to watch";
         fs::create_directories(home);
         make(file);
-        EXPECT_TRUE(told(watch)) << "there is a folder again";
-        EXPECT_FALSE(told(watch));
+        EXPECT_TRUE(notified(watch)) << "there is a folder again";
+        EXPECT_FALSE(notified(watch));
         execute(file, "INSERT INTO notes VALUES ('a')");
-        EXPECT_TRUE(told(watch)) << "a commit in the new folder";
+        EXPECT_TRUE(notified(watch)) << "a commit in the new folder";
         fs::remove_all(folder.path() / "elsewhere");
     }
 }
@@ -141,14 +141,14 @@ TEST_F(DatabaseWatchTest, follows_a_link_to_the_log_beside_the_real_file) {
     fs::create_directories(other);
     fs::create_symlink(path, other / "link.db");
     DatabaseWatch watch((other / "link.db").string());
-    told(watch);
+    notified(watch);
     execute(path, "INSERT INTO notes VALUES ('a')");
-    EXPECT_TRUE(told(watch));
+    EXPECT_TRUE(notified(watch));
 }
 
 TEST_F(DatabaseWatchTest, does_not_listen_before_its_time_but_loses_nothing) {
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     execute(path, "INSERT INTO notes VALUES ('a')");
     const auto later = steady_clock::now() + std::chrono::hours{1};
     EXPECT_FALSE(watch.wait(steady_clock::now() + std::chrono::milliseconds{5}, later));
@@ -160,7 +160,7 @@ TEST_F(DatabaseWatchTest, does_not_listen_before_its_time_but_loses_nothing) {
 
 TEST_F(DatabaseWatchTest, a_commit_ends_the_wait_of_another_thread) {
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     std::thread writer([this] { execute(path, "INSERT INTO notes VALUES ('a')"); });
     EXPECT_TRUE(watch.wait(steady_clock::now() + std::chrono::seconds{30}, kAtOnce));
     writer.join();
@@ -168,7 +168,7 @@ TEST_F(DatabaseWatchTest, a_commit_ends_the_wait_of_another_thread) {
 
 TEST_F(DatabaseWatchTest, an_interruption_ends_the_wait_of_another_thread_or_the_next_one) {
     DatabaseWatch watch(path);
-    told(watch);
+    notified(watch);
     const auto deadline = steady_clock::now() + std::chrono::seconds{30};
     std::thread interrupter([&watch] { watch.interrupt(); });
     EXPECT_FALSE(watch.wait(deadline, kAtOnce));
@@ -195,9 +195,9 @@ TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_
     }
     EXPECT_THAT(lines, testing::ElementsAre(testing::AllOf(testing::HasSubstr(path), testing::HasSubstr("interval"),
                                                            testing::HasSubstr("Too many open files"))));
-    EXPECT_TRUE(told(watch)) << "there may have been changes";
+    EXPECT_TRUE(notified(watch)) << "there may have been changes";
     execute(path, "INSERT INTO notes VALUES ('a')");
-    EXPECT_TRUE(told(watch));
+    EXPECT_TRUE(notified(watch));
     EXPECT_THAT(lines, testing::SizeIs(2));
     log::reset_sink();
 }

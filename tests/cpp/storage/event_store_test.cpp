@@ -43,8 +43,8 @@ class Events : public testing::Test {
     std::string path = dir.file("skills.db");
     EventStore store{path, {.busy_timeout = std::chrono::milliseconds{200}}};
 
-    EventStore::Outcome take(const SkillEvent& one, Source source = Source::hook) {
-        return store.take({&one, 1}, source).at(0);
+    EventStore::Result ingest(const SkillEvent& one, Source source = Source::hook) {
+        return store.ingest({&one, 1}, source).at(0);
     }
     std::vector<std::string> rows() const {
         return test::query(path,
@@ -57,13 +57,13 @@ class Events : public testing::Test {
 TEST_F(Events, an_invocation_is_stored_once_and_every_source_of_it_is_remembered) {
     const SkillEvent first[] = {event(Kind::invocation, "k1", "12:00:00"), event(Kind::invocation, "k2", "12:00:01"),
                                 event(Kind::invocation, "k1", "12:00:00")};
-    const auto stored = store.take(first, Source::transcript);
+    const auto stored = store.ingest(first, Source::transcript);
     ASSERT_EQ(stored.size(), 3U);
     EXPECT_TRUE(stored[0].is_new && stored[1].is_new);
     EXPECT_FALSE(stored[2].is_new);
     EXPECT_EQ(stored[2].id, stored[0].id);
 
-    const auto again = take(event(Kind::invocation, "k2", "12:00:01"));
+    const auto again = ingest(event(Kind::invocation, "k2", "12:00:01"));
     EXPECT_FALSE(again.is_new);
     EXPECT_EQ(again.id, stored[1].id);
     EXPECT_EQ(again.seen_before, static_cast<Sources>(Source::transcript));
@@ -74,8 +74,8 @@ TEST_F(Events, an_invocation_is_stored_once_and_every_source_of_it_is_remembered
 
 TEST_F(Events, invocations_without_a_key_are_always_new) {
     const SkillEvent nameless = event(Kind::invocation, "", "12:00:00");
-    EXPECT_TRUE(take(nameless, Source::http).is_new);
-    EXPECT_TRUE(take(nameless, Source::http).is_new);
+    EXPECT_TRUE(ingest(nameless, Source::http).is_new);
+    EXPECT_TRUE(ingest(nameless, Source::http).is_new);
     EXPECT_EQ(rows().size(), 2U);
 }
 
@@ -84,30 +84,30 @@ TEST_F(Events, many_invocations_with_repeats_among_them_come_back_in_their_order
     for (int i = 0; i < 40; ++i) {
         many.push_back(event(Kind::invocation, "k" + std::to_string(i % 30), "12:00:00"));
     }
-    const auto outcomes = store.take(many, Source::http);
-    ASSERT_EQ(outcomes.size(), 40U);
+    const auto results = store.ingest(many, Source::http);
+    ASSERT_EQ(results.size(), 40U);
     for (std::size_t i = 0; i < 40; ++i) {
-        EXPECT_EQ(outcomes[i].id, static_cast<std::int64_t>(i % 30 + 1));
-        EXPECT_EQ(outcomes[i].is_new, i < 30);
+        EXPECT_EQ(results[i].id, static_cast<std::int64_t>(i % 30 + 1));
+        EXPECT_EQ(results[i].is_new, i < 30);
     }
     EXPECT_EQ(rows().size(), 30U);
 }
 
 TEST_F(Events, a_start_and_an_end_are_one_row_with_the_time_between_them) {
-    EXPECT_EQ(take(event(Kind::started, "t1", "12:00:00.250")).id, 0);
+    EXPECT_EQ(ingest(event(Kind::started, "t1", "12:00:00.250")).id, 0);
     EXPECT_THAT(rows(), IsEmpty());
     EventStore other(path, {.busy_timeout = std::chrono::milliseconds{200}});  // as another process
     const SkillEvent end = event(Kind::finished, "t1", "12:00:02.750");
-    EXPECT_TRUE(other.take({&end, 1}, Source::hook).at(0).is_new);
+    EXPECT_TRUE(other.ingest({&end, 1}, Source::hook).at(0).is_new);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.250Z|1|2.5|NULL"));
     EXPECT_EQ(open_uses(), "0");
 }
 
 TEST_F(Events, a_measured_duration_wins_over_the_time_between_start_and_end) {
-    take(event(Kind::started, "t1", "12:00:00"));
+    ingest(event(Kind::started, "t1", "12:00:00"));
     SkillEvent end = event(Kind::finished, "t1", "12:00:10");
     end.record.duration_seconds = 1.5;  // without the wait for permission
-    take(end);
+    ingest(end);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|1|1.5|NULL"));
 }
 
@@ -115,101 +115,101 @@ TEST_F(Events, an_end_whose_start_was_never_seen_is_a_row_that_began_a_duration_
     SkillEvent end = event(Kind::finished, "t1", "12:00:10", "a", false);
     end.record.duration_seconds = 4.0;
     end.record.error_type = "exit_code";
-    EXPECT_TRUE(take(end).is_new);
-    take(event(Kind::started, "t1", "12:00:06"));  // came late, out of the spool
-    EXPECT_TRUE(take(event(Kind::finished, "t2", "12:00:11")).is_new);
+    EXPECT_TRUE(ingest(end).is_new);
+    ingest(event(Kind::started, "t1", "12:00:06"));  // came late, out of the spool
+    EXPECT_TRUE(ingest(event(Kind::finished, "t2", "12:00:11")).is_new);
     EXPECT_THAT(rows(),
                 ElementsAre("a|2026-02-10T12:00:06.000Z|0|4.0|exit_code", "a|2026-02-10T12:00:11.000Z|1|NULL|NULL"));
     EXPECT_EQ(open_uses(), "0");
 }
 
 TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
-    take(event(Kind::started, "t1", "12:00:10"));
-    take(event(Kind::finished, "t1", "12:00:00"));
+    ingest(event(Kind::started, "t1", "12:00:10"));
+    ingest(event(Kind::finished, "t1", "12:00:00"));
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:10.000Z|1|0.0|NULL"));
 }
 
 TEST_F(Events, what_never_finished_is_stored_as_an_error_once_it_is_old) {
-    take(event(Kind::started, "t1", "12:00:00"));
-    take(event(Kind::started, "t2", "12:30:00"));
+    ingest(event(Kind::started, "t1", "12:00:00"));
+    ingest(event(Kind::started, "t2", "12:30:00"));
     EXPECT_EQ(store.expire(at("12:30:00")), 1U);
     EXPECT_EQ(store.expire(at("12:30:00")), 0U);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
-    EXPECT_FALSE(take(event(Kind::finished, "t1", "13:00:00")).is_new) << "too late: it is a row already";
+    EXPECT_FALSE(ingest(event(Kind::finished, "t1", "13:00:00")).is_new) << "too late: it is a row already";
     EXPECT_EQ(rows().size(), 1U);
 }
 
 TEST_F(Events, the_end_of_a_session_ends_what_is_open_in_it_alone) {
-    take(event(Kind::started, "t1", "12:00:00"));
+    ingest(event(Kind::started, "t1", "12:00:00"));
     SkillEvent other = event(Kind::started, "t2", "12:00:01");
     other.record.session_id = "s2";
-    take(other);
+    ingest(other);
     SkillEvent end;
     end.kind = Kind::session_end;
     end.at = at("12:01:00");
     end.record.session_id = "s1";
-    EXPECT_EQ(take(end).id, 0);
+    EXPECT_EQ(ingest(end).id, 0);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
     EXPECT_EQ(open_uses(), "1");
 }
 
 TEST_F(Events, a_transcript_that_tells_of_an_open_use_closes_it) {
-    take(event(Kind::started, "t1", "12:00:00"));
-    const SkillEvent told = event(Kind::invocation, "t1", "12:00:00");
-    EXPECT_TRUE(take(told, Source::transcript).is_new);
+    ingest(event(Kind::started, "t1", "12:00:00"));
+    const SkillEvent invocation = event(Kind::invocation, "t1", "12:00:00");
+    EXPECT_TRUE(ingest(invocation, Source::transcript).is_new);
     EXPECT_EQ(open_uses(), "0");
     EXPECT_EQ(store.expire(at("23:00:00")), 0U);
-    EXPECT_EQ(take(event(Kind::finished, "t1", "12:00:01")).seen_before, static_cast<Sources>(Source::transcript));
+    EXPECT_EQ(ingest(event(Kind::finished, "t1", "12:00:01")).seen_before, static_cast<Sources>(Source::transcript));
     EXPECT_EQ(rows().size(), 1U);
 }
 
 TEST_F(Events, a_typed_command_is_known_again_by_session_name_and_time_across_sources) {
-    const auto hook = take(event(Kind::command, "h1", "12:00:00.5", "review"));
+    const auto hook = ingest(event(Kind::command, "h1", "12:00:00.5", "review"));
     EXPECT_TRUE(hook.is_new);
-    const auto same = take(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript);
+    const auto same = ingest(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript);
     EXPECT_FALSE(same.is_new);
     EXPECT_EQ(same.id, hook.id);
     EXPECT_EQ(same.seen_before, static_cast<Sources>(Source::hook));
-    EXPECT_FALSE(take(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript).is_new);
+    EXPECT_FALSE(ingest(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript).is_new);
 
-    EXPECT_TRUE(take(event(Kind::command, "command:u2", "12:00:30", "review"), Source::transcript).is_new)
+    EXPECT_TRUE(ingest(event(Kind::command, "command:u2", "12:00:30", "review"), Source::transcript).is_new)
         << "too far away";
-    EXPECT_TRUE(take(event(Kind::command, "command:u3", "12:00:01", "commit"), Source::transcript).is_new)
+    EXPECT_TRUE(ingest(event(Kind::command, "command:u3", "12:00:01", "commit"), Source::transcript).is_new)
         << "another name";
 }
 
 TEST_F(Events, a_command_typed_twice_in_a_moment_is_two_rows_for_both_sources) {
-    EXPECT_TRUE(take(event(Kind::command, "h1", "12:00:00", "review")).is_new);
-    EXPECT_TRUE(take(event(Kind::command, "h2", "12:00:02", "review")).is_new);
-    EXPECT_FALSE(take(event(Kind::command, "command:u1", "12:00:00", "review"), Source::transcript).is_new);
-    EXPECT_FALSE(take(event(Kind::command, "command:u2", "12:00:02", "review"), Source::transcript).is_new);
+    EXPECT_TRUE(ingest(event(Kind::command, "h1", "12:00:00", "review")).is_new);
+    EXPECT_TRUE(ingest(event(Kind::command, "h2", "12:00:02", "review")).is_new);
+    EXPECT_FALSE(ingest(event(Kind::command, "command:u1", "12:00:00", "review"), Source::transcript).is_new);
+    EXPECT_FALSE(ingest(event(Kind::command, "command:u2", "12:00:02", "review"), Source::transcript).is_new);
     EXPECT_EQ(rows().size(), 2U);
 }
 
 TEST_F(Events, marks_are_saved_with_the_events_they_stand_behind) {
-    EXPECT_THAT(store.marks(), IsEmpty());
-    const TranscriptMark mark{.file = "1:2:3", .offset = 17};
-    store.take({}, Source::transcript, {&mark, 1});
+    EXPECT_THAT(store.transcript_offsets(), IsEmpty());
+    const TranscriptOffset offset{.file = "1:2:3", .offset = 17};
+    store.ingest({}, Source::transcript, {&offset, 1});
     const SkillEvent bad[] = {event(Kind::invocation, "k", "12:00:00", "bad\nname")};
-    const TranscriptMark later{.file = "1:2:3", .offset = 99};
-    EXPECT_THROW(store.take(bad, Source::transcript, {&later, 1}), StorageError);
-    EXPECT_THAT(store.marks(), ElementsAre(testing::Pair("1:2:3", 17)));
+    const TranscriptOffset later{.file = "1:2:3", .offset = 99};
+    EXPECT_THROW(store.ingest(bad, Source::transcript, {&later, 1}), StorageError);
+    EXPECT_THAT(store.transcript_offsets(), ElementsAre(testing::Pair("1:2:3", 17)));
 }
 
 TEST_F(Events, a_bad_event_is_refused_by_its_index_and_field_and_nothing_is_stored) {
-    const auto refusal = [&](const SkillEvent& bad) -> std::string {
+    const auto rejection = [&](const SkillEvent& bad) -> std::string {
         const SkillEvent both[] = {event(Kind::invocation, "good", "12:00:00"), bad};
         try {
-            store.take(both, Source::http);
+            store.ingest(both, Source::http);
         } catch (const StorageError& error) {
             EXPECT_EQ(error.code(), StorageErrc::invalid_argument);
             return error.what();
         }
         return "(accepted)";
     };
-    EXPECT_THAT(refusal(event(Kind::started, "", "12:00:00")), HasSubstr("record 1: key"));
-    EXPECT_THAT(refusal(event(Kind::invocation, std::string(1025, 'k'), "12:00:00")), HasSubstr("record 1: key"));
-    EXPECT_THAT(refusal(event(Kind::invocation, "k", "12:00:00", "")), HasSubstr("record 1: skill_name"));
+    EXPECT_THAT(rejection(event(Kind::started, "", "12:00:00")), HasSubstr("record 1: key"));
+    EXPECT_THAT(rejection(event(Kind::invocation, std::string(1025, 'k'), "12:00:00")), HasSubstr("record 1: key"));
+    EXPECT_THAT(rejection(event(Kind::invocation, "k", "12:00:00", "")), HasSubstr("record 1: skill_name"));
     EXPECT_THAT(rows(), IsEmpty());
 }
 
@@ -223,9 +223,9 @@ TEST_F(Events, a_side_table_of_an_earlier_release_is_taken_over) {
             test::insertion("a", "2026-02-10T12:00:00Z"));
     EventStore again(old, {});
     const SkillEvent known = event(Kind::invocation, "k1", "12:00:00");
-    const auto outcome = again.take({&known, 1}, Source::hook).at(0);
-    EXPECT_FALSE(outcome.is_new);
-    EXPECT_EQ(outcome.seen_before, static_cast<Sources>(Source::transcript));
+    const auto result = again.ingest({&known, 1}, Source::hook).at(0);
+    EXPECT_FALSE(result.is_new);
+    EXPECT_EQ(result.seen_before, static_cast<Sources>(Source::transcript));
 }
 
 TEST_F(Events, a_database_that_is_locked_keeps_nothing_of_a_batch_and_can_be_asked_again) {
@@ -233,13 +233,13 @@ TEST_F(Events, a_database_that_is_locked_keeps_nothing_of_a_batch_and_can_be_ask
     other.exec("BEGIN IMMEDIATE");
     const SkillEvent end = event(Kind::finished, "t1", "12:00:00");
     try {
-        take(end);
+        ingest(end);
         FAIL() << "stored in a locked database";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
     }
     other.exec("ROLLBACK");
-    EXPECT_TRUE(take(end).is_new);
+    EXPECT_TRUE(ingest(end).is_new);
 }
 
 /// A trigger of another tool that takes milliseconds for each row.
@@ -259,14 +259,14 @@ TEST_F(Events, a_batch_that_takes_long_is_stored_in_parts_and_each_row_once) {
     std::size_t parts = 0;
     std::size_t fresh = 0;
     for (std::size_t done = 0; done < events.size(); ++parts) {
-        const auto outcomes =
-            store.take_some(std::span(events).subspan(done), Source::http, std::chrono::milliseconds{5});
-        ASSERT_GE(outcomes.size(), 1U);
-        for (const auto& outcome : outcomes) {
-            fresh += outcome.is_new ? 1U : 0U;
+        const auto results =
+            store.ingest_some(std::span(events).subspan(done), Source::http, std::chrono::milliseconds{5});
+        ASSERT_GE(results.size(), 1U);
+        for (const auto& result : results) {
+            fresh += result.is_new ? 1U : 0U;
         }
         EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), std::to_string(fresh)) << "committed";
-        done += outcomes.size();
+        done += results.size();
     }
     EXPECT_GT(parts, 2U);
     EXPECT_EQ(fresh, 30U);
@@ -276,8 +276,8 @@ TEST_F(Events, a_batch_that_takes_long_is_stored_in_parts_and_each_row_once) {
 
 TEST_F(Events, of_what_no_trigger_slows_down_many_are_stored_at_a_time) {
     const std::vector<SkillEvent> events(1500, event(Kind::invocation, "", "12:00:00"));
-    EXPECT_EQ(store.take_some(events, Source::http, std::chrono::minutes{1}).size(), events.size());
-    EXPECT_TRUE(store.take_some({}, Source::http).empty());
+    EXPECT_EQ(store.ingest_some(events, Source::http, std::chrono::minutes{1}).size(), events.size());
+    EXPECT_TRUE(store.ingest_some({}, Source::http).empty());
 }
 
 class BoundedValues : public testing::TestWithParam<std::size_t> {};
@@ -298,7 +298,7 @@ TEST_P(BoundedValues, of_a_skill_are_stored_and_the_others_become_one) {
     events.back().record.error_type = "other";
     for (std::size_t done = 0; done < events.size(); done += GetParam()) {
         const std::size_t count = std::min(GetParam(), events.size() - done);
-        EXPECT_EQ(store.take(std::span(events).subspan(done, count), Source::http).size(), count);
+        EXPECT_EQ(store.ingest(std::span(events).subspan(done, count), Source::http).size(), count);
     }
     const auto count = [&path](const std::string& column, const std::string& skill) {
         return test::query_one(path,
@@ -319,13 +319,13 @@ TEST_F(Events, a_database_with_more_values_than_the_bound_gets_no_further_ones) 
     for (int i = 1; i < 3000; ++i) {
         names += ",\"" + std::to_string(i) + "\":1";
     }
-    take(event(Kind::invocation, "", "12:00:00"));
+    ingest(event(Kind::invocation, "", "12:00:00"));
     test::execute(path, "UPDATE skill_metrics SET common_errors = '" + names + "}'");
     std::vector<SkillEvent> events(40, event(Kind::invocation, "", "12:00:00", "a", false));
     for (std::size_t i = 0; i < events.size(); ++i) {
         events[i].record.error_type = i < 20 ? "7" : "new" + std::to_string(i);
     }
-    store.take(events, Source::http);
+    store.ingest(events, Source::http);
     EXPECT_EQ(test::query(path,
                           "SELECT key, value FROM skill_metrics, json_each(common_errors)"
                           " WHERE value <> 1 OR key NOT GLOB '[0-9]*'"),
@@ -337,18 +337,18 @@ TEST_F(Events, the_end_of_a_session_holds_the_lock_for_a_bounded_number_of_open_
     for (std::size_t i = 0; i < EventStore::kMaxExpired + 10; ++i) {
         starts.push_back(event(Kind::started, "u" + std::to_string(i), "12:00:00"));
     }
-    store.take(starts, Source::hook);
-    take(event(Kind::session_end, "", "12:00:01"));
+    store.ingest(starts, Source::hook);
+    ingest(event(Kind::session_end, "", "12:00:01"));
     EXPECT_EQ(open_uses(), "10");
     EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the others are given up as those of no session are";
 }
 
 TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
-    take(event(Kind::started, "t1", "12:00:00"));
+    ingest(event(Kind::started, "t1", "12:00:00"));
     for (const char* ending : {"", "-wal", "-shm"}) {
         std::filesystem::remove(path + ending);
     }
-    EXPECT_TRUE(take(event(Kind::finished, "t1", "12:00:01")).is_new);
+    EXPECT_TRUE(ingest(event(Kind::finished, "t1", "12:00:01")).is_new);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:01.000Z|1|NULL|NULL"));
 }
 
@@ -357,7 +357,7 @@ TEST_F(Events, a_duration_beyond_the_longest_is_refused_and_named) {
     for (const double duration : {1e308, 1.0001e8, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
         end.record.duration_seconds = duration;
         try {
-            take(end);
+            ingest(end);
             ADD_FAILURE() << duration;
         } catch (const StorageError& error) {
             EXPECT_THAT(error.what(), HasSubstr("duration_seconds must be a number of seconds from 0 to 100000000"));
@@ -365,100 +365,100 @@ TEST_F(Events, a_duration_beyond_the_longest_is_refused_and_named) {
     }
     EXPECT_THAT(rows(), IsEmpty());
     end.record.duration_seconds = kMaxDurationSeconds;
-    EXPECT_TRUE(take(end).is_new);
+    EXPECT_TRUE(ingest(end).is_new);
     EXPECT_THAT(rows(), ElementsAre("a|2022-12-11T02:13:30.000Z|1|100000000.0|NULL"));
 }
 
 TEST_F(Events, an_invocation_that_ends_years_after_its_start_has_no_duration) {
     SkillEvent start = event(Kind::started, "t", "12:00:00");
     start.at -= std::chrono::years{4};  // before the clock of the machine was set
-    take(start);
-    take(event(Kind::finished, "t", "12:00:10"));
+    ingest(start);
+    ingest(event(Kind::finished, "t", "12:00:10"));
     EXPECT_EQ(test::query_one(path, "SELECT count(*), count(duration_seconds) FROM skill_invocation"), "1|0");
 }
 
 /// Of a process that lives for one row.
-class BriefEvents : public testing::Test {
+class ShortLivedStore : public testing::Test {
   protected:
     test::TempDir dir;
     std::string path = dir.file("skills.db");
 
-    void take_briefly(const std::string& key) const {
-        EventStore store(path, {.busy_timeout = std::chrono::milliseconds{200}, .brief = true});
+    void ingest_short_lived(const std::string& key) const {
+        EventStore store(path, {.busy_timeout = std::chrono::milliseconds{200}, .short_lived = true});
         const SkillEvent end = event(Kind::finished, key, "12:00:00");
-        EXPECT_TRUE(store.take({&end, 1}, Source::hook).at(0).is_new);
+        EXPECT_TRUE(store.ingest({&end, 1}, Source::hook).at(0).is_new);
     }
     std::string count() const { return test::query_one(path, "SELECT count(*) FROM skill_invocation"); }
     void migrate() const { static_cast<void>(open_database(path, {})); }
 };
 
-TEST_F(BriefEvents, make_their_side_tables_where_nobody_has) {
+TEST_F(ShortLivedStore, make_their_side_tables_where_nobody_has) {
     migrate();
     ASSERT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'session_buddy%'"), "0");
-    take_briefly("t1");
+    ingest_short_lived("t1");
     EXPECT_EQ(test::query_one(path, "SELECT key FROM session_buddy_source"), "t1");
     for (const char* table :
          {"session_buddy_source", "session_buddy_open_use", "session_buddy_command", "session_buddy_transcript"}) {
         test::execute(path, std::string("DROP TABLE ") + table);
-        take_briefly(table);
+        ingest_short_lived(table);
     }
     EXPECT_EQ(count(), "5");
 }
 
-TEST_F(BriefEvents, mend_a_database_that_lost_what_a_row_needs) {
+TEST_F(ShortLivedStore, mend_a_database_that_lost_what_a_row_needs) {
     int number = 0;
     for (const char* damage : {"DROP TABLE skill_metrics", "DROP TABLE skill_metrics_cache",
                                "DROP TABLE session_skills", "DROP TABLE skill_invocation"}) {
         path = dir.file(std::to_string(++number) + ".db");
         migrate();
         test::execute(path, damage);
-        take_briefly("t1");
+        ingest_short_lived("t1");
         EXPECT_EQ(count(), "1") << damage;
         EXPECT_EQ(test::query_one(path, "SELECT skill_name, total_invocations FROM skill_metrics"), "a|1") << damage;
         EXPECT_EQ(test::query_one(path, "SELECT skill_name FROM skill_metrics_cache"), "a") << damage;
     }
 }
 
-TEST_F(BriefEvents, store_the_row_where_a_trigger_is_missing) {
+TEST_F(ShortLivedStore, store_the_row_where_a_trigger_is_missing) {
     migrate();
     for (const std::string& trigger : test::query(path, "SELECT name FROM sqlite_master WHERE type = 'trigger'")) {
         test::execute(path, "DROP TRIGGER " + trigger);
     }
-    take_briefly("t1");
+    ingest_short_lived("t1");
     EXPECT_EQ(count(), "1");
 }
 
-TEST_F(BriefEvents, create_the_database_and_say_why_one_cannot_be_used) {
+TEST_F(ShortLivedStore, create_the_database_and_say_why_one_cannot_be_used) {
     path = dir.file("new.db");
-    take_briefly("t1");
+    ingest_short_lived("t1");
     EXPECT_EQ(count(), "1");
     path = dir.file("text.db");
     std::ofstream(path) << std::string(5000, 'x');
     try {
-        take_briefly("t2");
+        ingest_short_lived("t2");
         FAIL() << "opened a text";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::not_a_database);
     }
 }
 
-TEST_F(BriefEvents, are_refused_by_a_write_protected_database) {
+TEST_F(ShortLivedStore, are_refused_by_a_write_protected_database) {
     migrate();
     test::WriteProtected protection(path);
     try {
-        take_briefly("t1");
+        ingest_short_lived("t1");
         FAIL() << "wrote to a write-protected file";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::read_only) << error.what();
     }
 }
 
-TEST_F(BriefEvents, do_not_wait_long_for_a_lock) {
+TEST_F(ShortLivedStore, do_not_wait_long_for_a_lock) {
     migrate();
     SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
     other.exec("BEGIN IMMEDIATE");
     try {
-        take_briefly("t1");
+        ingest_short_lived("t1");
         FAIL() << "stored in a locked database";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);

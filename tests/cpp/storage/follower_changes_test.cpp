@@ -186,7 +186,7 @@ TEST_F(FollowerTest, notices_rows_deleted_from_the_middle) {
     }
     static_cast<void>(poll());
     test::execute(path, "DELETE FROM skill_invocation WHERE id = 3;" + test::insertion("a", kRecent));
-    std::vector<std::int64_t> told;
+    std::vector<std::int64_t> reported;
     const Batch batch = poll_until_rebuilt();
     EXPECT_THAT(ids(batch), ElementsAre(1, 2, 4, 5, 6));
 }

@@ -32,7 +32,7 @@ inline std::vector<std::int64_t> ids(const Batch& batch) {
 
 inline std::vector<std::string> names(const Batch& batch) {
     std::vector<std::string> result;
-    for (const auto& [name, figures] : batch.lifetimes) {
+    for (const auto& [name, metrics] : batch.lifetimes) {
         result.push_back(name);
     }
     std::ranges::sort(result);
@@ -40,9 +40,9 @@ inline std::vector<std::string> names(const Batch& batch) {
 }
 
 inline const LifetimeMetrics* lifetime(const Batch& batch, const std::string& skill) {
-    for (const auto& [name, figures] : batch.lifetimes) {
+    for (const auto& [name, metrics] : batch.lifetimes) {
         if (name == skill) {
-            return &figures;
+            return &metrics;
         }
     }
     return nullptr;

@@ -49,7 +49,7 @@ TEST_F(GuardedConnectionTest, puts_back_a_removed_log_with_or_without_its_index)
             if (with_index) {
                 remove("-shm");
             }
-            EXPECT_EQ(connection.state(), State::log_lost);
+            EXPECT_EQ(connection.state(), State::wal_lost);
         }
         EXPECT_GT(fs::file_size(path + "-wal"), 0U);
     }
@@ -85,7 +85,7 @@ TEST_F(GuardedConnectionTest, notices_the_log_of_a_database_that_is_named_by_a_l
         GuardedConnection connection(link, {});
         connection->exec(insertion("kept", kAt));
         remove("-wal");
-        EXPECT_EQ(connection.state(), State::log_lost);
+        EXPECT_EQ(connection.state(), State::wal_lost);
     }
     EXPECT_EQ(names(), (std::vector<std::string>{"kept"}));
 }

@@ -34,25 +34,26 @@ class History : public testing::Test {
 
     std::vector<std::string> runs(const std::optional<std::string>& skill, const char* from, const char* to) {
         std::vector<std::string> found;
-        queries.read_series(skill, at(from), at(to),
-                            {.run =
-                                 [&](const storage::Run& run) {
-                                     found.push_back(std::string(run.skill_name) + ' ' + format_timestamp(run.at));
-                                     return true;
-                                 },
-                             .hour =
-                                 [&](const RecordedHour& hour) {
-                                     found.push_back("hour " + format_timestamp(hour.hour) + ' ' +
-                                                     std::to_string(hour.invocation_count) + '/' +
-                                                     std::to_string(hour.completed_count));
-                                 }});
+        queries.read_series(
+            skill, at(from), at(to),
+            {.invocation =
+                 [&](const storage::InvocationView& invocation) {
+                     found.push_back(std::string(invocation.skill_name) + ' ' + format_timestamp(invocation.at));
+                     return true;
+                 },
+             .hour =
+                 [&](const RollupRow& hour) {
+                     found.push_back("hour " + format_timestamp(hour.hour) + ' ' +
+                                     std::to_string(hour.invocation_count) + '/' +
+                                     std::to_string(hour.completed_count));
+                 }});
         return found;
     }
 
     test::TempDir dir;
     std::string path = dir.file("skills.db");
-    bool give_up = false;
-    HistoryQueries queries{path, std::chrono::milliseconds{100}, [this] { return give_up; }};
+    bool is_cancelled = false;
+    HistoryQueries queries{path, std::chrono::milliseconds{100}, [this] { return is_cancelled; }};
 };
 
 TEST_F(History, finds_runs_of_a_time_whatever_form_their_times_have) {
@@ -77,9 +78,9 @@ TEST_F(History, finds_the_same_by_the_index_of_the_skill_and_by_that_of_the_time
     for (const char* skill : {"rare", "usual"}) {
         for (const char* to : {"2026-02-11T00:00:00Z", "2026-03-11T00:00:00Z"}) {
             std::vector<std::string> expected;
-            for (const std::string& run : runs(std::nullopt, "2026-02-01", to)) {
-                if (run.starts_with(skill)) {
-                    expected.push_back(run);
+            for (const std::string& invocation : runs(std::nullopt, "2026-02-01", to)) {
+                if (invocation.starts_with(skill)) {
+                    expected.push_back(invocation);
                 }
             }
             EXPECT_FALSE(expected.empty());
@@ -123,12 +124,14 @@ TEST_F(History, reads_the_recent_runs_again_where_rows_were_changed_by_hand) {
         install_change_counter(*database);
     }
     execute(path, insertion("a", "2026-02-10T10:00:00Z") + insertion("a", "2026-02-10T11:00:00Z"));
-    std::optional<HistoryQueries::Place> place;
+    std::optional<HistoryQueries::Cursor> cursor;
     const auto read = [&] {
         std::string found;
         queries.read_recent(
-            place, at("2026-02-10"), [&] { found += "restart "; },
-            [&](const storage::Run& run) { found += std::string(run.skill_name) + (run.completed ? "+ " : "- "); });
+            cursor, at("2026-02-10"), [&] { found += "restart "; },
+            [&](const storage::InvocationView& invocation) {
+                found += std::string(invocation.skill_name) + (invocation.completed ? "+ " : "- ");
+            });
         return found;
     };
     EXPECT_EQ(read(), "restart a+ a+ ");
@@ -225,9 +228,9 @@ TEST_F(History, gives_up_when_it_is_told_to_and_goes_on_afterwards) {
         script += insertion("a", "2026-02-10T12:00:00Z");
     }
     execute(path, "BEGIN;" + script + "COMMIT;");
-    give_up = true;
+    is_cancelled = true;
     EXPECT_THROW(static_cast<void>(runs(std::nullopt, "2026-02-10", "2026-02-11")), StorageError);
-    give_up = false;
+    is_cancelled = false;
     EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 3000U);
 }
 

@@ -33,12 +33,12 @@ class HistoryReader : public testing::Test {
         std::vector<std::string> names;
         starts = 0;
         counts = read_history(path, query,
-                              {.start =
+                              {.on_start =
                                    [&] {
                                        ++starts;
                                        names.clear();
                                    },
-                               .take =
+                               .on_row =
                                    [&](const Invocation& row) {
                                        names.push_back(row.skill_name);
                                        on_row();
@@ -134,7 +134,7 @@ TEST_F(HistoryReader, sees_one_state_of_a_database_that_is_open) {
 TEST_F(HistoryReader, refuses_what_is_no_skills_database) {
     const auto code_of = [](const std::string& file) {
         try {
-            read_history(file, {.to = at("2026-02-12")}, {.start = [] {}, .take = [](const Invocation&) {}});
+            read_history(file, {.to = at("2026-02-12")}, {.on_start = [] {}, .on_row = [](const Invocation&) {}});
         } catch (const StorageError& error) {
             EXPECT_NE(std::string(error.what()).find(file), std::string::npos);
             return error.code();

@@ -23,11 +23,11 @@ class TimeSeries : public testing::Test {
         static_cast<void>(open_database(path, {}));
         start();
     }
-    void start() { keeper.emplace(path, std::chrono::milliseconds{200}); }
+    void start() { rollup.emplace(path, std::chrono::milliseconds{200}); }
     /// Steps until nothing is due; returns how many it took.
     int run(const std::string& now) {
         int steps = 1;
-        while (keeper->step(at(now))) {
+        while (rollup->step(at(now))) {
             if (++steps > 1000) {
                 ADD_FAILURE() << "never done";
                 break;
@@ -50,7 +50,7 @@ class TimeSeries : public testing::Test {
 
     test::TempDir dir;
     std::string path = dir.file("skills.db");
-    std::optional<HourlyRollup> keeper;
+    std::optional<HourlyRollup> rollup;
 };
 
 using Rows = std::vector<std::string>;
@@ -108,7 +108,7 @@ TEST_F(TimeSeries, fills_in_history_a_day_at_a_time_newest_first) {
         }
         writer.exec("COMMIT");
     }
-    EXPECT_TRUE(keeper->step(at("2026-02-10T12:00:00Z")));
+    EXPECT_TRUE(rollup->step(at("2026-02-10T12:00:00Z")));
     EXPECT_EQ(series().size(), 24U);
     EXPECT_EQ(series().front(), "a|2026-01-09T00:00:00Z|1|1.0|NULL|1");
     EXPECT_EQ(watermark(), "0");
@@ -139,7 +139,7 @@ TEST_F(TimeSeries, writes_a_day_of_many_skills_in_pieces) {
             " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
             " SELECT 'skill-' || i, '2026-02-10T0' || (i % 5) || ':00:00Z', 's', 1 FROM n");
     }
-    EXPECT_TRUE(keeper->step(at("2026-02-10T12:00:00Z")));
+    EXPECT_TRUE(rollup->step(at("2026-02-10T12:00:00Z")));
     EXPECT_EQ(series().size(), 500U);
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_state'"), "0")
         << "the day is not complete";
@@ -164,7 +164,7 @@ TEST_F(TimeSeries, adds_late_rows_of_a_final_hour_to_its_own_row_alone) {
     insert("a", "2026-02-01T09:30:00Z");
     insert("a", "2026-02-10T09:30:00Z");
     run("2026-02-10T12:00:00Z");
-    EXPECT_TRUE(keeper->close(at("2026-02-05")));
+    EXPECT_TRUE(rollup->close(at("2026-02-05")));
     test::execute(path,
                   "UPDATE skill_time_series SET timestamp = '2026-02-01 09:00:00' WHERE timestamp LIKE '2026-02-01%';"
                   "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate) VALUES"
@@ -199,7 +199,7 @@ TEST_F(TimeSeries, follows_a_database_put_in_its_place) {
     for (const char* suffix : {"", "-wal", "-shm"}) {
         std::filesystem::remove(path + suffix);
     }
-    EXPECT_THROW(keeper->step(at("2026-02-10T12:00:00Z")), StorageError);
+    EXPECT_THROW(rollup->step(at("2026-02-10T12:00:00Z")), StorageError);
     static_cast<void>(open_database(path, {}));
     insert("b", "2026-02-10T08:30:00Z");
     run("2026-02-10T12:00:00Z");
@@ -211,7 +211,7 @@ TEST_F(TimeSeries, does_a_step_later_where_the_database_is_locked) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
     try {
-        keeper->step(at("2026-02-10T12:00:00Z"));
+        rollup->step(at("2026-02-10T12:00:00Z"));
         FAIL() << "wrote through a lock";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
@@ -221,7 +221,7 @@ TEST_F(TimeSeries, does_a_step_later_where_the_database_is_locked) {
     EXPECT_EQ(series().size(), 1U);
 }
 
-TEST_F(TimeSeries, two_keepers_agree) {
+TEST_F(TimeSeries, two_rollups_agree) {
     HourlyRollup second(path, std::chrono::milliseconds{200});
     insert("a", "2026-02-10T09:30:00Z");
     run("2026-02-10T12:00:00Z");
@@ -238,7 +238,7 @@ TEST_F(TimeSeries, two_keepers_agree) {
 TEST_F(TimeSeries, has_nothing_to_do_for_a_write_protected_database) {
     insert("a", "2026-02-10T09:30:00Z");
     test::WriteProtected file(path);
-    EXPECT_FALSE(keeper->step(at("2026-02-10T12:00:00Z")));
+    EXPECT_FALSE(rollup->step(at("2026-02-10T12:00:00Z")));
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 #include "follower_fixture.hpp"
 #include "session_buddy/storage/database.hpp"
 #include "session_buddy/storage/event_store.hpp"
-#include "session_buddy/storage/skills_store.hpp"
 #include "session_buddy/storage/hourly_rollup.hpp"
+#include "session_buddy/storage/skills_store.hpp"
 #include "support/privileges.hpp"
 
 namespace session_buddy::storage {
@@ -70,8 +70,8 @@ class PrunerTest : public FollowerTest {
                                 first + "', i || ' minutes'), 's' || (i % 5), i % 4 > 0, i % 7 FROM n");
     }
     void keep_time_series() const {
-        HourlyRollup keeper(path, kTimeout);
-        while (keeper.step(kNow)) {
+        HourlyRollup rollup(path, kTimeout);
+        while (rollup.step(kNow)) {
         }
     }
     Rows times() const { return test::query(path, "SELECT invoked_at FROM skill_invocation ORDER BY id"); }
@@ -170,9 +170,9 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
     insert_row("a", "2026-01-05T10:01:00Z", "s1", true, "4.0");
     insert_row("a", kRecent);
     prune();
-    HourlyRollup keeper(path, kTimeout);
+    HourlyRollup rollup(path, kTimeout);
     const auto keep = [&] {
-        while (keeper.step(kNow)) {
+        while (rollup.step(kNow)) {
         }
     };
     keep();
@@ -193,8 +193,8 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
 TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_what_is_left) {
     insert_row("a", "2026-02-10T11:10:00Z");
     insert_row("a", "2026-02-10T11:20:00Z");
-    HourlyRollup keeper(path, kTimeout);
-    while (keeper.step(at("2026-02-10T11:30:00Z"))) {
+    HourlyRollup rollup(path, kTimeout);
+    while (rollup.step(at("2026-02-10T11:30:00Z"))) {
     }
     insert_row("a", "2026-02-12T11:00:00Z");
     const TimePoint later = at("2026-02-12T12:00:00Z");
@@ -203,7 +203,7 @@ TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_
     }
     EXPECT_EQ(count(), "1");
     insert_row("a", "2026-02-10T11:40:00Z");
-    while (keeper.step(later)) {
+    while (rollup.step(later)) {
     }
     EXPECT_EQ(series().front(), "a|2026-02-10T11:00:00Z|3|1.0|NULL|2");
 }
@@ -255,12 +255,12 @@ TEST_F(PrunerTest, what_is_told_again_does_not_bring_back_what_was_pruned) {
         {.kind = SkillEvent::Kind::invocation, .key = "key-1", .record = {"a", "2026-01-05T10:00:00Z", "s1", true}},
         {.kind = SkillEvent::Kind::command, .key = "key-2", .record = {"a", "2026-01-05T10:00:01Z", "s1", true}},
         {.kind = SkillEvent::Kind::invocation, .key = "key-3", .record = {"a", kRecent, "s1", true}}};
-    for (const EventStore::Outcome& outcome : store.take(events, Source::hook, {})) {
-        EXPECT_TRUE(outcome.is_new);
+    for (const EventStore::Result& result : store.ingest(events, Source::hook, {})) {
+        EXPECT_TRUE(result.is_new);
     }
     EXPECT_EQ(prune().rows, 2);
-    for (const EventStore::Outcome& outcome : store.take(events, Source::transcript, {})) {
-        EXPECT_FALSE(outcome.is_new);
+    for (const EventStore::Result& result : store.ingest(events, Source::transcript, {})) {
+        EXPECT_FALSE(result.is_new);
     }
     EXPECT_EQ(count(), "1");
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "3");

@@ -24,14 +24,14 @@ class TotalsStoreTest : public testing::Test {
                        ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
                        " SELECT 'a', '2026-02-10T12:00:00Z', 's1', 1 FROM n");
     }
-    static std::int64_t counted(const TotalsTracker& keeper) {
-        return keeper.table()->empty() ? 0 : keeper.table()->front()->phases.front().completed;
+    static std::int64_t counted(const TotalsTracker& tracker) {
+        return tracker.table()->empty() ? 0 : tracker.table()->front()->phases.front().completed;
     }
-    bool write(TotalsTracker& keeper) {
+    bool write(TotalsTracker& tracker) {
         SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-        const bool written = store.write(keeper.pending());
+        const bool written = store.write(tracker.pending());
         transaction.commit();
-        keeper.confirm_written(written);
+        tracker.confirm_written(written);
         return written;
     }
 
@@ -47,28 +47,28 @@ TEST_F(TotalsStoreTest, counts_many_rows_in_pieces_that_a_restart_goes_on_with) 
     int pieces = 0;
     for (bool more = true; more; ++pieces) {
         ASSERT_LT(pieces, kRows);
-        TotalsTracker keeper;  // a new one each time
-        more = keeper.advance(store, steady_clock::now() + 200us);
-        EXPECT_GE(counted(keeper), before);
-        before = counted(keeper);
-        EXPECT_EQ(keeper.uncounted_rows(), more ? kRows - before : 0);
-        EXPECT_TRUE(write(keeper));
+        TotalsTracker tracker;  // a new one each time
+        more = tracker.advance(store, steady_clock::now() + 200us);
+        EXPECT_GE(counted(tracker), before);
+        before = counted(tracker);
+        EXPECT_EQ(tracker.uncounted_rows(), more ? kRows - before : 0);
+        EXPECT_TRUE(write(tracker));
     }
     EXPECT_EQ(before, kRows);
     EXPECT_GT(pieces, 2);
 }
 
 TEST_F(TotalsStoreTest, has_nothing_to_write_until_something_is_counted) {
-    TotalsTracker keeper;
-    EXPECT_TRUE(keeper.pending().empty());
-    EXPECT_FALSE(keeper.advance(store, steady_clock::now() + 1s));
-    EXPECT_TRUE(keeper.pending().empty());
+    TotalsTracker tracker;
+    EXPECT_TRUE(tracker.pending().empty());
+    EXPECT_FALSE(tracker.advance(store, steady_clock::now() + 1s));
+    EXPECT_TRUE(tracker.pending().empty());
     insert(1);
-    keeper.look_again();
-    EXPECT_FALSE(keeper.advance(store, steady_clock::now() + 1s));
-    EXPECT_FALSE(keeper.pending().empty());
-    EXPECT_TRUE(write(keeper));
-    EXPECT_TRUE(keeper.pending().empty());
+    tracker.request_recheck();
+    EXPECT_FALSE(tracker.advance(store, steady_clock::now() + 1s));
+    EXPECT_FALSE(tracker.pending().empty());
+    EXPECT_TRUE(write(tracker));
+    EXPECT_TRUE(tracker.pending().empty());
 }
 
 TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
@@ -88,15 +88,15 @@ TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
 
 TEST_F(TotalsStoreTest, makes_its_tables_again_after_a_write_that_was_rolled_back) {
     insert(5);
-    TotalsTracker keeper;
-    keeper.advance(store, steady_clock::now() + 1s);
+    TotalsTracker tracker;
+    tracker.advance(store, steady_clock::now() + 1s);
     {
         const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
-        EXPECT_TRUE(store.write(keeper.pending()));
+        EXPECT_TRUE(store.write(tracker.pending()));
     }
     store.rolled_back();
-    EXPECT_TRUE(write(keeper));
-    EXPECT_EQ(store.mark()->counted_id, 5);
+    EXPECT_TRUE(write(tracker));
+    EXPECT_EQ(store.position()->counted_id, 5);
 }
 
 }  // namespace

@@ -129,8 +129,8 @@ TEST_F(Triggers, order_moments_and_not_texts) {
                                     "2026-02-10t11:00:00z",        //
                                     "2026-02-10T15:15:00,250+04",  // 11:15
                                     "2026-02-10T11:30"};
-    for (const std::size_t place : {3U, 1U, 5U, 0U, 4U, 2U}) {
-        insert("invoked_at", test::quoted(in_order[place]));
+    for (const std::size_t index : {3U, 1U, 5U, 0U, 4U, 2U}) {
+        insert("invoked_at", test::quoted(in_order[index]));
     }
     EXPECT_EQ(metrics("first_invoked, last_invoked"), "2026-02-10T12:00:00+02:00|2026-02-10T11:30");
     EXPECT_EQ(cache("last_invocation_at"), "2026-02-10T11:30");

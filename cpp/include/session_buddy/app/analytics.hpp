@@ -45,7 +45,7 @@ class Analytics {
     struct Pending {
         std::vector<storage::CacheRow> cache;
         std::vector<storage::EpisodeChange> episodes;
-        std::vector<storage::StatePiece> detector_state;
+        std::vector<storage::StateEntry> detector_state;
         bool replaces_state = false;
         std::unordered_map<std::string, Episodes> state;  // what detector_state says, by skill
         std::vector<metrics::MetricsEngine::RecentChange> recent;

@@ -19,13 +19,13 @@ struct DetectorState {
 };
 
 /// The pieces of a state: a head, and one for each open episode. Texts are JSON; every number comes back as it was.
-[[nodiscard]] storage::StatePiece head_piece(TimePoint until, std::int64_t last_id);
-[[nodiscard]] storage::StatePiece episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
+[[nodiscard]] storage::StateEntry head_piece(TimePoint until, std::int64_t last_id);
+[[nodiscard]] storage::StateEntry episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
 /// The removal of an episode that ended.
-[[nodiscard]] storage::StatePiece removed_episode_piece(std::string_view skill_name,
+[[nodiscard]] storage::StateEntry removed_episode_piece(std::string_view skill_name,
                                                         anomaly::SkillDetector::Channel channel);
 /// Nothing where there is no head, or where a piece is not as these functions make it: another version may have left
 /// it.
-[[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StatePiece>& pieces);
+[[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& pieces);
 
 }  // namespace session_buddy::app

@@ -18,13 +18,13 @@ struct CorrectionOptions {
     std::function<bool(std::int64_t, std::int64_t)> progress;
 };
 
-struct Correction {
+struct CorrectionResult {
     bool found = false;            ///< the skill or invocation; else nothing was changed
     bool stopped = false;          ///< by progress; the next call goes on
     std::string skill_name;        ///< that it was of
     std::int64_t invocations = 0;  ///< rows that were deleted or renamed, or would be
     std::int64_t pruned = 0;  ///< further invocations, whose rows were deleted before and whose counts go with them
-    std::int64_t joined = 0;  ///< of a rename: invocations that the new name had already
+    std::int64_t merged = 0;  ///< of a rename: invocations that the new name had already
     std::chrono::microseconds longest_lock{0};  ///< for which no other connection could write
 };
 
@@ -33,13 +33,13 @@ struct Correction {
 // what was forgotten does not come back with the next import. All throw StorageError.
 
 /// Deletes the skill from every table.
-[[nodiscard]] Correction forget_skill(const std::string& path, std::string_view skill_name,
-                                      const CorrectionOptions& options = {});
+[[nodiscard]] CorrectionResult forget_skill(const std::string& path, std::string_view skill_name,
+                                            const CorrectionOptions& options = {});
 /// Deletes one invocation, and the skill with its last one. The totals of TotalsTracker keep it: they never go down.
-[[nodiscard]] Correction forget_invocation(const std::string& path, std::int64_t id,
-                                           const CorrectionOptions& options = {});
+[[nodiscard]] CorrectionResult forget_invocation(const std::string& path, std::int64_t id,
+                                                 const CorrectionOptions& options = {});
 /// Gives the invocations of a skill another name, and joins the metrics of both where there is a skill of that name.
-[[nodiscard]] Correction rename_skill(const std::string& path, std::string_view from, std::string_view to,
-                                      const CorrectionOptions& options = {});
+[[nodiscard]] CorrectionResult rename_skill(const std::string& path, std::string_view from, std::string_view to,
+                                            const CorrectionOptions& options = {});
 
 }  // namespace session_buddy::storage

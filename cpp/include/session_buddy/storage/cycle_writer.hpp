@@ -44,18 +44,18 @@ struct EpisodeChange {
     double deviation_score = 0.0;
 };
 
-/// A piece of the detector's state, kept in the side table `session_buddy_state`. In pieces, because of a thousand open
-/// episodes a cycle changes few.
-struct StatePiece {
+/// A entry of the detector's state, kept in the side table `session_buddy_state`. In entries, because of a thousand
+/// open episodes a cycle changes few.
+struct StateEntry {
     std::string name;
-    std::optional<std::string> text{};  ///< nothing removes the piece
+    std::optional<std::string> text{};  ///< nothing removes the entry
 };
 
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
-    std::span<const StatePiece> detector_state{};
-    bool replaces_state = false;   ///< pieces that are not among them are removed
+    std::span<const StateEntry> detector_state{};
+    bool replaces_state = false;   ///< entries that are not among them are removed
     TotalsStore* store = nullptr;  ///< of the same connection, for `totals`
     const TotalsWrites* totals = nullptr;
 };
@@ -80,8 +80,8 @@ class CycleWriter {
     std::unique_ptr<Statements> statements_;  // none after an error, which a change of the tables may have been behind
 };
 
-/// All pieces of the detector's state, each with its text. Throws StorageError.
-[[nodiscard]] std::vector<StatePiece> read_detector_state(SQLite::Database& database);
+/// All entries of the detector's state, each with its text. Throws StorageError.
+[[nodiscard]] std::vector<StateEntry> read_detector_state(SQLite::Database& database);
 
 /// Skill and type of every episode that is open in skill_anomalies. Throws StorageError.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> open_anomalies(SQLite::Database& database);

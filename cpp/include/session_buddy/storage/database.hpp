@@ -27,7 +27,7 @@ struct OpenOptions {
     Durability durability = Durability::process;
     /// For a process that lives for one row: a database whose migrations are the known ones is taken as it is, and its
     /// log is left for the next one and not folded in at the end, unless it has grown to megabytes.
-    bool brief = false;
+    bool short_lived = false;
     /// Distinct error types and distinct workflow paths that are stored for each skill; further ones become `other`.
     std::uint32_t max_values_per_skill = 256;
 };

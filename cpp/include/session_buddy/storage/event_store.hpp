@@ -62,7 +62,7 @@ struct SkillEvent {
 };
 
 /// How far a transcript was read.
-struct TranscriptMark {
+struct TranscriptOffset {
     std::string file;  ///< tells the file, and is not its path, which is private
     std::int64_t offset = 0;
 };
@@ -70,8 +70,8 @@ struct TranscriptMark {
 /// Safe to share between threads (one lock around the connection). Every call may throw StorageError.
 class EventStore {
   public:
-    /// One of `take`, in the order of the events.
-    struct Outcome {
+    /// One of `ingest`, in the order of the events.
+    struct Result {
         std::int64_t id = 0;      ///< of the row; 0 where there is none (yet)
         bool is_new = false;      ///< the row was written now
         Sources seen_before = 0;  ///< who had told of this run before
@@ -84,13 +84,13 @@ class EventStore {
 
     /// All of it in one transaction, or nothing: for few events, as it holds the write lock until it is done. Throws
     /// StorageErrc::invalid_argument, naming the index and the field, for what cannot be stored.
-    std::vector<Outcome> take(std::span<const SkillEvent> events, Source source,
-                              std::span<const TranscriptMark> marks = {});
+    std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
+                               std::span<const TranscriptOffset> offsets = {});
 
     /// As many of the first events as fit into `max_lock` of the write lock, at least one, in one transaction. Returns
-    /// the outcomes of those, which are stored for good; the others are for the next call. Throws as take() does.
-    std::vector<Outcome> take_some(std::span<const SkillEvent> events, Source source,
-                                   std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
+    /// the results of those, which are stored for good; the others are for the next call. Throws as ingest() does.
+    std::vector<Result> ingest_some(std::span<const SkillEvent> events, Source source,
+                                    std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
 
     /// For the commits from here on.
     void set_durability(Durability durability);
@@ -100,8 +100,8 @@ class EventStore {
     std::size_t expire(TimePoint before);
     static constexpr std::size_t kMaxExpired = 250;
 
-    /// As saved by take(); file → offset.
-    [[nodiscard]] std::map<std::string, std::int64_t> marks();
+    /// As saved by ingest(); file → offset.
+    [[nodiscard]] std::map<std::string, std::int64_t> transcript_offsets();
 
     /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
     void close() noexcept;

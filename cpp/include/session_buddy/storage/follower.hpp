@@ -59,7 +59,7 @@ class Follower {
     void close_if_stale();
 
     /// Makes the next poll a rebuild.
-    void rebuild_next();
+    void request_rebuild();
 
     /// The open connection, for the writers that share this thread; nullptr where there is none. Valid until the next
     /// poll().

@@ -16,8 +16,8 @@
 
 namespace session_buddy::storage {
 
-/// One run, as much of it as a series needs.
-struct Run {
+/// One invocation, as much of it as a series needs.
+struct InvocationView {
     std::string_view skill_name;
     TimePoint at;
     bool completed = false;
@@ -25,7 +25,7 @@ struct Run {
 };
 
 /// One row of skill_time_series.
-struct RecordedHour {
+struct RollupRow {
     TimePoint hour;  ///< its beginning
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
@@ -43,10 +43,10 @@ struct EpisodeFilter {
 
 /// Has a connection of its own that writes nothing, opened when it is needed and opened anew where the file was
 /// replaced. It makes no file and migrates none that is empty. Not safe to share between threads. Every call but
-/// close() may throw StorageError, and does where `give_up` turned true meanwhile, which is asked again and again.
+/// close() may throw StorageError, and does where `is_cancelled` turned true meanwhile, which is asked again and again.
 class HistoryQueries {
   public:
-    HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> give_up);
+    HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> is_cancelled);
     ~HistoryQueries();
     HistoryQueries(const HistoryQueries&) = delete;
     HistoryQueries& operator=(const HistoryQueries&) = delete;
@@ -56,26 +56,26 @@ class HistoryQueries {
     [[nodiscard]] TimePoint pruned_before();
 
     struct SeriesConsumer {
-        std::function<bool(const Run&)> run;  ///< false ends the reading
-        std::function<void(const RecordedHour&)> hour;
+        std::function<bool(const InvocationView&)> invocation;  ///< false ends the reading
+        std::function<void(const RollupRow&)> hour;
     };
     /// What ran from `from` on and before `to`, of one skill or of all, in any order: hours before pruned_before() from
-    /// skill_time_series, the rest run by run.
+    /// skill_time_series, the rest invocation by invocation.
     void read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to,
                      const SeriesConsumer& consumer);
 
     /// How far read_recent() came.
-    struct Place {
+    struct Cursor {
         std::uint64_t device = 0;  ///< with inode: of the file
         std::uint64_t inode = 0;
         std::int64_t id = 0;
         std::string row;                      ///< what the row of that id looks like
         std::optional<std::int64_t> changes;  ///< of the change counter
     };
-    /// Hands out the runs after `place`, and moves it. Where there is none, the file is another one or an older copy of
-    /// it, or rows were changed by hand, it calls `restart` and then hands out all runs from `from` on.
-    void read_recent(std::optional<Place>& place, TimePoint from, const std::function<void()>& restart,
-                     const std::function<void(const Run&)>& take);
+    /// Hands out the runs after `cursor`, and moves it. Where there is none, the file is another one or an older copy
+    /// of it, or rows were changed by hand, it calls `restart` and then hands out all runs from `from` on.
+    void read_recent(std::optional<Cursor>& cursor, TimePoint from, const std::function<void()>& restart,
+                     const std::function<void(const InvocationView&)>& on_row);
 
     /// Errors and phases of the runs after `since`; at most `max_errors` and `max_phases` of them.
     [[nodiscard]] SkillHistory skill_history(const std::string& skill_name, TimePoint since, std::int64_t max_errors,

@@ -31,8 +31,8 @@ struct HistoryCounts {
 };
 
 struct HistoryConsumer {
-    std::function<void()> start;                  ///< before the first row, and again where the reading starts anew
-    std::function<void(const Invocation&)> take;  ///< what it throws ends the reading
+    std::function<void()> on_start;                 ///< before the first row, and again where the reading starts anew
+    std::function<void(const Invocation&)> on_row;  ///< what it throws ends the reading
 };
 
 /// Hands out the rows of a skills database of any version. Rows are sorted on disk and read one by one, so that memory

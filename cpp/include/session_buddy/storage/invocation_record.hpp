@@ -27,6 +27,6 @@ struct InvocationRecord {
 };
 
 /// What is wrong with a record, empty where nothing is: a sentence that begins with the name of the field.
-[[nodiscard]] std::string fault_in(const InvocationRecord& record);
+[[nodiscard]] std::string validation_error(const InvocationRecord& record);
 
 }  // namespace session_buddy::storage

@@ -20,24 +20,24 @@ class Database;
 namespace session_buddy::storage {
 
 /// How far the tables are counted.
-struct TotalsMark {
+struct TotalsPosition {
     std::int64_t counted_id = 0;  ///< rows of skill_invocation up to here
     std::string counted_row;      ///< what that row looked like, by which another database is told from this one
     std::int64_t anomaly_id = 0;  ///< rows of skill_anomalies up to here
 
-    bool operator==(const TotalsMark&) const = default;
+    bool operator==(const TotalsPosition&) const = default;
 };
 
 /// What is to be written. `skills` refers to the Totals it is of.
 struct TotalsWrites {
-    std::optional<TotalsMark> expected;  ///< what the database must still have
-    TotalsMark next;
+    std::optional<TotalsPosition> expected;  ///< what the database must still have
+    TotalsPosition next;
     std::optional<std::int64_t> changes;  ///< of the change counter, which the database must still have
     std::vector<Totals::Change> skills;
     bool replaces = false;  ///< everything else goes
 
     [[nodiscard]] bool empty() const {
-        return skills.empty() && next == expected.value_or(TotalsMark{}) && !(replaces && expected);
+        return skills.empty() && next == expected.value_or(TotalsPosition{}) && !(replaces && expected);
     }
 };
 
@@ -51,20 +51,20 @@ class TotalsStore {
 
     /// Whether somebody else has written since the last call; true the first time.
     [[nodiscard]] bool changed();
-    [[nodiscard]] std::optional<TotalsMark> mark();
+    [[nodiscard]] std::optional<TotalsPosition> position();
     /// Of the change counter: how often rows were changed by hand, and perhaps what was counted of them, too.
     [[nodiscard]] std::optional<std::int64_t> changes();
-    /// The mark and, in `totals`, what was counted up to it, of one moment; of counts of other rows than those of this
-    /// database the mark alone, and false.
-    [[nodiscard]] std::pair<std::optional<TotalsMark>, bool> load(Totals& totals);
+    /// The position and, in `totals`, what was counted up to it, of one moment; of counts of other rows than those of
+    /// this database the position alone, and false.
+    [[nodiscard]] std::pair<std::optional<TotalsPosition>, bool> load(Totals& totals);
     /// Whether the rows that were counted are those of this database.
-    [[nodiscard]] bool holds(const TotalsMark& mark);
-    /// The same mark, moved back to the rows that are there.
-    [[nodiscard]] TotalsMark at_rows(TotalsMark mark);
+    [[nodiscard]] bool holds(const TotalsPosition& position);
+    /// The same position, moved back to the rows that are there.
+    [[nodiscard]] TotalsPosition clamp_to_rows(TotalsPosition position);
     /// Counts further rows until there are none or `until` is over. True where there may be more.
-    [[nodiscard]] bool count(Totals& totals, TotalsMark& mark, std::chrono::steady_clock::time_point until);
+    [[nodiscard]] bool count(Totals& totals, TotalsPosition& position, std::chrono::steady_clock::time_point until);
     /// About so many rows are not counted yet.
-    [[nodiscard]] std::int64_t rows_after(const TotalsMark& mark);
+    [[nodiscard]] std::int64_t rows_after(const TotalsPosition& position);
 
     /// In a write transaction of the caller. False, and nothing is written, where the database no longer has what is
     /// expected: somebody else has counted. Fails with a SQLite::Exception.
@@ -86,13 +86,13 @@ class TotalsTracker {
     bool advance(TotalsStore& store, std::chrono::steady_clock::time_point until);
     /// Rows were added on this very connection, or the file was changed behind its back: the next advance() looks
     /// again.
-    void look_again() { look_again_ = true; }
+    void request_recheck() { recheck_ = true; }
 
     /// What is to be written, until confirm_written() with what became of it.
     [[nodiscard]] TotalsWrites pending() const;
     void confirm_written(bool written);
     /// The database can only be read: nothing is pending until it is changed, or another connection to it is used.
-    void give_up_writing() { read_only_ = true; }
+    void set_read_only() { read_only_ = true; }
     /// Found on such a database. `anomaly_type` is as in skill_anomalies.
     void add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type);
 
@@ -101,18 +101,18 @@ class TotalsTracker {
     [[nodiscard]] std::int64_t uncounted_rows() const { return uncounted_; }
 
   private:
-    void take_over(TotalsStore& store);
+    void reload(TotalsStore& store);
 
     SeriesLimits bounds_;
     Totals totals_;
-    TotalsMark mark_;                   // of totals_
-    std::optional<TotalsMark> stored_;  // of the database, as far as is known
+    TotalsPosition position_;               // of totals_
+    std::optional<TotalsPosition> stored_;  // of the database, as far as is known
     std::optional<std::int64_t> changes_;
-    bool known_ = false;
+    bool loaded_ = false;
     bool replaces_ = false;  // what the database has is not of its rows
     bool more_ = false;
     bool read_only_ = false;
-    bool look_again_ = false;
+    bool recheck_ = false;
     TotalsTablePtr table_ = std::make_shared<TotalsTable>();
     std::int64_t table_id_ = 0;  // rows up to here are in table_
     std::int64_t uncounted_ = 0;
