@@ -319,7 +319,7 @@ bool IntakeThread::store_some_reports(bool last_try) {
     const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
         answer_stored(open_store().ingest_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
-                                             storage::Source::http, max_lock_));
+                                               storage::Source::http, max_lock_));
         return false;
     } catch (const storage::StorageError& error) {
         if (error.code() != storage::StorageErrc::busy) {

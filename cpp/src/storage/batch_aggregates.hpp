@@ -1,4 +1,4 @@
-// Does for a batch of inserts, once a skill, what the triggers of our schema do row by row.
+// Updates the aggregates of a batch of inserts once per skill, as the schema's triggers would row by row.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +18,31 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// While one of these lives, the triggers of its connection do not fire. Every failure is a SQLite::Exception.
+/// Disables the triggers of its connection while it exists. All members may throw SQLite::Exception.
 class BatchAggregates {
   public:
-    /// Works out what `records`, inserted in this order, add to the aggregates: to the last bit what the triggers would
-    /// make of them at this moment. nullptr where that is not certain, so that the triggers have to do it: the tables
-    /// or triggers are not exactly ours, or a row of a skill holds what no trigger of ours wrote. The connection must
-    /// be in a write transaction; `records` must outlive the object.
+    /// Computes what `records`, inserted in this order, add to the aggregates: bit by bit what the triggers would write
+    /// now. Returns nullptr, so that the triggers must do it, if that is not certain: the tables or triggers are not
+    /// exactly ours, or a row of a skill has values that our triggers do not write. Must be called in a write
+    /// transaction; `records` must outlive the object.
     [[nodiscard]] static std::unique_ptr<BatchAggregates> prepare(SQLite::Database& database,
                                                                   std::span<const InvocationRecord* const> records);
     ~BatchAggregates();
     BatchAggregates(const BatchAggregates&) = delete;
     BatchAggregates& operator=(const BatchAggregates&) = delete;
 
-    /// To be called once, after the rows were inserted.
+    /// Must be called once, after the rows were inserted.
     void write();
 
   private:
-    /// A moment as SQLite has it, a Julian day; nothing for what it cannot read.
+    /// A time as SQLite's Julian day; nullopt if SQLite cannot parse it.
     using Moment = std::optional<double>;
-    /// Name → how often, in the order of first appearance.
+    /// Name → count, ordered by first appearance.
     using Counts = std::vector<std::pair<std::string, std::int64_t>>;
 
     struct Skill {
         std::string name;
-        // Its row of skill_metrics as it will be.
+        // The new row of skill_metrics.
         std::int64_t total = 0;
         std::int64_t completed = 0;
         std::int64_t abandoned = 0;
@@ -53,11 +53,11 @@ class BatchAggregates {
         std::optional<std::string> last_invoked{};
         Moment first_moment{};
         Moment last_moment{};
-        // What is added to the row's three objects.
+        // Added to the three JSON objects of that row.
         Counts workflow_paths{};
         Counts errors{};
         Counts follow_ups{};
-        // Its row of skill_metrics_cache: the time as it will be, and what is added to the counts.
+        // The row of skill_metrics_cache: the new time, and what is added to the counts.
         std::optional<std::string> cached_invoked{};
         Moment cached_moment{};
         std::int64_t in_last_hour = 0;
@@ -65,7 +65,7 @@ class BatchAggregates {
     };
     struct SessionCount {
         std::string_view session_id;
-        std::size_t skill;  // place in skills_
+        std::size_t skill;  // index in skills_
         std::int64_t count;
     };
     struct Reader;
@@ -79,8 +79,8 @@ class BatchAggregates {
     void write_cache();
 
     SQLite::Database& database_;
-    std::vector<Skill> skills_;           // in the order of first appearance, as are
-    std::vector<SessionCount> sessions_;  // these
+    std::vector<Skill> skills_;           // both ordered
+    std::vector<SessionCount> sessions_;  // by first appearance
     double hour_ago_ = 0.0;
     double day_ago_ = 0.0;
     bool triggers_are_off_ = false;

@@ -1,5 +1,5 @@
-// Bounds how many distinct texts of one kind a skill may have: skill_metrics counts each in a JSON object, which is
-// read and written as a whole with every row, by triggers of other tools as well.
+// Limits the distinct error types and workflow paths of a skill: skill_metrics counts each in a JSON object, which
+// every insert reads and writes as a whole, also in the triggers of other tools.
 #pragma once
 
 #include <SQLiteCpp/Database.h>
@@ -18,18 +18,18 @@
 
 namespace session_buddy::storage {
 
-/// Of one connection. Every failure is a SQLite::Exception.
+/// For one connection. All members may throw SQLite::Exception.
 class DistinctValues {
   public:
-    /// What stands for all further ones.
+    /// Stored instead of values beyond the limit.
     static constexpr std::string_view kOther = "other";
 
-    /// `max`: of error types, and of workflow paths, for each skill.
+    /// `max`: limit of error types, and of workflow paths, per skill.
     DistinctValues(SQLite::Database& database, std::size_t max) : database_(database), max_(max) {}
 
-    /// To be called where other programs may have written since the last call.
+    /// Must be called when other programs may have written since the last call.
     void forget() { known_.clear(); }
-    /// The record as it is to be stored; nothing where that is as it is.
+    /// The record with its values limited; nullopt if it is unchanged.
     [[nodiscard]] std::optional<InvocationRecord> bounded(const InvocationRecord& record);
 
   private:
@@ -43,7 +43,7 @@ class DistinctValues {
     std::size_t max_;
     std::optional<sql::Statement> errors_;
     std::optional<sql::Statement> paths_;
-    std::map<std::pair<Kind, std::string>, Names> known_;  // of the skills of this batch
+    std::map<std::pair<Kind, std::string>, Names> known_;  // for the skills of this batch
 };
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// The side tables by which an event is recognised.
+// The side tables that deduplicate events.
 #pragma once
 
 namespace SQLite {
@@ -7,7 +7,7 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// In a write transaction. Makes those that are missing.
+/// Creates the missing tables. Must be called in a write transaction.
 void create_event_tables(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// The system's notifications of changes in the folder of a database: inotify on Linux, kqueue on macOS and the BSDs.
+// File system notifications about a database: inotify on Linux, kqueue on macOS and the BSDs.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace session_buddy::storage {
 
-/// A file descriptor that is closed at the end; -1 for none.
+/// Owns a file descriptor; -1 for none.
 class FileDescriptor {
   public:
     explicit FileDescriptor(int number = -1) noexcept : number_(number) {}
@@ -32,34 +32,34 @@ class FileDescriptor {
 class FileEvents {
   public:
     enum class Kind : std::uint8_t {
-        changes,   ///< all that concerns the database
-        removals,  ///< of its log, and of the log's index; the system may tell of other changes, too
+        changes,   ///< all changes to the database
+        removals,  ///< removals of the write-ahead log and its index; other changes may be reported, too
     };
     explicit FileEvents(Kind kind = Kind::changes) : kind_(kind) {}
 
-    /// Watches what lies at the path of the database `path` now, links followed. Cheap where that is watched already.
-    /// True where it was not, so that changes before this call may have been missed. Throws std::system_error; then
-    /// nothing is watched.
+    /// Watches the database that is at `path` now, with symbolic links resolved. Cheap if it is watched already.
+    /// Returns true if it was not, so that earlier changes may have been missed. Throws std::system_error; then nothing
+    /// is watched.
     [[nodiscard]] bool watch(const std::string& path);
 
-    /// Readable once there is something to drain(); -1 while nothing is watched.
+    /// Readable when there are events to drain(); -1 while nothing is watched.
     [[nodiscard]] int descriptor() const noexcept { return queue_.get(); }
 
-    /// Takes all that was told. True where something of it concerns the database.
+    /// Reads all pending events. Returns true if one concerns the database.
     [[nodiscard]] bool drain();
 
   private:
     Kind kind_;
     FileDescriptor queue_;
 #ifdef __linux__
-    [[nodiscard]] bool concerns(std::string_view suffix) const;  // what follows the name of the database
+    [[nodiscard]] bool concerns(std::string_view suffix) const;  // what follows the database's file name
 
-    int folder_ = -1;  // its number in the queue
+    int folder_ = -1;  // its watch descriptor
 #else
     FileDescriptor folder_;
     FileDescriptor wal_;  // the write-ahead log
 #endif
-    std::string name_;  // of the database file in the folder
+    std::string name_;  // file name of the database
 };
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// What the file system says of a database file: enough to tell whether it is the same one, and untouched.
+// The state of a database file in the file system, to detect that it was replaced or modified.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +21,11 @@ struct FileState {
     bool operator==(const FileState&) const = default;
 };
 
-/// Nothing where there is no file. Throws StorageErrc::io where that cannot be found out (a folder that may not be
-/// entered).
+/// nullopt if there is no file. Throws StorageErrc::io if stat fails otherwise (no permission to enter the folder).
 [[nodiscard]] std::optional<FileState> file_state(const std::string& path);
 
-/// The file that a link leads to: SQLite keeps log, index and journal beside that one. `path` itself where there is
-/// none.
+/// `path` with symbolic links resolved, because SQLite keeps log, index and journal next to the real file. `path`
+/// itself if the file does not exist.
 [[nodiscard]] std::string resolve_links(const std::string& path);
 
 /// Whether this process may write the file or folder.

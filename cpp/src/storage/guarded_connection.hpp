@@ -1,6 +1,6 @@
-// A connection to a database that others may remove, replace, empty or damage, or whose write-ahead log they may
-// remove, while it is open. All that this project keeps open is open through it: what becomes of the log then is
-// decided here and nowhere else.
+// A connection that survives other programs removing, replacing, truncating or damaging the open database or its
+// write-ahead log. Every long-lived connection of this project is one: only this class decides what happens to the log
+// then.
 #pragma once
 
 #include <SQLiteCpp/Database.h>
@@ -15,14 +15,15 @@
 
 namespace session_buddy::storage {
 
-/// One thread uses it. Statements must not outlive it.
+/// For one thread. Statements must not outlive it.
 ///
-/// A commit is refused (StorageErrc::busy) once file or log are no longer those at the path. When the connection is
-/// closed, what only a removed log holds is put back beside the file, whoever else has opened it since; or it is stored
-/// again by the next connection of this process, where others have written to a log of their own.
+/// Once the file or the log at the path is no longer the open one, commits fail (StorageErrc::busy). When the
+/// connection is closed, commits that only a removed log holds are written back to the log at the path, even if other
+/// processes have opened the database since. If those have written to a new log, the next connection of this process
+/// inserts the lost rows again.
 class GuardedConnection {
   public:
-    /// As open_database() does, and throws what it throws.
+    /// Opens like open_database(), and throws the same errors.
     GuardedConnection(std::string path, const OpenOptions& options);
     ~GuardedConnection();
     GuardedConnection(const GuardedConnection&) = delete;
@@ -30,15 +31,15 @@ class GuardedConnection {
 
     enum class State : std::uint8_t {
         usable,
-        gone,      ///< there is no file at the path
-        replaced,  ///< there is another one
+        gone,      ///< no file is at the path
+        replaced,  ///< another file is at the path
         emptied,
-        wal_lost,  ///< the write-ahead log or its index was removed, replaced or emptied
+        wal_lost,  ///< the write-ahead log or its index was removed, replaced or truncated
     };
-    /// A few stats. Throws StorageError where that cannot be found out.
+    /// Costs a few stat calls. Throws StorageError if they fail.
     [[nodiscard]] State state() const;
 
-    /// Of an error on this connection. A file that is damaged is not written to any more, not even at the close.
+    /// Must be called with an error of this connection. A damaged file is not written any more, not even on close.
     void on_error(const StorageError& error) noexcept;
 
     [[nodiscard]] SQLite::Database& operator*() const noexcept { return *database_; }
@@ -57,7 +58,7 @@ class GuardedConnection {
     bool is_damaged_ = false;
 };
 
-/// Keeps SQLite from folding the log into the file when the connection is closed.
+/// Keeps SQLite from checkpointing the WAL when the connection is closed.
 void disable_checkpoint_on_close(SQLite::Database& database) noexcept;
 
 }  // namespace session_buddy::storage

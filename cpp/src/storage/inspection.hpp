@@ -1,4 +1,4 @@
-// Looks at a database file before anything is written to it, and says what would have to be done.
+// Inspects a database file before anything is written to it, and determines what must be migrated.
 #pragma once
 
 #include <chrono>
@@ -14,21 +14,21 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// What stands between a database and V4.
+/// What a database lacks to be V4.
 struct Inspection {
     std::vector<const Migration*> pending;  ///< not recorded in skill_migrations
-    bool incomplete = false;                ///< a table or column of V4 is missing, whatever is recorded
-    bool foreign_triggers = false;          ///< a trigger under one of our names has another text than ours
+    bool incomplete = false;                ///< a table or column of V4 is missing, even if its migration is recorded
+    bool foreign_triggers = false;          ///< a trigger with one of our names has a different text
 
     [[nodiscard]] bool needs_migration() const { return incomplete || !pending.empty(); }
 };
 
-/// A column of the finished schema, as PRAGMA table_info tells it.
+/// A column of the finished schema, as PRAGMA table_info returns it.
 struct SchemaColumn {
     std::string name;
     std::string type;
     bool not_null = false;
-    std::string default_value;  ///< SQL text; empty where there is none
+    std::string default_value;  ///< SQL text; empty for none
     bool primary_key = false;
 };
 
@@ -39,41 +39,40 @@ struct SchemaTable {
     std::string sql;
 };
 
-/// The finished schema, read back from a database in memory that the migrations made: there is no second list to keep
-/// up.
+/// The finished schema, read from an in-memory database that the migrations created, so that there is no second list to
+/// maintain.
 struct Schema {
     std::vector<SchemaTable> tables;
     std::vector<std::pair<std::string, std::string>> triggers;  ///< name, SQL
 };
 [[nodiscard]] const Schema& finished_schema();
 
-/// Columns of `table` in `database`, lower case; empty where there is no such table.
+/// Columns of `table`, in lower case; empty if there is no such table.
 [[nodiscard]] std::vector<std::string> column_names(SQLite::Database& database, const std::string& table);
 
-/// Removes the row ?1 from the full-text index where it is in it; empty where there is no index. May throw
+/// SQL that deletes row ?1 from the full-text index if it is indexed; empty if there is no index. May throw
 /// SQLite::Exception.
 [[nodiscard]] std::string fts_delete_sql(SQLite::Database& database);
 
-/// Reads the schema only. Throws StorageError: foreign_database, newer_version, incompatible. May throw
+/// Reads only the schema. Throws StorageError: foreign_database, newer_version, incompatible. May throw
 /// SQLite::Exception.
 [[nodiscard]] Inspection inspect_schema(SQLite::Database& database, const std::string& path);
 
-/// Looks into an existing file without changing it, or leaving a file beside it. Throws StorageError.
+/// Inspects an existing file without changing it or creating another one. Throws StorageError.
 [[nodiscard]] Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_timeout);
 
-/// Throws `damaged` where pages are missing from the end or, within reason, where they do not hang together. The
-/// connection must be in a transaction that has read something. May throw SQLite::Exception.
+/// Throws `damaged` if the file is truncated or, as far as a quick check finds, its pages are corrupt. The connection
+/// must be in a transaction that has read. May throw SQLite::Exception.
 void check_pages(SQLite::Database& database, const std::string& path);
 
-/// The file opened for reading alone. `immutable`: takes no lock and creates nothing, and must not be changed
-/// meanwhile.
+/// Opens the file read-only. `immutable`: takes no locks and creates no files; the database must not change meanwhile.
 [[nodiscard]] std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool immutable,
                                                                  std::chrono::milliseconds busy_timeout);
 
-/// Whether a write-ahead log with something in it lies beside the file.
+/// Whether the database has a write-ahead log that is not empty.
 [[nodiscard]] bool has_wal(const std::string& path);
 
-/// Whether the header of the file says that it is kept with a write-ahead log. May throw SQLite::Exception.
+/// Whether the file's header says WAL mode. May throw SQLite::Exception.
 [[nodiscard]] bool header_says_wal(const std::string& path);
 
 }  // namespace session_buddy::storage

@@ -1,5 +1,5 @@
-// Lifetime metrics per skill: from skill_metrics, or counted from the rows themselves where a skill has no entry there,
-// or the entry is kept by a trigger of another program.
+// Lifetime metrics per skill: from skill_metrics, or counted from the rows if a skill has no entry there, or a trigger
+// of another program maintains the entry.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +17,26 @@ namespace session_buddy::storage {
 
 using SkillNames = std::set<std::string, std::less<>>;
 
-/// Whether durations that count can have this sum in skill_metrics. Where they cannot, or at least need not, the rows
-/// tell: the triggers add up whatever other programs write for a duration.
+/// Whether this sum in skill_metrics certainly has valid durations only. If not, the rows must be checked, because the
+/// triggers add every duration that other programs write.
 [[nodiscard]] bool is_certain_sum(const sql::Statement& row, int column);
 
-/// Whether a sum and mean in skill_metrics are wrong, where so many durations that do not count are among the rows.
+/// Whether a sum and mean in skill_metrics are wrong, given the number of rows with a duration that is too long.
 [[nodiscard]] bool is_wrong_sum(std::int64_t too_long, double sum, std::optional<double> mean);
 
-/// Belongs to one connection. Every failure is a SQLite::Exception.
+/// For one connection. All members may throw SQLite::Exception.
 class LifetimeReader {
   public:
     using Metrics = std::vector<std::pair<std::string, LifetimeMetrics>>;
 
     explicit LifetimeReader(SQLite::Database& database);
 
-    /// All skills, with everything that is counted from rows counted again.
+    /// All skills; counts everything that comes from rows again.
     [[nodiscard]] Metrics read_all();
     [[nodiscard]] Metrics read(const SkillNames& skills);
 
   private:
-    /// What was counted so far of a skill; only newer rows are read the next time.
+    /// What was counted for a skill; the next count reads newer rows only.
     struct Counted {
         LifetimeMetrics metrics;
         double seconds = 0.0;
@@ -48,7 +48,7 @@ class LifetimeReader {
     [[nodiscard]] const Counted& count(const std::string& skill);
     [[nodiscard]] LifetimeMetrics checked(const sql::Statement& entry, const std::string& skill);
 
-    bool entries_are_ours_;  // the trigger that keeps them is
+    bool entries_are_ours_;  // our own trigger maintains skill_metrics
     sql::Statement entries_;
     sql::Statement entry_;
     sql::Statement next_name_;

@@ -1,5 +1,5 @@
-// What was deleted from skill_invocation so far, as the side table `session_buddy_state` keeps it: for everybody who
-// counts rows.
+// What the pruner has deleted from skill_invocation, stored in the side table `session_buddy_state`, for all who count
+// rows.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 namespace session_buddy::storage {
 
 struct PruneState {
-    TimePoint pruned_before = TimePoint::min();  ///< the start of a day; hours before it are final in skill_time_series
-    std::int64_t counted_id = 0;                 ///< rows up to here and of those hours are in skill_time_series
-    std::int64_t rows = 0;                       ///< deleted ones, ever
-    std::int64_t last_id = 0;                    ///< the largest id of them
+    TimePoint pruned_before = TimePoint::min();  ///< start of a day; hours before it are final in skill_time_series
+    std::int64_t counted_id = 0;                 ///< last row of those hours that is in skill_time_series
+    std::int64_t rows = 0;                       ///< total number of deleted rows
+    std::int64_t last_id = 0;                    ///< largest deleted id
 
     bool operator==(const PruneState&) const = default;
     [[nodiscard]] bool same_hours(const PruneState& other) const {
@@ -22,21 +22,21 @@ struct PruneState {
     }
 };
 
-/// Reads the state again and again. Belongs to one connection. Every failure is a SQLite::Exception.
+/// Reads the state repeatedly on one connection. All members may throw SQLite::Exception.
 class PruneStateReader {
   public:
     explicit PruneStateReader(SQLite::Database& database);
 
-    /// A state with nothing deleted where nobody ever pruned.
+    /// An empty state if nothing was ever pruned.
     [[nodiscard]] PruneState read();
 
   private:
     SQLite::Database& database_;
     sql::Statement tables_;
-    std::optional<sql::Statement> values_;  // none as long as there is no table; a copy put back may have none again
+    std::optional<sql::Statement> values_;  // nullopt while there is no table; a restored copy may lack it again
 };
 
-/// In a write transaction, which makes the table where it is missing. Every failure is a SQLite::Exception.
+/// Creates the table if it is missing. Must be called in a write transaction. Throws SQLite::Exception.
 void write_prune_state(SQLite::Database& database, const PruneState& state);
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// From a row of skill_invocation, in which SQLite may hold anything, to an Invocation or nothing.
+// Converts a row of skill_invocation, in which SQLite may store any type, to an Invocation.
 #pragma once
 
 #include <optional>
@@ -9,23 +9,23 @@
 
 namespace session_buddy::storage {
 
-/// The columns that read_invocation expects, in its order.
+/// The columns that read_invocation expects, in this order.
 inline constexpr const char* kInvocationColumns =
     "id, skill_name, invoked_at, session_id, completed, duration_seconds, error_type";
 inline constexpr int kInvocationColumnCount = 7;
 
-/// What tells a row from another one that has its id in another state of the database.
+/// Distinguishes a row from another one with the same id in another database or state.
 inline constexpr const char* kRowSignature =
     "quote(skill_name) || quote(invoked_at) || quote(session_id) || quote(completed) || quote(duration_seconds)"
     " || quote(error_type)";
 
-/// Nothing for a row whose name or time cannot be used. A bad duration is left out, not the row.
+/// nullopt for a row with an invalid name or time. An invalid duration is ignored, not the row.
 [[nodiscard]] std::optional<Invocation> read_invocation(const sql::Statement& row);
 
-/// A duration that counts: a number, and as is_valid_duration says.
+/// A valid duration: a number that satisfies is_valid_duration.
 [[nodiscard]] std::optional<double> read_duration(const sql::Statement& row, int column);
 
-/// Text that may be handed on to others; anything else counts as empty.
+/// The text of a column; empty if it is NULL, a blob or not UTF-8.
 [[nodiscard]] std::string clean_text(const sql::Statement& row, int column);
 
 }  // namespace session_buddy::storage

@@ -1,5 +1,5 @@
-// Rows that were saved from a removed write-ahead log and wait to be stored again, because others have written to a log
-// of their own since.
+// Rows saved from a removed write-ahead log, to be inserted again because other processes have written to a new log
+// since.
 #pragma once
 
 #include <string>
@@ -12,15 +12,15 @@ namespace session_buddy::storage {
 
 class WalFiles;
 
-/// Takes the invocations that only the removed log may hold, with what is known of their keys and of uses that have
-/// not ended, from the connection that still sees it. They wait in the memory of this process until a connection that
-/// writes is opened to the same path, with links followed.
+/// Copies the invocations that only the removed log may hold, with their dedup keys and the open uses, from the
+/// connection that still reads the log. They stay in memory until this process opens a connection that can write to the
+/// same path (symbolic links resolved).
 void save_rows(SQLite::Database& database, const WalFiles& files);
 
 [[nodiscard]] bool has_saved_rows(const std::string& path);
 
-/// Stores what waits for this database and is not in it: once, whoever else has saved the same rows. Throws
-/// SQLite::Exception; then it goes on waiting.
+/// Inserts the saved rows that are not in this database, each once, even if several connections saved it. Throws
+/// SQLite::Exception; the rows then stay saved.
 void store_saved_rows(SQLite::Database& database, const std::string& path);
 
 }  // namespace session_buddy::storage

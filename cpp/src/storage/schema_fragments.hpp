@@ -1,12 +1,11 @@
-// Pieces of SQL that several triggers share. String literals only, so that each script stays one constant.
+// SQL fragments that several triggers share, as string literals, so that each script is one constant.
 #pragma once
 
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 
-// The moment that a timestamp column means, as a number to compare, NULL for what is no timestamp. SQLite reads most
-// ISO forms by itself; the others are helped along: a lower-case t, a comma, an offset without minutes or without a
-// colon. Where nothing helps, the offset is left out. The GLOB keeps out what SQLite would take for more than it is
-// ('now', bare numbers).
+// The time of a timestamp column as a number that compares, NULL if it is no timestamp. SQLite parses most ISO 8601
+// formats; others are rewritten first: a lower-case t, a comma, an offset without minutes or without a colon. As a last
+// resort the offset is dropped. The GLOB excludes what SQLite would accept in addition ('now', bare numbers).
 #define SESSION_BUDDY_MOMENT(x) \
     "CASE WHEN " x " GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' THEN coalesce("     \
     "julianday(" SESSION_BUDDY_ISO(x) "), "                                                 \
@@ -16,9 +15,9 @@
     "julianday(substr(" x ", 1, 10) || ' ' || substr(" x ", 12, 5))) END"
 #define SESSION_BUDDY_ISO(x) "replace(replace(" x ", 't', 'T'), ',', '.')"
 
-// The JSON object in column `object` of skill_metrics with the count of `name` higher by `count`. The object is taken
-// apart and put together again because a JSON path cannot name every key: no quoting in it stands for a quote inside a
-// name. A value that is not an object is replaced by a new one instead of failing the insert.
+// The JSON object in column `object` of skill_metrics, with `count` added to the count of `name`. The object is rebuilt
+// key by key, because a JSON path cannot name a key that contains a quote. A value that is not an object is replaced by
+// a new object, so that the insert does not fail.
 #define SESSION_BUDDY_COUNTED(object, name, count) \
     "(SELECT json_group_object(key, CASE WHEN type IN ('object', 'array') THEN json(value) ELSE value END) FROM (" \
     "SELECT key, type, CASE WHEN key = " name " AND type IN ('integer', 'real') THEN value + " count         \
@@ -32,7 +31,7 @@
     " ELSE '{}' END"                                                                              \
     " ELSE '{}' END"
 
-// A column of an invocation as the name to count under: its text, NULL where there is none.
+// A column of an invocation as the name to count: its text, NULL if empty.
 #define SESSION_BUDDY_NAME(x) "nullif(CAST(" x " AS TEXT), '')"
 
 // The first element of a JSON array in `x` as a name; NULL for anything else.
@@ -41,22 +40,22 @@
     ") THEN"                                             \
     " CASE json_type(" x ") WHEN 'array' THEN nullif(CAST(json_extract(" x ", '$[0]') AS TEXT), '') END END"
 
-// A duration that counts, as is_valid_duration says. NULL for any other.
+// A duration that satisfies is_valid_duration; NULL for any other.
 #define SESSION_BUDDY_MAX_SECONDS "100000000"
 #define SESSION_BUDDY_DURATION                                                                  \
     "CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 " \
     "AND " SESSION_BUDDY_MAX_SECONDS " THEN duration_seconds END"
 
-// Sum and number of the durations of completed invocations that count, and the number of those that do not, but that
-// the triggers have added to skill_metrics.
+// For completed invocations: sum and number of the valid durations, and number of the invalid ones that the triggers
+// have added to skill_metrics.
 #define SESSION_BUDDY_TIMED "CASE WHEN completed THEN " SESSION_BUDDY_DURATION " END"
 #define SESSION_BUDDY_TIMED_SUMS                                 \
     "total(" SESSION_BUDDY_TIMED "), count(" SESSION_BUDDY_TIMED \
     "), count(" SESSION_BUDDY_SECONDS("") ") - count(" SESSION_BUDDY_TIMED ")"
 
-// The duration of a completed invocation that the triggers add to skill_metrics: a number, not negative, finite. Else
-// NULL. The text of the triggers is that of databases that are there already, so it does not know the longest duration
-// that counts; LifetimeReader does.
+// The duration of a completed invocation that the triggers add to skill_metrics: any finite number that is not
+// negative; else NULL. It ignores the maximum duration, because the trigger text must stay the same as in existing
+// databases; LifetimeReader corrects that.
 #define SESSION_BUDDY_SECONDS(row)               \
     "CASE WHEN " row "completed AND typeof(" row \
     "duration_seconds) IN ('real', 'integer')"   \

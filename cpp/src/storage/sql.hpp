@@ -1,5 +1,4 @@
-// A thin statement over the SQLite C API (one connection, no shared ownership per row), and the way from SQLite's
-// errors to ours.
+// A thin wrapper of prepared statements of the SQLite C API, and the conversion of SQLite errors to StorageError.
 #pragma once
 
 #include <SQLiteCpp/Exception.h>
@@ -20,7 +19,7 @@ class Database;
 
 namespace session_buddy::storage::sql {
 
-/// A prepared statement. Must not outlive its connection. Every failure is a SQLite::Exception.
+/// A prepared statement. Must not outlive its connection. All members may throw SQLite::Exception.
 class Statement {
   public:
     Statement(SQLite::Database& database, std::string_view text);
@@ -52,9 +51,9 @@ class Statement {
         return *this;
     }
 
-    /// True where there is a row. After false the statement is reset.
+    /// Returns true if there is a row; else the statement is reset.
     bool step();
-    /// For statements without rows of interest.
+    /// Runs a statement whose rows are not needed.
     void run();
     void reset() noexcept;
 
@@ -73,19 +72,19 @@ class Statement {
     sqlite3_stmt* statement_ = nullptr;
 };
 
-/// The first column of the only row; 0 where it is NULL or there is no row.
+/// The first column of the first row; 0 if it is NULL or there is no row.
 [[nodiscard]] std::int64_t query_integer(SQLite::Database& database, std::string_view text);
 [[nodiscard]] std::string query_text(SQLite::Database& database, std::string_view text);
 
-/// Makes parse_timestamp known to this connection's own statements as session_buddy_micros(text), NULL for what is no
-/// timestamp. It must never stand in a trigger or view: other programs do not have it.
+/// Registers parse_timestamp on this connection as session_buddy_micros(text), which is NULL for an invalid timestamp.
+/// Must not be used in a trigger or view: other programs do not have it.
 void register_functions(SQLite::Database& database);
 
-/// What `error` means to a caller: its kind, the file, and a sentence that begins with `action` ("cannot read").
+/// Converts `error`: its code, the file, and a message that starts with `action` ("cannot read").
 [[nodiscard]] StorageError to_storage_error(const SQLite::Exception& error, const std::string& path,
                                             std::string_view action);
 
-/// Runs `work` and turns SQLite's exceptions into StorageError.
+/// Runs `work` and converts SQLite::Exception to StorageError.
 template <typename Work>
 decltype(auto) translated(const std::string& path, std::string_view action, Work&& work) {
     try {

@@ -1,5 +1,4 @@
-// The connection of whoever writes invocations: opened anew where its file was replaced, and the one place that
-// inserts.
+// The connection of the stores: reopened when its file was replaced. All inserts of invocations are here.
 #pragma once
 
 #include <SQLiteCpp/Database.h>
@@ -24,31 +23,32 @@
 
 namespace session_buddy::storage {
 
-/// Not safe to share between threads. Every call but close() may throw StorageError.
+/// Not thread-safe. Every call but close() may throw StorageError.
 class StoreConnection {
   public:
-    /// Makes the owner's own statements for a connection. What it returns is let go before the connection is closed.
+    /// Prepares the owner's statements for a connection. The result is released before the connection is closed.
     using Prepare = std::function<std::shared_ptr<void>(SQLite::Database&)>;
 
-    /// `before_connect`, where given, is called before each opening: what else of the owner has the file open must let
-    /// go of it there where it lost its index, because SQLite would give that one to the new connection too.
+    /// `before_connect`, if given, is called before each opening. There the owner must close its other connections to
+    /// the file that lost their index, because SQLite would share that index with the new connection.
     StoreConnection(std::string path, const OpenOptions& options, Prepare prepare,
                     std::function<void()> before_connect = {});
     ~StoreConnection() { disconnect(); }
     StoreConnection(const StoreConnection&) = delete;
     StoreConnection& operator=(const StoreConnection&) = delete;
 
-    /// To be called before each use. Throws where close() was called. A file that was replaced, deleted or emptied
-    /// meanwhile is opened anew, and so is one whose log was removed: what is written to the old one would be lost.
+    /// Must be called before each use. Reopens a file that was replaced, deleted or truncated, or whose log was
+    /// removed, because writes to the old files would be lost. Throws after close().
     void require_open();
 
-    /// Closes a connection whose file or log is no longer what it was; the next require_open() makes another.
+    /// Closes the connection if its file or write-ahead log was removed or replaced; the next require_open()
+    /// reconnects.
     void close_if_stale();
 
-    /// Runs `work` on the open database; once more where file or log were removed or replaced meanwhile, so it must
-    /// take the database from this object and leave nothing behind when it fails. One that turns out to be damaged, or
-    /// can only be read, is opened anew by the next call: it may have been repaired by then, or opened to writers. What
-    /// was committed when this returns is in the log that others find, or waits to be stored there.
+    /// Runs `work` on the open database, and retries it if the file or log was removed or replaced meanwhile; so `work`
+    /// must get the database from this object and have no effect when it fails. A damaged or write-protected database
+    /// is reopened by the next call, because it may have been repaired or made writable. When this returns, commits are
+    /// in the log at the path, or saved to be inserted there.
     template <typename Work>
     auto attempt(std::string_view action, const Work& work) {
         for (int left = kAttempts;; --left) {
@@ -75,10 +75,10 @@ class StoreConnection {
     [[nodiscard]] SQLite::Database& database() { return **connection_; }
     [[nodiscard]] const std::string& path() const { return path_; }
 
-    /// Returns the id. The record was checked.
+    /// Inserts a valid record. Returns the id.
     std::int64_t insert(const InvocationRecord& record);
-    /// In a write transaction. Returns the ids: of fewer, but at least one, where `until` passes meanwhile and the rows
-    /// are inserted one by one.
+    /// Inserts valid records in a write transaction. Returns their ids. When the rows must be inserted one by one,
+    /// stops after the first row that ends after `until`; then there are fewer ids, but at least one.
     std::vector<std::int64_t> insert_all(
         std::span<const InvocationRecord* const> records,
         std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
@@ -96,7 +96,7 @@ class StoreConnection {
     void open_and_prepare(const OpenOptions& options);
     void disconnect() noexcept;
     [[nodiscard]] std::int64_t changes() const;
-    /// After an error: whether it may be due to what others did to the files, and another connection helps.
+    /// Whether an error may come from a change to the files, so that a new connection helps.
     [[nodiscard]] bool recovers_from(const StorageError& error);
     void confirm(std::int64_t changes_before) {
         if (changes() != changes_before) {

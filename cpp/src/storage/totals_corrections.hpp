@@ -1,5 +1,4 @@
-// What a correction changes in the tables of TotalsStore. All in a write transaction; every failure is a
-// SQLite::Exception.
+// Corrections of the tables of TotalsStore. All must be called in a write transaction, and may throw SQLite::Exception.
 #pragma once
 
 #include <string_view>
@@ -11,9 +10,9 @@ class Database;
 namespace session_buddy::storage {
 
 void forget_totals(SQLite::Database& database, std::string_view skill_name);
-/// Adds the counts to those of the new name, where it has some.
+/// Adds the counts to those of the new name, if there are any.
 void rename_totals(SQLite::Database& database, std::string_view from, std::string_view to);
-/// The row by which the counted rows are known may be another one now, or gone.
+/// Updates the last counted row, which may have been changed or deleted.
 void refresh_totals_position(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

@@ -1,5 +1,5 @@
-// The write-ahead log of a database and the log's index (-wal, -shm), which somebody may remove, replace or empty while
-// they are open. SQLite does not notice.
+// The write-ahead log of a database and its index (-wal, -shm). Other programs may remove, replace or truncate them
+// while they are open, and SQLite does not notice.
 #pragma once
 
 #include <optional>
@@ -11,9 +11,9 @@
 
 namespace session_buddy::storage {
 
-/// Those that a connection uses. What SQLite writes to files that no other program sees is lost, and to look into an
-/// index that was emptied ends the process (SIGBUS), because it is mapped into memory. Made after the connection's
-/// first read, and kept until it is closed.
+/// The files that one connection has open. Writes to files that were removed are lost, and reading a truncated index
+/// raises SIGBUS, because -shm is memory-mapped. Must be created after the connection's first read, and destroyed after
+/// it is closed.
 class WalFiles {
   public:
     explicit WalFiles(const std::string& path);
@@ -21,28 +21,26 @@ class WalFiles {
     WalFiles(const WalFiles&) = delete;
     WalFiles& operator=(const WalFiles&) = delete;
 
-    /// Whether they are no longer those that a new connection would find. Throws StorageError where that cannot be
-    /// found out.
+    /// Whether a new connection would open other files. Throws StorageError if stat fails.
     [[nodiscard]] bool lost() const;
 
-    /// The log alone: what only it holds is to be saved.
+    /// Whether that is true of the log, so that its commits must be rescued.
     [[nodiscard]] bool wal_is_lost() const;
-    /// Whether the index at the path is still this one, whatever became of its content.
+    /// Whether the index at the path is still this file, even if truncated.
     [[nodiscard]] bool index_is_shared() const;
     [[nodiscard]] bool index_is_emptied() const;
-    /// Whether there is nothing at the path of the log or of the index that other connections could have made.
+    /// Whether no other log or index is at the path.
     [[nodiscard]] bool paths_are_ours() const;
 
-    /// The log, open for reading and, where that is permitted, for writing; -1 where there is none, or no descriptor
-    /// was left.
+    /// The log, open for reading and, if permitted, writing; -1 if there is none, or no file descriptor was left.
     [[nodiscard]] int wal() const noexcept { return wal_.get(); }
-    /// The logs of all connections of this process to the same database: one that lost its log earlier has another one.
+    /// The logs of all connections of this process to the same database: they differ if some lost their log earlier.
     [[nodiscard]] std::vector<FileDescriptor> wals_in_process() const;
-    /// Of the database, links followed.
+    /// Of the database, with symbolic links resolved.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
-    /// Throws StorageErrc::busy while a connection of this process to the same file still uses an index that was lost:
-    /// SQLite would give that one to every other connection of the process.
+    /// Throws StorageErrc::busy while a connection of this process to the same file still uses a lost index: SQLite
+    /// would share it with every new connection of the process.
     static void require_no_stale_index(const std::string& path);
 
   private:

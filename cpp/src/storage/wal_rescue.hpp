@@ -1,4 +1,4 @@
-// What only a removed write-ahead log holds is put back beside its database.
+// Restores the commits that only a removed write-ahead log holds.
 #pragma once
 
 #include <cstdint>
@@ -14,23 +14,22 @@ namespace session_buddy::storage {
 class WalFiles;
 
 enum class WalRescue : std::uint8_t {
-    nothing_lost,  ///< all that was in it is in the log at the path, or in the file
-    restored,      ///< the same, and it was not before
-    diverged,      ///< others have written since to a log of their own: rows have to be merged
-    failed,        ///< it cannot be read or written; the reason is logged
+    nothing_lost,  ///< every commit is in the log at the path, or in the file
+    restored,      ///< the missing commits were written to the log at the path
+    diverged,      ///< other processes have written to a new log: rows must be merged
+    failed,        ///< a log cannot be read or written; the reason is logged
 };
 
-/// To be called while the connection that lost its log is still open, outside of a transaction: its descriptor is all
-/// that is left of the log. Whoever opens the database afterwards, or has opened it since, finds what was committed to
-/// either log. Holds the locks that SQLite takes to write, to checkpoint and to recover, and waits for them at most a
-/// few seconds.
+/// Must be called outside of a transaction while the connection that lost its log is open, because its file descriptor
+/// is all that is left of the log. All connections, opened before or afterwards, then see the commits of both logs.
+/// Takes the locks that SQLite uses to write, checkpoint and recover, and waits for them a few seconds at most.
 [[nodiscard]] WalRescue restore_wal(SQLite::Database& database, const WalFiles& files);
 
-/// Whether what the connection reads is what was committed. One that lost its log earlier than others of the same index
-/// would read something else.
+/// Whether the connection reads all that was committed. One that lost its log before others with the same index does
+/// not.
 [[nodiscard]] bool reads_complete_wal(SQLite::Database& database, const WalFiles& files);
 
-/// The row ids on the table pages of a log: all rows that only the log may hold are among them, and many others.
+/// The row ids on the table pages of a log: a superset of the rows that only the log holds.
 [[nodiscard]] std::vector<std::int64_t> row_ids_in_wal(int wal);
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// What one cycle of the server writes back: skill_metrics_cache, the episodes of skill_anomalies, the detector's state.
+// Writes the results of one server cycle: skill_metrics_cache, the episodes of skill_anomalies, the detector's state.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// What a trigger cannot know: counts that decayed, the completion rate, the anomaly state.
+/// A row of skill_metrics_cache: what a trigger cannot compute, such as counts that decay, the completion rate and the
+/// anomaly state.
 struct CacheRow {
     std::string skill_name;
     TimePoint last_invocation_at{};
@@ -32,8 +33,9 @@ struct CacheRow {
     bool operator==(const CacheRow&) const = default;
 };
 
-/// The start of an episode makes a row of skill_anomalies, unless one of the same skill and type is open; the end
-/// closes it.
+/// An episode that started or ended, as a write to skill_anomalies: a start inserts a row, unless an episode of the
+/// same skill and type is open; an end closes it. The detector reports an anomaly::EpisodeEvent, the app turns it into
+/// this; StoredEpisode is the row read back.
 struct EpisodeChange {
     bool started = true;
     std::string skill_name;
@@ -44,24 +46,24 @@ struct EpisodeChange {
     double deviation_score = 0.0;
 };
 
-/// A entry of the detector's state, kept in the side table `session_buddy_state`. In entries, because of a thousand
-/// open episodes a cycle changes few.
+/// A key and value of the detector's state in the side table `session_buddy_state`. One entry per open episode, because
+/// a cycle changes only a few of a thousand.
 struct StateEntry {
     std::string name;
-    std::optional<std::string> text{};  ///< nothing removes the entry
+    std::optional<std::string> text{};  ///< nullopt deletes the entry
 };
 
 struct CycleWrites {
     std::span<const CacheRow> cache{};
     std::span<const EpisodeChange> episodes{};
     std::span<const StateEntry> detector_state{};
-    bool replaces_state = false;   ///< entries that are not among them are removed
-    TotalsStore* store = nullptr;  ///< of the same connection, for `totals`
+    bool replaces_state = false;   ///< delete all entries that are not in detector_state
+    TotalsStore* store = nullptr;  ///< writes `totals`; must use the same connection
     const TotalsWrites* totals = nullptr;
 };
 
-/// Keeps its statements from one cycle to the next: to prepare them costs more than to run them. `database` must
-/// outlive it.
+/// Keeps its prepared statements between cycles: preparing them costs more than running them. `database` must outlive
+/// it.
 class CycleWriter {
   public:
     explicit CycleWriter(SQLite::Database& database);
@@ -69,21 +71,21 @@ class CycleWriter {
     CycleWriter(const CycleWriter&) = delete;
     CycleWriter& operator=(const CycleWriter&) = delete;
 
-    /// Writes all of it in one transaction, rolled back as a whole on an error. Rows of skills that skill_metrics does
-    /// not know (deleted since) are passed over. False where the totals were not written, as somebody else has counted.
+    /// Writes everything in one transaction, rolled back as a whole on an error. Skips rows of skills that are no
+    /// longer in skill_metrics. Returns false if the totals were not written because another process has counted since.
     /// Throws StorageError (busy, read_only, io).
     bool write(const CycleWrites& writes, TimePoint now);
 
   private:
     struct Statements;
     SQLite::Database& database_;
-    std::unique_ptr<Statements> statements_;  // none after an error, which a change of the tables may have been behind
+    std::unique_ptr<Statements> statements_;  // reset after an error, which may be due to a schema change
 };
 
-/// All entries of the detector's state, each with its text. Throws StorageError.
+/// All entries of the detector's state. Throws StorageError.
 [[nodiscard]] std::vector<StateEntry> read_detector_state(SQLite::Database& database);
 
-/// Skill and type of every episode that is open in skill_anomalies. Throws StorageError.
+/// Skill and type of every open episode in skill_anomalies. Throws StorageError.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> open_anomalies(SQLite::Database& database);
 
 }  // namespace session_buddy::storage

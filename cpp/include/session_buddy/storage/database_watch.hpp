@@ -1,4 +1,4 @@
-// Waits for a time, or for the system to tell that somebody wrote to a database: no polling while nothing happens.
+// Waits for a deadline, or for a file system notification that a database was written: no polling while it is idle.
 #pragma once
 
 #include <chrono>
@@ -8,30 +8,29 @@
 
 namespace session_buddy::storage {
 
-/// Watches the folder of a database file, and so notices its write-ahead log and its journal come and go, and another
-/// file or folder take its place. What it tells is a hint and no more: our own writes, a checkpoint and a roll-back are
-/// told as well, and with a write-ahead log it comes shortly before a reader can see the change.
+/// Watches the folder of a database file, and so notices when its write-ahead log or journal is created or removed, and
+/// when the file or folder is replaced. A notification is only a hint: our own writes, checkpoints and rollbacks cause
+/// one, too, and in WAL mode it arrives shortly before a reader can see the change.
 class DatabaseWatch {
   public:
     using Time = std::chrono::steady_clock::time_point;
     static constexpr Time kNever = Time::max();
 
-    /// Nothing is watched before the first wait() that needs it. Throws std::system_error where the process has no
-    /// file descriptor left.
-    /// `on_removal` is called inside of wait() where the write-ahead log or its index may have been removed, whether or
-    /// not wait() listens for changes. It must not throw.
+    /// Starts watching with the first wait() that needs it. Throws std::system_error if the process has no file
+    /// descriptor left. wait() calls `on_removal` when the write-ahead log or its index may have been removed, even
+    /// while it does not listen for changes. It must not throw.
     explicit DatabaseWatch(std::string path, std::function<void()> on_removal = {});
     ~DatabaseWatch();
     DatabaseWatch(const DatabaseWatch&) = delete;
     DatabaseWatch& operator=(const DatabaseWatch&) = delete;
 
-    /// Waits until `until` or interrupt(), or for a change that is told after `listen_from`, or was before and by no
-    /// other wait(). True for the latter. The first wait() that listens, and the first after another folder took the
-    /// place of the watched one, tells of a change at once, as there may have been some before. Where the system does
-    /// not tell of changes, that is logged once and the time alone counts. On one thread at a time.
+    /// Waits until `until`, interrupt(), or a change that is notified after `listen_from` or that no earlier wait() has
+    /// returned; true for a change. The first wait() that listens, and the first after the watched folder was replaced,
+    /// returns true immediately, because earlier changes may have been missed. If the system cannot notify, that is
+    /// logged once and only the deadline ends the wait. Not for several threads at the same time.
     [[nodiscard]] bool wait(Time until, Time listen_from);
 
-    /// Ends the wait() of another thread, or the next one. From any thread.
+    /// Ends the current wait(), or else the next one. Callable from any thread.
     void interrupt() noexcept;
 
   private:

@@ -1,4 +1,4 @@
-// What can go wrong with a database file, as one exception type that names the file and the reason.
+// The exception of the storage layer: an error code, the database file and a message.
 #pragma once
 
 #include <stdexcept>
@@ -7,16 +7,16 @@
 namespace session_buddy::storage {
 
 enum class StorageErrc {
-    missing,           ///< the file was there and is gone, or may not be created
-    not_a_database,    ///< a file that is not SQLite
-    damaged,           ///< SQLite, but malformed
+    missing,           ///< the file was removed, or does not exist and must not be created
+    not_a_database,    ///< not an SQLite file
+    damaged,           ///< an SQLite file that is corrupt
     foreign_database,  ///< another program's database
-    newer_version,     ///< a migration this program does not know
-    incompatible,      ///< a table of ours lacks a column that cannot be added, or its rows cannot be migrated
-    read_only,         ///< must be written and cannot be
-    busy,              ///< locked by another process for longer than the timeout
-    io,                ///< disk full, permission, input/output error
-    invalid_argument,  ///< a value that the caller handed in cannot be stored
+    newer_version,     ///< has a migration that this version does not know
+    incompatible,      ///< a column is missing that cannot be added, or rows cannot be migrated
+    read_only,         ///< a write is needed, but the file is write-protected
+    busy,              ///< locked by another process for longer than busy_timeout
+    io,                ///< disk full, permission denied, input/output error
+    invalid_argument,  ///< the caller passed a value that cannot be stored
 };
 
 class StorageError : public std::runtime_error {

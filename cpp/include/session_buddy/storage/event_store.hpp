@@ -1,5 +1,5 @@
-// Turns what hooks, requests and transcripts tell of skills into rows, each invocation once, whoever told of it.
-// It keeps side tables of its own (session_buddy_*); the V4 tables stay as they are.
+// Stores the events of hooks, HTTP requests and transcripts as invocations, each once, whichever sources report it.
+// Dedup keys and open uses are in side tables (session_buddy_*); the V4 tables are unchanged.
 #pragma once
 
 #include <chrono>
@@ -17,23 +17,23 @@
 
 namespace session_buddy::storage {
 
-/// By how much the times may differ that two sources give one typed command, which has no id in common.
+/// Maximum difference between the times that two sources report for one slash command, for which they share no id.
 inline constexpr std::chrono::seconds kCommandTolerance{10};
 
-/// How long a batch may hold the write lock of the database before other programs get their turn.
+/// How long a batch may hold the write lock before other programs can write.
 inline constexpr std::chrono::milliseconds kMaxWriteLock{50};
-/// How long that turn is. SQLite does not queue those who wait for the lock: they look again after up to 25 ms at
-/// first.
+/// Pause between two batches. SQLite does not queue writers: one that waits for the lock polls it, at first every 25 ms
+/// or less.
 inline constexpr std::chrono::milliseconds kLockPause{20};
 
-/// Who tells; bits of `session_buddy_source.seen_by`.
+/// Where an event came from; bits of `session_buddy_source.seen_by`.
 enum class Source : std::uint8_t {
-    hook = 1,  ///< a hook's process
-    http = 2,  ///< another tool, by request
+    hook = 1,  ///< a hook process
+    http = 2,  ///< an HTTP request of another tool
     transcript = 4,
-    hook_request = 8,  ///< a hook, by request
+    hook_request = 8,  ///< an HTTP request of a hook
 };
-using Sources = std::uint8_t;  ///< any of them, or none
+using Sources = std::uint8_t;  ///< a set of sources
 [[nodiscard]] constexpr bool has(Sources sources, Source one) {
     return (sources & static_cast<Sources>(one)) != 0;
 }
@@ -43,38 +43,38 @@ using Sources = std::uint8_t;  ///< any of them, or none
 
 struct SkillEvent {
     enum class Kind : std::uint8_t {
-        invocation,   ///< a whole run
-        command,      ///< a whole run that the user typed: known again by session, name and time
-        started,      ///< a run began; kept until it is finished or times out
-        finished,     ///< it is over; one that was never seen to start is a row all the same
-        session_end,  ///< what is still open in the session will not be finished
+        invocation,   ///< a complete invocation
+        command,      ///< a complete invocation of a slash command: deduplicated by session, name and time
+        started,      ///< an invocation started; kept until it finishes or times out
+        finished,     ///< an invocation ended; stored even if its start was never reported
+        session_end,  ///< the session ended; its open invocations are stored as failed
     };
     Kind kind = Kind::invocation;
-    /// The same for every source that sees the same run (a tool_use_id), as is_valid_event_key says.
-    /// Of a command: the same whenever this source tells of it again. May be empty for an invocation, which then is
-    /// always a new one, and is not looked at for session_end.
+    /// The dedup key (is_valid_event_key): the same from every source that reports this invocation (a tool_use_id). For
+    /// a command: the same each time this source reports it. An invocation without a key is always new; session_end
+    /// ignores the key.
     std::string key;
-    /// When it happened. Of invocations and commands only where `record.invoked_at` is empty.
+    /// Time of the event. Invocations and commands use it only if `record.invoked_at` is empty.
     TimePoint at{};
-    /// started: skill_name and session_id. finished: these, completed, error_type, and duration_seconds where it was
-    /// measured; else it is the time since the start. session_end: session_id.
+    /// started: skill_name and session_id. finished: also completed, error_type, and duration_seconds if it was
+    /// measured; the default is the time since the start. session_end: session_id.
     InvocationRecord record;
 };
 
-/// How far a transcript was read.
+/// How far a transcript file was read.
 struct TranscriptOffset {
-    std::string file;  ///< tells the file, and is not its path, which is private
+    std::string file;  ///< identifies the file without its path, which is private
     std::int64_t offset = 0;
 };
 
-/// Safe to share between threads (one lock around the connection). Every call may throw StorageError.
+/// Thread-safe (one mutex around the connection). Every call may throw StorageError.
 class EventStore {
   public:
-    /// One of `ingest`, in the order of the events.
+    /// What became of one event.
     struct Result {
-        std::int64_t id = 0;      ///< of the row; 0 where there is none (yet)
-        bool is_new = false;      ///< the row was written now
-        Sources seen_before = 0;  ///< who had told of this run before
+        std::int64_t id = 0;      ///< of the row; 0 if there is none (yet)
+        bool is_new = false;      ///< this call inserted the row
+        Sources seen_before = 0;  ///< sources that reported this invocation earlier
     };
 
     EventStore(const std::string& path, const OpenOptions& options);
@@ -82,28 +82,29 @@ class EventStore {
     EventStore(const EventStore&) = delete;
     EventStore& operator=(const EventStore&) = delete;
 
-    /// All of it in one transaction, or nothing: for few events, as it holds the write lock until it is done. Throws
-    /// StorageErrc::invalid_argument, naming the index and the field, for what cannot be stored.
+    /// Stores all events, or none, in one transaction, which holds the write lock until it is done: for a few events.
+    /// Returns a result per event. Throws StorageErrc::invalid_argument with the index and the field of an event that
+    /// cannot be stored.
     std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
                                std::span<const TranscriptOffset> offsets = {});
 
-    /// As many of the first events as fit into `max_lock` of the write lock, at least one, in one transaction. Returns
-    /// the results of those, which are stored for good; the others are for the next call. Throws as ingest() does.
+    /// Stores as many of the first events as it can while holding the write lock for `max_lock`, at least one, and
+    /// commits them. Returns their results; pass the remaining events to the next call. Throws as ingest() does.
     std::vector<Result> ingest_some(std::span<const SkillEvent> events, Source source,
                                     std::chrono::steady_clock::duration max_lock = kMaxWriteLock);
 
-    /// For the commits from here on.
+    /// Applies to later commits.
     void set_durability(Durability durability);
 
-    /// Stores what was started before `before` and never finished as not completed (`tool_error`, as that is what hooks
-    /// are silent about), at most kMaxExpired a call. Returns how many there were.
+    /// Stores invocations that started before `before` and never finished as failed (`tool_error`, because hooks do not
+    /// report tool errors), at most kMaxExpired per call. Returns their number.
     std::size_t expire(TimePoint before);
     static constexpr std::size_t kMaxExpired = 250;
 
-    /// As saved by ingest(); file → offset.
+    /// The offsets that ingest() has saved, by file.
     [[nodiscard]] std::map<std::string, std::int64_t> transcript_offsets();
 
-    /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
+    /// Later calls throw StorageErrc::invalid_argument ("closed"). Idempotent.
     void close() noexcept;
 
   private:

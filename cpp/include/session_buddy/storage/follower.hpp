@@ -1,5 +1,5 @@
-// Follows skill_invocation by id and tells what is new; goes on beside a Pruner, and notices a database that was
-// replaced, restored or truncated, or lost rows otherwise. One thread uses it, on a connection of its own.
+// Tails skill_invocation by id and returns new rows. Works next to a Pruner, and detects a database that was replaced,
+// restored or truncated, and rows that were changed or deleted. For one thread; has its own connection.
 #pragma once
 
 #include <chrono>
@@ -22,20 +22,20 @@ class Database;
 namespace session_buddy::storage {
 
 struct FollowerOptions {
-    std::chrono::milliseconds open_busy_timeout{5000};  ///< for the first open, which may create or migrate
-    std::chrono::milliseconds poll_busy_timeout{100};   ///< for every later statement: a poll never waits longer
-    std::chrono::seconds lookback{86400};               ///< a rebuild returns the rows of this much time before now
-    std::uint32_t max_rows = 50000;                     ///< of one batch
+    std::chrono::milliseconds open_busy_timeout{5000};  ///< for open(), which may create or migrate
+    std::chrono::milliseconds poll_busy_timeout{100};   ///< for every later statement of a poll
+    std::chrono::seconds lookback{86400};               ///< how far back a rebuild reads
+    std::uint32_t max_rows = 50000;                     ///< per batch
     bool replace_triggers = false;
 };
 
 struct Batch {
-    bool rebuilt = false;          ///< forget everything known before: this batch starts anew
-    bool more = false;             ///< max_rows was reached; poll again for the rest
-    std::vector<Invocation> rows;  ///< readable rows, in the order of id; times are as stored, even in the future
-    /// Lifetime figures of every skill (rebuilt) or of each skill that has new rows.
+    bool rebuilt = false;          ///< discard all earlier rows: this batch starts from scratch
+    bool more = false;             ///< max_rows was reached; poll again for the remaining rows
+    std::vector<Invocation> rows;  ///< readable rows, ordered by id; times are as stored, even in the future
+    /// Lifetime metrics of all skills (rebuilt), or of the skills that have new rows.
     std::vector<std::pair<std::string, LifetimeMetrics>> lifetimes;
-    std::int64_t skipped_rows = 0;  ///< unreadable rows passed over in this batch
+    std::int64_t skipped_rows = 0;  ///< unreadable rows skipped in this batch
 };
 
 class Follower {
@@ -45,28 +45,27 @@ class Follower {
     Follower(const Follower&) = delete;
     Follower& operator=(const Follower&) = delete;
 
-    /// Opens (creating or migrating) the database. Throws StorageError. poll() opens by itself after trouble, but never
-    /// creates a file that has gone.
+    /// Opens the database, creating or migrating it. Throws StorageError. After an error poll() reopens it, but never
+    /// creates a missing file.
     void open();
 
-    /// What is new since the last poll; cheap where nothing is. The first one after open() is a rebuild. Throws
-    /// StorageError where the database cannot be read now; nothing is lost by that, the next poll goes on where the
-    /// last good one ended.
+    /// Returns the rows since the last poll; cheap if there are none. The first poll after open() is a rebuild. Throws
+    /// StorageError if the database cannot be read; the next poll continues where the last successful one ended.
     [[nodiscard]] Batch poll(TimePoint now);
 
-    /// Closes the connection where its file or log is no longer what it was, which saves what only a removed log holds;
-    /// cheap where it is. The next poll() opens another. Throws StorageError where that cannot be found out.
+    /// Closes the connection if its file or write-ahead log was removed or replaced, which also rescues the commits
+    /// that only a removed log holds; cheap otherwise. The next poll() reconnects. Throws StorageError if the state of
+    /// the files cannot be read.
     void close_if_stale();
 
     /// Makes the next poll a rebuild.
     void request_rebuild();
 
-    /// The open connection, for the writers that share this thread; nullptr where there is none. Valid until the next
-    /// poll().
+    /// The open connection, for the writers on this thread; nullptr if there is none. Valid until the next poll().
     [[nodiscard]] SQLite::Database* connection() noexcept;
-    /// Writes through that connection; the same holds for it.
+    /// The writer of that connection; same lifetime.
     [[nodiscard]] CycleWriter* writer();
-    /// The totals on that connection; the same holds for them. Throws StorageError.
+    /// The totals of that connection; same lifetime. Throws StorageError.
     [[nodiscard]] TotalsStore* totals();
 
   private:

@@ -1,4 +1,4 @@
-// Looks back into the database of a running server: runs over time, figures of one skill, episodes of anomalies.
+// History queries on the database of a running server: invocations over time, history of one skill, anomaly episodes.
 #pragma once
 
 #include <chrono>
@@ -16,34 +16,34 @@
 
 namespace session_buddy::storage {
 
-/// One invocation, as much of it as a series needs.
+/// An invocation as a series needs it: a view of a row, valid during the callback only.
 struct InvocationView {
     std::string_view skill_name;
     TimePoint at;
     bool completed = false;
-    std::optional<double> duration_seconds{};  ///< as is_valid_duration says
+    std::optional<double> duration_seconds{};  ///< satisfies is_valid_duration
 };
 
-/// One row of skill_time_series.
+/// A row of skill_time_series: the hourly rollup of one skill.
 struct RollupRow {
-    TimePoint hour;  ///< its beginning
+    TimePoint hour;  ///< start of the hour
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    std::optional<double> avg_duration_seconds{};  ///< of completed runs
+    std::optional<double> avg_duration_seconds{};  ///< of completed invocations
 };
 
-/// What is not set leaves it open.
+/// Fields that are not set match every episode.
 struct EpisodeFilter {
     std::optional<bool> open{};
     std::optional<std::string> skill_name{};
     std::optional<std::string> anomaly_type{};
-    std::optional<TimePoint> from{};  ///< those that lasted until then, or later
-    std::optional<TimePoint> to{};    ///< those that began before
+    std::optional<TimePoint> from{};  ///< episodes that are open or ended at or after this time
+    std::optional<TimePoint> to{};    ///< episodes that started before this time
 };
 
-/// Has a connection of its own that writes nothing, opened when it is needed and opened anew where the file was
-/// replaced. It makes no file and migrates none that is empty. Not safe to share between threads. Every call but
-/// close() may throw StorageError, and does where `is_cancelled` turned true meanwhile, which is asked again and again.
+/// Has its own read-only connection, opened on first use and reopened when the file was replaced. Creates no file and
+/// does not migrate an empty one. Not thread-safe. Every call but close() may throw StorageError, and does when
+/// `is_cancelled`, which is polled during a query, returns true.
 class HistoryQueries {
   public:
     HistoryQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<bool()> is_cancelled);
@@ -51,40 +51,40 @@ class HistoryQueries {
     HistoryQueries(const HistoryQueries&) = delete;
     HistoryQueries& operator=(const HistoryQueries&) = delete;
 
-    /// Rows of the time before it were deleted, what they counted is in skill_time_series alone. TimePoint::min() where
-    /// none were.
+    /// Invocations before this time were pruned, and only skill_time_series counts them. TimePoint::min() if none were.
     [[nodiscard]] TimePoint pruned_before();
 
     struct SeriesConsumer {
-        std::function<bool(const InvocationView&)> invocation;  ///< false ends the reading
+        std::function<bool(const InvocationView&)> invocation;  ///< false stops reading
         std::function<void(const RollupRow&)> hour;
     };
-    /// What ran from `from` on and before `to`, of one skill or of all, in any order: hours before pruned_before() from
-    /// skill_time_series, the rest invocation by invocation.
+    /// Reads the invocations in [from, to), of one skill or of all, in any order: hours before pruned_before() from
+    /// skill_time_series, later ones row by row.
     void read_series(const std::optional<std::string>& skill_name, TimePoint from, TimePoint to,
                      const SeriesConsumer& consumer);
 
-    /// How far read_recent() came.
+    /// How far read_recent() has read.
     struct Cursor {
-        std::uint64_t device = 0;  ///< with inode: of the file
+        std::uint64_t device = 0;  ///< with inode: identifies the file
         std::uint64_t inode = 0;
         std::int64_t id = 0;
-        std::string row;                      ///< what the row of that id looks like
-        std::optional<std::int64_t> changes;  ///< of the change counter
+        std::string row;                      ///< signature of the row with that id
+        std::optional<std::int64_t> changes;  ///< value of the change counter
     };
-    /// Hands out the runs after `cursor`, and moves it. Where there is none, the file is another one or an older copy
-    /// of it, or rows were changed by hand, it calls `restart` and then hands out all runs from `from` on.
+    /// Passes the invocations after `cursor` to `on_row`, and advances the cursor. If there is no cursor, the file was
+    /// replaced or restored, or rows were changed manually, it calls `restart` and then passes all invocations since
+    /// `from`.
     void read_recent(std::optional<Cursor>& cursor, TimePoint from, const std::function<void()>& restart,
                      const std::function<void(const InvocationView&)>& on_row);
 
-    /// Errors and phases of the runs after `since`; at most `max_errors` and `max_phases` of them.
+    /// Errors and workflow phases of the invocations after `since`, at most `max_errors` and `max_phases`.
     [[nodiscard]] SkillHistory skill_history(const std::string& skill_name, TimePoint since, std::int64_t max_errors,
                                              std::int64_t max_phases);
 
-    /// The newest first; of more than 100000 the newest ones.
+    /// Newest first, at most the newest 100000.
     [[nodiscard]] std::vector<StoredEpisode> episodes(const EpisodeFilter& filter);
 
-    /// The next call opens the database again.
+    /// The next call reopens the database.
     void close() noexcept;
 
   private:

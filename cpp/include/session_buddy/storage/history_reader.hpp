@@ -1,5 +1,5 @@
-// Reads the recorded invocations of a stretch of time once, from beginning to end, without writing anything.
-// For whoever looks back; the Follower is for whoever looks on.
+// Reads the recorded invocations of a time range once, from start to end, without writing (backtests). To tail new
+// invocations, use Follower.
 #pragma once
 
 #include <chrono>
@@ -15,31 +15,31 @@ namespace session_buddy::storage {
 
 struct HistoryQuery {
     enum class Order {
-        id,    ///< as they were recorded, and as the Follower hands them out
-        time,  ///< as they happened, whenever they were recorded; by id within one moment
+        id,    ///< in the order they were recorded, as Follower returns them
+        time,  ///< in the order they happened; by id if at the same time
     };
-    std::optional<TimePoint> from{};  ///< rows of this moment and later; nothing for all
-    TimePoint to;                     ///< up to this moment, itself included
+    std::optional<TimePoint> from{};  ///< first time, inclusive; nullopt for all
+    TimePoint to;                     ///< last time, inclusive
     Order order = Order::id;
-    std::string skill_name{};  ///< of this skill alone; empty for all
+    std::string skill_name{};  ///< empty for all skills
     std::chrono::milliseconds busy_timeout{5000};
 };
 
 struct HistoryCounts {
     std::int64_t rows = 0;
-    std::int64_t skipped_rows = 0;  ///< without a readable time, or in the stretch and without a readable name
+    std::int64_t skipped_rows = 0;  ///< no readable time, or in the range and no readable name
 };
 
 struct HistoryConsumer {
-    std::function<void()> on_start;                 ///< before the first row, and again where the reading starts anew
-    std::function<void(const Invocation&)> on_row;  ///< what it throws ends the reading
+    std::function<void()> on_start;  ///< before the first row, and again when reading restarts from the first row
+    std::function<void(const Invocation&)> on_row;  ///< an exception stops reading
 };
 
-/// Hands out the rows of a skills database of any version. Rows are sorted on disk and read one by one, so that memory
-/// does not grow with them. The file is opened read-only: nothing is created, migrated or recovered. A database that
-/// nobody has open is read without a lock, so that no file is left beside it; should it be written to meanwhile, the
-/// reading starts anew. Throws StorageError: missing, not_a_database, damaged, foreign_database, newer_version,
-/// incompatible, busy, io.
+/// Passes the rows of a skills database of any version to `consumer`. Rows are sorted on disk and read one by one, so
+/// memory use does not depend on their number. The file is opened read-only: nothing is created, migrated or recovered.
+/// A database that no process has open is read without locks, so that no -wal or -shm file is left behind; if a process
+/// writes to it meanwhile, reading restarts. Throws StorageError: missing, not_a_database, damaged, foreign_database,
+/// newer_version, incompatible, busy, io.
 HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer);
 
 }  // namespace session_buddy::storage

@@ -1,4 +1,4 @@
-// Keeps skill_time_series: one row a skill and hour, written when the hour is over, written again where late rows
+// Maintains skill_time_series: one row per skill and hour, written when the hour is over, and rewritten when late rows
 // arrive.
 #pragma once
 
@@ -11,9 +11,8 @@
 
 namespace session_buddy::storage {
 
-/// Has a connection of its own and is driven by one background thread, so that a long catch-up never delays a cycle.
-/// How far it came is kept in the database (side table `session_buddy_state`), so nothing is lost or done twice over a
-/// restart.
+/// For one background thread, with its own connection, so that a long catch-up never delays a cycle. The watermark is
+/// kept in the database (side table `session_buddy_state`), so that a restart neither loses nor repeats work.
 class HourlyRollup {
   public:
     HourlyRollup(std::string path, std::chrono::milliseconds busy_timeout);
@@ -21,18 +20,17 @@ class HourlyRollup {
     HourlyRollup(const HourlyRollup&) = delete;
     HourlyRollup& operator=(const HourlyRollup&) = delete;
 
-    /// Does a bounded piece of what is due at `now` in one transaction. True where more is due. Throws StorageError;
-    /// the same work is then done by a later step.
+    /// Does a bounded part of the work due at `now`, in one transaction. Returns true if more is due. Throws
+    /// StorageError; a later step then repeats the work.
     bool step(TimePoint now);
 
-    /// Makes the hours before `until`, the start of a day that is over, final, so that their rows may be deleted: they
-    /// are not counted anew from then on, rows that come late are added to what is written. Call it after a step()
-    /// that returned false. False, with nothing done, where rows for those hours came in meanwhile: step() again.
-    /// Throws StorageError.
+    /// Finalizes the hours before `until`, the start of a past day, so that their rows may be deleted: they are not
+    /// counted again, late rows are added to the written ones. Call it after step() returned false. Returns false, and
+    /// does nothing, if rows of those hours arrived meanwhile: call step() again. Throws StorageError.
     [[nodiscard]] bool close(TimePoint until);
 
-    /// Closes the connection where its file or log is no longer what it was: others of this process may be waiting for
-    /// that. The next step() opens another. Throws StorageError.
+    /// Closes the connection if its file or write-ahead log was removed or replaced: other connections of this process
+    /// may wait for that. The next step() reconnects. Throws StorageError.
     void close_if_stale();
 
   private:

@@ -1,4 +1,4 @@
-// A row of skill_invocation that is to be written, and what may stand in it.
+// An invocation to be stored, and its validation.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,11 @@
 
 namespace session_buddy::storage {
 
-/// A row to be written, fields named after the columns of skill_invocation.
+/// An invocation to be written: fields are named after the columns of skill_invocation, and not validated yet.
+/// StoredInvocation is the same row read back, with its id; Invocation the part of it that metrics need.
 struct InvocationRecord {
     std::string skill_name;
-    std::string invoked_at;  ///< any form that parse_timestamp reads; stored as given
+    std::string invoked_at;  ///< in any format that parse_timestamp accepts; stored as given
     std::string session_id;
     bool completed = false;
     std::optional<double> duration_seconds{};
@@ -26,7 +27,7 @@ struct InvocationRecord {
     std::optional<std::string> workflow_step_id{};
 };
 
-/// What is wrong with a record, empty where nothing is: a sentence that begins with the name of the field.
+/// Validates a record. Returns a message that starts with the name of the invalid field; empty if the record is valid.
 [[nodiscard]] std::string validation_error(const InvocationRecord& record);
 
 }  // namespace session_buddy::storage

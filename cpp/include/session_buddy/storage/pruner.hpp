@@ -1,5 +1,4 @@
-// Deletes the old rows of skill_invocation, a few milliseconds' worth at a time, and leaves every figure that was
-// computed from them as it is.
+// Deletes old rows of skill_invocation in batches of a few milliseconds, and keeps all metrics computed from them.
 #pragma once
 
 #include <chrono>
@@ -14,18 +13,19 @@
 
 namespace session_buddy::storage {
 
-/// The start of the UTC day in which now − keep lies. Rows before it may go: a day is deleted as a whole or not at all.
+/// The start of the UTC day that contains now − keep. Rows before it may be deleted: always whole days.
 [[nodiscard]] TimePoint prune_cutoff(TimePoint now, std::chrono::microseconds keep);
 
-/// What lies before a cut-off.
+/// The rows before a cutoff.
 struct PrunableRows {
-    std::int64_t rows = 0;          ///< can be deleted
-    std::int64_t kept_rows = 0;     ///< stay: of skills without an entry in skill_metrics, which would lose them
-    std::optional<TimePoint> from;  ///< the first and the last moment of `rows`
+    std::int64_t rows = 0;  ///< to be deleted
+    std::int64_t kept_rows =
+        0;  ///< kept, because their skills have no row in skill_metrics that would still count them
+    std::optional<TimePoint> from;  ///< time of the first and the last of `rows`
     std::optional<TimePoint> to;
 };
 
-/// Counts without writing anything, whatever the version of the schema. Throws StorageError.
+/// Counts without writing; any schema version. Throws StorageError.
 [[nodiscard]] PrunableRows prunable_rows(const std::string& path, TimePoint cutoff,
                                          std::chrono::milliseconds busy_timeout);
 
@@ -34,27 +34,26 @@ struct PruneResult {
     std::int64_t kept_rows = 0;  ///< as in PrunableRows
     std::optional<TimePoint> from;
     std::optional<TimePoint> to;
-    std::chrono::microseconds longest_lock{0};  ///< of deleting: for which no other connection could write
+    std::chrono::microseconds longest_lock{0};  ///< longest time in which deleting blocked other writers
 };
 
-/// Can be ended and begun again at any moment: each step is one transaction, and what is deleted is noted down in it
-/// (side table `session_buddy_state`), so that who follows the table or counts its rows is not misled. Triggers do not
-/// fire. The newest row always stays, and so do rows without a readable time. Used by one thread.
+/// Can be stopped and restarted at any time: each step is one transaction that also records what it deleted (side table
+/// `session_buddy_state`), for those who tail the table or count its rows. Triggers do not fire. The newest row and
+/// rows without a readable time are always kept. For one thread.
 class Pruner {
   public:
-    /// Nothing is opened yet. `cutoff` is a start of a day.
+    /// Opens nothing. `cutoff` must be the start of a day.
     Pruner(std::string path, TimePoint cutoff, std::chrono::milliseconds busy_timeout, SeriesLimits bounds = {});
     ~Pruner();
     Pruner(const Pruner&) = delete;
     Pruner& operator=(const Pruner&) = delete;
 
-    /// Does a bounded piece; true where more is due. First the hours of the old rows are completed in
-    /// skill_time_series and rows in the totals of TotalsTracker, then rows go. Throws StorageError, among others
-    /// read_only, and incompatible where a trigger computes figures from the rows again and again; the next Pruner goes
-    /// on.
+    /// Does a bounded part of the work; returns true if more is due. First completes skill_time_series and the totals
+    /// of the old rows, then deletes rows. Throws StorageError: read_only; incompatible if a trigger recomputes metrics
+    /// from all rows. A new Pruner continues.
     bool step(TimePoint now);
 
-    /// How long to wait before the next step, so that writers which found the database locked get their turn.
+    /// How long to wait before the next step, so that waiting writers can write.
     [[nodiscard]] std::chrono::milliseconds pause() const;
 
     [[nodiscard]] const PruneResult& result() const;

@@ -1,4 +1,4 @@
-// Looks at the recorded invocations one by one, and summed up by session, hour and workflow phase.
+// Queries the recorded invocations: single rows, and aggregates by session, hour and workflow phase.
 #pragma once
 
 #include <chrono>
@@ -16,8 +16,9 @@
 
 namespace session_buddy::storage {
 
-/// A row of skill_invocation, read leniently: whatever type a column holds, text is given as text, and a value that
-/// makes no sense (a duration that is negative or no number) as none.
+/// A row of skill_invocation with all its columns. Text of any column type is returned as text, an invalid value (a
+/// negative duration, one that is not a number) as nullopt. InvocationRecord is such a row to be written; Invocation
+/// has only the columns that metrics need.
 struct StoredInvocation {
     std::int64_t id = 0;
     std::string skill_name;
@@ -36,7 +37,7 @@ struct StoredInvocation {
     std::optional<std::string> workflow_step_id{};
 };
 
-/// Rows that have all of these. What is not set leaves them open.
+/// Matches rows that satisfy every field that is set.
 struct InvocationFilter {
     std::optional<std::string> skill_name{};
     std::optional<std::string> session_id{};
@@ -44,13 +45,13 @@ struct InvocationFilter {
     std::optional<std::string> workflow_step_id{};
     std::optional<std::string> error_type{};
     std::optional<bool> completed{};
-    std::optional<TimePoint> since{};  ///< of this moment and later; rows without a readable time then fit none
-    std::optional<TimePoint> until{};  ///< before this moment
+    std::optional<TimePoint> since{};  ///< inclusive; rows without a readable time do not match
+    std::optional<TimePoint> until{};  ///< exclusive
 };
 
 enum class TimeOrder : std::uint8_t { oldest_first, newest_first };
 
-/// One session, counted from its rows. Named after the columns of v_session_skill_summary.
+/// One session, aggregated from its rows. Fields are named after the columns of v_session_skill_summary.
 struct SessionSummary {
     std::string session_id;
     std::int64_t unique_skills = 0;
@@ -58,19 +59,20 @@ struct SessionSummary {
     std::int64_t completed_count = 0;
     std::int64_t abandoned_count = 0;
     double total_duration_seconds = 0.0;
-    std::optional<TimePoint> first_skill_at{};  ///< nothing where no row has a readable time
+    std::optional<TimePoint> first_skill_at{};  ///< nullopt if no row has a readable time
     std::optional<TimePoint> last_skill_at{};
     std::map<std::string, std::int64_t> skills{};  ///< name → invocations
 };
 
-/// One skill in one hour, as in skill_time_series, counted from the rows and so there for the present hour too.
+/// One skill in one hour, as in skill_time_series, but aggregated from the rows, and so available for the current hour,
+/// too.
 struct HourlyAggregate {
     std::string skill_name;
-    TimePoint hour;  ///< its beginning, UTC
+    TimePoint hour;  ///< start of the hour, UTC
     std::int64_t invocation_count = 0;
     std::int64_t completed_count = 0;
-    double completion_rate = 0.0;                  ///< 0 to 1, as in that table
-    std::optional<double> avg_duration_seconds{};  ///< of completed invocations that have one
+    double completion_rate = 0.0;                  ///< 0 to 1, as in skill_time_series
+    std::optional<double> avg_duration_seconds{};  ///< of completed invocations with a duration
     std::int64_t unique_sessions = 0;
 };
 
@@ -81,10 +83,10 @@ struct PhaseEffectiveness {
     std::int64_t total_invocations = 0;
     std::int64_t completed_count = 0;
     std::int64_t abandoned_count = 0;
-    std::int64_t timed_count = 0;  ///< invocations that have a duration
+    std::int64_t timed_count = 0;  ///< invocations with a duration
     double total_duration_seconds = 0.0;
-    std::optional<double> avg_duration_seconds{};  ///< of all invocations that have one
-    std::optional<double> avg_completion_time{};   ///< of the completed ones
+    std::optional<double> avg_duration_seconds{};  ///< of all invocations with a duration
+    std::optional<double> avg_completion_time{};   ///< of completed invocations with a duration
     double completion_rate = 0.0;                  ///< 0 to 100
 };
 
@@ -93,36 +95,36 @@ struct ErrorCount {
     std::int64_t count = 0;
 };
 
-/// Has a connection of its own that writes nothing, opened by the first call, so that a long look keeps no writer
-/// waiting. Safe to share between threads (one lock around the connection). Every call may throw StorageError;
-/// invalid_argument for a negative limit. Limits count rows of the result.
+/// Has its own read-only connection, opened by the first call, so that a long query does not block a writer.
+/// Thread-safe (one mutex around the connection). Every call may throw StorageError; invalid_argument for a negative
+/// limit. Limits count result rows.
 class SkillsQueries {
   public:
-    /// `before_connect` as for whoever else has the file open (see SkillsStore).
+    /// `before_connect` is called before each opening: see StoreConnection.
     SkillsQueries(std::string path, std::chrono::milliseconds busy_timeout, std::function<void()> before_connect = {});
     ~SkillsQueries();
     SkillsQueries(const SkillsQueries&) = delete;
     SkillsQueries& operator=(const SkillsQueries&) = delete;
 
     [[nodiscard]] std::optional<StoredInvocation> invocation(std::int64_t id);
-    /// By the moment of invoked_at, then the id. Rows without a readable time count as the oldest. Every row that fits
-    /// is looked at, whatever the limit.
+    /// Ordered by the time of invoked_at, then by id. Rows without a readable time sort as the oldest. Reads every
+    /// matching row, independent of the limit.
     [[nodiscard]] std::vector<StoredInvocation> invocations(const InvocationFilter& filter, TimeOrder order,
                                                             std::int64_t limit);
-    /// Nothing for a session without rows.
+    /// nullopt for a session without rows.
     [[nodiscard]] std::optional<SessionSummary> session_summary(std::string_view session_id);
-    /// Hours in which something ran, by time and then by name; the newest ones where there are more than `limit`.
+    /// Hours with invocations, ordered by time, then by name; the newest ones if there are more than `limit`.
     [[nodiscard]] std::vector<HourlyAggregate> hourly_aggregates(const InvocationFilter& filter, std::int64_t limit);
-    /// Rows that have a phase, by phase and then by invocations, descending, then by name.
+    /// Rows with a phase, ordered by phase, invocations descending, name.
     [[nodiscard]] std::vector<PhaseEffectiveness> phase_effectiveness(const InvocationFilter& filter,
                                                                       std::int64_t limit);
-    /// Of rows that were not completed and have an error type, the most frequent first.
+    /// Error types of rows that were not completed, most frequent first.
     [[nodiscard]] std::vector<ErrorCount> error_counts(const InvocationFilter& filter, std::int64_t limit);
 
-    /// Closes the connection where its file or log is no longer what it was and no call uses it; the next call opens
-    /// another.
+    /// Closes the connection if its file or write-ahead log was removed or replaced and no call uses it; the next call
+    /// reconnects.
     void close_if_stale();
-    /// Later calls throw StorageErrc::invalid_argument ("closed"). Can be called twice.
+    /// Later calls throw StorageErrc::invalid_argument ("closed"). Idempotent.
     void close() noexcept;
 
   private:

@@ -1,4 +1,4 @@
-// The writing and querying side for programs: what SkillsStorage in Python and `session-buddy record` are made of.
+// Stores and queries invocations; the base of SkillsStorage in Python and of `session-buddy record`.
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,7 @@ struct RealTimeRow {
     TimePoint last_invocation_at;
 };
 
-/// Safe to share between threads (one lock around the connection). Every call may throw StorageError.
+/// Thread-safe (one mutex around the connection). Every call may throw StorageError.
 class SkillsStore {
   public:
     SkillsStore(const std::string& path, std::chrono::milliseconds busy_timeout);
@@ -54,23 +54,24 @@ class SkillsStore {
     SkillsStore(const SkillsStore&) = delete;
     SkillsStore& operator=(const SkillsStore&) = delete;
 
-    /// Returns the id. Throws StorageErrc::invalid_argument, naming the field, for a bad value.
+    /// Returns the id. Throws StorageErrc::invalid_argument with the field that is invalid.
     std::int64_t store(const InvocationRecord& record);
 
-    /// One transaction, all or nothing; the error names the index of the bad record. Returns the ids in order.
+    /// Stores all records, or none, in one transaction; the error has the index of the invalid record. Returns the ids
+    /// in the order of the records.
     std::vector<std::int64_t> store_many(std::span<const InvocationRecord> records);
 
     [[nodiscard]] std::optional<SkillMetricsRow> metrics(std::string_view skill_name);
-    /// By total_invocations descending, then name. limit ≥ 0.
+    /// Ordered by total_invocations descending, then name. limit ≥ 0.
     [[nodiscard]] std::vector<SkillMetricsRow> all_metrics(std::int64_t limit);
-    /// The contract's order, over (now − window, now]; rows from the future count as now.
+    /// Metrics over (now − window, now] in the order of data.top_skills; rows from the future count as now.
     [[nodiscard]] std::vector<RealTimeRow> real_time_metrics(std::int64_t limit, std::chrono::microseconds window,
                                                              TimePoint now);
 
-    /// More of them, over a connection of their own; as long-lived as the store.
+    /// Further queries, with their own connection; valid as long as the store.
     [[nodiscard]] SkillsQueries& queries() noexcept;
 
-    /// Later calls throw StorageErrc::invalid_argument ("closed"), those of queries() too. Can be called twice.
+    /// Later calls throw StorageErrc::invalid_argument ("closed"), also those of queries(). Idempotent.
     void close() noexcept;
 
   private:
