@@ -1,5 +1,5 @@
-// The triggers of schema_v1.cpp and schema_v4.cpp over again, for many rows at a time. What decides by texts (moments,
-// elements of JSON) is left to SQLite, in the triggers' own words.
+// Repeats the triggers of schema_v1.cpp and schema_v4.cpp for many rows at a time. Times and JSON elements are still
+// parsed by SQLite, with the SQL of the triggers.
 #include "batch_aggregates.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -25,8 +25,8 @@ namespace {
 constexpr std::array<const char*, 4> kTables{"skill_invocation", "skill_metrics", "session_skills",
                                              "skill_metrics_cache"};
 
-/// Whether the tables and every trigger there is have the text that our own migrations give them. A new row is no
-/// change for the triggers that count changes.
+/// Whether the tables and all triggers have the SQL of our migrations. The triggers of the change counter are ignored,
+/// as they do not fire for new rows.
 bool is_our_schema(SQLite::Database& database) {
     std::set<std::pair<std::string, std::string>> wanted;
     for (const auto& [name, text] : finished_schema().triggers) {
@@ -57,7 +57,7 @@ std::optional<std::string> optional_text(const sql::Statement& row, int column) 
     return row.is_null(column) ? std::nullopt : std::optional<std::string>(row.text(column));
 }
 
-/// As round() of SQL: larger numbers have no fraction.
+/// Like SQL's round(): larger numbers have no fraction.
 double rounded(double number) {
     constexpr double kWhole = 4503599627370496.0;
     return number < kWhole ? std::floor(number + 0.5) : number;
@@ -72,7 +72,7 @@ void count(std::vector<std::pair<std::string, std::int64_t>>& counts, std::strin
     }
 }
 
-// Small whole numbers: adding 1 to them n times is adding n.
+// Small integers, for which adding 1 n times equals adding n.
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): as in schema_fragments.hpp
 #define SESSION_BUDDY_IS_COUNT(x) "typeof(" x ") = 'integer' AND " x " BETWEEN 0 AND 1000000000000000"
 #define SESSION_BUDDY_IS_OBJECT_OF_COUNTS(x)                                   \
@@ -81,7 +81,7 @@ void count(std::vector<std::pair<std::string, std::int64_t>>& counts, std::strin
     " AND NOT EXISTS (SELECT 1 FROM json_each(" x                              \
     ") WHERE type <> 'integer' OR value NOT BETWEEN 0 AND"                     \
     " 1000000000000000) ELSE 0 END"
-// As the triggers write an object.
+// The format in which the triggers write an object.
 #define SESSION_BUDDY_REWRITTEN "(SELECT json_group_object(key, value) FROM json_each(?2))"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
@@ -193,7 +193,7 @@ bool BatchAggregates::read(std::span<const InvocationRecord* const> records) {
         Skill& skill = skills_[known->second];
         add(*record, skill, reader);
         if (!std::isfinite(skill.total_seconds) || !std::isfinite(skill.mean_seconds.value_or(0.0))) {
-            return false;  // what SQLite makes of that is better not guessed
+            return false;  // how SQLite stores that is not certain
         }
         const auto [session_index, is_new_pair] =
             session_indexes.try_emplace({record->session_id, known->second}, sessions_.size());
@@ -211,7 +211,7 @@ void BatchAggregates::add(const InvocationRecord& record, Skill& skill, Reader& 
     ++skill.total;
     ++(record.completed ? skill.completed : skill.abandoned);
     skill.completion_rate = 100.0 * static_cast<double>(skill.completed) / static_cast<double>(skill.total);
-    // In the terms of SQL, where a comparison with NULL is never true.
+    // Like SQL, where a comparison with NULL is never true.
     const auto is_less = [](const Moment& a, const Moment& b) { return a && b && *a < *b; };
     const auto is_later = [&](const Moment& known_moment, const std::string& known) {
         return is_less(known_moment, moment) || (!known_moment && moment) ||
@@ -291,7 +291,7 @@ void BatchAggregates::write_metrics() {
     }
 }
 
-/// Once for all names of a skill: the object is read and written as a whole.
+/// Writes all names of a skill at the same time, because the object is read and written as a whole.
 void BatchAggregates::write_counts(const char* select, const char* update, Counts Skill::*counts) {
     sql::Statement known(database_, select);
     sql::Statement write(database_, update);

@@ -1,5 +1,5 @@
-// Three triggers and one row of sqlite_sequence. A table of our own could be dropped by anybody, and then every delete
-// of every program would fail in the trigger; sqlite_sequence cannot be dropped.
+// The change counter is three triggers and a row of sqlite_sequence, which cannot be dropped. If another program
+// dropped a separate counter table, the triggers would make every delete of every program fail.
 #include "change_counter.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -13,7 +13,7 @@ namespace {
 
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 #define SESSION_BUDDY_COUNTER "'session_buddy_changes'"
-// By a random step: a copy that was put back, and changed again, must not come to a number that was seen before.
+// A random step, so that a restored copy that is changed again does not reach a number that was seen before.
 #define SESSION_BUDDY_COUNT_CHANGE                                                                                  \
     " BEGIN UPDATE sqlite_sequence SET seq = seq + 1 + abs(random() % 1000000) WHERE name = " SESSION_BUDDY_COUNTER \
     "; END"
@@ -21,9 +21,9 @@ namespace {
 
 }  // namespace
 
-// Only columns of V1 are named, so that a rollback of a later migration can drop its columns. REPLACE fires no delete
-// trigger, but its insert has an id that was used before: until its statement ends, sqlite_sequence has the largest
-// one. Not of a table made by hand without AUTOINCREMENT, where such rows are found by counting all.
+// The triggers name columns of V1 only, so that a rollback of a later migration can drop its columns. REPLACE fires no
+// delete trigger, but its insert reuses an id, and until the statement ends sqlite_sequence has the largest id. A table
+// that was created without AUTOINCREMENT has no such row; there an audit finds replaced rows by counting all.
 const std::array<ChangeTrigger, 3> kChangeTriggers{
     {{"session_buddy_row_inserted",
       "CREATE TRIGGER session_buddy_row_inserted AFTER INSERT ON skill_invocation"
@@ -53,12 +53,12 @@ void install_change_counter(SQLite::Database& database) {
         database.exec(std::string(trigger.text));
     }
     if (sql::query_integer(database, "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'") == 0) {
-        // Nobody may create it; SQLite does, with the first table that has AUTOINCREMENT, and keeps it.
+        // Only SQLite can create sqlite_sequence: it does so with the first AUTOINCREMENT table, and keeps it.
         database.exec(
             "CREATE TABLE session_buddy_sequence (id INTEGER PRIMARY KEY AUTOINCREMENT);"
             "DROP TABLE session_buddy_sequence");
     }
-    // Begins anywhere, so that a copy whose counter was made again differs from the one before it.
+    // Starts at a random number, so that a counter that is created again differs from the earlier one.
     constexpr std::int64_t kLargestBegin = std::int64_t{1} << 48U;
     std::random_device device;
     const auto begin = std::uniform_int_distribution<std::int64_t>{0, kLargestBegin}(device);

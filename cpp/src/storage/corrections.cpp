@@ -1,5 +1,5 @@
-// Rows are found by the index on their skill. Everything else that names the skill is changed in the transaction that
-// finds no row left.
+// Changes the invocations of a skill in batches, found by the index on skill_name. The transaction that finds no row
+// left changes all other tables that name the skill.
 #include "session_buddy/storage/corrections.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -30,20 +30,19 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// Of a batch, for its rows; the commit comes on top.
+/// Time per batch for its rows, without the commit.
 constexpr milliseconds kTimeForRows{20};
 constexpr std::int64_t kRowsPerQuery = 500;
-/// As in the pruner: writers that found the database locked get their turn.
+/// As in pruner.cpp, so that waiting writers can write.
 constexpr milliseconds kShortestPause{20};
 
-/// Where a skill has one row for each of something else, or only one. Without session_skills, skill_metrics_cache and
-/// mv_daily_skills, whose counts are added up.
+/// Tables in which a skill has one row, or one per key, that cannot be added up on a rename.
 constexpr std::array kUniqueTables{"skill_community_baselines", "skill_cluster_membership", "skill_category_mapping",
                                    "skill_modalities"};
 constexpr std::array kSummedTables{"session_skills", "skill_metrics_cache", "mv_daily_skills", "skill_time_series"};
 constexpr std::array kOtherTables{"skill_anomalies", "skill_user_interactions", "ab_test_outcomes"};
 
-/// Removes a row from the full-text index where no trigger of another tool does so; empty where there is no need.
+/// SQL that deletes a row from the full-text index; empty if there is no index, or a trigger of another tool does it.
 std::string required_fts_delete_sql(SQLite::Database& database) {
     const bool has_trigger = sql::query_integer(database,
                                                 "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
@@ -119,7 +118,7 @@ class Corrector {
     }
 
   private:
-    /// What the triggers counted of an invocation.
+    /// The values of an invocation that the triggers counted.
     struct Row {
         std::string skill_name;
         std::string session_id;
@@ -127,7 +126,7 @@ class Corrector {
         std::optional<std::int64_t> at;  // microseconds
         std::int64_t completed = 0;
         std::optional<double> seconds;
-        std::array<std::optional<std::string>, 3> names;  // of workflow, error, and follow-up
+        std::array<std::optional<std::string>, 3> names;  // workflow path, error type, first follow-up action
     };
 
     [[nodiscard]] SQLite::Database& database() { return connection_.database(); }
@@ -165,7 +164,7 @@ class Corrector {
         });
     }
 
-    /// `change` each row of the skill, and `finish` in the transaction that finds no further one.
+    /// Calls `change` for each row of the skill, and `finish` in the transaction that finds no further row.
     template <typename Change, typename Finish>
     void in_batches(std::string_view name, const Change& change, const Finish& finish) {
         for (;;) {
@@ -231,7 +230,7 @@ class Corrector {
         run("DELETE FROM skill_invocation WHERE id = ?1", id);
     }
 
-    // ---- All of a skill
+    // ---- A whole skill
 
     void forget_rest(std::string_view name) {
         database().exec("PRAGMA defer_foreign_keys = ON");
@@ -284,7 +283,7 @@ class Corrector {
         }
     }
 
-    /// Counts of the old name to those that the new one has; where it has none, the row just changes its name later.
+    /// Adds the counts of the old name to the rows of the new one. Rows that the new name lacks are renamed later.
     void merge_counts(std::string_view from, std::string_view to) {
         const auto add = [&](const char* text) { run(text, from, to); };
         add("UPDATE session_skills AS kept SET invocation_count = kept.invocation_count + gone.invocation_count"
@@ -308,7 +307,7 @@ class Corrector {
             " > session_buddy_micros(kept.last_invocation_at) THEN gone.last_invocation_at"
             " ELSE kept.last_invocation_at END, updated_at = datetime('now')"
             " FROM skill_metrics_cache AS gone WHERE gone.skill_name = ?1 AND kept.skill_name = ?2");
-        // Hours whose rows are there are counted again by the rollup; of those that were pruned this is what there is.
+        // The rollup recounts hours whose rows exist; for pruned hours these sums are final.
         add("UPDATE skill_time_series AS kept SET"
             " invocation_count = kept.invocation_count + gone.invocation_count,"
             " completion_rate = (kept.completion_rate * kept.invocation_count + gone.completion_rate"
@@ -324,7 +323,7 @@ class Corrector {
         run("DELETE FROM skill_time_series WHERE skill_name = ?1 AND EXISTS (SELECT 1 FROM skill_time_series AS kept"
             " WHERE kept.skill_name = ?2 AND kept.timestamp = skill_time_series.timestamp)",
             from, to);
-        // total / mean is the number of timed ones, as in the trigger.
+        // total / mean is the number of invocations with a duration, as in the trigger.
         add("UPDATE skill_metrics AS kept SET"
             " total_invocations = kept.total_invocations + gone.total_invocations,"
             " completed_invocations = kept.completed_invocations + gone.completed_invocations,"
@@ -390,7 +389,7 @@ class Corrector {
         return found;
     }
 
-    /// Undoes what the triggers did when it came.
+    /// Reverts what the triggers did when the row was inserted.
     void subtract(const Row& row) {
         const auto name = std::string_view(row.skill_name);
         run("UPDATE skill_metrics SET total_invocations = max(total_invocations - 1, 0),"
@@ -448,7 +447,7 @@ class Corrector {
             std::string_view(row.skill_name), row.at, row.completed);
     }
 
-    /// In skill_time_series, where it is written and its rows are still there.
+    /// Recounts the row's hour in skill_time_series, if it was written and is not pruned.
     void recount_hour(const Row& row) {
         const TimePoint at{microseconds{*row.at}};
         const TimePoint hour = std::chrono::floor<std::chrono::hours>(at);
@@ -459,10 +458,10 @@ class Corrector {
         const std::int64_t begin = hour.time_since_epoch().count();
         constexpr const char* kIsHour = "skill_name = ?1 AND session_buddy_micros(timestamp) = ?2";
         if (integer(fmt::format("SELECT count(*) FROM skill_time_series WHERE {}", kIsHour), name, begin) == 0) {
-            return;  // it is counted when the hour is over
+            return;  // the rollup counts it when the hour is over
         }
         run(fmt::format("DELETE FROM skill_time_series WHERE {}", kIsHour), name, begin);
-        // By text first, as everywhere: an offset can put a day between a row's text and its moment.
+        // Filters by text first, for the index: a UTC offset can move a row's date by one day.
         const std::string from = format_timestamp(at - std::chrono::days{1}).substr(0, 10);
         const std::string until = format_timestamp(at + std::chrono::days{2}).substr(0, 10);
         run("INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate,"
@@ -474,7 +473,7 @@ class Corrector {
             name, begin, std::string_view(format_timestamp(hour)), std::string_view(from), std::string_view(until));
     }
 
-    // ---- What all of them need
+    // ---- Shared
 
     static constexpr std::array kCountColumns{"workflow_paths", "common_errors", "follow_up_actions"};
 
@@ -485,20 +484,20 @@ class Corrector {
             column);
     }
 
-    /// Of the detector's state: an open episode of the completion rate, and one of the duration.
+    /// Keys of the detector's state for an open episode of the completion rate and one of the duration.
     static std::array<std::string, 2> episode_keys(std::string_view name) {
         return {fmt::format("anomaly_detector/episode/0/{}", name), fmt::format("anomaly_detector/episode/1/{}", name)};
     }
 
-    /// As the triggers do for rows, for a server that would not see otherwise what is changed of a skill without any.
+    /// Increments the change counter like the triggers, so that a server notices changes to a skill without rows.
     void count_change() {
         if (has_table("sqlite_sequence")) {
             database().exec("UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'session_buddy_changes'");
         }
     }
 
-    /// Whoever keeps skill_time_series begins again, so that it writes no hour that it counted before; and counts the
-    /// hours of renamed rows again.
+    /// Makes the hourly rollup restart, so that it does not write hours it has counted before, and recounts the hours
+    /// of renamed rows.
     void restart_rollup() {
         if (has_table("session_buddy_state")) {
             run("UPDATE session_buddy_state SET value = max(min(value - 1, ?1), 0)"
@@ -511,7 +510,7 @@ class Corrector {
     const CorrectionOptions& options_;
     CorrectionResult result_;
     std::int64_t rows_ = 0;
-    std::int64_t first_id_ = INT64_MAX;  // of the renamed rows
+    std::int64_t first_id_ = INT64_MAX;  // smallest id of the renamed rows
     std::optional<std::string> fts_delete_sql_;
 };
 

@@ -1,4 +1,4 @@
-// Writes what one cycle has to say, in one transaction.
+// Writes the results of one cycle in one transaction.
 #include "session_buddy/storage/cycle_writer.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -13,9 +13,9 @@
 namespace session_buddy::storage {
 namespace {
 
-// Of the keys of the entries. The slash is followed by no other key of the table.
+// The keys of the entries are [kStatePrefix, kStateEnd): '0' follows '/'.
 constexpr std::string_view kStatePrefix = "anomaly_detector/";
-constexpr std::string_view kOldStateKey = "anomaly_detector";  // of the whole state, before it was kept in entries
+constexpr std::string_view kOldStateKey = "anomaly_detector";  // the whole state, as earlier versions wrote it
 constexpr std::string_view kStateEnd = "anomaly_detector0";
 
 bool has_state_table(SQLite::Database& database) {
@@ -24,7 +24,7 @@ bool has_state_table(SQLite::Database& database) {
 
 }  // namespace
 
-/// Each is prepared when it is first needed: a database that never has an episode may lack the table.
+/// Prepared on first use: a database that never has an episode may lack the table.
 struct CycleWriter::Statements {
     explicit Statements(SQLite::Database& its_database) : database(its_database) {}
 
@@ -56,7 +56,7 @@ void CycleWriter::Statements::write_cache(std::span<const CacheRow> rows, TimePo
                       std::int64_t{row.is_anomalous ? 1 : 0}, row.anomaly_score, std::string_view(updated_at))
                 .run();
         };
-        // Two statements in place of an upsert: a table made by hand need not have the key that an upsert asks for.
+        // Two statements instead of an upsert, which needs a key that a manually created table may lack.
         fill(prepared(update_cache,
                       "UPDATE skill_metrics_cache SET last_invocation_at = ?2, invocation_count_1h = ?3,"
                       " invocation_count_24h = ?4, avg_completion_rate_24h = ?5, is_anomalous = ?6,"

@@ -1,4 +1,4 @@
-// open_database: looks first, then creates, migrates or just opens, and sets the connection up.
+// Opens a database: inspects the file, then creates, migrates or just opens it, and configures the connection.
 #include "session_buddy/storage/database.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -48,7 +48,7 @@ bool is_default_location(const std::string& path) {
     }
 }
 
-/// Only that of the default location is created: elsewhere a missing folder is a mistyped path.
+/// Creates the folder of the default location only: any other missing folder is probably a typo.
 void require_folder(const std::string& path) {
     const std::string folder = folder_of(path);
     std::error_code error;
@@ -63,8 +63,8 @@ void require_folder(const std::string& path) {
     }
 }
 
-/// SQLite would let everybody read it, and takes the permissions of the log and its index from the file. Where another
-/// program makes it at the same moment, that one decides.
+/// Creates the file readable by its owner only. SQLite would let all users read it, and copies its permissions to the
+/// log and its index. If another program creates the file at the same time, its permissions stay.
 void create_private_file(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (file >= 0) {
@@ -72,7 +72,7 @@ void create_private_file(const std::string& path) {
     }
 }
 
-/// The reason why a file in this place cannot be written, empty where nothing speaks against it.
+/// Why the file cannot be written; empty if it can.
 std::string not_writable_reason(const std::string& path, bool exists) {
     const std::string folder = folder_of(path);
     if (exists && !may_write(path)) {
@@ -84,7 +84,7 @@ std::string not_writable_reason(const std::string& path, bool exists) {
     return {};
 }
 
-/// Switching needs the file for a moment alone, and SQLite does not wait for that by itself.
+/// Switches to WAL mode, which needs an exclusive lock that SQLite does not wait for.
 void enable_wal(SQLite::Database& database, const std::string& path, std::chrono::milliseconds busy_timeout) {
     using std::chrono::steady_clock;
     constexpr std::chrono::milliseconds kPause{5};
@@ -93,9 +93,8 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
         try {
             const std::string mode = sql::query_text(database, "PRAGMA journal_mode = WAL");
             if (mode != "wal") {
-                kLogger.warning(
-                    "database \"{}\" stays in journal mode {}: it cannot be kept with a write-ahead log there", path,
-                    mode);
+                kLogger.warning("database \"{}\" stays in journal mode {}: its file system does not support WAL mode",
+                                path, mode);
             }
             return;
         } catch (const SQLite::Exception& error) {
@@ -103,7 +102,7 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
                 throw;
             }
             if (steady_clock::now() >= deadline) {
-                kLogger.warning("database \"{}\" stays in its journal mode: another process keeps it busy", path);
+                kLogger.warning("database \"{}\" is not switched to WAL mode: another process keeps it locked", path);
                 return;
             }
             std::this_thread::sleep_for(kPause);
@@ -114,7 +113,7 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
 void set_up_connection(SQLite::Database& database, const OpenOptions& options) {
     database.setBusyTimeout(static_cast<int>(options.busy_timeout.count()));
     sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    // 8 MiB of pages: a large import then keeps its indexes in memory.
+    // 8 MiB, so that a large import keeps its indexes in memory.
     database.exec("PRAGMA foreign_keys = ON; PRAGMA cache_size = -8192");
     if (sqlite3_db_readonly(database.getHandle(), "main") == 0) {
         set_durability(database, options.durability);
@@ -140,8 +139,8 @@ std::unique_ptr<SQLite::Database> open_read_only(const std::string& path, const 
         try {
             return opened(false);
         } catch (const SQLite::Exception&) {
-            // In a folder that cannot be written the files beside a write-ahead log cannot be made. Without a log there
-            // is nothing in it to miss.
+            // WAL mode needs files that cannot be created in a write-protected folder. If there is no log, the file is
+            // complete without it.
             if (has_wal(path)) {
                 throw;
             }
@@ -163,9 +162,9 @@ std::unique_ptr<SQLite::Database> open_writable(const std::string& path, const O
     });
 }
 
-/// Nothing where the file needs a closer look. The journal mode is left alone: to change it may take long.
+/// Opens without an inspection; nullptr if the file needs one. Does not change the journal mode, which may take long.
 std::unique_ptr<SQLite::Database> open_short_lived(const std::string& path, const OpenOptions& options) {
-    // Whoever is alone with a log has to read all of it first; to fold it in means to wait for the disk.
+    // The only connection to a database first has to read the whole log, but a checkpoint waits for the disk.
     constexpr std::int64_t kMaxWalBytes = std::int64_t{2} << 20U;
     return sql::translated(path, "cannot open", [&]() -> std::unique_ptr<SQLite::Database> {
         auto database = std::make_unique<SQLite::Database>(path, SQLite::OPEN_READWRITE,
@@ -187,8 +186,8 @@ std::unique_ptr<SQLite::Database> open_short_lived(const std::string& path, cons
             return nullptr;
         }
         set_up_connection(*database, options);
-        // SQLite itself never begins the log anew where one comes after the other: each finds it as if nothing of it
-        // were folded in yet.
+        // When processes open the database one after the other, SQLite never restarts the log, as if it was never
+        // checkpointed.
         const auto wal = file_state(sqlite3_filename_wal(sqlite3_db_filename(database->getHandle(), "main")));
         if (wal.has_value() && wal->size > kMaxWalBytes) {
             sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
@@ -200,8 +199,8 @@ std::unique_ptr<SQLite::Database> open_short_lived(const std::string& path, cons
 }  // namespace
 
 void set_durability(SQLite::Database& database, Durability durability) {
-    // EXTRA is FULL where there is a write-ahead log; without one it also waits for the journal to be gone for good. On
-    // macOS alone, waiting for the disk has to be asked for twice.
+    // EXTRA equals FULL in WAL mode; in other modes it also syncs the removal of the journal. fullfsync is needed on
+    // macOS, where fsync does not wait for the disk.
     database.exec(durability == Durability::power ? "PRAGMA synchronous = EXTRA; PRAGMA fullfsync = ON"
                                                   : "PRAGMA synchronous = NORMAL");
 }
@@ -233,7 +232,7 @@ std::unique_ptr<SQLite::Database> open_database(const std::string& path, const O
     const std::string reason = not_writable_reason(path, true);
     if (inspection.needs_migration()) {
         if (!reason.empty()) {
-            fail(StorageErrc::read_only, path, fmt::format("its schema must be brought up to date, and {}", reason));
+            fail(StorageErrc::read_only, path, fmt::format("its schema must be migrated to V4, and {}", reason));
         }
         return open_writable(path, options, true);
     }

@@ -1,4 +1,4 @@
-// One poll() over a pipe for interruptions and the system's notifications: see the header.
+// Waits with poll() for a pipe, which interrupt() writes to, and for file system notifications.
 #include "session_buddy/storage/database_watch.hpp"
 
 #include <fcntl.h>
@@ -22,7 +22,7 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// As poll() counts: rounded up, so that nothing is early; a far time in pieces.
+/// The timeout for poll(): rounded up, so that no wait ends early, and at most an hour.
 int milliseconds_until(DatabaseWatch::Time time) {
     constexpr milliseconds kLongest{std::chrono::hours{1}};
     const auto left = time - std::min(time, steady_clock::now());
@@ -38,7 +38,7 @@ struct DatabaseWatch::Impl {
     FileEvents events;
     FileEvents removals{FileEvents::Kind::removals};
     std::function<void()> on_removal;
-    bool notified = true;  // whether the system tells of changes; only so that trouble is logged once
+    bool notified = true;  // whether notifications work, so that a failure is logged once
 
     Impl(std::string database, std::function<void()> removal)
         : path(std::move(database)), on_removal(std::move(removal)) {
@@ -54,18 +54,19 @@ struct DatabaseWatch::Impl {
         }
     }
 
-    /// True where they were not watched, so that there may have been some.
+    /// Returns true if changes were not watched before, so that some may have been missed.
     bool watch(FileEvents& which) {
         try {
             const bool missed = which.watch(path);
             if (!std::exchange(notified, true)) {
-                kLogger.info("changes of database \"{}\" are noticed at once again", path);
+                kLogger.info("watching database \"{}\" for changes again", path);
             }
             return missed;
         } catch (const std::system_error& error) {
-            // A folder that is gone is the follower's to report.
+            // The follower reports a missing folder.
             if (error.code() != std::errc::no_such_file_or_directory && std::exchange(notified, false)) {
-                kLogger.warning("changes of database \"{}\" are noticed at the interval alone: {}", path, error.what());
+                kLogger.warning("cannot watch database \"{}\" for changes, polling at the interval instead: {}", path,
+                                error.what());
             }
             return false;
         }
@@ -118,7 +119,7 @@ bool DatabaseWatch::wait(Time until, Time listen_from) {
 
 void DatabaseWatch::interrupt() noexcept {
     const char any = 0;
-    // A full pipe holds an interruption already.
+    // If the pipe is full, an interruption is pending already.
     [[maybe_unused]] const auto written = ::write(impl_->interruption_writer.get(), &any, 1);
 }
 

@@ -1,4 +1,4 @@
-// See distinct_values.hpp.
+// Replaces error types and workflow paths beyond the limit by `other`.
 #include "distinct_values.hpp"
 
 #include "schema_fragments.hpp"
@@ -39,10 +39,10 @@ bool DistinctValues::fits(Kind kind, const std::string& skill, const std::option
     return true;
 }
 
-/// The first `max_` of a database where there are more already: none of its own is added to those.
+/// Reads at most `max_` values; a database that has more already gets no further ones.
 DistinctValues::Names DistinctValues::read(Kind kind, const std::string& skill) {
     auto& query = kind == Kind::error_type ? errors_ : paths_;
-    if (!query) {  // made when it is needed: a hook's user waits
+    if (!query) {  // prepared on first use: the user of a hook waits
         query.emplace(database_, kind == Kind::error_type
                                      ? "SELECT key FROM skill_metrics, json_each(" SESSION_BUDDY_OBJECT(
                                            "common_errors") ") WHERE skill_name = ?1 AND key <> ?2 LIMIT ?3"

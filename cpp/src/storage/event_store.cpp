@@ -1,4 +1,5 @@
-// Pairs, recognises and stores events; all that decides whether a run is new is in this file.
+// Deduplicates events, pairs starts with ends, and stores invocations. Everything that decides whether an invocation is
+// new is in this file.
 #include "session_buddy/storage/event_store.hpp"
 
 #include <SQLiteCpp/Transaction.h>
@@ -24,9 +25,9 @@ using Kind = SkillEvent::Kind;
 using std::chrono::steady_clock;
 
 constexpr const char* kNeverFinished = "tool_error";
-/// Of events that wait, those that a transaction with a limit looks at. It stores about so many in kMaxWriteLock.
+/// Maximum number of events of a transaction with a time limit; about what it can store in kMaxWriteLock.
 constexpr std::size_t kMaxEventsPerBatch = 2000;
-/// Invocations whose aggregates are written together, between two looks at the clock.
+/// Invocations whose aggregates are written together before the time limit is checked again.
 constexpr std::size_t kMaxInvocationsPerBatch = 500;
 
 std::int64_t micros(TimePoint at) {
@@ -37,12 +38,12 @@ TimePoint from_micros(std::int64_t count) {
     return TimePoint(std::chrono::microseconds(count));
 }
 
-/// What SQLite says of a table or column that is not there.
+/// SQLite's code for a missing table or column.
 bool is_missing_table(const SQLite::Exception& error) {
     return error.getErrorCode() == SQLITE_ERROR;
 }
 
-/// Prepared when it is needed: a hook needs few of them, and its user waits.
+/// A statement that is prepared on first use: a hook needs few of them, and its user waits.
 class Deferred {
   public:
     Deferred(SQLite::Database& database, const char* text) : database_(database), text_(text) {}
@@ -80,7 +81,7 @@ struct SideTables {
           open_before(database,
                       "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use"
                       " WHERE started_us < ?1 LIMIT ?2"),
-          // Of the runs of this name that this source has not told of yet, the one nearest in time.
+          // The invocation of this skill nearest in time that this source has not reported yet.
           command(database,
                   "SELECT invocation_id FROM session_buddy_command AS seen"
                   " WHERE session_id = ?1 AND skill_name = ?2 AND at_us BETWEEN ?3 - ?4 AND ?3 + ?4"
@@ -139,7 +140,7 @@ bool needs_key(Kind kind) {
 }  // namespace
 
 struct EventStore::Impl {
-    /// Of one connection; the statements are made when the tables are there.
+    /// For one connection; prepared once the tables exist.
     struct Prepared {
         std::optional<SideTables> tables;
     };
@@ -162,8 +163,8 @@ struct EventStore::Impl {
         return *prepared->tables;
     }
 
-    /// Runs `work` on the side tables, once more where they are not there: nobody has needed them yet, or another
-    /// program has put a copy of the database without them in its place.
+    /// Runs `work` on the side tables. If they do not exist yet, or the database was replaced by one without them,
+    /// creates them and runs `work` again.
     template <typename Work>
     decltype(auto) with_tables(const Work& work) {
         try {
@@ -180,7 +181,7 @@ struct EventStore::Impl {
         return work(tables());
     }
 
-    /// The records of the events, complete and checked.
+    /// The records of the events, completed and validated.
     std::vector<InvocationRecord> records_of(std::span<const SkillEvent> events) const {
         std::vector<InvocationRecord> records;
         records.reserve(events.size());
@@ -196,7 +197,7 @@ struct EventStore::Impl {
                 record.invoked_at = format_precise_timestamp(event.at);
             }
             if (event.kind == Kind::session_end) {
-                record.skill_name = "-";  // it has none, and none is stored
+                record.skill_name = "-";  // a placeholder: this event has no skill, and is not stored
             }
             if (const std::string fault = validation_error(record); !fault.empty()) {
                 connection.reject(fmt::format("record {}: {}", index, fault));
@@ -205,7 +206,7 @@ struct EventStore::Impl {
         return records;
     }
 
-    /// What is known of a key; offsets that `source` has told of it, too.
+    /// Looks up a key, and adds `source` to the sources that reported it.
     std::optional<Result> find_known(std::string_view key, Source source) {
         sql::Statement& query = tables().source_of.with(key);
         std::optional<Result> known;
@@ -232,13 +233,13 @@ struct EventStore::Impl {
         return {.id = id, .is_new = true};
     }
 
-    /// Many at a time, which is quicker than one by one. Stops after the row with which `until` has passed; how many
-    /// events were taken shows in `results`.
+    /// Stores many invocations at the same time, which is faster than one by one. Stops after the row that ends after
+    /// `until`; `results` has an entry for each event that was stored.
     void ingest_invocations(std::span<const SkillEvent> events, std::span<const InvocationRecord> records,
                             Source source, steady_clock::time_point until, std::vector<Result>& results) {
         std::vector<std::size_t> fresh;
         std::vector<const InvocationRecord*> rows;
-        std::unordered_map<std::string_view, std::size_t> keys;  // of fresh ones, and where they stand in `results`
+        std::unordered_map<std::string_view, std::size_t> keys;  // of new invocations, with their index in `results`
         std::vector<std::pair<std::size_t, std::size_t>> repeats;
         const std::size_t base = results.size();
         for (std::size_t index = 0; index < events.size(); ++index) {
@@ -280,7 +281,7 @@ struct EventStore::Impl {
         const auto session = std::string_view(record.session_id);
         const auto skill = std::string_view(record.skill_name);
         if (const auto known = find_known(event.key, source)) {
-            // It may have been told as another kind of event, or before there was this table.
+            // It may have been reported as another kind of event, or before this table existed.
             tables().remember_command.with(session, skill, at, bit, known->id).run();
             return *known;
         }
@@ -305,7 +306,7 @@ struct EventStore::Impl {
 
     Result ingest_start(const SkillEvent& event, Source source) {
         if (const auto known = find_known(event.key, source)) {
-            return *known;  // its end came first
+            return *known;  // its end was reported first
         }
         tables()
             .open
@@ -326,7 +327,7 @@ struct EventStore::Impl {
         }
         query.reset();
         if (started && !record.duration_seconds) {
-            // The clock may have been set in between: back, or forth by years where it was not set before.
+            // The clock may have been set in between: back, or forward by years if it was not set at the start.
             const double seconds = std::max(0.0, std::chrono::duration<double>(event.at - *started).count());
             record.duration_seconds = is_valid_duration(seconds) ? std::optional(seconds) : std::nullopt;
         }
@@ -337,7 +338,7 @@ struct EventStore::Impl {
         return store(event.key, record, source);
     }
 
-    /// Uses that will not be finished any more.
+    /// Stores open invocations that will not finish any more as failed.
     void store_unfinished(const std::vector<OpenUse>& uses, Source source) {
         for (const OpenUse& use : uses) {
             if (find_known(use.key, source)) {
@@ -353,7 +354,7 @@ struct EventStore::Impl {
         }
     }
 
-    /// What follows those that have their results: one event, or some invocations in a row.
+    /// Ingests the events after those that have a result: one event, or several consecutive invocations.
     void ingest_next(std::span<const SkillEvent> events, std::span<InvocationRecord> records, Source source,
                      steady_clock::time_point until, std::vector<Result>& results) {
         const std::size_t begin = results.size();
@@ -369,14 +370,14 @@ struct EventStore::Impl {
         }
     }
 
-    /// Stops where the write lock was held for `max_lock`.
+    /// Stops when the write lock was held for `max_lock`.
     std::vector<Result> ingest(std::span<const SkillEvent> events, Source source,
                                std::span<const TranscriptOffset> offsets, steady_clock::duration max_lock);
 
     void ingest_one(const SkillEvent& event, InvocationRecord& record, Source source, std::vector<Result>& results) {
         switch (event.kind) {
             case Kind::invocation:
-                break;  // many at a time
+                break;  // see ingest_invocations
             case Kind::command:
                 results.push_back(ingest_command(event, record, source));
                 break;
@@ -411,7 +412,7 @@ std::vector<EventStore::Result> EventStore::Impl::ingest(std::span<const SkillEv
         with_tables([&](SideTables& side_tables) {
             results.clear();
             SQLite::Transaction transaction(connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-            const auto now = steady_clock::now();  // from here on it holds the lock
+            const auto now = steady_clock::now();  // the transaction holds the lock from here on
             const auto until =
                 max_lock < steady_clock::time_point::max() - now ? now + max_lock : steady_clock::time_point::max();
             results.reserve(events.size());
@@ -457,7 +458,7 @@ std::size_t EventStore::expire(TimePoint before) {
             const auto find = [&] {
                 return read_open_uses(tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
             };
-            if (find().empty()) {  // without a lock: so it is nearly always
+            if (find().empty()) {  // checked without a lock: it is nearly always true
                 return std::size_t{0};
             }
             SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
@@ -469,7 +470,7 @@ std::size_t EventStore::expire(TimePoint before) {
         if (!impl_->prepared->tables &&
             sql::query_integer(impl_->connection.database(),
                                "SELECT count(*) FROM sqlite_master WHERE name = 'session_buddy_open_use'") == 0) {
-            return std::size_t{0};  // nobody has told of a start, and the table is not made for this
+            return std::size_t{0};  // no start was ever reported; do not create the table for this
         }
         return impl_->with_tables(expire_old);
     });

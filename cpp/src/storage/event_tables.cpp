@@ -1,4 +1,4 @@
-// See the header.
+// Creates the side tables of the event store, and adds columns of later versions.
 #include "event_tables.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -8,7 +8,7 @@
 namespace session_buddy::storage {
 namespace {
 
-// `seen_by` came later than the rest: tables without it were filled only by transcripts.
+// `seen_by` was added later: rows of tables without it all came from transcripts.
 constexpr const char* kTables =
     "CREATE TABLE IF NOT EXISTS session_buddy_source"
     " (key TEXT PRIMARY KEY, invocation_id INTEGER NOT NULL, seen_by INTEGER NOT NULL DEFAULT 4) WITHOUT ROWID;"

@@ -1,4 +1,4 @@
-// inotify and kqueue: see the header.
+// File system notifications by inotify (Linux) and kqueue (macOS and the BSDs).
 #include "file_events.hpp"
 
 #include <fcntl.h>
@@ -50,7 +50,7 @@ bool FileEvents::watch(const std::string& path) {
     constexpr std::uint32_t kRemovals = IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR;
     constexpr std::uint32_t kChanges = kRemovals | IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF;
     const std::uint32_t events = kind_ == Kind::changes ? kChanges : kRemovals;
-    // For a folder that is watched already this gives its number again.
+    // Returns the same watch descriptor for a folder that is watched already.
     const int number = ::inotify_add_watch(queue_.get(), folder_of(target.string()).c_str(), events);
     if (number < 0) {
         const int reason = errno;
@@ -84,7 +84,7 @@ bool FileEvents::drain() {
         for (std::size_t offset = 0; offset < static_cast<std::size_t>(size);) {
             inotify_event event{};
             std::memcpy(&event, buffer.data() + offset, sizeof event);
-            // Padded with zeros; empty for the folder itself, and where events were lost.
+            // Zero-padded; empty for the folder itself, and if events were lost (queue overflow).
             const std::string_view name = event.len == 0 ? "" : buffer.data() + offset + sizeof event;
             concerned = concerned || name.empty() || (name.starts_with(name_) && concerns(name.substr(name_.size())));
             offset += sizeof event + event.len;
@@ -109,7 +109,7 @@ bool is_at(const FileDescriptor& file, const std::string& path) {
            open.st_dev == there.st_dev && open.st_ino == there.st_ino;
 }
 
-// False where there is no such file.
+// Returns false if there is no such file.
 bool listen_to(const FileDescriptor& queue, FileDescriptor& file, const std::string& path) {
     file = FileDescriptor(::open(path.c_str(), kOpenFlags));
     if (!file) {
@@ -123,8 +123,8 @@ bool listen_to(const FileDescriptor& queue, FileDescriptor& file, const std::str
 
 }  // namespace
 
-// The database file itself is never opened: to close it would drain away the locks that SQLite holds on it. A write to
-// it goes together with one to the log, or with a journal that comes or goes in the folder.
+// Never opens the database file itself, because closing it would release the POSIX locks that SQLite holds on it. Each
+// write to it comes with a write to the log, or with a journal that is created or removed in the folder.
 bool FileEvents::watch(const std::string& path) {
     if (!queue_) {
         queue_ = FileDescriptor(::kqueue());

@@ -1,4 +1,4 @@
-// stat and access, in the terms of the storage layer.
+// Reads the state of files with stat and access.
 #include "file_state.hpp"
 
 #include <fcntl.h>

@@ -1,5 +1,4 @@
-// The follower: one connection, a few position of what was read so far, and the checks that tell when they no longer
-// hold.
+// Reads new rows by id on one connection, and checks that the position it has read to is still valid.
 #include "session_buddy/storage/follower.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -30,21 +29,21 @@ using std::chrono::steady_clock;
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// Audits, and checks of the pages, may each take one part in this many of the time. An audit reads an index from begin
-/// to end again, as SQLite drops its pages whenever another program has written. Where changes are counted, it looks
-/// for what no trigger sees.
+/// Audits and page checks may each take 1/N of the time. An audit counts all rows by reading a whole index, because
+/// SQLite drops its cached pages each time another program has written. With a change counter it only finds what no
+/// trigger sees.
 constexpr int kAuditInterval = 100;
 constexpr int kAuditIntervalWithCounter = 1000;
 constexpr int kCheckInterval = 100;
-/// From the end of a rebuild to the next one that a changed row asks for: some times what the rebuild took.
+/// Minimum pause between rebuilds due to changed rows, per row of the last rebuild: a few times its duration.
 constexpr std::chrono::microseconds kRebuildPausePerRow{10};
-/// Between two attempts to make the change counter.
+/// Pause between attempts to install the change counter.
 constexpr std::chrono::seconds kInstallPause{1};
-/// Between two foldings of the write-ahead log into the file; and where it holds nothing but what this connection
-/// writes from poll to poll, and would compute again: each folding waits for the disk.
+/// Minimum time between two WAL checkpoints, each of which waits for the disk; longer if the log only has writes of
+/// this connection, which it could compute again.
 constexpr std::chrono::seconds kCheckpointInterval{1};
 constexpr std::chrono::seconds kOwnCheckpointInterval{10};
-/// Ids that lie this close together are read in one go; the few rows between them that are too old are dropped.
+/// Ids at most this far apart are read as one range; rows between them that are too old are dropped.
 constexpr std::int64_t kJoinedGap = 64;
 
 struct IdRange {
@@ -52,7 +51,7 @@ struct IdRange {
     std::int64_t last;
 };
 
-/// Sorted, neighbours joined.
+/// Sorted ranges of the ids; close ones are merged.
 std::deque<IdRange> to_ranges(std::vector<std::int64_t> ids) {
     std::ranges::sort(ids);
     std::deque<IdRange> ranges;
@@ -66,7 +65,7 @@ std::deque<IdRange> to_ranges(std::vector<std::int64_t> ids) {
     return ranges;
 }
 
-/// The statements of one connection, made once.
+/// The prepared statements of one connection.
 struct Statements {
     explicit Statements(SQLite::Database& database)
         : data_version(database, "PRAGMA data_version"),
@@ -103,19 +102,19 @@ std::int64_t read_integer(sql::Statement& statement) {
 }  // namespace
 
 struct Follower::Impl {
-    /// What has been read, and how the table looked then. Replaced as a whole once a batch is complete, so that a poll
-    /// that fails half way leaves nothing behind.
+    /// Up to where the table was read, and its state then. Replaced as a whole when a batch is complete, so that a poll
+    /// that fails has no effect.
     struct Position {
         bool known = false;                   ///< false: the next batch is a rebuild
-        std::int64_t last_id = 0;             ///< rows up to here are given out, or lie in `ranges`
-        std::string signature;                ///< of the row last_id
-        std::int64_t min_id = 0;              ///< 0 for an empty table
+        std::int64_t last_id = 0;             ///< rows up to here were returned, or are in `ranges`
+        std::string signature;                ///< of row last_id
+        std::int64_t min_id = 0;              ///< 0 if the table is empty
         std::int64_t row_count = 0;           ///< rows up to last_id
-        PruneState pruning;                   ///< what was deleted by then
-        std::optional<std::int64_t> changes;  ///< of the counter; nothing where there is none
+        PruneState pruning;                   ///< what was pruned by then
+        std::optional<std::int64_t> changes;  ///< value of the change counter, if there is one
         std::int64_t data_version = 0;        ///< of the open connection
-        TimePoint cutoff;                     ///< of the rebuild that `ranges` belong to
-        std::deque<IdRange> ranges;           ///< still to be given out by a rebuild
+        TimePoint cutoff;                     ///< start of the lookback of the rebuild that `ranges` belong to
+        std::deque<IdRange> ranges;           ///< that a rebuild has still to return
         bool more = false;                    ///< the last batch was full
     };
 
@@ -125,20 +124,20 @@ struct Follower::Impl {
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals;
     std::optional<CycleWriter> writer;
-    FileState opened;                          ///< the file as it was at the last look
-    std::optional<FileState> incomplete_file;  ///< a file that was not ready when it was looked at
+    FileState opened;                          ///< state of the file at the last check
+    std::optional<FileState> incomplete_file;  ///< a file without a complete schema, as last seen
     bool immutable = false;
     Position position;
     bool audit_due = false;
     steady_clock::time_point next_audit;
-    bool rebuild_due = false;  ///< rows were changed
+    bool rebuild_due = false;  ///< rows were changed or deleted
     steady_clock::time_point next_rebuild;
-    std::int64_t rebuilt_rows = 0;  ///< that the rebuild has read so far
+    std::int64_t rebuilt_rows = 0;  ///< rows read by the current rebuild
     steady_clock::time_point next_install;
-    bool check_due = false;  ///< the file was changed, perhaps by something else than SQLite
+    bool check_due = false;  ///< the file was modified, maybe not by SQLite
     steady_clock::time_point next_check;
-    bool wal_grew = false;            ///< by what others wrote
-    bool wal_has_own_writes = false;  ///< what this connection wrote
+    bool wal_grew = false;            ///< other connections have written
+    bool wal_has_own_writes = false;  ///< this connection has written
     int own_changes = 0;
     steady_clock::time_point last_checkpoint;
     bool skip_logged = false;
@@ -160,15 +159,15 @@ struct Follower::Impl {
             throw;
         }
         incomplete_file.reset();
-        position.data_version = -1;  // counted anew by each connection, so it says nothing yet
+        position.data_version = -1;  // data_version cannot be compared across connections
         audit_due = true;
         check_due = false;
         wal_grew = true;
         own_changes = 0;
     }
 
-    /// Without it, on a database that cannot be written for now, changes are found only by audits. A program that
-    /// dropped it may have changed rows, too: another value than before makes the next read a rebuild.
+    /// Installs the change counter if it is missing. Until that succeeds, only audits find changes. A program that
+    /// dropped the counter may also have changed rows: the new value makes the next read a rebuild.
     void install_counter() {
         const auto now = steady_clock::now();
         if (now < next_install || is_read_only()) {
@@ -181,11 +180,11 @@ struct Follower::Impl {
                 SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
                 install_change_counter(**connection);
                 transaction.commit();
-                position.data_version = -1;  // what was changed before is not in it
+                position.data_version = -1;  // earlier changes are not counted
             }
         } catch (const SQLite::Exception& error) {
             next_install = now + kInstallPause;
-            kLogger.debug("changes to rows of database \"{}\" are not counted yet: {}", path, error.what());
+            kLogger.debug("cannot install the change counter of database \"{}\" yet: {}", path, error.what());
         }
     }
 
@@ -196,7 +195,8 @@ struct Follower::Impl {
         connection.reset();
     }
 
-    /// For a file that is no longer the one at `path`, or that lost its log, or is no database any more.
+    /// Closes the connection and discards the position: the file was replaced, lost its log, or is no database any
+    /// more.
     void abandon() {
         disconnect();
         position = {};
@@ -229,9 +229,9 @@ struct Follower::Impl {
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is gone", path));
         }
         if (connection && is_read_only() && may_write(path) && may_write(folder_of(path))) {
-            kLogger.info("database \"{}\" can be written again", path);
+            kLogger.info("database \"{}\" is writable again", path);
             disconnect();
-            position = {};  // what was not written meanwhile is computed and written again
+            position = {};  // a rebuild also writes what could not be written meanwhile
         } else if (connection && immutable && (*state != opened || has_wal(path))) {
             disconnect();
         }
@@ -239,7 +239,7 @@ struct Follower::Impl {
             connect_again(*state);
         }
         if (state->size != opened.size || state->modified_ns != opened.modified_ns) {
-            // Written by a checkpoint, or over the head of SQLite, which then would go on with the pages it remembers.
+            // Modified by a checkpoint, or without SQLite, which would then keep using its cached pages.
             opened = *state;
             position.data_version = -1;
             check_due = true;
@@ -249,15 +249,15 @@ struct Follower::Impl {
 
     [[nodiscard]] bool is_read_only() const { return sqlite3_db_readonly((*connection)->getHandle(), "main") != 0; }
 
-    /// Somebody may be about to make this file: one without a complete schema is only touched when it has not changed
-    /// from one poll to the next, or the maker would find our tables in its way.
+    /// Another program may still be creating this file: one without a complete schema is opened (and migrated) only if
+    /// it did not change between two polls, so that our tables do not get in the way of the other program.
     void connect_again(const FileState& state) {
         WalFiles::require_no_stale_index(path);
         const bool ready =
             state.is_regular && state.size > 0 && !inspect_file(path, options.poll_busy_timeout).needs_migration();
         if (state.is_regular && !ready && incomplete_file != state) {
             incomplete_file = state;
-            throw StorageError(StorageErrc::busy, path, fmt::format("database \"{}\" is just being made", path));
+            throw StorageError(StorageErrc::busy, path, fmt::format("database \"{}\" is still being created", path));
         }
         connect(options.poll_busy_timeout, false);
     }
@@ -307,7 +307,7 @@ struct Follower::Impl {
             check_due = false;
         }
         Batch batch;
-        // A rebuild that has begun is finished first: where rows are changed all the time, it would never end.
+        // A rebuild is finished before checks can start the next one; if rows change all the time, it would never end.
         if (position.known && !is_rebuilding) {
             next.data_version = read_integer(statements->data_version);
             const auto changes = std::exchange(next.changes, statements->changes.read());
@@ -340,8 +340,8 @@ struct Follower::Impl {
         return batch;
     }
 
-    /// Takes off what was pruned since the last poll: those rows lie before all windows, and their lifetime figures
-    /// stay. False where rows went that were never read, or where this is the past of another database.
+    /// Subtracts the rows pruned since the last poll: they are older than all windows, and lifetime metrics keep
+    /// counting them. Returns false if rows were pruned that were never read, or the database was replaced.
     [[nodiscard]] bool apply_pruning(Position& next) {
         const PruneState state = statements->pruning.read();
         const std::int64_t gone = state.rows - next.pruning.rows;
@@ -358,13 +358,13 @@ struct Follower::Impl {
         next.min_id = statements->bounds.integer(0);
         statements->bounds.reset();
         if (next.last_id <= state.last_id && signature_of(next.last_id).empty()) {
-            next.signature.clear();  // the row itself is gone
+            next.signature.clear();  // the row itself was pruned
         }
         return true;
     }
 
-    /// Whether the rows read so far still look as they did: a restored copy has an end of its own, one with deleted
-    /// rows another begin.
+    /// Whether the rows that were read are unchanged: a restored copy has a different last row, a table with deleted
+    /// rows a different first one.
     [[nodiscard]] bool position_is_valid(const Position& known) {
         statements->bounds.reset();
         statements->bounds.step();
@@ -384,7 +384,7 @@ struct Follower::Impl {
         return text;
     }
 
-    /// Counts all rows now and then.
+    /// Counts all rows from time to time.
     [[nodiscard]] bool passes_audit(const Position& next) {
         const auto start = steady_clock::now();
         if (!audit_due || next.more || !next.ranges.empty() || start < next_audit) {
@@ -412,8 +412,7 @@ struct Follower::Impl {
         fresh.pruning = statements->pruning.read();
         audit_due = false;
 
-        // By text first, which the index serves: whatever its offset, a row of the last `lookback` bears at least this
-        // date.
+        // Filters by text first, for the index: with any UTC offset, a row within `lookback` has at least this date.
         fresh.cutoff = now - options.lookback;
         const std::string from = format_timestamp(fresh.cutoff - std::chrono::days{1}).substr(0, 10);
         std::vector<std::int64_t> ids;
@@ -425,7 +424,7 @@ struct Follower::Impl {
         return fresh;
     }
 
-    /// The rest of a rebuild, then what is new, at most max_rows of both.
+    /// Reads the remaining rows of a rebuild, then new rows, at most max_rows in total.
     void read_rows(Position& next, Batch& batch) {
         std::int64_t budget = options.max_rows;
         while (!next.ranges.empty() && budget > 0) {
@@ -461,7 +460,7 @@ struct Follower::Impl {
                                std::make_move_iterator(lifetimes.end()));
     }
 
-    /// Reads rows of the range in order and takes each off the budget. Returns the last id read.
+    /// Reads the rows of a range in order and subtracts them from the budget. Returns the last id read.
     std::int64_t read_range(IdRange range, std::int64_t& budget, Batch& batch, const TimePoint* cutoff,
                             SkillNames* touched, std::int64_t* first_id) {
         std::int64_t last = range.first - 1;
@@ -491,14 +490,15 @@ struct Follower::Impl {
         if (!skip_logged) {
             skip_logged = true;
             kLogger.warning(
-                "row {} of skill_invocation in \"{}\" cannot be read (its skill name or its time) and is passed over;"
-                " further ones are counted but not logged",
+                "skipping row {} of skill_invocation in database \"{}\": its skill name or time is invalid; further "
+                "rows"
+                " are counted (skipped_rows) but not logged",
                 id, path);
         }
     }
 
-    /// With nothing else to do, brings the write-ahead log into the file and empties it: a copy of the file alone is
-    /// then complete, and a database put in its place finds no log of another one.
+    /// When idle, checkpoints and truncates the write-ahead log: a copy of just the database file is then complete, and
+    /// a database that replaces the file finds no log of another one.
     void checkpoint_wal() {
         const int changes = sqlite3_total_changes((*connection)->getHandle());
         const bool is_writing = std::exchange(own_changes, changes) != changes;
@@ -511,7 +511,7 @@ struct Follower::Impl {
         last_checkpoint = now;
         if (has_wal(path) && connection->state() == GuardedConnection::State::usable) {
             (*connection)->setBusyTimeout(0);
-            // Fails where a reader or writer is in the way; then the log simply stays for now.
+            // Fails if a reader or writer blocks it; then the log stays until the next checkpoint.
             const int result = sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE,
                                                          nullptr, nullptr);
             (*connection)->setBusyTimeout(static_cast<int>(options.poll_busy_timeout.count()));

@@ -1,4 +1,4 @@
-// See the header.
+// Detects that the open database or its log was removed or replaced, fails commits then, and rescues the log on close.
 #include "guarded_connection.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -25,7 +25,7 @@ GuardedConnection::GuardedConnection(std::string path, const OpenOptions& option
         throw StorageError(StorageErrc::missing, path_, fmt::format("database \"{}\" is gone", path_));
     }
     opened_ = *state;
-    // A read makes SQLite open the write-ahead log, so that it is known from here on which log is this connection's.
+    // A read makes SQLite open the write-ahead log; WalFiles then records which log this connection uses.
     sql::translated(path_, "cannot read",
                     [&] { static_cast<void>(sql::query_integer(*database_, "SELECT count(*) FROM sqlite_master")); });
     wal_files_ = std::make_unique<WalFiles>(path_);
@@ -42,7 +42,8 @@ GuardedConnection::~GuardedConnection() {
         rescue_wal();
     }
     database_.reset();
-    wal_files_.reset();  // last: other connections of the process must not join a lost index as long as SQLite has it
+    wal_files_
+        .reset();  // last, so that no other connection of the process shares a lost index while SQLite has it open
 }
 
 GuardedConnection::State GuardedConnection::state() const {
@@ -60,7 +61,7 @@ GuardedConnection::State GuardedConnection::state() const {
 }
 
 void GuardedConnection::on_error(const StorageError& error) noexcept {
-    // Without its log, a whole file looks like a damaged one.
+    // Without its log, an intact file looks damaged.
     if ((error.code() == StorageErrc::damaged || error.code() == StorageErrc::not_a_database) && is_usable()) {
         disable_checkpoint_on_close(*database_);
         is_damaged_ = true;
@@ -71,7 +72,7 @@ bool GuardedConnection::is_usable() const noexcept {
     try {
         return state() == State::usable;
     } catch (const StorageError&) {
-        return true;  // of a folder that may not be entered any more nothing is known
+        return true;  // unknown, because the folder cannot be entered any more
     }
 }
 
@@ -82,8 +83,8 @@ void GuardedConnection::rescue_wal() noexcept {
                 return;
             case State::gone:
             case State::replaced:
-                // The file was moved away or deleted, and its log may have been left behind. The next database at this
-                // path would take that log for its own.
+                // The file was moved or deleted, but its log may still be there. The next database at this path would
+                // use that log.
                 if (wal_files_->paths_are_ours()) {
                     sqlite3_wal_checkpoint_v2(database_->getHandle(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr,
                                               nullptr);
@@ -93,13 +94,13 @@ void GuardedConnection::rescue_wal() noexcept {
                 break;
             case State::wal_lost:
                 if (!wal_files_->wal_is_lost()) {
-                    break;  // the next connection reads the log, and makes a new index
+                    break;  // the next connection reads the log and creates a new index
                 }
                 switch (restore_wal(*database_, *wal_files_)) {
                     case WalRescue::nothing_lost:
                         break;
                     case WalRescue::restored:
-                        kLogger.info("the removed write-ahead log of database \"{}\" is put back", path_);
+                        kLogger.info("restored the removed write-ahead log of database \"{}\"", path_);
                         break;
                     case WalRescue::diverged:
                     case WalRescue::failed:
@@ -111,7 +112,8 @@ void GuardedConnection::rescue_wal() noexcept {
                 break;
         }
     } catch (const std::exception& error) {
-        kLogger.error("what only the log of database \"{}\" holds cannot be saved: {}", path_, error.what());
+        kLogger.error("cannot rescue the commits in the removed write-ahead log of database \"{}\": {}", path_,
+                      error.what());
     }
     disable_checkpoint_on_close(*database_);
 }

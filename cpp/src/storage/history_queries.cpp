@@ -1,4 +1,5 @@
-// See history_queries.hpp. Rows are found by the index on invoked_at or by the one on skill_name, whichever has fewer.
+// History queries in one read transaction each. They use the index on invoked_at or that on skill_name, of which the
+// one with fewer matching rows.
 #include "session_buddy/storage/history_queries.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -26,10 +27,10 @@
 namespace session_buddy::storage {
 namespace {
 
-/// Between two looks at `is_cancelled`, in instructions of SQLite's machine: well below a millisecond.
+/// How often `is_cancelled` is polled, in instructions of SQLite's virtual machine: well below a millisecond.
 constexpr int kProgressInterval = 5000;
 constexpr std::int64_t kMaxEpisodes = 100'000;
-/// Of a text that another program may have made as long as it liked.
+/// Maximum length of a returned text, because other programs may store longer ones.
 constexpr int kMaxTextLength = 256;
 
 constexpr TimePoint kFirstDay = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
@@ -39,13 +40,13 @@ std::int64_t micros_of(TimePoint at) {
     return at.time_since_epoch().count();
 }
 
-// Whatever its offset, a row bears a date at most one day off.
+// The lowest text of a row at or after `from`: a UTC offset changes its date by at most one day.
 std::string lowest_text(TimePoint from) {
     constexpr std::chrono::days kLargestOffset{1};
     return from < kFirstDay + kLargestOffset ? std::string() : format_timestamp(from - kLargestOffset).substr(0, 10);
 }
 
-// What every text of a moment before `to` sorts below.
+// A text above that of every row before `to`.
 std::string highest_text(TimePoint to) {
     constexpr std::chrono::days kBeyond{2};
     constexpr const char* kAfterDigits = ":";
@@ -64,7 +65,7 @@ std::optional<double> number_of(const sql::Statement& row, int column) {
 
 constexpr const char* kViewColumns = "skill_name, invoked_at, completed, duration_seconds";
 
-// Nothing for a row that no figures count.
+// nullopt for a row that no metrics count.
 std::optional<InvocationView> read_view(const sql::Statement& row) {
     if (row.type(0) != SQLITE_TEXT || !is_valid_skill_name(row.text(0))) {
         return std::nullopt;
@@ -93,11 +94,11 @@ struct HistoryQueries::Impl {
     void require_file() const {
         const auto state = file_state(path);
         if (!state.has_value() || state->size == 0) {
-            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
+            throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" does not exist", path));
         }
     }
 
-    /// Runs `work` on the database in one transaction, so that all it reads is of one moment.
+    /// Runs `work` in one transaction, so that it reads a consistent state.
     template <typename Work>
     decltype(auto) read(const Work& work) {
         require_file();
@@ -107,7 +108,7 @@ struct HistoryQueries::Impl {
             connection = std::make_unique<StoreConnection>(
                 path, OpenOptions{.busy_timeout = busy_timeout, .create = false}, [this](SQLite::Database& database) {
                     database.exec("PRAGMA query_only = ON");
-                    disable_checkpoint_on_close(database);  // to fold it in is for those who write
+                    disable_checkpoint_on_close(database);  // checkpoints are for writers
                     sqlite3_progress_handler(
                         database.getHandle(), kProgressInterval,
                         [](void* self) { return static_cast<Impl*>(self)->is_cancelled() ? 1 : 0; }, this);
@@ -121,8 +122,8 @@ struct HistoryQueries::Impl {
         });
     }
 
-    /// Whether fewer rows are of the skill than of the time: then its index finds them sooner. Reads indexes alone, and
-    /// of the two no more than the smaller one.
+    /// Whether the skill has fewer rows than the time range, so that its index is faster. Reads only the indexes, and
+    /// not more than the smaller count of entries.
     static bool skill_is_rarer(SQLite::Database& database, std::string_view skill_name, std::string_view lowest,
                                std::string_view highest) {
         sql::Statement by_skill(database, "SELECT count(*) FROM skill_invocation WHERE skill_name = ?1");
@@ -135,7 +136,7 @@ struct HistoryQueries::Impl {
         return by_time.integer(0) >= rows;
     }
 
-    /// WHERE terms for the time and, where ?3 is to be bound, for the skill.
+    /// WHERE terms for the time range and, if there is a skill, for it as ?3.
     static std::string condition(SQLite::Database& database, const std::optional<std::string>& skill_name,
                                  std::string_view lowest, std::string_view highest) {
         if (!skill_name) {
@@ -171,8 +172,8 @@ struct HistoryQueries::Impl {
 
     static void read_hours(SQLite::Database& database, const std::optional<std::string>& skill_name, TimePoint from,
                            TimePoint to, const std::function<void(const RollupRow&)>& on_row) {
-        // Skill by skill, because the index begins with the skill. Rows of other programs are of other forms, or come
-        // after ours: an hour is not to be counted twice.
+        // Skill by skill, because the index starts with the skill. Rows of other programs have another timestamp
+        // format, or a larger id than ours; they are excluded, so that no hour is counted twice.
         sql::Statement rows(database, fmt::format("SELECT timestamp, invocation_count, hours.completion_rate,"
                                                   " hours.avg_duration_seconds"
                                                   " FROM skill_metrics AS skill CROSS JOIN skill_time_series AS hours"
@@ -246,7 +247,7 @@ void HistoryQueries::read_recent(std::optional<Cursor>& cursor, TimePoint from, 
             sql::Statement rows(
                 database, fmt::format("SELECT {} FROM skill_invocation WHERE id > ?1 AND id <= ?2", kViewColumns));
             rows.with(cursor->id, now.id);
-            cursor.reset();  // what is read by half must not be read again
+            cursor.reset();  // a partial read must not be repeated
             while (rows.step()) {
                 if (const auto invocation = read_view(rows); invocation && invocation->at >= from) {
                     on_row(*invocation);
@@ -311,7 +312,7 @@ SkillHistory HistoryQueries::skill_history(const std::string& skill_name, TimePo
 
 std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter) {
     return impl_->read([&](SQLite::Database& database) {
-        // Other programs have types of their own. Nothing here ends an episode of theirs: it would be open for ever.
+        // Excludes open episodes with types of other programs: nothing here ends them, so they would be open forever.
         std::string where =
             fmt::format("WHERE detected_at < ?1 AND (resolved_at IS NOT NULL OR anomaly_type IN ('{}', '{}', '{}'))",
                         to_string(AnomalyType::performance_drop), to_string(AnomalyType::performance_spike),
@@ -356,7 +357,7 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
                 found.push_back(std::move(episode));
             }
         }
-        // Texts of other forms do not sort as the moments do that they stand for.
+        // Texts in other formats do not sort by time.
         std::ranges::stable_sort(found, std::ranges::greater{}, &StoredEpisode::detected_at);
         return found;
     });

@@ -1,4 +1,4 @@
-// Two statements: one finds the rows and their order by an index only, the other reads each of them.
+// One statement finds and orders the rows with an index only, the other reads each row.
 #include "session_buddy/storage/history_reader.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -24,7 +24,7 @@ constexpr const char* kTable = "skill_invocation";
     throw StorageError(code, path, fmt::format("cannot read database \"{}\": {}", path, reason));
 }
 
-/// The least text that a row of `from` or later can bear, whatever its offset: a date.
+/// The lowest text of a row at or after `from`, with any UTC offset: a date.
 std::string lower_bound_of(const std::optional<TimePoint>& from) {
     constexpr std::chrono::days kLargestOffset{1};
     constexpr TimePoint kFirst = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
@@ -34,9 +34,9 @@ std::string lower_bound_of(const std::optional<TimePoint>& from) {
     return format_timestamp(*from - kLargestOffset).substr(0, 10);
 }
 
-/// A word for the file's schema as it is: any version will do that has the columns.
+/// Checks that the required columns exist, in any schema version.
 void require_columns(SQLite::Database& database, const std::string& path) {
-    static_cast<void>(sql::query_integer(database, "PRAGMA schema_version"));  // garbage is reported as what it is
+    static_cast<void>(sql::query_integer(database, "PRAGMA schema_version"));  // fails first if the file is no database
     static_cast<void>(inspect_schema(database, path));
     const std::vector<std::string> present = column_names(database, kTable);
     if (present.empty()) {
@@ -103,7 +103,7 @@ HistoryCounts read_once(const std::string& path, bool immutable, const HistoryQu
     });
 }
 
-/// Whether somebody has the write-ahead log of the database open, or left one behind.
+/// Whether the database has a write-ahead log or index, in use or left behind.
 bool has_wal_files(const std::string& path) {
     const std::string real = resolve_links(path);
     return file_state(real + "-wal").has_value() || file_state(real + "-shm").has_value();
@@ -122,7 +122,7 @@ HistoryCounts read_history(const std::string& path, const HistoryQuery& query, c
     if (!before->is_regular) {
         fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
     }
-    // Opened in the usual way, SQLite would make a log beside it, and could not remove it again without writing.
+    // A normal read-only open would create a log, and could not remove it again.
     const bool is_closed =
         sql::translated(path, "cannot read", [&] { return !has_wal_files(path) && header_says_wal(path); });
     if (is_closed) {

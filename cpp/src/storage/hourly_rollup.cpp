@@ -1,5 +1,5 @@
-// Hours of skill_time_series: which ones are due is found by following ids, what they hold is counted anew from the
-// rows; where rows may have been deleted, the late ones are added.
+// Finds the hours to write by reading new rows by id, and counts these hours again from their rows. Hours whose rows
+// may have been pruned are final: late rows are added to them.
 #include "session_buddy/storage/hourly_rollup.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -28,13 +28,13 @@ namespace {
 
 using Hour = std::chrono::sys_time<std::chrono::hours>;
 
-/// Rows looked at in one step to find out which hours they belong to.
+/// Rows per step that are read to find their hours.
 constexpr std::int64_t kRowsPerStep = 20000;
-/// A row further ahead than this has a wrong clock behind it; it must not hold the watermark back for good.
+/// Rows further in the future come from a wrong clock, and must not hold back the watermark permanently.
 constexpr std::chrono::hours kFarFuture{48};
-/// Hours of a skill that are written in one transaction: some ten milliseconds for which others cannot write.
+/// Rows of skill_time_series per transaction, which blocks other writers for about ten milliseconds.
 constexpr std::size_t kHoursPerWrite = 500;
-/// Rows looked at while others cannot write.
+/// Rows read at most while holding the write lock.
 constexpr std::int64_t kRowsPerCheck = 1000;
 constexpr const char* kWatermarkKey = "time_series_watermark";
 
@@ -45,7 +45,7 @@ struct HourMetrics {
     std::int64_t timed = 0;
     double seconds = 0.0;
     std::unordered_set<std::string> sessions;
-    std::int64_t earlier_sessions = 0;  ///< of rows that are gone
+    std::int64_t earlier_sessions = 0;  ///< of pruned rows
 
     void add(const Invocation& row) {
         ++invocations;
@@ -60,7 +60,7 @@ struct HourMetrics {
     }
 };
 
-/// The forms in which an hour may be written, our own first.
+/// The formats of an hour's timestamp; ours is the first.
 std::array<std::string, 4> forms_of(Hour hour) {
     const std::string timestamp = format_timestamp(TimePoint{hour});
     const std::string bare = timestamp.substr(0, 19);
@@ -106,12 +106,12 @@ struct HourlyRollup::Impl {
         PruneStateReader pruning;
     };
 
-    /// Hours that are counted and on their way into the table, piece by piece.
+    /// Hours that were counted and are being written in several transactions.
     struct Writing {
         std::set<Hour> due;
         HourTable table;
-        std::int64_t watermark = 0;   ///< once all of it is written
-        std::int64_t checked_id = 0;  ///< no row up to here is missing from the table
+        std::int64_t watermark = 0;   ///< stored when all are written
+        std::int64_t checked_id = 0;  ///< rows up to here are counted in `table`
     };
 
     std::string path;
@@ -119,12 +119,12 @@ struct HourlyRollup::Impl {
     std::optional<GuardedConnection> connection;
     std::optional<Statements> statements;
     std::int64_t data_version = -1;
-    std::int64_t stored_watermark = 0;   ///< as in the database: rows up to here have their hours written
-    std::int64_t seen_id = 0;            ///< rows up to here are looked at; their hours are written or in `dirty`
-    std::map<Hour, std::int64_t> dirty;  ///< hours to be written, with the first id that asked for it
-    bool unseen_rows = true;             ///< there may be rows after seen_id
-    PruneState pruning;                  ///< as of the last look: which hours are final
-    HourTable late;                      ///< of final hours, what is not added yet, of rows up to seen_id
+    std::int64_t stored_watermark = 0;   ///< as in the database: the hours of rows up to here are written
+    std::int64_t seen_id = 0;            ///< rows up to here were read; their hours are written or in `dirty`
+    std::map<Hour, std::int64_t> dirty;  ///< hours to write, with the first id that made them dirty
+    bool unseen_rows = true;             ///< rows after seen_id may exist
+    PruneState pruning;                  ///< as last read: which hours are final
+    HourTable late;                      ///< rows up to seen_id to be added to final hours
     std::optional<Writing> writing;
 
     Impl(std::string file, std::chrono::milliseconds timeout) : path(std::move(file)), busy_timeout(timeout) {}
@@ -147,7 +147,7 @@ struct HourlyRollup::Impl {
             return;
         }
         if (const auto state = file_state(path); !state.has_value() || state->size == 0) {
-            // The follower makes the database; this one only ever joins it.
+            // Only the follower creates the database.
             throw StorageError(StorageErrc::missing, path, fmt::format("database \"{}\" is not there", path));
         }
         try {
@@ -160,7 +160,7 @@ struct HourlyRollup::Impl {
         }
     }
 
-    /// Takes the watermark from the database and forgets what was looked at beyond it.
+    /// Loads the watermark and discards everything read beyond it.
     void reload() {
         stored_watermark = read_watermark();
         seen_id = stored_watermark;
@@ -181,8 +181,7 @@ struct HourlyRollup::Impl {
         return state.step() ? std::max<std::int64_t>(state.integer(0), 0) : 0;
     }
 
-    /// Finds out what changed since the last step: new rows, another database under this name, another keeper at work
-    /// on it.
+    /// Detects changes since the last step: new rows, a replaced database, another process that writes the rollup.
     void detect_changes() {
         statements->data_version.reset();
         statements->data_version.step();
@@ -199,13 +198,12 @@ struct HourlyRollup::Impl {
             reload();
         }
         if (last_id < seen_id) {
-            // A copy older than its own watermark, or a table that was emptied: whatever comes next has to be looked
-            // at.
+            // A copy older than its watermark, or an emptied table: read all rows that come next.
             seen_id = last_id;
         }
     }
 
-    /// Sorts the next rows into hours.
+    /// Reads the next rows, and marks their hours as dirty.
     void scan_rows(TimePoint now) {
         if (!unseen_rows) {
             return;
@@ -232,12 +230,12 @@ struct HourlyRollup::Impl {
             }
         }
         statements->new_rows.reset();
-        dirty.merge(found);  // hours that wait already keep the smaller id
+        dirty.merge(found);  // hours that are dirty already keep the smaller id
         seen_id = last;
         unseen_rows = scanned == kRowsPerStep || late.size() == kHoursPerWrite;
     }
 
-    /// Hours of one day that are over, the newest day first: what is looked at most is there first.
+    /// The dirty hours of one day that are over, the newest day first, because it is viewed most.
     [[nodiscard]] std::set<Hour> next_due(TimePoint now) const {
         std::set<Hour> due;
         std::optional<std::chrono::sys_days> day;
@@ -255,7 +253,7 @@ struct HourlyRollup::Impl {
         return due;
     }
 
-    /// Counts the hours from their rows. An offset can put up to a day between a row's text and its moment in UTC.
+    /// Counts the hours from their rows. A UTC offset can move the date of a row by a day.
     [[nodiscard]] HourTable count(const std::set<Hour>& due) {
         HourTable table;
         const std::string from = date_of(TimePoint{*due.begin()} - std::chrono::days{1});
@@ -275,7 +273,7 @@ struct HourlyRollup::Impl {
         return table;
     }
 
-    /// Puts one hour of a skill in the place of its rows in whatever form another program wrote them.
+    /// Replaces all rows of an hour and skill, in any timestamp format, by one.
     void write(Hour hour, std::string_view skill, const HourMetrics& metrics) {
         const std::array<std::string, 4> forms = forms_of(hour);
         statements->erase
@@ -292,8 +290,8 @@ struct HourlyRollup::Impl {
             .run();
     }
 
-    /// What this class has written of an hour of a skill; rows of other programs are not added to. How many of its
-    /// completed invocations had a duration is not written down: all of them, where there is a mean at all.
+    /// Adds the written row of an hour and skill, in our format only. The number of durations is not stored: if there
+    /// is a mean, all completed invocations are taken to have one.
     void add_written(Hour hour, std::string_view skill, HourMetrics& metrics) {
         const std::string timestamp = format_timestamp(TimePoint{hour});
         sql::Statement& row = statements->written.with(skill, std::string_view(timestamp));
@@ -312,12 +310,12 @@ struct HourlyRollup::Impl {
         row.reset();
     }
 
-    /// In a write transaction: whether the same hours are final as when they were looked at, and written.
+    /// In a write transaction: whether the final hours and the watermark are still those that were read.
     [[nodiscard]] bool same_pruning() {
         return statements->pruning.read().same_hours(pruning) && read_watermark() == stored_watermark;
     }
 
-    /// Whether a row after `id` belongs to an hour that `concerned` is true for; or may belong, where there are many.
+    /// Whether a row after `id` is in an hour for which `concerned` is true, or may be, if there are many rows.
     template <typename Concerned>
     [[nodiscard]] bool has_row_after(std::int64_t id, const Concerned& concerned) {
         bool found = false;
@@ -340,7 +338,7 @@ struct HourlyRollup::Impl {
         return id;
     }
 
-    /// Adds what came late. One transaction with the note that it is added, so that nothing is added twice.
+    /// Adds late rows to final hours. The same transaction stores the last added id, so that none is added twice.
     void add_late() {
         SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         PruneState state = statements->pruning.read();
@@ -359,8 +357,8 @@ struct HourlyRollup::Impl {
         late.clear();
     }
 
-    /// Writes the next piece. What is written is complete at that moment, whoever else keeps the same table: rows that
-    /// came since the count are looked at first.
+    /// Writes the next part, unless rows of these hours arrived since they were counted: then they are counted again.
+    /// So written hours are complete, even if another process writes the same table.
     void write_next() {
         SQLite::Transaction transaction(**connection, SQLite::TransactionBehavior::IMMEDIATE);
         const auto is_due = [this](Hour hour) { return writing->due.contains(hour); };
@@ -396,7 +394,7 @@ struct HourlyRollup::Impl {
         }
     }
 
-    /// The largest id up to which every row has its hour written, once the hours in `done` are.
+    /// The largest id up to which the hours of all rows are written, once the hours in `done` are.
     [[nodiscard]] std::int64_t watermark_without(const std::set<Hour>& done) const {
         std::int64_t watermark = seen_id;
         for (const auto& [hour, first_id] : dirty) {
@@ -426,10 +424,10 @@ struct HourlyRollup::Impl {
                 return true;
             }
             if (unseen_rows) {
-                return true;  // an hour written before all its rows are looked at would be written again
+                return true;  // an hour written before all its rows are read would be written again
             }
             if (std::set<Hour> due = next_due(now); !due.empty()) {
-                // Counted before the lock is taken.
+                // Counted before taking the write lock.
                 HourTable table = count(due);
                 const std::int64_t watermark = watermark_without(due);
                 writing = Writing{
@@ -468,11 +466,11 @@ HourlyRollup::~HourlyRollup() = default;
 
 namespace {
 
-/// What an error leaves behind.
+/// Runs `work`; after an error other than busy, disconnects.
 template <typename Impl, typename Work>
 bool attempt(Impl& impl, Work&& work) {
     try {
-        return sql::translated(impl.path, "cannot keep the time series of", std::forward<Work>(work));
+        return sql::translated(impl.path, "cannot update the time series of", std::forward<Work>(work));
     } catch (const StorageError& error) {
         if (impl.connection) {
             impl.connection->on_error(error);

@@ -1,4 +1,4 @@
-// Checks a record before it is written, so that an error can name the field.
+// Validates a record before it is written, so that an error names the field.
 #include "session_buddy/storage/invocation_record.hpp"
 
 #include <spdlog/fmt/fmt.h>

@@ -1,4 +1,4 @@
-// Reads skill_metrics defensively, and stands in for it where triggers are missing or have known faults.
+// Reads skill_metrics, and counts from the rows instead if triggers are missing or have known bugs.
 #include "lifetimes.hpp"
 
 #include <algorithm>
@@ -44,7 +44,7 @@ bool has_own_trigger(SQLite::Database& database) {
 }  // namespace
 
 bool is_certain_sum(const sql::Statement& row, int column) {
-    return read_duration(row, column).has_value();  // no single duration in it is longer
+    return read_duration(row, column).has_value();  // so no single duration is too long
 }
 
 bool is_wrong_sum(std::int64_t too_long, double sum, std::optional<double> mean) {
@@ -55,7 +55,7 @@ LifetimeReader::LifetimeReader(SQLite::Database& database)
     : entries_are_ours_(has_own_trigger(database)),
       entries_(database, SESSION_BUDDY_ENTRY),
       entry_(database, SESSION_BUDDY_ENTRY " WHERE skill_name = ?1"),
-      // One step along the index for each name, where DISTINCT would read every row.
+      // One index lookup per name; DISTINCT would read every row.
       next_name_(database, "SELECT min(skill_name) FROM skill_invocation WHERE skill_name > ?1"),
       rows_(database, SESSION_BUDDY_SUMS " WHERE skill_name = ?1 AND id > ?2"),
       all_rows_(database, SESSION_BUDDY_SUMS " GROUP BY skill_name") {}
@@ -123,8 +123,8 @@ LifetimeMetrics LifetimeReader::checked(const sql::Statement& entry, const std::
         }
         return metrics;
     }
-    // The triggers of older tools divide the duration by all completed rows, timed or not, and take the row that came
-    // last for the latest one. Of rows that are gone only the entry knows.
+    // The triggers of older tools divide the duration by all completed rows, with or without one, and take the row
+    // inserted last for the latest one. Deleted rows are counted only in the entry.
     if (from_rows.metrics.total_invocations >= metrics.total_invocations) {
         return from_rows.metrics;
     }

@@ -451,7 +451,7 @@ TEST_F(OpenDatabase, refuses_an_older_version_that_is_write_protected) {
     test::make_theirs(path, 3);
     test::WriteProtected protection(path);
     EXPECT_EQ(code_of(path), StorageErrc::read_only);
-    EXPECT_THAT(message_of(path), HasSubstr("brought up to date"));
+    EXPECT_THAT(message_of(path), HasSubstr("must be migrated"));
 }
 
 TEST_F(OpenDatabase, waits_for_the_disk_where_power_cuts_are_to_be_outlived) {

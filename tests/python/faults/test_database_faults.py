@@ -333,7 +333,7 @@ FAULTS = [
     Fault("deleted_and_restored_from_an_older_copy", deleted_and_copied, "", served=OLDER, kept=OLDER),
     Fault("overwritten_by_an_older_copy", copied_over, "", served=OLDER, kept=OLDER),
     Fault("truncated_to_half", truncated, "damaged"),
-    Fault("emptied", emptied, "is just being made|keeps it locked", kept=0),
+    Fault("emptied", emptied, "is still being created|keeps it locked", kept=0),
     Fault("overwritten_with_garbage", garbage(0, 1), "not an SQLite database"),
     Fault("second_half_overwritten_with_garbage", garbage(0.5, 1), "damaged"),
     Fault("garbage_then_repaired", garbage_then_repaired, "not an SQLite database"),
