@@ -62,7 +62,7 @@ def test_old_invocations_go_and_their_totals_stay(database: Path, capsys: pytest
         rf"Deleted 30 invocations from {days_ago(100):%Y-%m-%d}T\S+Z to {days_ago(99):%Y-%m-%d}T\S+Z in {database}",
         first,
     )
-    assert last.startswith("Others could not write for ")
+    assert last.startswith("Longest write lock: ")
     assert errors == ""
 
     assert run("--keep", "90d", "--db-path", database) == 0

@@ -68,7 +68,7 @@ def test_record_uses_the_database_of_the_server(isolated_environment: Path, monk
         (["record", "a", "--at", "soon"], 2, "'soon' is no timestamp"),
         (["record", ""], 2, "skill_name"),
         (["record", "a", "--db-path", "/dev/null/skills.db"], 1, "/dev/null/skills.db"),
-        (["record", "a", "--error-type", "timeout"], 2, "--error-type is of a failure: add --failed"),
+        (["record", "a", "--error-type", "timeout"], 2, "--error-type requires --failed"),
         (["record", "a", "--at", f"{date.today().year + 1}-12-31"], 2, "is in the future"),
         (["recrod", "a"], 2, "invalid choice: 'recrod'; did you mean 'record'?"),
         (["hooks", "instal"], 2, "invalid choice: 'instal'; did you mean 'install'?"),

@@ -375,8 +375,8 @@ def test_settings_that_cannot_be_read_are_a_warning(isolated_environment: Path, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "a command is required"),
-        (["--"], "a command is required"),
+        ([], "no command"),
+        (["--"], "no command"),
         (["--name", "", "--", "true"], "argument --name: a name is 1 to 256 bytes"),
         (["--session", "", "--", "true"], "argument --session: 1 to 1024 bytes"),
         (["--phase", "", "--", "true"], "argument --phase: 1 to 1024 bytes"),

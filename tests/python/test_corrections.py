@@ -196,7 +196,7 @@ def test_pruned_invocations_follow_a_rename_and_go_with_a_forgotten_skill(
     assert run("prune", "--keep", "90d", "--db-path", db_path) == 0
     capsys.readouterr()
     assert run("rename", "mypi", "mypy", "--db-path", db_path) == 0
-    assert "The counts of 20 invocations that were pruned before go with them" in capsys.readouterr().out
+    assert "Includes the totals of 20 invocations pruned earlier" in capsys.readouterr().out
     assert ask(db_path, "SELECT skill_name, total_invocations FROM skill_metrics") == [("mypy", 27)]
     assert ask(db_path, "SELECT skill_name, sum(completed) FROM session_buddy_totals") == [("mypy", 27)]
     assert ask(

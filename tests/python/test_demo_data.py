@@ -206,7 +206,7 @@ def test_a_taken_port_is_an_error_before_anything_is_made(db_path: Path, capsys:
         port = taken.getsockname()[1]
         assert main(["demo", "--host", "127.0.0.1", "--port", str(port), "--db-path", str(db_path)]) == 1
     errors = capsys.readouterr().err
-    assert errors == f"session-buddy demo: port {port} is in use: choose another with --port, or 0 for a free one\n"
+    assert errors == f"session-buddy demo: port {port} is in use: choose another one with --port, or 0 for a free one\n"
     assert not db_path.exists()
 
 
@@ -218,7 +218,7 @@ def test_a_free_port_is_used_and_named_where_the_default_one_is_in_use(
         monkeypatch.setattr("session_buddy.cli.demo.PORT", port)
         assert main(["demo", "--host", "127.0.0.1", "--duration", "0.05"]) == 0
     output = capsys.readouterr().out
-    assert output.startswith(f"Port {port} is in use, so another one is taken; --port chooses one.\n")
+    assert output.startswith(f"Port {port} is in use; using a free one instead (--port selects one).\n")
     served = re.search(r"^Dashboard +http://127\.0\.0\.1:(\d+)/$", output, re.MULTILINE)
     assert served
     assert served[1] not in ("0", str(port))
@@ -228,7 +228,7 @@ def test_an_existing_file_is_replaced_only_with_force(db_path: Path, capsys: pyt
     db_path.write_text("precious")
     options = ["demo", "--no-server", "--duration", "0.05", "--db-path", str(db_path)]
     assert main(options) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert db_path.read_text() == "precious"
     assert main([*options, "--force"]) == 0
     assert count_rows(db_path) > 1000

@@ -117,7 +117,7 @@ def test_an_import_stores_the_invocation_with_the_time_between_and_counts_it(
         tmp_path / "t.jsonl", use(1, "t1", "Glob"), {**result(3, "t1"), "toolUseResult": {"durationMs": 1e12}}
     )
     assert main(["import", str(transcript), "--db-path", str(db_path)]) == 0
-    assert "Left out  1 durations (durationMs) that are not from 0 to 100000000 s" in capsys.readouterr().out
+    assert "Left out  1 durations (durationMs) outside 0 to 100000000 s" in capsys.readouterr().out
     with contextlib.closing(sqlite3.connect(db_path)) as connection:
         assert connection.execute("SELECT duration_seconds FROM skill_invocation").fetchall() == [(2.0,)]
 

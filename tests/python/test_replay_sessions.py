@@ -166,21 +166,21 @@ def test_the_command_writes_rows_of_now(session: Path, db_path: Path, capsys: py
     times = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in (first_at, second_at)]
     assert before.timestamp() - 0.001 <= times[0].timestamp() <= times[1].timestamp() <= after.timestamp()
     assert (times[1] - times[0]).total_seconds() == pytest.approx(0.011, abs=0.0011)
-    assert "Played 2 invocations" in capsys.readouterr().out
+    assert "Replayed 2 invocations" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_loop_with_a_summary(session: Path, db_path: Path, number: signal.Signals) -> None:
     arguments = ["replay", str(session), "--speed", "1000", "--loop", "--db-path", str(db_path)]
     with Program([sys.executable, "-m", "session_buddy.cli.main", *arguments]) as program:
-        program.wait_for("^Playing 2 invocations of 1 sessions")
+        program.wait_for("^Replaying 2 invocations of 1 sessions")
         assert program.stop(number) == 0
         assert any(line.startswith("Stopped after ") for line in program.drain())
 
 
 def test_nothing_to_replay_is_an_error(tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(tmp_path / "missing"), "--db-path", str(db_path)]) == 1
-    assert "there is nothing to play" in capsys.readouterr().err
+    assert "no invocation in the transcripts" in capsys.readouterr().err
     assert not db_path.exists()
 
 

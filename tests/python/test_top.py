@@ -366,7 +366,7 @@ def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> No
     with Server(db_path) as server:
         done = run_top("--url", server.url, "--once")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines()[2:] == ["nothing to judge: no invocation in the server's window"]
+        assert done.stdout.splitlines()[2:] == ["no data: no invocation in the server's window"]
         assert json.loads(run_top("--url", server.url, "--once", "--json").stdout)["active_sessions"] == []
 
 
@@ -457,7 +457,7 @@ async def test_name_lookups_that_hang_are_bounded() -> None:
     answer = threading.Event()
     executor = DetachedThreads()
     waiting = [loop.run_in_executor(executor, answer.wait, DEADLINE) for _ in range(MAX_LOOKUPS)]
-    with pytest.raises(OSError, match="no answer yet"):
+    with pytest.raises(OSError, match="still unanswered"):
         await loop.run_in_executor(executor, answer.wait)
     answer.set()
     assert all(await asyncio.gather(*waiting))

@@ -1,4 +1,4 @@
-"""What commands that are clients of a server have in common: its address, certificate and token."""
+"""Options and name lookups shared by the commands that connect to a server: address, CA certificates, token."""
 
 from __future__ import annotations
 
@@ -16,29 +16,34 @@ from session_buddy.client._endpoint import TOKEN_VARIABLE
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_TOKEN_BYTES = 8192  # as the server takes them
-MAX_LOOKUPS = 8  # of names, that may hang at a time
+MAX_TOKEN_BYTES = 8192  # the server's limit
+MAX_LOOKUPS = 8  # concurrent DNS lookups
 
 
 def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
-    """Address, token and authorities. No flag takes a token: every user of a machine sees the command lines of all."""
+    """--url, --token-file and --ca-file. No option takes a token itself: other users can see the command line (ps)."""
     parser.add_argument(
-        "--url", default=DEFAULT_URL, help="the server: ws://, wss://, http://, https:// or host:port (%(default)s)"
+        "--url",
+        default=DEFAULT_URL,
+        help="server address: ws://, wss://, http://, https:// or host:port (default: %(default)s)",
     )
     parser.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
-        help=f"file that begins with the token to show; read again when the server no longer accepts it "
+        help=f"file whose first word is the bearer token; read again when the server rejects the token "
         f"(default: the token in {TOKEN_VARIABLE})",
     )
     parser.add_argument(
-        "--ca-file", type=Path, metavar="FILE", help="PEM file with the authorities that sign the server's certificate"
+        "--ca-file",
+        type=Path,
+        metavar="FILE",
+        help="PEM file with CA certificates to trust (default: those of the system)",
     )
 
 
 def token_source(file: Path | None, environment: Mapping[str, str] = os.environ) -> str | Callable[[], str] | None:
-    """The token to show. Raises OSError or ValueError where the file holds none."""
+    """The bearer token, or a function that reads it. Raises OSError or ValueError if the file holds none."""
     if file is None:
         return environment.get(TOKEN_VARIABLE) or None
 
@@ -46,29 +51,29 @@ def token_source(file: Path | None, environment: Mapping[str, str] = os.environ)
         with file.open("rb") as opened:
             words = opened.read(MAX_TOKEN_BYTES).split(maxsplit=1)
         if not words:
-            raise ValueError(f"there is no token in {file}")
+            raise ValueError(f"no token in {file}: its first word must be the token")
         try:
             return words[0].decode("ascii")
         except UnicodeDecodeError:
-            raise ValueError(f"what {file} begins with is no token") from None
+            raise ValueError(f"no token in {file}: its first word must be ASCII") from None
 
     read()
     return read
 
 
 class DetachedThreads(ThreadPoolExecutor):
-    """The default executor of a loop, for lookups of names: a thread each, that nobody waits for at the end.
+    """Default executor of the event loop, for DNS lookups: one daemon thread each, not joined at the end.
 
-    A lookup cannot be interrupted, and asyncio.run and the interpreter both wait for the threads of other executors: a
-    name server that is away would hold up Ctrl-C for half a minute.
+    A lookup cannot be interrupted, and asyncio.run and the interpreter both join the threads of other executors: an
+    unreachable DNS server would delay the exit after Ctrl-C by half a minute.
     """
 
     def __init__(self) -> None:
-        super().__init__(max_workers=1)  # none of its own is ever begun
+        super().__init__(max_workers=1)  # the base class never starts a thread
         self._free = threading.BoundedSemaphore(MAX_LOOKUPS)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Begins at once; fails with OSError where too many hang."""
+        """Start immediately; the future fails with OSError while MAX_LOOKUPS lookups are running."""
         future: Future[T] = Future()
 
         def work() -> None:
@@ -85,5 +90,5 @@ class DetachedThreads(ThreadPoolExecutor):
         if self._free.acquire(blocking=False):
             threading.Thread(target=work, name="session-buddy-lookup", daemon=True).start()
         else:
-            future.set_exception(OSError(f"{MAX_LOOKUPS} lookups of names got no answer yet"))
+            future.set_exception(OSError(f"{MAX_LOOKUPS} DNS lookups are still unanswered; check the DNS server"))
         return future

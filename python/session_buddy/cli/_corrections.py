@@ -1,4 +1,4 @@
-"""What ``forget`` and ``rename`` have in common: finding the skill, and saying what was changed."""
+"""Shared by ``forget`` and ``rename``: options, error messages and the summary of what changed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from session_buddy import _native
 from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 
-MAX_NAMES = 10_000  # that are compared with one that is not known
+MAX_NAMES = 10_000  # skills searched for a suggestion
 
 Progress = Callable[[int, int], bool]
 
 
 def add_correction_arguments(parser: argparse.ArgumentParser) -> None:
     """--dry-run, --json and --db-path."""
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, and change nothing")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change without changing anything")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -30,7 +30,7 @@ def correct(
     work: Callable[[str, Progress], _native.Correction],
     describe: Callable[[_native.Correction], str],
 ) -> int:
-    """Do ``work`` on the database, print what ``describe`` says of it, return the exit status."""
+    """Run ``work`` on the database, print the result as ``describe`` puts it, return the exit status."""
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with stop_on_interrupt() as stopped, progress_bar("Changing", stopped, in_bytes=False) as progress:
@@ -47,9 +47,9 @@ def correct(
     else:
         print(escape_controls(f"{describe(done)} in {db_path}"))
         if done["pruned"] and not done["stopped"]:
-            print(f"The counts of {plural(done['pruned'])} that were pruned before go with them")
+            print(f"Includes the totals of {plural(done['pruned'])} pruned earlier")
         if done["stopped"]:
-            print("Stopped before the end; do it again to go on.")
+            print("Stopped before the end; run it again to continue.")
     return EXIT_INTERRUPTED if done["stopped"] else 0
 
 
@@ -64,7 +64,7 @@ def _unknown(db_path: str, skill_name: str) -> str:
     with SkillsStorage(db_path) as storage:
         names = [metrics.skill_name for metrics in storage.get_top_skills(MAX_NAMES)]
     meant = difflib.get_close_matches(skill_name, names, 1)
-    return f"there is no skill '{skill_name}' in {db_path}" + (f"; did you mean '{meant[0]}'?" if meant else "")
+    return f"no skill '{skill_name}' in {db_path}" + (f"; did you mean '{meant[0]}'?" if meant else "")
 
 
 def _fail(command: str, message: str, *, status: int = 1) -> int:

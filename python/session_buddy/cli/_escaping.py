@@ -1,4 +1,4 @@
-"""Text for a terminal with names in it that somebody else chose."""
+"""Escapes control characters in untrusted names before they reach a terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 
 
 def escape_controls(text: str) -> str:
-    """JSON, or text, whose characters that a terminal obeys (controls, reordering, nothing to see) are escaped as JSON
-    escapes them."""
+    """JSON or text with non-printable characters (controls, bidi overrides, zero width) escaped as in JSON."""
     return "".join(
         character if character.isprintable() or character in "\n\t" else json.dumps(character)[1:-1]
         for character in text

@@ -1,4 +1,4 @@
-"""Whether events of hooks can arrive, and when the last one did."""
+"""Checks whether hook events can reach the database, and when the last one did."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _NEWEST_ROW = (
 )
 _NEWEST_MICROSECONDS = (
     "SELECT max(at_us) FROM session_buddy_command WHERE source & ?1",
-    "SELECT max(started_us) FROM session_buddy_open_use WHERE ?1",  # only hooks know of what has not ended
+    "SELECT max(started_us) FROM session_buddy_open_use WHERE ?1",  # only hooks record tool uses that have not ended
 )
 
 
 class Server(NamedTuple):
-    """What answers at the address of an HTTP hook."""
+    """What answers at the URL of an HTTP hook."""
 
-    problem: str | None  # why it takes no events; None where it does
+    problem: str | None  # why it does not accept events; None if it does
     db_path: str | None = None
 
 
 def probe_server(handler: Handler) -> Server:
-    """Tries the address of an HTTP hook, without sending an event."""
+    """Probe the server of an HTTP hook without sending an event."""
     import httpx
 
     base = handler.target[: -len(HOOK_PATH)]
     try:
         answer = httpx.get(f"{base}/api/v1/server", timeout=_PROBE_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Server(f"no server answers at {base} ({error})")
+        return Server(f"no server at {base} ({error})")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         return Server(f"the server at {base} requires a token and rejects events without one")
     try:
@@ -51,11 +51,11 @@ def probe_server(handler: Handler) -> Server:
             return Server(None, state["database"].get("path"))
     except (httpx.HTTPStatusError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    return Server(f"what answers at {base} is no Session-Buddy server (HTTP {answer.status_code})")
+    return Server(f"{base} is not a Session-Buddy server (HTTP {answer.status_code})")
 
 
 def hook_database(handler: Handler) -> str:
-    """The database that a hook's command line uses. Raises ValueError where no path can be derived."""
+    """The database that a hook's command line uses. Raises ValueError if no path can be derived."""
     words = shlex.split(handler.target)
     given = None
     for index, word in enumerate(words):
@@ -67,7 +67,7 @@ def hook_database(handler: Handler) -> str:
 
 
 def last_event(db_path: str, handler: Handler) -> str | None:
-    """When the newest event of a hook of that kind happened, as far as the database knows; None for no event."""
+    """Time of the newest event that a hook of this kind recorded in the database; None if there is none."""
     source = _COMMAND if handler.kind == "command" else _REQUEST
     newest: list[int] = []
     with contextlib.suppress(sqlite3.Error):

@@ -1,4 +1,4 @@
-"""What commands that run for a while have in common: ways to end them in order, and a bar."""
+"""Shared by long-running commands: graceful shutdown on signals, a progress bar, concurrent coroutines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-EXIT_INTERRUPTED = 130  # as a shell tells of a program that SIGINT ended
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turn SIGINT into a question that can be asked: did it come? The work then ends in order, with its summary."""
+    """Turn SIGINT into a flag to poll, so that the work stops gracefully and still prints its summary."""
     interrupted = False
 
     def note(*_: object) -> None:
@@ -30,7 +30,7 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def stop_event() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that what waits on it ends at once and in order."""
+    """An event that SIGINT and SIGTERM set, for a graceful shutdown."""
     event = threading.Event()
     previous = {number: signal.signal(number, lambda *_: event.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -44,7 +44,7 @@ def stop_event() -> Iterator[threading.Event]:
 def progress_bar(
     label: str, stopped: Callable[[], bool], *, in_bytes: bool = True
 ) -> Iterator[Callable[[int, int], bool]]:
-    """A bar, on a terminal alone; the callback takes done and total, and says stop where ``stopped`` does."""
+    """A progress bar if stderr is a terminal. The callback takes (done, total) and returns False once ``stopped()``."""
     if not sys.stderr.isatty():
         yield lambda _done, _total: not stopped()
         return
@@ -64,8 +64,8 @@ def progress_bar(
 
 
 async def run_until_first_ends(*work: Coroutine[Any, Any, Any]) -> None:
-    """Coroutines at a time; the others are cancelled then, and have ended when this returns. Raises what it raised."""
-    import asyncio  # of these commands, only clients need it
+    """Run coroutines concurrently until the first ends, cancel and await the others, raise what the first raised."""
+    import asyncio  # imported late: only the commands that are clients need it
 
     tasks = [asyncio.create_task(one) for one in work]
     try:

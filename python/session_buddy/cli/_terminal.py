@@ -1,4 +1,4 @@
-"""A terminal that is read key by key, and left as it was found."""
+"""Reads a terminal key by key and restores its mode afterwards."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import termios
 import tty
 from collections.abc import Callable, Iterator
 
-ESCAPE_SECONDS = 0.05  # after which a lone escape is the key of that name, and not the beginning of another one
-MAX_SEQUENCE = 16  # characters; longer ones are no key
+ESCAPE_SECONDS = 0.05  # an ESC byte followed by nothing for this long is the Escape key, not the start of a sequence
+MAX_SEQUENCE = 16  # characters; longer sequences are ignored
 
 _SEQUENCES = {
     "A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end",
@@ -22,7 +22,7 @@ _CONTROLS = {"\r": "enter", "\n": "enter", "\x7f": "backspace", "\b": "backspace
 
 
 class Keys:
-    """Turns what a terminal sends into names of keys and characters."""
+    """Decodes terminal input into key names and characters."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -30,11 +30,11 @@ class Keys:
 
     @property
     def incomplete(self) -> bool:
-        """Whether something has begun that may become a key."""
+        """Whether an unfinished escape sequence is buffered."""
         return bool(self._pending)
 
     def feed(self, data: bytes) -> list[str]:
-        """The keys that are complete now."""
+        """Add input; return the keys completed by it."""
         self._pending += self._decoder.decode(data)
         keys = []
         while self._pending:
@@ -47,12 +47,12 @@ class Keys:
         return keys
 
     def flush(self) -> list[str]:
-        """What is incomplete, where nothing follows: the escape key."""
+        """End the unfinished sequence: it was the Escape key."""
         pending, self._pending = self._pending, ""
         return ["escape"] if pending else []
 
     def _first(self) -> tuple[str, int]:
-        """A key (empty: nothing of use) and the characters it takes; none where more must come."""
+        """The first key (empty: ignored) and its length in characters; length 0: more input is needed."""
         text = self._pending
         if text[0] != "\x1b":
             return _CONTROLS.get(text[0], text[0] if text[0].isprintable() else ""), 1
@@ -68,9 +68,9 @@ class Keys:
 
 @contextlib.contextmanager
 def reading_keys(pressed: Callable[[str], object], file: int | None = None) -> Iterator[None]:
-    """Calls ``pressed`` in the running event loop with each key, while the terminal shows none of them.
+    """Call ``pressed`` in the running event loop with each key, with echo off.
 
-    Ctrl-C, Ctrl-Z and Ctrl-\\ stay signals. Does nothing where the standard input is no terminal.
+    Ctrl-C, Ctrl-Z and Ctrl-\\ still raise signals. No-op if stdin is not a terminal.
     """
     number = sys.stdin.fileno() if file is None else file
     if not os.isatty(number):
@@ -107,5 +107,5 @@ def reading_keys(pressed: Callable[[str], object], file: int | None = None) -> I
         loop.remove_reader(number)
         if waiting is not None:
             waiting.cancel()
-        with contextlib.suppress(termios.error):  # a terminal that is gone needs nothing
+        with contextlib.suppress(termios.error):  # the terminal is gone
             termios.tcsetattr(number, termios.TCSADRAIN, before)

@@ -1,4 +1,4 @@
-"""What ``session-buddy top`` knows: the latest figures, what was seen of each skill, and how they are sorted."""
+"""State of ``session-buddy top``: the latest metrics, the recent activity of each skill, and the sort order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 from session_buddy.client import Anomaly, MetricsUpdate, SessionUpdate, State, StateChange, TopSkill, as_wire
 
-BUCKET_SECONDS = 5.0  # of a sparkline of what was seen
+BUCKET_SECONDS = 5.0  # of a sparkline made from updates
 BUCKETS = 24
-MAX_SEEN = 2000  # skills whose past is kept, the ones that were longest away going first
+MAX_SEEN = 2000  # skills with kept activity; the least recently seen are evicted
 Z_95 = 1.959963984540054
 
 
 def wilson(completed: int, count: int) -> tuple[float, float] | None:
-    """The 95 % Wilson score interval of a success rate, as fractions; None where nothing was invoked."""
+    """The 95 % Wilson score interval of a success rate, as fractions; None without invocations."""
     if count <= 0:
         return None
     rate, square = completed / count, Z_95 * Z_95
@@ -31,11 +31,11 @@ def wilson(completed: int, count: int) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Column:
-    """One that skills can be sorted by."""
+    """A sort column."""
 
     name: str
     key: Callable[[TopSkill], Any]
-    descending: bool = True  # at first
+    descending: bool = True  # initial direction
 
 
 COLUMNS: Sequence[Column] = (
@@ -48,13 +48,13 @@ COLUMNS: Sequence[Column] = (
 
 
 class Activity:
-    """Invocations of each skill in steps of BUCKET_SECONDS, from how its count grew between updates."""
+    """Invocations per skill and bucket of BUCKET_SECONDS, derived from the growth of its count between updates."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, deque[list[int]]]] = {}  # last count, and [step, invocations] up to now
+        self._seen: dict[str, tuple[int, deque[list[int]]]] = {}  # last count, and [step, invocations] per bucket
 
     def record(self, skills: Iterable[TopSkill], now: float) -> None:
-        """``now``: seconds of a steady clock."""
+        """``now``: seconds of a monotonic clock."""
         step = int(now // BUCKET_SECONDS)
         for skill in skills:
             last, steps = self._seen.pop(skill.skill_name, (skill.invocation_count, deque(maxlen=BUCKETS)))
@@ -68,7 +68,7 @@ class Activity:
             del self._seen[next(iter(self._seen))]
 
     def counts(self, skill_name: str, now: float) -> list[int]:
-        """BUCKETS counts, the last one of the present step."""
+        """BUCKETS counts; the last is the current bucket."""
         first = int(now // BUCKET_SECONDS) - BUCKETS + 1
         counts = [0] * BUCKETS
         for step, count in self._seen.get(skill_name, (0, ()))[1]:
@@ -79,7 +79,7 @@ class Activity:
 
 @dataclass
 class Model:
-    """The state that is shown."""
+    """The state on display."""
 
     url: str
     now: Callable[[], float] = time.monotonic
@@ -88,26 +88,28 @@ class Model:
     update: MetricsUpdate | None = None
     updated_at: float = 0.0
     sessions: SessionUpdate | None = None
-    hours: Mapping[str, Sequence[int]] | None = None  # invocations of the last 24 hours, where the server tells them
+    hours: Mapping[str, Sequence[int]] | None = (
+        None  # hourly invocations of the last 24 hours, if the server reports them
+    )
     activity: Activity = field(default_factory=Activity)
     column: int = 0
     reverse: bool = False
     search: str = ""
 
     def apply(self, update: MetricsUpdate) -> None:
-        """A new update."""
+        """Apply a metrics update."""
         self.update = update
         self.updated_at = self.now()
         self.activity.record(update.top_skills, self.updated_at)
 
     def set_state(self, change: StateChange) -> None:
-        """A new state of the connection."""
+        """Set the connection state."""
         self.state = change
         self.state_since = self.now()
 
     @property
     def age(self) -> float | None:
-        """Seconds since the last update came; None before the first."""
+        """Seconds since the last update; None before the first."""
         return None if self.update is None else max(0.0, self.now() - self.updated_at)
 
     @property
@@ -115,12 +117,12 @@ class Model:
         return COLUMNS[self.column].descending != self.reverse
 
     def sort_by(self, column: int) -> None:
-        """Another column, in its own direction."""
+        """Sort by a column in its initial direction."""
         self.column = column % len(COLUMNS)
         self.reverse = False
 
     def skills(self) -> list[TopSkill]:
-        """Those that are searched for, sorted; ties by name."""
+        """The skills that match the search, sorted; ties by name."""
         wanted = self.search.casefold()
         found = [
             skill
@@ -132,7 +134,7 @@ class Model:
         return found
 
     def anomalies(self) -> list[Anomaly]:
-        """Those of the skills that are searched for, the largest deviation first."""
+        """The anomalies of skills that match the search, the largest deviation first."""
         wanted = self.search.casefold()
         return [
             anomaly
@@ -141,13 +143,13 @@ class Model:
         ]
 
     def sparkline_counts(self, skill_name: str) -> Sequence[int]:
-        """Counts for a sparkline: of hours where the server tells them, else of what was seen."""
+        """Counts for a sparkline: hourly ones if the server reports them, else those derived from updates."""
         if self.hours is not None:
             return self.hours.get(skill_name, ())
         return self.activity.counts(skill_name, self.now())
 
     def as_json(self) -> dict[str, Any]:
-        """One object with all there is; names, times and units are those of the APIs."""
+        """The whole state as one object, with the names, times and units of the APIs."""
         skills = []
         for skill in self.skills():
             interval = wilson(skill.completed_count, skill.invocation_count)
@@ -169,5 +171,5 @@ class Model:
 
 
 def seconds_since(at: datetime, now: datetime | None = None) -> float:
-    """Of a moment; 0 where clocks disagree and it is still to come."""
+    """Seconds since ``at``; 0 if it is in the future because clocks differ."""
     return max(0.0, ((now or datetime.now(timezone.utc)) - at).total_seconds())

@@ -1,4 +1,4 @@
-"""How ``session-buddy top`` looks: on a terminal of any size, and as plain text."""
+"""Rendering of ``session-buddy top``: on a terminal of any size, and as plain text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from session_buddy.client import Anomaly, State, TopSkill
 
 @dataclass(frozen=True)
 class Glyphs:
-    """Characters that not every terminal has."""
+    """Characters that not every terminal can display."""
 
     blocks: str  # of sparklines
     arrows: str  # ascending, descending
@@ -26,7 +26,7 @@ class Glyphs:
     ascii: bool
 
     def printable(self, text: str) -> str:
-        """A name as it can stand there: what would turn, hide or join what is beside it is spelled out."""
+        """A name with control and format characters escaped: they could reorder, hide or join adjacent text."""
         if self.ascii:
             text = text.encode("ascii", "backslashreplace").decode()
         return "".join(
@@ -38,11 +38,11 @@ class Glyphs:
 UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=False)
 ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
 _ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
-MAX_ANOMALIES = 5  # lines; more are counted
-NO_DATA = "nothing to judge: no invocation in the server's window"
+MAX_ANOMALIES = 5  # lines shown; the rest is counted
+NO_DATA = "no data: no invocation in the server's window"
 MAX_SESSIONS = 4
 MAX_SEARCH = 256  # characters
-# Columns of the terminal below which the table has fewer of its own, so that the names keep 12 of them.
+# Terminal widths below which table columns are left out, so that names keep 12 cells.
 WIDE, MIDDLE, NARROW, SMALL, TINY = 104, 80, 56, 42, 28
 
 _SORTS = "icdln"  # in the order of COLUMNS
@@ -69,12 +69,12 @@ HELP = """\
  h ?             this help, and back                      q, Ctrl-C       quit
 
  success rate is completed / invocations in the server's window, with its 95 % Wilson interval
- sd is by how many standard deviations the last hour differs from the day before\
+ sd is how many standard deviations the last hour differs from the day before\
 """
 
 
 def truncate(text: str, width: int, ellipsis: str = "…") -> str:
-    """At most so many cells."""
+    """Shorten to at most ``width`` cells."""
     if cell_len(text) <= width:
         return text
     taken, used = [], 0
@@ -87,7 +87,7 @@ def truncate(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def ago(seconds: float) -> str:
-    """A time that has passed, in four characters or so."""
+    """An age in about four characters."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size:
             return f"{int(seconds // size)}{unit}"
@@ -95,7 +95,7 @@ def ago(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """With three digits and a unit."""
+    """A duration with three digits and a unit."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 100:
@@ -104,14 +104,14 @@ def duration(seconds: float) -> str:
 
 
 def sparkline(counts: Sequence[int], blocks: str = UNICODE.blocks) -> str:
-    """One character a count; the tallest is the largest of them, and nothing is blank."""
+    """One character per count, scaled to the largest; zero is blank."""
     top = max(counts, default=0)
     steps = len(blocks) - 1
     return "".join(blocks[0 if count <= 0 else max(1, round(count / top * steps))] for count in counts)
 
 
 def kind(anomaly: Anomaly) -> str:
-    """Its type in the words of the dashboard."""
+    """The anomaly type as the dashboard names it."""
     if anomaly.anomaly_type == "pattern_shift":
         return "Faster than usual" if anomaly.observed_value < anomaly.baseline_value else "Slower than usual"
     return {"performance_drop": "Success rate fell", "performance_spike": "Success rate rose"}.get(
@@ -120,19 +120,19 @@ def kind(anomaly: Anomaly) -> str:
 
 
 def values(anomaly: Anomaly, arrow: str) -> str:
-    """``92.0 % → 61.0 %``, or seconds where it is about durations."""
+    """``92.0 % → 61.0 %``, or in seconds for durations."""
     shown = (anomaly.baseline_value, anomaly.observed_value)
     texts = [duration(value) if anomaly.anomaly_type == "pattern_shift" else f"{value:.1%}" for value in shown]
     return f" {arrow} ".join(texts)
 
 
 def since(anomaly: Anomaly) -> str:
-    """How long it has been there, where the server says so."""
+    """Age of the anomaly, if the server reports it."""
     return ago(seconds_since(anomaly.details.since)) if anomaly.details else ""
 
 
 def connection(model: Model) -> str:
-    """State of the connection and age of the data, then what is wrong."""
+    """Connection state and age of the data, then the reason of a lost connection."""
     change, age = model.state, model.age
     text = f"{change.state}, " + ("no data yet" if age is None else f"data {age:.0f} s old")
     if change.state is not State.CONNECTED and change.reason is not None:
@@ -144,7 +144,7 @@ def connection(model: Model) -> str:
 
 
 class Screen:
-    """The whole of a terminal: scrolled by ``offset`` lines, with a help page and a line to type in."""
+    """The full-screen view: scrolled by ``offset`` lines, with a help page and a search line."""
 
     def __init__(self, model: Model, glyphs: Glyphs) -> None:
         self.model = model
@@ -157,7 +157,7 @@ class Screen:
         self.typing = False
 
     def press(self, key: str) -> bool:
-        """Do what the key is for. False where it is to quit."""
+        """Handle a key. Returns False to quit."""
         if self.typing:
             self._type(key)
             return True
@@ -204,8 +204,8 @@ class Screen:
             return Group(head, Text(""), Text(HELP, no_wrap=True, overflow="crop"))
         skills = self.model.skills()
         below = [*self._anomalies(width), *self._sessions(width)]
-        below = below[: max(0, height - 8)]  # a small terminal has skills first
-        for line in below:  # one that wrapped would push the last line off the terminal
+        below = below[: max(0, height - 8)]  # on a small terminal skills have priority
+        for line in below:  # a wrapped line would push the last one off the screen
             line.no_wrap = True
             line.truncate(width, overflow="ellipsis")
         self.page = max(1, height - 3 - len(below))
@@ -242,7 +242,7 @@ class Screen:
         return text
 
     def _columns(self, width: int) -> list[_Cells]:
-        """Those that a terminal of this width has room for."""
+        """The columns that fit a terminal of this width."""
         columns = [
             _Cells("skill", 0, lambda skill: Text(self._shown(skill.skill_name), "bold"), left=True),
             _Cells("invocations", SMALL, lambda skill: Text(f"{skill.invocation_count:,}")),
@@ -281,7 +281,7 @@ class Screen:
         return table
 
     def _anomalies(self, width: int) -> list[Text]:
-        """A line each, and how many more there are."""
+        """One line per anomaly, and how many more there are."""
         anomalies = self.model.anomalies()
         lines = [Text("")]
         none = NO_DATA if _is_idle(self.model) else "none"
@@ -339,7 +339,7 @@ def _skill_count(count: int) -> str:
 
 
 def _is_idle(model: Model) -> bool:
-    """Nothing was invoked in the window, so that nothing can be told of anomalies either."""
+    """No invocation in the window, so nothing can be said about anomalies."""
     return model.update is not None and not model.update.top_skills
 
 
@@ -348,7 +348,7 @@ def _more(count: int) -> list[Text]:
 
 
 def plain(model: Model, glyphs: Glyphs) -> str:
-    """The same as lines of text, for pipes, files and terminals that can do nothing else."""
+    """The same as plain lines, for pipes, files and dumb terminals."""
     update = model.update
     at = update.timestamp.strftime("%Y-%m-%dT%H:%M:%SZ") if update else "no data yet"
     lines = [f"{glyphs.printable(model.url)}  {connection(model)}  {at}"]

@@ -1,4 +1,4 @@
-"""The arguments of commands that read transcripts."""
+"""Arguments shared by the commands that read transcripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def add_transcript_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         nargs="*",
         type=Path,
-        help="a transcript, a project's folder or a folder of projects (default: the projects of CLAUDE_CONFIG_DIR, "
+        help="transcript file, project folder or folder of projects (default: the projects in CLAUDE_CONFIG_DIR, "
         "~/.claude and ~/.config/claude)",
     )
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")

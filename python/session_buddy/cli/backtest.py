@@ -1,4 +1,4 @@
-"""``session-buddy backtest``: what anomalies a recorded history would have caused to be reported."""
+"""``session-buddy backtest``: reports the anomalies that would have been detected in recorded history."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _HEADINGS = ("skill", "type", "started (UTC)", "ended (UTC)", "lasted", "baseline → observed", "score")
-_RIGHT = (4, 6)  # columns whose cells end in a line
+_RIGHT = (4, 6)  # right-aligned columns
 _SETTINGS = ("threshold", "baseline_window", "observation_window", "min_samples")
 
 
 def _duration(text: str) -> float:
     seconds = _native.parse_duration(text)
     if seconds is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 3600 (seconds), 90m, 24h or 7d")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; use for example 3600 (seconds), 90m, 24h or 7d")
     return seconds
 
 
 def _timestamp(text: str) -> str:
     if _native.parse_timestamp(text) is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no timestamp such as 2026-02-10 or 2026-02-10T12:00:00Z")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a timestamp; use for example 2026-02-10 or 2026-02-10T12:00:00Z"
+        )
     return text
 
 
@@ -44,36 +46,41 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "backtest",
         allow_abbrev=False,
-        description="Replays the recorded invocations in the order of their times through the server's anomaly "
-        "detector and prints what would have been reported, when and for how long. The baseline window before --from "
-        "is replayed too; what began in it and was still open at --from is listed and marked with *. The database is "
-        "only read.",
-        epilog="The last four default to the settings of the server. Exit status: 0 done, 1 the database cannot be "
-        "read or has nothing of the skill, 2 wrong usage, 130 stopped.",
+        description="Runs the recorded invocations, in chronological order, through the server's anomaly detector and "
+        "prints which anomalies it would have reported, when and for how long. The baseline window before --from is "
+        "replayed as a warm-up; an anomaly that began in it and was still open at --from is listed, marked with *. The "
+        "database is opened read-only.",
+        epilog="The last four options default to the server's settings. Exit status: 0 done, 1 the database cannot be "
+        "read or has no invocation of the skill, 2 wrong usage, 130 interrupted.",
     )
-    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
     parser.add_argument(
         "--from",
         dest="start",
         metavar="TIMESTAMP",
         type=_timestamp,
-        help="first moment, ISO 8601, UTC where it says nothing else (default: the first invocation)",
+        help="start, ISO 8601, UTC without an offset (default: the first invocation)",
     )
-    parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=_timestamp, help="last moment (default: now)")
-    parser.add_argument("--skill", metavar="NAME", help="this skill alone")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--threshold", metavar="N", type=float, help="standard deviations, 0.5 to 10")
+    parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=_timestamp, help="end (default: now)")
+    parser.add_argument("--skill", metavar="NAME", help="only this skill")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
-        "--baseline-window", metavar="TIME", type=_duration, help="how far back the comparison goes: 10m to 31d"
+        "--threshold",
+        metavar="N",
+        type=float,
+        help="minimum deviation from the baseline, in standard deviations, 0.5 to 10",
     )
     parser.add_argument(
-        "--observation-window", metavar="TIME", type=_duration, help="how recent what is compared is: 1m to 24h"
+        "--baseline-window", metavar="TIME", type=_duration, help="length of the baseline window, 10m to 31d"
     )
-    parser.add_argument("--min-samples", metavar="N", type=int, help="invocations needed on either side, 2 to 50")
+    parser.add_argument(
+        "--observation-window", metavar="TIME", type=_duration, help="length of the observation window, 1m to 24h"
+    )
+    parser.add_argument("--min-samples", metavar="N", type=int, help="minimum invocations in each window, 2 to 50")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns 0 done, 1 the database cannot be read or has nothing of the skill, 2 a value cannot be used."""
+    """Returns 0 done, 1 the database cannot be read or has no invocation of the skill, 2 an invalid value."""
     began = time.perf_counter()
     try:
         settings: dict[str, Any] = {**_native.anomaly_settings()}
@@ -88,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     elapsed = time.perf_counter() - began
     if arguments.skill is not None and result.rows + result.warm_up_rows == 0:
-        message = f"there is no invocation of skill '{arguments.skill}' in this time in {db_path}"
+        message = f"no invocation of skill '{arguments.skill}' in this time range in {db_path}"
         print(escape_controls(f"session-buddy backtest: error: {message}"), file=sys.stderr)
         return 1
     if arguments.json:
@@ -172,7 +179,7 @@ def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
             table.add_row(*map(Text, row))
         Console(highlight=False).print(table)
         return
-    # Whole lines, however long, for whatever reads them.
+    # Not a terminal: whole lines, however long, for scripts.
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
     for row in (_HEADINGS, *rows):
         cells = (

@@ -1,4 +1,4 @@
-"""``session-buddy demo``: a made-up database with a live feed, and the server over it."""
+"""``session-buddy demo``: runs a server on generated demo data with a live feed."""
 
 from __future__ import annotations
 
@@ -37,37 +37,43 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "demo",
         allow_abbrev=False,
-        description="Makes a database with a day of plausible history of a dozen skills, keeps adding live invocations "
-        f"and serves the dashboard. After a minute {BAD_SKILL} goes bad; later it recovers.",
+        description="Generates a database with a day of plausible history of a dozen skills, keeps adding live "
+        f"invocations and serves the dashboard. After a minute {BAD_SKILL} degrades; later it recovers.",
         epilog="Exit status: 0 ended by Ctrl-C, SIGTERM or --duration, 1 could not start, 2 wrong usage.",
     )
-    parser.add_argument("--db-path", metavar="FILE", type=Path, help="a new file (default: a temporary one)")
-    parser.add_argument("--force", action="store_true", help="replace the file of --db-path where it exists")
-    parser.add_argument("--host", default="localhost", help="where the server listens (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, help=f"its port, 0 for a free one (default: {PORT}, or a free one where that is taken)"
+        "--db-path", metavar="FILE", type=Path, help="database file to create (default: a temporary one)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace the --db-path file if it exists")
+    parser.add_argument("--host", default="localhost", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, help=f"port, 0 for a free one (default: {PORT}, or a free one if that is in use)"
     )
     parser.add_argument(
-        "--update-interval", type=positive, default=1.0, metavar="SECONDS", help="between broadcasts (default: 1)"
+        "--update-interval", type=positive, default=1.0, metavar="SECONDS", help="time between broadcasts (default: 1)"
     )
-    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard on a desktop")
-    parser.add_argument("--no-server", action="store_true", help="only make the database and feed it")
-    parser.add_argument("--seed", type=int, help="for the same made-up history again")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the dashboard in a browser")
+    parser.add_argument("--no-server", action="store_true", help="only generate the database and feed it")
+    parser.add_argument("--seed", type=int, help="random seed, for the same history again")
     parser.add_argument(
-        "--rate", type=positive, default=2.0, metavar="N", help="live invocations a second (default: 2)"
+        "--rate", type=positive, default=2.0, metavar="N", help="live invocations per second (default: 2)"
     )
     parser.add_argument(
         "--bad-after",
         type=not_negative,
         default=60.0,
         metavar="SECONDS",
-        help=f"when {BAD_SKILL} goes bad (default: 60)",
+        help=f"time until {BAD_SKILL} degrades (default: 60)",
     )
     parser.add_argument(
-        "--bad-for", type=not_negative, default=180.0, metavar="SECONDS", help="for how long it is bad (default: 180)"
+        "--bad-for",
+        type=not_negative,
+        default=180.0,
+        metavar="SECONDS",
+        help="how long it stays degraded (default: 180)",
     )
     parser.add_argument(
-        "--duration", type=positive, metavar="SECONDS", help="end by itself (default: run until stopped)"
+        "--duration", type=positive, metavar="SECONDS", help="stop after this time (default: run until stopped)"
     )
 
 
@@ -83,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _usable_port(host: str, wanted: int | None) -> int:
-    """The port to listen on, known to be free before any work is done: the one asked for, or 8765 or 0 for any."""
+    """The port to listen on, checked to be free before any work: the requested one, else 8765, else 0 (any)."""
     port = PORT if wanted is None else wanted
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, OverflowError):
-        return port  # the server says what is wrong with the host or the port
+        return port  # the server reports what is wrong with the host or port
     for family, kind, protocol, _, address in addresses:
         try:
             with socket.socket(family, kind, protocol) as probe:
@@ -98,15 +104,15 @@ def _usable_port(host: str, wanted: int | None) -> int:
             if error.errno != errno.EADDRINUSE:
                 continue
             if wanted is None:
-                print(f"Port {port} is in use, so another one is taken; --port chooses one.", flush=True)
+                print(f"Port {port} is in use; using a free one instead (--port selects one).", flush=True)
                 return 0
-            raise OSError(f"port {port} is in use: choose another with --port, or 0 for a free one") from None
+            raise OSError(f"port {port} is in use: choose another one with --port, or 0 for a free one") from None
     return port
 
 
 @contextmanager
 def _database(wanted: Path | None, force: bool) -> Iterator[Path]:
-    """The path of a database that does not exist yet; a temporary one is gone afterwards."""
+    """The path of a database that does not exist yet; a temporary one is deleted afterwards."""
     if wanted is None:
         folder = Path(tempfile.mkdtemp(prefix="session-buddy-demo-"))
         try:
@@ -116,16 +122,16 @@ def _database(wanted: Path | None, force: bool) -> Iterator[Path]:
         return
     if wanted.exists():
         if not force:
-            raise FileExistsError(f"{wanted} exists already; name a new file, or replace it with --force")
+            raise FileExistsError(f"{wanted} already exists; choose a new file, or replace it with --force")
         if not wanted.is_file():
-            raise ValueError(f"{wanted} is no file")
+            raise ValueError(f"{wanted} is not a regular file")
         for suffix in ("", "-wal", "-shm"):
             Path(f"{wanted}{suffix}").unlink(missing_ok=True)
     yield wanted
 
 
 async def _run(args: argparse.Namespace, port: int, db_path: Path) -> int:
-    rng = random.Random(args.seed)  # noqa: S311 - made-up data, no secret
+    rng = random.Random(args.seed)  # noqa: S311 - generated data, no secret
     async with _stop_event() as stop:
         with SkillsStorage(db_path) as store:
             return await _make_and_feed(args, port, rng, store, stop)
@@ -136,11 +142,13 @@ async def _make_and_feed(
 ) -> int:
     history = make_history(rng, time.time())
     await asyncio.to_thread(store.store_many, history)
-    print(f"Made {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}", flush=True)
+    print(
+        f"Generated {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}", flush=True
+    )
     async with _server(args, port, store.db_path):
         print(
-            f"About {args.rate:g} live invocations a second; {BAD_SKILL} goes bad after {args.bad_after:g} s "
-            f"and recovers {args.bad_for:g} s later. Ctrl-C ends it.",
+            f"About {args.rate:g} live invocations per second; {BAD_SKILL} degrades after {args.bad_after:g} s "
+            f"and recovers {args.bad_for:g} s later. Press Ctrl-C to stop.",
             flush=True,
         )
         feed = LiveFeed(rng, per_second=args.rate, bad_after=args.bad_after, bad_for=args.bad_for)
@@ -166,7 +174,7 @@ async def _stop_event() -> AsyncIterator[asyncio.Event]:
 
 @asynccontextmanager
 async def _server(args: argparse.Namespace, port: int, db_path: str) -> AsyncIterator[None]:
-    """The server, with word of where it is; nothing with --no-server."""
+    """Run the server and print its addresses; no-op with --no-server."""
     if args.no_server:
         yield
         return
@@ -189,14 +197,14 @@ async def _server(args: argparse.Namespace, port: int, db_path: str) -> AsyncIte
 
 
 def _has_screen() -> bool:
-    """Whether somebody sits before a desktop; in a plain terminal a browser of text would take it over."""
+    """Whether there is a desktop: on a plain terminal, webbrowser would start a text browser in it."""
     return sys.stdout.isatty() and (
         sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     )
 
 
 async def _feed(feed: LiveFeed, store: SkillsStorage, stop: asyncio.Event, duration: float | None) -> int:
-    """Add invocations until told to stop; how many it were."""
+    """Add invocations until stopped; return how many."""
     start = time.monotonic()
     live = LiveLine(sys.stderr)
     written = 0
@@ -210,7 +218,7 @@ async def _feed(feed: LiveFeed, store: SkillsStorage, stop: asyncio.Event, durat
         written += 1
         if live.enabled and due - shown > LIVE_LINE_SECONDS:
             shown = due
-            state = f"{BAD_SKILL} is bad" if feed.is_bad(due) else "all is well"
+            state = f"{BAD_SKILL} is degraded" if feed.is_bad(due) else "all is well"
             live.show(f"{due:5.0f} s  {written:,} live invocations  {state}  last {row['skill_name']}")
         due += feed.pause()
     else:

@@ -1,4 +1,4 @@
-"""``session-buddy forget``: a skill, or one invocation, out of the database again."""
+"""``session-buddy forget``: deletes a skill or one invocation from the database."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "forget",
         allow_abbrev=False,
-        description="Takes back what was recorded by mistake: deletes a skill with all that was computed of it, or one "
-        "invocation. A server that runs shows it at once, and an import does not bring it back; what is recorded "
-        "under the same name later is counted from then on. A counter of /metrics keeps an invocation that was "
-        "deleted alone: it never goes down.",
-        epilog="Exit status: 0 done, 1 there is no such skill or invocation, or the database cannot be used, 2 wrong "
-        "usage, 130 stopped.",
+        description="Deletes what was recorded by mistake: a skill with all its aggregates, or one invocation. A "
+        "running server shows the change immediately, and a later import does not restore it; new invocations under "
+        "the same name are counted from then on. Deleting one invocation does not lower the counters of /metrics: they are "
+        "monotonic.",
+        epilog="Exit status: 0 done, 1 no such skill or invocation, or the database cannot be used, 2 wrong usage, 130 "
+        "interrupted.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("skill", metavar="SKILL", nargs="?", help="name of the skill")
-    what.add_argument("--invocation", metavar="ID", type=int, help="id of one invocation, as `record` printed it")
+    what.add_argument("skill", metavar="SKILL", nargs="?", help="skill name")
+    what.add_argument("--invocation", metavar="ID", type=int, help="id of one invocation, as printed by `record`")
     add_correction_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Forget, print what was deleted, return the exit status."""
+    """Delete, print a summary, return the exit status."""
 
     def work(db_path: str, progress: Progress) -> _native.Correction:
         if args.invocation is not None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     def describe(done: _native.Correction) -> str:
         if not done["found"]:
-            return f"there is no invocation {args.invocation}"
+            return f"no invocation {args.invocation}"
         what = plural(done["invocations"]) if args.invocation is None else f"invocation {args.invocation}"
         return f"{'Would forget' if args.dry_run else 'Forgot'} {what} of {done['skill_name']}"
 

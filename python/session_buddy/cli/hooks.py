@@ -1,4 +1,4 @@
-"""``session-buddy hooks``: registers Session-Buddy in the settings of Claude Code, and tells whether it is."""
+"""``session-buddy hooks``: installs, checks and removes the hooks in the settings of Claude Code."""
 
 from __future__ import annotations
 
@@ -43,17 +43,16 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "hooks",
         allow_abbrev=False,
-        description="Registers Session-Buddy in the settings of Claude Code, so that each use of a tool is recorded as "
-        "it happens.",
+        description="Installs hooks in the settings of Claude Code, so that each tool use is recorded as it happens.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     _add_install(actions)
     status = actions.add_parser(
         "status",
         allow_abbrev=False,
-        help="tell whether it is registered",
-        description="Tells for the user's settings and those of a project, shared and local, which hooks of "
-        "Session-Buddy they have, whether their events can arrive, and when the last one did.",
+        help="show whether the hooks are installed and working",
+        description="Shows which hooks of Session-Buddy the user settings and the shared and local settings of a "
+        "project contain, whether their events can arrive, and when the last one did.",
         epilog="Exit status: 0 one of the files has hooks for all events, their program exists or their server "
         "answers, and hooks are not disabled; 1 otherwise; 2 wrong usage.",
     )
@@ -64,14 +63,14 @@ def add_parser(subparsers: Subparsers) -> None:
         const=Path(),
         default=Path(),
         type=Path,
-        help="the project's folder (default: the current one)",
+        help="project folder (default: the current one)",
     )
     uninstall = actions.add_parser(
         "uninstall",
         allow_abbrev=False,
-        help="remove it from the settings",
+        help="remove the hooks from the settings",
         description="Removes the hooks of Session-Buddy, of any installation and kind, and nothing else.",
-        epilog="Exit status: 0 done or not there, 1 the settings cannot be changed, 2 wrong usage.",
+        epilog="Exit status: 0 done or not installed, 1 the settings cannot be changed, 2 wrong usage.",
     )
     _add_file_arguments(uninstall)
 
@@ -80,10 +79,10 @@ def _add_install(actions: Subparsers) -> None:
     install = actions.add_parser(
         "install",
         allow_abbrev=False,
-        help="register it in the settings",
-        description=f"Registers hooks for {', '.join(EVENTS)}. All else in the settings stays as it is, byte for byte; "
-        "a backup is made next to the file, and the newest three are kept. Doing it again changes nothing.",
-        epilog="Exit status: 0 done or done already, 1 the settings cannot be changed or the program is missing, 2 "
+        help="add the hooks to the settings",
+        description=f"Adds hooks for {', '.join(EVENTS)}. The rest of the settings stays byte for byte as it is; "
+        "a backup is made next to the file, and the newest three are kept. The command is idempotent.",
+        epilog="Exit status: 0 done or already done, 1 the settings cannot be changed or the program is missing, 2 "
         "wrong usage.",
     )
     _add_file_arguments(install)
@@ -94,12 +93,10 @@ def _add_install(actions: Subparsers) -> None:
         nargs="?",
         const=True,  # argparse would convert a string
         type=_hook_url,
-        help=f"have Claude Code send its events to a running server in place of starting {HOOK_PROGRAM} (default: the "
-        f"host and port of the server's settings, with {HOOK_PATH})",
+        help=f"send events to a running server instead of starting {HOOK_PROGRAM} (default: the host and port of the "
+        f"server's settings, with {HOOK_PATH})",
     )
-    ways.add_argument(
-        "--db-path", metavar="FILE", type=_database, help="the database of the hooks (default: as for the server)"
-    )
+    ways.add_argument("--db-path", metavar="FILE", type=_database, help="database of the hooks (default: the server's)")
 
 
 def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +107,8 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=Path(),
         type=Path,
-        help="the settings of the project in DIR or the current folder, which all who work on it share; the hook is "
-        "then found on the PATH (default: the user's settings)",
+        help="shared settings of the project in DIR or the current folder; the hook program is then looked up on the "
+        "PATH (default: the user settings)",
     )
     files.add_argument(
         "--local",
@@ -119,13 +116,13 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=Path(),
         type=Path,
-        help="your own settings of that project (settings.local.json), which are not shared",
+        help="your local settings of that project (settings.local.json), which are not shared",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only print what would change, as a diff")
+    parser.add_argument("--dry-run", action="store_true", help="only print the changes, as a diff")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it; return the exit status."""
+    """Run the action, return the exit status."""
     actions = {"install": _install, "status": _status, "uninstall": _uninstall}
     try:
         return actions[args.action](args)
@@ -134,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         return 1
 
 
-# ---- What is registered
+# ---- The handler to install
 
 
 def _hook_url(text: str) -> str:
@@ -151,40 +148,42 @@ def _hook_url(text: str) -> str:
         or not parts.path.endswith(HOOK_PATH)
         or not re.fullmatch(r"[!-~]+", text)
     ):
-        raise argparse.ArgumentTypeError(f"'{text}' is no URL such as http://127.0.0.1:8765{HOOK_PATH}")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a hook URL; use for example http://127.0.0.1:8765{HOOK_PATH}"
+        )
     if parts.username is not None or parts.password is not None:
-        raise argparse.ArgumentTypeError("the URL must not hold a user or password: Claude Code does not send them")
+        raise argparse.ArgumentTypeError("the URL must not contain a user or password: Claude Code does not send them")
     return text
 
 
 def _database(text: str) -> str:
-    """Absolute, since a hook runs in the folder of its session."""
+    """The absolute path: a hook runs in the working directory of its session."""
     try:
         text.encode("utf-8")
         path = Path(_native.resolve_db_path(text))
     except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8, as settings must be") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid UTF-8, which the settings require") from None
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if not path.parent.is_dir():  # the hooks would lose every event
+    if not path.parent.is_dir():  # the hooks would drop every event
         raise argparse.ArgumentTypeError(f"the folder {path.parent} does not exist; create it, or correct the path")
     return str(path)
 
 
 def scripts_folder() -> Path:
-    """Where the programs of this installation are."""
+    """The scripts folder of this installation."""
     package = Path(session_buddy.__file__).resolve().parents[1]
     for scheme in (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user")):
         paths = sysconfig.get_paths(scheme)
         if package in (Path(paths["platlib"]).resolve(), Path(paths["purelib"]).resolve()):
             return Path(paths["scripts"])
-    return package / "bin"  # as `pip install --target` does it
+    return package / "bin"  # as in `pip install --target`
 
 
 def hook_program() -> Path:
-    """The program that Claude Code is to start: that of this installation, else the one on the PATH.
+    """The hook program: that of this installation, else the one on the PATH.
 
-    Raises SettingsError where there is none.
+    Raises SettingsError if there is none.
     """
     own = scripts_folder() / HOOK_PROGRAM
     if os.access(own, os.X_OK) and own.is_file():
@@ -192,22 +191,22 @@ def hook_program() -> Path:
     found = shutil.which(HOOK_PROGRAM)
     if found is None:
         raise SettingsError(
-            f"the program {HOOK_PROGRAM} is neither in {own.parent} nor on the PATH; install session-buddy-realtime "
-            "again, or let a running server take the events (--http)"
+            f"{HOOK_PROGRAM} is neither in {own.parent} nor on the PATH; reinstall session-buddy-realtime, or send the "
+            "events to a running server (--http)"
         )
     return Path(found).absolute()
 
 
 def server_url() -> str:
-    """The URL of a server on this machine with the settings of now. Raises SettingsError."""
+    """The hook URL of a server on this machine with the current settings. Raises SettingsError."""
     command = [sys.executable, "-m", "session_buddy.websocket_server", "--print-config"]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     if shown.returncode != 0:
-        raise SettingsError(f"the server's settings cannot be read, so give the URL: {shown.stderr.strip()}")
+        raise SettingsError(f"cannot read the server's settings: {shown.stderr.strip()}; pass the URL: --http URL")
     settings = dict(re.findall(r"^(?:# )?(\w+) = (.*?) +# ", shown.stdout, re.MULTILINE))
     host, port, certificate = (json.loads(settings[name]) for name in ("host", "port", "tls_cert"))
     if port == 0:
-        raise SettingsError("the server's settings leave its port open (0), so give the URL: --http URL")
+        raise SettingsError("the server's settings have no fixed port (0); pass the URL: --http URL")
     host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound
     where = f"[{host}]" if ":" in host else host
     return f"{'https' if certificate else 'http'}://{where}:{port}{HOOK_PATH}"
@@ -218,9 +217,7 @@ def _handler(args: argparse.Namespace) -> Handler:
         return Handler("http", server_url() if args.http is True else args.http)
     if args.project is not None:
         if args.db_path is not None:
-            raise SettingsError(
-                "--db-path names a file of this machine, and the settings of a project are shared; use --local"
-            )
+            raise SettingsError("--db-path is a path on this machine, but project settings are shared; use --local")
         return Handler("command", HOOK_PROGRAM)
     words = [str(hook_program())]
     if args.db_path is not None:
@@ -229,7 +226,9 @@ def _handler(args: argparse.Namespace) -> Handler:
     try:
         line.encode("utf-8")
     except UnicodeEncodeError:
-        raise SettingsError(f"{line!r} is not UTF-8, as settings must be; install it in another folder") from None
+        raise SettingsError(
+            f"{line!r} is not valid UTF-8, which the settings require; install it in another folder"
+        ) from None
     return Handler("command", line)
 
 
@@ -237,9 +236,9 @@ def _handler(args: argparse.Namespace) -> Handler:
 
 
 def _project_path(project: Path, name: str = "settings.json") -> Path:
-    """Raises SettingsError where the project's folder does not exist."""
+    """The path of a settings file. Raises SettingsError if the project folder does not exist."""
     if not project.is_dir():
-        raise SettingsError(f"{project} is no folder; name that of a project")
+        raise SettingsError(f"{project} is not a folder; pass a project folder")
     return project.absolute() / ".claude" / name
 
 
@@ -262,11 +261,11 @@ def _install(args: argparse.Namespace) -> int:
         file,
         file.settings.with_hooks(handler),
         dry_run=args.dry_run,
-        unchanged="Installed already in",
+        unchanged="Already installed in",
         changed="Installed in",
     )
     if done:
-        print("Sessions of Claude Code that start from now on use it.")
+        print("Claude Code sessions started from now on use it.")
     if file.settings.hooks_disabled:
         _warn(f"disableAllHooks is true in {file.path}, so Claude Code runs no hooks")
     if args.dry_run:
@@ -274,13 +273,13 @@ def _install(args: argparse.Namespace) -> int:
     if handler.kind == "http":
         if problem := probe_server(handler).problem:
             _warn(
-                f"{problem}. As long as no server takes the events (session-buddy serve), they are lost and Claude "
-                "Code shows a failed hook at every use of a tool; without --http no server is needed"
+                f"{problem}. Until a server accepts the events (session-buddy serve), they are lost and Claude Code "
+                "shows a failed hook for each tool use; without --http no server is needed"
             )
     elif args.project is not None and shutil.which(HOOK_PROGRAM) is None:
         _warn(
-            f"{HOOK_PROGRAM} is not on the PATH, where the shared settings look for it: add {scripts_folder()} to it, "
-            "or use --local"
+            f"{HOOK_PROGRAM} is not on the PATH, where the shared settings look for it: add {scripts_folder()} to the "
+            "PATH, or use --local"
         )
     return 0
 
@@ -290,7 +289,7 @@ def _uninstall(args: argparse.Namespace) -> int:
     text = file.settings.without_hooks()
     if not args.dry_run and file.is_only_ours(text):
         file.remove()
-        print("Removed", file.path, "as nothing else was in it")
+        print("Removed", file.path, "because it contained nothing else")
         return 0
     _change(
         file,
@@ -303,7 +302,7 @@ def _uninstall(args: argparse.Namespace) -> int:
 
 
 def _change(file: SettingsFile, text: str, *, dry_run: bool, unchanged: str, changed: str) -> bool:
-    """Replaces the file, or shows what would become of it; whether it was replaced."""
+    """Replace the file, or print the diff with ``dry_run``. Returns whether it was replaced."""
     if text == file.settings.text:
         print(unchanged, file.path)
         return False
@@ -313,13 +312,13 @@ def _change(file: SettingsFile, text: str, *, dry_run: bool, unchanged: str, cha
     backup = file.replace(text)
     print(changed, file.path)
     if backup:
-        print(f"The settings of before are in {backup}")
+        print(f"The previous settings are in {backup}")
     return True
 
 
 def _diff(file: SettingsFile, text: str) -> Iterator[str]:
-    """A unified diff. What is the same at both ends is left out first, since difflib takes long over large files."""
-    old = io.StringIO(file.settings.text).readlines()  # unlike str.splitlines, it ends lines at newlines alone
+    """A unified diff. Common lines at both ends are skipped first: difflib is slow on large files."""
+    old = io.StringIO(file.settings.text).readlines()  # unlike str.splitlines, it splits at newlines only
     new = io.StringIO(text).readlines()
     shorter = min(len(old), len(new))
     same = next((count for count in range(shorter) if old[count] != new[count]), shorter)
@@ -340,7 +339,7 @@ def _diff(file: SettingsFile, text: str) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-# ---- Telling
+# ---- Status
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -356,18 +355,18 @@ def _status(args: argparse.Namespace) -> int:
         try:
             file = SettingsFile(path)
         except SettingsError as error:
-            print(f"  cannot tell: {error}")
+            print(f"  unknown: {error}")
             continue
         installed |= _print_state(file)
         if file.settings.hooks_disabled is not None:
-            disabled = file.settings.hooks_disabled  # the project's word goes before the user's
+            disabled = file.settings.hooks_disabled  # project settings override user settings
         if file.settings.hooks_disabled:
             print("  disableAllHooks is true: Claude Code runs no hooks")
     return 0 if installed and not disabled else 1
 
 
 def _print_state(file: SettingsFile) -> bool:
-    """Prints what of ours is in a file; whether that is all that is needed."""
+    """Print the hooks in a settings file. Returns whether all events are covered and can arrive."""
     registrations = file.settings.registrations()
     working: set[str] = set()
     unanswered: set[str] = set()
@@ -378,26 +377,26 @@ def _print_state(file: SettingsFile) -> bool:
         works, lines = _http_state(handler) if handler.kind == "http" else _command_state(handler)
         for line in lines:
             print(f"    {line}")
-        # Installing again helps where a program is missing, but brings no server back.
+        # Reinstalling helps if a program is missing, but does not start a server.
         (working if works else unanswered if handler.kind == "http" else set()).update(
             one.event for one in own if one.matches_all
         )
     missing = [event for event in EVENTS if event not in working | unanswered]
     if not registrations:
-        print("  not installed" if file.exists else "  not installed: there is no such file")
+        print("  not installed" if file.exists else "  not installed: no such file")
     elif missing:
-        print(f"  partly installed: nothing works for {', '.join(missing)}; install again")
+        print(f"  partly installed: no working hook for {', '.join(missing)}; install again")
     elif unanswered:
-        print("  installed, but no event arrives: the server does not take them")
+        print("  installed, but events do not arrive: the server does not accept them")
     else:
         print("  installed")
     return not missing and not unanswered
 
 
 def _command_state(handler: Handler) -> tuple[bool, list[str]]:
-    """Whether events can arrive, and lines that say so and when the last one did."""
+    """Whether events can arrive, and lines that describe that and the last event."""
     program = handler.program()
-    there, words = _program_state(program) if program else (False, "the command line cannot be read; install again")
+    there, words = _program_state(program) if program else (False, "the command line cannot be parsed; install again")
     try:
         db_path = hook_database(handler)
     except ValueError as error:
@@ -410,7 +409,7 @@ def _http_state(handler: Handler) -> tuple[bool, list[str]]:
     if server.problem:
         return False, [f"server: {server.problem}"]
     lines = ["server: answers"]
-    if server.db_path and os.path.exists(server.db_path):  # noqa: PTH110 - a server elsewhere may name another's file
+    if server.db_path and os.path.exists(server.db_path):  # noqa: PTH110 - the path may belong to another machine
         lines += [f"database: {server.db_path}", _last_event(server.db_path, handler)]
     return True, lines
 
@@ -424,10 +423,10 @@ def _event(registration: Registration) -> str:
 
 
 def _program_state(program: str) -> tuple[bool, str]:
-    """Whether it can be started, and the words for it."""
+    """Whether the program can be started, and a description."""
     found = shutil.which(os.path.expanduser(program))  # noqa: PTH111 - a bare name is looked up on the PATH
     if found is None:
-        return False, "missing, or not executable; install again"
+        return False, "missing or not executable; install again"
     own = scripts_folder() / HOOK_PROGRAM
     is_own = own.exists() and own.samefile(found)
     return True, "exists, of this installation" if is_own else "exists, of another installation"

@@ -1,4 +1,4 @@
-"""``session-buddy import``: recorded Claude Code sessions into the database."""
+"""``session-buddy import``: imports recorded Claude Code sessions into the database."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "import",
         allow_abbrev=False,
-        description="Reads Claude Code transcripts and records each skill invocation that they hold. "
-        "Doing it again adds only what is new. A command that the user typed as /name counts as the skill of that "
-        "name, the built-in ones included. Prompts, arguments, outputs and error texts are not stored.",
-        epilog="Exit status: 0 done, 1 something could not be read or written, 2 wrong usage, 130 stopped.",
+        description="Reads Claude Code transcripts and records each skill invocation in them. Repeating the import "
+        "adds only new invocations. A command that the user typed as /name, built-in ones included, "
+        "counts as the skill of that name. Prompts, arguments, outputs and error texts are not stored.",
+        epilog="Exit status: 0 done, 1 a file or the database could not be read or written, 2 wrong usage, 130 "
+        "interrupted.",
     )
     add_transcript_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     """Import, print the summary, return the exit status."""
     paths: list[Path] = args.paths or transcript_roots()
     if not paths:
-        return fail("there are no transcripts in the usual places; name a file or folder")
+        return fail("no transcripts in the default folders; pass a file or folder")
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with stop_on_interrupt() as stopped, progress_bar("Reading", stopped) as progress:
@@ -49,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"session-buddy import: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if args.json:
         print(escape_controls(json.dumps({"db_path": db_path, **summary}, indent=2, ensure_ascii=False)))
-    elif summary["files"] or not summary["problems"]:  # of a wrong path there is no more to say, and no database
+    elif summary["files"] or not summary["problems"]:  # a wrong path is reported above, and no database was opened
         print_summary(summary, db_path)
     if summary["bad_durations"]:
         print(
-            f"Left out  {summary['bad_durations']:,} durations (durationMs) that are not from 0 to "
-            f"{_native.MAX_DURATION_SECONDS:.0f} s; their invocations count without"
+            f"Left out  {summary['bad_durations']:,} durations (durationMs) outside 0 to "
+            f"{_native.MAX_DURATION_SECONDS:.0f} s; their invocations are recorded without one"
         )
     if summary["stopped"]:
         return EXIT_INTERRUPTED
@@ -62,13 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def fail(message: str) -> int:
-    """One line on stderr and the status of a failure."""
+    """Print one line to stderr; return the exit status of a failure."""
     print(f"session-buddy import: {message}", file=sys.stderr)
     return 1
 
 
 def print_summary(summary: ImportSummary, db_path: str) -> None:
-    """What was read, recorded and left out, and why, for people."""
+    """Print what was read, recorded and skipped, and why."""
     from rich.console import Console
     from rich.table import Table
 
@@ -99,10 +100,10 @@ def print_summary(summary: ImportSummary, db_path: str) -> None:
     print(f"Recorded  {summary['recorded']:,} of {summary['found']:,} invocations in {db_path}")
     print("Skipped   " + (", ".join(f"{count:,} {why}" for why, count in left_out.items() if count) or "nothing"))
     if summary["incomplete_lines"]:
-        print(f"Waiting   {summary['incomplete_lines']:,} half-written last lines: import again later")
+        print(f"Waiting   {summary['incomplete_lines']:,} incomplete last lines: import again later")
     if summary["unreadable_lines"]:
-        print(f"Unread    {summary['unreadable_lines']:,} lines that are no JSON or too long:")
+        print(f"Unread    {summary['unreadable_lines']:,} lines that are not JSON or too long:")
         for line in summary["unreadable"]:
             print(f"            {line['path']}: {line['reason']}")
     if summary["stopped"]:
-        print("Stopped before the end; import again to go on.")
+        print("Stopped before the end; import again to continue.")

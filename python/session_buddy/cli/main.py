@@ -1,4 +1,4 @@
-"""The entry of `session-buddy`: picks the subcommand and imports only that one."""
+"""Entry point of `session-buddy`: dispatches to the subcommand and imports only that one."""
 
 from __future__ import annotations
 
@@ -19,26 +19,32 @@ class _Command(NamedTuple):
     help: str
 
 
-# One line a subcommand, in the order of --help.
+# One line per subcommand, in the order of --help.
 _COMMANDS = {
     "record": _Command("session_buddy.cli.record", "store one skill invocation in the database"),
     "run": _Command("session_buddy.cli.run", "run a command and store it as one skill invocation"),
     "import": _Command("session_buddy.cli.import_", "import recorded Claude Code sessions"),
-    "hooks": _Command("session_buddy.cli.hooks", "record the uses of tools in Claude Code as they happen"),
+    "hooks": _Command(
+        "session_buddy.cli.hooks", "install hooks that record the tool uses of Claude Code as they happen"
+    ),
     "watch": _Command("session_buddy.cli.watch", "follow Claude Code sessions as they grow"),
-    "replay": _Command("session_buddy.cli.replay", "play recorded sessions as if they happened now"),
-    "backtest": _Command("session_buddy.cli.backtest", "tell what anomalies a recorded history would have reported"),
-    "top": _Command("session_buddy.cli.top", "show what a server tells on the terminal, as it changes"),
-    "notify": _Command("session_buddy.cli.notify", "tell a webhook or a command when anomalies start and end"),
-    "prune": _Command("session_buddy.cli.prune", "delete old invocations, and keep their totals"),
-    "forget": _Command("session_buddy.cli.forget", "take back a skill or an invocation that was recorded by mistake"),
-    "rename": _Command("session_buddy.cli.rename", "give a skill another name"),
-    "demo": _Command("session_buddy.cli.demo", "make up a day of history and keep adding to it, with a server"),
+    "replay": _Command(
+        "session_buddy.cli.replay", "replay recorded sessions into the database as if they happened now"
+    ),
+    "backtest": _Command(
+        "session_buddy.cli.backtest", "report the anomalies that would have been detected in recorded history"
+    ),
+    "top": _Command("session_buddy.cli.top", "live terminal view of a running server"),
+    "notify": _Command("session_buddy.cli.notify", "notify a webhook or a command when an anomaly starts or ends"),
+    "prune": _Command("session_buddy.cli.prune", "delete old invocations and keep their totals"),
+    "forget": _Command("session_buddy.cli.forget", "delete a skill or an invocation that was recorded by mistake"),
+    "rename": _Command("session_buddy.cli.rename", "rename a skill"),
+    "demo": _Command("session_buddy.cli.demo", "run a server on generated demo data"),
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Suggests the command, or the word of a list, that was meant; subcommands' parsers are of this class, too."""
+    """Suggests the closest command or choice for a misspelled one; subcommands use this class, too."""
 
     def error(self, message: str) -> NoReturn:
         if found := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message):
@@ -60,15 +66,15 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
             importlib.import_module(command.module).add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=command.help, add_help=False)
-    subparsers.add_parser("loadtest", help="measure a server with many clients", add_help=False)
+    subparsers.add_parser("loadtest", help="load test a server with many clients", add_help=False)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns its exit status. Wrong usage ends with SystemExit(2), as argparse does it.
+    """Runs the command line and returns the exit status. Wrong usage raises SystemExit(2), as in argparse.
 
     Args:
-        arguments: Without the program's name; None for those of this process.
+        arguments: Without the program name; None: those of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -79,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return 141
-    except OSError as error:  # commands report their own; what is left is output that nobody can store
+    except OSError as error:  # commands report their own errors; what reaches here is output that cannot be written
         _discard_output()
         what = error.filename or "cannot write the output"
         print(f"session-buddy {given[0] if given else ''}: error: {what}: {error.strerror}", file=sys.stderr)
@@ -106,7 +112,7 @@ def _run(given: list[str]) -> int:
 
 
 def _discard_output() -> None:
-    """What is still buffered would fail again at the interpreter's end, which complains about it."""
+    """Redirect stdout to /dev/null: flushing the rest at interpreter exit would fail again, with a traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""``session-buddy prune``: old invocations out of the database, their figures kept."""
+"""``session-buddy prune``: deletes old invocations and keeps their totals and hourly rollups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_i
 def _duration(text: str) -> float:
     seconds = _native.parse_duration(text)
     if seconds is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 90d, 12w or 72h")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; use for example 90d, 12w or 72h")
     return seconds
 
 
@@ -23,21 +23,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "prune",
         allow_abbrev=False,
-        description="Deletes the invocations of whole days (UTC) that are older than a time. Totals of skills and "
-        "sessions and the hourly figures stay, and an import does not bring the invocations back. A server may run "
-        "meanwhile, and so may programs that write: none of them waits for more than a moment. The file does not get "
-        "smaller; the room is used for what comes next.",
-        epilog="Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 stopped.",
+        description="Deletes invocations older than a given age, in whole days (UTC). Totals of skills and sessions "
+        "and hourly rollups are kept, and a later import does not restore the invocations. A server and other writers may "
+        "run meanwhile: rows are deleted in short transactions. The file does not shrink; SQLite reuses the free "
+        "pages.",
+        epilog="Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument(
         "--keep",
         metavar="TIME",
         required=True,
         type=_duration,
-        help="what is younger stays: 90d, 12w, 72h; at least what a server looks back on, 49h as it comes",
+        help="keep invocations younger than this: 90d, 12w, 72h; at least as long as the server looks back (49h by "
+        "default)",
     )
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be deleted, and write nothing")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    parser.add_argument("--dry-run", action="store_true", help="report what would be deleted without deleting it")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_summary(summary: _native.PruneSummary, db_path: str, *, dry_run: bool) -> None:
-    """What went and what stayed, for people."""
+    """Print what was deleted and what was kept."""
     if summary["rows"]:
         verb = "Would delete" if dry_run else "Deleted"
         print(
@@ -75,8 +76,8 @@ def _print_summary(summary: _native.PruneSummary, db_path: str, *, dry_run: bool
     else:
         print(f"Nothing to delete before {summary['before']} in {db_path}")
     if summary["kept_rows"]:
-        print(f"Kept {summary['kept_rows']:,} as old, of skills without an entry in skill_metrics")
+        print(f"Kept {summary['kept_rows']:,} old invocations of skills without an entry in skill_metrics")
     if summary["rows"] and not dry_run:
-        print(f"Others could not write for {summary['longest_lock_ms']:.1f} ms at the longest")
+        print(f"Longest write lock: {summary['longest_lock_ms']:.1f} ms")
     if summary["stopped"]:
-        print("Stopped before the end; prune again to go on.")
+        print("Stopped before the end; prune again to continue.")

@@ -1,4 +1,4 @@
-"""`session-buddy record`: one invocation into the database, from a shell or a script."""
+"""`session-buddy record`: stores one invocation in the database, from a shell or a script."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-MAX_AHEAD_SECONDS = 60.0  # by which clocks may differ
+MAX_AHEAD_SECONDS = 60.0  # allowed clock skew
 
 
 def _duration(text: str) -> float:
     seconds = _native.parse_duration(text)
     if seconds is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration such as 2.5 (seconds), 500ms or 5m")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; use for example 2.5 (seconds), 500ms or 5m")
     return seconds
 
 
 def _timestamp(text: str) -> str:
     micros = _native.parse_timestamp(text)
     if micros is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no timestamp such as 2026-02-10T12:00:00Z")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a timestamp; use for example 2026-02-10T12:00:00Z")
     if micros / 1e6 > time.time() + MAX_AHEAD_SECONDS:
         raise argparse.ArgumentTypeError(f"'{text}' is in the future: a time without an offset is in UTC")
     return text
@@ -39,21 +39,21 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "record", description="Stores one skill invocation and prints its id.", allow_abbrev=False
     )
-    parser.add_argument("name", metavar="NAME", help="name of the skill")
-    parser.add_argument("--session", metavar="ID", default="shell", help="session it belongs to (default: %(default)s)")
-    parser.add_argument("--duration", metavar="TIME", type=_duration, help="how long it took: 2.5 (seconds), 500ms, 5m")
-    parser.add_argument("--failed", action="store_true", help="it was not completed")
-    parser.add_argument("--error-type", metavar="TEXT", help="what went wrong, in a word; with --failed")
-    parser.add_argument("--at", metavar="TIMESTAMP", type=_timestamp, help="when it ran, ISO 8601 (default: now)")
-    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
+    parser.add_argument("name", metavar="NAME", help="skill name")
+    parser.add_argument("--session", metavar="ID", default="shell", help="session id (default: %(default)s)")
+    parser.add_argument("--duration", metavar="TIME", type=_duration, help="duration: 2.5 (seconds), 500ms, 5m")
+    parser.add_argument("--failed", action="store_true", help="record it as failed")
+    parser.add_argument("--error-type", metavar="TEXT", help="short error class; requires --failed")
+    parser.add_argument("--at", metavar="TIMESTAMP", type=_timestamp, help="start time, ISO 8601 (default: now)")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns 0 stored, 1 the database cannot be used, 2 a value cannot be stored."""
+    """Returns 0 stored, 1 the database cannot be used, 2 an invalid value."""
     from session_buddy.storage.skills_storage import SkillsStorage
 
     if arguments.error_type is not None and not arguments.failed:
-        print("session-buddy record: error: --error-type is of a failure: add --failed", file=sys.stderr)
+        print("session-buddy record: error: --error-type requires --failed", file=sys.stderr)
         return 2
     try:
         with SkillsStorage(arguments.db_path) as storage:

@@ -1,4 +1,4 @@
-"""``session-buddy rename``: another name for a skill that was recorded under a wrong one."""
+"""``session-buddy rename``: renames a skill that was recorded under a wrong name."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "rename",
         allow_abbrev=False,
-        description="Gives a skill another name in every table. Where there is a skill of that name, both become one, "
-        "and nothing separates them again. A server that runs shows it at once. What is recorded under the old name "
-        "later is a skill of its own: correct what records it, too.",
-        epilog="Exit status: 0 done, 1 there is no such skill, or the database cannot be used, 2 wrong usage, 130 "
-        "stopped.",
+        description="Renames a skill in every table. If a skill with the new name exists, the two are merged, which "
+        "cannot be undone. A running server shows the change immediately. Invocations recorded later under the old "
+        "name form a separate skill: change the program that records them, too.",
+        epilog="Exit status: 0 done, 1 no such skill, or the database cannot be used, 2 wrong usage, 130 interrupted.",
     )
-    parser.add_argument("old", metavar="OLD", help="present name of the skill")
-    parser.add_argument("new", metavar="NEW", help="its name from now on")
+    parser.add_argument("old", metavar="OLD", help="current skill name")
+    parser.add_argument("new", metavar="NEW", help="new skill name")
     add_correction_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rename, print what was changed, return the exit status."""
+    """Rename, print a summary, return the exit status."""
 
     def work(db_path: str, progress: Progress) -> _native.Correction:
         return _native.rename_skill(db_path, args.old, args.new, dry_run=args.dry_run, progress=progress)

@@ -1,4 +1,4 @@
-"""``session-buddy replay``: recorded sessions, played into the database as if they happened now."""
+"""``session-buddy replay``: replays recorded sessions into the database as if they happened now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from session_buddy.storage.skills_storage import SkillsStorage
 
 
 def positive(text: str) -> float:
-    """A finite number above 0, or a complaint of the command line."""
+    """Argument type: a finite number above 0."""
     number = float(text)
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
@@ -25,7 +25,7 @@ def positive(text: str) -> float:
 
 
 def not_negative(text: str) -> float:
-    """A finite number from 0 on, or a complaint of the command line."""
+    """Argument type: a finite number, 0 or more."""
     number = float(text)
     if not (math.isfinite(number) and number >= 0):
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
@@ -37,32 +37,33 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "replay",
         allow_abbrev=False,
-        description="Plays the invocations of Claude Code transcripts into the database in the order in which they "
-        "ended, with the present time, so that a live view moves.",
-        epilog="Exit status: 0 played or stopped by Ctrl-C, 1 something could not be read or written, 2 wrong usage.",
+        description="Writes the invocations of Claude Code transcripts to the database in the order in which they "
+        "ended, with current timestamps, so that a live view has data.",
+        epilog="Exit status: 0 done or stopped by Ctrl-C, 1 a file or the database could not be read or written, 2 "
+        "wrong usage.",
     )
-    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a transcript or a folder of them")
+    parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="transcript file or folder of transcripts")
     parser.add_argument(
-        "--speed", type=positive, default=60.0, metavar="N", help="recorded seconds to a second (default: 60)"
+        "--speed", type=positive, default=60.0, metavar="N", help="recorded seconds per second of replay (default: 60)"
     )
     parser.add_argument(
         "--max-gap",
         type=not_negative,
         default=3600.0,
         metavar="SECONDS",
-        help="shorten longer recorded pauses to this; 0 keeps them (default: 3600)",
+        help="maximum pause in recorded seconds; longer ones are shortened, 0 keeps all (default: 3600)",
     )
-    parser.add_argument("--loop", action="store_true", help="start again at the end")
-    parser.add_argument("--db-path", metavar="FILE", help="the database (default: as for the server)")
+    parser.add_argument("--loop", action="store_true", help="restart at the end")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play, print the summary, return the exit status."""
+    """Replay, print the summary, return the exit status."""
     invocations, summary = load_transcripts(args.paths)
     for problem in summary["problems"]:
         print(f"session-buddy replay: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if not invocations:
-        print("session-buddy replay: there is nothing to play", file=sys.stderr)
+        print("session-buddy replay: no invocation in the transcripts", file=sys.stderr)
         return 1
     steps = schedule(invocations, args.speed, args.max_gap)
     live = LiveLine(sys.stderr)
@@ -83,15 +84,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"session-buddy replay: {error}", file=sys.stderr)
         return 1
     live.clear()
-    print(f"{'Played' if ended else 'Stopped after'} {replay.progress.written:,} invocations")
+    print(f"{'Replayed' if ended else 'Stopped after'} {replay.progress.written:,} invocations")
     return 1 if summary["problems"] else 0
 
 
 def _announce(invocations: list[RecordedInvocation], steps: list[Step], speed: float, db_path: str) -> None:
     sessions = len({invocation.session_id for invocation in invocations})
     print(
-        f"Playing {len(steps):,} invocations of {sessions:,} sessions into {db_path}: "
-        f"{steps[-1].offset:,.0f} s at speed {speed:g}. Ctrl-C ends it.",
+        f"Replaying {len(steps):,} invocations of {sessions:,} sessions into {db_path}: "
+        f"{steps[-1].offset:,.0f} s at speed {speed:g}. Press Ctrl-C to stop.",
         flush=True,
     )
 

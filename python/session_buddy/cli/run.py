@@ -1,4 +1,4 @@
-"""``session-buddy run``: any command as one tracked invocation, without getting between it and whoever started it."""
+"""``session-buddy run``: runs a command as one tracked invocation, transparent to the command and its caller."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _NOT_EXECUTABLE = 126
-_POLL_SECONDS = 1.0  # between two looks whether the command has ended, though no signal said so
+_POLL_SECONDS = 1.0  # between checks whether the command ended without a SIGCHLD reaching this thread
 _NOT_FOUND = 127
-_BUSY_SECONDS = 2.0  # how long the end of the command may be held up by a locked database
+_BUSY_SECONDS = 2.0  # maximum delay of the exit by a locked database
 
-# Passed on to the command. Those of job control are left alone: they stop and continue both at once.
+# Forwarded to the command. Job control signals are not: they stop and continue both processes anyway.
 _FORWARDED_SIGNALS = frozenset(
     {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM}
 )
@@ -38,54 +38,53 @@ def add_parser(subparsers: Subparsers) -> None:
         "run",
         allow_abbrev=False,
         usage="session-buddy run [--phase PHASE] [--name NAME] [--session ID] [--db-path FILE] -- COMMAND…",
-        description="Runs a command, stores it as one skill invocation and ends as the command did. Of the command, "
-        "only the name of the skill is stored, never its arguments or output. A database that cannot be written is a "
-        "warning.",
-        epilog="Exit status: that of the command, 128 + the number of the signal that killed it, 127 where it was not "
-        "found, 126 where it cannot be executed; 2 for wrong usage.",
+        description="Runs a command, stores it as one skill invocation and exits with its status. Only the skill name "
+        "is stored, never the arguments or the output. If the database cannot be written, a warning is printed.",
+        epilog="Exit status: that of the command, 128 + the number of the signal that killed it, 127 if it was not "
+        "found, 126 if it cannot be executed; 2 wrong usage.",
     )
     parser.add_argument(
         "--phase",
         metavar="PHASE",
         type=_label,
-        help=f"phase of the workflow; of Crackerjack: {', '.join(f'{name} ({PHASES[name]})' for name in PHASES)}",
+        help=f"workflow phase; those of Crackerjack: {', '.join(f'{name} ({PHASES[name]})' for name in PHASES)}",
     )
     parser.add_argument(
         "--name",
         metavar="NAME",
         type=_skill_name,
-        help="name of the skill (default: that of the tool that the command runs, else of the program)",
+        help="skill name (default: the developer tool that the command runs, else the program name)",
     )
     parser.add_argument(
-        "--session", metavar="ID", type=_label, default="shell", help="session it belongs to (default: %(default)s)"
+        "--session", metavar="ID", type=_label, default="shell", help="session id (default: %(default)s)"
     )
-    parser.add_argument("--db-path", metavar="FILE", help="database (default: that of the server)")
-    parser.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments")
+    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    parser.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and its arguments")
 
 
 def _skill_name(text: str) -> str:
     if not _native.is_valid_skill_name(_printable(text)):
-        raise argparse.ArgumentTypeError("a name is 1 to 256 bytes of UTF-8 without control characters")
+        raise argparse.ArgumentTypeError("must be 1 to 256 bytes of UTF-8 without control characters")
     return text
 
 
 def _label(text: str) -> str:
     if not 1 <= len(_printable(text).encode()) <= 1024 or _printable(text) != text:
-        raise argparse.ArgumentTypeError("1 to 1024 bytes of UTF-8 are needed")
+        raise argparse.ArgumentTypeError("must be 1 to 1024 bytes of UTF-8")
     return text
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Returns the exit status of the command, see add_parser."""
+    """Returns the exit status of the command; see add_parser."""
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
-        print("session-buddy run: error: a command is required, after --", file=sys.stderr)
+        print("session-buddy run: error: no command: pass it after --", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by whoever started us, it would take away the status
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the parent ignored it, waitpid would lose the exit status
     watched: set[signal.Signals] = {
         number for number in _FORWARDED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
     } | {signal.SIGCHLD}
-    # Blocked, they wait to be fetched, in every thread, and none ends us before the invocation is stored.
+    # Blocked in every thread, they stay pending for sigwait, and none ends us before the invocation is stored.
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
         began, started = datetime.now(timezone.utc), time.perf_counter()
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.perf_counter() - started
         try:
             _store(arguments, words, began, seconds, error_type)
-        except Exception as error:  # whatever it is, it must not change how the command ended
+        except Exception as error:  # no error here may change the exit status
             print(f"session-buddy run: warning: the invocation is not stored: {error}", file=sys.stderr)
     finally:
         while signal.sigpending() & watched:
@@ -126,24 +125,24 @@ def _name_of(words: Sequence[str]) -> str:
     shown = [_printable(word) for word in words]
     try:
         tools = _native.configured_tools()
-    except ValueError:  # settings that concern the server are not this command's affair
+    except ValueError:  # invalid server settings must not break this command
         tools = ""
     name = _native.skill_name_for_command(shown, tools=tools) or PurePath(shown[0]).name
     return name if _native.is_valid_skill_name(name) else "unknown"
 
 
 def _printable(word: str) -> str:
-    """An argument that is no UTF-8 has lone surrogates in it, which cannot be stored."""
+    """Replace lone surrogates, which come from arguments that are not UTF-8 and cannot be stored."""
     return word.encode("utf-8", "replace").decode()
 
 
 def _run_command(
     words: Sequence[str], watched: set[signal.Signals], mask: set[int | signal.Signals]
 ) -> tuple[int, str | None]:
-    """Runs it with the signal mask `mask` and passes on the signals in `watched`, which are blocked here.
+    """Run the command with the signal mask `mask` and forward the signals in `watched`, which are blocked here.
 
     Returns:
-        The exit status for the shell, and the class of the error, None for success.
+        The exit status for the shell, and the error class, None for success.
     """
     try:
         child = os.posix_spawnp(
@@ -164,7 +163,7 @@ def _run_command(
         number, by_terminal = _next_signal(watched)
         if number != signal.SIGCHLD:
             interrupted = interrupted or number in _TERMINATING_SIGNALS
-            if not by_terminal:  # which sends it to the command as well
+            if not by_terminal:  # the terminal signals the command as well
                 os.kill(child, number)
             continue
         ended, wait_status = os.waitpid(child, os.WNOHANG)
@@ -179,10 +178,10 @@ def _run_command(
 
 
 def _next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
-    """Waits for a signal. Returns its number and whether it came from the terminal, to all in the foreground."""
+    """Wait for a signal. Returns its number and whether the terminal sent it to the foreground process group."""
     if sys.platform == "linux":
         info = signal.sigtimedwait(watched, _POLL_SECONDS)
-        if info is None:  # where this is part of a program, another thread of it may have taken the signal
+        if info is None:  # inside another program, another of its threads may have received the signal
             return signal.SIGCHLD, False
         return info.si_signo, info.si_code > 0
     number = signal.sigwait(watched)

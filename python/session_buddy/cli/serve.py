@@ -1,4 +1,4 @@
-"""The server command in a Python process: the native side reads the arguments, prints and waits for signals."""
+"""``session-buddy serve``: passes the command line to the native server, which prints and handles signals."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "session-budd
     """Runs the server until SIGINT or SIGTERM; returns 0 stopped, 1 could not start, 2 wrong usage.
 
     Args:
-        arguments: The options, without the program's name; None for those of this process.
-        program: What the user typed to start it, for the help.
+        arguments: The options, without the program name; None: those of this process.
+        program: Program name in the help.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    sys.stdout.flush()  # the native side writes to the same place past Python's buffer
+    sys.stdout.flush()  # the native side writes to the same descriptor, bypassing Python's buffer
     return _native.run_server_command([os.fsencode(argument) for argument in given], program)

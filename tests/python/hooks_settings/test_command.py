@@ -84,9 +84,9 @@ def test_project_settings_are_those_of_the_folder(
     assert list((Path.cwd() / ".claude").iterdir()) == []
     capsys.readouterr()
     assert run("install", "--project", "--db-path", "x.db") == 1
-    assert "the settings of a project are shared; use --local" in capsys.readouterr().err
+    assert "but project settings are shared; use --local" in capsys.readouterr().err
     assert run("install", "--project", str(tmp_path / "nowhere")) == 1
-    assert f"{tmp_path / 'nowhere'} is no folder" in capsys.readouterr().err
+    assert f"{tmp_path / 'nowhere'} is not a folder" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -139,7 +139,7 @@ def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
     ("path", "message"),
     [
         ("", "must be a text that is not empty"),
-        (os.fsdecode(b"\xff.db"), "is not UTF-8"),
+        (os.fsdecode(b"\xff.db"), "is not valid UTF-8"),
         ("nosuch/x.db", "nosuch does not exist; create it, or correct the path"),
     ],
 )
@@ -158,7 +158,7 @@ def test_a_program_in_a_folder_whose_name_is_no_text_is_rejected(
     program = make_program(tmp_path / os.fsdecode(b"\xff"))
     monkeypatch.setattr(command, "scripts_folder", lambda: program.parent)
     assert run("install") == 1
-    assert "is not UTF-8, as settings must be; install it in another folder" in capsys.readouterr().err
+    assert "is not valid UTF-8, which the settings require; install it in another folder" in capsys.readouterr().err
     assert not home.path.exists()
 
 
@@ -213,7 +213,7 @@ def test_the_usual_url_is_that_of_the_servers_settings(
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("0", "leave its port open (0), so give the URL"), ("many", "SESSION_BUDDY_PORT")]
+    ("value", "message"), [("0", "have no fixed port (0); pass the URL"), ("many", "SESSION_BUDDY_PORT")]
 )
 def test_settings_of_the_server_without_a_port_are_rejected(
     home: Home, value: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -261,11 +261,11 @@ def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> No
     project = Path.cwd() / ".claude" / "settings.json"
     assert capsys.readouterr().out.splitlines() == [
         f"User settings: {home.path}",
-        "  not installed: there is no such file",
+        "  not installed: no such file",
         f"Project settings: {project}",
-        "  not installed: there is no such file",
+        "  not installed: no such file",
         f"Local settings of the project: {project.with_name('settings.local.json')}",
-        "  not installed: there is no such file",
+        "  not installed: no such file",
     ]
     home.write("{}")
     assert run("status") == 1
@@ -287,7 +287,7 @@ def test_status_shows_command_events_and_program(
         "    last event: none so far",
         "  installed",
         f"Local settings of the project: {home.path.with_name('settings.local.json')}",
-        "  not installed: there is no such file",
+        "  not installed: no such file",
     ]
     other = make_program(tmp_path / "other")
     home.path.write_text(home.path.read_text().replace(str(home.program), str(other)))
@@ -297,7 +297,7 @@ def test_status_shows_command_events_and_program(
     assert run("status") == 1
     output = capsys.readouterr().out
     assert "    program: missing, or not executable; install again\n" in output
-    assert f"  partly installed: nothing works for {', '.join(EVENTS)}; install again\n" in output
+    assert f"  partly installed: no working hook for {', '.join(EVENTS)}; install again\n" in output
 
 
 def test_status_shows_when_the_last_event_came(home: Home, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -332,11 +332,11 @@ def test_an_http_hook_without_its_server_is_warned_of(
     assert run("install", "--http", url) == 0
     warning = capsys.readouterr().err
     assert f"no server answers at http://127.0.0.1:{server.port}" in warning
-    assert "Claude Code shows a failed hook at every use of a tool" in warning
+    assert "Claude Code shows a failed hook for each tool use" in warning
     assert run("status") == 1
     output = capsys.readouterr().out
     assert "    server: no server answers at " in output
-    assert "  installed, but no event arrives: the server does not take them\n" in output
+    assert "  installed, but events do not arrive: the server does not accept them\n" in output
 
 
 def test_status_shows_urls_and_what_is_missing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

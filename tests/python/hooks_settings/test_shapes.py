@@ -151,7 +151,7 @@ def test_installing_again_changes_nothing_and_makes_no_backup(
     run("install")
     there, names = home.path.stat(), home.files()
     assert run("install") == 0
-    assert capsys.readouterr().out.endswith(f"Installed already in {home.path}\n")
+    assert capsys.readouterr().out.endswith(f"Already installed in {home.path}\n")
     assert (home.path.stat().st_ino, home.path.stat().st_mtime_ns) == (there.st_ino, there.st_mtime_ns)
     assert home.files() == names
 
