@@ -171,7 +171,7 @@ def test_a_skill_without_invocations_is_reported(database: Path, capsys: pytest.
     assert run("--db-path", database, "--skill", "nosuch") == 1
     assert capsys.readouterr() == (
         "",
-        f"session-buddy backtest: error: there is no invocation of skill 'nosuch' in this time in {database}\n",
+        f"session-buddy backtest: error: no invocation of skill 'nosuch' in this time range in {database}\n",
     )
 
 

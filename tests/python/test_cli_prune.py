@@ -102,7 +102,7 @@ def test_old_invocations_that_are_kept_are_reported(database: Path, capsys: pyte
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("DELETE FROM skill_metrics WHERE skill_name = 'mypy'")
     assert run("--keep", "90d", "--db-path", database) == 0
-    assert "Kept 10 as old, of skills without an entry in skill_metrics" in capsys.readouterr().out
+    assert "Kept 10 old invocations of skills without an entry in skill_metrics" in capsys.readouterr().out
     assert rows(database) == [("mypy", 10), ("pytest-run", 5)]
 
 
@@ -131,7 +131,7 @@ def test_the_windows_of_the_configured_server_count(
     ("arguments", "message"),
     [
         ([], "required: --keep"),
-        (["--keep", "soon"], "'soon' is no duration such as 90d, 12w or 72h"),
+        (["--keep", "soon"], "'soon' is not a duration; use for example 90d, 12w or 72h"),
         (["--keep", "-5d"], "expected one argument"),
         (["--keep", "90d", "extra"], "unrecognized arguments: extra"),
     ],

@@ -329,9 +329,9 @@ def test_a_dry_run_says_what_would_be_changed_and_changes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["forget", "mypo"], 1, "there is no skill 'mypo' in {path}; did you mean 'mypy'?"),
-        (["rename", "zzz", "a"], 1, "there is no skill 'zzz' in {path}\n"),
-        (["forget", "--invocation", "99"], 1, "there is no invocation 99"),
+        (["forget", "mypo"], 1, "no skill 'mypo' in {path}; did you mean 'mypy'?"),
+        (["rename", "zzz", "a"], 1, "no skill 'zzz' in {path}\n"),
+        (["forget", "--invocation", "99"], 1, "no invocation 99"),
         (["rename", "mypy", ""], 2, "the new name must be 1 to 256 bytes of UTF-8"),
         (["rename", "mypy", "mypy"], 2, "skill 'mypy' has this name already"),
         (["forget"], 2, "one of the arguments SKILL --invocation is required"),

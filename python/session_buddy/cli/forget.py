@@ -15,8 +15,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         allow_abbrev=False,
         description="Deletes what was recorded by mistake: a skill with all its aggregates, or one invocation. A "
         "running server shows the change immediately, and a later import does not restore it; new invocations under "
-        "the same name are counted from then on. Deleting one invocation does not lower the counters of /metrics: they are "
-        "monotonic.",
+        "the same name are counted from then on. Deleting one invocation does not lower the counters of "
+        "/metrics: they are monotonic.",
         epilog="Exit status: 0 done, 1 no such skill or invocation, or the database cannot be used, 2 wrong usage, 130 "
         "interrupted.",
     )

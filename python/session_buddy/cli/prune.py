@@ -24,8 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "prune",
         allow_abbrev=False,
         description="Deletes invocations older than a given age, in whole days (UTC). Totals of skills and sessions "
-        "and hourly rollups are kept, and a later import does not restore the invocations. A server and other writers may "
-        "run meanwhile: rows are deleted in short transactions. The file does not shrink; SQLite reuses the free "
+        "and hourly rollups are kept, and a later import does not restore the invocations. A server and other writers "
+        "may run meanwhile: rows are deleted in short transactions. The file does not shrink; SQLite reuses the free "
         "pages.",
         epilog="Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 interrupted.",
     )

@@ -296,7 +296,7 @@ def test_status_shows_command_events_and_program(
     other.unlink()
     assert run("status") == 1
     output = capsys.readouterr().out
-    assert "    program: missing, or not executable; install again\n" in output
+    assert "    program: missing or not executable; install again\n" in output
     assert f"  partly installed: no working hook for {', '.join(EVENTS)}; install again\n" in output
 
 
@@ -331,11 +331,11 @@ def test_an_http_hook_without_its_server_is_warned_of(
         assert "requires a token and rejects events without one" in capsys.readouterr().err
     assert run("install", "--http", url) == 0
     warning = capsys.readouterr().err
-    assert f"no server answers at http://127.0.0.1:{server.port}" in warning
+    assert f"no server at http://127.0.0.1:{server.port}" in warning
     assert "Claude Code shows a failed hook for each tool use" in warning
     assert run("status") == 1
     output = capsys.readouterr().out
-    assert "    server: no server answers at " in output
+    assert "    server: no server at " in output
     assert "  installed, but events do not arrive: the server does not accept them\n" in output
 
 
@@ -353,7 +353,7 @@ def test_status_shows_urls_and_what_is_missing(home: Home, capsys: pytest.Captur
     assert run("status") == 1
     output = capsys.readouterr().out
     assert "    events: PreToolUse (some only), SessionEnd\n" in output
-    assert "nothing works for PreToolUse, PostToolUse, PostToolUseFailure, UserPromptExpansion; install" in output
+    assert "no working hook for PreToolUse, PostToolUse, PostToolUseFailure, UserPromptExpansion; install" in output
 
 
 @pytest.mark.parametrize(
