@@ -154,9 +154,9 @@ def test_values_that_cannot_be_used(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "yesterday"], "'yesterday' is no timestamp such as"),
-        (["--to", "2026-02-30"], "'2026-02-30' is no timestamp such as"),
-        (["--observation-window", "soon"], "'soon' is no duration such as"),
+        (["--from", "yesterday"], "'yesterday' is not a timestamp; use for example"),
+        (["--to", "2026-02-30"], "'2026-02-30' is not a timestamp; use for example"),
+        (["--observation-window", "soon"], "'soon' is not a duration; use for example"),
         (["--threshold", "x"], "invalid float value"),
     ],
 )

@@ -64,8 +64,8 @@ def test_record_uses_the_database_of_the_server(isolated_environment: Path, monk
     ("arguments", "status", "message"),
     [
         (["record"], 2, "required: NAME"),
-        (["record", "a", "--duration", "soon"], 2, "'soon' is no duration"),
-        (["record", "a", "--at", "soon"], 2, "'soon' is no timestamp"),
+        (["record", "a", "--duration", "soon"], 2, "'soon' is not a duration"),
+        (["record", "a", "--at", "soon"], 2, "'soon' is not a timestamp"),
         (["record", ""], 2, "skill_name"),
         (["record", "a", "--db-path", "/dev/null/skills.db"], 1, "/dev/null/skills.db"),
         (["record", "a", "--error-type", "timeout"], 2, "--error-type requires --failed"),

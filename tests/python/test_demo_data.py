@@ -179,7 +179,7 @@ def test_without_a_server_it_only_feeds(db_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_a_signal_and_leaves_nothing_behind(number: signal.Signals) -> None:
     with demo("--port", "0", "--update-interval", "0.05", "--rate", "50", "--bad-after", "0") as program:
-        folder = Path(program.wait_for(r"^Made [\d,]+ invocations of 12 skills").rsplit(" in ", 1)[1]).parent
+        folder = Path(program.wait_for(r"^Generated [\d,]+ invocations of 12 skills").rsplit(" in ", 1)[1]).parent
         assert folder.is_dir()
         page = program.wait_for(r"^Dashboard +http://localhost:\d+/").split()[1]
         port = int(program.wait_for(r"^WebSocket +ws://localhost:\d+").split("localhost:")[1].split()[0])

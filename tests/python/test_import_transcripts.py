@@ -251,7 +251,7 @@ def test_the_command_names_the_folders_that_hold_nothing(
     home: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", "--db-path", str(db_path)]) == 1
-    assert "no transcripts in the usual places" in capsys.readouterr().err
+    assert "no transcripts in the default folders" in capsys.readouterr().err
     assert not db_path.exists()
 
 

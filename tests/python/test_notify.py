@@ -147,11 +147,11 @@ def test_an_unavailable_or_restarted_server_is_neither_an_end_nor_a_start(failin
     with WebhookReceiver() as receiver, notifier(f"localhost:{port}", state, "--webhook", receiver.url) as notify:
         for _ in range(3):
             with Server(failing, port=port, interval="50ms") as server:
-                notify.wait_for("connected again") if receiver.posts else receiver.wait_for(("started", "mypy"))
+                notify.wait_for("reconnected") if receiver.posts else receiver.wait_for(("started", "mypy"))
                 server.stop(signal.SIGKILL)
             notify.wait_for("reconnecting: ")
         with Server(failing, port=port, interval="50ms"):
-            notify.wait_for("connected again")
+            notify.wait_for("reconnected")
             heal(failing)
             receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
 
@@ -227,7 +227,7 @@ def test_a_receiver_that_fails_at_first_gets_the_events_in_order(served: Server,
         return (503 if number < 2 else 200), {}
 
     with WebhookReceiver(fails_twice) as receiver, notifier(served.url, state, "--webhook", receiver.url) as notify:
-        notify.wait_for(r"HTTP 503; again in \d")
+        notify.wait_for(r"HTTP 503; retry in \d")
         heal(served.db_path)
         receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
         assert [post.json()["id"] for post in receiver.posts[:3]] == [receiver.posts[0].json()["id"]] * 3
@@ -250,7 +250,7 @@ def test_a_delivery_that_times_out_is_retried(served: Server, state: Path) -> No
 
     arguments = ("--timeout", "0.3", "--webhook")
     with WebhookReceiver(slow_once) as receiver, notifier(served.url, state, *arguments, receiver.url) as notify:
-        notify.wait_for(r"no answer within 0\.3 seconds; again in")
+        notify.wait_for(r"no answer within 0\.3 seconds; retry in")
         wait_until(lambda: len(receiver.posts) >= 2, "it is asked again")
 
 
@@ -267,7 +267,7 @@ def test_a_rejected_event_is_dropped_and_the_next_one_is_sent(
             WebhookReceiver(refuses_first) as receiver,
             notifier(served.url, state, "--webhook", receiver.url) as notify,
         ):
-            notify.wait_for(rf"{reason}.*given up: 'mypy' {DROP} started")
+            notify.wait_for(rf"{reason}.*dropped: 'mypy' {DROP} started")
             heal(served.db_path)
             receiver.wait_for(("resolved", "mypy"))
         assert elsewhere.posts == []
@@ -276,7 +276,7 @@ def test_a_rejected_event_is_dropped_and_the_next_one_is_sent(
 def test_attempts_are_bounded(served: Server, state: Path) -> None:
     with WebhookReceiver(lambda number: (500, {})) as receiver:
         with notifier(served.url, state, "--webhook", receiver.url, "--max-attempts", "2") as notify:
-            notify.wait_for("HTTP 500, 2 times; given up")
+            notify.wait_for("HTTP 500, 2 times; dropped")
         assert len(receiver.posts) == 2
     assert StateFile(state).read().deliveries == ()
 
@@ -319,7 +319,7 @@ def test_errors_of_a_connection_do_not_name_the_secret_either(served: Server, st
     for url in ("ftp://x/SECRET", "file:///SECRET", "SECRET", "http://x:SECRET/"):
         done = run_notify("--webhook", url)
         assert done.returncode == 2
-        assert "the address of the webhook " in done.stderr
+        assert "the webhook URL " in done.stderr
         assert "SECRET" not in done.stderr
 
 
@@ -412,7 +412,7 @@ def test_a_command_has_arguments_but_no_shell(served: Server, state: Path, tmp_p
 def test_a_failed_command_is_retried(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, 'echo x >> runs; test "$(wc -l < runs)" -ge 3')
     with notifier(served.url, state, "--command", program) as notify:
-        notify.wait_for("command .*program: ended with status 1; again in")
+        notify.wait_for("command .*program: exit status 1; retry in")
         wait_until(lambda: state.exists() and not StateFile(state).read().deliveries, "it was taken")
     assert (tmp_path / "runs").read_text() == "x\nx\nx\n"
 
@@ -420,7 +420,7 @@ def test_a_failed_command_is_retried(served: Server, state: Path, tmp_path: Path
 def test_a_command_that_times_out_is_killed_with_its_children(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "sleep 600 & echo $! > child.new; mv child.new child; wait")
     with notifier(served.url, state, "--command", program, "--timeout", "0.5") as notify:
-        notify.wait_for("did not end within 0.5 seconds; again in")
+        notify.wait_for("timed out after 0.5 seconds; retry in")
         child = int((tmp_path / "child").read_text())
         wait_until(lambda: not is_running(child), "the child is gone, too")
 
@@ -472,7 +472,7 @@ def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: P
     once = ("--url", served.url, "--state", str(state), "--webhook", f"http://127.0.0.1:{port}/", "--once")
     done = run_notify(*once)
     assert done.returncode == 1
-    assert "tried again next time" in done.stderr
+    assert "will retry in the next run" in done.stderr
     with WebhookReceiver(port=port) as receiver:
         assert run_notify(*once).returncode == 0
         assert receiver.told() == [("started", "mypy")]
@@ -531,9 +531,9 @@ def test_a_template_renders_the_body(db_path: Path, state: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("$colour", r"\$colour, which is none of \$id, \$event"),
-        ("costs $5", r"a dollar is written \$\$"),
-        ('{"text": $text}', "begins as JSON and is none"),
+        ("$colour", r"unknown field \$colour in the template; available: \$id, \$event"),
+        ("costs $5", r"write \$\$ for a dollar sign"),
+        ('{"text": $text}', "starts like JSON but does not render valid JSON"),
         ("\udcff", "not UTF-8"),
         ("x" * 70000, "over 65536 bytes"),
     ],
@@ -566,16 +566,16 @@ def test_sentences_have_the_unit_of_their_metric() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "reason"),
     [
-        ([], 2, "name whom to tell"),
-        (["--command", "x", "--header-file", "y"], 2, "--header-file is for a webhook"),
+        ([], 2, "no receiver configured"),
+        (["--command", "x", "--header-file", "y"], 2, "--header-file requires --webhook"),
         (["--command", ""], 1, "the command is empty"),
-        (["--command", "'"], 1, "the command cannot be read"),
-        (["--command", "/no/such/program"], 1, "there is no program /no/such/program"),
+        (["--command", "'"], 1, "invalid command"),
+        (["--command", "/no/such/program"], 1, "program not found: /no/such/program"),
         (["--webhook", "http://x", "--header-file", "missing"], 1, "missing"),
         (["--webhook", "http://x", "--template", "missing"], 1, "missing"),
         (["--webhook", "http://x", "--settle", "-1"], 2, "must be a number, 0 to 86400"),
         (["--webhook", "http://x", "--min-deviation", "nan"], 2, "must be a number, 0 or more"),
-        (["--webhook", "http://x", "--max-attempts", "0"], 2, "must be a whole number"),
+        (["--webhook", "http://x", "--max-attempts", "0"], 2, "must be an integer"),
         (["--webhook", "http://x", "--url", "ftp://x"], 1, "is no address"),
     ],
 )
@@ -604,7 +604,7 @@ def test_a_file_that_is_not_a_state_is_reported_and_left_unchanged(content: str,
     state.write_text(content)
     done = run_notify("--state", str(state), "--webhook", "http://x")
     assert done.returncode == 1
-    assert "is no state of a notifier" in done.stderr
+    assert "is not a notifier state file" in done.stderr
     assert state.read_text() == content
 
 

@@ -96,7 +96,7 @@ def test_a_half_written_line_waits_for_its_other_half_over_a_restart(folder: Pat
     assert main(["watch", "--once", "--db-path", str(db_path), str(folder)]) == 0
     assert row_count(db_path) == 1
     with watching("--db-path", db_path, folder) as watch:
-        watch.wait_for("^no tool use so far$")
+        watch.wait_for("^no tool use yet$")
         with path.open("ab") as file:
             file.write(text[-40:])
         watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
@@ -109,7 +109,7 @@ def test_it_waits_for_the_first_session_where_there_is_no_folder_yet(
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "config"))
     with watching("--db-path", db_path) as watch:
         watch.wait_for("^Waiting for the first session of Claude Code$")
-        watch.wait_for("^no tool use so far$")
+        watch.wait_for("^no tool use yet$")
         file = tmp_path / "config" / "projects" / "-home-me" / "s.jsonl"
         file.parent.mkdir(parents=True)
         file.write_bytes(run_of(1))
@@ -215,7 +215,7 @@ def test_invocations_of_other_sources_are_neither(folder: Path, db_path: Path) -
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
         connection.execute("UPDATE session_buddy_source SET seen_by = 2 WHERE key = 't1'")
     with watching("--once", "--db-path", db_path, folder) as watch:
-        assert watch.drain()[-1] == "hooks saw 0 of 1, 0 recovered, 1 reported otherwise"
+        assert watch.drain()[-1] == "hooks saw 0 of 1, 0 recovered, 1 from other sources"
 
 
 # ---- Its output and its end
@@ -225,7 +225,7 @@ def test_invocations_of_other_sources_are_neither(folder: Path, db_path: Path) -
 def test_a_signal_ends_it_with_the_coverage(how: signal.Signals, folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(run_of(1))
     with watching("--db-path", db_path, folder) as watch:
-        watch.wait_for("^Following .* Ctrl-C ends it")
+        watch.wait_for("^Following .* Press Ctrl-C to stop")
         watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
         assert watch.stop(how) == 0
     assert watch.drain() == ["hooks saw 0 of 1, 1 recovered"]
@@ -267,12 +267,12 @@ def test_once_ends_with_1_where_something_could_not_be_read(
     arguments = ["watch", "--once", "--db-path", str(db_path), str(folder)]
     assert main(arguments) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"Caught up with 1 file, of which {len(run_of(1)) / 1e6:.1f} MB were new",
+        f"Caught up with 1 file, {len(run_of(1)) / 1e6:.1f} MB new",
         "hooks saw 0 of 1, 1 recovered",
     ]
     assert main([*arguments, str(folder / "missing")]) == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1] == "no tool use so far"
+    assert captured.out.splitlines()[-1] == "no tool use yet"
     assert re.search(r"^session-buddy watch: .*missing: ", captured.err)
 
 
@@ -288,7 +288,7 @@ def test_missing_transcripts_in_the_default_folders_are_reported(
 ) -> None:
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
     assert main(["watch", "--once", "--db-path", str(tmp_path / "skills.db")]) == 1
-    assert "name a file or folder" in capsys.readouterr().err
+    assert "pass a file or folder" in capsys.readouterr().err
 
 
 @contextlib.contextmanager
@@ -303,8 +303,8 @@ def test_a_locked_database_is_waited_for(folder: Path, db_path: Path) -> None:
     import_transcripts([], db_path)
     with watching("--once", "--db-path", db_path, folder) as watch:
         with locked(db_path):
-            watch.wait_for("^session-buddy watch: the database is waited for: ")
-        watch.wait_for("^session-buddy watch: the database can be written again$")
+            watch.wait_for("^session-buddy watch: waiting for the database: ")
+        watch.wait_for("^session-buddy watch: the database is writable again$")
         assert watch.drain()[-1] == "hooks saw 0 of 1, 1 recovered"
         assert watch.process.wait() == 0
 
@@ -313,9 +313,9 @@ def test_a_signal_ends_it_while_it_waits_for_the_database(folder: Path, db_path:
     (folder / "s.jsonl").write_bytes(run_of(1))
     import_transcripts([], db_path)
     with watching("--db-path", db_path, folder) as watch, locked(db_path):
-        watch.wait_for("the database is waited for")
+        watch.wait_for("waiting for the database")
         assert watch.stop(signal.SIGTERM) == 0
-    assert watch.drain()[-1] == "no tool use so far"
+    assert watch.drain()[-1] == "no tool use yet"
 
 
 def test_the_option_tools_names_what_is_stored(folder: Path, db_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

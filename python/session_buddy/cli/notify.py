@@ -1,4 +1,4 @@
-"""``session-buddy notify``: tells a webhook or a command when an anomaly starts and when it ends."""
+"""``session-buddy notify``: notifies a webhook or a command when an anomaly starts or ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from session_buddy.notify.episodes import Event
     from session_buddy.notify.receivers import Receiver
 
-ONCE_SECONDS = 20.0  # until there is an update
+ONCE_SECONDS = 20.0  # timeout for the update with --once
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -32,80 +32,84 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "notify",
         allow_abbrev=False,
-        description="Tells of the start and of the end of each anomaly, once, whatever restarts meanwhile. It goes on "
-        "until a signal ends it. What a receiver does not take is sent again, also after a restart.",
-        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or all was delivered with --once; 1 the server does not let "
-        "us in, a file cannot be used, or with --once something was not delivered; 2 wrong usage.",
+        description="Sends one event for the start and one for the end of each anomaly, also across restarts. "
+        "Runs until a signal ends it. Failed deliveries are retried, also after a restart.",
+        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or all events delivered with --once; 1 the server rejects "
+        "the client, a file cannot be used, or with --once an event was not delivered; 2 wrong usage.",
     )
     add_connection_arguments(parser)
     parser.add_argument(
         "--webhook",
         metavar="URL",
-        help="POST each event there; an address that is a secret goes into SESSION_BUDDY_WEBHOOK instead",
+        help="URL to POST each event to; set SESSION_BUDDY_WEBHOOK instead if it is a secret",
     )
     parser.add_argument(
         "--header-file",
         type=Path,
         metavar="FILE",
-        help="further headers for the webhook, 'Name: value' a line; a secret for Authorization may be in "
-        "SESSION_BUDDY_WEBHOOK_AUTHORIZATION instead",
+        help="file with additional webhook headers, one 'Name: value' per line; a secret Authorization value can be "
+        "set in SESSION_BUDDY_WEBHOOK_AUTHORIZATION instead",
     )
     parser.add_argument(
         "--command",
         dest="program",
         metavar="COMMAND",
-        help="run this for each event, without a shell: values in SESSION_BUDDY_SKILL and so on, JSON on its input",
+        help="command to run for each event, without a shell: fields in SESSION_BUDDY_SKILL etc., JSON on stdin",
     )
     parser.add_argument(
         "--template",
         type=Path,
         metavar="FILE",
-        help='what is sent in place of the whole event, such as {"text": "$text"}; $skill, $type, $event, …',
+        help='template of the body, such as {"text": "$text"}; fields: $skill, $type, $event, … (default: all as JSON)',
     )
-    parser.add_argument("--skill", action="append", default=[], metavar="NAME", help="only this skill; up to 50 times")
+    parser.add_argument(
+        "--skill", action="append", default=[], metavar="NAME", help="only this skill; can be repeated up to 50 times"
+    )
     parser.add_argument(
         "--min-deviation",
         type=_number(0, math.inf),
         default=0.0,
         metavar="SD",
-        help="tell of those that reach so many standard deviations (default: all that the server reports)",
+        help="minimum deviation, in standard deviations (default: all anomalies that the server reports)",
     )
     parser.add_argument(
         "--settle",
         type=_number(0, 86400),
         default=10.0,
         metavar="SECONDS",
-        help="tell of an end after it was away for so long, and in two updates or more (default: %(default)g)",
+        help="how long an anomaly must stay resolved, in two updates or more, before its end is sent (default: "
+        "%(default)g)",
     )
     parser.add_argument(
         "--timeout",
         type=_number(0.1, 3600),
         default=30.0,
         metavar="SECONDS",
-        help="for a request or a command (default: %(default)g)",
+        help="timeout of a webhook request or command (default: %(default)g)",
     )
     parser.add_argument(
         "--max-attempts",
         type=_count,
         default=100,
         metavar="N",
-        help="for one event, at most a minute apart (default: %(default)s)",
+        help="delivery attempts per event, at most a minute apart (default: %(default)s)",
     )
     parser.add_argument(
         "--state",
         type=Path,
         metavar="FILE",
-        help="where it keeps what is told (default: session-buddy/notify.json in the user's folder for states)",
+        help="file with the open anomalies and pending events (default: session-buddy/notify.json in the user's XDG "
+        "state directory)",
     )
-    parser.add_argument("--once", action="store_true", help="tell of what changed since the last time, and end")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be sent, send and keep nothing")
+    parser.add_argument("--once", action="store_true", help="send what changed since the last run and exit")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent; send and save nothing")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Notify until a signal ends it, return the exit status."""
+    """Run until a signal, return the exit status."""
     from session_buddy.client import ClientError
 
-    # They log addresses, of which one may be a secret.
+    # They log URLs, and the webhook URL may be a secret.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         _log(str(error))
         return 2
     except BrokenPipeError:
-        raise  # is no fault to be told, and there is nobody to tell
+        raise  # handled by main(): the reader of the output is gone
     except (ClientError, OSError, ValueError) as error:
         _log(str(error))
         return 1
@@ -173,13 +177,13 @@ class _Notifier:
         async def first() -> MetricsUpdate:
             async with self._client as client:
                 for name in self._args.skill:
-                    await client.get_metrics(name)  # fails where it was never recorded
+                    await client.get_metrics(name)  # fails for a skill that was never recorded
                 return await client.subscribe(*self._args.skill, details=True).__anext__()
 
         try:
             update = await asyncio.wait_for(first(), ONCE_SECONDS)
         except asyncio.TimeoutError:
-            raise ConnectionError(f"the server told nothing within {ONCE_SECONDS:g} seconds") from None
+            raise ConnectionError(f"no update from the server within {ONCE_SECONDS:g} seconds") from None
         self._outbox.add(self._tracker.process(update))
         self._save()
         await self._outbox.flush()
@@ -200,7 +204,7 @@ class _Notifier:
 
     def _on_state(self, change: StateChange) -> None:
         if change.reason is not None and change.retry_in is not None:
-            # A server that is away for a night fills no log.
+            # Log every 20th attempt only, so that a long outage does not fill the log.
             if self._connected or change.attempt < 2 or change.attempt % 20 == 0:
                 _log(f"{change.state}: {change.reason}")
             self._connected = False
@@ -208,21 +212,21 @@ class _Notifier:
             self._connected = True
             self._connections += 1
             if self._connections > 1:
-                # Only now: what came before the connection was lost has been looked at.
+                # Only now: all updates from before the loss are processed.
                 self._tracker.connection_lost()
-                _log("connected again")
+                _log("reconnected")
 
     def _save(self) -> None:
         if self._args.dry_run:
             return
         try:
             self._file.write(self._tracker.episodes.values(), self._outbox.deliveries)
-        except OSError as error:  # what is told now may be told again after a restart, which is better than not at all
-            _log(f"the state cannot be kept: {error}")
+        except OSError as error:  # at-least-once: events sent now may be sent again after a restart
+            _log(f"cannot save the state: {error}")
 
 
 class _Printer:
-    """A receiver that only shows what it is given."""
+    """A receiver that prints each event (--dry-run)."""
 
     name = "printer"
 
@@ -234,7 +238,7 @@ class _Printer:
 
 
 def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
-    """Those that are asked for. Raises _UsageError where there is none; OSError, ValueError where one is of no use."""
+    """The configured receivers. Raises _UsageError if there is none; OSError, ValueError if one is invalid."""
     from session_buddy.notify.receivers import (
         AUTHORIZATION_VARIABLE,
         WEBHOOK_VARIABLE,
@@ -255,11 +259,11 @@ def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:
         except ValueError as error:
             raise _UsageError(str(error)) from None
     elif args.header_file is not None:
-        raise _UsageError("--header-file is for a webhook, and there is none")
+        raise _UsageError("--header-file requires --webhook")
     if args.program is not None:
         receivers.append(Command(args.program, body, timeout=args.timeout))
     if not receivers:
-        raise _UsageError("name whom to tell: --webhook URL, --command COMMAND or both (or --dry-run)")
+        raise _UsageError("no receiver configured: use --webhook URL, --command COMMAND or both (or --dry-run)")
     return receivers
 
 
@@ -277,7 +281,7 @@ def _number(lowest: float, highest: float) -> Callable[[str], float]:
 def _count(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be a whole number, 1 to 1000000")
+        raise argparse.ArgumentTypeError("must be an integer from 1 to 1000000")
     return value
 
 

@@ -1,4 +1,4 @@
-"""``session-buddy top``: the skills, anomalies and sessions of a server on a terminal, as they change."""
+"""``session-buddy top``: live terminal view of the skills, anomalies and sessions of a server."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from session_buddy.client import Client, StateChange
 
-FRAME_SECONDS = 0.1  # least time from one picture to the next
-TICK_SECONDS = 1.0  # longest, as ages grow while nothing comes
-HOURS_SECONDS = 60.0  # from one request for the last 24 hours to the next
-ONCE_SECONDS = 20.0  # until there is a state to print
-MAX_DELAY_SECONDS = 5.0  # between attempts to come back: somebody is looking
+FRAME_SECONDS = 0.1  # minimum time between two frames
+TICK_SECONDS = 1.0  # maximum: displayed ages grow without updates
+HOURS_SECONDS = 60.0  # interval of requests for the last 24 hours
+ONCE_SECONDS = 20.0  # timeout for the state with --once
+MAX_DELAY_SECONDS = 5.0  # between reconnection attempts: short, since a person is watching
 MAX_SKILLS = 50
-MAX_SEARCHES = 10  # requests for the last 24 hours at a time
+MAX_SEARCHES = 10  # requests per refresh of the last 24 hours
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,28 +38,28 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "top",
         allow_abbrev=False,
-        description="Shows the most active skills, the anomalies and the active sessions of a server, as they change; "
-        "h shows the keys. Where the output is no terminal, or TERM is dumb, each update is printed as text; colours "
-        "are left out where NO_COLOR is set.",
-        epilog="Exit status: 0 quit, or printed with --once; 1 with --once there is no server, or it never recorded a "
-        "skill that is named, or it rejects the client; 2 wrong usage.",
+        description="Live terminal view of the most active skills, the anomalies and the active sessions of a server; "
+        "h shows the keys. If stdout is not a terminal, or TERM is dumb, each update is printed as text; NO_COLOR "
+        "disables colours.",
+        epilog="Exit status: 0 quit, or printed with --once; 1 the server rejects the client, or with --once there is "
+        "no server or it never recorded a given skill; 2 wrong usage.",
     )
     add_connection_arguments(parser)
     parser.add_argument(
-        "--skill", action="append", default=[], metavar="NAME", help="only this skill; may be given up to 50 times"
+        "--skill", action="append", default=[], metavar="NAME", help="only this skill; can be repeated up to 50 times"
     )
-    parser.add_argument("--once", action="store_true", help="print the present state and end")
-    parser.add_argument("--json", action="store_true", help="print each update as a line of JSON")
+    parser.add_argument("--once", action="store_true", help="print the current state and exit")
+    parser.add_argument("--json", action="store_true", help="print each update as one line of JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show until a key or signal ends it, return the exit status."""
+    """Run until a key or signal ends it, return the exit status."""
     try:
         if len(args.skill) > MAX_SKILLS:
-            raise ValueError(f"--skill can be given {MAX_SKILLS} times at most")
+            raise ValueError(f"--skill can be given at most {MAX_SKILLS} times, not {len(args.skill)}")
         return asyncio.run(_Top(args).run())
     except BrokenPipeError:
-        raise  # is no fault to be told, and there is nobody to tell
+        raise  # handled by main(): the reader of the output is gone
     except (ClientError, OSError, ValueError) as error:
         print(f"session-buddy top: {error}", file=sys.stderr)
         return 1
@@ -107,7 +107,7 @@ class _Top:
             await run_until_first_ends(stop.wait(), self._follow())
         return 0
 
-    # ---- What comes
+    # ---- Updates
 
     def _on_state(self, change: StateChange) -> None:
         self._model.set_state(change)
@@ -119,7 +119,7 @@ class _Top:
         async def fetched() -> None:
             async with self._client as client:
                 for name in self._args.skill:
-                    await client.get_metrics(name)  # fails where it was never recorded
+                    await client.get_metrics(name)  # fails for a skill that was never recorded
                 self._model.apply(await client.subscribe(*self._args.skill, details=True).__anext__())
                 self._model.sessions = await client.subscribe_sessions().__anext__()
                 self._print()
@@ -127,7 +127,7 @@ class _Top:
         try:
             await asyncio.wait_for(fetched(), ONCE_SECONDS)
         except asyncio.TimeoutError:
-            raise ConnectionError(f"the server told nothing within {ONCE_SECONDS:g} seconds") from None
+            raise ConnectionError(f"no update from the server within {ONCE_SECONDS:g} seconds") from None
 
     async def _follow(self) -> None:
         async with self._client as client:
@@ -149,7 +149,7 @@ class _Top:
             self._changed.set()
 
     async def _follow_hours(self) -> None:
-        """The last 24 hours of each skill, where the server tells them; an older one does not."""
+        """Refresh the last 24 hours of each skill, if the server reports them; older versions do not."""
         while True:
             hours: dict[str, list[int]] = {}
             try:
@@ -169,7 +169,7 @@ class _Top:
         query = {"sparkline": "true", "limit": "100", **({"search": search} if search else {})}
         return await get_json(self._endpoint, "/api/v1/skills", query, token=token, tls=self._tls)
 
-    # ---- What is shown
+    # ---- Output
 
     def _print(self) -> None:
         if self._args.json:
@@ -181,7 +181,7 @@ class _Top:
             print(text + ("" if self._args.once else "\n"), flush=True)
 
     async def _draw(self) -> None:
-        """Until the key to quit; the terminal is then as it was."""
+        """Draw until the quit key, then restore the terminal."""
         from session_buddy.cli._top_view import ASCII, UNICODE, Screen
 
         screen = Screen(self._model, UNICODE if self._unicode else ASCII)
@@ -211,11 +211,11 @@ class _Top:
                         await asyncio.wait_for(self._changed.wait(), TICK_SECONDS)
             if suspended:
                 suspended = False
-                os.kill(os.getpid(), signal.SIGSTOP)  # until the shell brings it back
+                os.kill(os.getpid(), signal.SIGSTOP)  # until the shell continues it (SIGCONT)
 
 
 def _hours(answer: Any) -> dict[str, list[int]]:
-    """Invocations an hour of each skill. Raises KeyError, TypeError or ValueError where the answer has none."""
+    """Hourly invocations of each skill. Raises KeyError, TypeError or ValueError if the answer has none."""
     return {
         skill["skill_name"]: [int(count) for count in skill["sparkline"]["invocation_count"]]
         for skill in answer["skills"]
@@ -224,13 +224,13 @@ def _hours(answer: Any) -> dict[str, list[int]]:
 
 @contextlib.contextmanager
 def _on_terminal() -> Iterator[Callable[[Callable[[int, int], RenderableType]], None]]:
-    """A function that shows what is rendered for the present size, on a screen that goes away at the end."""
+    """Yields a function that renders for the current size on the alternate screen, which is left at the end."""
     from rich.console import Console
     from rich.live import Live
 
-    # The size is asked for anew each time; variables that fix it would make the picture too large or small for good.
+    # LINES and COLUMNS would fix the size; without them it is queried for each frame.
     console = Console(_environ={name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")})
-    # What a library logs would tear the picture; it is told by the state of the connection anyway.
+    # Log output would corrupt the screen; the connection state shows the same problems.
     quiet = logging.NullHandler()
     logger = logging.getLogger("session_buddy")
     logger.addHandler(quiet)

@@ -1,4 +1,4 @@
-"""``session-buddy watch``: Claude Code sessions as they grow, for what hooks missed."""
+"""``session-buddy watch``: follows Claude Code transcripts and records the invocations that hooks missed."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "watch",
         allow_abbrev=False,
         description="Follows Claude Code transcripts as they grow, records the skill invocations that hooks missed, "
-        "and tells how many those were. It goes on where the last watch of the database ended, however that was. "
-        "Prompts, arguments, outputs and error texts are not stored.",
+        "and reports how many those were. Read positions are stored in the database, so a later watch resumes there, "
+        "also after a crash. Prompts, arguments, outputs and error texts are not stored.",
         epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
-        "with --once something could not be read; 2 wrong usage.",
+        "with --once a file could not be read; 2 wrong usage.",
     )
     add_transcript_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print each report as a line of JSON")
-    parser.add_argument("--once", action="store_true", help="end when all that is there is recorded")
+    parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
+    parser.add_argument("--once", action="store_true", help="exit once all existing transcripts are recorded")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Watch until a signal comes, return the exit status."""
-    # Before the first session there is no folder yet: it is waited for.
+    """Watch until a signal, return the exit status."""
+    # Before the first session the folder does not exist yet: wait for it.
     paths: list[Path] = args.paths or transcript_roots() or transcript_roots(also_missing=not args.once)
     if not paths:
-        return _fail("there are no transcripts in the usual places; name a file or folder")
+        return _fail("no transcripts in the default folders; pass a file or folder")
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with ExitStack() as bar, stop_event() as stop:
             awaited = [] if args.paths else [str(path) for path in paths if not path.exists()]
             printer = _Printer(once=args.once, as_json=args.json, bar=bar, awaited=awaited)
             if not args.json and not args.once:
-                print(f"Following {', '.join(map(str, paths))} into {db_path}. Ctrl-C ends it.", flush=True)
+                print(f"Following {', '.join(map(str, paths))} into {db_path}. Press Ctrl-C to stop.", flush=True)
                 if awaited:
                     print("Waiting for the first session of Claude Code", flush=True)
             progress = bar.enter_context(progress_bar("Reading", stop.is_set))
@@ -62,19 +62,19 @@ def run(args: argparse.Namespace) -> int:
                 tools=_native.configured_tools(),
             )
     except BrokenPipeError:
-        raise  # is no fault to be told, and there is nobody to tell
+        raise  # handled by main(): the reader of the output is gone
     except (_native.StorageError, ValueError, OSError) as error:
         return _fail(str(error))
     return 1 if args.once and printer.problems else 0
 
 
 def coverage(report: WatchReport) -> str:
-    """The figures as people read them."""
+    """The coverage counts as text."""
     if report["runs"] == 0:
-        return "no tool use so far"
+        return "no tool use yet"
     text = f"hooks saw {report['hooks_saw']:,} of {report['runs']:,}, {report['recovered']:,} recovered"
     others = report["runs"] - report["hooks_saw"] - report["recovered"]
-    return f"{text}, {others:,} reported otherwise" if others else text
+    return f"{text}, {others:,} from other sources" if others else text
 
 
 def _fail(message: str) -> int:
@@ -83,10 +83,10 @@ def _fail(message: str) -> int:
 
 
 class _Printer:
-    """Reports go to standard output, trouble to standard error; with JSON all go to standard output."""
+    """Prints reports to stdout and problems to stderr; with JSON everything goes to stdout."""
 
     def __init__(self, *, once: bool, as_json: bool, bar: ExitStack, awaited: list[str]) -> None:
-        """``awaited``: folders of which it is no problem that they are not there yet."""
+        """``awaited``: folders that may not exist yet; their absence is not reported."""
         self._awaited = awaited
         self._once = once
         self._as_json = as_json
@@ -118,16 +118,16 @@ class _Printer:
         match report["event"]:
             case "caught_up":
                 files = f"{report['files']:,} file{'' if report['files'] == 1 else 's'}"
-                return f"Caught up with {files}, of which {report['bytes'] / 1e6:,.1f} MB were new"
+                return f"Caught up with {files}, {report['bytes'] / 1e6:,.1f} MB new"
             case "coverage" | "ended":
                 return coverage(report)
             case "problem":
                 return f"session-buddy watch: {report['path']}: {report['reason']}"
             case "database_waits":
-                return f"session-buddy watch: the database is waited for: {report['reason']}"
+                return f"session-buddy watch: waiting for the database: {report['reason']}"
             case "database_back":
-                return "session-buddy watch: the database can be written again"
+                return "session-buddy watch: the database is writable again"
             case "database_replaced":
-                return "session-buddy watch: the database was replaced; all transcripts are read anew"
+                return "session-buddy watch: the database was replaced; reading all transcripts again"
             case other:
                 return other

@@ -1,1 +1,1 @@
-"""Tells others of the start and the end of each anomaly: what ``session-buddy notify`` is made of."""
+"""Notifications about the start and end of each anomaly: the parts of ``session-buddy notify``."""

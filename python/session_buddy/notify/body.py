@@ -1,4 +1,4 @@
-"""What a receiver gets: JSON, or what a template makes of an event."""
+"""The body of a notification: the event as JSON, or a template filled with its fields."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SAMPLE = Event(
 
 
 class Body:
-    """Makes the body of an event. Without a template it is the event as a JSON object.
+    """Renders the body of an event; without a template, the event as a JSON object.
 
-    A template is that of Python's ``string.Template``: ``$skill`` or ``${skill}``, ``$$`` for a dollar; the names are
-    those of the object, and ``text``, a sentence for people. In a template that is JSON the values are escaped for its
-    texts: ``{"text": "$skill: $type"}``.
+    Templates use the syntax of ``string.Template``: ``$skill`` or ``${skill}``, ``$$`` for a dollar sign. The names are
+    the fields of the event, and ``text``, a human-readable sentence. In a JSON template, values are escaped as JSON
+    strings: ``{"text": "$skill: $type"}``.
     """
 
     def __init__(self, template: str | None = None) -> None:
-        """Raises ValueError where the template cannot be used."""
+        """Raises ValueError if the template is invalid."""
         self._template = None if template is None else string.Template(template)
         self._json = template is None or template.lstrip()[:1] in ("{", "[")
         if template is None:
@@ -34,14 +34,14 @@ class Body:
             sample = self(SAMPLE)
         except KeyError as error:
             names = ", ".join(f"${name}" for name in _values(SAMPLE))
-            raise ValueError(f"the template uses ${error.args[0]}, which is none of {names}") from None
+            raise ValueError(f"unknown field ${error.args[0]} in the template; available: {names}") from None
         except ValueError as error:
-            raise ValueError(f"the template cannot be used: {error}; a dollar is written $$") from None
+            raise ValueError(f"invalid template: {error}; write $$ for a dollar sign") from None
         if self._json:
             try:
                 json.loads(sample)
             except ValueError as error:
-                raise ValueError(f"what the template makes begins as JSON and is none: {error}") from None
+                raise ValueError(f"the template starts like JSON but does not render valid JSON: {error}") from None
 
     @classmethod
     def from_file(cls, path: Path) -> Body:
@@ -49,7 +49,7 @@ class Body:
         with path.open("rb") as file:
             data = file.read(MAX_TEMPLATE_BYTES + 1)
         if len(data) > MAX_TEMPLATE_BYTES:
-            raise ValueError(f"{path} is over {MAX_TEMPLATE_BYTES} bytes")
+            raise ValueError(f"{path} is larger than {MAX_TEMPLATE_BYTES} bytes")
         try:
             return cls(data.decode())
         except UnicodeDecodeError as error:
@@ -59,7 +59,7 @@ class Body:
 
     @property
     def content_type(self) -> str:
-        """Of what it makes."""
+        """Content-Type of the body."""
         return "application/json" if self._json else "text/plain; charset=utf-8"
 
     def __call__(self, event: Event) -> bytes:
@@ -80,7 +80,7 @@ def _values(event: Event) -> dict[str, str]:
 
 
 def sentence(event: Event) -> str:
-    """For people: ``mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7``."""
+    """A human-readable sentence: ``mypy: performance_drop started: 90.0% → 55.0%, deviation 2.7``."""
 
     def shown(value: float) -> str:
         return f"{value:.3g} s" if event.type == "pattern_shift" else f"{value:.1%}"

@@ -1,4 +1,4 @@
-"""When an anomaly starts and ends, from updates that come and connections that break."""
+"""Derives the start and end of anomalies from metrics updates, across lost connections."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ SEVERITIES = {STARTED: "WARNING", RESOLVED: "INFO"}
 
 @dataclass(frozen=True)
 class Event:
-    """What is told. Times are UTC, ``YYYY-MM-DDTHH:MM:SSZ``."""
+    """A notification. Times are UTC, ``YYYY-MM-DDTHH:MM:SSZ``."""
 
-    id: str  # the same each time that it is sent
+    id: str  # the same for each delivery attempt: an idempotency key
     event: str  # started or resolved
     severity: str  # WARNING or INFO
     skill: str
     type: str
     baseline: float  # a rate from 0 to 1, or seconds where type is pattern_shift
     observed: float
-    deviation: float  # standard deviations; of a resolved one the last that was known
+    deviation: float  # standard deviations; for a resolved anomaly the last known value
     since: str  # when the anomaly began
-    timestamp: str  # of the update that showed it, or that first did not
+    timestamp: str  # of the first update with (started) or without (resolved) the anomaly
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Event:
-        """What ``as_dict`` made. Raises TypeError or ValueError."""
+        """The inverse of ``as_dict``. Raises TypeError or ValueError."""
         return cls(**_fields(cls, data))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As a dict for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Episode:
-    """An anomaly whose start was told and whose end was not."""
+    """An open anomaly: its start was sent, its end was not. Saved in the state file."""
 
     skill: str
     type: str
@@ -52,35 +52,35 @@ class Episode:
     observed: float
     deviation: float
     since: str
-    away_since: str | None = None  # of the first of the updates in a row that did not have it
+    away_since: str | None = None  # time of the first of the consecutive updates without it
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Episode:
-        """What ``as_dict`` made. Raises TypeError or ValueError."""
+        """The inverse of ``as_dict``. Raises TypeError or ValueError."""
         return cls(**_fields(cls, data))
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """As a dict for JSON."""
         return asdict(self)
 
 
 class Tracker:
-    """Turns updates into events: each start and each end of an anomaly of a skill, once.
+    """Turns updates into events: one for each start and one for each end of an anomaly of a skill.
 
-    An end is told when it was missing in two updates or more, for ``settle`` seconds by their timestamps. What no
-    update could show is no end: after a connection is lost, that time begins anew. Where ``since`` is later after such
-    a gap than before it, one episode ended in the gap and another one began: both are told.
+    An anomaly has ended when two or more updates lack it, over ``settle`` seconds of their timestamps. A lost
+    connection restarts that time: absence of updates is not an end. If ``since`` is later after such a gap than before,
+    one episode ended in the gap and another one started: both events are sent.
     """
 
     def __init__(self, *, settle: float, min_deviation: float = 0.0, skills: Iterable[str] = ()) -> None:
         self._settle = timedelta(seconds=settle)
         self._min_deviation = min_deviation
-        self._skills = frozenset(skills)  # none: all
+        self._skills = frozenset(skills)  # empty: all skills
         self._gap = True
         self.episodes: dict[tuple[str, str], Episode] = {}
 
     def restore(self, episodes: Iterable[Episode]) -> None:
-        """Those of an earlier run. Of skills that are not asked for any more nothing is said."""
+        """Restore the open episodes of an earlier run. Skills that are no longer selected are dropped silently."""
         self.episodes = {
             (episode.skill, episode.type): episode
             for episode in episodes
@@ -88,13 +88,13 @@ class Tracker:
         }
 
     def connection_lost(self) -> None:
-        """A connection was lost: what was missing before it may have been there meanwhile."""
+        """Restart the time that missing anomalies must stay away: they may have been present during the gap."""
         self._gap = True
         for key, episode in self.episodes.items():
             self.episodes[key] = replace(episode, away_since=None)
 
     def process(self, update: MetricsUpdate) -> list[Event]:
-        """The events of an update, in the order in which they are to be told."""
+        """The events of an update, in the order to send them."""
         events: list[Event] = []
         present = {(anomaly.skill_name, anomaly.anomaly_type): anomaly for anomaly in update.anomalies}
         for key, episode in list(self.episodes.items()):
@@ -106,7 +106,7 @@ class Tracker:
         return events
 
     def _process_missing(self, key: tuple[str, str], episode: Episode, at: datetime, events: list[Event]) -> None:
-        # Where the server's clock was set back, the time begins anew.
+        # If the server's clock was set back, the time restarts.
         if episode.away_since is None or at < _time(episode.away_since):
             self.episodes[key] = replace(episode, away_since=_text(at))
         elif at - _time(episode.away_since) >= self._settle:
@@ -158,12 +158,12 @@ def _time(text: str) -> datetime:
 
 
 def _fields(kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a dataclass, each of the type that it is declared with."""
+    """The fields of a dataclass from JSON, checked against their declared types."""
     types: dict[str, tuple[type, ...]] = {"float": (int, float), "str": (str,), "str | None": (str, type(None))}
     values = {}
     for name, declared in kind.__annotations__.items():
         if not isinstance(data[name], types[declared]) or isinstance(data[name], bool):
-            raise TypeError(f"{name} is no {declared}")
+            raise TypeError(f"{name} must be {declared}")
         values[name] = data[name]
     for name in ("since", "timestamp", "away_since"):
         if values.get(name) is not None:

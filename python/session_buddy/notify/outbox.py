@@ -1,4 +1,4 @@
-"""Events on their way: each receiver gets them in order, again and again until it takes them."""
+"""Delivery queue: each receiver gets its events in order, with retries until it accepts them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from session_buddy.notify.state import Delivery
 
 __all__ = ["Outbox"]
 
-MAX_PENDING = 1000  # deliveries; beyond them the oldest is given up
-FIRST_DELAY = 1.0  # seconds, the longest wait before the first repetition
-MAX_DELAY = 60.0  # the longest before any
-GRACE_SECONDS = 5.0  # that a delivery under way may take when the notifier is to end
-MAX_RETRY_AFTER = 3600.0  # the longest that a receiver may ask for
+MAX_PENDING = 1000  # deliveries; beyond that the oldest is dropped
+FIRST_DELAY = 1.0  # seconds, maximum wait before the first retry
+MAX_DELAY = 60.0  # maximum wait before any retry
+GRACE_SECONDS = 5.0  # for a delivery in progress at shutdown
+MAX_RETRY_AFTER = 3600.0  # cap on Retry-After
 
 
 class Outbox:
-    """Deliveries that wait. ``save`` is called after each change; what it saves is delivered after a restart."""
+    """Pending deliveries. ``save`` is called after each change, so that a restart can resume them."""
 
     def __init__(
         self,
@@ -36,45 +36,45 @@ class Outbox:
         self._log = log
         self._changed = asyncio.Condition()
         self.deliveries: list[Delivery] = []
-        self.failed = 0  # deliveries that were given up, or not taken in time by flush()
+        self.failed = 0  # deliveries dropped, or not accepted during flush()
 
     def restore(self, deliveries: Iterable[Delivery]) -> None:
-        """Those of an earlier run, for receivers that are still there."""
+        """Restore deliveries of an earlier run; drop those for receivers that are no longer configured."""
         names = {receiver.name for receiver in self._receivers}
         for delivery in deliveries:
             if delivery.receiver in names:
                 self.deliveries.append(delivery)
             else:
-                self._log(f"an event for a {delivery.receiver} is given up: there is none any more")
+                self._log(f"dropped an event for the {delivery.receiver}, which is no longer configured")
 
     def add(self, events: Iterable[Event]) -> None:
-        """For every receiver. The caller saves them, with what it knows besides, before they go."""
+        """Queue events for every receiver. The caller saves them, with the open episodes, before waking the workers."""
         for event in events:
             for receiver in self._receivers:
                 if len(self.deliveries) >= MAX_PENDING:
                     lost = self.deliveries.pop(0)
                     self.failed += 1
-                    self._log(f"{MAX_PENDING} events wait for the {lost.receiver}: the oldest is given up")
+                    self._log(f"{MAX_PENDING} events are pending for the {lost.receiver}: dropped the oldest")
                 self.deliveries.append(Delivery(receiver.name, event))
 
     async def wake(self) -> None:
-        """There are new ones, and they are saved."""
+        """Wake the workers: new deliveries are queued and saved."""
         async with self._changed:
             self._changed.notify_all()
 
     async def run(self) -> None:
-        """Without end: one worker for each receiver, so that one that is down holds up no other."""
+        """Deliver forever, with one worker per receiver, so that a receiver that is down does not block others."""
         await asyncio.gather(*(self._work(receiver) for receiver in self._receivers))
 
     async def flush(self) -> None:
-        """Each that waits is tried once; what a receiver does not take now stays, and what comes after it as well."""
+        """Try each pending delivery once; after a failure, the rest of that receiver stays pending, in order."""
         for receiver in self._receivers:
             while (delivery := self._oldest(receiver)) is not None:
                 try:
                     await self._attempt(receiver, delivery)
                 except DeliveryError as error:
                     self.failed += 1
-                    self._log(f"{receiver.name} {receiver}: {error}; tried again next time")
+                    self._log(f"{receiver.name} {receiver}: {error}; will retry in the next run")
                     break
 
     async def _work(self, receiver: Receiver) -> None:
@@ -93,17 +93,17 @@ class Outbox:
                 if attempt + 1 == self._max_attempts:
                     self._give_up(receiver, delivery, f"{error}, {self._max_attempts} times")
                     return None
-                # Full jitter, as many notifiers may have lost one receiver together.
+                # Full jitter: many notifiers may have lost the same receiver at the same time.
                 delay = random.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30)))  # noqa: S311
                 delay += min(MAX_RETRY_AFTER, error.retry_after or 0.0)
-                self._log(f"{receiver.name} {receiver}: {error}; again in {delay:.1f} s")
+                self._log(f"{receiver.name} {receiver}: {error}; retry in {delay:.1f} s")
             await asyncio.sleep(delay)
             if delivery not in self.deliveries:
-                return None  # it had to make room
+                return None  # dropped by add() because the queue was full
         return None
 
     async def _attempt(self, receiver: Receiver, delivery: Delivery) -> None:
-        """Where it is cancelled, an answer may be on its way: without it the event would be sent once more."""
+        """One attempt. On cancellation, wait up to GRACE_SECONDS for the answer: else the event is sent twice."""
         work = asyncio.ensure_future(self._deliver(receiver, delivery))
         try:
             await asyncio.shield(work)
@@ -118,11 +118,11 @@ class Outbox:
             await receiver.deliver(delivery.event)
         except PermanentDeliveryError as error:
             self._give_up(receiver, delivery, str(error))
-        except (DeliveryError, BrokenPipeError):  # the latter of --dry-run, whose reader is gone
+        except (DeliveryError, BrokenPipeError):  # BrokenPipeError: stdout of --dry-run was closed
             raise
         except Exception as error:
-            # One that nobody thought of must not end the notifier: the event is still the first after a restart.
-            raise DeliveryError(type(error).__name__) from error  # its text may hold an address or header
+            # An unexpected error must not end the notifier: retry it like any other failure.
+            raise DeliveryError(type(error).__name__) from error  # without its text, which may contain a URL or header
         else:
             self._remove(delivery)
 
@@ -130,7 +130,7 @@ class Outbox:
         self.failed += 1
         self._remove(delivery)
         event = delivery.event
-        self._log(f"{receiver.name} {receiver}: {reason}; given up: {event.skill!a} {event.type} {event.event}")
+        self._log(f"{receiver.name} {receiver}: {reason}; dropped: {event.skill!a} {event.type} {event.event}")
 
     def _remove(self, delivery: Delivery) -> None:
         if delivery in self.deliveries:

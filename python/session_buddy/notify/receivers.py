@@ -1,4 +1,4 @@
-"""Who is told: a webhook over HTTP, or a command."""
+"""Receivers of notifications: a webhook over HTTP, or a command."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = ["Command", "DeliveryError", "PermanentDeliveryError", "Receiver", "We
 WEBHOOK_VARIABLE = "SESSION_BUDDY_WEBHOOK"
 AUTHORIZATION_VARIABLE = "SESSION_BUDDY_WEBHOOK_AUTHORIZATION"
 SECRET_VARIABLES = (TOKEN_VARIABLE, WEBHOOK_VARIABLE, AUTHORIZATION_VARIABLE)
-# They are of the connection and of the body's length: with others than its own no request could be sent.
+# Set by the HTTP client for the connection and the body length; other values would break the request.
 RESERVED_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
-TRANSIENT_STATUSES = frozenset({408, 425, 429})  # of 4xx
+TRANSIENT_STATUSES = frozenset({408, 425, 429})  # 4xx statuses worth a retry, in addition to all 5xx
 MAX_HEADER_BYTES = 65536
 
 
 class DeliveryError(Exception):
-    """It was not taken, and may be next time.
+    """A delivery failed and can be retried.
 
     Attributes:
-        retry_after: Seconds that the receiver asks to wait for, or None.
+        retry_after: Seconds to wait as requested by the receiver (Retry-After), or None.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -48,27 +48,27 @@ class DeliveryError(Exception):
 
 
 class PermanentDeliveryError(Exception):
-    """It was not taken, and will not be next time either."""
+    """A delivery was rejected; a retry would not help."""
 
 
 class Receiver(Protocol):
-    """Takes events, one at a time."""
+    """Accepts events, one at a time."""
 
     name: str
 
     async def deliver(self, event: Event) -> None:
-        """Returns when it is taken. Raises DeliveryError or PermanentDeliveryError."""
+        """Returns once the event is accepted. Raises DeliveryError or PermanentDeliveryError."""
 
 
 class Webhook:
-    """POSTs each event. httpx, as a request of its ends at once when it is cancelled; one of urllib would not."""
+    """POSTs each event. Uses httpx because its requests can be cancelled, unlike those of urllib."""
 
     name = "webhook"
 
     def __init__(self, url: str, body: Body, *, headers: Mapping[str, str], timeout: float) -> None:
-        """``timeout``: seconds for the whole of a request. Raises ValueError where ``url`` is no address."""
+        """``timeout``: seconds for a whole request. Raises ValueError if ``url`` is invalid."""
         self._url = checked_address(url)
-        # Whoever knows the rest of such an address may post to it, so it is in no message.
+        # The path of a webhook URL is usually a secret, so messages omit it.
         self._redacted_url = f"{self._url.scheme}://{self._url.netloc.decode('ascii')}/…"
         self._body = body
         self._timeout = timeout
@@ -83,12 +83,12 @@ class Webhook:
         return self._redacted_url
 
     async def deliver(self, event: Event) -> None:
-        """See Receiver. Redirects are not followed: they would lead to who knows whom, and often as a GET."""
+        """See Receiver. Redirects are not followed: the target may be untrusted, and POST often becomes GET."""
         try:
             status, retry_after = await asyncio.wait_for(self._post(event), self._timeout)
         except (asyncio.TimeoutError, httpx.TimeoutException):
             raise DeliveryError(f"no answer within {self._timeout:g} seconds") from None
-        except httpx.LocalProtocolError as error:  # its text may hold the value of a header
+        except httpx.LocalProtocolError as error:  # without its text, which may contain a header value
             raise DeliveryError(type(error).__name__) from None
         except (httpx.HTTPError, OSError) as error:
             raise DeliveryError(
@@ -100,12 +100,12 @@ class Webhook:
             raise DeliveryError(f"HTTP {status}", _seconds(retry_after))
         reason = f"HTTP {status}"
         if 300 <= status < 400:
-            reason += ", a redirect, which is not followed: give the address it leads to"
+            reason += ", a redirect, which is not followed: use the target URL"
         raise PermanentDeliveryError(reason)
 
     async def _post(self, event: Event) -> tuple[int, str | None]:
         headers = {**self._headers, "Idempotency-Key": event.id}
-        # A connection of its own each time: events are rare, and one that is kept would be gone by then.
+        # A new connection per event: events are rare, and a kept-alive one would have timed out.
         async with (
             httpx.AsyncClient(verify=self._tls or True, timeout=self._timeout, follow_redirects=False) as client,
             client.stream("POST", self._url, content=self._body(event), headers=headers) as answer,
@@ -114,20 +114,20 @@ class Webhook:
 
 
 class Command:
-    """Runs a program for each event, without a shell: values in its environment, the body on its standard input."""
+    """Runs a program for each event, without a shell: fields in its environment, the body on stdin."""
 
     name = "command"
 
     def __init__(self, command: str, body: Body, *, timeout: float) -> None:
-        """``timeout``: seconds after which it is killed, with all that it started. Raises ValueError."""
+        """``timeout``: seconds after which its process group is killed. Raises ValueError for an invalid command."""
         try:
             self._words = shlex.split(command)
         except ValueError as error:
-            raise ValueError(f"the command cannot be read: {error}") from None
+            raise ValueError(f"invalid command: {error}") from None
         if not self._words:
             raise ValueError("the command is empty")
         if shutil.which(self._words[0]) is None:
-            raise ValueError(f"there is no program {self._words[0]}")
+            raise ValueError(f"program not found: {self._words[0]}")
         self._body = body
         self._timeout = timeout
 
@@ -135,7 +135,7 @@ class Command:
         return self._words[0]
 
     async def deliver(self, event: Event) -> None:
-        """See Receiver. Status 0 is success; what it prints goes to the standard error."""
+        """See Receiver. Exit status 0 is success; stdout goes to stderr."""
         environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
         for name, value in event.as_dict().items():
             variable = "SESSION_BUDDY_EVENT_ID" if name == "id" else f"SESSION_BUDDY_{name.upper()}"
@@ -149,69 +149,69 @@ class Command:
                 start_new_session=True,
             )
         except OSError as error:
-            raise DeliveryError(f"cannot be run: {error}") from error
+            raise DeliveryError(f"cannot run: {error}") from error
         try:
             await asyncio.wait_for(process.communicate(self._body(event)), self._timeout)
         except asyncio.TimeoutError:
-            raise DeliveryError(f"did not end within {self._timeout:g} seconds") from None
+            raise DeliveryError(f"timed out after {self._timeout:g} seconds") from None
         finally:
-            # Its group may outlive it, and it may outlive us.
+            # Its process group may outlive it.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             await asyncio.shield(process.wait())
         if process.returncode != 0:
-            raise DeliveryError(f"ended with status {process.returncode}")
+            raise DeliveryError(f"exit status {process.returncode}")
 
 
 def checked_address(url: str) -> httpx.URL:
-    """Of a webhook. Raises ValueError, without the address in its text."""
+    """A webhook URL. Raises ValueError without the URL in its text."""
     text = url.strip()
     if any(character.isspace() or not character.isprintable() for character in text):
-        raise ValueError("the address of the webhook holds blanks or characters that cannot be seen")
+        raise ValueError("the webhook URL contains whitespace or non-printable characters")
     try:
         address = httpx.URL(text)
-        name = address.host  # fails where what begins with xn-- is no name
-        address.raw_host.decode("ascii").encode("idna")  # as it will be looked up
+        name = address.host  # fails for an invalid xn-- label
+        address.raw_host.decode("ascii").encode("idna")  # as in the DNS lookup
     except (httpx.InvalidURL, ValueError):
-        raise ValueError("the address of the webhook holds no host that can be looked up") from None
+        raise ValueError("the webhook URL has no valid host name") from None
     if address.scheme not in ("http", "https") or not name:
-        raise ValueError("the address of the webhook must begin with http:// or https:// and name a host")
+        raise ValueError("the webhook URL must start with http:// or https:// and contain a host")
     if address.port is not None and not 1 <= address.port <= 65535:
-        raise ValueError("the port of the webhook must be 1 to 65535")
+        raise ValueError("the port of the webhook URL must be 1 to 65535")
     return address
 
 
 def read_headers(path: Path) -> dict[str, str]:
-    """``Name: value`` a line; empty ones and those that begin with # are passed over. Raises OSError or ValueError."""
+    """Reads one ``Name: value`` per line; empty lines and # comments are skipped. Raises OSError or ValueError."""
     with path.open("rb") as file:
         data = file.read(MAX_HEADER_BYTES + 1)
     if len(data) > MAX_HEADER_BYTES:
-        raise ValueError(f"{path} is over {MAX_HEADER_BYTES} bytes")
+        raise ValueError(f"{path} is larger than {MAX_HEADER_BYTES} bytes")
     headers = {}
     for number, line in enumerate(data.decode("latin-1").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError(f"{path}, line {number}: a header is written Name: value")
+            raise ValueError(f"{path}, line {number}: not a header; write Name: value")
         headers[name.strip()] = checked_header(name.strip(), value, f"{path}, line {number}")
     return headers
 
 
 def checked_header(name: str, value: str, where: str) -> str:
-    """The value, without blanks around it. Raises ValueError, without the value in its text."""
+    """The stripped value. Raises ValueError without the value in its text."""
     value = value.strip()
     if not name or not all(character.isascii() and (character.isalnum() or character in "-_") for character in name):
-        raise ValueError(f"{where}: this is no name of a header")
+        raise ValueError(f"{where}: invalid header name")
     if name.lower() in RESERVED_HEADERS:
-        raise ValueError(f"{where}: {name} is set for each request, leave it out")
+        raise ValueError(f"{where}: {name} is set automatically; remove it")
     if not value or not all(" " <= character <= "~" for character in value):
-        raise ValueError(f"{where}: the value of {name} must be visible ASCII characters")
+        raise ValueError(f"{where}: the value of {name} must be printable ASCII")
     return value
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Of Retry-After, which is a number or a date."""
+    """Seconds from a Retry-After header, which is a number or a date."""
     if retry_after is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a notifier has told and still has to tell, in a file that outlives it."""
+"""Persistent state of a notifier: open anomalies and pending deliveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Delivery:
-    """An event that one receiver has not taken yet."""
+    """An event that one receiver has not accepted yet."""
 
     receiver: str  # webhook or command
     event: Event
@@ -29,32 +29,32 @@ class Delivery:
 
 @dataclass(frozen=True)
 class State:
-    """All that is kept."""
+    """The content of the state file."""
 
     episodes: tuple[Episode, ...] = ()
-    deliveries: tuple[Delivery, ...] = ()  # the oldest first
+    deliveries: tuple[Delivery, ...] = ()  # oldest first
 
 
 class StateFile:
-    """Read once, then replaced as a whole: a reader, or the next start, sees the old state or the new one."""
+    """Read once, then replaced atomically: a reader or a restart sees the old state or the new one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """While it is in use. Raises OSError where another notifier uses it, or where it cannot be written."""
+        """Hold the lock of the file. Raises OSError if another notifier holds it, or if it cannot be written."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the file, as that is replaced again and again.
+        # A separate lock file, because the state file itself is replaced.
         with self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise OSError(f"another notifier uses {self._path}: give each its own --state") from None
+                raise OSError(f"another notifier uses {self._path}: give each one its own --state") from None
             yield
 
     def read(self) -> State:
-        """Empty where there is no file yet. Raises OSError or ValueError where there is another one than it wrote."""
+        """The state; empty without a file. Raises OSError, or ValueError if the file is not a state file."""
         try:
             with self._path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
@@ -62,21 +62,21 @@ class StateFile:
             return State()
         try:
             if len(data) > MAX_BYTES:
-                raise ValueError(f"it is over {MAX_BYTES} bytes")
+                raise ValueError(f"it is larger than {MAX_BYTES} bytes")
             kept = json.loads(data)
             if kept["version"] != VERSION:
-                raise ValueError(f"it is of version {kept['version']}")
+                raise ValueError(f"unsupported version {kept['version']}")
             return State(
                 tuple(Episode.from_dict(episode) for episode in kept["episodes"]),
                 tuple(Delivery(str(one["receiver"]), Event.from_dict(one["event"])) for one in kept["deliveries"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(
-                f"{self._path} is no state of a notifier ({error}): move it away, and what is open is told again"
+                f"{self._path} is not a notifier state file ({error}): move it away; open anomalies are then sent again"
             ) from error
 
     def write(self, episodes: Iterable[Episode], deliveries: Iterable[Delivery]) -> None:
-        """Returns when it is on the disk. Raises OSError, the old state then being there still."""
+        """Write and fsync. Raises OSError, which leaves the old state in the file."""
         kept = {
             "version": VERSION,
             "episodes": [episode.as_dict() for episode in episodes],
@@ -101,7 +101,7 @@ class StateFile:
 
 
 def default_path() -> Path:
-    """In the user's folder for states."""
+    """The state file in the user's XDG state directory."""
     home = os.environ.get("XDG_STATE_HOME", "")
     folder = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     return folder / "session-buddy" / "notify.json"

@@ -168,7 +168,7 @@ def test_a_missing_program_is_rejected_with_the_folders_that_were_searched(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     home.program.chmod(0o644) if os.geteuid() else home.program.unlink()
     assert run("install") == 1
-    assert f"the program {HOOK_PROGRAM} is neither in {home.program.parent} nor on the PATH" in capsys.readouterr().err
+    assert f"{HOOK_PROGRAM} is neither in {home.program.parent} nor on the PATH" in capsys.readouterr().err
     assert not home.path.exists()
     assert run("install", "--http", URL) == 0
     elsewhere = make_program(tmp_path / "bin")
