@@ -121,7 +121,7 @@ Conversation::Conversation() : context_(small_limits(), clock_), client_(client_
     server::Socket socket(server_io());
     socket.assign(server::tcp::v4(), far.release());
     const server::Peer peer{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:1", .proxy = true};
-    auto verdict = context_.admission.take_http(peer, std::chrono::steady_clock::now());
+    auto verdict = context_.admission.admit_connection(peer, std::chrono::steady_clock::now());
     std::make_shared<server::HttpConnection>(server::Stream(std::move(socket)), peer,
                                              std::get<server::Admission::Slot>(std::move(verdict)),
                                              server::SteadyTime::max(), context_)

@@ -16,14 +16,14 @@ constexpr int kCompressionLevel = 5;
 
 std::string entity_tag(const protocol::ApiBody& body) {
     const std::string_view text = body.text;
-    return "W/\"" + server::digest_of({text.substr(0, body.volatile_begin), text.substr(body.volatile_end)}) + '"';
+    return "W/\"" + server::etag_digest({text.substr(0, body.volatile_begin), text.substr(body.volatile_end)}) + '"';
 }
 
 }  // namespace
 
-server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest& request) {
+server::QueryResponse to_answer(protocol::ApiBody body, const server::QueryRequest& request) {
     const std::string tag = entity_tag(body);
-    server::QueryAnswer answer;
+    server::QueryResponse answer;
     answer.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept-Encoding"}};
     if (server::etag_matches(request.if_none_match, tag)) {
         answer.status = 304;
@@ -33,9 +33,9 @@ server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest
     return answer;
 }
 
-void compress(server::QueryAnswer& answer, const server::QueryRequest& request) {
+void compress(server::QueryResponse& answer, const server::QueryRequest& request) {
     if (answer.body.size() >= kMinCompressedBytes && server::accepts_gzip(request.accept_encoding)) {
-        answer.body = server::gzipped({answer.body.data(), answer.body.size()}, kCompressionLevel);
+        answer.body = server::gzip_compress({answer.body.data(), answer.body.size()}, kCompressionLevel);
         answer.headers.emplace_back("Content-Encoding", "gzip");
     }
 }

@@ -9,9 +9,9 @@
 namespace session_buddy::app {
 
 /// 200 with a weak entity tag over what does not vary of the body, or 304 where the client has that already.
-[[nodiscard]] server::QueryAnswer to_answer(protocol::ApiBody body, const server::QueryRequest& request);
+[[nodiscard]] server::QueryResponse to_answer(protocol::ApiBody body, const server::QueryRequest& request);
 
 /// Puts gzip in the place of a body that is worth it, where the client takes it, and the headers that say so.
-void compress(server::QueryAnswer& answer, const server::QueryRequest& request);
+void compress(server::QueryResponse& answer, const server::QueryRequest& request);
 
 }  // namespace session_buddy::app

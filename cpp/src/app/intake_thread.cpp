@@ -41,18 +41,18 @@ constexpr std::chrono::milliseconds kMaxReadTime{50};
 constexpr std::size_t kMaxBufferedEvents = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
-server::IntakeAnswer error_answer(unsigned status, std::string_view code, std::string_view detail,
+server::IntakeResponse error_answer(unsigned status, std::string_view code, std::string_view detail,
                                   const std::vector<protocol::ProblemMember>& members = {}) {
     return {.status = status, .body = protocol::problem(status, code, detail, members)};
 }
 
-server::IntakeAnswer unavailable(const std::string& message, const std::vector<protocol::ProblemMember>& members = {}) {
+server::IntakeResponse unavailable(const std::string& message, const std::vector<protocol::ProblemMember>& members = {}) {
     auto answer = error_answer(503, "database_unavailable", message, members);
     answer.retry_after = kRetryAfterSeconds;
     return answer;
 }
 
-server::IntakeAnswer bad_event(const ingest::BadEvent& bad) {
+server::IntakeResponse bad_event(const ingest::BadEvent& bad) {
     std::vector<protocol::ProblemMember> members;
     if (!bad.field.empty()) {
         members.emplace_back("field", bad.field);
@@ -60,7 +60,7 @@ server::IntakeAnswer bad_event(const ingest::BadEvent& bad) {
     return error_answer(400, "bad_request", bad.reason, members);
 }
 
-server::IntakeAnswer bad_report(const ingest::ReportFault& fault) {
+server::IntakeResponse bad_report(const ingest::ReportFault& fault) {
     std::vector<protocol::ProblemMember> members;
     if (fault.index) {
         members.emplace_back("index", static_cast<std::int64_t>(*fault.index));
@@ -127,7 +127,7 @@ void IntakeThread::stop() {
     }
 }
 
-void IntakeThread::take(server::IntakeRequest request, Done done) {
+void IntakeThread::submit(server::IntakeRequest request, Done done) {
     {
         const std::lock_guard lock(mutex_);
         if (open_) {

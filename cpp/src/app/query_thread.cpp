@@ -44,9 +44,9 @@ constexpr std::size_t kMinSharedBytes = 65'536;
 constexpr std::int64_t kMaxErrors = 20;
 constexpr std::int64_t kMaxPhases = 100;
 
-server::QueryAnswer problem(unsigned status, std::string_view error, std::string_view detail,
+server::QueryResponse problem(unsigned status, std::string_view error, std::string_view detail,
                             const std::vector<protocol::ProblemMember>& members = {}) {
-    server::QueryAnswer answer;
+    server::QueryResponse answer;
     answer.status = status;
     answer.content_type = protocol::kProblemType;
     answer.body = protocol::problem(status, error, detail, members);
@@ -57,16 +57,16 @@ server::QueryAnswer problem(unsigned status, std::string_view error, std::string
     return answer;
 }
 
-server::QueryAnswer stopping() {
+server::QueryResponse stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
-server::QueryAnswer timeout_answer() {
+server::QueryResponse timeout_answer() {
     return problem(503, "query_timeout",
                    "The query took longer than query_timeout allows; ask for less, or again later");
 }
 
-server::QueryAnswer too_many_unread(std::size_t limit) {
+server::QueryResponse too_many_unread(std::size_t limit) {
     return problem(
         503, "too_many_unread_responses",
         fmt::format("max_response_bytes ({}) of responses wait for clients to read them; retry later", limit),
@@ -74,7 +74,7 @@ server::QueryAnswer too_many_unread(std::size_t limit) {
 }
 
 /// Says nothing of where the database is.
-server::QueryAnswer unavailable(storage::StorageErrc code) {
+server::QueryResponse unavailable(storage::StorageErrc code) {
     using storage::StorageErrc;
     std::string_view reason = "The database cannot be read now";
     if (code == StorageErrc::missing) {
@@ -99,7 +99,7 @@ bool reads_history(const server::QueryRequest& request) {
     return request.kind == Kind::skill || request.kind == Kind::series || request.kind == Kind::anomalies;
 }
 
-server::QueryAnswer bad_parameter(const protocol::BadParameter& bad) {
+server::QueryResponse bad_parameter(const protocol::BadParameter& bad) {
     return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
 }
 
@@ -174,8 +174,8 @@ void QueryThread::publish(SnapshotPtr snapshot) {
     snapshot_ = std::move(snapshot);
 }
 
-void QueryThread::ask(server::QueryRequest request, Done done) {
-    server::QueryAnswer refusal;
+void QueryThread::submit(server::QueryRequest request, Done done) {
+    server::QueryResponse refusal;
     {
         const std::lock_guard lock(mutex_);
         if (open_ && jobs_.size() < config_.max_queries) {
@@ -218,7 +218,7 @@ void QueryThread::run() {
     history_->queries.close();
 }
 
-server::QueryAnswer QueryThread::answer(const Job& job) {
+server::QueryResponse QueryThread::answer(const Job& job) {
     if (std::chrono::steady_clock::now() >= job.deadline) {
         return timeout_answer();
     }
@@ -251,7 +251,7 @@ bool QueryThread::timed_out() const {
     return !open_ || std::chrono::steady_clock::now() >= deadline_;
 }
 
-server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& request) {
+server::QueryResponse QueryThread::bounded_answer(const server::QueryRequest& request) {
     SnapshotPtr snapshot;
     {
         const std::lock_guard lock(mutex_);
@@ -266,13 +266,13 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
             const auto owner = other.body.lock();
             if (owner && other.sequence == snapshot->sequence && other.kind == request.kind &&
                 other.query == request.query && other.accept == request.accept && other.gzip == gzip) {
-                server::QueryAnswer answer = other.answer;
+                server::QueryResponse answer = other.answer;
                 answer.body = server::Body(other.bytes, owner);
                 return answer;
             }
         }
     }
-    server::QueryAnswer answer = look_up(request, snapshot);
+    server::QueryResponse answer = look_up(request, snapshot);
     compress(answer, request);
     auto body = responses_->admit(answer.body);
     if (!body) {
@@ -288,13 +288,13 @@ server::QueryAnswer QueryThread::bounded_answer(const server::QueryRequest& requ
                                    .gzip = gzip,
                                    .answer = answer,
                                    .bytes = {body->data(), body->size()},
-                                   .body = body->keeper()});
+                                   .body = body->owner()});
     }
     answer.body = std::move(*body);
     return answer;
 }
 
-server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
+server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
     using Kind = server::QueryRequest::Kind;
     // Reads the request with `read` and answers with what `find` makes of it.
     const auto answered = [&](auto read, auto find) {
@@ -347,7 +347,7 @@ server::QueryAnswer QueryThread::look_up(const server::QueryRequest& request, co
     return problem(404, "not_found", "There is nothing at this path");
 }
 
-server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {
+server::QueryResponse QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {
     const auto parsed = protocol::parse_skill_request(request.query);
     if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
         return bad_parameter(*bad);
@@ -366,7 +366,7 @@ server::QueryAnswer QueryThread::skill(const Snapshot& snapshot, const server::Q
     return to_answer(protocol::skill_response(snapshot, *metrics, history), request);
 }
 
-server::QueryAnswer QueryThread::series(const server::QueryRequest& request) {
+server::QueryResponse QueryThread::series(const server::QueryRequest& request) {
     const auto parsed = protocol::parse_series_request(request.query);
     if (const auto* bad = std::get_if<protocol::BadParameter>(&parsed)) {
         return bad_parameter(*bad);
@@ -400,9 +400,9 @@ void QueryThreads::publish(const SnapshotPtr& snapshot) {
     history_queries_.publish(snapshot);
 }
 
-void QueryThreads::ask(server::QueryRequest request, Done done) {
+void QueryThreads::submit(server::QueryRequest request, Done done) {
     auto& thread = reads_history(request) ? history_queries_ : snapshot_queries_;
-    thread.ask(std::move(request), std::move(done));
+    thread.submit(std::move(request), std::move(done));
 }
 
 }  // namespace session_buddy::app

@@ -53,10 +53,10 @@ struct RealTimeServer::Impl {
         Run& operator=(const Run&) = delete;
 
         /// On the query thread, which is there only while all the others are.
-        [[nodiscard]] server::QueryAnswer metrics(const server::QueryRequest& request, const Snapshot& snapshot,
-                                                  TimePoint now) const {
+        [[nodiscard]] server::QueryResponse metrics(const server::QueryRequest& request, const Snapshot& snapshot,
+                                                    TimePoint now) const {
             const prometheus::Format format = prometheus::negotiate(request.accept);
-            server::QueryAnswer answer;
+            server::QueryResponse answer;
             answer.content_type = prometheus::content_type(format);
             answer.headers = {{"Vary", "Origin, Accept, Accept-Encoding"}};
             answer.body = prometheus::render({.snapshot = snapshot,

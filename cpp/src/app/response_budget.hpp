@@ -27,7 +27,7 @@ class ResponseBudget {
             return std::nullopt;
         }
         const std::shared_ptr<const void> counted(body.data(),
-                                                  [used = used_, owner = body.keeper(), size](auto) mutable {
+                                                  [used = used_, owner = body.owner(), size](auto) mutable {
                                                       owner.reset();
                                                       *used -= size;
                                                   });

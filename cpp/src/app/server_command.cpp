@@ -241,7 +241,7 @@ bool serve(const options::Settings& settings) {
     log::reset_sink();
     log::set_level(*log::parse_level(settings.config.log_level));
     const bool encrypted = !settings.config.tls_cert.empty();
-    const bool reloads = encrypted || auth::asks_for_tokens(settings.config);
+    const bool reloads = encrypted || auth::requires_token(settings.config);
     const ServiceNotifier manager;
     // A service manager has no terminal that could go away: its SIGHUP is a reload, even of nothing.
     const Signals signals(reloads || manager.active());

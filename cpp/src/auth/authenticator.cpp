@@ -45,7 +45,7 @@ std::optional<Scope> parse_scope(std::string_view name) {
     return std::nullopt;
 }
 
-bool asks_for_tokens(const Config& config) {
+bool requires_token(const Config& config) {
     return !config.auth_token_file.empty() || !config.jwt_secret.empty() || !config.jwt_public_key.empty();
 }
 
@@ -59,7 +59,7 @@ Authenticator::Authenticator(std::unique_ptr<Parts> parts) : parts_(std::move(pa
 Authenticator::~Authenticator() = default;
 
 std::shared_ptr<const Authenticator> Authenticator::load(const Config& config) {
-    if (!asks_for_tokens(config)) {
+    if (!requires_token(config)) {
         return nullptr;
     }
     auto parts = std::make_unique<Parts>(

@@ -47,12 +47,12 @@ using Number = std::unique_ptr<BIGNUM, Releaser<BN_free>>;
 using Jwk = decltype(SigningKey::jwk);
 using Jws = std::unique_ptr<cjose_jws_t, Releaser<cjose_jws_release>>;
 
-[[noreturn]] void refuse_key(const Config& config, std::string_view reason) {
+[[noreturn]] void fail_key(const Config& config, std::string_view reason) {
     ERR_clear_error();
     throw AuthError(fmt::format("cannot use the JWT public key {}: {}", config.jwt_public_key, reason));
 }
 
-std::vector<std::uint8_t> parameter_of(const EVP_PKEY* key, const char* name) {
+std::vector<std::uint8_t> bignum_parameter(const EVP_PKEY* key, const char* name) {
     BIGNUM* raw = nullptr;
     if (EVP_PKEY_get_bn_param(key, name, &raw) != 1) {
         return {};
@@ -81,10 +81,10 @@ SigningKey from_secret(const std::string& secret) {
 
 SigningKey from_rsa(const EVP_PKEY* key, const Config& config, const Digest& fingerprint) {
     if (EVP_PKEY_get_bits(key) < kMinRsaBits) {
-        refuse_key(config, fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
+        fail_key(config, fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
     }
-    auto modulus = parameter_of(key, OSSL_PKEY_PARAM_RSA_N);
-    auto exponent = parameter_of(key, OSSL_PKEY_PARAM_RSA_E);
+    auto modulus = bignum_parameter(key, OSSL_PKEY_PARAM_RSA_N);
+    auto exponent = bignum_parameter(key, OSSL_PKEY_PARAM_RSA_E);
     cjose_jwk_rsa_keyspec spec{};
     spec.n = modulus.data();
     spec.nlen = modulus.size();
@@ -101,10 +101,10 @@ SigningKey from_ec(const EVP_PKEY* key, const Config& config, const Digest& fing
     std::size_t size = 0;
     const bool known = EVP_PKEY_get_group_name(key, curve.data(), curve.size(), &size) == 1;
     if (!known || curve.substr(0, size) != SN_X9_62_prime256v1) {
-        refuse_key(config, "it is not on the curve P-256, which ES256 needs");
+        fail_key(config, "it is not on the curve P-256, which ES256 needs");
     }
-    auto x = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_X);
-    auto y = parameter_of(key, OSSL_PKEY_PARAM_EC_PUB_Y);
+    auto x = bignum_parameter(key, OSSL_PKEY_PARAM_EC_PUB_X);
+    auto y = bignum_parameter(key, OSSL_PKEY_PARAM_EC_PUB_Y);
     cjose_jwk_ec_keyspec spec{};
     spec.crv = CJOSE_JWK_EC_P_256;
     spec.x = x.data();
@@ -127,7 +127,7 @@ SigningKey from_public_key(const Config& config) {
     const Bio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
     const PublicKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
     if (!key) {
-        refuse_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
+        fail_key(config, "there is no PEM public key in it (-----BEGIN PUBLIC KEY-----)");
     }
     const Digest fingerprint = sha256(text);
     switch (EVP_PKEY_get_base_id(key.get())) {
@@ -136,7 +136,7 @@ SigningKey from_public_key(const Config& config) {
         case EVP_PKEY_EC:
             return from_ec(key.get(), config, fingerprint);
         default:
-            refuse_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
+            fail_key(config, "it is neither an RSA key, for RS256, nor a P-256 key, for ES256");
     }
 }
 
@@ -151,7 +151,7 @@ Rejection invalid() {
 
 // Three parts in base64url without padding (RFC 7515, section 7.1). For anything else cjose may end the process by an
 // assertion: it is compiled with them.
-bool is_compact(std::string_view token) {
+bool is_compact_jws(std::string_view token) {
     std::size_t parts = 0;
     while (true) {
         const auto dot = token.find('.');
@@ -183,7 +183,7 @@ Json parse_strictly(std::string_view text) {
 
 // Extensions that must be understood (RFC 7515, section 4.1.11): none is. cjose does not see a value that is neither an
 // object nor an array, which breaks the rule that it is a list that is not empty.
-bool names_extensions(std::string_view token) {
+bool has_critical_extensions(std::string_view token) {
     const auto part = token.substr(0, token.find('.'));
     cjose_err error{};
     std::uint8_t* decoded = nullptr;
@@ -198,7 +198,7 @@ bool names_extensions(std::string_view token) {
 
 // The claims where the signature is right, else nothing.
 std::optional<Json> verified_claims(std::string_view token, const SigningKey& key) {
-    if (!is_compact(token)) {
+    if (!is_compact_jws(token)) {
         return std::nullopt;
     }
     cjose_err error{};
@@ -211,7 +211,7 @@ std::optional<Json> verified_claims(std::string_view token, const SigningKey& ke
     if (named == nullptr || std::string_view(named) != key.algorithm) {
         return std::nullopt;
     }
-    if (names_extensions(token)) {
+    if (has_critical_extensions(token)) {
         return std::nullopt;
     }
     std::uint8_t* payload = nullptr;  // lives in jws
@@ -236,7 +236,7 @@ std::optional<TimePoint> numeric_date(const Json& claims, const char* name) {
     return TimePoint(std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::duration<double>(seconds)));
 }
 
-bool holds(const Json& claims, const char* name, const std::string& wanted) {
+bool claim_contains(const Json& claims, const char* name, const std::string& wanted) {
     const auto found = claims.find(name);
     if (found == claims.end()) {
         return false;
@@ -249,7 +249,7 @@ bool holds(const Json& claims, const char* name, const std::string& wanted) {
 
 // The claim of RFC 8693, section 4.2: words separated by blanks; many issuers write an array. Scopes of others are
 // skipped. Without the claim a token may read.
-Scopes scopes_of(const Json& claims) {
+Scopes parse_scopes(const Json& claims) {
     const auto found = claims.find("scope");
     if (found == claims.end()) {
         return {Scope::read};
@@ -312,14 +312,14 @@ Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
         }
     }
     // A token that is meant for somebody must be refused by everybody else (RFC 7519, section 4.1.3).
-    if (claims.contains("aud") ? audience_.empty() || !holds(claims, "aud", audience_) : !audience_.empty()) {
+    if (claims.contains("aud") ? audience_.empty() || !claim_contains(claims, "aud", audience_) : !audience_.empty()) {
         return Rejection{"The token is for another audience (aud)"};
     }
     if (!issuer_.empty() && !(claims.contains("iss") && claims.at("iss") == issuer_)) {
         return Rejection{"The token is from another issuer (iss)"};
     }
     return Identity{
-        .scopes = scopes_of(claims), .expires_at = *expiry + leeway_, .fingerprint = to_bytes(key_->fingerprint)};
+        .scopes = parse_scopes(claims), .expires_at = *expiry + leeway_, .fingerprint = to_bytes(key_->fingerprint)};
 }
 
 bool JwtVerifier::still_accepts(const Identity& identity) const {

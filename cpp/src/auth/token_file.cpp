@@ -14,15 +14,15 @@ namespace session_buddy::auth {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.auth"};
+constexpr log::Logger kLogger{"session_buddy.auth"};
 
 constexpr std::string_view kBlanks = " \t\r,";
 constexpr std::string_view kDigestPrefix = "sha256:";
 // 128 bits in base64; what is shorter was typed and not drawn.
-constexpr std::size_t kLengthOfStrongTokens = 22;
+constexpr std::size_t kMinStrongTokenLength = 22;
 
 // A comment begins where a word could begin; within a word a # is one of its characters.
-std::vector<std::string_view> words_of(std::string_view line) {
+std::vector<std::string_view> split_words(std::string_view line) {
     std::vector<std::string_view> words;
     while (true) {
         const auto begin = line.find_first_not_of(kBlanks);
@@ -64,11 +64,11 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
     TokenFile file;
     std::map<Digest, std::size_t> lines;
     std::size_t short_tokens = 0;
-    std::size_t first_short = 0;
+    std::size_t first_short_line = 0;
     for (std::size_t number = 1; !text.empty(); ++number) {
         const auto line = text.substr(0, text.find('\n'));
         text.remove_prefix(std::min(line.size() + 1, text.size()));
-        const auto words = words_of(line);
+        const auto words = split_words(line);
         if (words.empty()) {
             continue;
         }
@@ -87,8 +87,8 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         } else if (words.front().size() > kMaxTokenBytes) {
             throw fail(fmt::format("a token has {} bytes at most", kMaxTokenBytes));
         } else {
-            if (words.front().size() < kLengthOfStrongTokens && ++short_tokens == 1) {
-                first_short = number;
+            if (words.front().size() < kMinStrongTokenLength && ++short_tokens == 1) {
+                first_short_line = number;
             }
             entry.digest = sha256(words.front());
         }
@@ -108,10 +108,10 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         file.entries_.push_back(entry);
     }
     if (short_tokens > 0) {
-        logger.warning(
+        kLogger.warning(
             "{} of the tokens in {} are short enough to be guessed, the first in line {}; openssl rand -hex 32 "
             "makes better ones",
-            short_tokens, path, first_short);
+            short_tokens, path, first_short_line);
     }
     if (file.entries_.empty()) {
         throw AuthError(fmt::format("cannot use the token file {}: there is no token in it", path));

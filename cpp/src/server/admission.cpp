@@ -24,7 +24,7 @@ std::string describe(Refusal refusal, const Config& config) {
 
 void Admission::Slot::reset() noexcept {
     if (auto* owner = std::exchange(owner_, nullptr)) {
-        owner->give_back(entry_, kind_);
+        owner->release(entry_, kind_);
     }
 }
 
@@ -33,84 +33,85 @@ Admission::Admission(const Config& config)
       max_per_address_(config.max_clients_per_address),
       max_http_(config.max_http_connections),
       rate_(config.max_connections_per_second),
-      refusal_rate_(config.max_auth_failures_per_second),
+      auth_failure_rate_(config.max_auth_failures_per_second),
       max_delay_(config.auth_timeout),
       max_idle_(config.max_tracked_addresses) {}
 
-Admission::Verdict Admission::take_http(const Peer& peer, TimePoint now) {
+Admission::Verdict Admission::admit_connection(const Peer& peer, TimePoint now) {
     if (http_ >= max_http_) {
-        return count(Refusal::http_connections);
+        return count_refusal(Refusal::http_connections);
     }
     if (peer.proxy) {
-        return take(nullptr, Kind::http);
+        return acquire(nullptr, Kind::http);
     }
-    auto& entry = entry_of(peer, now);
-    if (!entry.second.arrivals.take(now)) {
-        return count(Refusal::connection_rate);
+    auto& entry = entry_for(peer, now);
+    if (!entry.second.arrivals.try_acquire(now)) {
+        return count_refusal(Refusal::connection_rate);
     }
     if (entry.second.http >= max_per_address_) {
-        return count(Refusal::http_of_address);
+        return count_refusal(Refusal::http_of_address);
     }
-    return take(&entry, Kind::http);
+    return acquire(&entry, Kind::http);
 }
 
 Admission::Verdict Admission::admit_unauthenticated(const Peer& peer, TimePoint now) {
-    auto& entry = entry_of(peer, now);
+    auto& entry = entry_for(peer, now);
     if (entry.second.http >= max_per_address_) {
-        return count(Refusal::clients_of_address);
+        return count_refusal(Refusal::clients_of_address);
     }
-    return take(&entry, Kind::http);
+    return acquire(&entry, Kind::http);
 }
 
-bool Admission::take_request(const Peer& peer, TimePoint now) {
-    if (!peer.forwarded || entry_of(peer, now).second.arrivals.take(now)) {
+bool Admission::admit_request(const Peer& peer, TimePoint now) {
+    if (!peer.forwarded || entry_for(peer, now).second.arrivals.try_acquire(now)) {
         return true;
     }
-    static_cast<void>(count(Refusal::connection_rate));
+    static_cast<void>(count_refusal(Refusal::connection_rate));
     return false;
 }
 
-Admission::Verdict Admission::take_websocket(const Peer& peer, TimePoint now) {
+Admission::Verdict Admission::admit_client(const Peer& peer, TimePoint now) {
     if (clients_ >= max_clients_) {
-        return count(Refusal::clients);
+        return count_refusal(Refusal::clients);
     }
-    auto& entry = entry_of(peer, now);
+    auto& entry = entry_for(peer, now);
     if (entry.second.websockets >= max_per_address_) {
-        return count(Refusal::clients_of_address);
+        return count_refusal(Refusal::clients_of_address);
     }
-    return take(&entry, Kind::websocket);
+    return acquire(&entry, Kind::websocket);
 }
 
-Refusal Admission::count(Refusal refusal) {
+Refusal Admission::count_refusal(Refusal refusal) {
     refused_.at(static_cast<std::size_t>(refusal)).add();
     return refusal;
 }
 
-Admission::TimePoint::duration Admission::delay_of_refusal(const Peer& peer, TimePoint now) {
+Admission::TimePoint::duration Admission::auth_failure_delay(const Peer& peer, TimePoint now) {
     // A debt of no more than what the longest delay pays off: whoever mistyped a token need not wait for an hour.
     const double debt =
-        -entry_of(peer, now).second.refusals.spend_down_to(-max_delay_.count() * refusal_rate_, now) / refusal_rate_;
+        -entry_for(peer, now).second.auth_failures.spend_with_floor(-max_delay_.count() * auth_failure_rate_, now) /
+        auth_failure_rate_;
     return steady(Seconds(std::max(0.0, debt)));
 }
 
-Admission::Entries::value_type& Admission::entry_of(const Peer& peer, TimePoint now) {
-    const auto [found, is_new] = entries_.try_emplace(peer.address.client_network(), rate_, refusal_rate_, now);
+Admission::Entries::value_type& Admission::entry_for(const Peer& peer, TimePoint now) {
+    const auto [found, is_new] = entries_.try_emplace(peer.address.client_network(), rate_, auth_failure_rate_, now);
     auto& entry = *found;
     if (is_new) {
-        entry.second.turn = idle_.insert(idle_.end(), entry.first);
+        entry.second.lru_position = idle_.insert(idle_.end(), entry.first);
         if (idle_.size() > max_idle_) {
-            forget_oldest();
+            evict_oldest();
         }
     } else if (entry.second.idle()) {
-        idle_.splice(idle_.end(), idle_, entry.second.turn);
+        idle_.splice(idle_.end(), idle_, entry.second.lru_position);
     }
     return entry;
 }
 
-Admission::Slot Admission::take(Entries::value_type* entry, Kind kind) {
+Admission::Slot Admission::acquire(Entries::value_type* entry, Kind kind) {
     if (entry != nullptr) {
         if (entry->second.idle()) {
-            busy_.splice(busy_.end(), idle_, entry->second.turn);
+            busy_.splice(busy_.end(), idle_, entry->second.lru_position);
         }
         ++(kind == Kind::http ? entry->second.http : entry->second.websockets);
     }
@@ -118,21 +119,21 @@ Admission::Slot Admission::take(Entries::value_type* entry, Kind kind) {
     return {*this, entry, kind};
 }
 
-void Admission::give_back(Entries::value_type* entry, Kind kind) noexcept {
+void Admission::release(Entries::value_type* entry, Kind kind) noexcept {
     --(kind == Kind::http ? http_ : clients_);
     if (entry == nullptr) {
         return;
     }
     --(kind == Kind::http ? entry->second.http : entry->second.websockets);
     if (entry->second.idle()) {
-        idle_.splice(idle_.end(), busy_, entry->second.turn);
+        idle_.splice(idle_.end(), busy_, entry->second.lru_position);
         if (idle_.size() > max_idle_) {
-            forget_oldest();
+            evict_oldest();
         }
     }
 }
 
-void Admission::forget_oldest() noexcept {
+void Admission::evict_oldest() noexcept {
     entries_.erase(idle_.front());
     idle_.pop_front();
 }

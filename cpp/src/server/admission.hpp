@@ -33,14 +33,14 @@ class Admission {
   private:
     enum class Kind : std::uint8_t { http, websocket };
     struct Entry {
-        Entry(double arrival_rate, double refusal_rate, TimePoint now)
-            : arrivals(arrival_rate, now), refusals(refusal_rate, now) {}
+        Entry(double arrival_rate, double auth_failure_rate, TimePoint now)
+            : arrivals(arrival_rate, now), auth_failures(auth_failure_rate, now) {}
         [[nodiscard]] bool idle() const { return http == 0 && websockets == 0; }
         TokenBucket arrivals;
-        TokenBucket refusals;  // of tokens
+        TokenBucket auth_failures;
         std::uint32_t http = 0;
         std::uint32_t websockets = 0;
-        std::list<IpAddress>::iterator turn;  // in idle_ or busy_
+        std::list<IpAddress>::iterator lru_position;  // in idle_ or busy_
     };
     using Entries = std::map<IpAddress, Entry>;
 
@@ -77,19 +77,19 @@ class Admission {
     Admission& operator=(const Admission&) = delete;
 
     /// A new connection. Of a trusted proxy only max_http_connections counts: it brings the connections of others.
-    [[nodiscard]] Verdict take_http(const Peer& peer, TimePoint now);
+    [[nodiscard]] Verdict admit_connection(const Peer& peer, TimePoint now);
     /// A request that a proxy forwards is to its client what a new connection is. False beyond its rate.
-    [[nodiscard]] bool take_request(const Peer& peer, TimePoint now);
+    [[nodiscard]] bool admit_request(const Peer& peer, TimePoint now);
     /// A WebSocket of a client that has no right to a place yet: it goes on counting as the connection that it was,
     /// also where a proxy brought that.
     [[nodiscard]] Verdict admit_unauthenticated(const Peer& peer, TimePoint now);
     /// A connection that becomes a WebSocket.
-    [[nodiscard]] Verdict take_websocket(const Peer& peer, TimePoint now);
+    [[nodiscard]] Verdict admit_client(const Peer& peer, TimePoint now);
 
     /// A token of this address was refused. Returns by how long its answer is to be delayed: one after the other, an
     /// address gets max_auth_failures_per_second of them. No delay is longer than auth_timeout, so on all its
     /// connections at once it gets max_clients_per_address in that time.
-    [[nodiscard]] TimePoint::duration delay_of_refusal(const Peer& peer, TimePoint now);
+    [[nodiscard]] TimePoint::duration auth_failure_delay(const Peer& peer, TimePoint now);
 
     // Of these three, other threads may ask, too.
     [[nodiscard]] std::uint32_t clients() const { return clients_; }
@@ -100,17 +100,17 @@ class Admission {
     [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }
 
   private:
-    Entries::value_type& entry_of(const Peer& peer, TimePoint now);
-    [[nodiscard]] Slot take(Entries::value_type* entry, Kind kind);
-    [[nodiscard]] Refusal count(Refusal refusal);
-    void give_back(Entries::value_type* entry, Kind kind) noexcept;
-    void forget_oldest() noexcept;
+    Entries::value_type& entry_for(const Peer& peer, TimePoint now);
+    [[nodiscard]] Slot acquire(Entries::value_type* entry, Kind kind);
+    [[nodiscard]] Refusal count_refusal(Refusal refusal);
+    void release(Entries::value_type* entry, Kind kind) noexcept;
+    void evict_oldest() noexcept;
 
     const std::uint32_t max_clients_;
     const std::uint32_t max_per_address_;
     const std::uint32_t max_http_;
     const double rate_;
-    const double refusal_rate_;
+    const double auth_failure_rate_;
     const Seconds max_delay_;
     const std::size_t max_idle_;
     std::atomic<std::uint32_t> clients_ = 0;

@@ -28,7 +28,7 @@ constexpr std::array kContentTypes{
     ContentType{.suffix = ".txt", .type = "text/plain; charset=utf-8"},
 };
 
-std::string_view content_type_of(std::string_view path) {
+std::string_view content_type_for(std::string_view path) {
     for (const auto& [suffix, type] : kContentTypes) {
         if (path.ends_with(suffix)) {
             return type;
@@ -41,10 +41,10 @@ std::string_view content_type_of(std::string_view path) {
 
 Assets::Assets(std::span<const EmbeddedFile> files) {
     for (const auto& file : files) {
-        Asset asset{.content_type = content_type_of(file.path),
+        Asset asset{.content_type = content_type_for(file.path),
                     .bytes = file.bytes,
-                    .gzip = gzipped(file.bytes, kBestCompression),
-                    .etag = '"' + digest_of({file.bytes}) + '"',
+                    .gzip = gzip_compress(file.bytes, kBestCompression),
+                    .etag = '"' + etag_digest({file.bytes}) + '"',
                     .is_page = file.path.ends_with(".html")};
         if (asset.gzip.size() >= asset.bytes.size()) {
             asset.gzip.clear();

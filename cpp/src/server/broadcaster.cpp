@@ -51,11 +51,11 @@ Broadcaster::Membership Broadcaster::subscribe(const protocol::Subscription& sub
 void Broadcaster::publish(SnapshotPtr snapshot) {
     const bool sessions_changed = !latest_ || latest_->sessions_version != snapshot->sessions_version;
     latest_ = std::move(snapshot);
-    ++published_;
+    ++snapshot_count_;
     renderer_.emplace(latest_);
     sessions_frame_.reset();
     for (const auto& [key, group] : groups_) {
-        frame_of(*group);
+        current_frame(*group);
     }
     // In the order in which they came and not by group: that is how they lie in memory, ours and the system's.
     subscribers_.for_each([](Subscriber& subscriber) { subscriber.offer_metrics(subscriber.group_->frame); });
@@ -66,17 +66,17 @@ void Broadcaster::publish(SnapshotPtr snapshot) {
 }
 
 Frame Broadcaster::current_metrics(const Membership& membership) {
-    return latest_ && membership ? frame_of(*membership.group_) : nullptr;
+    return latest_ && membership ? current_frame(*membership.group_) : nullptr;
 }
 
 Frame Broadcaster::current_sessions() {
     return latest_ ? sessions_frame() : nullptr;
 }
 
-const Frame& Broadcaster::frame_of(Group& group) {
-    if (group.written != published_) {
+const Frame& Broadcaster::current_frame(Group& group) {
+    if (group.rendered != snapshot_count_) {
         group.frame = std::make_shared<const Message>(renderer_->render(group.subscription));
-        group.written = published_;
+        group.rendered = snapshot_count_;
     }
     return group.frame;
 }

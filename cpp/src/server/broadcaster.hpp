@@ -1,4 +1,4 @@
-// Who listens to what. Each distinct subscription is written once a snapshot and its bytes are shared by all its
+// Who listens to what. Each distinct subscription is rendered once a snapshot and its bytes are shared by all its
 // clients.
 #pragma once
 
@@ -27,8 +27,8 @@ class Broadcaster {
         std::string key;
         protocol::Subscription subscription;
         std::size_t subscribers = 0;
-        Frame frame;  // of the snapshot with number `written`
-        std::uint64_t written = 0;
+        Frame frame;  // of the snapshot with number `rendered`
+        std::uint64_t rendered = 0;
     };
     friend class Subscriber;
 
@@ -77,16 +77,17 @@ class Broadcaster {
     [[nodiscard]] std::size_t group_count() const { return groups_.size(); }
 
   private:
-    const Frame& frame_of(Group& group);
+    const Frame& current_frame(Group& group);
     const Frame& sessions_frame();
 
     std::unordered_map<std::string, std::unique_ptr<Group>> groups_;  // by Subscription::key()
     Registry<Subscriber> subscribers_;
     Registry<Subscriber> sessions_;
     SnapshotPtr latest_;
-    std::uint64_t published_ = 0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
+    std::uint64_t snapshot_count_ =
+        0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
     std::optional<protocol::MetricsRenderer> renderer_;
-    Frame sessions_frame_;  // of `latest_`, written when first needed
+    Frame sessions_frame_;  // of `latest_`, rendered when first needed
     Counter replaced_;
 };
 

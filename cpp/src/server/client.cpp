@@ -13,7 +13,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.session"};
+constexpr log::Logger kLogger{"session_buddy.server.session"};
 
 // What a request is called in the log. Never the client's own text, which could hold anything.
 struct NameOf {
@@ -36,10 +36,10 @@ Client::Client(Broadcaster& broadcaster, Sender& sender, const Config& config)
 void Client::handle(std::string_view text) {
     try {
         const auto request = protocol::parse_request(text);
-        logger.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
+        kLogger.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
         std::visit([this](const auto& kind) { answer(kind); }, request);
     } catch (const std::exception& failure) {
-        logger.error("a request failed: {}", failure.what());
+        kLogger.error("a request failed: {}", failure.what());
         answer(protocol::ErrorReply{
             .code = protocol::ErrorCode::internal_error, .message = "Internal error", .request_id = std::nullopt});
     }
@@ -63,13 +63,13 @@ void Client::unauthorized(std::string reason, protocol::RequestId request_id) {
 }
 
 void Client::offer_metrics(const Frame& frame) {
-    if (!sent_at_once(frame) && outbox_.offer_metrics(frame)) {
+    if (!try_send(frame) && outbox_.offer_metrics(frame)) {
         broadcaster_.count_replaced();
     }
 }
 
 void Client::offer_sessions(const Frame& frame) {
-    if (!sent_at_once(frame) && outbox_.offer_sessions(frame)) {
+    if (!try_send(frame) && outbox_.offer_sessions(frame)) {
         broadcaster_.count_replaced();
     }
 }
@@ -99,12 +99,12 @@ void Client::answer(const protocol::Unsubscribe& request) {
 
 void Client::answer(const protocol::GetMetrics& request) {
     const auto& latest = broadcaster_.latest();
-    const auto* figures = latest ? latest->skills->find(request.skill_name) : nullptr;
-    if (figures == nullptr) {
+    const auto* metrics = latest ? latest->skills->find(request.skill_name) : nullptr;
+    if (metrics == nullptr) {
         answer(protocol::invalid_skill_name(request.skill_name, request.request_id));
         return;
     }
-    reply(protocol::metrics_response(request, *figures));
+    reply(protocol::metrics_response(request, *metrics));
 }
 
 void Client::answer(const protocol::Ping& request) {

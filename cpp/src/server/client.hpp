@@ -44,7 +44,7 @@ class Client final : public Subscriber {
     void offer_sessions(const Frame& frame) override;
 
   private:
-    [[nodiscard]] bool sent_at_once(const Frame& frame) { return outbox_.empty() && sender_.send(frame); }
+    [[nodiscard]] bool try_send(const Frame& frame) { return outbox_.empty() && sender_.send(frame); }
     void answer(const protocol::Subscribe& request);
     void answer(const protocol::Unsubscribe& request);
     void answer(const protocol::GetMetrics& request);

@@ -30,9 +30,9 @@ class Connection {
     /// Ends it in order: a WebSocket client gets 1001.
     virtual void shut_down() = 0;
     /// Ends it at once.
-    virtual void cut() = 0;
+    virtual void abort() = 0;
     /// Other tokens count from here on.
-    virtual void tokens_replaced() {}
+    virtual void on_tokens_replaced() {}
     /// Again and again, for everything that has a time limit. May take this connection's entry out of the registry.
     virtual void check_timeouts(SteadyTime now) = 0;
 };
@@ -89,13 +89,13 @@ struct ServerContext {
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;
-    SteadyTime published_at;        // of broadcaster.latest()
-    LogThrottle closed_at_once;     // connections
-    LogThrottle refused_by_origin;  // requests, for their Origin or Host
+    SteadyTime published_at;              // of broadcaster.latest()
+    LogThrottle refused_connections_log;  // connections
+    LogThrottle refused_origins_log;      // requests, for their Origin or Host
     // What a connection has received and deals with before the next one's turn comes: none has a buffer of its own.
     std::vector<char> received = std::vector<char>(kReadBytes);
     bool stopping = false;
-    std::function<void()> on_connection_gone;  // set while stopping; called when a connection has left the registry
+    std::function<void()> on_connection_closed;  // set while stopping; called when a connection has left the registry
 };
 
 /// A connection's entry in ServerContext::connections.
@@ -105,8 +105,8 @@ class ConnectionHandle {
         : context_(context), handle_(context.connections.add(connection)) {}
     ~ConnectionHandle() {
         handle_.reset();
-        if (context_.on_connection_gone) {
-            context_.on_connection_gone();
+        if (context_.on_connection_closed) {
+            context_.on_connection_closed();
         }
     }
     ConnectionHandle(const ConnectionHandle&) = delete;

@@ -27,7 +27,7 @@ std::string bearer_token(std::string_view value) {
 
 }  // namespace
 
-Credentials credentials_of(const http::fields& headers) {
+Credentials extract_credentials(const http::fields& headers) {
     Credentials credentials;
     const auto offered = headers.equal_range(http::field::sec_websocket_protocol);
     for (auto line = offered.first; line != offered.second && credentials.subprotocol.empty(); ++line) {

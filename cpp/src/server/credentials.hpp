@@ -22,6 +22,6 @@ inline constexpr std::string_view kLacksWrite = "The token lacks the scope write
 
 /// Of a request that passed check_request, which refuses a second Authorization. A header wins over a subprotocol; one
 /// of another scheme than Bearer holds no token.
-[[nodiscard]] Credentials credentials_of(const boost::beast::http::fields& headers);
+[[nodiscard]] Credentials extract_credentials(const boost::beast::http::fields& headers);
 
 }  // namespace session_buddy::server

@@ -20,7 +20,7 @@ constexpr int kMemoryLevel = 5;
 constexpr int kWriteWindow = -kDeflateWindowBits;
 constexpr int kReadWindow = -MAX_WBITS;
 // What ends each flush, and what a sender leaves out (RFC 7692, 7.2.1).
-constexpr std::string_view kTail("\x00\x00\xff\xff", 4);
+constexpr std::string_view kFlushTail("\x00\x00\xff\xff", 4);
 // A flush with less room than this may have to be written twice (zlib.h).
 constexpr std::size_t kFlushRoom = 16;
 // The text of a small message fits at once.
@@ -45,7 +45,7 @@ std::size_t output_end(const z_stream& stream, const std::string& buffer) {
     return static_cast<std::size_t>(reinterpret_cast<const char*>(stream.next_out) - buffer.data());
 }
 
-void require_made(int result) {
+void require_initialized(int result) {
     if (result == Z_MEM_ERROR) {
         throw std::bad_alloc();
     }
@@ -77,21 +77,21 @@ class OfferReader {
 
     // The next offer; nothing at the end of the list or where it breaks the rules.
     std::optional<Offer> next() {
-        while (take(',')) {  // empty elements are allowed in every list of HTTP
+        while (consume(',')) {  // empty elements are allowed in every list of HTTP
         }
         auto extension = token();
         if (!extension) {
             return std::nullopt;
         }
         Offer offer{std::move(*extension), {}};
-        while (take(';')) {
+        while (consume(';')) {
             auto name = token();
             if (!name) {
                 return std::nullopt;
             }
             offer.parameters.push_back({std::move(*name), std::nullopt});
-            if (take('=')) {
-                auto value = take('"') ? quoted() : token();
+            if (consume('=')) {
+                auto value = consume('"') ? quoted() : token();
                 if (!value) {
                     return std::nullopt;
                 }
@@ -105,7 +105,7 @@ class OfferReader {
   private:
     void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t"), rest_.size())); }
 
-    bool take(char wanted) {
+    bool consume(char wanted) {
         skip_space();
         if (rest_.empty() || rest_.front() != wanted) {
             return false;
@@ -135,7 +135,7 @@ class OfferReader {
             text += rest_.front();
             rest_.remove_prefix(1);
         }
-        return take('"') && !text.empty() ? std::optional(std::move(text)) : std::nullopt;
+        return consume('"') && !text.empty() ? std::optional(std::move(text)) : std::nullopt;
     }
 
     std::string_view rest_;
@@ -193,7 +193,7 @@ std::optional<std::string> negotiate_deflate(std::string_view offers) {
 }
 
 Deflater::Deflater() {
-    require_made(deflateInit2(&stream_, kLevel, Z_DEFLATED, kWriteWindow, kMemoryLevel, Z_DEFAULT_STRATEGY));
+    require_initialized(deflateInit2(&stream_, kLevel, Z_DEFLATED, kWriteWindow, kMemoryLevel, Z_DEFAULT_STRATEGY));
 }
 
 Deflater::~Deflater() {
@@ -211,13 +211,13 @@ std::string Deflater::deflate(std::string_view text) {
         ::deflate(&stream_, Z_SYNC_FLUSH);  // cannot fail: the stream is sound and there is room
         written = output_end(stream_, payload);
     } while (stream_.avail_out == 0);
-    payload.resize(written - kTail.size());
+    payload.resize(written - kFlushTail.size());
     payload.shrink_to_fit();  // it lives for as long as a client has yet to take it
     return payload;
 }
 
 Inflater::Inflater() {
-    require_made(inflateInit2(&stream_, kReadWindow));
+    require_initialized(inflateInit2(&stream_, kReadWindow));
 }
 
 Inflater::~Inflater() {
@@ -234,7 +234,7 @@ std::variant<std::string, InflateError> Inflater::inflate(std::string_view compr
         return text;
     }
     // A stream that was ended instead of flushed needs no tail.
-    const bool complete = feed(compressed, text, max_bytes) && (ended_ || feed(kTail, text, max_bytes));
+    const bool complete = feed(compressed, text, max_bytes) && (ended_ || feed(kFlushTail, text, max_bytes));
     if (written_ > max_bytes) {
         return InflateError::too_big;
     }

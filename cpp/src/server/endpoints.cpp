@@ -14,7 +14,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 // How often another free port is tried where the one that the first address got is taken on the next address.
 constexpr int kPortAttempts = 16;
@@ -35,7 +35,7 @@ bool is_localhost(const std::string& host) {
         host, kName, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
 }
 
-std::vector<net::ip::address> addresses_of(net::io_context& io, const std::string& host, std::uint16_t port) {
+std::vector<net::ip::address> resolve(net::io_context& io, const std::string& host, std::uint16_t port) {
     if (is_localhost(host)) {
         return {net::ip::address_v4::loopback(), net::ip::address_v6::loopback()};
     }
@@ -99,7 +99,7 @@ std::optional<BindFailure> listen_on_all(net::io_context& io, const std::vector<
         return missing;
     }
     if (missing) {
-        logger.info("not listening on {}: {}", to_string(missing->endpoint), missing->error.message());
+        kLogger.info("not listening on {}: {}", to_string(missing->endpoint), missing->error.message());
     }
     return std::nullopt;
 }
@@ -110,9 +110,9 @@ std::string to_string(const tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
-std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, Reach reach) {
-    const auto addresses = addresses_of(io, host, port);
-    if (reach == Reach::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
+std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, BindScope reach) {
+    const auto addresses = resolve(io, host, port);
+    if (reach == BindScope::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
         throw ConfigError(
             "host", fmt::format("refusing to listen on {}, which others can reach, without both TLS (tls_cert, or "
                                 "behind_proxy) and authentication (auth_token_file, jwt_secret, jwt_public_key or "

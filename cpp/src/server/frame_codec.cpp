@@ -27,7 +27,7 @@ bool is_control(Opcode opcode) {
 }
 
 // How many bytes of length follow the first two.
-std::size_t wide_length(std::uint8_t second) {
+std::size_t extended_length_bytes(std::uint8_t second) {
     switch (second & kLengthBits) {
         case kTwoByteLength:
             return 2;
@@ -45,7 +45,7 @@ void append_big_endian(std::string& out, std::uint64_t value, std::size_t bytes)
 }
 
 // Section 7.4: those that may be on the wire. The gaps are reserved, or stand for the absence of a close frame.
-bool may_be_sent(unsigned code) {
+bool is_valid_close_code(unsigned code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
@@ -81,9 +81,9 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     if (!in_frame_) {
         // What was told last time has been read by now.
         if (!in_message_) {
-            pieces_.reset();
-        } else if (pieces_) {
-            pieces_->control.clear();
+            fragments_.reset();
+        } else if (fragments_) {
+            fragments_->control.clear();
         }
         if (!read_header(input)) {
             return {};
@@ -92,23 +92,23 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
             return violation(fault);
         }
     }
-    const auto part = input.first(static_cast<std::size_t>(std::min<std::uint64_t>(input.size(), left_)));
+    const auto part = input.first(static_cast<std::size_t>(std::min<std::uint64_t>(input.size(), payload_left_)));
     input = input.subspan(part.size());
     unmask(part);
-    left_ -= part.size();
+    payload_left_ -= part.size();
     const std::string_view bytes(part.data(), part.size());
-    const bool whole = left_ == 0;
+    const bool whole = payload_left_ == 0;
     if (is_control(opcode_)) {
         in_frame_ = !whole;
-        const bool begun = pieces_ && !pieces_->control.empty();
+        const bool begun = fragments_ && !fragments_->control.empty();
         if (whole && !begun) {
             return control(bytes);
         }
-        pieces().control += bytes;
-        return whole ? control(pieces_->control) : Event{};
+        fragments().control += bytes;
+        return whole ? control(fragments_->control) : Event{};
     }
-    const bool in_pieces = in_message_ || !whole || !final_ || pieces_;
-    if (in_pieces && !keep(bytes)) {
+    const bool fragmented = in_message_ || !whole || !final_ || fragments_;
+    if (fragmented && !append_payload(bytes)) {
         return violation(CloseCode::bad_payload);
     }
     if (!whole) {
@@ -119,28 +119,29 @@ FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     if (!final_) {
         return {.kind = Kind::progress};
     }
-    if (!message_deflated_ && (in_pieces ? pieces_->characters != pieces_->message.size() : !is_valid_utf8(bytes))) {
+    if (!message_deflated_ &&
+        (fragmented ? fragments_->valid_utf8_bytes != fragments_->message.size() : !is_valid_utf8(bytes))) {
         return violation(CloseCode::bad_payload);
     }
-    return {.kind = Kind::text, .payload = in_pieces ? pieces_->message : bytes, .deflated = message_deflated_};
+    return {.kind = Kind::text, .payload = fragmented ? fragments_->message : bytes, .deflated = message_deflated_};
 }
 
-FrameDecoder::Pieces& FrameDecoder::pieces() {
-    if (!pieces_) {
-        pieces_ = std::make_unique<Pieces>();
+FrameDecoder::Fragments& FrameDecoder::fragments() {
+    if (!fragments_) {
+        fragments_ = std::make_unique<Fragments>();
     }
-    return *pieces_;
+    return *fragments_;
 }
 
 // False for a text that cannot become UTF-8 any more.
-bool FrameDecoder::keep(std::string_view bytes) {
-    auto& [message, characters, control] = pieces();
+bool FrameDecoder::append_payload(std::string_view bytes) {
+    auto& [message, valid_utf8_bytes, control] = fragments();
     message += bytes;
     if (message_deflated_) {
         return true;
     }
-    const auto boundary = utf8_boundary(message, characters);
-    characters = boundary.value_or(0);
+    const auto boundary = utf8_boundary(message, valid_utf8_bytes);
+    valid_utf8_bytes = boundary.value_or(0);
     return boundary.has_value();
 }
 
@@ -155,7 +156,7 @@ bool FrameDecoder::read_header(std::span<char>& input) {
         if (header_size_ < wanted) {
             return false;
         }
-        const std::size_t all = 2 + wide_length(header_[1]) + ((header_[1] & kMasked) != 0 ? kMaskBytes : 0);
+        const std::size_t all = 2 + extended_length_bytes(header_[1]) + ((header_[1] & kMasked) != 0 ? kMaskBytes : 0);
         if (wanted == all) {
             return true;
         }
@@ -166,23 +167,23 @@ bool FrameDecoder::read_header(std::span<char>& input) {
 // Takes the complete header apart. CloseCode::none where its frame may come.
 CloseCode FrameDecoder::check_header() {
     const std::uint8_t first = header_[0];
-    const std::size_t wide = wide_length(header_[1]);
+    const std::size_t wide = extended_length_bytes(header_[1]);
     final_ = (first & kFinal) != 0;
     opcode_ = static_cast<Opcode>(first & kOpcodeBits);
     header_size_ = 0;
     if ((header_[1] & kMasked) == 0) {
         return CloseCode::protocol_error;  // section 5.1
     }
-    left_ = wide == 0 ? header_[1] & kLengthBits : 0;
+    payload_left_ = wide == 0 ? header_[1] & kLengthBits : 0;
     for (std::size_t i = 0; i < wide; ++i) {
-        left_ = left_ << 8U | header_[2 + i];
+        payload_left_ = payload_left_ << 8U | header_[2 + i];
     }
     // Section 5.2: the shortest form. That it has 63 bits at most follows from the limit.
-    if ((wide == 2 && left_ < kTwoByteLength) || (wide == 8 && left_ <= 0xFFFF)) {
+    if ((wide == 2 && payload_left_ < kTwoByteLength) || (wide == 8 && payload_left_ <= 0xFFFF)) {
         return CloseCode::protocol_error;
     }
     std::copy_n(header_.begin() + 2 + wide, kMaskBytes, mask_.begin());
-    mask_turn_ = 0;
+    mask_offset_ = 0;
     const bool deflated = (first & kDeflated) != 0;
     const bool begins = opcode_ == Opcode::text || opcode_ == Opcode::binary;
     if ((first & kReservedBits & ~kDeflated) != 0 || (deflated && !(deflate_ && begins))) {
@@ -192,7 +193,7 @@ CloseCode FrameDecoder::check_header() {
         case Opcode::close:
         case Opcode::ping:
         case Opcode::pong:
-            if (!final_ || left_ > kMaxControlPayload) {
+            if (!final_ || payload_left_ > kMaxControlPayload) {
                 return CloseCode::protocol_error;  // section 5.5
             }
             in_frame_ = true;
@@ -210,8 +211,8 @@ CloseCode FrameDecoder::check_header() {
     if (opcode_ == Opcode::binary) {
         return CloseCode::unknown_data;
     }
-    const std::size_t before = pieces_ ? pieces_->message.size() : 0;
-    if (left_ > max_message_bytes_ - std::min(before, max_message_bytes_)) {
+    const std::size_t before = fragments_ ? fragments_->message.size() : 0;
+    if (payload_left_ > max_message_bytes_ - std::min(before, max_message_bytes_)) {
         return CloseCode::too_big;
     }
     if (begins) {
@@ -224,7 +225,7 @@ CloseCode FrameDecoder::check_header() {
 void FrameDecoder::unmask(std::span<char> bytes) {
     std::array<std::uint8_t, 8> twice{};  // the mask from its turn on
     for (std::size_t i = 0; i < twice.size(); ++i) {
-        twice[i] = mask_[(mask_turn_ + i) % kMaskBytes];
+        twice[i] = mask_[(mask_offset_ + i) % kMaskBytes];
     }
     std::uint64_t word_mask = 0;
     std::memcpy(&word_mask, twice.data(), sizeof word_mask);
@@ -238,7 +239,7 @@ void FrameDecoder::unmask(std::span<char> bytes) {
     for (std::size_t i = 0; at < bytes.size(); ++at, ++i) {
         bytes[at] = static_cast<char>(static_cast<std::uint8_t>(bytes[at]) ^ twice[i]);
     }
-    mask_turn_ = static_cast<std::uint8_t>((mask_turn_ + bytes.size()) % kMaskBytes);
+    mask_offset_ = static_cast<std::uint8_t>((mask_offset_ + bytes.size()) % kMaskBytes);
 }
 
 FrameDecoder::Event FrameDecoder::control(std::string_view payload) const {
@@ -257,7 +258,7 @@ FrameDecoder::Event FrameDecoder::closed(std::string_view payload) {
     }
     const unsigned code = static_cast<std::uint8_t>(payload[0]) << 8U | static_cast<std::uint8_t>(payload[1]);
     const auto reason = payload.substr(2);
-    if (!may_be_sent(code)) {
+    if (!is_valid_close_code(code)) {
         return violation(CloseCode::protocol_error);
     }
     if (!is_valid_utf8(reason)) {

@@ -55,17 +55,17 @@ class FrameDecoder {
     static constexpr std::size_t kMaxHeaderBytes = 14;
 
     // Payload that came before, where it is not all in the input.
-    struct Pieces {
+    struct Fragments {
         std::string message;
-        std::size_t characters = 0;  // so many bytes of it are whole characters
-        std::string control;         // of a control frame, which may come between the frames of the message
+        std::size_t valid_utf8_bytes = 0;  // so many bytes of it are whole characters
+        std::string control;               // of a control frame, which may come between the frames of the message
     };
 
     [[nodiscard]] bool read_header(std::span<char>& input);
     [[nodiscard]] CloseCode check_header();
     void unmask(std::span<char> bytes);
-    [[nodiscard]] Pieces& pieces();
-    [[nodiscard]] bool keep(std::string_view bytes);
+    [[nodiscard]] Fragments& fragments();
+    [[nodiscard]] bool append_payload(std::string_view bytes);
     [[nodiscard]] Event control(std::string_view payload) const;
     [[nodiscard]] static Event closed(std::string_view payload);
     [[nodiscard]] static Event violation(CloseCode code) { return {.kind = Kind::violation, .code = code}; }
@@ -80,13 +80,13 @@ class FrameDecoder {
     bool in_frame_ = false;
     bool final_ = false;
     Opcode opcode_ = Opcode::continuation;
-    std::uint8_t mask_turn_ = 0;
+    std::uint8_t mask_offset_ = 0;
     std::array<std::uint8_t, 4> mask_{};
-    std::uint64_t left_ = 0;  // of its payload
+    std::uint64_t payload_left_ = 0;  // of its payload
 
     bool in_message_ = false;  // a frame of it was there that is not the last
     bool message_deflated_ = false;
-    std::unique_ptr<Pieces> pieces_;  // nullptr between two messages
+    std::unique_ptr<Fragments> fragments_;  // nullptr between two messages
 };
 
 }  // namespace session_buddy::server

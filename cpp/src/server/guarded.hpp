@@ -1,4 +1,4 @@
-// The session boundary: an exception in a handler ends that session alone, and never the thread.
+// The connection boundary: an exception in a handler ends that connection alone, and never the thread.
 #pragma once
 
 #include <exception>
@@ -9,22 +9,23 @@
 
 namespace session_buddy::server {
 
-/// Calls `work()`, and session.fail(text) where it throws.
-template <typename Session, typename Work>
-void run_guarded(Session& session, Work&& work) {
+/// Calls `work()`, and connection.fail(text) where it throws.
+template <typename Connection_, typename Work>
+void run_guarded(Connection_& connection, Work&& work) {
     try {
         std::forward<Work>(work)();
     } catch (const std::exception& failure) {
-        session.fail(failure.what());
+        connection.fail(failure.what());
     }
 }
 
-/// A handler that keeps `session` alive, calls `work(session, error)`, and calls session.fail(text) where it throws.
-template <typename Session, typename Work>
-auto guarded(std::shared_ptr<Session> session, Work work) {
-    // A count of bytes may come with the error; no session has a use for it.
-    return [session = std::move(session), work = std::move(work)](const error_code& error, auto&&...) mutable {
-        run_guarded(*session, [&] { work(*session, error); });
+/// A handler that keeps `connection` alive, calls `work(connection, error)`, and calls connection.fail(text) where it
+/// throws.
+template <typename Connection_, typename Work>
+auto guarded(std::shared_ptr<Connection_> connection, Work work) {
+    // A count of bytes may come with the error; no connection has a use for it.
+    return [connection = std::move(connection), work = std::move(work)](const error_code& error, auto&&...) mutable {
+        run_guarded(*connection, [&] { work(*connection, error); });
     };
 }
 

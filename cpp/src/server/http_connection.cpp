@@ -22,15 +22,15 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.http"};
+constexpr log::Logger kLogger{"session_buddy.server.http"};
 
-constexpr std::uint64_t kMaxBodyBytes = 8192;      // where no data is handed in
-constexpr std::chrono::seconds kRefusedLinger{2};  // for a page of another origin to close its connection
-constexpr std::size_t kShownBytes = 80;            // of what somebody sent, in the log
+constexpr std::uint64_t kMaxBodyBytes = 8192;             // where no data is handed in
+constexpr std::chrono::seconds kRejectedCloseTimeout{2};  // for a page of another origin to close its connection
+constexpr std::size_t kMaxLoggedBytes = 80;               // of what somebody sent, in the log
 
 // Of what a stranger sent: short, and without what a terminal could take for a command.
-std::string shown(std::string_view value) {
-    std::string text(value.substr(0, kShownBytes));
+std::string printable_prefix(std::string_view value) {
+    std::string text(value.substr(0, kMaxLoggedBytes));
     std::replace_if(
         text.begin(), text.end(), [](unsigned char character) { return character < 0x20 || character > 0x7e; }, '?');
     return text;
@@ -42,7 +42,7 @@ bool opens_websocket(const http::request<http::string_body>& request) {
 }
 
 // And not an upgrade that went wrong, whose sender is told so.
-bool is_read_alone(const http::request_header<>& request) {
+bool is_plain_read(const http::request_header<>& request) {
     return (request.method() == http::verb::get || request.method() == http::verb::head) &&
            request.count(http::field::upgrade) == 0 && request.count(http::field::sec_websocket_key) == 0;
 }
@@ -59,13 +59,14 @@ bool is_preflight(const http::request_header<>& request) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context)
+HttpConnection::HttpConnection(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline,
+                               ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
       slot_(std::move(slot)),
-      direct_(std::move(peer)),
-      peer_(direct_),
+      direct_peer_(std::move(peer)),
+      peer_(direct_peer_),
       // A request and the beginning of the next.
       buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)),
       deadline_(deadline),
@@ -81,18 +82,18 @@ void HttpConnection::answer_and_close(HttpReply reply) {
 }
 
 void HttpConnection::shut_down() {
-    cut();
+    abort();
 }
 
 void HttpConnection::check_timeouts(SteadyTime now) {
-    if (!over_ && now >= deadline_) {
-        logger.debug("connection of {} took too long", peer_.name);
-        cut();
+    if (!aborted_ && now >= deadline_) {
+        kLogger.debug("connection of {} took too long", peer_.name);
+        abort();
     }
 }
 
-void HttpConnection::cut() {
-    over_ = true;
+void HttpConnection::abort() {
+    aborted_ = true;
     delay_.cancel();
     stream_.close();
 }
@@ -111,35 +112,35 @@ void HttpConnection::read() {
 
 // Data that is handed in is read when it is known that it is wanted; any other body is small and only in the way.
 void HttpConnection::on_header(const error_code& error) {
-    if (over_) {
+    if (aborted_) {
         return;
     }
     if (error) {
-        refuse(error);
+        reject(error);
         return;
     }
     const auto& request = parser_->get();
-    intake_kind_ = intake_of(request.method(), {request.target().data(), request.target().size()});
+    intake_kind_ = intake_kind(request.method(), {request.target().data(), request.target().size()});
     if (intake_kind_ || parser_->is_done()) {
         check();
         return;
     }
     if (parser_->content_length().value_or(0) > kMaxBodyBytes) {
-        refuse(http::error::body_limit);
+        reject(http::error::body_limit);
         return;
     }
     parser_->body_limit(kMaxBodyBytes);
-    http::async_read(
-        stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpConnection& self, const error_code& read_error) { self.on_read(read_error); }));
+    http::async_read(stream_, buffer_, *parser_,
+                     guarded(shared_from_this(),
+                             [](HttpConnection& self, const error_code& read_error) { self.on_read(read_error); }));
 }
 
 void HttpConnection::on_read(const error_code& error) {
-    if (over_) {
+    if (aborted_) {
         return;
     }
     if (error) {
-        refuse(error);
+        reject(error);
     } else {
         check();
     }
@@ -148,21 +149,21 @@ void HttpConnection::on_read(const error_code& error) {
 void HttpConnection::check() {
     deadline_ = SteadyTime::max();  // what follows is our affair
     const auto& request = parser_->get();
-    peer_ = client_of_request(direct_, request, context_.trusted_proxies);
-    if (!context_.admission.take_request(peer_, std::chrono::steady_clock::now())) {
-        logger.debug("request of {} refused: beyond {}", peer_.name,
-                     describe(Refusal::connection_rate, context_.config));
-        send(too_many(Refusal::connection_rate, context_));
+    peer_ = client_of_request(direct_peer_, request, context_.trusted_proxies);
+    if (!context_.admission.admit_request(peer_, std::chrono::steady_clock::now())) {
+        kLogger.debug("request of {} refused: beyond {}", peer_.name,
+                      describe(Refusal::connection_rate, context_.config));
+        send(limit_reached(Refusal::connection_rate, context_));
         return;
     }
     if (auto refusal = check_request(request)) {
-        logger.debug("bad request of {}: answered with {}", peer_.name, refusal->status);
+        kLogger.debug("bad request of {}: answered with {}", peer_.name, refusal->status);
         send(std::move(*refusal));
         return;
     }
     if (const auto verdict = context_.origin_policy.judge(request, peer_.secure);
         verdict != OriginPolicy::Verdict::allowed) {
-        forbid(verdict);
+        reject_origin(verdict);
         return;
     }
     allowed_origin_ = std::string_view(request[http::field::origin]);
@@ -170,28 +171,28 @@ void HttpConnection::check() {
         answer(preflight({request.target().data(), request.target().size()}));  // browsers send no token with it
         return;
     }
-    credentials_ = credentials_of(request);
+    credentials_ = extract_credentials(request);
     if (credentials_.source == Credentials::Source::subprotocol && !opens_websocket(request)) {
         credentials_ = {};
     }
     if (context_.tokens == nullptr || credentials_.source == Credentials::Source::none) {
         serve(std::nullopt);
     } else if (credentials_.token.empty()) {
-        on_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
+        on_token_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
     } else {
         context_.tokens->check(std::move(credentials_.token), [self = shared_from_this()](auth::Verdict verdict) {
-            run_guarded(*self, [&] { self->on_checked(std::move(verdict)); });
+            run_guarded(*self, [&] { self->on_token_checked(std::move(verdict)); });
         });
     }
 }
 
-void HttpConnection::on_checked(auth::Verdict verdict) {
-    if (over_) {
+void HttpConnection::on_token_checked(auth::Verdict verdict) {
+    if (aborted_) {
         return;
     }
     const auto* rejection = std::get_if<auth::Rejection>(&verdict);
     if (rejection != nullptr && credentials_.source == Credentials::Source::header) {
-        refuse_token(rejection->reason);
+        reject_token(rejection->reason);
     } else {
         serve(std::move(verdict));
     }
@@ -205,14 +206,14 @@ void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
     const bool may_read = identity != nullptr && identity->scopes.has(auth::Scope::read);
     if (intake_kind_) {
         receive_events(verdict);
-    } else if (const auto query = query_of(request.method(), target);
+    } else if (const auto query = query_kind(request.method(), target);
                query && !boost::beast::websocket::is_upgrade(request)) {
-        ask(*query, verdict);
+        submit_query(*query, verdict);
     } else if (!boost::beast::websocket::is_upgrade(request)) {
         // Whoever is not asked for a token is at home here.
         const bool trusted = context_.tokens == nullptr || may_read ||
                              (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
-        const auto* asset = is_read_alone(request) ? context_.assets.find(path_of(target)) : nullptr;
+        const auto* asset = is_plain_read(request) ? context_.assets.find(strip_query(target)) : nullptr;
         answer(asset != nullptr ? asset_reply(*asset, request) : route(context_, request.method(), target, trusted));
     } else if (!is_websocket_target(target)) {
         send(not_found());
@@ -226,12 +227,12 @@ void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
         send(insufficient_scope(auth::Scope::read));
     } else {
         // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
-        upgrade(Refused{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
+        upgrade(Rejected{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
     }
 }
 
 // A proxy that the server does not know of would make every client one of this machine.
-bool HttpConnection::is_from_this_machine() const {
+bool HttpConnection::is_local_client() const {
     const auto& request = parser_->get();
     const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
                                request.count(http::field::via) > 0 || request.count("X-Real-IP") > 0;
@@ -242,9 +243,9 @@ bool HttpConnection::is_from_this_machine() const {
 void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
-        if (!is_from_this_machine()) {
-            logger.debug("data of {} refused: not from this machine", peer_.name);
-            answer(not_from_here());
+        if (!is_local_client()) {
+            kLogger.debug("data of {} refused: not from this machine", peer_.name);
+            answer(loopback_only());
             return;
         }
     } else {
@@ -262,11 +263,11 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
         answer(http_error(503, "no_intake", "This server takes no data in"));
         return;
     }
-    if (!has_room_for(parser_->content_length().value_or(0))) {
+    if (!has_intake_capacity(parser_->content_length().value_or(0))) {
         answer(intake_full(context_));
         return;
     }
-    intake_share_.emplace(context_);
+    intake_reservation_.emplace(context_);
     deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
     constexpr unsigned kHttp11 = 11;  // before it there was no 100
     if (boost::beast::iequals(request[http::field::expect], "100-continue") && request.version() >= kHttp11 &&
@@ -275,7 +276,7 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
         http::async_write(stream_, response_,
                           guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) {
                               if (error) {
-                                  self.cut();
+                                  self.abort();
                               } else {
                                   self.read_ingestion_body();
                               }
@@ -286,56 +287,56 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
 }
 
 // Hooks are small, their users wait, and no hook sends them again: they have the length of one more body to themselves.
-bool HttpConnection::has_room_for(std::uint64_t bytes) const {
+bool HttpConnection::has_intake_capacity(std::uint64_t bytes) const {
     const std::size_t limit = context_.config.max_intake_bytes +
                               (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
     return context_.intake_bytes + bytes <= limit;
 }
 
 void HttpConnection::read_ingestion_body() {
-    if (over_) {
+    if (aborted_) {
         return;
     }
     if (parser_->is_done()) {
-        hand_over({});
+        submit_to_intake({});
         return;
     }
     http::async_read_some(
         stream_, buffer_, *parser_,
-        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_some_body(error); }));
+        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_body_chunk(error); }));
 }
 
 // What has come counts, so that a client cannot keep others out with a body that it only announces. The deadline moves
 // with what comes, at min_body_rate, but a silence is never longer than handshake_timeout.
-void HttpConnection::on_some_body(const error_code& error) {
-    if (over_) {
+void HttpConnection::on_body_chunk(const error_code& error) {
+    if (aborted_) {
         return;
     }
     if (error) {
-        hand_over(error);
+        submit_to_intake(error);
         return;
     }
     const std::size_t received = parser_->get().body().size();
-    const std::size_t more = received - intake_share_->bytes();
-    if (!has_room_for(more)) {
-        intake_share_.reset();
+    const std::size_t more = received - intake_reservation_->bytes();
+    if (!has_intake_capacity(more)) {
+        intake_reservation_.reset();
         answer(intake_full(context_));
         return;
     }
-    intake_share_->grow_to(received);
+    intake_reservation_->grow_to(received);
     const auto earned = steady(Seconds(static_cast<double>(more) / static_cast<double>(context_.config.min_body_rate)));
     deadline_ =
         std::min(deadline_ + earned, std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout));
     read_ingestion_body();
 }
 
-void HttpConnection::hand_over(const error_code& error) {
-    if (over_) {
+void HttpConnection::submit_to_intake(const error_code& error) {
+    if (aborted_) {
         return;
     }
     if (error) {
-        intake_share_.reset();
-        refuse(error);
+        intake_reservation_.reset();
+        reject(error);
         return;
     }
     deadline_ = SteadyTime::max();
@@ -343,37 +344,37 @@ void HttpConnection::hand_over(const error_code& error) {
                                                 : context_.counters.invocation_requests)
         .add();
     auto& request = parser_->get();
-    IntakeRequest handed{.kind = *intake_kind_,
-                         .content_type = std::string(request[http::field::content_type]),
-                         .body = std::move(request.body())};
+    IntakeRequest submitted{.kind = *intake_kind_,
+                            .content_type = std::string(request[http::field::content_type]),
+                            .body = std::move(request.body())};
     // The last reference to the session must not be let go on the other thread: it moves back with the answer.
-    context_.intake->take(std::move(handed),
-                          [self = shared_from_this(), executor = stream_.get_executor()](IntakeAnswer answer) mutable {
-                              net::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
-                                  run_guarded(*self, [&] { self->on_taken_in(std::move(answer)); });
-                              });
-                          });
+    context_.intake->submit(std::move(submitted), [self = shared_from_this(),
+                                                   executor = stream_.get_executor()](IntakeResponse answer) mutable {
+        net::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
+            run_guarded(*self, [&] { self->on_intake_response(std::move(answer)); });
+        });
+    });
 }
 
-void HttpConnection::on_taken_in(IntakeAnswer taken) {
-    intake_share_.reset();
-    if (over_) {
+void HttpConnection::on_intake_response(IntakeResponse response) {
+    intake_reservation_.reset();
+    if (aborted_) {
         return;
     }
     HttpReply reply;
-    reply.status = taken.status;
-    reply.body = std::move(taken.body);
+    reply.status = response.status;
+    reply.body = std::move(response.body);
     if (constexpr unsigned kFirstError = 400; reply.status >= kFirstError) {
         reply.content_type = protocol::kProblemType;
     }
-    if (taken.retry_after > 0) {
-        reply.headers = {{"Retry-After", std::to_string(taken.retry_after)}};
+    if (response.retry_after > 0) {
+        reply.headers = {{"Retry-After", std::to_string(response.retry_after)}};
     }
     answer(std::move(reply));
 }
 
 // `verdict`: as for serve().
-void HttpConnection::ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
+void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens != nullptr) {
         const bool for_metrics = kind == QueryRequest::Kind::metrics;
@@ -394,42 +395,42 @@ void HttpConnection::ask(QueryRequest::Kind kind, const std::optional<auth::Verd
     }
     const std::string_view target(request.target().data(), request.target().size());
     const auto mark = target.find('?');
-    QueryRequest asked{.kind = kind,
+    QueryRequest query{.kind = kind,
                        .query = std::string(mark == std::string_view::npos ? "" : target.substr(mark + 1)),
-                       .accept = list_of(request, http::field::accept),
-                       .accept_encoding = list_of(request, http::field::accept_encoding),
-                       .if_none_match = list_of(request, http::field::if_none_match),
+                       .accept = joined_header(request, http::field::accept),
+                       .accept_encoding = joined_header(request, http::field::accept_encoding),
+                       .if_none_match = joined_header(request, http::field::if_none_match),
                        .clients = context_.admission.clients(),
-                       .may_see_paths = context_.tokens != nullptr || is_from_this_machine()};
+                       .may_see_paths = context_.tokens != nullptr || is_local_client()};
     // As for the intake: the last reference to the session moves back with the answer.
-    context_.queries->ask(std::move(asked),
-                          [self = shared_from_this(), executor = stream_.get_executor()](QueryAnswer found) mutable {
-                              net::post(executor, [self = std::move(self), found = std::move(found)]() mutable {
-                                  run_guarded(*self, [&] { self->on_asked(std::move(found)); });
-                              });
-                          });
+    context_.queries->submit(std::move(query), [self = shared_from_this(),
+                                                executor = stream_.get_executor()](QueryResponse response) mutable {
+        net::post(executor, [self = std::move(self), response = std::move(response)]() mutable {
+            run_guarded(*self, [&] { self->on_query_response(std::move(response)); });
+        });
+    });
 }
 
-void HttpConnection::on_asked(QueryAnswer found) {
-    if (over_) {
+void HttpConnection::on_query_response(QueryResponse response) {
+    if (aborted_) {
         return;
     }
     HttpReply reply;
-    reply.status = found.status;
-    reply.body = std::move(found.body);
-    reply.content_type = std::move(found.content_type);
-    reply.headers = std::move(found.headers);
+    reply.status = response.status;
+    reply.body = std::move(response.body);
+    reply.content_type = std::move(response.content_type);
+    reply.headers = std::move(response.headers);
     answer(std::move(reply));
 }
 
-void HttpConnection::forbid(OriginPolicy::Verdict verdict) {
+void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
     context_.counters.refused_by_origin.add();
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
-    const auto value = shown(parser_->get()[header]);
-    logger.debug("request of {} refused for its {} '{}'", peer_.name, header, value);
-    if (const auto count = context_.refused_by_origin.count(std::chrono::steady_clock::now()); count > 0) {
-        logger.warning(
+    const auto value = printable_prefix(parser_->get()[header]);
+    kLogger.debug("request of {} refused for its {} '{}'", peer_.name, header, value);
+    if (const auto count = context_.refused_origins_log.count(std::chrono::steady_clock::now()); count > 0) {
+        kLogger.warning(
             "requests are refused: {} since the last report, this one of {} for its {} '{}', which {} does not name",
             count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
     }
@@ -437,18 +438,18 @@ void HttpConnection::forbid(OriginPolicy::Verdict verdict) {
     auto reply = forbidden(verdict);
     reply.close = true;
     answer(std::move(reply));
-    deadline_ = std::min(deadline_, std::chrono::steady_clock::now() + kRefusedLinger);
+    deadline_ = std::min(deadline_, std::chrono::steady_clock::now() + kRejectedCloseTimeout);
 }
 
 void HttpConnection::answer(HttpReply reply) {
     const auto& request = parser_->get();
-    logger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
-                 reply.status);
+    kLogger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
+                  reply.status);
     reply.close = reply.close || !request.keep_alive() || is_from_other_site(request, allowed_origin_);
     send(std::move(reply));
 }
 
-void HttpConnection::refuse(const error_code& error) {
+void HttpConnection::reject(const error_code& error) {
     HttpReply reply;
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
         reply = http_error(431, "header_too_large", "The request header is too large");
@@ -460,17 +461,17 @@ void HttpConnection::refuse(const error_code& error) {
     } else {
         // Gone, or silent for too long: nobody to answer to.
         if (error != http::error::end_of_stream) {
-            logger.debug("connection of {} ended: {}", peer_.name, error.message());
+            kLogger.debug("connection of {} ended: {}", peer_.name, error.message());
         }
-        cut();
+        abort();
         return;
     }
-    logger.debug("bad request of {}: {}", peer_.name, error.message());
+    kLogger.debug("bad request of {}: {}", peer_.name, error.message());
     reply.close = true;
     send(std::move(reply));
 }
 
-void HttpConnection::upgrade(const Welcome& welcome) {
+void HttpConnection::upgrade(const UpgradeDecision& decision) {
     if (buffer_.size() > 0 || stream_.has_unread()) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
         answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));
@@ -478,33 +479,33 @@ void HttpConnection::upgrade(const Welcome& welcome) {
     }
     // Only who may come in takes a place among the clients; the others go on counting as what they are, each for its
     // own address.
-    const bool admitted = std::holds_alternative<Admitted>(welcome);
+    const bool admitted = std::holds_alternative<Admitted>(decision);
     if (admitted || peer_.forwarded) {
         const auto now = std::chrono::steady_clock::now();
-        auto verdict =
-            admitted ? context_.admission.take_websocket(peer_, now) : context_.admission.admit_unauthenticated(peer_, now);
+        auto verdict = admitted ? context_.admission.admit_client(peer_, now)
+                                : context_.admission.admit_unauthenticated(peer_, now);
         if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
-            logger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
-            send(too_many(*refusal, context_));
+            kLogger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
+            send(limit_reached(*refusal, context_));
             return;
         }
         slot_ = std::get<Admission::Slot>(std::move(verdict));
     }
     auto handshake = accept_handshake(parser_->get(), credentials_.subprotocol, context_.compression != nullptr);
     std::make_shared<WebSocketConnection>(std::move(stream_), peer_, std::move(slot_), context_)
-        ->run(std::move(handshake), welcome);
+        ->run(std::move(handshake), decision);
 }
 
-void HttpConnection::refuse_token(std::string_view reason) {
+void HttpConnection::reject_token(std::string_view reason) {
     context_.counters.refused_tokens.add();
-    logger.warning("a token of {} was refused: {}", peer_.name, reason);
-    delay_.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
-    delay_.async_wait(
-        guarded(shared_from_this(), [reply = unauthorized(reason)](HttpConnection& self, const error_code& error) mutable {
-            if (!error) {
-                self.send(std::move(reply));
-            }
-        }));
+    kLogger.warning("a token of {} was refused: {}", peer_.name, reason);
+    delay_.expires_after(context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
+    delay_.async_wait(guarded(shared_from_this(),
+                              [reply = unauthorized(reason)](HttpConnection& self, const error_code& error) mutable {
+                                  if (!error) {
+                                      self.send(std::move(reply));
+                                  }
+                              }));
 }
 
 void HttpConnection::send(HttpReply reply) {
@@ -536,9 +537,9 @@ void HttpConnection::send(HttpReply reply) {
         response_.body() = {body_.data(), body_.size()};
     }
     deadline_ = std::chrono::steady_clock::now() + steady(context_.config.write_timeout);
-    http::async_write(stream_, response_, guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) {
-                          self.on_sent(error);
-                      }));
+    http::async_write(
+        stream_, response_,
+        guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_sent(error); }));
 }
 
 void HttpConnection::on_sent(const error_code& error) {
@@ -546,21 +547,21 @@ void HttpConnection::on_sent(const error_code& error) {
     response_.body() = {};
     body_ = {};
     if (error) {
-        cut();
+        abort();
     } else if (response_.keep_alive()) {
         deadline_ = std::chrono::steady_clock::now() + steady(context_.config.idle_timeout);
         read();
     } else {
         // The time limit of the answer goes on running.
         stream_.async_graceful_close(
-            guarded(shared_from_this(), [](HttpConnection& self, const error_code&) { self.cut(); }));
+            guarded(shared_from_this(), [](HttpConnection& self, const error_code&) { self.abort(); }));
     }
 }
 
 void HttpConnection::fail(const char* what) {
     context_.counters.failures.add();
-    logger.error("HTTP session of {} failed: {}", peer_.name, what);
-    cut();
+    kLogger.error("HTTP session of {} failed: {}", peer_.name, what);
+    abort();
 }
 
 }  // namespace session_buddy::server

@@ -29,7 +29,7 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     /// In place of run(), for a connection that is over before its first request.
     void answer_and_close(HttpReply reply);
     void shut_down() override;
-    void cut() override;
+    void abort() override;
     void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
@@ -39,17 +39,17 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     using Response = boost::beast::http::response<boost::beast::http::span_body<const char>>;
 
     /// A part of ServerContext::intake_bytes: what has come of a body, not what its header announces.
-    class IntakeShare {
+    class IntakeReservation {
       public:
-        explicit IntakeShare(ServerContext& context) : context_(context) {}
-        ~IntakeShare() { context_.intake_bytes -= bytes_; }
+        explicit IntakeReservation(ServerContext& context) : context_(context) {}
+        ~IntakeReservation() { context_.intake_bytes -= bytes_; }
         [[nodiscard]] std::size_t bytes() const { return bytes_; }
         void grow_to(std::size_t bytes) {
             context_.intake_bytes += bytes - bytes_;
             bytes_ = bytes;
         }
-        IntakeShare(const IntakeShare&) = delete;
-        IntakeShare& operator=(const IntakeShare&) = delete;
+        IntakeReservation(const IntakeReservation&) = delete;
+        IntakeReservation& operator=(const IntakeReservation&) = delete;
 
       private:
         ServerContext& context_;
@@ -60,22 +60,22 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     void on_header(const error_code& error);
     void on_read(const error_code& error);
     void check();
-    void refuse(const error_code& error);
-    void forbid(OriginPolicy::Verdict verdict);
-    void on_checked(auth::Verdict verdict);
+    void reject(const error_code& error);
+    void reject_origin(OriginPolicy::Verdict verdict);
+    void on_token_checked(auth::Verdict verdict);
     void serve(std::optional<auth::Verdict> verdict);
     void answer(HttpReply reply);
-    void upgrade(const Welcome& welcome);
-    [[nodiscard]] bool is_from_this_machine() const;
+    void upgrade(const UpgradeDecision& decision);
+    [[nodiscard]] bool is_local_client() const;
     void receive_events(const std::optional<auth::Verdict>& verdict);
-    [[nodiscard]] bool has_room_for(std::uint64_t bytes) const;
+    [[nodiscard]] bool has_intake_capacity(std::uint64_t bytes) const;
     void read_ingestion_body();
-    void on_some_body(const error_code& error);
-    void hand_over(const error_code& error);
-    void on_taken_in(IntakeAnswer taken);
-    void ask(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict);
-    void on_asked(QueryAnswer found);
-    void refuse_token(std::string_view reason);
+    void on_body_chunk(const error_code& error);
+    void submit_to_intake(const error_code& error);
+    void on_intake_response(IntakeResponse response);
+    void submit_query(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict);
+    void on_query_response(QueryResponse response);
+    void reject_token(std::string_view reason);
     void send(HttpReply reply);
     void on_sent(const error_code& error);
 
@@ -83,17 +83,17 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     ServerContext& context_;
     ConnectionHandle handle_;
     Admission::Slot slot_;
-    Peer direct_;  // who is connected
-    Peer peer_;    // for whom the request came
+    Peer direct_peer_;  // who is connected
+    Peer peer_;         // for whom the request came
     boost::beast::flat_buffer buffer_;
-    std::optional<Parser> parser_;                    // a new one for each request
-    std::optional<IntakeRequest::Kind> intake_kind_;  // of the request, where it hands in data
-    std::optional<IntakeShare> intake_share_;         // of the request, until it is answered
-    std::string allowed_origin_;                      // of the page that may read the answer; empty for none
-    Credentials credentials_;                         // of the request
-    bool over_ = false;                               // cut
-    SteadyTime deadline_;                             // of the request, or of the answer
-    Timer delay_;                                     // of a refusal
+    std::optional<Parser> parser_;                         // a new one for each request
+    std::optional<IntakeRequest::Kind> intake_kind_;       // of the request, where it hands in data
+    std::optional<IntakeReservation> intake_reservation_;  // of the request, until it is answered
+    std::string allowed_origin_;                           // of the page that may read the answer; empty for none
+    Credentials credentials_;                              // of the request
+    bool aborted_ = false;                                 // cut
+    SteadyTime deadline_;                                  // of the request, or of the answer
+    Timer delay_;                                          // of a refusal
     Response response_;
     Body body_;  // of response_, until it is sent
 };

@@ -11,7 +11,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 // How long to wait after an error such as "too many open files", which does not go away by trying at once.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
@@ -51,7 +51,7 @@ void Listener::on_accept(const error_code& error, Socket socket) {
     if (error && error != net::error::connection_aborted) {
         if (!failing_) {
             failing_ = true;
-            logger.warning("cannot accept connections for now: {}", error.message());
+            kLogger.warning("cannot accept connections for now: {}", error.message());
         }
         retry_.expires_after(kAcceptRetry);
         retry_.async_wait([self = shared_from_this()](const error_code&) {
@@ -64,12 +64,12 @@ void Listener::on_accept(const error_code& error, Socket socket) {
     if (!error) {
         if (failing_) {
             failing_ = false;
-            logger.info("accepting connections again");
+            kLogger.info("accepting connections again");
         }
         try {
             on_socket_(std::move(socket));
         } catch (const std::exception& failure) {
-            logger.error("a new connection failed: {}", failure.what());
+            kLogger.error("a new connection failed: {}", failure.what());
         }
     }
     accept();

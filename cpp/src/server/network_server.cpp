@@ -15,10 +15,10 @@
 #include <thread>
 #include <utility>
 
+#include "accept_connection.hpp"
 #include "asio.hpp"
 #include "context.hpp"
 #include "endpoints.hpp"
-#include "incoming.hpp"
 #include "listener.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
@@ -30,17 +30,17 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 // Whether strangers on the network are kept out and cannot listen in.
-bool fit_for_networks(const Config& config) {
+bool may_listen_on_network(const Config& config) {
     const bool encrypted = !config.tls_cert.empty() || config.behind_proxy;
-    const bool authenticated = auth::asks_for_tokens(config) || !config.tls_client_ca.empty();
+    const bool authenticated = auth::requires_token(config) || !config.tls_client_ca.empty();
     return config.insecure || (encrypted && authenticated);
 }
 
 // How late a time limit of a connection may be noticed.
-std::chrono::steady_clock::duration clock_interval(const Config& config) {
+std::chrono::steady_clock::duration timeout_check_interval(const Config& config) {
     constexpr double kPart = 0.25;  // of the shortest limit
     constexpr Seconds kLongest{1.0};
     const Seconds shortest = std::min({config.handshake_timeout, config.idle_timeout, config.write_timeout,
@@ -54,10 +54,10 @@ struct NetworkServer::Impl {
     enum class Phase { created, bound, running, stopped };
 
     Impl(const Config& config, const Clock& clock, Intake* intake, Queries* queries)
-        : context(config, clock, intake, queries), clock_timer(io), shutdown_timer(io) {}
+        : context(config, clock, intake, queries), timeout_timer(io), shutdown_timer(io) {}
 
     void run();
-    void deliver();
+    void broadcast_pending();
     void check_timeouts();
     void for_each_connection(const std::function<void(Connection&)>& visit);
     void begin_shutdown();
@@ -66,12 +66,12 @@ struct NetworkServer::Impl {
     ServerContext context;
     net::io_context io{1};
     net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
-    Timer clock_timer;
+    Timer timeout_timer;
     Timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
-    bool clock_runs = false;  // the timer waits
-    bool all_cut = false;     // at the end of a shutdown; only for the network thread
+    bool timeout_timer_running = false;  // the timer waits
+    bool all_aborted = false;            // at the end of a shutdown; only for the network thread
     std::thread thread;
 
     std::mutex lifecycle_mutex;  // held over each change of phase, a join included
@@ -95,7 +95,7 @@ void NetworkServer::Impl::run() {
             for (const auto& listener : listeners) {
                 listener->run();
             }
-            if (!clock_runs) {
+            if (!timeout_timer_running) {
                 check_timeouts();
             }
             io.run();
@@ -104,12 +104,12 @@ void NetworkServer::Impl::run() {
             // Sessions and listeners keep their own exceptions; this is what remains, such as memory that ran out in
             // the middle of a broadcast.
             context.counters.failures.add();
-            logger.error("network thread: {}", failure.what());
+            kLogger.error("network thread: {}", failure.what());
         }
     }
 }
 
-void NetworkServer::Impl::deliver() {
+void NetworkServer::Impl::broadcast_pending() {
     SnapshotPtr snapshot;
     {
         const std::scoped_lock lock(pending_mutex);
@@ -128,20 +128,20 @@ void NetworkServer::Impl::for_each_connection(const std::function<void(Connectio
             visit(connection);
         } catch (const std::exception& failure) {
             context.counters.failures.add();
-            logger.error("a connection failed: {}", failure.what());
-            connection.cut();
+            kLogger.error("a connection failed: {}", failure.what());
+            connection.abort();
         }
     });
 }
 
 // One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
 void NetworkServer::Impl::check_timeouts() {
-    if (all_cut || (context.stopping && context.connections.empty())) {
+    if (all_aborted || (context.stopping && context.connections.empty())) {
         return;
     }
-    clock_timer.expires_after(clock_interval(context.config));
-    clock_timer.async_wait([this](const error_code& error) {
-        clock_runs = false;
+    timeout_timer.expires_after(timeout_check_interval(context.config));
+    timeout_timer.async_wait([this](const error_code& error) {
+        timeout_timer_running = false;
         if (error) {
             return;
         }
@@ -149,7 +149,7 @@ void NetworkServer::Impl::check_timeouts() {
         for_each_connection([now](Connection& connection) { connection.check_timeouts(now); });
         check_timeouts();
     });
-    clock_runs = true;
+    timeout_timer_running = true;
 }
 
 void NetworkServer::Impl::begin_shutdown() {
@@ -158,15 +158,15 @@ void NetworkServer::Impl::begin_shutdown() {
         listener->close();
     }
     work.reset();
-    context.on_connection_gone = [this] {
+    context.on_connection_closed = [this] {
         if (context.connections.empty()) {
             shutdown_timer.cancel();
-            clock_timer.cancel();
+            timeout_timer.cancel();
         }
     };
     for_each_connection([](Connection& connection) { connection.shut_down(); });
     if (context.connections.empty()) {
-        clock_timer.cancel();
+        timeout_timer.cancel();
         return;
     }
     shutdown_timer.expires_after(steady(context.config.shutdown_timeout));
@@ -174,11 +174,11 @@ void NetworkServer::Impl::begin_shutdown() {
         if (error) {
             return;
         }
-        logger.debug("cutting {} connections that do not close", context.connections.size());
-        context.connections.for_each([](Connection& connection) { connection.cut(); });
+        kLogger.debug("cutting {} connections that do not close", context.connections.size());
+        context.connections.for_each([](Connection& connection) { connection.abort(); });
         // What the intake still holds has no time limit, and must not keep the thread.
-        all_cut = true;
-        clock_timer.cancel();
+        all_aborted = true;
+        timeout_timer.cancel();
     });
 }
 
@@ -197,12 +197,12 @@ void NetworkServer::bind() {
     const Config& config = impl_->context.config;
     impl_->context.tls = load_tls(config);
     if (auto authenticator = auth::Authenticator::load(config)) {
-        logger.info("clients must show a token: {}", authenticator->description());
+        kLogger.info("clients must show a token: {}", authenticator->description());
         impl_->tokens.emplace(impl_->io, std::move(authenticator), impl_->context.clock);
         impl_->context.tokens = &*impl_->tokens;
     }
-    auto acceptors =
-        listen_on(impl_->io, config.host, config.port, fit_for_networks(config) ? Reach::network : Reach::loopback);
+    auto acceptors = listen_on(impl_->io, config.host, config.port,
+                               may_listen_on_network(config) ? BindScope::network : BindScope::loopback);
     const std::scoped_lock address_lock(impl_->address_mutex);
     for (auto& acceptor : acceptors) {
         const auto endpoint = acceptor.local_endpoint();
@@ -224,7 +224,7 @@ void NetworkServer::start() {
     impl_->thread = out_of_memory::start_thread("network", [impl = impl_.get()] { impl->run(); });
     impl_->phase = Impl::Phase::running;
     for (const auto& endpoint : endpoints()) {
-        logger.info("listening on {}", endpoint);
+        kLogger.info("listening on {}", endpoint);
     }
 }
 
@@ -234,15 +234,15 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
     }
     {
         const std::scoped_lock lock(impl_->pending_mutex);
-        const bool on_its_way = impl_->pending != nullptr;
+        const bool already_queued = impl_->pending != nullptr;
         impl_->pending = std::move(snapshot);
         impl_->pending_since = std::chrono::steady_clock::now();
-        if (on_its_way) {
+        if (already_queued) {
             return;
         }
     }
     try {
-        net::post(impl_->io, [impl = impl_.get()] { impl->deliver(); });
+        net::post(impl_->io, [impl = impl_.get()] { impl->broadcast_pending(); });
     } catch (...) {
         const std::scoped_lock lock(impl_->pending_mutex);
         impl_->pending.reset();  // else the next one would take it to be on its way
@@ -258,13 +258,13 @@ void NetworkServer::reload() {
     auto tls = load_tls(impl_->context.config);
     auto authenticator = auth::Authenticator::load(impl_->context.config);
     if (authenticator) {
-        logger.info("clients must show a token: {}", authenticator->description());
+        kLogger.info("clients must show a token: {}", authenticator->description());
     }
     net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls), authenticator = std::move(authenticator)] {
         impl->context.tls = tls;
         if (authenticator) {
             impl->tokens->replace(authenticator);
-            impl->for_each_connection([](Connection& connection) { connection.tokens_replaced(); });
+            impl->for_each_connection([](Connection& connection) { connection.on_tokens_replaced(); });
         }
     });
 }
@@ -275,8 +275,8 @@ void NetworkServer::stop() {
         net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
         impl_->thread.join();
         // What is left in `io`, such as a verdict nobody waited for, goes with it, when the timer is gone already.
-        impl_->context.on_connection_gone = nullptr;
-        logger.info("stopped");
+        impl_->context.on_connection_closed = nullptr;
+        kLogger.info("stopped");
     } else {
         for (const auto& listener : impl_->listeners) {
             listener->close();

@@ -6,42 +6,42 @@
 namespace session_buddy::server {
 
 void Outbox::push_reply(Frame frame) {
-    auto& all = waiting();
+    auto& all = queue();
     all.reply_bytes += frame->frame().size();
     all.replies.push_back(std::move(frame));
 }
 
 bool Outbox::offer_metrics(Frame frame) {
-    return offer(&Waiting::metrics, std::move(frame));
+    return offer(&Queue::metrics, std::move(frame));
 }
 
 bool Outbox::offer_sessions(Frame frame) {
-    return offer(&Waiting::sessions, std::move(frame));
+    return offer(&Queue::sessions, std::move(frame));
 }
 
 void Outbox::drop_metrics() noexcept {
-    if (waiting_) {
-        waiting_->metrics.frame.reset();
-        if (waiting_->empty()) {
-            waiting_.reset();
+    if (queue_) {
+        queue_->metrics.frame.reset();
+        if (queue_->empty()) {
+            queue_.reset();
         }
     }
 }
 
 Frame Outbox::next() {
-    if (!waiting_) {
+    if (!queue_) {
         return nullptr;
     }
-    Frame frame = waiting_->take();
-    if (waiting_->empty()) {
-        waiting_.reset();
+    Frame frame = queue_->pop();
+    if (queue_->empty()) {
+        queue_.reset();
     }
     return frame;
 }
 
-Frame Outbox::Waiting::take() {
+Frame Outbox::Queue::pop() {
     for (Slot* slot : {&metrics, &sessions}) {
-        if (slot->frame && slot->turn <= replies_sent) {
+        if (slot->frame && slot->after_replies <= replies_sent) {
             return std::exchange(slot->frame, nullptr);
         }
     }
@@ -52,19 +52,19 @@ Frame Outbox::Waiting::take() {
     return frame;
 }
 
-Outbox::Waiting& Outbox::waiting() {
-    if (!waiting_) {
-        waiting_ = std::make_unique<Waiting>();
+Outbox::Queue& Outbox::queue() {
+    if (!queue_) {
+        queue_ = std::make_unique<Queue>();
     }
-    return *waiting_;
+    return *queue_;
 }
 
-bool Outbox::offer(Slot Waiting::*slot, Frame frame) {
-    auto& all = waiting();
+bool Outbox::offer(Slot Queue::*slot, Frame frame) {
+    auto& all = queue();
     Slot& its = all.*slot;
     const bool replaces = its.frame != nullptr;
     if (!replaces) {
-        its.turn = all.replies_sent + all.replies.size();
+        its.after_replies = all.replies_sent + all.replies.size();
     }
     its.frame = std::move(frame);
     return replaces;

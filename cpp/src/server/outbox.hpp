@@ -17,7 +17,8 @@ inline constexpr std::size_t kMaxPendingReplies = 32;
 
 /// Bounded by kMaxPendingReplies, `max_bytes` and one frame a broadcast kind: the answer to the request that came last
 /// may go beyond. A broadcast never overtakes an answer that was there
-/// before it, and keeps its turn when a newer one takes its place. Nearly always empty, and then without memory.
+/// before it, and keeps its turn when a newer one takes its place. Nearly always empty, and then without
+/// memory.
 class Outbox {
   public:
     /// `max_bytes`: of answers.
@@ -32,18 +33,18 @@ class Outbox {
 
     /// False while no more requests may be taken from this client.
     [[nodiscard]] bool accepts_requests() const {
-        return !waiting_ || (waiting_->replies.size() < kMaxPendingReplies && waiting_->reply_bytes < max_bytes_);
+        return !queue_ || (queue_->replies.size() < kMaxPendingReplies && queue_->reply_bytes < max_bytes_);
     }
-    [[nodiscard]] bool empty() const { return !waiting_; }
+    [[nodiscard]] bool empty() const { return !queue_; }
     /// The frame to send next, taken out; nullptr where nothing waits.
     [[nodiscard]] Frame next();
 
   private:
     struct Slot {
         Frame frame;
-        std::uint64_t turn = 0;  // replies that go first, counted from the beginning
+        std::uint64_t after_replies = 0;  // replies that go first, counted from the beginning
     };
-    struct Waiting {
+    struct Queue {
         std::deque<Frame> replies;
         std::size_t reply_bytes = 0;     // of replies
         std::uint64_t replies_sent = 0;  // since something has been waiting
@@ -51,13 +52,13 @@ class Outbox {
         Slot sessions;
 
         [[nodiscard]] bool empty() const { return replies.empty() && !metrics.frame && !sessions.frame; }
-        [[nodiscard]] Frame take();
+        [[nodiscard]] Frame pop();
     };
-    [[nodiscard]] Waiting& waiting();
-    bool offer(Slot Waiting::*slot, Frame frame);
+    [[nodiscard]] Queue& queue();
+    bool offer(Slot Queue::*slot, Frame frame);
 
     std::size_t max_bytes_;
-    std::unique_ptr<Waiting> waiting_;  // nullptr while nothing waits
+    std::unique_ptr<Queue> queue_;  // nullptr while nothing waits
 };
 
 }  // namespace session_buddy::server

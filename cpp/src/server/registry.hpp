@@ -14,19 +14,19 @@ class Registry {
     class Handle {
       public:
         Handle() = default;
-        Handle(Registry& registry, T& member) : registry_(&registry), place_(registry.entries_.size()) {
+        Handle(Registry& registry, T& member) : registry_(&registry), index_(registry.entries_.size()) {
             registry.entries_.push_back({&member, this});
         }
         ~Handle() { reset(); }
-        Handle(Handle&& other) noexcept : registry_(std::exchange(other.registry_, nullptr)), place_(other.place_) {
-            follow();
+        Handle(Handle&& other) noexcept : registry_(std::exchange(other.registry_, nullptr)), index_(other.index_) {
+            update_entry();
         }
         Handle& operator=(Handle&& other) noexcept {
             if (this != &other) {
                 reset();
                 registry_ = std::exchange(other.registry_, nullptr);
-                place_ = other.place_;
-                follow();
+                index_ = other.index_;
+                update_entry();
             }
             return *this;
         }
@@ -34,21 +34,21 @@ class Registry {
         void reset() noexcept {
             if (auto* registry = std::exchange(registry_, nullptr)) {
                 auto& entries = registry->entries_;
-                entries[place_] = entries.back();
-                entries[place_].handle->place_ = place_;
+                entries[index_] = entries.back();
+                entries[index_].handle->index_ = index_;
                 entries.pop_back();
             }
         }
         explicit operator bool() const noexcept { return registry_ != nullptr; }
 
       private:
-        void follow() noexcept {
+        void update_entry() noexcept {
             if (registry_ != nullptr) {
-                registry_->entries_[place_].handle = this;
+                registry_->entries_[index_].handle = this;
             }
         }
         Registry* registry_ = nullptr;
-        std::size_t place_ = 0;  // in entries_
+        std::size_t index_ = 0;  // in entries_
     };
 
     Registry() = default;
@@ -63,17 +63,17 @@ class Registry {
     template <typename Visit>
     void for_each(Visit visit) {
         // From the end, since what goes is replaced by the last one.
-        for (std::size_t place = entries_.size(); place-- > 0;) {
+        for (std::size_t index = entries_.size(); index-- > 0;) {
             // With thousands of members none is in the cache by itself.
-            if (place >= kAhead) {
-                __builtin_prefetch(entries_[place - kAhead].member);
+            if (index >= kPrefetchDistance) {
+                __builtin_prefetch(entries_[index - kPrefetchDistance].member);
             }
-            visit(*entries_[place].member);
+            visit(*entries_[index].member);
         }
     }
 
   private:
-    static constexpr std::size_t kAhead = 4;
+    static constexpr std::size_t kPrefetchDistance = 4;
     struct Entry {
         T* member;
         Handle* handle;

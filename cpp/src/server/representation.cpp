@@ -65,7 +65,7 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
     return false;
 }
 
-std::string gzipped(std::string_view bytes, int level) {
+std::string gzip_compress(std::string_view bytes, int level) {
     constexpr int kGzip = 16;  // added to the window: with the header of gzip
     constexpr int kMemoryLevel = 9;
     z_stream stream{};
@@ -87,7 +87,7 @@ std::string gzipped(std::string_view bytes, int level) {
     return out;
 }
 
-std::string digest_of(std::initializer_list<std::string_view> parts) {
+std::string etag_digest(std::initializer_list<std::string_view> parts) {
     constexpr std::size_t kBytes = 16;
     constexpr std::string_view kHex = "0123456789abcdef";
     const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);

@@ -91,7 +91,7 @@ std::optional<HttpReply> check_handshake(const Request& request) {
     return std::nullopt;
 }
 
-std::optional<HttpReply> fault_of(const Request& request) {
+std::optional<HttpReply> find_fault(const Request& request) {
     const auto* const repeated =
         std::ranges::find_if(kSingle, [&](http::field name) { return is_repeated(request, name); });
     if (repeated != kSingle.end()) {
@@ -116,7 +116,7 @@ std::optional<HttpReply> fault_of(const Request& request) {
 }  // namespace
 
 std::optional<HttpReply> check_request(const Request& request) {
-    auto reply = fault_of(request);
+    auto reply = find_fault(request);
     if (reply) {
         reply->close = true;
     }

@@ -44,7 +44,7 @@ HttpReply healthz(const ServerContext& /*context*/, bool /*trusted*/) {
 }
 
 // Empty where the server is ready.
-std::string why_not_ready(const ServerContext& context) {
+std::string unready_reason(const ServerContext& context) {
     const auto& latest = context.broadcaster.latest();
     if (!latest) {
         return "no metrics have been computed yet";
@@ -60,7 +60,7 @@ std::string why_not_ready(const ServerContext& context) {
 }
 
 HttpReply readyz(const ServerContext& context, bool trusted) {
-    if (const auto reason = why_not_ready(context); !reason.empty()) {
+    if (const auto reason = unready_reason(context); !reason.empty()) {
         return json_reply(503,
                           {{"status", "unavailable"}, {"reason", trusted ? reason : "a token is needed to see it"}});
     }
@@ -104,7 +104,7 @@ constexpr std::array kRoutes{
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
 
 // As the headers Allow and Access-Control-Allow-Methods list them; empty for an unknown path.
-std::string methods_of(std::string_view path) {
+std::string allowed_methods(std::string_view path) {
     std::string methods;
     for (const auto& candidate : kRoutes) {
         if (candidate.path == path) {
@@ -123,7 +123,7 @@ HttpReply method_not_allowed(const std::string& allowed) {
 
 }  // namespace
 
-std::string list_of(const http::request_header<>& request, http::field name) {
+std::string joined_header(const http::request_header<>& request, http::field name) {
     std::string list;
     const auto [begin, end] = request.equal_range(name);
     for (auto field = begin; field != end; ++field) {
@@ -133,16 +133,16 @@ std::string list_of(const http::request_header<>& request, http::field name) {
     return list;
 }
 
-std::string_view path_of(std::string_view target) {
+std::string_view strip_query(std::string_view target) {
     return target.substr(0, target.find('?'));
 }
 
 bool is_websocket_target(std::string_view target) {
-    return std::ranges::find(kWebSocketPaths, path_of(target)) != kWebSocketPaths.end();
+    return std::ranges::find(kWebSocketPaths, strip_query(target)) != kWebSocketPaths.end();
 }
 
 HttpReply route(const ServerContext& context, http::verb method, std::string_view target, bool trusted) {
-    const auto path = path_of(target);
+    const auto path = strip_query(target);
     const auto wanted = method == http::verb::head ? http::verb::get : method;
     bool path_known = false;
     for (const auto& candidate : kRoutes) {
@@ -155,13 +155,13 @@ HttpReply route(const ServerContext& context, http::verb method, std::string_vie
         path_known = true;
     }
     if (path_known) {
-        return method_not_allowed(methods_of(path));
+        return method_not_allowed(allowed_methods(path));
     }
     return context.assets.find(path) != nullptr ? method_not_allowed("GET, HEAD") : not_found();
 }
 
 HttpReply asset_reply(const Asset& asset, const http::request_header<>& request) {
-    const bool compressed = !asset.gzip.empty() && accepts_gzip(list_of(request, http::field::accept_encoding));
+    const bool compressed = !asset.gzip.empty() && accepts_gzip(joined_header(request, http::field::accept_encoding));
     auto etag = asset.etag;
     if (compressed) {
         etag.insert(etag.size() - 1, "-gzip");
@@ -169,7 +169,7 @@ HttpReply asset_reply(const Asset& asset, const http::request_header<>& request)
     HttpReply reply;
     // It may be kept, but is asked for again each time: another version of the server has other files.
     reply.headers = {{"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding, Origin"}, {"ETag", etag}};
-    if (etag_matches(list_of(request, http::field::if_none_match), etag)) {
+    if (etag_matches(joined_header(request, http::field::if_none_match), etag)) {
         reply.status = 304;
         return reply;
     }
@@ -187,15 +187,15 @@ HttpReply asset_reply(const Asset& asset, const http::request_header<>& request)
     return reply;
 }
 
-std::optional<IntakeRequest::Kind> intake_of(http::verb method, std::string_view target) {
-    const auto path = path_of(target);
+std::optional<IntakeRequest::Kind> intake_kind(http::verb method, std::string_view target) {
+    const auto path = strip_query(target);
     const auto* const found = std::ranges::find_if(
         kRoutes, [&](const Route& candidate) { return candidate.path == path && candidate.method == method; });
     return found != kRoutes.end() ? found->intake : std::nullopt;
 }
 
-std::optional<QueryRequest::Kind> query_of(http::verb method, std::string_view target) {
-    const auto path = path_of(target);
+std::optional<QueryRequest::Kind> query_kind(http::verb method, std::string_view target) {
+    const auto path = strip_query(target);
     const auto wanted = method == http::verb::head ? http::verb::get : method;
     const auto* const found = std::ranges::find_if(
         kRoutes, [&](const Route& candidate) { return candidate.path == path && candidate.method == wanted; });
@@ -241,7 +241,7 @@ HttpReply insufficient_scope(auth::Scope needed) {
     return reply;
 }
 
-HttpReply not_from_here() {
+HttpReply loopback_only() {
     return http_error(403, "loopback_only",
                       "Without authentication data is taken from this machine alone, and not through a proxy; to take "
                       "it from elsewhere start the server with --auth-token-file");
@@ -266,7 +266,7 @@ HttpReply forbidden(OriginPolicy::Verdict verdict) {
 }
 
 HttpReply preflight(std::string_view target) {
-    auto methods = methods_of(path_of(target));
+    auto methods = allowed_methods(strip_query(target));
     if (methods.empty()) {
         return not_found();
     }
@@ -278,7 +278,7 @@ HttpReply preflight(std::string_view target) {
     return reply;
 }
 
-HttpReply too_many(Refusal refusal, const ServerContext& context) {
+HttpReply limit_reached(Refusal refusal, const ServerContext& context) {
     const auto& config = context.config;
     HttpReply reply;
     if (refusal == Refusal::clients) {

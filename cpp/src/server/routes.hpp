@@ -25,10 +25,11 @@ struct HttpReply {
 };
 
 /// A header that is a list, however many times it was sent.
-[[nodiscard]] std::string list_of(const boost::beast::http::request_header<>& request, boost::beast::http::field name);
+[[nodiscard]] std::string joined_header(const boost::beast::http::request_header<>& request,
+                                        boost::beast::http::field name);
 
 /// A target without its query.
-[[nodiscard]] std::string_view path_of(std::string_view target);
+[[nodiscard]] std::string_view strip_query(std::string_view target);
 
 /// True for a target (query included) where an upgrade to WebSocket is served.
 [[nodiscard]] bool is_websocket_target(std::string_view target);
@@ -42,10 +43,10 @@ struct HttpReply {
 [[nodiscard]] HttpReply asset_reply(const Asset& asset, const boost::beast::http::request_header<>& request);
 
 /// What the request hands in; nothing for one that hands in nothing.
-[[nodiscard]] std::optional<IntakeRequest::Kind> intake_of(boost::beast::http::verb method, std::string_view target);
+[[nodiscard]] std::optional<IntakeRequest::Kind> intake_kind(boost::beast::http::verb method, std::string_view target);
 
 /// What the request asks of Queries; nothing for any other.
-[[nodiscard]] std::optional<QueryRequest::Kind> query_of(boost::beast::http::verb method, std::string_view target);
+[[nodiscard]] std::optional<QueryRequest::Kind> query_kind(boost::beast::http::verb method, std::string_view target);
 
 /// A problem as protocol/problem.hpp has it; `detail` is a sentence.
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
@@ -58,7 +59,7 @@ struct HttpReply {
 /// 403 for a token without the scope that is needed.
 [[nodiscard]] HttpReply insufficient_scope(auth::Scope needed);
 /// 403 for a client of another machine where nobody is asked for a token.
-[[nodiscard]] HttpReply not_from_here();
+[[nodiscard]] HttpReply loopback_only();
 /// For a request that is refused for its Host or its Origin.
 [[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);
 /// The answer to a CORS preflight of an allowed origin, without the headers that every answer to it gets.
@@ -66,6 +67,6 @@ struct HttpReply {
 /// 429 for data that comes when max_intake_bytes are on their way into the database.
 [[nodiscard]] HttpReply intake_full(const ServerContext& context);
 /// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
-[[nodiscard]] HttpReply too_many(Refusal refusal, const ServerContext& context);
+[[nodiscard]] HttpReply limit_reached(Refusal refusal, const ServerContext& context);
 
 }  // namespace session_buddy::server

@@ -12,7 +12,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr std::size_t kDropBytes = 4096;  // at a time
+constexpr std::size_t kDiscardChunkBytes = 4096;  // at a time
 
 // OpenSSL counts in int.
 int tls_size(std::size_t size) {
@@ -111,7 +111,7 @@ void Stream::end_writing() {
 }
 
 void Stream::discard(error_code& error) {
-    std::array<char, kDropBytes> dropped{};
+    std::array<char, kDiscardChunkBytes> dropped{};
     socket_.read_some(net::buffer(dropped), error);
 }
 

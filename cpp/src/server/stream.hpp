@@ -70,7 +70,7 @@ class Stream {
     template <typename Handler>
     void async_graceful_close(Handler handler) {
         end_writing();
-        net::async_compose<Handler, void(error_code)>(DiscardRest{*this}, handler, get_executor());
+        net::async_compose<Handler, void(error_code)>(GracefulClose{*this}, handler, get_executor());
     }
 
     // As Beast wants them (AsyncStream), for completion handlers.
@@ -80,8 +80,8 @@ class Stream {
             const net::mutable_buffer into = *net::buffer_sequence_begin(buffers);
             return stream.read_some({static_cast<char*>(into.data()), into.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, read, read_waits_for_}, handler,
-                                                                   get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(RetryUntilReady{*this, read, read_waits_for_},
+                                                                   handler, get_executor());
     }
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler handler) {
@@ -93,8 +93,8 @@ class Stream {
             const net::const_buffer from = *part;
             return stream.write_some({static_cast<const char*>(from.data()), from.size()}, error);
         };
-        net::async_compose<Handler, void(error_code, std::size_t)>(Attempts{*this, write, write_waits_for_}, handler,
-                                                                   get_executor());
+        net::async_compose<Handler, void(error_code, std::size_t)>(RetryUntilReady{*this, write, write_waits_for_},
+                                                                   handler, get_executor());
     }
 
   private:
@@ -104,7 +104,7 @@ class Stream {
 
     // Tries `transfer` until it does not block.
     template <typename Transfer>
-    struct Attempts {
+    struct RetryUntilReady {
         template <typename Self>
         void operator()(Self& self, error_code failed = {}) {
             if (step == Step::done || failed) {
@@ -134,9 +134,9 @@ class Stream {
         std::size_t bytes = 0;
     };
     template <typename Transfer>
-    Attempts(Stream&, Transfer, const Socket::wait_type&) -> Attempts<Transfer>;
+    RetryUntilReady(Stream&, Transfer, const Socket::wait_type&) -> RetryUntilReady<Transfer>;
 
-    struct DiscardRest {
+    struct GracefulClose {
         template <typename Self>
         void operator()(Self& self, error_code error = {}) {
             Stream& its_stream = stream;

@@ -22,13 +22,13 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.tls"};
+constexpr log::Logger kLogger{"session_buddy.server.tls"};
 
 // Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost the client chooses.
-constexpr const char* kCiphersOfTls12 =
+constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr const char* kCiphersOfTls13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr const char* kTls13Ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr const char* kGroups = "X25519:prime256v1:secp384r1";
 
 using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
@@ -65,7 +65,7 @@ std::string to_text(const ASN1_TIME* time) {
 }
 
 // Empty where the certificate is valid now.
-std::string why_not_valid(const X509* certificate) {
+std::string invalid_reason(const X509* certificate) {
     if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0) {
         return "it is not valid before " + to_text(X509_get0_notBefore(certificate));
     }
@@ -119,8 +119,8 @@ Key read_key(const std::string& path) {
 void use_certificate(SSL_CTX* context, const Config& config) {
     const auto chain = read_certificates("TLS certificate", config.tls_cert);
     const auto key = read_key(config.tls_key);
-    const auto fail = [&](std::size_t place, const std::string& reason) {
-        const auto which = chain.size() == 1 ? std::string() : fmt::format(" (certificate {} in it)", place + 1);
+    const auto fail = [&](std::size_t index, const std::string& reason) {
+        const auto which = chain.size() == 1 ? std::string() : fmt::format(" (certificate {} in it)", index + 1);
         return TlsError(fmt::format("cannot use the TLS certificate {}{}: {}", config.tls_cert, which, reason));
     };
     if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
@@ -128,30 +128,30 @@ void use_certificate(SSL_CTX* context, const Config& config) {
         throw TlsError(fmt::format("cannot use the TLS key {}: it does not belong to the certificate {}",
                                    config.tls_key, config.tls_cert));
     }
-    for (std::size_t place = 0; place < chain.size(); ++place) {
-        if (const auto reason = why_not_valid(chain[place].get()); !reason.empty()) {
-            throw fail(place, reason);
+    for (std::size_t index = 0; index < chain.size(); ++index) {
+        if (const auto reason = invalid_reason(chain[index].get()); !reason.empty()) {
+            throw fail(index, reason);
         }
-        const auto added = place == 0 ? SSL_CTX_use_certificate(context, chain[place].get())
-                                      : SSL_CTX_add1_chain_cert(context, chain[place].get());
+        const auto added = index == 0 ? SSL_CTX_use_certificate(context, chain[index].get())
+                                      : SSL_CTX_add1_chain_cert(context, chain[index].get());
         if (added != 1) {
-            throw fail(place, openssl_reason());
+            throw fail(index, openssl_reason());
         }
     }
     if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
         throw TlsError(fmt::format("cannot use the TLS key {}: {}", config.tls_key, openssl_reason()));
     }
-    logger.info("using the TLS certificate {}, which is valid until {}", config.tls_cert,
-                to_text(X509_get0_notAfter(chain.front().get())));
+    kLogger.info("using the TLS certificate {}, which is valid until {}", config.tls_cert,
+                 to_text(X509_get0_notAfter(chain.front().get())));
 }
 
-void ask_for_client_certificate(SSL_CTX* context, const std::string& path) {
+void require_client_certificates(SSL_CTX* context, const std::string& path) {
     constexpr std::string_view kWhat = "authorities of client certificates in";
     std::string last_reason;
     std::size_t usable = 0;
     for (const auto& authority : read_certificates(kWhat, path)) {
-        if (auto reason = why_not_valid(authority.get()); !reason.empty()) {
-            logger.warning("an authority of client certificates in {} is of no use: {}", path, reason);
+        if (auto reason = invalid_reason(authority.get()); !reason.empty()) {
+            kLogger.warning("an authority of client certificates in {} is of no use: {}", path, reason);
             last_reason = std::move(reason);
             continue;
         }
@@ -185,13 +185,13 @@ TlsContextPtr load_tls(const Config& config) {
     SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_cipher_list(context, kCiphersOfTls12) != 1 ||
-        SSL_CTX_set_ciphersuites(context, kCiphersOfTls13) != 1 || SSL_CTX_set1_groups_list(context, kGroups) != 1) {
+        SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1 || SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1 ||
+        SSL_CTX_set1_groups_list(context, kGroups) != 1) {
         throw TlsError("cannot set TLS up: " + openssl_reason());
     }
     use_certificate(context, config);
     if (!config.tls_client_ca.empty()) {
-        ask_for_client_certificate(context, config.tls_client_ca);
+        require_client_certificates(context, config.tls_client_ca);
     }
     return owner;
 }

@@ -13,14 +13,13 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.tls"};
+constexpr log::Logger kLogger{"session_buddy.server.tls"};
 
 constexpr std::uint8_t kHandshakeRecord = 0x16;  // no text begins with it
 
 }  // namespace
 
-TlsHandshake::TlsHandshake(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline,
-                           ServerContext& context)
+TlsHandshake::TlsHandshake(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context)
     : stream_(std::move(stream)),
       context_(context),
       handle_(context, *this),
@@ -33,57 +32,57 @@ void TlsHandshake::run() {
 }
 
 void TlsHandshake::shut_down() {
-    cut();
+    abort();
 }
 
-void TlsHandshake::cut() {
+void TlsHandshake::abort() {
     deadline_ = SteadyTime::max();
     stream_.close();
 }
 
 void TlsHandshake::check_timeouts(SteadyTime now) {
     if (now >= deadline_) {
-        logger.debug("TLS handshake of {} took too long", peer_.name);
-        cut();
+        kLogger.debug("TLS handshake of {} took too long", peer_.name);
+        abort();
     }
 }
 
 void TlsHandshake::wait() {
     stream_.async_wait_to_read(guarded(shared_from_this(), [](TlsHandshake& self, const error_code& error) {
         if (error) {
-            self.cut();
+            self.abort();
         } else if (self.stream_.encrypted()) {
-            self.go_on();
+            self.continue_handshake();
         } else {
-            self.begin();
+            self.detect_protocol();
         }
     }));
 }
 
-void TlsHandshake::begin() {
+void TlsHandshake::detect_protocol() {
     error_code error;
     const auto first = stream_.peek(error);
     if (error == net::error::would_block) {
         wait();
     } else if (error) {
-        cut();
+        abort();
     } else if (first == kHandshakeRecord) {
         stream_.start_tls(*context_.tls->native_handle());
-        go_on();
+        continue_handshake();
     } else {
         std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
             ->answer_and_close(http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://"));
     }
 }
 
-void TlsHandshake::go_on() {
+void TlsHandshake::continue_handshake() {
     error_code error;
     stream_.handshake(error);
     if (error == net::error::would_block) {
         wait();
     } else if (error) {
-        logger.debug("TLS handshake of {} failed: {}", peer_.name, error.message());
-        cut();
+        kLogger.debug("TLS handshake of {} failed: {}", peer_.name, error.message());
+        abort();
     } else {
         std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
             ->run();
@@ -91,8 +90,8 @@ void TlsHandshake::go_on() {
 }
 
 void TlsHandshake::fail(const char* what) {
-    logger.error("TLS handshake of {} failed: {}", peer_.name, what);
-    cut();
+    kLogger.error("TLS handshake of {} failed: {}", peer_.name, what);
+    abort();
 }
 
 }  // namespace session_buddy::server

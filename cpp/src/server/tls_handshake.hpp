@@ -16,14 +16,14 @@ class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, pu
 
     void run();
     void shut_down() override;
-    void cut() override;
+    void abort() override;
     void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
 
   private:
-    void begin();
-    void go_on();
+    void detect_protocol();
+    void continue_handshake();
     void wait();
 
     Stream stream_;

@@ -25,12 +25,12 @@ class TokenBucket {
         return level_;
     }
     /// The same, but never below `floor`.
-    double spend_down_to(double floor, TimePoint now) {
+    double spend_with_floor(double floor, TimePoint now) {
         level_ = std::max(floor, level(now) - 1);
         return level_;
     }
     /// Takes one where it is there.
-    [[nodiscard]] bool take(TimePoint now) { return level(now) >= 1 && spend(now) >= 0; }
+    [[nodiscard]] bool try_acquire(TimePoint now) { return level(now) >= 1 && spend(now) >= 0; }
 
   private:
     double rate_;

@@ -13,13 +13,13 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.auth"};
+constexpr log::Logger kLogger{"session_buddy.server.auth"};
 
-auth::Verdict check_or_refuse(const auth::Authenticator& authenticator, const std::string& token, TimePoint now) {
+auth::Verdict check_or_reject(const auth::Authenticator& authenticator, const std::string& token, TimePoint now) {
     try {
         return authenticator.check(token, now);
     } catch (const std::exception& failure) {
-        logger.error("a token could not be checked: {}", failure.what());
+        kLogger.error("a token could not be checked: {}", failure.what());
         return auth::Rejection{"The token could not be checked"};
     }
 }
@@ -39,7 +39,7 @@ TokenChecker::~TokenChecker() {
 void TokenChecker::check(std::string token, Done done) {
     net::post(thread_,
               [this, authenticator = authenticator_, token = std::move(token), done = std::move(done)]() mutable {
-                  auto verdict = check_or_refuse(*authenticator, token, clock_.now());
+                  auto verdict = check_or_reject(*authenticator, token, clock_.now());
                   try {
                       net::post(io_, [this, authenticator = std::move(authenticator), token = std::move(token),
                                       done = std::move(done), verdict = std::move(verdict)]() mutable {
@@ -50,7 +50,7 @@ void TokenChecker::check(std::string token, Done done) {
                           }
                       });
                   } catch (const std::bad_alloc&) {
-                      logger.error("a token could not be checked: out of memory");
+                      kLogger.error("a token could not be checked: out of memory");
                   }
               });
 }

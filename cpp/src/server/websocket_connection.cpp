@@ -16,7 +16,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server.session"};
+constexpr log::Logger kLogger{"session_buddy.server.session"};
 
 // Of the message with the token, what is not the token.
 constexpr std::size_t kAuthEnvelopeBytes = 1024;
@@ -24,13 +24,13 @@ constexpr std::size_t kAuthEnvelopeBytes = 1024;
 constexpr auto kUnauthorized = static_cast<CloseCode>(4401);
 constexpr std::string_view kNoLongerAccepted = "The token is no longer accepted";
 // Answers that wait together leave together, up to about this many bytes.
-constexpr std::size_t kJoinedBytes = 16384;
+constexpr std::size_t kMaxCoalescedBytes = 16384;
 // A client with so many bytes of pongs waiting is not read from.
 constexpr std::size_t kMaxControlBytes = 1024;
 // Reads before others have their turn.
-constexpr int kReadsAtOnce = 4;
+constexpr int kMaxReadsPerTurn = 4;
 // A compressed message counts as one more for every so many bytes: what they cost to read does not show in the text.
-constexpr double kDeflatedBytesAtCost = 4096;
+constexpr double kDeflatedBytesPerUnit = 4096;
 
 // There is one for each client: what it grows by, 10,000 clients pay 10,000 times.
 static_assert(sizeof(WebSocketConnection) <= 648);
@@ -48,13 +48,13 @@ WebSocketConnection::WebSocketConnection(Stream stream, Peer peer, Admission::Sl
       peer_(std::move(peer)),
       slot_(std::move(slot)),
       decoder_(first_message_limit(context.config)),  // until it has shown its token it has nothing else to say
-      heard_at_(std::chrono::steady_clock::now()),
-      ping_due_at_(heard_at_ + steady(context.config.ping_interval)),
-      messages_(context.config.max_messages_per_second, heard_at_) {}
+      last_activity_at_(std::chrono::steady_clock::now()),
+      ping_due_at_(last_activity_at_ + steady(context.config.ping_interval)),
+      messages_(context.config.max_messages_per_second, last_activity_at_) {}
 
-void WebSocketConnection::run(Handshake handshake, const Welcome& welcome) {
-    deflated_ = handshake.deflated;
-    decoder_.set_deflate(deflated_);
+void WebSocketConnection::run(Handshake handshake, const UpgradeDecision& decision) {
+    deflate_enabled_ = handshake.deflated;
+    decoder_.set_deflate(deflate_enabled_);
     control_ = std::move(handshake.response);
     write();
     if (context_.tokens != nullptr) {
@@ -62,11 +62,11 @@ void WebSocketConnection::run(Handshake handshake, const Welcome& welcome) {
     }
     if (context_.stopping) {
         shut_down();
-    } else if (const auto* admitted = std::get_if<Admitted>(&welcome)) {
+    } else if (const auto* admitted = std::get_if<Admitted>(&decision)) {
         open(admitted->identity);
         read();
-    } else if (const auto* refused = std::get_if<Refused>(&welcome)) {
-        refuse_token(refused->reason, std::nullopt);
+    } else if (const auto* refused = std::get_if<Rejected>(&decision)) {
+        reject_token(refused->reason, std::nullopt);
     } else {
         await_token();
     }
@@ -77,7 +77,7 @@ void WebSocketConnection::await_token() {
     authentication_->deadline.async_wait(
         guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) {
             // One may have come when this was queued already.
-            if (!error && self.state_ == State::unauthenticated && !self.authentication_->under_way) {
+            if (!error && self.state_ == State::unauthenticated && !self.authentication_->pending) {
                 self.close(kUnauthorized, "No token came in time");
             }
         }));
@@ -86,9 +86,9 @@ void WebSocketConnection::await_token() {
 
 void WebSocketConnection::on_first_message(std::string_view text) {
     auto request = protocol::parse_request(text);
-    if (auto* shown = std::get_if<protocol::Authenticate>(&request)) {
+    if (auto* printable_prefix = std::get_if<protocol::Authenticate>(&request)) {
         authentication_->deadline.cancel();
-        authenticate(std::move(*shown));
+        authenticate(std::move(*printable_prefix));
     } else {
         close(kUnauthorized, "The first message must be of type auth, with a token");
     }
@@ -99,7 +99,7 @@ void WebSocketConnection::authenticate(protocol::Authenticate request) {
         client_->authenticated(request.request_id);
         return;
     }
-    authentication_->under_way = true;
+    authentication_->pending = true;
     context_.tokens->check(std::move(request.token),
                            [self = shared_from_this(), id = std::move(request.request_id)](auth::Verdict verdict) {
                                run_guarded(*self, [&] { self->on_checked(std::move(verdict), id); });
@@ -111,19 +111,19 @@ void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::Requ
         return;
     }
     if (auto* rejection = std::get_if<auth::Rejection>(&verdict)) {
-        refuse_token(std::move(rejection->reason), request_id);
+        reject_token(std::move(rejection->reason), request_id);
         return;
     }
     auto identity = std::get<auth::Identity>(std::move(verdict));
     if (!identity.scopes.has(auth::Scope::read)) {
-        refuse_token(std::string(kLacksRead), request_id);
+        reject_token(std::string(kLacksRead), request_id);
         return;
     }
-    authentication_->under_way = false;
+    authentication_->pending = false;
     if (state_ == State::open) {
-        adopt(std::move(identity));
+        set_identity(std::move(identity));
     } else {
-        auto slot = context_.admission.take_websocket(peer_, std::chrono::steady_clock::now());
+        auto slot = context_.admission.admit_client(peer_, std::chrono::steady_clock::now());
         if (const auto* refusal = std::get_if<Refusal>(&slot)) {
             close(CloseCode::try_again_later, "beyond " + describe(*refusal, context_.config));
             return;
@@ -136,18 +136,19 @@ void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::Requ
     read();
 }
 
-void WebSocketConnection::refuse_token(std::string reason, protocol::RequestId request_id) {
+void WebSocketConnection::reject_token(std::string reason, protocol::RequestId request_id) {
     context_.counters.refused_tokens.add();
-    logger.warning("a token of {} was refused: {}", peer_.name, reason);
-    authentication_->under_way = true;
-    authentication_->delay.expires_after(context_.admission.delay_of_refusal(peer_, std::chrono::steady_clock::now()));
-    authentication_->delay.async_wait(guarded(
-        shared_from_this(),
-        [why = std::move(reason), id = std::move(request_id)](WebSocketConnection& self, const error_code& error) mutable {
+    kLogger.warning("a token of {} was refused: {}", peer_.name, reason);
+    authentication_->pending = true;
+    authentication_->delay.expires_after(
+        context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
+    authentication_->delay.async_wait(
+        guarded(shared_from_this(), [why = std::move(reason), id = std::move(request_id)](
+                                        WebSocketConnection& self, const error_code& error) mutable {
             if (error) {
                 return;
             }
-            self.authentication_->under_way = false;
+            self.authentication_->pending = false;
             if (self.state_ == State::open) {  // with the token it had before
                 self.client_->unauthorized(std::move(why), std::move(id));
                 self.write();
@@ -161,16 +162,16 @@ void WebSocketConnection::refuse_token(std::string reason, protocol::RequestId r
 void WebSocketConnection::open(std::optional<auth::Identity> identity) {
     state_ = State::open;
     client_.emplace(context_.broadcaster, static_cast<Client::Sender&>(*this), context_.config);
-    logger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
-                 context_.config.max_clients);
+    kLogger.debug("client {} connected ({} of {})", peer_.name, context_.admission.clients(),
+                  context_.config.max_clients);
     if (identity) {
-        adopt(*std::move(identity));
+        set_identity(*std::move(identity));
     }
     decoder_.set_max_message_bytes(context_.config.max_message_bytes);
 }
 
 // From here on this token is what the client is here by.
-void WebSocketConnection::adopt(auth::Identity identity) {
+void WebSocketConnection::set_identity(auth::Identity identity) {
     authentication_->identity = std::move(identity);
     authentication_->deadline.expires_at(SteadyTime::max());
     const auto& expires_at = authentication_->identity->expires_at;
@@ -189,7 +190,7 @@ void WebSocketConnection::adopt(auth::Identity identity) {
         }));
 }
 
-void WebSocketConnection::tokens_replaced() {
+void WebSocketConnection::on_tokens_replaced() {
     if (authentication_ && authentication_->identity && !context_.tokens->still_accepts(*authentication_->identity)) {
         close(kUnauthorized, kNoLongerAccepted);
     }
@@ -199,32 +200,32 @@ void WebSocketConnection::shut_down() {
     close(CloseCode::going_away);
 }
 
-void WebSocketConnection::cut() {
+void WebSocketConnection::abort() {
     finish({});
 }
 
 // Whether what the client sends is looked at now.
-bool WebSocketConnection::listens() const {
+bool WebSocketConnection::accepts_input() const {
     if (state_ == State::closing) {
         return !client_closed_;
     }
     const bool serves = state_ == State::unauthenticated || state_ == State::open;
-    return serves && control_.size() < kMaxControlBytes && !(authentication_ && authentication_->under_way) &&
+    return serves && control_.size() < kMaxControlBytes && !(authentication_ && authentication_->pending) &&
            (!client_ || client_->outbox().accepts_requests());
 }
 
 // What is here already, and then whatever comes.
 void WebSocketConnection::read() {
-    if (read_under_way_) {
+    if (reading_) {
         return;
     }
-    read_under_way_ = true;
-    while (!unread_.empty() && listens()) {
+    reading_ = true;
+    while (!unread_.empty() && accepts_input()) {
         std::string input = std::exchange(unread_, {});
-        take(input);
+        process_input(input);
     }
-    read_under_way_ = (unread_.empty() && listens()) || state_ == State::lingering;
-    if (read_under_way_) {
+    reading_ = (unread_.empty() && accepts_input()) || state_ == State::lingering;
+    if (reading_) {
         stream_.async_wait_to_read(net::bind_allocator(
             HandlerSlot::Allocator<void>(read_slot_),
             guarded(shared_from_this(),
@@ -237,7 +238,7 @@ void WebSocketConnection::on_readable(const error_code& error) {
         finish(error);
         return;
     }
-    for (int reads = 0; reads < kReadsAtOnce && unread_.empty() && listens(); ++reads) {
+    for (int reads = 0; reads < kMaxReadsPerTurn && unread_.empty() && accepts_input(); ++reads) {
         error_code failed;
         const auto bytes = stream_.read_some(context_.received, failed);
         if (failed == net::error::would_block) {
@@ -247,21 +248,21 @@ void WebSocketConnection::on_readable(const error_code& error) {
             finish(failed);
             return;
         }
-        heard();  // each piece is a sign of life
-        take(std::span(context_.received).first(bytes));
+        record_activity();  // each piece is a sign of life
+        process_input(std::span(context_.received).first(bytes));
         if (bytes < context_.received.size()) {
             break;  // that was all, most likely
         }
     }
     if (state_ == State::lingering) {
-        drop_input();
+        discard_input();
     }
-    read_under_way_ = false;
+    reading_ = false;
     read();
 }
 
-void WebSocketConnection::take(std::span<char> input) {
-    while (!input.empty() && listens()) {
+void WebSocketConnection::process_input(std::span<char> input) {
+    while (!input.empty() && accepts_input()) {
         on_event(decoder_.next(input));
         if (client_ && !client_->outbox().accepts_requests()) {
             write();
@@ -276,7 +277,7 @@ void WebSocketConnection::take(std::span<char> input) {
 void WebSocketConnection::on_event(const FrameDecoder::Event& event) {
     using Kind = FrameDecoder::Kind;
     if (event.kind == Kind::close || event.kind == Kind::violation) {
-        end_by_client(event.code);
+        on_client_end(event.code);
         return;
     }
     if (state_ == State::closing) {
@@ -293,10 +294,10 @@ void WebSocketConnection::on_event(const FrameDecoder::Event& event) {
 void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     context_.counters.messages_received.add();
     // Before anything is done for it. A compressed one costs more, whatever it becomes.
-    const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesAtCost : 1;
-    const double left = messages_.spend(heard_at_, cost);
+    const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesPerUnit : 1;
+    const double left = messages_.spend(last_activity_at_, cost);
     if (left < -static_cast<double>(context_.config.max_messages_per_second)) {
-        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        kLogger.debug("client {} goes beyond max_messages_per_second", peer_.name);
         close(CloseCode::policy_error);
         return;
     }
@@ -305,12 +306,12 @@ void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     if (event.deflated) {
         inflated = context_.compression->inflater.inflate(text, decoder_.max_message_bytes());
         if (const auto* failed = std::get_if<InflateError>(&inflated)) {
-            end_by_client(*failed == InflateError::too_big ? CloseCode::too_big : CloseCode::bad_payload);
+            on_client_end(*failed == InflateError::too_big ? CloseCode::too_big : CloseCode::bad_payload);
             return;
         }
         text = std::get<std::string>(inflated);
         if (!is_valid_utf8(text)) {
-            end_by_client(CloseCode::bad_payload);
+            on_client_end(CloseCode::bad_payload);
             return;
         }
     }
@@ -325,8 +326,8 @@ void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
 
 // Each is answered, so it costs what a message costs.
 void WebSocketConnection::on_ping(std::string_view payload) {
-    if (messages_.spend(heard_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
-        logger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+    if (messages_.spend(last_activity_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
+        kLogger.debug("client {} goes beyond max_messages_per_second", peer_.name);
         close(CloseCode::policy_error);
         return;
     }
@@ -343,11 +344,11 @@ bool WebSocketConnection::send(const Frame& frame) {
             write_now(frame, {});
         } else {
             context_.counters.messages_sent.add();
-            write_now(nullptr, std::exchange(control_, {}).append(on_wire(*frame)));
+            write_now(nullptr, std::exchange(control_, {}).append(wire_bytes(*frame)));
         }
     } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
         context_.counters.failures.add();
-        logger.error("session of client {} failed: {}", peer_.name, failure.what());
+        kLogger.error("session of client {} failed: {}", peer_.name, failure.what());
         fail_later(net::error::no_memory);
     }
     return true;
@@ -369,9 +370,9 @@ void WebSocketConnection::write() {
         }
         std::string joined;
         while (frame) {
-            joined += on_wire(*frame);
+            joined += wire_bytes(*frame);
             context_.counters.messages_sent.add();
-            frame = joined.size() < kJoinedBytes ? client_->outbox().next() : nullptr;
+            frame = joined.size() < kMaxCoalescedBytes ? client_->outbox().next() : nullptr;
         }
         write_now(nullptr, std::move(joined));
     }
@@ -380,11 +381,11 @@ void WebSocketConnection::write() {
 
 // The frame, or the bytes where there is none.
 void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
-    if (state_ == State::lingering || state_ == State::over) {
+    if (state_ == State::lingering || state_ == State::closed) {
         return;
     }
     std::size_t sent = 0;
-    const auto error = write_rest(frame ? on_wire(*frame) : std::string_view(bytes), sent);
+    const auto error = write_rest(frame ? wire_bytes(*frame) : std::string_view(bytes), sent);
     context_.counters.bytes_sent.add(sent);
     context_.counters.messages_sent.add(frame ? 1 : 0);
     if (error == net::error::would_block) {
@@ -404,17 +405,17 @@ error_code WebSocketConnection::write_rest(std::string_view bytes, std::size_t& 
     return error;
 }
 
-std::string_view WebSocketConnection::on_wire(const Message& message) const {
-    return deflated_ ? message.deflated_frame(context_.compression->deflater) : message.frame();
+std::string_view WebSocketConnection::wire_bytes(const Message& message) const {
+    return deflate_enabled_ ? message.deflated_frame(context_.compression->deflater) : message.frame();
 }
 
 void WebSocketConnection::await_writable() {
-    stream_.async_wait_to_write(
-        guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) { self.on_writable(error); }));
+    stream_.async_wait_to_write(guarded(
+        shared_from_this(), [](WebSocketConnection& self, const error_code& error) { self.on_writable(error); }));
 }
 
 void WebSocketConnection::on_writable(const error_code& error) {
-    if (state_ == State::over) {
+    if (state_ == State::closed) {
         return;
     }
     if (error) {
@@ -423,7 +424,7 @@ void WebSocketConnection::on_writable(const error_code& error) {
     }
     const std::size_t before = unsent_->sent;
     const auto failed =
-        write_rest(unsent_->frame ? on_wire(*unsent_->frame) : std::string_view(unsent_->bytes), unsent_->sent);
+        write_rest(unsent_->frame ? wire_bytes(*unsent_->frame) : std::string_view(unsent_->bytes), unsent_->sent);
     context_.counters.bytes_sent.add(unsent_->sent - before);
     if (failed == net::error::would_block) {
         await_writable();
@@ -434,8 +435,8 @@ void WebSocketConnection::on_writable(const error_code& error) {
         return;
     }
     unsent_.reset();
-    if (!read_under_way_) {
-        heard();  // it is we who do not listen; that it takes its answers shows that it is there
+    if (!reading_) {
+        record_activity();  // it is we who do not listen; that it takes its answers shows that it is there
     }
     write();
     read();
@@ -447,7 +448,7 @@ void WebSocketConnection::fail_later(const error_code& error) {
 }
 
 // It closed, or broke the protocol.
-void WebSocketConnection::end_by_client(CloseCode code) {
+void WebSocketConnection::on_client_end(CloseCode code) {
     client_closed_ = true;
     if (state_ == State::closing) {
         linger_if_done();
@@ -463,10 +464,10 @@ void WebSocketConnection::close(CloseCode code, std::string_view reason) {
     }
     write();  // the answers to what came before
     state_ = State::closing;
-    close_by_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
+    close_deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
     client_.reset();
     stop_authentication();
-    logger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
+    kLogger.debug("closing client {} with {} {}", peer_.name, static_cast<unsigned>(code), reason);
     control_ += close_frame(code, reason);
     write();
     read();
@@ -486,7 +487,7 @@ void WebSocketConnection::linger() {
     read();
 }
 
-void WebSocketConnection::drop_input() {
+void WebSocketConnection::discard_input() {
     error_code error;
     stream_.discard(error);
     if (error && error != net::error::would_block) {
@@ -501,8 +502,8 @@ void WebSocketConnection::stop_authentication() {
     }
 }
 
-void WebSocketConnection::heard() {
-    heard_at_ = std::chrono::steady_clock::now();
+void WebSocketConnection::record_activity() {
+    last_activity_at_ = std::chrono::steady_clock::now();
 }
 
 // Empty where the client is within all of them.
@@ -510,24 +511,24 @@ std::string_view WebSocketConnection::exceeded_limit(SteadyTime now) const {
     if (unsent_ && now - unsent_->since >= steady(context_.config.write_timeout)) {
         return "it did not take a message within write_timeout";
     }
-    if (now >= close_by_) {
+    if (now >= close_deadline_) {
         return "it did not answer the close within handshake_timeout";
     }
-    if (now - heard_at_ >= steady(context_.config.ping_timeout)) {
+    if (now - last_activity_at_ >= steady(context_.config.ping_timeout)) {
         return "nothing came from it within ping_timeout";
     }
     return {};
 }
 
 void WebSocketConnection::check_timeouts(SteadyTime now) {
-    if (state_ == State::over) {
+    if (state_ == State::closed) {
         return;
     }
-    if (authentication_ && authentication_->under_way) {
-        heard();  // it is we who do not listen
+    if (authentication_ && authentication_->pending) {
+        record_activity();  // it is we who do not listen
     }
     if (const auto limit = exceeded_limit(now); !limit.empty()) {
-        logger.debug("dropping client {}: {}", peer_.name, limit);
+        kLogger.debug("dropping client {}: {}", peer_.name, limit);
         finish(net::error::timed_out);
         return;
     }
@@ -545,11 +546,11 @@ void WebSocketConnection::check_timeouts(SteadyTime now) {
 // The end, however it came: gives the place and the subscriptions back and closes the socket, upon which every wait
 // under way completes and lets go of this.
 void WebSocketConnection::finish(const error_code& reason) {
-    if (state_ == State::over) {
+    if (state_ == State::closed) {
         return;
     }
-    logger.debug("client {} disconnected{}{}", peer_.name, reason ? ": " : "", reason ? reason.message() : "");
-    state_ = State::over;
+    kLogger.debug("client {} disconnected{}{}", peer_.name, reason ? ": " : "", reason ? reason.message() : "");
+    state_ = State::closed;
     client_.reset();
     stop_authentication();
     slot_.reset();
@@ -558,7 +559,7 @@ void WebSocketConnection::finish(const error_code& reason) {
 
 void WebSocketConnection::fail(const char* what) {
     context_.counters.failures.add();
-    logger.error("session of client {} failed: {}", peer_.name, what);
+    kLogger.error("session of client {} failed: {}", peer_.name, what);
     finish({});
 }
 

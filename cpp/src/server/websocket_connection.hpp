@@ -27,24 +27,24 @@ struct Admitted {
     std::optional<auth::Identity> identity;  ///< where a token was asked for
 };
 struct AwaitsToken {};
-struct Refused {
+struct Rejected {
     std::string reason;
 };
-using Welcome = std::variant<Admitted, AwaitsToken, Refused>;
+using UpgradeDecision = std::variant<Admitted, AwaitsToken, Rejected>;
 
 /// There is one for every client, so what is needed at times alone is kept behind pointers.
 class WebSocketConnection final : public std::enable_shared_from_this<WebSocketConnection>,
-                               public Connection,
-                               private Client::Sender {
+                                  public Connection,
+                                  private Client::Sender {
   public:
     /// `context` must outlive it.
     WebSocketConnection(Stream stream, Peer peer, Admission::Slot slot, ServerContext& context);
 
     /// Answers the upgrade request and serves the client.
-    void run(Handshake handshake, const Welcome& welcome);
+    void run(Handshake handshake, const UpgradeDecision& decision);
     void shut_down() override;
-    void cut() override;
-    void tokens_replaced() override;
+    void abort() override;
+    void on_tokens_replaced() override;
     void check_timeouts(SteadyTime now) override;
     /// Logs what a handler threw, and cuts the connection.
     void fail(const char* what);
@@ -55,7 +55,7 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
         open,
         closing,    // our close frame is on its way, and the client's is waited for
         lingering,  // nothing is said any more; the client is to end the connection
-        over
+        closed
     };
 
     // Of a client that must show a token.
@@ -64,7 +64,7 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
         Timer deadline;  // for the token to come; then of the token
         Timer delay;     // of a refusal
         std::optional<auth::Identity> identity;
-        bool under_way = false;  // a check or a refusal; nothing is read meanwhile
+        bool pending = false;  // a check or a refusal; nothing is read meanwhile
     };
 
     // What the socket did not take at once.
@@ -79,16 +79,16 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
     void on_first_message(std::string_view text);
     void authenticate(protocol::Authenticate request) override;
     void on_checked(auth::Verdict verdict, const protocol::RequestId& request_id);
-    void refuse_token(std::string reason, protocol::RequestId request_id);
+    void reject_token(std::string reason, protocol::RequestId request_id);
     void open(std::optional<auth::Identity> identity);
-    void adopt(auth::Identity identity);
+    void set_identity(auth::Identity identity);
     void stop_authentication();
 
-    [[nodiscard]] bool listens() const;
+    [[nodiscard]] bool accepts_input() const;
     [[nodiscard]] std::string_view exceeded_limit(SteadyTime now) const;
     void read();
     void on_readable(const error_code& error);
-    void take(std::span<char> input);
+    void process_input(std::span<char> input);
     void on_event(const FrameDecoder::Event& event);
     void on_text(const FrameDecoder::Event& event);
     void on_ping(std::string_view payload);
@@ -97,24 +97,24 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
     void write();
     void write_now(const Frame& frame, std::string bytes);
     [[nodiscard]] error_code write_rest(std::string_view bytes, std::size_t& sent);
-    [[nodiscard]] std::string_view on_wire(const Message& message) const;
+    [[nodiscard]] std::string_view wire_bytes(const Message& message) const;
     void await_writable();
     void on_writable(const error_code& error);
     void fail_later(const error_code& error);
 
-    void end_by_client(CloseCode code);
+    void on_client_end(CloseCode code);
     void close(CloseCode code, std::string_view reason = {});
     void linger_if_done();
     void linger();
-    void drop_input();
-    void heard();
+    void discard_input();
+    void record_activity();
     void finish(const error_code& reason);
 
     // First, and close together, what each broadcast touches: with many clients nothing of it is in the cache.
     Stream stream_;
     State state_ = State::unauthenticated;
-    bool deflated_ = false;
-    bool read_under_way_ = false;     // or waited for
+    bool deflate_enabled_ = false;
+    bool reading_ = false;            // or waited for
     bool client_closed_ = false;      // nothing that it says counts any more
     std::unique_ptr<Unsent> unsent_;  // while the socket is full
     std::string control_;             // frames that go before everything else
@@ -128,9 +128,9 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
     HandlerSlot read_slot_;
     FrameDecoder decoder_;
     std::string unread_;  // received, and waiting until the client takes its answers
-    SteadyTime heard_at_;
+    SteadyTime last_activity_at_;
     SteadyTime ping_due_at_;
-    SteadyTime close_by_ = SteadyTime::max();  // of what comes after our close frame
+    SteadyTime close_deadline_ = SteadyTime::max();  // of what comes after our close frame
     TokenBucket messages_;
 };
 

@@ -16,7 +16,7 @@ namespace {
 namespace http = boost::beast::http;
 
 // Section 1.3: what a server that knows the protocol makes of the key.
-std::string accept_of(std::string_view key) {
+std::string accept_value(std::string_view key) {
     const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
@@ -26,7 +26,7 @@ std::string accept_of(std::string_view key) {
     return {base64.begin(), base64.begin() + length};
 }
 
-std::string extensions_of(const http::fields& headers) {
+std::string joined_extensions(const http::fields& headers) {
     std::string joined;
     const auto offered = headers.equal_range(http::field::sec_websocket_extensions);
     for (auto line = offered.first; line != offered.second; ++line) {
@@ -45,12 +45,12 @@ Handshake accept_handshake(const http::request<http::string_body>& request, std:
     handshake.response = fmt::format(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n"
         "Server: session-buddy\r\n",
-        accept_of({key.data(), key.size()}));
+        accept_value({key.data(), key.size()}));
     if (!subprotocol.empty()) {
         handshake.response += fmt::format("Sec-WebSocket-Protocol: {}\r\n", subprotocol);
     }
     if (may_deflate) {
-        if (const auto agreed = negotiate_deflate(extensions_of(request))) {
+        if (const auto agreed = negotiate_deflate(joined_extensions(request))) {
             handshake.response += fmt::format("Sec-WebSocket-Extensions: {}\r\n", *agreed);
             handshake.deflated = true;
         }

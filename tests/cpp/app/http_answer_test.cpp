@@ -15,7 +15,7 @@ protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
     return {.text = varying + rest, .volatile_begin = 0, .volatile_end = varying.size()};
 }
 
-std::string header(const server::QueryAnswer& answer, const std::string& name) {
+std::string header(const server::QueryResponse& answer, const std::string& name) {
     for (const auto& [key, value] : answer.headers) {
         if (key == name) {
             return value;
@@ -73,13 +73,13 @@ TEST(HttpAnswer, is_compressed_where_the_client_takes_gzip_and_it_is_worth_it) {
          {Case{"gzip", true}, Case{"deflate, GZIP;q=0.5", true}, Case{"*", true}, Case{"x-gzip", true},
           Case{"br;q=1.0, gzip ; q=0.001", true}, Case{"", false}, Case{"identity", false}, Case{"gzip;q=0", false},
           Case{"gzip;q=0.000, *", false}, Case{"*;q=0", false}, Case{"gzipped", false}}) {
-        server::QueryAnswer answer;
+        server::QueryResponse answer;
         answer.body = text;
         compress(answer, {.accept_encoding = accept});
         EXPECT_EQ(header(answer, "Content-Encoding"), compressed ? "gzip" : "") << accept;
         EXPECT_EQ(compressed ? unzipped(answer.body) : answer.body, text) << accept;
     }
-    server::QueryAnswer small;
+    server::QueryResponse small;
     small.body = std::string(1000, 'a');
     compress(small, {.accept_encoding = "gzip"});
     EXPECT_EQ(small.body.size(), 1000U);

@@ -25,20 +25,20 @@ namespace session_buddy::app {
 namespace {
 
 using nlohmann::json;
-using server::IntakeAnswer;
 using server::IntakeRequest;
+using server::IntakeResponse;
 using testing::ElementsAre;
 using testing::Not;
 
 /// One request's answers, of which there must be one.
 class Reply {
   public:
-    void operator()(IntakeAnswer answer) {
+    void operator()(IntakeResponse answer) {
         const std::scoped_lock lock(mutex_);
         answers_.push_back(std::move(answer));
         came_.notify_all();
     }
-    IntakeAnswer wait() {
+    IntakeResponse wait() {
         std::unique_lock lock(mutex_);
         if (!came_.wait_for(lock, std::chrono::seconds(20), [this] { return !answers_.empty(); })) {
             throw std::runtime_error("no answer");
@@ -53,7 +53,7 @@ class Reply {
   private:
     std::mutex mutex_;
     std::condition_variable came_;
-    std::vector<IntakeAnswer> answers_;
+    std::vector<IntakeResponse> answers_;
 };
 
 std::string hook(const std::string& name, const std::string& key) {
@@ -102,8 +102,8 @@ class IntakeTest : public testing::Test {
     Reply& send(IntakeRequest::Kind kind, std::string body, std::string type = "application/json") {
         const auto reply = std::make_shared<Reply>();
         replies.push_back(reply);
-        intake->take({.kind = kind, .content_type = std::move(type), .body = std::move(body)},
-                     [reply](IntakeAnswer answer) { (*reply)(std::move(answer)); });
+        intake->submit({.kind = kind, .content_type = std::move(type), .body = std::move(body)},
+                       [reply](IntakeResponse answer) { (*reply)(std::move(answer)); });
         return *reply;
     }
     Reply& send_hook(std::string body) { return send(IntakeRequest::Kind::hook, std::move(body)); }
@@ -196,11 +196,11 @@ TEST_F(IntakeTest, answers_each_once_while_it_is_stopped_by_others) {
                         const std::scoped_lock lock(mutex);
                         sent.push_back(reply);
                     }
-                    intake->take({.kind = IntakeRequest::Kind::invocations,
-                                  .content_type = "application/json",
-                                  .body = report("a", std::to_string(round) + '-' + std::to_string(sender) + '-' +
-                                                          std::to_string(i))},
-                                 [reply](IntakeAnswer answer) { (*reply)(std::move(answer)); });
+                    intake->submit({.kind = IntakeRequest::Kind::invocations,
+                                    .content_type = "application/json",
+                                    .body = report("a", std::to_string(round) + '-' + std::to_string(sender) + '-' +
+                                                            std::to_string(i))},
+                                   [reply](IntakeResponse answer) { (*reply)(std::move(answer)); });
                 }
             });
         }

@@ -23,8 +23,8 @@ namespace session_buddy::app {
 namespace {
 
 using nlohmann::json;
-using server::QueryAnswer;
 using server::QueryRequest;
+using server::QueryResponse;
 using Kind = QueryRequest::Kind;
 
 constexpr std::chrono::seconds kPatience{20};
@@ -36,20 +36,20 @@ class QueryThreadTest : public testing::Test {
         static_cast<void>(storage::open_database(config.db_path, {}));
     }
 
-    static std::future<QueryAnswer> ask(server::Queries& thread, QueryRequest request) {
-        auto promise = std::make_shared<std::promise<QueryAnswer>>();
+    static std::future<QueryResponse> ask(server::Queries& thread, QueryRequest request) {
+        auto promise = std::make_shared<std::promise<QueryResponse>>();
         auto future = promise->get_future();
-        thread.ask(std::move(request), [promise](QueryAnswer answer) { promise->set_value(std::move(answer)); });
+        thread.submit(std::move(request), [promise](QueryResponse answer) { promise->set_value(std::move(answer)); });
         return future;
     }
-    static QueryAnswer answer_of(std::future<QueryAnswer> future) {
+    static QueryResponse answer_of(std::future<QueryResponse> future) {
         if (future.wait_for(kPatience) != std::future_status::ready) {
             throw std::runtime_error("no answer");
         }
         return future.get();
     }
-    static std::string error_of(const QueryAnswer& answer) { return json::parse(answer.body).at("error"); }
-    static std::string header(const QueryAnswer& answer, const std::string& name) {
+    static std::string error_of(const QueryResponse& answer) { return json::parse(answer.body).at("error"); }
+    static std::string header(const QueryResponse& answer, const std::string& name) {
         for (const auto& [key, value] : answer.headers) {
             if (key == name) {
                 return value;
@@ -70,7 +70,7 @@ class Hold {
         return [this](const QueryRequest&, const SnapshotPtr&) {
             entered_.set_value();
             released_.get_future().wait();
-            QueryAnswer answer;
+            QueryResponse answer;
             answer.body = "held";
             return answer;
         };
@@ -100,7 +100,7 @@ TEST_F(QueryThreadTest, hands_metrics_to_whoever_supplies_them_and_has_none_with
     without.start();
     EXPECT_EQ(answer_of(ask(without, {.kind = Kind::metrics})).status, 404U);
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr& snapshot) {
-        QueryAnswer answer;
+        QueryResponse answer;
         answer.content_type = request.accept;
         answer.body = std::string(2000, 'x') + std::to_string(snapshot->sequence);
         return answer;
@@ -113,7 +113,7 @@ TEST_F(QueryThreadTest, hands_metrics_to_whoever_supplies_them_and_has_none_with
 }
 
 TEST_F(QueryThreadTest, what_throws_is_answered_with_500_and_the_thread_goes_on) {
-    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> QueryAnswer {
+    QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> QueryResponse {
         throw std::runtime_error("secret");
     });
     thread.start();
@@ -205,10 +205,10 @@ TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {
 class EndlessReads {
   public:
     EndlessReads(const Config& config, const Clock& clock) : thread_(config, clock, hold_.metrics()) {
-        auto opens = std::make_shared<std::promise<QueryAnswer>>();
+        auto opens = std::make_shared<std::promise<QueryResponse>>();
         auto opened = opens->get_future();
-        thread_.ask({.kind = Kind::series}, [opens](QueryAnswer answer) { opens->set_value(std::move(answer)); });
-        thread_.ask({.kind = Kind::metrics}, [](const QueryAnswer&) {});
+        thread_.submit({.kind = Kind::series}, [opens](QueryResponse answer) { opens->set_value(std::move(answer)); });
+        thread_.submit({.kind = Kind::metrics}, [](const QueryResponse&) {});
         thread_.start();
         hold_.wait_until_held();
         EXPECT_EQ(opened.get().status, 200U);
@@ -316,7 +316,7 @@ TEST_F(QueryThreadTest, counts_hours_anew_when_the_hour_changes_or_the_file_and_
 TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_body_while_it_is_sent) {
     std::size_t rendered = 0;
     QueryThread thread(config, clock, [&rendered](const QueryRequest&, const SnapshotPtr&) {
-        QueryAnswer answer;
+        QueryResponse answer;
         answer.content_type = "text/plain";
         answer.body = std::string(100'000, static_cast<char>('a' + rendered++));
         return answer;
@@ -342,7 +342,7 @@ TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_
 TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
     config.max_response_bytes = 1'048'576;
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr&) {
-        QueryAnswer answer;
+        QueryResponse answer;
         answer.body = std::string(std::stoul(request.accept), 'x');
         return answer;
     });

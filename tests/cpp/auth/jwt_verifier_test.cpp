@@ -21,7 +21,7 @@ std::string signed_token(const std::string& claims, const std::string& secret = 
     return test::signed_token(claims, secret, header);
 }
 
-std::string in_seconds(int offset) {
+std::string numeric_date_at(int offset) {
     return std::to_string((kNow + seconds{offset}).time_since_epoch() / seconds{1});
 }
 
@@ -71,16 +71,17 @@ TEST(Jwt, expires_and_begins_within_the_leeway) {
         std::string answer;
     };
     for (const auto& [claims, expected] : std::vector<Case>{
-             {R"({"exp":)" + in_seconds(-9) + "}", "accepted"},
-             {R"({"exp":)" + in_seconds(-10) + "}", "The token has expired"},
-             {R"({"exp":)" + in_seconds(-10) + ".5}", "accepted"},
+             {R"({"exp":)" + numeric_date_at(-9) + "}", "accepted"},
+             {R"({"exp":)" + numeric_date_at(-10) + "}", "The token has expired"},
+             {R"({"exp":)" + numeric_date_at(-10) + ".5}", "accepted"},
              {R"({"exp":-1})", "The token has expired"},
              {R"({"exp":-1e300})", "The expiry of the token (exp) is no time in seconds"},
              {R"({"exp":null})", "The expiry of the token (exp) is no time in seconds"},
              {R"({"exp":true})", "The expiry of the token (exp) is no time in seconds"},
-             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(10) + "}", "accepted"},
-             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":)" + in_seconds(11) + "}", "The token is not valid yet (nbf)"},
-             {R"({"exp":)" + in_seconds(60) + R"(,"nbf":null})", "The token is not valid yet (nbf)"},
+             {R"({"exp":)" + numeric_date_at(60) + R"(,"nbf":)" + numeric_date_at(10) + "}", "accepted"},
+             {R"({"exp":)" + numeric_date_at(60) + R"(,"nbf":)" + numeric_date_at(11) + "}",
+              "The token is not valid yet (nbf)"},
+             {R"({"exp":)" + numeric_date_at(60) + R"(,"nbf":null})", "The token is not valid yet (nbf)"},
          }) {
         EXPECT_EQ(answer(with_secret(), signed_token(claims)), expected) << claims;
     }
@@ -100,7 +101,7 @@ TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
              {R"(,"scope":{"read":true})", {}},
              {R"(,"scope":"READ")", {}},
          }) {
-        const auto verdict = verifier.check(signed_token(R"({"exp":)" + in_seconds(60) + scope + "}"), kNow);
+        const auto verdict = verifier.check(signed_token(R"({"exp":)" + numeric_date_at(60) + scope + "}"), kNow);
         const auto* identity = std::get_if<Identity>(&verdict);
         ASSERT_NE(identity, nullptr) << scope;
         EXPECT_EQ(identity->scopes, scopes) << scope;
@@ -113,7 +114,7 @@ TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
 }
 
 TEST(Jwt, refuses_a_nul_wherever_it_stands_in_the_claims) {
-    const std::string exp = R"("exp":)" + in_seconds(60);
+    const std::string exp = R"("exp":)" + numeric_date_at(60);
     EXPECT_EQ(answer(with_secret(), signed_token("{" + exp + R"(,"sub":"a"})")), "accepted");
     for (const std::string& claims :
          {"{" + exp + R"(,"sub":"a\u0000b"})", "{" + exp + R"(,"scope":"read\u0000"})", "{" + exp + R"(,"a\u0000":1})",
@@ -124,7 +125,7 @@ TEST(Jwt, refuses_a_nul_wherever_it_stands_in_the_claims) {
 }
 
 TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
-    const std::string claims = R"({"exp":)" + in_seconds(60) + "}";
+    const std::string claims = R"({"exp":)" + numeric_date_at(60) + "}";
     for (const std::string header :
          {R"({"alg":"none"})", R"({"alg":"hs256"})", R"({"alg":"HS384"})", R"({"alg":"RS256"})", R"({"alg":null})",
           R"({"alg":["HS256"]})", R"({})", R"([])", R"("HS256")", R"({"alg":"HS256","crit":["exp"]})",
@@ -145,7 +146,7 @@ TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
 
 // With an assertion against padding in the middle the library ends the whole process.
 TEST(Jwt, refuses_parts_that_are_not_base64url) {
-    const std::string good = signed_token(R"({"exp":)" + in_seconds(60) + "}");
+    const std::string good = signed_token(R"({"exp":)" + numeric_date_at(60) + "}");
     for (std::size_t at = 0; at < good.size(); ++at) {
         for (const char wrong : {'=', '+', '/', ' ', '\0', '\xff'}) {
             std::string token = good;

@@ -42,41 +42,41 @@ std::optional<Refusal> refusal(const Admission::Verdict& verdict) {
 TEST(TokenBucket, holds_a_second_and_fills_up_again) {
     TokenBucket bucket(4, kStart);
     for (int i = 0; i < 4; ++i) {
-        EXPECT_TRUE(bucket.take(kStart));
+        EXPECT_TRUE(bucket.try_acquire(kStart));
     }
-    EXPECT_FALSE(bucket.take(kStart));
-    EXPECT_FALSE(bucket.take(kStart + milliseconds{249}));
-    EXPECT_TRUE(bucket.take(kStart + milliseconds{250}));
-    EXPECT_FALSE(bucket.take(kStart + milliseconds{250}));
+    EXPECT_FALSE(bucket.try_acquire(kStart));
+    EXPECT_FALSE(bucket.try_acquire(kStart + milliseconds{249}));
+    EXPECT_TRUE(bucket.try_acquire(kStart + milliseconds{250}));
+    EXPECT_FALSE(bucket.try_acquire(kStart + milliseconds{250}));
     EXPECT_EQ(bucket.level(kStart + seconds{100}), 4.0);
     for (int i = 0; i < 10; ++i) {
         bucket.spend(kStart + seconds{100});
     }
     EXPECT_EQ(bucket.level(kStart + seconds{100}), -6.0);
-    EXPECT_FALSE(bucket.take(kStart + seconds{101}));
-    EXPECT_TRUE(bucket.take(kStart + seconds{102}));
+    EXPECT_FALSE(bucket.try_acquire(kStart + seconds{101}));
+    EXPECT_TRUE(bucket.try_acquire(kStart + seconds{102}));
 }
 
 TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
     Admission admission(small());
-    std::vector<Admission::Verdict> taken;
-    taken.push_back(admission.take_websocket(peer("192.0.2.1"), kStart));
-    taken.push_back(admission.take_websocket(peer("192.0.2.1"), kStart));
-    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.1"), kStart)), Refusal::clients_of_address);
-    taken.push_back(admission.take_websocket(peer("192.0.2.2"), kStart));
-    taken.push_back(admission.take_websocket(peer("192.0.2.3"), kStart));
-    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.4"), kStart)), Refusal::clients);
+    std::vector<Admission::Verdict> slots;
+    slots.push_back(admission.admit_client(peer("192.0.2.1"), kStart));
+    slots.push_back(admission.admit_client(peer("192.0.2.1"), kStart));
+    EXPECT_EQ(refusal(admission.admit_client(peer("192.0.2.1"), kStart)), Refusal::clients_of_address);
+    slots.push_back(admission.admit_client(peer("192.0.2.2"), kStart));
+    slots.push_back(admission.admit_client(peer("192.0.2.3"), kStart));
+    EXPECT_EQ(refusal(admission.admit_client(peer("192.0.2.4"), kStart)), Refusal::clients);
     EXPECT_EQ(admission.clients(), 4U);
     // Other connections are counted for themselves.
     std::vector<Admission::Verdict> http;
-    http.push_back(admission.take_http(peer("192.0.2.1"), kStart));
-    http.push_back(admission.take_http(peer("192.0.2.1"), kStart));
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::http_of_address);
+    http.push_back(admission.admit_connection(peer("192.0.2.1"), kStart));
+    http.push_back(admission.admit_connection(peer("192.0.2.1"), kStart));
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)), Refusal::http_of_address);
     for (const char* address : {"192.0.2.2", "192.0.2.3", "192.0.2.4"}) {
-        http.push_back(admission.take_http(peer(address), kStart));
+        http.push_back(admission.admit_connection(peer(address), kStart));
         EXPECT_EQ(refusal(http.back()), std::nullopt);
     }
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.5"), kStart)), Refusal::http_connections);
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.5"), kStart)), Refusal::http_connections);
     EXPECT_EQ(admission.http_connections(), 5U);
     for (const auto each :
          {Refusal::clients, Refusal::clients_of_address, Refusal::http_of_address, Refusal::http_connections}) {
@@ -84,18 +84,18 @@ TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
     }
     EXPECT_EQ(admission.refused(Refusal::connection_rate), 0U);
     http.erase(http.begin());
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), std::nullopt);
-    taken.clear();
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)), std::nullopt);
+    slots.clear();
     EXPECT_EQ(admission.clients(), 0U);
-    EXPECT_EQ(refusal(admission.take_websocket(peer("192.0.2.1"), kStart)), std::nullopt);
+    EXPECT_EQ(refusal(admission.admit_client(peer("192.0.2.1"), kStart)), std::nullopt);
 }
 
 TEST(Admission, counts_a_network_of_ipv6_as_one_address) {
     Admission admission(small());
-    const auto first = admission.take_websocket(peer("2001:db8:0:1::1"), kStart);
-    const auto second = admission.take_websocket(peer("2001:db8:0:1:ffff::2"), kStart);
-    EXPECT_EQ(refusal(admission.take_websocket(peer("2001:db8:0:1::3"), kStart)), Refusal::clients_of_address);
-    EXPECT_EQ(refusal(admission.take_websocket(peer("2001:db8:0:2::3"), kStart)), std::nullopt);
+    const auto first = admission.admit_client(peer("2001:db8:0:1::1"), kStart);
+    const auto second = admission.admit_client(peer("2001:db8:0:1:ffff::2"), kStart);
+    EXPECT_EQ(refusal(admission.admit_client(peer("2001:db8:0:1::3"), kStart)), Refusal::clients_of_address);
+    EXPECT_EQ(refusal(admission.admit_client(peer("2001:db8:0:2::3"), kStart)), std::nullopt);
 }
 
 TEST(Admission, bounds_the_rate_of_each_address) {
@@ -103,12 +103,13 @@ TEST(Admission, bounds_the_rate_of_each_address) {
     config.max_connections_per_second = 3;
     Admission admission(config);
     for (int i = 0; i < 3; ++i) {
-        EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), std::nullopt);
+        EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)), std::nullopt);
     }
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::connection_rate);
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.2"), kStart)), std::nullopt);
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart + milliseconds{400})), std::nullopt);
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart + milliseconds{400})), Refusal::connection_rate);
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)), Refusal::connection_rate);
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.2"), kStart)), std::nullopt);
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart + milliseconds{400})), std::nullopt);
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart + milliseconds{400})),
+              Refusal::connection_rate);
 }
 
 TEST(Admission, counts_a_proxy_for_nothing_and_its_clients_by_their_requests) {
@@ -117,18 +118,18 @@ TEST(Admission, counts_a_proxy_for_nothing_and_its_clients_by_their_requests) {
     Admission admission(config);
     Peer proxy = peer("127.0.0.1");
     proxy.proxy = true;
-    std::vector<Admission::Verdict> taken;
+    std::vector<Admission::Verdict> slots;
     for (std::uint32_t i = 0; i < config.max_http_connections; ++i) {
-        taken.push_back(admission.take_http(proxy, kStart));
-        EXPECT_EQ(refusal(taken.back()), std::nullopt);
+        slots.push_back(admission.admit_connection(proxy, kStart));
+        EXPECT_EQ(refusal(slots.back()), std::nullopt);
     }
-    EXPECT_EQ(refusal(admission.take_http(proxy, kStart)), Refusal::http_connections);
+    EXPECT_EQ(refusal(admission.admit_connection(proxy, kStart)), Refusal::http_connections);
     Peer client = peer("192.0.2.1");
-    EXPECT_TRUE(admission.take_request(client, kStart));  // not forwarded: counted when it connected
+    EXPECT_TRUE(admission.admit_request(client, kStart));  // not forwarded: counted when it connected
     client.forwarded = true;
-    EXPECT_TRUE(admission.take_request(client, kStart));
-    EXPECT_TRUE(admission.take_request(client, kStart));
-    EXPECT_FALSE(admission.take_request(client, kStart));
+    EXPECT_TRUE(admission.admit_request(client, kStart));
+    EXPECT_TRUE(admission.admit_request(client, kStart));
+    EXPECT_FALSE(admission.admit_request(client, kStart));
 }
 
 TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ago) {
@@ -136,15 +137,16 @@ TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ag
     config.max_connections_per_second = 1;
     config.max_http_connections = 1000;
     Admission admission(config);
-    const auto kept = admission.take_http(peer("192.0.2.1"), kStart);
+    const auto kept = admission.admit_connection(peer("192.0.2.1"), kStart);
     for (std::uint32_t i = 0; i < 10 * config.max_tracked_addresses; ++i) {
         const auto address = "10.0." + std::to_string(i / 250) + '.' + std::to_string(i % 250);
-        EXPECT_EQ(refusal(admission.take_http(peer(address), kStart)), std::nullopt);
-        EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.0"), kStart)), Refusal::connection_rate);
+        EXPECT_EQ(refusal(admission.admit_connection(peer(address), kStart)), std::nullopt);
+        EXPECT_EQ(refusal(admission.admit_connection(peer("10.0.0.0"), kStart)), Refusal::connection_rate);
         EXPECT_LE(admission.tracked_addresses(), config.max_tracked_addresses + 2U);
     }
-    EXPECT_EQ(refusal(admission.take_http(peer("192.0.2.1"), kStart)), Refusal::connection_rate);  // is still here
-    EXPECT_EQ(refusal(admission.take_http(peer("10.0.0.1"), kStart)), std::nullopt);               // was forgotten
+    EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)),
+              Refusal::connection_rate);                                                     // is still here
+    EXPECT_EQ(refusal(admission.admit_connection(peer("10.0.0.1"), kStart)), std::nullopt);  // was forgotten
 }
 
 TEST(Admission, counts_strangers_behind_a_proxy_for_their_own_address) {
@@ -166,7 +168,7 @@ TEST(Admission, delays_refusals_of_tokens_beyond_their_rate) {
     config.auth_timeout = Seconds{3};
     Admission admission(config);
     const auto delay = [&](const std::string& address, Admission::TimePoint at) {
-        return std::chrono::duration_cast<milliseconds>(admission.delay_of_refusal(peer(address), at));
+        return std::chrono::duration_cast<milliseconds>(admission.auth_failure_delay(peer(address), at));
     };
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
@@ -187,23 +189,23 @@ TEST(Admission, never_loses_count) {
     config.max_clients_per_address = 3;
     Admission admission(config);
     std::mt19937 random(7);
-    std::vector<std::pair<int, Admission::Slot>> taken;
+    std::vector<std::pair<int, Admission::Slot>> slots;
     for (int step = 0; step < 20000; ++step) {
-        if (random() % 2 == 0 && !taken.empty()) {
-            std::swap(taken[random() % taken.size()], taken.back());
-            taken.pop_back();
+        if (random() % 2 == 0 && !slots.empty()) {
+            std::swap(slots[random() % slots.size()], slots.back());
+            slots.pop_back();
             continue;
         }
         const int host = static_cast<int>(random() % 250);
-        auto verdict = admission.take_websocket(peer("10.0.0." + std::to_string(host)), kStart);
+        auto verdict = admission.admit_client(peer("10.0.0." + std::to_string(host)), kStart);
         const auto held =
-            std::count_if(taken.begin(), taken.end(), [host](const auto& one) { return one.first == host; });
+            std::count_if(slots.begin(), slots.end(), [host](const auto& one) { return one.first == host; });
         ASSERT_EQ(refusal(verdict).has_value(), held == 3) << step;
         if (held < 3) {
-            taken.emplace_back(host, std::get<Admission::Slot>(std::move(verdict)));
+            slots.emplace_back(host, std::get<Admission::Slot>(std::move(verdict)));
         }
-        ASSERT_EQ(admission.clients(), taken.size());
-        ASSERT_LE(admission.tracked_addresses(), config.max_tracked_addresses + taken.size());
+        ASSERT_EQ(admission.clients(), slots.size());
+        ASSERT_LE(admission.tracked_addresses(), config.max_tracked_addresses + slots.size());
     }
 }
 

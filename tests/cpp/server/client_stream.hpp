@@ -71,7 +71,7 @@ class ClientStream {
     /// The caller bounds the time. The result is no error where the peer ended in order, too.
     template <typename Handler>
     void async_graceful_close(Handler handler) {
-        net::async_compose<Handler, void(error_code)>(CloseInOrder{*this}, handler, get_executor());
+        net::async_compose<Handler, void(error_code)>(GracefulClose{*this}, handler, get_executor());
     }
 
     /// How Beast's WebSocket ends a connection whose close frames are exchanged, or that broke the protocol. Its own
@@ -84,9 +84,9 @@ class ClientStream {
     friend void beast_close_socket(ClientStream& stream) { stream.close(); }
 
   private:
-    static constexpr std::size_t kDropBytes = 4096;  // at a time
+    static constexpr std::size_t kDiscardChunkBytes = 4096;  // at a time
 
-    struct CloseInOrder {
+    struct GracefulClose {
         template <typename Self>
         void operator()(Self& self, error_code error = {}, std::size_t /*bytes*/ = 0) {
             if (step == Step::dropping && error) {
@@ -112,7 +112,8 @@ class ClientStream {
         enum class Step : std::uint8_t { begin, notified, dropping };
         ClientStream& stream;
         Step step = Step::begin;
-        std::unique_ptr<std::array<char, kDropBytes>> dropped = std::make_unique<std::array<char, kDropBytes>>();
+        std::unique_ptr<std::array<char, kDiscardChunkBytes>> dropped =
+            std::make_unique<std::array<char, kDiscardChunkBytes>>();
     };
 
     std::variant<beast::tcp_stream, Tls> layer_;

@@ -37,7 +37,7 @@ std::string preflight_for(const std::string& target, const std::string& origin) 
         of_origin(origin) + "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: authorization\r\n");
 }
 
-HttpAnswer answer_to(const TestServer& server, const std::string& request) {
+HttpResponse answer_to(const TestServer& server, const std::string& request) {
     RawConnection connection(server.port());
     connection.send(request);
     return connection.read_http();
@@ -48,7 +48,7 @@ std::string replaced(std::string text, const std::string& old, const std::string
 }
 
 // No page learns more of a refusal than that it was refused.
-void expect_no_cors(const HttpAnswer& answer) {
+void expect_no_cors(const HttpResponse& answer) {
     for (const auto& [name, value] : answer.headers) {
         EXPECT_EQ(name.find("access-control"), std::string::npos) << name << ": " << value;
     }

@@ -143,8 +143,8 @@ TEST(Deflater, writes_the_examples_of_the_standard) {
     EXPECT_EQ(deflater.deflate("Hello"), bytes("\xf2\x48\xcd\xc9\xc9\x07\x00")) << "no message refers to another";
 }
 
-// Whether a client with a window of `bits` reads `text` out of the payload. It takes the text in pieces, as zlib would
-// else look into the text itself for what its window no longer has.
+// Whether a client with a window of `bits` reads `text` out of the payload. It takes the text in pieces, as zlib
+// would else look into the text itself for what its window no longer has.
 bool client_reads(std::string payload, int bits, const std::string& text) {
     payload += bytes("\x00\x00\xff\xff");
     z_stream stream{};
@@ -255,8 +255,8 @@ std::string random_text(std::mt19937& random, std::size_t size) {
     const auto letters = 1 + random() % 256;
     const std::size_t repeat = random() % 2 == 0 ? 0 : 1 + random() % 40000;
     std::string text(size, '\0');
-    for (std::size_t place = 0; place < size; ++place) {
-        text[place] = repeat != 0 && place >= repeat ? text[place - repeat] : static_cast<char>(random() % letters);
+    for (std::size_t index = 0; index < size; ++index) {
+        text[index] = repeat != 0 && index >= repeat ? text[index - repeat] : static_cast<char>(random() % letters);
     }
     return text;
 }

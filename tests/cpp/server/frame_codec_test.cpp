@@ -34,7 +34,7 @@ std::string client_frame(unsigned first, std::string_view payload) {
 }
 
 /// What is told of some bytes, as "text:Hello" and the like.
-std::vector<std::string> told(FrameDecoder& decoder, std::string bytes) {
+std::vector<std::string> decode_all(FrameDecoder& decoder, std::string bytes) {
     std::vector<std::string> events;
     std::span<char> input = bytes;
     while (!input.empty()) {
@@ -67,30 +67,30 @@ std::vector<std::string> told(FrameDecoder& decoder, std::string bytes) {
     return events;
 }
 
-std::vector<std::string> told(const std::string& bytes) {
+std::vector<std::string> decode_all(const std::string& bytes) {
     FrameDecoder decoder(kLimit);
-    return told(decoder, bytes);
+    return decode_all(decoder, bytes);
 }
 
 TEST(FrameDecoder, reads_the_example_of_the_rfc) {
-    EXPECT_THAT(told("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), ElementsAre("text:Hello"));
+    EXPECT_THAT(decode_all("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), ElementsAre("text:Hello"));
 }
 
 TEST(FrameDecoder, tells_of_each_kind_of_frame) {
-    EXPECT_THAT(told(client_frame(0x81, "a") + client_frame(0x89, "b") + client_frame(0x8A, "c") +
-                     client_frame(0x88,
-                                  "\x03\xe8"
-                                  "bye")),
+    EXPECT_THAT(decode_all(client_frame(0x81, "a") + client_frame(0x89, "b") + client_frame(0x8A, "c") +
+                           client_frame(0x88,
+                                        "\x03\xe8"
+                                        "bye")),
                 ElementsAre("text:a", "ping:b", "pong:c", "close 1000:bye"));
-    EXPECT_THAT(told(client_frame(0x81, "") + client_frame(0x89, "") + client_frame(0x88, "")),
+    EXPECT_THAT(decode_all(client_frame(0x81, "") + client_frame(0x89, "") + client_frame(0x88, "")),
                 ElementsAre("text:", "ping:", "close 0:"));
 }
 
 TEST(FrameDecoder, puts_fragments_together_around_control_frames) {
-    EXPECT_THAT(told(client_frame(0x01, "one ") + client_frame(0x89, "p") + client_frame(0x00, "two ") +
-                     client_frame(0x80, "three") + client_frame(0x81, "next")),
+    EXPECT_THAT(decode_all(client_frame(0x01, "one ") + client_frame(0x89, "p") + client_frame(0x00, "two ") +
+                           client_frame(0x80, "three") + client_frame(0x81, "next")),
                 ElementsAre("progress", "ping:p", "progress", "text:one two three", "text:next"));
-    EXPECT_THAT(told(client_frame(0x01, "") + client_frame(0x80, "")), ElementsAre("progress", "text:"));
+    EXPECT_THAT(decode_all(client_frame(0x01, "") + client_frame(0x80, "")), ElementsAre("progress", "text:"));
 }
 
 TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
@@ -111,14 +111,14 @@ TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
     bytes += client_frame(0x88,
                           "\x0f\xa0"
                           "the end");
-    const auto expected = told(bytes);
+    const auto expected = decode_all(bytes);
     ASSERT_EQ(expected.size(), 10U * 4 + 1);
     for (const std::size_t largest : {1U, 2U, 3U, 9U, 100U, 4096U, 65536U}) {
         FrameDecoder decoder(kLimit);
         std::vector<std::string> events;
         for (std::size_t at = 0; at < bytes.size();) {
             const std::size_t size = largest == 1 ? 1 : 1 + random() % largest;
-            const auto piece = told(decoder, bytes.substr(at, size));
+            const auto piece = decode_all(decoder, bytes.substr(at, size));
             events.insert(events.end(), piece.begin(), piece.end());
             at += size;
         }
@@ -133,10 +133,10 @@ struct Violation {
 };
 
 TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
-    std::string not_minimal2 = client_frame(0x81, std::string(126, 'x'));
-    not_minimal2[3] = 125;
-    std::string not_minimal8 = client_frame(0x81, std::string(65536, 'x'));
-    not_minimal8[7] = 0;
+    std::string not_minimal_16_bit = client_frame(0x81, std::string(126, 'x'));
+    not_minimal_16_bit[3] = 125;
+    std::string not_minimal_64_bit = client_frame(0x81, std::string(65536, 'x'));
+    not_minimal_64_bit[7] = 0;
     std::string too_wide = client_frame(0x81, std::string(65536, 'x'));
     too_wide[2] = '\x80';
     const std::vector<Violation> cases{
@@ -155,8 +155,8 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
         {"a fragmented ping", client_frame(0x09, "x"), 1002},
         {"a long ping", client_frame(0x89, std::string(126, 'x')), 1002},
         {"a long close", client_frame(0x88, std::string(126, 'x')), 1002},
-        {"a length in more bytes than it needs (2)", not_minimal2, 1002},
-        {"a length in more bytes than it needs (8)", not_minimal8, 1002},
+        {"a length in more bytes than it needs (2)", not_minimal_16_bit, 1002},
+        {"a length in more bytes than it needs (8)", not_minimal_64_bit, 1002},
         {"a length of 64 bits", too_wide, 1009},
         {"binary", client_frame(0x82, "x"), 1003},
         {"empty binary", client_frame(0x82, ""), 1003},
@@ -173,7 +173,7 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
         {"a close reason that is not UTF-8", client_frame(0x88, "\x03\xe8\xff"), 1007},
     };
     for (const auto& [what, bytes, code] : cases) {
-        const auto events = told(bytes);
+        const auto events = decode_all(bytes);
         ASSERT_FALSE(events.empty()) << what;
         EXPECT_EQ(events.back(), "violation " + std::to_string(code)) << what;
     }
@@ -183,7 +183,7 @@ TEST(FrameDecoder, takes_the_close_codes_that_may_be_sent_alone) {
     std::vector<unsigned> taken;
     for (unsigned code = 0; code <= 0xFFFF; ++code) {
         const std::string payload{static_cast<char>(code >> 8U), static_cast<char>(code & 0xFFU)};
-        if (told(client_frame(0x88, payload)).at(0) == "close " + std::to_string(code) + ":") {
+        if (decode_all(client_frame(0x88, payload)).at(0) == "close " + std::to_string(code) + ":") {
             taken.push_back(code);
         }
     }
@@ -196,24 +196,24 @@ TEST(FrameDecoder, takes_the_close_codes_that_may_be_sent_alone) {
 
 TEST(FrameDecoder, refuses_a_message_beyond_the_limit_before_it_comes) {
     FrameDecoder decoder(10);
-    EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789")), ElementsAre("text:0123456789"));
-    EXPECT_THAT(told(decoder, client_frame(0x81, "0123456789x").substr(0, 6)), ElementsAre("violation 1009"));
+    EXPECT_THAT(decode_all(decoder, client_frame(0x81, "0123456789")), ElementsAre("text:0123456789"));
+    EXPECT_THAT(decode_all(decoder, client_frame(0x81, "0123456789x").substr(0, 6)), ElementsAre("violation 1009"));
     FrameDecoder of_fragments(10);
-    EXPECT_THAT(told(of_fragments,
-                     client_frame(0x01, "01234") + client_frame(0x00, "56789") + client_frame(0x80, "x").substr(0, 6)),
+    EXPECT_THAT(decode_all(of_fragments, client_frame(0x01, "01234") + client_frame(0x00, "56789") +
+                                             client_frame(0x80, "x").substr(0, 6)),
                 ElementsAre("progress", "progress", "violation 1009"));
 }
 
 TEST(FrameDecoder, takes_deflated_messages_where_they_were_agreed_on) {
     FrameDecoder decoder(kLimit);
     decoder.set_deflate(true);
-    EXPECT_THAT(told(decoder, client_frame(0xC1, "x") + client_frame(0x81, "y") + client_frame(0x41, "a") +
-                                  client_frame(0x80, "b")),
+    EXPECT_THAT(decode_all(decoder, client_frame(0xC1, "x") + client_frame(0x81, "y") + client_frame(0x41, "a") +
+                                        client_frame(0x80, "b")),
                 ElementsAre("deflated:x", "text:y", "progress", "deflated:ab"));
     for (const auto& bytes : {client_frame(0xC9, "x"), client_frame(0x41, "x") + client_frame(0xC0, "y")}) {
         FrameDecoder another(kLimit);
         another.set_deflate(true);
-        EXPECT_EQ(told(another, bytes).back(), "violation 1002");
+        EXPECT_EQ(decode_all(another, bytes).back(), "violation 1002");
     }
 }
 

@@ -1,4 +1,4 @@
-// The place for one operation, and what happens to those that do not fit.
+// The memory for one operation, and what happens to those that do not fit.
 #include "server/handler_slot.hpp"
 
 #include <gtest/gtest.h>
@@ -12,26 +12,26 @@
 namespace session_buddy::server {
 namespace {
 
-bool is_inside(const HandlerSlot& slot, const void* place) {
+bool is_inside(const HandlerSlot& slot, const void* memory) {
     const auto* first = reinterpret_cast<const std::byte*>(&slot);
-    const auto* at = static_cast<const std::byte*>(place);
+    const auto* at = static_cast<const std::byte*>(memory);
     return at >= first && at < first + sizeof slot;
 }
 
 TEST(HandlerSlot, holds_one_at_a_time_and_none_that_is_too_large) {
     HandlerSlot slot;
-    void* const first = slot.take(64);
+    void* const first = slot.acquire(64);
     EXPECT_TRUE(is_inside(slot, first));
-    void* const second = slot.take(64);
+    void* const second = slot.acquire(64);
     EXPECT_FALSE(is_inside(slot, second));
-    slot.give_back(first);
-    void* const large = slot.take(sizeof(HandlerSlot) + 1);
+    slot.release(first);
+    void* const large = slot.acquire(sizeof(HandlerSlot) + 1);
     EXPECT_FALSE(is_inside(slot, large));
-    slot.give_back(large);
-    slot.give_back(second);
-    void* const again = slot.take(64);
+    slot.release(large);
+    slot.release(second);
+    void* const again = slot.acquire(64);
     EXPECT_EQ(again, first);
-    slot.give_back(again);
+    slot.release(again);
 }
 
 // Where it did not, each client would have memory for it elsewhere, and more of it.
@@ -41,9 +41,9 @@ TEST(HandlerSlot, has_room_for_the_wait_for_a_socket) {
     HandlerSlot slot;
     socket.async_wait(Socket::wait_read, net::bind_allocator(HandlerSlot::Allocator<void>(slot),
                                                              [held = std::make_shared<int>()](const error_code&) {}));
-    void* const next = slot.take(8);
+    void* const next = slot.acquire(8);
     EXPECT_FALSE(is_inside(slot, next)) << "the wait is not in it";
-    slot.give_back(next);
+    slot.release(next);
     socket.close();
     io.run();
 }

@@ -9,29 +9,29 @@
 #include <utility>
 #include <vector>
 
-#include "server/held.hpp"
+#include "server/pending_requests.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/server/intake.hpp"
 
 namespace session_buddy::test {
 namespace {
 
-using server::IntakeAnswer;
 using server::IntakeRequest;
+using server::IntakeResponse;
 
 const std::string kHooks = "/hooks/claude-code";
 const std::string kInvocations = "/api/v1/invocations";
 
-class HeldIntake final : public server::Intake, public Held<IntakeRequest, IntakeAnswer> {
+class ManualIntake final : public server::Intake, public PendingRequests<IntakeRequest, IntakeResponse> {
   public:
     using server::Intake::Done;
-    void take(IntakeRequest request, Done done) override { keep(std::move(request), std::move(done)); }
+    void submit(IntakeRequest request, Done done) override { push(std::move(request), std::move(done)); }
 };
 
 /// Answers on the network thread before take() returns.
 class PromptIntake final : public server::Intake {
   public:
-    void take(IntakeRequest request, Done done) override {
+    void submit(IntakeRequest request, Done done) override {
         done({.status = 202, .body = R"({"bytes":)" + std::to_string(request.body.size()) + "}"});
     }
 };
@@ -55,7 +55,7 @@ Config room_for_one() {
 const std::string kLongest(1024, 'x');
 
 /// That no byte is counted any more: the longest body is taken.
-void expect_all_room_is_free(const TestServer& server, HeldIntake& intake) {
+void expect_all_room_is_free(const TestServer& server, ManualIntake& intake) {
     RawConnection raw(server.port());
     raw.send(post(kHooks, kLongest));
     intake.next().done({});
@@ -63,7 +63,7 @@ void expect_all_room_is_free(const TestServer& server, HeldIntake& intake) {
 }
 
 /// The same where the server notices in its own time that a client is gone.
-void expect_all_room_becomes_free(const TestServer& server, HeldIntake& intake) {
+void expect_all_room_becomes_free(const TestServer& server, ManualIntake& intake) {
     TestServer::eventually([&] {
         RawConnection raw(server.port());
         raw.send(post_head(kHooks, kLongest.size(), "Expect: 100-continue\r\n"));
@@ -81,15 +81,15 @@ void expect_all_room_becomes_free(const TestServer& server, HeldIntake& intake) 
 // ---- What reaches the intake, and what comes back
 
 TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
     raw.send(post(kHooks + "?a=b", R"({"x":1})"));
-    auto held = intake.next();
-    EXPECT_EQ(held.request.kind, IntakeRequest::Kind::hook);
-    EXPECT_EQ(held.request.content_type, "application/json");
-    EXPECT_EQ(held.request.body, R"({"x":1})");
-    held.done({.status = 503, .body = R"({"error":"e"})", .retry_after = 7});
+    auto pending = intake.next();
+    EXPECT_EQ(pending.request.kind, IntakeRequest::Kind::hook);
+    EXPECT_EQ(pending.request.content_type, "application/json");
+    EXPECT_EQ(pending.request.body, R"({"x":1})");
+    pending.done({.status = 503, .body = R"({"error":"e"})", .retry_after = 7});
     auto answer = raw.read_http();
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.body, R"({"error":"e"})");
@@ -98,11 +98,11 @@ TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
 
     const std::string bytes("\0\r\n\xff not checked here", 20);
     raw.send(http_request("POST", kInvocations, "Content-Length: " + std::to_string(bytes.size()) + "\r\n") + bytes);
-    held = intake.next();
-    EXPECT_EQ(held.request.kind, IntakeRequest::Kind::invocations);
-    EXPECT_EQ(held.request.content_type, "");
-    EXPECT_EQ(held.request.body, bytes);
-    held.done({});
+    pending = intake.next();
+    EXPECT_EQ(pending.request.kind, IntakeRequest::Kind::invocations);
+    EXPECT_EQ(pending.request.content_type, "");
+    EXPECT_EQ(pending.request.body, bytes);
+    pending.done({});
     answer = raw.read_http();
     EXPECT_EQ(answer.status, 202U);
     EXPECT_EQ(answer.body, "");
@@ -122,20 +122,20 @@ TEST(IntakeHttp, an_intake_may_answer_at_once) {
 }
 
 TEST(IntakeHttp, a_request_without_a_body_is_handed_over_too) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     for (const std::string& request : {http_request("POST", kHooks), post(kHooks, "")}) {
         RawConnection raw(server.port());
         raw.send(request);
-        auto held = intake.next();
-        EXPECT_EQ(held.request.body, "");
-        held.done({.status = 400});
+        auto pending = intake.next();
+        EXPECT_EQ(pending.request.body, "");
+        pending.done({.status = 400});
         EXPECT_EQ(raw.read_http().status, 400U);
     }
 }
 
 TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
     std::string body;
@@ -147,23 +147,23 @@ TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
         for (std::size_t at = 0; at < request.size(); at += piece) {
             raw.send(request.substr(at, piece));
         }
-        auto held = intake.next();
-        EXPECT_EQ(held.request.body, body) << piece;
-        held.done({});
+        auto pending = intake.next();
+        EXPECT_EQ(pending.request.body, body) << piece;
+        pending.done({});
         EXPECT_EQ(raw.read_http().status, 202U);
     }
 }
 
 TEST(IntakeHttp, the_longest_body_is_taken_and_no_longer_one) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config;
     config.max_body_bytes = 300'000;
     TestServer server(config, &intake);
     RawConnection raw(server.port());
     raw.send(post(kHooks, std::string(300'000, 'x')));
-    auto held = intake.next();
-    EXPECT_EQ(held.request.body.size(), 300'000U);
-    held.done({});
+    auto pending = intake.next();
+    EXPECT_EQ(pending.request.body.size(), 300'000U);
+    pending.done({});
     EXPECT_EQ(raw.read_http().status, 202U);
     raw.send(post_head(kHooks, 300'001, "Expect: 100-continue\r\n"));
     const auto answer = raw.read_http();
@@ -175,7 +175,7 @@ TEST(IntakeHttp, the_longest_body_is_taken_and_no_longer_one) {
 // ---- Expect
 
 TEST(IntakeHttp, who_expects_a_hundred_gets_it_once_its_body_is_wanted) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
     for (int round = 0; round < 2; ++round) {
@@ -185,15 +185,15 @@ TEST(IntakeHttp, who_expects_a_hundred_gets_it_once_its_body_is_wanted) {
         EXPECT_EQ(hundred.headers.count("content-length"), 0U);
         EXPECT_TRUE(intake.empty());
         raw.send("body");
-        auto held = intake.next();
-        EXPECT_EQ(held.request.body, "body");
-        held.done({});
+        auto pending = intake.next();
+        EXPECT_EQ(pending.request.body, "body");
+        pending.done({});
         EXPECT_EQ(raw.read_http().status, 202U);
     }
 }
 
 TEST(IntakeHttp, nobody_gets_a_hundred_whose_body_is_not_wanted_or_who_cannot_know_it) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection proxied(server.port());
     proxied.send(post_head(kHooks, 4, "Expect: 100-continue\r\nX-Forwarded-For: 192.0.2.1\r\n"));
@@ -216,7 +216,7 @@ TEST(IntakeHttp, nobody_gets_a_hundred_whose_body_is_not_wanted_or_who_cannot_kn
 // ---- Requests behind one another
 
 TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
     raw.send(post(kHooks, "first") + http_request("GET", "/healthz") + post(kInvocations, "second") +
@@ -242,13 +242,13 @@ TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
 }
 
 TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
     raw.send(post_head(kHooks, 4) + "bodyand more\r\n\r\n");
-    auto held = intake.next();
-    EXPECT_EQ(held.request.body, "body");
-    held.done({});
+    auto pending = intake.next();
+    EXPECT_EQ(pending.request.body, "body");
+    pending.done({});
     EXPECT_EQ(raw.read_http().status, 202U);
     EXPECT_EQ(raw.read_http().status, 400U);
 }
@@ -256,7 +256,7 @@ TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
 // ---- Other paths and methods
 
 TEST(IntakeHttp, the_body_of_a_request_that_hands_in_nothing_may_be_small_alone) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     for (const char* target : {"/healthz", "/nothing", "/", "/hooks/claude-code/", "/hooks", "/api/v1/invocations2"}) {
         RawConnection raw(server.port());
@@ -272,7 +272,7 @@ TEST(IntakeHttp, the_body_of_a_request_that_hands_in_nothing_may_be_small_alone)
 }
 
 TEST(IntakeHttp, another_method_is_told_that_it_is_post) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     for (const std::string& target : {kHooks, kInvocations + "?x=y"}) {
         for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"}) {
@@ -314,11 +314,11 @@ TEST(IntakeHttp, a_server_without_an_intake_says_so) {
 // ---- max_intake_bytes
 
 TEST(IntakeHttp, what_is_on_its_way_is_counted_until_it_is_answered) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection first(server.port());
     first.send(post(kHooks, kLongest));
-    auto held = intake.next();
+    auto pending = intake.next();
     RawConnection second(server.port());
     second.send(post(kInvocations, "x"));
     const auto full = second.read_http();
@@ -330,13 +330,13 @@ TEST(IntakeHttp, what_is_on_its_way_is_counted_until_it_is_answered) {
     empty.send(post(kHooks, ""));
     intake.next().done({});
     EXPECT_EQ(empty.read_http().status, 202U) << "nothing is room enough for nothing";
-    held.done({.status = 503, .retry_after = 2});
+    pending.done({.status = 503, .retry_after = 2});
     EXPECT_EQ(first.read_http().status, 503U);
     expect_all_room_is_free(server, intake);
 }
 
 TEST(IntakeHttp, two_that_fit_are_taken_beside_each_other) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection first(server.port());
     RawConnection second(server.port());
@@ -352,7 +352,7 @@ TEST(IntakeHttp, two_that_fit_are_taken_beside_each_other) {
 }
 
 TEST(IntakeHttp, a_request_that_is_refused_takes_no_room) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (const auto& [request, status] :
          {std::pair{post(kHooks, kLongest, "X-Forwarded-For: 192.0.2.1\r\n"), 403U},
@@ -367,7 +367,7 @@ TEST(IntakeHttp, a_request_that_is_refused_takes_no_room) {
 }
 
 TEST(IntakeHttp, the_room_of_a_client_that_leaves_in_its_body_is_free_again) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (const bool expects : {false, true}) {
         {
@@ -383,7 +383,7 @@ TEST(IntakeHttp, the_room_of_a_client_that_leaves_in_its_body_is_free_again) {
 }
 
 TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees_its_room) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config = room_for_one();
     config.handshake_timeout = Seconds{0.1};
     TestServer server(config, &intake);
@@ -395,7 +395,7 @@ TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees
 }
 
 TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config = room_for_one();
     config.max_intake_bytes += 10;
     TestServer server(config, &intake);
@@ -413,7 +413,7 @@ TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
 }
 
 TEST(IntakeHttp, a_body_slower_than_min_body_rate_ends_the_connection) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config;
     config.handshake_timeout = Seconds{0.1};
     config.min_body_rate = 1U << 30U;
@@ -434,7 +434,7 @@ TEST(IntakeHttp, a_body_slower_than_min_body_rate_ends_the_connection) {
 }
 
 TEST(IntakeHttp, an_intake_that_takes_its_time_does_not_cost_its_client_the_connection) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config;
     config.handshake_timeout = Seconds{0.1};
     config.idle_timeout = Seconds{0.1};
@@ -443,55 +443,55 @@ TEST(IntakeHttp, an_intake_that_takes_its_time_does_not_cost_its_client_the_conn
     RawConnection idle(server.port());
     RawConnection raw(server.port());
     raw.send(post(kHooks, "x"));
-    auto held = intake.next();
+    auto pending = intake.next();
     EXPECT_EQ(idle.read_to_end(), "") << "far longer than any limit: another client was cut meanwhile";
-    held.done({});
+    pending.done({});
     EXPECT_EQ(raw.read_http().status, 202U);
 }
 
 // ---- Who leaves while the intake holds the request
 
 TEST(IntakeHttp, a_client_that_has_left_may_be_answered) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (int round = 0; round < 10; ++round) {
-        HeldIntake::Entry held;
+        ManualIntake::Entry pending;
         {
             RawConnection raw(server.port());
             raw.send(post(kHooks, kLongest) + (round % 2 == 0 ? "" : http_request("GET", "/healthz")));
-            held = intake.next();
+            pending = intake.next();
         }
         EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
-        held.done({.status = 202, .body = std::string(100'000, ' ') + "{}"});
+        pending.done({.status = 202, .body = std::string(100'000, ' ') + "{}"});
         expect_all_room_becomes_free(server, intake);
     }
 }
 
 TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_answers_after) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{0.1};
-    std::vector<HeldIntake::Entry> held;
+    std::vector<ManualIntake::Entry> pending;
     {
         TestServer server(config, &intake);
         RawConnection stays(server.port());
         stays.send(post(kHooks, "stays"));
-        held.push_back(intake.next());
+        pending.push_back(intake.next());
         {
             RawConnection leaves(server.port());
             leaves.send(post(kHooks, "leaves"));
-            held.push_back(intake.next());
+            pending.push_back(intake.next());
         }
         RawConnection half(server.port());
         half.send(post_head(kHooks, 100, "Expect: 100-continue\r\n"));
         EXPECT_EQ(half.read_http().status, 100U);
         const auto begin = std::chrono::steady_clock::now();
         server->stop();
-        EXPECT_LT(std::chrono::steady_clock::now() - begin, kPatience / 2);
+        EXPECT_LT(std::chrono::steady_clock::now() - begin, kTestTimeout / 2);
         EXPECT_EQ(stays.read_to_end(), "");
         EXPECT_EQ(half.read_to_end(), "");
-        std::thread answering([&held] {
-            for (auto& one : held) {
+        std::thread answering([&pending] {
+            for (auto& one : pending) {
                 one.done({.status = 202, .body = "{}"});
                 one.done = nullptr;
             }
@@ -502,22 +502,22 @@ TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_
 }
 
 TEST(IntakeHttp, a_server_that_stops_waits_no_longer_than_for_the_answer) {
-    HeldIntake intake;
+    ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{60.0};
     TestServer server(config, &intake);
     RawConnection raw(server.port());
     raw.send(post(kHooks, "x"));
-    auto held = intake.next();
+    auto pending = intake.next();
     std::thread stopper([&server] { server->stop(); });
     EXPECT_EQ(raw.read_to_end(), "") << "HTTP connections are cut";
-    held.done({});
-    held.done = nullptr;
+    pending.done({});
+    pending.done = nullptr;
     stopper.join();  // long before the 60 s: the time limit of the test is shorter
 }
 
 TEST(IntakeHttp, many_clients_are_answered_from_many_threads) {
-    HeldIntake intake;
+    ManualIntake intake;
     TestServer server({}, &intake);
     constexpr int kClients = 8;
     constexpr int kEach = 25;
@@ -525,8 +525,8 @@ TEST(IntakeHttp, many_clients_are_answered_from_many_threads) {
     for (int i = 0; i < 2; ++i) {
         threads.emplace_back([&intake] {
             for (int n = 0; n < kClients * kEach / 2; ++n) {
-                auto held = intake.next();
-                held.done({.status = 202, .body = '"' + held.request.body + '"'});
+                auto pending = intake.next();
+                pending.done({.status = 202, .body = '"' + pending.request.body + '"'});
             }
         });
     }

@@ -67,7 +67,7 @@ TEST(CloseCode, is_1002_for_a_broken_frame) {
     EXPECT_EQ(raw.read_to_end(), "\x88\x02\x03\xea");
 }
 
-bool takes_another_client(const TestServer& server) {
+bool accepts_another_client(const TestServer& server) {
     RawConnection next(server.port());
     next.send(upgrade_request("/ws"));
     return next.read_http().status == 101;
@@ -113,7 +113,7 @@ TEST(MaxClients, the_next_one_is_refused_with_503_and_told_to_retry) {
     EXPECT_EQ(clients.front().ask({{"type", "ping"}}).at("type"), "pong");
     // One goes without a word: its place is free again.
     clients.pop_back();
-    TestServer::eventually([&] { return takes_another_client(server); });
+    TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
 // Without reading all of a large update.
@@ -164,7 +164,7 @@ TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
         server->publish(large_snapshot(i));
     }
     TestServer::eventually([&] { return log.count("nothing came from it within ping_timeout") == 1; });
-    TestServer::eventually([&] { return takes_another_client(server); });
+    TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
 TEST(StalledClient, is_dropped_when_it_does_not_take_a_message) {
@@ -179,7 +179,7 @@ TEST(StalledClient, is_dropped_when_it_does_not_take_a_message) {
         server->publish(large_snapshot(i));
     }
     TestServer::eventually([&] { return log.count("did not take a message within write_timeout") == 1; });
-    TestServer::eventually([&] { return takes_another_client(server); });
+    TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
 TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
@@ -204,34 +204,34 @@ TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
 }
 
 // Takes every file descriptor that this process may have, and gives them back when it goes.
-class NoMoreFiles {
+class ExhaustedFileDescriptors {
   public:
-    NoMoreFiles() {
+    ExhaustedFileDescriptors() {
         getrlimit(RLIMIT_NOFILE, &before_);
         auto lowered = before_;
         lowered.rlim_cur = 256;
         setrlimit(RLIMIT_NOFILE, &lowered);
         for (int file = open("/dev/null", O_RDONLY); file >= 0; file = open("/dev/null", O_RDONLY)) {
-            taken_.push_back(file);
+            descriptors_.push_back(file);
         }
     }
-    ~NoMoreFiles() {
+    ~ExhaustedFileDescriptors() {
         setrlimit(RLIMIT_NOFILE, &before_);
-        for (const int file : taken_) {
+        for (const int file : descriptors_) {
             ::close(file);
         }
     }
-    NoMoreFiles(const NoMoreFiles&) = delete;
-    NoMoreFiles& operator=(const NoMoreFiles&) = delete;
+    ExhaustedFileDescriptors(const ExhaustedFileDescriptors&) = delete;
+    ExhaustedFileDescriptors& operator=(const ExhaustedFileDescriptors&) = delete;
     // For a socket of the test itself.
-    void give_one_back() {
-        ::close(taken_.back());
-        taken_.pop_back();
+    void release_one() {
+        ::close(descriptors_.back());
+        descriptors_.pop_back();
     }
 
   private:
     rlimit before_{};
-    std::vector<int> taken_;
+    std::vector<int> descriptors_;
 };
 
 TEST(Listener, goes_on_after_it_ran_out_of_files) {
@@ -242,10 +242,10 @@ TEST(Listener, goes_on_after_it_ran_out_of_files) {
     TestServer server;
     std::unique_ptr<RawConnection> waiting;
     {
-        NoMoreFiles scarcity;
+        ExhaustedFileDescriptors scarcity;
         // What a client needs: a socket, and what its reactor is made of.
         for (int i = 0; i < 4; ++i) {
-            scarcity.give_one_back();
+            scarcity.release_one();
         }
         waiting = std::make_unique<RawConnection>(server.port());
         waiting->send(http_request("GET", "/healthz"));

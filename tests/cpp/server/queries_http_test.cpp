@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "server/held.hpp"
+#include "server/pending_requests.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/server/queries.hpp"
 #include "support/temp_database.hpp"
@@ -13,23 +13,23 @@
 namespace session_buddy::test {
 namespace {
 
-using server::QueryAnswer;
 using server::QueryRequest;
+using server::QueryResponse;
 
-class HeldQueries final : public server::Queries, public Held<QueryRequest, QueryAnswer> {
+class ManualQueries final : public server::Queries, public PendingRequests<QueryRequest, QueryResponse> {
   public:
     using server::Queries::Done;
-    void ask(QueryRequest request, Done done) override { keep(std::move(request), std::move(done)); }
+    void submit(QueryRequest request, Done done) override { push(std::move(request), std::move(done)); }
 };
 
-QueryAnswer text(std::string body) {
-    QueryAnswer answer;
+QueryResponse text(std::string body) {
+    QueryResponse answer;
     answer.body = std::move(body);
     return answer;
 }
 
 TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     TestClient client(server.port());
     using Kind = QueryRequest::Kind;
@@ -41,17 +41,17 @@ TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
         RawConnection raw(server.port());
         raw.send(http_request("GET", std::string(path) + "?a=%20?b",
                               "Accept: text/plain\r\nAccept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n"));
-        auto held = queries.next();
-        EXPECT_EQ(held.request.kind, kind);
-        EXPECT_EQ(held.request.query, "a=%20?b");
-        EXPECT_EQ(held.request.accept, "text/plain");
-        EXPECT_EQ(held.request.accept_encoding, "gzip");
-        EXPECT_EQ(held.request.if_none_match, "\"x\"");
-        EXPECT_EQ(held.request.clients, 1U);
-        QueryAnswer answer = text("data");
+        auto pending = queries.next();
+        EXPECT_EQ(pending.request.kind, kind);
+        EXPECT_EQ(pending.request.query, "a=%20?b");
+        EXPECT_EQ(pending.request.accept, "text/plain");
+        EXPECT_EQ(pending.request.accept_encoding, "gzip");
+        EXPECT_EQ(pending.request.if_none_match, "\"x\"");
+        EXPECT_EQ(pending.request.clients, 1U);
+        QueryResponse answer = text("data");
         answer.content_type = "text/x";
         answer.headers = {{"ETag", "W/\"y\""}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept"}};
-        held.done(std::move(answer));
+        pending.done(std::move(answer));
         const auto received = raw.read_http();
         EXPECT_EQ(received.status, 200U);
         EXPECT_EQ(received.body, "data");
@@ -63,7 +63,7 @@ TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
 }
 
 TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unknown_proxy) {
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer direct({}, nullptr, &queries);
     Config config;
     config.behind_proxy = true;
@@ -71,10 +71,10 @@ TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unkno
     const auto may_see_paths = [&](const TestServer& server, const std::string& headers) {
         RawConnection raw(server.port());
         raw.send(http_request("GET", "/api/v1/server", headers));
-        auto held = queries.next();
-        held.done(text("data"));
+        auto pending = queries.next();
+        pending.done(text("data"));
         static_cast<void>(raw.read_http());
-        return held.request.may_see_paths;
+        return pending.request.may_see_paths;
     };
     EXPECT_TRUE(may_see_paths(direct, ""));
     for (const char* const header : {"X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=192.0.2.1\r\n",
@@ -86,7 +86,7 @@ TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unkno
 }
 
 TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     RawConnection raw(server.port());
     raw.send(http_request("HEAD", "/api/v1/skills"));
@@ -95,7 +95,7 @@ TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
     EXPECT_EQ(head.status, 200U);
     EXPECT_EQ(head.headers.at("content-length"), "4");
     raw.send(http_request("GET", "/api/v1/skills"));
-    QueryAnswer not_modified;
+    QueryResponse not_modified;
     not_modified.status = 304;
     queries.next().done(std::move(not_modified));
     const auto answer = raw.read_http(true);
@@ -107,7 +107,7 @@ TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
 }
 
 TEST(QueriesHttp, other_methods_are_refused) {
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     for (const char* method : {"POST", "PUT", "DELETE"}) {
         const auto answer = http(server.port(), method, "/api/v1/skills");
@@ -127,21 +127,21 @@ TEST(QueriesHttp, without_somebody_who_answers_it_is_503) {
 }
 
 TEST(QueriesHttp, a_client_that_is_gone_or_a_server_that_stops_harms_nobody) {
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer server({}, nullptr, &queries);
-    HeldQueries::Entry held;
+    ManualQueries::Entry pending;
     {
         RawConnection raw(server.port());
         raw.send(http_request("GET", "/api/v1/skills"));
-        held = queries.next();
+        pending = queries.next();
     }
-    held.done(text("data"));
+    pending.done(text("data"));
     EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
     RawConnection waiting(server.port());
     waiting.send(http_request("GET", "/api/v1/skills"));
-    held = queries.next();
+    pending = queries.next();
     server->stop();
-    held.done(text("data"));
+    pending.done(text("data"));
 }
 
 TEST(QueriesHttp, a_token_needs_the_scope_read_or_for_metrics_metrics) {
@@ -151,7 +151,7 @@ TEST(QueriesHttp, a_token_needs_the_scope_read_or_for_metrics_metrics) {
     write_text(config.auth_token_file,
                "reader-reader-reader read\nwriter-writer-writer write\nscraper-scraper-scr metrics\n");
     std::filesystem::permissions(config.auth_token_file, std::filesystem::perms::owner_read);
-    HeldQueries queries;
+    ManualQueries queries;
     TestServer server(config, nullptr, &queries);
     struct Case {
         const char* token;

@@ -25,7 +25,7 @@ Headers forwarded_for(const std::string& address) {
     return {{"X-Forwarded-For", address}};
 }
 
-HttpAnswer upgrade(const TestServer& server, const Headers& headers = {}) {
+HttpResponse upgrade(const TestServer& server, const Headers& headers = {}) {
     std::string lines;
     for (const auto& [name, value] : headers) {
         lines += name + ": " + value + "\r\n";

@@ -30,7 +30,7 @@ using beast::error_code;
 namespace {
 
 void run_until(net::io_context& io, const char* what, const std::function<bool()>& done) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + kTestTimeout;
     while (!done()) {
         io.restart();
         if (io.run_one_until(deadline) == 0) {
@@ -268,7 +268,7 @@ void RawConnection::send(const std::string& bytes) {
              [&](auto handler) { net::async_write(impl_->socket, net::buffer(bytes), std::move(handler)); });
 }
 
-HttpAnswer RawConnection::read_http(bool head) {
+HttpResponse RawConnection::read_http(bool head) {
     http_ns::response_parser<http_ns::string_body> parser;
     parser.skip(head);
     const auto error = complete(impl_->io, "an HTTP answer", [&](auto handler) {
@@ -278,7 +278,7 @@ HttpAnswer RawConnection::read_http(bool head) {
         throw std::runtime_error("no HTTP answer: " + error.message());
     }
     const auto& message = parser.get();
-    HttpAnswer answer{message.result_int(), {}, message.body()};
+    HttpResponse answer{message.result_int(), {}, message.body()};
     for (const auto& field : message) {
         std::string name(field.name_string());
         for (auto& c : name) {
@@ -321,7 +321,7 @@ std::string upgrade_request(const std::string& target) {
                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
 }
 
-HttpAnswer http(std::uint16_t port, const std::string& method, const std::string& target) {
+HttpResponse http(std::uint16_t port, const std::string& method, const std::string& target) {
     RawConnection connection(port);
     connection.send(http_request(method, target));
     return connection.read_http(method == "HEAD");
@@ -347,7 +347,7 @@ TestServer::TestServer(Config config, server::Intake* intake, server::Queries* q
 }
 
 void TestServer::eventually(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + kTestTimeout;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) {
             throw std::runtime_error("a condition did not come true");

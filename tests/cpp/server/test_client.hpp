@@ -1,4 +1,4 @@
-// Clients of a running server: a WebSocket client and a bare connection. Every wait ends after kPatience with an
+// Clients of a running server: a WebSocket client and a bare connection. Every wait ends after kTestTimeout with an
 // exception.
 #pragma once
 
@@ -23,7 +23,7 @@ namespace session_buddy::test {
 using Json = nlohmann::ordered_json;
 
 /// Far longer than anything takes; no test waits for it to pass.
-inline constexpr std::chrono::seconds kPatience{20};
+inline constexpr std::chrono::seconds kTestTimeout{20};
 
 /// A client's side of TLS. Nothing is checked of the server; that is for the tests with other clients.
 struct TlsClientOptions {
@@ -76,7 +76,7 @@ class TestClient {
     std::unique_ptr<Impl> impl_;
 };
 
-struct HttpAnswer {
+struct HttpResponse {
     unsigned status = 0;
     std::map<std::string, std::string> headers;  ///< names in lower case
     std::string body;
@@ -91,7 +91,7 @@ class RawConnection {
 
     void send(const std::string& bytes);
     /// `head`: the answer to a HEAD request, which has no body.
-    [[nodiscard]] HttpAnswer read_http(bool head = false);
+    [[nodiscard]] HttpResponse read_http(bool head = false);
     /// All bytes until the server closes the connection.
     [[nodiscard]] std::string read_to_end();
 
@@ -106,7 +106,7 @@ class RawConnection {
 /// A valid WebSocket handshake.
 [[nodiscard]] std::string upgrade_request(const std::string& target);
 /// One request on a connection of its own.
-[[nodiscard]] HttpAnswer http(std::uint16_t port, const std::string& method, const std::string& target);
+[[nodiscard]] HttpResponse http(std::uint16_t port, const std::string& method, const std::string& target);
 
 /// A server on a free port of 127.0.0.1 with this config, started.
 class TestServer {

@@ -36,7 +36,7 @@ class IntakeThread final : public server::Intake {
     /// Idempotent.
     void stop();
 
-    void take(server::IntakeRequest request, Done done) override;
+    void submit(server::IntakeRequest request, Done done) override;
 
     /// Rows of requests that are in the database now and were not before; the spool's are not among them.
     [[nodiscard]] std::uint64_t rows_stored() const noexcept { return rows_stored_.value(); }

@@ -30,7 +30,7 @@ class QueryThread final : public server::Queries {
   public:
     /// Answers GET /metrics, on the query thread. May throw. The body is compressed afterwards where the client takes
     /// that; Vary, ETag and caching are for it to say.
-    using Metrics = std::function<server::QueryAnswer(const server::QueryRequest&, const SnapshotPtr&)>;
+    using Metrics = std::function<server::QueryResponse(const server::QueryRequest&, const SnapshotPtr&)>;
 
     /// `config` and `clock` must outlive it. Without `metrics` there is nothing at that path. `responses`: what all
     /// answers together may take until they are sent; max_response_bytes for this thread where there is none.
@@ -46,7 +46,7 @@ class QueryThread final : public server::Queries {
     /// What is answered from here on is of this snapshot, which must not be null. Thread-safe.
     void publish(SnapshotPtr snapshot);
 
-    void ask(server::QueryRequest request, Done done) override;
+    void submit(server::QueryRequest request, Done done) override;
 
   private:
     using SteadyTime = std::chrono::steady_clock::time_point;
@@ -57,13 +57,13 @@ class QueryThread final : public server::Queries {
     };
 
     void run();
-    [[nodiscard]] server::QueryAnswer answer(const Job& job);
+    [[nodiscard]] server::QueryResponse answer(const Job& job);
     /// With a body that several clients share where they ask for the same at the same time, or a refusal where the
     /// bodies that are not sent yet take too much.
-    [[nodiscard]] server::QueryAnswer bounded_answer(const server::QueryRequest& request);
-    [[nodiscard]] server::QueryAnswer look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
-    [[nodiscard]] server::QueryAnswer skill(const Snapshot& snapshot, const server::QueryRequest& request);
-    [[nodiscard]] server::QueryAnswer series(const server::QueryRequest& request);
+    [[nodiscard]] server::QueryResponse bounded_answer(const server::QueryRequest& request);
+    [[nodiscard]] server::QueryResponse look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
+    [[nodiscard]] server::QueryResponse skill(const Snapshot& snapshot, const server::QueryRequest& request);
+    [[nodiscard]] server::QueryResponse series(const server::QueryRequest& request);
     /// Asked by the database while it reads.
     [[nodiscard]] bool timed_out() const;
 
@@ -80,7 +80,7 @@ class QueryThread final : public server::Queries {
         std::string query;
         std::string accept;
         bool gzip;
-        server::QueryAnswer answer;  // without its body
+        server::QueryResponse answer;  // without its body
         std::string_view bytes;
         std::weak_ptr<const void> body;
     };
@@ -108,7 +108,7 @@ class QueryThreads final : public server::Queries {
     void start();
     void stop();
     void publish(const SnapshotPtr& snapshot);
-    void ask(server::QueryRequest request, Done done) override;
+    void submit(server::QueryRequest request, Done done) override;
 
   private:
     std::shared_ptr<ResponseBudget> responses_;

@@ -92,6 +92,6 @@ class Authenticator {
 };
 
 /// Whether a token of any kind is needed. load() yields something exactly then.
-[[nodiscard]] bool asks_for_tokens(const Config& config);
+[[nodiscard]] bool requires_token(const Config& config);
 
 }  // namespace session_buddy::auth

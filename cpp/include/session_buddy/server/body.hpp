@@ -15,16 +15,16 @@ class Body : public std::string_view {
     // Implicit: nearly every body is a string that was made for one answer.
     Body(std::string text) : Body(std::make_shared<const std::string>(std::move(text))) {}
     Body(const char* text) : Body(std::string(text)) {}
-    /// `keeper` keeps `bytes`; nullptr for bytes that last as long as the program.
-    Body(std::string_view bytes, std::shared_ptr<const void> keeper)
-        : std::string_view(bytes), keeper_(std::move(keeper)) {}
+    /// `owner` keeps `bytes`; nullptr for bytes that last as long as the program.
+    Body(std::string_view bytes, std::shared_ptr<const void> owner)
+        : std::string_view(bytes), owner_(std::move(owner)) {}
 
-    [[nodiscard]] const std::shared_ptr<const void>& keeper() const { return keeper_; }
+    [[nodiscard]] const std::shared_ptr<const void>& owner() const { return owner_; }
 
   private:
     explicit Body(const std::shared_ptr<const std::string>& text) : Body(std::string_view(*text), text) {}
 
-    std::shared_ptr<const void> keeper_;
+    std::shared_ptr<const void> owner_;
 };
 
 }  // namespace session_buddy::server

@@ -17,7 +17,7 @@ struct IntakeRequest {
     std::string body;
 };
 
-struct IntakeAnswer {
+struct IntakeResponse {
     unsigned status = 202;
     std::string body{};        ///< JSON, or empty
     unsigned retry_after = 0;  ///< seconds; 0 for no such header
@@ -26,10 +26,10 @@ struct IntakeAnswer {
 class Intake {
   public:
     virtual ~Intake() = default;
-    using Done = std::function<void(IntakeAnswer)>;
+    using Done = std::function<void(IntakeResponse)>;
     /// Called on the network thread: must not block, nor throw. `done` must be called exactly once, on any thread,
     /// before the network side is gone.
-    virtual void take(IntakeRequest request, Done done) = 0;
+    virtual void submit(IntakeRequest request, Done done) = 0;
 };
 
 }  // namespace session_buddy::server

@@ -31,9 +31,10 @@ class NetworkServer {
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;
 
-    /// Reads the files of TLS and of tokens, binds and listens on every address of `host`. Throws std::system_error
-    /// with the errno value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its text, TlsError,
-    /// auth::AuthError, or ConfigError where it would listen beyond loopback without TLS or authentication.
+    /// Reads the files of TLS and of tokens, binds and listens on every address of `host`. Throws
+    /// std::system_error with the errno value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its
+    /// text, TlsError, auth::AuthError, or ConfigError where it would listen beyond loopback without TLS or
+    /// authentication.
     void bind();
 
     /// Starts the network thread, which accepts from here on.

@@ -31,7 +31,7 @@ struct QueryRequest {
     bool may_see_paths = false;     ///< the client is on this machine, or has shown a token
 };
 
-struct QueryAnswer {
+struct QueryResponse {
     unsigned status = 200;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;  ///< besides Content-Type, Content-Length
@@ -41,10 +41,10 @@ struct QueryAnswer {
 class Queries {
   public:
     virtual ~Queries() = default;
-    using Done = std::function<void(QueryAnswer)>;
+    using Done = std::function<void(QueryResponse)>;
     /// Called on the network thread: must not block, nor throw. `done` must be called exactly once, on any thread,
     /// before the network side is gone.
-    virtual void ask(QueryRequest request, Done done) = 0;
+    virtual void submit(QueryRequest request, Done done) = 0;
 };
 
 }  // namespace session_buddy::server

@@ -15,9 +15,9 @@ namespace session_buddy::server {
 [[nodiscard]] bool etag_matches(std::string_view if_none_match, std::string_view etag);
 
 /// Zlib's levels: 5 for what is sent once, 9 for what is kept.
-[[nodiscard]] std::string gzipped(std::string_view bytes, int level);
+[[nodiscard]] std::string gzip_compress(std::string_view bytes, int level);
 
 /// What an entity tag has between its quotes: half a SHA-256 of the parts one after the other, in hex.
-[[nodiscard]] std::string digest_of(std::initializer_list<std::string_view> parts);
+[[nodiscard]] std::string etag_digest(std::initializer_list<std::string_view> parts);
 
 }  // namespace session_buddy::server

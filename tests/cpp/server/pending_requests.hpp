@@ -14,7 +14,7 @@ namespace session_buddy::test {
 
 /// For one of the interfaces by which the network side asks others. Thread-safe.
 template <typename Request, typename Answer>
-class Held {
+class PendingRequests {
   public:
     using Done = std::function<void(Answer)>;
     struct Entry {
@@ -22,7 +22,7 @@ class Held {
         Done done;
     };
 
-    void keep(Request request, Done done) {
+    void push(Request request, Done done) {
         const std::scoped_lock lock(mutex_);
         entries_.push_back({std::move(request), std::move(done)});
         came_.notify_all();
@@ -30,7 +30,7 @@ class Held {
     /// Waits for the next one.
     Entry next() {
         std::unique_lock lock(mutex_);
-        if (!came_.wait_for(lock, kPatience, [this] { return !entries_.empty(); })) {
+        if (!came_.wait_for(lock, kTestTimeout, [this] { return !entries_.empty(); })) {
             throw std::runtime_error("nothing was handed over");
         }
         Entry first = std::move(entries_.front());

@@ -1,5 +1,5 @@
-// See incoming.hpp.
-#include "incoming.hpp"
+// See accept_connection.hpp.
+#include "accept_connection.hpp"
 
 #include <chrono>
 #include <memory>
@@ -15,7 +15,7 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr log::Logger logger{"session_buddy.server"};
+constexpr log::Logger kLogger{"session_buddy.server"};
 
 // What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
 // for minutes once it reads again, large enough for a distant one.
@@ -29,10 +29,10 @@ Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
 }
 
 void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
-    logger.debug("connection of {} closed: beyond {}", peer.name, describe(refusal, context.config));
-    if (const auto count = context.closed_at_once.count(now); count > 0) {
-        logger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}", count,
-                       peer.name, describe(refusal, context.config));
+    kLogger.debug("connection of {} closed: beyond {}", peer.name, describe(refusal, context.config));
+    if (const auto count = context.refused_connections_log.count(now); count > 0) {
+        kLogger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}", count,
+                        peer.name, describe(refusal, context.config));
     }
 }
 
@@ -49,7 +49,7 @@ void accept_connection(Socket socket, ServerContext& context) {
     }
     auto peer = peer_of(endpoint, context);
     const auto now = std::chrono::steady_clock::now();
-    auto verdict = context.admission.take_http(peer, now);
+    auto verdict = context.admission.admit_connection(peer, now);
     if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
         report(context, peer, *refusal, now);
         return;  // which closes it
