@@ -1,4 +1,4 @@
-// The answers and queries of the HTTP API v1, as its OpenAPI document says. Times are UTC, `YYYY-MM-DDTHH:MM:SSZ`; durations
+// Responses and query parameters of the HTTP API v1, from its OpenAPI document. Times are UTC, `YYYY-MM-DDTHH:MM:SSZ`; durations
 // are seconds; rates are fractions from 0 to 1.
 import type { components, operations } from './generated/openapi.js';
 

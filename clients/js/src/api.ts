@@ -1,4 +1,4 @@
-// The HTTP part: the read-only API under /api/v1, with typed answers and errors.
+// The HTTP client: the read-only API under /api/v1, with typed responses and errors.
 import type {
   AnomaliesQuery,
   AnomalyList,
@@ -23,13 +23,13 @@ import {
 import { findMismatch, SHAPES } from './shape.js';
 
 export interface ApiOptions {
-  /** Shown as `Authorization: Bearer`, never in the URL. */
+  /** Bearer token, sent in the `Authorization` header, never in the URL. */
   token?: TokenSource | undefined;
-  /** Milliseconds that an answer may take. Default: 15,000. */
+  /** Timeout in milliseconds of a request. Default: 15,000. */
   timeout?: number;
-  /** Bytes that the body of an answer may have. Default: 16 MiB. */
+  /** Maximum size of a response body, in bytes. Default: 16 MiB. */
   maxBytes?: number;
-  /** In place of the global one. */
+  /** Replaces the global `fetch`. */
   fetch?: typeof fetch;
 }
 
@@ -39,7 +39,7 @@ export interface CallOptions {
 
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Answers that are cached for the server to say that they are still current. */
+/** Maximum number of responses that are cached for conditional requests. */
 const MAX_CACHED = 64;
 
 type Query = Record<string, string | number | boolean | Date | undefined>;
@@ -49,15 +49,15 @@ function text(value: string | number | boolean | Date): string {
 }
 
 /**
- * The HTTP API of a server. An answer that did not change since it was last asked for is the same object again, and
- * costs a header on the wire.
+ * A client of the HTTP API. It sends conditional requests: an unchanged response is the same object as before, and only
+ * its headers are transferred.
  */
 export class SessionBuddyApi {
   readonly #base: URL;
   readonly #options: ApiOptions;
   readonly #cache = new Map<string, { etag: string; body: unknown }>();
 
-  /** `base` is the server's address, with the path that a proxy may have put it under. */
+  /** `base` is the URL of the server, including the path prefix of a reverse proxy. */
   constructor(base: string | URL, options: ApiOptions = {}) {
     const folder = new URL(String(base).replace(/^ws/, 'http'));
     if (!folder.pathname.endsWith('/')) folder.pathname += '/';
@@ -73,7 +73,7 @@ export class SessionBuddyApi {
     return this.#get('skills', { ...query }, options);
   }
 
-  /** Rejects with an ApiError of code `unknown_skill` where there is no such skill. */
+  /** Rejects with an ApiError of code `unknown_skill` if there is no such skill. */
   skill(skillName: string, options?: CallOptions): Promise<SkillDetail> {
     return this.#get('skill', { skill_name: skillName }, options);
   }
@@ -97,15 +97,15 @@ export class SessionBuddyApi {
     }
     const headers: Record<string, string> = { Accept: 'application/json' };
     const { token, maxBytes = MAX_BYTES } = this.#options;
-    const present = typeof token === 'function' ? await token() : token;
-    if (present) headers.Authorization = `Bearer ${present}`;
+    const current = typeof token === 'function' ? await token() : token;
+    if (current) headers.Authorization = `Bearer ${current}`;
     const cached = this.#cache.get(url.href);
     if (cached) headers['If-None-Match'] = cached.etag;
 
     const timeout = AbortSignal.timeout(this.#options.timeout ?? 15_000);
     const init: RequestInit = {
       headers,
-      // The conditions are ours; a cache in between would hide from us that nothing changed.
+      // Bypass the HTTP cache: this client sends the conditional requests itself and needs to see the 304.
       cache: 'no-store',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     };
@@ -117,15 +117,15 @@ export class SessionBuddyApi {
       const where = findMismatch(body, SHAPES[path]);
       if (where !== null) {
         throw new UnexpectedAnswerError(
-          `the answer is not one of a Session-Buddy server (${where || 'the whole of it'} is missing or of another type)`,
+          `not a response of a Session-Buddy server: ${where || 'the body'} is missing or has another type`,
         );
       }
       this.#store(url.href, response.headers.get('ETag'), body);
       return body as T;
     } catch (error) {
       if (error instanceof SessionBuddyError || signal?.aborted) throw error;
-      if (timeout.aborted) throw new TimeoutError('the server did not answer in time');
-      throw new ConnectionError('the server cannot be reached, or its answer was cut');
+      if (timeout.aborted) throw new TimeoutError('the server did not respond in time');
+      throw new ConnectionError('the server is unreachable, or its response was truncated');
     }
   }
 
@@ -138,7 +138,7 @@ export class SessionBuddyApi {
   }
 }
 
-/** The body, of which no more is read than `maxBytes`. */
+/** Reads and parses the body, at most `maxBytes` of it. */
 async function jsonOf(response: Response, maxBytes: number): Promise<unknown> {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();
@@ -148,14 +148,14 @@ async function jsonOf(response: Response, maxBytes: number): Promise<unknown> {
     bytes += piece.value.byteLength;
     if (bytes > maxBytes) {
       await reader?.cancel();
-      throw new UnexpectedAnswerError(`the answer is longer than ${maxBytes} bytes (maxBytes)`);
+      throw new UnexpectedAnswerError(`the response is larger than maxBytes (${maxBytes} bytes)`);
     }
     json += decoder.decode(piece.value, { stream: true });
   }
   return JSON.parse(json + decoder.decode());
 }
 
-/** Of a problem (RFC 9457), or of whatever a proxy in between made of it. */
+/** Converts a problem (RFC 9457), or the error response of a proxy, into an error. */
 async function errorOf(response: Response, maxBytes: number): Promise<ApiError | UnauthorizedError> {
   const body: unknown = await jsonOf(response, maxBytes).catch(() => null);
   const problem = (typeof body === 'object' && body !== null ? body : {}) as { detail?: unknown; error?: unknown };

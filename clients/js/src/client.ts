@@ -1,4 +1,4 @@
-// The WebSocket part: one connection that is made again when it breaks, its subscriptions and requests.
+// The WebSocket client: a reconnecting connection with its subscriptions and requests.
 import { ConnectionError, RequestError, SessionBuddyError, TimeoutError, UnauthorizedError } from './errors.js';
 import type {
   ErrorMessage,
@@ -12,7 +12,7 @@ import type {
 import { type ReconnectPolicy, reconnectDelay } from './reconnect.js';
 import { BoundedStream } from './stream.js';
 
-/** What this library needs of a WebSocket: the browser's, Node's or that of the package ws. */
+/** The part of the WebSocket interface that this library uses: implemented by browsers, Node and the package ws. */
 export interface WebSocketLike {
   send(text: string): void;
   close(code?: number, reason?: string): void;
@@ -23,37 +23,37 @@ export interface WebSocketLike {
 }
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** A token, or a function that gives the one to use now; asked again for each connection. */
+/** A token, or a function that returns the current one; called for each connection. */
 export type TokenSource = string | (() => string | undefined | Promise<string | undefined>);
 
 export interface ClientOptions {
-  /** Shown in the first message of each connection, never in the URL. */
+  /** Bearer token, sent in the first message of each connection, never in the URL. */
   token?: TokenSource | undefined;
-  /** Attempts to connect again, in a row, before giving up. Default: 5. */
+  /** Consecutive reconnection attempts before giving up. Default: 5. */
   maxAttempts?: number;
-  /** Milliseconds before the first of them; the n-th waits n times as long, and up to a fifth more. Default: 1000. */
+  /** Milliseconds before the first reconnection attempt; the n-th waits n times as long, plus up to 20 % jitter. Default: 1000. */
   reconnectDelay?: number;
-  /** Milliseconds between further attempts, in place of giving up. Default: null, which gives up. */
+  /** Milliseconds between all further attempts instead of giving up. Default: null, which gives up. */
   slowReconnectDelay?: number | null;
-  /** Milliseconds that a connection may take until it is ready. Default: 10,000. */
+  /** Timeout in milliseconds for a connection to become ready. Default: 10,000. */
   connectTimeout?: number;
-  /** Milliseconds that an answer may take. Default: 10,000. */
+  /** Timeout in milliseconds of a request. Default: 10,000. */
   requestTimeout?: number;
-  /** Milliseconds of silence after which the server is asked whether it is still there. Default: 15,000. */
+  /** Keepalive: milliseconds without a message after which the client sends a ping. Default: 15,000. */
   silence?: number;
-  /** Updates that wait for a `for await` that is slower than they come. Default: 64. */
+  /** Updates buffered for a slow `for await`; the oldest are dropped beyond. Default: 64. */
   maxBuffered?: number;
-  /** Requests that wait for their answers at a time. Default: 64. */
+  /** Maximum concurrent requests. Default: 64. */
   maxPending?: number;
-  /** Where there is no global WebSocket, as in Node 20: that of the package ws. */
+  /** WebSocket implementation, needed without a global one, as in Node 20: that of the package ws. */
   webSocket?: WebSocketConstructor;
 }
 
-/** Which anomalies a subscription brings, and with what. */
+/** Filters and extends the anomalies of a subscription. */
 export interface SubscribeOptions {
-  /** Leaves out anomalies with a smaller `deviation_score`. */
+  /** Minimum `deviation_score` of anomalies. */
   minDeviation?: number;
-  /** Adds what explains each anomaly. */
+  /** Adds `details` to each anomaly: sample sizes, scores, common errors. */
   details?: boolean;
 }
 
@@ -61,7 +61,7 @@ export type ConnectionState =
   | { status: 'idle' }
   | { status: 'connecting'; attempt: number; maxAttempts: number }
   | { status: 'open' }
-  /** Waits `delay` milliseconds, until `retryAt` (as Date.now() has it), before attempt number `attempt`. */
+  /** Waits `delay` milliseconds, until `retryAt` (compare with Date.now()), before attempt number `attempt`. */
   | {
       status: 'waiting';
       attempt: number;
@@ -70,17 +70,17 @@ export type ConnectionState =
       retryAt: number;
       error: SessionBuddyError;
     }
-  /** Over; `error` is absent after `close()`. */
+  /** The client has ended; `error` is absent after `close()`. */
   | { status: 'closed'; error?: SessionBuddyError };
 
 export interface ClientEvents {
-  /** A `metrics_update` of the present subscription. */
+  /** A `metrics_update` of the current subscription. */
   metrics: MetricsUpdate;
   /** A `session_update`. */
   sessions: SessionUpdate;
   /** The state of the connection changed. */
   state: ConnectionState;
-  /** Something failed that no call of yours waits for. The client goes on by itself. */
+  /** An error that no pending call reports. The client continues. */
   error: SessionBuddyError;
 }
 
@@ -99,15 +99,15 @@ interface Pending {
 const UNAUTHORIZED = 4401;
 
 const CLOSE_CODES: Record<number, string> = {
-  1001: 'the server is going down',
-  1006: 'the server cannot be reached, or the connection was cut',
-  1008: 'the server closed the connection for too many messages',
-  1009: 'a message was too big for the server',
-  1013: 'all places of the server are taken',
+  1001: 'the server is shutting down',
+  1006: 'the server is unreachable, or the connection was lost',
+  1008: 'the server closed the connection because of too many messages',
+  1009: 'a message exceeded the size limit of the server',
+  1013: 'the server has reached its connection limit; retry later',
 };
 
 function closeError(code: number, reason: string): SessionBuddyError {
-  if (code === UNAUTHORIZED) return new UnauthorizedError(reason || 'the server asks for a token');
+  if (code === UNAUTHORIZED) return new UnauthorizedError(reason || 'the server requires a token');
   const known = CLOSE_CODES[code] ?? `the connection was closed with code ${code}`;
   return new ConnectionError(reason && !(code in CLOSE_CODES) ? `${known}: ${reason}` : known, code);
 }
@@ -117,11 +117,11 @@ function isServerMessage(value: unknown): value is ServerMessage {
 }
 
 /**
- * A connection to a Session-Buddy server that outlives restarts of it. After each reconnection it subscribes again to
- * what it was subscribed to, before it hands on any update.
+ * A reconnecting client of a Session-Buddy server. After each reconnection it resubscribes before it delivers any
+ * update.
  */
 export class SessionBuddyClient {
-  /** Connects and waits until the connection is ready. Throws where the first attempt fails. */
+  /** Connects and waits until the connection is ready. Throws if the first attempt fails. */
   static async connect(url: string | URL, options: ClientOptions = {}): Promise<SessionBuddyClient> {
     const client = new SessionBuddyClient(url, options);
     try {
@@ -148,19 +148,19 @@ export class SessionBuddyClient {
   #everOpen = false;
   #requests = 0;
   #subscription: Subscription | null = null;
-  /** The last one that the server has confirmed; what a refused one falls back to. */
+  /** The last subscription that the server confirmed; restored when a new one is rejected. */
   #confirmed: Subscription | null = null;
-  /** Calls that wait for the next connection to have what they desired for. */
+  /** Calls that wait until the next connection has their subscription. */
   readonly #waiters = new Set<{ desired: DesiredSubscription; reject: (error: RequestError) => void }>();
   #sessionsDesired = false;
-  /** Updates count only once this connection has the subscription that was asked for. */
+  /** Whether the server has confirmed the subscription of this connection; updates before that are dropped. */
   #subscribed = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Does not connect yet: `connect()` does, after listeners have been added. */
+  /** Does not connect yet: add listeners, then call `connect()`. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.url = String(url).replace(/^http/, 'ws');
     this.#options = options;
@@ -172,7 +172,7 @@ export class SessionBuddyClient {
     const WebSocket = options.webSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
     if (!WebSocket) {
       throw new SessionBuddyError(
-        'this JavaScript has no WebSocket of its own: use Node 22 or later, or hand in that of the package ws as the option webSocket',
+        'no global WebSocket: use Node 22 or later, or pass the WebSocket of the package ws as the option webSocket',
       );
     }
     this.#WebSocket = WebSocket;
@@ -182,7 +182,7 @@ export class SessionBuddyClient {
     return this.#state;
   }
 
-  /** Adds a listener and gives the function that removes it. */
+  /** Adds a listener and returns a function that removes it. */
   on<E extends keyof ClientEvents>(event: E, listener: Listener<ClientEvents[E]>): () => void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners);
@@ -191,8 +191,8 @@ export class SessionBuddyClient {
   }
 
   /**
-   * Connects, and waits until the server can be asked. Rejects where this attempt fails; unless the token was refused,
-   * or no further attempts are allowed, these go on all the same until `close()`.
+   * Connects, and resolves when the connection is ready. Rejects if this attempt fails; the client still retries until
+   * `close()`, unless the token was rejected or no attempts are left.
    */
   connect(): Promise<void> {
     if (this.#state.status === 'open') return Promise.resolve();
@@ -210,15 +210,15 @@ export class SessionBuddyClient {
     });
   }
 
-  /** Ends everything: streams, requests that wait, attempts. `connect()` may begin anew. */
+  /** Closes the connection; ends streams, pending requests and reconnection. `connect()` may be called again. */
   close(): void {
     this.#shutDown(undefined);
   }
 
   /**
-   * Asks for the updates of one skill, of several (1 to 50) or, with null, of all. It holds over reconnections. Resolves
-   * when the server has confirmed it; while there is no connection, when the next one is ready; before `connect()`, at once.
-   * Rejects with a RequestError where the server refuses it; what was confirmed before then holds on.
+   * Subscribes to updates of one skill, of several (1 to 50) or, with null, of all. The subscription survives
+   * reconnections. Resolves when the server has confirmed it; without a connection, when the next one is ready; before
+   * `connect()`, immediately. Rejects with a RequestError if the server rejects it; the previous subscription remains.
    */
   async subscribe(skills: string | readonly string[] | null, options: SubscribeOptions = {}): Promise<void> {
     const subscription: Subscription = {
@@ -230,12 +230,12 @@ export class SessionBuddyClient {
     await this.#setSubscription(subscription);
   }
 
-  /** No more updates of metrics until `subscribe()`. */
+  /** Stops metrics updates until `subscribe()`. */
   async unsubscribe(): Promise<void> {
     await this.#setSubscription({ type: 'unsubscribe' });
   }
 
-  /** Asks for the updates of active sessions as well. It holds over reconnections. */
+  /** Also subscribes to updates of active sessions. The subscription survives reconnections. */
   async subscribeSessions(): Promise<void> {
     this.#sessionsDesired = true;
     if (this.#state.status !== 'open') return this.#whenOpen(SESSIONS);
@@ -247,14 +247,14 @@ export class SessionBuddyClient {
     }
   }
 
-  /** Lifetime figures of one skill. Rejects with a RequestError of code `invalid_skill_name` where it is unknown. */
+  /** Lifetime metrics of one skill. Rejects with a RequestError of code `invalid_skill_name` if it is unknown. */
   async getMetrics(skill: string): Promise<SkillMetrics> {
     const answer = await this.#request({ type: 'get_metrics', skill_name: skill });
-    if (answer.type !== 'metrics_response') throw new SessionBuddyError(`unexpected answer: ${answer.type}`);
+    if (answer.type !== 'metrics_response') throw new SessionBuddyError(`unexpected response: ${answer.type}`);
     return answer.data;
   }
 
-  /** Milliseconds from a ping to its pong. */
+  /** Round-trip time of a ping in milliseconds. */
   async ping(): Promise<number> {
     const begin = performance.now();
     await this.#request({ type: 'ping' });
@@ -262,14 +262,14 @@ export class SessionBuddyClient {
   }
 
   /**
-   * Updates of metrics as they come, from now on. Ends with `close()`, or by an error where the connection is lost for
-   * good; over a reconnection it simply goes on.
+   * A stream of metrics updates, from now on. It ends with `close()`, or with an error when the client gives up; it
+   * continues across reconnections.
    */
   updates(): BoundedStream<MetricsUpdate> {
     return this.#stream(this.#metricsStreams);
   }
 
-  /** Updates of sessions in the same way; `subscribeSessions()` asks for them. */
+  /** A stream of session updates; call `subscribeSessions()` to receive them. */
   sessionUpdates(): BoundedStream<SessionUpdate> {
     return this.#stream(this.#sessionStreams);
   }
@@ -291,13 +291,13 @@ export class SessionBuddyClient {
     try {
       socket = new this.#WebSocket(this.url);
     } catch (error) {
-      // A URL that is none; no later attempt would do better.
+      // An invalid URL: a retry would fail, too.
       this.#shutDown(new ConnectionError(error instanceof Error ? error.message : String(error)));
       return;
     }
     this.#socket = socket;
     this.#connectTimer = setTimeout(
-      () => this.#abort(socket, new TimeoutError('the server did not answer in time')),
+      () => this.#abort(socket, new TimeoutError('the server did not respond in time')),
       this.#options.connectTimeout ?? 10_000,
     );
     socket.onopen = () => {
@@ -306,21 +306,21 @@ export class SessionBuddyClient {
       });
     };
     socket.onmessage = (event: { data: unknown }) => this.#receive(socket, event.data);
-    // What it was comes with onclose; the package ws ends the program where nobody listens.
+    // onclose reports the error; without a listener here the package ws would end the process.
     socket.onerror = () => {};
     socket.onclose = (event: { code: number; reason: string }) => {
       this.#handleDisconnect(socket, closeError(event.code, event.reason));
     };
   }
 
-  /** From the open socket to a connection that is authenticated and subscribed. */
+  /** Authenticates and subscribes on an open socket. */
   async #handshake(socket: WebSocketLike): Promise<void> {
     const { token } = this.#options;
-    const present = typeof token === 'function' ? await token() : token;
+    const current = typeof token === 'function' ? await token() : token;
     if (socket !== this.#socket) return;
-    if (present !== undefined && present !== '') await this.#sendRequest(socket, { type: 'auth', token: present });
+    if (current !== undefined && current !== '') await this.#sendRequest(socket, { type: 'auth', token: current });
     this.#subscribed = this.#subscription === null;
-    // More may be wished for while the answers are on their way.
+    // Calls may change the subscription while responses are pending.
     let subscription: Subscription | null = null;
     let sessions = false;
     while (subscription !== this.#subscription || (this.#sessionsDesired && !sessions)) {
@@ -328,7 +328,7 @@ export class SessionBuddyClient {
       if (subscription !== this.#subscription) {
         subscription = this.#subscription;
         if (subscription) requests.push(this.#resubscribe(socket, subscription));
-        // The only one was refused: the connection is as it was.
+        // The only subscription was rejected: continue without one.
         else this.#subscribed = true;
       }
       if (this.#sessionsDesired && !sessions) {
@@ -339,7 +339,7 @@ export class SessionBuddyClient {
       if (socket !== this.#socket) return;
     }
     clearTimeout(this.#connectTimer);
-    // One that is made and lost at once is no better than none: the attempts begin anew once it has lasted for a while.
+    // Reset the attempts only after the connection has lasted for a while: one that is lost immediately is a failed attempt.
     const next = this.#attempt + 1;
     this.#stableTimer = setTimeout(
       () => {
@@ -357,7 +357,7 @@ export class SessionBuddyClient {
       await this.#sendRequest(socket, desired);
       if (desired.type !== 'subscribe_sessions') this.#confirmed = desired;
     } catch (error) {
-      // The server does not like the subscription itself; the connection is good all the same.
+      // The server rejected the subscription; the connection itself is fine.
       if (!(error instanceof RequestError)) throw error;
       const waiting = [...this.#waiters].filter((each) => each.desired === desired);
       if (waiting.length === 0) {
@@ -380,7 +380,7 @@ export class SessionBuddyClient {
       message = undefined;
     }
     if (!isServerMessage(message)) {
-      this.#emit('error', new SessionBuddyError('the server sent something that is no message'));
+      this.#emit('error', new SessionBuddyError('the server sent an invalid message'));
       return;
     }
     switch (message.type) {
@@ -404,7 +404,7 @@ export class SessionBuddyClient {
   #handleResponse(message: Exclude<ServerMessage, MetricsUpdate | SessionUpdate>): void {
     const pending = message.request_id === undefined ? undefined : this.#pending.get(message.request_id);
     if (!pending) {
-      // Types that this version does not know are for later ones.
+      // Ignore message types of later versions.
       if (message.type === 'error') this.#emit('error', new RequestError(message.message, message.code));
       return;
     }
@@ -414,7 +414,7 @@ export class SessionBuddyClient {
     else pending.resolve(message);
   }
 
-  /** Starts anew the time after which a silent server is asked for a sign of life. */
+  /** Restarts the keepalive timer, which pings a silent server. */
   #restartSilenceTimer(socket: WebSocketLike): void {
     clearTimeout(this.#silenceTimer);
     if (this.#state.status === 'connecting') return;
@@ -425,7 +425,7 @@ export class SessionBuddyClient {
     }, this.#options.silence ?? 15_000);
   }
 
-  /** Gives up a socket without waiting for the other side, which may be gone. */
+  /** Aborts a connection without waiting for the closing handshake, as the server may be gone. */
   #abort(socket: WebSocketLike, error: SessionBuddyError): void {
     this.#handleDisconnect(socket, error);
     socket.onopen = null;
@@ -434,7 +434,7 @@ export class SessionBuddyClient {
     try {
       socket.close();
     } catch {
-      // It never opened.
+      // The socket never opened.
     }
   }
 
@@ -445,7 +445,7 @@ export class SessionBuddyClient {
     clearTimeout(this.#stableTimer);
     clearTimeout(this.#silenceTimer);
     this.#rejectPending(error);
-    // A refused token stays refused, unless there is a function that may know a newer one than the one that expired.
+    // A rejected token is fatal, unless a token function may return a newer one instead of an expired one.
     const fatal = error instanceof UnauthorizedError && !(this.#everOpen && typeof this.#options.token === 'function');
     this.#attempt += 1;
     const delay = fatal ? null : reconnectDelay(this.#policy, this.#attempt, Math.random());
@@ -479,7 +479,7 @@ export class SessionBuddyClient {
       try {
         socket.close(1000);
       } catch {
-        // It never opened.
+        // The socket never opened.
       }
     }
     for (const stream of [...this.#metricsStreams, ...this.#sessionStreams]) stream.end(error);
@@ -496,7 +496,7 @@ export class SessionBuddyClient {
       try {
         (listener as Listener<ClientEvents[E]>)(value);
       } catch (error) {
-        // A fault of the listener, to be reported as such and to disturb nobody else.
+        // Report the error of a listener as uncaught, without affecting the other listeners.
         queueMicrotask(() => {
           throw error;
         });
@@ -513,13 +513,13 @@ export class SessionBuddyClient {
       await this.#request(subscription);
       this.#confirmed = subscription;
     } catch (error) {
-      // Refused, so that the connection still has the one before.
+      // Rejected: the connection keeps the previous subscription.
       if (error instanceof RequestError && this.#subscription === subscription) this.#subscription = this.#confirmed;
       throw error;
     }
   }
 
-  /** Waits for the connection that is being made or waited for to have it; rejects where the server refuses. */
+  /** Resolves when the next connection is open with this subscription; rejects if the server rejects it. */
   #whenOpen(desired: DesiredSubscription): Promise<void> {
     if (this.#state.status === 'closed' || this.#state.status === 'idle') return Promise.resolve();
     return new Promise((resolve, reject) => {
@@ -552,14 +552,16 @@ export class SessionBuddyClient {
   #sendRequest(socket: WebSocketLike, request: Request | Subscription): Promise<ServerMessage> {
     const limit = this.#options.maxPending ?? 64;
     if (this.#pending.size >= limit) {
-      return Promise.reject(new SessionBuddyError(`${limit} requests wait for their answers already`));
+      return Promise.reject(
+        new SessionBuddyError(`maxPending reached (${limit} pending requests): await earlier requests first`),
+      );
     }
     this.#requests += 1;
     const id = `c${this.#requests}`;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#pending.delete(id);
-        reject(new TimeoutError(`no answer to ${request.type} came in time`));
+        reject(new TimeoutError(`${request.type} timed out`));
       }, this.#options.requestTimeout ?? 10_000);
       this.#pending.set(id, { resolve, reject, timer });
       socket.send(JSON.stringify({ ...request, request_id: id }));

@@ -1,33 +1,33 @@
-// What can go wrong, one class for each thing that a program would handle differently.
+// Error classes, one for each case that a program would handle differently.
 
 /** Base of all errors of this library. */
 export class SessionBuddyError extends Error {
   override name = 'SessionBuddyError';
 }
 
-/** There is no connection, or it ended before the answer came. */
+/** There is no connection, or it was lost before the response arrived. */
 export class ConnectionError extends SessionBuddyError {
   override name = 'ConnectionError';
   constructor(
     message: string,
-    /** Close code of the WebSocket; undefined where there was none. */
+    /** Close code of the WebSocket; undefined without one. */
     readonly closeCode?: number,
   ) {
     super(message);
   }
 }
 
-/** The server asks for a token, or does not accept this one (close code 4401, HTTP 401 or 403). */
+/** The server requires a token, or rejected this one (close code 4401, HTTP 401 or 403). */
 export class UnauthorizedError extends SessionBuddyError {
   override name = 'UnauthorizedError';
 }
 
-/** No answer came in time. */
+/** A request or connection attempt timed out. */
 export class TimeoutError extends SessionBuddyError {
   override name = 'TimeoutError';
 }
 
-/** The server answered with an error; `code` is one of those in the description of the API. */
+/** The server responded with an error; the WebSocket API documents its `code`. */
 export class RequestError extends SessionBuddyError {
   override name = 'RequestError';
   constructor(
@@ -38,22 +38,22 @@ export class RequestError extends SessionBuddyError {
   }
 }
 
-/** The HTTP API answered with an error. */
+/** The HTTP API responded with an error. */
 export class ApiError extends SessionBuddyError {
   override name = 'ApiError';
   constructor(
     message: string,
     readonly status: number,
-    /** For programs, such as `unknown_skill`; empty where the answer was not one of this server. */
+    /** Machine-readable, such as `unknown_skill`; empty if the response is not from this server. */
     readonly code: string,
-    /** Seconds to wait before asking again, where the server named them. */
+    /** Seconds to wait before a retry, if the server sent Retry-After. */
     readonly retryAfter?: number,
   ) {
     super(message);
   }
 }
 
-/** The HTTP API answered with something that is none of its answers: another program, or a version of it that this one does not know. */
+/** An HTTP response without the required fields: from another program, or from an unknown version of the server. */
 export class UnexpectedAnswerError extends SessionBuddyError {
   override name = 'UnexpectedAnswerError';
 }

@@ -1,4 +1,4 @@
-// What this package offers.
+// Public exports of the package.
 export * from './api.js';
 export type * from './api-types.js';
 export * from './client.js';

@@ -1,4 +1,4 @@
-// The messages of the WebSocket API v1.0, as its JSON Schemas say.
+// The messages of the WebSocket API v1.0, from its JSON Schemas.
 import type { Auth } from './generated/auth.js';
 import type { Authenticated } from './generated/authenticated.js';
 import type { Error as ErrorMessage } from './generated/error.js';
@@ -37,13 +37,13 @@ export type {
 
 export type AnomalyType = Anomaly['anomaly_type'];
 
-/** Lifetime figures of one skill. */
+/** Lifetime metrics of one skill. */
 export type SkillMetrics = MetricsResponse['data'];
 
-/** What a client may send. */
+/** Messages that a client may send. */
 export type Request = Auth | GetMetrics | Ping | Subscribe | SubscribeSessions | Unsubscribe;
 
-/** What the server sends. */
+/** Messages that the server sends. */
 export type ServerMessage =
   | Authenticated
   | ErrorMessage

@@ -1,4 +1,4 @@
-// What an answer of the HTTP API must have, so that one of something in between is told here and not in a program's views.
+// The fields that a response of the HTTP API must have: detects responses of other programs, such as a proxy, early.
 
 export type Shape = 'string' | 'number' | 'boolean' | readonly [Shape] | { readonly [member: string]: Shape };
 
@@ -9,7 +9,7 @@ const SKILL: Shape = {
   anomalies: [{ anomaly_type: 'string' }],
 };
 
-/** By the path under /api/v1: what a view cannot do without, and no more, as servers differ in age. */
+/** Required fields by path under /api/v1; only the essential ones, as server versions differ. */
 export const SHAPES = {
   server: {
     version: 'string',
@@ -36,7 +36,7 @@ export const SHAPES = {
   sessions: { total: 'number', sessions: [{ session_id: 'string', last_activity_at: 'string' }] },
 } as const satisfies Record<string, Shape>;
 
-/** Where `value` is not of this shape, as a path such as `skills[0].window`; null where it is. */
+/** The path of the first mismatch between `value` and `shape`, such as `skills[0].window`; null if it matches. */
 export function findMismatch(value: unknown, shape: Shape, path = ''): string | null {
   if (typeof shape === 'string') return typeof value === shape ? null : path;
   if (Array.isArray(shape)) {

@@ -1,11 +1,11 @@
-// A bounded buffer between events and somebody who takes them one by one with `for await`.
+// A bounded buffer between events and a consumer that iterates over them with `for await`.
 
 /**
- * Holds the newest `limit` items for its reader. Where the reader is slower, the oldest are dropped and counted: each
- * update is a whole state, so that the newest one is worth most.
+ * Buffers the newest `limit` items. If the consumer is too slow, the oldest are dropped and counted: each update is a
+ * full snapshot, so the newest one matters most.
  */
 export class BoundedStream<T> implements AsyncIterableIterator<T> {
-  /** Items that were dropped because they were not taken in time. */
+  /** Number of items that were dropped because the consumer was too slow. */
   dropped = 0;
 
   readonly #limit: number;
@@ -34,7 +34,7 @@ export class BoundedStream<T> implements AsyncIterableIterator<T> {
     }
   }
 
-  /** Ends the stream after what it still holds; with an error, its reader is then thrown that. */
+  /** Ends the stream after the buffered items; an error is then thrown to the consumer. */
   end(error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -64,7 +64,7 @@ export class BoundedStream<T> implements AsyncIterableIterator<T> {
     return this;
   }
 
-  /** An error is thrown once; after it the stream is simply over. */
+  /** The error is thrown once; after that the stream is done. */
   #consumeError(): unknown {
     const error = this.#error;
     this.#error = undefined;

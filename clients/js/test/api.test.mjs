@@ -1,4 +1,4 @@
-// The HTTP part: against the real server, and against answers that it does not give on demand.
+// The HTTP client, against the real server and against a fake `fetch` with responses that the server does not send on demand.
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,15 +18,15 @@ import { Server, until } from './server.mjs';
 const NO_SKILLS = '{"at":null,"total":0,"limit":50,"offset":0,"skills":[]}';
 const TOKEN = '5f0c8b1f7e9d4a26b3c8d7e6f5a49382';
 
-/** Waits until the server has read what was handed in. */
-async function counted(api, runs) {
+/** Waits until the server has processed the submitted invocations. */
+async function counted(api, invocations) {
   let seen = 0;
   await until(() => {
     api.skills().then(({ skills }) => {
       seen = skills.reduce((sum, skill) => sum + skill.window.invocation_count, 0);
     });
-    return seen === runs;
-  }, `${runs} runs`);
+    return seen === invocations;
+  }, `${invocations} invocations`);
 }
 
 async function served(context) {
@@ -38,7 +38,7 @@ async function served(context) {
   return { server, api };
 }
 
-test('each request has its answer', async (context) => {
+test('each request gets its response', async (context) => {
   const { api } = await served(context);
   assert.equal((await api.server()).skills, 2);
   const list = await api.skills({ search: 'A/B', sparkline: true, sort: 'skill_name', limit: 5 });
@@ -60,7 +60,7 @@ test('each request has its answer', async (context) => {
   assert.equal((await api.sessions({ limit: 1 })).sessions[0].session_id, 'test');
 });
 
-test('an answer that did not change is the same object, and one that did is another', async (context) => {
+test('an unchanged response is the same object, a changed one is a new object', async (context) => {
   const { server, api } = await served(context);
   const first = await api.skills();
   assert.equal(await api.skills(), first);
@@ -69,9 +69,9 @@ test('an answer that did not change is the same object, and one that did is anot
   assert.notEqual(await api.skills(), first);
 });
 
-test('an unknown skill and a bad parameter are errors with the code and the words of the server', async (context) => {
+test('an unknown skill and an invalid parameter are errors with the code and message of the server', async (context) => {
   const { api } = await served(context);
-  await assert.rejects(api.skill('nobody'), { name: 'ApiError', status: 404, code: 'unknown_skill' });
+  await assert.rejects(api.skill('unknown'), { name: 'ApiError', status: 404, code: 'unknown_skill' });
   await assert.rejects(api.skills({ limit: 0 }), (error) => {
     assert.ok(error instanceof ApiError);
     assert.equal(error.status, 400);
@@ -80,7 +80,7 @@ test('an unknown skill and a bad parameter are errors with the code and the word
   });
 });
 
-test('without a token, or with one that may not read, it is not let in', async (context) => {
+test('requests without a token or without the read scope are unauthorized', async (context) => {
   const server = await Server.start(context);
   const file = join(server.folder, 'tokens');
   await writeFile(file, `${TOKEN} read\n${TOKEN.toUpperCase()} write\n`, { mode: 0o600 });
@@ -92,7 +92,7 @@ test('without a token, or with one that may not read, it is not let in', async (
   assert.equal((await new SessionBuddyApi(server.url, { token: async () => TOKEN }).skills()).total, 0);
 });
 
-test('a path that a proxy has put before the API is kept', async () => {
+test('the path prefix of a reverse proxy is kept', async () => {
   const asked = [];
   const fake = async (url) => {
     asked.push(url.href);
@@ -104,7 +104,7 @@ test('a path that a proxy has put before the API is kept', async () => {
   assert.deepEqual(asked, Array(3).fill('https://example.org/buddy/api/v1/skills?search=%C3%A9%26x&active=true'));
 });
 
-/** A fetch without an answer; like a real one it keeps the program alive. */
+/** A fetch without a response; like a real one it keeps the process alive. */
 function never(_url, { signal }) {
   return new Promise((_resolve, reject) => {
     const alive = setInterval(() => {}, 1000);
@@ -115,7 +115,7 @@ function never(_url, { signal }) {
   });
 }
 
-test('no answer, a truncated one, one of a proxy, and one that says when to come back', async () => {
+test('errors: timeout, truncated response, response of a proxy, Retry-After', async () => {
   const api = (answer, options = {}) => new SessionBuddyApi('http://localhost/', { fetch: answer, ...options });
   await assert.rejects(api(never, { timeout: 10 }).server(), TimeoutError);
   await assert.rejects(
@@ -138,7 +138,7 @@ test('no answer, a truncated one, one of a proxy, and one that says when to come
   await assert.rejects(api(async () => busy).server(), { message: 'Too many queries wait', retryAfter: 2 });
 });
 
-test('an answer longer than maxBytes is an error, and no more of it is read', async () => {
+test('a response larger than maxBytes is an error, and the rest is not read', async () => {
   for (const [status, error] of [
     [200, UnexpectedAnswerError],
     [500, ApiError],
@@ -163,7 +163,7 @@ test('an answer longer than maxBytes is an error, and no more of it is read', as
   assert.equal((await new SessionBuddyApi('http://x/', { fetch, maxBytes: NO_SKILLS.length }).skills()).total, 0);
 });
 
-test('an answer of something else is an error that says what is wrong with it, and is not kept', async () => {
+test('a response of another program is an error that names the mismatch, and is not cached', async () => {
   const answers = ['{}', 'null', '[]', NO_SKILLS.replace('[]', '[null]'), NO_SKILLS.replace('[]', '{}'), NO_SKILLS];
   const conditions = [];
   const fake = async (_url, { headers }) => {
@@ -171,31 +171,31 @@ test('an answer of something else is an error that says what is wrong with it, a
     return new Response(answers.shift(), { headers: { ETag: '"1"' } });
   };
   const api = new SessionBuddyApi('http://localhost/', { fetch: fake });
-  for (const where of ['total', 'the whole of it', 'total', 'skills[0]', 'skills']) {
+  for (const where of ['total', 'the body', 'total', 'skills[0]', 'skills']) {
     await assert.rejects(api.skills(), (error) => {
       assert.ok(error instanceof UnexpectedAnswerError);
-      assert.ok(error.message.includes(`(${where} is missing`), error.message);
+      assert.ok(error.message.includes(`: ${where} is missing`), error.message);
       return true;
     });
   }
   assert.equal((await api.skills()).total, 0);
   assert.deepEqual(conditions, Array(6).fill(undefined));
-  for (const question of ['server', 'skill', 'series', 'anomalies', 'sessions']) {
+  for (const method of ['server', 'skill', 'series', 'anomalies', 'sessions']) {
     await assert.rejects(
-      new SessionBuddyApi('http://localhost/', { fetch: async () => new Response('{}') })[question](),
+      new SessionBuddyApi('http://localhost/', { fetch: async () => new Response('{}') })[method](),
       UnexpectedAnswerError,
     );
   }
 });
 
-test('who gives up a question gets its own reason', async () => {
+test('an aborted request rejects with the reason of the abort', async () => {
   const abort = new AbortController();
   const asked = new SessionBuddyApi('http://localhost/', { fetch: never }).server({ signal: abort.signal });
   abort.abort(new Error('another view'));
   await assert.rejects(asked, { message: 'another view' });
 });
 
-test('answers are kept for their tags in a bounded number', async () => {
+test('the number of responses cached by ETag is bounded', async () => {
   const conditions = [];
   const fake = async (url, { headers }) => {
     conditions.push(headers['If-None-Match']);

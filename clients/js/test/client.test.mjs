@@ -1,4 +1,4 @@
-// The client against the real server: requests and their answers, tokens, errors.
+// The client against the real server: requests and responses, tokens, errors.
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -18,17 +18,17 @@ async function connected(context, server, options = {}) {
   return client;
 }
 
-/** The first update that counts this many runs: what was handed in is in the figures a moment later. */
-async function counted(client, runs) {
+/** The first update with this many invocations: submitted ones are counted a moment later. */
+async function counted(client, invocations) {
   for await (const update of client.updates()) {
     const { top_skills: skills } = update.data;
-    if (skills.reduce((sum, skill) => sum + skill.invocation_count, 0) === runs) return update;
+    if (skills.reduce((sum, skill) => sum + skill.invocation_count, 0) === invocations) return update;
   }
   throw new Error('the client was closed');
 }
 
-/** With authentication on. */
-async function guarded(context) {
+/** A server with authentication. */
+async function authenticated(context) {
   const file = join(tmpdir(), `session-buddy-tokens-${process.pid}`);
   await writeFile(file, `${TOKEN} read\n`, { mode: 0o600 });
   return Server.start(context, ['--auth-token-file', file]);
@@ -45,7 +45,7 @@ test('updates come without a subscription', async (context) => {
   );
 });
 
-test('requests that wait at the same time get each its own answer', async (context) => {
+test('concurrent requests get their own responses', async (context) => {
   const server = await Server.start(context);
   await server.record('mypy');
   await server.record('pytest-run');
@@ -54,7 +54,7 @@ test('requests that wait at the same time get each its own answer', async (conte
   await counted(client, 3);
   const [mypy, unknown, pytest, ping] = await Promise.allSettled([
     client.getMetrics('mypy'),
-    client.getMetrics('nobody'),
+    client.getMetrics('unknown'),
     client.getMetrics('pytest-run'),
     client.ping(),
   ]);
@@ -65,7 +65,7 @@ test('requests that wait at the same time get each its own answer', async (conte
   assert.ok(ping.value >= 0);
 });
 
-test('a subscription that the server refuses leaves the one before as it was', async (context) => {
+test('a rejected subscription keeps the previous one', async (context) => {
   const server = await Server.start(context);
   await server.record('mypy');
   await server.record('pytest-run');
@@ -80,7 +80,7 @@ test('a subscription that the server refuses leaves the one before as it was', a
   assert.deepEqual(names[0], ['mypy']);
 });
 
-test('more requests at a time than allowed fail at once', async (context) => {
+test('requests beyond maxPending fail immediately', async (context) => {
   const server = await Server.start(context);
   const client = await connected(context, server, { maxPending: 2 });
   const results = await Promise.allSettled([client.ping(), client.ping(), client.ping()]);
@@ -90,19 +90,19 @@ test('more requests at a time than allowed fail at once', async (context) => {
   );
 });
 
-test('a server that goes down in order says so', async (context) => {
+test('a graceful shutdown of the server is reported', async (context) => {
   const server = await Server.start(context);
-  // Not back before it was looked at: an attempt that fails would be the reason then.
+  // A long delay: a failed attempt would replace the error under test.
   const client = await connected(context, server, { reconnectDelay: 60_000 });
   await server.stop('SIGTERM');
-  await until(() => client.state.status === 'waiting', 'the loss');
+  await until(() => client.state.status === 'waiting', 'the disconnect');
   assert.equal(client.state.error.closeCode, 1001);
-  assert.match(client.state.error.message, /going down/);
+  assert.match(client.state.error.message, /shutting down/);
   await assert.rejects(client.ping(), ConnectionError);
 });
 
-test('without a token the server is not asked again and again', async (context) => {
-  const server = await guarded(context);
+test('an unauthorized client does not retry', async (context) => {
+  const server = await authenticated(context);
   const client = new SessionBuddyClient(server.url, OPTIONS);
   context.after(() => client.close());
   await client.subscribe(null);
@@ -112,16 +112,16 @@ test('without a token the server is not asked again and again', async (context) 
   assert.deepEqual(states, ['connecting', 'closed']);
 });
 
-test('a wrong token is refused with the reason of the server', async (context) => {
-  const server = await guarded(context);
+test('a wrong token is rejected with the reason of the server', async (context) => {
+  const server = await authenticated(context);
   await assert.rejects(SessionBuddyClient.connect(server.url, { ...OPTIONS, token: 'wrong' }), {
     name: 'UnauthorizedError',
     message: 'The token is not valid',
   });
 });
 
-test('a token is shown in the first message, after each restart again', async (context) => {
-  const server = await guarded(context);
+test('the token is sent in the first message of every connection', async (context) => {
+  const server = await authenticated(context);
   let asked = 0;
   const token = async () => {
     asked += 1;

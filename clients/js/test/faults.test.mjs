@@ -1,4 +1,4 @@
-// Servers that the real one never is: silent, gone, talking nonsense; and the rules that need no server.
+// Faulty servers: silent, gone, or sending invalid messages; and rules that need no server.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { BoundedStream } from '../dist/stream.js';
 
 import { until } from './server.mjs';
 
-/** What `answer(message, socket)` says to each message; on a free port. */
+/** A server on a free port that calls `answer(message, socket)` for each message. */
 async function fake(context, answer) {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
@@ -32,7 +32,7 @@ function client(context, url, options) {
   return made;
 }
 
-test('a request without an answer fails in time, and the connection stays', async (context) => {
+test('a request without a response times out, and the connection stays open', async (context) => {
   const { url } = await fake(context, () => {});
   const made = client(context, url, { requestTimeout: 20 });
   await made.connect();
@@ -40,7 +40,7 @@ test('a request without an answer fails in time, and the connection stays', asyn
   assert.equal(made.state.status, 'open');
 });
 
-test('an answer that comes too late is for nobody', async (context) => {
+test('a late response is ignored', async (context) => {
   const late = [];
   const { url } = await fake(context, (message, socket) => {
     if (message.type === 'get_metrics')
@@ -54,21 +54,21 @@ test('an answer that comes too late is for nobody', async (context) => {
   assert.ok((await made.ping()) >= 0);
 });
 
-test('a server that has fallen silent is given up and connected to again', async (context) => {
+test('the client reconnects when the server stops responding', async (context) => {
   const { url, connections } = await fake(context, () => {});
   const made = client(context, url, { silence: 10, requestTimeout: 20 });
   await made.connect();
   await until(() => connections() >= 2, 'another connection');
 });
 
-test('a server that never lets the connection become ready is given up', async (context) => {
+test('a connection that does not become ready times out', async (context) => {
   const { url } = await fake(context, () => {});
   const made = client(context, url, { connectTimeout: 20, token: 'a token', maxAttempts: 0 });
   await assert.rejects(made.connect(), TimeoutError);
   assert.equal(made.state.status, 'closed');
 });
 
-test('nonsense is told and survived', async (context) => {
+test('invalid messages are reported as errors, and the connection stays open', async (context) => {
   const { url, server } = await fake(context, (message, socket) => {
     socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
   });
@@ -84,11 +84,11 @@ test('nonsense is told and survived', async (context) => {
   assert.equal(made.state.status, 'open');
 });
 
-test('a listener that throws hurts nobody else, and its error is reported as nobody caught it', async (context) => {
+test('an exception in a listener does not affect the others and is reported as uncaught', async (context) => {
   const { url } = await fake(context, (_message, socket) => {
     socket.send('{"type":"session_update","timestamp":"","data":{"active_sessions":[]}}');
   });
-  // In a program of its own, as an error that nobody catches is a fault of the test otherwise.
+  // In a separate process, as an uncaught exception would fail the test.
   const program = `
     import { SessionBuddyClient } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url).href)};
     import WebSocket from ${JSON.stringify(import.meta.resolve('ws'))};
@@ -108,7 +108,7 @@ test('a listener that throws hurts nobody else, and its error is reported as nob
   assert.deepEqual(output.trim().split('\n').sort(), ['heard', 'uncaught mine']);
 });
 
-test('it gives up after maxAttempts, each of which is announced, and iterations end with the error', async (context) => {
+test('the client reports each of maxAttempts attempts, then gives up and ends iterations with the error', async (context) => {
   const { url, server } = await fake(context, () => {});
   const made = client(context, url, { maxAttempts: 3 });
   await made.connect();
@@ -132,14 +132,14 @@ test('it gives up after maxAttempts, each of which is announced, and iterations 
   await assert.rejects(made.ping(), ConnectionError);
 });
 
-/** Refuses the skill `bad`, and sessions; confirms all else. `asked` has the names in the order in which they came. */
+/** A server that rejects the skill `bad` and sessions, and confirms all else. `asked` lists the requests in order. */
 async function rejecting(context) {
   const asked = [];
   const { url, server } = await fake(context, ({ type, skill_name, request_id }, socket) => {
     asked.push(type === 'subscribe' ? skill_name : type);
-    const refused = skill_name === 'bad' || type === 'subscribe_sessions';
-    const answer = refused
-      ? { type: 'error', code: 'invalid_skill_name', message: 'refused' }
+    const rejected = skill_name === 'bad' || type === 'subscribe_sessions';
+    const answer = rejected
+      ? { type: 'error', code: 'invalid_skill_name', message: 'rejected' }
       : { type: 'subscription_confirmed' };
     socket.send(JSON.stringify({ ...answer, request_id }));
     socket.send('{"type":"metrics_update","timestamp":"","data":{"top_skills":[],"anomalies":[]}}');
@@ -150,7 +150,7 @@ async function rejecting(context) {
   return { url, asked, disconnect };
 }
 
-test('a subscription that is refused while connecting rejects, and the connection is as without it', async (context) => {
+test('a subscription that is rejected while connecting leaves the connection open without it', async (context) => {
   const { url, asked } = await rejecting(context);
   const made = client(context, url);
   const errors = [];
@@ -164,13 +164,13 @@ test('a subscription that is refused while connecting rejects, and the connectio
   assert.deepEqual([asked, errors], [['bad', 'good'], []]);
 });
 
-test('a subscription that is refused over a reconnection leaves the one that was confirmed', async (context) => {
+test('a subscription that is rejected after a reconnection keeps the confirmed one', async (context) => {
   const { url, asked, disconnect } = await rejecting(context);
   const made = client(context, url);
   await made.connect();
   await made.subscribe('good');
   disconnect();
-  await until(() => made.state.status === 'waiting', 'the loss');
+  await until(() => made.state.status === 'waiting', 'the disconnect');
   await Promise.all([
     assert.rejects(made.subscribe('bad'), RequestError),
     assert.rejects(made.subscribeSessions(), RequestError),
@@ -179,7 +179,7 @@ test('a subscription that is refused over a reconnection leaves the one that was
   assert.deepEqual(asked, ['good', 'bad', 'subscribe_sessions', 'good']);
 });
 
-test('a refusal that no call waits for is told as an error, and the connection is made', async (context) => {
+test('a rejection without a pending call is reported as an error event, and the connection opens', async (context) => {
   const { url } = await rejecting(context);
   const made = client(context, url);
   const errors = [];
@@ -189,7 +189,7 @@ test('a refusal that no call waits for is told as an error, and the connection i
   assert.deepEqual([errors, made.state.status], [['invalid_skill_name'], 'open']);
 });
 
-test('a server that confirms and then closes is given up like one that is away', async (context) => {
+test('a server that confirms and then closes the connection counts as unreachable', async (context) => {
   const { url, connections } = await fake(context, (message, socket) => {
     socket.send(JSON.stringify({ type: 'subscription_confirmed', request_id: message.request_id }), () =>
       socket.close(1011),
@@ -202,11 +202,11 @@ test('a server that confirms and then closes is given up like one that is away',
     if (state.status === 'open') opened += 1;
   });
   await made.connect();
-  await until(() => made.state.status === 'closed', 'the end of the attempts');
+  await until(() => made.state.status === 'closed', 'the last attempt');
   assert.deepEqual([connections(), opened], [4, 4]);
 });
 
-test('a connection that has lasted makes the attempts begin anew', async (context) => {
+test('a stable connection resets the attempts', async (context) => {
   const { url, server } = await fake(context, (message, socket) => {
     socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
   });
@@ -218,7 +218,7 @@ test('a connection that has lasted makes the attempts begin anew', async (contex
   await made.connect();
   for (let life = 1; life <= 3; life += 1) {
     const begin = performance.now();
-    await until(() => performance.now() - begin > 100, 'a life of some length');
+    await until(() => performance.now() - begin > 100, 'a stable connection');
     await made.ping();
     for (const socket of server.clients) socket.terminate();
     await until(() => attempts.length === life && made.state.status === 'open', 'another connection');
@@ -226,7 +226,7 @@ test('a connection that has lasted makes the attempts begin anew', async (contex
   assert.deepEqual(attempts, [1, 1, 1]);
 });
 
-test('with a slow delay it goes on instead', async (context) => {
+test('with slowReconnectDelay the client continues after maxAttempts', async (context) => {
   const { url, server } = await fake(context, () => {});
   const made = client(context, url, { maxAttempts: 1, slowReconnectDelay: 5 });
   await made.connect();
@@ -236,7 +236,7 @@ test('with a slow delay it goes on instead', async (context) => {
   await until(() => made.state.status === 'waiting' && made.state.attempt > 4, 'the fifth attempt');
 });
 
-test('where the first attempt of connect() fails nothing goes on behind it', async () => {
+test('a failed static connect() leaves no retries running', async () => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const { port } = server.address();
@@ -244,13 +244,13 @@ test('where the first attempt of connect() fails nothing goes on behind it', asy
   await assert.rejects(SessionBuddyClient.connect(`ws://127.0.0.1:${port}`, { webSocket: WebSocket }), ConnectionError);
 });
 
-test('an address that is none is an error, not an attempt', async (context) => {
+test('an invalid URL is an error, not an attempt', async (context) => {
   const made = client(context, 'ws://');
   await assert.rejects(made.connect(), ConnectionError);
   assert.equal(made.state.status, 'closed');
 });
 
-test('where JavaScript has no WebSocket, the message says what to do', (context) => {
+test('without a global WebSocket the message names the options', (context) => {
   const own = Object.getOwnPropertyDescriptor(globalThis, 'WebSocket'); // Node has one from 22 on
   delete globalThis.WebSocket;
   context.after(() => own && Object.defineProperty(globalThis, 'WebSocket', own));
@@ -264,7 +264,7 @@ test('where JavaScript has no WebSocket, the message says what to do', (context)
   );
 });
 
-test('the delay grows with the attempt, with a fifth of chance, and restarts are spread', () => {
+test('the delay grows with the attempt and has up to 20 % jitter', () => {
   const policy = { delay: 1000, maxAttempts: 5, slowDelay: null };
   assert.deepEqual(
     [1, 2, 3, 4, 5, 6].map((attempt) => reconnectDelay(policy, attempt, 0)),
@@ -274,7 +274,7 @@ test('the delay grows with the attempt, with a fifth of chance, and restarts are
   assert.equal(reconnectDelay({ ...policy, slowDelay: 15_000 }, 6, 0), 15_000);
 });
 
-test('a reader that is slow gets the newest, and is told how many it missed', async () => {
+test('a slow consumer gets the newest items and the number of dropped ones', async () => {
   const stream = new BoundedStream(3, () => {});
   for (let item = 1; item <= 10; item += 1) stream.push(item);
   stream.end();
@@ -284,7 +284,7 @@ test('a reader that is slow gets the newest, and is told how many it missed', as
   assert.equal(stream.dropped, 7);
 });
 
-test('a stream that is left is let go of', async (context) => {
+test('a stream that the consumer leaves is released', async (context) => {
   const { url, server } = await fake(context, () => {});
   const made = client(context, url);
   await made.connect();

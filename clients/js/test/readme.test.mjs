@@ -1,4 +1,4 @@
-// Every example of the README, run as it is against a server with an anomaly.
+// Runs every example of the README unchanged against a server with an anomaly.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +13,7 @@ const EXAMPLES = [...readFileSync(`${FOLDER}README.md`, 'utf8').matchAll(/```jav
   ([, code]) => code,
 );
 
-/** What each of them prints first, in the order of the page. */
+/** The expected output of each example, in the order of the README. */
 const PRINTS = [
   /pytest-run performance_drop \[/,
   /^(open|connecting)$/m,
@@ -22,7 +22,7 @@ const PRINTS = [
   /^\d+\.\d+\.\d+/m,
 ];
 
-test('there is a test for each example', () => assert.equal(EXAMPLES.length, PRINTS.length));
+test('every example has an expected output', () => assert.equal(EXAMPLES.length, PRINTS.length));
 
 test('the examples of the README', async (context) => {
   const server = await Server.start(context);
@@ -35,7 +35,7 @@ test('the examples of the README', async (context) => {
   for (const [index, example] of EXAMPLES.entries()) {
     await context.test(`number ${index + 1}`, async () => {
       const program = example.replaceAll('8765', String(server.port));
-      // In the folder of the package, so that it is found by its name; before Node 22 its WebSocket takes a flag.
+      // In the folder of the package, so that it resolves by name; before Node 22 the WebSocket needs a flag.
       const node = ['--experimental-websocket', '--input-type=module', '--eval', program];
       const child = spawn(process.execPath, node, { cwd: FOLDER });
       let output = '';
@@ -46,7 +46,7 @@ test('the examples of the README', async (context) => {
       });
       child.stdout.on('data', (data) => {
         output += data;
-        // Those that follow the updates do not end by themselves.
+        // Examples that iterate over updates do not end.
         if (PRINTS[index].test(output) && program.includes('for await')) child.kill('SIGKILL');
       });
       const late = setTimeout(() => child.kill('SIGKILL'), 20_000);

@@ -1,4 +1,4 @@
-// A server that comes and goes: the client must be back each time, as it was, and miss nothing meanwhile.
+// Server restarts: the client reconnects, restores its subscriptions and misses no broadcast while connected.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -11,11 +11,12 @@ const RESTARTS = 10;
 const QUICK = { webSocket: WebSocket, reconnectDelay: 20, maxAttempts: 1000 };
 
 const key = (update) => JSON.stringify(update);
-/** Runs that a broadcast counts. */
-const runsIn = (text) => JSON.parse(text).data.top_skills.reduce((sum, skill) => sum + skill.invocation_count, 0);
+/** Number of invocations in a broadcast. */
+const invocationsIn = (text) =>
+  JSON.parse(text).data.top_skills.reduce((sum, skill) => sum + skill.invocation_count, 0);
 
-/** Connects with the bare package ws, and keeps all that comes. */
-async function bare(url) {
+/** Connects with the plain package ws and records all updates. */
+async function connectRaw(url) {
   const socket = new WebSocket(url);
   const received = [];
   socket.on('message', (data) => {
@@ -27,13 +28,13 @@ async function bare(url) {
   return { socket, received, over: once(socket, 'close') };
 }
 
-test(`the client comes back after ${RESTARTS} restarts and misses no broadcast while it is connected`, async (context) => {
+test(`the client reconnects after ${RESTARTS} restarts and misses no broadcast while connected`, async (context) => {
   const server = await Server.start(context);
   const client = new SessionBuddyClient(server.url, QUICK);
   context.after(() => client.close());
   let received = [];
   let opened = 0;
-  let runs = 0;
+  let invocations = 0;
   client.on('metrics', (update) => received.push(key(update)));
   client.on('state', (state) => {
     if (state.status === 'open') opened += 1;
@@ -42,28 +43,28 @@ test(`the client comes back after ${RESTARTS} restarts and misses no broadcast w
 
   for (let life = 1; life <= RESTARTS + 1; life += 1) {
     await until(() => opened === life, `connection ${life}`);
-    const witness = await bare(server.url);
-    // Each run makes the next broadcast another one, so that a missing one shows.
-    const before = runs;
-    while (runs < before + 5) {
+    const witness = await connectRaw(server.url);
+    // Each invocation changes the next broadcast, so that a missing one is detected.
+    const before = invocations;
+    while (invocations < before + 5) {
       await server.record('pytest-run');
-      runs += 1;
+      invocations += 1;
       await until(
-        () => witness.received.length > 0 && runsIn(witness.received.at(-1)) === runs,
-        'a broadcast with the run',
+        () => witness.received.length > 0 && invocationsIn(witness.received.at(-1)) === invocations,
+        'a broadcast with the invocation',
       );
     }
     await until(() => received.includes(witness.received.at(-1)), 'the newest broadcast');
-    // Killed in the middle of things, or stopped in order.
+    // Alternate between a kill and a graceful shutdown.
     await server.stop(life % 2 === 0 ? 'SIGTERM' : 'SIGKILL');
     await witness.over;
-    await until(() => client.state.status !== 'open', 'the loss');
+    await until(() => client.state.status !== 'open', 'the disconnect');
 
-    // From the first run of this life on, as those before look the same and the client may have come earlier.
+    // From the first invocation of this life on: earlier broadcasts are identical, and the client may have connected earlier.
     const [mine, theirs] = [received, witness.received].map((all) =>
-      all.slice(all.findIndex((text) => runsIn(text) > before)),
+      all.slice(all.findIndex((text) => invocationsIn(text) > before)),
     );
-    // A server that is killed between two clients has told one of them more.
+    // A server that is killed during a broadcast has reached one of two clients only.
     const common = Math.min(mine.length, theirs.length);
     assert.ok(Math.abs(mine.length - theirs.length) <= 1, `life ${life}: ${mine.length} of ${theirs.length}`);
     assert.ok(common >= 5);
@@ -73,7 +74,7 @@ test(`the client comes back after ${RESTARTS} restarts and misses no broadcast w
   }
 });
 
-test('a subscription and its options hold over a restart, and nothing else comes through', async (context) => {
+test('a subscription with its options survives a restart, and no other updates arrive', async (context) => {
   const server = await Server.start(context);
   await server.record('mypy');
   await server.record('pytest-run');
@@ -101,7 +102,7 @@ test('a subscription and its options hold over a restart, and nothing else comes
   assert.deepEqual([...skills], ['mypy']);
 });
 
-test('what was unsubscribed stays so over a restart', async (context) => {
+test('an unsubscribed client stays unsubscribed after a restart', async (context) => {
   const server = await Server.start(context);
   const client = await SessionBuddyClient.connect(server.url, QUICK);
   context.after(() => client.close());
@@ -113,13 +114,13 @@ test('what was unsubscribed stays so over a restart', async (context) => {
   await server.stop('SIGTERM');
   await server.start();
   await until(() => client.state.status === 'open', 'the connection');
-  const witness = await bare(server.url);
+  const witness = await connectRaw(server.url);
   await until(() => witness.received.length >= 5, 'five broadcasts to another client');
   witness.socket.close();
   assert.equal(updates, 0);
 });
 
-test('an iteration goes on over a restart and ends with close()', async (context) => {
+test('an iteration continues across a restart and ends with close()', async (context) => {
   const server = await Server.start(context);
   const client = await SessionBuddyClient.connect(server.url, QUICK);
   const updates = client.updates();
@@ -132,7 +133,7 @@ test('an iteration goes on over a restart and ends with close()', async (context
   for await (const update of updates) assert.equal(update.type, 'metrics_update');
 });
 
-test('a wish for another subscription while the server is away is what the next connection gets', async (context) => {
+test('a subscription that changes while the server is down applies to the next connection', async (context) => {
   const server = await Server.start(context);
   await server.record('mypy');
   await server.record('pytest-run');
@@ -140,7 +141,7 @@ test('a wish for another subscription while the server is away is what the next 
   context.after(() => client.close());
   await client.subscribe('mypy');
   await server.stop('SIGKILL');
-  await until(() => client.state.status === 'waiting', 'the loss');
+  await until(() => client.state.status === 'waiting', 'the disconnect');
   const names = [];
   client.on('metrics', (update) => names.push(update.data.top_skills.map((skill) => skill.skill_name)));
   const subscribed = client.subscribe('pytest-run');

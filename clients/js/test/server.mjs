@@ -1,4 +1,4 @@
-// The real server as a child process: SESSION_BUDDY_SERVER names the program, else it is the one on the PATH.
+// Runs the real server as a child process: the program in SESSION_BUDDY_SERVER, else the one on the PATH.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 const PROGRAM = process.env.SESSION_BUDDY_SERVER ?? 'session-buddy-server';
 
 export class Server {
-  /** Starts on a free port with a new database, and stops when the test is over. */
+  /** Starts a server on a free port with a new database; it stops when the test ends. */
   static async start(context, options = []) {
     const folder = await mkdtemp(join(tmpdir(), 'session-buddy-client-'));
     const server = new Server(folder, options);
@@ -27,22 +27,22 @@ export class Server {
     this.port = 0;
   }
 
-  /** The first time on a free port, then always on the same one. */
+  /** Starts on a free port the first time, then always on the same one. */
   async start() {
     const database = join(this.folder, 'skills.db');
     const base = ['--port', String(this.port), '--db-path', database, '--update-interval', '50ms'];
     this.process = spawn(PROGRAM, [...base, ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
-    const said = [];
+    const output = [];
     const listening = new Promise((resolve, reject) => {
-      const take = (line) => {
-        said.push(line);
+      const onLine = (line) => {
+        output.push(line);
         const match = /listening on ws:\/\/\S*:(\d+)/.exec(line);
         if (match) resolve(Number(match[1]));
       };
-      createInterface({ input: this.process.stdout }).on('line', take);
-      createInterface({ input: this.process.stderr }).on('line', take);
+      createInterface({ input: this.process.stdout }).on('line', onLine);
+      createInterface({ input: this.process.stderr }).on('line', onLine);
       this.process.on('error', reject);
-      this.process.on('exit', (code) => reject(new Error(`${PROGRAM} ended with ${code}:\n${said.join('\n')}`)));
+      this.process.on('exit', (code) => reject(new Error(`${PROGRAM} ended with ${code}:\n${output.join('\n')}`)));
     });
     this.port = await listening;
   }
@@ -59,7 +59,7 @@ export class Server {
     return `ws://127.0.0.1:${this.port}`;
   }
 
-  /** Hands in one run that has just ended. */
+  /** Submits one invocation that has just ended. */
   async record(skill, completed = true, extra = {}) {
     const response = await fetch(`http://127.0.0.1:${this.port}/api/v1/invocations`, {
       method: 'POST',
@@ -70,11 +70,11 @@ export class Server {
   }
 }
 
-/** Waits for something that comes to pass by itself. */
+/** Polls until the condition holds. */
 export async function until(condition, what) {
   const end = Date.now() + 30_000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`it did not come to pass: ${what}`);
+    if (Date.now() > end) throw new Error(`timed out waiting for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
