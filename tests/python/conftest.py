@@ -1,4 +1,4 @@
-"""What every test module gets: surroundings of its own, databases, servers and the commands as processes."""
+"""Fixtures of every test module: an isolated environment, databases, servers and the commands as processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ServerFactory = Callable[..., RealTimeMetricsServer]
 
 
 def isolate_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`root` stands in for the user's directories, and no setting comes from the environment."""
+    """Makes `root` hold the user's directories, and removes settings from the environment variables."""
     for name in list(os.environ):
         if name.startswith("SESSION_BUDDY_") and not name.startswith("SESSION_BUDDY_TEST_"):
             monkeypatch.delenv(name)
@@ -38,7 +38,7 @@ def isolate_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads the settings of whoever runs it or writes to their data directory. Returns the stand-in for it."""
+    """Keeps tests from the settings and the data directory of the user that runs them. Returns the temporary one."""
     root = tmp_path_factory.mktemp("environment")
     isolate_environment(root, monkeypatch)
     return root
@@ -64,7 +64,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 @pytest.fixture
 def server_factory(db_path: Path) -> Iterator[ServerFactory]:
-    """Makes servers on a free port with quick updates; keyword arguments replace these. Stops them at the end."""
+    """Makes servers on a free port with a short update interval; keyword arguments override. Stops them at the end."""
     made: list[RealTimeMetricsServer] = []
 
     def make(**settings: Any) -> RealTimeMetricsServer:
@@ -85,7 +85,7 @@ async def server(server_factory: ServerFactory) -> AsyncIterator[RealTimeMetrics
 
 
 class ServerProcess:
-    """A server command as a process; `ports` are those of its "listening on" line, once that has come."""
+    """A server command as a process; `ports` are those of its "listening on" line, after it was printed."""
 
     def __init__(self, arguments: Sequence[str], **options: Any) -> None:
         self.process = subprocess.Popen(
@@ -123,8 +123,8 @@ class ServerProcess:
 
 
 def native_binary(name: str = "session-buddy-server") -> str:
-    """The native program that belongs to the package in use."""
-    # An instrumented package lies with its binaries in a folder of its own, which PYTHONPATH names.
+    """The native program of the package under test."""
+    # An instrumented package is in a separate folder with its binaries; PYTHONPATH names it.
     beside = Path(session_buddy.__file__).parents[1] / "bin"
     binary = (beside if beside.is_dir() else Path(sysconfig.get_path("scripts"))) / name
     assert binary.exists(), f"{binary} is not installed"
@@ -143,5 +143,5 @@ def entry_points() -> dict[str, list[str]]:
 
 @pytest.fixture(params=["binary", "python -m session_buddy.websocket-server", "session-buddy serve"])
 def server_command(request: pytest.FixtureRequest) -> list[str]:
-    """Each of the entry points that differ in more than their name, as the beginning of an argument list."""
+    """The start of a command line, for each entry point that differs in more than its name."""
     return entry_points()[request.param]

@@ -1,4 +1,4 @@
-"""A real Crackerjack, 0.74 or later. Nothing installs it, as it needs Python 3.13 and more than a gigabyte."""
+"""A real Crackerjack, 0.74 or later. It is not installed for tests: it needs Python 3.13 and more than a gigabyte."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_run_of_crackerjack_is_one_invocation_with_its_status(db_path: Path, t
         timeout=110,
         check=False,
     )
-    # Without a network Crackerjack cannot set up its tests and says so by its status: what it says is what counts.
+    # Without a network Crackerjack cannot set up its tests and exits with an error: the row must match its status.
     assert b"running" in done.stdout.lower()
     passed = done.returncode == 0
     outcome = (1, None) if passed else (0, "exit_code")

@@ -1,4 +1,4 @@
-"""The examples that are run, against the text of the API description v1.0 that they were copied from."""
+"""Compares the examples that tests run with the text of the API description v1.0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.recorded import SPEC
 @pytest.mark.parametrize("section", contract.SECTIONS)
 def test_example_is_that_of_the_description(section: str) -> None:
     def bare(text: str) -> list[str]:
-        # Blank lines and indentation aside; two blanks before a comment are one in the description.
+        # Ignores blank lines and indentation; two spaces before a comment are one in the description.
         return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
     described = [block for block in blocks(SPEC) if block.headings and block.headings[-1] == section]

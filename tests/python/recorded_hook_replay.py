@@ -1,4 +1,4 @@
-"""A large recorded session through every way in, as test_hook_replay has it."""
+"""Ingests a large recorded session through every source, as test_hook_replay does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from test_hook_replay import (
     told,
 )
 
-# Collected here again, with the source below.
+# The tests are collected here again, with the source below.
 __all__ = [
     "events",
     "source",

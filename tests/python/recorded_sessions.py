@@ -1,4 +1,4 @@
-"""The import of recorded sessions, against a count of the same files that is written here in plain Python."""
+"""The import of recorded sessions, compared with an independent count of the same files in plain Python."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Counted(NamedTuple):
 
 
 def command_name(command: str) -> str:
-    """The development tools that these sessions use; enough for them, and nothing like the importer's table."""
+    """The development tools that these sessions use; independent of the importer's table."""
     without_documents = re.sub(r"<<-?\s*(['\"]?)(\w+)\1.*?\n\2\b", " ", command, flags=re.DOTALL)
     bare = re.sub(r"'[^']*'|\"(?:\\.|[^\"\\])*\"", "Q", without_documents, flags=re.DOTALL)
     setup = None
@@ -177,7 +177,7 @@ def test_the_server_serves_the_imported_metrics(db_path: Path) -> None:
             assert answer["data"]["last_invocation_at"] == max(one.at for one in own)[:19] + "Z"
 
 
-# ---- The newest version, every call of which was scripted
+# ---- The newest version, with scripted calls only
 
 
 def test_every_scripted_call_has_its_outcome(db_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_every_scripted_call_has_its_outcome(db_path: Path) -> None:
     found = {key: one for key, one in stored(db_path).items() if not key.startswith("command:")}
     assert len(found) == 61
     for key, one in found.items():
-        # Nothing was told where the agent ended first; its transcript has an error for these.
+        # Hooks reported nothing where the agent ended first; its transcript has an error for these.
         assert one.completed == (told[key] == "ok"), key
 
 

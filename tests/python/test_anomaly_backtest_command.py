@@ -19,7 +19,7 @@ TO = "2026-02-11T00:00:00Z"
 
 @pytest.fixture
 def database(db_path: Path) -> Path:
-    """A drop that ends, slower runs that go on, and a row that cannot be read."""
+    """A drop that ends, slower invocations that continue, and a row that cannot be read."""
     make_database(db_path)
     replace_rows(
         db_path,
@@ -51,7 +51,7 @@ def test_a_plain_table_where_there_is_no_terminal(database: Path, capsys: pytest
     assert " s → " in second
     assert blank == ""
     assert summary.startswith("250 invocations of 2 skills, 1 row skipped: 2 episodes, 1 open at the end. Took ")
-    # The columns stand under each other.
+    # The columns are aligned.
     assert {len(line) for line in (header, first, second)} == {len(header)}
 
 

@@ -1,4 +1,4 @@
-"""`session_buddy.anomaly.Detector` on streams whose outcome is known."""
+"""`session_buddy.anomaly.Detector` on streams with a known result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_drop_from_85_to_62_percent() -> None:
     assert (drop.skill_name, drop.anomaly_type) == ("pytest-run", "performance_drop")
     assert drop.baseline_value == pytest.approx(0.85, abs=0.01)
     assert drop.observed_value == pytest.approx(8 / 13)
-    # Compared with what was before the episode began; then the last of those hours was still among the observed runs.
+    # The baseline ends where the episode begins; at that time its last hour was still in the observation window.
     assert 95 <= drop.baseline_samples < 100
     assert drop.observed_samples == 13
     assert drop.deviation_score == pytest.approx(2.3, abs=0.2)
@@ -120,7 +120,7 @@ def test_time_never_goes_back() -> None:
     reported = detector.anomalies()
     detector.advance(NOON - hours(5))
     assert detector.anomalies(NOON - hours(5)) == reported
-    # One that comes late and is older than the baseline window changes nothing.
+    # A late one that is older than the baseline window changes nothing.
     assert detector.update("pytest-run", True, at=NOON - hours(30)) == reported
 
 

@@ -1,4 +1,4 @@
-"""`detect_anomalies` and `backtest` over databases, and that they and `Detector` say the same."""
+"""`detect_anomalies` and `backtest` over databases agree with `Detector`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DROP = [*steady(*BEFORE, 100, rate=0.85), *steady(*LATELY, 13, rate=0.62, error_
 
 # Small windows and a low threshold, so that a random history of two hours has many episodes.
 QUICK: dict[str, Any] = {"threshold": 1.0, "baseline_window": 3600.0, "observation_window": 600.0, "min_samples": 3}
-START = NOON - hours(2) + timedelta(microseconds=1)  # two baseline windows: all that detect_anomalies looks at
+START = NOON - hours(2) + timedelta(microseconds=1)  # two baseline windows: all that detect_anomalies reads
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def database(db_path: Path) -> Path:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Run]:
-    """Up to three skills that behave differently from phase to phase, in order of time; some at the same moment."""
+    """Up to three skills that behave differently from phase to phase, ordered by time; some have equal times."""
     chance = random.Random(draw(st.integers(0, 2**32)))
     runs: list[Run] = []
     for skill in range(draw(st.integers(1, 3))):
@@ -60,7 +60,7 @@ def histories(draw: st.DrawFn) -> list[Run]:
 
 
 def test_random_histories_have_episodes() -> None:
-    """What the comparisons below would be worth nothing without."""
+    """Without episodes the comparisons below would check nothing."""
     chance = random.Random(1)
     detector = Detector(**QUICK)
     for phase in range(6):
@@ -72,7 +72,7 @@ def test_random_histories_have_episodes() -> None:
 
 @pytest.fixture(scope="module")
 def bare_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared by all examples, each of which fills it anew."""
+    """Shared by all examples; each of them replaces its rows."""
     path = tmp_path_factory.mktemp("histories") / "skills.db"
     make_bare_database(path)
     return path
@@ -99,7 +99,7 @@ def test_one_history_one_outcome(bare_database: Path, history: list[Run], data: 
     assert replayed.skills == len({run.skill for run in history})
     assert detect_anomalies(bare_database, NOON, **QUICK) == anomalies
 
-    # A replay goes by the times, in whatever order the rows were written.
+    # A replay is ordered by time, not by the order in which the rows were written.
     shuffled = [*history]
     random.Random(len(history)).shuffle(shuffled)
     replace_rows(bare_database, shuffled)
@@ -138,7 +138,7 @@ def test_a_range_of_history(database: Path) -> None:
 
     inside = drop.started_at + (drop.resolved_at - drop.started_at) / 2
     cut = backtest(database, inside, NOON + hours(30))
-    assert cut.episodes[0] == drop  # open when the stretch began
+    assert cut.episodes[0] == drop  # open when the range began
     assert cut.warm_up_rows > 0
     assert cut.rows + cut.warm_up_rows == 463
     assert backtest(database, drop.resolved_at + timedelta(seconds=1), NOON + hours(30)).episodes == whole.episodes[1:]
@@ -149,7 +149,7 @@ def test_a_range_of_history(database: Path) -> None:
     assert backtest(database, end=NOON + hours(30), skill="never-seen").rows == 0
 
 
-def test_every_form_of_time_stands_in_its_place(database: Path) -> None:
+def test_every_time_format_is_ordered_correctly(database: Path) -> None:
     """Offsets and separators that sort differently as text."""
     forms = [
         lambda at: at.isoformat(),

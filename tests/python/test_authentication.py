@@ -1,4 +1,4 @@
-"""Who gets in: tokens and JSON Web Tokens, in a header, a subprotocol or the first message of a real client."""
+"""Authentication: tokens and JSON Web Tokens, in a header, a subprotocol or the first message of a real client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from support.raw_client import PING_FRAME, Opcode, RawClient, close_frame, frame
 from support.schemas import Client, validated
 from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, signed, write_secret
 
-# Refusals are not to be waited for, but where the delay is what a test is about.
+# Rejections are not delayed, except in tests of the delay.
 QUICK = {"max_auth_failures_per_second": 1000}
 
 
@@ -41,7 +41,7 @@ def token_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def guarded(server_factory: ServerFactory, token_file: Path) -> RealTimeMetricsServer:
-    """A running server that asks for one of the tokens of `token_file`."""
+    """A running server that requires one of the tokens in `token_file`."""
     server = server_factory(auth_token_file=token_file, **QUICK)
     await server.__aenter__()
     return server
@@ -78,7 +78,7 @@ async def end_of(connection: Any) -> tuple[int, str]:
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
 
-# ---- Where a token may be shown
+# ---- Sources of a token
 
 
 async def test_a_token_in_the_header_gets_updates(guarded: RealTimeMetricsServer) -> None:
@@ -95,13 +95,13 @@ async def test_a_token_as_subprotocol_gets_updates_and_is_chosen(guarded: RealTi
 async def test_a_token_as_first_message_is_confirmed_and_gets_updates(guarded: RealTimeMetricsServer) -> None:
     async with Client(url_of(guarded)) as client:
         await client.send({"type": "auth", "token": READER, "request_id": "1"})
-        # The confirmation comes first: nothing is sent to a client that has shown nothing.
+        # The confirmation comes first: a client that has not authenticated is sent nothing.
         assert await client.receive() == {"type": "authenticated", "message": "Authenticated", "request_id": "1"}
         assert (await client.receive())["type"] == "metrics_update"
 
 
 def shown_first(token: str, *behind: bytes) -> bytes:
-    """A first message with this token, and what comes in the same segment."""
+    """A first message with this token, and the bytes that follow in the same segment."""
     return frame(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode()) + b"".join(behind)
 
 
@@ -315,7 +315,7 @@ async def test_a_missing_token_is_not_reported_as_invalid(guarded: RealTimeMetri
 
 
 def forged(header: dict[str, Any], payload: dict[str, Any], key: bytes) -> str:
-    """An HMAC token that PyJWT would refuse to make."""
+    """An HMAC token that PyJWT refuses to create."""
 
     def encoded(part: bytes) -> str:
         return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
@@ -377,7 +377,7 @@ async def test_a_public_key_is_never_used_as_a_secret(server_factory: ServerFact
 
 
 def ours(**changes: Any) -> str:
-    """A token for `jwt_server`, unless it says otherwise."""
+    """A valid token for `jwt_server`, unless a claim is overridden."""
     return signed(**{"aud": "dashboards", "iss": "https://id.example.org", **changes})
 
 
@@ -439,7 +439,7 @@ async def jwt_server(server_factory: ServerFactory) -> RealTimeMetricsServer:
 
 
 async def answer_to(server: RealTimeMetricsServer, token: str) -> tuple[int, str]:
-    """Close code and reason for a token in the first message; 0 where it is let in."""
+    """Close code and reason for a token in the first message; 0 where it is accepted."""
     async with Client(url_of(server)) as client:
         await client.send({"type": "auth", "token": token})
         with contextlib.suppress(ConnectionClosed):
@@ -545,7 +545,7 @@ async def test_sighup_accepts_new_tokens_and_closes_the_connections_of_removed_o
                 await reload(f"{second}\n")
                 assert await end_of(reader.connection) == (4401, "The token is no longer accepted")
                 assert (await other.ask({"type": "ping"}))["type"] == "pong"
-                await reload(f"{second} metrics\n")  # it may no longer read
+                await reload(f"{second} metrics\n")  # it no longer has the scope `read`
                 assert (await end_of(other.connection))[0] == 4401
         assert server.stop() == 0
 
@@ -560,7 +560,7 @@ async def test_the_python_class_reloads_tokens(guarded: RealTimeMetricsServer, t
         await guarded.reload()
 
 
-# ---- What is logged, and how guessing is slowed down
+# ---- Logs, and the delay of rejections
 
 
 async def test_rejections_are_logged_with_the_peer_and_never_with_the_token(tmp_path: Path, token_file: Path) -> None:
@@ -600,6 +600,6 @@ def test_rejections_beyond_the_rate_are_delayed_and_good_tokens_are_not(tmp_path
         begin = time.monotonic()
         for _ in range(8):
             assert get(server.port, "/healthz", bearer("wrong-token"))[0] == 401
-        # Five at once, then one every 0.2 seconds.
+        # A burst of five, then one every 0.2 seconds.
         assert time.monotonic() - begin >= 0.55
         assert get(server.port, "/healthz", bearer(READER))[0] == 200

@@ -1,4 +1,4 @@
-"""The programs of bench/ count right: what they measure is only as good as that. Nothing here depends on speed."""
+"""The programs of bench/ count correctly, which their measurements rely on. Nothing here depends on speed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from support.processes import DEADLINE, Program, Server
 
 CLIENTS = 20
 BROADCASTS = 3
-INTERVAL = 0.25  # seconds; a busy machine must not make two broadcasts one
+INTERVAL = 0.25  # seconds; long enough that a busy machine does not merge two broadcasts
 MESSAGE = f'{{"type":"metrics_update","data":{{"filler":"{"x" * 1100}"}}}}'
 PEERS = ROOT / "bench" / "peers"
 
 
 def measured(program: str, port: int, pid: int, *options: str) -> dict[str, Any]:
-    """The report of one of the clients, which must end well."""
+    """The report of one of the clients, which must succeed."""
     command = [tools.bench_program(program), "--port", str(port), "--server-pid", str(pid), *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0, done.stderr
@@ -94,7 +94,7 @@ async def test_what_a_client_does_not_get_is_reported_as_lost() -> None:
     async def broadcast_to_all_but_one() -> None:
         while True:
             await asyncio.sleep(INTERVAL)
-            # One that was there before the last came: it has what it needs to be ready.
+            # A connection from before the last one: it has received what it needs to be ready.
             for client in clients[1:] if len(clients) == CLIENTS else clients:
                 await client.send(MESSAGE)
 

@@ -47,7 +47,7 @@ PAGE = """<!doctype html>
 
 @contextmanager
 def served(page: str) -> Iterator[str]:
-    """The address of a page, on a free port of the loopback."""
+    """The URL of a page, on a free port of loopback."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -73,7 +73,7 @@ def served(page: str) -> Iterator[str]:
 
 @contextmanager
 def opened(url: str, profile: Path) -> Iterator[Program]:
-    """A page in Chromium; its console and the frames of its WebSockets are the program's lines."""
+    """A page in Chromium; its console and the frames of its WebSockets are the program's output."""
     driver = [tools.node(), str(JS / "browser.mjs"), tools.chromium(), str(profile)]
     with Program([*driver, url]) as program:
         yield program
@@ -84,7 +84,7 @@ def opened(url: str, profile: Path) -> Iterator[Program]:
 
 @contextmanager
 def browser(code: str, profile: Path) -> Iterator[Program]:
-    """A page with this script, opened."""
+    """Opens a page with this script."""
     with served(PAGE % code) as url, opened(url, profile) as program:
         yield program
 
@@ -133,7 +133,7 @@ def test_reconnection(server: Server, tmp_path: Path) -> None:
             program.wait_for("^@console Connected$")
 
 
-# With Authorization the browser asks with a preflight first.
+# With Authorization the browser sends a preflight request first.
 USES_THE_SERVER = """
 const host = `localhost:${location.search.slice(1)}`;
 const socket = new WebSocket(`ws://${host}`);

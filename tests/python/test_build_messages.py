@@ -1,4 +1,4 @@
-"""What CMake says where something to build with is missing: what, and the package that has it."""
+"""CMake's errors for missing build dependencies: they name the dependency and its package."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("ninja") is None, reason="there is no Ninja")
 
-SMALL_PROJECT = ROOT / "tests" / "cmake" / "dependencies"  # with every library of the server and nothing else
+SMALL_PROJECT = ROOT / "tests" / "cmake" / "dependencies"  # a project with every library of the server and nothing else
 
 
 def configure(source: Path, build: Path, *options: str, **environment: str) -> str:
-    """The errors of a configuration, which must fail."""
+    """Runs a configuration that must fail; returns its errors."""
     done = subprocess.run(
         [tools.cmake(), "-S", str(source), "-B", str(build), "-G", "Ninja", *options],
         env={**os.environ, **environment},
@@ -33,7 +33,7 @@ def configure(source: Path, build: Path, *options: str, **environment: str) -> s
 
 
 def test_all_missing_system_libraries_are_named_with_their_packages(tmp_path: Path) -> None:
-    # An empty path is one that was looked for in vain.
+    # An empty path stands for a library that was not found.
     absent = (
         "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON",
         "-DCJOSE_INCLUDE_DIR=",

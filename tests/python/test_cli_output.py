@@ -1,4 +1,4 @@
-"""Output that cannot be written: a full disk behind a redirection, a reader that went away."""
+"""Output that cannot be written: a full disk behind a redirection, a closed pipe."""
 
 from __future__ import annotations
 

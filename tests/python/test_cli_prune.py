@@ -1,4 +1,4 @@
-"""`session-buddy prune`: what goes, what it says, its exit statuses."""
+"""`session-buddy prune`: the deleted rows, its output, its exit statuses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def days_ago(days: float) -> datetime:
 
 @pytest.fixture
 def database(db_path: Path) -> Path:
-    """Thirty invocations of a hundred days ago and five of now."""
+    """Thirty invocations from a hundred days ago and five from now."""
     fill(
         db_path,
         invocations("pytest-run", 20, completed=15, newest=days_ago(100)),

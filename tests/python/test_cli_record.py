@@ -1,4 +1,4 @@
-"""`session-buddy record` and the frame of the session-buddy command."""
+"""`session-buddy record` and the options that all session-buddy commands share."""
 
 from __future__ import annotations
 

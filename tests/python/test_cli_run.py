@@ -1,4 +1,4 @@
-"""`session-buddy run`: the command notices nothing, and the database gets one row without a word of the command."""
+"""`session-buddy run`: the command is not affected, and the database gets one row without its arguments and output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.processes import Program
 RUN = [sys.executable, "-m", "session_buddy.cli.main", "run"]
 PYTHON = [sys.executable, "-c"]
 
-# Says when it is ready, and which signal came; ends with 7 then.
+# Prints when it is ready and which signal came; then exits with 7.
 CATCHES = """
 import signal, sys
 def caught(number, frame):
@@ -230,10 +230,10 @@ def test_a_command_starts_with_no_signal_blocked_or_ignored(db_path: Path) -> No
     done = run(db_path, "grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status")
     masks = {name: int(bits, 16) for name, bits in (line.split(":") for line in done.stdout.splitlines())}
     assert masks["SigBlk"] == 0
-    assert masks["SigIgn"] & 0x7FFFFFFF == 0  # above are those that the C library keeps for itself
+    assert masks["SigIgn"] & 0x7FFFFFFF == 0  # those above are reserved by the C library
 
 
-# The child leads a session whose terminal is the other end of the pseudo-terminal, as a shell in a window does.
+# The child is a session leader with the pseudo-terminal as its terminal, as a shell in a window.
 @contextlib.contextmanager
 def in_terminal(words: list[str]) -> Iterator[tuple[int, int]]:
     pid, terminal = pty.fork()
@@ -254,7 +254,7 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
     while wanted not in seen:
         try:
             more = os.read(terminal, 4096)
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # how Linux reports that the other end is closed
             more = b""
         assert more, seen
         seen += more
@@ -281,7 +281,7 @@ while True:
         read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
         read_until(terminal, b"interrupted")
-        os.kill(pid, signal.SIGUSR1)  # goes the same way as a second SIGINT would, and after it
+        os.kill(pid, signal.SIGUSR1)  # takes the same way as a second SIGINT would, after it
         read_until(terminal, b"count 1")
         _, status = os.waitpid(pid, 0)
         assert os.waitstatus_to_exitcode(status) == 0
@@ -308,10 +308,10 @@ def test_ctrl_z_stops_both_and_the_shell_continues_both(
     db_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")
-    # What it prints stands nowhere in what is typed, which the terminal shows as well.
+    # The typed text, which the terminal echoes, does not contain what the command prints.
     program = tmp_path / "program.py"
     program.write_text(
-        # Blocked and waited for, as a handler would not run in an input() that begins after the signal came.
+        # Blocked and waited for: a handler would not run in an input() that begins after the signal came.
         "import signal\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})\n"
         "print('ready', flush=True)\n"
@@ -408,7 +408,7 @@ def test_it_leaves_the_calling_process_unchanged(db_path: Path, capfd: pytest.Ca
 
 
 def test_it_notices_the_end_of_its_command_also_where_another_thread_takes_the_signal(db_path: Path) -> None:
-    """A thread that does not block SIGCHLD may get it, and nobody waits for it there."""
+    """A thread that does not block SIGCHLD may get it, and no code waits for it there."""
     over = threading.Event()
     others = [threading.Thread(target=over.wait) for _ in range(4)]
     for thread in others:

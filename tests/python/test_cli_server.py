@@ -1,4 +1,4 @@
-"""The server from a shell: the same options, help, output and exit statuses, whichever way it is started."""
+"""The server from a shell: the same options, help, output and exit statuses for every entry point."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_help_is_the_same_everywhere_but_for_the_name_that_was_typed() -> None:
     for served in ("WebSocket", "dashboard", "HTTP API", "/metrics"):
         assert served in text
     for option in _native.options():
-        # A secret is shown as the variable that takes it.
+        # A secret is shown as the variable that sets it.
         shown = option["variable"] if option["kind"] == "secret" else option["flag"]
         assert re.search(rf"^  {shown}\b", text, re.MULTILINE), shown
     for flag in ("--config", "--print-config", "--version", "--help"):
         assert flag in text
     assert max(map(len, text.splitlines())) <= 100
-    for line in text.splitlines():  # what an option takes is not joined to its description
+    for line in text.splitlines():  # the placeholder of an option is separated from its description
         if re.match(r"  (-|SESSION_)", line):
             assert re.match(r"  (-h, )?\S+( (N|FILE|TEXT|TIME|LIST|WORD))?(  |$)", line), line
 
@@ -61,7 +61,7 @@ def test_a_signal_ends_it_cleanly(server_command: list[str], number: signal.Sign
 
 
 def test_a_second_signal_does_not_wait(server_command: list[str], db_path: Path) -> None:
-    """A client that never answers the close frame would hold up the end for a minute."""
+    """A client that never answers the close frame would delay the shutdown for a minute."""
     arguments = ["--port", "0", "--db-path", str(db_path), "--shutdown-timeout", "60"]
     with ServerProcess([*server_command, *arguments]) as process:
         port = process.wait_until_listening()[0]
@@ -73,7 +73,7 @@ def test_a_second_signal_does_not_wait(server_command: list[str], db_path: Path)
             stream = client.makefile("rb")
             assert b"101" in stream.readline()
             process.signal(signal.SIGINT)
-            # Once no new connection is taken the stop has begun: the first signal has arrived.
+            # When no new connection is accepted the shutdown has begun: the first signal has arrived.
             while not refuses(port):
                 pass
             process.signal(signal.SIGINT)
@@ -161,7 +161,7 @@ def test_logs_go_to_stderr_at_the_level_asked_for(server_command: list[str], db_
 
 
 def test_python_gets_its_signal_handlers_back(db_path: Path) -> None:
-    """Run by a program of its own, as the handlers belong to the process."""
+    """Run in a separate process, because signal handlers belong to the process."""
     script = f"""
 import os, signal, threading, time
 from session_buddy.cli.serve import main

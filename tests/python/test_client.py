@@ -1,4 +1,4 @@
-"""`session_buddy.client` against real servers: what it tells, how it comes back, and what it leaves behind."""
+"""`session_buddy.client` against real servers: what it delivers, how it reconnects, and that it releases everything."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ HOSTILE = [
 
 
 async def first(updates: Any) -> Any:
-    """The first of a subscription."""
+    """The first item of a subscription."""
     return await asyncio.wait_for(updates.__anext__(), DEADLINE)
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """As `wait_until`, with the event loop running."""
+    """`wait_until` for coroutines."""
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end, f"it did not come to pass: {what}"
@@ -91,13 +91,13 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def served(filled_db: Path) -> Iterator[Server]:
-    """A server of two skills."""
+    """A server with two skills."""
     with Server(filled_db) as server:
         yield server
 
 
 def update_message(number: int) -> str:
-    """A metrics_update that says which one it is."""
+    """A metrics_update with a number."""
     skill = {
         "skill_name": "numbered",
         "invocation_count": number,
@@ -114,7 +114,7 @@ def number_of(update: MetricsUpdate) -> int:
 
 
 async def confirm(socket: ServerConnection, wanted: str = "subscribe") -> None:
-    """Answers what a client asks for, up to such a request."""
+    """Answers a client's requests, up to one of this type."""
     kinds = {"subscribe": "subscription_confirmed", "unsubscribe": "unsubscribed"}
     while True:
         request = json.loads(await socket.recv())
@@ -126,13 +126,13 @@ async def confirm(socket: ServerConnection, wanted: str = "subscribe") -> None:
 
 @contextlib.asynccontextmanager
 async def scripted(handler: Callable[[ServerConnection], Awaitable[None]], **options: Any) -> AsyncIterator[str]:
-    """A server whose connections do as `handler` says; the address."""
+    """A server whose connections `handler` serves; yields the URL."""
     async with serve(handler, "127.0.0.1", 0, **options) as server:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
 
 
 def connections_to(port: int) -> int:
-    """Those of this process."""
+    """The connections of this process."""
     return sum(
         1
         for connection in psutil.Process().net_connections("tcp")
@@ -140,7 +140,7 @@ def connections_to(port: int) -> int:
     )
 
 
-# ---- What it tells
+# ---- What it delivers
 
 
 async def test_updates_are_typed_and_say_what_the_server_sent(served: Server) -> None:
@@ -264,7 +264,7 @@ async def test_responses_are_matched_to_requests_in_any_order() -> None:
         assert [answer.skill_name for answer in answers] == names
 
 
-# ---- Where a server is
+# ---- Addresses
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ async def test_tls_needs_an_authority_that_is_trusted(filled_db: Path, certifica
 
 @pytest.fixture
 def guarded(filled_db: Path, tmp_path: Path) -> Iterator[Server]:
-    """A server that lets one reader in."""
+    """A server that accepts one token, with the scope `read`."""
     file = write_secret(tmp_path / "tokens", f"{READER} read\n{SCRAPER} metrics\n")
     with Server(filled_db, "--auth-token-file", str(file), "--auth-timeout", "200ms") as server:
         yield server
@@ -438,11 +438,11 @@ async def test_a_function_whose_tokens_are_all_rejected_is_not_asked_for_ever(gu
     assert len(shown) <= 4
 
 
-# ---- Coming back
+# ---- Reconnection
 
 
 def is_part_of(part: list[Any], whole: list[Any]) -> bool:
-    """Whether it stands in there, with nothing in between."""
+    """Whether `part` is a contiguous slice of `whole`."""
     return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
 
@@ -453,7 +453,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
     stop = threading.Event()
 
     def record() -> None:
-        """So that hardly two broadcasts are the same."""
+        """Records continuously, so that hardly two broadcasts are equal."""
         with SkillsStorage(db_path, busy_timeout=DEADLINE) as storage:
             while not stop.wait(0.005):
                 storage.store_invocation("pytest-run", session_id="s", completed=True, duration_seconds=1.0)
@@ -463,7 +463,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
             got.append(as_wire(update))
 
     async def beside(server: Server) -> list[Any]:
-        """What a plain client receives, up to the kill."""
+        """What a plain WebSocket client receives, up to the kill."""
         received: list[Any] = []
         async with websockets.connect(server.url) as socket:
             with contextlib.suppress(websockets.ConnectionClosed):
@@ -475,7 +475,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
         return received
 
     def holds(part: list[Any], whole: list[Any]) -> bool:
-        """Whether it stands in there with nothing in between."""
+        """Whether `part` is a contiguous slice of `whole`."""
         return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
 
     async def one_life(client: Client) -> None:
@@ -488,7 +488,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
             await until(lambda: len(got) > before, "it is subscribed again")
             received = await beside(server)
             await until(lambda: client.state is State.RECONNECTING, "it noticed the kill")
-            # The last broadcast may have left for one of the two alone.
+            # The last broadcast may have been sent to only one of the two.
             await until(lambda: holds(received[:-1], got[before:]), "it has all that the plain client has")
         finally:
             server.stop(signal.SIGKILL)
@@ -522,7 +522,7 @@ async def test_what_was_sent_just_before_the_end_of_a_connection_is_read() -> No
         for _ in range(random.randrange(1, 12)):
             sent += 1
             await socket.send(update_message(sent))
-        socket.transport.close()  # after what waits, and without a closing handshake
+        socket.transport.close()  # after the queued messages, and without a closing handshake
 
     numbers: list[int] = []
     async with scripted(in_bursts) as url, connect(url, first_delay=0.001, max_delay=0.001) as client:
@@ -897,7 +897,7 @@ async def test_an_exception_of_on_state_stops_nothing(served: Server, caplog: py
 
 
 async def flood(socket: ServerConnection) -> None:
-    """A hundred updates as fast as they go."""
+    """Sends a hundred updates as fast as possible."""
     await confirm(socket)
     for number in range(100):
         await socket.send(update_message(number))
@@ -1044,7 +1044,9 @@ async def test_a_close_that_is_cancelled_in_its_first_turn_leaves_nothing_behind
     await others.aclose()  # its connection is closing, too
 
     async def close() -> None:
-        asyncio.get_running_loop().call_soon(closing.cancel)  # before what the close starts takes its first step
+        asyncio.get_running_loop().call_soon(
+            closing.cancel
+        )  # before the task that the close starts runs for the first time
         await client.aclose()
 
     closing = asyncio.create_task(close())
@@ -1085,7 +1087,7 @@ async def test_a_client_that_is_closed_says_so(served: Server) -> None:
         await first(never)
         waiting = asyncio.ensure_future(first(never))
         await asyncio.sleep(0)
-    async for _ in updates:  # what still waits, and then the end
+    async for _ in updates:  # the queued updates, then the end
         pass
     with pytest.raises(StopAsyncIteration):
         await waiting

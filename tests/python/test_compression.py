@@ -1,4 +1,4 @@
-"""The option compression: permessage-deflate for who asks for it, in both directions."""
+"""The option `compression`: permessage-deflate for clients that offer it, in both directions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.raw_client import PING_MESSAGE, Opcode, RawClient, frame
 
 DEFLATED = 0b100  # the reserved bit of a compressed message
 FIRST_BYTE = 0x80 | DEFLATED << 4 | Opcode.TEXT
-END = b"\x00\x00\xff\xff"  # what RFC 7692 cuts off
+END = b"\x00\x00\xff\xff"  # the tail that RFC 7692 removes
 OFFER = {"Sec-WebSocket-Extensions": "permessage-deflate"}
 MAX_MESSAGE_BYTES = 1024
 
@@ -30,7 +30,7 @@ def deflate(text: bytes) -> bytes:
 
 
 def inflate(payload: bytes, window_bits: int = 15) -> bytes:
-    """With a window of its own for each message."""
+    """Inflates each message with a new window (no context takeover)."""
     return zlib.decompress(payload + END + b"\x01\x00\x00\xff\xff", -window_bits)
 
 
@@ -99,7 +99,7 @@ def test_messages_of_the_client_may_be_compressed_or_not_and_come_in_fragments(s
 
 
 def frames_until(client: RawClient, plain: int) -> Iterator[tuple[int, bytes]]:
-    """Up to this many plain ones, and the compressed ones among them."""
+    """Reads up to this many frames of plain text; returns them and the compressed ones between them."""
     for first, payload in client.read_raw_frames():
         yield first, payload
         plain -= first != FIRST_BYTE

@@ -1,4 +1,4 @@
-"""Settings of the commands: flags, then variables, then the file, then defaults; and --print-config that shows it."""
+"""Precedence of settings: flags, variables, the file, defaults; and --print-config, which shows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_config(command: list[str], *arguments: str, **environment: str) -> str
 
 
 def parsed(text: str) -> dict[str, tuple[str, str]]:
-    """name → (value as TOML, origin). What is empty or secret stands in a comment."""
+    """name → (value as TOML, origin). Empty and secret values are in a comment."""
     lines = re.findall(r"^(?:# )?(\w+) = (.*?) +# (.*)$", text, re.MULTILINE)
     return {name: (value, origin) for name, value, origin in lines}
 
@@ -118,7 +118,7 @@ def test_every_option_can_come_from_every_source(tmp_path: Path) -> None:
             text, expected = "7", "7.0"
         name = option["name"]
         secret = option["kind"] == "secret"
-        if not secret:  # which is no flag
+        if not secret:  # which is not a flag
             assert parsed(print_config(binary, option["flag"] + "=" + text, *extra))[name] == (expected, option["flag"])
         by_variable = parsed(print_config(binary, *extra, **{option["variable"]: text}))
         assert by_variable[name] == (expected, option["variable"])

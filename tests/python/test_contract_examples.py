@@ -1,4 +1,4 @@
-"""Every example of the API description v1.0, unchanged but for the port, against a running server."""
+"""Every example of the API description v1.0, unchanged except for the port, against a running server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.schemas import Client, message_types, validated
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """pytest-run 42 times, 38 of them completed in 5.2 s, as the API description shows it; mypy twice."""
+    """pytest-run 42 times, 38 of them completed in 5.2 s, as in the API description; mypy twice."""
     path = tmp_path / "skills.db"
     fill(path, invocations("pytest-run", 42, completed=38, duration=5.2), invocations("mypy", 2, duration=0.5))
     return path
@@ -45,7 +45,7 @@ def reported(line: str, kind: str) -> Any:
     return json.loads(line.removeprefix(f"@{kind} "))
 
 
-# ---- The copies are true
+# ---- The copies match the description
 
 
 # ---- Connecting
@@ -66,7 +66,7 @@ def test_connecting_from_python(server: Server, tmp_path: Path) -> None:
         for _ in range(3):
             line = program.wait_for("^Received: ")
             received.append(validated(ast.literal_eval(line.removeprefix("Received: "))))
-    # The subscription may come after a first broadcast of all skills.
+    # The subscription may be processed after a first broadcast of all skills.
     kinds = [message["type"] for message in received if message["type"] != "metrics_update"]
     assert kinds == ["subscription_confirmed"]
     assert [skill["skill_name"] for skill in received[-1]["data"]["top_skills"]] == ["pytest-run"]
@@ -130,7 +130,7 @@ def test_examples_of_messages_agree_with_the_schemas(section: str) -> None:
     for block in contract.examples(section):
         example = json.loads(block.text)
         assert example["type"] in message_types()
-        # The server always sends the `code`, which v1.0 leaves open.
+        # The server always sends `code`, which is optional in v1.0.
         validated({**example, "code": "invalid_skill_name"} if example["type"] == "error" else example)
 
 
@@ -149,7 +149,7 @@ def test_live_dashboard(server: Server, tmp_path: Path) -> None:
 
 @pytest.fixture
 def server_of_anomalies(db_path: Path) -> Iterator[Server]:
-    """Two skills with five good runs and then five bad ones each."""
+    """Two skills, each with five completed and then five failed invocations."""
     fill(db_path, invocations("other", 10, completed=5), invocations("pytest-run", 10, completed=5))
     with Server(db_path) as running:
         yield running

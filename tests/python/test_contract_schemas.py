@@ -1,4 +1,4 @@
-"""The machine-readable description: valid, strict and complete schemas, and an AsyncAPI document that leads to them."""
+"""The machine-readable description: valid, strict, complete schemas, and an AsyncAPI document that refers to them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_message_without_a_required_key_breaks_its_schema(message_type: str, e
 
 @pytest.mark.parametrize("message_type", sorted(ANSWERS | BROADCASTS))
 def test_what_the_server_sends_holds_no_key_that_is_not_described(message_type: str) -> None:
-    # Clients may be sent what is new; our own server may not send what nobody wrote down.
+    # Clients must ignore unknown keys, but our server may not send undocumented ones.
     for example in message_types()[message_type]["examples"]:
         with pytest.raises(AssertionError, match="breaks its schema"):
             validated({**example, "surprise": 1})
@@ -135,6 +135,6 @@ def test_asyncapi_directions_are_right() -> None:
         by_direction[operation["action"]] |= {
             reference["$ref"].rsplit("/", 1)[1] for reference in operation["messages"]
         }
-    # As the application, which is the server, sees it.
+    # From the view of the application, which is the server.
     assert by_direction["receive"] == REQUESTS
     assert by_direction["send"] >= BROADCASTS

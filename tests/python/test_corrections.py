@@ -1,4 +1,4 @@
-"""`session-buddy forget` and `rename`: afterwards the database is as if the mistake had never been made."""
+"""`session-buddy forget` and `rename`: afterwards the database is as if the mistake had not been made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from support.streams import behave, make_database
 from support.transcripts import result, use, write
 
 NOW = datetime.now(timezone.utc)
-# Sources know an invocation by these, under the name that they gave it.
+# Dedup keys of sources, with the name under which they reported the invocation.
 KEPT = {"session_buddy_source", "session_buddy_command"}
 
 
@@ -60,8 +60,8 @@ def ask(path: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return database.execute(sql, values).fetchall()
 
 
-def figures(path: Path) -> dict[str, Any]:
-    """Everything that is computed from the invocations. Sums of doubles may differ in the last digit."""
+def metrics(path: Path) -> dict[str, Any]:
+    """Everything that is computed from the invocations. Sums of floats may differ in the last digit."""
 
     def rounded(row: tuple[Any, ...]) -> tuple[Any, ...]:
         cells = []
@@ -91,12 +91,12 @@ def run(*arguments: object) -> int:
 
 
 def roll_up(path: Path) -> None:
-    """Writes the hours that are over, as a server does."""
+    """Writes the rollups of completed hours, as a server does."""
     _native.prune(str(path), 365 * 86400)
 
 
 def tables_with(path: Path, skill_name: str) -> set[str]:
-    """The tables in which the name stands in any column."""
+    """The tables that contain the name in any column."""
     found = set()
     for (table,) in ask(path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '%fts%'"):
         for column in [row[1] for row in ask(path, f"PRAGMA table_info({table})")]:
@@ -132,7 +132,7 @@ def fill_every_table(path: Path, skill_name: str) -> None:
             database.execute(sql, (skill_name, at) if "?2" in sql else (skill_name,))
 
 
-# ---- As if it had never been
+# ---- No trace is left
 
 
 def test_a_forgotten_skill_is_in_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +146,7 @@ def test_a_forgotten_skill_is_in_no_table(tmp_path: Path, capsys: pytest.Capture
     assert run("forget", "mypi", "--db-path", path) == 0
     assert capsys.readouterr().out == f"Forgot 3 invocations of mypi in {path}\n"
     assert tables_with(path, "mypi") == set()
-    assert figures(path) == figures(never)
+    assert metrics(path) == metrics(never)
     assert ask(path, "PRAGMA foreign_key_check") == []
 
 
@@ -158,7 +158,7 @@ def test_a_forgotten_invocation_counts_nowhere(tmp_path: Path, number: int) -> N
     roll_up(path)
     roll_up(never)
     assert run("forget", "--invocation", number + 1, "--db-path", path) == 0
-    assert figures(path) == figures(never)
+    assert metrics(path) == metrics(never)
 
 
 def test_invocations_that_are_forgotten_one_by_one_take_the_skill_with_them(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_renamed_skill_is_as_if_it_had_always_had_its_name(tmp_path: Path, new
     assert ask(path, "PRAGMA foreign_key_check") == []
     roll_up(path)
     roll_up(never)
-    assert figures(path) == figures(never)
+    assert metrics(path) == metrics(never)
     assert ask(path, "SELECT count(*) FROM skill_anomalies WHERE skill_name = ?", new) == [(2 if new == "mypy" else 1,)]
 
 
@@ -223,7 +223,7 @@ def test_what_was_forgotten_does_not_come_back_with_the_next_import(tmp_path: Pa
     assert ask(db_path, "SELECT count(*) FROM skill_invocation") == [(0,)]
 
 
-# ---- A server that runs
+# ---- A running server
 
 
 def metrics_of(server: Server, skill_name: str) -> float:
@@ -237,7 +237,7 @@ def metrics_of(server: Server, skill_name: str) -> float:
 
 
 def shown(server: Server) -> dict[str, tuple[int, int]]:
-    """Of each skill its invocations in the window, and in its sparkline."""
+    """For each skill its invocations in the window and in its sparkline."""
     return {
         each["skill_name"]: (each["window"]["invocation_count"], sum(each["sparkline"]["invocation_count"]))
         for each in get(server, "skills", sparkline="true")["skills"]
@@ -264,7 +264,7 @@ def test_a_running_server_shows_what_is_forgotten(db_path: Path) -> None:
         assert run("forget", "--invocation", 20, "--db-path", db_path) == 0
         wait_until(lambda: shown(server) == {"other": (29, 29)}, "the invocation is gone")
         assert get(server, "skill", skill_name="other")["lifetime"]["total_invocations"] == 29
-        assert metrics_of(server, "other") == 30  # a counter never goes down
+        assert metrics_of(server, "other") == 30  # a counter never decreases
         fill(db_path, invocations("other", 1))
         wait_until(lambda: metrics_of(server, "other") == 31, "further ones are counted")
 
@@ -304,7 +304,7 @@ def test_many_rows_are_changed_in_batches_that_can_be_stopped_and_resumed(db_pat
     assert done["invocations"] == rows
     assert {total for _, total in told} == {rows}
     assert len(told) >= 2
-    assert figures(db_path)["metrics"][0][:2] == ("other", 5)
+    assert metrics(db_path)["metrics"][0][:2] == ("other", 5)
 
 
 # ---- The command line
@@ -314,7 +314,7 @@ def test_a_dry_run_says_what_would_be_changed_and_changes_nothing(
     db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store(db_path, ROWS)
-    before = figures(db_path)
+    before = metrics(db_path)
     assert run("forget", "mypi", "--dry-run", "--db-path", db_path) == 0
     assert run("forget", "--invocation", "5", "--dry-run", "--db-path", db_path) == 0
     assert run("rename", "mypi", "mypy", "--dry-run", "--db-path", db_path) == 0
@@ -323,7 +323,7 @@ def test_a_dry_run_says_what_would_be_changed_and_changes_nothing(
         f"Would forget invocation 5 of mypy in {db_path}",
         f"Would rename 3 invocations of mypi to mypy, which has 4 invocations, in {db_path}",
     ]
-    assert figures(db_path) == before
+    assert metrics(db_path) == before
 
 
 @pytest.mark.parametrize(
@@ -342,14 +342,14 @@ def test_an_invalid_correction_is_reported_and_changes_nothing(
     db_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
     store(db_path, ROWS)
-    before = figures(db_path)
+    before = metrics(db_path)
     try:
         ended = run(*arguments, "--db-path", db_path)
     except SystemExit as error:
         ended = int(str(error.code))
     assert ended == status
     assert message.format(path=db_path) in capsys.readouterr().err
-    assert figures(db_path) == before
+    assert metrics(db_path) == before
 
 
 def test_a_missing_database_is_not_created(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

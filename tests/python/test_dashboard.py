@@ -1,4 +1,4 @@
-"""The dashboard from end to end: headless Chromium, a real server, a real database that changes meanwhile."""
+"""The dashboard end to end: headless Chromium, a real server, a real database that changes meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.processes import Server
 from support.reverse_proxy import Nginx, free_port
 from support.tokens import READER, write_secret
 
-# Names as a hostile tool, or a careless one, could make them.
+# Names that a malicious or careless tool could report.
 HOSTILE = {
     "markup": '<img src=x onerror="document.title=1">',
     "script": "</script><script>document.title='owned'</script>",
@@ -49,7 +49,7 @@ def url_of(server: Server) -> str:
 
 
 def row(page: Page, skill_name: str) -> Locator:
-    """Of the table of skills."""
+    """The row of a skill in the table."""
     link = page.get_by_role("link", name=skill_name, exact=True)
     return page.get_by_role("table", name="Skills with their metrics").get_by_role("row").filter(has=link)
 
@@ -66,7 +66,7 @@ def ago(minutes: float) -> datetime:
     return datetime.now(timezone.utc) - timedelta(minutes=minutes)
 
 
-# ---- Figures
+# ---- Metrics
 
 
 def test_updates_arrive(visitor: Visit, filled_db: Path) -> None:
@@ -103,7 +103,7 @@ def test_an_anomaly_appears_and_resolves_and_both_are_announced(visitor: Visit, 
 
 
 def test_a_continuing_anomaly_is_announced_once(visitor: Visit, db_path: Path) -> None:
-    """A live region that repeated itself with each update would drown everything else that is read out."""
+    """A live region that repeated itself with each update would drown out everything else for screen readers."""
     fill(db_path, invocations("pytest-run", 60, newest=ago(90)))
     with Server(db_path, interval="50ms") as server:
         page = visitor.open(url_of(server))
@@ -118,7 +118,7 @@ def test_a_continuing_anomaly_is_announced_once(visitor: Visit, db_path: Path) -
         )
         fill(db_path, invocations("pytest-run", 8, completed=0))
         expect(page.get_by_test_id("announcements")).to_contain_text("Anomaly in pytest-run")
-        for count in range(9, 14):  # further failures: the figures of the anomaly change each time
+        for count in range(9, 14):  # further failures: the metrics of the anomaly change each time
             fill(db_path, invocations("pytest-run", 1, completed=0))
             expect(anomaly(page, "pytest-run")).to_contain_text(f"{count} invocations")
         assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
@@ -154,7 +154,7 @@ def test_a_database_with_old_data_only_shows_it_and_judges_nothing(visitor: Visi
         expect(page.get_by_test_id("history")).to_contain_text("History up to the last invocation")
         expect(page.get_by_test_id("history")).to_contain_text("As a table (40 invocations)")
         page.go_back()
-        fill(db_path, invocations("pytest-run", 3))  # and back to the window as soon as something lies in it
+        fill(db_path, invocations("pytest-run", 3))  # and back to the window as soon as it contains an invocation
         expect(page.get_by_test_id("idle")).to_have_count(0)
         expect(row(page, "pytest-run")).to_contain_text("n = 3")
         expect(page.get_by_test_id("anomalies")).to_contain_text("Nothing unusual")
@@ -183,7 +183,7 @@ def test_an_empty_database_says_how_to_record_a_first_invocation(visitor: Visit,
         expect(row(page, "pytest-run")).to_be_visible()
 
 
-# ---- Finding one's way
+# ---- Navigation
 
 
 def test_search_and_filters_find_skills_beyond_the_top_ten(visitor: Visit, db_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_it_reconnects_when_the_server_restarts(visitor: Visit, filled_db: Path)
         page = visitor.open(url_of(first))
         expect_live(page)
     expect(page.get_by_test_id("connection")).to_contain_text("Reconnecting")
-    expect(row(page, "pytest-run")).to_contain_text("n = 8")  # the last figures stay
+    expect(row(page, "pytest-run")).to_contain_text("n = 8")  # the last metrics stay
     expect(page.get_by_test_id("banner")).to_contain_text("not responding")
     visitor.screenshot("broken")
     assert visitor.serious_violations() == []
@@ -304,7 +304,7 @@ def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, f
         expect(dialog).to_be_visible()
         visitor.screenshot("token")
         assert visitor.serious_violations() == []
-        for _ in range(3):  # Chromium heeds no page that would keep its dialog open for good
+        for _ in range(3):  # Chromium ignores a page that would keep its dialog open permanently
             page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         page.get_by_role("button", name="Token required").click()
@@ -318,7 +318,7 @@ def test_it_asks_for_a_token_and_keeps_it_out_of_every_address(visitor: Visit, f
         expect(dialog).to_be_hidden()
         expect(row(page, "pytest-run")).to_contain_text("n = 8")
         page.reload()
-        expect_live(page)  # kept for this tab
+        expect_live(page)  # stored for this tab
         assert [url for url in visitor.requested if READER in url] == []
         assert READER not in page.url
         assert READER not in page.evaluate("() => JSON.stringify(localStorage) + document.cookie")
@@ -362,7 +362,7 @@ def test_it_works_below_a_path_of_nginx(visitor: Visit, db_path: Path, tmp_path:
     assert all(path.startswith("/deep/skills/") for path in paths), paths
 
 
-# ---- For everybody
+# ---- Accessibility and themes
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -370,7 +370,7 @@ def test_it_works_below_a_path_of_nginx(visitor: Visit, db_path: Path, tmp_path:
 def test_it_has_no_serious_accessibility_violations(
     browser: Browser, db_path: Path, scheme: str, size: tuple[int, int]
 ) -> None:
-    """axe-core finds nothing serious, and nothing sticks out at the side."""
+    """axe-core finds no serious violation, and no content overflows horizontally."""
     fill(
         db_path,
         invocations("pytest-run", 60, newest=ago(90)),

@@ -1,4 +1,4 @@
-"""What the demo makes up, and the command that serves it."""
+"""The generated demo data, and the command that serves it."""
 
 from __future__ import annotations
 

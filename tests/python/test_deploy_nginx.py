@@ -1,4 +1,4 @@
-"""docs/deploy/nginx.conf with Debian's nginx, a server behind it, and clients with the contract's reconnection."""
+"""docs/deploy/nginx.conf with Debian's nginx, a server behind it, and clients that reconnect as the contract describes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Start = Callable[..., tuple[Server, DeployedNginx]]
 
 @pytest.fixture
 def start(filled_db: Path, certificates: Certificates, tmp_path: Path) -> Iterator[Start]:
-    """Starts a server with these options and nginx before it, with these times in its configuration."""
+    """Starts a server with these options behind nginx, with these times in its configuration."""
     with ExitStack() as running:
 
         def both(*options: str, **times: str) -> tuple[Server, DeployedNginx]:
@@ -80,7 +80,7 @@ def test_an_address_that_exceeds_the_rate_is_rejected(start: Start, certificates
         if answer.status != 200:
             break
     assert statuses == {200, 429}
-    assert answer.headers["Content-Type"] == "text/html"  # nginx itself: the server's errors are JSON
+    assert answer.headers["Content-Type"] == "text/html"  # an error of nginx itself: the server's errors are JSON
 
 
 # ---- Connections
@@ -124,7 +124,7 @@ async def test_pings_keep_a_quiet_client_beyond_the_read_timeout(
     async with Client(proxy.url, ssl=certificates.client_context(), ping_interval=None) as client:
         await client.ask({"type": "unsubscribe"})
         receiving = asyncio.ensure_future(client.receive())
-        # That nothing happens for this long is what is tested.
+        # The test is that nothing happens for this long.
         done, _ = await asyncio.wait([receiving], timeout=5 if stays else DEADLINE)
         if stays:
             assert not done
@@ -136,11 +136,11 @@ async def test_pings_keep_a_quiet_client_beyond_the_read_timeout(
                 await receiving
 
 
-# ---- Clients that stay subscribed
+# ---- Clients that resubscribe
 
 
 class PythonFollower:
-    """Subscribes whenever it is connected, and connects again as the contract's JavaScript does."""
+    """Subscribes after each connect, and reconnects as the contract's JavaScript does."""
 
     def __init__(self, url: str, context: ssl.SSLContext) -> None:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
@@ -148,7 +148,7 @@ class PythonFollower:
         self._context = context
 
     async def follow(self) -> None:
-        """Up to five attempts in a row, each a second later than the one before."""
+        """Up to five consecutive attempts, each delay a second longer than the one before."""
         attempts = 0
         while attempts < 5:
             try:
@@ -171,7 +171,7 @@ class PythonFollower:
 
 
 class NodeFollower:
-    """The contract's own code as a program."""
+    """The contract's code as a program."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -182,13 +182,13 @@ class NodeFollower:
 
 
 async def next_skills(follower: PythonFollower | NodeFollower) -> dict[str, int]:
-    """Those of the next update, with their invocations."""
+    """The skills of the next update, with their invocations."""
     update = await follower.next_of("metrics_update")
     return {skill["skill_name"]: skill["invocation_count"] for skill in update["data"]["top_skills"]}
 
 
 def reconnecting_code(proxy: DeployedNginx) -> str:
-    """The contract's own, for another address, with the one line that subscribes."""
+    """The contract's code, for another address, with the line that subscribes."""
     code = contract.code("Reconnection Logic", proxy.port)
     subscribe = "ws.send(JSON.stringify({ type: 'subscribe', skill_name: 'pytest-run' }));"
     for old, new in (
@@ -204,7 +204,7 @@ def reconnecting_code(proxy: DeployedNginx) -> str:
 async def followers(
     proxy: DeployedNginx, certificates: Certificates, folder: Path
 ) -> AsyncIterator[tuple[PythonFollower, NodeFollower]]:
-    """Both, connected and subscribed."""
+    """Both followers, connected and subscribed."""
     python = PythonFollower(proxy.url, certificates.client_context())
     task = asyncio.create_task(python.follow())
     authority = str(certificates.authority_file)
@@ -219,7 +219,7 @@ async def followers(
 
 
 async def renew_certificate(proxy: DeployedNginx, certificates: Certificates) -> None:
-    """Gives nginx a new one and waits until new connections get it."""
+    """Gives nginx a new certificate and waits until new connections get it."""
     certificates.install("renewed")
     proxy.reload()
     context = certificates.client_context()
@@ -256,7 +256,7 @@ async def test_clients_of_a_server_that_restarts_are_subscribed_again(
 ) -> None:
     server, proxy = start()
     async with followers(proxy, certificates, tmp_path) as both:
-        # Not on this thread, which has a client to serve that the server waits for.
+        # Not on this thread, which serves a client that the server waits for.
         assert await asyncio.to_thread(server.stop, signal.SIGTERM) == 0
         fill(filled_db, invocations("pytest-run", 5), invocations("mypy", 5))
         with Server(filled_db, port=server.port):

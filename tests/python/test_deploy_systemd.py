@@ -1,4 +1,4 @@
-"""docs/deploy/session-buddy.service: systemd accepts it, it is as exposed as is said, and its commands work."""
+"""docs/deploy/session-buddy.service: systemd accepts it, its exposure is as documented, and its commands work."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ INSTALLED = "/usr/local/bin/session-buddy-server"
 
 
 def unit_text() -> str:
-    """The unit with the binary of this environment in the place of an installed one."""
+    """The unit with the binary of this environment instead of an installed one."""
     text = UNIT.read_text(encoding="utf-8")
     assert text.count(INSTALLED) == 1
     return text.replace(INSTALLED, native_binary())
 
 
 def setting(name: str) -> str:
-    """What the unit says under [Service]."""
+    """The value of a setting under [Service]."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read_string(unit_text().replace("\\\n", " "))
@@ -82,7 +82,7 @@ def manager() -> Iterator[ServiceManager]:
 def test_the_commands_of_the_unit_start_reload_and_stop_a_server_for_a_group(
     manager: ServiceManager, tmp_path: Path
 ) -> None:
-    # What systemd makes, and the database as the README has it: an empty file that the group can write.
+    # The directories that systemd creates, and the database as in the README: an empty file that the group can write.
     environment = {
         **os.environ,
         "NOTIFY_SOCKET": manager.address,

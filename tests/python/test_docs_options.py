@@ -1,4 +1,4 @@
-"""The generated option tables are those of the program, and the page of commands has every command."""
+"""The generated option tables match the program, and the page of commands lists every command."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ DOCS = ROOT / "docs" / "explanation"
 PYTHON = ROOT / "tests" / "python"
 CPP = ROOT / "tests" / "cpp"
 PAGES = pytest.mark.parametrize("page", ["security.md", "reliability.md"])
-CLASSES = {"SkillsStorage"}  # of the package: what follows their dot is no test
+CLASSES = {"SkillsStorage"}  # of the package: what follows their dot is not a test
 
 
 @PAGES

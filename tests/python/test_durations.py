@@ -1,4 +1,4 @@
-"""The one longest duration: refused wherever data comes in, and left out of every figure where another wrote it."""
+"""The maximum duration: every source rejects longer ones, and every metric ignores longer ones in the database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RULE = "must be a number of seconds from 0 to 100000000"
 
 
 def write_rows(db_path: Path, *durations: object, skill: str = "odd", at: datetime | None = None) -> None:
-    """Rows as another program writes them: completed, in the phase "build", with whatever for a duration."""
+    """Rows as another program writes them: completed, in the phase "build", with any value as duration."""
     moment = (at or datetime.now(timezone.utc)).isoformat()
     with contextlib.closing(sqlite3.connect(db_path, timeout=10)) as connection, connection:
         connection.executemany(
@@ -43,7 +43,7 @@ def test_the_maximum_duration_is_the_same_everywhere() -> None:
     assert _native.MAX_DURATION_SECONDS == LONGEST
 
 
-# ---- Where data comes in
+# ---- Ingestion
 
 
 def into_storage(db_path: Path, seconds: float) -> None:
@@ -128,7 +128,7 @@ ODD = [*[1e308] * 20, 1e9, LONGEST + 1, -5.0, float("inf"), float("-inf"), "NaN"
 
 
 def totals(server: Server) -> tuple[float, int] | None:
-    """Sum and count of the durations in /metrics; None while there are none."""
+    """Sum and count of the durations in /metrics; None without any."""
     with urllib.request.urlopen(f"http://localhost:{server.port}/metrics", timeout=DEADLINE) as answer:
         text = answer.read().decode()
     labels = r'\{skill_name="odd",workflow_phase="build"\}'
@@ -136,8 +136,8 @@ def totals(server: Server) -> tuple[float, int] | None:
     return (float(found[1]), int(found[0])) if found else None
 
 
-def check_figures(server: Server, count: int) -> None:
-    """Of `count` invocations of which three took 5 s, and none of the others counts as timed."""
+def check_metrics(server: Server, count: int) -> None:
+    """Checks the metrics of `count` invocations: three took 5 s, and the durations of the others are not counted."""
     (skill,) = get(server, "skills")["skills"]
     assert (skill["window"]["invocation_count"], skill["window"]["avg_duration"]) == (count, 5.0)
     assert (skill["lifetime"]["total_invocations"], skill["lifetime"]["avg_duration_seconds"]) == (count, 5.0)
@@ -163,7 +163,7 @@ def test_invalid_durations_are_not_counted_but_their_invocations_are(db_path: Pa
             lambda: [skill["lifetime"]["total_invocations"] for skill in get(server, "skills")["skills"]] == [count],
             "all rows are counted",
         )
-        check_figures(server, count)
+        check_metrics(server, count)
     with SkillsStorage(db_path) as storage:
         metrics = storage.get_metrics("odd")
         assert metrics is not None
@@ -181,7 +181,7 @@ def test_totals_that_an_earlier_version_summed_up_to_infinity_are_recomputed(db_
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
         connection.execute("UPDATE session_buddy_totals SET duration_seconds = 9e999")
     with Server(db_path) as server:
-        check_figures(server, 3)
+        check_metrics(server, 3)
 
 
 # ---- Rows from the future

@@ -1,4 +1,4 @@
-"""Authentication that is asked for and not possible, and a network without it: the server does not start."""
+"""The server does not start where authentication is misconfigured, or where it would serve a network without it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
 
 @pytest.fixture
 def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Starts the binary, which does not start; its status and what it says, one line, of which nothing is secret."""
+    """Starts the binary, which must fail; returns its status and its error: one line, without any secret."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
         command = [native_binary(), "--port=0", "--db-path", str(db_path), "--log-level=off", *arguments]

@@ -1,4 +1,4 @@
-"""session-buddy-hook as Claude Code runs it: one event on stdin, one row at most, silence, and status 0."""
+"""session-buddy-hook as Claude Code runs it: one event on stdin, at most one row, no output, and status 0."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from support.transcripts import SECRET
 
 
 def hook(body: Event | bytes, db_path: Path, *arguments: str, **options: Any) -> None:
-    """One event; whatever it is, nothing is printed and the status is 0."""
+    """Sends one event; for any event nothing is printed and the status is 0."""
     done = run_hook(body, db_path, *arguments, **options)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def run_without_path(body: Event) -> None:
-    """The settings say where the database is. It may not hang on them."""
+    """Runs the hook without --db-path: the settings name the database. It must not hang on them."""
     done = subprocess.run(
         [native_binary("session-buddy-hook")],
         input=json.dumps(body).encode(),
@@ -357,7 +357,7 @@ def test_input_that_is_not_there_yet_is_waited_for(db_path: Path) -> None:
 
 
 def sleeps(pid: int) -> bool:
-    """It waits for something, and of all that it does only its input takes that long."""
+    """Whether the process sleeps, which at this point only waiting for its input can cause."""
     status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return status[0] == "S"
 

@@ -1,4 +1,4 @@
-"""Sessions through every way in: the same invocations each time, and once when all tell of them."""
+"""Sessions through every source: the same invocations each time, stored once when all sources report them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from support.ingestion import HOOKS, send
 from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
 
-PLENTY = ("--max-connections-per-second", "100000")  # each request comes on a connection of its own
+PLENTY = ("--max-connections-per-second", "100000")  # each request uses a new connection
 
 
 class Source(NamedTuple):
-    """Transcripts, and what is known of them."""
+    """Transcripts, and what they contain."""
 
     paths: list[Path]
     uses: int
-    without_event: int  # of them: their result is of the kind that fires no event
+    without_event: int  # those whose result is of the kind that fires no event
 
 
 class Run(NamedTuple):
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
 
 def stored(db_path: Path) -> dict[str, Run]:
-    """By tool_use_id; fails where a row has none or one has two rows. Commands that were typed have none."""
+    """The rows by tool_use_id; fails where a row has none or two rows share one. Typed commands have none."""
     with closing(sqlite3.connect(db_path)) as database:
         rows = database.execute(
             "SELECT key, skill_name, session_id, completed, error_type, duration_seconds"
@@ -67,7 +67,7 @@ def events(source: Source) -> list[Event]:
 
 @pytest.fixture(scope="module")
 def told(source: Source, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """What the transcripts alone tell."""
+    """The invocations that an import of the transcripts stores."""
     db_path = tmp_path_factory.mktemp("told") / "skills.db"
     import_transcripts(source.paths, db_path)
     return stored(db_path)
@@ -85,7 +85,7 @@ def through_http(events: list[Event], server: Server) -> None:
 
 
 def through_watch(paths: list[Path], db_path: Path) -> None:
-    """In one go; how it follows a file that grows is another test's matter."""
+    """Watches complete files; how it follows a growing file is tested elsewhere."""
     command = [str(Path(sys.executable).parent / "session-buddy"), "watch", "--once", "--db-path", str(db_path)]
     subprocess.run([*command, *map(str, paths)], check=True, capture_output=True, timeout=DEADLINE)
 

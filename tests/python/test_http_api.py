@@ -65,7 +65,7 @@ def server(filled_db: Path) -> Iterator[Server]:
         yield running
 
 
-# ---- What is answered
+# ---- Responses
 
 
 def test_server_reports_its_state_and_settings(server: Server) -> None:
@@ -324,7 +324,7 @@ def test_names_of_any_kind_are_found_by_every_query(db_path: Path) -> None:
             assert name in [skill["skill_name"] for skill in get(server, "skills", search=name)["skills"]]
 
 
-# ---- What is refused
+# ---- Errors
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_tokens_need_the_scope_of_the_query(filled_db: Path, tmp_path: Path) -> 
                 if error:
                     assert answer.error == error
                     assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
-        # A bad parameter tells a stranger nothing.
+        # An unauthenticated client learns nothing from a bad parameter.
         assert ask(server, f"{API}/skills", "limit=0").status == 401
 
 
@@ -476,7 +476,7 @@ def test_tokens_need_the_scope_of_the_query(filled_db: Path, tmp_path: Path) -> 
 
 
 def history_is_503(server: Server, folder: Path) -> bool:
-    """Whether history is refused, while what comes from the snapshot is answered."""
+    """Whether history queries get 503, while queries of the snapshot are answered."""
     series = ask(server, f"{API}/series")
     if series.status == 200:
         return False
@@ -507,7 +507,7 @@ def test_a_database_that_is_gone_is_503_until_it_is_back(server: Server, filled_
 def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, filled_db: Path) -> None:
     copy = filled_db.with_name("copy.db")
     rows(filled_db, "VACUUM INTO ?", str(copy))
-    rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # what is in the log is there whatever becomes of the file
+    rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # the content of the WAL survives any change of the file
     filled_db.write_bytes(b"not a database, whatever its name says" * 1000)
     wait_until(lambda: history_is_503(server, filled_db.parent), "history is refused")
     for suffix in ("-wal", "-shm"):
@@ -531,10 +531,10 @@ def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, fil
 
 
 def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> None:
-    rows(filled_db, "PRAGMA journal_mode = DELETE")  # with a log nobody who writes keeps out who reads
+    rows(filled_db, "PRAGMA journal_mode = DELETE")  # in WAL mode writers do not block readers
     with contextlib.closing(sqlite3.connect(filled_db, isolation_level=None, timeout=DEADLINE)) as locker:
-        locker.execute("SELECT count(*) FROM skill_invocation").fetchone()  # has it open to write
-        filled_db.chmod(0o444)  # else the server would give it a log
+        locker.execute("SELECT count(*) FROM skill_invocation").fetchone()  # has it open for writing
+        filled_db.chmod(0o444)  # otherwise the server would switch it to WAL mode
         with Server(filled_db, command=[*bound_by_permissions(), native_binary()]) as server:
             locker.execute("BEGIN EXCLUSIVE")
             assert history_is_503(server, filled_db.parent)
@@ -543,7 +543,7 @@ def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> N
             wait_until(lambda: runs_of(server) == 10, "history is back")
 
 
-# ---- Too much at a time
+# ---- Overload
 
 
 def test_more_than_max_queries_are_rejected_with_retry_after(db_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The description of the HTTP API: whole, true to itself, and kept by the server whatever somebody makes of it."""
+"""The description of the HTTP API: complete, consistent, and obeyed by the server for any request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED = 8765
 EXAMPLES = 25  # of each operation
 EVERYTHING = "everything-7d2c9b1f4a6e8053"
 
-# What JSON Schema cannot say: that parameters go together, how many bytes a text has, which fields an event of which
+# What JSON Schema cannot express: which parameters go together, how many bytes a text has, which fields an event of which
 # kind has.
 CONFIG = """
 [checks]
@@ -97,7 +97,7 @@ def test_every_query_has_an_example_and_all_the_errors_of_queries() -> None:
 def test_every_error_code_is_described_where_it_can_occur() -> None:
     text = OPENAPI.read_text(encoding="utf-8")
     problem = documents()[OPENAPI.parent / "schemas" / "http" / "http_error.json"]
-    # Of a WebSocket handshake, of another method or path, and of a server that is only a part.
+    # Errors of a WebSocket handshake, of another method or path, and of a partial server.
     elsewhere = {
         "bad_request",
         "expectation_failed",
@@ -112,9 +112,9 @@ def test_every_error_code_is_described_where_it_can_occur() -> None:
 
 
 def description_for_schemathesis(*, guarded: bool) -> dict[str, Any]:
-    """As much of it as Schemathesis can try. Where tokens are asked for there is no way around them."""
+    """The part that Schemathesis can test. Where tokens are required it sends one."""
     document = copy.deepcopy(openapi())
-    # It cannot write lines of JSON, and /metrics is no JSON.
+    # It cannot generate NDJSON, and /metrics is not JSON.
     del document["paths"]["/api/v1/invocations"]["post"]["requestBody"]["content"]["application/x-ndjson"]
     del document["paths"]["/metrics"]
     if guarded:

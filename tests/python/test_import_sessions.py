@@ -1,4 +1,4 @@
-"""The import of generated sessions of each version of Claude Code, against what is known to be true of them."""
+"""The import of generated sessions of each version of Claude Code, compared with the known invocations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_a_version_writes_is_read_as_what_happened(version: str, projects: 
     assert summary["progress_lines"] == types["progress"]
     assert summary["other_lines"] == types.total() - types["progress"] - types["user"] - types["assistant"]
     assert summary["typed_commands"] == sum(key.startswith("command:") for key in folder.truth)
-    assert summary["replayed"] == 2  # what each subagent has of its parent
+    assert summary["replayed"] == 2  # what each subagent copies from its parent
     assert summary["unreadable_lines"] == summary["unfinished"] == summary["results_without_use"] == 0
 
 

@@ -29,7 +29,7 @@ def rows(db_path: Path) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project's folder with one session that has everything."""
+    """A project's folder with one session that has every kind of record."""
     folder = tmp_path / "projects" / "-home-me-work"
     write(
         folder / "session-1.jsonl",
@@ -205,7 +205,7 @@ def test_loading_returns_everything_ordered_by_time(project: Path) -> None:
     assert summary["recorded"] == 0
 
 
-# ---- The places where transcripts usually are
+# ---- The default folders of transcripts
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_a_missing_path_is_reported_and_the_others_are_imported(
 def test_a_wrong_path_creates_no_database(tmp_path: Path, db_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").mkdir()
     assert main(["import", str(tmp_path / "nosuch"), "--db-path", str(db_path)]) == 1
-    assert capsys.readouterr().out == ""  # nor a word of one
+    assert capsys.readouterr().out == ""  # nor a part of one
     main(["import", str(tmp_path / "empty"), "--db-path", str(db_path)])
     assert not db_path.exists()
 
@@ -283,7 +283,7 @@ def test_an_unreadable_path_is_reported_and_the_others_are_imported(project: Pat
     locked = write(project / "locked.jsonl", use(1, "l1", "Read"), result(2, "l1"))
     locked.chmod(0)
     command = [Path(sys.executable).with_name("session-buddy"), "import", project, "--db-path", db_path]
-    if os.geteuid() == 0:  # who may read everything, unless these powers are taken away
+    if os.geteuid() == 0:  # root may read everything unless these capabilities are dropped
         command[:0] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 1
@@ -323,7 +323,7 @@ def test_a_file_that_is_not_a_transcript_is_reported(
     for path in (foreign, foreign.parent):
         assert main(["import", str(path), "--db-path", str(db_path)]) == 1
         assert f"session-buddy import: {path}: no transcript of Claude Code" in capsys.readouterr().err
-    # One among transcripts spoils nothing.
+    # One such file among transcripts is no error.
     assert main(["import", str(foreign.parent), str(project), "--db-path", str(db_path)]) == 0
     assert "1 file without a line of Claude Code" in capsys.readouterr().out
 

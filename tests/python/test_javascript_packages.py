@@ -1,4 +1,4 @@
-"""clients/js and dashboard: their own tests, against this server too, and whether what is generated is current."""
+"""clients/js and dashboard: their tests, also against this server, and whether generated files are current."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from support.processes import Program
 
 CLIENT = ROOT / "clients" / "js"
 DASHBOARD = ROOT / "dashboard"
-DEADLINE = 180.0  # seconds; ten restarts of a server are among it
+DEADLINE = 180.0  # seconds; includes ten restarts of a server
 
 
 def run(folder: Path, *command: str) -> None:
-    """In a package whose dependencies are installed; its output is shown where it fails."""
+    """Runs a script of a package whose dependencies are installed; shows its output where it fails."""
     tools.node_packages(folder)
     env = {"SESSION_BUDDY_SERVER": str(Path(sys.executable).parent / "session-buddy-server"), "NO_COLOR": "1"}
     with Program([tools.npm(), *command], cwd=folder, env=env) as program:

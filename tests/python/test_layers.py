@@ -1,4 +1,4 @@
-"""The layers of the C++ code: what may include what, and that each public header stands on its own."""
+"""The layers of the C++ code: allowed includes, and that each public header is self-contained."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.paths import ROOT
 CPP = ROOT / "cpp"
 HEADERS = CPP / "include" / "session_buddy"
 
-# From the top down; layers of one row are independent of one another.
+# From the top down; layers in one row are independent of each other.
 ROWS = [
     {"cli", "bindings"},
     {"app"},

@@ -1,4 +1,4 @@
-"""A full house of clients, and one that never reads: for a minute each in `make load`, for seconds in `make test`."""
+"""`max_clients` clients, and one that never reads: for a minute each in `make load`, for seconds in `make test`."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from support.processes import DEADLINE, Program, Server
 from support.schemas import Client
 
 SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_LOAD_SECONDS", "4"))
-# Fast enough to hurt where there is time for it; with a margin for busy machines where it is one test of many.
+# A high load in `make load`; with a margin for busy machines in `make test`.
 INTERVAL_MS = 50 if SECONDS >= 30 else 100
 
 
 @contextmanager
 def steady_work(db_path: Path) -> Iterator[None]:
-    """Something happens all the time, so that hardly two updates are the same."""
+    """Records continuously, so that hardly two updates are equal."""
     stop = threading.Event()
 
     def work() -> None:
@@ -59,7 +59,7 @@ def load(server: Server, clients: int, *options: str) -> Program:
 
 
 def connections(server: Server) -> int:
-    """Established connections, from the server's side."""
+    """The server's established connections."""
     return sum(
         connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == server.port
         for connection in psutil.Process(server.process.pid).net_connections("tcp")
@@ -74,7 +74,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def finished(program: Program) -> dict[str, Any]:
-    """The report of a load test that ended well."""
+    """The report of a load test that succeeded."""
     lines = await asyncio.to_thread(program.drain, SECONDS + DEADLINE)
     assert program.process.wait() == 0, lines
     report: dict[str, Any] = json.loads("\n".join(lines))
@@ -91,7 +91,7 @@ async def test_a_server_at_max_clients_misses_nothing_and_rejects_the_next_clien
             await websockets.connect(server.url)
         response = refused.value.response
         report = await finished(program)
-        # There is room again.
+        # A slot is free again.
         async with Client(server.url) as client:
             await client.receive_type("metrics_update")
 
@@ -110,13 +110,13 @@ async def test_a_server_at_max_clients_misses_nothing_and_rejects_the_next_clien
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
 async def test_a_stalled_client_does_not_delay_the_others_and_uses_no_memory(tmp_path: Path) -> None:
-    """The stalled client's updates are big (a thousand skills), the others' small: queued, they would soon show."""
+    """The stalled client's updates are large (a thousand skills), the others' small: queued ones would soon show."""
     path = tmp_path / "skills.db"
     fill(path, *(invocations(f"{number:03}-{'x' * 240}", 1) for number in range(1000)), invocations("pytest-run", 5))
     options = ("--top-skills", "1000", "--ping-timeout", "1h")
     with Server(path, *options, interval=f"{INTERVAL_MS}ms") as server, steady_work(path):
-        # Reads one message ahead, then no more: from there on it is the server's problem. A small buffer, so that
-        # little fits in on the way.
+        # Reads one message ahead and then stops, so that the server has to queue. A small buffer, so that
+        # little fits into it.
         line = socket.socket(socket.AF_INET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         line.connect(("127.0.0.1", server.port))
@@ -130,7 +130,7 @@ async def test_a_stalled_client_does_not_delay_the_others_and_uses_no_memory(tmp
                 report = await finished(program)
             after = resident(server)
 
-            # What waited for it is what the sockets held and then the newest, not all that was published meanwhile.
+            # It gets what the socket buffers held and then the newest update, not all that were published meanwhile.
             late = [await stalled.receive_type("metrics_update")]
             resumed = datetime.now(timezone.utc).replace(microsecond=0)
             while datetime.fromisoformat(late[-1]["timestamp"].replace("Z", "+00:00")) < resumed:

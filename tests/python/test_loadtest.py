@@ -1,4 +1,4 @@
-"""`python -m session_buddy.loadtest`: what it counts, against servers of `websockets` that behave and misbehave."""
+"""`python -m session_buddy.loadtest`: what it counts, against servers that behave and misbehave."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def update(number: int) -> str:
 
 
 class Clients:
-    """Hands messages to a measurement at the moments that a test names."""
+    """Passes messages to a measurement at the times that a test sets."""
 
     def __init__(self, count: int) -> None:
         self.measurement = Measurement()
         self.count = count
         self.measurement.begin(set(range(count)))
-        self.broadcast("warm", 0.0)  # the first text is not counted: it may have been on its way
+        self.broadcast("warm", 0.0)  # the first text is not counted: it may have been in flight
 
     def broadcast(
         self, number: Any, at: float, *, without: tuple[int, ...] = (), spread: float = 0.0, text: str | None = None
@@ -150,7 +150,7 @@ def test_quantiles_are_within_five_percent() -> None:
 
 
 class Broadcaster:
-    """A server in a thread of its own that sends an update to every client each 20 ms."""
+    """A server in a separate thread that sends an update to every client every 20 ms."""
 
     def __init__(
         self, *, interval: float = 0.02, skip: Callable[[int, int], bool] | None = None, **options: Any
@@ -326,7 +326,7 @@ def test_a_signal_ends_it_with_the_summary_and_130(number: signal.Signals) -> No
 
 
 def test_a_signal_while_connecting_ends_it_too() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections and never answers
         arguments = ["-m", "session_buddy.loadtest", f"ws://127.0.0.1:{silent.getsockname()[1]}", "-c", "2", "-d", "1"]
         with Program([sys.executable, *arguments]) as program:
             connection, _ = silent.accept()

@@ -1,4 +1,4 @@
-"""Native log records in Python's logging: names, levels, times, no garbling, no cost where they are off."""
+"""Native log records in Python's logging: names, levels, times, encoding, and no cost where a level is disabled."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ print(_runtime._lowest_enabled_level())
 
 
 def test_a_flood_is_bounded_and_counted(db_path: Path) -> None:
-    """In a process of its own: the queue is the process's one place for native records."""
+    """In a separate process: the queue of native records is global to the process."""
     script = """
 import sys
 from session_buddy import _native

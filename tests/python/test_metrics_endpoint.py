@@ -46,7 +46,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def get(
     server: Server, method: str = "GET", path: str = "/metrics", **headers: str
 ) -> tuple[int, str, http.client.HTTPResponse]:
-    """One request on a connection of its own; underscores of header names stand for hyphens."""
+    """One request on a new connection; underscores in header names stand for hyphens."""
     connection = http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)
     with closing(connection):
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -58,14 +58,14 @@ def get(
 
 
 def families(server: Server) -> dict[str, Metric]:
-    """All families of the OpenMetrics answer, by name."""
+    """All families of the OpenMetrics response, by name."""
     status, text, _ = get(server, Accept="application/openmetrics-text")
     assert status == 200, text
     return {family.name: family for family in parse_openmetrics(text)}
 
 
 def samples_of(parsed: Iterator[Metric]) -> Samples:
-    """Every sample; bounds of histograms as numbers, as the formats write them differently."""
+    """Every sample; bucket bounds as numbers, because the formats write them differently."""
     found: Samples = {}
     for family in parsed:
         for sample in family.samples:
@@ -112,7 +112,7 @@ def insert(path: Path, *rows: tuple[str, str | None, bool, float | None]) -> Non
 
 
 def in_table(path: Path) -> dict[tuple[str, str, str], float]:
-    """What the counters must say once everything is counted."""
+    """The expected counters when every row is counted."""
     return {
         (skill, phase, "true" if completed else "false"): count
         for skill, phase, completed, count in execute(
@@ -131,7 +131,7 @@ def db_path(tmp_path: Path) -> Path:
 
 
 def test_both_formats_are_parsed_by_other_libraries_and_agree(db_path: Path) -> None:
-    with Server(db_path, interval="1h") as server:  # so that nothing changes in between
+    with Server(db_path, interval="1h") as server:  # so that nothing changes between the scrapes
         _, text, _ = get(server, Accept="text/plain")
         _, openmetrics, _ = get(server, Accept="application/openmetrics-text")
     assert openmetrics.endswith("\n# EOF\n")
@@ -195,7 +195,7 @@ def test_names_that_need_escaping_come_back_as_they_are(tmp_path: Path) -> None:
 
 
 def test_counters_continue_after_a_restart_and_after_a_kill(db_path: Path) -> None:
-    """Rows are written all the while; no scrape may show less than the one before, and the last shows them all."""
+    """Rows are written continuously; no scrape may show less than the one before, and the last one shows all rows."""
     stop = threading.Event()
 
     def write() -> None:

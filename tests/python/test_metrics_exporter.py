@@ -1,4 +1,4 @@
-"""PrometheusExporter: what a scraper gets from it, read by the parsers of prometheus_client."""
+"""PrometheusExporter: scrapes of it, read by the parsers of prometheus_client."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ DURATION = "duration_seconds must be a number of seconds from 0 to 100000000"
 
 @pytest.fixture
 def exporter() -> Iterator[PrometheusExporter]:
-    """One that runs on a free port."""
+    """A running exporter on a free port."""
     with PrometheusExporter(port=0) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def shared_exporter() -> Iterator[PrometheusExporter]:
-    """One for tests after which nothing has changed."""
+    """An exporter shared by tests that do not change it."""
     with PrometheusExporter(port=0) as running:
         yield running
 
@@ -69,7 +69,7 @@ def samples(exporter: PrometheusExporter, accept: str = TEXT) -> Samples:
     }
 
 
-# ---- What is told
+# ---- Metrics
 
 
 @pytest.mark.parametrize("accept", PARSERS)
@@ -181,7 +181,7 @@ def test_any_name_is_exported_unchanged(exporter: PrometheusExporter, accept: st
         assert found["anomalies_detected_total", (name, name)] == 1
 
 
-# ---- Bounds
+# ---- Limits
 
 
 def test_skills_beyond_the_limit_are_summed_as_other() -> None:
@@ -214,7 +214,7 @@ def test_unbounded_names_make_a_bounded_number_of_series(exporter: PrometheusExp
             ("anomalies_detected_total", 0),
         )
     }
-    # The named ones and "other"; of phases "none", too.
+    # The named ones and "other"; for phases also "none".
     assert [len(each) for each in values.values()] == [201, 12, 21]
     assert all("other" in each for each in values.values())
     total = sum(value for (name, _), value in found.items() if name == "skill_invocations_total")
@@ -298,7 +298,7 @@ def test_a_stop_frees_the_port_though_a_client_is_silent() -> None:
     exporter.start()
     port = exporter.port
     with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE):
-        samples(exporter)  # answered, though the other one says nothing
+        samples(exporter)  # answered, although the other client is silent
         exporter.stop()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE)
@@ -322,7 +322,7 @@ def test_silent_and_vanishing_clients_leave_no_thread_and_no_output(
 
 
 def test_it_listens_on_loopback_only_by_default(exporter: PrometheusExporter) -> None:
-    # Every address of 127.0.0.0/8 is this machine's, and only the first is listened on.
+    # Every address of 127.0.0.0/8 is local, and it listens only on the first.
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", exporter.port), timeout=DEADLINE)
     with PrometheusExporter(port=0, host="127.0.0.2") as second:

@@ -1,4 +1,4 @@
-"""The stub of the native module says what is there: no name more, none less, and the same members."""
+"""The stub of the native module matches the module: the same names and the same members."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_stub_names_what_the_module_has() -> None:
         if issubclass(cls, Exception):
             continue
         assert {member for member in vars(cls) if not member.startswith("_")} == stubbed, name
-    # The dicts that have a type in the stub have exactly its keys.
+    # The dicts that the stub types have exactly those keys.
     assert typed_dicts >= {"OptionDescription", "SkillMetricsRow"}
     described = {
         entry.target.id

@@ -1,4 +1,4 @@
-"""`session-buddy notify` as a process, between real servers, webhooks and commands that fail in their ways."""
+"""`session-buddy notify` as a process, with real servers, and with webhooks and commands that fail."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def heal(path: Path) -> None:
 
 
 def notifier(server: str, state: Path, *arguments: str, env: dict[str, str] | None = None) -> Program:
-    """One that tells of an end after a second."""
+    """A notifier that sends an end after a second."""
     words = [COMMAND, "notify", "--url", server, "--state", str(state), "--settle", "1", *arguments]
     return Program(words, env=env)
 
@@ -81,7 +81,7 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state" / "notify.json"
 
 
-# ---- What is told
+# ---- What is sent
 
 
 def test_a_start_and_an_end_are_sent_once(served: Server, state: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_start_and_an_end_are_sent_once(served: Server, state: Path) -> None:
         behave(served.db_path, failing=["mypy", "ruff-check"])
         wait_until(lambda: len(receiver.posts) == 4, "both fail now")
         assert notify.stop(signal.SIGTERM) == 0
-    started, resolved, *others = receiver.taken
+    started, resolved, *others = receiver.accepted
     assert {body["skill"] for body in others} == {"mypy", "ruff-check"}
     assert list(started) == [
         "id", "event", "severity", "skill", "type", "baseline", "observed", "deviation", "since", "timestamp",
@@ -103,7 +103,7 @@ def test_a_start_and_an_end_are_sent_once(served: Server, state: Path) -> None:
     assert started["since"] <= started["timestamp"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", started["timestamp"])
     assert (resolved["severity"], resolved["since"]) == ("INFO", started["since"])
-    assert len({body["id"] for body in receiver.taken}) == 4
+    assert len({body["id"] for body in receiver.accepted}) == 4
     headers = receiver.posts[0].headers
     assert headers["Content-Type"] == "application/json"
     assert headers["Idempotency-Key"] == started["id"]
@@ -126,7 +126,7 @@ def test_an_anomaly_open_at_start_is_sent_once(served: Server, state: Path) -> N
             assert notify.stop(signal.SIGINT) == 0
         again = ("--url", served.url, "--state", str(state), "--webhook", receiver.url, "--once")
         assert run_notify(*again).returncode == 0
-        assert receiver.told() == [("started", "mypy")]
+        assert receiver.events() == [("started", "mypy")]
 
 
 # ---- Kills, restarts, lost connections
@@ -173,7 +173,7 @@ def test_after_a_lost_connection_an_end_settles_again(failing: Path, state: Path
             again = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
             with Server(failing, port=port, interval="50ms"):
                 receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
-        assert receiver.taken[1]["timestamp"] >= again
+        assert receiver.accepted[1]["timestamp"] >= again
 
 
 def test_undelivered_events_survive_a_kill(served: Server, state: Path) -> None:
@@ -188,7 +188,7 @@ def test_undelivered_events_survive_a_kill(served: Server, state: Path) -> None:
 
 
 def test_each_start_and_each_end_is_sent_under_random_kills(failing: Path, state: Path) -> None:
-    """A kill between an answer and the note of it has an event sent again, with its id: nothing else is doubled."""
+    """Only an event whose delivery was not recorded before a kill is sent again, with its id."""
     dice = random.Random(20260213)
     port = free_port()
     changes = 6
@@ -201,7 +201,7 @@ def test_each_start_and_each_end_is_sent_under_random_kills(failing: Path, state
         notify = all_.enter_context(notifier(server.url, state, *arguments))
 
         def events() -> list[tuple[str, str]]:
-            return list({body["id"]: (body["event"], body["skill"]) for body in receiver.taken}.items())
+            return list({body["id"]: (body["event"], body["skill"]) for body in receiver.accepted}.items())
 
         for change in range(changes):
             if change:
@@ -219,7 +219,7 @@ def test_each_start_and_each_end_is_sent_under_random_kills(failing: Path, state
         assert [event for _, event in events()] == [("started", "mypy"), ("resolved", "mypy")] * (changes // 2)
 
 
-# ---- Receivers with faults
+# ---- Failing receivers
 
 
 def test_a_receiver_that_fails_at_first_gets_the_events_in_order(served: Server, state: Path) -> None:
@@ -374,7 +374,7 @@ def test_it_sends_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
 
 
 def script(folder: Path, text: str) -> str:
-    """A program in this folder that runs there."""
+    """A program in this folder, which is its working directory."""
     path = folder / "program"
     path.write_text(f"#!/bin/sh\ncd '{folder}' || exit 9\n{text}\n", encoding="utf-8")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -453,7 +453,7 @@ def test_shutdown_waits_for_a_delivery_in_flight(served: Server, state: Path, tm
     assert StateFile(state).read().deliveries == ()
 
 
-# ---- Once, and without sending
+# ---- --once and --dry-run
 
 
 def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path) -> None:
@@ -461,10 +461,10 @@ def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path)
         once = ("--url", served.url, "--state", str(state), "--settle", "1", "--webhook", receiver.url, "--once")
         for _ in range(2):
             assert run_notify(*once).returncode == 0
-            assert receiver.told() == [("started", "mypy")]
+            assert receiver.events() == [("started", "mypy")]
         heal(served.db_path)
         wait_until(lambda: run_notify(*once).returncode == 0 and len(receiver.posts) > 1, "the end is told")
-        assert receiver.told() == [("started", "mypy"), ("resolved", "mypy")]
+        assert receiver.events() == [("started", "mypy"), ("resolved", "mypy")]
 
 
 def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: Path) -> None:
@@ -475,7 +475,7 @@ def test_once_keeps_undelivered_events_for_the_next_run(served: Server, state: P
     assert "will retry in the next run" in done.stderr
     with WebhookReceiver(port=port) as receiver:
         assert run_notify(*once).returncode == 0
-        assert receiver.told() == [("started", "mypy")]
+        assert receiver.events() == [("started", "mypy")]
     done = run_notify("--url", f"localhost:{free_port()}", "--state", str(state), "--webhook", "http://x", "--once")
     assert done.returncode == 1
     assert "no server is listening" in done.stderr
@@ -623,7 +623,7 @@ START = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
 
 
 def update(seconds: float, *skills: str, since: datetime = START, deviation: float = 3.0) -> MetricsUpdate:
-    """At so many seconds, with an anomaly of each of these skills."""
+    """An update at so many seconds, with an anomaly of each of these skills."""
     details = AnomalyDetails(80, 20, -deviation, 0.001, since, ())
     anomalies = tuple(Anomaly(skill, DROP, 0.9, 0.5, deviation, details) for skill in skills)
     return MetricsUpdate(START + timedelta(seconds=seconds), (), anomalies)

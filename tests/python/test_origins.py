@@ -1,4 +1,4 @@
-"""Who may connect, as Python's websockets and urllib see it; which origins and names pass, the C++ tests show."""
+"""Allowed origins, with Python's websockets and urllib; the C++ tests cover the rules for origins and host names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVIL = "https://app.example.org.evil.example"
 
 
 def refusal(body: bytes | str) -> dict[str, Any]:
-    """The body of a refused request, after its schema agreed with it."""
+    """The body of a rejected request, validated against its schema."""
     parsed: dict[str, Any] = json.loads(body)
     jsonschema.Draft202012Validator(documents()[SCHEMAS / "http" / "http_error.json"]).validate(parsed)
     return parsed

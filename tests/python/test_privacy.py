@@ -1,4 +1,4 @@
-"""Marked secrets go in by every way there is, and no file that this project writes holds one of them."""
+"""Marked secrets are ingested through every source, and no file that this project writes contains one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.ingestion import HOOKS, INVOCATIONS, NDJSON, invocation, send
 from support.processes import Server
 from support.transcripts import SECRET, line, result, use, write
 
-# Where a prompt, an argument, an output, a path or the text of an error would stand.
+# Stands for a prompt, an argument, an output, a path or the text of an error.
 EVENTS: list[dict[str, Any]] = [
     pre("t1", "Bash", tool_input={"command": f"pytest {SECRET} > {SECRET}", "description": SECRET}),
     post("t1", "Bash", tool_input={"command": f"X={SECRET} pytest {SECRET}"}, tool_response={"stdout": SECRET}),
@@ -51,7 +51,7 @@ def files_under(folder: Path) -> list[Path]:
 
 
 def check_that_nothing_holds_a_secret(*folders: Path) -> None:
-    """Of everything that was written; the inputs lie elsewhere."""
+    """Checks everything that was written; the inputs are elsewhere."""
     looked_at = [path for folder in folders for path in files_under(folder)]
     assert any(path.name == "skills.db" for path in looked_at)
     for path in looked_at:

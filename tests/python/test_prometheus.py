@@ -1,4 +1,4 @@
-"""A real Prometheus beside what it scrapes: the server, the exporter, and the rules and the dashboard of docs/."""
+"""A real Prometheus that scrapes the server and the exporter, with the rules and the dashboard of docs/."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ DASHBOARD = ROOT / "docs" / "grafana" / "session-buddy.json"
 TEXT = "text/plain;version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PARSERS = {TEXT: parse_text, OPENMETRICS: parse_openmetrics}
-WRITE_PAUSE = 0.05  # seconds between two invocations that are stored while Prometheus looks on
+WRITE_PAUSE = 0.05  # seconds between two invocations that are stored while Prometheus scrapes
 
-# What Grafana puts in place of its variables; a rate needs two scrapes in its time.
+# The values of Grafana's variables; a rate needs two scrapes in its range.
 VARIABLES = {"$__rate_interval": "10s", "$__range": "1m", "$instance": ".*", "$skill_name": ".*"}
 
 
 def job(*ports: int, **settings: object) -> dict[str, object]:
-    """A scrape job of the loopback."""
+    """A scrape job for a target on loopback."""
     targets = [f"127.0.0.1:{port}" for port in ports]
     return {"job_name": "session-buddy", "static_configs": [{"targets": targets}], **settings}
 
@@ -62,7 +62,7 @@ def metrics_of(port: int, accept: str = TEXT) -> str:
 
 
 def promtool(*arguments: str, text: str | None = None) -> tuple[int, str]:
-    """The status of promtool and what it says."""
+    """The exit status and the output of promtool."""
     done = subprocess.run(
         [tools.promtool(), *arguments], input=text, capture_output=True, text=True, timeout=DEADLINE, check=False
     )
@@ -76,13 +76,13 @@ def alerts() -> dict[str, dict[str, Any]]:
 
 
 def panels() -> list[dict[str, Any]]:
-    """The panels of the dashboard that show something."""
+    """The panels of the dashboard that have queries."""
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 
 def dashboard_queries() -> dict[str, str]:
-    """What the panels ask, as Grafana would, by title and letter."""
+    """The queries of the panels, as Grafana sends them, by title and letter."""
     queries = {}
     for panel in panels():
         for target in panel["targets"]:
@@ -94,12 +94,12 @@ def dashboard_queries() -> dict[str, str]:
 
 
 def without_threshold(expression: str) -> str:
-    """An alert's expression that is answered whether or not the alert fires: comparisons give 0 or 1."""
+    """An alert's expression that has a result whether or not it fires: comparisons return 0 or 1."""
     return re.sub(r"(?<= )([<>]=?|[!=]=)(?= )", r"\1 bool", expression)
 
 
 def metric_names(expression: str) -> set[str]:
-    """The metrics that an expression is about."""
+    """The metrics in an expression."""
     bare = re.sub(r'"[^"]*"|\[[^]]*\]', "", expression)
     bare = re.sub(r"\{[^}]*\}", "", bare)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", "", bare)
@@ -113,7 +113,7 @@ def metric_names(expression: str) -> set[str]:
 
 @dataclass
 class Watched:
-    """A server that has something new to tell all the time, and the Prometheus that scrapes it."""
+    """A server whose metrics change all the time, and the Prometheus that scrapes it."""
 
     server: Server
     prometheus: Prometheus
@@ -141,7 +141,7 @@ def keep_reading(url: str, done: threading.Event) -> None:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """It has an anomaly and a client, and each 50 ms an invocation is stored."""
+    """It has an anomaly and a client; an invocation is stored every 50 ms."""
     folder = tmp_path_factory.mktemp("watched")
     db_path = folder / "skills.db"
     fill(db_path, invocations("mypy", 60), invocations("mypy", 20, completed=0))
@@ -169,7 +169,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 @pytest.mark.parametrize("query", dashboard_queries())
 def test_every_query_of_the_dashboard_has_an_answer(watched: Watched, query: str) -> None:
     expression = dashboard_queries()[query]
-    # Comparing with itself leaves out what is not a number, such as the median of nothing.
+    # Comparing a value with itself drops NaN, such as the quantile of an empty histogram.
     watched.prometheus.until(f"({expression}) == ({expression})")
 
 
@@ -210,7 +210,7 @@ def test_promtool_finds_nothing_in_the_metrics_but_a_name_of_the_contract(watche
 
 def test_a_healthy_server_raises_no_alert_but_for_its_skills(watched: Watched) -> None:
     watched.prometheus.until("anomalies_detected_total > 0")
-    # One is pending as long as there was no scrape.
+    # One is pending until the first scrape.
     watched.prometheus.until('absent(ALERTS{alertname=~"SessionBuddy.+"})')
 
 
@@ -231,7 +231,7 @@ def test_prometheus_stores_the_same_from_both_formats(filled_db: Path, tmp_path:
         values: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         for labels, value in prometheus.query('{job="session-buddy", __name__=~"skill_.+|session_buddy_.+"}'):
             instance = labels.pop("instance")
-            # Numbers are written 1 or 1.0, which are two values of a label.
+            # Numbers are written 1 or 1.0, which are different label values.
             if "le" in labels:
                 labels["le"] = str(float(labels["le"]))
             key = tuple(sorted(labels.items()))
@@ -365,7 +365,7 @@ def test_the_dashboard_is_complete_and_does_not_overlap() -> None:
         assert panel["title"]
         assert panel["description"]
         assert panel["fieldConfig"]["defaults"]["unit"]
-        # The variable, not a source of one Grafana.
+        # The variable, not the data source of one Grafana.
         assert {panel["datasource"]["uid"], *(each["datasource"]["uid"] for each in panel["targets"])} == {
             "${datasource}"
         }
@@ -405,7 +405,7 @@ def test_prometheus_stores_the_metrics_of_the_exporter_from_both_formats(tmp_pat
 
 
 def skill_samples(port: int, accept: str) -> dict[tuple[str, tuple[tuple[str, object], ...]], float]:
-    """What is told of skills and sessions. The exporter does not know the types of anomalies before there are some."""
+    """Samples of skills and sessions. The exporter exports a type of anomaly only after the first one."""
     return {
         (
             sample.name,

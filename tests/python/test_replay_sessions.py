@@ -1,4 +1,4 @@
-"""`session-buddy replay`: the order and the times of what it writes, with a clock that the tests turn."""
+"""`session-buddy replay`: the order and the times of its rows, with a fake clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def recorded(name: str, at: float, duration: float | None = None, *, completed: 
 
 
 class FakeEnvironment:
-    """A clock that only moves when somebody waits, and a store that remembers when it was written to."""
+    """A clock that only advances while a caller waits, and a store that records the times of writes."""
 
     def __init__(self, *, stop_at: float = float("inf")) -> None:
         self.now = START
@@ -50,7 +50,7 @@ class FakeEnvironment:
         return Replay(schedule(invocations, speed, max_gap), self, now=lambda: self.now, wait=self.wait)
 
     def moments(self) -> list[tuple[str, Any]]:
-        """What was written when; the stored time must say the same."""
+        """What was written when; the stored times must agree."""
         for at, row in self.written:
             stored = datetime.fromisoformat(row["invoked_at"].replace("Z", "+00:00")).timestamp() - START
             assert stored == pytest.approx(at, abs=0.002)

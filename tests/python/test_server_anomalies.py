@@ -1,4 +1,4 @@
-"""Anomalies of a running server: in the Python view with what explains them, on the wire as each client asks."""
+"""Anomalies of a running server: in the Python snapshot with details, on the wire as each client subscribed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def url(server: RealTimeMetricsServer) -> str:
 
 
 def history(db_path: Path) -> None:
-    """Five good runs, then five bad ones, within seconds; and a skill that is as it always was."""
+    """Five completed invocations, then five failed ones, within seconds; and a skill that does not change."""
     fill(db_path, invocations("broken", 10, completed=5), invocations("steady", 10))
 
 

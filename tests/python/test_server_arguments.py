@@ -1,4 +1,4 @@
-"""Wrong arguments are refused at once, by name; right ones arrive."""
+"""Wrong arguments are rejected immediately, by name; valid ones reach the server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_every_setting_is_a_keyword_with_the_default_of_the_table() -> None:
     known = parameters()
     assert set(known) == {"self", "max_pending_snapshots", *described}
     for name, option in described.items():
-        if option["security_critical"]:  # where an empty text is an error, None stands for "not asked for"
+        if option["security_critical"]:  # where an empty string is an error, None stands for "not set"
             assert known[name].default is None, name
         elif name != "db_path":
             assert known[name].default == option["default"], name

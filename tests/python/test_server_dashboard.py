@@ -1,4 +1,4 @@
-"""The dashboard's files as the server hands them out: what a browser, a proxy and a cache are told."""
+"""The dashboard's files as the server sends them, with their headers for browsers, proxies and caches."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def get(server: Server, path: str, method: str = "GET", **headers: str) -> tuple
 
 
 class References(HTMLParser):
-    """What a page loads, and what in it the policy of the page would forbid."""
+    """What a page loads, and what in it the page's Content-Security-Policy forbids."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def test_the_page_loads_only_what_the_server_has_by_relative_addresses(server: S
         status, headers, body = get(server, urllib.parse.urljoin("/", url))
         assert (status, bool(body)) == (200, True)
         assert headers["X-Content-Type-Options"] == "nosniff"
-        # Names of XML are no addresses of anything.
+        # XML namespaces are not addresses.
         text = re.sub(r"http://www\.w3\.org/[\w/]+", "", body.decode())
         assert not re.search(r"(https?|wss?)://\w", text), "refers to another server"
 

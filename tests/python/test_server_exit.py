@@ -1,4 +1,4 @@
-"""The interpreter ends cleanly whatever a server, a handler or a callback is doing at that moment."""
+"""The interpreter exits cleanly while a server, a handler or a callback is active."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def main():
     await task
 asyncio.run(main())
 """,
-        -2,  # as Python ends for an interrupt that nobody caught
+        -2,  # as Python exits on an uncaught KeyboardInterrupt
         "KeyboardInterrupt",
     ),
     "KeyboardInterrupt in the main thread": (

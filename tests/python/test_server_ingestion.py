@@ -1,4 +1,4 @@
-"""What a running server takes in by POST: hook events and invocations, from whom, and what it answers."""
+"""Ingestion over HTTP: hook events and invocations, who may send them, and the responses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rows(db_path: Path, columns: str = "skill_name, completed, error_type") -> l
 
 @pytest.fixture
 async def guarded(server_factory: ServerFactory, tmp_path: Path) -> AsyncIterator[RealTimeMetricsServer]:
-    """A server that asks for tokens."""
+    """A server that requires tokens."""
     tokens = write_secret(tmp_path / "tokens", f"{READER} read\n{WRITER} write\n")
     async with server_factory(auth_token_file=tokens, max_auth_failures_per_second=1000) as running:
         yield running
@@ -312,7 +312,7 @@ async def test_requests_that_come_together_are_all_stored(server: RealTimeMetric
     assert len(rows(db_path)) == 50
 
 
-# ---- From whom
+# ---- Authorization
 
 
 @pytest.mark.parametrize("path", [HOOKS, INVOCATIONS])
@@ -366,7 +366,7 @@ async def test_a_body_longer_than_max_body_bytes_is_rejected_before_it_is_read(s
 
 
 def send_header(server: RealTimeMetricsServer, length: int) -> tuple[socket.socket, bytes]:
-    """A client that has sent the header of a request alone, and what the server said to it."""
+    """A client that has sent only the header of a request, and the server's response."""
     client = socket.create_connection(("localhost", server.port), DEADLINE)
     head = (f"POST {INVOCATIONS} HTTP/1.1", "Host: localhost", "Content-Type: application/json")
     client.sendall("\r\n".join((*head, f"Content-Length: {length}", "Expect: 100-continue", "", "")).encode())
@@ -377,14 +377,14 @@ def send_header(server: RealTimeMetricsServer, length: int) -> tuple[socket.sock
 
 
 def begin_to_send(server: RealTimeMetricsServer, length: int) -> socket.socket:
-    """A client that was asked for the body of its request."""
+    """A client that got 100 Continue for the body of its request."""
     client, answer = send_header(server, length)
     assert answer.startswith(b"HTTP/1.1 100")
     return client
 
 
 def is_full(server: RealTimeMetricsServer) -> bool:
-    """Whether 4,089 of 4,096 bytes are taken; to ask takes none."""
+    """Whether 4,089 of 4,096 bytes are in use; checking uses none."""
     client, answer = send_header(server, 8)
     client.close()
     return answer.startswith(b"HTTP/1.1 429")
@@ -461,7 +461,7 @@ async def test_what_a_database_rejects_is_not_answered_as_stored(tmp_path: Path)
             )
         status, answer, _ = send(server, INVOCATIONS, invocation())
         assert (status, answer["error"]) == (503, "database_unavailable")
-        assert send(server, HOOKS, post("t1"))[0] == 202  # it waits beside the database
+        assert send(server, HOOKS, post("t1"))[0] == 202  # it is spooled
     assert len(rows(db_path)) == 1
 
 

@@ -158,7 +158,7 @@ async def test_a_port_in_use_is_an_immediate_os_error(
     assert time.monotonic() - began < 5
     assert not second.running
     await server.stop()
-    # What failed once can be tried again.
+    # A failed start can be retried.
     async with second:
         assert second.running
 
@@ -316,7 +316,7 @@ def test_a_loop_that_is_thrown_away_stops_its_server(server_factory: ServerFacto
 
 
 async def test_serving_needs_no_interpreter(server: RealTimeMetricsServer) -> None:
-    """Clients are served while a Python program keeps the GIL to itself; so here the client is another process."""
+    """Clients are served while Python code holds the GIL; so here the client is another process."""
     script = (
         "import sys, websockets.sync.client as client, json\n"
         "with client.connect(sys.argv[1]) as connection:\n"
@@ -324,7 +324,7 @@ async def test_serving_needs_no_interpreter(server: RealTimeMetricsServer) -> No
         "        assert json.loads(connection.recv(timeout=20))['type'] == 'metrics_update'\n"
         "print('served')\n"
     )
-    # The switch interval keeps every other Python thread away for as long as the loop below runs.
+    # The switch interval keeps every other Python thread from running while the loop below runs.
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, url(server), stdout=asyncio.subprocess.PIPE
     )
@@ -349,7 +349,7 @@ def poll_without_yielding(_: int) -> None:
 
 
 def is_over(pid: int) -> bool:
-    """Whether a child has ended, without taking its status away from asyncio."""
+    """Whether a child has exited; leaves its status for asyncio."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():
         return True

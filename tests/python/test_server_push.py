@@ -1,4 +1,4 @@
-"""Push: an invocation that another process records reaches clients at once, and without it at the interval."""
+"""Push: an invocation of another process reaches clients immediately; without push, at the interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.recorder import Recorder
 from support.schemas import Client
 
-pytestmark = pytest.mark.timeout(60)  # a broadcast that does not come is waited for without end
+pytestmark = pytest.mark.timeout(60)  # a missing broadcast would be waited for endlessly
 
 
 async def next_count(client: Client) -> int:

@@ -1,4 +1,4 @@
-"""Pruning beside a live server: clients see the same figures before, during and after it."""
+"""Pruning while a server runs: clients see the same metrics before, during and after it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from support.histories import fill, invocations
 from support.recorder import Recorder
 from support.schemas import Client
 
-pytestmark = pytest.mark.timeout(60)  # a broadcast that does not come is waited for without end
+pytestmark = pytest.mark.timeout(60)  # a missing broadcast would be waited for endlessly
 
 OLD_ROWS = 3000
 KEEP = 90 * 86400.0
 
 
 def history(db_path: Path) -> None:
-    """Old rows of two skills, one of which still runs and has an anomaly, and open sessions."""
+    """Old rows of two skills, one of which is still active and has an anomaly, and open sessions."""
     now = datetime.now(timezone.utc)
     old = now - timedelta(days=100)
     fill(
@@ -50,7 +50,7 @@ def count(db_path: Path) -> int:
 
 
 async def lifetime(client: Client) -> list[dict[str, Any]]:
-    """What get_metrics says of each skill."""
+    """The lifetime metrics of each skill from get_metrics."""
     answers = []
     for skill in ("pytest-run", "forgotten", "mypy"):
         await client.send({"type": "get_metrics", "skill_name": skill, "request_id": skill})
@@ -67,7 +67,7 @@ async def broadcast(client: Client) -> dict[str, Any]:
 
 
 def what_counts(data: dict[str, Any]) -> dict[str, Any]:
-    """Without the scores, which move with time alone."""
+    """Without the scores, which also change with time."""
     return {
         "top_skills": data["top_skills"],
         "anomalies": [(entry["skill_name"], entry["anomaly_type"]) for entry in data["anomalies"]],
@@ -75,7 +75,7 @@ def what_counts(data: dict[str, Any]) -> dict[str, Any]:
 
 
 async def prune(db_path: Path) -> dict[str, Any]:
-    """As another process."""
+    """Prunes in another process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "session_buddy.cli.main", "prune", "--keep", "90d", "--db-path", str(db_path), "--json",
         stdout=asyncio.subprocess.PIPE,

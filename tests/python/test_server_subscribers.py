@@ -1,4 +1,4 @@
-"""register_metrics_subscriber: who gets what, in which order, and what a slow or broken callback does to others."""
+"""register_metrics_subscriber: snapshots, their order, and slow or failing callbacks."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ async def test_a_stalled_callback_drops_the_oldest_and_does_not_delay_others(
             newest = good[-1]["sequence"]
             released.set()
             await until(lambda: len(stalled) >= 4)
-    # After the first came the newest that had been kept, in order, not those long gone.
+    # After the first one came the newest ones, in order; older ones were dropped.
     sequences = [snapshot["sequence"] for snapshot in stalled]
     assert sequences == sorted(sequences)
     assert sequences[1] >= newest - 3
@@ -195,7 +195,7 @@ async def test_a_loop_that_is_blocked_drops_snapshots_and_recovers(server_factor
         before = server.snapshot()["sequence"]
         end = time.monotonic() + DEADLINE
         while server.snapshot()["sequence"] < before + 20 and time.monotonic() < end:
-            threading.Event().wait(0.01)  # the loop stands still, the server does not
+            threading.Event().wait(0.01)  # the loop is blocked, the server is not
         await until(lambda: seen[-1]["sequence"] > before + 20)
         assert subscription.dropped >= 10
         assert len(seen) < before + 20

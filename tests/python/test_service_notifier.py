@@ -1,4 +1,4 @@
-"""What the server tells a service manager that started it with NOTIFY_SOCKET, as systemd does for Type=notify."""
+"""The server's notifications to a service manager that set NOTIFY_SOCKET, as systemd does for Type=notify."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_service_manager_is_notified_of_start_reload_and_stop(
         assert manager.next() == "READY=1"
         (port, *_) = process.wait_until_listening()
         socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
-        for broken in (False, True):  # a reload that fails is over all the same
+        for broken in (False, True):  # a failed reload ends with READY, too
             if broken:
                 certificates.cert.unlink()
             before = time.monotonic_ns() // 1000

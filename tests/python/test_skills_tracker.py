@@ -1,4 +1,4 @@
-"""SkillsTracker: what a tracked run leaves behind, whatever it and the database do, and that it is never in the way."""
+"""SkillsTracker: what it stores whatever fails, and that it never blocks or fails the tracked code."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_blocks_are_tracked(db_path: Path) -> None:
             pass
         asyncio.run(asynchronous(tracker))
         with tracker.track("c") as done:
-            done(completed=False, error_type="exit_code")  # what the block knows better
+            done(completed=False, error_type="exit_code")  # values that the block sets itself
     assert rows(db_path, "skill_name, completed, error_type, workflow_phase, workflow_step_id") == [
         ("a", 1, None, None, "7"),
         ("b", 1, None, "setup", None),
@@ -155,7 +155,7 @@ def test_decorated_functions_are_tracked_at_each_call(db_path: Path) -> None:
         assert (add.__name__, add.__doc__) == ("add", "Adds.")
         assert asyncio.run(later("x")) == "x"
         assert list(count(3)) == [0, 1, 2]
-        assert next(count(3)) == 0  # given up half way
+        assert next(count(3)) == 0  # abandoned half way
 
     assert sorted(rows(db_path), key=str) == [
         ("count", 0, "interrupted"), ("count", 1, None), *[("sum", 1, None)] * 3, ("wait", 1, None),
@@ -286,7 +286,7 @@ def test_a_locked_database_never_blocks_an_event_loop(db_path: Path) -> None:
                 async with tracker.track("a"):
                     await asyncio.sleep(0)
             assert tracker.pending == 3
-            # The end of the session waits for the lock, which is given free by the loop alone.
+            # The end of the session waits for the lock, which only the loop releases.
             asyncio.get_running_loop().call_later(0.05, lock.close)
         assert tracker.dropped == 0
 
@@ -314,7 +314,7 @@ def test_what_an_unusable_database_rejects_is_kept_until_it_is_repaired(
         for _ in range(3):
             with tracker.track("a"):
                 pass
-        assert not tracker.flush(30)  # says so as soon as it knows
+        assert not tracker.flush(30)  # reports it as soon as it is known
         assert not tracker.flush(30)
         assert tracker.pending == 3
         db_path.unlink()
@@ -345,7 +345,7 @@ def test_invocations_beyond_the_limit_are_dropped_counted_and_logged_once(
 
 def test_a_value_that_cannot_be_stored_loses_no_other(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
-        with locked(db_path):  # so that they come in one batch
+        with locked(db_path):  # so that they are in one batch
             for number in range(5):
                 actions = ["x" * 2_000_000] if number == 2 else None
                 tracker.track_invocation(f"skill-{number}")(follow_up_actions=actions)
@@ -384,7 +384,7 @@ def test_a_closed_tracker_lets_the_program_run(db_path: Path, caplog: pytest.Log
     assert [record.getMessage() for record in caplog.records] == [
         "invocations are dropped from here on (1 so far): the tracker is closed"
     ]
-    assert not db_path.exists()  # nothing was to be written
+    assert not db_path.exists()  # there was nothing to write
 
 
 def test_a_session_is_summed_up_with_what_other_processes_added(db_path: Path) -> None:

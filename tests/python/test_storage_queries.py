@@ -1,4 +1,4 @@
-"""The queries of SkillsStorage: what comes back, in which order and up to which limit, and what is refused."""
+"""The queries of SkillsStorage: results, order, limits, and rejected arguments."""
 
 from __future__ import annotations
 

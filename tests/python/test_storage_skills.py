@@ -1,4 +1,4 @@
-"""SkillsStorage: what is stored, what is refused and by which error, and that threads can share it."""
+"""SkillsStorage: stored values, rejected ones with their errors, and use by several threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tests find the programs that they drive."""
+"""How tests find the programs that they run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def test_node_is_the_program_itself_where_the_path_has_a_script_that_runs_it(
         assert process.stdout
         assert process.stdout.readline() == b"up\n"
         process.send_signal(signal.SIGTERM)
-        # Held open by a Node that goes on.
+        # Held open by a Node that keeps running.
         assert process.stdout.read() == b""
     assert process.returncode == -signal.SIGTERM

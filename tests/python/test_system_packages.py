@@ -1,4 +1,4 @@
-"""scripts/system-packages with a stand-in for apt: what it asks for, and what it says where it cannot be had."""
+"""scripts/system-packages with a fake apt: the packages it installs, and its errors where one is not available."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCRIPT = ROOT / "scripts" / "system-packages"
 
 pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="apt is asked on Debian alone")
 
-# As apt answers on Debian 13 for a package that others name in Conflicts: `show` succeeds with nothing.
+# apt's output on Debian 13 for a package that others name in Conflicts: `show` succeeds with no output.
 APT_CACHE = """#!/bin/sh
 case "$1 $2" in
     show*) ;;
@@ -71,13 +71,13 @@ class Apt:
 
     @property
     def calls(self) -> list[str]:
-        """What apt-get was asked for."""
+        """The calls of apt-get."""
         file = self._folder / "called"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     @property
     def asked_for(self) -> list[str]:
-        """The packages to install."""
+        """The packages that it installed."""
         (call,) = [call for call in self.calls if " install " in call]
         return [word for word in call.split(" install ")[1].split() if not word.startswith("-") and "=" not in word]
 

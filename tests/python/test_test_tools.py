@@ -1,4 +1,4 @@
-"""scripts/test-tools with a stand-in for apt-get, whose packages hold what those of Debian 12 and 13 do."""
+"""scripts/test-tools with a fake apt-get, whose packages hold the same files as those of Debian 12 and 13."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ dpkg-deb --build "$PACKAGES/$package" "${package}_1_all.deb" >/dev/null
 
 
 class Tree:
-    """A source tree with that script alone, and a machine without the programs."""
+    """A source tree with only that script, and a machine without the programs."""
 
     def __init__(self, folder: Path, packages: dict[str, list[str]]) -> None:
         self._folder = folder
@@ -68,7 +68,7 @@ class Tree:
         )
 
     def left(self) -> list[str]:
-        """Every file in build/tools, and what stayed in the folder for temporary files."""
+        """Every file in build/tools, and the remaining temporary files."""
         files = [path for path in self.tools.rglob("*") if path.is_file()]
         return sorted(
             [

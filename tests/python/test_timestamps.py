@@ -1,4 +1,4 @@
-"""The native reading of timestamps agrees with Python's own, for every moment and every usual way to write it."""
+"""The native timestamp parser agrees with Python's, for every time and every common format."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_reads_a_bare_date_as_its_midnight(date: datetime) -> None:
 
 @st.composite
 def nearly_timestamps(draw: st.DrawFn) -> str:
-    """A timestamp in which one character was replaced, dropped or added: some can be read, and some cannot."""
+    """A timestamp in which one character was replaced, dropped or added: some are valid, and some are not."""
     text = draw(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))).isoformat()
     text += draw(st.sampled_from(["", "Z", "+05:30", "-23:59"]))
     place = draw(st.integers(0, len(text)))
@@ -76,8 +76,8 @@ def test_never_reads_what_python_would_read_as_another_moment(text: str) -> None
     try:
         theirs = datetime.fromisoformat(text)
     except ValueError:
-        return  # we read more forms than every supported Python does
-    # Python's week dates and basic format are forms that no database of ours holds.
+        return  # we read more formats than some supported Pythons
+    # Python also reads week dates and the basic format, which no database of ours contains.
     if ours is not None:
         assert ours == micros(theirs)
 

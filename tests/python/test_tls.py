@@ -1,4 +1,4 @@
-"""wss and https with real clients: Python, Node, openssl; certificates that change, and those that cannot be used."""
+"""wss and https with real clients: Python, Node, openssl; reloaded certificates and unusable ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_tests_in_javascript(certificates: Certificates, filled_db: Path) ->
     assert status == 0, "\n".join(lines)
 
 
-# The old versions need an openssl that still has them; it is asked to use what it would not by itself.
+# The old versions need an openssl that still has them and is configured to allow them.
 HANDSHAKES = [
     (["-tls1_3"], "TLSv1.3"),
     (["-tls1_2"], "TLSv1.2"),

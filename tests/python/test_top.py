@@ -1,4 +1,4 @@
-"""`session-buddy top` on a real pseudo-terminal, and as text and JSON where there is none."""
+"""`session-buddy top` on a real pseudo-terminal, and as text and JSON without a terminal."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def top(*arguments: str) -> list[str]:
 
 
 def run_top(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Without a terminal, to its end."""
+    """Runs it without a terminal, until it exits."""
     return subprocess.run(
         top(*arguments),
         env={**os.environ, "PYTHONIOENCODING": "utf-8", **(env or {})},
@@ -71,7 +71,7 @@ def shown_skills(picture: list[str]) -> list[str]:
 
 @pytest.fixture
 def served(db_path: Path) -> Iterator[Server]:
-    """Thirty skills: skill-00 ran once, all times failing; skill-29 thirty times."""
+    """Thirty skills: skill-00 ran once and failed; skill-29 ran thirty times."""
     fill(
         db_path,
         *[
@@ -145,7 +145,7 @@ def test_searching_filters_until_escape(served: Server) -> None:
         terminal.wait_for("skill-00")
         terminal.press("/")
         terminal.wait_for("search:")
-        terminal.press("LL-1q")  # q is a letter here
+        terminal.press("LL-1q")  # q is text here
         terminal.wait_for("no skills")
         terminal.press("\x7f")
         terminal.wait_for(lambda picture: shown_skills(picture) == [f"skill-{number}" for number in range(19, 9, -1)])
@@ -479,7 +479,7 @@ def test_a_token_comes_from_a_file_or_the_environment_and_never_from_a_flag(fill
         at = ("--url", server.url, "--once")
         assert "HTTP 401" in run_top(*at, env={"SESSION_BUDDY_TOKEN": "wrong"}).stderr
         assert run_top(*at, env={"SESSION_BUDDY_TOKEN": READER}).returncode == 0
-        # The file wins, and may hold more than the token, as the server's own may.
+        # The file takes precedence, and may hold more than the token, as the server's token file may.
         shown = write_secret(tmp_path / "mine", f"{READER} read # mine\n")
         assert run_top(*at, "--token-file", str(shown), env={"SESSION_BUDDY_TOKEN": "wrong"}).returncode == 0
         assert run_top(*at, "--token", READER).returncode == 2
@@ -517,7 +517,7 @@ def test_invalid_arguments_are_reported(arguments: list[str], reason: str) -> No
 
 @contextlib.contextmanager
 def server_with_hours(answer: Callable[[], tuple[int, str]], asked: list[tuple[str, str | None]]) -> Iterator[str]:
-    """A stand-in whose HTTP side answers as it is told; `asked` gets path and token. The address."""
+    """A fake server with configurable HTTP responses; `asked` gets path and token. Yields the address."""
 
     def http(connection: ServerConnection, request: Request) -> Response | None:
         if not request.path.startswith("/api/"):
@@ -613,7 +613,7 @@ def test_activity_counts_what_grew_in_steps_of_time() -> None:
         return TopSkill("a", count, 0, 0.0, datetime.now(timezone.utc))
 
     activity.record([skill(5)], 0.0)
-    assert activity.counts("a", 0.0) == [0] * BUCKETS  # what was there before is not seen
+    assert activity.counts("a", 0.0) == [0] * BUCKETS  # earlier invocations are not counted
     activity.record([skill(7)], 1.0)
     activity.record([skill(8)], 2.0)
     activity.record([skill(6)], BUCKET_SECONDS)  # the window slid
@@ -655,5 +655,5 @@ def test_keys_are_read_however_they_are_split() -> None:
     assert keys.incomplete
     assert keys.flush() == ["escape"]
     assert keys.feed(b"\x1bq") == ["escape", "q"]
-    assert keys.feed(b"\x1b[" + b"1;" * 50) == []  # no key is that long
+    assert keys.feed(b"\x1b[" + b"1;" * 50) == []  # no key sequence is that long
     assert keys.feed(b"q") == ["q"]

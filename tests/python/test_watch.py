@@ -1,4 +1,4 @@
-"""`session-buddy watch` as a process: files that grow, kills, signals, and what it says of the hooks."""
+"""`session-buddy watch` as a process: growing files, kills, signals, and its report on hooks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ask(db_path: Path, sql: str) -> list[tuple[Any, ...]]:
         contextlib.suppress(sqlite3.OperationalError),
     ):
         return connection.execute(sql).fetchall()
-    return []  # the tables are not there yet
+    return []  # the tables do not exist yet
 
 
 def row_count(db_path: Path) -> int:
@@ -66,7 +66,7 @@ def run_of(number: int) -> bytes:
     return text_of(use(number, f"t{number}", "Read", file_path=SECRET), result(number + 0.5, f"t{number}", SECRET))
 
 
-# ---- Files that grow
+# ---- Growing files
 
 
 def test_a_file_that_grows_byte_by_byte_is_followed(folder: Path, db_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_it_waits_for_the_first_session_where_there_is_no_folder_yet(
 
 
 def kill_again_and_again(folder: Path, db_path: Path, files: dict[Path, bytes], kills: int) -> None:
-    """The files grow in pieces of any size, cut anywhere, while one watch after the other is killed at any moment."""
+    """The files grow in pieces of any size, split anywhere, while one watch after another is killed at any moment."""
     dice = random.Random(20260212)
     left = dict(files)
     for path in files:
@@ -136,7 +136,7 @@ def kill_again_and_again(folder: Path, db_path: Path, files: dict[Path, bytes], 
                 with path.open("ab") as file:
                     file.write(left[path][:size])
                 left[path] = left[path][size:]
-            # For no longer than a watch needs to start: a piece may hold the end of no run. Now and then it is killed
+            # No longer than a watch needs to start: a piece may contain no end of an invocation. Sometimes it is killed
             # before it did anything.
             end = time.monotonic() + dice.choice([0, 1, 2, 3])
             while row_count(db_path) == before and time.monotonic() < end:
@@ -145,7 +145,7 @@ def kill_again_and_again(folder: Path, db_path: Path, files: dict[Path, bytes], 
 
 
 def test_killed_at_any_moment_it_loses_and_duplicates_nothing(folder: Path, db_path: Path, tmp_path: Path) -> None:
-    # Three uses at a time, so that nearly every place is in the middle of some run.
+    # Three concurrent uses, so that nearly every position is within some use.
     lines: list[dict[str, Any]] = [use(0, "open-for-long", "Task", subagent_type="Explore")]
     for first in range(1, 1000, 3):
         numbers = range(first, first + 3)
@@ -190,7 +190,7 @@ def test_a_session_that_grows_in_pieces_has_all_its_invocations(folder: Path, db
 
 
 def seen_by_hooks(db_path: Path, keys: list[str]) -> None:
-    """As if the runs of these keys, which are stored, had been told by hooks."""
+    """Marks the stored invocations with these keys as reported by hooks."""
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
         connection.executemany("UPDATE session_buddy_source SET seen_by = 1 WHERE key = ?", [(key,) for key in keys])
 

@@ -14,12 +14,12 @@ from support.watched_server import Counts, WatchedServer
 DAY = timedelta(days=1)
 NOW = timedelta()
 LONG_AGO = timedelta(hours=30)
-# In days, and what its step is like: forth and back, back and forth, two days at once.
+# Offsets in days: forward and back, back and forward, two days in one step.
 JUMPS = [DAY, NOW, -DAY, NOW, -DAY, DAY, NOW]
 
 
 def expected(offset: timedelta, recorded: int) -> Counts:
-    """The window of 24 hours as it is seen from there; invocations from the future count as now."""
+    """The window of 24 hours at that time; invocations from the future count as now."""
     return {DAY: {}, NOW: {"now": recorded}, -DAY: {"now": recorded, "long-ago": 3}}[offset]
 
 
@@ -33,7 +33,7 @@ async def test_metrics_follow_the_new_time_and_no_client_is_dropped(tmp_path: Pa
     )
     recorded = 5
     with Recorder(database) as recorder:
-        # Pings so frequent that a silence of a day would be noticed at once.
+        # Pings so frequent that a timeout by the wall clock would drop the client immediately.
         keep_alive = ["--ping-interval", "200ms", "--ping-timeout", "10s"]
         async with WatchedServer(database, *keep_alive, env=clock.environment) as server:
             await server.shows(expected(NOW, recorded))

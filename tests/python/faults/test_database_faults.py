@@ -1,7 +1,7 @@
 """A server whose database is locked, lost, damaged, replaced or full while a client watches.
 
-Every row of FAULTS is brought about against a real server process. The client must go on receiving the figures of the
-row and must never be disconnected, `/readyz` must name the fault where the figures are stale, and afterwards new
+Every row of FAULTS is injected into a real server process. The client must keep receiving the metrics of the
+row and must never be disconnected, `/readyz` must name the fault while the metrics are stale, and afterwards new
 invocations must arrive at that same client.
 """
 
@@ -40,7 +40,7 @@ WAL_FILES = ("-wal", "-shm")
 
 
 class Scene:
-    """A database in a folder of its own, copies of it elsewhere, and a program that writes to it."""
+    """A database in a separate folder, copies of it elsewhere, and a program that writes to it."""
 
     server: WatchedServer
     lock: sqlite3.Connection
@@ -83,18 +83,18 @@ class Scene:
             self.beside(suffix).unlink(missing_ok=True)
 
     def put_in_place(self, copy: Path) -> None:
-        """A complete file appears under the name at once."""
+        """Atomically renames a complete file to the database's name."""
         new = self.folder / "new"
         shutil.copyfile(copy, new)
         new.replace(self.database)
 
     def restore(self) -> None:
-        """The good copy in place of all that is there."""
+        """Replaces all files of the database with the good copy."""
         self.remove("", *WAL_FILES)
         self.put_in_place(self.good_copy)
 
     def wait_until_checkpointed(self) -> None:
-        """Until the newest rows are in the file itself and not in the log beside it."""
+        """Until the newest rows are in the database file and the WAL is empty."""
         wait_until(lambda: self.beside("-wal").stat().st_size == 0, "the log is folded into the file")
 
     def query(self, statement: str) -> Any:
@@ -102,13 +102,13 @@ class Scene:
             return connection.execute(statement).fetchone()[0]
 
     def wait_until_the_cache_is_updated(self) -> None:
-        """Until the server's own figures in skill_metrics_cache are those of now."""
+        """Until the server has written its current metrics to skill_metrics_cache."""
         cached = "SELECT sum(invocation_count_1h) FROM skill_metrics_cache WHERE avg_completion_rate_24h NOTNULL"
         actual = "SELECT count(*) FROM skill_invocation WHERE julianday(invoked_at) > julianday('now', '-1 hour')"
         wait_until(lambda: self.query(f"SELECT ({cached}) = ({actual})") == 1, "the cache is right")
 
 
-# ---- How each fault is brought about: before the yield; and how it is repaired: after it.
+# ---- Each fault: injected before the yield, repaired after it.
 
 Steps = Iterator[None]
 
@@ -118,7 +118,7 @@ def with_a_writer(scene: Scene) -> None:
 
 
 def locked(begin: str) -> Callable[[Scene], Steps]:
-    """Another writer is in the middle of a transaction."""
+    """Another writer holds a transaction open."""
 
     def steps(scene: Scene) -> Steps:
         scene.lock.execute(begin)
@@ -139,7 +139,7 @@ def with_a_wal(scene: Scene) -> None:
 
 
 def without_a_wal(scene: Scene) -> None:
-    """The server would switch to a log, but it may only read."""
+    """The server would switch to WAL mode, but the database is read-only."""
     scene.query("PRAGMA journal_mode = DELETE")
     scene.open_lock()
     scene.database.chmod(0o444)
@@ -147,7 +147,7 @@ def without_a_wal(scene: Scene) -> None:
 
 
 def write_protected(name: str) -> Callable[[Scene], None]:
-    """Whoever has the database open already can go on writing; the server starts afterwards."""
+    """Programs that have the database open can keep writing; the server starts afterwards."""
 
     def prepare(scene: Scene) -> None:
         scene.recorder()
@@ -190,7 +190,7 @@ def disk_full(scene: Scene) -> Steps:
 
 
 def no_pages_left(scene: Scene) -> Steps:
-    """What a full disk is to a writer, where no file system can be mounted."""
+    """Has the effect of a full disk on a writer, where no file system can be mounted."""
     with contextlib.closing(sqlite3.connect(scene.database, timeout=DEADLINE)) as writer:
         pages = writer.execute("PRAGMA page_count").fetchone()[0]
         writer.execute(f"PRAGMA max_page_count = {pages}")
@@ -225,7 +225,7 @@ def folder_moved_away(scene: Scene) -> Steps:
 
 
 def deleted(*suffixes: str) -> Callable[[Scene], Steps]:
-    """The next program that records makes it anew."""
+    """The next program that records creates a new one."""
 
     def steps(scene: Scene) -> Steps:
         scene.remove("", *suffixes)
@@ -296,7 +296,7 @@ def garbage_then_repaired(scene: Scene) -> Steps:
 
 
 def removed(*suffixes: str) -> Callable[[Scene], Steps]:
-    """What lies beside the file goes, with the newest row in it."""
+    """Removes the -wal or -shm file; the newest row is in the WAL."""
 
     def steps(scene: Scene) -> Steps:
         scene.remove(*suffixes)
@@ -320,7 +320,7 @@ class Fault:
     log: str = ""  # the line that says that the server has noticed
     lasts: float = 0.0  # seconds
     prepare: Callable[[Scene], None] = with_a_writer  # before the server starts
-    small_disk: str = ""  # size of a file system of its own
+    small_disk: str = ""  # size of a separate file system
 
 
 FAULTS = [
@@ -366,7 +366,7 @@ LOCKS = [
 
 
 async def endure(fault: Fault, folder: Path) -> None:
-    """The fault from its beginning to after its repair, as the client and /readyz see it."""
+    """Checks what the client and /readyz see, from before the fault until after its repair."""
     with ExitStack() as stack:
         scene = Scene(folder, stack)
         if fault.small_disk and not stack.enter_context(environment.small_disk(scene.folder, fault.small_disk)):
@@ -383,7 +383,7 @@ async def endure(fault: Fault, folder: Path) -> None:
             await asyncio.to_thread(steps.__enter__)
             if fault.log:
                 await asyncio.to_thread(server.program.wait_for, fault.log)
-                await server.next_updates(2)  # from here on /readyz knows of it, too
+                await server.next_updates(2)  # from here on /readyz reports it, too
             await server.until_readiness(lambda reason: matches(fault.reason, reason), repr(fault.reason))
             await server.until(lambda: shown(server) == fault.served, f"{fault.served} invocations meanwhile")
             end = time.monotonic() + fault.lasts
@@ -429,7 +429,7 @@ async def test_fault(fault: Fault, tmp_path: Path) -> None:
 
 
 async def test_locked_for_30_s_with_and_without_a_wal(tmp_path: Path) -> None:
-    """All four at the same time, each a server and a database of its own."""
+    """All four run at the same time, each with its own server and database."""
     folders = [tmp_path / fault.name for fault in LOCKS]
     for folder in folders:
         folder.mkdir()

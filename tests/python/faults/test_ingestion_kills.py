@@ -1,4 +1,4 @@
-"""`kill -9` of hooks, server and watch at random moments of a replay: nothing acknowledged is lost or there twice."""
+"""`kill -9` of hooks, server and watch at random moments of a replay: nothing acknowledged is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from support.processes import DEADLINE, wait_until
 from support.reverse_proxy import free_port
 from support.transcripts import result, use, write
 
-KILLS = 100  # in all; of a hook, the server or the watch, as chance has it
-SHARES = 4  # tests that divide them, so that they can run side by side
-LONGEST_HOOK = 0.01  # seconds; so soon a hook is killed
+KILLS = 100  # in total; a random one of a hook, the server or the watch
+SHARES = 4  # the number of tests that share them, so that they can run in parallel
+LONGEST_HOOK = 0.01  # seconds; a hook is killed within this time
 LONGEST_PAUSE = 0.2  # seconds between two kills of the others
 WAYS = ["hook", "request", "transcript", "all"]
 
 
 class Replay:
-    """Uses of tools without end, each with a tool of its own, told in one way or in all of them."""
+    """Endless tool uses, each of a different tool, reported through one source or through all of them."""
 
     def __init__(self, folder: Path, chance: random.Random) -> None:
         self.database = folder / "skills.db"
@@ -80,14 +80,14 @@ class Replay:
             self._request(begins)
             self._request(ends)
         if way in ("transcript", "all"):
-            # In one write, as Claude Code does it; the time of a run is nothing to this test.
+            # In one write, as Claude Code does it; durations do not matter to this test.
             write(self.transcript, use(1, tool, tool), result(2, tool))
             time.sleep(0.002)
         if way in ("hook", "all"):
             self._run_hook(ends)
 
     def _run_hook(self, event: Event) -> None:
-        """Until one ends by itself."""
+        """Runs the hook until one ends without being killed."""
         command = [native_binary("session-buddy-hook"), "--db-path", str(self.database)]
         while True:
             process = subprocess.Popen(command, stdin=subprocess.PIPE)
@@ -105,7 +105,7 @@ class Replay:
             self.hooks_killed += 1
 
     def _request(self, event: Event) -> None:
-        """Until it is answered."""
+        """Sends the request until it is answered."""
         end = time.monotonic() + DEADLINE
         while True:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -133,7 +133,7 @@ class Replay:
 def killed_at_random(
     chance: random.Random, start: dict[str, Callable[[], subprocess.Popen[bytes]]]
 ) -> Iterator[Callable[[], None]]:
-    """What it gives kills one of them after a while and starts it again."""
+    """Yields a function that kills a random one of them after a while and restarts it."""
     alive = {name: begin() for name, begin in start.items()}
 
     def kill_one() -> None:

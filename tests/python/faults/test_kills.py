@@ -1,4 +1,4 @@
-"""`kill -9` of a writer and of the server at random moments: nothing that was acknowledged is lost or there twice."""
+"""`kill -9` of a writer and of the server at random moments: nothing that was acknowledged is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from support import recorder
 from support.processes import wait_until
 from support.watched_server import INTERVAL, WatchedServer, counts
 
-KILLS = 200  # in all; of the writer or of the server, as chance has it
-SHARES = 4  # tests that divide them, so that they can run side by side
-LONGEST_START = 0.1  # seconds; so soon a process is killed that shall not get far
+KILLS = 200  # in total; of the writer or of the server, at random
+SHARES = 4  # the number of tests that share them, so that they can run in parallel
+LONGEST_START = 0.1  # seconds; a process that is to be killed early is killed within this time
 MOST_STORED = 20  # invocations between two kills otherwise
 SKILL = "pytest-run"
 
-# Its children begin with everything imported.
+# Forked children start with everything imported.
 fork_server = multiprocessing.get_context("forkserver")
 fork_server.set_forkserver_preload(["support.recorder"])
 
 
 class Writer:
-    """Stores without end, into the same database as the writer before it."""
+    """Stores invocations endlessly, into the same database as the writer before it."""
 
     def __init__(self, database: Path, acknowledged: Path) -> None:
         arguments = (str(database), SKILL, str(acknowledged))
@@ -47,7 +47,7 @@ class Writer:
 
 
 class KilledServer:
-    """It is not waited for until it listens: its start is where it may be killed, too."""
+    """Does not wait until it listens: it may be killed during startup, too."""
 
     def __init__(self, database: Path) -> None:
         command = [native_binary(), "--port", "0", "--db-path", str(database), "--update-interval", INTERVAL]
@@ -101,7 +101,7 @@ async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) 
 
 
 def wait_for_a_random_moment(chance: random.Random, log: Path) -> None:
-    """In the middle of a start, or of the work that follows it."""
+    """During startup, or during the work that follows it."""
     if chance.random() < 0.5:
         time.sleep(chance.uniform(0, LONGEST_START))
     else:
@@ -109,11 +109,11 @@ def wait_for_a_random_moment(chance: random.Random, log: Path) -> None:
 
 
 def wait_for_more(log: Path, number: int) -> None:
-    """Until that many invocations more were acknowledged."""
+    """Until that many further invocations were acknowledged."""
     wanted = len(acknowledged(log)) + number
     wait_until(lambda: len(acknowledged(log)) >= wanted, f"{wanted} invocations are acknowledged", pause=0.001)
 
 
 def acknowledged(log: Path) -> list[str]:
-    """Sessions of whole lines: the last one may be half written."""
+    """The sessions in complete lines: the last line may be half written."""
     return log.read_text().rpartition("\n")[0].split() if log.exists() else []

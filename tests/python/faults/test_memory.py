@@ -1,4 +1,4 @@
-"""What a server does where names, clients that do not read, or a limit of the system would exhaust its memory."""
+"""Memory limits: many names, clients that do not read their responses, and a limit of the operating system."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sample(text: str, name: str) -> float:
 
 
 def long_metrics(server: Server, skills: int) -> None:
-    """Makes /metrics long: many series with names as long as they may be."""
+    """Makes /metrics long: many series with names of the maximum length."""
     rows = [
         invocation(
             skill_name=f"{skill:03}{LONG}", workflow_phase=f"{phase:02}{LONG}", completed=completed, duration_seconds=1
@@ -122,7 +122,7 @@ def test_a_server_out_of_memory_keeps_serving_and_recovers(tmp_path: Path) -> No
             names = [f"skill-{batch}-{i}" for i in range(2500)]
             try:
                 status = post_names(server, names, session_id=f"session-{batch}")
-            except ConnectionError:  # not even the answer had room; the request may be stored
+            except ConnectionError:  # no memory for the response; the request may be stored
                 unanswered = 2500
                 exhausted = True
                 break
@@ -190,7 +190,7 @@ def test_an_open_connection_keeps_no_memory_of_its_last_response(tmp_path: Path)
     ) as server:
         long_metrics(server, skills=20)
         connections = []
-        for number in range(8):  # which together would be more than max_response_bytes
+        for number in range(8):  # which together would exceed max_response_bytes
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
             connection.request("GET", "/metrics", headers={"Accept": f"text/plain;level={number}"})
             answer = connection.getresponse()

@@ -1,4 +1,4 @@
-"""Whatever other programs do to the rows, the server soon shows what SQL makes of them."""
+"""Other programs change the rows at random; the server soon shows the metrics that SQL computes from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.processes import Server
 
 SECONDS = float(os.environ.get("SESSION_BUDDY_TEST_ORACLE_SECONDS", "3"))
 SEED = int(os.environ.get("SESSION_BUDDY_TEST_ORACLE_SEED", "0"))
-DEADLINE = 20.0  # seconds; on an idle machine it agrees within a tenth of one
+DEADLINE = 20.0  # seconds; on an idle machine it agrees within 0.1 s
 
 pytestmark = pytest.mark.timeout(SECONDS + 120)
 

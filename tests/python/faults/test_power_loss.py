@@ -1,4 +1,4 @@
-"""What a power loss may leave of the write-ahead log: a beginning of it, and then nothing, zeros or something else."""
+"""What a power loss may leave of the write-ahead log: its start, then nothing, zeros or other bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REST: dict[str, Callable[[int], bytes]] = {
 
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
-    """A file into which nothing was folded since it was made, and its log."""
+    """A database file that was never checkpointed, and its WAL."""
     folder = tmp_path_factory.mktemp("disk")
     database = folder / "skills.db"
     SkillsStorage(database).close()
@@ -41,7 +41,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
 
 
 def after_power_loss(folder: Path, disk: tuple[Path, bytes], kept: int, rest: Callable[[int], bytes]) -> Path:
-    """The database of which `kept` bytes of the log reached the disk."""
+    """The database when `kept` bytes of the WAL reached the disk."""
     file, log = disk
     database = folder / "skills.db"
     for suffix in ("-wal", "-shm"):

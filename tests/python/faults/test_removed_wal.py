@@ -1,6 +1,6 @@
-"""The write-ahead log is removed while programs have the database open, and another program opens it at once.
+"""The write-ahead log is removed while programs have the database open, and another program opens it next.
 
-Those who have it open are stopped meanwhile, so that it is certain that the other one comes first.
+The programs that have it open are stopped (SIGSTOP) meanwhile, so that the other one is certain to be first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NUMBERS = itertools.count()
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """The process does nothing meanwhile."""
+    """Suspends the process meanwhile."""
     os.kill(pid, signal.SIGSTOP)
     status = Path(f"/proc/{pid}/stat")
     if status.exists():
@@ -54,7 +54,7 @@ def remove(db_path: Path, suffixes: tuple[str, ...]) -> None:
 
 
 def rows(db_path: Path) -> int:
-    """-1 where it cannot be read."""
+    """The number of rows; -1 where the database cannot be read."""
     try:
         with contextlib.closing(sqlite3.connect(db_path, timeout=1)) as database:
             return int(database.execute("SELECT count(*) FROM skill_invocation").fetchone()[0])
@@ -110,7 +110,7 @@ def test_what_a_server_acknowledged_survives_the_next_program_that_opens_the_fil
         named.symlink_to(db_path)
     fill(db_path, invocations("before", 1))
     expected = 1
-    # Nothing is noticed by the cycle: the next one comes later than any test waits.
+    # The server's cycle cannot notice it: the interval is longer than any test waits.
     with Server(named, interval="60s") as server:
         for next_one in (reader, hook, backup, dry_run):
             assert send(server, INVOCATIONS, [invocation() for _ in range(ACKNOWLEDGED)])[0] == 202
@@ -138,7 +138,7 @@ def test_what_a_storage_acknowledged_survives_the_next_program_that_opens_the_fi
             remove(db_path, suffixes)
             expected = 3 + next_one(db_path)
         recorder.record("pytest-run")
-        hook(db_path)  # takes in what waits in the spool
+        hook(db_path)  # drains the spool
         assert rows(db_path) == expected + 2
         assert is_whole(db_path)
 
@@ -163,7 +163,7 @@ def test_pruning_keeps_the_rows_of_a_removed_wal_and_of_the_next_hook(
 
     _native.prune(str(db_path), 30 * DAY, progress=progress)
     assert steps > 3
-    hook(db_path)  # takes in what waits in the spool
+    hook(db_path)  # drains the spool
     with contextlib.closing(sqlite3.connect(db_path)) as database:
         kept = database.execute("SELECT count(*) FROM skill_invocation WHERE skill_name <> 'old'").fetchone()[0]
     assert kept == 2 + 3

@@ -1,4 +1,4 @@
-"""A home without settings, and a stand-in for the program that is registered."""
+"""A home directory without settings, and a fake for the program that is registered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.hooks_settings import Home, make_program
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Where HOME leads; the scripts of the installation are in a folder of its own."""
+    """The directory that HOME names; the scripts of the installation are in a separate folder."""
     folder = tmp_path / "home"
     folder.mkdir()
     project = tmp_path / "project"

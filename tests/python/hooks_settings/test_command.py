@@ -1,4 +1,4 @@
-"""`session-buddy hooks` as a command: where it looks, what it registers, what `status` tells."""
+"""`session-buddy hooks` as a command: where it looks, what it registers, what `status` reports."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_project_settings_are_those_of_the_folder(
     other.mkdir()
     assert run("install", "--project") == 0
     assert run("install", "--project", str(other)) == 0
-    for folder in (Path.cwd(), other):  # a name, as others work on the project, too
+    for folder in (Path.cwd(), other):  # a bare name, because others share the project's settings
         assert ours(folder / ".claude" / "settings.json") == wanted(HOOK_PROGRAM)
     assert not home.path.exists()
     assert f"{HOOK_PROGRAM} is not on the PATH" in capsys.readouterr().err
@@ -115,7 +115,7 @@ def test_program_and_database_are_quoted_for_the_shell(
 
 
 def test_the_registered_command_records_its_events(home: Home, db_path: Path) -> None:
-    """With the real program: Claude Code hands the line to a shell and the event to its standard input."""
+    """With the real program: Claude Code runs the line in a shell and writes the event to its standard input."""
     assert as_process("install", "--db-path", str(db_path)).returncode == 0
     assert as_process("status").returncode == 0
     for event in ("PreToolUse", "PostToolUse"):
@@ -277,7 +277,7 @@ def test_status_shows_command_events_and_program(
 ) -> None:
     run("install")
     capsys.readouterr()
-    assert run("status", "--project", str(home.folder)) == 0  # both are one file
+    assert run("status", "--project", str(home.folder)) == 0  # both paths name one file
     assert capsys.readouterr().out.splitlines() == [
         f"User settings: {home.path}",
         f"  command: {home.program}",

@@ -1,4 +1,4 @@
-"""Entries that are there already, and files that cannot be edited."""
+"""Existing entries, and files that cannot be edited."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from session_buddy.ingest.claude_settings import (
 )
 from support.hooks_settings import OTHER, Home, entry, group, ours, run, wanted
 
-# ---- What was there already
+# ---- Existing entries
 
 
 def test_a_partial_installation_is_completed(home: Home) -> None:
@@ -110,7 +110,7 @@ def test_removing_a_repeated_key_does_not_bring_an_earlier_one_to_life(home: Hom
     assert json.loads(home.path.read_text()) == {"hooks": {}}
 
 
-# ---- What is refused
+# ---- Rejected files
 
 REFUSED: dict[str, tuple[bytes | str, str]] = {
     "not-json": ("{\n  model: 1\n}", "line 2, column 3: 'm' where there should be a key in double quotes or '}'"),

@@ -1,4 +1,4 @@
-"""Links, permissions, other writers and sudden ends: nothing is lost."""
+"""Links, permissions, concurrent writers and crashes: nothing is lost."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(home: Home) ->
     assert (home.path.read_text(), home.files()) == (PERMISSIONS, {"settings.json"})
 
 
-# Installs, and ends at the count-th call of a function: with an error or as by a power cut.
+# Installs, and ends at the count-th call of a function: with an error, or abruptly as in a power loss.
 ENDING = f"""
 import errno, os, pathlib, signal, sys
 from session_buddy.cli import main

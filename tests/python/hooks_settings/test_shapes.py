@@ -1,4 +1,4 @@
-"""Whatever shape the settings have: what is added is ours alone, and goes again."""
+"""Settings of every shape: an installation adds only our entries, and its removal removes only them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.hooks_settings import BOM, OTHER, PERMISSIONS, URL, Home, ours, run
 
 class Shape(NamedTuple):
     before: bytes | None
-    # After an installation and its removal, where that is not what was there before.
+    # The settings after an installation and its removal, where they differ from those before.
     after: bytes | None = None
 
 
@@ -98,7 +98,7 @@ def shape(request: pytest.FixtureRequest, home: Home) -> Shape:
 
 
 def without_ours(content: bytes) -> Any:
-    """The settings as another parser reads them, without our groups and what is empty then."""
+    """The settings as another parser reads them, without our groups and what becomes empty without them."""
     found = json.loads(content.removeprefix(BOM).strip() or b"{}")
     events = {
         event: [group for group in groups if str(HOOK_PROGRAM) + '", "timeout"' not in json.dumps(group)]
@@ -108,13 +108,13 @@ def without_ours(content: bytes) -> Any:
 
 
 def holds_in_order(whole: bytes, part: bytes) -> bool:
-    """Whether `part` is what is left where some of `whole` is taken out."""
+    """Whether `part` is `whole` with some items removed."""
     rest = iter(whole)
     return all(byte in rest for byte in part)
 
 
 def patched(old: str, diff: str) -> str:
-    """What a unified diff makes of a text."""
+    """Applies a unified diff to a text."""
     before, after = io.StringIO(old).readlines(), []
     lines = io.StringIO(diff).readlines()[2:]
     taken = 0
@@ -140,7 +140,7 @@ def test_installing_adds_our_hooks_and_changes_nothing_else(home: Home, shape: S
     assert holds_in_order(content, before.strip().replace(b"{ \n }", b"{}"))
     assert content.startswith(BOM) == before.startswith(BOM)
     assert [backup.read_bytes() for backup in home.backups()] == ([] if shape.before is None else [before])
-    if before.count(b"[") < 1000:  # Python's own parser goes no deeper
+    if before.count(b"[") < 1000:  # the limit of Python's parser
         assert ours(home.path) == wanted(home.program)
         assert without_ours(content) == without_ours(before)
 

@@ -1,1 +1,1 @@
-"""Broken, slow and vanishing clients, each against a real server beside a client that must notice nothing."""
+"""Broken, slow and vanishing clients against a real server, while a well-behaved client must not be affected."""

@@ -15,7 +15,7 @@ from support.bystander import Bystander
 from support.histories import fill, invocations
 from support.processes import Server
 
-# Short, so that tests which wait for them are quick; far longer than anything that is not meant to run into them.
+# Short, so that tests which wait for them are quick; far longer than anything that must not time out.
 OPTIONS = (
     *("--handshake-timeout", "2s", "--idle-timeout", "2s"),
     *("--max-connections-per-second", "100000", "--max-message-bytes", "1024"),
@@ -26,7 +26,7 @@ MAX_GAP = 10.0  # seconds
 
 @pytest.fixture(scope="module", autouse=True)
 def private_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What isolated_environment does for each test, for the servers that are started before it."""
+    """Does for servers of a module what isolated_environment does for each test."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         isolate_environment(tmp_path_factory.mktemp("environment"), monkeypatch)
         yield
@@ -34,7 +34,7 @@ def private_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @contextmanager
 def hostile_server(folder: Path, *options: str) -> Iterator[Server]:
-    """The native server; whatever was done to it, it must be up at the end and have failed at nothing."""
+    """The native server; after all tests it must still be running and have logged no failure."""
     path = folder / "skills.db"
     fill(path, invocations("pytest-run", 3))
     with Server(path, *options, command=[native_binary()]) as server:
@@ -63,7 +63,7 @@ def module_bystander(server: Server) -> Iterator[Bystander]:
 
 @pytest.fixture(autouse=True)
 def bystander(request: pytest.FixtureRequest) -> Iterator[Bystander | None]:
-    """Goes on receiving updates after whatever the test did, where the test uses the module's server."""
+    """Must keep receiving updates after the test, where the test uses the module's server."""
     if "server" not in request.fixturenames:
         yield None
         return

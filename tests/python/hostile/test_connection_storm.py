@@ -19,8 +19,8 @@ from support.processes import Server
 from support.raw_client import PING_FRAME, Opcode, RawClient, close_frame, frame, request, upgrade_request
 
 STORM_SECONDS = 30.0
-AT_A_TIME = 200  # few enough for the usual limit of 1024 descriptors on either side
-# What the allocator may keep of the second storm, the first one having left its own behind.
+AT_A_TIME = 200  # few enough for the usual limit of 1024 descriptors on both sides
+# Memory that the allocator may keep after the second storm, in addition to that of the first.
 KEPT_MEMORY = 2 * MEGABYTE
 UNLIMITED = (
     *("--max-clients", "1000", "--max-clients-per-address", "1000", "--max-http-connections", "1000"),
@@ -28,7 +28,7 @@ UNLIMITED = (
 )
 
 
-# How far a connection comes before it vanishes: what it sends first, and what when it has become a WebSocket.
+# How far a connection gets before it vanishes: what it sends first, and what after the upgrade to a WebSocket.
 STAGES: Sequence[tuple[bytes, bytes | None]] = (
     (b"", None),
     (upgrade_request()[:70], None),
@@ -46,7 +46,7 @@ ENDS: Sequence[Callable[[RawClient], None]] = (RawClient.reset, RawClient.close)
 
 
 def expect_answer(port: int, tls: ssl.SSLContext | None) -> None:
-    """Once it is there, the server has taken in every connection that came before."""
+    """When it is there, the server has accepted every earlier connection."""
     with RawClient(port, tls=tls) as client:
         client.send(request())
         answer = client.read_response()
@@ -55,7 +55,7 @@ def expect_answer(port: int, tls: ssl.SSLContext | None) -> None:
 
 
 def storm(port: int, count: int, tls: ssl.SSLContext | None = None) -> float:
-    """So many connections, each of which comes to a stage and goes in one of the ways. Returns its seconds."""
+    """Opens so many connections, each up to one of the stages, and ends each in one of the ways. Returns seconds."""
     begun = time.monotonic()
     fates = itertools.cycle(itertools.product(STAGES, ENDS))
     while count > 0:
@@ -79,7 +79,7 @@ def storm(port: int, count: int, tls: ssl.SSLContext | None = None) -> float:
 
 
 def storms(server: Server, bystander: Bystander, warm_up: int, count: int, tls: ssl.SSLContext | None = None) -> float:
-    """A small storm, after which a large one must leave the server as it was. Returns the seconds of the large one."""
+    """Warms up with a small storm; a large one must then leave the server as it was. Returns its seconds."""
     bystander.expect_update()
     held = descriptors(server)
     storm(server.port, warm_up, tls)

@@ -1,4 +1,4 @@
-"""Frames that break RFC 6455: each ends its own connection with the close code of the standard, and no other."""
+"""Frames that break RFC 6455: each ends only its connection, with the close code of the standard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.raw_client import PING_FRAME, PING_MESSAGE, Opcode, RawClient, clos
 PROTOCOL_ERROR, UNSUPPORTED_DATA, INVALID_PAYLOAD, TOO_BIG = 1002, 1003, 1007, 1009
 MAX_MESSAGE_BYTES = 1024  # of the server of these tests
 
-KAPPA = "κόσμε".encode()  # two and three bytes a letter
+KAPPA = "κόσμε".encode()  # characters of two and three bytes
 
 BROKEN_FRAMES = {
     "unmasked text": (frame(Opcode.TEXT, PING_MESSAGE, mask=None), PROTOCOL_ERROR),
@@ -90,7 +90,7 @@ TOO_LONG = {
 
 
 def fragments(parts: list[bytes | None]) -> bytes:
-    """A text message in these parts; without an end where the last is None."""
+    """A text message in these fragments; without a final one where the last is None."""
     frames = [
         frame(Opcode.CONTINUATION if index else Opcode.TEXT, part, fin=index == len(parts) - 1)
         for index, part in enumerate(parts)
@@ -100,7 +100,7 @@ def fragments(parts: list[bytes | None]) -> bytes:
 
 
 def close_code(server: Server, sent: bytes) -> int | None:
-    """What the server closes with after these frames of a client whose first message was a good one."""
+    """The server's close code after these frames from a client whose first message was valid."""
     with RawClient(server.port) as client:
         client.handshake()
         client.send(PING_FRAME)
@@ -190,7 +190,7 @@ def test_a_frame_may_come_byte_by_byte(server: Server) -> None:
 def test_the_code_reaches_a_client_that_is_still_sending(server: Server, sent: bytes, code: int) -> None:
     with RawClient(server.port) as client:
         client.handshake()
-        client.send(sent + b"\x00garbage" * 250_000)  # more than the sockets hold: the server has to read it
+        client.send(sent + b"\x00garbage" * 250_000)  # more than the socket buffers hold: the server has to read it
         client.half_close()
         assert client.read_close() == code
 

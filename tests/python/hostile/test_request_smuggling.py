@@ -1,4 +1,4 @@
-"""Requests that two servers could read differently: one answer each, and never one to what hides inside."""
+"""Request smuggling: requests that servers could parse differently get one response, none for the hidden one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from support.processes import Server
 from support.raw_client import RawClient, answers, request
 
-# What must never be answered: /readyz is 200 here, and nothing else in these requests is.
+# The hidden request that must never be answered: /readyz is 200 here, and nothing else in these requests is.
 HIDDEN = request(target="/readyz")
 CHUNKED_HIDDEN = f"{len(HIDDEN):x}\r\n".encode() + HIDDEN + b"\r\n0\r\n\r\n"
 
@@ -17,7 +17,7 @@ def post(*headers: str, body: bytes = b"", method: str = "POST") -> bytes:
 
 
 REFUSED = {
-    # where the body ends
+    # where the body ends (framing)
     "Content-Length, then Transfer-Encoding": post(
         f"Content-Length: {len(CHUNKED_HIDDEN)}", "Transfer-Encoding: chunked", body=CHUNKED_HIDDEN
     ),
@@ -77,7 +77,7 @@ REFUSED = {
     },
     "lines that end in a bare LF": b"GET /nothing HTTP/1.1\nHost: localhost\n\n" + HIDDEN,
     "lines that end in CR CR LF": b"GET /nothing HTTP/1.1\r\r\nHost: localhost\r\r\n\r\r\n" + HIDDEN,
-    # for whom it is
+    # the host
     "two hosts": post("Host: elsewhere.example", body=HIDDEN),
     "the same host twice": post("Host: localhost", body=HIDDEN),
     "no host": request({"Host": None}, target="/nothing") + HIDDEN,
@@ -85,7 +85,7 @@ REFUSED = {
         f"host {host!r}": request({"Host": host}, target="/nothing") + HIDDEN
         for host in ("a b", "a,b", "a/b", "localhost/healthz", "a@b", "a#b", "a?b", "a\\b")
     },
-    # what it asks for
+    # the target
     "a complete URL": request(target="http://localhost/healthz") + HIDDEN,
     "a complete URL of another host": request(target="http://elsewhere.example/healthz") + HIDDEN,
     "a host as target": request(target="localhost:80", method="CONNECT") + HIDDEN,
@@ -94,7 +94,7 @@ REFUSED = {
     "a tab behind the method": b"GET\t/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
     "two blanks behind the method": b"GET  /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
     "an empty line before it": b"\r\nGET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" + HIDDEN,
-    # what HTTP it is
+    # the version
     "HTTP/0.9": b"GET /nothing\r\n" + HIDDEN,
     **{
         f"version {version!r}": request(target="/nothing", version=version) + HIDDEN
@@ -105,7 +105,7 @@ REFUSED = {
 }
 
 
-# All others break HTTP itself.
+# All others are invalid HTTP.
 TOO_LARGE = {"length beyond the limit", "chunk size 'ffffffffffffffff'"}
 WITHOUT_LENGTH = {"two transfer encodings, chunked last", "chunked in HTTP/1.0", "a folded transfer encoding"} | {
     name for name in REFUSED if name.startswith("transfer encoding ") and "\\x0b" not in name

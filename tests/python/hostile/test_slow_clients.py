@@ -1,4 +1,4 @@
-"""Clients that take their time, stop in the middle or vanish: they lose their connection and nobody else does."""
+"""Clients that are slow, stop midway or vanish: they lose their connection and no other client does."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from support.histories import fill, invocations
 from support.processes import Server
 from support.raw_client import PING_FRAME, Opcode, RawClient, frame, request, upgrade_request
 
-REQUEST_TIMEOUT = 0.5  # seconds, of the server below: for the first request and for each one after it
+REQUEST_TIMEOUT = 0.5  # seconds, of the server below: timeouts of the first request and of each later one
 PACE = REQUEST_TIMEOUT / 10  # between two bytes of a slow client
 
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its parameter, where a test gives one, is the time after which a WebSocket that is not heard is dropped."""
+    """Its parameter, where a test gives one, is the time after which a silent WebSocket is dropped."""
     with hostile_server(
         tmp_path_factory.mktemp("server"),
         *("--handshake-timeout", f"{REQUEST_TIMEOUT}s", "--idle-timeout", f"{REQUEST_TIMEOUT}s"),
@@ -36,7 +36,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def idle_descriptors(server: Server, bystander: Bystander) -> Iterator[int]:
-    """Of the server with the bystander alone, to which it has to return."""
+    """Descriptors of the server with only the bystander connected; their number has to return to this."""
     bystander.expect_update()
     before = descriptors(server)
     yield before
@@ -44,7 +44,7 @@ def idle_descriptors(server: Server, bystander: Bystander) -> Iterator[int]:
 
 
 def dribble(client: RawClient, data: bytes) -> bool:
-    """Sends byte after byte, slowly. Whether the server cuts the connection before all is sent."""
+    """Sends the bytes slowly, one by one. Returns whether the server aborts the connection before all are sent."""
     for byte in data:
         try:
             client.send(bytes([byte]))
@@ -147,7 +147,7 @@ def test_a_websocket_that_goes_silent_is_dropped(
         client.send(PING_FRAME)
         client.read_message("pong")
         behave(client)
-        wait_for_descriptors(server, idle_descriptors)  # while the client's end is still there
+        wait_for_descriptors(server, idle_descriptors)  # while the client's end is still open
 
 
 def test_a_half_open_connection_is_dropped(server: Server, idle_descriptors: int) -> None:
@@ -177,7 +177,7 @@ def test_a_connection_that_ends_in_its_handshake_is_released(
         wait_for_descriptors(server, idle_descriptors)
 
 
-# So long that it is the end that is noticed, and not the silence after it.
+# So long that the server notices the end of the connection, not the silence after it.
 @pytest.mark.parametrize("server", ["60s"], indirect=True)
 @pytest.mark.parametrize("end", ["reset", "half_close"])
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_websocket_that_ends_in_mid_frame_is_released(
 
 
 def send_until_stuck(client: RawClient, data: bytes) -> None:
-    """Until the server takes no more of it, which must be before it could have filled its memory."""
+    """Sends until the server stops reading (backpressure), which must be long before its memory is full."""
     client.socket.settimeout(0.3)
     sent = 0
     try:
@@ -218,7 +218,7 @@ def send_until_stuck(client: RawClient, data: bytes) -> None:
 
 @pytest.mark.parametrize("as_websocket", [False, True], ids=["HTTP", "WebSocket"])
 def test_a_client_that_stops_reading_is_dropped_and_uses_little_memory(tmp_path: Path, as_websocket: bool) -> None:
-    """Each update is larger than all buffers on its way to the client."""
+    """Each update is larger than all socket buffers between server and client."""
     skills = [f"{number:03}-{'x' * 240}" for number in range(800)]
     fill(tmp_path / "skills.db", *(invocations(skill, 1) for skill in skills))
     with (
@@ -248,7 +248,7 @@ def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_connection_behin
         for pings in range(15, 35):
             with RawClient(server.port) as client:
                 client.handshake()
-                # The server closes for the pings while it is still reading, and what it reads next makes it fail.
+                # The server closes because of the pings while it is still reading; the next frame makes the read fail.
                 client.send(frame(Opcode.PING) * pings + frame(Opcode.CONTINUATION))
                 client.half_close()
                 assert client.gone()

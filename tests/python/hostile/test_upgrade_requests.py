@@ -1,4 +1,4 @@
-"""Upgrade requests that lack, repeat or garble something: refused with the status of the standard, in order."""
+"""Invalid upgrade requests: rejected with the status of the standard, and the connection is closed gracefully."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from support.processes import Server
 from support.raw_client import KEY, PING_FRAME, UPGRADE_HEADERS, RawClient, answers, request, upgrade_request
 
-# Without one of these it is not an upgrade, and is told that one is needed; without the others it is a bad one.
+# Without one of these it is not an upgrade: 426. Without one of the others it is a bad request: 400.
 REFUSED = {
     **{
         f"without {name}": (upgrade_request({name: None}), 426 if name in ("Connection", "Upgrade") else 400)
@@ -16,7 +16,7 @@ REFUSED = {
     **{
         f"{name} twice": (upgrade_request(None, f"{name}: {value}"), 400)
         for name, value in UPGRADE_HEADERS.items()
-        if name != "Connection"  # a list, which may come in parts
+        if name != "Connection"  # a list, which may be split over several headers
     },
     "Host twice, one of another": (upgrade_request(None, "Host: elsewhere.example"), 400),
     "a second key": (upgrade_request(None, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="), 400),
@@ -45,7 +45,7 @@ REFUSED = {
     "at another path": (upgrade_request(target="/healthz"), 404),
     "at a complete URL": (upgrade_request(target="http://localhost/ws"), 400),
 }
-# Nothing that an HTTP client on the same connection could not repeat in a better form.
+# The connection stays open: an HTTP client may send a valid request next.
 KEPT_OPEN = {"without Connection", "without Upgrade", "Upgrade to something else", "Connection without the upgrade"}
 KEPT_OPEN |= {"POST", "a method in lower case", "at another path"}
 

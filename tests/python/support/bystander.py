@@ -1,4 +1,4 @@
-"""A well-behaved client in a thread of its own, to show that what others do does not reach it."""
+"""A well-behaved client in a separate thread, which must not be affected by what other clients do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .processes import DEADLINE
 
 
 class Bystander:
-    """Receives updates on one connection for as long as it is entered."""
+    """Receives updates on one connection while the context is entered."""
 
     def __init__(self, url: str, *, tls: ssl.SSLContext | None = None) -> None:
         self._url = url
@@ -55,7 +55,7 @@ class Bystander:
                 self._changed.notify_all()
 
     def expect_update(self) -> None:
-        """Waits for an update that comes after this call, on the connection that it has had all along."""
+        """Waits for an update after this call, on its first and only connection."""
         with self._changed:
             wanted = self._count + 1
             came = self._changed.wait_for(lambda: self._failure is not None or self._count >= wanted, DEADLINE)
@@ -64,5 +64,5 @@ class Bystander:
 
     @property
     def longest_gap(self) -> float:
-        """Seconds between two updates."""
+        """The longest time between two updates, in seconds."""
         return self._longest_gap

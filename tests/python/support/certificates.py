@@ -1,4 +1,4 @@
-"""Certificates made on the spot, as PEM files."""
+"""Certificates that tests generate, as PEM files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import trustme
 
 
 class Certificates:
-    """An authority, and what it signs, in one folder."""
+    """A certificate authority and the certificates it signs, in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = trustme.CA()
@@ -25,7 +25,7 @@ class Certificates:
     def install(
         self, name: str, *, valid_from: timedelta = timedelta(hours=-2), valid_for: timedelta = timedelta(hours=1)
     ) -> None:
-        """A new server certificate for localhost in place of the one before; `name` tells them apart."""
+        """Replaces the server certificate for localhost; `name` is its common name, to distinguish them."""
         now = datetime.now(timezone.utc)
         made = self.authority.issue_cert(
             "localhost",
@@ -40,16 +40,16 @@ class Certificates:
 
     @property
     def options(self) -> list[str]:
-        """What a server command needs."""
+        """The TLS options of a server command."""
         return ["--tls-cert", str(self.cert), "--tls-key", str(self.key)]
 
     @property
     def settings(self) -> dict[str, Path]:
-        """What the Python class needs."""
+        """The TLS settings of the Python class."""
         return {"tls_cert": self.cert, "tls_key": self.key}
 
     def client_context(self, identity: trustme.LeafCert | None = None) -> ssl.SSLContext:
-        """For a client that trusts the authority alone."""
+        """The TLS context of a client that trusts only this authority."""
         context = ssl.create_default_context(cafile=str(self.authority_file))
         if identity is not None:
             identity.configure_cert(context)
@@ -57,7 +57,7 @@ class Certificates:
 
 
 def client_hello(context: ssl.SSLContext) -> bytes:
-    """What a client sends first."""
+    """The ClientHello that a client sends first."""
     sent = ssl.MemoryBIO()
     with suppress(ssl.SSLWantReadError):
         context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname="localhost").do_handshake()
@@ -65,7 +65,7 @@ def client_hello(context: ssl.SSLContext) -> bytes:
 
 
 def common_name(context: ssl.SSLContext, port: int) -> str:
-    """Of the certificate that the server shows."""
+    """The common name of the server's certificate."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=20) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as connection,

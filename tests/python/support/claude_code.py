@@ -1,7 +1,7 @@
-"""Sessions as Claude Code writes them, in small, with what is true of them.
+"""Small sessions as Claude Code writes them, with the invocations that they contain.
 
 ``session(version)`` holds every kind of record that this version writes, once, with invented contents. Between the
-versions whose records are known the first and the last one of a kind are a guess.
+versions whose records are known, the first and the last version of a kind are a guess.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ QUOTED = "<command-name>/never-typed</command-name>"
 
 
 class Truth(NamedTuple):
-    """An invocation that happened."""
+    """An invocation that the session contains."""
 
     skill: str
     session: str
@@ -41,7 +41,7 @@ def number(version: str) -> tuple[int, ...]:
 
 
 class Session:
-    """Grows record by record; each takes a quarter of a second, unless it says otherwise."""
+    """A session that grows record by record; each takes a quarter of a second by default."""
 
     def __init__(self, version: str, name: str, *, begin: datetime = BEGIN, agent: str | None = None) -> None:
         self.version = version
@@ -60,7 +60,7 @@ class Session:
         return self.now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.now.microsecond // 1000:03}Z"
 
     def bare(self, kind: str, **fields: Any) -> Record:
-        """A record without the fields that those of a conversation have."""
+        """A record without the fields of a conversation record."""
         self.records.append({"type": kind, **fields})
         return self.records[-1]
 
@@ -193,7 +193,7 @@ def queue(session: Session) -> None:
 
 
 def nested(session: Session) -> list[Record]:
-    """Messages that hold a use and its result, of which another record tells."""
+    """Messages that repeat a use and its result, which another record reports."""
     block = {"type": "tool_use", "id": "toolu_nested", "name": "Nested", "input": {}}
     done = {"type": "tool_result", "tool_use_id": "toolu_nested", "content": SECRET}
     return [{"role": "assistant", "content": [block]}, {"role": "user", "content": [done]}]
@@ -296,7 +296,7 @@ def question(session: Session) -> None:
 
 
 def parallel(session: Session) -> None:
-    """Two uses whose results come in one record, whose whole result then is of neither."""
+    """Two uses whose results come in one record; its top-level result then belongs to neither."""
     keys = [session.use("Read", file_path=SECRET), session.use("Grep", pattern=SECRET)]
     began = [record["timestamp"] for record in session.records[-2:]]
     done = [{"type": "tool_result", "tool_use_id": key, "content": SECRET} for key in keys]
@@ -415,7 +415,7 @@ def kinds_of(version: str) -> list[Kind]:
 
 
 def session(version: str, name: str = "session-1", *, begin: datetime = BEGIN) -> Session:
-    """Everything that this version writes into the file of a session."""
+    """All records that this version writes into the file of a session."""
     made = Session(version, name, begin=begin)
     for kind in kinds_of(version):
         kind.write(made)
@@ -423,7 +423,7 @@ def session(version: str, name: str = "session-1", *, begin: datetime = BEGIN) -
 
 
 def subagent_of(parent: Session, agent: str = "a1") -> Session:
-    """The file of a subagent: it begins with what it has of its parent, and nobody types commands into it."""
+    """The file of a subagent: it starts with a copy of its parent's records, and holds no typed commands."""
     made = Session(parent.version, parent.name, begin=parent.now, agent=agent)
     inherited = next(
         record
@@ -438,7 +438,7 @@ def subagent_of(parent: Session, agent: str = "a1") -> Session:
 
 
 class Folder(NamedTuple):
-    """Files of a version below `projects`, and what is true of all of them."""
+    """The files of a version below `projects`, and the invocations in all of them."""
 
     files: dict[Path, bytes]
     truth: dict[str, Truth]
@@ -450,7 +450,7 @@ def text_of(records: list[Record]) -> bytes:
 
 
 def folder_of(version: str, root: Path, *, sessions: int = 1) -> Folder:
-    """`sessions` of them, an hour apart, each with a file of a subagent, as they lie below `root`."""
+    """So many sessions, an hour apart, each with a file of a subagent, laid out below `root`."""
     files: dict[Path, bytes] = {}
     truth: dict[str, Truth] = {}
     records: list[Record] = []
@@ -474,7 +474,7 @@ def write_folder(version: str, root: Path, *, sessions: int = 1) -> Folder:
 
 
 def stored(db_path: Path) -> dict[str, Truth]:
-    """What a database tells of the invocations, to compare with what is true."""
+    """The invocations in a database, to compare with the expected ones."""
     with closing(sqlite3.connect(db_path)) as connection:
         rows = connection.execute(
             "SELECT key, skill_name, session_id, invoked_at, completed, error_type, duration_seconds"

@@ -1,4 +1,4 @@
-"""The examples of the API description v1.0, ready to run: only the port is another one."""
+"""The examples of the API description v1.0, ready to run: only the port differs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schemas import validated
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "contract" / "examples.md"
 
-# The sections whose every example is run.
+# The sections of which every example is run.
 SECTIONS = (
     "Connecting to WebSocket Server",
     "Python Client Example",
@@ -52,7 +52,7 @@ def with_port(text: str, port: int) -> str:
 
 
 def node_program(folder: Path, code: str, *options: str, **environment: str) -> Program:
-    """JavaScript that was written for a browser, as a program of the harness."""
+    """Wraps JavaScript for a browser into a program that the harness runs."""
     script = folder / "example.js"
     script.write_text(code, encoding="utf-8")
     return Program([tools.node(), str(JS / "harness.mjs"), str(script), *options], env=environment)

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: Chromium by Playwright, which waits for what it is told to expect, up to a bound."""
+"""The dashboard in a real browser: Chromium driven by Playwright, whose expectations wait up to a timeout."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .processes import DEADLINE
 SCREENSHOTS = BUILD / "screenshots"
 AXE = JS / "node_modules" / "axe-core" / "axe.min.js"
 
-# What Chromium itself writes to the console where a connection fails or an answer is an error: the page cannot keep it
-# from that.
+# What Chromium itself writes to the console where a connection fails or a response is an error: the page cannot
+# prevent it.
 _NETWORK = ("WebSocket connection to", "Failed to load resource")
 
 _ARGUMENTS = (
@@ -31,7 +31,7 @@ _ARGUMENTS = (
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a window. What it waits for may take as long as any test may wait."""
+    """A headless browser. Its timeout is the deadline of all tests."""
     program = tools.chromium()
     expect.set_options(timeout=DEADLINE * 1000)
     with sync_playwright() as playwright:
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """One visitor's page, with what went wrong in it."""
+    """One visitor's page, with the errors that occurred in it."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.context = context
@@ -70,7 +70,7 @@ class Visit:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
 
     def serious_violations(self) -> list[str]:
-        """What axe-core finds that keeps people out, as "rule: element"."""
+        """Serious and critical violations that axe-core finds, as "rule: element"."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate("() => axe.run()")
         return [
@@ -83,7 +83,7 @@ class Visit:
 
 @contextmanager
 def visit(browser: Browser, **options: object) -> Iterator[Visit]:
-    """A visitor who was never here. At the end nothing may have gone wrong in the page."""
+    """A first visit. At the end the page must have had no errors."""
     context = browser.new_context(**options)  # type: ignore[arg-type]
     try:
         visitor = Visit(context)

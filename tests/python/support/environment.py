@@ -1,4 +1,4 @@
-"""What a test can do to the surroundings of a program: take its powers, its disk or its clock."""
+"""Restricts the environment of a program: its permissions, its disk or its clock."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 
 from . import tools
 
-# Root without these is bound by permissions like everybody else.
+# Without these capabilities file permissions apply to root, too.
 _OVERRIDING = "-dac_override,-dac_read_search"
 
 
 def bound_by_permissions() -> list[str]:
-    """The beginning of a command line for a program that may not write what is write-protected."""
+    """The start of a command line for a program to which write protection applies, even when run as root."""
     return ["setpriv", "--bounding-set", _OVERRIDING] if os.geteuid() == 0 else []
 
 
 def ignoring_file_size_limits() -> list[str]:
-    """The beginning of a command line for a program that sees an error, not a signal, where a file may not grow."""
+    """The start of a command line for a program that gets EFBIG instead of SIGXFSZ at the limit of a file's size."""
     return ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"]
 
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[bool]:
-    """A file system of that size on `folder`; False where this user may not mount one."""
+    """Mounts a file system of that size on `folder`; yields False where this user may not mount one."""
     mounted = (
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
@@ -51,7 +51,7 @@ def fill_disk(file: Path) -> None:
 
 
 class WallClock:
-    """The wall clock of a program that is started with `environment`: off by what was last set, at once."""
+    """The wall clock of a program started with `environment`; `set` shifts it immediately."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""What a server's process holds: file descriptors and memory."""
+"""The resources of a server's process: file descriptors and memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def descriptors(program: Program) -> int:
 
 
 def resident(program: Program) -> int:
-    """Bytes of memory."""
+    """Resident memory, in bytes."""
     size: int = psutil.Process(program.process.pid).memory_info().rss
     return size
 
 
 def wait_for_descriptors(program: Program, wanted: int) -> None:
-    """Until it holds exactly so many."""
+    """Waits until the process has exactly so many descriptors open."""
     wait_until(lambda: descriptors(program) == wanted, f"{wanted} descriptors; they are {descriptors(program)}")

@@ -1,4 +1,4 @@
-"""Hook events of Claude Code: made up, and as a recorded session would have fired them."""
+"""Hook events of Claude Code: invented ones, and those that a recorded session would have fired."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMMAND = re.compile(r"<command-name>/([^<\s]+)</command-name>")
 
 
 def event(name: str, **fields: Any) -> Event:
-    """With what every event has; the paths in it are nobody's business."""
+    """An event with the common fields; its paths are private and must not be stored."""
     return {
         "session_id": "session-1",
         "transcript_path": f"/home/{SECRET}/t.jsonl",
@@ -67,7 +67,7 @@ def session_end(session_id: str = "session-1") -> Event:
 
 
 def run_hook(body: Event | bytes, db_path: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    """One event through the hook binary, as Claude Code runs it."""
+    """Sends one event to the hook binary, as Claude Code does."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return subprocess.run(
         [native_binary("session-buddy-hook"), "--db-path", str(db_path), *arguments],
@@ -84,7 +84,7 @@ def _time_of(entry: dict[str, Any]) -> datetime:
 
 
 def of_transcripts(*paths: Path) -> Iterator[Event]:
-    """The events that the hooks of recorded sessions would have fired, in their order.
+    """The events that the hooks of recorded sessions would have fired, in order.
 
     A result of the kind <tool_use_error> fires none. ``duration_ms`` is what the tool measured, else the time from the
     use to its result.

@@ -1,4 +1,4 @@
-"""A home whose Claude Code settings tests edit, and `session-buddy hooks` to edit them with."""
+"""A home directory with Claude Code settings, and `session-buddy hooks` to edit them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PERMISSIONS = '{\n  "permissions": {\n    "allow": [\n      "Bash(ls:*)"\n    ]\
 
 
 class Home(NamedTuple):
-    """A home without settings, and a stand-in for the program."""
+    """A home directory without settings, and a fake hook program."""
 
     folder: Path
     program: Path
@@ -36,7 +36,7 @@ class Home(NamedTuple):
         return self.path
 
     def files(self) -> set[str]:
-        """The names in the settings' folder."""
+        """The file names in the settings' folder."""
         return {path.name for path in self.path.parent.iterdir()}
 
     def backups(self) -> list[Path]:
@@ -56,7 +56,7 @@ def run(*arguments: str) -> int:
 
 
 def ours(path: Path) -> dict[str, list[str]]:
-    """The targets of our handlers by event, as any JSON parser finds them."""
+    """The targets of our handlers by event, read with a JSON parser."""
     found: dict[str, list[str]] = {}
     content = json.loads(path.read_bytes().removeprefix(BOM))
     for event, groups in content.get("hooks", {}).items():
@@ -85,7 +85,7 @@ def entry(target: str, more: str = "") -> str:
 
 
 def as_process(*arguments: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as a process of its own, with the real program of this installation."""
+    """The command as a separate process, with the real program of this installation."""
     return subprocess.run(
         [*(prefix or []), sys.executable, "-m", "session_buddy.cli.main", "hooks", *arguments],
         capture_output=True,

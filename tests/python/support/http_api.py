@@ -1,4 +1,4 @@
-"""Queries over HTTP, each answer of which the OpenAPI description must agree with."""
+"""HTTP queries; each response is validated against the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _pointer(*parts: str) -> str:
 
 
 def check_against_description(path: str, method: str, status: int, content_type: str, body: Any) -> None:
-    """Raises AssertionError unless the description has this answer, of this content type and form."""
+    """Raises AssertionError unless the description has this response, with its content type and schema."""
     operation = openapi()["paths"][path][method.lower()]
     assert str(status) in operation["responses"], f"{path} has no answer {status}"
     parts = ["paths", path, method.lower(), "responses", str(status)]
@@ -88,7 +88,7 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request on a connection of its own; its answer is checked against the description."""
+    """One request on a new connection; its response is validated against the description."""
     text = query if isinstance(query, str) else urlencode(query, quote_via=quote)
     target = path + (f"?{text}" if text else "")
     with closing(http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)) as connection:
@@ -107,7 +107,7 @@ def ask(
 
 
 def get(server: Server, name: str, **parameters: object) -> Any:
-    """The body of a query that must succeed."""
+    """The body of the response to a query that must succeed."""
     answer = ask(server, f"{API}/{name}", parameters)
     assert answer.status == 200, answer.body
     return answer.body

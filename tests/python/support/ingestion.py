@@ -1,4 +1,4 @@
-"""Requests that hand data in, each on a connection of its own."""
+"""Ingestion requests, each on a new connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 def send(
     server: RealTimeMetricsServer | Server, path: str, body: bytes | str | Any, headers: dict[str, str] | None = None
 ) -> tuple[int, Any, http.client.HTTPResponse]:
-    """One POST on a connection of its own: status, body (parsed where it is JSON) and the answer itself."""
+    """One POST on a new connection: status, body (parsed where it is JSON) and the response itself."""
     data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     connection = http.client.HTTPConnection("localhost", server.port, timeout=DEADLINE)
     with closing(connection):

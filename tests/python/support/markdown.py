@@ -1,4 +1,4 @@
-"""Fenced code blocks of Markdown pages, with the headings they stand under."""
+"""Fenced code blocks of Markdown pages, with their headings."""
 
 from __future__ import annotations
 

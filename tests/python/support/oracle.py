@@ -1,4 +1,4 @@
-"""Random writes of other programs to a database, and what SQL says that a server must show afterwards."""
+"""A test oracle: random writes of other programs to a database, and the metrics that SQL computes from its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .processes import DEADLINE, Server
 SKILLS = ["pytest", "mypy", "ruff", "git", 'quoted "name"', "größe"]
 SESSIONS = [f"session-{number}" for number in range(5)]
 COLUMNS = "skill_name, invoked_at, session_id, completed, duration_seconds, error_type, workflow_phase"
-# What is shown of a row changes with its age at 30 minutes, an hour, a day. No row gets there while a test runs.
+# The metrics that a row counts in change at an age of 30 minutes, an hour, a day. No row reaches one during a test.
 AGES = [(0, 300), (2 * 3600, 20 * 3600), (30 * 3600, 40 * 3600), (5 * 86400, 9 * 86400)]
 WINDOW = timedelta(hours=24)
 LOOKBACK = timedelta(hours=48)  # of a rebuild
@@ -42,13 +42,13 @@ def to_the_second(text: str | None) -> str | None:
 
 
 class Writer:
-    """Other programs: each operation is one of a short-lived connection of its own."""
+    """Acts as other programs: each operation runs on a new connection."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self.path = path
         self.random = random.Random(seed)
         self.inserted: Totals = Counter()  # since the last call of take_inserted()
-        self.by_hand = False  # something was done since then that totals do not follow row by row
+        self.by_hand = False  # an operation since then that totals do not follow row by row
         self._backup = path.with_name("backup.db")
 
     @contextlib.contextmanager
@@ -84,7 +84,7 @@ class Writer:
         ids = [row[0] for row in connection.execute("SELECT id FROM skill_invocation")]
         return self.random.choice(ids) if ids else 1
 
-    # One method for each kind of operation; by_hand() tells which ones change rows that are there.
+    # One method for each kind of operation; those that batch() lists as `by_hand` change existing rows.
     def few_rows(self) -> None:
         with self.transaction() as connection:
             self.insert(connection, self.random.randint(1, 5))
@@ -140,7 +140,7 @@ class Writer:
             connection.execute("DELETE FROM skill_invocation")
 
     def delete_and_insert(self) -> None:
-        """As many rows as before, under new ids or under the old one."""
+        """Leaves as many rows as before, under new ids or under the old one."""
         with self.transaction() as connection:
             gone = self.some_id(connection)
             connection.execute("DELETE FROM skill_invocation WHERE id = ?", (gone,))
@@ -169,7 +169,7 @@ class Writer:
             self.put(connection, largest)
 
     def insert_and_delete(self) -> None:
-        """Rows that no look at the database ever sees."""
+        """Rows that no read of the database ever sees."""
         with self.transaction() as connection:
             before = connection.execute("SELECT coalesce(max(id), 0) FROM skill_invocation").fetchone()[0]
             self.insert(connection, 3)
@@ -200,7 +200,7 @@ class Writer:
             connection.execute("DELETE FROM skill_invocation WHERE id = ?", (self.some_id(connection),))
 
     def batch(self) -> list[str]:
-        """A few operations, with pauses in which a server may look at the database or not. Returns their names."""
+        """A few operations, with pauses in which a server may read the database or not. Returns their names."""
         clean = [
             self.few_rows,
             self.few_rows,
@@ -229,7 +229,7 @@ class Writer:
 
 
 def expected(path: Path) -> Shown:
-    """What SQL makes of the rows that are there now."""
+    """The metrics that SQL computes from the current rows."""
     now = datetime.now(timezone.utc)
     hour = now.replace(minute=0, second=0, microsecond=0)
     skills: dict[str, dict[str, Any]] = {}
@@ -283,7 +283,7 @@ def expected(path: Path) -> Shown:
 
 
 def shown(server: Server) -> Shown:
-    """The same as the server tells it."""
+    """The same metrics as the server reports them."""
     skills = {}
     for skill in get(server, "skills", limit=100, sparkline="true")["skills"]:
         window, lifetime, line = skill["window"], skill["lifetime"], skill["sparkline"]
@@ -337,7 +337,7 @@ def totals(server: Server) -> Totals:
 
 
 def agree(wanted: Any, found: Any) -> bool:
-    """The same; numbers up to rounding."""
+    """Whether both are the same; numbers up to rounding."""
     if isinstance(wanted, float) and isinstance(found, (int, float)):
         return abs(wanted - found) < 1e-5
     if isinstance(wanted, dict) and isinstance(found, dict):
@@ -348,7 +348,7 @@ def agree(wanted: Any, found: Any) -> bool:
 
 
 def differences(wanted: Shown, found: Shown) -> list[str]:
-    """In words; empty where both agree."""
+    """Describes the differences; empty where both agree."""
     told = []
     for part in ("skills", "sessions"):
         for name in sorted({*wanted[part], *found[part]}):

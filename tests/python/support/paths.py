@@ -1,4 +1,4 @@
-"""Where things are in this tree."""
+"""Paths of this source tree."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ LINES_SHOWN = 400  # of a program's output, where a test fails
 
 
 def wait_until(condition: Callable[[], bool], what: str, pause: float = 0.01) -> None:
-    """Asks again and again, this many seconds apart."""
+    """Polls the condition every `pause` seconds until it is true."""
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end, f"it did not come to pass: {what}"

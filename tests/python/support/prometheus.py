@@ -1,4 +1,4 @@
-"""A real Prometheus on the loopback, with everything it reads and writes in a folder of the test."""
+"""A real Prometheus on loopback; its files are in a folder of the test."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Prometheus(Program):
         return self
 
     def get(self, path: str, **parameters: str) -> Any:
-        """The data of an answer of its HTTP API; fails with what Prometheus says where it refuses."""
+        """The data of a response of its HTTP API; fails with the error of Prometheus."""
         url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
@@ -75,13 +75,13 @@ class Prometheus(Program):
                 raise AssertionError(f"{parameters}: {error.read().decode()}") from None
 
     def query(self, expression: str) -> list[tuple[Labels, float]]:
-        """The series of an instant vector, with what they are now."""
+        """The series of an instant vector, with their current values."""
         data = self.get("query", query=expression)
         assert data["resultType"] == "vector", expression
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
     def value(self, expression: str) -> float | None:
-        """The value of the one series, or None where there is none."""
+        """The value of the only series, or None without one."""
         series = self.query(expression)
         assert len(series) <= 1, f"{expression}: {series}"
         return series[0][1] if series else None
@@ -97,15 +97,15 @@ class Prometheus(Program):
             time.sleep(0.05)
 
     def targets(self) -> list[dict[str, Any]]:
-        """What is scraped, with `health` and `lastError`."""
+        """The scrape targets, with `health` and `lastError`."""
         targets: list[dict[str, Any]] = self.get("targets", state="active")["activeTargets"]
         return targets
 
 
 class Relay:
-    """Passes scrapes on to a server, with another Accept where one is given, and notes the types of the answers.
+    """Forwards scrapes to a server, optionally with another Accept, and records the content types of the responses.
 
-    Prometheus asks for OpenMetrics first and cannot be told to take the older format.
+    Prometheus prefers OpenMetrics and cannot be configured to prefer the older format.
     """
 
     def __init__(self, port: int, accept: str | None = None) -> None:

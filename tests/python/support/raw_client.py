@@ -1,4 +1,4 @@
-"""A client without manners: it sends whatever bytes it is given, and tells what came back and how it ended."""
+"""A raw client: it sends any bytes, valid or not, and reports the response and how the connection ended."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any
 
 from .processes import DEADLINE
 
-SO_ATTACH_FILTER = 26  # of Linux, on every architecture that Python's wheels are for
+SO_ATTACH_FILTER = 26  # the value on Linux, on every architecture that Python's wheels support
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-# Of a good handshake.
+# The headers of a valid handshake.
 UPGRADE_HEADERS = {
     "Host": "localhost",
     "Connection": "Upgrade",
@@ -48,7 +48,7 @@ def frame(
     announced: int | None = None,
     length_bytes: int | None = None,
 ) -> bytes:
-    """A frame with any fault: `announced` is the length it claims to have, in the form of 0, 2 or 8 `length_bytes`."""
+    """A frame, valid or not: `announced` is the length in its header, written in 0, 2 or 8 `length_bytes`."""
     length = len(payload) if announced is None else announced
     if length_bytes is None:
         length_bytes = 0 if length < 126 else 2 if length < 1 << 16 else 8
@@ -60,7 +60,7 @@ def frame(
     return head + mask + bytes(byte ^ key for byte, key in zip(payload, cycle(mask), strict=False))
 
 
-# Of the API, which answers with a pong.
+# A ping message of the API, which answers with a pong.
 PING_MESSAGE = b'{"type":"ping"}'
 PING_FRAME = frame(Opcode.TEXT, PING_MESSAGE)
 
@@ -76,7 +76,7 @@ def request(
     target: str = "/healthz",
     version: str = "HTTP/1.1",
 ) -> bytes:
-    """A request with a host, these headers (None leaves one out), and `more` header lines as they are."""
+    """A request with a host, these headers (None omits one), and the header lines `more`, unchanged."""
     lines = [
         f"{name}: {value}" for name, value in {"Host": "localhost", **(headers or {})}.items() if value is not None
     ]
@@ -90,7 +90,7 @@ def upgrade_request(
     target: str = "/",
     version: str = "HTTP/1.1",
 ) -> bytes:
-    """The same for a WebSocket handshake, which is good where nothing is changed."""
+    """The same for a WebSocket handshake, which is valid unless something is changed."""
     return request({**UPGRADE_HEADERS, **(headers or {})}, *more, method=method, target=target, version=version)
 
 
@@ -112,7 +112,9 @@ class RawClient:
         self.socket.settimeout(DEADLINE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)  # counts from the connection on
+            self.socket.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer
+            )  # the time since the connection was opened
         self.socket.connect(("127.0.0.1", port))
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
@@ -134,7 +136,7 @@ class RawClient:
         self.socket.sendall(data)
 
     def handshake(self, headers: Mapping[str, str | None] | None = None) -> Response:
-        """Becomes a WebSocket."""
+        """Upgrades the connection to a WebSocket."""
         self.send(upgrade_request(headers))
         response = self.read_response()
         assert response is not None
@@ -142,7 +144,7 @@ class RawClient:
         return response
 
     def read_response(self) -> Response | None:
-        """The next answer to a request other than HEAD; None where the server closes the connection instead."""
+        """The next response to a request other than HEAD; None where the server closes the connection instead."""
         start = self._input.readline()
         if not start:
             return None
@@ -154,15 +156,15 @@ class RawClient:
         return Response(int(start.split()[1]), headers, self._input.read(length))
 
     def read_responses(self) -> list[Response]:
-        """All answers up to the end of the connection, which must come in order: a reset is an error."""
+        """All responses up to the end of the connection, which must be closed gracefully: a reset is an error."""
         return list(iter(self.read_response, None))
 
     def read_frames(self) -> Iterator[tuple[int, bytes]]:
-        """Opcode and payload of what the server sends, up to the end of the connection."""
+        """Opcode and payload of each frame of the server, up to the end of the connection."""
         return ((first & 0x0F, payload) for first, payload in self.read_raw_frames())
 
     def read_raw_frames(self) -> Iterator[tuple[int, bytes]]:
-        """The same, with all of the first byte of each frame: its end, its reserved bits and its opcode."""
+        """The same, with the whole first byte of each frame: FIN, reserved bits and opcode."""
         while head := self._input.read(2):
             length = head[1] & 0x7F
             if length == 126:
@@ -172,7 +174,7 @@ class RawClient:
             yield head[0], self._input.read(length)
 
     def read_close(self) -> int | None:
-        """The server's close code, None where its close has none. The connection must then end, and in order."""
+        """The server's close code, None where its close frame has none. Then the connection must end gracefully."""
         for opcode, payload in self.read_frames():
             if opcode == Opcode.CLOSE:
                 assert self._input.read() == b"", "something came after the close"
@@ -180,14 +182,14 @@ class RawClient:
         raise AssertionError("the connection ended without a close")
 
     def read_message(self, wanted: str) -> Any:
-        """The next text message of this type; others are passed over."""
+        """The next text message of this type; others are dropped."""
         for opcode, payload in self.read_frames():
             if opcode == Opcode.TEXT and (message := json.loads(payload))["type"] == wanted:
                 return message
         raise AssertionError(f"the connection ended without {wanted}")
 
     def gone(self, within: float = DEADLINE) -> bool:
-        """Whether the server ends the connection in this time, however; what it sends is dropped."""
+        """Whether the server ends the connection within this time, in any way; what it sends is dropped."""
         end = time.monotonic() + within
         try:
             while (left := end - time.monotonic()) > 0:
@@ -203,23 +205,23 @@ class RawClient:
         return False
 
     def go_deaf(self) -> None:
-        """From now on the system drops what the server sends, as if the cable were cut; the server is not told."""
-        code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0, which is to drop
+        """From now on the kernel drops what the server sends, as if the cable were cut; the server gets no error."""
+        code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0, which drops the packet
         program = struct.pack("@HP", 1, ctypes.addressof(code))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
     def half_close(self) -> None:
-        """Sends no more; reading goes on."""
+        """Shuts down sending; the client keeps reading."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Ends the connection with an RST, as a crashed machine's would when it is back."""
+        """Ends the connection with an RST, as a machine does after a crash and reboot."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
 
 def answers(port: int, sent: bytes) -> list[Response]:
-    """All there are until the server closes, which it does at the latest when the client sends no more."""
+    """All responses until the server closes, at the latest when the client stops sending."""
     with RawClient(port) as client:
         client.send(sent)
         client.half_close()

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that answers as it is told."""
+"""A webhook receiver with configurable responses."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Post:
     path: str
     headers: Mapping[str, str]
     body: bytes
-    at: float  # of time.monotonic()
-    status: int  # that it was answered with
+    at: float  # time.monotonic()
+    status: int  # of the response
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -30,12 +30,12 @@ Answer = tuple[int, dict[str, str]]
 
 
 def accept(number: int) -> Answer:
-    """The usual one: 204."""
+    """The default response: 204."""
     return 204, {}
 
 
 class WebhookReceiver:
-    """Takes POSTs on a free port, or on the given one. `answer` gets their number, from 0, and may take its time."""
+    """Accepts POSTs on a free port, or on the given one. `answer` gets their number, from 0, and may block."""
 
     def __init__(self, answer: Callable[[int], Answer] = accept, *, port: int = 0) -> None:
         self.posts: list[Post] = []
@@ -56,7 +56,7 @@ class WebhookReceiver:
                         self.send_header(name, value)
                     self.end_headers()
                 except OSError:
-                    pass  # it did not wait
+                    pass  # the client did not wait for the response
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -80,17 +80,17 @@ class WebhookReceiver:
         return f"http://127.0.0.1:{self.port}/services/T0/SECRET-PATH?key=SECRET-KEY"
 
     @property
-    def taken(self) -> list[dict[str, Any]]:
-        """Bodies of those that it accepted, in their order."""
+    def accepted(self) -> list[dict[str, Any]]:
+        """The bodies of the accepted requests, in order."""
         return [post.json() for post in list(self.posts) if 200 <= post.status < 300]
 
-    def told(self) -> list[tuple[str, str]]:
-        """Event and skill of those."""
-        return [(body["event"], body["skill"]) for body in self.taken]
+    def events(self) -> list[tuple[str, str]]:
+        """Event and skill of each accepted request."""
+        return [(body["event"], body["skill"]) for body in self.accepted]
 
     def wait_for(self, *wanted: tuple[str, str]) -> None:
-        """Until these, in this order, are all that it was told."""
+        """Waits until these events, in this order, are all that it has accepted."""
         try:
-            wait_until(lambda: self.told() == list(wanted), f"{wanted} are told", pause=0.02)
+            wait_until(lambda: self.events() == list(wanted), f"{wanted} are accepted", pause=0.02)
         except AssertionError as error:
-            raise AssertionError(f"{error}; told were {self.told()}") from None
+            raise AssertionError(f"{error}; accepted were {self.events()}") from None

@@ -1,4 +1,4 @@
-"""Where the recorded sessions are; only the modules of `make test-recorded` ask for them."""
+"""The path of the recorded sessions; only the modules of `make test-recorded` use it."""
 
 from __future__ import annotations
 

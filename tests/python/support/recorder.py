@@ -1,4 +1,4 @@
-"""Programs that store invocations and acknowledge each one, and what starts them."""
+"""Programs that store invocations and acknowledge each one, and a class that starts them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recorder:
         self.process.communicate()
 
     def ask(self, skill_name: str) -> str:
-        """Empty for an invocation that was stored, or the reason why it was refused."""
+        """Returns "" for an invocation that was stored, or the reason why it was rejected."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{skill_name}\n")
         return self._answer()
@@ -50,7 +50,7 @@ class Recorder:
 
 
 def record_without_end(db_path: str, skill_name: str, acknowledged: str) -> None:
-    """Adds the session of an invocation to the file `acknowledged` once `store_invocation` has returned, not before."""
+    """Appends an invocation's session to the file `acknowledged` only after `store_invocation` has returned."""
     file = os.open(acknowledged, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     with SkillsStorage(db_path, busy_timeout=BUSY_TIMEOUT) as storage:
         for number in itertools.count():

@@ -1,4 +1,4 @@
-"""nginx as a program, with everything it reads and writes in a folder of the test."""
+"""nginx as a process; its files are in a folder of the test."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .processes import DEADLINE, Program
 
 CONFIG = ROOT / "docs" / "deploy" / "nginx.conf"
 
-# What nginx opens at the start, needed or not.
+# Paths that nginx opens at start, needed or not.
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """A free port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -33,7 +33,7 @@ def free_port() -> int:
 class Nginx(Program):
     """nginx with this configuration, which must include `folder`/conf.d/*.conf in its http block.
 
-    Entered, it takes connections on `port`.
+    Entered, it accepts connections on `port`.
     """
 
     def __init__(self, folder: Path, config: str, port: int) -> None:
@@ -63,11 +63,11 @@ class Nginx(Program):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Asked, not killed: workers would outlive their master.
+        # Terminated, not killed: otherwise the workers would outlive their master.
         self.stop(signal.SIGTERM)
 
     def reload(self) -> None:
-        """Has the configuration and the certificates read anew; returns before new workers have taken over."""
+        """Reloads the configuration and the certificates; returns before the new workers have taken over."""
         self._run("-s", "reload")
 
     def _run(self, *options: str) -> None:
@@ -78,7 +78,7 @@ class Nginx(Program):
 class DeployedNginx(Nginx):
     """docs/deploy/nginx.conf before a server on `server_port`, with other ports, paths and names.
 
-    `times` are in place of its own: directives and their values, such as worker_shutdown_timeout="1s".
+    `times` replace values in the file: directives and their values, such as worker_shutdown_timeout="1s".
     """
 
     def __init__(self, folder: Path, certificates: Certificates, server_port: int, **times: str) -> None:
@@ -90,7 +90,7 @@ class DeployedNginx(Nginx):
             "listen [::]:80;": f"listen [::1]:{self.plain_port};",
             "127.0.0.1:8765": f"127.0.0.1:{server_port}",
             "metrics.example.org": "localhost",
-            # Only root can be another user, and another user than root cannot enter root's folders.
+            # Only root can switch the user, and other users cannot enter root's folders.
             "user www-data;": f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
             "/run/": f"{folder}/",
             "/var/log/nginx/": f"{folder}/",

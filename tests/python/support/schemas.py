@@ -1,4 +1,4 @@
-"""The JSON Schemas of docs/api/schemas, as the judge of every message that a test sees."""
+"""Validates every message that a test receives against the JSON Schemas."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _registry() -> Registry[Any]:
     registry: Registry[Any] = Registry()
     for path, document in documents().items():
         resource = DRAFT202012.create_resource(document)
-        # By its own name, by its file's name and by its place, whichever a $ref uses.
+        # Registered by its $id, by its file's name and by its URI, whichever a $ref uses.
         for uri in {document.get("$id", path.as_uri()), path.name, path.as_uri()}:
             registry = registry.with_resource(uri, Resource(contents=document, specification=resource._specification))
     return registry
@@ -61,7 +61,7 @@ def _validator(message_type: str) -> jsonschema.Draft202012Validator:
 
 
 def validated(message: str | bytes | Message) -> Message:
-    """The message as a dict, after its schema agreed with it. Raises AssertionError with every fault."""
+    """The message as a dict, validated against its schema. Raises AssertionError with every violation."""
     assert not isinstance(message, bytes), "messages are text frames"
     parsed = json.loads(message) if isinstance(message, str) else message
     assert isinstance(parsed, dict), f"not an object: {parsed!r}"
@@ -73,7 +73,7 @@ def validated(message: str | bytes | Message) -> Message:
 
 
 class Client:
-    """A WebSocket client that validates whatever it receives.
+    """A WebSocket client that validates every message it receives.
 
     `async with Client(url) as client:` connects and closes.
     """
@@ -105,7 +105,7 @@ class Client:
                 return message
 
     async def ask(self, request: Message | str) -> Message:
-        """Sends a request and gives its answer: the next message that is no broadcast."""
+        """Sends a request and returns its response: the next message that is not a broadcast."""
         await self.send(request)
         while True:
             message = await self.receive()

@@ -1,4 +1,4 @@
-"""The end of a service manager: the socket that systemd names in NOTIFY_SOCKET."""
+"""A fake service manager: the socket that systemd names in NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .processes import DEADLINE
 
 
 class ServiceManager:
-    """Receives at `address`, a path or "@" and an abstract name."""
+    """Receives at `address`: a path, or "@" and an abstract name."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -21,7 +21,7 @@ class ServiceManager:
         return self._socket.recv(4096).decode()
 
     def is_silent(self) -> bool:
-        """Whether no message waits."""
+        """Whether no message is pending."""
         self._socket.setblocking(False)
         try:
             self._socket.recv(4096)

@@ -1,4 +1,4 @@
-"""Made-up invocations of skills whose behaviour is known, as `Detector.update` and a database take them."""
+"""Invented invocations of skills with a known behaviour, for `Detector.update` or a database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def steady(
     skill: str = "pytest-run",
     error_type: str | None = None,
 ) -> Iterator[Run]:
-    """`count` runs evenly from `first` to `last`, of which `rate` are completed, the failures spread evenly too."""
+    """`count` invocations evenly from `first` to `last`; `rate` of them complete, the failures spread evenly, too."""
     completed = round(count * rate)
     for index in range(count):
         good = (index + 1) * completed // count > index * completed // count
@@ -49,7 +49,7 @@ def steady(
 
 
 def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
-    """What `update` returned for the last of them."""
+    """Passes the invocations to the detector; returns what `update` returned for the last one."""
     reported: list[Anomaly] = []
     for run in runs:
         reported = detector.update(run.skill, run.completed, run.duration, run.at, run.error_type)
@@ -57,12 +57,12 @@ def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
 
 
 def make_database(path: Path) -> None:
-    """An empty one, closed."""
+    """Creates an empty database."""
     SkillsStorage(path).close()
 
 
 def make_bare_database(path: Path) -> None:
-    """The least that holds invocations: no version, no index, no trigger. Quick to fill."""
+    """Creates only the table of invocations: no version, no index, no trigger. Fast to fill."""
     connection = sqlite3.connect(path)
     connection.execute(
         "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,"
@@ -72,7 +72,7 @@ def make_bare_database(path: Path) -> None:
 
 
 def replace_rows(path: Path, runs: Iterable[Run]) -> None:
-    """The runs, in their order, in place of all that the database holds."""
+    """Replaces all rows of the database with these invocations, in order."""
     rows = [(run.skill, run.at.isoformat(), run.completed, run.duration, run.error_type) for run in runs]
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -89,7 +89,7 @@ def replace_rows(path: Path, runs: Iterable[Run]) -> None:
 
 
 def behave(path: Path, *, failing: Iterable[str] = (), well: Iterable[str] = ()) -> None:
-    """In place of all that the database holds: skills that fail since half an hour, and skills that never failed."""
+    """Replaces all rows of the database with skills that fail since half an hour, and skills that never failed."""
     now = datetime.now(timezone.utc)
     runs: list[Run] = []
     for skill in (*failing, *well):

@@ -1,4 +1,4 @@
-"""A program on a terminal of its own, whose picture is what a terminal emulator (pyte) makes of its output."""
+"""A program on a pseudo-terminal; a terminal emulator (pyte) renders its output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .processes import DEADLINE, wait_until
 
 
 class Terminal:
-    """`with Terminal([...]) as terminal:` starts it; it is killed at the end, if it is still there."""
+    """`with Terminal([...]) as terminal:` starts it; it is killed at the end, if it still runs."""
 
     def __init__(
         self, arguments: Sequence[str], *, columns: int = 120, lines: int = 30, env: Mapping[str, str] | None = None
@@ -78,12 +78,12 @@ class Terminal:
 
     @property
     def picture(self) -> list[str]:
-        """Its lines, without the blanks at their ends."""
+        """The lines on the screen, without trailing blanks."""
         with self._lock:
             return [line.rstrip() for line in self._screen.display]
 
     def wait_for(self, wanted: str | Callable[[list[str]], bool]) -> list[str]:
-        """The picture, once it holds the text or once it is true."""
+        """The lines on the screen, once they contain the text or `wanted` returns true."""
         seen: list[str] = []
 
         def there() -> bool:
@@ -99,7 +99,7 @@ class Terminal:
         return seen
 
     def press(self, keys: str) -> None:
-        """As if they were typed."""
+        """Types the keys."""
         os.write(self._master, keys.encode())
 
     def resize(self, columns: int, lines: int) -> None:
@@ -109,14 +109,14 @@ class Terminal:
         self.process.send_signal(signal.SIGWINCH)
 
     def end(self) -> int:
-        """Waits for its end; the exit status."""
+        """Waits for its end; returns the exit status."""
         status = self.process.wait(DEADLINE)
         self._readers[1].join(DEADLINE)
         wait_until(lambda: not self._unread(), "its output is read")
         return status
 
     def is_as_before(self) -> bool:
-        """Whether echo, cursor and screen are those of before it came."""
+        """Whether echo, cursor and screen are restored."""
         output = self.output
         cursor = output.rfind(b"\x1b[?25h") > output.rfind(b"\x1b[?25l") or b"\x1b[?25l" not in output
         screen = output.rfind(b"\x1b[?1049l") > output.rfind(b"\x1b[?1049h") or b"\x1b[?1049h" not in output

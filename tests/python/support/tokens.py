@@ -17,7 +17,7 @@ SCRAPER = "scraper-0b7e6a1f3c9d5284"
 
 
 def write_secret(path: Path, text: str, mode: int = 0o600) -> Path:
-    """A file for its owner alone, unless `mode` says otherwise."""
+    """A file that only its owner can read, unless `mode` is given."""
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)
@@ -25,7 +25,7 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> Path:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Those of a token that is good for an hour; None takes one away."""
+    """The claims of a token that is valid for an hour; None removes one."""
     made = {"sub": "somebody", "exp": int(time.time()) + 3600, **changes}
     return {name: value for name, value in made.items() if value is not None}
 
@@ -36,7 +36,7 @@ def signed(key: Any = SECRET, algorithm: str = "HS256", headers: dict[str, Any] 
 
 
 def pem(key: PrivateKeyTypes) -> str:
-    """The public half of a key."""
+    """The public key, as PEM."""
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return public.decode()
 

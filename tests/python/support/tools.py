@@ -28,7 +28,7 @@ def _missing(what: str) -> NoReturn:
 def node() -> str:
     """Node itself, with the packages of tests/js installed.
 
-    From PyPI comes a script that runs it: a signal would end the script and leave Node behind.
+    The package on PyPI has a script that runs it: a signal would end the script, and Node would keep running.
     """
     program = shutil.which("node")
     if program is None:
@@ -43,7 +43,7 @@ def npm() -> str:
 
 
 def node_packages(folder: Path) -> None:
-    """What the package in this folder needs must be installed in it."""
+    """Skips unless the dependencies of the package in this folder are installed."""
     if not (folder / "node_modules").is_dir():
         _missing(f"what {folder.name}/package.json names")
 
@@ -69,17 +69,17 @@ def prometheus() -> str:
 
 
 def promtool() -> str:
-    """What comes with Prometheus to check metrics, configurations and rules."""
+    """Prometheus's tool that checks metrics, configurations and rules."""
     return _unpacked("usr/bin/promtool")
 
 
 def amtool() -> str:
-    """What comes with Alertmanager to check its configuration."""
+    """Alertmanager's tool that checks its configuration."""
     return _unpacked("usr/bin/amtool")
 
 
 def _unpacked(path: str) -> str:
-    """A program on the PATH, or else of a Debian package that scripts/test-tools unpacked."""
+    """A program on the PATH, or from a Debian package that scripts/test-tools unpacked."""
     file = BUILD / "tools" / path
     return shutil.which(file.name) or (str(file) if file.exists() else None) or _missing(file.name)
 
@@ -100,7 +100,7 @@ def systemd_analyze() -> str:
 
 
 def libfaketime() -> Path:
-    """The library that, loaded before all others, shows a program another time; for programs with threads."""
+    """The library that, preloaded, changes the time a program sees; for multi-threaded programs."""
     for library in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"):
         return library
     _missing("libfaketime")

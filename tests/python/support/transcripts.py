@@ -1,4 +1,4 @@
-"""Lines of Claude Code transcripts, made up."""
+"""Invented lines of Claude Code transcripts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-SECRET = "xyzzy-the-secret"  # stands for whatever must not leave a transcript
+SECRET = "xyzzy-the-secret"  # stands for everything that must not leave a transcript
 
 
 def at(second: float) -> str:

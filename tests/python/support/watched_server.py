@@ -1,4 +1,4 @@
-"""The native server on a database of its own, and one WebSocket client that must stay connected to it."""
+"""The native server with a separate database, and one WebSocket client that must stay connected to it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def counts(message: Message) -> Counts:
 
 
 class WatchedServer:
-    """`async with WatchedServer(path) as server`: the process runs, and the client has its first figures.
+    """`async with WatchedServer(path) as server`: the process runs, and the client has its first metrics.
 
-    A client that is disconnected, or a process that ends, fails whatever waits next.
+    If the client is disconnected or the process ends, the next wait fails.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class WatchedServer:
         self.program = Server(db_path, *options, interval=INTERVAL, env=env, command=command)
         self.updates = 0
         self.latest: Message = {}
-        self.seen: list[Counts] = []  # the figures, each as often as they changed
+        self.seen: list[Counts] = []  # the metrics; a new item whenever they changed
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> WatchedServer:
@@ -66,7 +66,7 @@ class WatchedServer:
                     self.seen.append(counts(message))
 
     async def until(self, condition: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
-        """Waits for something that the client sees."""
+        """Waits until the condition is true for what the client has seen."""
         end = time.monotonic() + deadline
         while not condition():
             self.require_connected()
@@ -83,16 +83,16 @@ class WatchedServer:
         self.seen = [counts(self.latest)]
 
     async def next_updates(self, number: int) -> None:
-        """Waits until the client has got that many broadcasts more."""
+        """Waits until the client has received that many further broadcasts."""
         wanted = self.updates + number
         await self.until(lambda: self.updates >= wanted, f"{number} broadcasts")
 
     async def shows(self, expected: Counts) -> None:
-        """Waits until the client has these figures."""
-        await self.until(lambda: counts(self.latest) == expected, f"the figures {dict(expected)}")
+        """Waits until the client has these counts."""
+        await self.until(lambda: counts(self.latest) == expected, f"the counts {dict(expected)}")
 
     async def readiness(self) -> str:
-        """Empty where /readyz says 200, else the reason it gives with its 503."""
+        """An empty string where /readyz answers 200, else the reason in its 503."""
         status, body = await asyncio.to_thread(self._get, "/readyz")
         assert (status, body["status"]) in ((200, "ready"), (503, "unavailable"))
         return str(body.get("reason", ""))
@@ -106,7 +106,7 @@ class WatchedServer:
                 return error.code, json.load(error)
 
     async def until_readiness(self, condition: Callable[[str], bool], what: str) -> str:
-        """Waits until /readyz says so."""
+        """Waits until /readyz answers with this reason."""
         end = time.monotonic() + DEADLINE
         while not condition(reason := await self.readiness()):
             self.require_connected()
