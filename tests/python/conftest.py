@@ -125,8 +125,8 @@ class ServerProcess:
 def native_binary(name: str = "session-buddy-server") -> str:
     """The native program of the package under test."""
     # An instrumented package is in a separate folder with its binaries; PYTHONPATH names it.
-    beside = Path(session_buddy.__file__).parents[1] / "bin"
-    binary = (beside if beside.is_dir() else Path(sysconfig.get_path("scripts"))) / name
+    bin_folder = Path(session_buddy.__file__).parents[1] / "bin"
+    binary = (bin_folder if bin_folder.is_dir() else Path(sysconfig.get_path("scripts"))) / name
     assert binary.exists(), f"{binary} is not installed"
     return str(binary)
 

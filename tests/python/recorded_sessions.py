@@ -182,13 +182,15 @@ def test_the_server_serves_the_imported_metrics(db_path: Path) -> None:
 
 def test_every_scripted_call_has_its_outcome(db_path: Path) -> None:
     with (LATEST / "truth.tsv").open(encoding="utf-8") as file:
-        told = {call["call id"]: call["is_error told to the model"] for call in csv.DictReader(file, delimiter="\t")}
+        outcomes = {
+            call["call id"]: call["is_error told to the model"] for call in csv.DictReader(file, delimiter="\t")
+        }
     assert import_transcripts([LATEST], db_path)["unfinished"] == 1  # killed while it ran
     found = {key: one for key, one in stored(db_path).items() if not key.startswith("command:")}
     assert len(found) == 61
     for key, one in found.items():
         # Hooks reported nothing where the agent ended first; its transcript has an error for these.
-        assert one.completed == (told[key] == "ok"), key
+        assert one.completed == (outcomes[key] == "ok"), key
 
 
 @pytest.mark.parametrize(("folder", "version"), [(DATA, "2.1.39"), (LATEST, "2.1.332")])

@@ -12,7 +12,7 @@ import pytest
 
 from session_buddy.anomaly import backtest
 from session_buddy.cli.main import main
-from support.streams import NOON, Run, hours, make_database, replace_rows, steady
+from support.streams import NOON, Invocation, hours, make_database, replace_rows, steady
 
 TO = "2026-02-11T00:00:00Z"
 
@@ -29,7 +29,7 @@ def database(db_path: Path) -> Path:
             *steady(NOON + hours(1), NOON + hours(6), 60),
             *steady(NOON - hours(20), NOON + hours(10.9), 60, skill="git-commit", durations=(4.0, 6.0)),
             *steady(NOON + hours(11), NOON + hours(11.9), 20, skill="git-commit", durations=(14.0, 16.0)),
-            Run(NOON, skill="\x01"),
+            Invocation(NOON, skill="\x01"),
         ],
     )
     return db_path

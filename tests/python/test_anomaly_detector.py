@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from session_buddy.anomaly import Anomaly, Detector
-from support.streams import NOON, Run, feed, hours, steady
+from support.streams import NOON, Invocation, feed, hours, steady
 
 BEFORE = (NOON - hours(20), NOON - hours(1.1))
 LATELY = (NOON - hours(0.9), NOON)
@@ -62,9 +62,9 @@ def test_an_unchanged_skill_is_not_reported() -> None:
     assert detector.episodes() == []
 
 
-def within_a_second(good: int, failed: int) -> list[Run]:
+def within_a_second(good: int, failed: int) -> list[Invocation]:
     step = timedelta(milliseconds=100)
-    return [Run(NOON + index * step, index < good) for index in range(good + failed)]
+    return [Invocation(NOON + index * step, index < good) for index in range(good + failed)]
 
 
 def test_five_good_and_five_failed_within_a_second() -> None:
@@ -127,10 +127,10 @@ def test_time_never_goes_back() -> None:
 def test_a_late_invocation_is_sorted_by_its_time() -> None:
     runs = [*steady(*BEFORE, 100), *steady(*LATELY, 13, rate=0.5)]
     late = runs.pop(40)
-    in_order, with_late = Detector(), Detector()
-    feed(in_order, sorted([*runs, late], key=lambda run: run.at))
+    sorted_input, with_late = Detector(), Detector()
+    feed(sorted_input, sorted([*runs, late], key=lambda run: run.at))
     feed(with_late, [*runs, late])
-    (one,), (other,) = in_order.anomalies(), with_late.anomalies()
+    (one,), (other,) = sorted_input.anomalies(), with_late.anomalies()
     assert one.observed_samples == other.observed_samples
     assert one.observed_value == other.observed_value
 
@@ -192,8 +192,8 @@ def test_to_dict_is_the_wire_form_with_details() -> None:
 def test_an_endless_stream_keeps_the_last_10000_episodes() -> None:
     detector = Detector()
     for index in range(10_050):
-        for place in range(10):
-            detector.update("pytest-run", place < 5, at=172_800 * index + place)
+        for index_in_episode in range(10):
+            detector.update("pytest-run", index_in_episode < 5, at=172_800 * index + index_in_episode)
     episodes = detector.episodes()
     assert len(episodes) == 10_000
     assert episodes[0].started_at.timestamp() == 172_800 * 50 + 9

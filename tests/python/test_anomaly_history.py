@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from session_buddy.anomaly import Detector, backtest, detect_anomalies
 from session_buddy.storage import StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
-from support.streams import NOON, Run, feed, hours, make_bare_database, make_database, replace_rows, steady
+from support.streams import NOON, Invocation, feed, hours, make_bare_database, make_database, replace_rows, steady
 
 BEFORE = (NOON - hours(20), NOON - hours(1.1))
 LATELY = (NOON - hours(0.9), NOON)
@@ -36,10 +36,10 @@ def database(db_path: Path) -> Path:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Run]:
+def histories(draw: st.DrawFn) -> list[Invocation]:
     """Up to three skills that behave differently from phase to phase, ordered by time; some have equal times."""
     chance = random.Random(draw(st.integers(0, 2**32)))
-    runs: list[Run] = []
+    runs: list[Invocation] = []
     for skill in range(draw(st.integers(1, 3))):
         phases = draw(st.lists(st.tuples(st.integers(0, 25), st.sampled_from([0.0, 0.3, 0.9, 1.0])), max_size=6))
         for phase, (count, rate) in enumerate(phases):
@@ -48,7 +48,7 @@ def histories(draw: st.DrawFn) -> list[Run]:
                 if chance.random() < 0.2:
                     seconds = round(seconds / 300) * 300
                 runs.append(
-                    Run(
+                    Invocation(
                         min(START + timedelta(seconds=seconds), NOON),
                         chance.random() < rate,
                         chance.choice([None, chance.lognormvariate(phase % 3, 0.3)]),
@@ -80,10 +80,10 @@ def bare_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories(), data=st.data())
-def test_one_history_one_outcome(bare_database: Path, history: list[Run], data: st.DataObject) -> None:
+def test_one_history_one_outcome(bare_database: Path, history: list[Invocation], data: st.DataObject) -> None:
     plain, chopped = Detector(**QUICK), Detector(**QUICK)
     feed(plain, history)
-    for run, following in zip(history, [*history, Run(NOON)][1:], strict=True):
+    for run, following in zip(history, [*history, Invocation(NOON)][1:], strict=True):
         feed(chopped, [run])
         for _ in range(data.draw(st.integers(0, 2))):
             chopped.advance(run.at + (following.at - run.at) * data.draw(st.floats(0, 1)))
@@ -108,7 +108,7 @@ def test_one_history_one_outcome(bare_database: Path, history: list[Run], data: 
 
 
 def test_the_anomaly_of_a_moment(database: Path) -> None:
-    replace_rows(database, [*DROP, Run(NOON + hours(0.1)), *steady(NOON + hours(2), NOON + hours(3), 50)])
+    replace_rows(database, [*DROP, Invocation(NOON + hours(0.1)), *steady(NOON + hours(2), NOON + hours(3), 50)])
     (drop,) = detect_anomalies(database, NOON)
     assert (drop.anomaly_type, drop.observed_samples) == ("performance_drop", 13)
     assert drop.common_errors == [("timeout", 5)]
@@ -144,8 +144,8 @@ def test_a_range_of_history(database: Path) -> None:
     assert backtest(database, drop.resolved_at + timedelta(seconds=1), NOON + hours(30)).episodes == whole.episodes[1:]
     assert backtest(database, end=inside).episodes[0].resolved_at is None
 
-    alone = backtest(database, end=NOON + hours(30), skill="ruff-check")
-    assert (alone.rows, alone.skills, alone.episodes) == (50, 1, [])
+    one_skill = backtest(database, end=NOON + hours(30), skill="ruff-check")
+    assert (one_skill.rows, one_skill.skills, one_skill.episodes) == (50, 1, [])
     assert backtest(database, end=NOON + hours(30), skill="never-seen").rows == 0
 
 
@@ -172,7 +172,7 @@ def test_every_time_format_is_ordered_correctly(database: Path) -> None:
 
 
 def test_unreadable_rows_are_counted(database: Path) -> None:
-    replace_rows(database, [*DROP, Run(NOON, skill="bad\nname"), Run(NOON - hours(100))])
+    replace_rows(database, [*DROP, Invocation(NOON, skill="bad\nname"), Invocation(NOON - hours(100))])
     with sqlite3.connect(database) as connection:
         connection.execute(
             "INSERT INTO skill_invocation (skill_name, invoked_at, session_id) VALUES ('pytest-run', 'long ago', 's')"

@@ -292,7 +292,7 @@ async def test_health_needs_no_token_and_the_reason_of_readyz_does(guarded: Real
     def reason(headers: dict[str, str]) -> Callable[[], Any]:
         return lambda: get(guarded.port, "/readyz", headers)[2].get("reason")
 
-    await asyncio.to_thread(wait_until, lambda: reason({})() is not None, "/readyz tells of the fault")
+    await asyncio.to_thread(wait_until, lambda: reason({})() is not None, "/readyz reports the fault")
     assert await asyncio.to_thread(reason({})) == "a token is needed to see it"
     for token in (READER, SCRAPER):
         assert (await asyncio.to_thread(reason(bearer(token)))) not in (None, "a token is needed to see it")
@@ -459,7 +459,7 @@ async def test_valid_tokens_are_accepted(jwt_server: RealTimeMetricsServer) -> N
 
 async def test_a_token_with_an_audience_is_rejected_by_a_server_without_one(server_factory: ServerFactory) -> None:
     async with server_factory(jwt_secret=SECRET, **QUICK) as server:
-        assert await answer_to(server, signed(aud="somebody")) == (4401, "The token is for another audience (aud)")
+        assert await answer_to(server, signed(aud="another")) == (4401, "The token is for another audience (aud)")
         assert await answer_to(server, signed()) == (0, "authenticated")
 
 
@@ -538,7 +538,7 @@ async def test_sighup_accepts_new_tokens_and_closes_the_connections_of_removed_o
             async with Client(server.url, additional_headers=bearer(second)) as other:
                 assert (await other.receive())["type"] == "metrics_update"
 
-                assert "there is no token in it" in await reload("# nobody\n")
+                assert "there is no token in it" in await reload("# no token\n")
                 assert "others can read or change it (mode 0644)" in await reload(READER, 0o644)
                 assert (await reader.ask({"type": "ping"}))["type"] == "pong"
 

@@ -72,11 +72,11 @@ def test_old_invocations_go_and_their_totals_stay(database: Path, capsys: pytest
 def test_a_dry_run_reports_the_same_and_writes_nothing(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = database.read_bytes()
     assert run("--keep", "90d", "--db-path", database, "--dry-run") == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert database.read_bytes() == before
-    assert told.startswith("Would delete 30 invocations from ")
+    assert output.startswith("Would delete 30 invocations from ")
     assert run("--keep", "90d", "--db-path", database) == 0
-    assert capsys.readouterr().out.splitlines()[0] == told.rstrip().replace("Would delete", "Deleted")
+    assert capsys.readouterr().out.splitlines()[0] == output.rstrip().replace("Would delete", "Deleted")
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -144,7 +144,7 @@ def connections_to(port: int) -> int:
 
 
 async def test_updates_are_typed_and_say_what_the_server_sent(served: Server) -> None:
-    async with connect(served.url) as client, websockets.connect(served.url) as beside:
+    async with connect(served.url) as client, websockets.connect(served.url) as plain:
         update = await first(client.subscribe())
         assert isinstance(update, MetricsUpdate)
         assert {(skill.skill_name, skill.invocation_count, skill.completed_count) for skill in update.top_skills} == {
@@ -159,7 +159,7 @@ async def test_updates_are_typed_and_say_what_the_server_sent(served: Server) ->
         assert skill.last_invocation_at.utcoffset() == timedelta(0)
         with pytest.raises(FrozenInstanceError):
             skill.invocation_count = 9  # type: ignore[misc]
-        assert as_wire(update)["top_skills"] == json.loads(await beside.recv())["data"]["top_skills"]
+        assert as_wire(update)["top_skills"] == json.loads(await plain.recv())["data"]["top_skills"]
 
 
 async def test_one_several_or_all_skills_can_be_subscribed_to(served: Server) -> None:
@@ -462,7 +462,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
         async for update in client.subscribe():
             got.append(as_wire(update))
 
-    async def beside(server: Server) -> list[Any]:
+    async def plain_client(server: Server) -> list[Any]:
         """What a plain WebSocket client receives, up to the kill."""
         received: list[Any] = []
         async with websockets.connect(server.url) as socket:
@@ -474,10 +474,6 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
                         server.process.send_signal(signal.SIGKILL)
         return received
 
-    def holds(part: list[Any], whole: list[Any]) -> bool:
-        """Whether `part` is a contiguous slice of `whole`."""
-        return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
-
     async def one_life(client: Client) -> None:
         lives = states.count(State.CONNECTED)
         server = Server(db_path, port=port, interval="20ms")
@@ -486,10 +482,10 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
             await until(lambda: states.count(State.CONNECTED) == lives + 1, "it is there again")
             before = len(got)
             await until(lambda: len(got) > before, "it is subscribed again")
-            received = await beside(server)
+            received = await plain_client(server)
             await until(lambda: client.state is State.RECONNECTING, "it noticed the kill")
             # The last broadcast may have been sent to only one of the two.
-            await until(lambda: holds(received[:-1], got[before:]), "it has all that the plain client has")
+            await until(lambda: is_part_of(received[:-1], got[before:]), "it has all that the plain client has")
         finally:
             server.stop(signal.SIGKILL)
 
@@ -788,7 +784,7 @@ async def test_other_responses_and_redirects_end_it_and_the_token_is_sent_nowher
     elsewhere: list[str | None] = []
 
     async def never(socket: ServerConnection) -> None:
-        raise AssertionError("nobody is let in here")
+        raise AssertionError("no connection is accepted here")
 
     def note(connection: ServerConnection, request: Any) -> Any:
         elsewhere.append(request.headers.get("Authorization"))
@@ -964,7 +960,7 @@ async def test_an_abandoned_subscription_ends_by_itself() -> None:
         async for _ in client.subscribe():
             break
         gc.collect()
-        await until(lambda: asked == ["unsubscribe", "subscribe", "unsubscribe"], "the server was told")
+        await until(lambda: asked == ["unsubscribe", "subscribe", "unsubscribe"], "the server got all requests")
 
 
 async def test_a_subscription_that_follows_another_one_is_not_ended_with_it(served: Server) -> None:
@@ -1194,7 +1190,7 @@ def test_a_reader_in_the_main_thread_can_be_interrupted(served: Server) -> None:
 
 
 def test_on_state_cannot_block_its_own_thread(served: Server) -> None:
-    told: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def asks(change: StateChange) -> None:
         if change.state is State.CONNECTED:
@@ -1202,9 +1198,9 @@ def test_on_state_cannot_block_its_own_thread(served: Server) -> None:
             for ask in (client.ping, client.subscribe, client.close):
                 with pytest.raises(RuntimeError, match="another thread") as caught:
                     ask()
-                told.append(caught.value)
+                errors.append(caught.value)
 
     client = connect_sync(served.url, on_state=asks)
     with client:
-        wait_until(lambda: len(told) == 3, "it was told")
+        wait_until(lambda: len(errors) == 3, "all calls have failed")
         assert client.ping() > 0

@@ -299,11 +299,11 @@ def test_many_rows_are_changed_in_batches_that_can_be_stopped_and_resumed(db_pat
         ("mypy", rows),
         ("other", 5),
     ]
-    told: list[tuple[int, int]] = []
-    done = _native.forget_skill(str(db_path), "mypy", progress=lambda *state: told.append(state) is None)
+    calls: list[tuple[int, int]] = []
+    done = _native.forget_skill(str(db_path), "mypy", progress=lambda *state: calls.append(state) is None)
     assert done["invocations"] == rows
-    assert {total for _, total in told} == {rows}
-    assert len(told) >= 2
+    assert {total for _, total in calls} == {rows}
+    assert len(calls) >= 2
     assert metrics(db_path)["metrics"][0][:2] == ("other", 5)
 
 

@@ -1,4 +1,4 @@
-"""docs/deploy/nginx.conf with Debian's nginx, a server behind it, and clients that reconnect as the contract describes."""
+"""docs/deploy/nginx.conf with Debian's nginx, a server behind it, and clients that reconnect as in the contract."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def private(text: str, mode: int = 0o600) -> Callable[[Path], Path]:
 STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "no token file": ("--auth-token-file", lambda folder: folder / "file", "cannot read the token file"),
     "a folder": ("--auth-token-file", lambda folder: folder, "it is not a regular file"),
-    "for everybody": (
+    "readable by all": (
         "--auth-token-file",
         private(READER, 0o644),
         "others can read or change it (mode 0644); chmod 600",

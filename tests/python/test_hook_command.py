@@ -319,7 +319,7 @@ def test_concurrent_hooks_lose_and_duplicate_nothing(db_path: Path) -> None:
     for thread in threads:
         thread.join()
     while spool(db_path):
-        hook(session_end("nobody"), db_path)
+        hook(session_end("unknown"), db_path)
     assert len(rows(db_path)) == count
     assert open_uses(db_path) == 0
 
@@ -446,5 +446,5 @@ def test_a_log_that_cannot_be_written_is_ignored_silently(db_path: Path) -> None
     hook(b"{", db_path)
     path.unlink()
     path.parent.rmdir()
-    path.parent.write_text("a file in the place of the folder", encoding="utf-8")
+    path.parent.write_text("a file instead of the folder", encoding="utf-8")
     hook(b"{", db_path)

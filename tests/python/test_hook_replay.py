@@ -31,7 +31,7 @@ class Source(NamedTuple):
     without_event: int  # those whose result is of the kind that fires no event
 
 
-class Run(NamedTuple):
+class StoredInvocation(NamedTuple):
     skill: str
     session: str
     completed: bool
@@ -39,7 +39,7 @@ class Run(NamedTuple):
     seconds: float | None
 
 
-def stored(db_path: Path) -> dict[str, Run]:
+def stored(db_path: Path) -> dict[str, StoredInvocation]:
     """The rows by tool_use_id; fails where a row has none or two rows share one. Typed commands have none."""
     with closing(sqlite3.connect(db_path)) as database:
         rows = database.execute(
@@ -48,7 +48,7 @@ def stored(db_path: Path) -> dict[str, Run]:
             " WHERE key NOT LIKE 'command:%'"
         ).fetchall()
     assert len(rows) == len({row[0] for row in rows})
-    return {row[0]: Run(*row[1:]) for row in rows}
+    return {row[0]: StoredInvocation(*row[1:]) for row in rows}
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def events(source: Source) -> list[Event]:
 
 
 @pytest.fixture(scope="module")
-def told(source: Source, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def imported(source: Source, tmp_path_factory: pytest.TempPathFactory) -> dict[str, StoredInvocation]:
     """The invocations that an import of the transcripts stores."""
-    db_path = tmp_path_factory.mktemp("told") / "skills.db"
+    db_path = tmp_path_factory.mktemp("imported") / "skills.db"
     import_transcripts(source.paths, db_path)
     return stored(db_path)
 
@@ -90,40 +90,42 @@ def through_watch(paths: list[Path], db_path: Path) -> None:
     subprocess.run([*command, *map(str, paths)], check=True, capture_output=True, timeout=DEADLINE)
 
 
-def check_the_same(runs: dict[str, Run], told: dict[str, Run], source: Source, events: list[Event]) -> None:
-    assert len(runs) == len(told) == source.uses
+def check_the_same(
+    runs: dict[str, StoredInvocation], imported: dict[str, StoredInvocation], source: Source, events: list[Event]
+) -> None:
+    assert len(runs) == len(imported) == source.uses
     measured = {event["tool_use_id"] for event in events if "duration_ms" in event}
     assert len(measured) == source.uses - source.without_event
-    for key, run in told.items():
+    for key, run in imported.items():
         assert runs[key][:4] == run[:4], key
         if key in measured:
             assert runs[key].seconds == pytest.approx(run.seconds, abs=0.001), key
 
 
 def test_hook_processes_report_the_same_as_the_transcript(
-    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     through_processes(events, db_path)
-    check_the_same(stored(db_path), told, source, events)
+    check_the_same(stored(db_path), imported, source, events)
 
 
 def test_hook_requests_report_the_same_as_the_transcript(
-    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     with Server(db_path, *PLENTY) as server:
         through_http(events, server)
-    check_the_same(stored(db_path), told, source, events)
+    check_the_same(stored(db_path), imported, source, events)
 
 
 def test_watch_reports_the_same_as_an_import(
-    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     through_watch(source.paths, db_path)
-    check_the_same(stored(db_path), told, source, events)
+    check_the_same(stored(db_path), imported, source, events)
 
 
 def test_all_sources_together_make_one_row_each(
-    db_path: Path, source: Source, events: list[Event], told: dict[str, Run]
+    db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     with Server(db_path, *PLENTY) as server:
         with ThreadPoolExecutor() as pool:
@@ -135,8 +137,8 @@ def test_all_sources_together_make_one_row_each(
         for way in ways:
             way.result()
     while any(Path(f"{db_path}-spool").glob("*.json")):
-        run_hook(session_end("nobody"), db_path)
-    check_the_same(stored(db_path), told, source, events)
+        run_hook(session_end("unknown"), db_path)
+    check_the_same(stored(db_path), imported, source, events)
 
 
 def test_a_typed_command_reported_by_all_sources_is_one_row(db_path: Path, tmp_path: Path) -> None:

@@ -457,7 +457,7 @@ def test_tokens_need_the_scope_of_the_query(filled_db: Path, tmp_path: Path) -> 
             path, _, query = name.partition("?")
             for token, status, error in [
                 (None, 401, "unauthorized"),
-                ("nobody", 401, "unauthorized"),
+                ("anonymous", 401, "unauthorized"),
                 (SCRAPER, 403, "insufficient_scope"),
                 (writer, 403, "insufficient_scope"),
                 (READER, 200, None),
@@ -508,7 +508,7 @@ def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, 
     copy = filled_db.with_name("copy.db")
     rows(filled_db, "VACUUM INTO ?", str(copy))
     rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # the content of the WAL survives any change of the file
-    filled_db.write_bytes(b"not a database, whatever its name says" * 1000)
+    filled_db.write_bytes(b"not a database, despite its name" * 1000)
     wait_until(lambda: history_is_503(server, filled_db.parent), "history is refused")
     for suffix in ("-wal", "-shm"):
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
@@ -525,7 +525,7 @@ def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, fil
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
     other.replace(filled_db)
     wait_until(lambda: runs_of(server) == 3, "the other history is read")
-    wait_until(lambda: get(server, "skills")["total"] == 1, "and its figures")
+    wait_until(lambda: get(server, "skills")["total"] == 1, "and its metrics")
     (skill,) = get(server, "skills", sparkline="true")["skills"]
     assert sum(skill["sparkline"]["invocation_count"]) == 3
 

@@ -25,8 +25,8 @@ SEED = 8765
 EXAMPLES = 25  # of each operation
 EVERYTHING = "everything-7d2c9b1f4a6e8053"
 
-# What JSON Schema cannot express: which parameters go together, how many bytes a text has, which fields an event of which
-# kind has.
+# What JSON Schema cannot express: which parameters go together, the length of a text in bytes, the fields of each kind of
+# event.
 CONFIG = """
 [checks]
 unsupported_method.enabled = false  # of a GET with a body it says 405, but that is refused for the body
@@ -118,9 +118,9 @@ def description_for_schemathesis(*, guarded: bool) -> dict[str, Any]:
     del document["paths"]["/api/v1/invocations"]["post"]["requestBody"]["content"]["application/x-ndjson"]
     del document["paths"]["/metrics"]
     if guarded:
-        for place in [document, *(operation for item in document["paths"].values() for operation in item.values())]:
-            if len(place.get("security", [])) > 1:
-                place["security"] = [way for way in place["security"] if way]
+        for element in [document, *(operation for item in document["paths"].values() for operation in item.values())]:
+            if len(element.get("security", [])) > 1:
+                element["security"] = [way for way in element["security"] if way]
     return document
 
 

@@ -166,15 +166,15 @@ def test_many_rows_are_stored_in_batches(tmp_path: Path, db_path: Path) -> None:
 
 
 def test_progress_is_reported_in_bytes_up_to_the_total(project: Path, db_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> bool:
-        told.append((done, total))
+        reported.append((done, total))
         return True
 
     summary = import_transcripts([project], db_path, progress=progress)
-    assert told == sorted(told)
-    assert told[-1] == (summary["bytes"], summary["bytes"])
+    assert reported == sorted(reported)
+    assert reported[-1] == (summary["bytes"], summary["bytes"])
 
 
 def test_progress_can_stop_the_import(project: Path, db_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_transcripts_without_a_tool_use_are_accepted(
 def test_a_file_that_is_not_a_database_is_an_error(
     project: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    db_path.write_text("this is a text and no database at all, whatever its name says\n" * 20)
+    db_path.write_text("this is a text and no database at all, despite its name\n" * 20)
     assert main(["import", str(project), "--db-path", str(db_path)]) == 1
     assert capsys.readouterr().err.startswith("session-buddy import: ")
 

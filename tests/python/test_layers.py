@@ -100,7 +100,7 @@ def test_public_header_is_self_contained(header: Path, tmp_path: Path) -> None:
     compiler = next(word for word in words if Path(word).name != "ccache")
     flags = [word for word in words if word.startswith(("-I", "-D", "-std", "-W"))]
     system = [f"-isystem{words[index + 1]}" for index, word in enumerate(words) if word == "-isystem"]
-    unit = tmp_path / "alone.cpp"
+    unit = tmp_path / "only.cpp"
     unit.write_text(f'#include "session_buddy/{header.relative_to(HEADERS).as_posix()}"\n')
     result = subprocess.run(
         [compiler, *flags, *system, "-Werror", "-fsyntax-only", str(unit)],

@@ -138,7 +138,7 @@ async def test_a_stalled_client_does_not_delay_the_others_and_uses_no_memory(tmp
 
     published = report["broadcasts"]
     print(
-        f"\nstalled beside 99 for {SECONDS:.0f} s at {INTERVAL_MS} ms: {json.dumps(report)}\n"
+        f"\nstalled next to 99 for {SECONDS:.0f} s at {INTERVAL_MS} ms: {json.dumps(report)}\n"
         f"server memory {before / MEGABYTE:.1f} -> {after / MEGABYTE:.1f} MiB; {published} updates of "
         f"{size / 1024:.0f} KiB would have been {published * size / MEGABYTE:.0f} MiB; {len(late)} were on their way"
     )

@@ -360,12 +360,12 @@ def test_the_documentation_lists_the_metrics_of_the_server(tmp_path: Path) -> No
     with Server(path, interval="50ms") as server:
         wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "the totals")
         found = families(server)
-    told = {}
+    exported = {}
     for family in found.values():
         labels = {name for sample in family.samples for name in sample.labels} - {"le"}
-        told[family.name + ("_total" if family.type == "counter" else "")] = (family.type, labels)
+        exported[family.name + ("_total" if family.type == "counter" else "")] = (family.type, labels)
         assert family.documentation
-    assert told == documented()
+    assert exported == documented()
 
 
 async def test_the_server_counts_its_clients_and_what_they_are_sent(db_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_updates_that_a_slow_client_never_gets_are_counted_and_a_client_too_many
             refused = late.read_response()
             assert refused is not None
             assert refused.status == 503
-            wait_until(lambda: (value(scrape(server), skipped) or 0) > 5, "newer updates take the place of others")
+            wait_until(lambda: (value(scrape(server), skipped) or 0) > 5, "newer updates replace older ones")
             samples = scrape(server)
         assert value(samples, "session_buddy_connections_refused_total", reason="clients") == 1
 

@@ -114,7 +114,7 @@ def test_a_scrape_gives_names_labels_and_buckets_of_the_server(exporter: Prometh
 
 
 @pytest.mark.parametrize("accept", PARSERS)
-def test_what_was_never_told_is_an_empty_series_and_no_error(exporter: PrometheusExporter, accept: str) -> None:
+def test_an_exporter_without_invocations_has_no_series_of_skills(exporter: PrometheusExporter, accept: str) -> None:
     assert samples(exporter, accept) == {("active_sessions_total", ()): 0}
 
 
@@ -317,7 +317,7 @@ def test_silent_and_vanishing_clients_leave_no_thread_and_no_output(
         vanishing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
         vanishing.close()
         assert samples(exporter)
-        wait_until(lambda: threading.active_count() <= before + 1, "the server's own thread alone is left")
+        wait_until(lambda: threading.active_count() <= before + 1, "only the thread of the server is left")
     assert capfd.readouterr() == ("", "")
 
 

@@ -136,7 +136,7 @@ def test_after_a_kill_between_start_and_end_the_next_notifier_sends_the_end(serv
     with WebhookReceiver() as receiver:
         with notifier(served.url, state, "--webhook", receiver.url):
             receiver.wait_for(("started", "mypy"))
-            wait_until(lambda: not StateFile(state).read().deliveries, "it knows that it was told")
+            wait_until(lambda: not StateFile(state).read().deliveries, "it has recorded the delivery")
         heal(served.db_path)
         with notifier(served.url, state, "--webhook", receiver.url):
             receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
@@ -163,8 +163,8 @@ def test_after_a_lost_connection_an_end_settles_again(failing: Path, state: Path
         with Server(failing, port=port, interval="50ms") as server, notifier(server.url, state, *at) as notify:
             receiver.wait_for(("started", "mypy"))
             heal(failing)
-            with connect_sync(server.url) as beside:
-                updates = beside.subscribe()
+            with connect_sync(server.url) as client:
+                updates = client.subscribe()
                 wait_until(lambda: not next(updates).anomalies, "it is away")
                 away = next(updates).timestamp
                 wait_until(lambda: next(updates).timestamp > away, "a second has passed")
@@ -208,7 +208,7 @@ def test_each_start_and_each_end_is_sent_under_random_kills(failing: Path, state
                 behave(failing, failing=["mypy"]) if change % 2 == 0 else heal(failing)
             end = time.monotonic() + DEADLINE
             while len(events()) <= change:
-                assert time.monotonic() < end, f"change {change} is told; {events()}"
+                assert time.monotonic() < end, f"change {change} is sent; {events()}"
                 if dice.random() < 0.15:
                     notify.stop(signal.SIGKILL)
                     notify = all_.enter_context(notifier(server.url, state, *arguments))
@@ -282,9 +282,11 @@ def test_attempts_are_bounded(served: Server, state: Path) -> None:
 
 
 def test_a_receiver_that_is_down_does_not_delay_the_others(served: Server, state: Path, tmp_path: Path) -> None:
-    program = script(tmp_path, "cat > told")
+    program = script(tmp_path, "cat > received")
     with notifier(served.url, state, "--webhook", f"http://127.0.0.1:{free_port()}/", "--command", program):
-        wait_until(lambda: (tmp_path / "told").exists() and (tmp_path / "told").stat().st_size > 0, "it is told")
+        wait_until(
+            lambda: (tmp_path / "received").exists() and (tmp_path / "received").stat().st_size > 0, "it has run"
+        )
 
 
 # ---- Secrets
@@ -443,13 +445,13 @@ def is_running(process: int) -> bool:
 
 
 def test_shutdown_waits_for_a_delivery_in_flight(served: Server, state: Path, tmp_path: Path) -> None:
-    program = script(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo x >> told")
+    program = script(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo x >> received")
     with notifier(served.url, state, "--command", program) as notify:
         wait_until((tmp_path / "begun").exists, "it runs")
         notify.process.send_signal(signal.SIGTERM)
         (tmp_path / "go").touch()
         assert notify.process.wait(DEADLINE) == 0
-    assert (tmp_path / "told").read_text() == "x\n"
+    assert (tmp_path / "received").read_text() == "x\n"
     assert StateFile(state).read().deliveries == ()
 
 
@@ -463,7 +465,7 @@ def test_once_sends_what_changed_since_the_last_run(served: Server, state: Path)
             assert run_notify(*once).returncode == 0
             assert receiver.events() == [("started", "mypy")]
         heal(served.db_path)
-        wait_until(lambda: run_notify(*once).returncode == 0 and len(receiver.posts) > 1, "the end is told")
+        wait_until(lambda: run_notify(*once).returncode == 0 and len(receiver.posts) > 1, "the end is sent")
         assert receiver.events() == [("started", "mypy"), ("resolved", "mypy")]
 
 
@@ -629,13 +631,13 @@ def update(seconds: float, *skills: str, since: datetime = START, deviation: flo
     return MetricsUpdate(START + timedelta(seconds=seconds), (), anomalies)
 
 
-def told(events: list[Event]) -> list[tuple[str, str]]:
+def summary(events: list[Event]) -> list[tuple[str, str]]:
     return [(event.event, event.skill) for event in events]
 
 
 def test_an_end_is_sent_after_it_settled_with_the_time_at_which_it_began() -> None:
     tracker = Tracker(settle=10)
-    assert told(tracker.process(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
+    assert summary(tracker.process(update(0, "a", "b"))) == [("started", "a"), ("started", "b")]
     assert tracker.process(update(1, "a", "b")) == []
     assert tracker.process(update(2, "b")) == []
     assert tracker.process(update(11.9, "b")) == []
@@ -656,7 +658,7 @@ def test_an_end_needs_two_updates_however_far_apart() -> None:
         tracker = Tracker(settle=settle)
         tracker.process(update(0, "a"))
         assert tracker.process(update(3600)) == []
-        assert told(tracker.process(update(7200))) == [("resolved", "a")]
+        assert summary(tracker.process(update(7200))) == [("resolved", "a")]
 
 
 def test_a_lost_connection_restarts_settling() -> None:
@@ -665,7 +667,7 @@ def test_a_lost_connection_restarts_settling() -> None:
     tracker.process(update(1))
     tracker.connection_lost()
     assert tracker.process(update(100)) == []
-    assert told(tracker.process(update(110))) == [("resolved", "a")]
+    assert summary(tracker.process(update(110))) == [("resolved", "a")]
 
 
 def test_an_episode_that_began_while_disconnected_is_a_new_one() -> None:
@@ -684,13 +686,13 @@ def test_a_clock_that_is_set_back_does_not_hold_up_an_end() -> None:
     tracker.process(update(10_000, "a"))
     tracker.process(update(10_001))
     assert tracker.process(update(1)) == []
-    assert told(tracker.process(update(11))) == [("resolved", "a")]
+    assert summary(tracker.process(update(11))) == [("resolved", "a")]
 
 
 def test_the_minimum_deviation_applies_to_starts_only() -> None:
     tracker = Tracker(settle=0, min_deviation=3)
     assert tracker.process(update(0, "a", deviation=2.9)) == []
-    assert told(tracker.process(update(1, "a", deviation=3.0))) == [("started", "a")]
+    assert summary(tracker.process(update(1, "a", deviation=3.0))) == [("started", "a")]
     for second in (2, 3, 4):
         assert tracker.process(update(second, "a", deviation=2.1)) == []
 
@@ -701,7 +703,7 @@ def test_episodes_of_skills_no_longer_selected_are_forgotten() -> None:
     after = Tracker(settle=0, skills=["b"])
     after.restore(before.episodes.values())
     after.process(update(1))
-    assert told(after.process(update(2))) == [("resolved", "b")]
+    assert summary(after.process(update(2))) == [("resolved", "b")]
 
 
 # ---- Parts
@@ -724,14 +726,14 @@ def event(**changes: Any) -> Event:
 
 
 def test_queued_events_are_bounded_and_the_newest_stay() -> None:
-    class Nobody:
+    class NoReceiver:
         name = "webhook"
 
         async def deliver(self, event: Event) -> None:
             raise AssertionError("it is not run")
 
     said: list[str] = []
-    outbox = Outbox([Nobody()], max_attempts=1, save=lambda: None, log=said.append)
+    outbox = Outbox([NoReceiver()], max_attempts=1, save=lambda: None, log=said.append)
     outbox.add(event(id=str(number)) for number in range(MAX_PENDING + 3))
     assert len(outbox.deliveries) == MAX_PENDING
     assert outbox.deliveries[-1].event.id == str(MAX_PENDING + 2)

@@ -353,14 +353,14 @@ def test_the_dashboard_is_complete_and_does_not_overlap() -> None:
     dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     everything = dashboard["panels"]
     assert len({panel["id"] for panel in everything}) == len(everything)
-    places = [
+    cells = [
         (x, y)
         for panel in everything
         for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
         for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
     ]
-    assert len(set(places)) == len(places)
-    assert max(x for x, _ in places) < 24
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24
     for panel in panels():
         assert panel["title"]
         assert panel["description"]
@@ -441,12 +441,12 @@ def test_the_exporter_and_a_server_agree_on_the_same_invocations(db_path: Path, 
         wait_until(
             lambda: bool(re.search(r'performance_drop"[^}]*} [1-9]', metrics_of(server.port))), "the drop is found"
         )
-        told = skill_samples(server.port, accept)
+        expected = skill_samples(server.port, accept)
         with closing(sqlite3.connect(db_path)) as connection:
             for anomaly in connection.execute("SELECT anomaly_type, skill_name FROM skill_anomalies"):
                 exporter.record_anomaly(*anomaly)
-        assert skill_samples(exporter.port, accept) == told
-    assert len(told) > 300
+        assert skill_samples(exporter.port, accept) == expected
+    assert len(expected) > 300
 
 
 def test_the_exporters_counters_do_not_go_back_where_it_is_stopped_meanwhile(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ async def test_a_hook_event_of_a_locked_database_is_spooled_and_drained_by_the_s
         other.execute("BEGIN IMMEDIATE")
         assert await sent(server, HOOKS, post("t1")) == (202, None)
         assert len(list(Path(f"{db_path}-spool").glob("*.json"))) == 1
-    await asyncio.to_thread(wait_until, lambda: rows(db_path, "skill_name") == [("Read",)], "it is taken in")
+    await asyncio.to_thread(wait_until, lambda: rows(db_path, "skill_name") == [("Read",)], "it is stored")
     await asyncio.to_thread(wait_until, lambda: not list(Path(f"{db_path}-spool").iterdir()), "its file is removed")
 
 
@@ -400,7 +400,7 @@ async def test_more_than_max_intake_bytes_at_a_time_are_rejected_and_the_rest_go
             await asyncio.to_thread(wait_until, lambda: is_full(server), "they have come")
             status, answer, head = await asyncio.to_thread(send, server, INVOCATIONS, body)
             assert (status, answer["error"], head.headers["Retry-After"]) == (429, "intake_full", "1")
-            assert (await sent(server, HOOKS, post("t1")))[0] == 202, "hooks have room of their own"
+            assert (await sent(server, HOOKS, post("t1")))[0] == 202, "hooks have a separate limit"
             slow.sendall(b" ")
             assert slow.recv(1000).startswith(b"HTTP/1.1 202")
         assert (await sent(server, INVOCATIONS, body))[0] == 202

@@ -223,12 +223,12 @@ async def test_metrics_are_updated_without_a_client(server: RealTimeMetricsServe
     assert snapshot["database"] == {"readable": True, "reason": ""}
     assert snapshot["data"]["anomalies"] == []
     assert [session["session_id"] for session in snapshot["sessions"]] == ["s"]
-    figures = server.get_metrics("ruff")
-    assert figures is not None
-    assert figures["total_invocations"] == 4
-    assert figures["completion_rate"] == 0.75
-    assert figures["avg_duration_seconds"] == 2.5
-    assert figures["last_invocation_at"] == top[0]["last_invocation_at"]
+    metrics = server.get_metrics("ruff")
+    assert metrics is not None
+    assert metrics["total_invocations"] == 4
+    assert metrics["completion_rate"] == 0.75
+    assert metrics["avg_duration_seconds"] == 2.5
+    assert metrics["last_invocation_at"] == top[0]["last_invocation_at"]
     assert server.get_metrics("never-ran") is None
 
 

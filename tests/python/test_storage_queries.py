@@ -63,7 +63,7 @@ def test_a_session_is_listed_in_the_order_of_time(storage: SkillsStorage) -> Non
     add(storage, "a", 3, "other")
     assert [row.id for row in storage.get_session_invocations("s1")] == [early, late]
     assert [row.id for row in storage.get_session_invocations("s1", limit=1)] == [early]
-    assert storage.get_session_invocations("nobody") == []
+    assert storage.get_session_invocations("unknown") == []
 
 
 def test_filters_narrow_and_the_order_is_chosen(storage: SkillsStorage) -> None:

@@ -13,7 +13,7 @@ from support.paths import ROOT
 
 SCRIPT = ROOT / "scripts" / "system-packages"
 
-pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="apt is asked on Debian alone")
+pytestmark = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="apt is used on Debian only")
 
 # apt's output on Debian 13 for a package that others name in Conflicts: `show` succeeds with no output.
 APT_CACHE = """#!/bin/sh

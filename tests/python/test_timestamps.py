@@ -65,9 +65,9 @@ def nearly_timestamps(draw: st.DrawFn) -> str:
     """A timestamp in which one character was replaced, dropped or added: some are valid, and some are not."""
     text = draw(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30))).isoformat()
     text += draw(st.sampled_from(["", "Z", "+05:30", "-23:59"]))
-    place = draw(st.integers(0, len(text)))
+    index = draw(st.integers(0, len(text)))
     middle = draw(st.sampled_from(["", *"0123456789-+:.,TZtz W/"]))
-    return text[:place] + middle + text[place + draw(st.integers(0, 1)) :]
+    return text[:index] + middle + text[index + draw(st.integers(0, 1)) :]
 
 
 @given(nearly_timestamps())

@@ -34,7 +34,7 @@ from support.paths import ROOT
 from support.processes import DEADLINE, Program, Server, wait_until
 from support.reverse_proxy import free_port
 from support.schemas import validated
-from support.streams import Run, behave, hours, make_database, replace_rows, steady
+from support.streams import Invocation, behave, hours, make_database, replace_rows, steady
 from support.terminal import Terminal
 from support.tokens import READER, write_secret
 
@@ -94,7 +94,7 @@ def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -
     runs = [
         *steady(now - hours(20), now - hours(2), 80, skill="mypy", durations=(1.0,)),
         *steady(now - hours(0.5), now, 20, rate=0.2, skill="mypy", durations=(1.0,)),
-        *[Run(now, skill="steady", duration=2.5)] * 4,
+        *[Invocation(now, skill="steady", duration=2.5)] * 4,
     ]
     replace_rows(db_path, runs)
     with Server(db_path) as server, Terminal(top("--url", server.url)) as terminal:
@@ -271,7 +271,7 @@ def test_ctrl_z_restores_the_terminal_until_it_is_resumed(served: Server) -> Non
         terminal.wait_for("skill-29")
         terminal.press("\x1a")
         wait_until(lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0, "it stopped")
-        wait_until(terminal.is_as_before, "the terminal is as before")
+        wait_until(terminal.is_as_before, "the terminal is restored")
         terminal.process.send_signal(signal.SIGCONT)
         wait_until(lambda: not terminal.is_as_before(), "it took the terminal again")
         terminal.press("h")
@@ -358,8 +358,8 @@ def test_columns_and_anomalies_have_the_words_of_the_dashboard() -> None:
     labels = re.findall(r"sort: '\w+', label: '([^']+)'", page)
     assert sorted(label.lower() for label in labels) == sorted(column.name for column in COLUMNS)
     words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomalies.ts").read_text(), re.MULTILINE)
-    figures = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
-    assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in figures), "Unusual"] == words
+    kinds = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
+    assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in kinds), "Unusual"] == words
 
 
 def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> None:
@@ -575,13 +575,13 @@ def test_the_server_reports_the_last_24_hours(db_path: Path) -> None:
     with Server(db_path) as server, Terminal(top("--url", server.url), columns=120) as terminal:
         picture = terminal.wait_for("last 24 h")
         with urllib.request.urlopen(f"http://localhost:{server.port}/api/v1/skills?sparkline=true") as answer:
-            told = {
+            hours_of = {
                 skill["skill_name"]: skill["sparkline"]["invocation_count"] for skill in json.load(answer)["skills"]
             }
-    assert sum(told["mypy"]) == 12
+    assert sum(hours_of["mypy"]) == 12
     for line, name in zip(picture[2:4], ("mypy", "ruff-check"), strict=True):
         assert line.startswith(f"{name} ")
-        assert line.endswith(f" {sparkline(told[name]).strip()}")
+        assert line.endswith(f" {sparkline(hours_of[name]).strip()}")
 
 
 @pytest.mark.parametrize("answer", [(404, "{}"), (503, ""), (200, "no JSON"), (200, "[]"), (200, '{"skills": [{}]}')])

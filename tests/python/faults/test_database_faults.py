@@ -75,14 +75,14 @@ class Scene:
         self.lock = sqlite3.connect(self.database, isolation_level=None, check_same_thread=False, timeout=DEADLINE)
         self._stack.callback(self.lock.close)
 
-    def beside(self, suffix: str) -> Path:
+    def sidecar(self, suffix: str) -> Path:
         return Path(f"{self.database}{suffix}")
 
     def remove(self, *suffixes: str) -> None:
         for suffix in suffixes:
-            self.beside(suffix).unlink(missing_ok=True)
+            self.sidecar(suffix).unlink(missing_ok=True)
 
-    def put_in_place(self, copy: Path) -> None:
+    def replace_database(self, copy: Path) -> None:
         """Atomically renames a complete file to the database's name."""
         new = self.folder / "new"
         shutil.copyfile(copy, new)
@@ -91,11 +91,11 @@ class Scene:
     def restore(self) -> None:
         """Replaces all files of the database with the good copy."""
         self.remove("", *WAL_FILES)
-        self.put_in_place(self.good_copy)
+        self.replace_database(self.good_copy)
 
     def wait_until_checkpointed(self) -> None:
         """Until the newest rows are in the database file and the WAL is empty."""
-        wait_until(lambda: self.beside("-wal").stat().st_size == 0, "the log is folded into the file")
+        wait_until(lambda: self.sidecar("-wal").stat().st_size == 0, "the WAL is checkpointed")
 
     def query(self, statement: str) -> Any:
         with contextlib.closing(sqlite3.connect(self.database, timeout=DEADLINE)) as connection:
@@ -182,7 +182,7 @@ def disk_full(scene: Scene) -> Steps:
     scene.wait_until_checkpointed()
     filler = scene.folder / "filler"
     environment.fill_disk(filler)
-    wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer is told")
+    wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer gets the error")
     scene.server.program.wait_for(f"{CACHE_TROUBLE}.*the disk is full")
     yield
     filler.unlink()
@@ -239,11 +239,11 @@ def replaced_by_a_folder(scene: Scene) -> Steps:
     scene.database.mkdir()
     yield
     scene.database.rmdir()
-    scene.put_in_place(scene.good_copy)
+    scene.replace_database(scene.good_copy)
 
 
 def replaced(scene: Scene) -> Steps:
-    scene.put_in_place(scene.older_copy)
+    scene.replace_database(scene.older_copy)
     yield
 
 
@@ -306,7 +306,7 @@ def removed(*suffixes: str) -> Callable[[Scene], Steps]:
 
 
 def shm_emptied(scene: Scene) -> Steps:
-    os.truncate(scene.beside("-shm"), 0)
+    os.truncate(scene.sidecar("-shm"), 0)
     yield
 
 
@@ -375,7 +375,7 @@ async def endure(fault: Fault, folder: Path) -> None:
         fault.prepare(scene)
         async with WatchedServer(scene.database, prefix=scene.prefix) as server:
             scene.server = server
-            await server.until(lambda: shown(server) == BEFORE, "the figures before the fault")
+            await server.until(lambda: shown(server) == BEFORE, "the metrics before the fault")
             assert await server.readiness() == ""
             server.forget_seen()
 
@@ -400,8 +400,8 @@ async def endure(fault: Fault, folder: Path) -> None:
             await asyncio.to_thread(scene.recorder().record, SKILL)
             await server.until(lambda: shown(server) == fault.kept + 1, "the invocation after the repair")
             assert await server.readiness() == ""
-            figures = [seen.get(SKILL, 0) for seen in server.seen]
-            assert is_subsequence(figures, [BEFORE, fault.served, fault.kept, fault.kept + 1])
+            counts_seen = [seen.get(SKILL, 0) for seen in server.seen]
+            assert is_subsequence(counts_seen, [BEFORE, fault.served, fault.kept, fault.kept + 1])
             assert scene.query("PRAGMA integrity_check") == "ok"
             assert scene.query(f"SELECT count(*) FROM skill_invocation WHERE skill_name = '{SKILL}'") == fault.kept + 1
             with SkillsStorage(scene.database) as storage:

@@ -43,7 +43,7 @@ class Replay:
         self.over = threading.Event()
         self.failures: list[BaseException] = []
         self._chance = chance
-        self._threads = [threading.Thread(target=self._keep_on, args=(way,)) for way in WAYS]
+        self._threads = [threading.Thread(target=self._send_endlessly, args=(way,)) for way in WAYS]
 
     def __enter__(self) -> Replay:
         write(self.transcript, use(0, "first", "first"), result(1, "first"))
@@ -57,22 +57,22 @@ class Replay:
             thread.join(DEADLINE)
         assert not self.failures, self.failures
 
-    def is_telling(self) -> bool:
+    def is_running(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)
 
-    def _keep_on(self, way: str) -> None:
+    def _send_endlessly(self, way: str) -> None:
         try:
             for number in itertools.count():
                 if self.over.is_set():
                     return
                 tool = f"{way}-{number}"
-                self._tell(way, tool)
+                self._send(way, tool)
                 self.acknowledged.append(tool)
         except BaseException as failure:
             self.failures.append(failure)
             raise
 
-    def _tell(self, way: str, tool: str) -> None:
+    def _send(self, way: str, tool: str) -> None:
         begins, ends = pre(tool, tool), post(tool, tool)
         if way in ("hook", "all"):
             self._run_hook(begins)
@@ -174,17 +174,17 @@ def test_what_was_acknowledged_survives_kill_9_of_the_process_that_ingested_it(s
                 kill_one()
                 others_killed += 1
             replay.over.set()
-            wait_until(lambda: not replay.is_telling(), "all is told")
+            wait_until(lambda: not replay.is_running(), "everything is sent")
         spool = Path(f"{replay.database}-spool")
         server = replay.start_server()
         try:
-            wait_until(lambda: not spool.exists() or not any(spool.glob("*.json")), "the spool is taken in")
+            wait_until(lambda: not spool.exists() or not any(spool.glob("*.json")), "the spool is drained")
         finally:
             server.kill()
             server.communicate()
         assert replay.start_watch("--once").wait(DEADLINE) == 0
     found = stored(replay.database)
-    print(f"killed {others_killed} and {replay.hooks_killed} hooks, told {len(replay.acknowledged)}")
+    print(f"killed {others_killed} and {replay.hooks_killed} hooks, sent {len(replay.acknowledged)}")
     assert set(found.values()) == {1}, "stored twice"
     assert set(replay.acknowledged) <= set(found), "acknowledged and lost"
     assert set(found) <= {*replay.acknowledged, "first"}

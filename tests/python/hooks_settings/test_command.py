@@ -120,9 +120,9 @@ def test_the_registered_command_records_its_events(home: Home, db_path: Path) ->
     assert as_process("status").returncode == 0
     for event in ("PreToolUse", "PostToolUse"):
         line = ours(home.path)[event][0]
-        told = {"hook_event_name": event, "session_id": "s", "tool_name": "Read", "tool_use_id": "t1"}
-        told_all = json.dumps({**told, "tool_input": {}, "duration_ms": 5})
-        done = subprocess.run(["sh", "-c", line], input=told_all.encode(), check=False)
+        sent = {"hook_event_name": event, "session_id": "s", "tool_name": "Read", "tool_use_id": "t1"}
+        event_with_all = json.dumps({**sent, "tool_input": {}, "duration_ms": 5})
+        done = subprocess.run(["sh", "-c", line], input=event_with_all.encode(), check=False)
         assert done.returncode == 0
     with contextlib.closing(sqlite3.connect(db_path)) as connection:
         rows = connection.execute("SELECT skill_name, session_id, completed FROM skill_invocation").fetchall()
@@ -311,8 +311,8 @@ def test_status_shows_when_the_last_event_came(home: Home, db_path: Path, capsys
         assert run_hook(event, db_path).returncode == 0
         run("status")
         (line,) = [line for line in capsys.readouterr().out.splitlines() if "last event" in line]
-        told = datetime.fromisoformat(line.removeprefix("    last event: ").replace("Z", "+00:00"))
-        assert before <= told <= datetime.now(timezone.utc)
+        last_event = datetime.fromisoformat(line.removeprefix("    last event: ").replace("Z", "+00:00"))
+        assert before <= last_event <= datetime.now(timezone.utc)
 
 
 def test_an_http_hook_without_its_server_is_warned_of(

@@ -107,11 +107,11 @@ def test_extended_attributes_are_kept(home: Home) -> None:
     assert os.getxattr(home.path, "user.note") == b"mine"
 
 
-@pytest.mark.parametrize("place", ["file", "folder"])
-def test_what_is_write_protected_is_rejected(home: Home, place: str) -> None:
+@pytest.mark.parametrize("target", ["file", "folder"])
+def test_what_is_write_protected_is_rejected(home: Home, target: str) -> None:
     home.write(PERMISSIONS)
-    protected = home.path if place == "file" else home.path.parent
-    protected.chmod(0o444 if place == "file" else 0o555)
+    protected = home.path if target == "file" else home.path.parent
+    protected.chmod(0o444 if target == "file" else 0o555)
     done = as_process("install", "--http", URL, prefix=bound_by_permissions())
     assert done.returncode == 1
     assert f"{protected} is read-only; make" in done.stderr

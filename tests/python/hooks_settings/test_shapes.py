@@ -56,7 +56,7 @@ SHAPES = {
     "no-indentation": Shape(SAME_EVENT.replace("  ", "").encode()),
     "crlf": Shape(SAME_EVENT.replace("\n", "\r\n").encode()),
     "bom": Shape(BOM + OTHER_EVENT.encode()),
-    "bom-alone": Shape(BOM, BOM + b"{}\n"),
+    "bom-only": Shape(BOM, BOM + b"{}\n"),
     "bom-and-crlf": Shape(BOM + PERMISSIONS.replace("\n", "\r\n").encode()),
     "no-newline-at-end": Shape(PERMISSIONS.rstrip("\n").encode()),
     "newlines-at-both-ends": Shape(b"\n\n" + PERMISSIONS.encode() + b"\n\n"),
@@ -107,7 +107,7 @@ def without_ours(content: bytes) -> Any:
     return found, {event: groups for event, groups in events.items() if groups}
 
 
-def holds_in_order(whole: bytes, part: bytes) -> bool:
+def is_subsequence(whole: bytes, part: bytes) -> bool:
     """Whether `part` is `whole` with some items removed."""
     rest = iter(whole)
     return all(byte in rest for byte in part)
@@ -137,7 +137,7 @@ def test_installing_adds_our_hooks_and_changes_nothing_else(home: Home, shape: S
     before = shape.before or b""
     assert run("install") == 0
     content = home.path.read_bytes()
-    assert holds_in_order(content, before.strip().replace(b"{ \n }", b"{}"))
+    assert is_subsequence(content, before.strip().replace(b"{ \n }", b"{}"))
     assert content.startswith(BOM) == before.startswith(BOM)
     assert [backup.read_bytes() for backup in home.backups()] == ([] if shape.before is None else [before])
     if before.count(b"[") < 1000:  # the limit of Python's parser

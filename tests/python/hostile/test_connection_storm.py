@@ -91,7 +91,7 @@ def storms(server: Server, bystander: Bystander, warm_up: int, count: int, tls: 
     print(
         f"\n{count} connections{' over TLS' if tls else ''} opened and vanished in {took:.1f} s: descriptors"
         f" {held} -> {descriptors(server)}, memory {size / MEGABYTE:.2f} -> {after / MEGABYTE:.2f} MiB;"
-        f" longest time without an update of a client beside them {bystander.longest_gap:.2f} s"
+        f" longest time without an update of another client {bystander.longest_gap:.2f} s"
     )
     assert after - size < KEPT_MEMORY
     bystander.expect_update()

@@ -53,7 +53,7 @@ BROKEN_FRAMES = {
 
 BAD_UTF8 = {
     "a byte that never occurs": [b"\xff"],
-    "a continuation byte alone": [b"\x80"],
+    "only a continuation byte": [b"\x80"],
     "an overlong form": [b"\xc0\xaf"],
     "a surrogate": [b"\xed\xa0\x80"],
     "above U+10FFFF": [b"\xf4\x90\x80\x80"],

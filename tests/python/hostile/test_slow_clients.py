@@ -59,7 +59,7 @@ ANSWERED = request(target="/healthz")
 
 
 @pytest.mark.parametrize(
-    ("at_once", "slowly"),
+    ("immediately", "slowly"),
     [
         pytest.param(b"", upgrade_request(), id="the header of the first request"),
         pytest.param(ANSWERED, upgrade_request(), id="the header of the next request"),
@@ -73,11 +73,11 @@ ANSWERED = request(target="/healthz")
     ],
 )
 def test_a_request_sent_byte_by_byte_is_aborted(
-    server: Server, idle_descriptors: int, at_once: bytes, slowly: bytes
+    server: Server, idle_descriptors: int, immediately: bytes, slowly: bytes
 ) -> None:
     with RawClient(server.port) as client:
-        client.send(at_once)
-        if at_once == ANSWERED:
+        client.send(immediately)
+        if immediately == ANSWERED:
             assert client.read_response() is not None
         begun = time.monotonic()
         assert dribble(client, slowly)
@@ -213,7 +213,7 @@ def send_until_stuck(client: RawClient, data: bytes) -> None:
             sent += client.socket.send(data)
     except (TimeoutError, ConnectionError):
         return
-    raise AssertionError("the server takes whatever comes")
+    raise AssertionError("the server accepts any amount")
 
 
 @pytest.mark.parametrize("as_websocket", [False, True], ids=["HTTP", "WebSocket"])
@@ -254,4 +254,4 @@ def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_connection_behin
                 assert client.gone()
         begun = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - begun < 30, "a session that nobody ends is waited for"
+        assert time.monotonic() - begun < 30, "the server waits for a connection that no client ends"

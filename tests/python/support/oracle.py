@@ -235,7 +235,7 @@ def expected(path: Path) -> Shown:
     skills: dict[str, dict[str, Any]] = {}
     sessions: dict[str, tuple[object, ...]] = {}
 
-    def figures(total: int, completed: int, mean: float | None, last: str | None) -> tuple[object, ...]:
+    def metrics(total: int, completed: int, mean: float | None, last: str | None) -> tuple[object, ...]:
         return (total, completed, mean, to_the_second(last))
 
     with contextlib.closing(sqlite3.connect(path, timeout=30)) as database:
@@ -253,10 +253,10 @@ def expected(path: Path) -> Shown:
             if entry[0] not in known:
                 entries.append(entry)
         for name, *rest in entries:
-            skills[name] = {"lifetime": figures(*rest), "window": (0, 0, None, None), "hours": [[0] * 24, [0] * 24]}
+            skills[name] = {"lifetime": metrics(*rest), "window": (0, 0, None, None), "hours": [[0] * 24, [0] * 24]}
         window = (text_of(now - WINDOW),)
         for name, *rest in database.execute(f"SELECT {sums} WHERE invoked_at > ? GROUP BY skill_name", window):
-            skills[name]["window"] = figures(*rest)
+            skills[name]["window"] = metrics(*rest)
         # A row whose time was changed by hand may be later than what the triggers noted.
         for name, last in database.execute(
             "SELECT skill_name, max(invoked_at) FROM skill_invocation WHERE invoked_at > ? GROUP BY skill_name",
@@ -268,11 +268,11 @@ def expected(path: Path) -> Shown:
             "SELECT skill_name, invoked_at, completed FROM skill_invocation WHERE invoked_at >= ?",
             (text_of(hour - timedelta(hours=23)),),
         ):
-            place = 23 - int((hour - datetime.fromisoformat(at.replace("Z", "+00:00"))) / timedelta(hours=1) + 1 - 1e-9)
+            index = 23 - int((hour - datetime.fromisoformat(at.replace("Z", "+00:00"))) / timedelta(hours=1) + 1 - 1e-9)
             if at >= text_of(hour):
-                place = 23
-            skills[name]["hours"][0][place] += 1
-            skills[name]["hours"][1][place] += completed
+                index = 23
+            skills[name]["hours"][0][index] += 1
+            skills[name]["hours"][1][index] += completed
         for session, first, last, count, completed, distinct in database.execute(
             "SELECT session_id, min(invoked_at), max(invoked_at) AS last, count(*), sum(completed),"
             " count(DISTINCT skill_name) FROM skill_invocation WHERE invoked_at > ? GROUP BY 1 HAVING last > ?",
@@ -349,12 +349,14 @@ def agree(wanted: Any, found: Any) -> bool:
 
 def differences(wanted: Shown, found: Shown) -> list[str]:
     """Describes the differences; empty where both agree."""
-    told = []
+    found_differences = []
     for part in ("skills", "sessions"):
         for name in sorted({*wanted[part], *found[part]}):
             if not agree(wanted[part].get(name), found[part].get(name)):
-                told.append(f"{part} {name}: SQL says {wanted[part].get(name)}, the server {found[part].get(name)}")
-    return told
+                found_differences.append(
+                    f"{part} {name}: SQL says {wanted[part].get(name)}, the server {found[part].get(name)}"
+                )
+    return found_differences
 
 
 class Oracle:
@@ -385,8 +387,8 @@ class Oracle:
 
     def agree(self, where: str, deadline: float) -> None:
         start = time.monotonic()
-        while told := differences(expected(self.server.db_path), shown(self.server)):
+        while found_differences := differences(expected(self.server.db_path), shown(self.server)):
             waited = time.monotonic() - start
-            assert waited < deadline, "\n".join([f"{where}: not within {deadline} s", *told])
+            assert waited < deadline, "\n".join([f"{where}: not within {deadline} s", *found_differences])
             time.sleep(0.005)
         self.slowest = max(self.slowest, time.monotonic() - start)

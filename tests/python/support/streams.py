@@ -15,7 +15,7 @@ NOON = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
-class Run:
+class Invocation:
     """One invocation."""
 
     at: datetime
@@ -34,12 +34,12 @@ def steady(
     durations: tuple[float | None, ...] = (None,),
     skill: str = "pytest-run",
     error_type: str | None = None,
-) -> Iterator[Run]:
+) -> Iterator[Invocation]:
     """`count` invocations evenly from `first` to `last`; `rate` of them complete, the failures spread evenly, too."""
     completed = round(count * rate)
     for index in range(count):
         good = (index + 1) * completed // count > index * completed // count
-        yield Run(
+        yield Invocation(
             first + (last - first) * index / max(count - 1, 1),
             good,
             durations[index % len(durations)],
@@ -48,7 +48,7 @@ def steady(
         )
 
 
-def feed(detector: Detector, runs: Iterable[Run]) -> list[Anomaly]:
+def feed(detector: Detector, runs: Iterable[Invocation]) -> list[Anomaly]:
     """Passes the invocations to the detector; returns what `update` returned for the last one."""
     reported: list[Anomaly] = []
     for run in runs:
@@ -71,7 +71,7 @@ def make_bare_database(path: Path) -> None:
     connection.close()
 
 
-def replace_rows(path: Path, runs: Iterable[Run]) -> None:
+def replace_rows(path: Path, runs: Iterable[Invocation]) -> None:
     """Replaces all rows of the database with these invocations, in order."""
     rows = [(run.skill, run.at.isoformat(), run.completed, run.duration, run.error_type) for run in runs]
     connection = sqlite3.connect(path, isolation_level=None)
@@ -91,7 +91,7 @@ def replace_rows(path: Path, runs: Iterable[Run]) -> None:
 def behave(path: Path, *, failing: Iterable[str] = (), well: Iterable[str] = ()) -> None:
     """Replaces all rows of the database with skills that fail since half an hour, and skills that never failed."""
     now = datetime.now(timezone.utc)
-    runs: list[Run] = []
+    runs: list[Invocation] = []
     for skill in (*failing, *well):
         rate = 0.2 if skill in failing else 1.0
         runs += steady(now - hours(20), now - hours(2), 80, skill=skill, durations=(1.0,))

@@ -26,7 +26,7 @@ def write_secret(path: Path, text: str, mode: int = 0o600) -> Path:
 
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a token that is valid for an hour; None removes one."""
-    made = {"sub": "somebody", "exp": int(time.time()) + 3600, **changes}
+    made = {"sub": "a-client", "exp": int(time.time()) + 3600, **changes}
     return {name: value for name, value in made.items() if value is not None}
 
 
