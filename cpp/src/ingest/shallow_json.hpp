@@ -1,5 +1,5 @@
-// Reads JSON that somebody else wrote in linear time, with memory for what is wanted of it and no more, however deep
-// and however wide it is.
+// Parses untrusted JSON in linear time and builds only the requested parts, so that memory is bounded for any depth and
+// width.
 #pragma once
 
 #include <cstddef>
@@ -9,17 +9,17 @@
 
 namespace session_buddy::ingest {
 
-/// What is built. A container that is nested deeper, and any array in an object, becomes an empty one of its kind.
+/// What is built. A container nested deeper, and any array in an object, becomes an empty one of its kind.
 struct ShallowShape {
-    std::size_t depth = 1;           ///< objects within one another
-    std::size_t max_members = 16;    ///< of an object; the first ones
-    bool elements_of_array = false;  ///< the elements of the outermost array, one at a time, in place of an empty array
-    /// Whether a member is built; `depth` counts from 1. Nothing: every one.
+    std::size_t depth = 1;           ///< maximum nesting of objects
+    std::size_t max_members = 16;    ///< per object; further members are ignored
+    bool elements_of_array = false;  ///< pass each element of the outermost array to the sink
+    /// Whether a member is built; `depth` counts from 1. If empty, all are.
     std::function<bool(std::size_t depth, std::string_view key)> wants{};
 };
 
-/// Calls `sink` with the value of the text, or with each element of it, as they are read: also of a text that turns out
-/// to be no JSON further on, for which it returns false.
+/// Calls `sink` with the value, or with each element, as it is parsed. Returns false if the text is not valid JSON; the
+/// sink may have been called for the part before the error.
 [[nodiscard]] bool read_shallow_json(std::string_view text, const ShallowShape& shape,
                                      const std::function<void(nlohmann::json&&)>& sink);
 

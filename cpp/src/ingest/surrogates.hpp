@@ -1,4 +1,4 @@
-// Mends what JavaScript calls JSON and a strict parser refuses.
+// Replaces lone surrogates in JSON, which JavaScript writes and strict parsers reject.
 #pragma once
 
 #include <string>
@@ -6,8 +6,8 @@
 
 namespace session_buddy::ingest {
 
-/// JavaScript writes half a surrogate pair (`\ud83d`) where it cut a text in the middle of a character. That is JSON to
-/// JavaScript and to Python, but not to a strict parser: such halves become U+FFFD here.
+/// JavaScript writes a lone surrogate (`\ud83d`) if it cut a text in the middle of a character. JavaScript and Python
+/// accept that as JSON, a strict parser does not. Each lone surrogate becomes U+FFFD.
 [[nodiscard]] std::string replace_lone_surrogates(std::string_view json);
 
 }  // namespace session_buddy::ingest

@@ -1,5 +1,5 @@
-// The detectors of all skills: fed with rows, asked for what is to be reported, written down and resumed.
-// Knows neither clock nor database. One thread uses it.
+// The anomaly detectors of all skills: evaluates rows, reports anomalies, and saves and restores its state. Uses
+// neither clock nor database. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace session_buddy::anomaly {
 
 class AnomalyEngine {
   public:
-    /// What it keeps at most. The runs of further skills are not evaluated, further error types count as `other`.
+    /// Memory limits. Invocations of further skills are not evaluated; further error types count as `other`.
     struct Limits {
         std::size_t skills = 10'000;
         std::size_t error_types = 10'000;
@@ -32,12 +32,12 @@ class AnomalyEngine {
 
     [[nodiscard]] const DetectorOptions& options() const { return options_; }
 
-    /// Judges a row that was read at `now`; one from the future counts as now.
+    /// Judges a row that was read at `now`. A row from the future counts as of `now`.
     void add(const Invocation& invocation, TimePoint now);
     /// Moves all windows to `now`.
     void advance(TimePoint now);
 
-    /// An open episode of a skill, with all that a restart needs.
+    /// An open Episode with its skill and channel: what is saved for a restart.
     struct OpenEpisode {
         std::string skill_name;
         SkillDetector::Channel channel = SkillDetector::completion;
@@ -45,16 +45,16 @@ class AnomalyEngine {
 
         bool operator==(const OpenEpisode&) const = default;
     };
-    /// For a restart: first every row that was evaluated before, then begin() with the episodes that were open at
+    /// After a restart: preload() every row that was evaluated before, then begin() with the episodes that were open at
     /// `until`.
     void preload(const Invocation& invocation);
     void begin(TimePoint until, const std::vector<OpenEpisode>& episodes);
 
-    /// What stands out at `now`, which advance() has reached: the largest score first, then by name and type. Valid
+    /// The anomalies reported at `now`, sorted by score (largest first), name and type. Call advance(now) before. Valid
     /// until the next add() or advance().
     [[nodiscard]] const std::vector<Anomaly>& reported(TimePoint now) const;
     [[nodiscard]] std::vector<OpenEpisode> open_episodes() const;
-    /// The detector of one skill, as of the last add() or advance(); nullptr for one that was never seen.
+    /// The detector of one skill, as of the last add() or advance(); nullptr for an unknown skill.
     [[nodiscard]] const SkillDetector* detector(std::string_view skill_name) const;
 
     struct SkillEvent {
@@ -63,18 +63,18 @@ class AnomalyEngine {
 
         bool operator==(const SkillEvent&) const = default;
     };
-    /// The starts and ends of episodes since the last call, in the order in which they were found.
+    /// The starts and ends of episodes since the last call, in order of detection.
     [[nodiscard]] std::vector<SkillEvent> take_events() { return std::exchange(events_, {}); }
 
     [[nodiscard]] TrackedNames error_types_tracked() const { return {error_types_.size() - 1, errors_in_other_}; }
 
     struct SkillState {
-        bool is_anomalous = false;    ///< something is reported
-        std::optional<double> score;  ///< the larger |z|; nothing where there are too few samples
+        bool is_anomalous = false;    ///< an anomaly of the skill is reported
+        std::optional<double> score;  ///< the larger |z| of both channels; nullopt if there are too few samples
 
         bool operator==(const SkillState&) const = default;
     };
-    /// As of `now`; nothing is anomalous about a skill that was never seen.
+    /// The state at `now`. An unknown skill is not anomalous.
     [[nodiscard]] SkillState state(std::string_view skill_name, TimePoint now) const;
     /// The skills that were evaluated since the last call.
     [[nodiscard]] std::vector<std::string> take_evaluated();
@@ -92,7 +92,7 @@ class AnomalyEngine {
         std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
     };
 
-    /// Nothing for a new one where there is no room.
+    /// The index of a skill, which is added if it is new; nullopt if max_tracked_skills is reached.
     std::optional<std::uint32_t> index_of(std::string_view skill_name);
     std::uint32_t error_number(const std::string& error_type);
     [[nodiscard]] SkillDetector::Sample to_sample(const Invocation& invocation, TimePoint at);
@@ -102,20 +102,19 @@ class AnomalyEngine {
 
     DetectorOptions options_;
     Limits limits_;
-    std::deque<std::uint32_t> idle_;  // skills that had no sample left when they were listed here
+    std::deque<std::uint32_t> idle_;  // skills without samples when they were added here
     std::uint64_t errors_in_other_ = 0;
-    std::deque<Skill> skills_;  // in pieces: it grows without a copy of all
+    std::deque<Skill> skills_;  // a deque, so that it grows without copying
     std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> index_;
     std::vector<std::string> error_types_{""};  // number → type; 0 stands for none
     std::unordered_map<std::string, std::uint32_t> error_numbers_;
     std::unordered_set<std::uint32_t> with_episode_;
     std::vector<std::uint32_t> evaluated_;
-    std::vector<EpisodeEvent> found_;  // by the detector that is at work; kept for its memory
+    std::vector<EpisodeEvent> found_;  // events of the current detector; a member to reuse its memory
     std::vector<SkillEvent> events_;
     Schedule changes_;
-    // What reported() gave last, in all and by skill, and the skills that were evaluated since. What a skill reports
-    // changes when it is evaluated, and at no other time: it is evaluated whenever a sample leaves the observation
-    // window.
+    // Cache of reported(), in all and by skill, and the skills evaluated since. What a skill reports changes only when
+    // it is evaluated, which happens each time a sample leaves the observation window.
     mutable std::vector<Anomaly> reported_;
     mutable std::unordered_map<std::uint32_t, std::vector<Anomaly>> reported_by_skill_;
     mutable std::vector<std::uint32_t> stale_;

@@ -1,6 +1,6 @@
-// Watches one skill: compares its most recent invocations with those before, and keeps the episodes of what stands out.
-// A pure state machine over invocations and the time handed in; docs/explanation/anomaly-detection.md explains the
-// rule.
+// The anomaly detector of one skill: compares its observed (latest) invocations with the baseline before them, and
+// tracks episodes of significant deviations. A pure state machine whose only input is invocations and time;
+// docs/explanation/anomaly-detection.md explains the rule.
 #pragma once
 
 #include <array>
@@ -19,56 +19,57 @@ namespace session_buddy::anomaly {
 
 struct DetectorOptions {
     double threshold = 2.0;                                              ///< of |z|, 0.5 to 10
-    std::chrono::microseconds baseline_window = std::chrono::hours(24);  ///< longer than the observation window
+    std::chrono::microseconds baseline_window = std::chrono::hours(24);  ///< must be longer than the observation window
     std::chrono::microseconds observation_window = std::chrono::hours(1);
-    std::int64_t min_samples = 5;  ///< on either side, 2 to 50
+    std::int64_t min_samples = 5;  ///< on each side, 2 to 50
 };
 
-/// What one comparison says. Rates are fractions, durations seconds.
+/// The result of one comparison. Rates are fractions, durations are in seconds.
 struct Deviation {
     AnomalyType type = AnomalyType::performance_drop;
     double baseline_value = 0.0;
     double observed_value = 0.0;
     std::int64_t baseline_samples = 0;
     std::int64_t observed_samples = 0;
-    double z = 0.0;  ///< signed: negative where the observed value is the smaller one
-    /// Of a deviation at least this large on this side, where nothing has changed. Worked out only near the threshold
-    /// and beyond, else 1.
+    double z = 0.0;  ///< z-score; negative if the observed value is smaller
+    /// One-sided p-value: probability of a deviation at least this large if nothing has changed. Computed only near the
+    /// threshold and beyond, else 1.
     double tail_probability = 1.0;
 
     bool operator==(const Deviation&) const = default;
 };
 
-/// What recent runs are compared with, boiled down to what the comparison needs.
+/// Summary statistics of the baseline samples.
 struct Baseline {
     std::int64_t count = 0;
     std::int64_t completed = 0;
-    std::int64_t timed = 0;  ///< completed runs with a duration
+    std::int64_t timed = 0;  ///< completed samples with a duration
     double mean_seconds = 0.0;
     double sd_seconds = 0.0;
-    double mean_log = 0.0;  ///< of the natural logarithm of the duration in microseconds
+    double mean_log = 0.0;  ///< mean of ln(duration in microseconds)
     double sd_log = 0.0;
-    double drift_variance = 0.0;  ///< how much the channel's value moves by itself from one bucket of time to the next
+    double drift_variance = 0.0;  ///< normal variance of the channel's value between time buckets
 
     bool operator==(const Baseline&) const = default;
 };
 
-/// An open episode, with all that is needed to go on with it after a restart.
+/// The detector's state of an open episode: what it needs to resume after a restart. EpisodeEvent reports its start and
+/// end; an Anomaly is an episode that is reported now.
 struct Episode {
     TimePoint started_at;
     Deviation deviation;        ///< as of the last comparison
-    Baseline baseline;          ///< what the episode is evaluated by: as of the start, or since it was last enlarged
-    std::int64_t excluded = 0;  ///< kept runs that have left the observed ones and stay out of the baseline
+    Baseline baseline;          ///< frozen at the start of the episode, or when it was last extended
+    std::int64_t excluded = 0;  ///< samples older than the observed ones that are kept out of the baseline
 
     bool operator==(const Episode&) const = default;
 };
 
-/// The start or the end of an episode: what is to be written down.
+/// The start or the end of an episode, to be recorded in skill_anomalies.
 struct EpisodeEvent {
     enum class Kind { started, resolved };
     Kind kind = Kind::started;
     TimePoint at;
-    Deviation deviation;  ///< at the start, or the last one that still stood out
+    Deviation deviation;  ///< at the start, or the last one before the end
 
     bool operator==(const EpisodeEvent&) const = default;
 };
@@ -77,7 +78,8 @@ class SkillDetector {
   public:
     enum Channel : std::size_t { completion, duration, channel_count };
 
-    /// One finished invocation. `error` is the caller's number for the class of a failure, 0 for none.
+    /// A finished invocation, reduced to what the detector needs. `error` is the caller's number of the error type, 0
+    /// for none.
     struct Sample {
         TimePoint at;
         bool completed = false;
@@ -85,45 +87,46 @@ class SkillDetector {
         std::uint32_t error = 0;
     };
 
-    /// `options` is shared by all skills and outlives the detector.
+    /// `options` is shared by all skills and must outlive the detector.
     explicit SkillDetector(const DetectorOptions& options) : options_(&options) {}
 
-    /// Takes an invocation in and appends what started or ended to `events`. Amortised constant time where invocations
-    /// come in order; a late one finds its index among those before it, one older than the baseline window is ignored.
+    /// Adds a sample and appends starts and ends of episodes to `events`. Amortized O(1) if samples arrive in order of
+    /// time. A late one is sorted in; one older than the baseline window is ignored.
     void add(const Sample& sample, std::vector<EpisodeEvent>& events);
 
-    /// Lets time pass. Whatever leaves a window does so at its own moment, so that the outcome does not depend on how
-    /// often this is called. Time never goes back.
+    /// Moves the windows to `to`. Each sample leaves a window at its exact time, so that the result does not depend on
+    /// how often this is called. `to` must not decrease.
     void advance(TimePoint to, std::vector<EpisodeEvent>& events);
 
-    /// For a restart: takes in an earlier invocation without evaluating it. Only before begin().
+    /// After a restart: adds an earlier sample without evaluating it. Only before begin().
     void preload(const Sample& sample);
-    /// Ends the preloading: everything up to `until` counts as evaluated, and these episodes were open then.
+    /// Ends preloading: samples up to `until` count as evaluated, and `episodes` were open then.
     void begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes);
 
-    /// The open episode of a channel, whether it is reported now or not.
+    /// The open episode of a channel, reported or not.
     [[nodiscard]] const std::optional<Episode>& episode(Channel channel) const { return channels_[channel].episode; }
-    /// Whether the open episode is to be reported at `now`, which advance() has reached: it stands out and the skill
-    /// ran within the observation window.
+    /// Whether the open episode is reported at `now`: the deviation is significant and the skill was used within the
+    /// observation window. Call advance(now) before.
     [[nodiscard]] bool is_reported(Channel channel, TimePoint now) const;
-    /// The larger |z| of what can be compared; nothing where there are too few samples.
+    /// The larger |z| of the channels; nullopt if there are too few samples.
     [[nodiscard]] std::optional<double> score() const;
-    /// The errors of the observed failures, as handed in; at most 50.
+    /// The error numbers of the observed failures; at most 50.
     [[nodiscard]] std::vector<std::uint32_t> observed_errors() const;
-    /// The next moment at which advance() has something to do; TimePoint::max() where nothing is kept.
+    /// The next time at which advance() changes anything; TimePoint::max() if there are no samples.
     [[nodiscard]] TimePoint next_change() const;
-    /// The moment up to which everything was evaluated; TimePoint::min() before the first sample.
+    /// The time up to which everything was evaluated; TimePoint::min() before the first sample.
     [[nodiscard]] TimePoint evaluated_until() const { return now_; }
 
   private:
     struct KeptSample {
         TimePoint at;
-        std::int64_t micros = -1;  // duration; negative where the sample failed or has none
+        std::int64_t micros = -1;  // duration; negative if it failed or has none
         std::uint32_t error = 0;
         bool completed = false;
-        std::array<bool, channel_count> excluded{};  // from the channel's baseline: observed during an episode
+        std::array<bool, channel_count>
+            excluded{};  // from the channel's baseline, because it was observed during an episode
     };
-    // Sums over runs, as the two channels need them. Logarithms are in steps of 2^-24.
+    // Sums over samples for both channels. Logarithms are fixed-point, in steps of 2^-24.
     struct Sums {
         std::int64_t count = 0;
         std::int64_t completed = 0;
@@ -140,10 +143,10 @@ class SkillDetector {
         std::optional<Episode> episode;
         std::optional<Comparison> latest;
     };
-    // The baseline's runs by time, to see how much it drifts: more buckets than the baseline window can touch.
+    // Number of time buckets of the baseline, for estimating its drift.
     static constexpr std::int64_t kBucketsPerBaseline = 24;
 
-    /// Whether it would be the first to leave for want of room.
+    /// Whether it would be evicted immediately, because the maximum is reached and all others are newer.
     [[nodiscard]] bool is_beyond_limit(const Sample& sample) const;
     void insert(const Sample& sample);
     void drop_old();
@@ -158,8 +161,9 @@ class SkillDetector {
     [[nodiscard]] bool must_extend_baseline(const Episode& episode) const;
     void resolve(Channel channel, std::vector<EpisodeEvent>& events);
     void readmit(Channel channel);
-    // How improbable a deviation must be. A skill that runs often is compared anew, with other runs, many times within
-    // one observation window: they share what one comparison has (Bonferroni).
+    // The significance level: the largest p-value at which a deviation counts. A frequently used skill is compared many
+    // times within one observation window, each time with other samples; a Bonferroni correction divides the level
+    // between these comparisons.
     [[nodiscard]] double max_tail_probability() const;
     [[nodiscard]] Baseline current_baseline() const;
     [[nodiscard]] double drift(Channel channel);
@@ -168,14 +172,14 @@ class SkillDetector {
     [[nodiscard]] std::optional<Comparison> compare_duration(const Baseline& baseline) const;
 
     const DetectorOptions* options_;
-    TimePoint now_ = TimePoint::min();  // the last moment that was evaluated
-    FlatQueue<KeptSample> samples_;     // those of the baseline window, in order of time
-    std::size_t observed_from_ = 0;     // samples_ from here on are observed, those before are the baseline
-    std::size_t recent_from_ = 0;       // samples_ from here on lie in the observation window
-    Sums baseline_;                     // each channel without what it excludes
+    TimePoint now_ = TimePoint::min();  // time of the last evaluation
+    FlatQueue<KeptSample> samples_;     // samples in the baseline window, in order of time
+    std::size_t observed_from_ = 0;     // index in samples_ of the first observed one; those before are the baseline
+    std::size_t recent_from_ = 0;       // index in samples_ of the first in the observation window
+    Sums baseline_;                     // without the excluded samples of each channel
     Sums observed_;
-    // Of baseline_, by time. None until something stands out for the first time: most skills never need them, and they
-    // take most of what a skill that hardly runs would take.
+    // baseline_ by time bucket. Empty until the first significant deviation, because most skills never need them and
+    // they would take most of the memory of a rarely used skill.
     std::vector<Sums> buckets_;
     std::array<ChannelState, channel_count> channels_;
 };

@@ -1,5 +1,5 @@
-// Metrics and anomalies of one database, fed together: what the collector builds anew whenever the database is another
-// one.
+// The metrics and anomaly engines of one database, fed from the same batches. The collector builds a new one when the
+// database was replaced or must be read again.
 #pragma once
 
 #include <array>
@@ -22,18 +22,19 @@ namespace session_buddy::app {
 
 class Analytics {
   public:
-    /// `resume` is the detector's state that the database holds, `open_anomalies` what skill_anomalies has as open.
+    /// `resume` is the detector state stored in the database, `open_anomalies` the (skill, type) pairs of the open rows
+    /// of skill_anomalies.
     Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
               std::vector<std::pair<std::string, std::string>> open_anomalies);
 
-    /// How far back the rows of a rebuild have to go.
+    /// How far back a rebuild must read.
     [[nodiscard]] static std::chrono::seconds lookback(const Config& config);
 
     void apply(const storage::Batch& batch, TimePoint now);
-    /// Moves everything to `now`. Only once the last batch of a rebuild was taken.
+    /// Moves all windows to `now`. Only after the last batch of a rebuild was applied.
     void advance(TimePoint now);
 
-    /// The latest that any of the rows bears, be it in the future.
+    /// The latest time of any row, even if it is in the future.
     [[nodiscard]] TimePoint latest_invocation() const { return latest_invocation_; }
     [[nodiscard]] metrics::MetricsEngine& metrics() { return metrics_; }
     [[nodiscard]] const std::vector<Anomaly>& anomalies(TimePoint now) const { return anomalies_.reported(now); }
@@ -41,13 +42,13 @@ class Analytics {
     /// The open episodes of one skill.
     using Episodes = std::array<std::optional<anomaly::Episode>, anomaly::SkillDetector::channel_count>;
 
-    /// What is to be written back; stays until confirm_written().
+    /// What must be written to the database; kept until confirm_written().
     struct Pending {
         std::vector<storage::CacheRow> cache;
         std::vector<storage::EpisodeChange> episodes;
         std::vector<storage::StateEntry> detector_state;
         bool replaces_state = false;
-        std::unordered_map<std::string, Episodes> state;  // what detector_state says, by skill
+        std::unordered_map<std::string, Episodes> state;  // the episodes in detector_state, by skill
         std::vector<metrics::MetricsEngine::RecentChange> recent;
 
         [[nodiscard]] bool empty() const { return recent.empty() && cache.empty() && detector_state.empty(); }
@@ -60,7 +61,7 @@ class Analytics {
   private:
     void set_lifetimes(const storage::Batch& batch, TimePoint now);
     void begin_evaluation(TimePoint until);
-    /// Nothing for a skill that never ran.
+    /// nullopt for a skill without invocations.
     [[nodiscard]] std::optional<storage::CacheRow> cache_row(const std::string& skill_name,
                                                              const metrics::RecentMetrics& recent, TimePoint now) const;
     void collect_state(Pending& pending, TimePoint now) const;
@@ -69,17 +70,16 @@ class Analytics {
     anomaly::AnomalyEngine anomalies_;
     std::optional<DetectorState> resume_;
     std::vector<std::pair<std::string, std::string>> open_in_database_;
-    TimePoint
-        evaluated_from_;  // without a state to resume, rows up to here are only what the later ones are compared with
+    TimePoint evaluated_from_;  // without a state to resume, rows up to here only fill the baseline
     std::size_t max_skills_;
     bool evaluating_ = false;
     std::int64_t last_id_ = 0;
     TimePoint latest_invocation_ = TimePoint::min();
-    std::unordered_set<std::string> evaluated_;  // skills whose anomaly state may not be in the cache yet
+    std::unordered_set<std::string> evaluated_;  // skills whose anomaly state may not be in skill_metrics_cache yet
     std::unordered_map<std::string, storage::CacheRow> written_;
     std::vector<storage::EpisodeChange> episodes_;  // not written yet
     std::unordered_map<std::string, Episodes> written_state_;
-    bool owns_stored_state_ = false;  // the database's state is what this object wrote
+    bool owns_stored_state_ = false;  // the stored detector state was written by this object
 };
 
 }  // namespace session_buddy::app

@@ -1,5 +1,5 @@
-// The anomaly engine on a stream of invocations with times of its own, and the episodes that came of it.
-// What Detector in Python and the backtest share: so both say the same.
+// The anomaly engine on a stream of timestamped invocations, with the episodes it found. Shared by Detector in Python
+// and the backtest, so that both give the same results.
 #pragma once
 
 #include <cstddef>
@@ -17,38 +17,39 @@
 
 namespace session_buddy::app {
 
-/// An episode, from the moment it was first reported.
+/// An episode found in a stream, open or resolved. anomaly::Episode is the detector's state of an open one; an Anomaly
+/// is a deviation that is reported now.
 struct ReportedEpisode {
     std::string skill_name;
     TimePoint started_at;
-    std::optional<TimePoint> resolved_at{};  ///< nothing where it is still open
+    std::optional<TimePoint> resolved_at{};  ///< nullopt while it is open
     anomaly::Deviation deviation;            ///< as of the start
 
     bool operator==(const ReportedEpisode&) const = default;
 };
 
-/// Not for several threads at a time.
+/// Not thread-safe.
 class AnomalyStream {
   public:
     static constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-    /// Keeps the last `max_episodes` > 0 episodes that were found.
+    /// Keeps the latest `max_episodes` > 0 episodes.
     AnomalyStream(const anomaly::DetectorOptions& options, std::size_t max_episodes)
         : engine_(options), max_episodes_(max_episodes) {}
 
-    /// Takes an invocation in. One that comes late is placed among the others by its time.
+    /// Adds an invocation. A late one is sorted in by its time.
     void add(const Invocation& invocation);
-    /// Lets time pass for all skills. A moment before latest() changes nothing.
+    /// Moves the windows of all skills to `to`. A time before latest() changes nothing.
     void advance(TimePoint to);
-    /// The latest moment that was seen; TimePoint::min() before the first.
+    /// The latest time seen; TimePoint::min() before the first.
     [[nodiscard]] TimePoint latest() const { return latest_; }
 
-    /// What is reported at latest(), after advance(latest()): the largest score first.
+    /// The anomalies reported at latest(), largest score first. Call advance(latest()) before.
     [[nodiscard]] std::vector<Anomaly> reported() const { return engine_.reported(latest_); }
-    /// Of one skill; what add() was given last need not be followed by advance() for this.
+    /// The anomalies of one skill. Unlike reported(), it needs no advance() after add().
     [[nodiscard]] std::vector<Anomaly> reported(std::string_view skill_name) const;
 
-    /// By start, then skill and type, whatever the order in which they were found.
+    /// Sorted by start, skill and type.
     [[nodiscard]] std::vector<ReportedEpisode> episodes() const;
 
   private:
@@ -59,9 +60,9 @@ class AnomalyStream {
     anomaly::AnomalyEngine engine_;
     TimePoint latest_ = TimePoint::min();
     std::size_t max_episodes_;
-    std::deque<ReportedEpisode> episodes_;      // in the order in which they were found
-    std::uint64_t discarded_ = 0;               // from the front of episodes_
-    std::map<ChannelKey, std::uint64_t> open_;  // number of the episode, counted from the first that was ever found
+    std::deque<ReportedEpisode> episodes_;      // in the order of detection
+    std::uint64_t discarded_ = 0;               // number of episodes dropped from the front of episodes_
+    std::map<ChannelKey, std::uint64_t> open_;  // sequence number of the open episode, dropped ones included
 };
 
 }  // namespace session_buddy::app

@@ -1,5 +1,5 @@
-// One thread that owns the database connection: follow → compute → write back → publish, once an interval and, with
-// push, whenever there are new rows.
+// The thread that owns the database connection. Each cycle reads new rows, computes metrics and anomalies, writes them
+// back and publishes a snapshot: once per interval and, in push mode, when there are new rows.
 #pragma once
 
 #include <array>
@@ -23,44 +23,45 @@ namespace session_buddy::app {
 
 class Collector {
   public:
-    /// `publish` gets each snapshot, on the collector's thread (the first one on the caller's of open()).
+    /// `publish` is called with each snapshot on the collector's thread, with the first one on the thread that calls
+    /// open().
     using Publish = std::function<void(SnapshotPtr)>;
     Collector(const Config& config, const Clock& clock, Publish publish);
     ~Collector();  // stops
 
     /// Opens the database and publishes the first complete snapshot. Throws storage::StorageError.
     void open();
-    /// Starts the thread; the first of its cycles comes one interval later.
+    /// Starts the thread. Its first cycle runs one interval later.
     void start();
-    /// Ends the thread after the cycle it is in. Idempotent.
+    /// Stops the thread after its current cycle. Idempotent.
     void stop();
 
-    /// One cycle, on the caller's thread: what start() does again and again, and what tests drive by hand. Trouble with
-    /// the database ends in the snapshot's `database`, never in an exception.
+    /// Runs one cycle on the caller's thread, as the thread does once per interval; tests call it directly. Database
+    /// errors are reported in the snapshot's `database`, never thrown.
     void cycle();
 
-    /// The same where there are new rows, and nothing but the look for them otherwise. True where it published.
+    /// Checks for new rows and runs a cycle only if there are any. True if it published.
     bool push();
 
   private:
     void run();
-    /// The moment of a cycle, after a check whether it follows on the one before.
+    /// Returns the time of this cycle. Schedules a rebuild if the clock jumped since the last one.
     [[nodiscard]] TimePoint begin_cycle();
     void finish_cycle(TimePoint now);
-    /// Reads another part of a rebuild.
+    /// Reads the next batches of a rebuild.
     void continue_rebuild();
     void close_stale_connection() noexcept;
-    /// `work`, on the thread of start(). Where memory runs out in it, nobody knows how much of a batch was counted: the
-    /// metrics are dropped, which makes room, and rebuilt from the database after a pause. Until then the last snapshot
-    /// is served as one that is out of date.
+    /// Runs `work`. If it runs out of memory, a batch may be counted in part: the metrics are dropped, which frees
+    /// memory, and rebuilt from the database after a pause. Until then the last snapshot is served and marked as out of
+    /// date.
     bool run_guarded(const std::function<bool()>& work);
     void drop_metrics(const char* reason);
     void warn_about_limits(const Snapshot& snapshot);
     void publish_stale();
     [[nodiscard]] bool clock_jumped(TimePoint now) const;
-    /// True where something was read that is new.
+    /// True if there was anything new.
     bool read_database(TimePoint now);
-    /// For no longer than this.
+    /// Counts rows that are not in the totals yet, for at most `time`.
     void count_totals(std::chrono::milliseconds time);
     void write_back(TimePoint now);
     void apply(const storage::Batch& batch, TimePoint now);
@@ -73,16 +74,18 @@ class Collector {
     Publish publish_;
     storage::Follower follower_;
     std::unique_ptr<Analytics> analytics_;
-    // While a rebuild takes several batches, the new figures grow here and the old ones are served.
+    // A rebuild that needs several batches collects here while analytics_ is still served.
     std::unique_ptr<Analytics> rebuilding_;
-    bool dropped_ = false;  // analytics_ is empty, until a rebuild is complete
+    bool dropped_ = false;  // analytics_ is null until a rebuild is complete
     std::chrono::steady_clock::time_point rebuild_at_;
     std::chrono::steady_clock::duration rebuild_pause_{};
-    SnapshotPtr last_snapshot_ = std::make_shared<Snapshot>();  // that was published
-    std::array<std::uint64_t, 3> warned_about_{};               // of skills, sessions, error types
+    SnapshotPtr last_snapshot_ = std::make_shared<Snapshot>();  // the latest published
+    std::array<std::uint64_t, 3>
+        warned_about_{};  // limits on skills, sessions, error types: rows in `other` when the warning was logged
     storage::TotalsTracker totals_;
     DatabaseHealth health_{true, ""};
-    std::optional<TimePoint> unwritten_since_;  // where the last write failed, the first one that did since
+    std::optional<TimePoint>
+        unwritten_since_;  // time of the first of the writes that have failed since the last success
     bool write_failure_logged_ = false;
     CollectorStats stats_;
     std::chrono::steady_clock::time_point cycle_began_;

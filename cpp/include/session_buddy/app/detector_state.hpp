@@ -1,4 +1,4 @@
-// What the anomaly engine needs to go on after a restart, and its form in the database.
+// The state with which the anomaly engine resumes after a restart, and its serialization in the database.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,18 @@
 namespace session_buddy::app {
 
 struct DetectorState {
-    TimePoint until;           ///< everything that happened up to here was evaluated
-    std::int64_t last_id = 0;  ///< the last row of skill_invocation that was evaluated
+    TimePoint until;           ///< invocations up to this time were evaluated
+    std::int64_t last_id = 0;  ///< the last evaluated row of skill_invocation
     std::vector<anomaly::AnomalyEngine::OpenEpisode> episodes;
 };
 
-/// The pieces of a state: a head, and one for each open episode. Texts are JSON; every number comes back as it was.
+/// A state is stored as one head and one piece per open episode, each a JSON text. Numbers round-trip exactly.
 [[nodiscard]] storage::StateEntry head_piece(TimePoint until, std::int64_t last_id);
 [[nodiscard]] storage::StateEntry episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
-/// The removal of an episode that ended.
+/// Removes the piece of an episode that ended.
 [[nodiscard]] storage::StateEntry removed_episode_piece(std::string_view skill_name,
                                                         anomaly::SkillDetector::Channel channel);
-/// Nothing where there is no head, or where a piece is not as these functions make it: another version may have left
-/// it.
+/// nullopt if there is no head, or if a piece has another format: another version may have written it.
 [[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& pieces);
 
 }  // namespace session_buddy::app

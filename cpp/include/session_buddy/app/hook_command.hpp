@@ -1,4 +1,4 @@
-// What session-buddy-hook runs: one hook event of Claude Code from stdin into the database.
+// The session-buddy-hook command: reads one hook event of Claude Code from stdin and stores it in the database.
 #pragma once
 
 #include <span>
@@ -7,10 +7,10 @@ namespace session_buddy::app {
 
 inline constexpr const char* kHookProgram = "session-buddy-hook";
 
-/// Arguments (without the program's name): --db-path FILE, --help, --version. Prints nothing but for the last two, and
-/// returns 0 whatever happens, as Claude Code would show what it prints and stop at another status. What went wrong is
-/// in the log (hook.log in session-buddy in the user's state directory). An event that the database does not take
-/// within milliseconds is spooled. Never throws.
+/// Arguments (without the program's name): --db-path FILE, --help, --version. Prints nothing except for the last two
+/// and always returns 0, because Claude Code shows the output of a hook and stops at a non-zero status. Errors are
+/// logged to session-buddy/hook.log in the user's state directory. If the database cannot be written within
+/// milliseconds, the event is spooled. Never throws.
 int run_hook_command(std::span<const char* const> arguments);
 
 }  // namespace session_buddy::app

@@ -1,5 +1,5 @@
-// A thread that takes in what clients hand in: it reads the bodies of requests, stores what they hold and says what
-// became of it. It also takes in the spool, and gives up tool uses that never ended.
+// The ingestion thread: parses the bodies of ingestion requests, stores the events and answers the requests. It also
+// drains the spool, and records tool uses that never finished as failed.
 #pragma once
 
 #include <chrono>
@@ -22,23 +22,23 @@
 
 namespace session_buddy::app {
 
-/// The network side bounds what waits here (max_intake_bytes).
+/// The network side bounds the size of the queue (max_intake_bytes).
 class IntakeThread final : public server::Intake {
   public:
     /// `config` and `clock` must outlive it.
     IntakeThread(const Config& config, const Clock& clock);
     ~IntakeThread() override;  // stops
 
-    /// Requests that come before it wait for it.
+    /// Requests that arrive before start() are queued.
     void start();
-    /// Ends the thread. Events of hooks that wait are stored first, in the database or in the spool; a report of which
-    /// not everything is stored by then is answered with 503, which says how much is. So are later requests.
-    /// Idempotent.
+    /// Stops the thread. Queued hook events are stored first, in the database or in the spool. A report that is not
+    /// completely stored by then is answered with 503, with the number of stored records; later requests are answered
+    /// with 503. Idempotent.
     void stop();
 
     void submit(server::IntakeRequest request, Done done) override;
 
-    /// Rows of requests that are in the database now and were not before; the spool's are not among them.
+    /// Number of rows that requests have added to the database; rows from the spool are not counted.
     [[nodiscard]] std::uint64_t rows_stored() const noexcept { return rows_stored_.value(); }
 
   private:
@@ -51,13 +51,14 @@ class IntakeThread final : public server::Intake {
         Done done;
         storage::SkillEvent event;
     };
-    /// A request whose records wait for the database, or some of them.
+    /// A request with records that are not stored yet.
     struct Report {
         Done done;
-        std::size_t left;         // of its records, in report_events_
-        std::int64_t stored = 0;  // of the others, in the database now and not before
-        std::int64_t known = 0;
-        std::chrono::steady_clock::time_point deadline;  // for a database that is locked
+        std::size_t left;         // records in report_events_ that are not stored
+        std::int64_t stored = 0;  // records that were new to the database
+        std::int64_t known = 0;   // records that were in the database before                          // records that
+                                  // were in the database before
+        std::chrono::steady_clock::time_point deadline;  // to give up if the database stays locked
     };
 
     void run();
@@ -81,15 +82,16 @@ class IntakeThread final : public server::Intake {
     const ingest::SkillNamer namer_;
     const Spool spool_;
     const std::chrono::steady_clock::duration max_lock_;
-    std::unique_ptr<storage::EventStore> store_;  // opened when it is needed: a read-only database is served, too
+    std::unique_ptr<storage::EventStore> store_;  // opened on first use, because a read-only database is served as well
 
-    std::deque<Job> unread_;  // reports that wait until others are stored: read, they take several times the memory
+    std::deque<Job> unread_;  // reports not parsed yet: parsed, they take several times the memory
     std::vector<Hook> hooks_;
     std::deque<Report> reports_;
-    std::vector<storage::SkillEvent> report_events_;    // of all of them, in their order
-    std::size_t first_event_ = 0;                       // in report_events_, that is not stored
-    bool one_by_one_ = false;                           // one of reports_ is what the database does not take
-    std::chrono::steady_clock::time_point next_write_;  // of reports; other programs have their turn until then
+    std::vector<storage::SkillEvent> report_events_;  // the records of all reports_, in the same order
+    std::size_t first_event_ = 0;                     // the first in report_events_ that is not stored
+    bool one_by_one_ = false;                         // the database rejected one of reports_: store them one by one
+    std::chrono::steady_clock::time_point
+        next_write_;  // next write of reports; until then other programs can get the lock
     Counter rows_stored_;
 
     std::mutex mutex_;

@@ -1,4 +1,4 @@
-// Prunes a database at one go, for whoever waits for it: what `session-buddy prune` is made of.
+// Prunes a database in the foreground: the core of `session-buddy prune`.
 #pragma once
 
 #include <chrono>
@@ -11,19 +11,18 @@
 
 namespace session_buddy::app {
 
-/// Called after each step with the rows that are dealt with and those there are in all; false stops. What it throws
-/// ends the pruning.
+/// Called after each step with the number of rows processed and the total; false stops. An exception from it aborts the
+/// pruning.
 using PruneProgress = std::function<bool(std::int64_t done, std::int64_t total)>;
 
 struct PruneSummary {
-    TimePoint cutoff;             ///< rows from before it were to go
-    storage::PruneResult result;  ///< of a dry run, what it would be, without a lock
+    TimePoint cutoff;             ///< rows older than this were to be deleted
+    storage::PruneResult result;  ///< of a dry run: what would be deleted, without the lock time
     bool stopped = false;
 };
 
-/// Deletes what is older than `keep`, in the steps and with the pauses of storage::Pruner; a dry run counts and writes
-/// nothing. `config` says for which server the rest has to be enough: throws ConfigError where it is not, and
-/// StorageError.
+/// Deletes rows older than `keep`, in the steps and with the pauses of storage::Pruner; a dry run counts and writes
+/// nothing. Throws ConfigError if `keep` is shorter than what a server with `config` needs, and StorageError.
 [[nodiscard]] PruneSummary prune(const Config& config, Seconds keep, bool dry_run, const PruneProgress& progress);
 
 }  // namespace session_buddy::app

@@ -1,4 +1,4 @@
-// The threads that answer what clients ask: from the newest snapshot, and from the database where they ask for history.
+// The threads that answer HTTP API queries: from the latest snapshot, and from the database for history.
 #pragma once
 
 #include <atomic>
@@ -25,25 +25,25 @@ namespace session_buddy::app {
 
 class ResponseBudget;
 
-/// At most max_queries wait; none is answered later than query_timeout allows.
+/// At most max_queries are queued; a query that exceeds query_timeout is answered with 503.
 class QueryThread final : public server::Queries {
   public:
-    /// Answers GET /metrics, on the query thread. May throw. The body is compressed afterwards where the client takes
-    /// that; Vary, ETag and caching are for it to say.
+    /// Answers GET /metrics, on the query thread. May throw. It sets Vary, ETag and the caching headers itself; the
+    /// body is compressed afterwards if the client accepts gzip.
     using Metrics = std::function<server::QueryResponse(const server::QueryRequest&, const SnapshotPtr&)>;
 
-    /// `config` and `clock` must outlive it. Without `metrics` there is nothing at that path. `responses`: what all
-    /// answers together may take until they are sent; max_response_bytes for this thread where there is none.
+    /// `config` and `clock` must outlive it. Without `metrics`, GET /metrics is answered with 404. `responses`: budget
+    /// for all unsent bodies, shared between threads; by default max_response_bytes for this thread.
     QueryThread(const Config& config, const Clock& clock, Metrics metrics = {},
                 std::shared_ptr<ResponseBudget> responses = {});
     ~QueryThread() override;  // stops
 
     void start();
-    /// Ends the thread, and with it the query it is at; that one and those that wait are answered with 503, and so are
-    /// all later ones. Idempotent.
+    /// Stops the thread and interrupts the current query. The current, queued and later queries are answered with 503.
+    /// Idempotent.
     void stop();
 
-    /// What is answered from here on is of this snapshot, which must not be null. Thread-safe.
+    /// Later answers use this snapshot, which must not be null. Thread-safe.
     void publish(SnapshotPtr snapshot);
 
     void submit(server::QueryRequest request, Done done) override;
@@ -58,13 +58,13 @@ class QueryThread final : public server::Queries {
 
     void run();
     [[nodiscard]] server::QueryResponse answer(const Job& job);
-    /// With a body that several clients share where they ask for the same at the same time, or a refusal where the
-    /// bodies that are not sent yet take too much.
+    /// The answer with a body shared between clients that ask for the same at the same time, or 503 if the unsent
+    /// bodies exceed the budget.
     [[nodiscard]] server::QueryResponse bounded_answer(const server::QueryRequest& request);
     [[nodiscard]] server::QueryResponse look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
     [[nodiscard]] server::QueryResponse skill(const Snapshot& snapshot, const server::QueryRequest& request);
     [[nodiscard]] server::QueryResponse series(const server::QueryRequest& request);
-    /// Asked by the database while it reads.
+    /// Polled by SQLite's progress handler while it reads.
     [[nodiscard]] bool timed_out() const;
 
     const Config& config_;
@@ -73,7 +73,7 @@ class QueryThread final : public server::Queries {
     const TimePoint started_at_;
     const std::shared_ptr<ResponseBudget> responses_;
 
-    /// An answer from a snapshot that is still being sent, and what was asked for it.
+    /// An answer that is still being sent, with its request as the cache key.
     struct SharedAnswer {
         std::uint64_t sequence;  // of the snapshot
         server::QueryRequest::Kind kind;
@@ -85,10 +85,10 @@ class QueryThread final : public server::Queries {
         std::weak_ptr<const void> body;
     };
 
-    // What only the thread uses.
+    // Used only by the thread.
     struct History;
     std::unique_ptr<History> history_;
-    SteadyTime deadline_;  // of the query it is at
+    SteadyTime deadline_;  // of the current query
     std::vector<SharedAnswer> shared_answers_;
 
     std::mutex mutex_;
@@ -99,8 +99,8 @@ class QueryThread final : public server::Queries {
     std::thread thread_;
 };
 
-/// Two of them, each with its own queue: what the snapshot answers, /metrics among it, never waits for what is read
-/// from the database.
+/// Two query threads, each with its own queue, so that answers from the snapshot, such as /metrics, never wait for
+/// reads from the database.
 class QueryThreads final : public server::Queries {
   public:
     QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics = {});

@@ -1,4 +1,4 @@
-// The whole server: storage, metrics and network put together, with the threads that drive them.
+// The complete server: storage, metrics and network, and the threads that drive them.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 
 namespace session_buddy::app {
 
-/// Can be started again after a stop. All calls are thread-safe.
+/// Can be restarted after stop(). Thread-safe.
 class RealTimeServer {
   public:
     /// `config` must be complete (db_path resolved, every value in range: options.hpp).
@@ -22,17 +22,17 @@ class RealTimeServer {
     RealTimeServer(const RealTimeServer&) = delete;
     RealTimeServer& operator=(const RealTimeServer&) = delete;
 
-    /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address taken or
-    /// not allowed), server::TlsError, auth::AuthError, ConfigError, storage::StorageError, or std::logic_error where
-    /// it runs already; nothing is left running then.
+    /// Binds, opens the database, computes the first snapshot and serves. Throws std::system_error (address in use or
+    /// not permitted), server::TlsError, auth::AuthError, ConfigError, storage::StorageError, or std::logic_error if it
+    /// is running already; after an exception nothing is left running.
     void start();
 
-    /// Closes every client with 1001, frees the port, ends the threads. Idempotent; returns when all is over.
+    /// Graceful shutdown: closes every client with 1001, frees the port and joins the threads. Idempotent.
     void stop();
 
-    /// Reads the files anew that may change while it runs: certificates and tokens. Clients stay, but for those whose
-    /// token is gone. Nothing where it does not run. Throws server::TlsError or auth::AuthError, and goes on with all
-    /// that it had.
+    /// Reloads certificates and tokens from their files. Clients stay connected unless their token was removed. Does
+    /// nothing if the server is not running. Throws server::TlsError or auth::AuthError and then keeps the certificates
+    /// and tokens it had.
     void reload();
 
     [[nodiscard]] bool running() const;
@@ -41,11 +41,11 @@ class RealTimeServer {
     [[nodiscard]] const Config& config() const;
     [[nodiscard]] SnapshotPtr latest() const;  ///< never null
 
-    /// Called with every snapshot, on the collector's thread: must be quick and must not throw. Listeners stay over a
+    /// Called with every snapshot on the collector's thread: must be quick and must not throw. Listeners survive a
     /// restart.
     using Listener = std::function<void(const SnapshotPtr&)>;
     std::size_t add_listener(Listener listener);
-    void remove_listener(std::size_t id);  ///< after it returns the listener is not called any more
+    void remove_listener(std::size_t id);  ///< the listener is not called after this returns
 
   private:
     struct Impl;

@@ -1,4 +1,5 @@
-// A background thread that deletes what is older than `retention`, some minutes after the start and then once a day.
+// A background thread that deletes invocations older than `retention`, some minutes after the start and then once a
+// day.
 #pragma once
 
 #include <chrono>
@@ -13,11 +14,11 @@ namespace session_buddy::app {
 
 class RetentionThread {
   public:
-    /// From the start to the first pruning: a start has other things to do.
+    /// From the start to the first pruning, so that it does not slow down the start.
     static constexpr std::chrono::minutes kFirstPause{5};
     /// From one pruning to the next.
     static constexpr std::chrono::hours kPause{24};
-    /// After trouble with the database.
+    /// After a database error.
     static constexpr std::chrono::minutes kRetryPause{10};
 
     struct Pauses {
@@ -29,16 +30,16 @@ class RetentionThread {
     RetentionThread(const Config& config, const Clock& clock, const Pauses& pauses);
     ~RetentionThread();  // stops
 
-    /// Nothing is started where `retention` is 0.
+    /// Starts no thread if `retention` is 0.
     void start();
-    /// Ends the thread after the step it is in; what is left is pruned after the next start. Idempotent.
+    /// Stops the thread after its current step; the rest is pruned after the next start. Idempotent.
     void stop();
 
   private:
     void run();
-    /// Everything that is due, step by step. Throws storage::StorageError.
+    /// Deletes all rows that are due, step by step. Throws storage::StorageError.
     void prune();
-    /// Waits; false when the thread is to end.
+    /// Waits; false if the thread must stop.
     bool wait(std::chrono::milliseconds time);
 
     const Config& config_;

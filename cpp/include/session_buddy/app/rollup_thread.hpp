@@ -1,4 +1,5 @@
-// A background thread that keeps skill_time_series up, apart from the collector: catching up may take long.
+// A background thread that writes the hourly rollups in skill_time_series. It is separate from the collector because
+// catching up may take long.
 #pragma once
 
 #include <condition_variable>
@@ -16,12 +17,12 @@ class RollupThread {
     ~RollupThread();  // stops
 
     void start();
-    /// Ends the thread after the step it is in. Idempotent.
+    /// Stops the thread after its current step. Idempotent.
     void stop();
 
   private:
     void run();
-    /// Waits; false when the thread is to end.
+    /// Waits; false if the thread must stop.
     bool wait(std::chrono::milliseconds time);
 
     const Config& config_;

@@ -1,6 +1,5 @@
-// The command line of the server: what session-buddy-server, `session-buddy serve` and
-// `python -m session_buddy.websocket-server` all run, so that they take the same options and end with the same
-// statuses.
+// The server's command line, shared by session-buddy-server, `session-buddy serve` and `python -m
+// session_buddy.websocket-server`, so that all have the same options and exit statuses.
 #pragma once
 
 #include <optional>
@@ -13,12 +12,12 @@
 
 namespace session_buddy::app {
 
-/// The name in messages, whichever way it was started.
+/// The name in messages, however the server was started.
 inline constexpr const char* kServerProgram = "session-buddy-server";
 
 enum class ExitStatus : int { stopped = 0, could_not_start = 1, wrong_usage = 2, failed = 3 };
 
-/// Wrong usage of the command line that concerns no single setting. what() is one line.
+/// A command-line error that concerns no single setting. what() is one line.
 class UsageError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -30,16 +29,15 @@ struct ServerCommand {
     std::optional<std::string> config_file;
 };
 
-/// Reads the arguments (without the program's name). A flag that is given twice counts with its last value. Throws
-/// UsageError.
+/// Parses the arguments (without the program's name). Of a repeated flag the last value counts. Throws UsageError.
 [[nodiscard]] ServerCommand parse_server_command(std::span<const char* const> arguments);
 
-/// The text of --help. `program` is what the user typed to start it.
+/// The text of --help. `program` is the command as the user typed it.
 [[nodiscard]] std::string server_help(std::string_view program);
 
-/// Does what the arguments say. A server runs until SIGINT or SIGTERM; a second signal while it stops ends the process
-/// at once. Handlers of these signals are put back afterwards. Prints results to stdout and one line for an error to
-/// stderr, never throws. Returns an ExitStatus. One call at a time in a process.
+/// Runs the command. A server runs until SIGINT or SIGTERM; a second signal during the shutdown terminates the process
+/// immediately. The previous signal handlers are restored afterwards. Prints results to stdout and an error as one line
+/// to stderr; never throws. Returns an ExitStatus. Only one call at a time per process.
 int run_server_command(std::span<const char* const> arguments, std::string_view program = kServerProgram);
 
 }  // namespace session_buddy::app

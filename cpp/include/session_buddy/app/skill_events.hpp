@@ -1,4 +1,4 @@
-// From what was read (ingest) to what is stored (storage), for each way in.
+// Converts parsed input (ingest) to events for the store (storage), for each source.
 #pragma once
 
 #include "session_buddy/core/clock.hpp"
@@ -9,10 +9,10 @@
 
 namespace session_buddy::app {
 
-/// `at`: when it was received. A typed command gets a key of its own, as Claude Code gives it none.
+/// `at`: when it was received. A typed command gets a random dedup key, because Claude Code provides none.
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::HookEvent event, TimePoint at);
 
-/// `now` counts where the record tells no time; it then began a duration earlier.
+/// If the record has no time, it ended at `now` and started its duration earlier.
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::ReportedInvocation invocation, TimePoint now);
 
 [[nodiscard]] storage::SkillEvent to_skill_event(ingest::TranscriptInvocation invocation);

@@ -1,4 +1,5 @@
-// Follows transcript folders as they grow and stores what hooks missed: `session-buddy watch` without its output.
+// Follows transcript folders as they grow and stores the invocations that hooks missed: the core of `session-buddy
+// watch`.
 #pragma once
 
 #include <chrono>
@@ -16,65 +17,65 @@
 
 namespace session_buddy::app {
 
-/// Of the runs that transcripts told of for the first time since the watch began.
+/// Hook coverage of the invocations that were first seen in transcripts since the watch started.
 struct Coverage {
     std::int64_t runs = 0;
-    std::int64_t hooks_saw = 0;  ///< hooks had told of them before
-    std::int64_t recovered = 0;  ///< nobody had: they are stored now
+    std::int64_t hooks_saw = 0;  ///< of `runs`: hooks had reported them before
+    std::int64_t recovered = 0;  ///< of `runs`: no source had reported them; stored now
     bool operator==(const Coverage&) const = default;
 };
 
 struct WatchReport {
     enum class Kind : std::uint8_t {
-        caught_up,          ///< all that lay there at the start is read and stored
-        coverage,           ///< the figures changed; at most once a second
-        problem,            ///< a file or folder cannot be read: path and reason, once for as long as it lasts
-        database_waits,     ///< the database cannot be written: reason, once. It is tried again every second
-        database_back,      ///< it can be written again
-        database_replaced,  ///< another file took its place: all is read anew, and the figures begin anew
+        caught_up,          ///< everything that existed at the start is read and stored
+        coverage,           ///< the counts changed; at most once a second
+        problem,            ///< a file or folder cannot be read (path, reason); once per failure
+        database_waits,     ///< the database cannot be written (reason); retried every second, reported once
+        database_back,      ///< the database can be written again
+        database_replaced,  ///< the database is another file: all transcripts are read again, counts restart at 0
         ended,
     };
     Kind kind = Kind::coverage;
     Coverage coverage;
-    std::size_t files = 0;              ///< that are followed
+    std::size_t files = 0;              ///< number of files followed
     std::uint64_t bytes = 0;            ///< read since the watch began
-    std::int64_t unreadable_lines = 0;  ///< since then
-    std::int64_t unfinished = 0;        ///< uses without a result so far
+    std::int64_t unreadable_lines = 0;  ///< since the watch began
+    std::int64_t unfinished = 0;        ///< tool uses without a result yet
     std::string path;
     std::string reason;
 };
 
 struct WatchCallbacks {
     std::function<void(const WatchReport&)> report;
-    /// While catching up; bytes as ImportProgress says. May be empty.
+    /// Called while catching up. May be empty.
     std::function<void(const ImportProgress&)> progress;
-    /// False ends the watch. Asked several times a second, and at once when a signal comes.
+    /// False ends the watch. Polled several times a second, and immediately after a signal.
     std::function<bool()> should_continue;
 };
 
 struct WatchOptions {
     std::string db_path;
     std::uint32_t max_spool_events = 10000;
-    bool once = false;  ///< end when all that is there is read and stored
-    /// How long a run must be over before it is stored, so that hooks have the first word.
+    bool once = false;  ///< end when everything that exists is read and stored
+    /// How long ago an invocation must have ended before it is stored, so that its hook is stored first.
     std::chrono::milliseconds settling_time{5000};
 };
 
-/// Runs that are read and not stored yet; beyond that, reading waits.
+/// Backpressure: reading pauses while this many invocations are not stored yet.
 inline constexpr std::size_t kMaxPendingInvocations = 10000;
 
 class TranscriptWatch {
   public:
-    /// `namer` and `clock` outlive it.
+    /// `namer` and `clock` must outlive it.
     TranscriptWatch(std::vector<std::filesystem::path> paths, WatchOptions options, const ingest::SkillNamer& namer,
                     const Clock& clock, WatchCallbacks callbacks);
     ~TranscriptWatch();
     TranscriptWatch(const TranscriptWatch&) = delete;
     TranscriptWatch& operator=(const TranscriptWatch&) = delete;
 
-    /// Returns once should_continue() says so, or with `once` after catching up. However the process ends, the next
-    /// run() goes on where nothing is lost. Throws StorageError where the database cannot be used at the start for
-    /// another reason than a lock, and what callbacks throw.
+    /// Returns when should_continue() is false, or with `once` after catching up. The next run() resumes without losing
+    /// anything, even after a crash. Throws StorageError if the database cannot be opened at the start (a lock is
+    /// retried), and what callbacks throw.
     void run();
 
   private:

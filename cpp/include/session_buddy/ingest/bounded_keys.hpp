@@ -1,4 +1,4 @@
-// A map and a set of text keys that hold no more than a given number: where one more comes, the oldest goes.
+// A map and a set of string keys with a maximum size and FIFO eviction.
 #pragma once
 
 #include <cstddef>
@@ -20,10 +20,10 @@ class BoundedMap {
 
     [[nodiscard]] bool contains(std::string_view key) const { return index_.contains(key); }
     [[nodiscard]] std::size_t size() const { return index_.size(); }
-    /// How many went that nobody took.
+    /// Number of entries that were evicted.
     [[nodiscard]] std::size_t evicted() const { return evicted_; }
 
-    /// `key` is not in it yet.
+    /// `key` must not be in the map.
     void add(std::string key, Value value) {
         if (index_.size() >= limit_) {
             index_.erase(entries_.front().first);
@@ -34,6 +34,8 @@ class BoundedMap {
         index_.emplace(entries_.back().first, std::prev(entries_.end()));
     }
 
+    /// Removes the entry and returns its value.
+    /// Removes the entry and returns its value.
     [[nodiscard]] std::optional<Value> take(std::string_view key) {
         const auto position = index_.find(key);
         if (position == index_.end()) {
@@ -46,7 +48,7 @@ class BoundedMap {
         return value;
     }
 
-    /// `unwanted` takes a value.
+    /// `unwanted` is a predicate on values.
     template <typename Unwanted>
     void erase_if(const Unwanted& unwanted) {
         for (auto entry = entries_.begin(); entry != entries_.end();) {
@@ -65,7 +67,7 @@ class BoundedMap {
     std::size_t limit_;
     std::size_t evicted_ = 0;
     Entries entries_;
-    std::unordered_map<std::string_view, typename Entries::iterator> index_;  // the keys are those of entries_
+    std::unordered_map<std::string_view, typename Entries::iterator> index_;  // keys point into entries_
 };
 
 class BoundedKeys {
@@ -74,7 +76,7 @@ class BoundedKeys {
     explicit BoundedKeys(std::size_t limit) : keys_(limit) {}
 
     [[nodiscard]] bool contains(std::string_view key) const { return keys_.contains(key); }
-    /// False where it was in it already.
+    /// False if the key is in it already.
     bool insert(std::string_view key) {
         if (keys_.contains(key)) {
             return false;

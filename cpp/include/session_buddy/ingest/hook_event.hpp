@@ -1,5 +1,5 @@
-// Reads one hook event of Claude Code, as it comes on stdin or as the body of a request.
-// Prompts, arguments, outputs and error texts are looked at where a name or a class depends on them, and never kept.
+// Parses one hook event of Claude Code, from stdin or from a request body. Prompts, arguments, outputs and error texts
+// are used only to derive the skill name and the error type, and never stored.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace session_buddy::ingest {
 
-/// An event that matters to metrics. Hooks tell no time: it happens when it is received.
+/// An event that counts for metrics. Hook events have no timestamp: the time of receipt counts.
 struct HookEvent {
     enum class Kind : std::uint8_t {
         started,      ///< PreToolUse
@@ -21,21 +21,21 @@ struct HookEvent {
         session_end,  ///< SessionEnd
     };
     Kind kind = Kind::started;
-    std::string key;         ///< the tool_use_id; of started and finished alone
+    std::string key;         ///< the tool_use_id; only of started and finished
     std::string skill_name;  ///< valid as core/invocation.hpp says; empty for session_end
     std::string session_id;
     bool completed = false;
-    std::optional<double> duration_seconds;  ///< as Claude Code measured it; of finished alone, and not always there
-    bool bad_duration = false;               ///< its duration_ms is not a duration that counts, and was left out
-    std::string error_type;                  ///< of error_class.hpp; empty where completed
+    std::optional<double> duration_seconds;  ///< as Claude Code measured it; only of finished, optional
+    bool bad_duration = false;               ///< duration_ms was invalid and is ignored
+    std::string error_type;                  ///< see error_class.hpp; empty if completed
 };
 
-/// An event that nothing is made of: SessionStart, Stop, one that did not exist when this was written, …
+/// A valid event that is not recorded: SessionStart, Stop, kinds this version does not know, …
 struct IgnoredEvent {};
 
-/// Something that is no event. Holds nothing of what was sent.
+/// Input that is not a valid event. Contains nothing of the input itself.
 struct BadEvent {
-    std::string field;   ///< the one at fault; empty where it is the whole
+    std::string field;   ///< the invalid field; empty if the whole input is invalid
     std::string reason;  ///< a sentence without a full stop
 };
 

@@ -1,5 +1,5 @@
-// Reads invocations that other tools report: a JSON object, an array of them, or one a line (NDJSON).
-// Only names, times and classes are taken; a field for a prompt or an output is refused, so that nobody sends one.
+// Parses invocations reported by other tools: a JSON object, an array of them, or one per line (NDJSON). Accepts only
+// names, times and error types; fields for prompts or outputs are rejected, so that clients do not send them.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +12,28 @@
 
 namespace session_buddy::ingest {
 
-/// Of one request.
+/// Maximum number of invocations per request.
 inline constexpr std::size_t kMaxReportedInvocations = 10'000;
 
-/// Checked: everything in it can be stored.
+/// A validated invocation that another tool reported by HTTP: everything in it can be stored.
 struct ReportedInvocation {
-    std::string key;  ///< empty: not to be known again
+    std::string key;  ///< dedup key; empty: not deduplicated
     std::string skill_name;
     std::string session_id;
     bool completed = false;
-    std::string invoked_at;                  ///< of a format that parse_timestamp reads; empty: now
-    std::optional<double> duration_seconds;  ///< as is_valid_duration says
-    std::optional<std::string> error_type;   ///< letters, digits and _ . : - alone, at most 64
+    std::string invoked_at;                  ///< a timestamp for parse_timestamp; empty: now
+    std::optional<double> duration_seconds;  ///< satisfies is_valid_duration
+    std::optional<std::string> error_type;   ///< only letters, digits and _ . : -; at most 64
     std::optional<std::string> workflow_path;
     std::optional<std::string> workflow_phase;
     std::optional<std::string> workflow_step_id;
     std::optional<std::int64_t> selection_rank;  ///< not negative
 };
 
-/// Why none of them is taken. Holds nothing of what was sent but the name of a field.
+/// Why the request is rejected as a whole. Contains nothing of the input except a field name.
 struct ReportFault {
-    std::optional<std::size_t> index;  ///< of the record, from 0; nothing where it is the whole
-    std::string field;                 ///< empty where it is the record
+    std::optional<std::size_t> index;  ///< index of the invalid record, from 0; nullopt if the whole body is invalid
+    std::string field;                 ///< the invalid field; empty if the record itself is invalid
     std::string reason;                ///< a sentence without a full stop
     bool too_many = false;             ///< more than kMaxReportedInvocations
 };

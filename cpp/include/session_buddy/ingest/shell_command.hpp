@@ -1,5 +1,5 @@
-// Takes a shell command line apart into the simple commands that it runs, in order.
-// It finds out which program is called with which words; it expands nothing and runs nothing.
+// Splits a shell command line into its simple commands, in order of execution. It determines which program is called
+// with which words; it expands nothing and runs nothing.
 #pragma once
 
 #include <cstddef>
@@ -9,18 +9,18 @@
 
 namespace session_buddy::ingest {
 
-/// Of a longer command line only this much is looked at.
+/// Only this much of a longer command line is parsed.
 inline constexpr std::size_t kMaxShellBytes = std::size_t{256} * 1024;
-/// Subshells and substitutions deeper than this are passed over.
+/// Subshells and substitutions nested deeper than this are skipped.
 inline constexpr int kMaxShellNesting = 16;
 
-/// The words of one simple command with quotes removed, redirections left out, leading assignments and keywords
-/// included. An expansion ($x, ${x}, $(…)) stands in its word as "$".
+/// The words of one simple command, without quotes and redirections, with leading assignments and keywords. An
+/// expansion ($x, ${x}, $(…)) becomes "$" in its word.
 using ShellWords = std::vector<std::string>;
 
-/// Splits at `;`, `&`, `&&`, `||`, `|`, newlines and parentheses. Comments and here-documents are passed over. The
-/// commands inside `$(…)`, backticks and `<(…)` follow the command they stand in. Never fails: unfinished quoting ends
-/// with the text.
+/// Splits at `;`, `&`, `&&`, `||`, `|`, newlines and parentheses. Skips comments and here-documents. Commands inside
+/// `$(…)`, backticks and `<(…)` follow the command that contains them. Never fails: an unterminated quote ends with the
+/// text.
 [[nodiscard]] std::vector<ShellWords> split_shell_command(std::string_view text);
 
 }  // namespace session_buddy::ingest

@@ -1,5 +1,5 @@
-// Gives every use of a tool the name of a skill: the same naming for transcripts, hooks and whatever comes next.
-// Only names leave this file: arguments, paths and prompts are looked at and forgotten.
+// Derives the skill name of a tool use, in the same way for all sources. Only names are returned: arguments, paths and
+// prompts are never stored.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,24 +12,25 @@
 
 namespace session_buddy::ingest {
 
-/// The built-in table. Names follow one rule: the words of the command as typed ("npm test", "git commit", "mypy"), but
-/// for the three that always had names of their own: pytest-run, ruff-check, ruff-format.
+/// The built-in table. A name is the words of the command ("npm test", "git commit", "mypy"), with three historical
+/// exceptions: pytest-run, ruff-check, ruff-format.
 [[nodiscard]] std::span<const ToolRule> default_tool_rules();
 
-/// What a shell command is called that runs no known tool: the name of the assistant's own tool.
+/// The skill name of a shell command that runs no known tool: the name of the assistant's tool.
 inline constexpr std::string_view kUnknownCommand = "Bash";
 
-/// A usable skill name out of any text: control characters and malformed UTF-8 go, blanks around it too, at most 256
-/// bytes are kept (whole characters). `fallback` where nothing is left.
+/// Turns any text into a valid skill name: removes control characters, malformed UTF-8 and surrounding blanks, and
+/// truncates to 256 bytes (whole characters). Returns `fallback` if nothing remains.
 [[nodiscard]] std::string to_skill_name(std::string_view text, std::string_view fallback = "unknown");
 
 /// Immutable after construction: safe to share between threads.
 class SkillNamer {
   public:
-    /// `extra` rules stand beside the built-in ones and win over a built-in rule with as many words.
+    /// `extra` rules are added to the built-in ones and take precedence over a built-in rule with the same number of
+    /// words.
     explicit SkillNamer(std::span<const ToolRule> extra = {});
 
-    /// `input` is the tool's input object; anything else (null, a string) counts as an empty one.
+    /// `input` is the tool's input object; any other value (null, a string) counts as empty.
     ///   Skill → `skill`, else `skill_name`, else `command`, without a leading slash
     ///     and without what follows a blank: that is an argument
     ///   Agent, Task → `agent:<subagent_type>`
@@ -37,8 +38,8 @@ class SkillNamer {
     ///   any other, mcp__server__tool included → the tool's name; so also where the wanted field is missing
     [[nodiscard]] std::string for_tool(std::string_view tool_name, const nlohmann::json& input) const;
 
-    /// The first known tool that the command line runs; a preparation only where there is nothing else; kUnknownCommand
-    /// where no tool is known. Among rules that fit one command, the one with the most words wins.
+    /// The first known tool that the command line runs, a preparation (such as an install) only if there is no other;
+    /// kUnknownCommand if there is none. Of the rules that match a command, the one with the most words wins.
     [[nodiscard]] std::string for_shell_command(std::string_view command) const;
 
     /// "/name" as typed → "name", without what follows a blank.
