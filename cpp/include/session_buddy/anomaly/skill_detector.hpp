@@ -123,8 +123,8 @@ class SkillDetector {
         std::int64_t micros = -1;  // duration; negative if it failed or has none
         std::uint32_t error = 0;
         bool completed = false;
-        std::array<bool, channel_count>
-            excluded{};  // from the channel's baseline, because it was observed during an episode
+        // Excluded from the baseline of the channel: observed during an episode.
+        std::array<bool, channel_count> excluded{};
     };
     // Sums over samples for both channels. Logarithms are fixed-point, in steps of 2^-24.
     struct Sums {

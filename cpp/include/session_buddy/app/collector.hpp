@@ -80,12 +80,12 @@ class Collector {
     std::chrono::steady_clock::time_point rebuild_at_;
     std::chrono::steady_clock::duration rebuild_pause_{};
     SnapshotPtr last_snapshot_ = std::make_shared<Snapshot>();  // the latest published
-    std::array<std::uint64_t, 3>
-        warned_about_{};  // limits on skills, sessions, error types: rows in `other` when the warning was logged
+    // limits on skills, sessions, error types: rows in `other` when the warning was logged
+    std::array<std::uint64_t, 3> warned_about_{};
     storage::TotalsTracker totals_;
     DatabaseHealth health_{true, ""};
-    std::optional<TimePoint>
-        unwritten_since_;  // time of the first of the writes that have failed since the last success
+    // time of the first of the writes that have failed since the last success
+    std::optional<TimePoint> unwritten_since_;
     bool write_failure_logged_ = false;
     CollectorStats stats_;
     std::chrono::steady_clock::time_point cycle_began_;

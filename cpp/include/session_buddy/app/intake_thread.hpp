@@ -90,8 +90,8 @@ class IntakeThread final : public server::Intake {
     std::vector<storage::SkillEvent> report_events_;  // the records of all reports_, in the same order
     std::size_t first_event_ = 0;                     // the first in report_events_ that is not stored
     bool one_by_one_ = false;                         // the database rejected one of reports_: store them one by one
-    std::chrono::steady_clock::time_point
-        next_write_;  // next write of reports; until then other programs can get the lock
+    // Next write of reports; until then other programs can get the lock
+    std::chrono::steady_clock::time_point next_write_;
     Counter rows_stored_;
 
     std::mutex mutex_;

@@ -32,8 +32,8 @@ struct TranscriptInvocation {
     TimePoint at;             ///< invoked_at, parsed
     std::string session_id;
     bool completed = false;
-    std::optional<double>
-        duration_seconds;    ///< as measured by the tool, else result time minus use time; never negative
+    /// as measured by the tool, else result time minus use time; never negative
+    std::optional<double> duration_seconds;
     std::string error_type;  ///< see error_class.hpp; empty if completed
 };
 
