@@ -1,4 +1,4 @@
-// Anomalies for Python: the detector on a stream, and looking back into a database.
+// Anomaly detection for Python: the detector on a stream of invocations, and backtests on a database.
 #include <pybind11/stl.h>
 
 #include <chrono>
@@ -19,7 +19,7 @@ namespace {
 
 using anomaly::DetectorOptions;
 
-constexpr std::size_t kKeptEpisodes = 10'000;
+constexpr std::size_t kMaxEpisodes = 10'000;
 
 std::int64_t to_micros(TimePoint at) {
     return at.time_since_epoch().count();
@@ -37,7 +37,7 @@ DetectorOptions to_options(const Config& config) {
             .min_samples = config.anomaly_min_samples};
 }
 
-/// Checked by the table of settings, whose ranges are the detector's; errors name the Python arguments.
+/// Validates the values with the table of options, which has the same ranges; errors name the Python arguments.
 DetectorOptions make_options(double threshold, double baseline_window, double observation_window,
                              std::int64_t min_samples) {
     Config config;
@@ -108,11 +108,11 @@ py::list to_list(const std::vector<app::ReportedEpisode>& episodes) {
     return list;
 }
 
-// No call runs Python code half way, so each is atomic to other threads.
+// No method runs Python code in between, so the GIL makes each atomic to other threads.
 class Detector {
   public:
     Detector(double threshold, double baseline_window, double observation_window, std::int64_t min_samples)
-        : stream_(make_options(threshold, baseline_window, observation_window, min_samples), kKeptEpisodes) {}
+        : stream_(make_options(threshold, baseline_window, observation_window, min_samples), kMaxEpisodes) {}
 
     py::list update(const std::string& skill, bool completed, std::optional<double> duration, std::int64_t at,
                     const std::string& error_type) {
@@ -138,7 +138,7 @@ class Detector {
     app::AnomalyStream stream_;
 };
 
-/// Lets Ctrl-C end a long run: the interpreter's signal handlers run here, and what they raise is passed on.
+/// Runs the interpreter's signal handlers during long work, so that Ctrl-C ends it; their exceptions propagate.
 void check_signals() {
     const py::gil_scoped_acquire acquired;
     if (PyErr_CheckSignals() != 0) {
@@ -183,23 +183,24 @@ py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, 
 
 void bind_anomaly(py::module_& module) {
     module.def("is_valid_skill_name", &is_valid_skill_name, py::arg("name"), py::pos_only(),
-               "Whether a skill may be called so: 1 to 256 bytes of UTF-8 without control characters.");
+               "Whether a skill name is valid: 1 to 256 bytes of UTF-8 without control characters.");
     module.def("anomaly_settings", &configured,
-               "The four settings of the detector as the server would have them here. Raises ValueError.");
+               "The four detector settings that a server would use in this environment. Raises ValueError.");
     module.def("detect_anomalies", &detect, py::arg("db_path"), py::arg("at"), py::kw_only(), py::arg("threshold"),
                py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"),
-               "What is reported at a moment, in microseconds since 1970.");
+               "The anomalies reported at a time, in microseconds since 1970.");
     module.def("backtest", &backtest, py::arg("db_path"), py::arg("start"), py::arg("end"), py::arg("skill"),
                py::kw_only(), py::arg("threshold"), py::arg("baseline_window"), py::arg("observation_window"),
-               py::arg("min_samples"), "What a history would have caused to be reported; an empty skill means all.");
+               py::arg("min_samples"),
+               "The episodes that would have been reported for recorded history; an empty skill means all.");
     py::class_<Detector>(module, "AnomalyDetector", "The anomaly engine on a stream; times in microseconds since 1970.")
         .def(py::init<double, double, double, std::int64_t>(), py::kw_only(), py::arg("threshold"),
              py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"))
         .def("update", &Detector::update, py::arg("skill"), py::arg("completed"), py::arg("duration"), py::arg("at"),
-             py::arg("error_type"), "Takes one invocation in; returns what is reported for its skill now.")
-        .def("advance", &Detector::advance, py::arg("to"), "Lets time pass.")
-        .def("anomalies", &Detector::anomalies, py::arg("at"), "All that is reported; None for the latest moment.")
-        .def("episodes", &Detector::episodes, "The latest episodes, by their start.");
+             py::arg("error_type"), "Adds one invocation; returns the anomalies now reported for its skill.")
+        .def("advance", &Detector::advance, py::arg("to"), "Advances time.")
+        .def("anomalies", &Detector::anomalies, py::arg("at"), "All reported anomalies; None for the latest time.")
+        .def("episodes", &Detector::episodes, "The latest episodes, by start time.");
 }
 
 }  // namespace session_buddy::bindings

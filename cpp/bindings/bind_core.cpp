@@ -1,4 +1,4 @@
-// Timestamps, durations, the table of settings, the server command.
+// Timestamps, durations, the table of options, the server command.
 #include <pybind11/stl.h>
 
 #include <vector>
@@ -73,7 +73,7 @@ int run_command(const std::vector<std::string>& arguments, const std::string& pr
 
 void bind_core(py::module_& module) {
     module.def("parse_timestamp", &parse_timestamp_micros, py::arg("text"), py::pos_only(),
-               "Microseconds since 1970-01-01T00:00:00Z of an ISO 8601 timestamp; None where it cannot be read.");
+               "Microseconds since 1970-01-01T00:00:00Z of an ISO 8601 timestamp; None if it cannot be parsed.");
     module.def(
         "format_timestamp",
         [](std::int64_t micros) { return format_timestamp(TimePoint(std::chrono::microseconds(micros))); },
@@ -84,19 +84,19 @@ void bind_core(py::module_& module) {
             const auto duration = options::parse_duration(text);
             return duration ? std::optional<double>(duration->count()) : std::nullopt;
         },
-        py::arg("text"), py::pos_only(), "Seconds of 2.5, 500ms, 5m, 1h or 7d; None where it cannot be read.");
-    module.def("options", &describe_options, "The table of settings, in order.");
+        py::arg("text"), py::pos_only(), "Seconds of 2.5, 500ms, 5m, 1h or 7d; None if it cannot be parsed.");
+    module.def("options", &describe_options, "The table of options, in order.");
     module.def(
         "resolve_db_path",
         [](const std::optional<std::string>& given) {
             return options::resolve_db_path(given, options::Environment::from_process()).value;
         },
         py::arg("given") = py::none(), py::pos_only(),
-        "The absolute path of the database: given, else variable, config file, place. Raises ValueError.");
+        "The absolute path of the database: given, else variable, config file, default. Raises ValueError.");
     module.def("run_server_command", &run_command, py::arg("arguments"), py::pos_only(),
                py::arg("program") = app::kServerProgram,
                "Runs the server command with these arguments until a signal stops it; returns its exit status. "
-               "`program` is the name in its help.");
+               "`program` is its name in the help.");
 }
 
 }  // namespace session_buddy::bindings

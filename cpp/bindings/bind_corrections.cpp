@@ -1,4 +1,4 @@
-// Taking back what was recorded by mistake.
+// Corrections of recorded data: forgetting and renaming.
 #include <chrono>
 #include <string>
 
@@ -11,7 +11,7 @@ namespace {
 using storage::CorrectionOptions;
 using storage::CorrectionResult;
 
-/// Runs `correct` without the GIL; what it did as a dict.
+/// Runs `correct` without the GIL and returns its result as a dict.
 template <typename Correct>
 py::dict run(bool dry_run, const py::object& progress, const Correct& correct) {
     CorrectionResult done;
@@ -65,7 +65,7 @@ void bind_corrections(py::module_& module) {
             });
         },
         py::arg("db_path"), py::arg("old"), py::arg("new"), py::kw_only(), py::arg("dry_run") = false,
-        py::arg("progress") = py::none(), "Gives a skill another name, and joins it with one that has that name.");
+        py::arg("progress") = py::none(), "Renames a skill, and merges it into an existing skill of the new name.");
 }
 
 }  // namespace session_buddy::bindings

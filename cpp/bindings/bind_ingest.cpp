@@ -1,4 +1,4 @@
-// Transcripts: finding, importing and loading them.
+// Transcripts: discovery, import, watching and loading; naming of commands and classification of errors.
 #include <pybind11/functional.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
@@ -140,15 +140,15 @@ py::dict to_dict(const app::WatchReport& report) {
     return fields;
 }
 
-/// What the callbacks or a signal's handler raise ends the watch.
+/// Exceptions of the callbacks or of a signal handler end the watch.
 void watch_transcripts(const Paths& paths, const std::string& db_path, const py::function& report,
                        const py::function& go_on, const py::object& progress, bool once, const std::string& tools) {
     const ingest::SkillNamer namer(parse_tool_rules(tools));
     const SystemClock clock;
     app::WatchCallbacks callbacks;
-    callbacks.report = [&report](const app::WatchReport& told) {
+    callbacks.report = [&report](const app::WatchReport& watched) {
         const py::gil_scoped_acquire acquired;
-        report(to_dict(told));
+        report(to_dict(watched));
     };
     callbacks.should_continue = [&go_on] {
         const py::gil_scoped_acquire acquired;
@@ -170,8 +170,8 @@ void watch_transcripts(const Paths& paths, const std::string& db_path, const py:
     app::TranscriptWatch(paths, std::move(options), namer, clock, std::move(callbacks)).run();
 }
 
-/// A word as a shell reads it as one, whatever is in it.
-std::string quoted(const std::string& word) {
+/// Quotes a word for the shell.
+std::string shell_quote(const std::string& word) {
     std::string result = "'";
     for (const char c : word) {
         result += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -183,7 +183,7 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
     const ingest::SkillNamer namer(parse_tool_rules(tools));
     std::string command;
     for (const std::string& word : words) {
-        command += (command.empty() ? "" : " ") + quoted(word);
+        command += (command.empty() ? "" : " ") + shell_quote(word);
     }
     const std::string name = namer.for_shell_command(command);
     return name == ingest::kUnknownCommand ? py::object(py::none()) : py::object(to_str(name));
@@ -193,26 +193,26 @@ py::object name_for_command(const std::vector<std::string>& words, const std::st
 
 void bind_ingest(py::module_& module) {
     module.def("transcript_roots", &app::default_transcript_roots, py::kw_only(), py::arg("also_missing") = false,
-               "The projects folders of Claude Code, those that exist or all.");
+               "The projects directories of Claude Code: those that exist, or all.");
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
-               "Stores what the transcripts tell and was not stored before; returns the summary.");
+               "Stores the invocations in transcripts that are not stored yet; returns a summary.");
     module.def(
         "configured_tools",
         [] { return options::load({}, std::nullopt, options::Environment::from_process()).config.tools; },
-        "The option tools, from variable and config file. Raises ValueError.");
+        "The value of the option tools, from environment and config file. Raises ValueError.");
     module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
                py::arg("tools") = "",
-               "Follows transcripts until go_on() is false, or with once until all is stored; report takes dicts.");
+               "Follows transcripts until go_on() is false, or with once until all is stored; report is called with "
+               "dicts.");
     module.def("skill_name_for_command", &name_for_command, py::arg("words"), py::pos_only(), py::kw_only(),
-               py::arg("tools") = "",
-               "What the first known tool that a command runs is called as a skill; None where none is known.");
+               py::arg("tools") = "", "The skill name of the first known tool in a command; None if it has none.");
     module.def(
         "classify_error", [](const std::string& text) { return std::string(ingest::classify_tool_error(text, false)); },
-        py::arg("text"), py::pos_only(), "The short class of an error text, which is not kept.");
+        py::arg("text"), py::pos_only(), "The error type of an error text; the text itself is not stored.");
     module.def("load_transcripts", &load_transcripts, py::arg("paths"), py::kw_only(), py::arg("progress") = py::none(),
-               "All invocations in the order of time, as tuples, and the summary.");
+               "All invocations sorted by time, as tuples, and a summary.");
 }
 
 }  // namespace session_buddy::bindings

@@ -1,4 +1,4 @@
-// Log records on their way from native threads to Python's logging. No native thread ever waits for the interpreter.
+// Passes log records from native threads to Python's logging. Native threads never wait for the interpreter.
 #include <unistd.h>
 
 #include <chrono>
@@ -40,7 +40,7 @@ struct Records {
                 return;
             }
             if (entries.size() >= capacity) {
-                ++dropped;  // the newest goes: what led to the flood is worth more than its middle
+                ++dropped;  // drop the newest: the records that led to the flood are worth more
                 return;
             }
             entries.push_back({record.level, std::string(record.logger), std::string(record.message), now.count()});
@@ -53,14 +53,15 @@ class LogQueue {
   public:
     explicit LogQueue(std::size_t capacity) : records_(std::make_shared<Records>()) {
         records_->capacity = capacity;
-        // The sink shares the queue, so that a thread inside of it outlives this object safely.
+        // The sink shares ownership of the queue, so that a thread inside the sink may outlive this object.
         log::set_sink([records = records_](const log::Record& record) { records->push(record); });
     }
     ~LogQueue() {
         if (::getpid() == owner_) {
             close();
         } else {
-            // The child of a fork: a condition variable that a thread of the parent waits on cannot be destroyed here.
+            // In a forked child: leak the queue, as a condition variable that a thread of the parent waits on cannot be
+            // destroyed.
             static_cast<void>(new (std::nothrow)
                                   std::shared_ptr<Records>(records_));  // NOLINT(cppcoreguidelines-owning-memory)
         }
@@ -89,7 +90,7 @@ class LogQueue {
         return py::make_tuple(converted, dropped, closed);
     }
 
-    // Records from here on go nowhere; a waiting next() returns with what is left.
+    // Drops all further records; a waiting next() returns the remaining ones.
     void close() {
         {
             const std::lock_guard lock(records_->mutex);
@@ -109,7 +110,7 @@ class LogQueue {
 }  // namespace
 
 void bind_log_queue(py::module_& module) {
-    py::class_<LogQueue>(module, "LogQueue", "Takes all native log records from its construction to close().")
+    py::class_<LogQueue>(module, "LogQueue", "Receives all native log records from its construction to close().")
         .def(py::init<std::size_t>(), py::arg("capacity"))
         .def("next", &LogQueue::next, py::arg("timeout"),
              "Waits up to timeout seconds; returns ([(level, logger, message, created)], dropped, closed).")

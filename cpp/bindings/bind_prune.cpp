@@ -1,4 +1,4 @@
-// Deleting old rows.
+// Pruning of old invocations.
 #include <pybind11/stl.h>
 
 #include <optional>
@@ -43,8 +43,8 @@ py::dict prune(const std::string& db_path, double keep, bool dry_run, const py::
 void bind_prune(py::module_& module) {
     module.def("prune", &prune, py::arg("db_path"), py::arg("keep"), py::kw_only(), py::arg("dry_run") = false,
                py::arg("progress") = py::none(),
-               "Deletes what is older than `keep` seconds, or counts it; returns the summary. Raises ValueError where "
-               "a server with the settings of this process would need more.");
+               "Deletes rows older than `keep` seconds, or counts them with dry_run; returns a summary. Raises "
+               "ValueError if a server with the settings of this process needs a longer history.");
 }
 
 }  // namespace session_buddy::bindings

@@ -1,4 +1,4 @@
-// SkillsQueries: looking at what was recorded.
+// SkillsQueries: queries of recorded invocations.
 #include <pybind11/stl.h>
 
 #include <chrono>
@@ -107,7 +107,7 @@ auto without_gil(Query query) {
     return query();
 }
 
-// The face of storage::SkillsQueries: everything that may wait for the database does so without the GIL.
+// Wraps storage::SkillsQueries: everything that may wait for the database releases the GIL.
 class Queries {
   public:
     explicit Queries(std::shared_ptr<storage::SkillsStore> store)
@@ -171,8 +171,7 @@ py::object make_queries(std::shared_ptr<storage::SkillsStore> store) {
 }
 
 void bind_queries(py::module_& module) {
-    py::class_<InvocationFilter>(module, "InvocationFilter",
-                                 "Which invocations a query is about; times in microseconds since 1970.")
+    py::class_<InvocationFilter>(module, "InvocationFilter", "Filters invocations; times in microseconds since 1970.")
         .def(py::init(&make_filter), py::kw_only(), py::arg("skill_name") = py::none(),
              py::arg("session_id") = py::none(), py::arg("workflow_phase") = py::none(),
              py::arg("workflow_step_id") = py::none(), py::arg("error_type") = py::none(),

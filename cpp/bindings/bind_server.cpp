@@ -1,4 +1,4 @@
-// RealTimeServer and the snapshots that it publishes, for Python.
+// RealTimeServer and its snapshots for Python.
 #include <pybind11/stl.h>
 #include <unistd.h>
 
@@ -84,7 +84,7 @@ py::list sessions(const Snapshot& snapshot) {
     return active;
 }
 
-// The message `metrics_update` of the WebSocket API, and next to its members what only embedding programs get.
+// The message `metrics_update` of the WebSocket API, with additional members for embedding programs.
 py::dict to_dict(const Snapshot& snapshot) {
     py::dict data;
     data["top_skills"] = top_skills(snapshot);
@@ -206,8 +206,8 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    // Frees the GIL, as the last reference stops the server. In the child of a fork the threads that a stop would wait
-    // for do not exist, so there the memory is left alone.
+    // Releases the GIL, as dropping the last reference stops the server. In a forked child the threads that a stop
+    // would join do not exist, so the reference is leaked there.
     static void drop(ServerPtr& server, pid_t owner) {
         if (::getpid() != owner) {
             static_cast<void>(new (std::nothrow)
@@ -244,7 +244,7 @@ class Server {
     pid_t owner_;
 };
 
-// A snapshot as the feed hands it out: turned into a dict only where somebody wants one.
+// A snapshot as returned by the feed; converted to a dict only on request.
 struct SnapshotHandle {
     SnapshotPtr snapshot;
 };
@@ -270,7 +270,7 @@ struct Pending {
     }
 };
 
-/// Keeps the newest `capacity` snapshots of a server until Python fetches them.
+/// Queues the newest `capacity` snapshots of a server until Python fetches them.
 class SnapshotFeed {
   public:
     SnapshotFeed(const Server& server, std::size_t capacity)
@@ -334,7 +334,7 @@ class SnapshotFeed {
 }  // namespace
 
 void bind_server(py::module_& module) {
-    py::class_<SnapshotHandle>(module, "Snapshot", "One published state; immutable.")
+    py::class_<SnapshotHandle>(module, "Snapshot", "An immutable published state.")
         .def("to_dict", [](const SnapshotHandle& handle) { return to_dict(*handle.snapshot); });
 
     py::class_<Server>(module, "RealTimeServer", "The native server; start() and stop() block and are thread-safe.")
@@ -348,9 +348,11 @@ void bind_server(py::module_& module) {
         .def("metrics", &Server::metrics, py::arg("skill_name"))
         .def("settings", &Server::settings);
 
-    py::class_<SnapshotFeed>(module, "SnapshotFeed", "The snapshots of a server from here on, the newest few.")
+    py::class_<SnapshotFeed>(module, "SnapshotFeed",
+                             "A queue of the newest snapshots of a server, from its construction on.")
         .def(py::init<const Server&, std::size_t>(), py::arg("server"), py::arg("capacity"))
-        .def("next", &SnapshotFeed::next, py::arg("timeout"), "Waits up to timeout seconds; None for none or closed.")
+        .def("next", &SnapshotFeed::next, py::arg("timeout"),
+             "Waits up to timeout seconds; None after the timeout or if closed.")
         .def("close", &SnapshotFeed::close)
         .def_property_readonly("closed", &SnapshotFeed::closed)
         .def_property_readonly("dropped", &SnapshotFeed::dropped);

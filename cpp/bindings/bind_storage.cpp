@@ -20,7 +20,7 @@ using storage::InvocationRecord;
 using storage::StorageErrc;
 using storage::StorageError;
 
-// Never released: the translator may run as long as the interpreter does.
+// Never released: the translator may run until the interpreter exits.
 struct ExceptionTypes {
     PyObject* base = nullptr;
     PyObject* busy = nullptr;
@@ -93,7 +93,7 @@ PyObject* add_exception(py::module_& module, const char* name, const char* text,
     throw py::type_error(std::string(field) + " must be " + expected + ", not " + type_name(value));
 }
 
-// None and an absent key are the same: the column's NULL or default.
+// None and an absent key are the same: NULL or the default of the column.
 std::optional<py::object> field_of(const py::dict& fields, const char* name) {
     PyObject* value = PyDict_GetItemString(fields.ptr(), name);
     if (value == nullptr || value == Py_None) {
@@ -224,7 +224,7 @@ py::dict to_dict(const storage::RealTimeRow& row) {
     return fields;
 }
 
-// The face of SkillsStore: everything that may wait for the database does so without the GIL.
+// Wraps SkillsStore: everything that may wait for the database releases the GIL.
 class Store {
   public:
     Store(const std::string& path, double busy_timeout)
@@ -241,15 +241,15 @@ class Store {
         std::vector<InvocationRecord> records;
         records.reserve(many.size());
         for (const py::dict& fields : many) {
-            const auto place = [&records](const char* text) {
+            const auto with_index = [&records](const char* text) {
                 return "record " + std::to_string(records.size()) + ": " + text;
             };
             try {
                 records.push_back(to_record(fields));
             } catch (const py::type_error& error) {
-                throw py::type_error(place(error.what()));
+                throw py::type_error(with_index(error.what()));
             } catch (const py::value_error& error) {
-                throw py::value_error(place(error.what()));
+                throw py::value_error(with_index(error.what()));
             }
         }
         const py::gil_scoped_release released;
@@ -302,7 +302,7 @@ void bind_storage(py::module_& module) {
     const auto builtin = [](PyObject* type) { return py::reinterpret_borrow<py::object>(type); };
     exception_types.base = add_exception(
         module, "StorageError",
-        "A database that cannot be opened, read or written. `code` says why in one word, `path` names the file.",
+        "A database that cannot be opened, read or written. `code` is the reason in one word, `path` the file.",
         py::make_tuple(builtin(PyExc_Exception)));
     exception_types.busy = add_exception(module, "DatabaseBusyError",
                                          "Another process kept the database locked for longer than the timeout.",

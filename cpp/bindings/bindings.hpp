@@ -1,4 +1,4 @@
-// The parts of session_buddy._native and what they share.
+// Declares the parts of the module session_buddy._native and the helpers they share.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -17,7 +17,7 @@ namespace session_buddy::bindings {
 
 namespace py = pybind11;
 
-// Each adds its names to the module; called from module.cpp in this order.
+// Each adds its classes and functions to the module; called by module.cpp in this order.
 void bind_core(py::module_& module);
 void bind_storage(py::module_& module);
 void bind_queries(py::module_& module);
@@ -27,22 +27,22 @@ void bind_corrections(py::module_& module);
 void bind_anomaly(py::module_& module);
 void bind_server(py::module_& module);
 
-/// A str of text that may come from a foreign database: what is not UTF-8 becomes U+FFFD.
+/// A Python str from text that may not be valid UTF-8: invalid bytes become U+FFFD.
 [[nodiscard]] py::str to_str(std::string_view text);
-[[nodiscard]] py::object optional_str(const std::optional<std::string>& text);  ///< None for nothing
+[[nodiscard]] py::object optional_str(const std::optional<std::string>& text);  ///< None for nullopt
 
-/// What work without the GIL reports to: takes the GIL back, handles a signal that came meanwhile first, as its handler
-/// may be what makes `progress` say stop, and calls `progress(done, total)`, where it is not None. What either raises
-/// ends the work. False: stop.
+/// Reports progress from work that runs without the GIL: acquires the GIL, runs pending signal handlers first (they may
+/// change what `progress` returns), and calls `progress(done, total)` unless it is None. Exceptions of either propagate
+/// and end the work. Returns false to stop.
 [[nodiscard]] bool report_progress(const py::object& progress, std::uint64_t done, std::uint64_t total);
 
-/// The Python face of store->queries(), which keeps the store.
+/// The Python wrapper of store->queries(); keeps the store alive.
 [[nodiscard]] py::object make_queries(std::shared_ptr<storage::SkillsStore> store);
 
-/// "str", "NoneType", …: how an error names the type of a value.
+/// The name of the type of a value in error messages: "str", "NoneType", …
 [[nodiscard]] std::string type_name(py::handle value);
 
-/// The queue that carries log records from native threads to the one Python thread that hands them to `logging`.
+/// The queue that passes log records from native threads to the Python thread that calls `logging`.
 void bind_log_queue(py::module_& module);
 
 }  // namespace session_buddy::bindings

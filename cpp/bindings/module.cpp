@@ -1,4 +1,4 @@
-// The entry of session_buddy._native, and how native errors become Python's.
+// The entry point of session_buddy._native, and the translation of C++ exceptions to Python exceptions.
 #include <pybind11/pybind11.h>
 
 #include <system_error>
@@ -48,11 +48,11 @@ void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-
     } catch (const auth::AuthError& error) {
         PyErr_SetString(PyExc_ValueError, error.what());
     } catch (const server::TlsError& error) {
-        // What the ssl module of Python raises for such a file, an OSError.
+        // The exception that Python's ssl module raises for such a file, an OSError.
         const py::object kind = py::module_::import("ssl").attr("SSLError");
         PyErr_SetObject(kind.ptr(), py::make_tuple(1, to_str(error.what())).ptr());  // 1: SSL_ERROR_SSL
     } catch (const std::system_error& error) {
-        // OSError picks its subclass (PermissionError, …) by the number, so only a real errno may stand there.
+        // OSError picks its subclass (PermissionError, …) by the number, so it must be a real errno.
         const std::error_condition condition = error.code().default_error_condition();
         const int number = condition.category() == std::generic_category() ? condition.value() : EIO;
         const py::tuple arguments = py::make_tuple(number, to_str(error.what()));

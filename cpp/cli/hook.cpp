@@ -1,4 +1,4 @@
-// The binary session-buddy-hook: the hook command and nothing else.
+// The binary session-buddy-hook.
 #include <span>
 #include <vector>
 

@@ -1,4 +1,4 @@
-// The binary session-buddy-server: the server command and nothing else.
+// The binary session-buddy-server.
 #include <span>
 #include <vector>
 

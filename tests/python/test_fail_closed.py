@@ -97,7 +97,7 @@ def test_unusable_security_settings_are_an_error_at_start(
             [],
             {"SESSION_BUDDY_JWT_SECRET": pem(ec_key())},
             2,
-            "SESSION_BUDDY_JWT_SECRET must not hold control characters",
+            "SESSION_BUDDY_JWT_SECRET must not contain control characters",
         ),
         (["--auth-token-file", ""], {}, 2, "--auth-token-file must be the path of a file, not ''"),
         ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),
@@ -119,7 +119,7 @@ def test_a_config_file_with_a_secret_must_be_readable_by_its_owner_only(
     config = write_secret(tmp_path / "config.toml", f'jwt_secret = "{SECRET}"\n', 0o644)
     status, errors = refused("--config", str(config))
     assert status == 2
-    assert f"{config} holds jwt_secret, but others can read or change it (mode 0644)" in errors
+    assert f"{config} contains jwt_secret, but others can read or change it (mode 0644)" in errors
     config.chmod(0o600)
     with ServerProcess([native_binary(), "--config", str(config), "--print-config"]) as process:
         status, output, errors = process.finish()

@@ -204,7 +204,7 @@ def test_a_bad_pair_is_one_clear_line_and_status_1(
         (["--tls-client-ca=/a.pem"], "tls_client_ca needs tls_cert and tls_key, which are not set"),
         (
             ["--trusted-proxies=10.0.0.1/8"],
-            "trusted_proxies must be addresses and networks separated by commas, but '10.0.0.1/8' is neither",
+            "trusted_proxies must be comma-separated addresses and networks, but '10.0.0.1/8' is neither",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-// The rules for names of skills and keys of events, used wherever one comes in.
+// Validation of skill names and dedup keys, shared by all sources.
 #include "session_buddy/core/invocation.hpp"
 
 #include "session_buddy/core/utf8.hpp"

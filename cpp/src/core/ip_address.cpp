@@ -1,4 +1,5 @@
-// See ip_address.hpp.
+// Parses and formats IP addresses with inet_pton and inet_ntop. IPv4 is stored as IPv4-mapped IPv6, so that one prefix
+// match covers both.
 #include "session_buddy/core/ip_address.hpp"
 
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
     std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin());
     if (::inet_pton(AF_INET, terminated.c_str(), bytes.data() + kMappedPrefix.size()) == 1 ||
         ::inet_pton(AF_INET6, terminated.c_str(), bytes.data()) == 1) {
-        // A zero byte within the text would have ended it early.
+        // inet_pton stops at a zero byte, so a text that contains one is rejected.
         return terminated.find('\0') == std::string::npos ? std::optional(IpAddress(bytes)) : std::nullopt;
     }
     return std::nullopt;

@@ -1,4 +1,4 @@
-// The sink behind the log front, shared by all threads, and the default one on stderr.
+// The process-wide log sink and the default sink, which writes to stderr.
 #include "session_buddy/core/log.hpp"
 
 #include <spdlog/details/log_msg.h>
@@ -43,7 +43,7 @@ struct State {
     std::shared_ptr<const Sink> sink = std::make_shared<const Sink>(make_stderr_sink());
 };
 
-// Never destroyed: a thread may still log while the statics of the process go away.
+// Never destroyed: a thread may still log during static destruction.
 State& state() {
     static State& instance = *new State;
     return instance;
@@ -88,11 +88,11 @@ void emit(Level level, std::string_view logger, std::string_view message) noexce
             const std::lock_guard lock(state().mutex);
             sink = state().sink;
         }
-        // Outside of the lock, so that a slow sink delays its own caller only and may itself change the sink.
+        // Outside the lock, so that a slow sink delays only its caller and may itself replace the sink.
         if (*sink) {
             (*sink)(Record{level, logger, message});
         }
-    } catch (...) {  // NOLINT(bugprone-empty-catch): logging must never be what stops the program
+    } catch (...) {  // NOLINT(bugprone-empty-catch): logging must never stop the program
     }
 }
 

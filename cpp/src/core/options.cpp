@@ -1,4 +1,4 @@
-// The table of settings, and the reading and checking of one value.
+// The table of options, and parsing and validation of a single value.
 #include "session_buddy/core/options.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -31,7 +31,7 @@ constexpr Option path(std::string_view group, std::string_view name, std::string
     return {name, group, Kind::path, member, 0, 0, {}, false, false, help};
 }
 
-// Items separated by commas; what they may be is for check().
+// Comma-separated items, validated by check().
 constexpr Option list(std::string_view group, std::string_view name, std::string Config::*member,
                       std::string_view help) {
     return {name, group, Kind::list, member, 0, 0, {}, false, false, help};
@@ -265,7 +265,7 @@ bool is_digit(char character) {
     return character >= '0' && character <= '9';
 }
 
-// Plain decimal numbers alone: what the C functions take beyond that ("inf", "0x1p3", "1,5") is a typing error here.
+// Plain decimal numbers only: what the C functions accept beyond that ("inf", "0x1p3", "1,5") is a typo here.
 std::optional<double> parse_decimal(std::string_view text) {
     const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char character) {
         return is_digit(character) || character == '.';
@@ -330,7 +330,7 @@ void assign_string(Config& config, const Option& option, const Value& value, con
     } else if (std::any_of(held->begin(), held->end(), [](char character) {
                    return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
                })) {
-        throw ConfigError(std::string(option.name), subject + " must not hold control characters");
+        throw ConfigError(std::string(option.name), subject + " must not contain control characters");
     }
     config.*std::get<std::string Config::*>(option.member) = *held;
 }
@@ -349,7 +349,7 @@ void assign_duration(Config& config, const Option& option, const Value& value, c
     if (!seconds) {
         fail(option, subject, "a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d", displayed(value));
     }
-    if (!(*seconds >= option.minimum && *seconds <= option.maximum)) {  // this way round NaN is refused as well
+    if (!(*seconds >= option.minimum && *seconds <= option.maximum)) {  // negated so that NaN is rejected, too
         fail(option, subject, "from " + range_of(option), displayed(value));
     }
     config.*std::get<Seconds Config::*>(option.member) = Seconds(*seconds);
@@ -362,7 +362,7 @@ void assign_number(Config& config, const Option& option, const Value& value, con
     } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
         number = static_cast<double>(*whole);
     }
-    if (!number || !(*number >= option.minimum && *number <= option.maximum)) {  // NaN is refused as well
+    if (!number || !(*number >= option.minimum && *number <= option.maximum)) {  // rejects NaN, too
         fail(option, subject, "a number from " + range_of(option), displayed(value));
     }
     config.*std::get<double Config::*>(option.member) = *number;
@@ -386,7 +386,7 @@ void assign_integer(Config& config, const Option& option, const Value& value, co
 
 constexpr std::size_t kMaxNameLength = 63;
 
-// Of texts that are cut to kMaxNameLength.
+// Levenshtein distance of texts truncated to kMaxNameLength.
 std::size_t edit_distance(std::string_view left, std::string_view right) {
     left = left.substr(0, kMaxNameLength);
     right = right.substr(0, kMaxNameLength);
@@ -428,7 +428,8 @@ void check_patterns(const char* option, const std::string& text) {
     try {
         static_cast<void>(Patterns::parse(text));
     } catch (const PatternError& error) {
-        throw ConfigError(option, fmt::format("{} cannot hold {}: {}", option, quote_value(error.item()), error.what()));
+        throw ConfigError(option,
+                          fmt::format("{} must not contain {}: {}", option, quote_value(error.item()), error.what()));
     }
 }
 
@@ -551,7 +552,7 @@ void assign_text(Config& config, const Option& option, std::string_view text, co
             return assign(config, option, *truth, subject);
         }
     }
-    // What is no number stays a text, and the error names it as such.
+    // Anything else stays a string, which assign() rejects with an error that quotes it.
     assign(config, option, std::string(text), subject);
 }
 
@@ -630,15 +631,17 @@ void check(const Config& config) {
     } catch (const std::invalid_argument& item) {
         throw ConfigError(
             "trusted_proxies",
-            fmt::format("trusted_proxies must be addresses and networks separated by commas, but {} is neither",
+            fmt::format("trusted_proxies must be comma-separated addresses and networks, but {} is neither",
                         quote_value(item.what())));
     }
     try {
         static_cast<void>(parse_tool_rules(config.tools));
     } catch (const std::invalid_argument& item) {
-        throw ConfigError("tools", fmt::format("tools must be commands and names separated by commas, such as just "
-                                               "test=just-test, but {} is not of this form",
-                                               quote_value(item.what())));
+        throw ConfigError(
+            "tools",
+            fmt::format(
+                "tools must be comma-separated command=skill pairs, such as just test=just-test, but {} is not one",
+                quote_value(item.what())));
     }
     if (config.max_intake_bytes < config.max_body_bytes) {
         throw ConfigError("max_intake_bytes",
@@ -668,7 +671,7 @@ void check_retention(const Config& config, Seconds keep, std::string_view subjec
     if (keep.count() > option.maximum) {
         fail(option, std::string(subject), "from " + range_of(option), fmt::format("{}", keep.count()));
     }
-    if (!(keep >= least)) {  // this way round NaN is refused as well
+    if (!(keep >= least)) {  // negated so that NaN is rejected, too
         throw ConfigError(
             "retention",
             fmt::format("{} must be at least {} seconds ({:.3g} h), so that window, baseline_window and "

@@ -1,4 +1,4 @@
-// See origin.hpp.
+// Parses origins, hosts and patterns of them, with remedies for the usual mistakes.
 #include "session_buddy/core/origin.hpp"
 
 #include <algorithm>
@@ -11,10 +11,10 @@ namespace session_buddy {
 
 namespace {
 
-constexpr std::size_t kMaxNameLength = 253;  // of the DNS
+constexpr std::size_t kMaxNameLength = 253;  // limit of DNS
 constexpr std::size_t kMaxPortDigits = 5;
 
-// Without the locale, which could make other bytes letters.
+// Independent of the locale, which could treat other bytes as letters.
 char lower(char character) {
     return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
 }
@@ -61,7 +61,7 @@ struct HostAndPort {
 };
 
 std::optional<HostAndPort> split_port(std::string_view text) {
-    // The colons of an IPv6 address stand between brackets.
+    // The colons of an IPv6 address are inside brackets.
     const auto colon = text.find(':', text.starts_with('[') ? std::min(text.find(']'), text.size()) : 0);
     if (colon == std::string_view::npos) {
         return HostAndPort{text, std::nullopt};
@@ -82,12 +82,12 @@ struct SchemeAndRest {
 };
 
 std::optional<SchemeAndRest> split_scheme(std::string_view text) {
-    constexpr std::string_view kMark = "://";
-    const auto mark = text.find(kMark);
-    if (mark == std::string_view::npos || !is_scheme(text.substr(0, mark))) {
+    constexpr std::string_view kSeparator = "://";
+    const auto end = text.find(kSeparator);
+    if (end == std::string_view::npos || !is_scheme(text.substr(0, end))) {
         return std::nullopt;
     }
-    return SchemeAndRest{lower(text.substr(0, mark)), text.substr(mark + kMark.size())};
+    return SchemeAndRest{lower(text.substr(0, end)), text.substr(end + kSeparator.size())};
 }
 
 bool is_ascii(std::string_view text) {
@@ -95,19 +95,19 @@ bool is_ascii(std::string_view text) {
                        [](char character) { return static_cast<unsigned char>(character) < 0x80; });
 }
 
-constexpr const char* kNoItem = "there is nothing between two commas";
-constexpr const char* kNoAscii = "write the name as browsers send it, in ASCII (xn--…)";
+constexpr const char* kEmptyItem = "it is an empty item; remove the comma";
+constexpr const char* kNotAscii = "write the name as browsers send it, in ASCII (xn--…)";
 
 const char* remedy_of_origin(std::string_view item, const std::optional<SchemeAndRest>& split) {
     if (item.empty()) {
-        return kNoItem;
+        return kEmptyItem;
     }
     if (item == "*" || (split && split->rest == "*")) {
-        return "with it every page of the web could read the metrics; name the origins, such as "
+        return "it would allow every web page to read the metrics; list the origins, such as "
                "https://app.example.org or https://*.example.org";
     }
     if (!is_ascii(item)) {
-        return kNoAscii;
+        return kNotAscii;
     }
     if (!split) {
         return "write it with its scheme, such as https://app.example.org";
@@ -116,23 +116,23 @@ const char* remedy_of_origin(std::string_view item, const std::optional<SchemeAn
         return "the origin of a page begins with http:// or https://";
     }
     if (split->rest.find_first_of("/?#") != std::string_view::npos) {
-        return "leave out the path, and the slash that ends the host";
+        return "leave out the path and the slash after the host";
     }
-    return "it is no origin: write scheme, host and, where it is not the usual one, port, such as "
+    return "it is not an origin: write scheme, host and, unless it is the default, port, such as "
            "https://app.example.org:8443";
 }
 
 const char* remedy_of_host(std::string_view item) {
     if (item.empty()) {
-        return kNoItem;
+        return kEmptyItem;
     }
     if (item == "*") {
-        return "with it DNS rebinding would let every page of the web in; name the hosts, such as app.example.org or "
+        return "it would allow DNS rebinding from any web page; list the hosts, such as app.example.org or "
                "*.example.org";
     }
     return is_ascii(item)
-               ? "write the name alone, without scheme, port and path, such as app.example.org or *.example.org"
-               : kNoAscii;
+               ? "write only the name, without scheme, port and path, such as app.example.org or *.example.org"
+               : kNotAscii;
 }
 
 }  // namespace

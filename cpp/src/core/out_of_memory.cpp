@@ -1,4 +1,4 @@
-// See out_of_memory.hpp.
+// The emergency memory reserve, released by a new-handler, and threads that log an escaping exception.
 #include "session_buddy/core/out_of_memory.hpp"
 
 #include <atomic>
@@ -19,7 +19,7 @@ constexpr std::size_t kReservedBytes = std::size_t{4} << 20U;
 std::atomic<std::byte*> reserved{nullptr};
 std::atomic<void (*)()> failure_handler{nullptr};
 
-// operator new calls it, and tries again where it returns.
+// The new-handler: operator new calls it and retries if it returns.
 void release() {
     std::byte* const memory = reserved.exchange(nullptr);
     if (memory == nullptr) {
@@ -45,7 +45,7 @@ void refill() noexcept {
         if (!reserved.compare_exchange_strong(expected, memory)) {
             ::operator delete(memory);
         }
-    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): at the next call, perhaps
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): the next call tries again
     }
 }
 

@@ -1,5 +1,5 @@
-// Brings the settings of all sources together: flags, environment, TOML file, defaults; and prints the result.
-// What toml++ asserts of a file such as "[" it also reports as an error, and that is what is wanted of it.
+// Resolves the settings from flags, environment, TOML file and defaults, and prints the result.
+// toml++ asserts on inputs like "["; it also reports them as parse errors, which is the behavior we want.
 #define TOML_ASSERT(condition) static_cast<void>(0)
 
 #include <spdlog/fmt/fmt.h>
@@ -36,7 +36,7 @@ struct FileSetting {
 };
 
 struct ConfigFile {
-    std::string path;  // empty where there is none
+    std::string path;  // empty if there is none
     std::vector<FileSetting> settings;
 };
 
@@ -48,8 +48,8 @@ std::optional<std::string> variable(const Environment& environment, const std::s
     return value;
 }
 
-// The same, where an empty variable must not pass for one that nobody set: "SESSION_BUDDY_JWT_SECRET=$UNSET" asks for
-// authentication.
+// The same, but an empty variable of a security-critical option is an error instead of unset:
+// "SESSION_BUDDY_JWT_SECRET=$UNSET" asks for authentication.
 std::optional<std::string> variable_of(const Option& option, const Environment& environment) {
     const std::string name = environment_of(option);
     if (const auto value = environment.get(name); option.security_critical && value && value->empty()) {
@@ -59,8 +59,8 @@ std::optional<std::string> variable_of(const Option& option, const Environment& 
     return variable(environment, name);
 }
 
-// A misspelt variable would be ignored without a word: no authentication for "SESSION_BUDDY_AUTH_TOKEN_FIEL". Other
-// programs have variables with our prefix, too, so only a name that is nearly an option's is an error.
+// A misspelt variable must not be ignored silently: "SESSION_BUDDY_AUTH_TOKEN_FIEL" would mean no authentication. Other
+// programs also use our prefix, so only a name similar to that of an option is an error.
 void reject_misspelt_variables(const Environment& environment, bool security_only) {
     for (const std::string& variable : environment.variables) {
         std::string name = variable.substr(kPrefix.size());
@@ -85,7 +85,7 @@ std::optional<fs::path> home(const Environment& environment) {
 }
 
 // The XDG directory of `name`, else `fallback` under the home directory. A relative XDG path counts as not set, as the
-// XDG specification asks.
+// XDG specification requires.
 std::optional<fs::path> user_directory(const Environment& environment, const std::string& name, const char* fallback) {
     if (const auto value = variable(environment, name); value && fs::path(*value).is_absolute()) {
         return fs::path(*value);
@@ -139,7 +139,7 @@ std::string read_text(const std::string& path) {
     return text.str();
 }
 
-// For a program that must not wait: a pipe is refused.
+// For a program that must not block: a pipe is rejected.
 std::string read_regular_file(const std::string& path) {
     try {
         return read_small_file(path);
@@ -149,7 +149,7 @@ std::string read_regular_file(const std::string& path) {
 }
 
 toml::table parse(const std::string& text, const std::string& path) {
-    if (!is_valid_utf8(text)) {  // toml++ takes it for granted in places
+    if (!is_valid_utf8(text)) {  // toml++ relies on it
         throw ConfigError("config", fmt::format("cannot read the config file {}: it is not UTF-8 text", path));
     }
     try {
@@ -174,13 +174,13 @@ ConfigFile read_file(const std::string& path) {
         }
         const std::string subject = fmt::format("{}: {}", path, name);
         Value value = to_value(node, *option, subject);
-        // Checked here even where a flag covers it: a file with an error in it should not work by chance.
+        // Validated even if a flag overrides it, so that an error in the file is always reported.
         assign(scratch, *option, value, subject);
         if (option->kind == Kind::secret) {
             try {
                 check_secret_permissions(path);
             } catch (const FileError& reason) {
-                throw ConfigError(std::string(name), fmt::format("{} holds {}, but {}", path, name, reason.what()));
+                throw ConfigError(std::string(name), fmt::format("{} contains {}, but {}", path, name, reason.what()));
             }
         }
         file.settings.push_back({option, std::move(value)});
@@ -188,7 +188,7 @@ ConfigFile read_file(const std::string& path) {
     return file;
 }
 
-// Empty where there is none.
+// Empty if there is none.
 std::string file_to_read(const std::optional<std::string>& named, const Environment& environment) {
     if (named && named->empty()) {
         throw ConfigError("config", "--config must name a file");
@@ -218,7 +218,8 @@ std::string checked_db_path(const std::string& path, const Environment& environm
     if (path.starts_with(":") || path.starts_with("file:")) {
         throw ConfigError("db_path", fmt::format("{} must be the path of a file, not '{}'", subject, path));
     }
-    // What a program written for the Python original's SkillsTracker passes: a database of that name would surprise it.
+    // Programs written for the SkillsTracker of the Python original pass a JSON file; do not create a database with
+    // that name.
     if (fs::path(path).extension() == ".json") {
         throw ConfigError("db_path",
                           fmt::format("{} must be an SQLite database, not the JSON file '{}': name another file, such "
@@ -230,7 +231,7 @@ std::string checked_db_path(const std::string& path, const Environment& environm
 
 char** process_environment() {
 #ifdef __APPLE__
-    return *_NSGetEnviron();  // shared libraries there have no environ
+    return *_NSGetEnviron();  // environ is not available in shared libraries there
 #else
     return environ;
 #endif
@@ -241,7 +242,7 @@ char** process_environment() {
 Environment Environment::from_process() {
     Environment environment;
     environment.get = [](const std::string& name) -> std::optional<std::string> {
-        const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
+        const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): no code here sets variables
         return value == nullptr ? std::nullopt : std::optional<std::string>(value);
     };
     for (char** entry = process_environment(); entry != nullptr && *entry != nullptr; ++entry) {

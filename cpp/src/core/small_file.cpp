@@ -1,4 +1,4 @@
-// See small_file.hpp.
+// Reads small files and checks their owner and mode.
 #include "session_buddy/core/small_file.hpp"
 
 #include <fcntl.h>
@@ -17,10 +17,11 @@ namespace {
     throw FileError(std::generic_category().message(error));
 }
 
-// Everything is asked of the open file, so that nothing can take its place between the question and the reading.
+// All checks are made on the open descriptor (fstat), so that the file cannot be replaced between check and read
+// (TOCTOU).
 class OpenFile {
   public:
-    // O_NONBLOCK: to open a pipe must not wait for its other end.
+    // O_NONBLOCK: opening a FIFO must not wait for its writer.
     explicit OpenFile(const std::string& path) : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
         if (descriptor_ < 0) {
             fail(errno);
@@ -67,15 +68,15 @@ class OpenFile {
 };
 
 void check_secret_permissions(const struct stat& status) {
-    const bool roots = status.st_uid == 0;
-    if (!roots && status.st_uid != ::geteuid()) {
+    const bool owned_by_root = status.st_uid == 0;
+    if (!owned_by_root && status.st_uid != ::geteuid()) {
         throw FileError("it belongs to another user");
     }
-    // root's own process has no group to share it with.
-    const bool group_may_read = roots && ::geteuid() != 0;
+    // Group access is for processes that are not root.
+    const bool group_may_read = owned_by_root && ::geteuid() != 0;
     const mode_t forbidden = S_IRWXO | (group_may_read ? S_IWGRP | S_IXGRP : S_IRWXG);
     if ((status.st_mode & forbidden) != 0) {
-        throw FileError(fmt::format("others can read or change it (mode {:04o}); chmod 600 keeps it to its owner",
+        throw FileError(fmt::format("others can read or change it (mode {:04o}); chmod 600 restricts it to its owner",
                                     status.st_mode & 07777U));
     }
 }
@@ -97,7 +98,7 @@ std::string read_small_file(const std::string& path) {
 std::string read_trusted_file(const std::string& path) {
     const OpenFile file(path);
     if ((file.status().st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        throw FileError(fmt::format("others can change it (mode {:04o}); chmod go-w keeps that to its owner",
+        throw FileError(fmt::format("others can change it (mode {:04o}); chmod go-w restricts writing to its owner",
                                     file.status().st_mode & 07777U));
     }
     return file.read();

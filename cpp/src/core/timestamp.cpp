@@ -1,4 +1,4 @@
-// Timestamps by hand: no regex, no locale, no allocation while reading; a rebuild reads a million of them.
+// Hand-written timestamp parsing without regex, locale or allocation, as a rebuild parses a million of them.
 #include "session_buddy/core/timestamp.hpp"
 
 #include <array>
@@ -17,7 +17,7 @@ constexpr bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-/// Walks over the text; every read either takes what it is after or leaves the place as it was.
+/// A parser cursor: every read either consumes what it matches or leaves the position unchanged.
 class Cursor {
   public:
     explicit Cursor(std::string_view text) : text_(text) {}
@@ -26,7 +26,7 @@ class Cursor {
     [[nodiscard]] char peek() const { return at_end() ? '\0' : text_[position_]; }
     [[nodiscard]] bool next_is_digit() const { return !at_end() && is_digit(text_[position_]); }
 
-    bool take(char wanted) {
+    bool consume(char wanted) {
         if (at_end() || text_[position_] != wanted) {
             return false;
         }
@@ -34,7 +34,7 @@ class Cursor {
         return true;
     }
 
-    bool take_any(std::string_view wanted) {
+    bool consume_any(std::string_view wanted) {
         if (at_end() || wanted.find(text_[position_]) == std::string_view::npos) {
             return false;
         }
@@ -92,14 +92,14 @@ bool read_time(Cursor& cursor, microseconds& time) {
     int minute = 0;
     int second = 0;
     std::int64_t micros = 0;
-    if (!cursor.number(2, hour) || !cursor.take(':') || !cursor.number(2, minute)) {
+    if (!cursor.number(2, hour) || !cursor.consume(':') || !cursor.number(2, minute)) {
         return false;
     }
-    if (cursor.take(':')) {
+    if (cursor.consume(':')) {
         if (!cursor.number(2, second)) {
             return false;
         }
-        if (cursor.take_any(".,") && !cursor.fraction(micros)) {
+        if (cursor.consume_any(".,") && !cursor.fraction(micros)) {
             return false;
         }
     }
@@ -116,18 +116,18 @@ bool read_offset(Cursor& cursor, seconds& offset) {
     if (cursor.at_end()) {
         return true;
     }
-    if (cursor.take_any("Zz")) {
+    if (cursor.consume_any("Zz")) {
         return cursor.at_end();
     }
     const bool west = cursor.peek() == '-';
     int hour = 0;
     int minute = 0;
     int second = 0;
-    if (!cursor.take_any("+-") || !cursor.number(2, hour)) {
+    if (!cursor.consume_any("+-") || !cursor.number(2, hour)) {
         return false;
     }
-    if (cursor.take(':')) {
-        if (!cursor.number(2, minute) || (cursor.take(':') && !cursor.number(2, second))) {
+    if (cursor.consume(':')) {
+        if (!cursor.number(2, minute) || (cursor.consume(':') && !cursor.number(2, second))) {
             return false;
         }
     } else if (cursor.next_is_digit() && !cursor.number(2, minute)) {
@@ -153,7 +153,7 @@ std::optional<TimePoint> parse_timestamp(std::string_view text) {
     int year = 0;
     int month = 0;
     int day = 0;
-    if (!cursor.number(4, year) || !cursor.take('-') || !cursor.number(2, month) || !cursor.take('-') ||
+    if (!cursor.number(4, year) || !cursor.consume('-') || !cursor.number(2, month) || !cursor.consume('-') ||
         !cursor.number(2, day)) {
         return std::nullopt;
     }
@@ -164,11 +164,11 @@ std::optional<TimePoint> parse_timestamp(std::string_view text) {
     }
     microseconds time{0};
     seconds offset{0};
-    if (!cursor.at_end() && (!cursor.take_any("Tt ") || !read_time(cursor, time) || !read_offset(cursor, offset))) {
+    if (!cursor.at_end() && (!cursor.consume_any("Tt ") || !read_time(cursor, time) || !read_offset(cursor, offset))) {
         return std::nullopt;
     }
     const TimePoint moment = TimePoint{std::chrono::sys_days{date}} + time - offset;
-    // An offset can push the first and the last hours of the calendar out of the years that can be written.
+    // An offset can move the first or last hours of the calendar outside the supported years.
     if (moment < kFirstDay || moment >= kEndDay) {
         return std::nullopt;
     }

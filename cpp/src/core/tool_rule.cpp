@@ -1,4 +1,4 @@
-// See tool_rule.hpp.
+// Parses the option `tools`.
 #include "session_buddy/core/tool_rule.hpp"
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// Which series a run belongs to, and its counts: see the header.
+// Assigns invocations to a bounded number of series and counts them.
 #include "session_buddy/core/totals.hpp"
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 namespace session_buddy {
 namespace {
 
-/// Where a phase stands among those of its skill, added where it is new.
+/// Index of a phase among those of its skill; adds it if it is new.
 std::size_t phase_index(SkillTotals& skill, std::string_view phase, std::uint32_t max_phases) {
     const auto find = [&skill](std::string_view name) {
         return static_cast<std::size_t>(
@@ -16,7 +16,7 @@ std::size_t phase_index(SkillTotals& skill, std::string_view phase, std::uint32_
     };
     if (phase.empty()) {
         phase = kNoPhase;
-    } else if (!is_valid_skill_name(phase)) {  // phases keep the same rules: short, and without control characters
+    } else if (!is_valid_skill_name(phase)) {  // the rules for skill names apply to phases, too
         phase = kOtherSeries;
     }
     std::size_t index = find(phase);

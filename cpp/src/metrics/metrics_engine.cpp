@@ -1,4 +1,4 @@
-// The in-memory metrics: see the header.
+// The metrics engine: feeds sliding windows and sessions, tracks dirty skills, and evicts idle ones at the limit.
 #include "session_buddy/metrics/metrics_engine.hpp"
 
 #include <algorithm>
@@ -66,14 +66,14 @@ std::optional<std::uint32_t> MetricsEngine::admit(std::string_view skill_name) {
 }
 
 std::optional<std::uint32_t> MetricsEngine::evict_idle() {
-    // Only where it is needed: a skill keeps its lifetime figures as long as there is room.
+    // Evicts only if the limit is reached, so that skills keep their lifetime metrics as long as possible.
     while (index_.size() >= max_skills_ && !idle_.empty()) {
         const std::uint32_t index = idle_.front();
         idle_.pop_front();
         Skill& skill = skills_[index];
         skill.idle = false;
         if (skill.window.empty() && !skill.recent_dirty && !skill.is_other) {
-            return index;  // else confirm_recent() lists it again, should it come to that
+            return index;  // otherwise confirm_recent() adds it to idle_ again when it is idle
         }
     }
     return std::nullopt;
@@ -98,11 +98,11 @@ void MetricsEngine::add(const Invocation& invocation, TimePoint now) {
     }
     skill.newest = std::max(skill.newest.value_or(at), at);
     if (skill.name != invocation.skill_name) {
-        ++skill.lifetime.total_invocations;  // of what is summed, since the start
+        ++skill.lifetime.total_invocations;  // of the rows summed here, since the start
         skill.lifetime.completed_invocations += invocation.completed ? 1 : 0;
         skill.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at.value_or(at), at);
     }
-    skill.confirmed.reset();  // the insert's trigger has changed the receiver's row
+    skill.confirmed.reset();  // the insert trigger has changed the cached row
     mark_dirty(index);
     activity_.add(invocation, index, at, now);
 }
@@ -137,7 +137,7 @@ SkillTable::Entry MetricsEngine::make_entry(const Skill& skill) const {
     SkillMetrics metrics;
     metrics.skill_name = skill.name;
     metrics.lifetime = skill.lifetime;
-    // Triggers of other programs take the row that came last for the latest one.
+    // Triggers of other programs store the time of the last inserted row, which may not be the latest.
     metrics.lifetime.last_invocation_at = std::max(skill.lifetime.last_invocation_at, skill.newest);
     if (sums.count > 0) {
         metrics.window = {sums.count, sums.completed, sums.mean_duration_seconds(), *skill.window.newest(), sums.timed};
@@ -208,7 +208,7 @@ std::vector<MetricsEngine::RecentChange> MetricsEngine::changed_recent() const {
     for (const std::uint32_t index : recent_dirty_) {
         const Skill& skill = skills_[index];
         RecentMetrics metrics = recent(skill);
-        if (skill.confirmed != metrics && !skill.is_other) {  // the database has no row of a sum
+        if (skill.confirmed != metrics && !skill.is_other) {  // the database has no row for `other`
             changes.push_back({index, skill.name, metrics});
         }
     }

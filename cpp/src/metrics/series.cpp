@@ -1,4 +1,4 @@
-// See series.hpp.
+// Accumulates invocations and hourly rollups into steps and computes means and percentiles.
 #include "session_buddy/metrics/series.hpp"
 
 #include <algorithm>
@@ -7,17 +7,17 @@
 namespace session_buddy::metrics {
 namespace {
 
-/// `values` is not empty, and is left in another order.
+/// `values` must not be empty; it is reordered.
 double percentile(std::vector<double>& values, double fraction) {
     const double rank = fraction * static_cast<double>(values.size() - 1);
     const auto below = static_cast<std::size_t>(rank);
-    const auto place = values.begin() + static_cast<std::ptrdiff_t>(below);
-    std::nth_element(values.begin(), place, values.end());
-    const double lower = *place;
+    const auto at_rank = values.begin() + static_cast<std::ptrdiff_t>(below);
+    std::nth_element(values.begin(), at_rank, values.end());
+    const double lower = *at_rank;
     if (below + 1 == values.size()) {
         return lower;
     }
-    const double upper = *std::min_element(place + 1, values.end());
+    const double upper = *std::min_element(at_rank + 1, values.end());
     return lower + (rank - static_cast<double>(below)) * (upper - lower);
 }
 
@@ -30,8 +30,8 @@ SeriesBuilder::Step* SeriesBuilder::step_at(TimePoint at) {
     if (at < from_) {
         return nullptr;
     }
-    const auto place = static_cast<std::size_t>((at - from_) / step_);
-    return place < steps_.size() ? &steps_[place] : nullptr;
+    const auto index = static_cast<std::size_t>((at - from_) / step_);
+    return index < steps_.size() ? &steps_[index] : nullptr;
 }
 
 bool SeriesBuilder::add(TimePoint at, bool completed, std::optional<double> duration) {

@@ -1,4 +1,4 @@
-// Session metrics over a sliding window: see the header.
+// Tracks active sessions, and inactive ones in a heap until they expire or are evicted.
 #include "session_buddy/metrics/session_activity.hpp"
 
 #include <algorithm>
@@ -79,7 +79,7 @@ void SessionActivity::advance(TimePoint now) {
         expiring_.pop();
         entry->second.queued = false;
         if (entry->second.active) {
-            continue;  // it went on; it comes here again when it falls silent
+            continue;  // resumed; queued again when it becomes inactive
         }
         if (const TimePoint forgotten = entry->second.last + kept_for_; forgotten > now) {
             entry->second.queued = true;

@@ -1,4 +1,4 @@
-// Running sums over sliding horizons: see the header.
+// Running sums over sliding windows: adds on arrival, subtracts on expiry, sorts late arrivals lazily.
 #include "session_buddy/metrics/skill_window.hpp"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ bool SkillWindow::add(TimePoint at, bool completed, std::optional<double> durati
             apply(cursor.sums, event, +1);
             next_expiry_ = std::min(next_expiry_, at + (*lengths_)[h]);
         } else if (chronological) {
-            ++cursor.first;  // then all before it are outside, too
+            ++cursor.first;  // then all earlier events are outside, too
         }
     }
     return true;

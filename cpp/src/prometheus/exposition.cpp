@@ -1,4 +1,4 @@
-// See exposition.hpp. Of Accept as much as RFC 9110, section 12.5.1, asks for.
+// Content negotiation for GET /metrics (Accept, RFC 9110, section 12.5.1) and serialization.
 #include "session_buddy/prometheus/exposition.hpp"
 
 #include <prometheus/text_serializer.h>
@@ -26,16 +26,16 @@ std::string lower(std::string_view text) {
     return result;
 }
 
-/// One of the media ranges.
-struct Range {
+/// A media range of the Accept header.
+struct MediaRange {
     std::string type;  // in lower case
     std::string version;
     double quality = 1.0;
 };
 
-/// Nothing for one that cannot be read.
-std::optional<Range> parse_range(std::string_view text) {
-    Range range;
+/// nullopt if it is malformed.
+std::optional<MediaRange> parse_range(std::string_view text) {
+    MediaRange range;
     range.type = lower(split_next(text, ';'));
     while (!text.empty()) {
         const std::string_view parameter = split_next(text, ';');
@@ -55,7 +55,7 @@ std::optional<Range> parse_range(std::string_view text) {
                 range.quality > 1.0) {
                 return std::nullopt;
             }
-            break;  // what follows is no parameter of the type
+            break;  // what follows q is not a parameter of the type
         }
         if (name == "version") {
             range.version = value;
@@ -64,12 +64,12 @@ std::optional<Range> parse_range(std::string_view text) {
     return range;
 }
 
-/// How well the client likes a type; the most specific of the ranges that it falls into tells.
+/// The client's preference for one media type: the quality of the most specific matching range.
 class MediaTypePreference {
   public:
     MediaTypePreference(std::string_view type, std::string_view version) : type_(type), version_(version) {}
 
-    void consider(const Range& range) {
+    void consider(const MediaRange& range) {
         const int match = specificity(range);
         if (match > best_ || (match == best_ && match > 0 && range.quality > quality_)) {
             best_ = match;
@@ -79,7 +79,7 @@ class MediaTypePreference {
     [[nodiscard]] double quality() const { return quality_; }
 
   private:
-    [[nodiscard]] int specificity(const Range& range) const {
+    [[nodiscard]] int specificity(const MediaRange& range) const {
         if (range.type == type_) {
             return range.version.empty() ? 3 : range.version == version_ ? 4 : 0;
         }

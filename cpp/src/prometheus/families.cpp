@@ -1,4 +1,5 @@
-// See families.hpp. docs/api/PROMETHEUS.md lists the same, and a test compares the two.
+// Builds the metric families from a snapshot and the server counters. docs/api/PROMETHEUS.md lists them all; a test
+// compares the two.
 #include "families.hpp"
 
 #include <prometheus/client_metric.h>
@@ -50,7 +51,7 @@ class Family {
     }
     void add(Labels labels, std::int64_t value) { add(labels, static_cast<double>(value)); }
     void add(Labels labels, std::uint64_t value) { add(labels, static_cast<double>(value)); }
-    /// `counts`: one for each bound and one for what is beyond the last.
+    /// `counts`: one per bound, and one for values above the last.
     void add_histogram(Labels labels, const auto& bounds, const auto& counts, double sum) {
         auto& histogram = family_.metric.emplace_back(labelled(labels)).histogram;
         histogram.bucket.reserve(bounds.size());
@@ -86,7 +87,7 @@ class Families {
     }
 
   private:
-    /// Valid until the next one.
+    /// The reference is valid until the next call.
     Family& open(MetricType type, std::string_view name, std::string_view help) {
         return families_.emplace_back(type, name, help);
     }
@@ -98,7 +99,7 @@ double seconds_since_epoch(TimePoint at) {
 }
 
 void add_totals(Families& families, const TotalsTable& totals) {
-    auto& invocations = families.counter("skill_invocations_total", "Invocations of skills, of all time.");
+    auto& invocations = families.counter("skill_invocations_total", "Invocations of skills, all-time.");
     for (const auto& skill : totals) {
         for (const PhaseTotals& phase : skill->phases) {
             invocations.add(
@@ -109,8 +110,7 @@ void add_totals(Families& families, const TotalsTable& totals) {
                 phase.failed);
         }
     }
-    auto& durations =
-        families.histogram("skill_duration_seconds", "Durations of completed invocations that have one, of all time.");
+    auto& durations = families.histogram("skill_duration_seconds", "Durations of completed invocations, all-time.");
     for (const auto& skill : totals) {
         for (const PhaseTotals& phase : skill->phases) {
             if (phase.durations != decltype(phase.durations){}) {
@@ -119,10 +119,10 @@ void add_totals(Families& families, const TotalsTable& totals) {
             }
         }
     }
-    auto& anomalies = families.counter("anomalies_detected_total", "Anomalies that were found, of all time.");
+    auto& anomalies = families.counter("anomalies_detected_total", "Anomalies detected, all-time.");
     for (const auto& skill : totals) {
         for (const AnomalyType type : kTypes) {
-            // From 0 on: increase() sees nothing of a series that begins with its first anomaly.
+            // Exported from 0 on: increase() would miss the first anomaly of a series that starts with it.
             anomalies.add({{"anomaly_type", to_string(type)}, {"skill_name", skill->skill_name}},
                           skill->anomalies.at(static_cast<std::size_t>(type)));
         }
@@ -130,12 +130,12 @@ void add_totals(Families& families, const TotalsTable& totals) {
 }
 
 void add_window(Families& families, const Snapshot& snapshot) {
-    std::unordered_set<std::string_view> own;  // skills with series of their own
+    std::unordered_set<std::string_view> own;  // skills with their own series
     for (const auto& skill : *snapshot.totals) {
         own.insert(skill->skill_name);
     }
     auto& rates =
-        families.gauge("skill_completion_rate", "Share of completed invocations in the sliding window, 0 to 1.");
+        families.gauge("skill_completion_rate", "Fraction of completed invocations in the sliding window, 0 to 1.");
     std::int64_t other_count = 0;
     std::int64_t other_completed = 0;
     for (std::uint32_t index = 0; index < snapshot.skills->size(); ++index) {
@@ -161,11 +161,11 @@ void add_window(Families& families, const Snapshot& snapshot) {
 }
 
 void add_network(Families& families, const NetworkStats& network) {
-    auto& clients = families.gauge("session_buddy_clients", "Connections that are open now.");
+    auto& clients = families.gauge("session_buddy_clients", "Open connections.");
     clients.add({{"kind", "websocket"}}, network.websocket_clients);
     clients.add({{"kind", "http"}}, network.http_connections);
     auto& refused = families.counter("session_buddy_connections_refused_total",
-                                     "Connections and requests that were refused, by the limit or rule.");
+                                     "Connections and requests rejected, by limit or rule.");
     for (std::size_t reason = 0; reason < kRefusalReasons.size(); ++reason) {
         refused.add({{"reason", kRefusalReasons.at(reason)}}, network.refused.at(reason));
     }
@@ -173,23 +173,22 @@ void add_network(Families& families, const NetworkStats& network) {
     for (const std::uint64_t count : network.broadcasts.buckets) {
         broadcasts += count;
     }
-    families.counter("session_buddy_broadcasts_total", "Snapshots that were broadcast.").add({}, broadcasts);
+    families.counter("session_buddy_broadcasts_total", "Snapshots broadcast.").add({}, broadcasts);
     families
         .histogram("session_buddy_broadcast_duration_seconds",
-                   "From a snapshot to the last client that its update was offered to.")
+                   "Time from a snapshot until its update was offered to the last client.")
         .add_histogram({}, kHistogramBounds, network.broadcasts.buckets, network.broadcasts.seconds);
-    families.counter("session_buddy_messages_sent_total", "WebSocket messages that were handed to the system.")
+    families.counter("session_buddy_messages_sent_total", "WebSocket messages passed to the operating system.")
         .add({}, network.messages_sent);
-    families.counter("session_buddy_messages_received_total", "WebSocket messages of clients.")
+    families.counter("session_buddy_messages_received_total", "WebSocket messages received from clients.")
         .add({}, network.messages_received);
-    families.counter("session_buddy_sent_bytes_total", "Bytes that WebSocket connections were sent, before TLS.")
+    families.counter("session_buddy_sent_bytes_total", "Bytes sent on WebSocket connections, before TLS.")
         .add({}, network.bytes_sent);
     families
         .counter("session_buddy_updates_skipped_total",
-                 "Updates that waited for a slow client until a newer one took their index.")
+                 "Updates replaced by a newer one before a slow client could read them.")
         .add({}, network.updates_replaced);
-    auto& intake = families.counter("session_buddy_intake_requests_total",
-                                    "Requests that handed in data and were read to the end.");
+    auto& intake = families.counter("session_buddy_intake_requests_total", "Ingestion requests received in full.");
     intake.add({{"kind", "hook"}}, network.hook_requests);
     intake.add({{"kind", "invocations"}}, network.invocation_requests);
 }
@@ -197,22 +196,22 @@ void add_network(Families& families, const NetworkStats& network) {
 void add_collector(Families& families, const Sources& sources) {
     const Snapshot& snapshot = sources.snapshot;
     const CollectorStats& collector = snapshot.collector;
-    families.counter("session_buddy_intake_rows_total", "Rows that such requests brought into the database.")
+    families.counter("session_buddy_intake_rows_total", "Rows stored by ingestion requests.")
         .add({}, sources.intake_rows);
-    families.gauge("session_buddy_database_readable", "Whether the database could be read at the last look, 0 or 1.")
+    families.gauge("session_buddy_database_readable", "Whether the last read of the database succeeded, 0 or 1.")
         .add({}, snapshot.database.readable ? 1.0 : 0.0);
     if (collector.up_to_date_at) {
         families
             .gauge("session_buddy_database_lag_seconds",
-                   "Since the last look at the database after which no row was left unread.")
+                   "Time since the last read of the database that left no row unread.")
             .add({}, std::max(Seconds(sources.now - *collector.up_to_date_at).count(), 0.0));
     }
-    families.gauge("session_buddy_uncounted_rows", "About so many rows are still to be added to the totals.")
+    families.gauge("session_buddy_uncounted_rows", "Estimated rows not yet added to the totals.")
         .add({}, snapshot.uncounted_rows);
-    auto& tracked = families.gauge("session_buddy_tracked_names", "Names in memory now, by kind.");
-    auto& summed = families.counter(
-        "session_buddy_rows_in_other_total",
-        "Rows with a name for which there was no room, by kind of the name; from 0 again after a rebuild.");
+    auto& tracked = families.gauge("session_buddy_tracked_names", "Names tracked in memory, by kind.");
+    auto& summed =
+        families.counter("session_buddy_rows_in_other_total",
+                         "Rows summed as other because their name exceeded a limit, by kind; reset to 0 by a rebuild.");
     const auto add_names = [&](std::string_view kind, const TrackedNames& names) {
         tracked.add({{"kind", kind}}, names.count);
         summed.add({{"kind", kind}}, names.rows_in_other);
@@ -220,34 +219,32 @@ void add_collector(Families& families, const Sources& sources) {
     add_names("skill", snapshot.tracked_skills);
     add_names("session", snapshot.tracked_sessions);
     add_names("error_type", snapshot.tracked_error_types);
-    families.counter("session_buddy_rows_read_total", "Rows that were read for the figures of the windows.")
+    families.counter("session_buddy_rows_read_total", "Rows read for the sliding windows.")
         .add({}, collector.rows_read);
-    families.counter("session_buddy_rows_skipped_total", "Rows that could not be read and were passed over.")
-        .add({}, collector.rows_skipped);
-    families.histogram("session_buddy_cycle_duration_seconds", "Reading, computing and writing back in one cycle.")
+    families.counter("session_buddy_rows_skipped_total", "Invalid rows skipped.").add({}, collector.rows_skipped);
+    families.histogram("session_buddy_cycle_duration_seconds", "Duration of one cycle: reading, computing and writing.")
         .add_histogram({}, kHistogramBounds, collector.cycles.buckets, collector.cycles.seconds);
-    auto& errors = families.counter("session_buddy_errors_total", "What failed.");
+    auto& errors = families.counter("session_buddy_errors_total", "Errors, by kind.");
     errors.add({{"kind", "database_read"}}, collector.read_failures);
     errors.add({{"kind", "database_write"}}, collector.write_failures);
     errors.add({{"kind", "connection"}}, sources.network.failures);
 }
 
 void add_process(Families& families, const Sources& sources) {
-    families.gauge("session_buddy_build_info", "Always 1; the label tells the version.")
+    families.gauge("session_buddy_build_info", "Build information; the value is always 1.")
         .add({{"version", kVersion}}, 1.0);
-    families.gauge("session_buddy_start_time_seconds", "When the server was started, since 1970.")
+    families.gauge("session_buddy_start_time_seconds", "Start time of the server in seconds since 1970.")
         .add({}, seconds_since_epoch(sources.started_at));
     if (!sources.process) {
         return;
     }
     const ProcessStats& process = *sources.process;
-    families.counter("process_cpu_seconds_total", "Processor time of the process, user and system.")
+    families.counter("process_cpu_seconds_total", "CPU time of the process, user and system.")
         .add({}, process.cpu_seconds);
-    families.gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.")
-        .add({}, process.resident_bytes);
-    families.gauge("process_open_fds", "File descriptors that are open.").add({}, process.open_fds);
-    families.gauge("process_max_fds", "File descriptors that may be open.").add({}, process.max_fds);
-    families.gauge("process_start_time_seconds", "When the process was started, since 1970.")
+    families.gauge("process_resident_memory_bytes", "Resident memory of the process.").add({}, process.resident_bytes);
+    families.gauge("process_open_fds", "Open file descriptors.").add({}, process.open_fds);
+    families.gauge("process_max_fds", "Maximum number of open file descriptors.").add({}, process.max_fds);
+    families.gauge("process_start_time_seconds", "Start time of the process in seconds since 1970.")
         .add({}, process.started_at);
 }
 

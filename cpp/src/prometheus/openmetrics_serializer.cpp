@@ -1,4 +1,4 @@
-// See openmetrics_serializer.hpp.
+// Serializes metric families as OpenMetrics 1.0.0 text.
 #include "openmetrics_serializer.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -22,7 +22,7 @@ using ::prometheus::MetricType;
 constexpr std::string_view kTotal = "_total";
 constexpr std::array<std::string_view, 2> kUnits{"seconds", "bytes"};
 
-/// Of help texts and label values alike.
+/// For help texts and label values.
 void append_escaped(fmt::memory_buffer& out, std::string_view text) {
     for (const char character : text) {
         if (character == '\n') {
@@ -36,7 +36,7 @@ void append_escaped(fmt::memory_buffer& out, std::string_view text) {
     }
 }
 
-/// The shortest that comes back as it was, with the point that canonical numbers of le have: 1.0, 0.5, 1e+20.
+/// The shortest decimal that round-trips, in the canonical form that le requires: 1.0, 0.5, 1e+20.
 void append_number(fmt::memory_buffer& out, double value) {
     if (std::isnan(value)) {
         out.append(std::string_view("NaN"));
@@ -56,7 +56,7 @@ void append_count(fmt::memory_buffer& out, std::uint64_t count) {
     fmt::format_to(std::back_inserter(out), "{}", count);
 }
 
-/// Up to and with the blank before the value. `bound`: of a bucket.
+/// Appends name, labels and the blank before the value. `bound`: the le of a bucket.
 void append_name(fmt::memory_buffer& out, std::string_view name, std::string_view suffix, const ClientMetric& metric,
                  const double* bound = nullptr) {
     out.append(name);
@@ -122,7 +122,7 @@ void append_family(fmt::memory_buffer& out, const MetricFamily& family) {
     if (type.empty()) {
         return;
     }
-    // A counter's family has the name without the suffix of its samples.
+    // The name of a counter family lacks the _total suffix of its samples.
     std::string_view name = family.name;
     const bool is_counter = family.type == MetricType::Counter;
     if (is_counter && name.ends_with(kTotal)) {

@@ -1,4 +1,4 @@
-// See api_request.hpp.
+// Parses query strings: percent-decoding, known parameters, types and ranges, and the steps of a series.
 #include "session_buddy/protocol/api_request.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -19,10 +19,10 @@ namespace session_buddy::protocol {
 namespace {
 
 constexpr std::size_t kMaxSearchBytes = 256;
-constexpr std::size_t kMaxEchoedBytes = 64;  // of a name that nobody knows
+constexpr std::size_t kMaxEchoedBytes = 64;  // of an unknown name in an error
 constexpr std::int64_t kMaxOffset = 1'000'000'000;
 
-// -1 for what is no digit.
+// -1 if it is not a hexadecimal digit.
 int hex_digit(char byte) {
     if (byte >= '0' && byte <= '9') {
         return byte - '0';
@@ -31,7 +31,7 @@ int hex_digit(char byte) {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// Nothing where a % is not followed by two digits.
+// nullopt if a % is not followed by two hexadecimal digits.
 std::optional<std::string> decoded(std::string_view text) {
     std::string out;
     out.reserve(text.size());
@@ -62,7 +62,7 @@ std::string join(std::initializer_list<std::string_view> names) {
     return out;
 }
 
-// Reads parameters one after the other. The first that is wrong is remembered, and what is read after it means nothing.
+// Reads the parameters of a query string and keeps the first error; values read after an error must not be used.
 class QueryReader {
   public:
     QueryReader(std::string_view query, std::initializer_list<std::string_view> known) {
@@ -108,7 +108,7 @@ class QueryReader {
         return text != nullptr && *text == "true";
     }
 
-    // The place of the value among `names`; `otherwise` where it is not given.
+    // Index of the value in `names`; `otherwise` if it is not given.
     std::size_t choice(std::string_view name, std::initializer_list<std::string_view> names, std::size_t otherwise) {
         const auto* text = find(name);
         if (text == nullptr) {
@@ -162,9 +162,9 @@ class QueryReader {
         } else if (error == std::errc{} && end + 1 == last) {
             unit = *end == 's' ? 1 : *end == 'm' ? 60 : *end == 'h' ? 3600 : *end == 'd' ? 86'400 : 0;
         }
-        // Before the product, which might overflow.
+        // Checked by division, as the product might overflow.
         if (unit == 0 || value < 1 || value > kLongest.count() / unit || value * unit < kShortest.count()) {
-            reject("step", "step must be seconds, or a number with s, m, h or d behind it, from 10s to 31d");
+            reject("step", "step must be a number of seconds, or a number with the unit s, m, h or d, from 10s to 31d");
             return std::nullopt;
         }
         return std::chrono::seconds{value * unit};
@@ -192,8 +192,8 @@ class QueryReader {
         } else if (!is_valid_utf8(*name) || !is_valid_utf8(*value)) {
             reject(echoed, "Parameters must be UTF-8, percent-encoded");
         } else if (std::ranges::find(known, *name) == known.end()) {
-            reject(echoed, known.size() == 0 ? "There are no parameters here"
-                                             : fmt::format("There is no such parameter; there are {}", join(known)));
+            reject(echoed, known.size() == 0 ? "This endpoint takes no parameters"
+                                             : fmt::format("Unknown parameter; accepted are {}", join(known)));
         } else if (find(*name) != nullptr) {
             reject(*name, fmt::format("{} must be given once", *name));
         } else {
@@ -244,7 +244,7 @@ ApiRequest<SeriesRequest> parse_series_request(std::string_view query) {
     SeriesRequest request{
         .skill_name = reader.skill_name(), .from = reader.time("from"), .to = reader.time("to"), .step = reader.step()};
     if (request.from && request.to && *request.from >= *request.to) {
-        reader.reject("from", "from must lie before to");
+        reader.reject("from", "from must be before to");
     }
     return reader.result(std::move(request));
 }
@@ -262,7 +262,7 @@ ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, 
     const TimePoint to = request.to.value_or(now);
     const TimePoint from = request.from.value_or(std::max(to, kFirst + kUsualRange) - kUsualRange);
     if (from >= to) {
-        return BadParameter{"from", "from must lie before to, which is now where it is not given"};
+        return BadParameter{"from", "from must be before to, which defaults to now"};
     }
     const auto steps_of = [&](seconds step) {
         const std::int64_t micros = std::chrono::microseconds(step).count();
@@ -288,17 +288,19 @@ ApiRequest<SeriesPlan> plan_series(const SeriesRequest& request, TimePoint now, 
         }
     }
     if (plan.points > kMaxSeriesPoints) {
-        return BadParameter{"step", fmt::format("That makes {} points, more than {}: take a longer step, or a shorter "
-                                                "time from from to to",
-                                                plan.points, kMaxSeriesPoints)};
+        return BadParameter{"step",
+                            fmt::format("The series would have {} points, more than {}: use a longer step or a shorter "
+                                        "range",
+                                        plan.points, kMaxSeriesPoints)};
     }
     if (plan.from < kFirst || plan.to() > kLast) {
-        return BadParameter{plan.from < kFirst ? "from" : "to", "The steps must lie in the years 1 to 9999"};
+        return BadParameter{plan.from < kFirst ? "from" : "to", "The series must be within the years 1 to 9999"};
     }
     if (needs_rows(plan)) {
-        return BadParameter{"step", fmt::format("Runs before {} were deleted, of which the hours are kept: take a step "
-                                                "of whole hours, or a later from",
-                                                format_timestamp(pruned_before))};
+        return BadParameter{"step",
+                            fmt::format("Invocations before {} were deleted and only hourly rollups remain: use a step "
+                                        "of whole hours or a later from",
+                                        format_timestamp(pruned_before))};
     }
     return plan;
 }
@@ -317,7 +319,7 @@ ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
     request.from = reader.time("from");
     request.to = reader.time("to");
     if (request.from && request.to && *request.from >= *request.to) {
-        reader.reject("from", "from must lie before to");
+        reader.reject("from", "from must be before to");
     }
     request.page = reader.page(kMaxLimit, kLimit);
     return reader.result(std::move(request));

@@ -1,4 +1,4 @@
-// See api_response.hpp.
+// Renders the responses of the HTTP API as JSON text, and sorts, filters and pages their items.
 #include "session_buddy/protocol/api_response.hpp"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ void append_optional(std::string& out, const std::optional<TimePoint>& value) {
     append_or_null(out, value, append_timestamp);
 }
 
-// When the snapshot was taken; nothing before the first.
+// When the snapshot was taken; nullopt before the first cycle.
 std::optional<TimePoint> snapshot_time(const Snapshot& snapshot) {
     return snapshot.sequence > 0 ? std::optional(snapshot.at) : std::nullopt;
 }
@@ -74,7 +74,7 @@ std::optional<double> mean_duration(const WindowMetrics& window) {
     return window.timed_count > 0 ? std::optional(window.avg_duration_seconds) : std::nullopt;
 }
 
-// The figures do not tell a mean of 0 from none.
+// LifetimeMetrics does not distinguish a mean of 0 from no mean.
 std::optional<double> mean_duration(const LifetimeMetrics& lifetime) {
     return lifetime.avg_duration_seconds > 0.0 ? std::optional(lifetime.avg_duration_seconds) : std::nullopt;
 }
@@ -123,7 +123,7 @@ void append_lifetime(std::string& out, const LifetimeMetrics& lifetime) {
     out += '}';
 }
 
-// Of one skill, so without its name.
+// An anomaly within a skill, so without the name of the skill.
 void append_anomaly(std::string& out, const Anomaly* anomaly) {
     out += '{';
     append_key(out, "anomaly_type");
@@ -139,7 +139,7 @@ void append_anomaly(std::string& out, const Anomaly* anomaly) {
     out += '}';
 }
 
-// How many there are, and those of the page, under `key`.
+// The total, and the items of the page under `key`.
 template <typename Item, typename Append>
 void append_page(std::string& out, const Page& page, std::span<Item> items, std::string_view key, Append append) {
     const auto total = static_cast<std::int64_t>(items.size());
@@ -205,11 +205,11 @@ void append_point(std::string& out, TimePoint at, const metrics::SeriesPoint& po
     out += '}';
 }
 
-// One entry of the list of anomalies.
+// An item of the list of anomalies: a stored episode, an anomaly of the snapshot, or both merged.
 struct EpisodeItem {
     StoredEpisode stored;
     bool has_id = true;
-    const Anomaly* current = nullptr;  // where the snapshot knows it
+    const Anomaly* current = nullptr;  // null if it is not in the snapshot
 };
 
 void append_episode(std::string& out, const EpisodeItem& episode) {
@@ -247,8 +247,8 @@ bool matches(const Anomaly& anomaly, const AnomaliesRequest& request) {
            (!request.type || *request.type == anomaly.type) && (!request.to || anomaly.since < *request.to);
 }
 
-// What the database holds and what the snapshot knows: of an episode that is open, the current figures. Those that
-// could not be written to the database are in the snapshot alone.
+// Merges the stored episodes with the anomalies of the snapshot: an open episode gets its current values, and an
+// anomaly that could not be written to the database is added without an id.
 std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const AnomaliesRequest& request,
                                         std::vector<StoredEpisode> stored) {
     std::vector<const Anomaly*> unmatched;
@@ -289,7 +289,7 @@ std::vector<EpisodeItem> merge_episodes(const Snapshot& snapshot, const Anomalie
     return episodes;
 }
 
-// The anomalies of each skill that has any, in the snapshot's order, which is the largest score first.
+// The anomalies by skill, in the order of the snapshot: largest score first.
 class AnomaliesBySkill {
   public:
     explicit AnomaliesBySkill(const Snapshot& snapshot) {
@@ -306,7 +306,7 @@ class AnomaliesBySkill {
     std::unordered_map<std::string_view, std::vector<const Anomaly*>> by_skill_;
 };
 
-// What a SKILL is made of, without its closing brace.
+// The members of the schema Skill, without the braces.
 void append_skill(std::string& out, const SkillMetrics& skill, const AnomaliesBySkill& anomalies) {
     append_key(out, "skill_name");
     append_string(out, skill.skill_name);
@@ -326,7 +326,7 @@ bool contains(std::string_view text, std::string_view part) {
     return !std::ranges::search(text, part, {}, lower, lower).empty();
 }
 
-// The value to sort by, of whatever kind, so that larger ones are larger; nothing where there is none.
+// The sort key as a number; nullopt if the skill has no such value.
 std::optional<double> sort_value(const SkillMetrics& skill, SkillSort sort, const AnomaliesBySkill& anomalies) {
     switch (sort) {
         case SkillSort::completion_rate:
@@ -372,7 +372,7 @@ bool ranks_before(const Ranked& left, const Ranked& right, const SkillsRequest& 
     return name < other;
 }
 
-// Without what would name a file.
+// Removes paths of files.
 std::string without_paths(std::string reason, const std::string& db_path) {
     if (db_path.empty()) {
         return reason;
@@ -385,7 +385,7 @@ std::string without_paths(std::string reason, const std::string& db_path) {
     return reason.find('/') == std::string::npos ? reason : "the database cannot be read";
 }
 
-// Of the window, over all skills.
+// Sums of the window over all skills.
 void append_totals(std::string& out, const SkillTable& skills) {
     std::int64_t invocations = 0;
     std::int64_t completed = 0;
@@ -400,7 +400,7 @@ void append_totals(std::string& out, const SkillTable& skills) {
     append_number(out, completed);
 }
 
-// Of all time, over all skills.
+// Lifetime sums over all skills.
 void append_lifetime_totals(std::string& out, const SkillTable& skills) {
     LifetimeMetrics sum;
     for (std::uint32_t index = 0; index < skills.size(); ++index) {

@@ -1,4 +1,4 @@
-// See json_metrics.hpp.
+// Renders anomaly details, error counts and sessions as JSON.
 #include "json_metrics.hpp"
 
 #include "json_text.hpp"

@@ -1,4 +1,4 @@
-// See json_text.hpp.
+// Appends JSON strings, numbers and timestamps; the common case of plain ASCII is copied without a JSON library.
 #include "json_text.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace session_buddy::protocol::json_text {
 
 namespace {
 
-// Room for any double (24 characters at most) and any 64-bit integer (20).
+// Large enough for any double (at most 24 characters) and any 64-bit integer (20).
 constexpr std::size_t kNumberBytes = 32;
 
 bool is_plain(char byte) {

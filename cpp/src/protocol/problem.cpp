@@ -1,4 +1,4 @@
-// See problem.hpp.
+// Renders problem details with the reason phrase of the status as title.
 #include "session_buddy/protocol/problem.hpp"
 
 #include "json_text.hpp"
@@ -10,7 +10,7 @@ using json_text::append_string;
 
 namespace {
 
-// As RFC 9110 and RFC 6585 name them.
+// Reason phrases of RFC 9110 and RFC 6585.
 std::string_view phrase(unsigned status) {
     switch (status) {
         case 400:

@@ -1,4 +1,4 @@
-// See reply.hpp.
+// Renders the replies to WebSocket requests.
 #include "session_buddy/protocol/reply.hpp"
 
 #include "json_text.hpp"

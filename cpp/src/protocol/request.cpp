@@ -1,4 +1,4 @@
-// See request.hpp. The text is read event by event: only the handful of keys that mean something are ever stored.
+// Parses client messages with a SAX parser, so that only the values of known keys are stored.
 #include "session_buddy/protocol/request.hpp"
 
 #include <nlohmann/json.hpp>
@@ -11,7 +11,7 @@ namespace session_buddy::protocol {
 
 namespace {
 
-// Of a type that nobody knows, what is echoed at most.
+// Maximum length of an unknown type in an error message.
 constexpr std::size_t kMaxEchoedTypeBytes = 64;
 
 // The value of one top-level key.
@@ -21,7 +21,7 @@ struct Field {
     std::string text;                // of a string
     double number = 0.0;             // of a number; finite, as the parser refuses others
     bool truth = false;              // of a boolean
-    std::vector<std::string> items;  // of an array, no more than could be valid
+    std::vector<std::string> items;  // of an array, at most kMaxSkillNames
     std::size_t item_count = 0;
     bool only_strings = true;
 
@@ -40,8 +40,8 @@ struct Fields {
     Field details;
 };
 
-// Receives the events of nlohmann's parser. Everything below the top level is skipped, but for the items of an array
-// that is the value of a known key.
+// A SAX handler for nlohmann::json. Skips everything below the top level, except the items of an array that is the
+// value of a known key.
 class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
   public:
     [[nodiscard]] bool root_is_object() const { return root_is_object_; }
@@ -141,7 +141,7 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
         return value(Field::Kind::number);
     }
 
-    // Called for every value, a container's start included, at the depth where it stands.
+    // Called for every value, including the start of a container, at the depth of the value.
     bool value(Field::Kind kind) {
         if (depth_ == 1 && root_is_object_ && field_ != nullptr) {
             field_->kind = kind;
@@ -162,7 +162,7 @@ ErrorReply invalid_message(std::string message, RequestId request_id) {
     return {.code = ErrorCode::invalid_message, .message = std::move(message), .request_id = std::move(request_id)};
 }
 
-// Puts what the message wants of the anomalies into the request; returns what is wrong with it, empty for nothing.
+// Reads min_deviation and details into the request; returns an error message, empty if they are valid.
 std::string_view read_anomaly_view(const Fields& fields, Subscribe& request) {
     if (const auto& field = fields.min_deviation; field.present()) {
         if (!field.is(Field::Kind::number) || field.number < 0.0) {
@@ -278,7 +278,7 @@ ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {
 
 ParsedRequest parse_request(std::string_view text) {
     FieldReader reader;
-    // The parser takes a NUL for the end of the text, and would not see what follows it.
+    // The parser treats a NUL as the end of the text and would ignore what follows it.
     const bool readable =
         text.find('\0') == std::string_view::npos && nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
     if (!readable) {

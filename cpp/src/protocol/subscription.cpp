@@ -1,4 +1,4 @@
-// See subscription.hpp.
+// Canonical subscriptions and their keys.
 #include "session_buddy/protocol/subscription.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// See updates.hpp.
+// Renders the messages metrics_update and session_update.
 #include "session_buddy/protocol/updates.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ using json_text::append_timestamp;
 
 namespace {
 
-// What one entry or one whole message usually takes, so that the text grows once or twice at most.
+// Typical size of one entry, and of a message without entries: avoids repeated reallocation.
 constexpr std::size_t kTypicalEntryBytes = 192;
 
 void append_skill(std::string& out, const SkillMetrics& skill) {
@@ -50,7 +50,7 @@ void append_anomaly(std::string& out, const Anomaly& anomaly, bool details) {
     out += '}';
 }
 
-// The order of top_skills: busiest first, then the most recent, then by name.
+// The order of top_skills: most invocations first, then most recent, then by name.
 bool ranks_before(const SkillMetrics* left, const SkillMetrics* right) {
     const auto& a = left->window;
     const auto& b = right->window;
@@ -122,7 +122,7 @@ void MetricsRenderer::append_anomalies(std::string& out, const Subscription& sub
                 std::ranges::for_each(found->second, [&](std::size_t index) { consider(anomalies[index]); });
             }
         }
-        // Back to the snapshot's order, the largest score first: they all stand in its one array.
+        // Restores the order of the snapshot, largest score first: all pointers are into one array.
         std::ranges::sort(wanted);
     }
     append_array(out, wanted,

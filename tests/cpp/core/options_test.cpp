@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"replace_triggers", "maybe", "--x must be true or false, not 'maybe'"},
         BadValue{"log_level", "loud", "--x must be one of debug, info, warning, error, off, not 'loud'"},
         BadValue{"host", "", "--x must be a non-empty string, not ''"},
-        BadValue{"host", "a\nb", "--x must not hold control characters"}));
+        BadValue{"host", "a\nb", "--x must not contain control characters"}));
 
 TEST(OptionAssign, cuts_a_long_value_between_characters) {
     const std::string fits(79, 'a');
@@ -374,8 +374,8 @@ TEST_F(SettingsOf, check_what_belongs_together) {
     EXPECT_EQ(error_of({{"observation_window", "12.5h"}}),
               "baseline_window must be at least twice observation_window (45000 seconds), not 86400");
     EXPECT_EQ(error_of({{"allow_origin", "null,example.org"}}),
-              "allow_origin cannot hold 'example.org': write it with its scheme, such as https://app.example.org");
-    EXPECT_THAT(error_of({{"allow_host", std::string(1000, 'a')}}), HasSubstr("aaa…': write the name alone"));
+              "allow_origin must not contain 'example.org': write it with its scheme, such as https://app.example.org");
+    EXPECT_THAT(error_of({{"allow_host", std::string(1000, 'a')}}), HasSubstr("aaa…': write only the name"));
     EXPECT_EQ(error_of({{"retention", "90d"}}), "no error");
     EXPECT_EQ(error_of({{"retention", "49h"}}), "no error");
     EXPECT_EQ(error_of({{"retention", "0"}}), "no error");
@@ -403,10 +403,10 @@ TEST_F(SettingsOf, take_tools_as_commands_and_their_names) {
     EXPECT_EQ(load_with({}, write("tools.toml", "tools = \"a=b\"\n")).config.tools, "a=b");
     EXPECT_EQ(load_with({{"tools", ""}}, write("tools.toml", "tools = \"a=b\"\n")).config.tools, "");
     EXPECT_EQ(error_of({{"tools", "a=b, just test"}}),
-              "tools must be commands and names separated by commas, such as just test=just-test, but 'just test' is "
-              "not of this form");
-    EXPECT_THAT(error_of({{"tools", "a=b,"}}), HasSubstr("but '' is not of this form"));
-    EXPECT_THAT(error_of({{"tools", "a=" + std::string(257, 'x')}}), HasSubstr("x…' is not of this form"))
+              "tools must be comma-separated command=skill pairs, such as just test=just-test, but 'just test' is not "
+              "one");
+    EXPECT_THAT(error_of({{"tools", "a=b,"}}), HasSubstr("but '' is not one"));
+    EXPECT_THAT(error_of({{"tools", "a=" + std::string(257, 'x')}}), HasSubstr("x…' is not one"))
         << "a long item is cut";
     Config config;
     config.tools = "=x";

@@ -216,7 +216,7 @@ void expect_refused(const BadItem& bad) {
 
 TEST(OriginPatterns, name_the_item_that_is_none_and_say_what_to_write) {
     for (const auto& bad : {
-             BadItem{"", "nothing between two commas"},
+             BadItem{"", "an empty item"},
              BadItem{"*", "every page of the web could read the metrics"},
              BadItem{"https://*", "every page of the web could read the metrics"},
              BadItem{"app.example.org", "write it with its scheme"},
@@ -229,15 +229,15 @@ TEST(OriginPatterns, name_the_item_that_is_none_and_say_what_to_write) {
              BadItem{"https://b\xc3\xbc"
                      "cher.example",
                      "in ASCII"},
-             BadItem{"https://a.*.example.org", "it is no origin"},
-             BadItem{"https://*.*.example.org", "it is no origin"},
-             BadItem{"https://*example.org", "it is no origin"},
-             BadItem{"https://*.", "it is no origin"},
-             BadItem{"https://*.0.0.1.", "it is no origin"},
-             BadItem{"https://*.192.0.2.1", "it is no origin"},
-             BadItem{"https://app.example.org:*", "it is no origin"},
-             BadItem{"https://user@example.org", "it is no origin"},
-             BadItem{"https://app.example.org.", "it is no origin"},
+             BadItem{"https://a.*.example.org", "it is not an origin"},
+             BadItem{"https://*.*.example.org", "it is not an origin"},
+             BadItem{"https://*example.org", "it is not an origin"},
+             BadItem{"https://*.", "it is not an origin"},
+             BadItem{"https://*.0.0.1.", "it is not an origin"},
+             BadItem{"https://*.192.0.2.1", "it is not an origin"},
+             BadItem{"https://app.example.org:*", "it is not an origin"},
+             BadItem{"https://user@example.org", "it is not an origin"},
+             BadItem{"https://app.example.org.", "it is not an origin"},
          }) {
         expect_refused<OriginPatterns>(bad);
     }
@@ -245,13 +245,13 @@ TEST(OriginPatterns, name_the_item_that_is_none_and_say_what_to_write) {
 
 TEST(HostPatterns, name_the_item_that_is_none_and_say_what_to_write) {
     for (const auto& bad : {
-             BadItem{"", "nothing between two commas"},
+             BadItem{"", "an empty item"},
              BadItem{"*", "DNS rebinding would let every page of the web in"},
-             BadItem{"https://app.example.org", "write the name alone"},
-             BadItem{"app.example.org:8765", "write the name alone"},
-             BadItem{"app.example.org/", "write the name alone"},
-             BadItem{"*example.org", "write the name alone"},
-             BadItem{"a.*.example.org", "write the name alone"},
+             BadItem{"https://app.example.org", "write only the name"},
+             BadItem{"app.example.org:8765", "write only the name"},
+             BadItem{"app.example.org/", "write only the name"},
+             BadItem{"*example.org", "write only the name"},
+             BadItem{"a.*.example.org", "write only the name"},
              BadItem{"b\xc3\xbc"
                      "cher.example",
                      "in ASCII"},

@@ -12,7 +12,7 @@
 
 namespace session_buddy::protocol {
 
-/// Renders the metrics_update of one snapshot for any number of subscriptions, each at the cost of its own skills.
+/// Renders the metrics_update of one snapshot for any number of subscriptions, each in time proportional to its skills.
 class MetricsRenderer {
   public:
     /// `snapshot` must not be null.
