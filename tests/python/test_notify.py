@@ -342,7 +342,7 @@ def test_blanks_around_secrets_are_stripped(served: Server, state: Path) -> None
      "http://a..b/SECRET", "http://ü..x/SECRET", "http://256.1.1.1/SECRET", "http://h:99999/SECRET", "http:///SECRET"],
 )  # fmt: skip
 def test_an_unusable_address_is_reported_at_start_without_its_secret(address: str) -> None:
-    with pytest.raises(ValueError, match="of the webhook") as caught:
+    with pytest.raises(ValueError, match="webhook URL") as caught:
         Webhook(address, Body(), headers={}, timeout=1)
     assert "SECRET" not in str(caught.value)
 
@@ -358,7 +358,7 @@ def test_control_characters_in_the_authorization_are_rejected_at_start() -> None
     env = {"SESSION_BUDDY_WEBHOOK": "http://h/", "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "Bearer SECRET\r\nX-Evil: 1"}
     done = run_notify(env=env)
     assert done.returncode == 2
-    assert "SESSION_BUDDY_WEBHOOK_AUTHORIZATION: the value of Authorization must be visible" in done.stderr
+    assert "SESSION_BUDDY_WEBHOOK_AUTHORIZATION: the value of Authorization must be printable" in done.stderr
     assert "SECRET" not in done.stderr
 
 
@@ -537,7 +537,7 @@ def test_a_template_renders_the_body(db_path: Path, state: Path, tmp_path: Path)
         ("costs $5", r"write \$\$ for a dollar sign"),
         ('{"text": $text}', "starts like JSON but does not render valid JSON"),
         ("\udcff", "not UTF-8"),
-        ("x" * 70000, "over 65536 bytes"),
+        ("x" * 70000, "larger than 65536 bytes"),
     ],
 )
 def test_an_unusable_template_is_reported_at_start(template: str, reason: str, tmp_path: Path) -> None:

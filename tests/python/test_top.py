@@ -495,7 +495,7 @@ def test_it_trusts_the_given_certificate_authority(filled_db: Path, certificates
         assert run_top("--url", server.url, "--once", "--ca-file", str(certificates.authority_file)).returncode == 0
         done = run_top("--url", server.url, "--once")
         assert done.returncode == 1
-        assert "the certificate of the server is not accepted" in done.stderr
+        assert "the server's certificate was rejected" in done.stderr
 
 
 @pytest.mark.parametrize(

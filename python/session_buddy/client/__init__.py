@@ -1,7 +1,7 @@
-"""A client of the WebSocket API that comes back when its connection is lost, for asyncio and for threads.
+"""A reconnecting client of the WebSocket API, for asyncio and for threads.
 
 ``async with connect("ws://localhost:8765") as client: async for update in client.subscribe("pytest-run"): …``, or
-``with connect_sync(…) as client: for update in client.subscribe(…): …``. Errors are ``ClientError`` and below.
+``with connect_sync(…) as client: for update in client.subscribe(…): …``. All errors derive from ``ClientError``.
 """
 
 from session_buddy.client._client import DEFAULT_URL, Client, Subscription, connect

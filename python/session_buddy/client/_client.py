@@ -1,4 +1,4 @@
-"""The asyncio client: what a program asks for, and which connection carries it."""
+"""The asyncio client: maps requests and subscriptions to connections."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = ["DEFAULT_URL", "Client", "Subscription", "connect"]
 T = TypeVar("T")
 
 DEFAULT_URL = f"ws://localhost:{DEFAULT_PORT}"
-MAX_SKILLS = 50  # of one subscription, as the server has it by default
-BUFFER = 64  # updates that wait for their reader: a minute's worth at the server's default interval
+MAX_SKILLS = 50  # per subscription; the server's default limit
+BUFFER = 64  # updates queued per subscription: a minute at the server's default interval
 
 
 class Subscription(AsyncIterator[T], Generic[T]):
-    """Updates of a server, for ``async for``. It begins with the first of them that is waited for.
+    """Updates of a server, for ``async for``. The subscription starts when the first update is awaited.
 
-    Updates wait for their reader in a queue of ``buffer``. While there is room in it, nothing that the server sends
-    on a connection is missed, also where that connection then breaks. When it is full the oldest goes and ``dropped``
-    counts one up. It lasts until ``aclose()``, the end of an ``async with`` around it, or the end of the client; one
-    that nothing refers to any more (after ``break``, say) ends by itself.
+    Updates are queued for the reader, at most ``buffer`` of them. While the queue has room, no update received on a
+    connection is lost, even if the connection then breaks. When it is full, the oldest update is dropped and counted in
+    ``dropped``. The subscription lasts until ``aclose()``, the end of its ``async with``, or the end of the client; one
+    without references (after ``break``, for example) ends by itself.
 
-    It is for one reader: several share the updates among them.
+    Meant for one reader: several readers share the updates.
     """
 
     def __init__(self, channel: Channel[T], start: Callable[[], Awaitable[None]], stop: Callable[[], object]) -> None:
@@ -55,15 +55,15 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Updates that their reader was too slow for."""
+        """Number of updates dropped because the reader was too slow."""
         return self._channel.dropped
 
     async def __anext__(self) -> T:
-        """The next update, however long it takes and whatever connections are lost meanwhile.
+        """The next update; waits without a timeout, across reconnections.
 
         Raises:
-            ConnectionFailedError: There is no connection and there will be none.
-            RequestError: The server does not accept this subscription.
+            ConnectionFailedError: The connection failed permanently.
+            RequestError: The server rejected this subscription.
         """
         await self._ensure_started()
         return await self._channel.get()
@@ -79,13 +79,13 @@ class Subscription(AsyncIterator[T], Generic[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """No more updates; whoever waits for one is told so."""
+        """End the subscription; a pending ``__anext__`` raises StopAsyncIteration."""
         self._start = None
         self._channel.end()
         if (finalizer := self._finalizer.detach()) is not None:
             _, abandon, (channel, loop, stop), _ = finalizer
             if loop is asyncio.get_running_loop():
-                stop()  # at once: the next subscription must find the connection free
+                stop()  # immediately: the next subscription must find the connection free
             else:
                 abandon(channel, loop, stop)
 
@@ -100,10 +100,10 @@ class Subscription(AsyncIterator[T], Generic[T]):
 
 
 class Client:
-    """A connection to a server that comes back when it is lost. Made by ``connect``; use it in ``async with``.
+    """A reconnecting client. Created by ``connect``; use it in ``async with``.
 
-    It belongs to the event loop that it is entered in. ``subscribe`` may be called more than once: as the server knows
-    one subscription of a connection, each further one that is read at the same time takes a connection of its own.
+    It belongs to the event loop in which it is entered. ``subscribe`` may be called more than once: a connection has
+    one subscription, so each additional concurrent subscription opens its own connection.
     """
 
     def __init__(self, settings: Settings, on_state: Callable[[StateChange], object] | None) -> None:
@@ -119,17 +119,18 @@ class Client:
 
     @property
     def state(self) -> State:
-        """Of the connection; ``connecting`` before there was one."""
+        """State of the connection; ``connecting`` before the first one."""
         return State.CONNECTING if self._main is None else self._main.state
 
     async def __aenter__(self) -> Client:
         """Connects.
 
         Raises:
-            ConnectionFailedError: No server there; UnauthorizedError, ForbiddenError, RefusedError: none for us.
+            ConnectionFailedError: No server is reachable. UnauthorizedError, ForbiddenError, RefusedError: it rejects
+                the client.
         """
         if self._main is not None or self._closed:
-            raise ClientClosedError("a client is used once: make another one with connect()")
+            raise ClientClosedError("a client can be used once: create another one with connect()")
         self._main = Link(self._settings, self._on_state)
         self._main.start()
         try:
@@ -145,28 +146,28 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Ends all iterations, requests and connections; may be called twice."""
-        self._closed = True  # before anything is waited for: what begins meanwhile would be left behind
+        """End all iterations, requests and connections; may be called twice."""
+        self._closed = True  # before the first await: a subscription that starts meanwhile would leak
         links = [*self._links.values(), *([self._main] if self._main is not None else [])]
         self._links.clear()
-        # All are stopped before the first wait: a caller that is cancelled in it leaves nothing running.
+        # All are stopped before the first await: cancelling the caller then leaves nothing running.
         tasks = {task for link in links for task in link.stop()}
         await wait_until_all_ended(tasks | self._closing)
 
     def subscribe(
         self, *skill_names: str, min_deviation: float | None = None, details: bool = False, buffer: int = BUFFER
     ) -> Subscription[MetricsUpdate]:
-        """The updates of these skills, or of all where none is named: the first at once, then one an interval.
+        """Updates of these skills, or of all without arguments: the first immediately, then one per interval.
 
         Args:
-            skill_names: At most 50. Their updates hold them whatever their rank; those of all skills the top ten.
-            min_deviation: Leaves out anomalies with a smaller deviation_score; standard deviations, 0 or more.
-            details: Has ``details`` with each anomaly.
-            buffer: Updates that may wait for their reader, 1 or more; 1 keeps the newest alone.
+            skill_names: At most 50, included regardless of rank. Updates of all skills contain the top ten.
+            min_deviation: Minimum deviation_score of anomalies, in standard deviations, 0 or more.
+            details: Include ``details`` in each anomaly.
+            buffer: Maximum number of queued updates, 1 or more; 1 keeps only the newest.
         """
         names = list(dict.fromkeys(map(_checked_name, skill_names)))
         if len(names) > MAX_SKILLS:
-            raise ValueError(f"at most {MAX_SKILLS} skills can be subscribed to at once, not {len(names)}")
+            raise ValueError(f"at most {MAX_SKILLS} skills per subscription, not {len(names)}")
         request: dict[str, Any] = {"type": "subscribe"}
         if len(names) > 1:
             request["skill_names"] = names
@@ -184,23 +185,23 @@ class Client:
         return Subscription(channel, lambda: self._start(subscription), lambda: self._stop(subscription))
 
     def subscribe_sessions(self, *, buffer: int = BUFFER) -> Subscription[SessionUpdate]:
-        """The active sessions: at once, then whenever they changed. ``buffer`` as in ``subscribe``."""
+        """The active sessions: immediately, then after each change. ``buffer`` as in ``subscribe``."""
         link = self._connected_link()
         channel: Channel[SessionUpdate] = Channel(_checked_buffer(buffer))
         return Subscription(channel, lambda: link.subscribe_sessions(channel), lambda: link.sessions.discard(channel))
 
     async def get_metrics(self, skill_name: str) -> SkillMetrics:
-        """The figures of a skill over its whole recorded life.
+        """Lifetime metrics of a skill.
 
         Raises:
-            UnknownSkillError: No skill of this name was ever seen.
-            RequestTimeoutError: No answer within ``request_timeout``, in which a lost connection may come back.
+            UnknownSkillError: No skill of this name was ever recorded.
+            RequestTimeoutError: No answer within ``request_timeout``, reconnections included.
         """
         answer = await self._connected_link().request({"type": "get_metrics", "skill_name": _checked_name(skill_name)})
         return parsed(lambda message: SkillMetrics.from_wire(message["data"]), answer)
 
     async def ping(self) -> float:
-        """Seconds that an answer of the server takes. Raises RequestTimeoutError."""
+        """Round-trip time in seconds. Raises RequestTimeoutError."""
         began = time.perf_counter()
         await self._connected_link().request({"type": "ping"})
         return time.perf_counter() - began
@@ -215,7 +216,7 @@ class Client:
     async def _start(self, subscription: ActiveSubscription) -> None:
         link = self._connected_link()
         if link.metrics is not None and not link.metrics.channel.unread and link.state is not State.CLOSED:
-            # The client is in use: its further connections are tried as patiently as a lost one.
+            # Additional connections get as many attempts as a reconnection: the client is in use already.
             link = Link(dataclasses.replace(self._settings, first_attempts=self._settings.max_attempts))
             link.start()
         self._links[subscription] = link
@@ -246,41 +247,40 @@ def connect(
     max_delay: float = 30.0,
     max_message_bytes: int = 16 * 1024 * 1024,
 ) -> Client:
-    """A client for ``async with``, which connects it.
+    """Create a client; ``async with`` connects it.
 
-    A lost connection comes back by itself, and all subscriptions with it. Before the attempt after ``n`` failed ones it
-    waits for a random time of up to ``first_delay`` · 2ⁿ seconds, at most ``max_delay``, and longer where the server
-    says so. Connections in a row count as failed attempts where they are lost again before they last 10 seconds (or
-    ``max_delay``, where that is less) or bring two updates. It gives up after ``max_attempts`` failed ones, and at once
-    where the server does not want it: HTTP 401 and 403 and any other status that does not pass, a certificate that is
-    not accepted, close codes 4401, 1002, 1003, 1007, 1008 and 1009. Then iterations and requests raise the reason, a
-    ConnectionFailedError.
+    The client reconnects and resubscribes automatically, with exponential backoff and full jitter: after ``n`` failed
+    attempts it waits for a random time of up to ``first_delay`` · 2ⁿ seconds, at most ``max_delay``, plus the
+    Retry-After of the server. A connection that is lost within 10 seconds (or ``max_delay``, if less) and before two
+    updates counts as a failed attempt. The client gives up after ``max_attempts`` failed attempts, and immediately on a
+    fatal error: HTTP 401, 403 and other non-transient statuses, an untrusted certificate, close codes 4401, 1002, 1003,
+    1007, 1008 and 1009. Iterations and requests then raise the reason, a ConnectionFailedError.
 
     Args:
-        url: ``ws://``, ``wss://``, ``http://``, ``https://`` or ``host:port``; a host alone means port 8765.
-        token: Shown in the header ``Authorization``. A function is asked for it before each connection, so that a
-            token can be renewed: where the server refuses one, and another is there, that one is tried.
-        ca_file: PEM file with the authorities that may have signed the server's certificate, for ``wss://``.
-        tls: In its place, a context with whatever settings, such as a certificate of the client.
-        on_state: Called with each StateChange in the event loop (of connect_sync: in its thread, where it can ask the
-            client for nothing but its ``state``: RuntimeError). What it raises is logged.
-        connect_timeout: Seconds for one attempt to connect.
-        request_timeout: Seconds for an answer to a request.
-        first_attempts: To connect at first, 1 or more; None goes on without end.
-        max_attempts: The same for a connection that was lost; 0 does not come back.
-        first_delay: Seconds, the longest wait before the first attempt to come back.
-        max_delay: Seconds, the longest wait before any attempt.
-        max_message_bytes: The longest message that is accepted.
+        url: ``ws://``, ``wss://``, ``http://``, ``https://`` or ``host:port``; the port of a bare host is 8765.
+        token: Bearer token for the header ``Authorization``, or a function that returns it, called before each
+            connection, so that a token can be renewed: after a rejected token, a different one is tried once.
+        ca_file: PEM file with CA certificates to trust, for ``wss://``.
+        tls: SSLContext instead of ``ca_file``, for example with a client certificate (mutual TLS).
+        on_state: Called with each StateChange in the event loop (connect_sync: in the client's thread, where only
+            ``state`` may be used; other calls raise RuntimeError). Its exceptions are logged.
+        connect_timeout: Timeout of one connection attempt, in seconds.
+        request_timeout: Timeout of a request, in seconds.
+        first_attempts: Attempts for the initial connection, 1 or more; None: unlimited.
+        max_attempts: Attempts for a reconnection; 0: do not reconnect; None: unlimited.
+        first_delay: Maximum wait before the first reconnection attempt, in seconds.
+        max_delay: Maximum wait before any attempt, in seconds.
+        max_message_bytes: Maximum size of a received message.
 
     Raises:
-        InvalidURLError: ``url`` is no address.
+        InvalidURLError: ``url`` is invalid.
         OSError: ``ca_file`` cannot be read.
     """
     endpoint = Endpoint.parse(url)
     if ca_file is not None and tls is not None:
-        raise ValueError("ca_file and tls exclude each other: load the file into the context")
+        raise ValueError("ca_file and tls are mutually exclusive: load the file into the context")
     if (ca_file is not None or tls is not None) and not endpoint.secure:
-        raise ValueError("ca_file and tls are for wss:// and https:// alone")
+        raise ValueError("ca_file and tls require a wss:// or https:// URL")
     for name, seconds in (
         ("connect_timeout", connect_timeout),
         ("request_timeout", request_timeout),
@@ -315,8 +315,8 @@ def _checked_name(skill_name: str) -> str:
         raise TypeError(f"a skill name must be a str, not {type(skill_name).__name__}")
     try:
         skill_name.encode()
-    except UnicodeEncodeError:  # in JSON it would be no text at all
-        raise ValueError(f"a skill name must be Unicode text, without surrogates as in {skill_name!a:.80}") from None
+    except UnicodeEncodeError:  # lone surrogates are not valid in JSON
+        raise ValueError(f"a skill name must not contain lone surrogates: {skill_name!a:.80}") from None
     return skill_name
 
 
@@ -328,6 +328,6 @@ def _checked_buffer(buffer: int) -> int:
 
 def _abandon(channel: Channel[Any], loop: asyncio.AbstractEventLoop, stop: Callable[[], object]) -> None:
     channel.abandoned = True
-    # The garbage collector runs in any thread. A loop that was closed took its connections with it.
+    # The garbage collector may run in any thread. A closed loop has closed its connections already.
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(stop)

@@ -1,4 +1,4 @@
-"""GET requests to the HTTP side of a server, for what the WebSocket does not tell."""
+"""GET requests to the HTTP API, for data that the WebSocket does not send."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ async def get_json(
     tls: ssl.SSLContext | None,
     timeout: float = 10.0,
 ) -> Any:
-    """The body of the answer, parsed.
+    """The parsed body of the response.
 
     Args:
-        timeout: Seconds for each step of it.
+        timeout: Timeout of each step of the request, in seconds.
 
     Raises:
-        RefusedError: The server answers with another status than 200, such as 404 where it is an older one.
-        ConnectionLostError: There is no answer, or no JSON.
-        ValueError: The token cannot stand in a header.
+        RefusedError: The status is not 200, such as 404 from an older server.
+        ConnectionLostError: No response, or not JSON.
+        ValueError: The token is not valid in a header.
     """
     headers = {"Authorization": f"Bearer {checked_token(token)}"} if token else {}
     body = b""
     try:
-        # Redirects are not followed: a server of this API has none, and the token is for it alone.
+        # Redirects are not followed: this API has none, and another server must not get the token.
         async with (
             httpx.AsyncClient(verify=tls or True, timeout=timeout, trust_env=not endpoint.loopback) as client,
             client.stream("GET", endpoint.http_url + path, params=query, headers=headers) as answer,
@@ -51,7 +51,7 @@ async def get_json(
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > MAX_BODY_BYTES:
-                    raise ConnectionLostError(f"the answer to {path} is over {MAX_BODY_BYTES} bytes")
+                    raise ConnectionLostError(f"the response to {path} is larger than {MAX_BODY_BYTES} bytes")
         return json.loads(body)
     except (httpx.HTTPError, ValueError, RecursionError) as error:
-        raise ConnectionLostError(f"no answer to {path}: {error}") from error
+        raise ConnectionLostError(f"no response to {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""One connection that comes back: opening, requests, one subscription, and what ends it for good."""
+"""A reconnecting WebSocket connection: handshake, requests, one subscription, backoff and fatal errors."""
 
 from __future__ import annotations
 
@@ -41,28 +41,30 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("session_buddy.client")
 
-PING_SECONDS = 20.0  # silence after which the server is asked whether it is there, and the time it has to answer
-CLOSE_SECONDS = 1.0  # for the closing handshake
-STABLE_SECONDS = 10.0  # after which a connection counts as one that works, or ``max_delay`` where that is less
-STABLE_UPDATES = 2  # that do so earlier: the first comes with the subscription, also from a server that fails then
-MAX_CONCURRENT_REQUESTS = 16  # the server reads no further with 32 answers waiting
-MAX_UNSENT_BYTES = 1 << 20  # that wait for the server to read them, before the connection counts as lost
-MAX_REASON = 200  # characters of a reason that somebody else wrote
+PING_SECONDS = 20.0  # idle time before a keep-alive ping, and the timeout of its pong
+CLOSE_SECONDS = 1.0  # timeout of the closing handshake
+STABLE_SECONDS = 10.0  # after which a connection counts as stable (or ``max_delay``, if less)
+STABLE_UPDATES = (
+    2  # or after this many updates: the first arrives with the subscription, even from a server that then fails
+)
+MAX_CONCURRENT_REQUESTS = 16  # the server stops reading with 32 unread responses
+MAX_UNSENT_BYTES = 1 << 20  # unsent bytes after which the connection counts as lost
+MAX_REASON = 200  # characters of a reason text from the server
 
 UNAUTHORIZED_CLOSE_CODE = 4401
-# Close codes for a client that breaks the rules: it would only do so again.
+# Close codes for protocol violations: a retry would repeat them.
 FATAL_CLOSE_CODES = frozenset({1002, 1003, 1007, 1008, 1009})
-# HTTP answers that pass: too many clients, a proxy without its server.
+# HTTP statuses worth a retry: too many clients, a proxy without its server.
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class State(str, Enum):
-    """Where a client stands."""
+    """State of a client."""
 
-    CONNECTING = "connecting"  # on its first connection
-    CONNECTED = "connected"  # and subscribed, where there are subscriptions
+    CONNECTING = "connecting"  # making its first connection
+    CONNECTED = "connected"  # and subscribed, if it has subscriptions
     RECONNECTING = "reconnecting"  # the connection was lost
-    CLOSED = "closed"  # by the program, or for good: no further attempt is made
+    CLOSED = "closed"  # by the program or by a fatal error: no further attempt
 
     def __str__(self) -> str:
         return self.value
@@ -70,17 +72,17 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class StateChange:
-    """What ``on_state`` is told."""
+    """Argument of ``on_state``."""
 
     state: State
-    reason: ClientError | None = None  # of a connection that was lost, not made, or is given up
-    attempt: int = 0  # failed attempts since the last connection, and connections in a row that broke at once
-    retry_in: float | None = None  # seconds until the next attempt, where one follows
+    reason: ClientError | None = None  # why the connection was lost, failed or was given up
+    attempt: int = 0  # failed attempts since the last stable connection, short-lived connections included
+    retry_in: float | None = None  # seconds until the next attempt, if any
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all connections of a client share. Durations are seconds."""
+    """Settings shared by all connections of a client. Durations are seconds."""
 
     endpoint: Endpoint
     token: Token | None = field(repr=False)
@@ -95,9 +97,9 @@ class Settings:
 
 
 async def wait_until_all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Returns when all tasks have ended, whatever they raise.
+    """Wait until all tasks have ended, ignoring their exceptions.
 
-    A caller that is cancelled meanwhile is cancelled then, not earlier; the tasks are not cancelled with it.
+    A cancellation of the caller is deferred until then and does not cancel the tasks.
     """
     cancelled: asyncio.CancelledError | None = None
     while running := [task for task in tasks if not task.done()]:
@@ -110,7 +112,7 @@ async def wait_until_all_ended(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 class Channel(Generic[T]):
-    """Updates between a connection and their reader: at most ``bound``, the oldest going first where it is full."""
+    """Bounded queue of updates between a connection and a reader; when it is full the oldest is dropped."""
 
     def __init__(self, bound: int) -> None:
         self._items: deque[T] = deque(maxlen=bound)
@@ -118,11 +120,11 @@ class Channel(Generic[T]):
         self._error: BaseException | None = None
         self._ended = False
         self.dropped = 0
-        self.abandoned = False  # nothing refers to its reader any more; told from whatever thread collects it
+        self.abandoned = False  # the reader was garbage collected; set from any thread
 
     @property
     def unread(self) -> bool:
-        """Whether nobody will read what comes from now on."""
+        """Whether no reader will get further updates."""
         return self.abandoned or self._ended
 
     def put(self, item: T) -> None:
@@ -133,14 +135,14 @@ class Channel(Generic[T]):
         self._changed.set()
 
     def end(self, error: BaseException | None = None) -> None:
-        """What waits can still be read; then the error is raised, or the iteration ends."""
+        """End the queue: queued items can still be read, then the error is raised or the iteration ends."""
         if not self._ended:
             self._ended = True
             self._error = error
             self._changed.set()
 
     async def get(self) -> T:
-        """The oldest that waits. Raises StopAsyncIteration or the error at the end."""
+        """The oldest item. Raises StopAsyncIteration or the error at the end."""
         while not self._items:
             if self._ended:
                 if self._error is not None:
@@ -153,18 +155,18 @@ class Channel(Generic[T]):
 
 @dataclass(eq=False)
 class ActiveSubscription:
-    """A subscription to metrics, as it is asked for again on every new connection."""
+    """A subscription to metrics, which is repeated on every new connection."""
 
     request: Mapping[str, Any]
     channel: Channel[MetricsUpdate]
-    live: bool = False  # the connection that is open has confirmed it
+    live: bool = False  # confirmed on the open connection
 
 
 Answer = Mapping[str, Any] | ClientError
 
 
 class _BoundedConnection(ClientConnection):
-    """A peer that sends pings and does not read the answers would fill the memory with them."""
+    """Aborts when the peer does not read: pongs to its pings would otherwise fill the memory."""
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -173,14 +175,14 @@ class _BoundedConnection(ClientConnection):
 
 
 class _ConnectWithoutRedirects(websocket_connect):
-    """A server of this API redirects nobody; whoever does gets no token, wherever the way leads."""
+    """Follows no redirects: this API has none, and another server must not get the token."""
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
 class Link:
-    """Owned by one event loop. ``start`` begins, ``stop`` ends it and everything that waits for it."""
+    """The connection and its reconnections, in one event loop, from ``start`` to ``stop``."""
 
     def __init__(self, settings: Settings, on_state: Callable[[StateChange], object] | None = None) -> None:
         self._settings = settings
@@ -192,14 +194,14 @@ class Link:
         self._pending: dict[str, Callable[[Answer], None]] = {}
         self._slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
         self._last_request_id = 0
-        self._subscription_changes = 0  # counts changes of what is subscribed to
+        self._subscription_changes = 0  # incremented with each change of the subscriptions
         self._background: set[asyncio.Task[None]] = set()
         self._was_connected = False
         self._attempt = 0
-        self._short_connections = 0  # connections in a row that broke at once
-        self._updates = 0  # of this connection
+        self._short_connections = 0  # consecutive connections lost before they were stable
+        self._updates = 0  # received on this connection
         self._sent_token: str | None = None
-        self._token_rejected = False  # a token, since the last connection
+        self._token_rejected = False  # since the last connection
         self._stopping = False
         self.state = State.CONNECTING
         self.metrics: ActiveSubscription | None = None
@@ -208,13 +210,15 @@ class Link:
     # ---- For the client
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._task = asyncio.create_task(self._run(), name="session-buddy-client")
-        self._task.add_done_callback(lambda _: self._finish(None))  # also of a task that never took its first step
+        self._task.add_done_callback(
+            lambda _: self._finish(None)
+        )  # also if the task is cancelled before its first step
 
     def stop(self) -> list[asyncio.Task[None]]:
-        """Begin to end. When the tasks that are returned have ended, nothing is left: iterations have ended, requests
-        have failed, the connection is closed."""
+        """Start stopping. Once the returned tasks have ended, iterations have ended, requests have failed and the
+        connection is closed."""
         self._stopping = True
         tasks = [task for task in (self._task, *self._background) if task is not None]
         for task in tasks:
@@ -222,15 +226,15 @@ class Link:
         return tasks
 
     async def ready(self) -> None:
-        """Until there is a connection. Raises what ended it for good, or ClientClosedError."""
+        """Wait for a connection. Raises the fatal error, or ClientClosedError."""
         await self._ready.wait()
         if self.state is State.CLOSED:
             raise self._failure or ClientClosedError("the client is closed")
 
     async def request(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The answer. Where the connection is lost meanwhile the next one is asked again: requests only read.
+        """Send a request and return the answer. It is repeated after a lost connection: requests are read-only.
 
-        Raises RequestError, RequestTimeoutError, ClientClosedError, or what ended the connection for good.
+        Raises RequestError, RequestTimeoutError, ClientClosedError, or the fatal error of the connection.
         """
 
         async def answered() -> Mapping[str, Any]:
@@ -243,7 +247,7 @@ class Link:
         return await self._with_timeout(answered(), message)
 
     async def subscribe(self, subscription: ActiveSubscription) -> None:
-        """Returns when it is confirmed, however long there is no connection. Raises as ``request`` does."""
+        """Subscribe; returns once confirmed, which waits for a connection. Raises as ``request`` does."""
         self.metrics = subscription
 
         def confirmed() -> None:
@@ -252,7 +256,7 @@ class Link:
         await self._apply_subscription(subscription.request, confirmed, lambda: self.metrics is subscription)
 
     def unsubscribe(self, subscription: ActiveSubscription) -> None:
-        """No more of these metrics; the server is told so, if it is there and nothing else is subscribed to by then."""
+        """End a subscription; sends an unsubscribe unless another subscription follows or the connection is lost."""
         if self.metrics is not subscription:
             return
         self.metrics = None
@@ -266,7 +270,7 @@ class Link:
         task.add_done_callback(self._background.discard)
 
     async def subscribe_sessions(self, channel: Channel[SessionUpdate]) -> None:
-        """Returns when it is confirmed; what is active follows at once."""
+        """Subscribe to sessions; returns once confirmed. The active sessions follow immediately."""
         self.sessions.add(channel)
         await self._apply_subscription({"type": "subscribe_sessions"}, _ignore, lambda: True)
 
@@ -303,11 +307,11 @@ class Link:
         confirmed: Callable[[], None] | None = None,
         still_wanted: Callable[[], bool] = lambda: True,
     ) -> Mapping[str, Any]:
-        """On the connection that is open. ``confirmed`` is called before any later message is looked at, and
-        also where nobody waits for it any more. Raises RequestError or ConnectionLostError."""
+        """Send a request on the open connection. ``confirmed`` is called before any later message is processed,
+        even if the caller has stopped waiting. Raises RequestError or ConnectionLostError."""
         if self._socket is None:
-            raise ConnectionLostError("there is no connection")
-        if not still_wanted():  # what is asked for from here on goes out in this order
+            raise ConnectionLostError("not connected")
+        if not still_wanted():  # no await until the send, so requests keep this order
             return {}
         future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
 
@@ -338,12 +342,12 @@ class Link:
         except BaseException as error:
             self._pending.pop(request_id, None)
             if isinstance(error, ConnectionClosed):
-                self._ready.clear()  # the reader is about to notice, and until then nobody should try again
+                self._ready.clear()  # no retry until the reader has noticed the loss
                 raise ConnectionLostError("the connection was lost") from error
             raise
         return request_id
 
-    # ---- The life of a connection
+    # ---- Connection
 
     async def _run(self) -> None:
         self._set_state(StateChange(State.CONNECTING))
@@ -361,30 +365,30 @@ class Link:
                 self._attempt += 1
         except ClientError as error:
             self._finish(error)
-        except Exception as error:  # a fault of this program must reach whoever waits, not die with the task
+        except Exception as error:  # a bug here must reach the waiting callers, not end with the task
             _logger.exception("the client failed")
             failure = ConnectionFailedError(f"the client failed: {type(error).__name__}: {error}")
             failure.__cause__ = error
             self._finish(failure)
 
     def _check_stopping(self) -> None:
-        """After wait_for, which before Python 3.12 drops a cancellation that comes as its work ends."""
+        """Call after wait_for, which before Python 3.12 can lose a cancellation that arrives as its work ends."""
         if self._stopping:
             raise asyncio.CancelledError
 
     def _retry_delay(self, lost: ConnectionLostError) -> float:
-        """Seconds until the next attempt. Raises ConnectionFailedError where there is none."""
+        """Seconds until the next attempt. Raises ConnectionFailedError after the last one."""
         settings = self._settings
         allowed = settings.max_attempts if self._was_connected else settings.first_attempts
         if allowed is not None and self._attempt >= allowed:
             times = f" after {self._attempt} attempts" if self._attempt > 1 else ""
             raise ConnectionFailedError(f"no connection{times}: {lost}") from lost
-        # Full jitter: clients that lost one server together do not come back together.
+        # Full jitter: clients that lost a server at the same time do not reconnect at the same time.
         ceiling = min(settings.max_delay, settings.first_delay * 2.0 ** min(self._attempt, 60))
         return min(settings.max_delay, lost.retry_after or 0.0) + random.uniform(0, ceiling)  # noqa: S311
 
     async def _connection(self) -> NoReturn:
-        """From opening to its end. Raises ConnectionLostError where another attempt makes sense, else ClientError."""
+        """One connection from handshake to end. Raises ConnectionLostError if a retry makes sense, else ClientError."""
         socket = await self._open()
         loop = asyncio.get_running_loop()
         stable_at = math.inf
@@ -394,7 +398,7 @@ class Link:
             try:
                 await asyncio.wait_for(self._resubscribe(socket), self._settings.request_timeout)
             except asyncio.TimeoutError:
-                raise ConnectionLostError("the server opened the connection and then answered nothing") from None
+                raise ConnectionLostError("the server accepted the connection but did not answer") from None
             self._check_stopping()
             self._attempt = 0
             stable_at = loop.time() + min(STABLE_SECONDS, self._settings.max_delay)
@@ -410,7 +414,7 @@ class Link:
             if loop.time() >= stable_at or self._updates >= STABLE_UPDATES:
                 self._short_connections = 0
             if not math.isinf(stable_at):
-                # Else a server that confirms and then fails would be tried at full speed, and for ever.
+                # Otherwise a server that confirms and then fails would be retried forever without backoff.
                 self._attempt = self._short_connections
                 self._short_connections += 1
             self._ready.clear()
@@ -420,15 +424,15 @@ class Link:
             for settle in list(self._pending.values()):
                 settle(ConnectionLostError("the connection was lost"))
             self._pending.clear()
-            # In its own task: timeouts of Python 3.11.2 do not work in one that was cancelled, and the connection to a
-            # server that hangs would stay open.
+            # In a separate task: in Python 3.11.2 timeouts do not work in a cancelled task, and the connection to a
+            # hanging server would stay open.
             closing = asyncio.create_task(socket.close())
             await wait_until_all_ended([closing])
             with contextlib.suppress(WebSocketException, OSError):
                 closing.result()
 
     async def _resubscribe(self, socket: ClientConnection) -> None:
-        """Returns when the server has confirmed all that is wished for, also what was wished for meanwhile."""
+        """Send all subscriptions and wait until they are confirmed, including those added meanwhile."""
         applied = -1
         while applied != self._subscription_changes:
             applied = self._subscription_changes
@@ -459,7 +463,7 @@ class Link:
         headers = None if self._sent_token is None else {"Authorization": f"Bearer {self._sent_token}"}
         extra: dict[str, Any] = {}
         if settings.endpoint.loopback:
-            extra["proxy"] = None  # a proxy of the environment has another localhost
+            extra["proxy"] = None  # localhost of a proxy is another machine
         try:
             return await _ConnectWithoutRedirects(
                 settings.endpoint.websocket_url,
@@ -476,7 +480,7 @@ class Link:
         except InvalidStatus as error:
             raise self._upgrade_error(error) from error
         except ssl.SSLCertVerificationError as error:
-            raise RefusedError(f"the certificate of the server is not accepted: {error.verify_message}") from error
+            raise RefusedError(f"the server's certificate was rejected: {error.verify_message}") from error
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ConnectionLostError(f"no answer within {settings.connect_timeout:g} seconds") from error
         except (OSError, EOFError, WebSocketException) as error:
@@ -490,18 +494,18 @@ class Link:
             return token
         try:
             return checked_token(token())
-        except Exception as error:  # of the program's function
-            raise ConnectionLostError(f"there is no token to show: {error}") from error
+        except Exception as error:  # from the caller's function
+            raise ConnectionLostError(f"cannot get a token: {error}") from error
 
-    # ---- What comes from the server
+    # ---- Incoming messages
 
     def _dispatch(self, text: str | bytes) -> None:
-        """One message. Raises ProtocolError where it is none of the API's."""
+        """Dispatch one message. Raises ProtocolError if it is invalid."""
         try:
             message = json.loads(text)
             kind = message["type"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ProtocolError("the server sent a message that is none of this API") from error
+            raise ProtocolError("the server sent an invalid message") from error
         if kind == "metrics_update":
             if self.metrics is not None and self.metrics.live:
                 self._updates += 1
@@ -517,9 +521,9 @@ class Link:
             _logger.warning("the server reports: %s", _printable(str(message.get("message"))))
 
     def _upgrade_error(self, error: InvalidStatus) -> ClientError:
-        """What an HTTP answer in place of the upgrade means."""
+        """The error for an HTTP response instead of the upgrade."""
         status = error.response.status_code
-        text = f"the server refused the connection with HTTP {status}{_reason(error.response.body)}"
+        text = f"the server rejected the connection with HTTP {status}{_reason(error.response.body)}"
         if status == 401:
             return self._unauthorized(text, status=status)
         if status == 403:
@@ -533,12 +537,12 @@ class Link:
         return lost
 
     def _close_error(self, error: ConnectionClosed) -> ClientError:
-        """What the end of an open connection means."""
-        if error.sent is not None and not error.rcvd_then_sent:  # it was this side that could not go on
+        """The error for the end of an open connection."""
+        if error.sent is not None and not error.rcvd_then_sent:  # closed by this side
             if error.sent.code == 1009:
-                return ProtocolError(f"the server sent a message of over {self._settings.max_message_bytes} bytes")
+                return ProtocolError(f"the server sent a message larger than {self._settings.max_message_bytes} bytes")
             if error.sent.code in (1002, 1007):
-                return ProtocolError(f"the server sent what is no WebSocket message: {error.sent.reason}")
+                return ProtocolError(f"the server violated the WebSocket protocol: {error.sent.reason}")
             return ConnectionLostError("the server did not answer a ping")
         if error.rcvd is None:
             return ConnectionLostError("the connection was lost")
@@ -552,7 +556,7 @@ class Link:
         return ConnectionLostError(text)
 
     def _unauthorized(self, text: str, *, status: int | None = None, close_code: int | None = None) -> ClientError:
-        # A token that expired may have been renewed meanwhile: that one is tried, once.
+        # An expired token may have been renewed: try the new one, once.
         if callable(self._settings.token) and not self._token_rejected:
             self._token_rejected = True
             with contextlib.suppress(ConnectionLostError):
@@ -588,7 +592,7 @@ def _request_error(message: Mapping[str, Any]) -> RequestError:
 
 
 def _reason(body: bytes | bytearray | None) -> str:
-    """What a server says beside its status, for people."""
+    """The human-readable detail of an HTTP error."""
     try:
         problem = json.loads(body or b"")
         text = problem.get("detail") or problem.get("message") or ""
@@ -598,15 +602,15 @@ def _reason(body: bytes | bytearray | None) -> str:
 
 
 def _connection_refused(error: Exception) -> bool:
-    """Whether every address of the host refuses; for several, asyncio joins their texts in one OSError."""
+    """Whether every address of the host refuses; asyncio joins the errors of several addresses in one OSError."""
     numbers = re.findall(r"\[Errno (\d+)\]", str(error))
     return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}
 
 
 def _printable(text: str) -> str:
-    """Somebody else's text, bounded and without what a terminal would obey."""
+    """Untrusted text, truncated and without control characters."""
     return "".join(character if character.isprintable() else " " for character in text[:MAX_REASON])
 
 
 def _ignore() -> None:
-    """Of a request whose answer changes nothing here."""
+    """Callback for a request whose confirmation needs no action."""

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and its server; ``ClientError`` is the base of all of it."""
+"""Errors of the client; all derive from ``ClientError``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClientError(Exception):
 
 
 class InvalidURLError(ClientError, ValueError):
-    """The address is none of a server."""
+    """The address is not a valid server address."""
 
 
 class ClientClosedError(ClientError):
@@ -31,24 +31,24 @@ class ClientClosedError(ClientError):
 
 
 class ConnectionLostError(ClientError, ConnectionError):
-    """A connection could not be made or has ended, and another attempt may well succeed.
+    """A connection could not be made or was lost; a retry may succeed.
 
-    Programs see it as the reason of a ``StateChange``; a client raises what comes of it.
+    It appears as the reason of a ``StateChange``; clients raise ConnectionFailedError instead.
     """
 
-    retry_after: float | None = None  # seconds, where the server named them
+    retry_after: float | None = None  # seconds, from Retry-After
 
 
 class ConnectionFailedError(ClientError, ConnectionError):
-    """There is no connection, and no further attempt is made. ``__cause__`` is the reason of the last one."""
+    """The connection failed permanently. ``__cause__`` is the error of the last attempt."""
 
 
 class RefusedError(ConnectionFailedError):
-    """The server does not want this client, so that trying again would not help.
+    """The server rejected this client; a retry would not help.
 
     Attributes:
-        status: The HTTP status of the answer in place of the upgrade, or None.
-        close_code: The code with which the server closed the connection, or None.
+        status: The HTTP status instead of the upgrade, or None.
+        close_code: The WebSocket close code, or None.
     """
 
     def __init__(self, message: str, *, status: int | None = None, close_code: int | None = None) -> None:
@@ -58,26 +58,26 @@ class RefusedError(ConnectionFailedError):
 
 
 class UnauthorizedError(RefusedError):
-    """The token is missing, not accepted or has expired: HTTP 401 or close code 4401."""
+    """The token is missing, invalid or expired: HTTP 401 or close code 4401."""
 
 
 class ForbiddenError(RefusedError):
-    """The token may not read, or the name of the host is not the server's: HTTP 403."""
+    """The token lacks the read scope, or the host name is not allowed: HTTP 403."""
 
 
 class ProtocolError(ConnectionFailedError):
-    """What came is not what a server of this API sends."""
+    """The server violated the protocol of this API."""
 
 
 class RequestTimeoutError(ClientError, TimeoutError):
-    """No answer came in time."""
+    """A request timed out."""
 
 
 class RequestError(ClientError):
-    """The server answered a request with an error.
+    """The server answered a request with an error message.
 
     Attributes:
-        code: For programs, such as ``invalid_skill_name`` or ``rate_limited``.
+        code: Machine-readable code, such as ``invalid_skill_name`` or ``rate_limited``.
     """
 
     def __init__(self, message: str, code: str) -> None:
@@ -86,4 +86,4 @@ class RequestError(ClientError):
 
 
 class UnknownSkillError(RequestError, LookupError):
-    """The server never saw a skill of this name, or it is no name of a skill."""
+    """The server never recorded a skill of this name, or the name is invalid."""

@@ -1,4 +1,4 @@
-"""What a server tells, as frozen dataclasses; the names are those of the WebSocket API.
+"""Messages of the server as frozen dataclasses, with the names of the WebSocket API.
 
 Times are aware datetimes in UTC, durations are seconds, rates are fractions from 0 to 1.
 """
@@ -33,22 +33,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TopSkill:
-    """A skill over the server's sliding window."""
+    """Metrics of a skill over the server's sliding window."""
 
     skill_name: str
     invocation_count: int
     completed_count: int
-    avg_duration: float  # seconds; 0.0 where no completed invocation has a duration
+    avg_duration: float  # seconds; 0.0 if no completed invocation has a duration
     last_invocation_at: datetime
 
     @property
     def completion_rate(self) -> float | None:
-        """From 0 to 1; None where nothing was invoked."""
+        """From 0 to 1; None without invocations."""
         return self.completed_count / self.invocation_count if self.invocation_count else None
 
     @classmethod
     def from_wire(cls, data: wire.TopSkill) -> TopSkill:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(
             skill_name=_text(data["skill_name"]),
             invocation_count=_count(data["invocation_count"]),
@@ -67,24 +67,24 @@ class ErrorCount:
 
     @classmethod
     def from_wire(cls, data: wire.ErrorCount) -> ErrorCount:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(error_type=_text(data["error_type"]), count=_count(data["count"]))
 
 
 @dataclass(frozen=True, slots=True)
 class AnomalyDetails:
-    """What explains an anomaly."""
+    """Details of an anomaly."""
 
     baseline_samples: int  # invocations behind baseline_value
     observed_samples: int  # invocations behind observed_value
-    z_score: float  # deviation_score with its sign: negative where the observed value is the smaller one
-    tail_probability: float  # 0 to 1: of a deviation at least this large on this side where nothing has changed
+    z_score: float  # signed deviation_score: negative if the observed value is below the baseline
+    tail_probability: float  # one-sided p-value, 0 to 1
     since: datetime  # when the episode started
     common_errors: tuple[ErrorCount, ...]  # the most common first, at most three
 
     @classmethod
     def from_wire(cls, data: wire.AnomalyDetails) -> AnomalyDetails:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(
             baseline_samples=_count(data["baseline_samples"]),
             observed_samples=_count(data["observed_samples"]),
@@ -97,18 +97,18 @@ class AnomalyDetails:
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A skill that behaves unlike its own past now."""
+    """A skill that currently deviates from its baseline."""
 
     skill_name: str
     anomaly_type: str  # performance_drop, performance_spike (values are rates) or pattern_shift (values are seconds)
     baseline_value: float
     observed_value: float
     deviation_score: float  # standard deviations, at or above the server's threshold
-    details: AnomalyDetails | None = None  # where the subscription asked for them
+    details: AnomalyDetails | None = None  # if the subscription requested them
 
     @classmethod
     def from_wire(cls, data: wire.Anomaly) -> Anomaly:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(
             skill_name=_text(data["skill_name"]),
             anomaly_type=_text(data["anomaly_type"]),
@@ -121,15 +121,15 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class MetricsUpdate:
-    """The most active skills and the anomalies of one moment."""
+    """The most active skills and the anomalies at one point in time."""
 
-    timestamp: datetime  # when the figures were computed
+    timestamp: datetime  # when the metrics were computed
     top_skills: tuple[TopSkill, ...]  # most invocations first
     anomalies: tuple[Anomaly, ...]  # largest deviation_score first
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> MetricsUpdate:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         data = message["data"]
         return cls(
             timestamp=_time(message["timestamp"]),
@@ -140,7 +140,7 @@ class MetricsUpdate:
 
 @dataclass(frozen=True, slots=True)
 class ActiveSession:
-    """A session with recent activity."""
+    """An agent session with recent activity."""
 
     session_id: str
     first_activity_at: datetime
@@ -151,7 +151,7 @@ class ActiveSession:
 
     @classmethod
     def from_wire(cls, data: wire.ActiveSession) -> ActiveSession:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(
             session_id=_text(data["session_id"]),
             first_activity_at=_time(data["first_activity_at"]),
@@ -164,14 +164,14 @@ class ActiveSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionUpdate:
-    """All active sessions of one moment."""
+    """All active sessions at one point in time."""
 
     timestamp: datetime
     active_sessions: tuple[ActiveSession, ...]
 
     @classmethod
     def from_wire(cls, message: Mapping[str, Any]) -> SessionUpdate:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         return cls(
             timestamp=_time(message["timestamp"]),
             active_sessions=_all(ActiveSession.from_wire, message["data"]["active_sessions"]),
@@ -180,17 +180,17 @@ class SessionUpdate:
 
 @dataclass(frozen=True, slots=True)
 class SkillMetrics:
-    """A skill over its whole recorded life."""
+    """Lifetime metrics of a skill."""
 
     skill_name: str
     total_invocations: int
     completion_rate: float  # 0 to 1
     avg_duration_seconds: float
-    last_invocation_at: datetime | None  # None where the database holds a time that cannot be read
+    last_invocation_at: datetime | None  # None if the time in the database cannot be parsed
 
     @classmethod
     def from_wire(cls, data: wire.SkillSummary) -> SkillMetrics:
-        """Raises KeyError, TypeError or ValueError where it is none."""
+        """Raises KeyError, TypeError or ValueError if ``data`` is invalid."""
         last = data["last_invocation_at"]
         return cls(
             skill_name=_text(data["skill_name"]),
@@ -202,7 +202,7 @@ class SkillMetrics:
 
 
 def as_wire(value: Any) -> Any:
-    """A message, or a part of one, as JSON has it in the WebSocket API; ``details`` that are not there are left out."""
+    """A message, or a part of one, as JSON values of the WebSocket API; absent ``details`` are omitted."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, tuple):
@@ -214,40 +214,40 @@ def as_wire(value: Any) -> Any:
 
 
 def parsed(parse: Callable[[Any], T], data: Any) -> T:
-    """What ``parse`` makes of it. Raises ProtocolError where it is not what the API describes."""
+    """``parse(data)``. Raises ProtocolError if the data is not what the API describes."""
     try:
         return parse(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise ProtocolError(f"the server sent a message that this client does not understand: {what}") from error
+        raise ProtocolError(f"the server sent an invalid message: {what}") from error
 
 
 def _all(parse: Callable[[Any], T], items: Any) -> tuple[T, ...]:
     if not isinstance(items, list):
-        raise TypeError(f"an array is expected, not {type(items).__name__}")
+        raise TypeError(f"expected an array, not {type(items).__name__}")
     return tuple(parse(item) for item in items)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"a text is expected, not {type(value).__name__}")
+        raise TypeError(f"expected a string, not {type(value).__name__}")
     return value
 
 
 def _count(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"a whole number is expected, not {type(value).__name__}")
+        raise TypeError(f"expected an integer, not {type(value).__name__}")
     return value
 
 
 def _number(value: Any) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value):
-        raise TypeError(f"a number is expected, not {value!r:.40}")
+        raise TypeError(f"expected a number, not {value!r:.40}")
     return float(value)
 
 
 def _time(value: Any) -> datetime:
     text = _text(value)
     if len(text) != 20 or text[10] != "T" or text[19] != "Z":
-        raise ValueError(f"a time is written YYYY-MM-DDTHH:MM:SSZ, not {text!r:.40}")
-    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)  # a tenth of the time of strptime
+        raise ValueError(f"expected a time as YYYY-MM-DDTHH:MM:SSZ, not {text!r:.40}")
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)  # ten times as fast as strptime

@@ -1,6 +1,6 @@
-"""The client for programs without asyncio: the asyncio one, on the event loop of a thread of its own.
+"""Blocking wrapper around the asyncio client, which runs in an event loop on a background thread.
 
-So there is one implementation of reconnection and subscriptions; another one on blocking sockets would drift from it.
+This keeps a single implementation of reconnection and subscriptions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Loop:
-    """An event loop in a thread of its own."""
+    """An event loop on a background thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -33,8 +33,8 @@ class _Loop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """From any other thread. Raises ClientClosedError where the loop ends before the work does, and RuntimeError
-        from the loop's own thread, which would wait for itself."""
+        """Run a coroutine from another thread. Raises ClientClosedError if the loop ends first, and RuntimeError on
+        the loop's own thread, which would deadlock."""
         try:
             self.check_thread()
         except RuntimeError:
@@ -50,18 +50,18 @@ class _Loop:
         except concurrent.futures.CancelledError:
             raise ClientClosedError("the client is closed") from None
         except KeyboardInterrupt:
-            future.cancel()  # nobody waits for the work any more
+            future.cancel()  # the caller no longer waits for the result
             raise
 
     def check_thread(self) -> None:
-        """Raises RuntimeError in the loop's own thread."""
+        """Raises RuntimeError on the loop's own thread."""
         if threading.current_thread() is self._thread:
             raise RuntimeError(
-                "on_state runs in the thread of the client, which cannot wait for itself: have another thread call this"
+                "on_state runs on the client's thread, where this call would deadlock: call it from another thread"
             )
 
     def stop(self) -> None:
-        """Cancels what runs, and waits for the end of the thread."""
+        """Cancel all tasks and join the thread."""
 
         async def cancel_all() -> None:
             others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -69,7 +69,7 @@ class _Loop:
                 task.cancel()
             if others:
                 await asyncio.wait(others)
-            await self._loop.shutdown_default_executor()  # of name lookups
+            await self._loop.shutdown_default_executor()  # used for DNS lookups
 
         self.run(cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -86,11 +86,11 @@ class SyncSubscription(Iterator[T], Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Updates that their reader was too slow for."""
+        """Number of updates dropped because the reader was too slow."""
         return self._subscription.dropped
 
     def __next__(self) -> T:
-        """The next update, however long it takes. Raises as ``Subscription`` does."""
+        """The next update, without a timeout. Raises as ``Subscription`` does."""
         try:
             return self.receive()
         except ClientClosedError:
@@ -100,7 +100,7 @@ class SyncSubscription(Iterator[T], Generic[T]):
         """The next update.
 
         Raises:
-            RequestTimeoutError: There was none within ``timeout`` seconds.
+            RequestTimeoutError: No update within ``timeout`` seconds.
             ClientClosedError: The subscription or the client was closed.
         """
 
@@ -117,7 +117,7 @@ class SyncSubscription(Iterator[T], Generic[T]):
         return self._loop.run(received())
 
     def close(self) -> None:
-        """No more updates; whoever waits for one is told so."""
+        """End the subscription; a pending ``receive`` raises ClientClosedError."""
         self._loop.run(self._subscription.aclose())
 
 
@@ -131,13 +131,13 @@ class SyncClient:
 
     @property
     def state(self) -> State:
-        """Of the connection."""
+        """State of the connection."""
         return self._client.state
 
     def __enter__(self) -> SyncClient:
         """Connects. Raises as ``Client`` does."""
         if self._loop is not None:
-            raise ClientClosedError("a client is used once: make another one with connect_sync()")
+            raise ClientClosedError("a client can be used once: create another one with connect_sync()")
         self._loop = _Loop()
         try:
             self._loop.run(self._client.__aenter__())
@@ -152,7 +152,7 @@ class SyncClient:
         self.close()
 
     def close(self) -> None:
-        """Ends all iterations, requests and connections, and the thread; may be called twice."""
+        """End all iterations, requests, connections and the thread; may be called twice."""
         if self._loop is not None and not self._closed:
             self._loop.check_thread()
             self._closed = True
@@ -198,7 +198,7 @@ def _for_threads(make: Callable[P, Client]) -> Callable[P, SyncClient]:
         return SyncClient(make(*args, **keywords))
 
     connect_sync.__name__ = connect_sync.__qualname__ = "connect_sync"
-    connect_sync.__doc__ = f"For ``with``, in threads; all else is as in ``connect``: {make.__doc__}"
+    connect_sync.__doc__ = f"Blocking variant of ``connect``, for ``with``: {make.__doc__}"
     return connect_sync
 
 
