@@ -1,7 +1,7 @@
 // Opens a page in Chromium and reports what happens in it: `node browser.mjs <chromium> <profile> <url>`, until SIGTERM.
 //
-// One line each on standard output: `@console <text>`, `@message <text>` for a WebSocket frame that came in, `@close` for
-// a WebSocket that closed, `@response <status> <url>`, `@pageerror <text>`. The browser's own WebSocket is left as it is.
+// One line each on standard output: `@console <text>`, `@message <text>` for a received WebSocket frame, `@close` for a
+// closed WebSocket, `@response <status> <url>`, `@pageerror <text>`. The browser's WebSocket is not replaced.
 import { chromium } from 'playwright-core';
 
 const [executablePath, profile, url] = process.argv.slice(2);
@@ -9,7 +9,7 @@ const [executablePath, profile, url] = process.argv.slice(2);
 const context = await chromium.launchPersistentContext(profile, {
   executablePath,
   headless: true,
-  // Ending it is our business, below.
+  // The handler of SIGTERM below closes it.
   handleSIGTERM: false,
   handleSIGINT: false,
   args: [
@@ -43,6 +43,6 @@ page.on('websocket', (socket) => {
 try {
   await page.goto(url);
 } catch (error) {
-  // A page that is closed while it loads is no fault.
+  // A page that is closed while it loads is not an error.
   if (!ending) throw error;
 }

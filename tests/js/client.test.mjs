@@ -7,7 +7,7 @@ import WebSocket from 'ws';
 
 const url = process.env.SERVER_URL;
 
-// Messages in the order in which they come, to be awaited one by one. Each is printed for the schemas' sake.
+// Returns received messages one by one, in order. Prints each, so that test_node_client.py can validate it.
 async function connect(path = '') {
   const socket = new WebSocket(url + path);
   const waiting = [];
@@ -43,14 +43,14 @@ async function connect(path = '') {
 const names = (update) => update.data.top_skills.map((skill) => skill.skill_name);
 
 for (const path of ['', '/', '/ws', '/ws?from=test']) {
-  test(`updates come by themselves on '${path}'`, async () => {
+  test(`updates arrive without a request on '${path}'`, async () => {
     const client = await connect(path);
     assert.deepEqual(names(await client.next('metrics_update')), ['pytest-run', 'mypy']);
     await client.close();
   });
 }
 
-test('another path is refused', async () => {
+test('another path is rejected', async () => {
   const socket = new WebSocket(`${url}/elsewhere`);
   const [request, response] = await once(socket, 'unexpected-response');
   assert.equal(response.statusCode, 404);
@@ -70,7 +70,7 @@ test('a subscription narrows the updates', async () => {
 test('requests are answered in order', async () => {
   const client = await connect();
   client.send({ type: 'get_metrics', skill_name: 'mypy', request_id: '1' });
-  client.send({ type: 'get_metrics', skill_name: 'nobody', request_id: '2' });
+  client.send({ type: 'get_metrics', skill_name: 'unknown', request_id: '2' });
   client.send({ type: 'ping', request_id: '3' });
   const metrics = await client.next('metrics_response');
   assert.equal(metrics.data.total_invocations, 2);
@@ -82,7 +82,7 @@ test('requests are answered in order', async () => {
   await client.close();
 });
 
-test('what is no JSON is an error and nothing more', async () => {
+test('invalid JSON is answered with an error and the connection stays open', async () => {
   const client = await connect();
   client.socket.send('{');
   assert.equal((await client.next('error')).message, 'Invalid JSON');
@@ -91,7 +91,7 @@ test('what is no JSON is an error and nothing more', async () => {
   await client.close();
 });
 
-test('sessions can be followed', async () => {
+test('sessions can be subscribed to', async () => {
   const client = await connect();
   client.send({ type: 'subscribe_sessions' });
   await client.next('sessions_subscribed');
@@ -102,7 +102,7 @@ test('sessions can be followed', async () => {
 
 for (const [what, code, send] of [
   ['a binary frame', 1003, (socket) => socket.send(Buffer.from([1, 2]))],
-  ['a message that is too big', 1009, (socket) => socket.send('x'.repeat(65537))],
+  ['a message that is too long', 1009, (socket) => socket.send('x'.repeat(65537))],
 ]) {
   test(`${what} closes with ${code}`, async () => {
     const client = await connect();

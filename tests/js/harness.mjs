@@ -1,7 +1,7 @@
 // Runs a script that was written for a browser under Node: `node harness.mjs script.js [speed]`.
 //
 // It gets ws as its WebSocket, which reports each received message on standard output as `@message <text>`, and the
-// functions that the examples of the API leave to the page. `speed` divides the delays of setTimeout.
+// functions that the examples of the API expect from the page. `speed` divides the delays of setTimeout.
 import { readFileSync } from 'node:fs';
 import vm from 'node:vm';
 
@@ -12,7 +12,7 @@ const [script, speed = '1'] = process.argv.slice(2);
 class ReportingWebSocket extends WebSocket {
   constructor(...parameters) {
     super(...parameters);
-    // A browser goes on after a failed connection; in ws an error that nobody listens for ends the process.
+    // A browser continues after a failed connection; in ws an error without a listener ends the process.
     this.on('error', (error) => console.log('@error', error.message));
     this.on('message', (data, isBinary) => console.log(isBinary ? '@binary' : `@message ${data}`));
     this.on('close', (code) => console.log('@close', code));

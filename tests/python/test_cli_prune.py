@@ -143,7 +143,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], m
     assert message in capsys.readouterr().err
 
 
-def test_more_than_a_life_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_keep_beyond_the_maximum_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--keep", "99999999999d") == 2
     assert "keep must be from 0 to 3153600000 seconds" in capsys.readouterr().err
 

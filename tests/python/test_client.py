@@ -143,7 +143,7 @@ def connections_to(port: int) -> int:
 # ---- What it delivers
 
 
-async def test_updates_are_typed_and_say_what_the_server_sent(served: Server) -> None:
+async def test_updates_are_typed_and_equal_to_the_messages_of_the_server(served: Server) -> None:
     async with connect(served.url) as client, websockets.connect(served.url) as plain:
         update = await first(client.subscribe())
         assert isinstance(update, MetricsUpdate)
@@ -326,7 +326,7 @@ def test_keywords_out_of_their_range_are_rejected(keywords: dict[str, Any]) -> N
         connect("localhost", **keywords)
 
 
-async def test_subscriptions_that_cannot_be_are_rejected(served: Server) -> None:
+async def test_invalid_subscriptions_are_rejected(served: Server) -> None:
     async with connect(served.url) as client:
         for keywords in ({"buffer": 0}, {"min_deviation": -1}, {"min_deviation": float("nan")}):
             with pytest.raises(ValueError, match=next(iter(keywords))):
@@ -337,7 +337,7 @@ async def test_subscriptions_that_cannot_be_are_rejected(served: Server) -> None
             client.subscribe(["a", "b"])  # type: ignore[arg-type]
 
 
-async def test_tls_needs_an_authority_that_is_trusted(filled_db: Path, certificates: Certificates) -> None:
+async def test_tls_needs_a_trusted_certificate_authority(filled_db: Path, certificates: Certificates) -> None:
     with Server(filled_db, *certificates.options) as server:
         for url in (server.url, server.url.replace("wss://", "https://")):
             async with connect(url, ca_file=certificates.authority_file) as client:
@@ -426,7 +426,7 @@ async def test_an_expired_token_is_renewed_by_a_function(filled_db: Path) -> Non
             await first(updates)
 
 
-async def test_a_function_whose_tokens_are_all_rejected_is_not_asked_for_ever(guarded: Server) -> None:
+async def test_a_function_whose_tokens_are_all_rejected_is_not_called_forever(guarded: Server) -> None:
     shown: list[str] = []
 
     def token() -> str:
@@ -547,7 +547,7 @@ async def test_subscriptions_and_requests_survive_a_reconnect(db_path: Path) -> 
             await first(sessions)
 
 
-async def test_a_server_that_confirms_and_then_fails_is_not_retried_for_ever() -> None:
+async def test_a_server_that_confirms_and_then_fails_is_not_retried_forever() -> None:
     connections = 0
 
     async def fails(socket: ServerConnection) -> None:
@@ -594,7 +594,7 @@ async def test_a_server_that_sends_pings_and_reads_no_answer_is_left_before_the_
             reader.cancel()
 
 
-async def test_what_comes_before_a_subscription_is_confirmed_is_not_taken_for_its_updates() -> None:
+async def test_updates_before_a_subscription_is_confirmed_do_not_belong_to_it() -> None:
     connections = 0
 
     async def hasty(socket: ServerConnection) -> None:
@@ -923,7 +923,7 @@ async def test_a_stalled_reader_does_not_delay_others(served: Server) -> None:
             await client.ping()
 
 
-async def test_two_subscriptions_at_a_time_do_not_disturb_each_other(db_path: Path) -> None:
+async def test_concurrent_subscriptions_are_independent(db_path: Path) -> None:
     fill(db_path, invocations("rare", 1), *[invocations(f"often-{number}", 2) for number in range(12)])
     with Server(db_path) as server:
         async with connect(server.url) as client:
@@ -973,7 +973,7 @@ async def test_a_subscription_that_follows_another_one_is_not_ended_with_it(serv
         assert connections_to(served.port) == 1
 
 
-async def test_loops_that_are_left_share_one_connection(served: Server) -> None:
+async def test_abandoned_loops_share_one_connection(served: Server) -> None:
     async with connect(served.url) as client:
         for _ in range(10):
             async for update in client.subscribe("mypy"):
@@ -982,7 +982,7 @@ async def test_loops_that_are_left_share_one_connection(served: Server) -> None:
                 break
 
 
-async def test_a_wait_that_is_given_up_loses_no_update(served: Server) -> None:
+async def test_a_cancelled_wait_loses_no_update(served: Server) -> None:
     async with connect(served.url) as client:
         updates = client.subscribe("mypy")
         for _ in range(20):
@@ -1147,7 +1147,7 @@ def test_threads_share_a_client(served: Server) -> None:
         client.ping()
 
 
-def test_a_thread_waits_no_longer_than_it_wants(served: Server) -> None:
+def test_a_thread_can_wait_with_a_timeout(served: Server) -> None:
     with connect_sync(served.url) as client:
         sessions = client.subscribe_sessions()
         assert sessions.receive().active_sessions

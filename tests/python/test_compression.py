@@ -52,7 +52,7 @@ def test_compression_is_off_by_default(folder: Path) -> None:
         assert "sec-websocket-extensions" not in client.handshake(OFFER).headers
 
 
-def test_a_client_that_does_not_ask_gets_plain_messages(server: Server) -> None:
+def test_a_client_that_does_not_offer_it_gets_plain_messages(server: Server) -> None:
     with RawClient(server.port) as client:
         assert "sec-websocket-extensions" not in client.handshake().headers
         first, payload = next(client.read_raw_frames())

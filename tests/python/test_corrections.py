@@ -161,7 +161,7 @@ def test_a_forgotten_invocation_counts_nowhere(tmp_path: Path, number: int) -> N
     assert metrics(path) == metrics(never)
 
 
-def test_invocations_that_are_forgotten_one_by_one_take_the_skill_with_them(tmp_path: Path) -> None:
+def test_forgetting_the_last_invocation_forgets_the_skill(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     store(path, ROWS)
     roll_up(path)

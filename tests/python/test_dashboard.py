@@ -124,7 +124,7 @@ def test_a_continuing_anomaly_is_announced_once(visitor: Visit, db_path: Path) -
         assert len(list(filter(None, page.evaluate("() => window.said")))) == 1
 
 
-def test_old_data_is_called_old(visitor: Visit, filled_db: Path) -> None:
+def test_old_data_is_marked_as_old(visitor: Visit, filled_db: Path) -> None:
     with Server(filled_db) as server:
         page = visitor.open(url_of(server))
         expect_live(page)
@@ -138,7 +138,7 @@ def test_old_data_is_called_old(visitor: Visit, filled_db: Path) -> None:
         expect_live(page)
 
 
-def test_a_database_with_old_data_only_shows_it_and_judges_nothing(visitor: Visit, db_path: Path) -> None:
+def test_a_database_with_only_old_data_shows_it_without_evaluating_anomalies(visitor: Visit, db_path: Path) -> None:
     old = ago(12 * 24 * 60)
     fill(db_path, invocations("pytest-run", 40, completed=30, newest=old), invocations("mypy", 8, newest=old))
     with Server(db_path) as server:

@@ -146,7 +146,7 @@ def test_the_feed_has_several_sessions_at_a_time_and_changes_them() -> None:
     assert len({row["session_id"] for _, row in rows}) > 5
 
 
-def test_every_live_row_is_of_its_moment() -> None:
+def test_every_live_row_has_the_current_time() -> None:
     rows = play(LiveFeed(random.Random(1), per_second=2, bad_after=0, bad_for=0), 60)
     assert [moment(row) for _, row in rows] == pytest.approx([NOW + at for at, _ in rows], abs=0.002)
 

@@ -50,13 +50,13 @@ def analyze(*arguments: str) -> str:
     return result.stdout + result.stderr
 
 
-def test_systemd_finds_no_fault(tmp_path: Path) -> None:
+def test_systemd_finds_no_error(tmp_path: Path) -> None:
     file = tmp_path / UNIT.name
     file.write_text(unit_text(), encoding="utf-8")
     assert analyze("verify", "--man=no", str(file)) == ""
 
 
-def test_the_exposure_is_as_quoted() -> None:
+def test_the_exposure_is_as_documented() -> None:
     page = " ".join((ROOT / "docs" / "how-to" / "deployment.md").read_text(encoding="utf-8").split())
     quoted = {
         version: (level, word) for level, word, version in re.findall(r"([\d.]+) \(([A-Z]+)\) with systemd (\d+)", page)

@@ -67,7 +67,7 @@ def locked(db_path: Path) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def test_a_use_becomes_a_row_when_it_ends_and_the_database_is_made_where_it_is_missing(tmp_path: Path) -> None:
+def test_a_use_becomes_a_row_when_it_ends_and_a_missing_database_is_created(tmp_path: Path) -> None:
     db_path = tmp_path / "skills.db"
     hook(pre("t1", "Bash", tool_input={"command": "uv run pytest -x"}), db_path)
     assert rows(db_path) == []

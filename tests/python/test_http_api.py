@@ -88,7 +88,7 @@ def test_only_clients_of_this_machine_or_with_a_token_see_the_path_of_the_databa
         assert answer.body["database"]["path"] == str(server.db_path)
 
 
-def test_lifetime_sums_go_on_where_nothing_ran_in_the_window(tmp_path: Path) -> None:
+def test_lifetime_sums_continue_where_nothing_ran_in_the_window(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     old = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=12)
     fill(path, invocations("a", 5, completed=4, newest=old), invocations("b", 3, newest=old - timedelta(days=1)))
@@ -584,5 +584,5 @@ def test_a_query_that_takes_too_long_times_out(db_path: Path) -> None:
         wait_until(lambda: ask(server, f"{API}/skills").status == 200, "the next one is answered")
 
 
-def test_names_in_paths_mean_nothing(server: Server) -> None:
+def test_a_skill_name_in_the_path_is_404(server: Server) -> None:
     assert ask(server, f"{API}/skill/{quote('mypy')}").status == 404

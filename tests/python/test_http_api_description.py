@@ -25,8 +25,7 @@ SEED = 8765
 EXAMPLES = 25  # of each operation
 EVERYTHING = "everything-7d2c9b1f4a6e8053"
 
-# What JSON Schema cannot express: which parameters go together, the length of a text in bytes, the fields of each kind of
-# event.
+# What JSON Schema cannot express: which parameters go together, sizes in bytes, the fields of each event.
 CONFIG = """
 [checks]
 unsupported_method.enabled = false  # of a GET with a body it says 405, but that is refused for the body
@@ -126,7 +125,9 @@ def description_for_schemathesis(*, guarded: bool) -> dict[str, Any]:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("guarded", [False, True], ids=["open", "guarded"])
-def test_nothing_that_the_description_allows_breaks_it(guarded: bool, filled_db: Path, tmp_path: Path) -> None:
+def test_no_request_that_the_description_allows_breaks_the_server(
+    guarded: bool, filled_db: Path, tmp_path: Path
+) -> None:
     fill(filled_db, invocations("a/b ☃", 3, completed=1))
     options = ["--max-connections-per-second", "1000000"]
     headers = []

@@ -98,7 +98,7 @@ def test_nothing_private_reaches_the_database(project: Path, db_path: Path) -> N
         assert SECRET.encode() not in file.read_bytes()
 
 
-def test_a_session_that_goes_on_is_completed_by_later_imports(tmp_path: Path, db_path: Path) -> None:
+def test_a_session_that_continues_is_completed_by_later_imports(tmp_path: Path, db_path: Path) -> None:
     path = write(tmp_path / "s.jsonl", use(1, "t1", "Read"))
     half = json.dumps(result(2, "t1"))
     with path.open("a") as file:

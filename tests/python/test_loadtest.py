@@ -105,7 +105,7 @@ def test_an_update_that_comes_somewhat_late_is_not_lost() -> None:
     assert measured.spread.largest == pytest.approx(2.0)
 
 
-def test_what_a_failed_client_misses_is_not_lost_too() -> None:
+def test_what_a_failed_client_misses_is_not_counted_as_lost() -> None:
     clients = Clients(3)
     clients.broadcast(1, 1)
     clients.measurement.client_failed(2)
@@ -257,7 +257,7 @@ def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[s
     def refuse(_connection: ServerConnection, _request: Request) -> Response | None:
         if server.accepted < 3 and len(server.clients) < 3:
             return None
-        body = b'{"error": "too_many_clients", "detail": "all 3 places are taken"}'
+        body = b'{"error": "too_many_clients", "detail": "all 3 slots are in use"}'
         headers = Headers({"Retry-After": "5", "Content-Type": "application/json", "Content-Length": str(len(body))})
         return Response(http.HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable", headers, body)
 
@@ -266,7 +266,7 @@ def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[s
         status, measured = report(capsys, server.url, "-c", "5", "-d", "0.5", "--ramp", "0.5")
     assert status == 1
     assert (measured["connected"], measured["failed"]) == (3, 2)
-    assert measured["errors"] == {"refused with HTTP 503: all 3 places are taken (try again after 5 s)": 2}
+    assert measured["errors"] == {"refused with HTTP 503: all 3 slots are in use (try again after 5 s)": 2}
     assert measured["messages"] > 0
 
 

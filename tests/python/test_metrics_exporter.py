@@ -359,7 +359,7 @@ def test_a_fork_can_stop_its_copy_and_leaves_its_parents(exporter: PrometheusExp
         ({"max_skills": 1.5}, TypeError, "max_skills must be an int, not float"),
     ],
 )
-def test_an_exporter_names_an_argument_that_it_cannot_use(
+def test_an_invalid_argument_of_an_exporter_is_named(
     arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

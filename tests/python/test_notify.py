@@ -347,7 +347,7 @@ def test_an_unusable_address_is_reported_at_start_without_its_secret(address: st
     assert "SECRET" not in str(caught.value)
 
 
-async def test_a_header_that_cannot_be_sent_is_not_shown() -> None:
+async def test_an_invalid_header_is_reported_without_its_value() -> None:
     with WebhookReceiver() as receiver:
         webhook = Webhook(receiver.url, Body(), headers={"Authorization": "Bearer SECRET "}, timeout=DEADLINE)
         with pytest.raises(DeliveryError, match=r"^LocalProtocolError$"):
@@ -681,7 +681,7 @@ def test_an_episode_that_began_while_disconnected_is_a_new_one() -> None:
     assert tracker.process(update(7301, "a", since=later + timedelta(seconds=5))) == []  # without a gap it is the same
 
 
-def test_a_clock_that_is_set_back_does_not_hold_up_an_end() -> None:
+def test_a_clock_that_is_set_back_does_not_delay_an_end() -> None:
     tracker = Tracker(settle=10)
     tracker.process(update(10_000, "a"))
     tracker.process(update(10_001))
@@ -823,7 +823,7 @@ async def test_responses_are_classified() -> None:
 # ---- As a service
 
 
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+def test_systemd_finds_no_error_in_the_unit(tmp_path: Path) -> None:
     installed = "/opt/session-buddy/bin/session-buddy"
     text = (ROOT / "docs" / "deploy" / "session-buddy-notify.service").read_text(encoding="utf-8")
     assert text.count(installed) == 1

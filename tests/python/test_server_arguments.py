@@ -94,7 +94,7 @@ def test_numbers_of_other_types_are_accepted(db_path: Path) -> None:
     assert server.settings["ping_timeout"] == 60.0
 
 
-def test_settings_of_the_anomalies_arrive(db_path: Path) -> None:
+def test_anomaly_settings_are_applied(db_path: Path) -> None:
     server = RealTimeMetricsServer(
         db_path=db_path, anomaly_threshold=3, observation_window=600, baseline_window=1200, anomaly_min_samples=8
     )

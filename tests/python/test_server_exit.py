@@ -137,7 +137,7 @@ print('end', flush=True)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_interpreter_ends_as_it_should(name: str, db_path: Path) -> None:
+def test_the_interpreter_exits_cleanly(name: str, db_path: Path) -> None:
     script, status, error = SCRIPTS[name]
     result = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "ignore", "-c", PROLOGUE + script, str(db_path)],

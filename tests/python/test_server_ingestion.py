@@ -82,7 +82,7 @@ async def test_other_hook_events_are_accepted_and_leave_no_row(server: RealTimeM
         ({**typed("x"), "command_name": None}, "command_name"),
     ],
 )
-async def test_what_is_no_hook_event_is_rejected_with_its_field(
+async def test_an_invalid_hook_event_is_rejected_with_its_field(
     server: RealTimeMetricsServer, db_path: Path, body: Any, field: str | None
 ) -> None:
     status, answer = await sent(server, HOOKS, body)
@@ -169,7 +169,7 @@ async def test_an_invocation_with_a_key_is_stored_once(server: RealTimeMetricsSe
 
 
 @pytest.mark.parametrize("body", [[], b""])
-async def test_no_invocations_are_none(server: RealTimeMetricsServer, body: Any) -> None:
+async def test_an_empty_list_of_invocations_is_accepted(server: RealTimeMetricsServer, body: Any) -> None:
     headers = NDJSON if body == b"" else JSON
     assert await sent(server, INVOCATIONS, body, headers) == (202, {"stored": 0, "known": 0})
 
@@ -390,7 +390,7 @@ def is_full(server: RealTimeMetricsServer) -> bool:
     return answer.startswith(b"HTTP/1.1 429")
 
 
-async def test_more_than_max_intake_bytes_at_a_time_are_rejected_and_the_rest_goes_on(
+async def test_more_than_max_intake_bytes_at_a_time_are_rejected_and_the_rest_continues(
     server_factory: ServerFactory,
 ) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
@@ -406,7 +406,7 @@ async def test_more_than_max_intake_bytes_at_a_time_are_rejected_and_the_rest_go
         assert (await sent(server, INVOCATIONS, body))[0] == 202
 
 
-async def test_bytes_of_a_client_that_leaves_in_the_middle_are_free_again(server_factory: ServerFactory) -> None:
+async def test_bytes_of_a_client_that_disconnects_midway_are_released(server_factory: ServerFactory) -> None:
     async with server_factory(max_body_bytes=4096, max_intake_bytes=4096) as server:
         with begin_to_send(server, 4090) as slow:
             slow.sendall(b"{" + b" " * 4088)

@@ -293,7 +293,7 @@ def test_stop_now_works_without_a_loop(server_factory: ServerFactory) -> None:
     assert not thread.is_alive()
 
 
-def test_a_loop_that_is_thrown_away_stops_its_server(server_factory: ServerFactory) -> None:
+def test_a_discarded_event_loop_stops_its_server(server_factory: ServerFactory) -> None:
     server = server_factory()
 
     async def start_and_leave() -> None:
@@ -315,7 +315,7 @@ def test_a_loop_that_is_thrown_away_stops_its_server(server_factory: ServerFacto
     assert port_is_free(port)
 
 
-async def test_serving_needs_no_interpreter(server: RealTimeMetricsServer) -> None:
+async def test_serving_does_not_need_the_gil(server: RealTimeMetricsServer) -> None:
     """Clients are served while Python code holds the GIL; so here the client is another process."""
     script = (
         "import sys, websockets.sync.client as client, json\n"

@@ -116,7 +116,9 @@ async def test_clients_see_the_same_metrics_before_during_and_after(
             assert (await late.receive_type("session_update"))["data"] == active
 
 
-async def test_what_is_recorded_meanwhile_arrives_and_counts_on(server_factory: ServerFactory, db_path: Path) -> None:
+async def test_invocations_recorded_during_a_prune_arrive_and_count(
+    server_factory: ServerFactory, db_path: Path
+) -> None:
     history(db_path)
     async with server_factory() as server, connected(server) as client:
         with Recorder(db_path) as recorder:

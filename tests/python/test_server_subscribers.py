@@ -144,7 +144,7 @@ async def test_a_callback_may_unregister_itself_and_stop_the_server(server_facto
     assert not server.running
 
 
-async def test_subscribers_stay_over_a_restart(server_factory: ServerFactory) -> None:
+async def test_subscribers_survive_a_restart(server_factory: ServerFactory) -> None:
     server = server_factory()
     seen: list[Snapshot] = []
     server.register_metrics_subscriber(seen.append)

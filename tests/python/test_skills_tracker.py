@@ -1,4 +1,4 @@
-"""SkillsTracker: what it stores whatever fails, and that it never blocks or fails the tracked code."""
+"""SkillsTracker: what it stores, also on errors, and that it never blocks or fails the tracked code."""
 
 from __future__ import annotations
 
@@ -468,7 +468,7 @@ def test_a_forked_child_records_its_invocations_and_not_its_parents(db_path: Pat
         ({"session_id": "s", "busy_timeout": "1"}, TypeError, "busy_timeout must be a number"),
     ],
 )
-def test_a_tracker_names_an_argument_that_it_cannot_use(
+def test_an_invalid_argument_of_a_tracker_is_named(
     arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -490,7 +490,7 @@ def test_a_tracker_names_an_argument_that_it_cannot_use(
         ({"skill_name": "a", "alternatives_considered": [object()]}, TypeError, "JSON"),
     ],
 )
-def test_an_invocation_that_cannot_be_stored_does_not_begin(
+def test_an_invocation_that_cannot_be_stored_does_not_start(
     tracker: SkillsTracker, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):

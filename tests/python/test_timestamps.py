@@ -71,7 +71,7 @@ def nearly_timestamps(draw: st.DrawFn) -> str:
 
 
 @given(nearly_timestamps())
-def test_never_reads_what_python_would_read_as_another_moment(text: str) -> None:
+def test_never_reads_what_python_would_read_as_another_time(text: str) -> None:
     ours = _native.parse_timestamp(text)
     try:
         theirs = datetime.fromisoformat(text)

@@ -159,7 +159,7 @@ async def test_only_a_client_certificate_of_the_authority_is_accepted(
 
 
 @pytest.mark.parametrize("fault", ["expired", "early", "mismatch", "missing", "garbage", "passphrase"])
-def test_a_bad_pair_is_one_clear_line_and_status_1(
+def test_an_unusable_certificate_or_key_is_one_clear_line_and_status_1(
     certificates: Certificates, server_command: list[str], db_path: Path, tmp_path: Path, fault: str
 ) -> None:
     key = f"the TLS key {certificates.key}"

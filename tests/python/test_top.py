@@ -281,7 +281,7 @@ def test_ctrl_z_restores_the_terminal_until_it_is_resumed(served: Server) -> Non
         assert terminal.is_as_before()
 
 
-def test_a_lost_server_is_shown_with_the_age_of_the_data_and_comes_back(served: Server) -> None:
+def test_a_lost_server_is_shown_with_the_age_of_the_data_until_it_reconnects(served: Server) -> None:
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("connected, data 0 s old")
         served.stop(signal.SIGKILL)
@@ -353,7 +353,7 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
         assert done.stderr.count("\n") == 1
 
 
-def test_columns_and_anomalies_have_the_words_of_the_dashboard() -> None:
+def test_columns_and_anomalies_have_the_labels_of_the_dashboard() -> None:
     page = (ROOT / "dashboard" / "src" / "views" / "skills.tsx").read_text()
     labels = re.findall(r"sort: '\w+', label: '([^']+)'", page)
     assert sorted(label.lower() for label in labels) == sorted(column.name for column in COLUMNS)

@@ -1,4 +1,4 @@
-// Uses a little of every library, so that a missing target, header or symbol shows at once.
+// Uses every library, so that a missing target, header or symbol fails the build or the test.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-TEST(Dependencies, are_of_the_versions_that_the_project_needs) {
+TEST(Dependencies, have_the_required_versions) {
     EXPECT_GE(BOOST_VERSION, 108100);
     EXPECT_GE(sqlite3_libversion_number(), 3040000);
     EXPECT_GE(OpenSSL_version_num(), 0x30000000UL);
@@ -34,7 +34,7 @@ TEST(Dependencies, sqlite_has_full_text_search) {
     EXPECT_TRUE(database.tableExists("notes"));
 }
 
-TEST(Dependencies, zlib_gives_back_what_it_packed) {
+TEST(Dependencies, zlib_round_trips) {
     const std::string text(1000, 'a');
     std::string packed(compressBound(text.size()), '\0');
     uLongf packed_size = packed.size();
@@ -60,7 +60,7 @@ TEST(Dependencies, asio_and_beast_run) {
     EXPECT_EQ(buffer.size(), 0U);
 }
 
-TEST(Dependencies, the_text_libraries_agree) {
+TEST(Dependencies, json_toml_and_command_line_parsers_agree) {
     const nlohmann::json parsed = nlohmann::json::parse(R"({"port": 8765})");
     const toml::table table = toml::parse("port = 8765");
     simdjson::dom::parser parser;
@@ -77,7 +77,7 @@ TEST(Dependencies, the_text_libraries_agree) {
     EXPECT_EQ(port, 8765);
 }
 
-TEST(Dependencies, prometheus_cpp_writes_its_data_model) {
+TEST(Dependencies, prometheus_cpp_serializes_its_data_model) {
     prometheus::MetricFamily family;
     family.name = "runs_total";
     family.type = prometheus::MetricType::Counter;

@@ -52,7 +52,7 @@ def after_power_loss(folder: Path, disk: tuple[Path, bytes], kept: int, rest: Ca
 
 
 @pytest.mark.parametrize("rest", REST)
-def test_the_newest_invocations_may_be_lost_but_the_database_is_whole(
+def test_the_newest_invocations_may_be_lost_but_the_database_is_intact(
     rest: str, disk: tuple[Path, bytes], tmp_path: Path
 ) -> None:
     size = len(disk[1])

@@ -143,7 +143,7 @@ def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
         ("nosuch/x.db", "nosuch does not exist; create it, or correct the path"),
     ],
 )
-def test_a_database_path_that_cannot_be_right_is_wrong_usage(
+def test_an_invalid_database_path_is_wrong_usage(
     home: Home, path: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -152,7 +152,7 @@ def test_a_database_path_that_cannot_be_right_is_wrong_usage(
     assert message in capsys.readouterr().err
 
 
-def test_a_program_in_a_folder_whose_name_is_no_text_is_rejected(
+def test_a_program_in_a_folder_whose_name_is_not_text_is_rejected(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = make_program(tmp_path / os.fsdecode(b"\xff"))
@@ -203,7 +203,7 @@ def test_programs_are_searched_where_pip_installed_this_package(
         ({"TLS_CERT": "/c.pem", "TLS_KEY": "/k.pem"}, "https://127.0.0.1:8765/hooks/claude-code"),
     ],
 )
-def test_the_usual_url_is_that_of_the_servers_settings(
+def test_the_default_url_is_that_of_the_servers_settings(
     home: Home, variables: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
@@ -239,7 +239,7 @@ def test_settings_of_the_server_without_a_port_are_rejected(
         "",
     ],
 )
-def test_a_url_that_cannot_be_right_is_wrong_usage(home: Home, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_url_is_wrong_usage(home: Home, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         run("install", "--http", url)
     assert ended.value.code == 2
@@ -256,7 +256,7 @@ def test_a_database_for_an_http_hook_is_rejected(home: Home, capsys: pytest.Capt
 # ---- Status
 
 
-def test_status_of_nothing(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_without_hooks(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status", "--project") == 1
     project = Path.cwd() / ".claude" / "settings.json"
     assert capsys.readouterr().out.splitlines() == [
@@ -315,7 +315,7 @@ def test_status_shows_when_the_last_event_came(home: Home, db_path: Path, capsys
         assert before <= last_event <= datetime.now(timezone.utc)
 
 
-def test_an_http_hook_without_its_server_is_warned_of(
+def test_status_warns_of_an_http_hook_without_its_server(
     home: Home, db_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Server(db_path) as server:
