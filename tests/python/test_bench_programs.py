@@ -132,7 +132,7 @@ def test_answers_are_counted_and_rejections_are_not(filled_db: Path) -> None:
 
     with (
         Server(filled_db, command=[native_binary()]) as server,
-        pytest.raises(AssertionError, match="Too many messages"),
+        pytest.raises(AssertionError, match="Rate limit exceeded"),
     ):
         measured("request_client", server.port, server.process.pid, *options)
 

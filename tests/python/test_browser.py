@@ -156,7 +156,7 @@ def test_another_origin_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
                 assert outcomes == {"@console socket opened", "@console read ok"}
             else:
                 assert outcomes == {"@console socket failed", "@console not read"}
-                assert f"for its Origin '{origin}'" in server.wait_for("requests are refused")
+                assert f"for its Origin '{origin}'" in server.wait_for("requests are rejected")
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -35,11 +35,11 @@ STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "an unknown scope": (
         "--auth-token-file",
         private(f"{READER}\n{SCRAPER} admin\n"),
-        "line 2: after the token come its scopes: read, write or metrics",
+        "line 2: unknown scope: the token may be followed by read, write and metrics",
     ),
     "no public key": ("--jwt-public-key", lambda folder: folder / "file", "cannot read the JWT public key"),
     "a private key": ("--jwt-public-key", private("-----BEGIN PRIVATE KEY-----\n"), "there is no PEM public key in it"),
-    "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few; RS256 needs 2048"),
+    "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few: RS256 needs at least 2048"),
     "a key that all can change": (
         "--jwt-public-key",
         private(pem(ec_key()), 0o666),
@@ -135,7 +135,7 @@ def test_the_network_is_not_served_without_tls_and_tokens(
 ) -> None:
     status, errors = refused("--host", host, *options_of(given))
     assert status == 2
-    assert f"refusing to listen on {host}, which others can reach, without both TLS" in errors
+    assert f"refusing to listen on {host} (not loopback) without both TLS" in errors
 
 
 @pytest.mark.parametrize("given", [["tls", "tokens"], ["proxy", "tokens"], ["mutual tls"], ["insecure"]], ids=str)

@@ -344,7 +344,7 @@ server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, 
                 return protocol::anomalies_response(*snapshot, asked, history_->queries.episodes(filter));
             });
     }
-    return problem(404, "not_found", "There is nothing at this path");
+    return problem(404, "not_found", "No such endpoint");
 }
 
 server::QueryResponse QueryThread::skill(const Snapshot& snapshot, const server::QueryRequest& request) {

@@ -81,7 +81,8 @@ SigningKey from_secret(const std::string& secret) {
 
 SigningKey from_rsa(const EVP_PKEY* key, const Config& config, const Digest& fingerprint) {
     if (EVP_PKEY_get_bits(key) < kMinRsaBits) {
-        fail_key(config, fmt::format("its {} bits are too few; RS256 needs {}", EVP_PKEY_get_bits(key), kMinRsaBits));
+        fail_key(config,
+                 fmt::format("its {} bits are too few: RS256 needs at least {}", EVP_PKEY_get_bits(key), kMinRsaBits));
     }
     auto modulus = bignum_parameter(key, OSSL_PKEY_PARAM_RSA_N);
     auto exponent = bignum_parameter(key, OSSL_PKEY_PARAM_RSA_E);
@@ -283,7 +284,7 @@ JwtVerifier::JwtVerifier(const Config& config)
       leeway_(std::chrono::duration_cast<std::chrono::microseconds>(config.jwt_leeway)) {
     auto key = config.jwt_public_key.empty() ? from_secret(config.jwt_secret) : from_public_key(config);
     if (!key.jwk) {
-        throw AuthError(fmt::format("cannot set JWT up: the {} key cannot be used", key.algorithm));
+        throw AuthError(fmt::format("cannot set up JWT: the {} key cannot be used", key.algorithm));
     }
     key_ = std::make_unique<const SigningKey>(std::move(key));
 }
@@ -299,7 +300,7 @@ Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
     const Json& claims = *verified;
     const auto expiry = numeric_date(claims, "exp");
     if (!expiry) {
-        return Rejection{claims.contains("exp") ? "The expiry of the token (exp) is no time in seconds"
+        return Rejection{claims.contains("exp") ? "The token's expiry (exp) is not a number of seconds"
                                                 : "The token has no expiry (exp)"};
     }
     if (now >= *expiry + leeway_) {

@@ -83,9 +83,9 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
             }
             entry.digest = *digest;
         } else if (!is_bearer_token(words.front())) {
-            throw fail("a token is made of letters, digits and the signs - . _ ~ + /, with = at its end alone");
+            throw fail("a token consists of letters, digits and - . _ ~ + /, with = only at the end");
         } else if (words.front().size() > kMaxTokenBytes) {
-            throw fail(fmt::format("a token has {} bytes at most", kMaxTokenBytes));
+            throw fail(fmt::format("the token is too long: at most {} bytes are accepted", kMaxTokenBytes));
         } else {
             if (words.front().size() < kMinStrongTokenLength && ++short_tokens == 1) {
                 first_short_line = number;
@@ -95,7 +95,7 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
         for (auto word = words.begin() + 1; word != words.end(); ++word) {
             const auto scope = parse_scope(*word);
             if (!scope) {
-                throw fail("after the token come its scopes: read, write or metrics");
+                throw fail("unknown scope: the token may be followed by read, write and metrics");
             }
             entry.scopes.add(*scope);
         }
@@ -103,14 +103,14 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
             entry.scopes.add(Scope::read);
         }
         if (const auto [line_before, is_new] = lines.emplace(entry.digest, number); !is_new) {
-            throw fail(fmt::format("it is the token of line {} again", line_before->second));
+            throw fail(fmt::format("it repeats the token of line {}", line_before->second));
         }
         file.entries_.push_back(entry);
     }
     if (short_tokens > 0) {
         kLogger.warning(
-            "{} of the tokens in {} are short enough to be guessed, the first in line {}; openssl rand -hex 32 "
-            "makes better ones",
+            "{} tokens in {} are short enough to be guessed (the first in line {}): generate tokens with openssl rand "
+            "-hex 32",
             short_tokens, path, first_short_line);
     }
     if (file.entries_.empty()) {

@@ -29,10 +29,11 @@ Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
 }
 
 void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
-    kLogger.debug("connection of {} closed: beyond {}", peer.name, describe(refusal, context.config));
+    kLogger.debug("connection from {} closed: {} exceeded", peer.name, describe(refusal, context.config));
     if (const auto count = context.refused_connections_log.count(now); count > 0) {
-        kLogger.warning("connections are closed at once: {} since the last report, this one of {} beyond {}", count,
-                        peer.name, describe(refusal, context.config));
+        kLogger.warning(
+            "connections over a limit are closed: {} since the last report, the latest from {}: {} exceeded", count,
+            peer.name, describe(refusal, context.config));
     }
 }
 

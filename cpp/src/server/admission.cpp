@@ -1,4 +1,4 @@
-// See admission.hpp.
+// Counts connections per address and in total, and evicts idle addresses in LRU order.
 #include "admission.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -87,7 +87,7 @@ Refusal Admission::count_refusal(Refusal refusal) {
 }
 
 Admission::TimePoint::duration Admission::auth_failure_delay(const Peer& peer, TimePoint now) {
-    // A debt of no more than what the longest delay pays off: whoever mistyped a token need not wait for an hour.
+    // The debt is capped at what max_delay_ pays off, so that mistyped tokens do not lock a user out for long.
     const double debt =
         -entry_for(peer, now).second.auth_failures.spend_with_floor(-max_delay_.count() * auth_failure_rate_, now) /
         auth_failure_rate_;

@@ -1,4 +1,4 @@
-// Who may have another connection: places for all and for each address, and new connections a second of each address.
+// Admission control: connection limits in total and per address, and rate limits per address.
 #pragma once
 
 #include <array>
@@ -18,14 +18,14 @@
 
 namespace session_buddy::server {
 
-/// The limit that stood in the way.
+/// The limit that was reached.
 enum class Refusal : std::uint8_t { connection_rate, http_connections, http_of_address, clients, clients_of_address };
 
-/// The option that sets the limit and its value: "max_clients (100)".
+/// The option that sets the limit, and its value: "max_clients (100)".
 [[nodiscard]] std::string describe(Refusal refusal, const Config& config);
 
-/// For the network thread alone; must outlive every Slot. Its memory is bounded: an address is forgotten when it has
-/// no connection and max_tracked_addresses others were seen after it.
+/// Used by the network thread only; must outlive every Slot. Memory is bounded: of the addresses without a connection
+/// only the max_tracked_addresses most recent ones are tracked (LRU).
 class Admission {
   public:
     using TimePoint = TokenBucket::TimePoint;
@@ -45,7 +45,7 @@ class Admission {
     using Entries = std::map<IpAddress, Entry>;
 
   public:
-    /// One place, given back when this goes.
+    /// Holds one connection slot and releases it when destroyed.
     class Slot {
       public:
         Slot() = default;
@@ -67,7 +67,7 @@ class Admission {
         friend class Admission;
         Slot(Admission& owner, Entries::value_type* entry, Kind kind) : owner_(&owner), entry_(entry), kind_(kind) {}
         Admission* owner_ = nullptr;
-        Entries::value_type* entry_ = nullptr;  // nullptr for what counts for no address
+        Entries::value_type* entry_ = nullptr;  // nullptr: counts for no address
         Kind kind_ = Kind::http;
     };
     using Verdict = std::variant<Slot, Refusal>;
@@ -76,22 +76,24 @@ class Admission {
     Admission(const Admission&) = delete;
     Admission& operator=(const Admission&) = delete;
 
-    /// A new connection. Of a trusted proxy only max_http_connections counts: it brings the connections of others.
+    /// Admits a new connection. For a trusted proxy only max_http_connections counts, because it forwards the requests
+    /// of many clients.
     [[nodiscard]] Verdict admit_connection(const Peer& peer, TimePoint now);
-    /// A request that a proxy forwards is to its client what a new connection is. False beyond its rate.
+    /// Applies the connection rate to a request forwarded by a proxy, as if it were a new connection of its client.
+    /// False if the rate is exceeded.
     [[nodiscard]] bool admit_request(const Peer& peer, TimePoint now);
-    /// A WebSocket of a client that has no right to a place yet: it goes on counting as the connection that it was,
-    /// also where a proxy brought that.
+    /// Admits a WebSocket whose client has not authenticated yet: it still counts as an HTTP connection, for the
+    /// forwarded address if it came through a proxy.
     [[nodiscard]] Verdict admit_unauthenticated(const Peer& peer, TimePoint now);
-    /// A connection that becomes a WebSocket.
+    /// Admits a connection that becomes a WebSocket client.
     [[nodiscard]] Verdict admit_client(const Peer& peer, TimePoint now);
 
-    /// A token of this address was refused. Returns by how long its answer is to be delayed: one after the other, an
-    /// address gets max_auth_failures_per_second of them. No delay is longer than auth_timeout, so on all its
-    /// connections at once it gets max_clients_per_address in that time.
+    /// Records a failed authentication and returns by how long to delay its response, so that an address that tries
+    /// tokens one after the other gets max_auth_failures_per_second responses. A delay is at most auth_timeout, so over
+    /// parallel connections an address gets max_clients_per_address responses in that time.
     [[nodiscard]] TimePoint::duration auth_failure_delay(const Peer& peer, TimePoint now);
 
-    // Of these three, other threads may ask, too.
+    // Thread-safe: clients(), http_connections(), refused().
     [[nodiscard]] std::uint32_t clients() const { return clients_; }
     [[nodiscard]] std::uint32_t http_connections() const { return http_; }
     [[nodiscard]] std::uint64_t refused(Refusal refusal) const {
@@ -117,8 +119,8 @@ class Admission {
     std::atomic<std::uint32_t> http_ = 0;
     std::array<Counter, 5> refused_;  // by Refusal
     Entries entries_;
-    std::list<IpAddress> idle_;  // the addresses without a connection, the one seen last at the end
-    std::list<IpAddress> busy_;  // the others
+    std::list<IpAddress> idle_;  // addresses without a connection, most recently used last
+    std::list<IpAddress> busy_;  // addresses with connections
 };
 
 }  // namespace session_buddy::server

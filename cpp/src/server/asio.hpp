@@ -1,4 +1,4 @@
-// The names of Asio and Beast as this layer uses them.
+// Aliases for the Asio and Beast types of this layer.
 #pragma once
 
 #include <boost/asio/basic_socket_acceptor.hpp>
@@ -19,7 +19,7 @@ namespace beast = boost::beast;
 using beast::error_code;
 using net::ip::tcp;
 
-// With the executor that there is and not with any: that is smaller, and there is one of each for every client.
+// The concrete executor type instead of any_io_executor makes these smaller; each client has one of each.
 using Executor = net::io_context::executor_type;
 using Socket = net::basic_stream_socket<tcp, Executor>;
 using Acceptor = net::basic_socket_acceptor<tcp, Executor>;

@@ -1,4 +1,4 @@
-// See assets.hpp.
+// Prepares the embedded files: content type, entity tag and a compressed copy of each.
 #include "assets.hpp"
 
 #include <array>

@@ -1,4 +1,4 @@
-// See broadcaster.hpp.
+// Renders each group of subscribers once per snapshot and offers the frame to its members.
 #include "broadcaster.hpp"
 
 #include <utility>
@@ -32,7 +32,8 @@ void Broadcaster::Membership::reset() noexcept {
     }
     handle_.reset();
     if (--group_->subscribers == 0) {
-        owner_->groups_.erase(owner_->groups_.find(group_->key));  // not by the key, which goes with it
+        owner_->groups_.erase(
+            owner_->groups_.find(group_->key));  // by iterator: `key` lives in the group that is erased
     }
     group_ = nullptr;
     owner_ = nullptr;
@@ -57,7 +58,7 @@ void Broadcaster::publish(SnapshotPtr snapshot) {
     for (const auto& [key, group] : groups_) {
         current_frame(*group);
     }
-    // In the order in which they came and not by group: that is how they lie in memory, ours and the system's.
+    // In the order of connection, not by group: this is the order in memory, of our objects and of the kernel's.
     subscribers_.for_each([](Subscriber& subscriber) { subscriber.offer_metrics(subscriber.group_->frame); });
     if (sessions_changed && !sessions_.empty()) {
         const Frame& frame = sessions_frame();

@@ -1,5 +1,5 @@
-// Who listens to what. Each distinct subscription is rendered once a snapshot and its bytes are shared by all its
-// clients.
+// Publish/subscribe: groups clients by subscription, renders each distinct subscription once per snapshot, and shares
+// the bytes among its clients.
 #pragma once
 
 #include <cstddef>
@@ -20,20 +20,20 @@ namespace session_buddy::server {
 
 class Subscriber;
 
-/// For the network thread alone. Must outlive every Membership.
+/// Used by the network thread only. Must outlive every Membership.
 class Broadcaster {
-    // All who have the same subscription.
+    // All clients with the same subscription.
     struct Group {
         std::string key;
         protocol::Subscription subscription;
         std::size_t subscribers = 0;
-        Frame frame;  // of the snapshot with number `rendered`
+        Frame frame;  // of snapshot number `rendered`
         std::uint64_t rendered = 0;
     };
     friend class Subscriber;
 
   public:
-    /// One client's place in one subscription; it leaves when this goes.
+    /// One client's membership in a subscription; ends when this is destroyed.
     class Membership {
       public:
         Membership() = default;
@@ -54,26 +54,26 @@ class Broadcaster {
     };
     using SessionsMembership = Registry<Subscriber>::Handle;
 
-    /// A subscriber has one membership at a time: its old one must be reset before.
+    /// A subscriber has one membership at a time: the old one must be reset first.
     [[nodiscard]] Membership subscribe(const protocol::Subscription& subscription, Subscriber& subscriber);
     [[nodiscard]] SessionsMembership subscribe_sessions(Subscriber& subscriber) { return sessions_.add(subscriber); }
 
-    /// Offers the new snapshot to every subscriber of metrics, and to those of sessions where these have changed.
+    /// Offers the new snapshot to every metrics subscriber, and to sessions subscribers if the sessions changed.
     void publish(SnapshotPtr snapshot);
 
     /// nullptr before the first publish.
     [[nodiscard]] const SnapshotPtr& latest() const { return latest_; }
-    /// The update that a client of this membership would get now; nullptr before the first publish.
+    /// The current update for this membership; nullptr before the first publish.
     [[nodiscard]] Frame current_metrics(const Membership& membership);
-    /// The active sessions of now, also where there are none; nullptr before the first publish.
+    /// The active sessions, possibly none; nullptr before the first publish.
     [[nodiscard]] Frame current_sessions();
 
-    /// An update that waited for a slow client was replaced by a newer one.
+    /// Counts an update that was replaced by a newer one while it waited for a slow client.
     void count_replaced() noexcept { replaced_.add(); }
-    /// How many were; any thread may ask.
+    /// Updates replaced so far. Thread-safe.
     [[nodiscard]] std::uint64_t replaced() const noexcept { return replaced_.value(); }
 
-    /// Distinct subscriptions at present.
+    /// Number of distinct subscriptions.
     [[nodiscard]] std::size_t group_count() const { return groups_.size(); }
 
   private:
@@ -84,14 +84,13 @@ class Broadcaster {
     Registry<Subscriber> subscribers_;
     Registry<Subscriber> sessions_;
     SnapshotPtr latest_;
-    std::uint64_t snapshot_count_ =
-        0;  // counts the snapshots, so that a group can tell whether its frame is of the latest
+    std::uint64_t snapshot_count_ = 0;  // number of the latest snapshot; a group whose `rendered` differs is stale
     std::optional<protocol::MetricsRenderer> renderer_;
-    Frame sessions_frame_;  // of `latest_`, rendered when first needed
+    Frame sessions_frame_;  // of `latest_`, rendered on first use
     Counter replaced_;
 };
 
-/// A client as the broadcaster sees it. Neither call may join or leave a subscription.
+/// Receives updates. Neither call may join or leave a subscription.
 class Subscriber {
   public:
     virtual ~Subscriber() = default;
@@ -100,7 +99,7 @@ class Subscriber {
 
   private:
     friend class Broadcaster;
-    Broadcaster::Group* group_ = nullptr;  // while it has a membership
+    Broadcaster::Group* group_ = nullptr;  // nullptr without a membership
 };
 
 }  // namespace session_buddy::server

@@ -1,4 +1,4 @@
-// See client.hpp.
+// Dispatches the requests of the WebSocket API and writes the replies.
 #include "client.hpp"
 
 #include <exception>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server.session"};
 
-// What a request is called in the log. Never the client's own text, which could hold anything.
+// The name of a request in the log. Never the client's text, which is untrusted.
 struct NameOf {
     std::string_view operator()(const protocol::Subscribe&) const { return "subscribe"; }
     std::string_view operator()(const protocol::Unsubscribe&) const { return "unsubscribe"; }
@@ -49,7 +49,7 @@ void Client::refuse(std::string_view text) {
     const auto request = protocol::parse_request(text);
     answer(protocol::ErrorReply{
         .code = protocol::ErrorCode::rate_limited,
-        .message = fmt::format("Too many messages: at most {} a second", config_.max_messages_per_second),
+        .message = fmt::format("Rate limit exceeded: at most {} messages per second", config_.max_messages_per_second),
         .request_id = std::visit([](const auto& kind) { return kind.request_id; }, request)});
 }
 

@@ -1,5 +1,4 @@
-// One WebSocket client without its socket: answers its requests, holds its subscriptions and what waits to be sent to
-// it.
+// The API of one WebSocket client, independent of its socket: handles requests, subscriptions and the outbox.
 #pragma once
 
 #include <string>
@@ -12,26 +11,25 @@
 
 namespace session_buddy::server {
 
-/// Subscribed to all skills from the start. `broadcaster`, `sender` and `config` must outlive it.
+/// Initially subscribed to all skills. `broadcaster`, `sender` and `config` must outlive it.
 class Client final : public Subscriber {
   public:
-    /// Whoever owns the socket.
+    /// Owns the socket.
     class Sender {
       public:
         virtual ~Sender() = default;
-        /// Sends the frame ahead of what waits in the outbox. False, and nothing is sent, where the socket is not free.
+        /// Sends the frame ahead of the outbox. Returns false and sends nothing if the socket is busy.
         [[nodiscard]] virtual bool send(const Frame& frame) = 0;
-        /// The client shows a token. Answered with authenticated() or unauthorized(), later or at once.
+        /// Checks a token. Calls authenticated() or unauthorized(), immediately or later.
         virtual void authenticate(protocol::Authenticate request) = 0;
     };
 
     Client(Broadcaster& broadcaster, Sender& sender, const Config& config);
 
-    /// Answers one text message. The request boundary: whatever fails in here becomes an error reply that reveals
-    /// nothing.
+    /// Handles one text message. Exceptions end here and become an internal_error reply without details.
     void handle(std::string_view text);
 
-    /// Answers one text message that came beyond max_messages_per_second: it is not served.
+    /// Answers a message over max_messages_per_second with rate_limited.
     void refuse(std::string_view text);
 
     void authenticated(const protocol::RequestId& request_id);

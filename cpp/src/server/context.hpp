@@ -1,4 +1,4 @@
-// What all connections of one server share. Everything here belongs to the network thread.
+// State shared by all connections of one server. Used by the network thread only, unless noted.
 #pragma once
 
 #include <cstddef>
@@ -23,27 +23,27 @@
 
 namespace session_buddy::server {
 
-/// A connection as what reaches all of them at once sees it. Neither call may destroy the connection before it returns.
+/// Interface for operations on all connections. No call may destroy the connection before it returns.
 class Connection {
   public:
     virtual ~Connection() = default;
-    /// Ends it in order: a WebSocket client gets 1001.
+    /// Closes gracefully: a WebSocket client gets close code 1001.
     virtual void shut_down() = 0;
-    /// Ends it at once.
+    /// Closes immediately, without a close handshake.
     virtual void abort() = 0;
-    /// Other tokens count from here on.
+    /// The accepted tokens have changed.
     virtual void on_tokens_replaced() {}
-    /// Again and again, for everything that has a time limit. May take this connection's entry out of the registry.
+    /// Called periodically; enforces the timeouts. May remove this connection from the registry.
     virtual void check_timeouts(SteadyTime now) = 0;
 };
 
-/// What the connections with permessage-deflate share, as no message refers to one before it.
+/// Compressors shared by all connections with permessage-deflate, possible without context takeover.
 struct Compression {
     Deflater deflater;
     Inflater inflater;
 };
 
-/// What no other part counts; read by other threads, too.
+/// Counters that no other component has. Readable from any thread.
 struct Counters {
     AtomicDurationHistogram broadcasts;
     Counter messages_sent;
@@ -56,7 +56,7 @@ struct Counters {
     Counter failures;
 };
 
-/// Read from a socket at a time.
+/// Bytes read from a socket at a time.
 inline constexpr std::size_t kReadBytes = 65536;
 
 struct ServerContext {
@@ -77,25 +77,25 @@ struct ServerContext {
     const Config config;
     const Clock& clock;
     const Assets& assets = dashboard();
-    Intake* const intake;          // nullptr where no data is taken in
-    Queries* const queries;        // nullptr where nobody answers any
-    std::size_t intake_bytes = 0;  // of bodies that are being read or wait for an answer of `intake`
+    Intake* const intake;          // nullptr: ingestion is not enabled
+    Queries* const queries;        // nullptr: queries are not enabled
+    std::size_t intake_bytes = 0;  // bytes of request bodies in flight: being read or waiting for `intake`
     const IpNetworks trusted_proxies;
     OriginPolicy origin_policy;
-    TlsContextPtr tls;                         // of new connections; nullptr for plain ones
-    TokenChecker* tokens = nullptr;            // where clients must show one
-    std::unique_ptr<Compression> compression;  // where clients may have it
+    TlsContextPtr tls;                         // for new connections; nullptr: no TLS
+    TokenChecker* tokens = nullptr;            // nullptr: no tokens required
+    std::unique_ptr<Compression> compression;  // nullptr: compression is off
     Counters counters;
     Broadcaster broadcaster;
     Admission admission;
     Registry<Connection> connections;
-    SteadyTime published_at;              // of broadcaster.latest()
-    LogThrottle refused_connections_log;  // connections
-    LogThrottle refused_origins_log;      // requests, for their Origin or Host
-    // What a connection has received and deals with before the next one's turn comes: none has a buffer of its own.
+    SteadyTime published_at;              // time of broadcaster.latest()
+    LogThrottle refused_connections_log;  // connections closed because of a limit
+    LogThrottle refused_origins_log;      // requests rejected for their Origin or Host
+    // Read buffer shared by all connections: each processes its input before the next one reads.
     std::vector<char> received = std::vector<char>(kReadBytes);
     bool stopping = false;
-    std::function<void()> on_connection_closed;  // set while stopping; called when a connection has left the registry
+    std::function<void()> on_connection_closed;  // set during shutdown; called after a connection has left the registry
 };
 
 /// A connection's entry in ServerContext::connections.

@@ -1,4 +1,4 @@
-// See credentials.hpp.
+// Parses "Authorization: Bearer …" and the subprotocol "bearer.…".
 #include "credentials.hpp"
 
 #include <boost/beast/core/string.hpp>
@@ -15,7 +15,7 @@ namespace http = boost::beast::http;
 constexpr std::string_view kScheme = "Bearer";
 constexpr std::string_view kSubprotocolPrefix = "bearer.";
 
-// "Bearer <token>" (RFC 6750, section 2.1); empty for anything else.
+// The token of "Bearer <token>" (RFC 6750, section 2.1); empty for anything else.
 std::string bearer_token(std::string_view value) {
     const auto blank = value.find(' ');
     if (blank == std::string_view::npos || !boost::beast::iequals(value.substr(0, blank), kScheme)) {

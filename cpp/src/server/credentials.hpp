@@ -1,5 +1,5 @@
-// Where a request shows a token: in a header, or, from a browser, among the WebSocket subprotocols. Never in its URL,
-// which ends in logs.
+// Extracts the bearer token of a request: from the Authorization header or, for browsers, from a WebSocket
+// subprotocol. Never from the URL, which ends up in logs.
 #pragma once
 
 #include <boost/beast/http/fields.hpp>
@@ -12,16 +12,16 @@ namespace session_buddy::server {
 struct Credentials {
     enum class Source : std::uint8_t { none, header, subprotocol };
     Source source = Source::none;
-    std::string token;        ///< empty where it could not be made out
-    std::string subprotocol;  ///< the one that carries a token, to be chosen in the answer to an upgrade; else empty
+    std::string token;        ///< empty if malformed
+    std::string subprotocol;  ///< the subprotocol with the token, to be selected in the upgrade response; else empty
 };
 
 inline constexpr std::string_view kLacksRead = "The token lacks the scope read";
-inline constexpr std::string_view kLacksMetrics = "The token lacks the scopes metrics and read";
+inline constexpr std::string_view kLacksMetrics = "The token has neither the scope metrics nor the scope read";
 inline constexpr std::string_view kLacksWrite = "The token lacks the scope write";
 
-/// Of a request that passed check_request, which refuses a second Authorization. A header wins over a subprotocol; one
-/// of another scheme than Bearer holds no token.
+/// For a request that passed check_request(), which rejects a second Authorization header. The header takes precedence
+/// over a subprotocol; a scheme other than Bearer yields no token.
 [[nodiscard]] Credentials extract_credentials(const boost::beast::http::fields& headers);
 
 }  // namespace session_buddy::server

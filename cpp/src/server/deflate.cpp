@@ -1,4 +1,4 @@
-// permessage-deflate over zlib's raw format: see the header.
+// Parses extension offers and wraps zlib's raw deflate format.
 #include "deflate.hpp"
 
 #include <algorithm>
@@ -12,18 +12,17 @@
 namespace session_buddy::server {
 namespace {
 
-// More of either makes our messages smaller by less than a hundredth; a level of 1 makes them larger by a tenth to a
-// half.
+// Higher values shrink our messages by less than 1 %; level 1 makes them 10 to 50 % larger.
 constexpr int kLevel = 6;
 constexpr int kMemoryLevel = 5;
-// Negative: deflated data alone, without the head and the checksum of zlib.
+// Negative: raw deflate, without zlib header and checksum.
 constexpr int kWriteWindow = -kDeflateWindowBits;
 constexpr int kReadWindow = -MAX_WBITS;
-// What ends each flush, and what a sender leaves out (RFC 7692, 7.2.1).
+// The end of every sync flush, which a sender omits (RFC 7692, 7.2.1).
 constexpr std::string_view kFlushTail("\x00\x00\xff\xff", 4);
-// A flush with less room than this may have to be written twice (zlib.h).
+// With less output space than this zlib may repeat the flush marker (zlib.h).
 constexpr std::size_t kFlushRoom = 16;
-// The text of a small message fits at once.
+// Initial output buffer; large enough for a small message.
 constexpr std::size_t kFirstRoom = 1024;
 
 void set_input(z_stream& stream, std::string_view input) {
@@ -34,7 +33,7 @@ void set_input(z_stream& stream, std::string_view input) {
     stream.avail_in = static_cast<uInt>(input.size());
 }
 
-// Everything of `buffer` from `written` on.
+// Sets the output to `buffer` from `written` to its end.
 void set_output(z_stream& stream, std::string& buffer, std::size_t written) {
     stream.next_out = reinterpret_cast<Bytef*>(buffer.data() + written);
     stream.avail_out =
@@ -50,7 +49,7 @@ void require_initialized(int result) {
         throw std::bad_alloc();
     }
     if (result != Z_OK) {
-        throw std::logic_error("zlib is not the one that this was compiled with");
+        throw std::logic_error("the zlib library does not match the headers this was compiled with");
     }
 }
 
@@ -70,14 +69,14 @@ struct Offer {
     std::vector<Parameter> parameters;
 };
 
-// Reads a list of extensions (RFC 6455, 9.1). Beast's own reader does not tell an error from the end of the list.
+// Parses a list of extensions (RFC 6455, 9.1). Beast's parser cannot distinguish an error from the end of the list.
 class OfferReader {
   public:
     explicit OfferReader(std::string_view text) : rest_(text) {}
 
-    // The next offer; nothing at the end of the list or where it breaks the rules.
+    // The next offer; nullopt at the end of the list or at a syntax error.
     std::optional<Offer> next() {
-        while (consume(',')) {  // empty elements are allowed in every list of HTTP
+        while (consume(',')) {  // HTTP lists may have empty elements
         }
         auto extension = token();
         if (!extension) {
@@ -122,7 +121,7 @@ class OfferReader {
         return text.empty() ? std::nullopt : std::optional(std::move(text));
     }
 
-    // After the opening quote. What is in it must be a token, too.
+    // A quoted string, after its opening quote. Its content must be a token, too.
     std::optional<std::string> quoted() {
         std::string text;
         while (!rest_.empty() && rest_.front() != '"') {
@@ -141,16 +140,16 @@ class OfferReader {
     std::string_view rest_;
 };
 
-// 8 to 15 in decimal, without leading zeros; nothing for anything else.
+// 8 to 15 in decimal, without leading zeros; nullopt for anything else.
 std::optional<int> window_bits(const std::string& text) {
     constexpr std::array<std::string_view, 8> kSizes{"8", "9", "10", "11", "12", "13", "14", "15"};
     const auto* const found = std::find(kSizes.begin(), kSizes.end(), text);
     return found == kSizes.end() ? std::nullopt : std::optional(8 + static_cast<int>(found - kSizes.begin()));
 }
 
-// The answer that accepts this offer; nothing where it must be declined (RFC 7692, 7.1).
+// The response that accepts this offer; nullopt if it must be declined (RFC 7692, 7.1).
 std::optional<std::string> accept(const Offer& offer) {
-    // Both hold whatever the client offered. Of client_max_window_bits no use is made, so the answer has none.
+    // Both parameters are allowed for any offer. client_max_window_bits is not used, so the response omits it.
     std::string answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
     for (auto parameter = offer.parameters.begin(); parameter != offer.parameters.end(); ++parameter) {
         const auto& [name, value] = *parameter;
@@ -208,11 +207,11 @@ std::string Deflater::deflate(std::string_view text) {
     do {
         payload.resize(written + deflateBound(&stream_, stream_.avail_in) + kFlushRoom);
         set_output(stream_, payload, written);
-        ::deflate(&stream_, Z_SYNC_FLUSH);  // cannot fail: the stream is sound and there is room
+        ::deflate(&stream_, Z_SYNC_FLUSH);  // cannot fail: the stream is valid and there is output space
         written = output_end(stream_, payload);
     } while (stream_.avail_out == 0);
     payload.resize(written - kFlushTail.size());
-    payload.shrink_to_fit();  // it lives for as long as a client has yet to take it
+    payload.shrink_to_fit();  // it is kept until every client has received it
     return payload;
 }
 
@@ -229,16 +228,16 @@ std::variant<std::string, InflateError> Inflater::inflate(std::string_view compr
     written_ = 0;
     ended_ = false;
     std::string text;
-    // Without a single block, as some write the empty message, the tail would be the begin of one.
+    // Some senders encode the empty message without any block; then kFlushTail would start one.
     if (compressed.empty()) {
         return text;
     }
-    // A stream that was ended instead of flushed needs no tail.
+    // A stream that was finished instead of flushed needs no tail.
     const bool complete = feed(compressed, text, max_bytes) && (ended_ || feed(kFlushTail, text, max_bytes));
     if (written_ > max_bytes) {
         return InflateError::too_big;
     }
-    // zlib says so (128) where the next thing is the head of a block.
+    // zlib sets this bit when it expects the header of a block next.
     constexpr int kBetweenBlocks = 128;
     if (!complete || (!ended_ && (stream_.data_type & kBetweenBlocks) == 0)) {
         return InflateError::invalid;
@@ -251,7 +250,7 @@ bool Inflater::feed(std::string_view input, std::string& text, std::size_t max_b
     set_input(stream_, input);
     for (;;) {
         if (written_ == text.size()) {
-            // One byte more than allowed tells a text that is too big from one that just fits.
+            // One byte over the limit distinguishes a text that is too long from one that just fits.
             text.resize(std::min(std::max(kFirstRoom, text.size() * 2), max_bytes + 1));
         }
         set_output(stream_, text, written_);
@@ -265,7 +264,7 @@ bool Inflater::feed(std::string_view input, std::string& text, std::size_t max_b
             return false;
         }
         if (ended_ && stream_.avail_in > 0) {
-            inflateReset(&stream_);  // further blocks may follow the one that calls itself the last
+            inflateReset(&stream_);  // blocks may follow one that is marked as final
         } else if (stream_.avail_out > 0) {
             return true;
         }

@@ -1,6 +1,5 @@
-// permessage-deflate (RFC 7692) without a socket: its negotiation, and the compression of whole messages. No message
-// refers to one before it, so that one compressed frame serves every client of a broadcast and no client needs a
-// window.
+// permessage-deflate (RFC 7692), independent of sockets: negotiation and compression of whole messages. There is no
+// context takeover, so one compressed frame serves every client of a broadcast and no client needs its own window.
 #pragma once
 
 #define ZLIB_CONST  // input is a pointer to const
@@ -14,16 +13,16 @@
 
 namespace session_buddy::server {
 
-/// Base-2 logarithm of how far back a compressed message of ours refers. 4096 bytes are what the `websockets` package
-/// of Python offers by itself.
+/// Base-2 logarithm of the LZ77 window of our messages. 4096 bytes is the default offer of the Python package
+/// `websockets`.
 inline constexpr int kDeflateWindowBits = 12;
 
-/// The value of our Sec-WebSocket-Extensions for the first of the client's offers that can be accepted; nothing where
-/// none can. `offers` is the value of the client's, several lines joined with commas. What is not a list as RFC 6455
-/// has it ends at the first error.
+/// The value of Sec-WebSocket-Extensions that accepts the first acceptable offer of the client; nullopt if there is
+/// none. `offers`: the client's header value, several lines joined with commas. Parsing stops at the first syntax
+/// error (RFC 6455, section 9.1).
 [[nodiscard]] std::optional<std::string> negotiate_deflate(std::string_view offers);
 
-/// Compresses messages, each by itself. All its memory is taken when it is made: some 40 KiB.
+/// Compresses each message independently. Allocates all its memory at construction, about 40 KiB.
 class Deflater {
   public:
     Deflater();
@@ -39,11 +38,11 @@ class Deflater {
 };
 
 enum class InflateError {
-    too_big,  ///< more than was allowed
-    invalid,  ///< not the whole of a compressed message
+    too_big,  ///< longer than the limit
+    invalid,  ///< malformed or truncated
 };
 
-/// The reverse, for messages of clients, which may refer as far back as the format allows.
+/// Decompresses messages of clients, with any window the format allows.
 class Inflater {
   public:
     Inflater();
@@ -51,17 +50,17 @@ class Inflater {
     Inflater(const Inflater&) = delete;
     Inflater& operator=(const Inflater&) = delete;
 
-    /// The text of the message whose payload is `compressed`. Whatever that holds, it takes no more memory than
-    /// `max_bytes` of text need; its time goes by the size of both.
+    /// Decompresses the payload of one message. Memory is bounded by `max_bytes` of text for any input (protection
+    /// against decompression bombs); time is linear in the sizes of input and output.
     [[nodiscard]] std::variant<std::string, InflateError> inflate(std::string_view compressed, std::size_t max_bytes);
 
   private:
-    /// False where `input` is not taken to its end: it is no deflated data, or there is no more room in `text`.
+    /// False if `input` was not consumed completely: invalid data, or `text` reached its limit.
     [[nodiscard]] bool feed(std::string_view input, std::string& text, std::size_t max_bytes);
 
     z_stream stream_{};
-    std::size_t written_ = 0;  // bytes of the text so far
-    bool ended_ = false;       // the last block of the data has come
+    std::size_t written_ = 0;  // bytes of text written
+    bool ended_ = false;       // the final block was read
 };
 
 }  // namespace session_buddy::server

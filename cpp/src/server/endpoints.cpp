@@ -1,4 +1,4 @@
-// See endpoints.hpp.
+// Resolves the host, binds one acceptor per address to the same port, and reports which address failed.
 #include "endpoints.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server"};
 
-// How often another free port is tried where the one that the first address got is taken on the next address.
+// With port 0: attempts to find a port that is free on all addresses.
 constexpr int kPortAttempts = 16;
 
 struct BindFailure {
@@ -77,7 +77,7 @@ error_code open_and_listen(Acceptor& acceptor, const tcp::endpoint& endpoint) {
     return error;
 }
 
-// All addresses on one port, or what stood in the way.
+// Listens on all addresses with one port. Returns the failure, if any.
 std::optional<BindFailure> listen_on_all(net::io_context& io, const std::vector<net::ip::address>& addresses,
                                          std::uint16_t port, std::vector<Acceptor>& acceptors) {
     acceptors.clear();
@@ -114,9 +114,9 @@ std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, st
     const auto addresses = resolve(io, host, port);
     if (reach == BindScope::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
         throw ConfigError(
-            "host", fmt::format("refusing to listen on {}, which others can reach, without both TLS (tls_cert, or "
+            "host", fmt::format("refusing to listen on {} (not loopback) without both TLS (tls_cert, or "
                                 "behind_proxy) and authentication (auth_token_file, jwt_secret, jwt_public_key or "
-                                "tls_client_ca); insecure allows it all the same",
+                                "tls_client_ca); set insecure to allow it",
                                 host));
     }
     std::vector<Acceptor> acceptors;

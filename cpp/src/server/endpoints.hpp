@@ -1,4 +1,4 @@
-// Turns host and port into listening sockets.
+// Resolves host and port and opens the listening sockets.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -10,12 +10,12 @@
 
 namespace session_buddy::server {
 
-/// Who may reach the listening sockets.
+/// Which addresses the server may listen on.
 enum class BindScope : std::uint8_t { loopback, network };
 
-/// Listens on every address of `host` with the same port; "localhost" is 127.0.0.1 and ::1, whatever the resolver says.
-/// Port 0 picks one that is free on all of them. An address family that the machine does not have is left out while
-/// another works. Throws std::system_error and ConfigError as NetworkServer::bind does.
+/// Listens on every address of `host` with the same port; "localhost" always means 127.0.0.1 and ::1. Port 0 picks a
+/// port that is free on all addresses. An address family that the machine lacks is skipped if another one works. Throws
+/// std::system_error and ConfigError as NetworkServer::bind does.
 [[nodiscard]] std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port,
                                               BindScope reach);
 

@@ -1,4 +1,4 @@
-// See frame_codec.hpp. Section numbers are those of RFC 6455.
+// Encodes and decodes WebSocket frames. Section numbers refer to RFC 6455.
 #include "frame_codec.hpp"
 
 #include <algorithm>
@@ -26,7 +26,7 @@ bool is_control(Opcode opcode) {
     return (static_cast<std::uint8_t>(opcode) & 0x08U) != 0;
 }
 
-// How many bytes of length follow the first two.
+// Size of the extended length field.
 std::size_t extended_length_bytes(std::uint8_t second) {
     switch (second & kLengthBits) {
         case kTwoByteLength:
@@ -44,7 +44,7 @@ void append_big_endian(std::string& out, std::uint64_t value, std::size_t bytes)
     }
 }
 
-// Section 7.4: those that may be on the wire. The gaps are reserved, or stand for the absence of a close frame.
+// Section 7.4: codes allowed on the wire. The gaps are reserved, or mean that no close frame was received.
 bool is_valid_close_code(unsigned code) {
     return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
@@ -79,7 +79,7 @@ std::string close_frame(CloseCode code, std::string_view reason) {
 
 FrameDecoder::Event FrameDecoder::next(std::span<char>& input) {
     if (!in_frame_) {
-        // What was told last time has been read by now.
+        // The caller has consumed the payload of the last event.
         if (!in_message_) {
             fragments_.reset();
         } else if (fragments_) {
@@ -133,7 +133,7 @@ FrameDecoder::Fragments& FrameDecoder::fragments() {
     return *fragments_;
 }
 
-// False for a text that cannot become UTF-8 any more.
+// False if the text so far cannot be a prefix of valid UTF-8.
 bool FrameDecoder::append_payload(std::string_view bytes) {
     auto& [message, valid_utf8_bytes, control] = fragments();
     message += bytes;
@@ -145,7 +145,7 @@ bool FrameDecoder::append_payload(std::string_view bytes) {
     return boundary.has_value();
 }
 
-// False while bytes of it are missing.
+// False if the header is still incomplete.
 bool FrameDecoder::read_header(std::span<char>& input) {
     std::size_t wanted = 2;
     while (true) {
@@ -164,7 +164,7 @@ bool FrameDecoder::read_header(std::span<char>& input) {
     }
 }
 
-// Takes the complete header apart. CloseCode::none where its frame may come.
+// Parses and validates the complete header. CloseCode::none: the frame is acceptable.
 CloseCode FrameDecoder::check_header() {
     const std::uint8_t first = header_[0];
     const std::size_t wide = extended_length_bytes(header_[1]);
@@ -178,7 +178,7 @@ CloseCode FrameDecoder::check_header() {
     for (std::size_t i = 0; i < wide; ++i) {
         payload_left_ = payload_left_ << 8U | header_[2 + i];
     }
-    // Section 5.2: the shortest form. That it has 63 bits at most follows from the limit.
+    // Section 5.2: minimal encoding is required. The limit below also rejects lengths over 63 bits.
     if ((wide == 2 && payload_left_ < kTwoByteLength) || (wide == 8 && payload_left_ <= 0xFFFF)) {
         return CloseCode::protocol_error;
     }
@@ -223,7 +223,7 @@ CloseCode FrameDecoder::check_header() {
 }
 
 void FrameDecoder::unmask(std::span<char> bytes) {
-    std::array<std::uint8_t, 8> twice{};  // the mask from its turn on
+    std::array<std::uint8_t, 8> twice{};  // the mask, starting at the current offset
     for (std::size_t i = 0; i < twice.size(); ++i) {
         twice[i] = mask_[(mask_offset_ + i) % kMaskBytes];
     }

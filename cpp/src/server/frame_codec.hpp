@@ -1,4 +1,4 @@
-// The frames of WebSocket (RFC 6455, section 5), of an established connection and without its socket: a server's side.
+// WebSocket framing (RFC 6455, section 5), server side, independent of sockets.
 #pragma once
 
 #include <array>
@@ -16,15 +16,16 @@ using CloseCode = boost::beast::websocket::close_code;
 
 enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 
-/// One whole message in one frame, not masked. `deflated`: the payload is, as RFC 7692 says.
+/// Encodes a message as one unmasked frame. `deflated`: the payload is compressed (RFC 7692).
 [[nodiscard]] std::string to_frame(Opcode opcode, std::string_view payload, bool deflated = false);
-/// A close frame. No payload for CloseCode::none; a longer `reason` is cut to what a control frame holds.
+/// Encodes a close frame. CloseCode::none: without payload. Truncates `reason` to the limit of a control frame.
 [[nodiscard]] std::string close_frame(CloseCode code, std::string_view reason);
 
-/// Takes the bytes of a client apart. Holds no memory while it is between two messages whose frames came whole.
+/// Decodes the byte stream of a client into events. Holds no heap memory between messages, and buffers only frames that
+/// arrive in several pieces.
 class FrameDecoder {
   public:
-    /// `max_message_bytes`: of a message's payload, all its frames together, as it is on the wire.
+    /// `max_message_bytes`: limit of a message's payload over all its frames, as on the wire.
     explicit FrameDecoder(std::size_t max_message_bytes) : max_message_bytes_(max_message_bytes) {}
 
     [[nodiscard]] std::size_t max_message_bytes() const { return max_message_bytes_; }
@@ -33,32 +34,32 @@ class FrameDecoder {
     void set_deflate(bool allowed) { deflate_ = allowed; }
 
     enum class Kind : std::uint8_t {
-        nothing,   ///< the input is used up
-        progress,  ///< a frame of a message that is not whole yet
-        text,      ///< a whole message, well-formed UTF-8 unless it is deflated
+        nothing,   ///< the input is consumed
+        progress,  ///< a frame of a message that is not complete yet
+        text,      ///< a complete message; valid UTF-8 unless it is deflated
         ping,
         pong,
-        close,     ///< a close frame with this code and reason, valid ones; CloseCode::none where it has none
-        violation  ///< the client broke the protocol, or a limit; `code` is what to close with. Nothing comes after it.
+        close,     ///< a close frame with a valid code and reason; CloseCode::none if it has no code
+        violation  ///< protocol error or exceeded limit; close with `code`. No event follows.
     };
     struct Event {
         Kind kind = Kind::nothing;
-        std::string_view payload = {};  ///< of text, ping and pong; the reason of close. Good until the next call.
-        bool deflated = false;          ///< the payload of this text
+        std::string_view payload = {};  ///< of text, ping and pong; the reason of close. Valid until the next call.
+        bool deflated = false;          ///< the payload of this text is compressed
         CloseCode code = CloseCode::none;
     };
 
-    /// Takes from the front of `input`, which it unmasks in place, up to the next event.
+    /// Consumes `input` from the front up to the next event, unmasking it in the buffer.
     [[nodiscard]] Event next(std::span<char>& input);
 
   private:
     static constexpr std::size_t kMaxHeaderBytes = 14;
 
-    // Payload that came before, where it is not all in the input.
+    // Buffered payload that arrived in earlier input.
     struct Fragments {
         std::string message;
-        std::size_t valid_utf8_bytes = 0;  // so many bytes of it are whole characters
-        std::string control;               // of a control frame, which may come between the frames of the message
+        std::size_t valid_utf8_bytes = 0;  // length of the prefix known to be valid UTF-8
+        std::string control;  // payload of a control frame, which may arrive between the frames of the message
     };
 
     [[nodiscard]] bool read_header(std::span<char>& input);
@@ -74,7 +75,7 @@ class FrameDecoder {
     bool deflate_ = false;
 
     std::array<std::uint8_t, kMaxHeaderBytes> header_{};
-    std::uint8_t header_size_ = 0;  // bytes of it that are here
+    std::uint8_t header_size_ = 0;  // bytes received
 
     // The frame whose header is complete.
     bool in_frame_ = false;
@@ -82,11 +83,11 @@ class FrameDecoder {
     Opcode opcode_ = Opcode::continuation;
     std::uint8_t mask_offset_ = 0;
     std::array<std::uint8_t, 4> mask_{};
-    std::uint64_t payload_left_ = 0;  // of its payload
+    std::uint64_t payload_left_ = 0;  // bytes of payload still to come
 
-    bool in_message_ = false;  // a frame of it was there that is not the last
+    bool in_message_ = false;  // a frame without FIN was received
     bool message_deflated_ = false;
-    std::unique_ptr<Fragments> fragments_;  // nullptr between two messages
+    std::unique_ptr<Fragments> fragments_;  // nullptr between messages
 };
 
 }  // namespace session_buddy::server

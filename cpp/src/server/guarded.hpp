@@ -1,4 +1,4 @@
-// The connection boundary: an exception in a handler ends that connection alone, and never the thread.
+// Exception boundary of a connection: an exception in a handler ends that connection only, never the thread.
 #pragma once
 
 #include <exception>
@@ -9,9 +9,9 @@
 
 namespace session_buddy::server {
 
-/// Calls `work()`, and connection.fail(text) where it throws.
-template <typename Connection_, typename Work>
-void run_guarded(Connection_& connection, Work&& work) {
+/// Calls `work()`; if it throws, connection.fail(text).
+template <typename Target, typename Work>
+void run_guarded(Target& connection, Work&& work) {
     try {
         std::forward<Work>(work)();
     } catch (const std::exception& failure) {
@@ -19,11 +19,11 @@ void run_guarded(Connection_& connection, Work&& work) {
     }
 }
 
-/// A handler that keeps `connection` alive, calls `work(connection, error)`, and calls connection.fail(text) where it
-/// throws.
-template <typename Connection_, typename Work>
-auto guarded(std::shared_ptr<Connection_> connection, Work work) {
-    // A count of bytes may come with the error; no connection has a use for it.
+/// Returns a handler that keeps `connection` alive and calls `work(connection, error)`; if that throws,
+/// connection.fail(text).
+template <typename Target, typename Work>
+auto guarded(std::shared_ptr<Target> connection, Work work) {
+    // Asio may also pass a byte count, which no connection needs.
     return [connection = std::move(connection), work = std::move(work)](const error_code& error, auto&&...) mutable {
         run_guarded(*connection, [&] { work(*connection, error); });
     };

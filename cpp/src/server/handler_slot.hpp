@@ -1,4 +1,4 @@
-// Memory for the one operation that a connection waits for nearly all of its life.
+// Inline storage for the asynchronous wait that a connection has pending nearly all of its life.
 #pragma once
 
 #include <array>
@@ -7,9 +7,9 @@
 
 namespace session_buddy::server {
 
-/// Asio keeps blocks of operations that are over for those to come, whatever their size: what waits for long in one
-/// that was made for something larger holds all of it. In here it takes what it needs, and nothing is allocated each
-/// time. One operation at a time has the memory; another one gets memory of its own. Must outlive the operation.
+/// Asio recycles the memory of completed operations, so a long wait may occupy a block that was allocated for something
+/// larger. This slot holds one operation at a time without an allocation; further or larger ones get heap memory. Must
+/// outlive the operation.
 class HandlerSlot {
   public:
     HandlerSlot() = default;
@@ -31,7 +31,7 @@ class HandlerSlot {
         }
     }
 
-    /// As Asio asks a handler for it.
+    /// The associated allocator of a handler.
     template <typename T>
     struct Allocator {
         using value_type = T;
@@ -51,7 +51,7 @@ class HandlerSlot {
     };
 
   private:
-    static constexpr std::size_t kBytes = 112;  // of a wait, on 64 bits
+    static constexpr std::size_t kBytes = 112;  // size of a wait operation on 64-bit platforms
     alignas(void*) std::array<std::byte, kBytes> storage_{};
     bool in_use_ = false;
 };

@@ -87,7 +87,7 @@ void HttpConnection::shut_down() {
 
 void HttpConnection::check_timeouts(SteadyTime now) {
     if (!aborted_ && now >= deadline_) {
-        kLogger.debug("connection of {} took too long", peer_.name);
+        kLogger.debug("connection from {} timed out", peer_.name);
         abort();
     }
 }
@@ -151,13 +151,13 @@ void HttpConnection::check() {
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_peer_, request, context_.trusted_proxies);
     if (!context_.admission.admit_request(peer_, std::chrono::steady_clock::now())) {
-        kLogger.debug("request of {} refused: beyond {}", peer_.name,
+        kLogger.debug("request from {} rejected: {} exceeded", peer_.name,
                       describe(Refusal::connection_rate, context_.config));
         send(limit_reached(Refusal::connection_rate, context_));
         return;
     }
     if (auto refusal = check_request(request)) {
-        kLogger.debug("bad request of {}: answered with {}", peer_.name, refusal->status);
+        kLogger.debug("bad request from {}: answered with {}", peer_.name, refusal->status);
         send(std::move(*refusal));
         return;
     }
@@ -178,7 +178,7 @@ void HttpConnection::check() {
     if (context_.tokens == nullptr || credentials_.source == Credentials::Source::none) {
         serve(std::nullopt);
     } else if (credentials_.token.empty()) {
-        on_token_checked(auth::Rejection{"A token is shown as \"Authorization: Bearer <token>\""});
+        on_token_checked(auth::Rejection{"Malformed Authorization header: expected \"Authorization: Bearer <token>\""});
     } else {
         context_.tokens->check(std::move(credentials_.token), [self = shared_from_this()](auth::Verdict verdict) {
             run_guarded(*self, [&] { self->on_token_checked(std::move(verdict)); });
@@ -244,14 +244,14 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
         if (!is_local_client()) {
-            kLogger.debug("data of {} refused: not from this machine", peer_.name);
+            kLogger.debug("ingestion from {} rejected: not from loopback", peer_.name);
             answer(loopback_only());
             return;
         }
     } else {
         const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
         if (identity == nullptr) {
-            answer(token_required("A token with the scope write is needed"));
+            answer(token_required("Authentication required: send a token with the scope write"));
             return;
         }
         if (!identity->scopes.has(auth::Scope::write)) {
@@ -260,7 +260,7 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
         }
     }
     if (context_.intake == nullptr) {
-        answer(http_error(503, "no_intake", "This server takes no data in"));
+        answer(http_error(503, "no_intake", "Ingestion is not enabled on this server"));
         return;
     }
     if (!has_intake_capacity(parser_->content_length().value_or(0))) {
@@ -380,8 +380,8 @@ void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<a
         const bool for_metrics = kind == QueryRequest::Kind::metrics;
         const auto* identity = verdict ? std::get_if<auth::Identity>(&*verdict) : nullptr;
         if (identity == nullptr) {
-            answer(token_required(for_metrics ? "A token with the scope metrics or read is needed"
-                                              : "A token with the scope read is needed"));
+            answer(token_required(for_metrics ? "Authentication required: send a token with the scope metrics or read"
+                                              : "Authentication required: send a token with the scope read"));
             return;
         }
         if (!identity->scopes.has(auth::Scope::read) && !(for_metrics && identity->scopes.has(auth::Scope::metrics))) {
@@ -390,7 +390,7 @@ void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<a
         }
     }
     if (context_.queries == nullptr) {
-        answer(http_error(503, "no_queries", "This server answers no queries"));
+        answer(http_error(503, "no_queries", "Queries are not enabled on this server"));
         return;
     }
     const std::string_view target(request.target().data(), request.target().size());
@@ -428,10 +428,10 @@ void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
     const auto value = printable_prefix(parser_->get()[header]);
-    kLogger.debug("request of {} refused for its {} '{}'", peer_.name, header, value);
+    kLogger.debug("request from {} rejected for its {} '{}'", peer_.name, header, value);
     if (const auto count = context_.refused_origins_log.count(std::chrono::steady_clock::now()); count > 0) {
         kLogger.warning(
-            "requests are refused: {} since the last report, this one of {} for its {} '{}', which {} does not name",
+            "requests are rejected: {} since the last report, the latest from {} for its {} '{}', which is not in {}",
             count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
     }
     // A page cannot fill the connections of its user's machine with requests that get nothing.
@@ -461,12 +461,12 @@ void HttpConnection::reject(const error_code& error) {
     } else {
         // Gone, or silent for too long: nobody to answer to.
         if (error != http::error::end_of_stream) {
-            kLogger.debug("connection of {} ended: {}", peer_.name, error.message());
+            kLogger.debug("connection from {} ended: {}", peer_.name, error.message());
         }
         abort();
         return;
     }
-    kLogger.debug("bad request of {}: {}", peer_.name, error.message());
+    kLogger.debug("bad request from {}: {}", peer_.name, error.message());
     reply.close = true;
     send(std::move(reply));
 }
@@ -474,7 +474,7 @@ void HttpConnection::reject(const error_code& error) {
 void HttpConnection::upgrade(const UpgradeDecision& decision) {
     if (buffer_.size() > 0 || stream_.has_unread()) {
         // A client may not speak WebSocket before it has the answer; what it sent would be lost.
-        answer_and_close(http_error(400, "bad_request", "Data before the end of the WebSocket handshake"));
+        answer_and_close(http_error(400, "bad_request", "Data received before the WebSocket handshake was complete"));
         return;
     }
     // Only who may come in takes a place among the clients; the others go on counting as what they are, each for its
@@ -485,7 +485,7 @@ void HttpConnection::upgrade(const UpgradeDecision& decision) {
         auto verdict = admitted ? context_.admission.admit_client(peer_, now)
                                 : context_.admission.admit_unauthenticated(peer_, now);
         if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
-            kLogger.debug("client {} refused: beyond {}", peer_.name, describe(*refusal, context_.config));
+            kLogger.debug("client {} rejected: {} reached", peer_.name, describe(*refusal, context_.config));
             send(limit_reached(*refusal, context_));
             return;
         }
@@ -498,7 +498,7 @@ void HttpConnection::upgrade(const UpgradeDecision& decision) {
 
 void HttpConnection::reject_token(std::string_view reason) {
     context_.counters.refused_tokens.add();
-    kLogger.warning("a token of {} was refused: {}", peer_.name, reason);
+    kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
     delay_.expires_after(context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(guarded(shared_from_this(),
                               [reply = unauthorized(reason)](HttpConnection& self, const error_code& error) mutable {
@@ -560,7 +560,7 @@ void HttpConnection::on_sent(const error_code& error) {
 
 void HttpConnection::fail(const char* what) {
     context_.counters.failures.add();
-    kLogger.error("HTTP session of {} failed: {}", peer_.name, what);
+    kLogger.error("HTTP connection of {} failed: {}", peer_.name, what);
     abort();
 }
 

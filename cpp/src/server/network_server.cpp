@@ -174,7 +174,7 @@ void NetworkServer::Impl::begin_shutdown() {
         if (error) {
             return;
         }
-        kLogger.debug("cutting {} connections that do not close", context.connections.size());
+        kLogger.debug("aborting {} connections that did not close within shutdown_timeout", context.connections.size());
         context.connections.for_each([](Connection& connection) { connection.abort(); });
         // What the intake still holds has no time limit, and must not keep the thread.
         all_aborted = true;
@@ -197,7 +197,7 @@ void NetworkServer::bind() {
     const Config& config = impl_->context.config;
     impl_->context.tls = load_tls(config);
     if (auto authenticator = auth::Authenticator::load(config)) {
-        kLogger.info("clients must show a token: {}", authenticator->description());
+        kLogger.info("clients must authenticate: {}", authenticator->description());
         impl_->tokens.emplace(impl_->io, std::move(authenticator), impl_->context.clock);
         impl_->context.tokens = &*impl_->tokens;
     }
@@ -258,7 +258,7 @@ void NetworkServer::reload() {
     auto tls = load_tls(impl_->context.config);
     auto authenticator = auth::Authenticator::load(impl_->context.config);
     if (authenticator) {
-        kLogger.info("clients must show a token: {}", authenticator->description());
+        kLogger.info("clients must authenticate: {}", authenticator->description());
     }
     net::post(impl_->io, [impl = impl_.get(), tls = std::move(tls), authenticator = std::move(authenticator)] {
         impl->context.tls = tls;

@@ -61,7 +61,7 @@ std::optional<HttpReply> check_framing(const Request& request) {
         return http_error(411, "length_required", "A body needs a Content-Length; Transfer-Encoding is not accepted");
     }
     if (value_of(request, http::field::content_length).find(',') != std::string_view::npos) {
-        return bad_header(http::field::content_length, "must be one number");
+        return bad_header(http::field::content_length, "must be a single number");
     }
     if (!request.body().empty() && (request.method() == http::verb::get || request.method() == http::verb::head)) {
         return bad_request("A GET request has no body");
@@ -71,7 +71,7 @@ std::optional<HttpReply> check_framing(const Request& request) {
 
 std::optional<HttpReply> check_handshake(const Request& request) {
     if (is_repeated(request, http::field::upgrade)) {
-        return bad_header(http::field::upgrade, "is given more than once");
+        return bad_header(http::field::upgrade, "is repeated");
     }
     // Beast would send a 100 from a message that it has moved away already.
     if (request.count(http::field::expect) > 0) {
@@ -84,7 +84,7 @@ std::optional<HttpReply> check_handshake(const Request& request) {
         return bad_header(http::field::sec_websocket_version, "is missing");
     }
     if (value_of(request, http::field::sec_websocket_version) != "13") {
-        auto reply = http_error(426, "upgrade_required", "The version of the WebSocket protocol must be 13");
+        auto reply = http_error(426, "upgrade_required", "Unsupported WebSocket version: only 13 is supported");
         reply.headers = {{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}};
         return reply;
     }
@@ -95,13 +95,13 @@ std::optional<HttpReply> find_fault(const Request& request) {
     const auto* const repeated =
         std::ranges::find_if(kSingle, [&](http::field name) { return is_repeated(request, name); });
     if (repeated != kSingle.end()) {
-        return bad_header(*repeated, "is given more than once");
+        return bad_header(*repeated, "is repeated");
     }
     if (request.version() >= 11 && request.count(http::field::host) == 0) {
         return bad_header(http::field::host, "is missing");
     }
     if (!is_host(value_of(request, http::field::host))) {
-        return bad_header(http::field::host, "must be a name or an address, and a port at most");
+        return bad_header(http::field::host, "must be a host name or an address, with an optional port");
     }
     // A complete URL would have a host of its own, beside the header.
     if (!request.target().starts_with('/')) {

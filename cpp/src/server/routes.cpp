@@ -1,4 +1,4 @@
-// See routes.hpp.
+// The routing table of the HTTP API, the handlers answered on the network thread, and every error response.
 #include "routes.hpp"
 
 #include <algorithm>
@@ -19,15 +19,15 @@ namespace {
 namespace http = boost::beast::http;
 using Json = nlohmann::ordered_json;
 
-// The snapshot is recent while it is at most this many intervals old, and never called old below kMinFreshness.
+// /readyz fails once the snapshot is older than this many update intervals, but never below kMinFreshness.
 constexpr double kFreshIntervals = 3.0;
 constexpr Seconds kMinFreshness{5.0};
-// What a refused client is told to wait.
+// Retry-After of a client over a limit.
 constexpr int kRetryAfterSeconds = 5;
-// For how long a browser may go without asking again.
+// Access-Control-Max-Age: how long a browser may cache a preflight.
 constexpr int kPreflightSeconds = 600;
 
-// The page runs and loads what comes from here and nothing else, and stands in no other page.
+// The page may run and load only what this server serves, and no other page may embed it.
 constexpr std::string_view kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";
@@ -43,7 +43,7 @@ HttpReply healthz(const ServerContext& /*context*/, bool /*trusted*/) {
     return json_reply(200, {{"status", "ok"}, {"version", kVersion}});
 }
 
-// Empty where the server is ready.
+// Empty if the server is ready.
 std::string unready_reason(const ServerContext& context) {
     const auto& latest = context.broadcaster.latest();
     if (!latest) {
@@ -61,8 +61,7 @@ std::string unready_reason(const ServerContext& context) {
 
 HttpReply readyz(const ServerContext& context, bool trusted) {
     if (const auto reason = unready_reason(context); !reason.empty()) {
-        return json_reply(503,
-                          {{"status", "unavailable"}, {"reason", trusted ? reason : "a token is needed to see it"}});
+        return json_reply(503, {{"status", "unavailable"}, {"reason", trusted ? reason : "authentication required"}});
     }
     Json body{{"status", "ready"}};
     for (const std::string_view option : protocol::limits_reached(*context.broadcaster.latest())) {
@@ -78,10 +77,10 @@ HttpReply upgrade_required(const ServerContext& /*context*/, bool /*trusted*/) {
 }
 
 struct Route {
-    http::verb method;  // get serves head, too
+    http::verb method;  // GET also serves HEAD
     std::string_view path;
     HttpReply (*handler)(const ServerContext&, bool trusted) = nullptr;
-    std::optional<IntakeRequest::Kind> intake = std::nullopt;  // in place of a handler
+    std::optional<IntakeRequest::Kind> intake = std::nullopt;  // instead of a handler
     std::optional<QueryRequest::Kind> query = std::nullopt;    // likewise
 };
 
@@ -103,7 +102,7 @@ constexpr std::array kRoutes{
 
 constexpr std::array<std::string_view, 2> kWebSocketPaths{"/", "/ws"};
 
-// As the headers Allow and Access-Control-Allow-Methods list them; empty for an unknown path.
+// The value of Allow and Access-Control-Allow-Methods; empty for an unknown path.
 std::string allowed_methods(std::string_view path) {
     std::string methods;
     for (const auto& candidate : kRoutes) {
@@ -167,7 +166,7 @@ HttpReply asset_reply(const Asset& asset, const http::request_header<>& request)
         etag.insert(etag.size() - 1, "-gzip");
     }
     HttpReply reply;
-    // It may be kept, but is asked for again each time: another version of the server has other files.
+    // no-cache: browsers may store the file but must revalidate it, because another server version has other files.
     reply.headers = {{"Cache-Control", "no-cache"}, {"Vary", "Accept-Encoding, Origin"}, {"ETag", etag}};
     if (etag_matches(joined_header(request, http::field::if_none_match), etag)) {
         reply.status = 304;
@@ -212,7 +211,7 @@ HttpReply http_error(unsigned status, std::string_view code, std::string_view de
 }
 
 HttpReply not_found() {
-    return http_error(404, "not_found", "There is nothing at this path");
+    return http_error(404, "not_found", "No such endpoint");
 }
 
 HttpReply token_required(std::string_view reason) {
@@ -242,16 +241,18 @@ HttpReply insufficient_scope(auth::Scope needed) {
 }
 
 HttpReply loopback_only() {
-    return http_error(403, "loopback_only",
-                      "Without authentication data is taken from this machine alone, and not through a proxy; to take "
-                      "it from elsewhere start the server with --auth-token-file");
+    return http_error(
+        403, "loopback_only",
+        "Without authentication, data is accepted from loopback only, and not through a proxy; to accept it "
+        "from elsewhere, start the server with --auth-token-file");
 }
 
 HttpReply intake_full(const ServerContext& context) {
     const auto limit = context.config.max_intake_bytes;
-    auto reply = http_error(429, "intake_full",
-                            "Too much data waits for the database: at most " + std::to_string(limit) + " bytes",
-                            {{"max_intake_bytes", static_cast<std::int64_t>(limit)}});
+    auto reply = http_error(
+        429, "intake_full",
+        "Too much data in flight: at most " + std::to_string(limit) + " bytes (max_intake_bytes); retry later",
+        {{"max_intake_bytes", static_cast<std::int64_t>(limit)}});
     reply.headers = {{"Retry-After", "1"}};
     return reply;
 }
@@ -259,10 +260,9 @@ HttpReply intake_full(const ServerContext& context) {
 HttpReply forbidden(OriginPolicy::Verdict verdict) {
     return verdict == OriginPolicy::Verdict::host_refused
                ? http_error(403, "host_not_allowed",
-                            "The server does not answer to this host name; to allow it start it with --allow-host NAME")
+                            "Host name not allowed; to allow it, start the server with --allow-host NAME")
                : http_error(403, "origin_not_allowed",
-                            "Pages of this origin may not use the server; to allow it start it with --allow-origin "
-                            "ORIGIN");
+                            "Origin not allowed; to allow it, start the server with --allow-origin ORIGIN");
 }
 
 HttpReply preflight(std::string_view target) {
@@ -283,20 +283,21 @@ HttpReply limit_reached(Refusal refusal, const ServerContext& context) {
     HttpReply reply;
     if (refusal == Refusal::clients) {
         const auto limit = config.max_clients;
-        reply =
-            http_error(503, "too_many_clients", "Too many clients: all " + std::to_string(limit) + " places are taken",
-                       {{"max_clients", limit}});
+        reply = http_error(503, "too_many_clients",
+                           "Connection limit reached: at most " + std::to_string(limit) + " clients (max_clients)",
+                           {{"max_clients", limit}});
     } else if (refusal == Refusal::clients_of_address) {
         const auto limit = config.max_clients_per_address;
         reply = http_error(429, "too_many_clients_of_address",
-                           "Too many clients from your address: at most " + std::to_string(limit),
+                           "Connection limit of your address reached: at most " + std::to_string(limit) +
+                               " clients (max_clients_per_address)",
                            {{"max_clients_per_address", limit}});
     } else {
         const auto limit = config.max_connections_per_second;
-        reply = http_error(
-            429, "too_many_connections",
-            "Too many connections from your address: at most " + std::to_string(limit) + " new ones a second",
-            {{"max_connections_per_second", limit}});
+        reply = http_error(429, "too_many_connections",
+                           "Rate limit exceeded: at most " + std::to_string(limit) +
+                               " new connections per second and address (max_connections_per_second)",
+                           {{"max_connections_per_second", limit}});
     }
     reply.headers = {{"Retry-After", std::to_string(kRetryAfterSeconds)}};
     reply.close = true;

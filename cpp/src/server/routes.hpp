@@ -1,4 +1,4 @@
-// The plain HTTP side: which paths there are, what they answer, and where a WebSocket may be opened.
+// HTTP routing: the paths of the API, their responses, and where a WebSocket may be opened.
 #pragma once
 
 #include <boost/beast/http/message.hpp>
@@ -15,58 +15,58 @@
 
 namespace session_buddy::server {
 
-/// One answer.
+/// One HTTP response.
 struct HttpReply {
     unsigned status = 200;
     Body body;
     std::string content_type = "application/json";
     std::vector<std::pair<std::string, std::string>> headers;
-    bool close = false;  ///< the connection ends with it
+    bool close = false;  ///< close the connection after it
 };
 
-/// A header that is a list, however many times it was sent.
+/// The values of a list header that may be sent more than once, joined with commas.
 [[nodiscard]] std::string joined_header(const boost::beast::http::request_header<>& request,
                                         boost::beast::http::field name);
 
-/// A target without its query.
+/// The path of a request target, without its query.
 [[nodiscard]] std::string_view strip_query(std::string_view target);
 
-/// True for a target (query included) where an upgrade to WebSocket is served.
+/// Whether a request target (query included) accepts a WebSocket upgrade.
 [[nodiscard]] bool is_websocket_target(std::string_view target);
 
-/// The answer to a request that is not an upgrade. HEAD gets what GET would get; the caller leaves the body out.
-/// `trusted`: whether the client may be told what concerns the machine, such as the path of the database.
+/// The response to a request that is not an upgrade. HEAD gets the response of GET; the caller omits the body.
+/// `trusted`: the client may see details of the machine, such as the path of the database.
 [[nodiscard]] HttpReply route(const ServerContext& context, boost::beast::http::verb method, std::string_view target,
                               bool trusted);
 
-/// A file of the dashboard, in the form that the header of the request asks for.
+/// A file of the dashboard, compressed or 304 as the request headers allow.
 [[nodiscard]] HttpReply asset_reply(const Asset& asset, const boost::beast::http::request_header<>& request);
 
-/// What the request hands in; nothing for one that hands in nothing.
+/// The kind of data that an ingestion request submits; nullopt for any other request.
 [[nodiscard]] std::optional<IntakeRequest::Kind> intake_kind(boost::beast::http::verb method, std::string_view target);
 
-/// What the request asks of Queries; nothing for any other.
+/// The kind of query for Queries; nullopt for any other request.
 [[nodiscard]] std::optional<QueryRequest::Kind> query_kind(boost::beast::http::verb method, std::string_view target);
 
-/// A problem as protocol/problem.hpp has it; `detail` is a sentence.
+/// A problem document (protocol/problem.hpp); `detail` is a sentence.
 [[nodiscard]] HttpReply http_error(unsigned status, std::string_view code, std::string_view detail,
                                    const std::vector<protocol::ProblemMember>& members = {});
 [[nodiscard]] HttpReply not_found();
-/// 401 where no token was shown (RFC 6750, 3.1: the challenge then names no error); closes.
+/// 401 for a request without a token (RFC 6750, 3.1: the challenge then names no error). Closes the connection.
 [[nodiscard]] HttpReply token_required(std::string_view reason);
-/// 401 for a token that is not accepted; `reason` is a sentence without a full stop. Closes.
+/// 401 for a rejected token; `reason` is a sentence without a full stop. Closes the connection.
 [[nodiscard]] HttpReply unauthorized(std::string_view reason);
-/// 403 for a token without the scope that is needed.
+/// 403 for a token without the required scope.
 [[nodiscard]] HttpReply insufficient_scope(auth::Scope needed);
-/// 403 for a client of another machine where nobody is asked for a token.
+/// 403 for ingestion from beyond loopback when authentication is off.
 [[nodiscard]] HttpReply loopback_only();
-/// For a request that is refused for its Host or its Origin.
+/// 403 for a Host or Origin that is not allowed.
 [[nodiscard]] HttpReply forbidden(OriginPolicy::Verdict verdict);
-/// The answer to a CORS preflight of an allowed origin, without the headers that every answer to it gets.
+/// The response to a CORS preflight of an allowed origin, without the CORS headers that every response gets.
 [[nodiscard]] HttpReply preflight(std::string_view target);
-/// 429 for data that comes when max_intake_bytes are on their way into the database.
+/// 429 for ingestion while max_intake_bytes are in flight.
 [[nodiscard]] HttpReply intake_full(const ServerContext& context);
-/// For the client that comes when its limit is reached: 503 where all clients share it, 429 where it is its own.
+/// For a client over a limit: 503 if the limit is shared by all clients, 429 if it is one per address.
 [[nodiscard]] HttpReply limit_reached(Refusal refusal, const ServerContext& context);
 
 }  // namespace session_buddy::server

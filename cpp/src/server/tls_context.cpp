@@ -146,12 +146,12 @@ void use_certificate(SSL_CTX* context, const Config& config) {
 }
 
 void require_client_certificates(SSL_CTX* context, const std::string& path) {
-    constexpr std::string_view kWhat = "authorities of client certificates in";
+    constexpr std::string_view kWhat = "client CA certificates in";
     std::string last_reason;
     std::size_t usable = 0;
     for (const auto& authority : read_certificates(kWhat, path)) {
         if (auto reason = invalid_reason(authority.get()); !reason.empty()) {
-            kLogger.warning("an authority of client certificates in {} is of no use: {}", path, reason);
+            kLogger.warning("ignoring a client CA certificate in {}: {}", path, reason);
             last_reason = std::move(reason);
             continue;
         }
@@ -176,7 +176,7 @@ TlsContextPtr load_tls(const Config& config) {
     ERR_clear_error();
     auto* context = SSL_CTX_new(TLS_server_method());
     if (context == nullptr) {
-        throw TlsError("cannot set TLS up: " + openssl_reason());
+        throw TlsError("cannot set up TLS: " + openssl_reason());
     }
     auto owner = std::make_shared<net::ssl::context>(context);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
@@ -187,7 +187,7 @@ TlsContextPtr load_tls(const Config& config) {
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(context, kTls12Ciphers) != 1 || SSL_CTX_set_ciphersuites(context, kTls13Ciphers) != 1 ||
         SSL_CTX_set1_groups_list(context, kGroups) != 1) {
-        throw TlsError("cannot set TLS up: " + openssl_reason());
+        throw TlsError("cannot set up TLS: " + openssl_reason());
     }
     use_certificate(context, config);
     if (!config.tls_client_ca.empty()) {

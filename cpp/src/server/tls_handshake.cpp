@@ -42,7 +42,7 @@ void TlsHandshake::abort() {
 
 void TlsHandshake::check_timeouts(SteadyTime now) {
     if (now >= deadline_) {
-        kLogger.debug("TLS handshake of {} took too long", peer_.name);
+        kLogger.debug("TLS handshake with {} timed out", peer_.name);
         abort();
     }
 }
@@ -71,7 +71,8 @@ void TlsHandshake::detect_protocol() {
         continue_handshake();
     } else {
         std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
-            ->answer_and_close(http_error(400, "tls_required", "This port speaks TLS alone: use https:// or wss://"));
+            ->answer_and_close(
+                http_error(400, "tls_required", "This port accepts TLS connections only: use https:// or wss://"));
     }
 }
 
@@ -81,7 +82,7 @@ void TlsHandshake::continue_handshake() {
     if (error == net::error::would_block) {
         wait();
     } else if (error) {
-        kLogger.debug("TLS handshake of {} failed: {}", peer_.name, error.message());
+        kLogger.debug("TLS handshake with {} failed: {}", peer_.name, error.message());
         abort();
     } else {
         std::make_shared<HttpConnection>(std::move(stream_), std::move(peer_), std::move(slot_), deadline_, context_)
@@ -90,7 +91,7 @@ void TlsHandshake::continue_handshake() {
 }
 
 void TlsHandshake::fail(const char* what) {
-    kLogger.error("TLS handshake of {} failed: {}", peer_.name, what);
+    kLogger.error("TLS handshake with {} failed: {}", peer_.name, what);
     abort();
 }
 

@@ -78,7 +78,7 @@ void WebSocketConnection::await_token() {
         guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) {
             // One may have come when this was queued already.
             if (!error && self.state_ == State::unauthenticated && !self.authentication_->pending) {
-                self.close(kUnauthorized, "No token came in time");
+                self.close(kUnauthorized, "Authentication timed out");
             }
         }));
     read();
@@ -125,7 +125,7 @@ void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::Requ
     } else {
         auto slot = context_.admission.admit_client(peer_, std::chrono::steady_clock::now());
         if (const auto* refusal = std::get_if<Refusal>(&slot)) {
-            close(CloseCode::try_again_later, "beyond " + describe(*refusal, context_.config));
+            close(CloseCode::try_again_later, "Connection limit reached: " + describe(*refusal, context_.config));
             return;
         }
         slot_ = std::get<Admission::Slot>(std::move(slot));
@@ -138,7 +138,7 @@ void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::Requ
 
 void WebSocketConnection::reject_token(std::string reason, protocol::RequestId request_id) {
     context_.counters.refused_tokens.add();
-    kLogger.warning("a token of {} was refused: {}", peer_.name, reason);
+    kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
     authentication_->pending = true;
     authentication_->delay.expires_after(
         context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
@@ -297,7 +297,7 @@ void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesPerUnit : 1;
     const double left = messages_.spend(last_activity_at_, cost);
     if (left < -static_cast<double>(context_.config.max_messages_per_second)) {
-        kLogger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        kLogger.debug("client {} exceeded max_messages_per_second", peer_.name);
         close(CloseCode::policy_error);
         return;
     }
@@ -327,7 +327,7 @@ void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
 // Each is answered, so it costs what a message costs.
 void WebSocketConnection::on_ping(std::string_view payload) {
     if (messages_.spend(last_activity_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
-        kLogger.debug("client {} goes beyond max_messages_per_second", peer_.name);
+        kLogger.debug("client {} exceeded max_messages_per_second", peer_.name);
         close(CloseCode::policy_error);
         return;
     }
@@ -348,7 +348,7 @@ bool WebSocketConnection::send(const Frame& frame) {
         }
     } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
         context_.counters.failures.add();
-        kLogger.error("session of client {} failed: {}", peer_.name, failure.what());
+        kLogger.error("WebSocket connection of {} failed: {}", peer_.name, failure.what());
         fail_later(net::error::no_memory);
     }
     return true;
@@ -509,13 +509,13 @@ void WebSocketConnection::record_activity() {
 // Empty where the client is within all of them.
 std::string_view WebSocketConnection::exceeded_limit(SteadyTime now) const {
     if (unsent_ && now - unsent_->since >= steady(context_.config.write_timeout)) {
-        return "it did not take a message within write_timeout";
+        return "message not sent within write_timeout";
     }
     if (now >= close_deadline_) {
-        return "it did not answer the close within handshake_timeout";
+        return "no close frame received within handshake_timeout";
     }
     if (now - last_activity_at_ >= steady(context_.config.ping_timeout)) {
-        return "nothing came from it within ping_timeout";
+        return "no data received within ping_timeout";
     }
     return {};
 }
@@ -559,7 +559,7 @@ void WebSocketConnection::finish(const error_code& reason) {
 
 void WebSocketConnection::fail(const char* what) {
     context_.counters.failures.add();
-    kLogger.error("session of client {} failed: {}", peer_.name, what);
+    kLogger.error("WebSocket connection of {} failed: {}", peer_.name, what);
     finish({});
 }
 

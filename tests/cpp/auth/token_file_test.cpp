@@ -73,17 +73,16 @@ TEST(TokenFile, names_the_line_and_never_its_contents) {
     for (const auto& [text, message] : std::vector<Case>{
              {"", "there is no token in it"},
              {"# nothing\n\n", "there is no token in it"},
-             {"good\nse,cret", "line 2: after the token come its scopes: read, write or metrics"},
-             {"good\nsecret read everything", "line 2: after the token come its scopes: read, write or metrics"},
-             {"se\"cret",
-              "line 1: a token is made of letters, digits and the signs - . _ ~ + /, with = at its end alone"},
-             {"se=cret",
-              "line 1: a token is made of letters, digits and the signs - . _ ~ + /, with = at its end alone"},
-             {"==", "line 1: a token is made of letters, digits and the signs - . _ ~ + /, with = at its end alone"},
+             {"good\nse,cret", "line 2: unknown scope: the token may be followed by read, write and metrics"},
+             {"good\nsecret read everything",
+              "line 2: unknown scope: the token may be followed by read, write and metrics"},
+             {"se\"cret", "line 1: a token consists of letters, digits and - . _ ~ + /, with = only at the end"},
+             {"se=cret", "line 1: a token consists of letters, digits and - . _ ~ + /, with = only at the end"},
+             {"==", "line 1: a token consists of letters, digits and - . _ ~ + /, with = only at the end"},
              {"\n\nsha256:secret", "line 3: sha256: must be followed by 64 hexadecimal digits"},
              {std::string("sha256:") + kDigestOfSecret + "0",
               "line 1: sha256: must be followed by 64 hexadecimal digits"},
-             {std::string(kMaxTokenBytes + 1, 'x'), "line 1: a token has 8192 bytes at most"},
+             {std::string(kMaxTokenBytes + 1, 'x'), "line 1: the token is too long: at most 8192 bytes are accepted"},
          }) {
         EXPECT_EQ(why_refused(text), start + message);
     }

@@ -66,8 +66,9 @@ TEST(MessageRate, beyond_it_are_errors_and_then_the_end) {
                 continue;
             }
             ++refused;
-            EXPECT_EQ(answer.dump(), R"({"type":"error","message":"Too many messages: at most 5 a second",)"
-                                     R"("code":"rate_limited","request_id":"mine"})");
+            EXPECT_EQ(answer.dump(),
+                      R"({"type":"error","message":"Rate limit exceeded: at most 5 messages per second",)"
+                      R"("code":"rate_limited","request_id":"mine"})");
         }
     } catch (const std::runtime_error&) {
         EXPECT_EQ(client.read_close(), 1008U);
@@ -180,7 +181,7 @@ TEST(WriteTimeout, drops_a_client_that_takes_nothing_however_much_it_says) {
         std::this_thread::sleep_for(std::chrono::milliseconds{10});
         return upgrade(server).status == 101;
     });
-    EXPECT_EQ(log.count("did not take a message within write_timeout"), 1U);
+    EXPECT_EQ(log.count("message not sent within write_timeout"), 1U);
 }
 
 TEST(MaxPendingBytes, stops_reading_and_loses_nothing) {
@@ -243,7 +244,7 @@ TEST(MaxHttpConnections, keeps_websockets_going_while_it_is_full) {
 TEST(ConnectionRate, beyond_it_connections_are_closed_and_logged_once) {
     int warnings = 0;
     log::set_sink([&warnings](const log::Record& record) {
-        if (record.message.find("beyond max_connections_per_second (3)") != std::string_view::npos &&
+        if (record.message.find("max_connections_per_second (3) exceeded") != std::string_view::npos &&
             record.level == log::Level::warning) {
             ++warnings;
         }

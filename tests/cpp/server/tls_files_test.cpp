@@ -131,14 +131,14 @@ TEST_F(TlsFiles, with_a_key_that_is_too_short_are_refused) {
 TEST_F(TlsFiles, of_client_authorities_are_checked_too) {
     auto config = config_with(good_.certificate_pem(), good_.key_pem());
     config.tls_client_ca = folder_.file("clients.pem");
-    expect_error(config, "cannot read the authorities of client certificates in " + config.tls_client_ca + ": No such");
+    expect_error(config, "cannot read the client CA certificates in " + config.tls_client_ca + ": No such");
     write_text(config.tls_client_ca, "nothing\n");
-    expect_error(config, "cannot use the authorities of client certificates in " + config.tls_client_ca +
+    expect_error(config, "cannot use the client CA certificates in " + config.tls_client_ca +
                              ": there is no PEM certificate in it");
     const TestCertificate expired(
         {.name = "root", .valid_from = hours{-2}, .valid_until = hours{-1}, .authority = true});
     write_text(config.tls_client_ca, expired.certificate_pem());
-    expect_error(config, "cannot use the authorities of client certificates in " + config.tls_client_ca +
+    expect_error(config, "cannot use the client CA certificates in " + config.tls_client_ca +
                              ": none is valid now (it expired at 20");
     const TestCertificate root({.name = "root", .authority = true});
     write_text(config.tls_client_ca, expired.certificate_pem() + root.certificate_pem());

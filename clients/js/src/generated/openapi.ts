@@ -429,7 +429,7 @@ export interface components {
          *       "type": "about:blank",
          *       "title": "Not Found",
          *       "status": 404,
-         *       "detail": "There is nothing at this path",
+         *       "detail": "No such endpoint",
          *       "error": "not_found"
          *     }
          * @example {
@@ -444,14 +444,14 @@ export interface components {
          *       "type": "about:blank",
          *       "title": "Forbidden",
          *       "status": 403,
-         *       "detail": "Pages of this origin may not use the server; to allow it start it with --allow-origin ORIGIN",
+         *       "detail": "Origin not allowed; to allow it, start the server with --allow-origin ORIGIN",
          *       "error": "origin_not_allowed"
          *     }
          * @example {
          *       "type": "about:blank",
          *       "title": "Service Unavailable",
          *       "status": 503,
-         *       "detail": "Too many clients: all 100 places are taken",
+         *       "detail": "Connection limit reached: at most 100 clients (max_clients)",
          *       "error": "too_many_clients",
          *       "max_clients": 100
          *     }
