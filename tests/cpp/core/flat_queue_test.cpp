@@ -1,4 +1,4 @@
-// The queue in one piece against std::deque.
+// Compares FlatQueue with std::deque.
 #include "session_buddy/core/flat_queue.hpp"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 namespace session_buddy {
 namespace {
 
-TEST(FlatQueue, holds_what_a_deque_holds_through_random_changes) {
+TEST(FlatQueue, matches_std_deque_under_random_operations) {
     for (unsigned seed = 0; seed < 20; ++seed) {
         std::mt19937_64 random{seed};
         const auto pick = [&](std::size_t high) { return std::uniform_int_distribution<std::size_t>{0, high}(random); };

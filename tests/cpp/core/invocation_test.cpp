@@ -1,4 +1,4 @@
-// Which names of skills are taken.
+// Validation of skill names.
 #include "session_buddy/core/invocation.hpp"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@ struct NameCase {
 
 class SkillName : public testing::TestWithParam<NameCase> {};
 
-TEST_P(SkillName, is_judged) {
+TEST_P(SkillName, is_validated) {
     EXPECT_EQ(is_valid_skill_name(GetParam().name), GetParam().valid) << GetParam().what;
 }
 

@@ -1,4 +1,4 @@
-// Addresses and networks as text, and what counts as one client.
+// Parsing and formatting of addresses and networks, and the network that counts as one client.
 #include "session_buddy/core/ip_address.hpp"
 
 #include <gtest/gtest.h>
@@ -14,14 +14,14 @@ std::string round_trip(std::string_view text) {
     return address ? address->to_string() : "none";
 }
 
-TEST(IpAddress, reads_and_writes_both_families) {
+TEST(IpAddress, parses_and_formats_both_families) {
     EXPECT_EQ(round_trip("192.0.2.1"), "192.0.2.1");
     EXPECT_EQ(round_trip("2001:DB8:0:0::1"), "2001:db8::1");
     EXPECT_EQ(round_trip("::ffff:192.0.2.1"), "192.0.2.1");
     EXPECT_EQ(round_trip("::"), "::");
 }
 
-TEST(IpAddress, takes_nothing_else) {
+TEST(IpAddress, rejects_everything_else) {
     for (const std::string text : {"", "localhost", "192.0.2", "192.0.2.256", "192.0.2.1:80", "[::1]", "fe80::1%eth0",
                                    "1.2.3.4 ", "0x7f.1", "192.0.2.1, 10.0.0.1", ":::", "2001:db8::1/64"}) {
         EXPECT_EQ(round_trip(text), "none") << text;
@@ -30,7 +30,7 @@ TEST(IpAddress, takes_nothing_else) {
     EXPECT_EQ(round_trip(std::string(100000, '1')), "none");
 }
 
-TEST(IpAddress, counts_ipv6_by_the_64) {
+TEST(IpAddress, maps_ipv6_to_its_64_as_one_client) {
     const auto network = [](const char* text) { return IpAddress::parse(text)->client_network().to_string(); };
     EXPECT_EQ(network("192.0.2.77"), "192.0.2.77");
     EXPECT_EQ(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
@@ -38,7 +38,7 @@ TEST(IpAddress, counts_ipv6_by_the_64) {
     EXPECT_EQ(network("::ffff:192.0.2.77"), "192.0.2.77");
 }
 
-TEST(IpAddress, knows_loopback) {
+TEST(IpAddress, recognizes_loopback) {
     for (const char* text : {"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"}) {
         EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
     }
@@ -47,7 +47,7 @@ TEST(IpAddress, knows_loopback) {
     }
 }
 
-TEST(IpNetworks, hold_addresses_networks_and_loopback) {
+TEST(IpNetworks, contain_addresses_networks_and_loopback) {
     const auto networks = IpNetworks::parse("loopback, 10.0.0.0/8,192.0.2.7,2001:db8::/33,198.51.100.128/25");
     for (const char* inside : {"127.0.0.1", "127.255.0.9", "::1", "10.255.0.1", "192.0.2.7", "2001:db8:7fff::1",
                                "198.51.100.255", "::ffff:10.1.1.1"}) {
@@ -62,7 +62,7 @@ TEST(IpNetworks, hold_addresses_networks_and_loopback) {
     EXPECT_TRUE(IpNetworks::parse("::/0").contains(*IpAddress::parse("203.0.113.9")));
 }
 
-TEST(IpNetworks, name_the_item_that_is_none) {
+TEST(IpNetworks, name_the_invalid_item) {
     for (const char* item :
          {"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "proxy", "::1/0"}) {
         try {

@@ -1,4 +1,4 @@
-// The log front: levels, sinks, escaping, and that nothing of it can throw into the caller.
+// Logging: levels, sinks, escaping, and that no exception reaches the caller.
 #include "session_buddy/core/log.hpp"
 
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ class Log : public testing::Test {
 
 constexpr Logger kLogger{"session_buddy.test"};
 
-TEST_F(Log, hands_level_name_and_text_to_the_sink) {
+TEST_F(Log, passes_level_logger_and_message_to_the_sink) {
     kLogger.warning("{} of {}", 1, "many");
     ASSERT_EQ(lines_.size(), 1U);
     EXPECT_EQ(lines_[0].level, Level::warning);
@@ -46,7 +46,7 @@ TEST_F(Log, hands_level_name_and_text_to_the_sink) {
     EXPECT_EQ(lines_[0].message, "1 of many");
 }
 
-TEST_F(Log, drops_what_is_below_the_level) {
+TEST_F(Log, drops_records_below_the_level) {
     set_level(Level::warning);
     kLogger.debug("no");
     kLogger.info("no");
@@ -80,7 +80,7 @@ struct fmt::formatter<session_buddy::log::Counted> : fmt::formatter<int> {
 namespace session_buddy::log {
 namespace {
 
-TEST_F(Log, does_not_format_what_is_not_written) {
+TEST_F(Log, does_not_format_records_below_the_level) {
     int count = 0;
     set_level(Level::error);
     kLogger.info("{}", Counted{&count});
@@ -107,7 +107,7 @@ TEST_F(Log, survives_a_sink_that_throws_or_is_empty) {
     EXPECT_NO_THROW(kLogger.error("lost"));
 }
 
-TEST_F(Log, lets_a_sink_change_the_sink_and_log) {
+TEST_F(Log, allows_a_sink_to_replace_the_sink_and_to_log) {
     int calls = 0;
     set_sink([&calls](const Record&) {
         ++calls;
@@ -119,7 +119,7 @@ TEST_F(Log, lets_a_sink_change_the_sink_and_log) {
     EXPECT_EQ(calls, 1);
 }
 
-TEST_F(Log, takes_records_from_many_threads) {
+TEST_F(Log, accepts_records_from_many_threads) {
     std::vector<std::thread> threads;
     for (int thread = 0; thread < 4; ++thread) {
         threads.emplace_back([thread] {
@@ -144,7 +144,7 @@ TEST(LogDefaultSink, writes_time_level_logger_and_message_to_stderr) {
     EXPECT_TRUE(output.starts_with("20")) << output;
 }
 
-TEST(LogLevel, is_read_from_the_names_of_the_option) {
+TEST(LogLevel, is_parsed_from_the_values_of_the_option) {
     EXPECT_EQ(parse_level("debug"), Level::debug);
     EXPECT_EQ(parse_level("info"), Level::info);
     EXPECT_EQ(parse_level("warning"), Level::warning);

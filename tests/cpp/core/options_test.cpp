@@ -1,4 +1,4 @@
-// The table of settings: reading of values, precedence of the sources, errors that name the setting, and
+// The table of options: parsing of values, precedence of the sources, errors that name the setting, and
 // --print-config.
 #include "session_buddy/core/options.hpp"
 
@@ -20,17 +20,17 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-// A home and a current directory of its own for each test, and an environment that is only a map.
-class SettingsOf : public testing::Test {
+// Each test has its own home and current directory, and an environment in a map.
+class SettingsTest : public testing::Test {
   protected:
-    SettingsOf() {
+    SettingsTest() {
         std::string pattern = (fs::temp_directory_path() / "options_test.XXXXXX").string();
         root_ = fs::canonical(mkdtemp(pattern.data()));
         fs::create_directories(root_ / "home");
         fs::create_directories(root_ / "work");
         environment_["HOME"] = (root_ / "home").string();
     }
-    ~SettingsOf() override {
+    ~SettingsTest() override {
         std::error_code ignored;
         fs::remove_all(root_, ignored);
     }
@@ -95,7 +95,7 @@ TEST(OptionTable, has_unique_names_help_and_defaults_in_range) {
             continue;  // empty until it is resolved
         }
         Config copy;
-        if (option.security_critical) {  // by default not asked for, which no source can say
+        if (option.security_critical) {  // empty by default, which no source can set
             EXPECT_THROW(assign(copy, option, read(defaults, option), "default"), ConfigError) << option.name;
             continue;
         }
@@ -116,7 +116,7 @@ TEST(OptionTable, derives_flag_and_variable_from_the_name) {
     EXPECT_EQ(find("no_such_option"), nullptr);
 }
 
-TEST(OptionTable, finds_the_name_that_was_meant) {
+TEST(OptionTable, suggests_the_nearest_name) {
     EXPECT_EQ(nearest("prot"), "port");
     EXPECT_EQ(nearest("update-intervall"), "update_interval");
     EXPECT_EQ(nearest("maxclients"), "max_clients");
@@ -128,7 +128,7 @@ struct DurationCase {
     double seconds;
 };
 class Duration : public testing::TestWithParam<DurationCase> {};
-TEST_P(Duration, is_read_with_its_unit) {
+TEST_P(Duration, is_parsed_with_its_unit) {
     const auto parsed = parse_duration(GetParam().text);
     ASSERT_TRUE(parsed.has_value());
     EXPECT_DOUBLE_EQ(parsed->count(), GetParam().seconds);
@@ -140,11 +140,11 @@ INSTANTIATE_TEST_SUITE_P(Forms, Duration,
                                          DurationCase{"7d", 604800}, DurationCase{"2w", 1209600},
                                          DurationCase{"0", 0}));
 
-class NoDuration : public testing::TestWithParam<const char*> {};
-TEST_P(NoDuration, is_refused) {
+class NotADuration : public testing::TestWithParam<const char*> {};
+TEST_P(NotADuration, is_rejected) {
     EXPECT_FALSE(parse_duration(GetParam()).has_value());
 }
-INSTANTIATE_TEST_SUITE_P(Forms, NoDuration,
+INSTANTIATE_TEST_SUITE_P(Forms, NotADuration,
                          testing::Values("", "s", "ms", "-1", "+1", "1e3", "nan", "inf", "0x10", "1,5", "1 s", "1S",
                                          "1sec", "1.2.3", ".", "1y", " 1"));
 
@@ -154,7 +154,7 @@ struct BadValue {
     const char* message;
 };
 class BadText : public testing::TestWithParam<BadValue> {};
-TEST_P(BadText, is_refused_with_the_allowed_range) {
+TEST_P(BadText, is_rejected_with_the_accepted_range) {
     Config config;
     const auto& [name, text, message] = GetParam();
     try {
@@ -190,18 +190,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"host", "", "--x must be a non-empty string, not ''"},
         BadValue{"host", "a\nb", "--x must not contain control characters"}));
 
-TEST(OptionAssign, cuts_a_long_value_between_characters) {
+TEST(OptionAssign, truncates_a_long_value_between_characters) {
     const std::string fits(79, 'a');
     Config config;
     try {
-        assign_text(config, *find("port"), fits + "éé", "--x");  // the 80th byte is half a character
+        assign_text(config, *find("port"), fits + "éé", "--x");  // the 80th byte is the first half of a character
         FAIL();
     } catch (const ConfigError& error) {
         EXPECT_EQ(error.what(), "--x must be an integer from 0 to 65535, not '" + fits + "…'");
     }
 }
 
-TEST(OptionAssign, takes_the_usual_words_for_booleans) {
+TEST(OptionAssign, accepts_the_usual_words_for_booleans) {
     for (const char* text : {"true", "True", "1", "yes", "on"}) {
         Config config;
         assign_text(config, *find("replace_triggers"), text, "x");
@@ -215,7 +215,7 @@ TEST(OptionAssign, takes_the_usual_words_for_booleans) {
     }
 }
 
-TEST(OptionAssign, takes_numbers_with_and_without_a_fraction) {
+TEST(OptionAssign, accepts_numbers_with_and_without_a_fraction) {
     const Option& threshold = *find("anomaly_threshold");
     Config config;
     assign_text(config, threshold, "2.5", "x");
@@ -230,7 +230,7 @@ TEST(OptionAssign, takes_numbers_with_and_without_a_fraction) {
     EXPECT_DOUBLE_EQ(config.anomaly_threshold, 10.0);
 }
 
-TEST(OptionAssign, takes_an_empty_list_but_no_list_of_control_characters_or_numbers) {
+TEST(OptionAssign, accepts_an_empty_list_but_no_control_characters_or_numbers) {
     Config config;
     const Option& option = *find("allow_origin");
     assign_text(config, option, "https://a.example, null", "x");
@@ -242,7 +242,7 @@ TEST(OptionAssign, takes_an_empty_list_but_no_list_of_control_characters_or_numb
     EXPECT_THROW(assign(config, option, std::int64_t{1}, "x"), ConfigError);
 }
 
-TEST(OptionAssign, refuses_nan_and_other_types) {
+TEST(OptionAssign, rejects_nan_and_other_types) {
     Config config;
     EXPECT_THROW(assign(config, *find("anomaly_threshold"), std::numeric_limits<double>::quiet_NaN(), "x"),
                  ConfigError);
@@ -258,7 +258,7 @@ TEST(OptionAssign, refuses_nan_and_other_types) {
     EXPECT_THROW(assign(config, *find("host"), std::int64_t{1}, "x"), ConfigError);
 }
 
-TEST_F(SettingsOf, are_the_defaults_where_nothing_is_given) {
+TEST_F(SettingsTest, are_the_defaults_if_nothing_is_set) {
     const Settings settings = load_with({});
     EXPECT_EQ(settings.config.port, 8765);
     EXPECT_EQ(settings.config.host, "localhost");
@@ -268,7 +268,7 @@ TEST_F(SettingsOf, are_the_defaults_where_nothing_is_given) {
     EXPECT_EQ(source(settings, "db_path"), "default");
 }
 
-TEST_F(SettingsOf, follow_flag_then_environment_then_file_then_default) {
+TEST_F(SettingsTest, follow_flag_then_environment_then_file_then_default) {
     const std::string file = write("c.toml", "port = 1\nmax_clients = 1\nupdate_interval = 1.5\nwindow = '2h'\n");
     environment_["SESSION_BUDDY_PORT"] = "2";
     environment_["SESSION_BUDDY_MAX_CLIENTS"] = "2";
@@ -284,12 +284,12 @@ TEST_F(SettingsOf, follow_flag_then_environment_then_file_then_default) {
     EXPECT_EQ(settings.config_file, file);
 }
 
-TEST_F(SettingsOf, take_an_empty_variable_as_not_set) {
+TEST_F(SettingsTest, treat_an_empty_variable_as_unset) {
     environment_["SESSION_BUDDY_PORT"] = "";
     EXPECT_EQ(load_with({}).config.port, 8765);
 }
 
-TEST_F(SettingsOf, find_the_file_by_flag_then_variable_then_config_directory) {
+TEST_F(SettingsTest, find_the_file_by_flag_then_variable_then_config_directory) {
     const std::string by_flag = write("flag.toml", "port = 1");
     const std::string by_variable = write("variable.toml", "port = 2");
     const std::string by_home = write("home/.config/session-buddy/config.toml", "port = 3");
@@ -305,7 +305,7 @@ TEST_F(SettingsOf, find_the_file_by_flag_then_variable_then_config_directory) {
     EXPECT_EQ(load_with({}, by_flag).config.port, 1);
 }
 
-TEST_F(SettingsOf, find_the_database_by_flag_variable_file_place_and_data_directory) {
+TEST_F(SettingsTest, find_the_database_by_flag_variable_file_current_directory_and_data_directory) {
     EXPECT_EQ(load_with({}).config.db_path, (root_ / "home/.local/share/session-buddy/skills.db").string());
     environment_["XDG_DATA_HOME"] = (root_ / "data").string();
     EXPECT_EQ(load_with({}).config.db_path, (root_ / "data/session-buddy/skills.db").string());
@@ -322,14 +322,14 @@ TEST_F(SettingsOf, find_the_database_by_flag_variable_file_place_and_data_direct
     EXPECT_EQ(resolve_db_path("given.db", environment()).value, (root_ / "work/given.db").string());
 }
 
-TEST_F(SettingsOf, use_the_library_folder_on_macos) {
+TEST_F(SettingsTest, use_the_library_directory_on_macos) {
     Environment mac = environment();
     mac.macos = true;
     EXPECT_EQ(resolve_db_path(std::nullopt, mac).value,
               (root_ / "home/Library/Application Support/session-buddy/skills.db").string());
 }
 
-TEST_F(SettingsOf, refuse_database_names_that_are_no_files) {
+TEST_F(SettingsTest, reject_database_names_that_are_not_files) {
     EXPECT_EQ(error_of({{"db_path", ":memory:"}}), "--db-path must be the path of a file, not ':memory:'");
     EXPECT_THROW(static_cast<void>(resolve_db_path("", environment())), ConfigError);
     environment_.erase("HOME");
@@ -337,7 +337,7 @@ TEST_F(SettingsOf, refuse_database_names_that_are_no_files) {
     EXPECT_THAT(error_of({{"db_path", "~/x.db"}}), HasSubstr("HOME is not set"));
 }
 
-TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
+TEST_F(SettingsTest, name_file_key_and_reason_of_an_error) {
     const std::string file = (root_ / "c.toml").string();
     write("c.toml", "prot = 1\n");
     EXPECT_EQ(error_of({}, file), file + ": unknown key prot; did you mean port?");
@@ -355,17 +355,17 @@ TEST_F(SettingsOf, name_file_key_and_reason_of_an_error) {
     EXPECT_THAT(error_of({}, root_.string()), HasSubstr("Is a directory"));
 }
 
-TEST_F(SettingsOf, report_an_error_of_the_file_even_where_a_flag_covers_it) {
+TEST_F(SettingsTest, report_an_error_of_the_file_even_if_a_flag_overrides_it) {
     const std::string file = write("c.toml", "port = 70000\n");
     EXPECT_THAT(error_of({{"port", "1"}}, file), HasSubstr("port must be an integer"));
 }
 
-TEST_F(SettingsOf, name_the_variable_of_an_error) {
+TEST_F(SettingsTest, name_the_variable_of_an_error) {
     environment_["SESSION_BUDDY_TOP_SKILLS"] = "ten";
     EXPECT_EQ(error_of({}), "SESSION_BUDDY_TOP_SKILLS must be an integer from 1 to 1000, not 'ten'");
 }
 
-TEST_F(SettingsOf, check_what_belongs_together) {
+TEST_F(SettingsTest, check_constraints_between_options) {
     EXPECT_EQ(error_of({{"ping_timeout", "10"}}), "ping_timeout must be more than ping_interval (20 seconds), not 10");
     EXPECT_EQ(error_of({{"ping_timeout", "10"}, {"ping_interval", "5"}}), "no error");
     EXPECT_EQ(error_of({{"baseline_window", "7199"}}),
@@ -397,7 +397,7 @@ TEST_F(SettingsOf, check_what_belongs_together) {
     }
 }
 
-TEST_F(SettingsOf, take_tools_as_commands_and_their_names) {
+TEST_F(SettingsTest, accept_tools_as_command_skill_pairs) {
     EXPECT_EQ(load_with({{"tools", "just test=just-test, run --mode=fast=fast"}}).config.tools,
               "just test=just-test, run --mode=fast=fast");
     EXPECT_EQ(load_with({}, write("tools.toml", "tools = \"a=b\"\n")).config.tools, "a=b");
@@ -407,7 +407,7 @@ TEST_F(SettingsOf, take_tools_as_commands_and_their_names) {
               "one");
     EXPECT_THAT(error_of({{"tools", "a=b,"}}), HasSubstr("but '' is not one"));
     EXPECT_THAT(error_of({{"tools", "a=" + std::string(257, 'x')}}), HasSubstr("x…' is not one"))
-        << "a long item is cut";
+        << "a long item is truncated";
     Config config;
     config.tools = "=x";
     try {
@@ -418,13 +418,13 @@ TEST_F(SettingsOf, take_tools_as_commands_and_their_names) {
     }
 }
 
-TEST_F(SettingsOf, leave_room_for_one_body_in_the_intake) {
+TEST_F(SettingsTest, require_an_intake_of_at_least_one_body) {
     const std::string reason = "max_intake_bytes must be at least max_body_bytes (4097), not 4096";
     EXPECT_EQ(error_of({{"max_body_bytes", "4097"}, {"max_intake_bytes", "4096"}}), reason);
     EXPECT_EQ(error_of({{"max_body_bytes", "4096"}, {"max_intake_bytes", "4096"}}), "no error");
     EXPECT_EQ(error_of({{"max_intake_bytes", "1048576"}}),
               "max_intake_bytes must be at least max_body_bytes (8388608), not 1048576")
-        << "the default of one counts beside the other";
+        << "the default of the other option applies";
     EXPECT_EQ(error_of({{"max_body_bytes", "1023"}}),
               "--max-body-bytes must be an integer from 1024 to 67108864, not 1023");
     EXPECT_EQ(error_of({{"max_intake_bytes", "1073741825"}}),
@@ -439,7 +439,7 @@ TEST_F(SettingsOf, leave_room_for_one_body_in_the_intake) {
     }
 }
 
-TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
+TEST_F(SettingsTest, are_printed_as_a_file_that_round_trips) {
     const Settings settings = load_with({{"port", "0"},
                                          {"db_path", "a \"quoted\" \\ name.db"},
                                          {"update_interval", "250ms"},
@@ -462,7 +462,7 @@ TEST_F(SettingsOf, are_printed_as_a_file_that_reads_back_the_same) {
 }
 
 }  // namespace
-TEST_F(SettingsOf, a_misspelt_environment_variable_is_an_error_that_names_the_right_one) {
+TEST_F(SettingsTest, a_misspelt_environment_variable_is_an_error_that_names_the_right_one) {
     for (const auto& [misspelt, meant] :
          std::map<std::string, std::string>{{"SESSION_BUDDY_PRT", "SESSION_BUDDY_PORT"},
                                             {"SESSION_BUDDY_AUTH_TOKEN_FIEL", "SESSION_BUDDY_AUTH_TOKEN_FILE"},
@@ -473,7 +473,7 @@ TEST_F(SettingsOf, a_misspelt_environment_variable_is_an_error_that_names_the_ri
     }
 }
 
-TEST_F(SettingsOf, variables_of_other_programs_with_our_prefix_are_ignored) {
+TEST_F(SettingsTest, variables_of_other_programs_with_our_prefix_are_ignored) {
     for (const char* name : {"TOKEN", "WEBHOOK", "WEBHOOK_AUTHORIZATION", "CONFIG", "SKILL", "EVENT_ID", "TYPE", "TEXT",
                              "TEST_STRICT", "TEST_DATA", "TEST_LOAD_SECONDS"}) {
         environment_["SESSION_BUDDY_" + std::string(name)] = name == std::string("CONFIG") ? write("c.toml", "") : "x";
@@ -481,7 +481,7 @@ TEST_F(SettingsOf, variables_of_other_programs_with_our_prefix_are_ignored) {
     EXPECT_EQ(error_of({}), "no error");
 }
 
-TEST_F(SettingsOf, an_embedded_server_rejects_a_misspelt_variable_that_would_have_asked_for_authentication) {
+TEST_F(SettingsTest, an_embedded_server_rejects_a_misspelt_variable_that_would_have_asked_for_authentication) {
     Config config;
     environment_["SESSION_BUDDY_PRT"] = "1";
     EXPECT_NO_THROW(assign_security_options(config, environment()));

@@ -1,4 +1,4 @@
-// Origins, hosts and patterns of them as text: what is read, what matches, and what look-alikes do not.
+// Parsing of origins, hosts and patterns; what matches, and that look-alikes do not.
 #include "session_buddy/core/origin.hpp"
 
 #include <gmock/gmock.h>
@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(OriginText, is_read_in_lower_case_and_with_its_default_port) {
+TEST(OriginText, is_parsed_in_lower_case_and_with_its_default_port) {
     struct Case {
         const char* text;
         const char* same;
@@ -35,7 +35,7 @@ TEST(OriginText, is_read_in_lower_case_and_with_its_default_port) {
     }
 }
 
-TEST(OriginText, that_is_no_origin_is_nothing) {
+TEST(OriginText, that_is_not_an_origin_is_rejected) {
     for (const std::string text : {"",
                                    "null",
                                    "*",
@@ -92,7 +92,7 @@ TEST(OriginText, that_is_no_origin_is_nothing) {
     EXPECT_FALSE(Origin::parse("https://" + std::string(254, 'a')));
 }
 
-TEST(OriginText, is_of_loopback_by_its_host_on_any_port) {
+TEST(OriginText, is_loopback_by_its_host_on_any_port) {
     for (const char* text :
          {"http://localhost", "https://localhost", "http://LOCALHOST:3000", "http://app.localhost:8080",
           "http://127.0.0.1:5173", "https://127.255.255.254", "http://[::1]:9", "http://[0:0:0:0:0:0:0:1]",
@@ -128,7 +128,7 @@ TEST(OriginText, is_of_loopback_by_its_host_on_any_port) {
     }
 }
 
-TEST(HostHeader, is_a_host_and_perhaps_a_port) {
+TEST(HostHeader, is_a_host_and_an_optional_port) {
     const auto host = Authority::parse("Example.org:8765");
     ASSERT_TRUE(host);
     EXPECT_EQ(host->host.name, "example.org");
@@ -150,7 +150,7 @@ TEST(OriginOfRequest, has_the_scheme_of_the_connection_and_its_default_port) {
     EXPECT_NE(of("example.org:443", false), Origin::parse("https://example.org"));
 }
 
-TEST(OriginPatterns, hold_what_is_named_and_no_look_alike) {
+TEST(OriginPatterns, match_the_listed_names_and_no_look_alike) {
     const auto patterns = OriginPatterns::parse(
         "https://app.example.org, HTTPS://*.Example.com,https://*.example.net:8443,http://[2001:db8::1]:3000,"
         "chrome-extension://abcdef,http://192.0.2.1");
@@ -170,7 +170,7 @@ TEST(OriginPatterns, hold_what_is_named_and_no_look_alike) {
     EXPECT_FALSE(patterns.contains_null());
 }
 
-TEST(OriginPatterns, hold_null_and_nothing_where_they_say_so) {
+TEST(OriginPatterns, contain_null_or_nothing_if_listed) {
     EXPECT_TRUE(OriginPatterns::parse("null").contains_null());
     EXPECT_TRUE(OriginPatterns::parse("https://a.example , null").contains_null());
     const auto none = OriginPatterns::parse("");
@@ -178,7 +178,7 @@ TEST(OriginPatterns, hold_null_and_nothing_where_they_say_so) {
     EXPECT_FALSE(none.contains(*Origin::parse("https://example.org")));
 }
 
-TEST(HostPatterns, hold_what_is_named_and_no_look_alike) {
+TEST(HostPatterns, match_the_listed_names_and_no_look_alike) {
     const auto patterns = HostPatterns::parse("App.example.org,*.example.com,192.0.2.1, [2001:db8::1]");
     for (const char* text : {"app.example.org", "a.example.com", "a.b.example.com", "192.0.2.1", "[2001:db8:0::1]"}) {
         EXPECT_TRUE(patterns.contains(*Host::parse(text))) << text;
@@ -214,7 +214,7 @@ void expect_refused(const BadItem& bad) {
     }
 }
 
-TEST(OriginPatterns, name_the_item_that_is_none_and_say_what_to_write) {
+TEST(OriginPatterns, name_the_invalid_item_and_how_to_fix_it) {
     for (const auto& bad : {
              BadItem{"", "an empty item"},
              BadItem{"*", "every page of the web could read the metrics"},
@@ -243,7 +243,7 @@ TEST(OriginPatterns, name_the_item_that_is_none_and_say_what_to_write) {
     }
 }
 
-TEST(HostPatterns, name_the_item_that_is_none_and_say_what_to_write) {
+TEST(HostPatterns, name_the_invalid_item_and_how_to_fix_it) {
     for (const auto& bad : {
              BadItem{"", "an empty item"},
              BadItem{"*", "DNS rebinding would let every page of the web in"},

@@ -1,4 +1,4 @@
-// What is due comes up once, the earliest first.
+// Due ids are returned once, the earliest first.
 #include "session_buddy/core/schedule.hpp"
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 
-std::vector<std::uint32_t> take_all(Schedule& schedule, TimePoint now) {
+std::vector<std::uint32_t> pop_all(Schedule& schedule, TimePoint now) {
     std::vector<std::uint32_t> numbers;
     while (const auto number = schedule.pop_due(now)) {
         numbers.push_back(*number);
@@ -20,37 +20,37 @@ std::vector<std::uint32_t> take_all(Schedule& schedule, TimePoint now) {
     return numbers;
 }
 
-TEST(Schedule, gives_out_what_is_due_the_earliest_first_and_once) {
+TEST(Schedule, pops_due_ids_once_and_the_earliest_first) {
     Schedule schedule;
     schedule.schedule(0, kStart + 3s);
     schedule.schedule(1, kStart + 1s);
     schedule.schedule(2, kStart + 2s);
-    EXPECT_EQ(take_all(schedule, kStart + 1s - 1us), (std::vector<std::uint32_t>{}));
-    EXPECT_EQ(take_all(schedule, kStart + 2s), (std::vector<std::uint32_t>{1, 2}));
-    EXPECT_EQ(take_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{0}));
-    EXPECT_EQ(take_all(schedule, TimePoint::max()), (std::vector<std::uint32_t>{}));
+    EXPECT_EQ(pop_all(schedule, kStart + 1s - 1us), (std::vector<std::uint32_t>{}));
+    EXPECT_EQ(pop_all(schedule, kStart + 2s), (std::vector<std::uint32_t>{1, 2}));
+    EXPECT_EQ(pop_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{0}));
+    EXPECT_EQ(pop_all(schedule, TimePoint::max()), (std::vector<std::uint32_t>{}));
 }
 
-TEST(Schedule, comes_up_at_the_earliest_moment_that_was_planned) {
+TEST(Schedule, uses_the_earliest_scheduled_time) {
     Schedule schedule;
     schedule.schedule(0, kStart + 2s);
     schedule.schedule(0, kStart + 1s);
     schedule.schedule(0, kStart + 3s);
-    EXPECT_EQ(take_all(schedule, kStart + 1s), (std::vector<std::uint32_t>{0}));
-    EXPECT_EQ(take_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{})) << "planned again only when asked to";
+    EXPECT_EQ(pop_all(schedule, kStart + 1s), (std::vector<std::uint32_t>{0}));
+    EXPECT_EQ(pop_all(schedule, kStart + 9s), (std::vector<std::uint32_t>{})) << "not scheduled again by itself";
 }
 
-TEST(Schedule, comes_up_at_the_moment_it_was_planned_for_again) {
+TEST(Schedule, uses_the_new_time_of_a_rescheduled_id) {
     Schedule schedule;
     schedule.schedule(0, kStart + 2s);
     schedule.schedule(0, kStart + 1s);
     ASSERT_TRUE(schedule.pop_due(kStart + 1s));
     schedule.schedule(0, kStart + 3s);
-    EXPECT_FALSE(schedule.pop_due(kStart + 2s)) << "the first plan is void";
+    EXPECT_FALSE(schedule.pop_due(kStart + 2s)) << "the first time is void";
     EXPECT_TRUE(schedule.pop_due(kStart + 3s));
 }
 
-TEST(Schedule, plans_nothing_for_the_end_of_time) {
+TEST(Schedule, ignores_the_maximum_time) {
     Schedule schedule;
     schedule.schedule(7, TimePoint::max());
     EXPECT_FALSE(schedule.pop_due(TimePoint::max()));

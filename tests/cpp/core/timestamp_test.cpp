@@ -1,4 +1,4 @@
-// Every form of timestamp that is read, and the ones that are not.
+// Supported and rejected timestamp formats.
 #include "session_buddy/core/timestamp.hpp"
 
 #include <gtest/gtest.h>
@@ -13,12 +13,12 @@ namespace {
 
 struct ReadCase {
     const char* text;
-    std::int64_t micros;  // as Python's datetime.fromisoformat has them, naive = UTC
+    std::int64_t micros;  // as from Python's datetime.fromisoformat; naive means UTC
 };
 
 class Timestamp : public testing::TestWithParam<ReadCase> {};
 
-TEST_P(Timestamp, is_read) {
+TEST_P(Timestamp, is_parsed) {
     const auto read = parse_timestamp(GetParam().text);
     ASSERT_TRUE(read.has_value()) << GetParam().text;
     EXPECT_EQ(read->time_since_epoch().count(), GetParam().micros) << GetParam().text;
@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 class NotATimestamp : public testing::TestWithParam<const char*> {};
 
-TEST_P(NotATimestamp, is_refused) {
+TEST_P(NotATimestamp, is_rejected) {
     EXPECT_FALSE(parse_timestamp(GetParam()).has_value()) << GetParam();
 }
 
@@ -78,28 +78,28 @@ TEST(Timestamp, stops_at_a_nul_byte) {
     EXPECT_FALSE(parse_timestamp(std::string("2026-02-10T12:00:00\0Z", 21)).has_value());
 }
 
-TEST(Timestamp, is_written_in_the_form_of_the_wire) {
+TEST(Timestamp, is_formatted_for_the_wire) {
     const auto written = [](const char* text) { return format_timestamp(parse_timestamp(text).value()); };
     EXPECT_EQ(written("2026-02-10T12:00:00.999999+00:00"), "2026-02-10T12:00:00Z");
     EXPECT_EQ(written("2026-02-10 00:30:00+05:30"), "2026-02-09T19:00:00Z");
     EXPECT_EQ(written("0001-01-01"), "0001-01-01T00:00:00Z");
     EXPECT_EQ(written("9999-12-31T23:59:59.9"), "9999-12-31T23:59:59Z");
-    EXPECT_EQ(written("1969-12-31T23:59:59.5"), "1969-12-31T23:59:59Z") << "cut off, also before 1970";
+    EXPECT_EQ(written("1969-12-31T23:59:59.5"), "1969-12-31T23:59:59Z") << "truncated, also before 1970";
 }
 
-TEST(Timestamp, is_written_with_its_fraction_and_read_back_the_same) {
+TEST(Timestamp, round_trips_with_its_fraction) {
     for (const char* text : {"2026-02-10T12:00:00.000Z", "2026-02-10T12:00:00.007Z", "2026-02-10T12:00:00.000012Z",
                              "1969-12-31T23:59:59.500Z", "9999-12-31T23:59:59.999999Z"}) {
         EXPECT_EQ(format_precise_timestamp(parse_timestamp(text).value()), text);
     }
 }
 
-TEST(FormatHttpDate, is_the_form_of_the_standard) {
+TEST(FormatHttpDate, follows_rfc_9110) {
     EXPECT_EQ(format_http_date(parse_timestamp("1994-11-06T08:49:37.999Z").value()), "Sun, 06 Nov 1994 08:49:37 GMT");
     EXPECT_EQ(format_http_date(parse_timestamp("2026-02-28T23:59:59Z").value()), "Sat, 28 Feb 2026 23:59:59 GMT");
 }
 
-TEST(BeginningOf, is_a_duration_before_the_end_where_a_date_can_tell_it) {
+TEST(StartTime, is_the_end_minus_a_valid_duration) {
     const TimePoint end = parse_timestamp("2026-02-10T12:00:00Z").value();
     EXPECT_EQ(start_time(end, 0.0), end);
     EXPECT_EQ(start_time(end, 1.5), end - std::chrono::milliseconds(1500));

@@ -1,4 +1,4 @@
-// The text form of the rules for development tools.
+// Parsing of the option `tools`.
 #include "session_buddy/core/tool_rule.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ std::vector<std::string> read(std::string_view text) {
     return rules;
 }
 
-std::string fault_of(std::string_view text) {
+std::string invalid_item_of(std::string_view text) {
     try {
         static_cast<void>(parse_tool_rules(text));
     } catch (const std::invalid_argument& item) {
@@ -28,13 +28,13 @@ std::string fault_of(std::string_view text) {
     return "(no fault)";
 }
 
-TEST(ToolRules, are_none_in_an_empty_text) {
+TEST(ToolRules, are_empty_for_an_empty_text) {
     for (const char* text : {"", " ", "\t \t"}) {
         EXPECT_TRUE(parse_tool_rules(text).empty()) << '"' << text << '"';
     }
 }
 
-TEST(ToolRules, are_commands_and_names_in_their_order_without_the_blanks_around_them) {
+TEST(ToolRules, keep_their_order_and_are_trimmed) {
     EXPECT_EQ(read("just test=just-test, bazel test=bazel-test"),
               (std::vector<std::string>{"just test -> just-test", "bazel test -> bazel-test"}));
     EXPECT_EQ(read(" \tx = y ,\tz=w\t"), (std::vector<std::string>{"x -> y", "z -> w"}));
@@ -43,34 +43,34 @@ TEST(ToolRules, are_commands_and_names_in_their_order_without_the_blanks_around_
     EXPECT_EQ(read("größe prüfen=Prüfung"), (std::vector<std::string>{"größe prüfen -> Prüfung"}));
 }
 
-TEST(ToolRules, split_at_the_last_equals_sign_as_a_command_may_hold_some) {
+TEST(ToolRules, split_at_the_last_equals_sign) {
     EXPECT_EQ(read("run --mode=fast=fast-run"), (std::vector<std::string>{"run --mode=fast -> fast-run"}));
     EXPECT_EQ(read("x==y"), (std::vector<std::string>{"x= -> y"}));
 }
 
-TEST(ToolRules, name_the_item_that_is_none) {
-    EXPECT_EQ(fault_of("just test"), "just test");
-    EXPECT_EQ(fault_of("a=b, just test ,c=d"), "just test") << "without the blanks around it";
-    EXPECT_EQ(fault_of("=name"), "=name");
-    EXPECT_EQ(fault_of(" \t=name"), "=name");
-    EXPECT_EQ(fault_of("command="), "command=");
-    EXPECT_EQ(fault_of("command= "), "command=");
-    EXPECT_EQ(fault_of("="), "=");
-    EXPECT_EQ(fault_of("first wrong, second wrong"), "first wrong");
+TEST(ToolRules, name_the_invalid_item) {
+    EXPECT_EQ(invalid_item_of("just test"), "just test");
+    EXPECT_EQ(invalid_item_of("a=b, just test ,c=d"), "just test") << "trimmed";
+    EXPECT_EQ(invalid_item_of("=name"), "=name");
+    EXPECT_EQ(invalid_item_of(" \t=name"), "=name");
+    EXPECT_EQ(invalid_item_of("command="), "command=");
+    EXPECT_EQ(invalid_item_of("command= "), "command=");
+    EXPECT_EQ(invalid_item_of("="), "=");
+    EXPECT_EQ(invalid_item_of("first wrong, second wrong"), "first wrong");
 }
 
-TEST(ToolRules, refuse_an_empty_item_and_so_a_comma_too_many) {
+TEST(ToolRules, reject_an_empty_item_such_as_an_extra_comma) {
     for (const char* text : {",", "a=b,", ",a=b", "a=b,,c=d", "a=b, ,c=d"}) {
-        EXPECT_EQ(fault_of(text), "") << text;
+        EXPECT_EQ(invalid_item_of(text), "") << text;
     }
 }
 
-TEST(ToolRules, refuse_a_name_that_no_skill_may_have) {
+TEST(ToolRules, reject_an_invalid_skill_name) {
     const std::string longest(kMaxSkillNameBytes, 'n');
     EXPECT_EQ(read("c=" + longest), (std::vector<std::string>{"c -> " + longest}));
     for (const std::string& name :
          {longest + "n", std::string("a\nb"), std::string("a\x1b[0m"), std::string("\xff"), std::string("\0", 1)}) {
-        EXPECT_EQ(fault_of("c=" + name), "c=" + std::string(name.c_str())) << name;
+        EXPECT_EQ(invalid_item_of("c=" + name), "c=" + std::string(name.c_str())) << name;
     }
 }
 

@@ -1,4 +1,4 @@
-// Which series a run is counted in, and what is told of changes.
+// Assignment of invocations to series, and change tracking.
 #include "session_buddy/core/totals.hpp"
 
 #include <gmock/gmock.h>
@@ -52,7 +52,7 @@ TEST(Totals, count_a_duration_in_the_bucket_whose_bound_it_does_not_exceed) {
     EXPECT_THAT(totals.table()->front()->phases.front().durations, ElementsAre(2, 1, 0, 0, 0, 0, 0, 0, 1, 2));
 }
 
-TEST(Totals, count_the_durations_of_completed_runs_alone) {
+TEST(Totals, count_durations_of_completed_invocations_only) {
     Totals totals;
     totals.add(run("a", false, 5.0), "");
     totals.add(run("a", true, 2.0), "");
@@ -61,7 +61,7 @@ TEST(Totals, count_the_durations_of_completed_runs_alone) {
     EXPECT_EQ(phase.duration_seconds, 2.0);
 }
 
-TEST(Totals, sum_the_skills_beyond_the_bound_and_one_of_that_name) {
+TEST(Totals, sum_skills_beyond_the_limit_and_one_named_other) {
     Totals totals({.skills = 2});
     for (const char* skill : {"other", "a", "b", "c", "a", "d"}) {
         totals.add(run(skill), "");
@@ -74,7 +74,7 @@ TEST(Totals, sum_the_skills_beyond_the_bound_and_one_of_that_name) {
     EXPECT_EQ(table->at(1)->phases.front().completed, 2);
 }
 
-TEST(Totals, keep_what_was_restored_be_it_beyond_the_bound) {
+TEST(Totals, keep_restored_skills_beyond_the_limit) {
     Totals totals({.skills = 1});
     totals.restore("a", PhaseTotals{.workflow_phase = "none", .completed = 7});
     totals.restore("b", PhaseTotals{.workflow_phase = "none", .completed = 8});
@@ -86,7 +86,7 @@ TEST(Totals, keep_what_was_restored_be_it_beyond_the_bound) {
     EXPECT_EQ(table->at(1)->phases.front().completed, 9);
 }
 
-TEST(Totals, sum_the_phases_beyond_the_bound_and_those_that_are_no_names) {
+TEST(Totals, sum_phases_beyond_the_limit_and_invalid_ones) {
     constexpr std::uint32_t kPhases = 4;
     Totals totals({.phases = kPhases});
     for (std::size_t i = 0; i < kPhases + 3; ++i) {
@@ -104,7 +104,7 @@ TEST(Totals, sum_the_phases_beyond_the_bound_and_those_that_are_no_names) {
     EXPECT_EQ(phases.back().workflow_phase, "none");
 }
 
-TEST(Totals, keep_the_phases_that_were_restored_be_it_beyond_the_bound) {
+TEST(Totals, keep_restored_phases_beyond_the_limit) {
     Totals totals({.phases = 1});
     totals.restore("a", PhaseTotals{.workflow_phase = "build", .completed = 7});
     totals.restore("a", PhaseTotals{.workflow_phase = "test", .completed = 8});
@@ -116,7 +116,7 @@ TEST(Totals, keep_the_phases_that_were_restored_be_it_beyond_the_bound) {
     EXPECT_EQ(phases[2], (PhaseTotals{.workflow_phase = "other", .completed = 1}));
 }
 
-TEST(Totals, tell_what_changed_since_it_was_written) {
+TEST(Totals, report_changes_since_the_last_write) {
     Totals totals;
     totals.add(run("a"), "setup");
     totals.add(run("a"), "");
@@ -132,7 +132,7 @@ TEST(Totals, tell_what_changed_since_it_was_written) {
     EXPECT_TRUE(changes[1].anomalies);
 }
 
-TEST(Totals, never_change_a_table_that_was_given_out) {
+TEST(Totals, never_change_a_published_table) {
     Totals totals;
     totals.add(run("a"), "");
     totals.add(run("b"), "");
@@ -142,10 +142,10 @@ TEST(Totals, never_change_a_table_that_was_given_out) {
     const auto after = totals.table();
     EXPECT_EQ(before->at(0)->phases.front().completed, 1);
     EXPECT_EQ(after->at(0)->phases.front().completed, 2);
-    EXPECT_EQ(after->at(1), before->at(1)) << "what did not change is shared";
+    EXPECT_EQ(after->at(1), before->at(1)) << "unchanged entries are shared";
 }
 
-TEST(Totals, count_an_anomaly_once_that_is_noted_down_late) {
+TEST(Totals, count_an_anomaly_once_that_is_recorded_late) {
     Totals totals;
     const auto count = [&totals] { return totals.table()->front()->anomalies[0]; };
     totals.add_unrecorded_anomaly("a", AnomalyType::performance_drop);

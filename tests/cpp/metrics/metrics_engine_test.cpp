@@ -1,4 +1,4 @@
-// The engine: order of the top skills, sharing of what did not change, and what is reported as changed.
+// The engine: order of the top skills, sharing of unchanged state, and change tracking.
 #include "session_buddy/metrics/metrics_engine.hpp"
 
 #include <gtest/gtest.h>
@@ -22,8 +22,8 @@ Invocation run(const std::string& skill, TimePoint at, bool completed = true, st
 
 std::vector<std::string> top_names(const SkillTable& table) {
     std::vector<std::string> names;
-    for (const std::uint32_t place : table.top()) {
-        names.push_back(table.at(place).skill_name);
+    for (const std::uint32_t index : table.top()) {
+        names.push_back(table.at(index).skill_name);
     }
     return names;
 }
@@ -39,7 +39,7 @@ TEST(MetricsEngine, ranks_by_count_then_by_last_invocation_then_by_name) {
     EXPECT_EQ(top_names(*engine.table()), (std::vector<std::string>{"twice", "later", "a", "b"}));
 }
 
-TEST(MetricsEngine, top_holds_no_more_than_asked_for_and_find_knows_the_rest) {
+TEST(MetricsEngine, top_is_limited_and_find_returns_the_rest) {
     MetricsEngine engine{{.top_skills = 2}};
     for (int i = 0; i < 5; ++i) {
         engine.add(run("skill-" + std::to_string(i), kStart + i * 1s), kStart + 10s);
@@ -62,7 +62,7 @@ TEST(MetricsEngine, counts_decay_without_any_new_invocation) {
     EXPECT_TRUE(engine.table()->top().empty());
 }
 
-TEST(MetricsEngine, hands_out_the_same_table_where_nothing_changed) {
+TEST(MetricsEngine, returns_the_same_table_if_nothing_changed) {
     MetricsEngine engine{{}};
     engine.add(run("a", kStart), kStart);
     engine.advance(kStart);
@@ -71,7 +71,7 @@ TEST(MetricsEngine, hands_out_the_same_table_where_nothing_changed) {
     EXPECT_EQ(engine.table(), before);
 }
 
-TEST(MetricsEngine, a_table_handed_out_never_changes) {
+TEST(MetricsEngine, a_published_table_never_changes) {
     MetricsEngine engine{{}};
     engine.add(run("a", kStart), kStart);
     const auto before = engine.table();
@@ -91,18 +91,18 @@ TEST(MetricsEngine, a_row_from_the_future_counts_as_now) {
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
 }
 
-TEST(MetricsEngine, no_lifetime_ends_before_an_invocation_that_was_seen) {
+TEST(MetricsEngine, a_lifetime_never_ends_before_an_added_invocation) {
     MetricsEngine engine{{.window = 1h}};
     engine.add(run("a", kStart), kStart);
     engine.set_lifetime("a", {2, 2, 1.0, kStart - 1000h});
     engine.advance(kStart);
     EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart);
     engine.advance(kStart + 1000h);
-    EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart) << "out of all windows by now";
+    EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart) << "it has left all windows";
     EXPECT_EQ(engine.recent_metrics("a")->last_invocation_at, kStart);
 }
 
-TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_without_recent_rows) {
+TEST(MetricsEngine, lifetime_metrics_are_those_set_even_for_a_skill_without_recent_rows) {
     MetricsEngine engine{{}};
     engine.set_lifetime("old", {1523, 1401, 5.3, kStart - 1000h});
     engine.advance(kStart);
@@ -113,7 +113,7 @@ TEST(MetricsEngine, lifetime_figures_are_those_handed_in_even_for_a_skill_withou
     EXPECT_TRUE(engine.table()->top().empty());
 }
 
-TEST(MetricsEngine, a_small_step_back_of_the_clock_changes_nothing) {
+TEST(MetricsEngine, a_small_backward_step_of_the_clock_changes_nothing) {
     MetricsEngine engine{{.window = 1h}};
     engine.add(run("a", kStart), kStart);
     engine.advance(kStart + 1h);
@@ -121,7 +121,7 @@ TEST(MetricsEngine, a_small_step_back_of_the_clock_changes_nothing) {
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
 }
 
-TEST(MetricsEngine, reports_recent_figures_until_they_are_confirmed_and_again_when_they_decay) {
+TEST(MetricsEngine, reports_recent_metrics_until_they_are_confirmed_and_again_when_they_decay) {
     MetricsEngine engine{{}};
     engine.add(run("a", kStart, false), kStart);
     engine.advance(kStart);
@@ -149,7 +149,7 @@ TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) 
     EXPECT_EQ(engine.changed_recent()[0].metrics.count_1h, 2);
 }
 
-TEST(MetricsEngine, a_row_too_old_for_every_window_still_makes_the_skill_reported) {
+TEST(MetricsEngine, a_row_too_old_for_every_window_still_reports_the_skill) {
     MetricsEngine engine{{}};
     engine.add(run("a", kStart), kStart);
     engine.confirm_recent(engine.changed_recent());
@@ -192,7 +192,7 @@ TEST(MetricsEngine, skills_beyond_max_tracked_skills_are_summed_as_other) {
     }
 }
 
-TEST(MetricsEngine, a_skill_is_its_own_again_once_another_one_has_left_all_windows) {
+TEST(MetricsEngine, a_skill_is_tracked_again_after_another_one_has_left_all_windows) {
     MetricsEngine engine{{.max_tracked_skills = 2}};
     engine.add(run("a", kStart), kStart);
     engine.add(run("b", kStart + 1h), kStart + 1h);
@@ -201,7 +201,7 @@ TEST(MetricsEngine, a_skill_is_its_own_again_once_another_one_has_left_all_windo
     EXPECT_EQ(engine.table()->find("c"), nullptr);
 
     const TimePoint later = kStart + 24h;
-    engine.advance(later);  // "a" has left; what the database is told of it must be confirmed first
+    engine.advance(later);  // "a" has left; its change must be confirmed first
     engine.add(run("c", later), later);
     EXPECT_EQ(engine.table()->find("c"), nullptr);
     engine.confirm_recent(engine.changed_recent());
@@ -218,7 +218,7 @@ TEST(MetricsEngine, a_skill_is_its_own_again_once_another_one_has_left_all_windo
     EXPECT_EQ(engine.table()->find("a"), nullptr);
 }
 
-TEST(MetricsEngine, names_that_come_and_go_leave_nothing_behind) {
+TEST(MetricsEngine, names_that_come_and_go_do_not_accumulate) {
     MetricsEngine engine{{.max_tracked_skills = 100}};
     for (int day = 0; day < 50; ++day) {
         const TimePoint now = kStart + day * 25h;

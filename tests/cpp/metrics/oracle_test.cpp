@@ -1,4 +1,4 @@
-// The engine against SQL that counts everything anew: random histories, looked at at random times.
+// The engine against SQL that recomputes everything: random histories, compared at random times.
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
@@ -54,7 +54,7 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
         for (auto rows = pick(0, 6); rows > 0; --rows) {
             Invocation row;
             row.skill_name = "skill-" + std::to_string(pick(0, 14));
-            // Mostly just now, sometimes late, sometimes exactly on a boundary, sometimes from the future.
+            // Mostly now, sometimes late, sometimes exactly on a boundary, sometimes in the future.
             const auto kind = pick(0, 9);
             row.invoked_at = kind < 5   ? now - std::chrono::microseconds{pick(0, 1'000'000)}
                              : kind < 7 ? now - std::chrono::microseconds{pick(0, 2 * window.count())}
@@ -80,7 +80,7 @@ TEST_P(Oracle, agrees_with_the_engine_to_the_last_count) {
             insert.reset();
         }
         if (pick(0, 2) != 0) {
-            continue;  // so that the windows also move over several additions at once
+            continue;  // so that the windows also advance over several additions in one step
         }
         engine.advance(now);
         const auto expected = top_by_sql(database, now, window, 10);

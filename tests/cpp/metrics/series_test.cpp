@@ -1,4 +1,4 @@
-// Steps: what falls into which, and what is made of durations.
+// Assignment to steps, means and percentiles.
 #include "session_buddy/metrics/series.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ using std::chrono::hours;
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
-TEST(Series, puts_each_run_into_its_step_and_leaves_out_the_rest) {
+TEST(Series, assigns_invocations_to_steps_and_ignores_the_rest) {
     SeriesBuilder builder(kFrom, seconds{10}, 2);
     for (const auto offset : {microseconds{-1}, microseconds{0}, microseconds{9'999'999}, microseconds{10'000'000},
                               microseconds{20'000'000}}) {
@@ -28,7 +28,7 @@ TEST(Series, puts_each_run_into_its_step_and_leaves_out_the_rest) {
     EXPECT_FALSE(points[0].p50_duration);
 }
 
-TEST(Series, counts_durations_of_completed_runs_alone) {
+TEST(Series, counts_durations_of_completed_invocations_only) {
     SeriesBuilder builder(kFrom, seconds{10}, 1);
     EXPECT_TRUE(builder.add(kFrom, true, 2.0));
     EXPECT_TRUE(builder.add(kFrom, true, 4.0));
@@ -54,7 +54,7 @@ TEST(Series, interpolates_percentiles_between_ranks) {
     EXPECT_DOUBLE_EQ(point.p95_duration.value(), 95.0);
 }
 
-TEST(Series, has_no_percentiles_where_hours_are_known_by_their_sums_alone) {
+TEST(Series, has_no_percentiles_for_hourly_rollups) {
     SeriesBuilder builder(kFrom, hours{2}, 2);
     builder.add_hour(kFrom, {.invocation_count = 4, .completed_count = 3, .avg_duration = 2.0});
     EXPECT_TRUE(builder.add(kFrom + hours{1}, true, 6.0));
@@ -70,7 +70,7 @@ TEST(Series, has_no_percentiles_where_hours_are_known_by_their_sums_alone) {
     EXPECT_DOUBLE_EQ(points[1].p95_duration.value(), 1.0);
 }
 
-TEST(Series, takes_no_more_durations_than_it_may_hold) {
+TEST(Series, rejects_durations_beyond_its_limit) {
     SeriesBuilder builder(kFrom, seconds{10}, 1);
     for (std::size_t i = 0; i < SeriesBuilder::kMaxDurations; ++i) {
         ASSERT_TRUE(builder.add(kFrom, true, 1.0));

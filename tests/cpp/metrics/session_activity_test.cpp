@@ -1,4 +1,4 @@
-// Which sessions are active, and their figures.
+// Active sessions and their metrics.
 #include "session_buddy/metrics/session_activity.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ Invocation of(const std::string& session, bool completed = true) {
     return invocation;
 }
 
-TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
+TEST(SessionActivity, has_first_and_last_activity_and_counts) {
     SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.add(of("a", false), 1, kStart + 5min, kStart + 5min);
@@ -29,7 +29,7 @@ TEST(SessionActivity, tells_first_and_last_activity_and_counts) {
     EXPECT_EQ(active[0], (SessionMetrics{"a", kStart, kStart + 5min, 3, 2, 2}));
 }
 
-TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_it_goes_on) {
+TEST(SessionActivity, a_session_becomes_inactive_after_a_pause_and_keeps_its_counts_when_it_resumes) {
     SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.advance(kStart + 30min - 1us);
@@ -44,7 +44,7 @@ TEST(SessionActivity, a_session_ends_after_the_pause_and_keeps_its_figures_when_
     EXPECT_EQ(activity.active()[0].first_activity_at, kStart);
 }
 
-TEST(SessionActivity, is_forgotten_after_a_day) {
+TEST(SessionActivity, is_removed_after_a_day) {
     SessionActivity activity{30min, 24h, 1000, 1000};
     activity.add(of("a"), 0, kStart, kStart);
     activity.advance(kStart + 31min);
@@ -54,7 +54,7 @@ TEST(SessionActivity, is_forgotten_after_a_day) {
     EXPECT_EQ(activity.active()[0].invocations, 1);
 }
 
-TEST(SessionActivity, is_forgotten_a_day_after_its_last_activity_however_often_it_paused) {
+TEST(SessionActivity, is_removed_a_day_after_its_last_activity_regardless_of_pauses) {
     SessionActivity activity{30min, 24h, 1000, 1000};
     for (const auto pause : {0h, 3h, 6h}) {
         activity.add(of("a"), 0, kStart + pause, kStart + pause);
@@ -72,7 +72,7 @@ TEST(SessionActivity, is_forgotten_a_day_after_its_last_activity_however_often_i
     EXPECT_EQ(activity.active()[0].invocations, 1);
 }
 
-TEST(SessionActivity, says_changed_once_for_each_change) {
+TEST(SessionActivity, reports_each_change_once) {
     SessionActivity activity{30min, 24h, 1000, 1000};
     EXPECT_FALSE(activity.take_changed());
     activity.add(of("a"), 0, kStart, kStart);
@@ -84,7 +84,7 @@ TEST(SessionActivity, says_changed_once_for_each_change) {
     EXPECT_TRUE(activity.take_changed());
 }
 
-TEST(SessionActivity, lists_the_last_active_first_and_no_more_than_the_bound) {
+TEST(SessionActivity, lists_the_most_recently_active_first_up_to_the_limit) {
     SessionActivity activity{30min, 24h, 2, 1000};
     activity.add(of("old"), 0, kStart, kStart);
     activity.add(of("b"), 0, kStart + 1s, kStart + 1s);
@@ -96,7 +96,7 @@ TEST(SessionActivity, lists_the_last_active_first_and_no_more_than_the_bound) {
     EXPECT_EQ(active[1].session_id, "b");
 }
 
-TEST(SessionActivity, a_new_session_takes_the_place_of_the_longest_silent_one_where_all_are_taken) {
+TEST(SessionActivity, a_new_session_evicts_the_longest_inactive_one_at_the_limit) {
     SessionActivity activity{30min, 24h, 1000, 2};
     activity.add(of("first"), 0, kStart, kStart);
     activity.add(of("second"), 0, kStart + 1min, kStart + 1min);
@@ -112,7 +112,7 @@ TEST(SessionActivity, a_new_session_takes_the_place_of_the_longest_silent_one_wh
     EXPECT_EQ(activity.tracked(), (TrackedNames{2, 0}));
 }
 
-TEST(SessionActivity, where_all_places_are_taken_by_active_sessions_the_rest_is_summed_as_other) {
+TEST(SessionActivity, sessions_beyond_the_limit_of_active_ones_are_summed_as_other) {
     SessionActivity activity{30min, 24h, 1000, 2};
     for (int i = 0; i < 1000; ++i) {
         activity.add(of(std::to_string(i)), 0, kStart, kStart);

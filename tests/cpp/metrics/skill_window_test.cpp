@@ -1,4 +1,4 @@
-// The sliding sums of one skill, event by event.
+// The sliding sums of one skill.
 #include "session_buddy/metrics/skill_window.hpp"
 
 #include <gtest/gtest.h>
@@ -32,13 +32,13 @@ TEST(SkillWindow, counts_completed_and_failed_invocations) {
     EXPECT_DOUBLE_EQ(sums.mean_duration_seconds(), 2.0);
 }
 
-TEST(SkillWindow, mean_duration_is_zero_where_nothing_was_timed) {
+TEST(SkillWindow, mean_duration_is_zero_without_durations) {
     SkillWindow window{kLengths};
     window.add(kStart, false, 3.0, kStart);
     EXPECT_EQ(window.sums(SkillWindow::window).mean_duration_seconds(), 0.0);
 }
 
-TEST(SkillWindow, an_invocation_leaves_each_horizon_exactly_when_it_is_as_old_as_the_horizon_is_long) {
+TEST(SkillWindow, an_invocation_leaves_each_horizon_exactly_at_the_age_of_its_length) {
     SkillWindow window{kLengths};
     window.add(kStart, true, 1.0, kStart);
 
@@ -68,17 +68,17 @@ TEST(SkillWindow, a_late_invocation_is_counted_only_in_the_horizons_that_it_fall
     EXPECT_EQ(window.newest(), now);
 }
 
-TEST(SkillWindow, a_late_invocation_behind_one_that_is_due_to_leave_goes_with_it) {
+TEST(SkillWindow, a_late_invocation_older_than_an_expired_one_expires_with_it) {
     SkillWindow window{kLengths};
     window.add(kStart, true, 1.0, kStart);
-    const TimePoint now = kStart + 90min;  // the first is out of the hour, but advance() has not run yet
+    const TimePoint now = kStart + 90min;  // the first has left the hour, but advance() has not run yet
     window.add(kStart + 1min, true, 1.0, now);
     window.advance(now);
     EXPECT_EQ(window.sums(SkillWindow::hour), WindowSums{});
     EXPECT_EQ(window.sums(SkillWindow::day).count, 2);
 }
 
-TEST(SkillWindow, drops_what_is_too_old_for_every_horizon) {
+TEST(SkillWindow, drops_invocations_too_old_for_every_horizon) {
     SkillWindow window{kLengths};
     EXPECT_FALSE(window.add(kStart, true, 1.0, kStart + 24h));
     EXPECT_TRUE(window.empty());
@@ -109,16 +109,16 @@ std::vector<TimePoint> shuffled(std::vector<TimePoint> moments) {
     return moments;
 }
 
-TEST(SkillWindow, rows_in_random_order_give_the_same_sums_as_in_order_however_time_passes_between_them) {
-    const auto in_order = moments_of_a_day(5000);
+TEST(SkillWindow, rows_in_random_order_give_the_same_sums_as_sorted_rows) {
+    const auto sorted_rows = moments_of_a_day(5000);
     SkillWindow expected{kLengths};
     SkillWindow window{kLengths};
     SkillWindow looked_at_often{kLengths};
-    for (const TimePoint at : in_order) {
+    for (const TimePoint at : sorted_rows) {
         expected.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, kStart + 24h);
     }
     TimePoint now = kStart + 24h - 5s;
-    for (const TimePoint at : shuffled(in_order)) {
+    for (const TimePoint at : shuffled(sorted_rows)) {
         window.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, kStart + 24h);
         looked_at_often.add(at, at.time_since_epoch().count() % 3 != 0, 1.0, now);
         looked_at_often.advance(now += 1ms);
@@ -137,7 +137,7 @@ TEST(SkillWindow, rows_in_random_order_give_the_same_sums_as_in_order_however_ti
     EXPECT_TRUE(window.empty());
 }
 
-TEST(SkillWindow, rows_in_random_order_cost_no_more_than_a_multiple_of_those_in_order) {
+TEST(SkillWindow, rows_in_random_order_cost_a_bounded_multiple_of_sorted_rows) {
     const auto cost = [](const std::vector<TimePoint>& moments) {
         const std::clock_t before = std::clock();
         SkillWindow window{kLengths};
@@ -148,14 +148,15 @@ TEST(SkillWindow, rows_in_random_order_cost_no_more_than_a_multiple_of_those_in_
         EXPECT_EQ(window.sums(SkillWindow::day).count, static_cast<std::int64_t>(moments.size()) * 3 / 4);
         return static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
     };
-    const auto in_order = moments_of_a_day(100'000);
-    const double sorted = cost(in_order);
-    EXPECT_LT(cost(shuffled(in_order)), 20 * sorted + 0.2);  // with a shift of all later ones each: 400 times
+    const auto sorted_rows = moments_of_a_day(100'000);
+    const double sorted = cost(sorted_rows);
+    EXPECT_LT(cost(shuffled(sorted_rows)),
+              20 * sorted + 0.2);  // shifting all later rows for each would take 400 times as long
 }
 
 TEST(SkillWindow, sums_the_longest_durations_of_a_busy_day) {
     SkillWindow window{kLengths};
-    constexpr int kRuns = 200'000;  // together more microseconds than 64 bits hold
+    constexpr int kRuns = 200'000;  // their sum in microseconds overflows 64 bits
     for (int i = 0; i < kRuns; ++i) {
         window.add(kStart, true, kMaxDurationSeconds, kStart);
     }
@@ -163,7 +164,7 @@ TEST(SkillWindow, sums_the_longest_durations_of_a_busy_day) {
     EXPECT_DOUBLE_EQ(window.sums(SkillWindow::hour).mean_duration_seconds(), kMaxDurationSeconds);
 }
 
-TEST(SkillWindow, a_duration_that_is_no_duration_is_not_timed) {
+TEST(SkillWindow, an_invalid_duration_is_ignored) {
     for (const double bad : {-1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
         SkillWindow window{kLengths};
         window.add(kStart, true, bad, kStart);

@@ -1,4 +1,4 @@
-// The interval against values of other programs and against its definition.
+// The interval against published values and its definition.
 #include "session_buddy/metrics/wilson.hpp"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace session_buddy::metrics {
 namespace {
 
-TEST(WilsonInterval, is_nothing_without_trials) {
+TEST(WilsonInterval, is_undefined_without_trials) {
     EXPECT_FALSE(wilson_interval(0, 0));
 }
 
@@ -29,7 +29,7 @@ TEST(WilsonInterval, agrees_with_published_values) {
     }
 }
 
-// A bound is where the observed rate is z standard errors of the bound's own rate away.
+// By definition, the observed rate is z standard errors away from a bound, computed at the rate of the bound.
 TEST(WilsonInterval, has_bounds_from_which_the_rate_is_z_standard_errors_away) {
     for (const std::int64_t trials : {1, 2, 7, 100, 12'345, 1'000'000'000}) {
         for (const std::int64_t successes : {std::int64_t{0}, trials / 3, trials - 1, trials}) {

@@ -1,4 +1,4 @@
-// From a snapshot to samples; that parsers of others read them is for the tests in Python.
+// Rendering of a snapshot; the Python tests check it with independent parsers.
 #include "session_buddy/prometheus/exposition.hpp"
 
 #include <gmock/gmock.h>
@@ -15,15 +15,15 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-/// With `window` runs of each skill, half of them completed.
+/// With `window` invocations of each skill, half of them completed.
 Snapshot snapshot_of(const std::vector<std::pair<std::string, std::int64_t>>& window) {
     std::vector<SkillTable::Entry> entries;
     for (const auto& [name, count] : window) {
-        SkillMetrics figures;
-        figures.skill_name = name;
-        figures.window.invocation_count = count;
-        figures.window.completed_count = count / 2;
-        entries.push_back(std::make_shared<const SkillMetrics>(figures));
+        SkillMetrics metrics;
+        metrics.skill_name = name;
+        metrics.window.invocation_count = count;
+        metrics.window.completed_count = count / 2;
+        entries.push_back(std::make_shared<const SkillMetrics>(metrics));
     }
     Snapshot snapshot;
     snapshot.skills = std::make_shared<SkillTable>(std::move(entries), nullptr, std::vector<std::uint32_t>{});
@@ -49,7 +49,7 @@ std::string text(const Snapshot& snapshot) {
     return text(snapshot, {.snapshot = snapshot});
 }
 
-TEST(Exposition, gives_no_rate_for_a_skill_without_runs_in_the_window) {
+TEST(Exposition, has_no_rate_for_a_skill_without_invocations_in_the_window) {
     Snapshot snapshot = snapshot_of({{"a", 4}, {"b", 0}});
     snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 4), totals_of("b", 9)});
     const std::string out = text(snapshot);
@@ -59,7 +59,7 @@ TEST(Exposition, gives_no_rate_for_a_skill_without_runs_in_the_window) {
                 HasSubstr("skill_invocations_total{skill_name=\"b\",workflow_phase=\"none\",completed=\"true\"} 9\n"));
 }
 
-TEST(Exposition, sums_the_rates_of_skills_without_series_of_their_own) {
+TEST(Exposition, sums_the_rates_of_skills_without_their_own_series) {
     Snapshot snapshot = snapshot_of({{"a", 2}, {"x", 1}, {"other", 2}, {"y", 1}});
     snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 2), totals_of("other", 2)});
     const std::string out = text(snapshot);
@@ -67,13 +67,13 @@ TEST(Exposition, sums_the_rates_of_skills_without_series_of_their_own) {
     EXPECT_THAT(out, Not(HasSubstr("\"x\"")));
 }
 
-TEST(Exposition, leaves_out_histograms_without_a_duration) {
+TEST(Exposition, omits_histograms_without_a_duration) {
     Snapshot snapshot;
     snapshot.totals = std::make_shared<TotalsTable>(TotalsTable{totals_of("a", 1)});
     EXPECT_THAT(text(snapshot), Not(HasSubstr("skill_duration_seconds_count")));
 }
 
-TEST(Exposition, tells_how_far_it_lags_behind_the_database) {
+TEST(Exposition, has_the_lag_behind_the_database) {
     Snapshot snapshot;
     const TimePoint now{std::chrono::hours{1}};
     EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
@@ -81,19 +81,19 @@ TEST(Exposition, tells_how_far_it_lags_behind_the_database) {
     snapshot.collector.up_to_date_at = now - std::chrono::milliseconds{1500};
     EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
                 HasSubstr("\nsession_buddy_database_lag_seconds 1.5\n"));
-    snapshot.collector.up_to_date_at = now + std::chrono::seconds{5};  // the clock was set back
+    snapshot.collector.up_to_date_at = now + std::chrono::seconds{5};  // the clock was set backward
     EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .now = now}),
                 HasSubstr("\nsession_buddy_database_lag_seconds 0\n"));
 }
 
-TEST(Exposition, leaves_out_the_process_where_the_system_does_not_tell) {
+TEST(Exposition, omits_process_metrics_if_the_system_does_not_provide_them) {
     const Snapshot snapshot;
     EXPECT_THAT(text(snapshot), Not(HasSubstr("process_")));
     EXPECT_THAT(text(snapshot, {.snapshot = snapshot, .process = ProcessStats{.open_fds = 12}}),
                 HasSubstr("\nprocess_open_fds 12\n"));
 }
 
-TEST(Exposition, adds_up_the_buckets_of_the_servers_work) {
+TEST(Exposition, accumulates_the_buckets_of_server_durations) {
     const Snapshot snapshot;
     NetworkStats network;
     for (const double seconds : {0.00005, 0.0001, 0.002, 7.0}) {

@@ -1,4 +1,4 @@
-// Which of the two formats an Accept header asks for.
+// Content negotiation of the exposition format.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -32,7 +32,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"application/openmetrics-text;version=2.0.0", Format::text},
         Case{"application/openmetrics-text;q=0", Format::text},
         Case{"application/openmetrics-text;version=1.0.0;q=0,*/*", Format::text},
-        // Prometheus 2.42, 2.53 and 3.0, as they ask.
+        // The headers of Prometheus 2.42, 2.53 and 3.0.
         Case{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
              "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
              Format::openmetrics},
@@ -47,14 +47,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"text/plain;q=0.2,application/*;q=0.3", Format::openmetrics},
         Case{"*/*;q=0.5,text/plain;q=0.1", Format::openmetrics}, Case{"text/*;q=0.5,*/*;q=0.4", Format::text},
         Case{"text/plain,application/openmetrics-text", Format::text},
-        // Not to be read.
+        // Malformed.
         Case{"application/openmetrics-text;q=2", Format::text}, Case{"application/openmetrics-text;q=x", Format::text},
         Case{"application/openmetrics-text;q=-1", Format::text},
         Case{"application/openmetrics-text;q=nan", Format::text}, Case{"application/openmetrics-text;q=", Format::text},
         Case{",,;;=,\"", Format::text}, Case{"a;b=\"\\", Format::text},
         Case{"a;b=\",\";q=1,application/openmetrics-text", Format::openmetrics}));
 
-TEST(ContentType, names_the_format_that_was_chosen) {
+TEST(ContentType, names_the_negotiated_format) {
     EXPECT_EQ(content_type(Format::text), "text/plain; version=0.0.4; charset=utf-8");
     EXPECT_EQ(content_type(Format::openmetrics), "application/openmetrics-text; version=1.0.0; charset=utf-8");
 }

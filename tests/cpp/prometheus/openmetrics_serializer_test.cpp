@@ -1,4 +1,4 @@
-// OpenMetrics as text, family by family.
+// OpenMetrics text of each kind of family.
 #include "prometheus/openmetrics_serializer.hpp"
 
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ MetricFamily family(MetricType type, const std::string& name, const std::string&
     return result;
 }
 
-TEST(OpenMetrics, ends_with_its_mark_even_where_there_is_nothing) {
+TEST(OpenMetrics, ends_with_eof_even_if_empty) {
     EXPECT_EQ(OpenMetricsSerializer().Serialize({}), "# EOF\n");
 }
 
@@ -34,7 +34,7 @@ TEST(OpenMetrics, names_a_counter_without_the_suffix_of_its_samples) {
         "# TYPE sent_bytes counter\n# UNIT sent_bytes bytes\n# HELP sent_bytes Help.\nsent_bytes_total 3.0\n# EOF\n");
 }
 
-TEST(OpenMetrics, keeps_the_name_of_a_gauge_whatever_it_ends_with) {
+TEST(OpenMetrics, keeps_the_name_of_a_gauge_with_any_suffix) {
     auto gauge = family(MetricType::Gauge, "active_sessions_total");
     gauge.metric.emplace_back().gauge.value = 0.25;
     EXPECT_EQ(
@@ -42,7 +42,7 @@ TEST(OpenMetrics, keeps_the_name_of_a_gauge_whatever_it_ends_with) {
         "# TYPE active_sessions_total gauge\n# HELP active_sessions_total Help.\nactive_sessions_total 0.25\n# EOF\n");
 }
 
-TEST(OpenMetrics, tells_a_unit_only_where_it_is_a_word_of_its_own) {
+TEST(OpenMetrics, has_a_unit_only_if_it_is_a_separate_word) {
     EXPECT_EQ(OpenMetricsSerializer().Serialize(
                   {family(MetricType::Gauge, "megabytes"), family(MetricType::Gauge, "seconds")}),
               "# TYPE megabytes gauge\n# HELP megabytes Help.\n# TYPE seconds gauge\n# HELP seconds Help.\n# EOF\n");
@@ -56,7 +56,7 @@ TEST(OpenMetrics, escapes_labels_and_help) {
               "# TYPE g gauge\n# HELP g a \\\"b\\\" \\\\ c\\nd\ng{x=\"a\\\"b\\\\c\\nd\xc3\xa9\",y=\"\"} 0.0\n# EOF\n");
 }
 
-TEST(OpenMetrics, writes_histograms_with_canonical_bounds_and_the_last_bucket) {
+TEST(OpenMetrics, has_histograms_with_canonical_bounds_and_an_infinite_bucket) {
     auto histogram = family(MetricType::Histogram, "h_seconds");
     auto& metric = histogram.metric.emplace_back();
     metric.label = {{.name = "k", .value = "v"}};
@@ -70,7 +70,7 @@ TEST(OpenMetrics, writes_histograms_with_canonical_bounds_and_the_last_bucket) {
         "h_seconds_bucket{k=\"v\",le=\"+Inf\"} 3\nh_seconds_count{k=\"v\"} 3\nh_seconds_sum{k=\"v\"} 40.5\n# EOF\n");
 }
 
-TEST(OpenMetrics, writes_a_last_bucket_that_is_there_once) {
+TEST(OpenMetrics, has_an_existing_infinite_bucket_once) {
     auto histogram = family(MetricType::Histogram, "h");
     auto& metric = histogram.metric.emplace_back();
     metric.histogram.bucket = {{.cumulative_count = 3, .upper_bound = std::numeric_limits<double>::infinity()}};
@@ -79,7 +79,7 @@ TEST(OpenMetrics, writes_a_last_bucket_that_is_there_once) {
               "# TYPE h histogram\n# HELP h Help.\nh_bucket{le=\"+Inf\"} 3\nh_count 3\nh_sum 0.0\n# EOF\n");
 }
 
-TEST(OpenMetrics, writes_numbers_that_come_back_as_they_were) {
+TEST(OpenMetrics, has_numbers_that_round_trip) {
     auto gauge = family(MetricType::Gauge, "g");
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     for (const double value :

@@ -1,4 +1,4 @@
-// What the query strings of the HTTP API mean, and what is refused.
+// Parsing and validation of the query strings of the HTTP API.
 #include "session_buddy/protocol/api_request.hpp"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ Request accepted(const ApiRequest<Request>& read) {
 }
 
 template <typename Request>
-BadParameter refused(const ApiRequest<Request>& read) {
+BadParameter rejected(const ApiRequest<Request>& read) {
     const auto* bad = std::get_if<BadParameter>(&read);
     EXPECT_NE(bad, nullptr);
     return bad != nullptr ? *bad : BadParameter{};
@@ -48,7 +48,7 @@ TEST(ApiRequest, of_skills_has_defaults) {
     EXPECT_TRUE(accepted(parse_skills_request("sort=skill_name&order=desc")).descending);
 }
 
-TEST(ApiRequest, reads_every_parameter_of_skills) {
+TEST(ApiRequest, parses_every_parameter_of_skills) {
     const auto request = accepted(parse_skills_request(
         "&search=a&&sort=deviation_score&order=asc&active=true&sparkline=true&limit=100&offset=7&"));
     EXPECT_EQ(request.search, "a");
@@ -65,7 +65,7 @@ TEST(ApiRequest, decodes_percent_and_plus_in_names_and_values) {
     EXPECT_EQ(accepted(parse_skill_request("skill_name=a/../b?c")).skill_name, "a/../b?c");
 }
 
-TEST(ApiRequest, names_the_parameter_that_is_wrong) {
+TEST(ApiRequest, names_the_invalid_parameter) {
     struct Case {
         const char* query;
         const char* parameter;
@@ -93,22 +93,22 @@ TEST(ApiRequest, names_the_parameter_that_is_wrong) {
                                                    Case{"search=%ff", "search", "UTF-8"},
                                                    Case{"%ff=1", "\xff", "UTF-8"},
                                                    Case{"=1", "", "no such"}}) {
-        const auto bad = refused(parse_skills_request(query));
+        const auto bad = rejected(parse_skills_request(query));
         EXPECT_EQ(bad.parameter, parameter) << query;
         EXPECT_THAT(bad.detail, HasSubstr(detail)) << query;
     }
-    EXPECT_EQ(refused(parse_skills_request("search=" + std::string(257, 'a'))).parameter, "search");
-    EXPECT_EQ(refused(parse_skills_request(std::string(300, 'x') + "=1")).parameter.size(), 64U);
+    EXPECT_EQ(rejected(parse_skills_request("search=" + std::string(257, 'a'))).parameter, "search");
+    EXPECT_EQ(rejected(parse_skills_request(std::string(300, 'x') + "=1")).parameter.size(), 64U);
 }
 
-TEST(ApiRequest, of_a_skill_needs_a_name) {
-    EXPECT_THAT(refused(parse_skill_request("")).detail, HasSubstr("missing"));
+TEST(ApiRequest, of_a_skill_requires_a_name) {
+    EXPECT_THAT(rejected(parse_skill_request("")).detail, HasSubstr("missing"));
     for (const auto& name : {std::string(), std::string("a%0Ab"), std::string("a%00"), std::string(257, 'a')}) {
-        EXPECT_EQ(refused(parse_skill_request("skill_name=" + name)).parameter, "skill_name") << name;
+        EXPECT_EQ(rejected(parse_skill_request("skill_name=" + name)).parameter, "skill_name") << name;
     }
 }
 
-TEST(ApiRequest, reads_steps_in_every_unit) {
+TEST(ApiRequest, parses_steps_in_every_unit) {
     for (const auto& [text, length] :
          {std::pair{"10", 10}, std::pair{"30s", 30}, std::pair{"5m", 300}, std::pair{"1h", 3600},
           std::pair{"31d", 2'678'400}, std::pair{"2678400", 2'678'400}}) {
@@ -116,23 +116,23 @@ TEST(ApiRequest, reads_steps_in_every_unit) {
     }
     for (const char* text : {"", "9", "9s", "0", "-5m", "32d", "745h", "2678401", "1w", "m", "1.5h", "5 m",
                              "9223372036854775807d", "99999999999999999999s"}) {
-        EXPECT_EQ(refused(parse_series_request(std::string("step=") + text)).parameter, "step") << text;
+        EXPECT_EQ(rejected(parse_series_request(std::string("step=") + text)).parameter, "step") << text;
     }
 }
 
-TEST(ApiRequest, reads_times_and_refuses_a_range_that_is_none) {
+TEST(ApiRequest, parses_times_and_rejects_an_empty_range) {
     const auto request =
         accepted(parse_series_request("from=2026-02-10T00:00:00%2B01:00&to=2026-02-10%2000:00:00&skill_name=a"));
     EXPECT_EQ(request.from, at("2026-02-09T23:00:00Z"));
     EXPECT_EQ(request.to, at("2026-02-10T00:00:00Z"));
     EXPECT_EQ(request.skill_name, "a");
-    EXPECT_EQ(refused(parse_series_request("from=2026-02-10&to=2026-02-10")).parameter, "from");
-    // An offset whose + was not encoded.
-    EXPECT_THAT(refused(parse_series_request("to=2026-02-10T00:00:00+01:00")).detail, HasSubstr("%2B"));
-    EXPECT_EQ(refused(parse_anomalies_request("from=2026-02-11&to=2026-02-10")).parameter, "from");
+    EXPECT_EQ(rejected(parse_series_request("from=2026-02-10&to=2026-02-10")).parameter, "from");
+    // An offset with an unencoded +.
+    EXPECT_THAT(rejected(parse_series_request("to=2026-02-10T00:00:00+01:00")).detail, HasSubstr("%2B"));
+    EXPECT_EQ(rejected(parse_anomalies_request("from=2026-02-11&to=2026-02-10")).parameter, "from");
 }
 
-TEST(ApiRequest, reads_every_parameter_of_anomalies_and_sessions) {
+TEST(ApiRequest, parses_every_parameter_of_anomalies_and_sessions) {
     const auto request = accepted(parse_anomalies_request(
         "state=open&skill_name=a&anomaly_type=pattern_shift&from=2026-02-10&limit=500&offset=1"));
     EXPECT_EQ(request.state, EpisodeState::open);
@@ -142,16 +142,16 @@ TEST(ApiRequest, reads_every_parameter_of_anomalies_and_sessions) {
     EXPECT_FALSE(request.to);
     EXPECT_EQ(request.page.limit, 500);
     EXPECT_EQ(accepted(parse_anomalies_request("")).page.limit, 100);
-    EXPECT_EQ(refused(parse_anomalies_request("anomaly_type=drop")).parameter, "anomaly_type");
+    EXPECT_EQ(rejected(parse_anomalies_request("anomaly_type=drop")).parameter, "anomaly_type");
     EXPECT_EQ(accepted(parse_sessions_request("limit=1000")).limit, 1000);
-    EXPECT_EQ(refused(parse_sessions_request("limit=1001")).parameter, "limit");
+    EXPECT_EQ(rejected(parse_sessions_request("limit=1001")).parameter, "limit");
     EXPECT_FALSE(reject_parameters("&"));
     EXPECT_EQ(reject_parameters("a=1")->parameter, "a");
 }
 
 // ---- The steps of a series
 
-TEST(SeriesPlan, is_of_24_hours_in_whole_steps_by_default) {
+TEST(SeriesPlan, covers_24_hours_in_whole_steps_by_default) {
     const auto plan = accepted(plan_series({}, kNow, TimePoint::min()));
     EXPECT_EQ(plan.step, seconds{300});
     EXPECT_EQ(plan.from, at("2026-02-09T12:30:00Z"));
@@ -159,14 +159,14 @@ TEST(SeriesPlan, is_of_24_hours_in_whole_steps_by_default) {
     EXPECT_EQ(plan.points, 289U);
 }
 
-TEST(SeriesPlan, does_not_begin_a_step_at_its_end) {
+TEST(SeriesPlan, does_not_start_a_step_at_its_end) {
     const auto plan = accepted(
         plan_series({.from = at("2026-02-10"), .to = at("2026-02-11"), .step = hours{1}}, kNow, TimePoint::min()));
     EXPECT_EQ(plan.points, 24U);
     EXPECT_EQ(plan.to(), at("2026-02-11"));
 }
 
-TEST(SeriesPlan, aligns_steps_to_1970_before_it_too) {
+TEST(SeriesPlan, aligns_steps_to_1970_also_before_1970) {
     const auto plan = accepted(
         plan_series({.from = at("1969-12-31T23:59:55Z"), .to = at("1970-01-01T00:00:05Z"), .step = seconds{10}}, kNow,
                     TimePoint::min()));
@@ -174,7 +174,7 @@ TEST(SeriesPlan, aligns_steps_to_1970_before_it_too) {
     EXPECT_EQ(plan.points, 2U);
 }
 
-TEST(SeriesPlan, takes_the_shortest_usual_step_that_makes_300_points_at_most) {
+TEST(SeriesPlan, uses_the_shortest_usual_step_with_at_most_300_points) {
     for (const auto& [from, step] :
          {std::pair{"2026-02-10T12:00:00Z", 10}, std::pair{"2026-02-10T10:00:00Z", 60}, std::pair{"2026-02-03", 3600},
           std::pair{"2026-01-11", 10'800}, std::pair{"2025-02-10", 172'800}, std::pair{"2001-02-10", 2'678'400}}) {
@@ -184,27 +184,27 @@ TEST(SeriesPlan, takes_the_shortest_usual_step_that_makes_300_points_at_most) {
     }
 }
 
-TEST(SeriesPlan, refuses_what_makes_too_many_points_or_leaves_the_calendar) {
-    EXPECT_EQ(refused(plan_series({.step = seconds{10}}, kNow, TimePoint::min())).parameter, "step");
-    EXPECT_EQ(refused(plan_series({.from = at("0001-01-01")}, kNow, TimePoint::min())).parameter, "step");
-    EXPECT_EQ(refused(plan_series({.from = at("2027-01-01")}, kNow, TimePoint::min())).parameter, "from");
-    EXPECT_EQ(refused(plan_series({.from = at("0001-01-01"), .to = at("0001-01-02"), .step = std::chrono::days{31}},
-                                  kNow, TimePoint::min()))
+TEST(SeriesPlan, rejects_too_many_points_and_times_outside_the_calendar) {
+    EXPECT_EQ(rejected(plan_series({.step = seconds{10}}, kNow, TimePoint::min())).parameter, "step");
+    EXPECT_EQ(rejected(plan_series({.from = at("0001-01-01")}, kNow, TimePoint::min())).parameter, "step");
+    EXPECT_EQ(rejected(plan_series({.from = at("2027-01-01")}, kNow, TimePoint::min())).parameter, "from");
+    EXPECT_EQ(rejected(plan_series({.from = at("0001-01-01"), .to = at("0001-01-02"), .step = std::chrono::days{31}},
+                                   kNow, TimePoint::min()))
                   .parameter,
               "from");
-    EXPECT_EQ(refused(plan_series({.from = at("9999-12-31"), .to = at("9999-12-31T23:59:59Z"), .step = hours{24}}, kNow,
-                                  TimePoint::min()))
+    EXPECT_EQ(rejected(plan_series({.from = at("9999-12-31"), .to = at("9999-12-31T23:59:59Z"), .step = hours{24}},
+                                   kNow, TimePoint::min()))
                   .parameter,
               "to");
     EXPECT_EQ(accepted(plan_series({.to = at("0001-01-01T12:00:00Z")}, kNow, TimePoint::min())).from, at("0001-01-01"));
 }
 
-TEST(SeriesPlan, has_whole_hours_where_rows_were_deleted) {
+TEST(SeriesPlan, has_whole_hours_if_rows_were_deleted) {
     const TimePoint pruned = at("2026-02-10T00:00:00Z");
     EXPECT_EQ(accepted(plan_series({}, kNow, pruned)).step, hours{1});
     EXPECT_EQ(accepted(plan_series({.from = pruned}, kNow, pruned)).step, seconds{300});
     EXPECT_EQ(accepted(plan_series({.step = hours{2}}, kNow, pruned)).step, hours{2});
-    const auto bad = refused(plan_series({.step = seconds{5400}}, kNow, pruned));
+    const auto bad = rejected(plan_series({.step = seconds{5400}}, kNow, pruned));
     EXPECT_EQ(bad.parameter, "step");
     EXPECT_THAT(bad.detail, HasSubstr("2026-02-10T00:00:00Z"));
 }

@@ -1,4 +1,4 @@
-// The answers of the HTTP API that need no database: order, pages, and what varies.
+// Responses of the HTTP API that need no database: order, pages, and the volatile part.
 #include "session_buddy/protocol/api_response.hpp"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-SkillMetrics figures(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
+SkillMetrics skill_metrics(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
     SkillMetrics made;
     made.skill_name = std::move(name);
     made.window = {count, completed, mean, last, completed};
@@ -33,9 +33,9 @@ Snapshot three_skills() {
     snapshot.sequence = 1;
     snapshot.at = kNoon;
     snapshot.database = {true, ""};
-    snapshot.skills =
-        test::table_of({figures("Beta", 4, 1, 9.0, kNoon - minutes{3}), figures("alpha", 2, 2, 1.0, kNoon - minutes{1}),
-                        figures("gamma/x", 0, 0, 0.0, kNoon - minutes{2})});
+    snapshot.skills = test::table_of({skill_metrics("Beta", 4, 1, 9.0, kNoon - minutes{3}),
+                                      skill_metrics("alpha", 2, 2, 1.0, kNoon - minutes{1}),
+                                      skill_metrics("gamma/x", 0, 0, 0.0, kNoon - minutes{2})});
     auto anomalies = std::make_shared<std::vector<Anomaly>>();
     anomalies->push_back(test::anomaly("alpha", AnomalyType::performance_drop, 0.9, 0.1, 5.0));
     snapshot.anomalies = anomalies;
@@ -50,7 +50,7 @@ std::vector<std::string> names(const Snapshot& snapshot, const SkillsRequest& re
     return found;
 }
 
-TEST(SkillsAnswer, sorts_by_every_key_and_puts_what_lacks_it_last) {
+TEST(SkillsResponse, sorts_by_every_key_and_missing_values_last) {
     const Snapshot snapshot = three_skills();
     const auto sorted = [&](SkillSort sort, bool descending) {
         return names(snapshot, {.sort = sort, .descending = descending});
@@ -67,7 +67,7 @@ TEST(SkillsAnswer, sorts_by_every_key_and_puts_what_lacks_it_last) {
     EXPECT_THAT(sorted(SkillSort::total_invocations, true), ElementsAre("Beta", "alpha", "gamma/x"));
 }
 
-TEST(SkillsAnswer, finds_a_part_of_the_name_in_any_case_and_active_skills) {
+TEST(SkillsResponse, finds_substrings_in_any_case_and_active_skills) {
     const Snapshot snapshot = three_skills();
     EXPECT_THAT(names(snapshot, {.search = "BET"}), ElementsAre("Beta"));
     EXPECT_THAT(names(snapshot, {.search = "/X"}), ElementsAre("gamma/x"));
@@ -75,7 +75,7 @@ TEST(SkillsAnswer, finds_a_part_of_the_name_in_any_case_and_active_skills) {
     EXPECT_THAT(names(snapshot, {.active = true}), ElementsAre("Beta", "alpha"));
 }
 
-TEST(SkillsAnswer, gives_the_page_that_was_asked_for_and_nulls_for_what_is_not_known) {
+TEST(SkillsResponse, returns_the_requested_page_and_null_for_unknown_values) {
     const Snapshot snapshot = three_skills();
     const auto body = skills_response(snapshot, {.page = {.limit = 2, .offset = 2}}, nullptr);
     const auto answer = json::parse(body.text);
@@ -91,7 +91,7 @@ TEST(SkillsAnswer, gives_the_page_that_was_asked_for_and_nulls_for_what_is_not_k
               json::array());
 }
 
-TEST(SkillsAnswer, has_hours_of_silence_for_a_skill_that_did_not_run) {
+TEST(SkillsResponse, has_zeros_for_a_skill_without_invocations) {
     Sparklines sparklines{.from = kNoon, .by_skill = {}};
     sparklines.by_skill["alpha"].back() = {.invocation_count = 3, .completed_count = 2};
     const auto answer =
@@ -104,7 +104,7 @@ TEST(SkillsAnswer, has_hours_of_silence_for_a_skill_that_did_not_run) {
     }
 }
 
-TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
+TEST(ServerResponse, differs_only_in_its_age_and_has_no_path) {
     Snapshot snapshot = three_skills();
     Config config;
     config.db_path = "/home/me/skills.db";
@@ -141,7 +141,7 @@ TEST(ServerAnswer, varies_in_its_age_alone_and_names_no_path) {
     EXPECT_TRUE(before_the_first.at("age_seconds").is_null());
 }
 
-TEST(ServerAnswer, names_the_limits_that_are_reached) {
+TEST(ServerResponse, lists_the_limits_that_are_reached) {
     Snapshot snapshot;
     const auto named = [&] { return json::parse(server_response(snapshot, Config{}, {}).text).at("limits_reached"); };
     EXPECT_EQ(named(), json::array());
@@ -167,7 +167,7 @@ StoredEpisode stored(std::int64_t id, std::string skill, std::string type, TimeP
             .resolved_at = end};
 }
 
-TEST(AnomaliesAnswer, has_present_figures_of_what_is_open_and_stored_ones_of_the_rest) {
+TEST(AnomaliesResponse, has_current_values_for_open_episodes_and_stored_ones_for_the_rest) {
     const auto body = anomalies_response(
         three_skills(), {.page = {.limit = 10}},
         {stored(2, "alpha", "performance_drop", kNoon), stored(1, "alpha", "performance_drop", kNoon, kNoon)});
@@ -180,7 +180,7 @@ TEST(AnomaliesAnswer, has_present_figures_of_what_is_open_and_stored_ones_of_the
     EXPECT_TRUE(episodes.at(1).at("details").is_null());
 }
 
-TEST(AnomaliesAnswer, adds_what_could_not_be_written_where_it_was_asked_for) {
+TEST(AnomaliesResponse, adds_anomalies_missing_in_the_database_if_they_match) {
     const auto answer = [](const AnomaliesRequest& request) {
         return json::parse(anomalies_response(three_skills(), request, {}).text).at("anomalies");
     };
@@ -193,7 +193,7 @@ TEST(AnomaliesAnswer, adds_what_could_not_be_written_where_it_was_asked_for) {
     EXPECT_EQ(answer({.type = AnomalyType::pattern_shift, .page = {.limit = 10}}).size(), 0U);
 }
 
-TEST(AnomaliesAnswer, sorts_open_ones_by_score_and_the_rest_by_time) {
+TEST(AnomaliesResponse, sorts_open_episodes_by_score_and_the_rest_by_time) {
     using std::chrono::minutes;
     const auto order = [](EpisodeState state) {
         std::vector<int> ids;

@@ -1,4 +1,4 @@
-// The form of HTTP errors.
+// Problem details of HTTP errors.
 #include "session_buddy/protocol/problem.hpp"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 namespace session_buddy::protocol {
 namespace {
 
-TEST(Problem, has_the_members_of_its_standard_and_our_own) {
+TEST(Problem, has_standard_and_extension_members) {
     EXPECT_EQ(problem(404, "not_found", "There is \"nothing\""),
               R"({"type":"about:blank","title":"Not Found","status":404,"detail":"There is \"nothing\"",)"
               R"("error":"not_found"})");

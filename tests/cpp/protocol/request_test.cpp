@@ -1,4 +1,4 @@
-// What parse_request makes of well-formed, odd and hostile messages.
+// parse_request() on well-formed, unusual and hostile messages.
 #include "session_buddy/protocol/request.hpp"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@ template <typename T>
 T parsed_as(std::string_view text) {
     auto request = parse_request(text);
     if (const auto* error = std::get_if<ErrorReply>(&request); error != nullptr && !std::is_same_v<T, ErrorReply>) {
-        ADD_FAILURE() << "refused: " << error->message << " for " << text.substr(0, 200);
+        ADD_FAILURE() << "rejected: " << error->message << " for " << text.substr(0, 200);
         return T{};
     }
     if (!std::holds_alternative<T>(request)) {
@@ -42,7 +42,7 @@ void PrintTo(const SubscribeCase& tested, std::ostream* out) {
 
 class ParseSubscribe : public testing::TestWithParam<SubscribeCase> {};
 
-TEST_P(ParseSubscribe, reads_who_is_meant_and_how_it_was_spelt) {
+TEST_P(ParseSubscribe, parses_names_and_the_key_that_was_used) {
     const auto request = parsed_as<Subscribe>(GetParam().text);
     EXPECT_EQ(request.name_key, GetParam().name_key);
     EXPECT_EQ(request.subscription.names(), GetParam().names);
@@ -92,7 +92,7 @@ void PrintTo(const ViewCase& tested, std::ostream* out) {
 
 class ParseAnomalyView : public testing::TestWithParam<ViewCase> {};
 
-TEST_P(ParseAnomalyView, reads_what_was_given_and_what_it_means) {
+TEST_P(ParseAnomalyView, parses_the_given_values_and_defaults) {
     const auto request = parsed_as<Subscribe>(GetParam().text);
     EXPECT_EQ(request.min_deviation, GetParam().min_deviation);
     EXPECT_EQ(request.details, GetParam().details);
@@ -128,12 +128,12 @@ INSTANTIATE_TEST_SUITE_P(
                  std::nullopt,
                  {0.0, false}}));
 
-TEST(ParseRequest, heeds_the_view_of_anomalies_in_subscribe_alone) {
+TEST(ParseRequest, reads_the_anomaly_view_in_subscribe_only) {
     EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","min_deviation":"x","details":7,"request_id":"1"})").request_id, "1");
     EXPECT_EQ(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill_name":"x","details":7})").skill_name, "x");
 }
 
-TEST(ParseRequest, reads_every_other_type) {
+TEST(ParseRequest, parses_every_other_type) {
     EXPECT_EQ(parsed_as<Unsubscribe>(R"({"type":"unsubscribe","request_id":"1"})").request_id, "1");
     EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","request_id":""})").request_id, "");
     EXPECT_EQ(parsed_as<Ping>(R"( {"type":"ping"} )").request_id, std::nullopt);
@@ -145,7 +145,7 @@ TEST(ParseRequest, reads_every_other_type) {
     EXPECT_TRUE(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill":"x"})").legacy_key);
 }
 
-TEST(ParseRequest, takes_a_request_id_of_up_to_64_bytes) {
+TEST(ParseRequest, accepts_a_request_id_of_up_to_64_bytes) {
     const std::string longest(kMaxRequestIdBytes, 'i');
     EXPECT_EQ(parsed_as<Ping>(R"({"type":"ping","request_id":")" + longest + R"("})").request_id, longest);
     const auto error = parsed_as<ErrorReply>(R"({"type":"ping","request_id":"i)" + longest + R"("})");
@@ -153,7 +153,7 @@ TEST(ParseRequest, takes_a_request_id_of_up_to_64_bytes) {
     EXPECT_EQ(error.request_id, std::nullopt);
 }
 
-TEST(ParseRequest, takes_up_to_50_names) {
+TEST(ParseRequest, accepts_up_to_50_names) {
     std::string names = R"("s0")";
     for (std::size_t i = 1; i < kMaxSkillNames; ++i) {
         names += R"(,"s)" + std::to_string(i) + '"';
@@ -163,19 +163,19 @@ TEST(ParseRequest, takes_up_to_50_names) {
     EXPECT_EQ(parsed_as<ErrorReply>(head + names + R"(,"s0"]})").code, ErrorCode::invalid_message);
 }
 
-struct RefusedCase {
+struct RejectedCase {
     std::string text;
     ErrorCode code;
     std::string message_part;
     RequestId request_id = std::nullopt;
 };
-void PrintTo(const RefusedCase& tested, std::ostream* out) {
+void PrintTo(const RejectedCase& tested, std::ostream* out) {
     *out << tested.text.substr(0, 100);
 }
 
-class ParseRefused : public testing::TestWithParam<RefusedCase> {};
+class ParseRejected : public testing::TestWithParam<RejectedCase> {};
 
-TEST_P(ParseRefused, names_the_code_and_returns_the_request_id) {
+TEST_P(ParseRejected, returns_the_code_and_the_request_id) {
     const auto error = parsed_as<ErrorReply>(GetParam().text);
     EXPECT_EQ(to_string(error.code), to_string(GetParam().code));
     EXPECT_THAT(error.message, HasSubstr(GetParam().message_part));
@@ -183,87 +183,90 @@ TEST_P(ParseRefused, names_the_code_and_returns_the_request_id) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Json, ParseRefused,
-    testing::Values(RefusedCase{"", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{"{", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{"nope", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{R"({"type":"ping"} x)", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{R"({"type":"ping",})", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{R"({"type":"ping","n":NaN})", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{R"({"type":"ping","s":"\ud800"})", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{std::string(R"({"type":"ping"})") + '\0' + "{", ErrorCode::invalid_json,
-                                "Invalid JSON"},
-                    RefusedCase{"{\"type\":\"\xff\"}", ErrorCode::invalid_json, "Invalid JSON"},
-                    RefusedCase{std::string(65536, '['), ErrorCode::invalid_json, "Invalid JSON"}));
+    Json, ParseRejected,
+    testing::Values(RejectedCase{"", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{"{", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{"nope", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{R"({"type":"ping"} x)", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{R"({"type":"ping",})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{R"({"type":"ping","n":NaN})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{R"({"type":"ping","s":"\ud800"})", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{std::string(R"({"type":"ping"})") + '\0' + "{", ErrorCode::invalid_json,
+                                 "Invalid JSON"},
+                    RejectedCase{"{\"type\":\"\xff\"}", ErrorCode::invalid_json, "Invalid JSON"},
+                    RejectedCase{std::string(65536, '['), ErrorCode::invalid_json, "Invalid JSON"}));
 
 INSTANTIATE_TEST_SUITE_P(
-    Messages, ParseRefused,
+    Messages, ParseRejected,
     testing::Values(
-        RefusedCase{"[]", ErrorCode::invalid_message, "object"},
-        RefusedCase{R"([{"type":"ping"}])", ErrorCode::invalid_message, "object"},
-        RefusedCase{R"("ping")", ErrorCode::invalid_message, "object"},
-        RefusedCase{"null", ErrorCode::invalid_message, "object"},
-        RefusedCase{"12345678901234567890123", ErrorCode::invalid_message, "object"},
-        RefusedCase{"{}", ErrorCode::invalid_message, "type"},
-        RefusedCase{R"({"type":7,"request_id":"a"})", ErrorCode::invalid_message, "type", "a"},
-        RefusedCase{R"({"type":{"type":"ping"}})", ErrorCode::invalid_message, "type"},
-        RefusedCase{R"({"type":"ping","request_id":7})", ErrorCode::invalid_message, "request_id"},
-        RefusedCase{R"({"type":"ping","request_id":null})", ErrorCode::invalid_message, "request_id"},
-        RefusedCase{R"({"type":"ping","request_id":["a"]})", ErrorCode::invalid_message, "request_id"},
-        RefusedCase{R"({"type":"dance","request_id":"a"})", ErrorCode::unknown_type, "Unknown message type: dance",
-                    "a"},
-        RefusedCase{R"({"type":""})", ErrorCode::unknown_type, "Unknown message type: "},
-        RefusedCase{R"({"type":"subscribe","skill_name":7})", ErrorCode::invalid_message, "skill_name"},
-        RefusedCase{R"({"type":"subscribe","skill_name":["a"]})", ErrorCode::invalid_message, "skill_name"},
-        RefusedCase{R"({"type":"subscribe","skill":false})", ErrorCode::invalid_message, "skill"},
-        RefusedCase{R"({"type":"subscribe","skill_names":[]})", ErrorCode::invalid_message, "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":"a"})", ErrorCode::invalid_message, "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":null})", ErrorCode::invalid_message, "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a",7]})", ErrorCode::invalid_message, "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a",["b"]]})", ErrorCode::invalid_message, "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":[{"skill_name":"b"}]})", ErrorCode::invalid_message,
-                    "skill_names"},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill_name":"b"})", ErrorCode::invalid_message,
-                    "not both"},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"skill":"b"})", ErrorCode::invalid_message, "not both"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":"2"})", ErrorCode::invalid_message,
-                    "min_deviation must be a number of 0 or more"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":null})", ErrorCode::invalid_message, "min_deviation must"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":true})", ErrorCode::invalid_message, "min_deviation must"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":[2]})", ErrorCode::invalid_message, "min_deviation must"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":{"a":2}})", ErrorCode::invalid_message,
-                    "min_deviation must"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":-1})", ErrorCode::invalid_message, "min_deviation must"},
-        RefusedCase{R"({"type":"subscribe","min_deviation":-1e-300,"request_id":"a"})", ErrorCode::invalid_message,
-                    "min_deviation must", "a"},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a"],"min_deviation":"2"})", ErrorCode::invalid_message,
-                    "min_deviation must"},
-        // Too large for any number: the parser has no value for it.
-        RefusedCase{R"({"type":"subscribe","min_deviation":1e400})", ErrorCode::invalid_json, "Invalid JSON"},
-        RefusedCase{R"({"type":"subscribe","details":1})", ErrorCode::invalid_message, "details must be true or false"},
-        RefusedCase{R"({"type":"subscribe","details":"true"})", ErrorCode::invalid_message, "details must"},
-        RefusedCase{R"({"type":"subscribe","details":null})", ErrorCode::invalid_message, "details must"},
-        RefusedCase{R"({"type":"subscribe","details":[true],"request_id":"a"})", ErrorCode::invalid_message,
-                    "details must", "a"},
-        RefusedCase{R"({"type":"subscribe","skill":"a","details":{}})", ErrorCode::invalid_message, "details must"},
-        RefusedCase{R"({"type":"get_metrics"})", ErrorCode::invalid_message, "skill_name"},
-        RefusedCase{R"({"type":"get_metrics","skill_name":null,"request_id":"a"})", ErrorCode::invalid_message,
-                    "skill_name", "a"}));
+        RejectedCase{"[]", ErrorCode::invalid_message, "object"},
+        RejectedCase{R"([{"type":"ping"}])", ErrorCode::invalid_message, "object"},
+        RejectedCase{R"("ping")", ErrorCode::invalid_message, "object"},
+        RejectedCase{"null", ErrorCode::invalid_message, "object"},
+        RejectedCase{"12345678901234567890123", ErrorCode::invalid_message, "object"},
+        RejectedCase{"{}", ErrorCode::invalid_message, "type"},
+        RejectedCase{R"({"type":7,"request_id":"a"})", ErrorCode::invalid_message, "type", "a"},
+        RejectedCase{R"({"type":{"type":"ping"}})", ErrorCode::invalid_message, "type"},
+        RejectedCase{R"({"type":"ping","request_id":7})", ErrorCode::invalid_message, "request_id"},
+        RejectedCase{R"({"type":"ping","request_id":null})", ErrorCode::invalid_message, "request_id"},
+        RejectedCase{R"({"type":"ping","request_id":["a"]})", ErrorCode::invalid_message, "request_id"},
+        RejectedCase{R"({"type":"dance","request_id":"a"})", ErrorCode::unknown_type, "Unknown message type: dance",
+                     "a"},
+        RejectedCase{R"({"type":""})", ErrorCode::unknown_type, "Unknown message type: "},
+        RejectedCase{R"({"type":"subscribe","skill_name":7})", ErrorCode::invalid_message, "skill_name"},
+        RejectedCase{R"({"type":"subscribe","skill_name":["a"]})", ErrorCode::invalid_message, "skill_name"},
+        RejectedCase{R"({"type":"subscribe","skill":false})", ErrorCode::invalid_message, "skill"},
+        RejectedCase{R"({"type":"subscribe","skill_names":[]})", ErrorCode::invalid_message, "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":"a"})", ErrorCode::invalid_message, "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":null})", ErrorCode::invalid_message, "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":["a",7]})", ErrorCode::invalid_message, "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":["a",["b"]]})", ErrorCode::invalid_message, "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":[{"skill_name":"b"}]})", ErrorCode::invalid_message,
+                     "skill_names"},
+        RejectedCase{R"({"type":"subscribe","skill_names":["a"],"skill_name":"b"})", ErrorCode::invalid_message,
+                     "not both"},
+        RejectedCase{R"({"type":"subscribe","skill_names":["a"],"skill":"b"})", ErrorCode::invalid_message, "not both"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":"2"})", ErrorCode::invalid_message,
+                     "min_deviation must be a number of 0 or more"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":null})", ErrorCode::invalid_message, "min_deviation must"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":true})", ErrorCode::invalid_message, "min_deviation must"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":[2]})", ErrorCode::invalid_message, "min_deviation must"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":{"a":2}})", ErrorCode::invalid_message,
+                     "min_deviation must"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":-1})", ErrorCode::invalid_message, "min_deviation must"},
+        RejectedCase{R"({"type":"subscribe","min_deviation":-1e-300,"request_id":"a"})", ErrorCode::invalid_message,
+                     "min_deviation must", "a"},
+        RejectedCase{R"({"type":"subscribe","skill_names":["a"],"min_deviation":"2"})", ErrorCode::invalid_message,
+                     "min_deviation must"},
+        // Out of range of every number type: the parser has no value for it.
+        RejectedCase{R"({"type":"subscribe","min_deviation":1e400})", ErrorCode::invalid_json, "Invalid JSON"},
+        RejectedCase{R"({"type":"subscribe","details":1})", ErrorCode::invalid_message,
+                     "details must be true or false"},
+        RejectedCase{R"({"type":"subscribe","details":"true"})", ErrorCode::invalid_message, "details must"},
+        RejectedCase{R"({"type":"subscribe","details":null})", ErrorCode::invalid_message, "details must"},
+        RejectedCase{R"({"type":"subscribe","details":[true],"request_id":"a"})", ErrorCode::invalid_message,
+                     "details must", "a"},
+        RejectedCase{R"({"type":"subscribe","skill":"a","details":{}})", ErrorCode::invalid_message, "details must"},
+        RejectedCase{R"({"type":"get_metrics"})", ErrorCode::invalid_message, "skill_name"},
+        RejectedCase{R"({"type":"get_metrics","skill_name":null,"request_id":"a"})", ErrorCode::invalid_message,
+                     "skill_name", "a"}));
 
-INSTANTIATE_TEST_SUITE_P(
-    Names, ParseRefused,
-    testing::Values(
-        RefusedCase{R"({"type":"subscribe","skill_name":""})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
-        RefusedCase{R"({"type":"subscribe","skill_name":"a\nb","request_id":"i"})", ErrorCode::invalid_skill_name,
-                    "a\nb", "i"},
-        RefusedCase{R"({"type":"subscribe","skill":"\u0000"})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
-        RefusedCase{R"({"type":"subscribe","skill_names":["a",""]})", ErrorCode::invalid_skill_name,
-                    "Invalid skill name: "},
-        RefusedCase{R"({"type":"get_metrics","skill_name":""})", ErrorCode::invalid_skill_name, "Invalid skill name: "},
-        RefusedCase{R"({"type":"get_metrics","skill_name":")" + std::string(257, 'x') + "\"}",
-                    ErrorCode::invalid_skill_name, "Invalid skill name: xxx"}));
+INSTANTIATE_TEST_SUITE_P(Names, ParseRejected,
+                         testing::Values(RejectedCase{R"({"type":"subscribe","skill_name":""})",
+                                                      ErrorCode::invalid_skill_name, "Invalid skill name: "},
+                                         RejectedCase{R"({"type":"subscribe","skill_name":"a\nb","request_id":"i"})",
+                                                      ErrorCode::invalid_skill_name, "a\nb", "i"},
+                                         RejectedCase{R"({"type":"subscribe","skill":"\u0000"})",
+                                                      ErrorCode::invalid_skill_name, "Invalid skill name: "},
+                                         RejectedCase{R"({"type":"subscribe","skill_names":["a",""]})",
+                                                      ErrorCode::invalid_skill_name, "Invalid skill name: "},
+                                         RejectedCase{R"({"type":"get_metrics","skill_name":""})",
+                                                      ErrorCode::invalid_skill_name, "Invalid skill name: "},
+                                         RejectedCase{
+                                             R"({"type":"get_metrics","skill_name":")" + std::string(257, 'x') + "\"}",
+                                             ErrorCode::invalid_skill_name, "Invalid skill name: xxx"}));
 
-TEST(ParseRequest, skips_deep_nesting_inside_a_message) {
+TEST(ParseRequest, skips_deep_nesting_in_a_message) {
     const std::size_t depth = 30000;
     const auto text = R"({"junk":)" + std::string(depth, '[') + std::string(depth, ']') + R"(,"type":"ping"})";
     parsed_as<Ping>(text);
@@ -274,21 +277,21 @@ TEST(ParseRequest, skips_deep_nesting_inside_a_message) {
     parsed_as<Ping>(objects + "1" + std::string(10001, '}'));
 }
 
-TEST(ParseRequest, takes_names_of_up_to_256_bytes) {
+TEST(ParseRequest, accepts_names_of_up_to_256_bytes) {
     const std::string longest(kMaxSkillNameBytes, 'n');
     EXPECT_EQ(parsed_as<GetMetrics>(R"({"type":"get_metrics","skill_name":")" + longest + R"("})").skill_name, longest);
 }
 
-TEST(InvalidSkillName, echoes_at_most_256_bytes_and_no_half_character) {
+TEST(InvalidSkillName, echoes_at_most_256_bytes_cut_between_characters) {
     const std::string prefix = "Invalid skill name: ";
     EXPECT_EQ(invalid_skill_name("short", "id").message, prefix + "short");
     EXPECT_EQ(invalid_skill_name("short", "id").request_id, "id");
     EXPECT_EQ(invalid_skill_name(std::string(300, 'x'), {}).message, prefix + std::string(256, 'x'));
-    // The 256th byte would be the first of two.
+    // The 256th byte is the first of a two-byte character.
     EXPECT_EQ(invalid_skill_name(std::string(255, 'x') + "éé", {}).message, prefix + std::string(255, 'x'));
 }
 
-TEST(UnknownType, is_echoed_shortened) {
+TEST(UnknownType, is_echoed_truncated) {
     const auto error = parsed_as<ErrorReply>(R"({"type":")" + std::string(1000, 't') + R"("})");
     EXPECT_LT(error.message.size(), 100U);
 }
@@ -301,8 +304,8 @@ TEST(Subscription, is_the_same_for_the_same_set_of_names) {
     EXPECT_THAT(Subscription({"b", "a"}).names(), ElementsAre("a", "b"));
 }
 
-TEST(Subscription, differs_by_its_view_of_anomalies) {
-    // Names may hold whatever a view is written with.
+TEST(Subscription, differs_by_its_anomaly_view) {
+    // Names may contain the characters that encode a view.
     const std::vector<Subscription> different{Subscription(),
                                               Subscription({}, {2.0, false}),
                                               Subscription({}, {2.0, true}),
@@ -324,7 +327,7 @@ TEST(Subscription, differs_by_its_view_of_anomalies) {
     }
 }
 
-TEST(Subscription, is_the_same_for_a_view_that_leaves_nothing_out) {
+TEST(Subscription, is_the_same_for_a_view_that_filters_nothing) {
     EXPECT_EQ(Subscription({"a"}, {0.0, false}).key(), Subscription({"a"}).key());
     EXPECT_EQ(Subscription({"a"}, {-0.0, false}).key(), Subscription({"a"}).key());
     EXPECT_EQ(Subscription({"a"}, {-0.0, false}), Subscription({"a"}));

@@ -1,4 +1,4 @@
-// Snapshots to serialise and to serve in tests.
+// Sample snapshots for tests.
 #pragma once
 
 #include <algorithm>
@@ -21,31 +21,31 @@ inline std::string numbered(std::string prefix, int number) {
     return prefix;
 }
 
-/// A table of these skills; the top ones are the first `top` in the order given.
+/// A table of these skills; the first `top` of them are the top skills.
 inline std::shared_ptr<const SkillTable> table_of(const std::vector<SkillMetrics>& skills, std::size_t top = 10) {
     std::vector<SkillTable::Entry> entries;
     auto index = std::make_shared<SkillTable::Index>();
     std::vector<std::uint32_t> best;
     for (const auto& skill : skills) {
-        const auto place = static_cast<std::uint32_t>(entries.size());
-        index->emplace(skill.skill_name, place);
+        const auto position = static_cast<std::uint32_t>(entries.size());
+        index->emplace(skill.skill_name, position);
         entries.push_back(std::make_shared<SkillMetrics>(skill));
         if (best.size() < top && skill.window.invocation_count > 0) {
-            best.push_back(place);
+            best.push_back(position);
         }
     }
     return std::make_shared<SkillTable>(std::move(entries), std::move(index), std::move(best));
 }
 
 inline SkillMetrics skill(std::string name, std::int64_t count, TimePoint last = kNoon) {
-    SkillMetrics figures;
-    figures.skill_name = std::move(name);
-    figures.window = {count, count / 2, count > 0 ? 1.5 : 0.0, last};
-    figures.lifetime = {count + 100, count + 50, 2.5, last};
-    return figures;
+    SkillMetrics result;
+    result.skill_name = std::move(name);
+    result.window = {count, count / 2, count > 0 ? 1.5 : 0.0, last};
+    result.lifetime = {count + 100, count + 50, 2.5, last};
+    return result;
 }
 
-/// Without what explains it.
+/// Without details.
 inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline, double observed, double deviation) {
     Anomaly made;
     made.skill_name = std::move(skill_name);
@@ -56,7 +56,7 @@ inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline
     return made;
 }
 
-/// Active at kNoon alone.
+/// Active only at kNoon.
 inline SessionMetrics session(std::string session_id, std::int64_t invocations) {
     SessionMetrics made;
     made.session_id = std::move(session_id);
@@ -66,7 +66,7 @@ inline SessionMetrics session(std::string session_id, std::int64_t invocations) 
     return made;
 }
 
-/// Snapshot number `sequence` with these skills; readable, one second after the snapshot before it.
+/// Snapshot number `sequence` with these skills; readable, one second after the previous one.
 inline std::shared_ptr<Snapshot> snapshot_of(std::uint64_t sequence, const std::vector<SkillMetrics>& skills) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->sequence = sequence;

@@ -1,4 +1,4 @@
-// metrics_update and session_update: exact text, and which skills a subscription sees.
+// metrics_update and session_update: exact text, and which skills a subscription receives.
 #include "session_buddy/protocol/updates.hpp"
 
 #include <gmock/gmock.h>
@@ -54,13 +54,13 @@ class MetricsUpdate : public testing::Test {
     std::shared_ptr<Snapshot> snapshot_;
 };
 
-TEST_F(MetricsUpdate, for_all_skills_holds_the_top_ones_and_every_anomaly) {
+TEST_F(MetricsUpdate, for_all_skills_has_the_top_skills_and_every_anomaly) {
     const auto data = update(snapshot_, Subscription());
     EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9"));
     EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
 }
 
-TEST_F(MetricsUpdate, for_one_skill_holds_it_alone_whatever_its_rank) {
+TEST_F(MetricsUpdate, for_one_skill_has_only_that_skill_regardless_of_its_rank) {
     const auto data = update(snapshot_, Subscription({"s11"}));
     EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s11"));
     EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s11"));
@@ -75,7 +75,7 @@ TEST_F(MetricsUpdate, for_a_skill_without_activity_is_empty) {
     }
 }
 
-TEST_F(MetricsUpdate, for_several_skills_holds_their_union_in_order) {
+TEST_F(MetricsUpdate, for_several_skills_has_their_union_in_the_documented_order) {
     const auto data = update(snapshot_, Subscription({"s11", "s10", "never-seen", "s1", "idle"}));
     EXPECT_THAT(names(data.at("top_skills")), ElementsAre("s1", "s10", "s11"));
     EXPECT_THAT(names(data.at("anomalies")), ElementsAre("s11", "s1", "s11"));
@@ -92,7 +92,7 @@ void PrintTo(const ViewCase& tested, std::ostream* out) {
 
 class MetricsUpdateView : public MetricsUpdate, public testing::WithParamInterface<ViewCase> {};
 
-TEST_P(MetricsUpdateView, holds_the_anomalies_at_or_above_its_deviation_the_largest_first) {
+TEST_P(MetricsUpdateView, has_the_anomalies_at_or_above_its_deviation_largest_first) {
     const auto data = update(snapshot_, Subscription(GetParam().names, GetParam().view));
     std::vector<double> scores;
     for (const auto& written : data.at("anomalies")) {
@@ -135,7 +135,7 @@ TEST(MetricsUpdateText, has_the_documented_keys_in_their_order_and_no_others) {
         R"("observed_value":0.62,"deviation_score":2.3}]}})");
 }
 
-TEST(MetricsUpdateText, has_the_details_where_they_are_asked_for) {
+TEST(MetricsUpdateText, has_details_if_requested) {
     const auto snapshot = snapshot_of(0, {});
     Anomaly drop = anomaly("mypy", AnomalyType::performance_drop, 0.85, 0.62, 2.3);
     drop.baseline_samples = 120;
@@ -158,7 +158,7 @@ TEST(MetricsUpdateText, has_the_details_where_they_are_asked_for) {
               R"("z_score":0.0,"tail_probability":1.0,"since":"2026-02-10T12:00:00Z","common_errors":[]}}]}})");
 }
 
-TEST(MetricsUpdateText, has_plain_numbers_whatever_the_snapshot_holds) {
+TEST(MetricsUpdateText, has_finite_numbers_for_any_snapshot) {
     using Limits = std::numeric_limits<double>;
     const auto snapshot = snapshot_of(0, {});
     for (const double value : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN()}) {
@@ -166,7 +166,8 @@ TEST(MetricsUpdateText, has_plain_numbers_whatever_the_snapshot_holds) {
         odd.z_score = value;
         odd.tail_probability = value;
         snapshot->anomalies = std::make_shared<std::vector<Anomaly>>(std::vector<Anomaly>{odd});
-        const auto message = update(snapshot, Subscription({}, {0.0, true}));  // outlives the loop over a part of it
+        const auto message =
+            update(snapshot, Subscription({}, {0.0, true}));  // keeps the document alive during the loop
         for (const auto& written : message.at("anomalies")) {
             for (const char* key : {"baseline_value", "observed_value", "deviation_score"}) {
                 EXPECT_EQ(written.at(key), 0.0) << key;

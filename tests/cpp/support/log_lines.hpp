@@ -1,4 +1,4 @@
-// What is logged while it lives, for tests of what a log says.
+// Captures log records during its lifetime, for tests of log messages.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ class LogLines {
     LogLines(const LogLines&) = delete;
     LogLines& operator=(const LogLines&) = delete;
 
-    /// Lines that hold `text`. Thread-safe.
+    /// Number of lines that contain `text`. Thread-safe.
     [[nodiscard]] std::size_t count(std::string_view text) const {
         const std::lock_guard lock(mutex_);
         std::size_t found = 0;

@@ -1,4 +1,4 @@
-// A process that has no file descriptor left, for tests of what then cannot be opened.
+// Exhausts the file descriptors of the process, for tests of errors from open().
 #pragma once
 
 #include <sys/resource.h>
@@ -6,7 +6,7 @@
 
 namespace session_buddy::test {
 
-/// As long as it lives this process gets no further file descriptor.
+/// During its lifetime the process cannot open file descriptors.
 class NoDescriptorsLeft {
   public:
     NoDescriptorsLeft() {

@@ -1,4 +1,4 @@
-// Write protection that holds for a test run by root, too: permissions mean nothing to root, so it steps down
+// Write protection that also works in tests run by root: root ignores permissions, so the process drops its privileges
 // meanwhile.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace session_buddy::test {
 
-/// Takes the write permission from a file or folder, and root's powers from this process, until it goes out of scope.
-/// Several nest; the file must be in a TempDir of this test.
+/// Removes the write permission of a file or directory, and root privileges from this process, until it goes out of
+/// scope. Can be nested; the file must be in a TempDir of the test.
 class WriteProtected {
   public:
     explicit WriteProtected(std::filesystem::path target)
@@ -23,13 +23,13 @@ class WriteProtected {
         constexpr perms kEnter = perms::owner_exec | perms::group_exec | perms::others_exec;
         const bool is_folder = std::filesystem::is_directory(target_);
         if (::geteuid() == 0) {
-            // The folder of a TempDir is for its owner alone; the unprivileged user must be able to get in.
+            // A TempDir is accessible to its owner only; the unprivileged user needs access, too.
             std::filesystem::permissions(is_folder ? target_ : target_.parent_path(), kRead | kEnter,
                                          perm_options::add);
         }
         change(is_folder ? kRead | kEnter : kRead);
-        constexpr uid_t kNobody = 65534;
-        stepped_down_ = ::geteuid() == 0 && ::seteuid(kNobody) == 0;
+        constexpr uid_t kUnprivilegedUser = 65534;
+        stepped_down_ = ::geteuid() == 0 && ::seteuid(kUnprivilegedUser) == 0;
     }
     ~WriteProtected() {
         if (stepped_down_ && ::seteuid(0) != 0) {
@@ -41,7 +41,7 @@ class WriteProtected {
     WriteProtected& operator=(const WriteProtected&) = delete;
 
   private:
-    /// A nested one finds root stepped down already, and files that are root's.
+    /// If nested, privileges are already dropped, and the files belong to root.
     void change(std::filesystem::perms wanted) {
         const uid_t lowered = ::geteuid();
         const bool raise = lowered != 0 && ::getuid() == 0;

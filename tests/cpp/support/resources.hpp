@@ -1,4 +1,4 @@
-// What a piece of work costs this process.
+// Resource usage of this process.
 #pragma once
 
 #include <sys/resource.h>
@@ -7,7 +7,7 @@
 
 namespace session_buddy::test {
 
-/// The most memory that the process had at any time. Says nothing of work that takes less than something before it.
+/// Peak resident memory of the process. Cannot measure work that needs less than earlier work.
 inline std::size_t peak_memory_bytes() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -18,7 +18,7 @@ inline std::size_t peak_memory_bytes() {
 #endif
 }
 
-/// Processor time, which a busy machine does not lengthen.
+/// CPU time, which is independent of the load of the machine.
 inline double processor_seconds() {
     rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);

@@ -1,4 +1,4 @@
-// Real database files for tests: a folder of one's own, SQL from outside, and databases as other tools make them.
+// Database files for tests: temporary directories, SQL from a separate connection, and databases of other tools.
 #pragma once
 
 #include <SQLiteCpp/Database.h>
@@ -17,7 +17,7 @@
 
 namespace session_buddy::test {
 
-/// A new folder, deleted with everything in it at the end.
+/// A temporary directory, deleted with its content on destruction.
 class TempDir {
   public:
     TempDir() {
@@ -37,7 +37,7 @@ class TempDir {
 
     [[nodiscard]] const std::filesystem::path& path() const { return path_; }
     [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-    /// Names of the files in it, sorted, each with its bytes.
+    /// The names of its files, sorted, with their content.
     [[nodiscard]] std::map<std::string, std::string> contents() const {
         std::map<std::string, std::string> files;
         for (const auto& entry : std::filesystem::directory_iterator(path_)) {
@@ -51,7 +51,7 @@ class TempDir {
     std::filesystem::path path_;
 };
 
-/// Runs SQL as another program would, on a connection of its own that is closed again.
+/// Runs SQL on a separate connection, as another program would.
 inline void execute(const std::string& path, const std::string& sql) {
     SQLite::Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 5000);
     database.exec(sql);
@@ -97,9 +97,8 @@ inline std::string insertion(const std::string& skill, const std::string& invoke
            duration + ");";
 }
 
-/// A database as the Python tools make it, at migration 1 to 4: the tables that matter, and triggers with the known
-/// faults (JSON paths without quoting, a cache that only grows). The tables of V4 that nothing here reads are left out:
-/// opening adds them.
+/// A database as created by the Python tools at migration 1 to 4: the relevant tables, and triggers with the known bugs
+/// (unquoted JSON paths, a cache that only grows). The unused tables of V4 are omitted: opening adds them.
 inline void make_theirs(const std::string& path, int version) {
     execute(path, R"sql(
         PRAGMA journal_mode = WAL;
