@@ -29,10 +29,10 @@ class WriteProtected {
         }
         change(is_folder ? kRead | kEnter : kRead);
         constexpr uid_t kUnprivilegedUser = 65534;
-        stepped_down_ = ::geteuid() == 0 && ::seteuid(kUnprivilegedUser) == 0;
+        privileges_dropped_ = ::geteuid() == 0 && ::seteuid(kUnprivilegedUser) == 0;
     }
     ~WriteProtected() {
-        if (stepped_down_ && ::seteuid(0) != 0) {
+        if (privileges_dropped_ && ::seteuid(0) != 0) {
             std::abort();
         }
         change(before_);
@@ -57,7 +57,7 @@ class WriteProtected {
 
     std::filesystem::path target_;
     std::filesystem::perms before_;
-    bool stepped_down_ = false;
+    bool privileges_dropped_ = false;
 };
 
 }  // namespace session_buddy::test
