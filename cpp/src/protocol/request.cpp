@@ -19,7 +19,7 @@ struct Field {
     enum class Kind : std::uint8_t { absent, null, string, number, boolean, array, other };
     Kind kind = Kind::absent;
     std::string text;                // of a string
-    double number = 0.0;             // of a number; finite, as the parser refuses others
+    double number = 0.0;             // of a number; finite, as the parser rejects others
     bool truth = false;              // of a boolean
     std::vector<std::string> items;  // of an array, at most kMaxSkillNames
     std::size_t item_count = 0;

@@ -54,7 +54,7 @@ struct NetworkStats {
 struct CollectorStats {
     DurationHistogram cycles;  ///< reading, computing and writing back
     std::uint64_t rows_read = 0;
-    std::uint64_t rows_skipped = 0;          ///< unreadable ones
+    std::uint64_t rows_skipped = 0;          ///< invalid rows
     std::uint64_t read_failures = 0;         ///< failed reads of the database
     std::uint64_t write_failures = 0;        ///< failed writes, except for read-only databases
     std::optional<TimePoint> up_to_date_at;  ///< the last read that reached the end of the table
