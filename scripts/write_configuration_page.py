@@ -79,7 +79,7 @@ def tables() -> str:
             meaning = re.sub(r"([|*])", r"\\\1", option["help"])
             if option["kind"] == "secret":
                 meaning += "; has no flag"
-            if option["command_only"]:
+            if option["cli_only"]:
                 meaning += "; not an argument of `RealTimeMetricsServer`"
             if name in _MORE:
                 meaning += f" ([details]({_MORE[name]}))"
