@@ -412,6 +412,8 @@ def _describe(error: Exception) -> str:
     """One line on why a client failed."""
     from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+    from session_buddy.client._endpoint import connection_refused
+
     if isinstance(error, InvalidStatus):
         response = error.response
         reason = (response.body or b"").decode("utf-8", "replace").strip()
@@ -425,7 +427,7 @@ def _describe(error: Exception) -> str:
         return f"connection lost: {error}"
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, OSError) and connection_refused(error):
         return "connection refused: no server is listening there"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

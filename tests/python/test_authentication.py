@@ -588,7 +588,9 @@ async def test_rejections_are_logged_with_the_peer_and_never_with_the_token(tmp_
     output = "\n".join(server.seen)
     refusals = [line for line in output.splitlines() if "authentication of" in line]
     assert len(refusals) == 7
-    assert all(" authentication of 127.0.0.1:" in line or " authentication of [::1]:" in line for line in refusals), refusals
+    assert all(" authentication of 127.0.0.1:" in line or " authentication of [::1]:" in line for line in refusals), (
+        refusals
+    )
     assert sum("The token has expired" in line for line in refusals) == 3
     for secret in (wrong, jwt, jwt.split(".")[2], READER, SCRAPER, SECRET):
         assert secret not in output

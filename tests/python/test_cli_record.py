@@ -143,3 +143,10 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, db_path: Pa
 
     monkeypatch.setattr("session_buddy.cli.record.run", interrupted)
     assert cli.main(["record", "a", "--db-path", str(db_path)]) == 130
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 257])
+def test_an_invalid_name_creates_no_database(name: str, db_path: Path) -> None:
+    status, _, errors = run("record", name, "--db-path", str(db_path))
+    assert (status, db_path.exists()) == (2, False)
+    assert "skill_name must be 1 to 256 bytes" in errors

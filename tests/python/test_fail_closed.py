@@ -39,7 +39,11 @@ STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     ),
     "no public key": ("--jwt-public-key", lambda folder: folder / "file", "cannot read the JWT public key"),
     "a private key": ("--jwt-public-key", private("-----BEGIN PRIVATE KEY-----\n"), "there is no PEM public key in it"),
-    "a short RSA key": ("--jwt-public-key", private(pem(rsa_key(1024))), "its 1024 bits are too few: RS256 needs at least 2048"),
+    "a short RSA key": (
+        "--jwt-public-key",
+        private(pem(rsa_key(1024))),
+        "its 1024 bits are too few: RS256 needs at least 2048",
+    ),
     "a key that all can change": (
         "--jwt-public-key",
         private(pem(ec_key()), 0o666),

@@ -270,11 +270,12 @@ def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[s
     assert measured["messages"] > 0
 
 
-def test_a_missing_server_is_reported_immediately(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two of which each refuses
+def test_a_missing_server_is_reported_immediately(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     began = time.monotonic()
-    status, measured = report(capsys, f"ws://127.0.0.1:{port}", "-c", "3", "-d", "60")
+    status, measured = report(capsys, f"ws://{host}:{port}", "-c", "3", "-d", "60")
     assert time.monotonic() - began < 30
     assert status == 1
     assert measured["errors"] == {"connection refused: no server is listening there": 3}

@@ -276,6 +276,15 @@ def test_once_ends_with_1_where_something_could_not_be_read(
     assert re.search(r"^session-buddy watch: .*missing: ", captured.err)
 
 
+@pytest.mark.parametrize("options", [[], ["--once"]])
+def test_a_mistyped_path_is_an_error_and_creates_no_database(
+    options: list[str], db_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["watch", *options, "--db-path", str(db_path), str(tmp_path / "mistyped")]) == 1
+    assert "mistyped: no such file or folder" in capsys.readouterr().err
+    assert not db_path.exists()
+
+
 def test_a_file_that_is_not_a_database_is_an_error(folder: Path, db_path: Path) -> None:
     db_path.write_bytes(b"x" * 5000)
     with watching("--db-path", db_path, folder) as watch:

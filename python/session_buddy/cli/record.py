@@ -55,6 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.error_type is not None and not arguments.failed:
         print("session-buddy record: error: --error-type requires --failed", file=sys.stderr)
         return 2
+    if not _native.is_valid_skill_name(arguments.name):  # before a database is created for it
+        message = "skill_name must be 1 to 256 bytes of UTF-8 without control characters"
+        print(f"session-buddy record: error: {message}", file=sys.stderr)
+        return 2
     try:
         with SkillsStorage(arguments.db_path) as storage:
             invocation = storage.store_invocation(

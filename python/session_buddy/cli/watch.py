@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     paths: list[Path] = args.paths or transcript_roots() or transcript_roots(also_missing=not args.once)
     if not paths:
         return _fail("no transcripts in the default folders; pass a file or folder")
+    if args.paths and not any(path.exists() for path in paths):  # before a database is created for it
+        return _fail(f"{paths[0]}: no such file or folder; check the path, or pass none to wait for the first session")
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with ExitStack() as bar, stop_event() as stop:

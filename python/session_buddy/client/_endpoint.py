@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,3 +115,9 @@ def tls_context(ca_file: str | os.PathLike[str] | None) -> ssl.SSLContext:
 def _shown(url: str) -> str:
     # A mistyped address may contain a password.
     return repr(url if "@" not in url else f"…{url[url.rindex('@') :]}")
+
+
+def connection_refused(error: Exception) -> bool:
+    """Whether every address of the host refuses; asyncio joins the errors of several addresses in one OSError."""
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
+    return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import math
 import random
-import re
 import ssl
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -21,7 +19,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from session_buddy.client._endpoint import Endpoint, Token, checked_token
+from session_buddy.client._endpoint import Endpoint, Token, checked_token, connection_refused
 from session_buddy.client.errors import (
     ClientClosedError,
     ClientError,
@@ -484,7 +482,7 @@ class Link:
         except (TimeoutError, asyncio.TimeoutError) as error:
             raise ConnectionLostError(f"no answer within {settings.connect_timeout:g} seconds") from error
         except (OSError, EOFError, WebSocketException) as error:
-            if _connection_refused(error):
+            if connection_refused(error):
                 raise ConnectionLostError(f"no server is listening at {settings.endpoint.netloc}") from error
             raise ConnectionLostError(f"cannot connect to {settings.endpoint.netloc}: {error}") from error
 
@@ -599,12 +597,6 @@ def _reason(body: bytes | bytearray | None) -> str:
     except (ValueError, AttributeError, RecursionError):
         return ""
     return f": {_printable(text)}" if isinstance(text, str) and text else ""
-
-
-def _connection_refused(error: Exception) -> bool:
-    """Whether every address of the host refuses; asyncio joins the errors of several addresses in one OSError."""
-    numbers = re.findall(r"\[Errno (\d+)\]", str(error))
-    return bool(numbers) and set(numbers) == {str(errno.ECONNREFUSED)}
 
 
 def _printable(text: str) -> str:
