@@ -196,7 +196,7 @@ struct BadItem {
 };
 
 template <typename Patterns>
-void expect_refused(const BadItem& bad) {
+void expect_rejected(const BadItem& bad) {
     for (const std::string before : {"", "a://b,", "null , "}) {
         if (before.find(':') != std::string::npos && std::is_same_v<Patterns, HostPatterns>) {
             continue;
@@ -239,7 +239,7 @@ TEST(OriginPatterns, name_the_invalid_item_and_how_to_fix_it) {
              BadItem{"https://user@example.org", "it is not an origin"},
              BadItem{"https://app.example.org.", "it is not an origin"},
          }) {
-        expect_refused<OriginPatterns>(bad);
+        expect_rejected<OriginPatterns>(bad);
     }
 }
 
@@ -256,7 +256,7 @@ TEST(HostPatterns, name_the_invalid_item_and_how_to_fix_it) {
                      "cher.example",
                      "in ASCII"},
          }) {
-        expect_refused<HostPatterns>(bad);
+        expect_rejected<HostPatterns>(bad);
     }
 }
 

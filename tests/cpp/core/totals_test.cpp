@@ -13,7 +13,8 @@ namespace {
 
 using testing::ElementsAre;
 
-Invocation run(const std::string& skill, bool completed = true, std::optional<double> seconds = std::nullopt) {
+Invocation invocation_of(const std::string& skill, bool completed = true,
+                         std::optional<double> seconds = std::nullopt) {
     return {.id = 1,
             .skill_name = skill,
             .invoked_at = {},
@@ -33,9 +34,9 @@ std::vector<std::string> names(const TotalsTable& table) {
 
 TEST(Totals, count_by_skill_phase_and_outcome) {
     Totals totals;
-    totals.add(run("a"), "setup");
-    totals.add(run("a", false), "setup");
-    totals.add(run("a"), "");
+    totals.add(invocation_of("a"), "setup");
+    totals.add(invocation_of("a", false), "setup");
+    totals.add(invocation_of("a"), "");
     const auto table = totals.table();
     ASSERT_EQ(names(*table), std::vector<std::string>{"a"});
     const auto& phases = table->front()->phases;
@@ -47,15 +48,15 @@ TEST(Totals, count_by_skill_phase_and_outcome) {
 TEST(Totals, count_a_duration_in_the_bucket_whose_bound_it_does_not_exceed) {
     Totals totals;
     for (const double seconds : {0.0, 0.1, 0.100001, 300.0, 300.5, 1e9}) {
-        totals.add(run("a", true, seconds), "");
+        totals.add(invocation_of("a", true, seconds), "");
     }
     EXPECT_THAT(totals.table()->front()->phases.front().durations, ElementsAre(2, 1, 0, 0, 0, 0, 0, 0, 1, 2));
 }
 
 TEST(Totals, count_durations_of_completed_invocations_only) {
     Totals totals;
-    totals.add(run("a", false, 5.0), "");
-    totals.add(run("a", true, 2.0), "");
+    totals.add(invocation_of("a", false, 5.0), "");
+    totals.add(invocation_of("a", true, 2.0), "");
     const PhaseTotals& phase = totals.table()->front()->phases.front();
     EXPECT_EQ(phase.durations[3], 1);
     EXPECT_EQ(phase.duration_seconds, 2.0);
@@ -64,7 +65,7 @@ TEST(Totals, count_durations_of_completed_invocations_only) {
 TEST(Totals, sum_skills_beyond_the_limit_and_one_named_other) {
     Totals totals({.skills = 2});
     for (const char* skill : {"other", "a", "b", "c", "a", "d"}) {
-        totals.add(run(skill), "");
+        totals.add(invocation_of(skill), "");
     }
     totals.add_anomaly("d", AnomalyType::pattern_shift);
     const auto table = totals.table();
@@ -79,8 +80,8 @@ TEST(Totals, keep_restored_skills_beyond_the_limit) {
     totals.restore("a", PhaseTotals{.workflow_phase = "none", .completed = 7});
     totals.restore("b", PhaseTotals{.workflow_phase = "none", .completed = 8});
     EXPECT_TRUE(totals.unwritten().empty());
-    totals.add(run("b"), "");
-    totals.add(run("c"), "");
+    totals.add(invocation_of("b"), "");
+    totals.add(invocation_of("c"), "");
     const auto table = totals.table();
     EXPECT_THAT(names(*table), ElementsAre("a", "b", "other"));
     EXPECT_EQ(table->at(1)->phases.front().completed, 9);
@@ -90,12 +91,12 @@ TEST(Totals, sum_phases_beyond_the_limit_and_invalid_ones) {
     constexpr std::uint32_t kPhases = 4;
     Totals totals({.phases = kPhases});
     for (std::size_t i = 0; i < kPhases + 3; ++i) {
-        totals.add(run("a"), "phase" + std::to_string(i));
+        totals.add(invocation_of("a"), "phase" + std::to_string(i));
     }
-    totals.add(run("a"), "two\nlines");
-    totals.add(run("a"), std::string(300, 'x'));
-    totals.add(run("a"), "");
-    totals.add(run("a"), "phase0");
+    totals.add(invocation_of("a"), "two\nlines");
+    totals.add(invocation_of("a"), std::string(300, 'x'));
+    totals.add(invocation_of("a"), "");
+    totals.add(invocation_of("a"), "phase0");
     const auto& phases = totals.table()->front()->phases;
     ASSERT_EQ(phases.size(), kPhases + 2);
     EXPECT_EQ(phases.front().completed, 2);
@@ -108,8 +109,8 @@ TEST(Totals, keep_restored_phases_beyond_the_limit) {
     Totals totals({.phases = 1});
     totals.restore("a", PhaseTotals{.workflow_phase = "build", .completed = 7});
     totals.restore("a", PhaseTotals{.workflow_phase = "test", .completed = 8});
-    totals.add(run("a"), "test");
-    totals.add(run("a"), "deploy");
+    totals.add(invocation_of("a"), "test");
+    totals.add(invocation_of("a"), "deploy");
     const auto& phases = totals.table()->front()->phases;
     ASSERT_EQ(phases.size(), 3U);
     EXPECT_EQ(phases[1].completed, 9);
@@ -118,10 +119,10 @@ TEST(Totals, keep_restored_phases_beyond_the_limit) {
 
 TEST(Totals, report_changes_since_the_last_write) {
     Totals totals;
-    totals.add(run("a"), "setup");
-    totals.add(run("a"), "");
+    totals.add(invocation_of("a"), "setup");
+    totals.add(invocation_of("a"), "");
     totals.confirm_written();
-    totals.add(run("a"), "");
+    totals.add(invocation_of("a"), "");
     totals.add_anomaly("b", AnomalyType::performance_drop);
     const auto changes = totals.unwritten();
     ASSERT_EQ(changes.size(), 2U);
@@ -134,11 +135,11 @@ TEST(Totals, report_changes_since_the_last_write) {
 
 TEST(Totals, never_change_a_published_table) {
     Totals totals;
-    totals.add(run("a"), "");
-    totals.add(run("b"), "");
+    totals.add(invocation_of("a"), "");
+    totals.add(invocation_of("b"), "");
     const auto before = totals.table();
     EXPECT_EQ(totals.table(), before);
-    totals.add(run("a"), "");
+    totals.add(invocation_of("a"), "");
     const auto after = totals.table();
     EXPECT_EQ(before->at(0)->phases.front().completed, 1);
     EXPECT_EQ(after->at(0)->phases.front().completed, 2);

@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 
 constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 
-Invocation run(const std::string& skill, TimePoint at, bool completed = true, std::optional<double> duration = 1.0) {
+Invocation invocation_of(const std::string& skill, TimePoint at, bool completed = true,
+                         std::optional<double> duration = 1.0) {
     Invocation invocation;
     invocation.skill_name = skill;
     invocation.invoked_at = at;
@@ -30,11 +31,11 @@ std::vector<std::string> top_names(const SkillTable& table) {
 
 TEST(MetricsEngine, ranks_by_count_then_by_last_invocation_then_by_name) {
     MetricsEngine engine{{}};
-    engine.add(run("twice", kStart), kStart + 10s);
-    engine.add(run("twice", kStart + 1s), kStart + 10s);
-    engine.add(run("later", kStart + 5s), kStart + 10s);
-    engine.add(run("b", kStart + 3s), kStart + 10s);
-    engine.add(run("a", kStart + 3s), kStart + 10s);
+    engine.add(invocation_of("twice", kStart), kStart + 10s);
+    engine.add(invocation_of("twice", kStart + 1s), kStart + 10s);
+    engine.add(invocation_of("later", kStart + 5s), kStart + 10s);
+    engine.add(invocation_of("b", kStart + 3s), kStart + 10s);
+    engine.add(invocation_of("a", kStart + 3s), kStart + 10s);
     engine.advance(kStart + 10s);
     EXPECT_EQ(top_names(*engine.table()), (std::vector<std::string>{"twice", "later", "a", "b"}));
 }
@@ -42,7 +43,7 @@ TEST(MetricsEngine, ranks_by_count_then_by_last_invocation_then_by_name) {
 TEST(MetricsEngine, top_is_limited_and_find_returns_the_rest) {
     MetricsEngine engine{{.top_skills = 2}};
     for (int i = 0; i < 5; ++i) {
-        engine.add(run("skill-" + std::to_string(i), kStart + i * 1s), kStart + 10s);
+        engine.add(invocation_of("skill-" + std::to_string(i), kStart + i * 1s), kStart + 10s);
     }
     engine.advance(kStart + 10s);
     const auto table = engine.table();
@@ -54,7 +55,7 @@ TEST(MetricsEngine, top_is_limited_and_find_returns_the_rest) {
 
 TEST(MetricsEngine, counts_decay_without_any_new_invocation) {
     MetricsEngine engine{{.window = 2h}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.advance(kStart + 2h - 1us);
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 1);
     engine.advance(kStart + 2h);
@@ -64,7 +65,7 @@ TEST(MetricsEngine, counts_decay_without_any_new_invocation) {
 
 TEST(MetricsEngine, returns_the_same_table_if_nothing_changed) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.advance(kStart);
     const auto before = engine.table();
     engine.advance(kStart + 1s);
@@ -73,10 +74,10 @@ TEST(MetricsEngine, returns_the_same_table_if_nothing_changed) {
 
 TEST(MetricsEngine, a_published_table_never_changes) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     const auto before = engine.table();
-    engine.add(run("a", kStart + 1s), kStart + 1s);
-    engine.add(run("b", kStart + 1s), kStart + 1s);
+    engine.add(invocation_of("a", kStart + 1s), kStart + 1s);
+    engine.add(invocation_of("b", kStart + 1s), kStart + 1s);
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 2);
     EXPECT_EQ(before->find("a")->window.invocation_count, 1);
     EXPECT_EQ(before->find("b"), nullptr);
@@ -84,7 +85,7 @@ TEST(MetricsEngine, a_published_table_never_changes) {
 
 TEST(MetricsEngine, a_row_from_the_future_counts_as_now) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart + 100h), kStart);
+    engine.add(invocation_of("a", kStart + 100h), kStart);
     engine.advance(kStart);
     EXPECT_EQ(engine.table()->find("a")->window.last_invocation_at, kStart);
     engine.advance(kStart + 24h);
@@ -93,7 +94,7 @@ TEST(MetricsEngine, a_row_from_the_future_counts_as_now) {
 
 TEST(MetricsEngine, a_lifetime_never_ends_before_an_added_invocation) {
     MetricsEngine engine{{.window = 1h}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.set_lifetime("a", {2, 2, 1.0, kStart - 1000h});
     engine.advance(kStart);
     EXPECT_EQ(engine.table()->find("a")->lifetime.last_invocation_at, kStart);
@@ -115,7 +116,7 @@ TEST(MetricsEngine, lifetime_metrics_are_those_set_even_for_a_skill_without_rece
 
 TEST(MetricsEngine, a_small_backward_step_of_the_clock_changes_nothing) {
     MetricsEngine engine{{.window = 1h}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.advance(kStart + 1h);
     engine.advance(kStart + 1h - 1s);
     EXPECT_EQ(engine.table()->find("a")->window.invocation_count, 0);
@@ -123,7 +124,7 @@ TEST(MetricsEngine, a_small_backward_step_of_the_clock_changes_nothing) {
 
 TEST(MetricsEngine, reports_recent_metrics_until_they_are_confirmed_and_again_when_they_decay) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart, false), kStart);
+    engine.add(invocation_of("a", kStart, false), kStart);
     engine.advance(kStart);
     const auto changes = engine.changed_recent();
     ASSERT_EQ(changes.size(), 1U);
@@ -141,9 +142,9 @@ TEST(MetricsEngine, reports_recent_metrics_until_they_are_confirmed_and_again_wh
 
 TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     const auto changes = engine.changed_recent();
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.confirm_recent(changes);
     ASSERT_EQ(engine.changed_recent().size(), 1U);
     EXPECT_EQ(engine.changed_recent()[0].metrics.count_1h, 2);
@@ -151,16 +152,16 @@ TEST(MetricsEngine, a_change_between_report_and_confirmation_is_reported_again) 
 
 TEST(MetricsEngine, a_row_too_old_for_every_window_still_reports_the_skill) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.confirm_recent(engine.changed_recent());
-    engine.add(run("a", kStart - 100h), kStart);  // its trigger has counted it in the cache
+    engine.add(invocation_of("a", kStart - 100h), kStart);  // the trigger has counted it in the cache
     ASSERT_EQ(engine.changed_recent().size(), 1U);
     EXPECT_EQ(engine.changed_recent()[0].metrics.count_24h, 1);
 }
 
 TEST(MetricsEngine, sessions_are_the_same_object_until_they_change) {
     MetricsEngine engine{{}};
-    engine.add(run("a", kStart), kStart);
+    engine.add(invocation_of("a", kStart), kStart);
     engine.advance(kStart);
     const auto before = engine.sessions();
     ASSERT_EQ(before->size(), 1U);
@@ -173,9 +174,9 @@ TEST(MetricsEngine, sessions_are_the_same_object_until_they_change) {
 TEST(MetricsEngine, skills_beyond_max_tracked_skills_are_summed_as_other) {
     MetricsEngine engine{{.max_tracked_skills = 3}};
     for (int i = 0; i < 1000; ++i) {
-        engine.add(run("skill-" + std::to_string(i), kStart, i % 2 == 0), kStart);
+        engine.add(invocation_of("skill-" + std::to_string(i), kStart, i % 2 == 0), kStart);
     }
-    engine.add(run("skill-1", kStart), kStart);
+    engine.add(invocation_of("skill-1", kStart), kStart);
     engine.advance(kStart);
     const auto table = engine.table();
     EXPECT_EQ(table->size(), 4U);
@@ -194,18 +195,18 @@ TEST(MetricsEngine, skills_beyond_max_tracked_skills_are_summed_as_other) {
 
 TEST(MetricsEngine, a_skill_is_tracked_again_after_another_one_has_left_all_windows) {
     MetricsEngine engine{{.max_tracked_skills = 2}};
-    engine.add(run("a", kStart), kStart);
-    engine.add(run("b", kStart + 1h), kStart + 1h);
-    engine.add(run("c", kStart + 1h), kStart + 1h);
+    engine.add(invocation_of("a", kStart), kStart);
+    engine.add(invocation_of("b", kStart + 1h), kStart + 1h);
+    engine.add(invocation_of("c", kStart + 1h), kStart + 1h);
     engine.advance(kStart + 1h);
     EXPECT_EQ(engine.table()->find("c"), nullptr);
 
     const TimePoint later = kStart + 24h;
     engine.advance(later);  // "a" has left; its change must be confirmed first
-    engine.add(run("c", later), later);
+    engine.add(invocation_of("c", later), later);
     EXPECT_EQ(engine.table()->find("c"), nullptr);
     engine.confirm_recent(engine.changed_recent());
-    engine.add(run("c", later), later);
+    engine.add(invocation_of("c", later), later);
     engine.advance(later);
     ASSERT_NE(engine.table()->find("c"), nullptr);
     EXPECT_EQ(engine.table()->find("c")->window.invocation_count, 1);
@@ -225,7 +226,7 @@ TEST(MetricsEngine, names_that_come_and_go_do_not_accumulate) {
         engine.advance(now);
         engine.confirm_recent(engine.changed_recent());
         for (int i = 0; i < 100; ++i) {
-            engine.add(run(std::to_string(day) + '-' + std::to_string(i), now), now);
+            engine.add(invocation_of(std::to_string(day) + '-' + std::to_string(i), now), now);
         }
         engine.advance(now);
         ASSERT_EQ(engine.table()->size(), 100U);

@@ -20,11 +20,11 @@ using testing::HasSubstr;
 using testing::Not;
 
 SkillMetrics skill_metrics(std::string name, std::int64_t count, std::int64_t completed, double mean, TimePoint last) {
-    SkillMetrics made;
-    made.skill_name = std::move(name);
-    made.window = {count, completed, mean, last, completed};
-    made.lifetime = {count * 10, completed * 10, mean, last};
-    return made;
+    SkillMetrics result;
+    result.skill_name = std::move(name);
+    result.window = {count, completed, mean, last, completed};
+    result.lifetime = {count * 10, completed * 10, mean, last};
+    return result;
 }
 
 Snapshot three_skills() {
@@ -78,10 +78,10 @@ TEST(SkillsResponse, finds_substrings_in_any_case_and_active_skills) {
 TEST(SkillsResponse, returns_the_requested_page_and_null_for_unknown_values) {
     const Snapshot snapshot = three_skills();
     const auto body = skills_response(snapshot, {.page = {.limit = 2, .offset = 2}}, nullptr);
-    const auto answer = json::parse(body.text);
-    EXPECT_EQ(answer.at("total"), 3);
-    ASSERT_EQ(answer.at("skills").size(), 1U);
-    const auto& skill = answer.at("skills").at(0);
+    const auto response = json::parse(body.text);
+    EXPECT_EQ(response.at("total"), 3);
+    ASSERT_EQ(response.at("skills").size(), 1U);
+    const auto& skill = response.at("skills").at(0);
     EXPECT_EQ(skill.at("skill_name"), "gamma/x");
     for (const char* key :
          {"completion_rate", "completion_rate_low", "completion_rate_high", "avg_duration", "last_invocation_at"}) {
@@ -94,9 +94,9 @@ TEST(SkillsResponse, returns_the_requested_page_and_null_for_unknown_values) {
 TEST(SkillsResponse, has_zeros_for_a_skill_without_invocations) {
     Sparklines sparklines{.from = kNoon, .by_skill = {}};
     sparklines.by_skill["alpha"].back() = {.invocation_count = 3, .completed_count = 2};
-    const auto answer =
+    const auto response =
         json::parse(skills_response(three_skills(), {.search = "a", .page = {.limit = 9}}, &sparklines).text);
-    for (const auto& skill : answer.at("skills")) {
+    for (const auto& skill : response.at("skills")) {
         const auto& sparkline = skill.at("sparkline");
         EXPECT_EQ(sparkline.at("invocation_count").size(), 24U);
         EXPECT_EQ(sparkline.at("invocation_count").at(23), skill.at("skill_name") == "alpha" ? 3 : 0);
@@ -181,16 +181,16 @@ TEST(AnomaliesResponse, has_current_values_for_open_episodes_and_stored_ones_for
 }
 
 TEST(AnomaliesResponse, adds_anomalies_missing_in_the_database_if_they_match) {
-    const auto answer = [](const AnomaliesRequest& request) {
+    const auto response = [](const AnomaliesRequest& request) {
         return json::parse(anomalies_response(three_skills(), request, {}).text).at("anomalies");
     };
-    const auto all = answer({.page = {.limit = 10}});
+    const auto all = response({.page = {.limit = 10}});
     ASSERT_EQ(all.size(), 1U);
     EXPECT_TRUE(all.at(0).at("id").is_null());
-    EXPECT_EQ(answer({.state = EpisodeState::open, .page = {.limit = 10}}).size(), 1U);
-    EXPECT_EQ(answer({.state = EpisodeState::resolved, .page = {.limit = 10}}).size(), 0U);
-    EXPECT_EQ(answer({.skill_name = "Beta", .page = {.limit = 10}}).size(), 0U);
-    EXPECT_EQ(answer({.type = AnomalyType::pattern_shift, .page = {.limit = 10}}).size(), 0U);
+    EXPECT_EQ(response({.state = EpisodeState::open, .page = {.limit = 10}}).size(), 1U);
+    EXPECT_EQ(response({.state = EpisodeState::resolved, .page = {.limit = 10}}).size(), 0U);
+    EXPECT_EQ(response({.skill_name = "Beta", .page = {.limit = 10}}).size(), 0U);
+    EXPECT_EQ(response({.type = AnomalyType::pattern_shift, .page = {.limit = 10}}).size(), 0U);
 }
 
 TEST(AnomaliesResponse, sorts_open_episodes_by_score_and_the_rest_by_time) {
@@ -200,8 +200,8 @@ TEST(AnomaliesResponse, sorts_open_episodes_by_score_and_the_rest_by_time) {
         const auto body = anomalies_response(
             three_skills(), {.state = state, .page = {.limit = 10}},
             {stored(3, "Beta", "pattern_shift", kNoon), stored(2, "alpha", "performance_drop", kNoon - minutes{1})});
-        const auto answer = json::parse(body.text);
-        for (const auto& episode : answer.at("anomalies")) {
+        const auto response = json::parse(body.text);
+        for (const auto& episode : response.at("anomalies")) {
             ids.push_back(episode.at("id").get<int>());
         }
         return ids;

@@ -47,23 +47,23 @@ inline SkillMetrics skill(std::string name, std::int64_t count, TimePoint last =
 
 /// Without details.
 inline Anomaly anomaly(std::string skill_name, AnomalyType type, double baseline, double observed, double deviation) {
-    Anomaly made;
-    made.skill_name = std::move(skill_name);
-    made.type = type;
-    made.baseline_value = baseline;
-    made.observed_value = observed;
-    made.deviation_score = deviation;
-    return made;
+    Anomaly result;
+    result.skill_name = std::move(skill_name);
+    result.type = type;
+    result.baseline_value = baseline;
+    result.observed_value = observed;
+    result.deviation_score = deviation;
+    return result;
 }
 
 /// Active only at kNoon.
 inline SessionMetrics session(std::string session_id, std::int64_t invocations) {
-    SessionMetrics made;
-    made.session_id = std::move(session_id);
-    made.first_activity_at = kNoon;
-    made.last_activity_at = kNoon;
-    made.invocations = invocations;
-    return made;
+    SessionMetrics result;
+    result.session_id = std::move(session_id);
+    result.first_activity_at = kNoon;
+    result.last_activity_at = kNoon;
+    result.invocations = invocations;
+    return result;
 }
 
 /// Snapshot number `sequence` with these skills; readable, one second after the previous one.

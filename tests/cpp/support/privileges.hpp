@@ -21,13 +21,13 @@ class WriteProtected {
         using std::filesystem::perms;
         constexpr perms kRead = perms::owner_read | perms::group_read | perms::others_read;
         constexpr perms kEnter = perms::owner_exec | perms::group_exec | perms::others_exec;
-        const bool is_folder = std::filesystem::is_directory(target_);
+        const bool is_directory = std::filesystem::is_directory(target_);
         if (::geteuid() == 0) {
             // A TempDir is accessible to its owner only; the unprivileged user needs access, too.
-            std::filesystem::permissions(is_folder ? target_ : target_.parent_path(), kRead | kEnter,
+            std::filesystem::permissions(is_directory ? target_ : target_.parent_path(), kRead | kEnter,
                                          perm_options::add);
         }
-        change(is_folder ? kRead | kEnter : kRead);
+        change(is_directory ? kRead | kEnter : kRead);
         constexpr uid_t kUnprivilegedUser = 65534;
         privileges_dropped_ = ::geteuid() == 0 && ::seteuid(kUnprivilegedUser) == 0;
     }

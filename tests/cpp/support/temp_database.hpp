@@ -23,7 +23,7 @@ class TempDir {
     TempDir() {
         std::string pattern = (std::filesystem::temp_directory_path() / "session-buddy-test-XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) {
-            throw std::runtime_error("no temporary folder");
+            throw std::runtime_error("cannot create a temporary directory");
         }
         path_ = pattern;
     }
