@@ -1,4 +1,4 @@
-"""`python -m session_buddy`: the command session-buddy."""
+"""`python -m session_buddy`: the command `session-buddy`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""One line on a terminal that is written over again and again; nothing at all anywhere else."""
+"""A status line that is rewritten on a terminal; no output otherwise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["LiveLine"]
 
 
 class LiveLine:
-    """Writes to ``stream`` only where that is a terminal."""
+    """Writes to ``stream`` only if it is a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -17,7 +17,7 @@ class LiveLine:
         self._shown = False
 
     def show(self, text: str) -> None:
-        """Replace the line; cut where the terminal ends."""
+        """Replace the line, truncated to the terminal width."""
         if self.enabled:
             width = shutil.get_terminal_size().columns - 1
             self._stream.write(f"\r\x1b[K{text[:width]}")
@@ -25,7 +25,7 @@ class LiveLine:
             self._shown = True
 
     def clear(self) -> None:
-        """Remove the line, for other output to follow."""
+        """Remove the line before other output."""
         if self._shown:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

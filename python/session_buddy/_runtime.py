@@ -1,8 +1,8 @@
-"""What the native parts of one process share: log records on their way to `logging`, and an orderly end.
+"""Process-wide support for the native code: forwards log records to `logging` and stops servers at exit.
 
-Native threads never wait for the interpreter. They leave their log records in a bounded native queue, and one Python
-daemon thread hands these to `logging`. Before the interpreter goes away, an atexit handler stops every server that
-still runs and ends that thread, so that none is inside native code then.
+Native threads never wait for the interpreter. They put log records into a bounded native queue, and one Python daemon
+thread passes them to `logging`. Before the interpreter shuts down, an atexit handler stops all running servers and ends
+that thread, so that no thread is inside native code then.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["add_server", "ensure_logging", "remove_server", "sync_log_level"]
 
 _LOGGER_NAME = "session_buddy"
 _QUEUE_CAPACITY = 10_000
-_POLL_SECONDS = 1.0  # how soon a changed level of Python's loggers reaches the native side
-_JOIN_SECONDS = 5.0  # a handler that hangs must not keep the interpreter from ending
+_POLL_SECONDS = 1.0  # how often changed log levels are passed to the native side
+_JOIN_SECONDS = 5.0  # a hanging log handler must not block the exit of the interpreter
 
 
 class _Stoppable(Protocol):
@@ -33,7 +33,7 @@ _lock = threading.Lock()
 _servers: set[_Stoppable] = set()
 _bridge: _LogBridge | None = None
 _shutting_down = False
-_parent_objects: list[object] = []  # native objects of the parent of a fork: never touched, never destroyed
+_parent_objects: list[object] = []  # native objects inherited through fork: never used, never destroyed
 
 
 class _LogBridge:
@@ -43,7 +43,7 @@ class _LogBridge:
         self._thread.start()
 
     def close(self) -> None:
-        """Hands over what is left and ends the thread."""
+        """Flush the queue and end the thread."""
         self._queue.close()
         if threading.current_thread() is not self._thread:
             self._thread.join(_JOIN_SECONDS)
@@ -57,7 +57,7 @@ class _LogBridge:
                 if dropped:
                     logging.getLogger(_LOGGER_NAME).warning("%d log records were dropped: logging is too slow", dropped)
                 sync_log_level()
-            except Exception:  # a handler that raises: its own fault, and no reason to lose what comes after
+            except Exception:  # a log handler that raises must not stop later records
                 if logging.raiseExceptions and sys.stderr:
                     traceback.print_exc()
             if closed:
@@ -69,7 +69,7 @@ def _emit(level: int, name: str, message: str, created: float) -> None:
     if not logger.isEnabledFor(level):
         return
     record = logger.makeRecord(name, level, "(native)", 0, message, (), None)
-    # As if it had been made where and when it happened, not when this thread got to it.
+    # The time and thread of the native log call, not of this thread.
     record.relativeCreated += (created - record.created) * 1000
     record.created = created
     record.msecs = int((created - int(created)) * 1000) + 0.0
@@ -78,7 +78,7 @@ def _emit(level: int, name: str, message: str, created: float) -> None:
 
 
 def _lowest_enabled_level() -> int:
-    """The lowest level that any logger of ours lets through."""
+    """The lowest level enabled on any session_buddy logger."""
     manager = logging.root.manager
     ours = [logging.getLogger(_LOGGER_NAME)]
     for name, logger in list(manager.loggerDict.items()):
@@ -88,12 +88,12 @@ def _lowest_enabled_level() -> int:
 
 
 def sync_log_level() -> None:
-    """Tells the native side which records are wanted; the others then cost nothing there."""
+    """Pass the log level to the native side, which then skips disabled records without cost."""
     _native.set_log_level(_lowest_enabled_level())
 
 
 def ensure_logging() -> None:
-    """Sends native log records to `logging` from here on."""
+    """Start forwarding native log records to `logging`."""
     global _bridge
     with _lock:
         if _bridge is None and not _shutting_down:
@@ -102,7 +102,7 @@ def ensure_logging() -> None:
 
 
 def add_server(server: _Stoppable) -> None:
-    """Has the server stopped before the interpreter ends."""
+    """Register a server to be stopped before the interpreter shuts down."""
     with _lock:
         _servers.add(server)
 
@@ -125,7 +125,7 @@ def _shut_down() -> None:
 
 
 def _after_fork_in_child() -> None:
-    # The native threads stayed with the parent; to stop or join them here would wait forever.
+    # The native threads exist only in the parent; stopping or joining them here would wait forever.
     global _lock, _bridge
     _lock = threading.Lock()
     _parent_objects.extend([_bridge, *_servers])

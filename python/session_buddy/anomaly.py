@@ -1,8 +1,8 @@
-"""Anomalies: skills that suddenly fail more or less often, or take another time, than they did before.
+"""Anomaly detection: skills whose completion rate or duration deviates from their baseline.
 
-The same code as in the server, on data of your own: `Detector` on a stream of invocations, `detect_anomalies` on a
-database at one moment, `backtest` on a stretch of its history. Rates are fractions from 0 to 1, durations and windows
-seconds, moments timezone-aware datetimes in UTC.
+The server's detector for your own data: `Detector` on a stream of invocations, `detect_anomalies` on a database at one
+point in time, `backtest` on a time range. Rates are fractions from 0 to 1, durations and windows are seconds, times are
+timezone-aware datetimes in UTC.
 """
 
 from __future__ import annotations
@@ -42,21 +42,20 @@ _LAST = (datetime.max.replace(tzinfo=timezone.utc) - _EPOCH) // _MICROSECOND
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A skill that behaves unlike its baseline: what the server reports.
+    """A skill that deviates from its baseline, as the server reports it.
 
     Attributes:
-        skill_name: The skill.
+        skill_name: Name of the skill.
         anomaly_type: `performance_drop` or `performance_spike` of the completion rate, `pattern_shift` of the duration.
-        baseline_value: Before: a rate (0 to 1), or the mean duration in seconds.
-        observed_value: Now, in the same unit.
-        deviation_score: How far apart they are, in standard deviations; at or above the threshold.
-        baseline_samples: Invocations behind `baseline_value`.
-        observed_samples: Invocations behind `observed_value`.
-        z_score: `deviation_score` with its sign: negative where the observed value is the smaller one.
-        tail_probability: 0 to 1: of a deviation at least this large on this side where nothing has changed.
+        baseline_value: Value in the baseline window: a rate (0 to 1), or the mean duration in seconds.
+        observed_value: Value in the observation window, in the same unit.
+        deviation_score: Difference in standard deviations; at or above the threshold.
+        baseline_samples: Number of invocations behind `baseline_value`.
+        observed_samples: Number of invocations behind `observed_value`.
+        z_score: Signed `deviation_score`: negative if the observed value is below the baseline.
+        tail_probability: One-sided p-value (0 to 1): probability of such a deviation without a change.
         since: When it was first reported; UTC.
-        common_errors: The error types of the observed failures and how often each occurs, the most common first, at
-            most three.
+        common_errors: Up to three most frequent error types of the observed failures, with counts.
     """
 
     skill_name: str
@@ -94,12 +93,12 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class Episode:
-    """An anomaly from its start to its end. The figures, as in `Anomaly`, are those of the start.
+    """An anomaly from start to end. Values, as in `Anomaly`, are those at the start.
 
     Attributes:
         started_at: When it was first reported; UTC.
-        resolved_at: When it was over: the score had fallen under three quarters of the threshold, or what was unusual
-            had lasted as long as what was usual before it. None where it is still open.
+        resolved_at: When it ended: the score fell below three quarters of the threshold, or the deviation had lasted as
+            long as the baseline before it. None if it is still open.
     """
 
     skill_name: str
@@ -115,7 +114,7 @@ class Episode:
     tail_probability: float
 
     def to_dict(self) -> dict[str, object]:
-        """As JSON values; moments as `YYYY-MM-DDTHH:MM:SSZ`, an open end as None."""
+        """As JSON values; times as `YYYY-MM-DDTHH:MM:SSZ`, an open end as None."""
         return {
             **vars(self),
             "started_at": _format(self.started_at),
@@ -125,17 +124,17 @@ class Episode:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """What a stretch of history would have caused to be reported.
+    """The anomalies that would have been detected in a time range.
 
     Attributes:
-        start: Where it begins; None for the first row of the database.
-        end: Where it ends.
-        rows: Invocations between the two.
-        warm_up_rows: Invocations of the one baseline window before `start`, which were fed as well.
-        skipped_rows: Rows that the server passes over too: their time or their skill's name cannot be read.
-        skills: Different skills among `rows`.
-        episodes: By their start. Those that began before `start` and were still open then are among them: their
-            `started_at` lies before `start`, and they were found with the incomplete baseline of the warm-up.
+        start: Start of the range; None: the first row of the database.
+        end: End of the range.
+        rows: Invocations in the range.
+        warm_up_rows: Invocations in the baseline window before `start`, which were replayed as a warm-up.
+        skipped_rows: Rows with an invalid time or skill name, which the server skips as well.
+        skills: Number of distinct skills among `rows`.
+        episodes: Ordered by start. Includes those that began before `start` and were still open then: they were
+            detected with the incomplete baseline of the warm-up.
     """
 
     start: datetime | None
@@ -150,22 +149,20 @@ class BacktestResult:
 class Detector:
     """The server's detector on a stream of invocations, of any number of skills.
 
-    It lives in the time of its stream: what it is given decides what is recent, not the clock. So a recorded stream can
-    be fed as fast as it can be read, with the same outcome. Time never goes back: an invocation that comes late is
-    placed among the others by its time, and ignored where it is older than the baseline window. Safe to share between
-    threads: each call is atomic. Needs memory for the invocations of one baseline window, at most 20000 a skill.
+    It uses event time: the timestamps of the stream decide what is recent, not the clock, so a recorded stream can be
+    replayed at any speed with the same result. Time never goes back: a late invocation is sorted in by its timestamp,
+    and ignored if it is older than the baseline window. Thread-safe: each call is atomic. Memory grows with the
+    invocations in one baseline window, at most 20000 per skill.
 
     Args:
-        threshold: Deviation, in standard deviations, from which on something is reported, 0.5 to 10.
-        baseline_window: How far back the comparison goes, in seconds, 600 to 2678400; at least twice
-            `observation_window`.
-        observation_window: How recent the invocations are, in seconds, that are compared with those before, 60 to
-            86400.
-        min_samples: Invocations needed on either side before anything is reported, 2 to 50.
+        threshold: Minimum deviation from the baseline, in standard deviations, to report an anomaly, 0.5 to 10.
+        baseline_window: Length of the baseline window, in seconds, 600 to 2678400; at least twice `observation_window`.
+        observation_window: Length of the observation window, in seconds, 60 to 86400.
+        min_samples: Minimum invocations in each of observation and baseline to report an anomaly, 2 to 50.
 
     Raises:
-        TypeError: An argument is no number.
-        ValueError: An argument is out of its range; the message names it.
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of range; the message names it.
     """
 
     def __init__(
@@ -186,21 +183,21 @@ class Detector:
         at: Moment | None = None,
         error_type: str | None = None,
     ) -> list[Anomaly]:
-        """Takes one invocation in.
+        """Add one invocation.
 
         Args:
-            skill: Its skill: 1 to 256 bytes of UTF-8 without control characters.
-            completed: Whether it was completed.
-            duration: How long it took, in seconds, 0 or more; counts where it was completed. None: not known.
-            at: When it ran. None: now.
-            error_type: What went wrong, in a word; counts where it was not completed.
+            skill: Skill name, 1 to 256 bytes of UTF-8 without control characters.
+            completed: Whether it completed.
+            duration: Duration in seconds, 0 or more; used only if it completed. None: unknown.
+            at: Time of the invocation. None: now.
+            error_type: Short error class; used only if it did not complete.
 
         Returns:
-            What is reported for this skill at the latest moment that the detector has seen, the largest score first.
+            The anomalies of this skill at the latest time that the detector has seen, the largest score first.
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: An argument cannot be used. In either case the message names it, and nothing was taken in.
+            ValueError: An argument is invalid. In both cases the message names it, and nothing was added.
         """
         if not isinstance(skill, str):
             raise TypeError(f"skill must be a str, not {type(skill).__name__}")
@@ -217,29 +214,27 @@ class Detector:
         if error_type is not None and not isinstance(error_type, str):
             raise TypeError(f"error_type must be a str or None, not {type(error_type).__name__}")
         if error_type is not None and not _is_utf8(error_type):
-            raise ValueError(f"error_type must be text that can be written as UTF-8, not {error_type!r:.80}")
+            raise ValueError(f"error_type must be valid UTF-8, not {error_type!r:.80}")
         micros = _now() if at is None else _micros("at", at)
         return _anomalies(self._detector.update(skill, completed, duration, micros, error_type or ""))
 
     def advance(self, at: Moment | None = None) -> None:
-        """Lets time pass without an invocation, so that what is over ends. None: up to now.
+        """Advance the time without an invocation, so that anomalies can end. None: to now.
 
-        How often this is called changes nothing about what is found. A moment that has passed already changes nothing.
-        Raises as `update` does.
+        Neither the number of calls nor a time in the past affects what is detected. Raises as `update` does.
         """
         self._detector.advance(_now() if at is None else _micros("at", at))
 
     def anomalies(self, at: Moment | None = None) -> list[Anomaly]:
-        """All that is reported, the largest score first, then by skill and type.
+        """All current anomalies, the largest score first, then by skill and type.
 
         Args:
-            at: A moment to let time pass up to before, as `advance` does. None: the latest that was seen, which is in
-                the past where the stream is.
+            at: Time to advance to first, as `advance` does. None: the latest time seen in the stream.
         """
         return _anomalies(self._detector.anomalies(None if at is None else _micros("at", at)))
 
     def episodes(self) -> list[Episode]:
-        """What was found so far, by the start; the last 10000 where there were more."""
+        """The episodes detected until now, ordered by start; at most the last 10000."""
         return _episodes(self._detector.episodes())
 
 
@@ -252,24 +247,23 @@ def detect_anomalies(
     observation_window: float = 3600.0,
     min_samples: int = 5,
 ) -> list[Anomaly]:
-    """What the server would report for a database at a moment, the largest score first, then by skill and type.
+    """The anomalies that the server would report at a point in time, the largest score first, then by skill and type.
 
-    The invocations of the two baseline windows before it are fed to the detector in the order in which they were
-    recorded; later ones are left out. The database is only read: never created, migrated or written to, whatever its
-    version.
+    The invocations of the two preceding baseline windows are replayed in the order in which they were recorded. The
+    database is opened read-only: it is never created, migrated or written to, whatever its version.
 
     Args:
         db_path: The SQLite file.
-        at: The moment. None: now.
-        threshold: As for `Detector`, and so the other three.
+        at: The point in time. None: now.
+        threshold: As for `Detector`.
         baseline_window: As for `Detector`.
         observation_window: As for `Detector`.
         min_samples: As for `Detector`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument cannot be used; the message names it.
-        session_buddy.storage.StorageError: The database is missing, no database, another program's, or cannot be read.
+        ValueError: An argument is invalid; the message names it.
+        session_buddy.storage.StorageError: The file is missing, unreadable, or not a skills database.
     """
     options = _options(threshold, baseline_window, observation_window, min_samples)
     moment = _now() if at is None else _micros("at", at)
@@ -287,32 +281,31 @@ def backtest(
     observation_window: float = 3600.0,
     min_samples: int = 5,
 ) -> BacktestResult:
-    """Replays a stretch of history and tells what would have been reported.
+    """Report the anomalies that would have been detected in recorded history.
 
-    The invocations are fed to the detector in the order of their times, whenever they were recorded, beginning one
-    baseline window before `start`. Memory does not grow with the history. The database is only read, as by
-    `detect_anomalies`.
+    The invocations are replayed in chronological order, from one baseline window before `start`. Memory does not grow
+    with the history. The database is opened read-only, as by `detect_anomalies`.
 
     Args:
         db_path: The SQLite file.
-        start: The first moment. None: from the first invocation on.
-        end: The last moment, itself included. None: now.
-        skill: This one alone. None: all.
-        threshold: As for `Detector`, and so the other three.
+        start: Start of the range. None: the first invocation.
+        end: End of the range, inclusive. None: now.
+        skill: Only this skill. None: all.
+        threshold: As for `Detector`.
         baseline_window: As for `Detector`.
         observation_window: As for `Detector`.
         min_samples: As for `Detector`.
 
     Raises:
         TypeError: An argument is of the wrong type.
-        ValueError: An argument cannot be used, or `end` lies before `start`.
-        session_buddy.storage.StorageError: The database is missing, no database, another program's, or cannot be read.
+        ValueError: An argument is invalid, or `end` is before `start`.
+        session_buddy.storage.StorageError: The file is missing, unreadable, or not a skills database.
     """
     options = _options(threshold, baseline_window, observation_window, min_samples)
     first = None if start is None else _micros("start", start)
     last = _now() if end is None else _micros("end", end)
     if first is not None and last < first:
-        raise ValueError(f"end must not lie before start: {_format(_datetime(last))} < {_format(_datetime(first))}")
+        raise ValueError(f"end must not be before start: {_format(_datetime(last))} < {_format(_datetime(first))}")
     if skill is not None and not isinstance(skill, str):
         raise TypeError(f"skill must be a str or None, not {type(skill).__name__}")
     if skill is not None and not (_is_utf8(skill) and _native.is_valid_skill_name(skill)):
@@ -360,7 +353,7 @@ def _path(db_path: str | os.PathLike[str]) -> str:
         raise TypeError(f"db_path must be a str or a path, not {type(db_path).__name__}")
     path = os.fspath(db_path)
     if not isinstance(path, str):
-        raise TypeError(f"db_path must be a str or a path of one, not {type(path).__name__}")
+        raise TypeError(f"db_path must be a str path, not {type(path).__name__}")
     return path
 
 
@@ -369,7 +362,7 @@ def _now() -> int:
 
 
 def _micros(name: str, moment: Moment) -> int:
-    """Microseconds since 1970 of a moment that a caller handed in as `name`."""
+    """Microseconds since 1970 of the argument `name`."""
     if isinstance(moment, datetime):
         aware = moment.replace(tzinfo=timezone.utc) if moment.utcoffset() is None else moment
         micros: int | None = (aware - _EPOCH) // _MICROSECOND
@@ -381,10 +374,10 @@ def _micros(name: str, moment: Moment) -> int:
         raise TypeError(f"{name} must be a datetime, a str or a number of seconds, not {type(moment).__name__}")
     else:
         seconds = _number(name, moment)
-        # A float of today's seconds is exact to less than half a microsecond.
+        # Floats of current timestamps are exact to less than half a microsecond.
         micros = round(seconds * 1e6) if abs(seconds) < 1e12 else None
     if micros is None or not _FIRST <= micros <= _LAST:
-        raise ValueError(f"{name} must lie in the years 1 to 9999, not {moment}")
+        raise ValueError(f"{name} must be in the years 1 to 9999, not {moment}")
     return micros
 
 

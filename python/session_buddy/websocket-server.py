@@ -1,4 +1,4 @@
-"""`python -m session_buddy.websocket-server`: the server from a shell, under the name of the API documentation."""  # noqa: N999
+"""`python -m session_buddy.websocket-server`: the server command, under the module name in the API documentation."""  # noqa: N999
 
 import sys
 

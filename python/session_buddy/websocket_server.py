@@ -1,4 +1,4 @@
-"""`python -m session_buddy.websocket_server`: the server from a shell. See --help."""
+"""`python -m session_buddy.websocket_server`: the server command. See --help."""
 
 import sys
 

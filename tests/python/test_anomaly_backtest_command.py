@@ -141,7 +141,7 @@ def test_nothing_to_report(database: Path, capsys: pytest.CaptureFixture[str]) -
         (["--baseline-window", "1h"], "baseline_window must be"),
         (["--min-samples", "1"], "min_samples must be"),
         (["--skill", ""], "skill must be"),
-        (["--from", "2026-02-10", "--to", "2026-02-09"], "end must not lie before start"),
+        (["--from", "2026-02-10", "--to", "2026-02-09"], "end must not be before start"),
     ],
 )
 def test_values_that_cannot_be_used(

@@ -276,7 +276,7 @@ def test_bad_arguments(database: Path, arguments: dict[str, Any], error: type[Ex
     [
         ({"start": "soon"}, ValueError, "start"),
         ({"end": []}, TypeError, "end"),
-        ({"start": NOON, "end": NOON - hours(1)}, ValueError, "end must not lie before start"),
+        ({"start": NOON, "end": NOON - hours(1)}, ValueError, "end must not be before start"),
         ({"skill": ""}, ValueError, "skill"),
         ({"skill": 5}, TypeError, "skill"),
         ({"threshold": 11}, ValueError, "threshold"),

@@ -127,7 +127,7 @@ def test_blocks_are_tracked(db_path: Path) -> None:
 def test_a_block_is_reused_one_run_at_a_time(db_path: Path) -> None:
     with SkillsTracker("s1", db_path) as tracker:
         run = tracker.track("a")
-        with run, pytest.raises(RuntimeError, match="running already"), run:
+        with run, pytest.raises(RuntimeError, match="already running"), run:
             pass
         with run:
             pass
@@ -322,8 +322,8 @@ def test_what_an_unusable_database_rejects_is_kept_until_it_is_repaired(
     assert rows(db_path) == [("a", 1, None)] * 3
     messages = [record.getMessage() for record in caplog.records if record.name == LOGGER]
     assert len(messages) == 2
-    assert messages[0].startswith("invocations cannot be written now and wait: ")
-    assert messages[1] == "invocations are written again"
+    assert messages[0].startswith("cannot write invocations, will retry: ")
+    assert messages[1] == "the database is writable again"
 
 
 def test_invocations_beyond_the_limit_are_dropped_counted_and_logged_once(
@@ -340,7 +340,7 @@ def test_invocations_beyond_the_limit_are_dropped_counted_and_logged_once(
     assert (tracker.pending, tracker.dropped) == (0, 5)
     drops = [record for record in caplog.records if "dropped" in record.getMessage()]
     assert len(drops) == 1
-    assert "too many wait" in drops[0].getMessage()
+    assert "too many pending records" in drops[0].getMessage()
 
 
 def test_a_value_that_cannot_be_stored_loses_no_other(db_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_a_closed_tracker_lets_the_program_run(db_path: Path, caplog: pytest.Log
                 pass
     assert tracker.dropped == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "invocations are dropped from here on (1 so far): the tracker is closed"
+        "dropping invocations (1 so far): the tracker is closed"
     ]
     assert not db_path.exists()  # there was nothing to write
 
@@ -482,7 +482,7 @@ def test_an_invalid_argument_of_a_tracker_is_named(
         ({"skill_name": "a\nb"}, ValueError, "skill_name must be 1 to 256 bytes"),
         ({"skill_name": "\ud800"}, ValueError, "skill_name must be 1 to 256 bytes"),
         ({"skill_name": None}, TypeError, "skill_name must be a str, not NoneType"),
-        ({"skill_name": "a", "selection_rank": -1}, ValueError, "selection_rank must not be negative"),
+        ({"skill_name": "a", "selection_rank": -1}, ValueError, "selection_rank must be 0 or more"),
         ({"skill_name": "a", "selection_rank": True}, TypeError, "selection_rank must be an int, not bool"),
         ({"skill_name": "a", "invoked_at": "now"}, TypeError, "invoked_at must be a datetime, not str"),
         ({"skill_name": "a", "workflow_phase": 5}, TypeError, "workflow_phase must be a str, not int"),
@@ -533,7 +533,7 @@ def test_the_json_file_of_the_python_original_is_rejected_and_not_touched(tmp_pa
 def test_a_file_that_is_not_a_database_is_rejected_when_the_tracker_is_made(tmp_path: Path) -> None:
     path = tmp_path / "metrics"
     path.write_text('{"invocations": []}\n')
-    with pytest.raises(ValueError, match="must be an SQLite database, not another file"):
+    with pytest.raises(ValueError, match="must be an SQLite database, which"):
         SkillsTracker("s", path)
 
 

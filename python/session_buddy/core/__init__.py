@@ -1,1 +1,1 @@
-"""Tracking skills from inside a Python program."""
+"""Tracking of skill invocations from within a Python program."""

@@ -1,4 +1,4 @@
-"""From whatever went wrong to the short class that error_type holds. Messages are looked at and forgotten."""
+"""Maps exceptions and error texts to the short error class stored in error_type; messages are never stored."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from session_buddy import _native
 
 __all__ = ["classify_error_text", "classify_exception"]
 
-# A word such as exit_code, TimeoutError or ruff.E501: nothing in which somebody could write a sentence or a path.
+# An identifier such as exit_code, TimeoutError or ruff.E501: too short for a sentence or a path.
 _SHORT_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _INTERRUPTIONS = (KeyboardInterrupt, asyncio.CancelledError, concurrent.futures.CancelledError, GeneratorExit)
 
 
 def classify_error_text(text: str) -> str:
-    """The text itself where it is a short class, else the class of errors that begin in this way, or ``tool_error``."""
+    """The text itself if it is a short class, else the class of errors that start this way, or ``tool_error``."""
     if _SHORT_CLASS.fullmatch(text):
         return text
     return _native.classify_error(text.encode("utf-8", "replace").decode())
 
 
 def classify_exception(error: BaseException) -> str | None:
-    """The name of the exception's class; ``interrupted`` where it was stopped, ``exit_code`` where it left the program.
+    """The exception's class name; ``interrupted`` for cancellations, ``exit_code`` for SystemExit with an error.
 
     Returns:
-        None for a SystemExit that means success.
+        None for a SystemExit with success.
     """
     if isinstance(error, SystemExit):
         return None if error.code is None or error.code == 0 else "exit_code"

@@ -1,4 +1,4 @@
-"""Invocations from their beginning into the database: a bounded buffer that one thread empties, whatever happens."""
+"""Asynchronous writer of invocations: a bounded buffer drained to the database by a background thread."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ __all__ = ["MAX_OPEN", "PendingWriter"]
 _logger = logging.getLogger("session_buddy.tracker")
 
 MAX_OPEN = 10_000
-"""Invocations that have begun and are not ended; beyond it the oldest one counts as abandoned."""
+"""Maximum number of open invocations; beyond it the oldest one is recorded as abandoned."""
 
-_BATCH = 500  # records of one transaction
+_BATCH = 500  # records per transaction
 _FIRST_RETRY_SECONDS = 0.05
 _LAST_RETRY_SECONDS = 5.0
-_EXIT_SECONDS = 5.0  # how long the end of the interpreter waits for what is still to be written
+_EXIT_SECONDS = 5.0  # how long the exit of the interpreter waits for pending records
 
 Record = dict[str, Any]
 
 
 class PendingWriter:
-    """Takes records at once, from any thread, and writes them in its own. Taking and writing never raise.
+    """Accepts records from any thread without blocking and writes them on its own thread. Neither ever raises.
 
-    A record is put when its invocation ends. Those that never end are put as they began when the writer is closed.
+    A record is enqueued when its invocation ends. Invocations that are still open at close() are enqueued as they are.
 
     Args:
-        db_path: As for SkillsStorage. The database is opened by the thread, when there is something to write.
-        max_pending: Records that wait at most; what comes when that many do is dropped, counted and logged once.
-        busy_timeout: Seconds to wait for a locked database before the records wait for the next try.
+        db_path: As for SkillsStorage. The writer thread opens the database with the first record.
+        max_pending: Maximum pending records; further ones are dropped, counted and logged once.
+        busy_timeout: Seconds to wait for a locked database before the next retry.
     """
 
     def __init__(self, db_path: str, *, max_pending: int, busy_timeout: float) -> None:
         self._path = db_path
         self._max_pending = max_pending
         self._busy_timeout = busy_timeout
-        self._storage: SkillsStorage | None = None  # the thread's own
+        self._storage: SkillsStorage | None = None  # used only by the writer thread
         self._begin()
         _writers.add(self)
 
@@ -53,30 +53,30 @@ class PendingWriter:
         self._changed = threading.Condition()
         self._records: deque[Record] = deque()
         self._numbers = itertools.count()
-        self._open: dict[int, Record] = {}  # in the order in which they began
+        self._open: dict[int, Record] = {}  # ordered by start
         self._thread: threading.Thread | None = None
-        self._attempts = 0  # finished tries to write
+        self._attempts = 0  # completed write attempts
         self._trying = False
-        self._one_by_one = 0  # records that are written one by one, because one among them cannot be stored
-        self._failed = False  # the last of them, for a reason that waiting does not cure
-        self._flush_requested = False  # somebody waits: try at once
+        self._one_by_one = 0  # records to write individually, because one of them is invalid
+        self._failed = False  # the last attempt failed for a reason that a retry does not cure
+        self._flush_requested = False  # write immediately, without waiting for the backoff
         self._closing = False
         self._dropped = 0
 
     @property
     def pending(self) -> int:
-        """Records that wait to be written."""
+        """Number of records not written yet."""
         with self._changed:
             return len(self._records)
 
     @property
     def dropped(self) -> int:
-        """Records that were given up."""
+        """Number of dropped records."""
         with self._changed:
             return self._dropped
 
     def begin(self, record: Record) -> int:
-        """Keeps what is known of an invocation that begins. Returns the number that ends it."""
+        """Register an open invocation. Returns the number to pass to ``finish``."""
         warning = None
         with self._changed:
             number = next(self._numbers)
@@ -87,7 +87,7 @@ class PendingWriter:
         return number
 
     def finish(self, number: int, record: Record) -> bool:
-        """Leaves the whole record to be written, no matter how long that takes. False where it had ended before."""
+        """Enqueue the complete record. False if the invocation has already ended."""
         with self._changed:
             if self._open.pop(number, None) is None:
                 return False
@@ -99,7 +99,7 @@ class PendingWriter:
         if self._closing:
             return self._drop(1, "the tracker is closed")
         if len(self._records) >= self._max_pending:
-            return self._drop(1, "too many wait for the database")
+            return self._drop(1, "too many pending records (max_pending)")
         self._records.append(record)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="session-buddy-tracker", daemon=True)
@@ -108,10 +108,10 @@ class PendingWriter:
         return None
 
     def flush(self, timeout: float) -> bool:
-        """Waits until all that was put before is written, `timeout` seconds at most.
+        """Wait until all enqueued records are written, at most `timeout` seconds.
 
         Returns:
-            False where the time was over first, or where the database cannot be used: then the records go on waiting.
+            False on timeout, or if the database cannot be used; the records stay pending.
         """
         with self._changed:
             return self._wait_until_written(timeout)
@@ -129,7 +129,7 @@ class PendingWriter:
         return True
 
     def close(self, timeout: float) -> bool:
-        """Ends what is open, flushes, ends the thread and closes the database. What could not be written is dropped.
+        """End open invocations, flush, end the thread and close the database. Unwritten records are dropped.
 
         Returns:
             Whether everything was written.
@@ -147,7 +147,9 @@ class PendingWriter:
             thread.join(max(0.0, end - time.monotonic()) + self._busy_timeout)
         with self._changed:
             if self._records:
-                warnings.append(self._drop(len(self._records), "the database could not be written before the end"))
+                warnings.append(
+                    self._drop(len(self._records), "the database could not be written before close() timed out")
+                )
                 self._records.clear()
         for warning in warnings:
             _warn(warning)
@@ -155,12 +157,12 @@ class PendingWriter:
         return written
 
     def _drop(self, count: int, reason: str) -> str | None:
-        """Returns what is to be logged, once the lock is released: the first reason alone."""
+        """Count dropped records. Returns the warning to log after the lock is released, for the first drop only."""
         first = self._dropped == 0
         self._dropped += count
-        return f"invocations are dropped from here on ({count} so far): {reason}" if first else None
+        return f"dropping invocations ({count} until now): {reason}" if first else None
 
-    # ---- The thread
+    # ---- Writer thread
 
     def _run(self) -> None:
         try:
@@ -172,7 +174,7 @@ class PendingWriter:
                 self._storage.close()
 
     def _next_batch(self, pause: float) -> list[Record] | None:
-        """What to write next, left in the buffer until it is written; None at the end. Waits `pause` seconds first."""
+        """The next batch, which stays in the buffer until written; None at the end. Waits `pause` seconds first."""
         end = time.monotonic() + pause
         with self._changed:
             while not self._closing:
@@ -187,13 +189,13 @@ class PendingWriter:
             return list(itertools.islice(self._records, 1 if self._one_by_one else _BATCH))
 
     def _write(self, batch: list[Record], last_pause: float) -> float:
-        """Returns the seconds to wait before the next try: 0 after success."""
+        """Write a batch. Returns the seconds until the next attempt, 0 after success."""
         failure: Exception | None = None
         try:
             if self._storage is None:
                 self._storage = SkillsStorage(self._path, busy_timeout=self._busy_timeout)
             self._storage.store_many(batch)
-        except Exception as error:  # whatever it is: without this thread nothing more would be written
+        except Exception as error:  # any error: the writer thread must survive
             failure = error
         unusable = isinstance(failure, (InvalidRecordError, TypeError, ValueError))
         warning = None
@@ -204,7 +206,7 @@ class PendingWriter:
             if unusable and len(batch) > 1:
                 self._one_by_one = len(batch)
             elif failure is None or unusable:
-                for _ in range(min(len(batch), len(self._records))):  # close() may have given them up
+                for _ in range(min(len(batch), len(self._records))):  # close() may have dropped them
                     self._records.popleft()
                 self._one_by_one = max(0, self._one_by_one - len(batch))
                 if unusable:
@@ -213,15 +215,15 @@ class PendingWriter:
         _warn(warning)
         if failure is None or unusable:
             if last_pause:
-                _logger.warning("invocations are written again")
+                _logger.warning("the database is writable again")
             return 0.0
         if not last_pause:
             reason = failure if isinstance(failure, StorageError) else type(failure).__name__
-            _logger.warning("invocations cannot be written now and wait: %s", reason)
+            _logger.warning("cannot write invocations, will retry: %s", reason)
         return min(max(2 * last_pause, _FIRST_RETRY_SECONDS), _LAST_RETRY_SECONDS)
 
     def after_fork_in_child(self) -> None:
-        """The thread stayed with the parent, which writes what waits and what it began; so does the connection."""
+        """Reset: the thread, the connection and all pending records belong to the parent, which writes them."""
         if self._storage is not None:
             _parent_storages.append(self._storage)
             self._storage = None

@@ -1,4 +1,4 @@
-"""Tracks skills from inside the program that runs them, without getting in its way."""
+"""Tracks skill invocations from within the program that runs them, without blocking it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_MAX_PENDING", "MAX_OPEN", "Completer", "SkillsTracker", "TrackedRun"]
 
 DEFAULT_MAX_PENDING = 10_000
-"""Finished invocations that wait for a database that does not take them."""
+"""Maximum number of finished invocations buffered while the database is not writable."""
 
 _DEFAULT_TIMEOUT = 5.0
 _MAX_SESSION_ID_BYTES = 1024
@@ -37,7 +37,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Completer:
-    """Ends one invocation that `SkillsTracker.track_invocation` began. The first call counts, later ones do nothing."""
+    """Ends one invocation started by `SkillsTracker.track_invocation`. Only the first call has an effect."""
 
     def __init__(self, writer: PendingWriter, record: Record) -> None:
         self._writer = writer
@@ -53,17 +53,17 @@ class Completer:
         follow_up_actions: Sequence[object] | None = None,
         duration_seconds: float | None = None,
     ) -> bool:
-        """Hands the invocation over to be written; never raises for what the database does.
+        """End the invocation and enqueue it for writing; never raises database errors.
 
         Args:
-            completed: Whether it reached its end.
-            error_type: A short class such as ``exit_code``, or the exception, of which the class is kept. Of any other
-                text, such as a message, only a class is kept as well.
-            follow_up_actions: Names of what was done next.
-            duration_seconds: Where something else measured it; otherwise the time since the start.
+            completed: Whether it completed.
+            error_type: A short class such as ``exit_code``, or an exception. Of exceptions and other texts only a class
+                is stored, never the message.
+            follow_up_actions: Names of the actions that followed.
+            duration_seconds: Duration measured elsewhere. None: the time since the start.
 
         Returns:
-            False where the invocation had ended before.
+            False if the invocation had already ended.
         """
         elapsed = time.perf_counter() - self._started
         if duration_seconds is not None:
@@ -84,10 +84,10 @@ class Completer:
 
 
 class TrackedRun:
-    """What `SkillsTracker.track` gives: usable in ``with`` and ``async with``, and as a decorator.
+    """Result of `SkillsTracker.track`: a context manager (``with``, ``async with``) and a decorator.
 
-    An exception ends the invocation as not completed, with the class of the exception alone, and is passed on. As a
-    decorator it measures each call, of functions, coroutine functions and generator functions.
+    An exception ends the invocation as not completed, stores only the class of the exception, and propagates. The
+    decorator measures each call of a function, coroutine function or generator function.
     """
 
     def __init__(self, tracker: SkillsTracker, skill_name: str, labels: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ class TrackedRun:
 
     def __enter__(self) -> Completer:
         if self._completer is not None:
-            raise RuntimeError("this track() is running already; call track() once for each run")
+            raise RuntimeError("this track() is already running; call track() for each invocation")
         self._completer = self._tracker.track_invocation(self._skill_name, **self._labels)
         return self._completer
 
@@ -151,21 +151,21 @@ class TrackedRun:
 
 
 class SkillsTracker:
-    """Records what runs in one session. Safe to share between threads and event loops.
+    """Records the skill invocations of one session. Safe to share between threads and event loops.
 
-    What is tracked is handed to a thread of the tracker, which writes it at once: tracking never waits for the
-    database and never raises for it. While the database cannot be written, up to `max_pending` invocations wait for it.
-    `close` ends the session; so do ``with``, ``async with`` and the end of the interpreter. A process that ends in
-    another way (``os._exit``, a worker of multiprocessing) calls `flush` first.
+    A background thread writes the invocations: tracking never waits for the database and never raises its errors. While
+    the database is not writable, up to `max_pending` invocations are buffered. `close` ends the session; so do
+    ``with``, ``async with`` and the exit of the interpreter. A process that ends in another way (``os._exit``, a worker
+    of multiprocessing) must call `flush` first.
 
     Args:
         session_id: 1 to 1024 bytes of text.
         db_path: As for SkillsStorage.
         max_pending: 1 or more.
-        busy_timeout: Seconds to wait for a locked database before the next try, 0 to 60.
+        busy_timeout: Seconds to wait for a locked database before the next retry, 0 to 60.
 
     Raises:
-        TypeError, ValueError: An argument cannot be used.
+        TypeError, ValueError: An argument is invalid.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class SkillsTracker:
 
     @property
     def session_id(self) -> str:
-        """The session that all of it belongs to."""
+        """The session id of all invocations."""
         return self._session_id
 
     @property
@@ -201,22 +201,22 @@ class SkillsTracker:
 
     @property
     def started_at(self) -> datetime:
-        """When the tracker was made, UTC."""
+        """When the tracker was created, UTC."""
         return self._started_at
 
     @property
     def ended_at(self) -> datetime | None:
-        """When the session was ended, UTC; None while it runs."""
+        """When the session ended, UTC; None while it is open."""
         return self._ended_at
 
     @property
     def pending(self) -> int:
-        """Finished invocations that are not written yet."""
+        """Number of finished invocations not written yet."""
         return self._writer.pending
 
     @property
     def dropped(self) -> int:
-        """Invocations that were given up: too many were pending, or the tracker was closed."""
+        """Number of dropped invocations: the buffer was full, or the tracker was closed."""
         return self._writer.dropped
 
     def track_invocation(
@@ -231,24 +231,24 @@ class SkillsTracker:
         invoked_at: datetime | None = None,
         user_query: str | None = None,
     ) -> Completer:
-        """Begins an invocation; what is returned ends it.
+        """Start an invocation; call the returned Completer to end it.
 
-        One that is never ended is stored as not completed when the session ends. Arguments are stored in the columns of
-        their names.
+        An invocation that is never ended is stored as not completed when the session ends. Arguments are stored in the
+        columns of the same names.
 
         Args:
-            alternatives_considered: Names of other skills.
-            user_query: Taken because programs hand it in, and not kept: prompts are private.
-            invoked_at: When it began, where that was not now; a naive one is UTC.
+            alternatives_considered: Names of other skills that were considered.
+            user_query: Accepted for compatibility; ignored (prompts are private).
+            invoked_at: Start time; a naive datetime is UTC. None: now.
 
         Raises:
-            TypeError, ValueError: An argument cannot be stored; the message names it.
+            TypeError, ValueError: An argument is invalid; the message names it.
         """
         if selection_rank is not None:
             if isinstance(selection_rank, bool) or not isinstance(selection_rank, int):
                 raise TypeError(f"selection_rank must be an int, not {type(selection_rank).__name__}")
             if not 0 <= selection_rank < 2**63:
-                raise ValueError(f"selection_rank must not be negative, not {selection_rank}")
+                raise ValueError(f"selection_rank must be 0 or more, not {selection_rank}")
         if invoked_at is not None and not isinstance(invoked_at, datetime):
             raise TypeError(f"invoked_at must be a datetime, not {type(invoked_at).__name__}")
         record: Record = {
@@ -271,7 +271,7 @@ class SkillsTracker:
         workflow_phase: str | None = None,
         workflow_step_id: str | None = None,
     ) -> TrackedRun:
-        """An invocation around a block (``with``, ``async with``) or around each call of a function (decorator)."""
+        """Track a block (``with``, ``async with``) or each call of a function (decorator) as an invocation."""
         labels = {
             "workflow_path": workflow_path,
             "workflow_phase": workflow_phase,
@@ -290,7 +290,7 @@ class SkillsTracker:
         workflow_phase: str | None = None,
         workflow_step_id: str | None = None,
     ) -> None:
-        """Stores an invocation that ended just now and that something else measured. Arguments as for a Completer."""
+        """Record an invocation that ended just now and was measured elsewhere. Arguments as for a Completer."""
         seconds = checked_duration(duration_seconds)
         completer = self.track_invocation(
             skill_name,
@@ -302,18 +302,18 @@ class SkillsTracker:
         completer(completed=completed, duration_seconds=seconds, error_type=error_type)
 
     def flush(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
-        """Waits until what has ended is written. In an event loop: ``await asyncio.to_thread(tracker.flush)``.
+        """Wait until all ended invocations are written. In an event loop: ``await asyncio.to_thread(tracker.flush)``.
 
         Returns:
-            False where that took longer than `timeout` seconds or the database cannot be used; it goes on trying.
+            False after `timeout` seconds, or if the database cannot be used; writing is still retried.
         """
         return self._writer.flush(_checked_timeout(timeout))
 
     def get_session_summary(self) -> SessionSummary | None:
-        """What the session ran so far, of all processes that record in it. Flushes and reads, so it blocks.
+        """Summary of the session, including other processes that record in it. Flushes and reads, so it blocks.
 
         Returns:
-            None where nothing is stored.
+            None if no invocation is stored.
 
         Raises:
             session_buddy.storage.StorageError: The database cannot be read.
@@ -323,18 +323,18 @@ class SkillsTracker:
             return storage.get_session_summary(self._session_id)
 
     def get_session_invocations(self, *, limit: int = 1000) -> list[StoredInvocation]:
-        """The invocations of the session in the order of time, the first `limit`; as get_session_summary otherwise."""
+        """The first `limit` invocations of the session, in chronological order; blocks like get_session_summary."""
         self.flush()
         with SkillsStorage(self._path, busy_timeout=self._busy_timeout) as storage:
             return storage.get_session_invocations(self._session_id, limit=limit)
 
     def close(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
-        """Ends the session: what was never completed is stored as not completed, and all of it is written.
+        """End the session: store open invocations as not completed and write everything.
 
-        Can be called twice. What is tracked afterwards still runs, but is dropped, counted and logged once.
+        Can be called twice. Invocations tracked afterwards are dropped, counted and logged once.
 
         Returns:
-            False where not everything could be written within `timeout` seconds; that is dropped.
+            False if not everything was written within `timeout` seconds; the rest is dropped.
         """
         seconds = _checked_timeout(timeout)
         if self._ended_at is None:
@@ -355,7 +355,7 @@ class SkillsTracker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Shielded: what cancels the program that is tracked must not cost what it recorded.
+        # Shielded: cancelling the tracked program must not lose its recorded invocations.
         await asyncio.shield(asyncio.to_thread(self.close))
 
 
@@ -372,15 +372,15 @@ def _to_json(values: Sequence[object] | None) -> str | None:
 
 
 def _check_database(path: str) -> None:
-    """Raises ValueError where the file is something else: the writer, which never raises, would drop every record."""
+    """Raises ValueError for a file that is not SQLite: the writer never raises and would drop every record."""
     try:
         with Path(path).open("rb") as file:
             begin = file.read(len(_SQLITE_HEADER))
     except OSError:
-        return  # it may be there later
+        return  # it may be created later
     if begin not in (b"", _SQLITE_HEADER):
         raise ValueError(
-            f"db_path must be an SQLite database, not another file: {path}; name a new file, such as skills.db"
+            f"db_path must be an SQLite database, which {path} is not; pass a new file, such as skills.db"
         )
 
 
@@ -390,7 +390,7 @@ def _checked_text(name: str, value: object, least: int, most: int) -> str:
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"{name} must be text that can be written as UTF-8") from None
+        raise ValueError(f"{name} must be valid UTF-8") from None
     if not least <= size <= most or "\0" in value:
         raise ValueError(f"{name} must be {least} to {most} bytes of UTF-8 without NUL")
     return value
@@ -404,5 +404,5 @@ def _checked_timeout(seconds: float) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise TypeError(f"timeout must be a number of seconds, not {type(seconds).__name__}")
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
-        raise ValueError(f"timeout must be a number of seconds from 0 on, not {seconds}")
+        raise ValueError(f"timeout must be a number of seconds, 0 or more, not {seconds}")
     return float(seconds)
