@@ -1,6 +1,6 @@
-// How often the detector cries wolf, and how often it finds a real change, during_pruning the plain rule in the same
-// simulation. Prints Markdown and, with --csv FILE, writes all figures there. Seeds are fixed: every run gives the same
-// figures.
+// Measures the false alarm rate and the power of the anomaly detector, compared with the plain rule on the same
+// simulated data. Prints Markdown and, with --csv FILE, writes all values there. Seeds are fixed, so runs are
+// reproducible.
 #include <fmt/format.h>
 #include <fmt/os.h>
 
@@ -67,7 +67,7 @@ double plain_percent(const Tally& tally, Kind kind) {
     return percent(count_of(tally.plain, kind), tally);
 }
 
-// One simulated case; the tallies are one for each threshold.
+// One simulated case, with one tally per threshold.
 struct Case {
     std::string table;
     std::string name;
@@ -85,7 +85,7 @@ struct Case {
     }
 };
 
-// All the cases, each with a seed of its own from its place, so that the number of threads changes nothing.
+// All cases. Each has its own seed, derived from its index, so that the results do not depend on the number of threads.
 class Cases {
   public:
     explicit Cases(double scale) : scale_(scale) {}
@@ -137,7 +137,7 @@ const std::vector<double> kPaces{1, 3, 10, 40, 100, 300};
 const std::vector<double> kRates{0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0};
 const std::vector<double> kSigmas{0.25, 0.5, 0.75, 1.0};
 
-// Fast skills cost more to simulate and vary less from hour to hour.
+// Skills with many invocations cost more to simulate and vary less from hour to hour.
 int skills_at(const Cases& cases, double pace) {
     return cases.scaled(pace >= 300 ? 20 : pace >= 100 ? 50 : pace >= 40 ? 80 : 250);
 }
@@ -149,8 +149,7 @@ double daily(double t) {
 void add_false_alarms(Cases& cases, const std::vector<double>& thresholds) {
     for (const double rate : kRates) {
         for (const double pace : kPaces) {
-            // The curve over thresholds is drawn from the part of the grid for which the plain rule's figures are
-            // known.
+            // The curve over thresholds uses the part of the grid for which the results of the plain rule are known.
             const bool in_curve = rate < 1.0 && pace <= 40;
             cases.add_watch("rate", fmt::format("{}", rate), steady(pace, rate, 0.5),
                             {Kind::completion, Kind::drop, Kind::spike}, skills_at(cases, pace), 24,
@@ -265,15 +264,13 @@ class Report {
     void print(const std::vector<double>& thresholds) const {
         fmt::print(
             "# Calibration of the anomaly detector\n\n"
-            "Written by `make calibrate`; [anomaly-detection.md](anomaly-detection.md) explains it. Every cell tells "
-            "the "
-            "percentage of evaluations\nat which something is reported at threshold {}: detector / plain rule, in the "
-            "same "
+            "Written by `make calibrate`; [anomaly-detection.md](anomaly-detection.md) explains it. Every cell has "
+            "the percentage of evaluations\nthat report an anomaly at threshold {}: detector / plain rule, in the same "
             "simulation.\n\n",
             kThreshold);
         grid("rate", "## Unchanged completion rate: drop or spike reported", "completion rate", Kind::completion);
-        grid("rate", "## Of these: drops", "completion rate", Kind::drop);
-        grid("rate", "## Of these: spikes", "completion rate", Kind::spike);
+        grid("rate", "## Drops among these", "completion rate", Kind::drop);
+        grid("rate", "## Spikes among these", "completion rate", Kind::spike);
         summary("rate", "Rates 0.5 to 0.99 at 1 to 40 an hour");
         grid("sigma", "## Unchanged durations: shift reported", "sigma", Kind::shift);
         summary("sigma", "3 to 40 an hour");
@@ -310,7 +307,7 @@ class Report {
         }
         return found;
     }
-    // Those that were simulated at every threshold.
+    // The cases that were simulated at every threshold.
     [[nodiscard]] std::vector<const Case*> curve_cases(std::string_view table) const {
         auto found = cases_in(table);
         std::erase_if(found, [](const Case* one) { return one->tallies.size() == 1; });
@@ -369,7 +366,7 @@ class Report {
 
     void lasting() const {
         fmt::print(
-            "## A drop from 85 % to 62 % at 40 an hour that lasts\n\n| hours after | detector / plain rule |\n"
+            "## A lasting drop from 85 % to 62 % at 40 an hour\n\n| hours after | detector / plain rule |\n"
             "| ---: | ---: |\n");
         for (const Case* one : cases_in("lasting")) {
             fmt::print("| {} | {} |\n", one->name, one->cell(Kind::drop));

@@ -1,5 +1,5 @@
-// A year of one busy skill through the anomaly engine: prints time and memory on the way. Time has to grow with the
-// rows, and memory has to stay where it is after the first baseline window.
+// Feeds a year of one busy skill to the anomaly engine and prints CPU time and memory per month. Time must grow
+// linearly with the rows, and memory must stay constant after the first baseline window.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -34,7 +34,7 @@ double peak_megabytes() {
     return static_cast<double>(usage.ru_maxrss) / kUnits;
 }
 
-/// Of this process alone, whatever else the machine does.
+/// CPU time of this process, independent of other load.
 double cpu_seconds() {
     return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
@@ -59,7 +59,7 @@ int main() {
         const std::int64_t rows_before = rows;
         const double end = stretch * kHoursPerStretch;
         for (hours += gap(random); hours < end; hours += gap(random)) {
-            // A bad afternoon once a week, so that episodes are among what is measured.
+            // Five degraded hours once a week, so that the measurement includes episodes.
             const bool bad = std::fmod(hours, 168.0) < 5.0;
             invocation.completed = uniform(random) < (bad ? 0.5 : 0.9);
             invocation.duration_seconds = seconds(random) * (bad ? 3.0 : 1.0);

@@ -1,4 +1,4 @@
-"""The measurements of the dashboard, in Chromium: what a visit loads, how soon it shows figures, what an hour costs."""
+"""Benchmarks of the dashboard in Chromium: transferred bytes, time to first data, heap growth per hour."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from programs import Database, Running, our_server
 
 SKILLS = 50
 UPDATE_INTERVAL = 1.0
-# An hour of updates, one a second, goes by at this pace. The page cannot know.
-HURRIED_INTERVAL = 0.02
+# An hour of updates, one per second, is replayed at this interval. The page cannot see the difference.
+REPLAY_INTERVAL = 0.02
 HOUR = 3600
 FIRST_UPDATE_MS = 1000
 COMPRESSED_KB = 100
 
-# Notes the moment at which the first figures are on the screen: the frame after a row came into a table.
+# Records when the first data is on the screen: the frame after a row was added to a table.
 WATCH_FIRST_ROW = """
   new PerformanceObserver((list) => {
     for (const task of list.getEntries()) (window.longTasks ??= []).push(task.duration);
@@ -38,7 +38,7 @@ WATCH_FIRST_ROW = """
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, without what it would ask the internet for."""
+    """Run the Chromium of the system without its background network requests."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         raise Skipped("Chromium is not installed")
@@ -54,7 +54,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def compressed_bytes(server: Running) -> dict[str, int]:
-    """By path: what a first visit loads, as it goes over the network."""
+    """Compressed size of each file that a first visit loads, by path."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     sizes: dict[str, int] = {}
     for path in ("/", "/assets/app.js", "/assets/app.css"):
@@ -69,7 +69,7 @@ def compressed_bytes(server: Running) -> dict[str, int]:
 
 
 class DashboardBench:
-    """The parts that need a browser."""
+    """The benchmarks that need a browser."""
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self.scale = scale
@@ -80,38 +80,38 @@ class DashboardBench:
         return {"dashboard": self.dashboard}
 
     def dashboard(self) -> Result:
-        """One server for the visits, another whose hour goes by in little more than a minute."""
+        """Measure visits with one server, and an hour of updates, replayed within minutes, with another."""
         database = Database(self.folder / "dashboard.db", SKILLS)
         with chromium() as browser:
             with our_server(database.path, UPDATE_INTERVAL) as server:
                 sizes = compressed_bytes(server)
                 visits = [self._visit(browser, server) for _ in range(max(self.scale.rounds, 3))]
             updates = HOUR if self.scale.seconds > 10 else HOUR // 10
-            with our_server(database.path, HURRIED_INTERVAL) as server, database.in_use():
+            with our_server(database.path, REPLAY_INTERVAL) as server, database.in_use():
                 hour = self._hour(browser, server, updates)
         total = sum(sizes.values()) / 1024
         firsts = [visit["first_update_ms"] for visit in visits]
         grown = (hour["heap_after"] - hour["heap_before"]) / 1024
         rows = [
             target("dashboard: first visit, compressed", f"≤ {COMPRESSED_KB} KB", f"{total:.1f}", "KB"),
-            target("dashboard: figures on the screen after", f"≤ {FIRST_UPDATE_MS} ms", spread(firsts, 0), "ms"),
-            target("dashboard: heap grown in an hour of updates", "", f"{grown:+,.0f}", "KB"),
+            target("dashboard: first data on the screen after", f"≤ {FIRST_UPDATE_MS} ms", spread(firsts, 0), "ms"),
+            target("dashboard: heap growth in an hour of updates", "", f"{grown:+,.0f}", "KB"),
         ]
         heap = f"{hour['heap_before'] / 1e6:.2f} and {hour['heap_after'] / 1e6:.2f} MB"
         long_tasks = f"{hour['long_tasks']}, the longest {hour['longest_ms']:.0f} ms"
         table = [
             ["first visit, compressed", ", ".join(f"`{path}` {size / 1024:.1f} KB" for path, size in sizes.items())],
-            ["figures on the screen after", f"{spread(firsts, 0)} ms"],
+            ["first data on the screen after", f"{spread(firsts, 0)} ms"],
             ["long tasks (over 50 ms) of a visit", spread([float(visit["long_tasks"]) for visit in visits], 0)],
             ["JavaScript heap before and after", heap],
             ["nodes of the document before and after", f"{hour['nodes_before']:,} and {hour['nodes_after']:,}"],
             [f"long tasks in {hour['updates']:,} updates", long_tasks],
             ["time in tasks, one update", f"{hour['task_ms']:.2f} ms"],
         ]
-        return Result(rows, ["of the dashboard", ""], table, [*visits, hour])
+        return Result(rows, ["metric", "value"], table, [*visits, hour])
 
     def _visit(self, browser: Browser, server: Running) -> dict[str, Any]:
-        """By somebody who was never there."""
+        """Visit the page with an empty cache."""
         context = browser.new_context()
         page = context.new_page()
         page.add_init_script(WATCH_FIRST_ROW)
@@ -122,7 +122,7 @@ class DashboardBench:
         return {"first_update_ms": first, "long_tasks": long_tasks}
 
     def _hour(self, browser: Browser, server: Running, updates: int) -> dict[str, Any]:
-        """Heap and nodes are counted after a collection, once everything is there."""
+        """Measure an hour of updates; heap and nodes are counted after a garbage collection."""
         context = browser.new_context()
         page = context.new_page()
         page.add_init_script(WATCH_FIRST_ROW)
@@ -132,7 +132,7 @@ class DashboardBench:
         page.wait_for_function("() => window.firstRowAt", timeout=10_000)
         session = context.new_cdp_session(page)
         session.send("Performance.enable")
-        self._wait_for(page, received, updates // 20)  # whatever is filled once is full now
+        self._wait_for(page, received, updates // 20)  # caches and buffers are full now
         before = self._counted(session)
         page.evaluate("() => { window.longTasks = []; }")
         start = len(received)

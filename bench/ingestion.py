@@ -1,4 +1,4 @@
-"""The measurements of what comes in: what a hook costs, how fast requests are stored, how soon a client hears of it."""
+"""Benchmarks of ingestion: cost of a hook, throughput of requests, latency from a hook to a client."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from websockets.sync.client import ClientConnection, connect
 HOOK = SERVER.with_name("session-buddy-hook")
 HOOKS = "/hooks/claude-code"
 INVOCATIONS = "/api/v1/invocations"
-CONNECTIONS = 8  # that hand invocations in at the same time
+CONNECTIONS = 8  # that submit invocations concurrently
 RUNS = 200
 SESSIONS = 1000
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The smallest value that this part of all does not exceed."""
+    """Return the quantile by the nearest-rank method."""
     return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
 
 
 def hook_event(name: str, number: int) -> bytes:
-    """One of a use of pytest, with a response of some kilobytes."""
+    """Return a hook event of a pytest run; PostToolUse has a response of some kilobytes."""
     event: dict[str, Any] = {
         "session_id": f"session-{number % SESSIONS}",
         "transcript_path": "/home/me/.claude/projects/x/session.jsonl",
@@ -55,7 +55,7 @@ def hook_event(name: str, number: int) -> bytes:
 
 
 def run_once(command: Sequence[str | Path], data: bytes = b"") -> float:
-    """Milliseconds from the start of a process to its end; without the threads and pipes of the subprocess module."""
+    """Run a process and return its wall time in milliseconds, without the overhead of the subprocess module."""
     words = [str(word) for word in command]
     with tempfile.TemporaryFile() as file:
         file.write(data)
@@ -72,14 +72,14 @@ def run_once(command: Sequence[str | Path], data: bytes = b"") -> float:
 
 
 def files_of(program: str | Path) -> list[Path]:
-    """The program and the libraries that it loads."""
+    """Return the program and the libraries that it loads."""
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     libraries = [Path(word) for word in listed.split() if word.startswith("/")]
     return [Path(program).resolve(), *(library.resolve() for library in libraries)]
 
 
 def evict_from_page_cache(files: Sequence[Path]) -> None:
-    """Takes files out of the page cache, so that the next one who reads them waits for the disk."""
+    """Evict files from the page cache, so that the next reader waits for the disk."""
     for file in files:
         with contextlib.suppress(OSError):
             descriptor = os.open(file, os.O_RDONLY)
@@ -89,13 +89,13 @@ def evict_from_page_cache(files: Sequence[Path]) -> None:
 
 
 class Requests:
-    """A connection that stays."""
+    """A persistent HTTP connection."""
 
     def __init__(self, server: Running) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", server.port)
 
     def post(self, path: str, body: bytes) -> None:
-        """Sends it and waits until it is answered as stored."""
+        """Send a request and wait for its response, which the server sends after the commit."""
         self._connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         text = answer.read()
@@ -103,25 +103,25 @@ class Requests:
             raise RuntimeError(f"{answer.status}: {text!r}")
 
     def close(self) -> None:
-        """Ends it."""
+        """Close the connection."""
         self._connection.close()
 
 
 class IngestionBench:
-    """These parts have a folder of their own."""
+    """The benchmarks of ingestion, each with its own databases in `folder`."""
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self.scale = scale
         self.folder = folder
         self.runs = RUNS if scale.seconds > 1 else scale.samples * 4
-        self._last_counts: dict[int, int] = {}  # of pytest-run, by the server's pid
+        self._last_counts: dict[int, int] = {}  # invocation count of pytest-run, by the pid of the server
 
     def parts(self) -> dict[str, Callable[[], Result]]:
-        """By name, in the order in which they run."""
+        """Return the benchmarks by name, in the order in which they run."""
         return {"hook": self.hook, "intake": self.intake, "hook_to_client": self.hook_to_client}
 
     def hook(self) -> Result:
-        """What one hook costs whoever waits for it, beside the start of an interpreter."""
+        """Wall time of a hook process, compared with the start of an interpreter."""
         node, true = node_program(), shutil.which("true")
         if true is None:
             raise Skipped("there is no program `true`")
@@ -141,24 +141,22 @@ class IngestionBench:
 
             return measure
 
-        # Of its own: whoever locks a database and goes also tidies up after the hooks, which is not what is measured.
-        taken = Database(self.folder / "locked.db", 20)
+        # A separate database: closing the connection with the lock also checkpoints it, which is not measured here.
+        locked = Database(self.folder / "locked.db", 20)
 
         def run_locked() -> float:
-            with contextlib.closing(sqlite3.connect(taken.path, isolation_level=None)) as other:
+            with contextlib.closing(sqlite3.connect(locked.path, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
-                return run_once([HOOK, "--db-path", taken.path], event("PostToolUse"))
+                return run_once([HOOK, "--db-path", locked.path], event("PostToolUse"))
 
         measures: dict[str, Callable[[], float]] = {
-            "`session-buddy-hook`, a use begins": lambda: run_once(command, event("PreToolUse")),
-            "`session-buddy-hook`, a use ends": lambda: run_once(command, event("PostToolUse")),
-            "the same, nothing of it in the page cache": cold(cached, lambda: run_once(command, event("PostToolUse"))),
-            "the same, the database locked by another program": run_locked,
+            "`session-buddy-hook`, PreToolUse": lambda: run_once(command, event("PreToolUse")),
+            "`session-buddy-hook`, PostToolUse": lambda: run_once(command, event("PostToolUse")),
+            "the same, cold page cache": cold(cached, lambda: run_once(command, event("PostToolUse"))),
+            "the same, database locked by another process": run_locked,
             "`true`": lambda: run_once([true]),
             "`python -c pass`": lambda: run_once([sys.executable, "-c", "pass"]),
-            "`python -c pass`, the program not in the page cache": cold(
-                python_files, lambda: run_once([sys.executable, "-c", "pass"])
-            ),
+            "`python -c pass`, cold page cache": cold(python_files, lambda: run_once([sys.executable, "-c", "pass"])),
             "`node -e 0`": lambda: run_once([node, "-e", "0"]),
         }
         times: dict[str, list[float]] = {name: [] for name in measures}
@@ -178,7 +176,7 @@ class IngestionBench:
         return Result(rows, ["wall time of a process, ms", "median", "99 %", "longest"], table, runs)
 
     def intake(self) -> Result:
-        """Requests a second, each answered when its rows are on the disk."""
+        """Requests per second; the server responds after the rows are on the disk."""
         table = []
         runs = []
         for connections in (1, CONNECTIONS):
@@ -199,12 +197,12 @@ class IngestionBench:
                 )
         best = max(runs, key=lambda run: run["requests"] * run["batch"] / run["seconds"])
         rate = best["requests"] * best["batch"] / best["seconds"]
-        rows = [target("invocations taken in by request, durable, batches of 100", "", f"{rate:,.0f}", "a second")]
-        head = ["connections", "batch", "requests/s", "invocations/s", "answer after, ms: median", "99 %"]
+        rows = [target("invocations ingested by request, durable, batches of 100", "", f"{rate:,.0f}", "a second")]
+        head = ["connections", "batch", "requests/s", "invocations/s", "response time, ms: median", "99 %"]
         return Result(rows, head, table, runs)
 
     def _submit(self, server: Running, connections: int, batch: int) -> dict[str, Any]:
-        """As much as goes, for a while."""
+        """Submit as many requests as possible for a while."""
         seconds = max(1.0, self.scale.seconds / 6)
         times: list[float] = []
         end = time.perf_counter() + seconds
@@ -239,7 +237,7 @@ class IngestionBench:
         return {"requests": len(times), "seconds": time.perf_counter() - start, "ms": times}
 
     def hook_to_client(self) -> Result:
-        """From the start of a hook that tells of an end until a subscriber has the message that holds it."""
+        """Latency from the start of a PostToolUse hook until a subscriber receives the update."""
         table = []
         rows = []
         runs = []
@@ -255,17 +253,17 @@ class IngestionBench:
                 if push == "on" and way == "a process":
                     rows.append(
                         target(
-                            "from the start of a hook until a client has it, --push on: worst",
+                            "latency from the start of a hook to a client, --push on: worst",
                             "≤ 1 s",
                             f"{max(found):.0f}",
                             "ms",
                         )
                     )
-        return Result(rows, ["a hook by", "`push`", "samples", "median, ms", "worst, ms"], table, runs)
+        return Result(rows, ["hook", "`push`", "samples", "median, ms", "worst, ms"], table, runs)
 
     def _latency(self, database: Path, server: Running, client: ClientConnection, way: str, interval: float) -> float:
-        """Milliseconds; begun at any moment of the interval."""
-        time.sleep(random.uniform(0, interval))  # noqa: S311 - nobody is to guess it
+        """Measure one latency in milliseconds, started at a random moment of the interval."""
+        time.sleep(random.uniform(0, interval))  # noqa: S311 - not a secret
         body = hook_event("PostToolUse", 1)
         start = time.perf_counter()
         if way == "a process":
@@ -286,7 +284,7 @@ class IngestionBench:
 
 @contextlib.contextmanager
 def subscribed(server: Running) -> Iterator[ClientConnection]:
-    """A client that gets all skills."""
+    """Connect a client that is subscribed to all skills."""
     with connect(f"ws://127.0.0.1:{server.port}") as client:
         client.send(json.dumps({"type": "subscribe", "skill_name": None}))
         client.recv()

@@ -1,5 +1,5 @@
-// The small steps that everything is made of, one at a time, with Google Benchmark. With `--fixed NAME COUNT` one of
-// them runs COUNT times and nothing is timed: for scripts/count_instructions.py, which counts instructions instead.
+// Microbenchmarks of the hot operations, with Google Benchmark. With `--fixed NAME COUNT` one operation runs COUNT
+// times without timing, for scripts/count_instructions.py, which counts its instructions.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -29,7 +29,7 @@ using benchmark::DoNotOptimize;
 
 constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 
-/// Something to be done again and again; making it is not measured.
+/// The operation that is measured repeatedly; its setup (MakeStep) is not measured.
 using Step = std::function<void()>;
 using MakeStep = std::function<Step()>;
 
@@ -55,7 +55,7 @@ Step format_timestamps() {
     };
 }
 
-/// A day's window that is full: each addition pushes one out.
+/// A full window of a day: each addition evicts one entry.
 Step add_to_window() {
     static const metrics::SkillWindow::Lengths lengths{24h, 1h, 24h};
     const auto window = std::make_shared<metrics::SkillWindow>(lengths);
@@ -86,7 +86,7 @@ Step add_to_detector() {
     };
 }
 
-/// An engine with an hour of rows over so many skills.
+/// An engine with an hour of invocations of `skills` skills.
 std::shared_ptr<metrics::MetricsEngine> filled_engine(int skills) {
     auto engine = std::make_shared<metrics::MetricsEngine>(metrics::EngineOptions{});
     const int rows = 4 * skills;
@@ -98,7 +98,7 @@ std::shared_ptr<metrics::MetricsEngine> filled_engine(int skills) {
     return engine;
 }
 
-/// One row more, and the table with its top ten anew.
+/// Adds an invocation and rebuilds the table with its top ten.
 Step update_table(int skills) {
     const auto engine = filled_engine(skills);
     return [engine, skills, number = std::int64_t{0}]() mutable {
@@ -120,7 +120,7 @@ Step render_update(const std::vector<std::string>& skill_names) {
     };
 }
 
-/// An answer to GET /metrics over so many skills, each with runs in three phases.
+/// A response to GET /metrics for `skills` skills, each with invocations in three phases.
 Step render_metrics(int skills) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->skills = filled_engine(skills)->table();
@@ -163,7 +163,7 @@ const std::map<std::string, MakeStep>& steps() {
 int run_fixed(const char* name, const char* count) {
     const auto step = steps().find(name);
     if (step == steps().end()) {
-        std::fprintf(stderr, "micro_bench: there is no %s\n", name);
+        std::fprintf(stderr, "micro_bench: unknown benchmark: %s\n", name);
         return 1;
     }
     const Step once = step->second();

@@ -1,4 +1,4 @@
-"""The measurements, each of which gives rows for the table of targets and a table of its own."""
+"""The benchmarks of the server; each returns rows of the target table and its own table."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ Report = dict[str, Any]
 Start = Callable[[], contextlib.AbstractContextManager[Running]]
 
 PUSH: dict[str, tuple[str, ...]] = {"off": (), "on": ("--push",)}
-ALL_SKILLS = 8  # a message for all of them is 1.2 KB long
+ALL_SKILLS = 8  # an update for all of them has 1.2 KB
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured."""
+    """Sizes and durations of the benchmarks."""
 
     rounds: int
-    interval: float  # seconds between two broadcasts, where nothing else is said
+    interval: float  # seconds between two broadcasts, unless noted otherwise
     clients: int
-    broadcasts: int  # a ping_interval long: each client is then pinged once in every measurement
+    broadcasts: int  # covers a ping_interval, so that each client is pinged once per measurement
     many_clients: int
     soak_broadcasts: int
-    seconds: float  # of measurements that are no broadcast
+    seconds: float  # of benchmarks without broadcasts
     samples: int
 
 
@@ -72,7 +72,7 @@ QUICK = Scale(
 
 @dataclass(frozen=True)
 class Result:
-    """What a part found out; `rows` are those of the table of targets."""
+    """The result of a benchmark; `rows` belong to the target table."""
 
     rows: list[dict[str, str]]
     head: list[str]
@@ -81,22 +81,22 @@ class Result:
 
 
 class Skipped(Exception):  # noqa: N818 - not an error
-    """A part cannot be measured here, and why."""
+    """Why a benchmark cannot run here."""
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
-    """The median, with the smallest and largest where there are several."""
+    """Format the median, with minimum and maximum if there are several values."""
     middle = f"{statistics.median(values):.{digits}f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.{digits}f}..{max(values):.{digits}f})"
 
 
-def target(what: str, wanted: str, value: str, unit: str = "") -> dict[str, str]:
-    """A row of the table of targets."""
-    return {"what": what, "target": wanted, "value": value, "unit": unit}
+def target(what: str, goal: str, value: str, unit: str = "") -> dict[str, str]:
+    """Return a row of the target table."""
+    return {"what": what, "target": goal, "value": value, "unit": unit}
 
 
 def in_turn(scale: Scale, programs: dict[str, Callable[[], Report]]) -> dict[str, list[Report]]:
-    """Measure all programs, then all again: what the machine does meanwhile reaches all of them."""
+    """Measure the programs round-robin, so that other load affects all of them."""
     reports: dict[str, list[Report]] = {name: [] for name in programs}
     for number in range(scale.rounds):
         for name, measure in programs.items():
@@ -108,28 +108,28 @@ def in_turn(scale: Scale, programs: dict[str, Callable[[], Report]]) -> dict[str
 
 
 def ratios(reports: dict[str, list[Report]], name: str, base: str, metric: Callable[[Report], float]) -> list[float]:
-    """One for each round, within the round."""
+    """Return the ratio of each round."""
     pairs = zip(reports[name], reports[base], strict=True)
     return [metric(report) / metric(base_report) for report, base_report in pairs]
 
 
 def ratio_to_base(reports: dict[str, list[Report]], name: str, base: str, metric: Callable[[Report], float]) -> str:
-    """As it stands in a table, where the base itself is 1."""
+    """Format the ratio for a table; the base itself is 1."""
     return "1" if name == base else spread(ratios(reports, name, base, metric))
 
 
 def cpu(report: Report) -> float:
-    """Microseconds a message."""
+    """CPU time of the server per message, in microseconds."""
     return float(report["server_cpu_us_per_message"])
 
 
 def first_to_last(report: Report) -> float:
-    """Milliseconds from the first to the last client that gets a broadcast."""
+    """Time between the first and the last client that receives a broadcast, in milliseconds."""
     return float(report["spread_ms"]["median"])
 
 
 def memory_per_client(report: Report) -> float:
-    """Bytes of a client, when it had some broadcasts already."""
+    """Memory of the server per client after some broadcasts, in bytes."""
     return float((report["resident_bytes"][-1] - report["resident_bytes_without_clients"]) / report["clients"])
 
 
@@ -145,7 +145,7 @@ BROADCAST_HEAD = [
 
 
 def broadcast_table(reports: dict[str, list[Report]], floor: str) -> list[list[str]]:
-    """A row for each program."""
+    """Return one row per program."""
     return [
         [
             name,
@@ -161,12 +161,12 @@ def broadcast_table(reports: dict[str, list[Report]], floor: str) -> list[list[s
 
 
 def runs_of(reports: dict[str, list[Report]]) -> list[dict[str, Any]]:
-    """As they go into the file of raw results."""
+    """Flatten the reports for the file of raw results."""
     return [{"program": name, **report} for name, found in reports.items() for report in found]
 
 
 class Bench:
-    """All parts; they share a folder of databases and messages."""
+    """The benchmarks of the server; they share a folder of databases and messages."""
 
     def __init__(self, scale: Scale, folder: Path) -> None:
         self.scale = scale
@@ -176,7 +176,7 @@ class Bench:
         self.hundred = Database(folder / "hundred.db", 100)
 
     def parts(self) -> dict[str, Callable[[], Result]]:
-        """By name, in the order in which they run."""
+        """Return the benchmarks by name, in the order in which they run."""
         return {
             "broadcast": self.broadcast,
             "subscriptions": self.subscriptions,
@@ -190,24 +190,24 @@ class Bench:
         }
 
     def load_on(self, start: Start, *options: str) -> Report:
-        """Load one program with the usual number of clients."""
+        """Measure a broadcast of one program with the default number of clients."""
         with start() as server:
             return load(server, self.scale.clients, self.scale.interval, self.scale.broadcasts, *options)
 
     def load_on_ours(self, database: Database, server_options: Sequence[str] = (), *options: str) -> Report:
-        """Load the server of this tree while its database is in use."""
+        """Measure a broadcast of the server of this tree while another process writes to its database."""
         with database.in_use():
             return self.load_on(lambda: our_server(database.path, self.scale.interval, *server_options), *options)
 
     def message(self, database: Database, *options: str) -> Path:
-        """Have the server write the message that all programs then send."""
+        """Save an update of the server, which all programs then broadcast."""
         file = self.folder / f"{database.path.stem}.json"
         with our_server(database.path, self.scale.interval) as server:
             load(server, 1, self.scale.interval, 1, "--save-message", str(file), *options)
         return file
 
     def floor(self, program: str, message: Path, *options: str) -> Start:
-        """One of the programs in bench/wire that broadcast a message."""
+        """Return a starter of one of the broadcasting programs in bench/wire."""
         given = (
             "--message",
             str(message),
@@ -219,7 +219,7 @@ class Bench:
         return lambda: running([WIRE / program, *given, *options])
 
     def broadcast(self) -> Result:
-        """All clients get all skills."""
+        """Broadcast all skills to all clients."""
         message = self.message(self.database)
         peer = (str(message), str(self.scale.interval))
         reports = in_turn(
@@ -242,7 +242,7 @@ class Bench:
                 spread(ratios(reports, ours, floor, cpu)),
             ),
             target(
-                "time from the first to the last client with one broadcast: ratio to the floor",
+                "time from the first to the last client of a broadcast: ratio to the floor",
                 "≤ 1.10",
                 spread(ratios(reports, ours, floor, first_to_last)),
             ),
@@ -250,7 +250,7 @@ class Bench:
         return Result(rows, BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
 
     def subscriptions(self) -> Result:
-        """Each client gets one skill of a hundred."""
+        """Broadcast to clients that each subscribe to one of a hundred skills."""
         skills = ("--skills", ",".join(self.hundred.skills))
         message = self.message(self.hundred, *skills)
         floor, ours = "floor: one send() a client", "session-buddy-server"
@@ -269,7 +269,7 @@ class Bench:
         return Result([row], BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
 
     def tls(self) -> Result:
-        """All clients get all skills, over TLS."""
+        """Broadcast all skills to all clients over TLS."""
         message = self.message(self.database)
         floor, ours = "floor: one SSL_write() a client", "session-buddy-server"
         reports = in_turn(
@@ -281,7 +281,7 @@ class Bench:
         )
         ciphers = {report["cipher"] for found in reports.values() for report in found}
         if len(ciphers) != 1:
-            raise RuntimeError(f"the floor and the server do not speak the same TLS: {sorted(ciphers)}")
+            raise RuntimeError(f"the floor and the server negotiated different ciphers: {sorted(ciphers)}")
         row = target(
             f"CPU per delivered message over TLS ({ciphers.pop()}): ratio to a floor with OpenSSL",
             "≤ 1.15",
@@ -290,7 +290,7 @@ class Bench:
         return Result([row], BROADCAST_HEAD, broadcast_table(reports, floor), runs_of(reports))
 
     def compression(self) -> Result:
-        """What permessage-deflate saves and costs."""
+        """Bandwidth and CPU time with permessage-deflate."""
         off, on = "off", "on"
         reports = in_turn(
             self.scale,
@@ -313,12 +313,12 @@ class Bench:
         return Result([], head, table, runs_of(reports))
 
     def many(self, broadcasts: int) -> Report:
-        """Load our server with as many clients as it is meant for, once a second."""
+        """Measure broadcasts to the maximum number of clients, once a second."""
         with self.database.in_use(), our_server(self.database.path, 1.0) as server:
             return load(server, self.scale.many_clients, 1.0, broadcasts)
 
     def memory(self) -> Result:
-        """What a client that says nothing holds in the server."""
+        """Memory of the server per idle client."""
         reports = {"session-buddy-server": [self.many(5) for _ in range(self.scale.rounds)]}
         found = reports["session-buddy-server"]
         per_client = spread([memory_per_client(report) / 1024 for report in found])
@@ -336,10 +336,12 @@ class Bench:
                 per_client,
             ]
         ]
-        return Result([row], ["clients", "empty, MB", "with them, MB", "per client, KB"], table, runs_of(reports))
+        return Result(
+            [row], ["clients", "without clients, MB", "with clients, MB", "per client, KB"], table, runs_of(reports)
+        )
 
     def soak(self) -> Result:
-        """Whether it stays as it is with many clients for minutes."""
+        """Stability with many clients over minutes: lost messages and memory growth."""
         report = self.many(self.scale.soak_broadcasts)
         memory = report["resident_bytes"]
         growth = (memory[-1] - memory[0]) / 1024
@@ -376,7 +378,7 @@ class Bench:
         return Result([row], head, table, [report])
 
     def requests(self) -> Result:
-        """Many requests on one connection, against an echo of the same."""
+        """Pipelined requests on one connection, compared with an echo server."""
         seconds = min(self.scale.seconds, 5.0)
         options = ("--skill", self.database.skills[0], "--seconds", str(seconds))
 
@@ -412,7 +414,7 @@ class Bench:
         return Result([row], ["program", "requests a second", "ratio", "CPU per request, µs"], table, runs_of(reports))
 
     def idle(self) -> Result:
-        """No client, and nothing new."""
+        """CPU time without clients and without new data."""
         shares = {name: self.idle_share(options) for name, options in PUSH.items()}
         rows = [
             target(f"idle: no client, nothing new, --push {name}", "≤ 0.1 % of a core", f"{share:.3f}", "% of a core")
@@ -423,20 +425,20 @@ class Bench:
         return Result(rows, ["--push", "CPU, % of a core"], table, runs)
 
     def idle_share(self, options: Sequence[str]) -> float:
-        """Percent of a core."""
+        """Measure the CPU usage of an idle server, in percent of a core."""
         with our_server(self.database.path, 1.0, *options) as server:
             with connect(f"ws://127.0.0.1:{server.port}") as client:
-                client.recv()  # it has started, and is at work
+                client.recv()  # the server is ready
             before = server.cpu_seconds()
             start = time.monotonic()
-            time.sleep(self.scale.seconds)  # this is what is measured
+            time.sleep(self.scale.seconds)  # the measured period
             return (server.cpu_seconds() - before) / (time.monotonic() - start) * 100
 
     def push(self) -> Result:
-        """From the commit of an invocation until a client has it."""
+        """Latency from the commit of an invocation to a client."""
         reports = {name: self.delays(options) for name, options in PUSH.items()}
         row = target(
-            "from a commit of another process until a client has it, --push on: median",
+            "latency from a commit of another process to a client, --push on: median",
             "≤ 20 ms",
             f"{statistics.median(reports['on']):.1f}",
             "ms",
@@ -446,11 +448,11 @@ class Bench:
             for name, found in reports.items()
         ]
         runs = [{"push": name, "milliseconds": found} for name, found in reports.items()]
-        return Result([row], ["--push", "median, ms", "least, ms", "most, ms"], table, runs)
+        return Result([row], ["--push", "median, ms", "min, ms", "max, ms"], table, runs)
 
     def delays(self, options: Sequence[str]) -> list[float]:
-        """Milliseconds of one invocation after the other, at moments that have nothing to do with the broadcasts."""
-        moments = random.Random(1)  # noqa: S311 - the same in every run
+        """Measure latencies in milliseconds, one invocation at a time, at moments independent of the broadcasts."""
+        moments = random.Random(1)  # noqa: S311 - reproducible
         skill = self.database.skills[0]
         found: list[float] = []
         with (

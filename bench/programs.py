@@ -1,4 +1,4 @@
-"""Starts what is measured and what measures, each on a core of its own, and waits until they are ready."""
+"""Starts the measured programs and the clients, pinned to different cores, and waits until they are ready."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ SERVER = Path(sysconfig.get_path("scripts")) / "session-buddy-server"
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, CLIENT_CORE = CORES[0], CORES[-1]
-DEADLINE = 60.0  # seconds for a program to get ready
+DEADLINE = 60.0  # seconds for a program to become ready
 
-# Every limit out of the way: they are for strangers, and here all clients come from one machine.
+# Raise every limit, as all clients connect from one address.
 NO_LIMITS = (
     *("--max-clients", "1000000", "--max-clients-per-address", "1000000", "--max-http-connections", "1000000"),
     *("--max-connections-per-second", "1000000", "--max-messages-per-second", "1000000", "--log-level", "warning"),
@@ -41,12 +41,12 @@ NO_LIMITS = (
 
 @cache
 def node_program() -> str:
-    """Node itself: what PyPI brings as `node` is a script that runs it, and would be measured in its index."""
+    """Return the path of Node itself: the `node` of PyPI is a wrapper script, whose start would be measured, too."""
     return subprocess.check_output(["node", "--print", "process.execPath"], text=True).strip()
 
 
 def raise_file_limit() -> int:
-    """Raise the limit of open files of this process and those it starts as far as it goes; return it."""
+    """Raise the limit of open files of this process and its children to the maximum; return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
@@ -54,19 +54,19 @@ def raise_file_limit() -> int:
 
 @dataclass(frozen=True)
 class Running:
-    """A server of any kind."""
+    """A running server."""
 
     pid: int
     port: int
 
     def cpu_seconds(self) -> float:
-        """CPU time of all its threads, by the kernel's clock of the process."""
+        """CPU time of all its threads, from the CPU clock of the process."""
         return time.clock_gettime((~self.pid << 3) | 2)  # what clock_getcpuclockid() makes of a pid on Linux
 
 
 @contextlib.contextmanager
 def running(command: Sequence[str | Path]) -> Iterator[Running]:
-    """Run a server on the server's core, from when it listens until the block ends."""
+    """Run a server on its core while the block runs; enter the block when the server listens."""
     os.sched_setaffinity(0, {SERVER_CORE})
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     os.sched_setaffinity(0, {CLIENT_CORE})
@@ -92,14 +92,14 @@ def our_server(database: Path, interval: float, *options: str) -> contextlib.Abs
 
 
 def measured(program: str, server: Running, *options: str) -> dict[str, Any]:
-    """Run one of the clients against a server and return its report."""
+    """Run a benchmark client against a server and return its report."""
     command: list[str | Path] = [WIRE / program, "--port", str(server.port), "--server-pid", str(server.pid), *options]
     report: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return report
 
 
 def load(server: Running, clients: int, interval: float, broadcasts: int, *options: str) -> dict[str, Any]:
-    """Measure a broadcast; see load_client.cpp."""
+    """Measure broadcasts with load_client.cpp."""
     given = ("--clients", str(clients), "--interval", str(interval), "--broadcasts", str(broadcasts))
     report = measured("load_client", server, *given, *options)
     if report["lost"] or report["overlapping"] or report["closed"]:
@@ -108,7 +108,7 @@ def load(server: Running, clients: int, interval: float, broadcasts: int, *optio
 
 
 class Database:
-    """A skills database with contents that are always the same, but for the time."""
+    """A skills database with reproducible content except for the timestamps."""
 
     ROWS_PER_SKILL = 120
     SECONDS_APART = 60
@@ -123,7 +123,7 @@ class Database:
 
     @staticmethod
     def row(skill: str, at: datetime) -> dict[str, object]:
-        """Nothing that would make an anomaly: always completed, always as long."""
+        """Return an invocation that causes no anomaly: completed, with a constant duration."""
         return {
             "skill_name": skill,
             "invoked_at": at,
@@ -133,12 +133,12 @@ class Database:
         }
 
     def opened(self) -> SkillsStorage:
-        """For more rows; a context manager."""
+        """Open the database to add rows; a context manager."""
         return SkillsStorage(self.path)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Four invocations a second, so that every broadcast brings something new."""
+        """Add four invocations per second while the block runs, so that every broadcast has new data."""
         stop = threading.Event()
 
         def work() -> None:

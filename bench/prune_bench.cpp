@@ -1,5 +1,6 @@
-// How long a program that stores single rows waits, alone and during_pruning the pruning of a large database; fails
-// where that is more than 50 ms. In memory (--folder /dev/shm/x) it tells of the locks alone, else of the disk, too.
+// Measures the latency of single-row writes, without and during pruning of a large database; fails above 50 ms. In
+// memory
+// (--folder /dev/shm/x) it measures lock waits only, otherwise also the disk.
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>
@@ -34,7 +35,7 @@ struct Settings {
     bool hours = false;
 };
 
-/// Waits in milliseconds, at least one.
+/// Write latencies in milliseconds, at least one.
 struct Waits {
     std::vector<double> all;
 
@@ -48,7 +49,7 @@ struct Waits {
     }
 };
 
-/// Stores a row every millisecond or so until told to stop.
+/// Stores about one row per millisecond until `stop` is set.
 Waits store_rows(const std::string& path, const std::atomic<bool>& stop) {
     storage::SkillsStore store(path, kBusyTimeout);
     const auto records = make_records(1, 50, SystemClock().now());
@@ -83,7 +84,7 @@ Waits store_rows_during(const std::string& path, const Work& work) {
     return waits;
 }
 
-/// True where nobody waited for longer than the limit.
+/// Returns true if no write during pruning exceeded the limit.
 bool measure(const Settings& settings) {
     const SystemClock clock;
     fs::create_directories(settings.folder);
@@ -99,28 +100,28 @@ bool measure(const Settings& settings) {
         reset_rollups(path);
     }
 
-    fmt::print("{:<22} {:>9} {:>9} {:>9} {:>9}  ms\n", "a writer", "rows", "median", "99 %", "longest");
+    fmt::print("{:<22} {:>9} {:>9} {:>9} {:>9}  ms\n", "writes", "rows", "median", "99 %", "longest");
     Waits baseline =
         store_rows_during(path, [&] { std::this_thread::sleep_for(std::chrono::duration<double>(settings.seconds)); });
-    baseline.print("baseline");
+    baseline.print("without pruning");
 
     storage::PruneResult result;
-    std::uintmax_t largest_log = 0;
+    std::uintmax_t largest_wal = 0;
     const double start = wall_seconds();
     Waits during_pruning = store_rows_during(path, [&] {
         storage::Pruner pruner(path, storage::prune_cutoff(clock.now(), std::chrono::days{settings.keep_days}),
                                kBusyTimeout);
         while (pruner.step(clock.now())) {
-            largest_log = std::max(largest_log, fs::file_size(path + "-wal"));
+            largest_wal = std::max(largest_wal, fs::file_size(path + "-wal"));
             std::this_thread::sleep_for(pruner.pause());
         }
         result = pruner.result();
     });
     const double seconds = wall_seconds() - start;
     during_pruning.print("during pruning");
-    fmt::print("deleted {} of {} rows in {:.1f} s ({:.0f} rows/s), longest lock {:.1f} ms, largest log {:.1f} MB\n",
+    fmt::print("deleted {} of {} rows in {:.1f} s ({:.0f} rows/s), longest lock {:.1f} ms, largest WAL {:.1f} MB\n",
                result.rows, settings.rows, seconds, static_cast<double>(result.rows) / seconds,
-               static_cast<double>(result.longest_lock.count()) / 1e3, static_cast<double>(largest_log) / 1e6);
+               static_cast<double>(result.longest_lock.count()) / 1e3, static_cast<double>(largest_wal) / 1e6);
     remove();
     return during_pruning.quantile(1.0) <= kLimitMs;
 }
@@ -129,16 +130,16 @@ bool measure(const Settings& settings) {
 
 int main(int count, char** words) {
     Settings settings;
-    CLI::App options("Measures how long a writer waits during_pruning the pruning of a database.");
-    options.add_option("--folder", settings.folder, "where the database is made");
-    options.add_option("--rows", settings.rows, "of the database, over a year");
-    options.add_option("--keep-days", settings.keep_days, "days that are kept");
-    options.add_option("--seconds", settings.seconds, "for which the writer is measured alone");
-    options.add_flag("--hours", settings.hours, "let the pruning complete skill_time_series first, too");
+    CLI::App options("Measures the write latency during pruning of a database.");
+    options.add_option("--folder", settings.folder, "folder of the database");
+    options.add_option("--rows", settings.rows, "rows of the database, spread over a year");
+    options.add_option("--keep-days", settings.keep_days, "retention in days");
+    options.add_option("--seconds", settings.seconds, "duration of the measurement without pruning");
+    options.add_flag("--hours", settings.hours, "also make the pruning build skill_time_series first");
     CLI11_PARSE(options, count, words);
     try {
         if (!measure(settings)) {
-            fmt::print(stderr, "prune_bench: a writer waited for more than {} ms\n", kLimitMs);
+            fmt::print(stderr, "prune_bench: a write took more than {} ms\n", kLimitMs);
             return 1;
         }
     } catch (const std::exception& error) {

@@ -1,9 +1,9 @@
-"""Stores rows with Python's sqlite3: what `store_many` is compared with. Called by storage_bench.
+"""Stores rows with Python's sqlite3, for comparison with `store_many`. Called by storage_bench.
 
 usage: python_store.py DATABASE ROWS.csv
 
-The database has the schema and the triggers already; the settings are those of the native store. Prints the seconds
-that one transaction took, the commit included.
+The database already has the schema and the triggers; the settings are those of the native store. Prints the seconds of
+one transaction, including the commit.
 """
 
 from __future__ import annotations

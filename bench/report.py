@@ -1,4 +1,4 @@
-"""Puts what was measured into the tables of docs/explanation/performance.md, each between two marks that name it."""
+"""Writes the results into the tables of docs/explanation/performance.md, each between two comments with its name."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from programs import CORES, ROOT
 
 PAGE = ROOT / "docs" / "explanation" / "performance.md"
 RESULTS = ROOT / "build" / "bench"
-TARGET_HEAD = ["what", "target", "reached"]
+TARGET_HEAD = ["benchmark", "target", "result"]
 
 
 def save(name: str, result: dict[str, Any], *, quick: bool) -> None:
-    """Keep a result for the page; a quick one beside those that go there."""
+    """Save a result for the page; a quick one into a separate folder."""
     folder = RESULTS / "quick" if quick else RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def first_line(*command: str) -> str:
-    """Of what a program prints about itself."""
+    """Return the first line of the output of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def machine() -> list[list[str]]:
-    """What it was measured on and with."""
+    """Describe the machine and the software versions."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     node_packages = json.loads((ROOT / "tests" / "js" / "package.json").read_text(encoding="utf-8"))["devDependencies"]
     return [
@@ -48,19 +48,19 @@ def machine() -> list[list[str]]:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
+    """Format a Markdown table."""
     lines = [list(head), ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def target_rows(results: Iterable[dict[str, Any]]) -> list[list[str]]:
-    """Of all results that have some."""
+    """Return the target rows of all results."""
     rows = [row for result in results for row in result["rows"]]
     return [[row["what"], row["target"], value_of(row)] for row in rows]
 
 
 def value_of(row: dict[str, Any]) -> str:
-    """The figure of a row with its spread, where that is not in it already."""
+    """Format the value of a row with its spread, if the row has one."""
     value = row["value"]
     if "spread" in row:
         smallest, largest = row["spread"]
@@ -69,7 +69,7 @@ def value_of(row: dict[str, Any]) -> str:
 
 
 def with_block(page: str, name: str, text: str) -> str:
-    """The page with this text between the marks of a name, which it must have."""
+    """Replace the block of this name in the page, which must contain it once."""
     pattern = re.compile(rf"(<!-- bench:{re.escape(name)} -->\n).*?(<!-- /bench -->)", re.DOTALL)
     page, count = pattern.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page)
     if count != 1:
@@ -78,7 +78,7 @@ def with_block(page: str, name: str, text: str) -> str:
 
 
 def write_page(order: Sequence[str]) -> None:
-    """Write all results that are there, those of earlier runs too; the targets only where none is missing."""
+    """Write all results, including those of earlier runs; the target table only if none is missing."""
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     page = PAGE.read_text(encoding="utf-8")
     for name, result in results.items():
@@ -90,7 +90,7 @@ def write_page(order: Sequence[str]) -> None:
             page = with_block(page, name, markdown(TARGET_HEAD, target_rows([result])))
     missing = [name for name in order if name not in results]
     if missing:
-        print(f"The table of targets stays as it is: there are no results of {', '.join(missing)}")
+        print(f"The target table is unchanged, as these results are missing: {', '.join(missing)}")
     else:
         page = with_block(page, "targets", markdown(TARGET_HEAD, target_rows(results[name] for name in order)))
     page = with_block(page, "machine", markdown(["part", "which"], machine()))

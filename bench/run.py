@@ -1,6 +1,6 @@
-"""Measure the server beside others and write docs/explanation/performance.md; `make bench` runs it.
+"""Measure the server and others and write docs/explanation/performance.md; `make bench` runs it.
 
-Raw results go to build/bench, one file a part.
+Raw results go to build/bench, one file per benchmark.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ingestion import IngestionBench
 from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
 
-SPARE_FILES = 200  # besides the clients' sockets
+SPARE_FILES = 200  # in addition to the sockets of the clients
 OTHER_PROGRAMS = {"storage": "storage_bench"}  # by the name of their part
 
 
 def fit(scale: Scale) -> Scale:
-    """As many clients as the system lets a process have sockets."""
+    """Limit the number of clients to the limit of open files."""
     limit = raise_file_limit() - SPARE_FILES
     if scale.many_clients > limit:
-        print(f"Only {limit} clients instead of {scale.many_clients}: that is the limit of open files (ulimit -Hn)")
+        print(f"Only {limit} clients instead of {scale.many_clients}: limited by open files (ulimit -Hn)")
         scale = dataclasses.replace(scale, many_clients=limit)
     return scale
 
@@ -46,19 +46,19 @@ def run_program(name: str) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Run the parts and write the page."""
+    """Run the benchmarks and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", metavar="PART,...", help="these parts alone")
-    parser.add_argument("--rounds", type=int, help="how often each program has its turn")
-    parser.add_argument("--quick", action="store_true", help="try it with few clients; the page stays as it is")
+    parser.add_argument("--only", metavar="PART,...", help="run these benchmarks only")
+    parser.add_argument("--rounds", type=int, help="number of rounds per program")
+    parser.add_argument("--quick", action="store_true", help="smoke test with few clients; does not write the page")
     arguments = parser.parse_args()
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing it started is left behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that child processes are stopped
     scale = fit(QUICK if arguments.quick else FULL)
     if arguments.rounds:
         scale = dataclasses.replace(scale, rounds=arguments.rounds)
     if len(CORES) < 2:
-        print("There is one core only: what measures takes time from what is measured")
+        print("Only one core: the clients take CPU time from the server")
     os.sched_setaffinity(0, {CLIENT_CORE})
     print(f"The server runs on core {SERVER_CORE}, the clients on core {CLIENT_CORE}")
 

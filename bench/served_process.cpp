@@ -1,4 +1,4 @@
-// See the header. The client is a plain blocking one: it waits for a single message.
+// Spawns the server and connects a blocking WebSocket client that waits for a single message.
 #include "served_process.hpp"
 
 #include <fcntl.h>
@@ -45,7 +45,7 @@ tcp::socket connect_when_bound(net::io_context& io, std::uint16_t port, double d
             return socket;
         }
         if (wall_seconds() > deadline) {
-            throw std::runtime_error("the server does not listen");
+            throw std::runtime_error("the server did not start to listen in time");
         }
         std::this_thread::sleep_for(std::chrono::milliseconds{2});
     }
@@ -58,7 +58,7 @@ pid_t spawn(const std::string& server, const std::string& database, std::uint16_
     for (std::size_t i = 0; i < words.size(); ++i) {
         arguments[i] = words[i].data();
     }
-    // What it says is no result of ours.
+    // Keep the output of the server out of the results on stdout.
     posix_spawn_file_actions_t actions{};
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
@@ -106,7 +106,7 @@ double ServedProcess::megabytes(const std::string& name) const {
             return kilobytes / 1024.0;
         }
     }
-    throw std::runtime_error("no " + name);
+    throw std::runtime_error(name + " is missing in /proc/PID/status");
 }
 
 double ServedProcess::cpu_seconds() const {

@@ -1,4 +1,4 @@
-// The real server as a process of its own: started, listened to, looked at, and stopped.
+// Runs the real server as a child process, connects to it and measures its memory and CPU time.
 #pragma once
 
 #include <sys/types.h>
@@ -19,9 +19,9 @@ class ServedProcess {
 
     [[nodiscard]] double seconds_to_first_update() const { return seconds_; }
     [[nodiscard]] const nlohmann::json& first_update() const { return update_; }
-    /// A line of /proc/PID/status in MiB: VmRSS, VmHWM.
+    /// A field of /proc/PID/status in MiB, such as VmRSS or VmHWM.
     [[nodiscard]] double megabytes(const std::string& name) const;
-    /// Of all threads so far.
+    /// CPU time of all threads so far.
     [[nodiscard]] double cpu_seconds() const;
 
   private:

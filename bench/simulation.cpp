@@ -1,4 +1,4 @@
-// Poisson arrivals, Bernoulli outcomes, log-normal durations: see the header.
+// Simulates skills with Poisson arrivals, Bernoulli outcomes and log-normal durations, and evaluates both detectors.
 #include "simulation.hpp"
 
 #include <algorithm>
@@ -40,11 +40,11 @@ TimePoint moment(double hours) {
                         std::chrono::duration<double, std::ratio<3600>>(hours));
 }
 
-// The plain rule at one moment, written down from its definition and sharing nothing with the detector: signed scores,
-// nothing where there are too few samples.
+// The scores of the plain rule at one moment, implemented from its definition without code of the detector: signed, and
+// empty with too few samples.
 struct PlainScores {
     std::optional<double> completion;
-    std::optional<double> duration;  // 0 where the means differ by less than a tenth
+    std::optional<double> duration;  // 0 if the means differ by less than 10 %
 };
 
 struct Moments {
@@ -99,7 +99,7 @@ PlainScores plain_rule(const std::vector<Run>& runs, double now) {
     return scores;
 }
 
-// One detector for each threshold, fed with the same runs.
+// One detector per threshold, all fed with the same invocations.
 class Watchers {
   public:
     explicit Watchers(const std::vector<double>& thresholds) {
@@ -178,7 +178,7 @@ class Watchers {
         events_.clear();
     }
 
-    std::vector<std::unique_ptr<DetectorOptions>> options_;  // each outlives its detector, wherever the vector goes
+    std::vector<std::unique_ptr<DetectorOptions>> options_;  // at stable addresses, as detectors refer to them
     std::vector<SkillDetector> detectors_;
     std::vector<Tally> tallies_;
     std::vector<EpisodeEvent> events_;

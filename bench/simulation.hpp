@@ -1,5 +1,5 @@
-// Simulated skills with known behaviour, watched by the detector and, during_pruning it, by the plain rule it grew out
-// of. Shared by the calibration program and by the test that runs a short form of it.
+// Simulated skills with known behaviour, evaluated by the anomaly detector and by the plain rule that it replaces.
+// Shared by the calibration program and the test that runs a short form of it.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace session_buddy::bench {
 
-/// What a skill does at one moment; `t` in hours since the start, invocations come at random (a Poisson process).
+/// Behaviour of a skill over time: `t` in hours since the start; invocations arrive as a Poisson process.
 struct Behaviour {
     double per_hour = 10.0;
     std::function<double(double t)> completion_rate;  ///< 0 to 1
@@ -21,7 +21,7 @@ struct Behaviour {
 /// A skill whose behaviour does not change.
 [[nodiscard]] Behaviour steady(double per_hour, double rate, double sigma);
 
-/// How many of a number of evaluations found something reported.
+/// Number of evaluations that reported an anomaly, by type.
 struct Counts {
     std::int64_t drop = 0;
     std::int64_t spike = 0;
@@ -33,17 +33,17 @@ struct Tally {
     std::int64_t evaluations = 0;
     Counts detector;
     Counts plain;             ///< the plain rule at the same moments
-    Counts episodes;          ///< started while evaluations were taken
-    double skill_days = 0.0;  ///< over which evaluations were taken
+    Counts episodes;          ///< that started within the evaluated time
+    double skill_days = 0.0;  ///< evaluated time
 };
 
-/// A evaluate at every full hour of `hours`, counted from hour 24 on, at `skills` skills of this behaviour, once per
-/// threshold. A skill that did not run within the hour before is not looked at, as neither rule reports it.
+/// Evaluates `skills` skills of this behaviour at every full hour of `hours`, from hour 24 on, once per threshold.
+/// Skips a skill without an invocation in the previous hour, as neither rule reports it.
 [[nodiscard]] std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
                                        int hours, std::uint64_t seed);
 
-/// One evaluate at each of `skills` skills, `hours` (or five runs, where that is longer) after hour 24, when the change
-/// happens.
+/// Evaluates each of `skills` skills once, `hours` (or the time of five invocations, if that is longer) after hour 24,
+/// when the change happens.
 [[nodiscard]] std::vector<Tally> evaluate_after_change(const Behaviour& behaviour,
                                                        const std::vector<double>& thresholds, int skills, double hours,
                                                        std::uint64_t seed);

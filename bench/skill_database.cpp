@@ -1,4 +1,4 @@
-// See the header. Rows go in without indexes and triggers; both are cheaper to add up at the end.
+// Inserts rows without indexes and triggers, then builds the indexes and aggregates in bulk, which is faster.
 #include "skill_database.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -23,7 +23,7 @@ constexpr std::chrono::hours kDay{24};
 constexpr std::chrono::minutes kMargin{10};
 constexpr std::int64_t kRowsPerSession = 200;
 
-/// What one row holds besides its time, drawn in the same order for every database.
+/// Generates the columns of a row except its time, in the same sequence for every database.
 class RowSource {
   public:
     explicit RowSource(std::int64_t skills) : skill_(0, skills - 1) {}
@@ -62,7 +62,7 @@ void fill(SQLite::Database& database, const DatabasePlan& plan, TimePoint now) {
     const microseconds recent_span = kDay - kMargin;
     RowSource source(plan.skills);
     for (std::int64_t i = 0; i < plan.rows; ++i) {
-        // By the second, as microseconds times a million rows are too many for 64 bits.
+        // In whole seconds, as microseconds times a million rows overflow 64 bits.
         const TimePoint at = i < older ? year_ago + std::chrono::floor<std::chrono::seconds>(old_span) * i / older
                                        : now - recent_span + recent_span * (i - older + 1) / plan.recent;
         const RowSource::Row row = source.next();
@@ -83,7 +83,7 @@ void fill(SQLite::Database& database, const DatabasePlan& plan, TimePoint now) {
     }
 }
 
-/// What the triggers would have left behind, as far as the server reads it, and a history that is up to date.
+/// Fills the aggregates that the triggers would have written and the server reads, and marks the rollups as up to date.
 void fill_aggregates(SQLite::Database& database) {
     database.exec(
         "INSERT INTO skill_metrics (skill_name, total_invocations, completed_invocations, abandoned_invocations,"

@@ -1,5 +1,5 @@
-// Storage, collector and engines on databases of any size: what a cycle, a start, a batch of writes and idling cost.
-// Prints the table as JSON on standard output and, while it measures, as text on standard error.
+// Benchmarks storage, collector and engines on databases of any size: a cycle, a start, a batch of writes, and idling.
+// Prints the result table as JSON to standard output and progress as text to standard error.
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 #include <spdlog/fmt/fmt.h>
@@ -44,7 +44,7 @@ struct Settings {
     std::vector<std::string> only;
 };
 
-/// Stands still until it is moved on, so that nothing leaves a window unasked.
+/// A manual clock, so that entries leave a window only when the benchmark advances it.
 class SteppedClock final : public Clock {
   public:
     explicit SteppedClock(TimePoint start) : now_(start) {}
@@ -55,13 +55,13 @@ class SteppedClock final : public Clock {
     TimePoint now_;
 };
 
-/// A collector driven by hand on a database.
+/// A collector whose cycles the benchmark runs itself.
 struct Driven {
     explicit Driven(const std::string& path) : clock(newest_row(path)) {
         config.db_path = path;
         collector = std::make_unique<app::Collector>(config, clock, [](const SnapshotPtr&) {});
         collector->open();
-        // What a start leaves to be done (folding the log, a first audit) is done by then.
+        // Enough time for the work after a start: the WAL checkpoint and a first audit.
         const double start = wall_seconds();
         while (wall_seconds() - start < 2.5) {
             collector->cycle();
@@ -121,7 +121,7 @@ class Bench {
     std::string large() { return database("rows", large_); }
     std::string many() { return database("skills", kManySkills); }
 
-    /// A cycle takes microseconds, so a round is the mean of many.
+    /// A cycle takes microseconds, so a round is the mean of many cycles.
     void idle_cycle() {
         constexpr int kCycles = 2'000;
         Driven few(small());
@@ -155,7 +155,7 @@ class Bench {
         results_.add("cycle, nothing new: many rows to few, CPU", "<= 1.2", ratio, "ratio");
     }
 
-    /// Rows come from another connection, as in real life; only the cycle that finds them is measured.
+    /// Another connection writes the rows, as in production; only the cycle that reads them is measured.
     void cycles_with_rows(const std::string& what, const std::string& target, const std::string& path,
                           const DatabasePlan& plan, std::int64_t new_rows) {
         Driven driven(path);
@@ -173,7 +173,7 @@ class Bench {
         results_.add(what + ", wall", target, wall, "ms");
         store.close();
         driven.collector.reset();
-        // As it was, for the next run.
+        // Restore the database for the next run.
         SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
             .exec(fmt::format("DELETE FROM skill_invocation WHERE id > {}", plan.rows));
     }
@@ -271,7 +271,7 @@ class Bench {
     /// Invocations and completed ones, by skill.
     using Counts = std::map<std::string, std::pair<std::int64_t, std::int64_t>>;
 
-    /// What the first update has to say, from the rows themselves.
+    /// The expected content of the first update, computed from the rows.
     [[nodiscard]] static Counts counted(const std::string& path) {
         SQLite::Database database(path, SQLite::OPEN_READONLY);
         SQLite::Statement rows(database,
@@ -285,11 +285,11 @@ class Bench {
         return counts;
     }
 
-    /// How long the server takes from its start to a first update, which must be the right one.
+    /// Seconds from the start of the server to the first update; throws if its content is wrong.
     [[nodiscard]] static double seconds_to_update(const ServedProcess& process, const Counts& truth) {
         const auto& top = process.first_update().at("data").at("top_skills");
         if (top.size() != 10) {
-            throw std::runtime_error("the first update has no ten skills");
+            throw std::runtime_error("the first update does not have ten skills");
         }
         for (const auto& skill : top) {
             const auto expected = truth.at(skill.at("skill_name").get<std::string>());
@@ -300,7 +300,8 @@ class Bench {
         return process.seconds_to_first_update();
     }
 
-    /// As if no server had ever followed the database: every row of the day is then judged.
+    /// Removes the anomaly state, as in a database that no server has opened yet: all rows of the day are evaluated
+    /// again.
     static void reset_anomalies(const std::string& path) {
         SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
             .exec("DELETE FROM session_buddy_state WHERE key LIKE 'anomaly%'; DELETE FROM skill_anomalies");
@@ -322,8 +323,7 @@ class Bench {
             again.add(seconds_to_update(process, truth));
             peak.add(process.megabytes("VmHWM"));
             if (i == 0) {
-                std::this_thread::sleep_for(
-                    std::chrono::seconds{10});  // the history evaluations once, the log is folded
+                std::this_thread::sleep_for(std::chrono::seconds{10});  // for the first rollup and the WAL checkpoint
                 const double wall = wall_seconds();
                 const double cpu = process.cpu_seconds();
                 std::this_thread::sleep_for(std::chrono::duration<double>(kIdleSeconds));
@@ -353,11 +353,11 @@ class Bench {
 int main(int count, char** words) {
     Settings settings;
     CLI::App options("Measures storage, collector and engines on databases of any size.");
-    options.add_option("--folder", settings.folder, "where the databases are kept; about 3 GB for 10 million rows");
-    options.add_option("--python", settings.python, "interpreter of the comparison");
-    options.add_option("--rows", settings.rows, "of the large database");
-    options.add_option("--rounds", settings.rounds, "of each figure");
-    options.add_option("--only", settings.only, "idle-cycle, new-rows, many-skills, store, start");
+    options.add_option("--folder", settings.folder, "folder of the databases; about 3 GB for 10 million rows");
+    options.add_option("--python", settings.python, "Python interpreter for the comparison");
+    options.add_option("--rows", settings.rows, "rows of the large database");
+    options.add_option("--rounds", settings.rounds, "rounds per metric");
+    options.add_option("--only", settings.only, "parts to run: idle-cycle, new-rows, many-skills, store, start");
     CLI11_PARSE(options, count, words);
     try {
         Bench(settings).run();

@@ -1,5 +1,5 @@
-// Transcripts: how many bytes a second of one core are read and imported, and with how much memory, on a folder of any
-// size that is made of recorded sessions. Prints the table as JSON on standard output and as text on standard error.
+// Benchmarks the import of transcripts: throughput of one core and memory, on a folder of any size that is generated
+// from recorded sessions. Prints the result table as JSON to standard output and as text to standard error.
 #include <spdlog/fmt/fmt.h>
 #include <sys/resource.h>
 
@@ -32,7 +32,7 @@ struct Settings {
     int rounds = 3;
 };
 
-/// Every id anew: of tool uses, of lines (typed commands are known by theirs) and of sessions.
+/// Makes all ids of a copy unique: of tool uses, of lines (the dedup key of typed commands) and of sessions.
 [[nodiscard]] std::string with_unique_ids(std::string_view text, std::size_t copy) {
     constexpr std::string_view kIdKeys[] = {"\"toolu_", "\"uuid\":\"", "\"sessionId\":\""};
     const std::string tag = fmt::format("{}x", copy);
@@ -57,7 +57,7 @@ struct Settings {
     return result;
 }
 
-/// Copies of the sessions up to the size that was asked for; what an earlier run made is used again.
+/// Copies the sessions until the requested size is reached; reuses the folder of an earlier run.
 void make_folder(const Settings& settings, const fs::path& folder) {
     std::vector<std::string> sessions;
     for (const app::TranscriptFile& file : app::find_transcripts({settings.sessions}).files) {
@@ -65,7 +65,7 @@ void make_folder(const Settings& settings, const fs::path& folder) {
         sessions.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
     }
     if (sessions.empty()) {
-        throw std::runtime_error("there are no transcripts in " + settings.sessions);
+        throw std::runtime_error("no transcripts in " + settings.sessions);
     }
     if (fs::exists(folder)) {
         return;
@@ -98,7 +98,7 @@ void measure(const Settings& settings) {
     const fs::path database = fs::path(settings.folder) / "import.db";
     Rounds first;
     Rounds again;
-    Rounds runs;
+    Rounds invocations;
     Rounds memory;
     for (int round = 0; round < settings.rounds; ++round) {
         for (const char* end : {"", "-wal", "-shm"}) {
@@ -111,13 +111,13 @@ void measure(const Settings& settings) {
                 {folder}, [&]() -> storage::EventStore& { return store; }, ingest::SkillNamer());
             rate->add(static_cast<double>(summary.bytes) / kMega / (cpu_seconds() - before));
             if (rate == &first) {
-                runs.add(static_cast<double>(summary.recorded));
+                invocations.add(static_cast<double>(summary.recorded));
             }
         }
         memory.add(peak_megabytes());
     }
     const std::string size = fmt::format("{} MB of transcripts", settings.megabytes);
-    results.add(size + ": runs stored", "", runs, "");
+    results.add(size + ": invocations stored", "", invocations, "");
     results.add(size + ": first import, a core", "200 or more", first, "MB/s");
     results.add(size + ": import again, a core", "", again, "MB/s");
     results.add(size + ": peak memory of the process", "", memory, "MB");
@@ -129,10 +129,10 @@ void measure(const Settings& settings) {
 int main(int count, char** words) {
     Settings settings;
     CLI::App options("Measures the import of transcripts.");
-    options.add_option("sessions", settings.sessions, "folder of recorded sessions that are multiplied")->required();
-    options.add_option("--folder", settings.folder, "where the copies and the database are kept");
-    options.add_option("--megabytes", settings.megabytes, "of transcripts");
-    options.add_option("--rounds", settings.rounds, "of each figure");
+    options.add_option("sessions", settings.sessions, "folder of recorded sessions to copy")->required();
+    options.add_option("--folder", settings.folder, "folder of the copies and the database");
+    options.add_option("--megabytes", settings.megabytes, "megabytes of transcripts");
+    options.add_option("--rounds", settings.rounds, "rounds per metric");
     CLI11_PARSE(options, count, words);
     try {
         measure(settings);

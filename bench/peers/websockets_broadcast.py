@@ -1,4 +1,4 @@
-"""A broadcast with the Python package websockets, to compare with: `websockets_broadcast.py MESSAGE_FILE INTERVAL`."""
+"""A broadcast with the Python package websockets, for comparison: `websockets_broadcast.py MESSAGE_FILE INTERVAL`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 
 async def main(message: str, interval: float) -> None:
-    """Serve for ever; every `interval` seconds all clients get the message."""
+    """Serve forever and broadcast the message every `interval` seconds."""
     clients: set[ServerConnection] = set()
 
     async def stay(client: ServerConnection) -> None:
@@ -24,10 +24,10 @@ async def main(message: str, interval: float) -> None:
     async with serve(stay, "127.0.0.1", 0, compression=None, backlog=4096) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         print(f"listening on ws://127.0.0.1:{port}", flush=True)
-        following = loop.time()
+        next_at = loop.time()
         while True:
-            following += interval
-            await asyncio.sleep(following - loop.time())
+            next_at += interval
+            await asyncio.sleep(next_at - loop.time())
             broadcast(clients, message)
 
 

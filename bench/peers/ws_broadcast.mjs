@@ -1,8 +1,8 @@
-// A broadcast with the Node package `ws`, to compare with: `node ws_broadcast.mjs MESSAGE_FILE INTERVAL`.
+// A broadcast with the Node package `ws`, for comparison: `node ws_broadcast.mjs MESSAGE_FILE INTERVAL`.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-// The package is where the JavaScript tests have it.
+// Use the package of the JavaScript tests.
 const { WebSocketServer } = createRequire(new URL('../../tests/js/package.json', import.meta.url))('ws');
 
 const [file, interval] = process.argv.slice(2);

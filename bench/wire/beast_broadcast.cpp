@@ -1,4 +1,5 @@
-// A broadcast as one writes it with Boost.Beast: a session a client, one async_write of shared bytes each.
+// A straightforward broadcast server with Boost.Beast: one connection object per client, one async_write of shared
+// bytes each.
 #include <fmt/format.h>
 
 #include <boost/asio.hpp>
@@ -20,18 +21,18 @@ namespace net = boost::asio;
 namespace beast = boost::beast;
 using net::ip::tcp;
 
-class Session;
-using Sessions = std::unordered_set<Session*>;
+class Connection;
+using Connections = std::unordered_set<Connection*>;
 
-class Session : public std::enable_shared_from_this<Session> {
+class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    Session(tcp::socket socket, Sessions& all) : stream_(std::move(socket)), all_(all) {
+    Connection(tcp::socket socket, Connections& all) : stream_(std::move(socket)), all_(all) {
         stream_.next_layer().set_option(tcp::no_delay(true));
         stream_.text(true);
     }
-    ~Session() { all_.erase(this); }
-    Session(const Session&) = delete;
-    Session& operator=(const Session&) = delete;
+    ~Connection() { all_.erase(this); }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
 
     void start() {
         stream_.async_accept([self = shared_from_this()](beast::error_code error) {
@@ -52,7 +53,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
 
   private:
-    // Clients say nothing; but a close has to be noticed.
+    // Clients send nothing, but reading detects a close.
     void read() {
         stream_.async_read(buffer_, [self = shared_from_this()](beast::error_code error, std::size_t) {
             if (!error) {
@@ -64,38 +65,38 @@ class Session : public std::enable_shared_from_this<Session> {
 
     beast::websocket::stream<tcp::socket> stream_;
     beast::flat_buffer buffer_;
-    Sessions& all_;
+    Connections& all_;
     bool writing_ = false;
 };
 
-void accept(tcp::acceptor& acceptor, Sessions& sessions) {
+void accept(tcp::acceptor& acceptor, Connections& connections) {
     acceptor.async_accept([&](beast::error_code error, tcp::socket socket) {
         if (!error) {
-            std::make_shared<Session>(std::move(socket), sessions)->start();
+            std::make_shared<Connection>(std::move(socket), connections)->start();
         }
-        accept(acceptor, sessions);
+        accept(acceptor, connections);
     });
 }
 
-void broadcast(net::steady_timer& timer, std::chrono::nanoseconds interval, const Sessions& sessions,
+void broadcast(net::steady_timer& timer, std::chrono::nanoseconds interval, const Connections& connections,
                const std::shared_ptr<const std::string>& message) {
     timer.expires_at(timer.expiry() + interval);
-    timer.async_wait([&timer, interval, &sessions, message](beast::error_code) {
-        for (auto* session : sessions) {
-            session->send(message);
+    timer.async_wait([&timer, interval, &connections, message](beast::error_code) {
+        for (auto* connection : connections) {
+            connection->send(message);
         }
-        broadcast(timer, interval, sessions, message);
+        broadcast(timer, interval, connections, message);
     });
 }
 
 void run(const wire::FloorOptions& options) {
     wire::raise_file_limit();
     net::io_context context(1);
-    Sessions sessions;
+    Connections connections;
     tcp::acceptor acceptor(context, tcp::v4(), wire::listen_on_loopback("ws"));
-    accept(acceptor, sessions);
+    accept(acceptor, connections);
     net::steady_timer timer(context, std::chrono::steady_clock::now());
-    broadcast(timer, std::chrono::nanoseconds(static_cast<std::int64_t>(options.interval * 1e9)), sessions,
+    broadcast(timer, std::chrono::nanoseconds(static_cast<std::int64_t>(options.interval * 1e9)), connections,
               std::make_shared<const std::string>(options.message));
     context.run();
 }

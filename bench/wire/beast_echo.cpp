@@ -1,4 +1,4 @@
-// An echo as one writes it with Boost.Beast: read a message, send it back, read the next.
+// A straightforward echo server with Boost.Beast: read a message, send it back, read the next.
 #include <fmt/format.h>
 
 #include <boost/asio.hpp>
@@ -16,9 +16,9 @@ namespace net = boost::asio;
 namespace beast = boost::beast;
 using net::ip::tcp;
 
-class Session : public std::enable_shared_from_this<Session> {
+class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    explicit Session(tcp::socket socket) : stream_(std::move(socket)) {
+    explicit Connection(tcp::socket socket) : stream_(std::move(socket)) {
         stream_.next_layer().set_option(tcp::no_delay(true));
         stream_.text(true);
     }
@@ -56,7 +56,7 @@ class Session : public std::enable_shared_from_this<Session> {
 void accept(tcp::acceptor& acceptor) {
     acceptor.async_accept([&](beast::error_code error, tcp::socket socket) {
         if (!error) {
-            std::make_shared<Session>(std::move(socket))->start();
+            std::make_shared<Connection>(std::move(socket))->start();
         }
         accept(acceptor);
     });

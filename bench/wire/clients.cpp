@@ -1,4 +1,4 @@
-// See clients.hpp.
+// Connects, performs the TLS and WebSocket handshakes and parses frames, driven by epoll events.
 #include "clients.hpp"
 
 #include <arpa/inet.h>
@@ -39,12 +39,12 @@ double to_seconds(const timespec& time) {
 SslContext make_client_context() {
     SslContext context(SSL_CTX_new(TLS_client_method()));
     if (!context) {
-        throw std::runtime_error("cannot set TLS up");
+        throw std::runtime_error("cannot create the TLS context");
     }
-    // One read() takes the header of a record and the record.
+    // One read() returns the header of a record and the record.
     SSL_CTX_set_read_ahead(context.get(), 1);
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
-    // What browsers prefer.
+    // The cipher suite that browsers prefer.
     SSL_CTX_set_ciphersuites(context.get(), "TLS_AES_128_GCM_SHA256");
     return context;
 }
@@ -56,9 +56,9 @@ Client::Client(const Target& target, int epoll, std::uint32_t index)
       compression_(target.compression) {
     const int on = 1;
     checked(setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-    // The kernel's time, because this program may be late: what is measured is the server.
+    // Timestamps of the kernel, as this program may read late and only the server is measured.
     checked(setsockopt(socket_, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on), "SO_TIMESTAMPNS");
-    // A port is then chosen at connect(), among those that are free for this one server.
+    // Selects the port at connect(), among those that are free for this destination.
     checked(setsockopt(socket_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on), "IP_BIND_ADDRESS_NO_PORT");
     const auto source = loopback(index % kSourceAddresses, 0);
     checked(bind(socket_, reinterpret_cast<const sockaddr*>(&source), sizeof source), "bind");
@@ -69,7 +69,7 @@ Client::Client(const Target& target, int epoll, std::uint32_t index)
     if (target.tls != nullptr) {
         ssl_.reset(SSL_new(target.tls));
         if (!ssl_ || SSL_set_fd(ssl_.get(), socket_) != 1) {
-            throw std::runtime_error("cannot set a TLS connection up");
+            throw std::runtime_error("cannot create the TLS connection");
         }
     }
     epoll_event event{};
@@ -105,7 +105,8 @@ void Client::advance(std::span<char> buffer, const OnFrame& on_frame) {
     if (step_ == Step::securing && !finish_securing()) {
         return;
     }
-    // What is left in the socket brings another event; what OpenSSL holds already would not.
+    // Data left in the socket triggers another event; data that OpenSSL has buffered does not, so read until it is
+    // empty.
     while (step_ != Step::closed && read_once(buffer, on_frame)) {
     }
 }
@@ -159,7 +160,7 @@ ssize_t Client::receive(std::span<char> buffer, double& arrived) {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     const auto count = recvmsg(socket_, &message, 0);
-    // Missing at first: the system begins to note times a moment after the first socket has asked for them.
+    // Missing at first: the kernel starts to record timestamps a moment after the first socket has requested them.
     const cmsghdr* header = count > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
     if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
         std::memcpy(&time, CMSG_DATA(header), sizeof time);
@@ -216,11 +217,11 @@ bool Client::consume_response(std::string_view& bytes) {
     }
     const auto response = bytes.substr(0, end);
     if (!response.starts_with("HTTP/1.1 101 ")) {
-        throw std::runtime_error("the server refused a client: " +
+        throw std::runtime_error("the server rejected a client: " +
                                  std::string(response.substr(0, response.find('\r'))));
     }
     if (compression_ && response.find("permessage-deflate") == std::string_view::npos) {
-        throw std::runtime_error("the server did not agree to compression");
+        throw std::runtime_error("the server did not negotiate compression");
     }
     bytes.remove_prefix(end + kEndOfHeader.size());
     step_ = Step::open;

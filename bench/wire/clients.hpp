@@ -1,5 +1,5 @@
-// A WebSocket client on a non-blocking socket, plain or under TLS, as cheap as it can be: thousands of them must cost
-// so little that they do not show in what is measured.
+// A minimal WebSocket client on a non-blocking socket, plain or with TLS: thousands of them must not distort the
+// measurement.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -23,40 +23,40 @@ struct SslReleaser {
 using Ssl = std::unique_ptr<SSL, SslReleaser>;
 using SslContext = std::unique_ptr<SSL_CTX, SslReleaser>;
 
-/// For clients of a server on this machine: it takes any certificate.
+/// A TLS context for clients of a local server; accepts any certificate.
 SslContext make_client_context();
 
 struct Target {
     std::uint16_t port = 0;
     SSL_CTX* tls = nullptr;    ///< null for plain TCP
-    bool compression = false;  ///< permessage-deflate is asked for, and has to be granted
+    bool compression = false;  ///< requires permessage-deflate
 };
 
 class Client {
   public:
-    /// The frame's time of arrival is that of its last bytes at the socket, by the kernel, or under TLS at OpenSSL; in
-    /// seconds of CLOCK_REALTIME, by which the kernel goes.
+    /// The arrival time of a frame is that of its last bytes: at the socket by the kernel, or with TLS at OpenSSL; in
+    /// seconds of CLOCK_REALTIME, the clock of the kernel's timestamps.
     using OnFrame = std::function<void(Client&, const Frame&)>;
 
-    /// Begins to connect, and enters itself into `epoll` with `index` as the data of its events. Successive places
-    /// consume turns at a few addresses of the loopback, so that no address runs out of ports.
+    /// Starts to connect, and registers with `epoll` with `index` as the data of its events. Successive indexes rotate
+    /// through several loopback addresses, so that no address runs out of ports.
     Client(const Target& target, int epoll, std::uint32_t index);
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
-    /// To be called at each event: connects on, or reads what there is and hands over whole frames. Pings are answered
-    /// here. `buffer` is for what is read and may be shared by all clients.
+    /// Handles an epoll event: continues to connect, or reads available data and passes complete frames to `on_frame`.
+    /// Responds to pings. `buffer` is a read buffer that all clients may share.
     void advance(std::span<char> buffer, const OnFrame& on_frame);
 
-    /// Sends a frame that is short enough for any socket to consume at once.
+    /// Sends a frame that is short enough for the send buffer of any socket.
     void send(std::string_view frame);
 
     bool open() const { return step_ == Step::open; }
     bool closed() const { return step_ == Step::closed; }
     const SSL* ssl() const { return ssl_.get(); }
 
-    // For the owner's use.
+    // Fields for the owner of the client.
     std::int64_t last_broadcast = -1;
     std::int64_t messages = 0;
 
@@ -77,7 +77,7 @@ class Client {
     Step step_ = Step::connecting;
     bool compression_;
     Ssl ssl_;
-    std::string pending_;  // the front of a frame whose rest has not come yet
+    std::string pending_;  // the beginning of an incomplete frame
 };
 
 }  // namespace wire

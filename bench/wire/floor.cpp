@@ -1,4 +1,4 @@
-// See floor.hpp.
+// Parses the command line of the floor programs and runs their broadcast timer.
 #include "floor.hpp"
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,4 @@
-// The floor of a broadcast over plain TCP: accepts its clients, then sends each the same bytes, one send() a client.
+// The floor of a broadcast over plain TCP: accepts the clients, then sends the same bytes with one send() per client.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,7 +28,7 @@ int accept_client(int listener) {
     while (request.find(wire::kEndOfHeader) == std::string::npos) {
         const auto count = recv(client, part.data(), part.size(), 0);
         if (count <= 0) {
-            throw std::runtime_error("a client went away before its request");
+            throw std::runtime_error("a client disconnected before its request");
         }
         request.append(part.data(), static_cast<std::size_t>(count));
     }

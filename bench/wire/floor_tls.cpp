@@ -1,4 +1,4 @@
-// The floor of a broadcast over TLS: accepts its clients, then one SSL_write() on the socket of each.
+// The floor of a broadcast over TLS: accepts the clients, then calls SSL_write() once per client.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -30,7 +30,7 @@ void require(bool good, const char* what) {
     }
 }
 
-// What the server negotiates with a client of today, and its settings that cost or save CPU time.
+// The same protocol version and performance-relevant settings as the server.
 SSL_CTX* make_context(const wire::FloorOptions& options) {
     SSL_CTX* context = SSL_CTX_new(TLS_server_method());
     require(context != nullptr, "SSL_CTX_new");

@@ -1,4 +1,4 @@
-// WebSocket frames (RFC 6455): a reader of whole frames out of a stream of bytes, and the frames that are sent here.
+// WebSocket frames (RFC 6455): parses complete frames from a byte stream, and builds the frames to send.
 #pragma once
 
 #include <cstddef>
@@ -15,19 +15,19 @@ struct Frame {
     Opcode opcode{};
     bool compressed = false;  ///< RSV1, as permessage-deflate uses it
     std::string_view payload;
-    std::size_t wire_bytes = 0;  ///< with its header
-    double arrived = 0.0;        ///< for the reader's use: seconds, of the clock that it goes by
+    std::size_t wire_bytes = 0;  ///< including its header
+    double arrived = 0.0;        ///< seconds, set by the reader from its clock
 };
 
-/// Takes one frame of a server from the front of `bytes`. Returns false where it is not whole yet.
-/// Throws std::runtime_error for what no server here may send: a masked frame or a part of a message.
+/// Parses one server frame and removes it from the front of `bytes`. Returns false if it is incomplete.
+/// Throws std::runtime_error for a masked or fragmented frame.
 inline bool parse_frame(std::string_view& bytes, Frame& frame) {
     const auto byte = [&](std::size_t index) { return static_cast<std::uint8_t>(bytes[index]); };
     if (bytes.size() < 2) {
         return false;
     }
     if ((byte(0) & 0x80U) == 0 || (byte(0) & 0x0fU) == 0) {
-        throw std::runtime_error("the server sent a message in parts");
+        throw std::runtime_error("the server sent a fragmented message");
     }
     if ((byte(1) & 0x80U) != 0) {
         throw std::runtime_error("the server sent a masked frame");
@@ -75,12 +75,12 @@ inline std::string header(Opcode opcode, std::size_t length, std::uint8_t mask_b
 
 }  // namespace detail
 
-/// As a server sends it.
+/// A frame of a server.
 inline std::string server_frame(std::string_view payload) {
     return detail::header(Opcode::text, payload.size(), 0).append(payload);
 }
 
-/// As a client sends it. The mask is always zero, which a server has to undo like any other.
+/// A frame of a client. The mask is always zero; servers must apply it like any other.
 inline std::string client_frame(Opcode opcode, std::string_view payload) {
     return detail::header(opcode, payload.size(), 0x80).append(4, '\0').append(payload);
 }

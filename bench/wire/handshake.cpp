@@ -1,4 +1,4 @@
-// See handshake.hpp.
+// Builds the HTTP upgrade request and response, and implements the socket helpers.
 #include "handshake.hpp"
 
 #include <arpa/inet.h>
@@ -36,7 +36,7 @@ std::string upgrade_response(std::string_view request) {
     constexpr std::string_view kField = "Sec-WebSocket-Key: ";
     const auto start = request.find(kField);
     if (start == std::string_view::npos) {
-        throw std::runtime_error("a client asked for something else than a WebSocket");
+        throw std::runtime_error("a client sent a request without Sec-WebSocket-Key");
     }
     const auto value = request.substr(start + kField.size());
     std::string text(value.substr(0, value.find('\r')));

@@ -1,7 +1,8 @@
-// Thousands of clients in one thread: counts the messages of a broadcast, and what the server spends on them.
+// A load client with thousands of connections in one thread: counts the messages of broadcasts and measures the CPU
+// time and memory of the server.
 //
-// It connects, waits until every client has what it asked for and some broadcasts have passed, and then measures over
-// a number of whole broadcasts: it starts and ends in the pause between two of them. The report is one JSON object.
+// It connects, waits until every client is subscribed and some broadcasts have passed, and then measures over a number
+// of complete broadcasts: it starts and ends in the pause between two of them. The report is one JSON object.
 #include <fmt/format.h>
 #include <sys/epoll.h>
 
@@ -32,16 +33,16 @@ namespace {
 using nlohmann::ordered_json;
 using wire::now_seconds;
 
-// When a broadcast counts as over, in intervals: so long after its first message, where every client has it, and where
-// some lack it.
-constexpr double kSettledAfter = 0.5;
-constexpr double kIncompleteAfter = 0.9;
-constexpr double kDeadlineSeconds = 60.0;  // without a broadcast, or for all clients to be ready
+// When a broadcast is over, in intervals after its first message: if every client has received it, and if some have
+// not.
+constexpr double kOverIfComplete = 0.5;
+constexpr double kOverIfIncomplete = 0.9;
+constexpr double kDeadlineSeconds = 60.0;  // maximum time without a broadcast, or until all clients are ready
 constexpr int kMemorySamples = 10;
 constexpr double kConnectionsPerSecond = 2000.0;
-constexpr std::size_t kConnectingAtOnce = 64;
+constexpr std::size_t kMaxConnecting = 64;
 constexpr int kWarmUpBroadcasts = 2;
-// The measurement begins and ends after a broadcast that every client has; for so many more such a one is waited for.
+// The measurement starts and ends after a broadcast that every client has received; it waits this many more for one.
 constexpr int kMaxExtraBroadcasts = 5;
 
 struct Options {
@@ -59,15 +60,17 @@ struct Options {
 Options parse(int count, char** words) {
     CLI::App app("Connects many clients to a server that broadcasts, and measures both.");
     Options options;
-    app.add_option("--port", options.port, "of the server, on 127.0.0.1")->required();
-    app.add_flag("--tls", options.tls, "connect with TLS; any certificate will do");
-    app.add_flag("--compression", options.compression, "ask for permessage-deflate");
-    app.add_option("--clients", options.clients)->required()->check(CLI::PositiveNumber);
+    app.add_option("--port", options.port, "port of the server on 127.0.0.1")->required();
+    app.add_flag("--tls", options.tls, "connect with TLS; accepts any certificate");
+    app.add_flag("--compression", options.compression, "request permessage-deflate");
+    app.add_option("--clients", options.clients, "number of clients")->required()->check(CLI::PositiveNumber);
     app.add_option("--skills", options.skills, "each client subscribes to one of these in turn")->delimiter(',');
     app.add_option("--interval", options.interval, "seconds between two broadcasts")->check(CLI::PositiveNumber);
-    app.add_option("--broadcasts", options.broadcasts, "to measure over")->required()->check(CLI::PositiveNumber);
-    app.add_option("--server-pid", options.server, "whose CPU time and memory are measured")->required();
-    app.add_option("--save-message", options.message_file, "file for the last message of a broadcast");
+    app.add_option("--broadcasts", options.broadcasts, "number of broadcasts to measure")
+        ->required()
+        ->check(CLI::PositiveNumber);
+    app.add_option("--server-pid", options.server, "process whose CPU time and memory are measured")->required();
+    app.add_option("--save-message", options.message_file, "file to save the last message of a broadcast to");
     try {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
@@ -118,7 +121,7 @@ class Load {
     }
 
   private:
-    /// At one moment between two broadcasts.
+    /// CPU times at one moment between two broadcasts.
     struct Reading {
         double time = now_seconds();
         double server_cpu;
@@ -130,7 +133,7 @@ class Load {
     void connect_more() {
         const double allowed = 1.0 + (now_seconds() - started_) * kConnectionsPerSecond;
         while (clients_.size() < options_.clients && static_cast<double>(clients_.size()) < allowed &&
-               clients_.size() - opened_ < kConnectingAtOnce) {
+               clients_.size() - opened_ < kMaxConnecting) {
             clients_.emplace_back(wire::Target{options_.port, tls_.get(), options_.compression}, epoll_,
                                   static_cast<std::uint32_t>(clients_.size()));
         }
@@ -149,7 +152,7 @@ class Load {
 
     void on_close() {
         if (!begin_) {
-            throw std::runtime_error("the server closed a client before the measurement began");
+            throw std::runtime_error("the server closed a connection before the measurement started");
         }
         ++closed_;
     }
@@ -159,14 +162,14 @@ class Load {
     }
 
     void on_frame(wire::Client& client, const wire::Frame& frame) {
-        // What is compressed is a broadcast: nothing else that comes here is long enough.
+        // A compressed frame is a broadcast: other messages are too short for compression.
         if (!frame.compressed && !frame.payload.starts_with(R"({"type":"metrics_update")")) {
             confirmed_ += frame.payload.starts_with(R"({"type":"subscription_confirmed")") ? 1U : 0U;
             return;
         }
         const double now = now_seconds();
         if (in_progress_ && all_have_it()) {
-            finish_broadcast();  // it was so slow that the next has begun
+            finish_broadcast();  // it was so slow that the next one has started
         }
         if (end_) {
             return;
@@ -197,7 +200,9 @@ class Load {
 
     bool all_have_it() const { return received_ >= opened_ - closed_; }
 
-    double over_at() const { return began_ + options_.interval * (all_have_it() ? kSettledAfter : kIncompleteAfter); }
+    double over_at() const {
+        return began_ + options_.interval * (all_have_it() ? kOverIfComplete : kOverIfIncomplete);
+    }
 
     int milliseconds_to_wait() const {
         if (opened_ < options_.clients) {
@@ -213,7 +218,8 @@ class Load {
             finish_broadcast();
         }
         if (now - last_message_at_ > kDeadlineSeconds || (!begin_ && now - started_ > kDeadlineSeconds)) {
-            throw std::runtime_error(fmt::format("nothing came: {} of {} clients are open", opened_, options_.clients));
+            throw std::runtime_error(
+                fmt::format("timed out: {} of {} clients are connected", opened_, options_.clients));
         }
     }
 
@@ -245,7 +251,7 @@ class Load {
         if (!options_.message_file.empty()) {
             std::ofstream(options_.message_file, std::ios::binary) << message_;
         }
-        // Not the number that was seen to begin: where the machine stands still for long, one evaluations like two.
+        // Derived from the messages: if the machine stalls, one broadcast can be mistaken for two.
         std::int64_t broadcasts = 0;
         std::int64_t received = 0;
         for (const auto& client : clients_) {
@@ -277,21 +283,21 @@ class Load {
     int epoll_;
     std::int64_t memory_without_clients_;
     double started_;
-    double last_message_at_;  // when the last message came
+    double last_message_at_;  // time of the last message
     std::deque<wire::Client> clients_;
     std::size_t opened_ = 0;
     std::size_t confirmed_ = 0;
     std::string cipher_;
     int warm_ = 0;
     std::int64_t broadcast_ = -1;
-    bool in_progress_ = false;  // a broadcast
-    std::size_t received_ = 0;  // clients that have it
-    double began_ = 0.0;        // when this program saw its first message
-    double first_ = 0.0;        // arrival
+    bool in_progress_ = false;  // whether a broadcast is being received
+    std::size_t received_ = 0;  // clients that have received it
+    double began_ = 0.0;        // time of its first message in this process
+    double first_ = 0.0;        // arrival at the socket
     double last_ = 0.0;
     std::optional<Reading> begin_;
     std::optional<Reading> end_;
-    std::int64_t overlapping_ = 0;  // messages that came while others still waited for the one before
+    std::int64_t overlapping_ = 0;  // messages that arrived while other clients still waited for the previous one
     std::size_t closed_ = 0;
     std::size_t bytes_ = 0;
     std::vector<double> spreads_;

@@ -1,4 +1,4 @@
-// See process_usage.hpp.
+// Reads the CPU clock of a process and its memory from /proc.
 #include "process_usage.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// What a process uses, as the kernel accounts for it.
+// CPU time and memory of a process, as the kernel accounts for them.
 #pragma once
 
 #include <sys/types.h>
@@ -7,14 +7,14 @@
 
 namespace wire {
 
-/// CPU time of all its threads, also of those that ended, in seconds; to the nanosecond, where ticks would be far too
-/// coarse for the pauses between two broadcasts.
+/// CPU time of all its threads, including ended ones, in seconds. Has nanosecond resolution: clock ticks would be too
+/// coarse between two broadcasts.
 double cpu_seconds(pid_t process);
 
-/// Resident memory in bytes, counted page by page: the figure of /proc/<pid>/statm is approximate on recent kernels.
+/// Resident memory in bytes, from smaps_rollup: the value in /proc/<pid>/statm is approximate on recent kernels.
 std::int64_t resident_bytes(pid_t process);
 
-/// Of CLOCK_MONOTONIC, in seconds.
+/// CLOCK_MONOTONIC in seconds.
 double now_seconds();
 
 }  // namespace wire

@@ -1,4 +1,4 @@
-// One connection that keeps a number of requests under way: how many are answered a second.
+// Measures the rate of pipelined requests on one connection.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -25,7 +25,7 @@ using wire::checked;
 using wire::now_seconds;
 
 constexpr double kWarmUpSeconds = 0.5;
-constexpr std::size_t kPipelined = 64;  // requests without an answer at a time
+constexpr std::size_t kPipelined = 64;  // maximum outstanding requests
 
 struct Options {
     std::uint16_t port = 0;
@@ -37,10 +37,10 @@ struct Options {
 Options parse(int count, char** words) {
     CLI::App app("Sends get_metrics on one connection without waiting for each answer.");
     Options options;
-    app.add_option("--port", options.port, "of the server, on 127.0.0.1")->required();
-    app.add_option("--skill", options.skill, "to ask for")->required();
-    app.add_option("--seconds", options.seconds, "to measure over")->check(CLI::PositiveNumber);
-    app.add_option("--server-pid", options.server, "whose CPU time is measured")->required();
+    app.add_option("--port", options.port, "port of the server on 127.0.0.1")->required();
+    app.add_option("--skill", options.skill, "skill to request")->required();
+    app.add_option("--seconds", options.seconds, "duration of the measurement in seconds")->check(CLI::PositiveNumber);
+    app.add_option("--server-pid", options.server, "process whose CPU time is measured")->required();
     try {
         app.parse(count, words);
     } catch (const CLI::ParseError& error) {
@@ -49,7 +49,7 @@ Options parse(int count, char** words) {
     return options;
 }
 
-/// A blocking connection with a reader of frames.
+/// A blocking connection that parses frames.
 class Connection {
   public:
     explicit Connection(std::uint16_t port) : socket_(checked(socket(AF_INET, SOCK_STREAM, 0), "socket")) {
@@ -66,7 +66,7 @@ class Connection {
             receive();
         }
         if (!received_.starts_with("HTTP/1.1 101 ")) {
-            throw std::runtime_error("the server refused the connection");
+            throw std::runtime_error("the server rejected the connection");
         }
         received_.erase(0, end + wire::kEndOfHeader.size());
     }
@@ -78,7 +78,7 @@ class Connection {
         }
     }
 
-    /// Waits for bytes and returns the number of answers among them. Updates are none.
+    /// Waits for data and returns the number of responses in it, not counting updates.
     std::size_t read_answers() {
         receive();
         std::string_view bytes = received_;
@@ -87,7 +87,7 @@ class Connection {
             if (frame.opcode == wire::Opcode::ping) {
                 send(wire::client_frame(wire::Opcode::pong, frame.payload));
             } else if (frame.opcode == wire::Opcode::close || frame.payload.starts_with(R"({"type":"error")")) {
-                throw std::runtime_error(fmt::format("the server answered: {}", frame.payload));
+                throw std::runtime_error(fmt::format("the server responded with an error: {}", frame.payload));
             } else if (!frame.payload.starts_with(R"({"type":"metrics_update")")) {
                 ++answers;
             }

@@ -1,4 +1,4 @@
-// A short form of bench/anomaly_calibration: false alarms and power stay within bounds, during_pruning the plain rule.
+// A short form of bench/anomaly_calibration: false alarms and power stay within bounds, compared with the plain rule.
 #include <gtest/gtest.h>
 
 #include <cmath>
