@@ -25,7 +25,7 @@ from support.recorded import LARGE, LATEST
 PARTS = [LARGE.name, LARGE.stem, "subagent.jsonl", "tool_heavy.jsonl", "short.jsonl", "."]
 
 
-class Counted(NamedTuple):
+class CountedUse(NamedTuple):
     skill: str
     session: str
     at: str
@@ -72,11 +72,11 @@ def lines_of(part: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(text)
 
 
-def count(part: Path) -> dict[str, Counted]:
+def count(part: Path) -> dict[str, CountedUse]:
     """By tool_use id, or by uuid for a typed command."""
     uses: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     results: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    found: dict[str, Counted] = {}
+    found: dict[str, CountedUse] = {}
     for line in lines_of(part):
         if line["type"] not in ("user", "assistant"):
             continue
@@ -91,7 +91,7 @@ def count(part: Path) -> dict[str, Counted]:
                 case "text" if line["type"] == "user":
                     typed = re.search(r"<command-name>/([^<\s]+)</command-name>", block["text"])
                     if typed:
-                        found[line["uuid"]] = Counted(typed[1], line["sessionId"], line["timestamp"], True, None)
+                        found[line["uuid"]] = CountedUse(typed[1], line["sessionId"], line["timestamp"], True, None)
     for tool_id, (line, block) in uses.items():
         if tool_id in results:
             after, outcome = results[tool_id]
@@ -101,7 +101,7 @@ def count(part: Path) -> dict[str, Counted]:
             if isinstance(measured, dict) and "durationMs" in measured:
                 seconds = measured["durationMs"] / 1000
             failed = outcome.get("is_error") is True
-            found[tool_id] = Counted(name_of(block), line["sessionId"], line["timestamp"], not failed, seconds)
+            found[tool_id] = CountedUse(name_of(block), line["sessionId"], line["timestamp"], not failed, seconds)
     return found
 
 

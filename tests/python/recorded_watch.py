@@ -15,7 +15,7 @@ from test_watch import (
     folder,
     kill_again_and_again,
     row_count,
-    runs_of_each_key,
+    rows_per_key,
     watching,
 )
 
@@ -34,7 +34,7 @@ def test_a_recorded_session_that_grows_while_watches_are_killed_is_stored_once(
     in_one_go = tmp_path / "in-one-go.db"
     summary = import_transcripts([folder], in_one_go)
     assert summary["recorded"] == 255  # 242 tool uses of the session, 12 of its subagents, one typed command
-    assert runs_of_each_key(db_path) == runs_of_each_key(in_one_go)
+    assert rows_per_key(db_path) == rows_per_key(in_one_go)
     assert row_count(db_path) == summary["recorded"]
 
 

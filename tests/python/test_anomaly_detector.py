@@ -13,12 +13,12 @@ import pytest
 from session_buddy.anomaly import Anomaly, Detector
 from support.streams import NOON, Invocation, feed, hours, steady
 
-BEFORE = (NOON - hours(20), NOON - hours(1.1))
-LATELY = (NOON - hours(0.9), NOON)
+BASELINE = (NOON - hours(20), NOON - hours(1.1))
+OBSERVATION = (NOON - hours(0.9), NOON)
 
 
 def test_a_drop_from_85_to_62_percent() -> None:
-    runs = [*steady(*BEFORE, 100, rate=0.85), *steady(*LATELY, 13, rate=0.62, error_type="timeout")]
+    runs = [*steady(*BASELINE, 100, rate=0.85), *steady(*OBSERVATION, 13, rate=0.62, error_type="timeout")]
     (drop,) = feed(Detector(), runs)
     assert (drop.skill_name, drop.anomaly_type) == ("pytest-run", "performance_drop")
     assert drop.baseline_value == pytest.approx(0.85, abs=0.01)
@@ -30,12 +30,12 @@ def test_a_drop_from_85_to_62_percent() -> None:
     assert drop.z_score == -drop.deviation_score
     assert 0 < drop.tail_probability < 0.1
     assert drop.common_errors == [("timeout", 5)]
-    assert LATELY[0] < drop.since <= NOON
+    assert OBSERVATION[0] < drop.since <= NOON
     assert drop.since.utcoffset() == timedelta(0)
 
 
 def test_a_rise_from_80_to_95_percent() -> None:
-    runs = [*steady(*BEFORE, 400, rate=0.8), *steady(*LATELY, 40, rate=0.95)]
+    runs = [*steady(*BASELINE, 400, rate=0.8), *steady(*OBSERVATION, 40, rate=0.95)]
     (spike,) = feed(Detector(), runs)
     assert spike.anomaly_type == "performance_spike"
     assert (spike.baseline_value, spike.observed_value) == (pytest.approx(0.8, abs=0.01), pytest.approx(0.95))
@@ -45,8 +45,8 @@ def test_a_rise_from_80_to_95_percent() -> None:
 
 def test_durations_from_5_to_15_seconds() -> None:
     runs = [
-        *steady(*BEFORE, 100, durations=(4.0, 5.0, 6.0, 5.0)),
-        *steady(*LATELY, 10, durations=(14.0, 16.0)),
+        *steady(*BASELINE, 100, durations=(4.0, 5.0, 6.0, 5.0)),
+        *steady(*OBSERVATION, 10, durations=(14.0, 16.0)),
     ]
     (shift,) = feed(Detector(), runs)
     assert shift.anomaly_type == "pattern_shift"
@@ -87,10 +87,10 @@ def test_update_reports_its_own_skill_and_anomalies_all() -> None:
 
 def test_largest_score_first() -> None:
     detector = Detector()
-    feed(detector, steady(*BEFORE, 100, rate=0.85, skill="mild"))
-    feed(detector, steady(*BEFORE, 100, rate=1.0, skill="strong"))
-    feed(detector, steady(*LATELY, 13, rate=0.62, skill="mild"))
-    feed(detector, steady(*LATELY, 13, rate=0.0, skill="strong"))
+    feed(detector, steady(*BASELINE, 100, rate=0.85, skill="mild"))
+    feed(detector, steady(*BASELINE, 100, rate=1.0, skill="strong"))
+    feed(detector, steady(*OBSERVATION, 13, rate=0.62, skill="mild"))
+    feed(detector, steady(*OBSERVATION, 13, rate=0.0, skill="strong"))
     assert [anomaly.skill_name for anomaly in detector.anomalies()] == ["strong", "mild"]
 
 
@@ -104,7 +104,7 @@ def test_an_idle_skill_is_not_reported_but_its_episode_stays_open() -> None:
 
 def test_an_episode_ends() -> None:
     detector = Detector()
-    feed(detector, [*steady(*BEFORE, 100), *steady(*LATELY, 10, rate=0.0)])
+    feed(detector, [*steady(*BASELINE, 100), *steady(*OBSERVATION, 10, rate=0.0)])
     feed(detector, steady(NOON + hours(1.5), NOON + hours(3), 60))
     (drop, *_) = detector.episodes()
     assert (drop.skill_name, drop.anomaly_type) == ("pytest-run", "performance_drop")
@@ -125,7 +125,7 @@ def test_time_never_goes_back() -> None:
 
 
 def test_a_late_invocation_is_sorted_by_its_time() -> None:
-    runs = [*steady(*BEFORE, 100), *steady(*LATELY, 13, rate=0.5)]
+    runs = [*steady(*BASELINE, 100), *steady(*OBSERVATION, 13, rate=0.5)]
     late = runs.pop(40)
     sorted_input, with_late = Detector(), Detector()
     feed(sorted_input, sorted([*runs, late], key=lambda run: run.at))
@@ -163,10 +163,10 @@ def test_now_is_the_default() -> None:
 
 
 def test_the_options_matter() -> None:
-    runs = [*steady(*BEFORE, 100, rate=0.85), *steady(*LATELY, 13, rate=0.62)]
+    runs = [*steady(*BASELINE, 100, rate=0.85), *steady(*OBSERVATION, 13, rate=0.62)]
     assert feed(Detector(threshold=2.0), runs)
     assert feed(Detector(threshold=3.5), runs) == []
-    broken = [*steady(*BEFORE, 100), *steady(*LATELY, 13, rate=0.0)]
+    broken = [*steady(*BASELINE, 100), *steady(*OBSERVATION, 13, rate=0.0)]
     assert feed(Detector(), broken)[0].observed_samples == 13
     assert feed(Detector(min_samples=20), broken)[0].observed_samples == 20
     assert feed(Detector(observation_window=1800), broken)[0].observed_samples == 7
@@ -174,7 +174,7 @@ def test_the_options_matter() -> None:
 
 
 def test_to_dict_is_the_wire_form_with_details() -> None:
-    runs = [*steady(*BEFORE, 100), *steady(*LATELY, 10, rate=0.0, error_type="timeout")]
+    runs = [*steady(*BASELINE, 100), *steady(*OBSERVATION, 10, rate=0.0, error_type="timeout")]
     (drop,) = feed(Detector(), runs)
     fields = drop.to_dict()
     assert list(fields) == [
@@ -205,7 +205,7 @@ def test_threads_may_share_a_detector() -> None:
     detector = Detector()
 
     def work(skill: str) -> None:
-        for run in steady(*BEFORE, 500, skill=skill):
+        for run in steady(*BASELINE, 500, skill=skill):
             detector.update(run.skill, run.completed, at=NOON)
         for _ in range(10):
             detector.update(skill, False, at=NOON)

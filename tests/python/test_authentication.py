@@ -65,15 +65,15 @@ def get(port: int, path: str, headers: dict[str, str] | None = None) -> tuple[in
         return error.code, error.headers, json.load(error)
 
 
-async def end_of(connection: Any) -> tuple[int, str]:
+async def close_of(connection: Any) -> tuple[int, str]:
     """Close code and reason, once the server has closed."""
 
-    async def read_on() -> None:
+    async def read_until_closed() -> None:
         while True:
             validated(await connection.recv())
 
     with pytest.raises(ConnectionClosed) as closed:
-        await asyncio.wait_for(read_on(), DEADLINE)
+        await asyncio.wait_for(read_until_closed(), DEADLINE)
     assert closed.value.rcvd is not None
     return closed.value.rcvd.code, closed.value.rcvd.reason
 
@@ -100,7 +100,7 @@ async def test_a_token_as_first_message_is_confirmed_and_gets_updates(guarded: R
         assert (await client.receive())["type"] == "metrics_update"
 
 
-def shown_first(token: str, *behind: bytes) -> bytes:
+def first_message_and(token: str, *behind: bytes) -> bytes:
     """A first message with this token, and the bytes that follow in the same segment."""
     return frame(Opcode.TEXT, json.dumps({"type": "auth", "token": token}).encode()) + b"".join(behind)
 
@@ -111,7 +111,7 @@ def test_a_message_right_after_the_first_one_is_answered_after_it(tmp_path: Path
         RawClient(server.port) as client,
     ):
         client.handshake()
-        client.send(shown_first(READER, *[PING_FRAME] * 3))
+        client.send(first_message_and(READER, *[PING_FRAME] * 3))
         frames = client.read_frames()
         answers = [json.loads(next(frames)[1])["type"] for _ in range(4)]
     assert answers == ["authenticated", "pong", "pong", "pong"]
@@ -129,11 +129,11 @@ def test_a_client_that_ends_right_after_its_first_message_gets_its_close(
         for _ in range(20):
             with RawClient(server.port) as client:
                 client.handshake()
-                client.send(shown_first(READER, end))
+                client.send(first_message_and(READER, end))
                 assert client.read_close() == code
         with RawClient(server.port) as client:
             client.handshake()
-            client.send(shown_first(READER))
+            client.send(first_message_and(READER))
             assert client.read_message("authenticated")
 
 
@@ -179,7 +179,7 @@ async def test_a_first_message_that_is_not_accepted_is_closed_with_4401(
 ) -> None:
     async with Client(url_of(guarded)) as client:
         await client.send(first)
-        assert await end_of(client.connection) == (4401, reason)
+        assert await close_of(client.connection) == (4401, reason)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_a_subprotocol_that_is_not_accepted_is_closed_with_4401(
     guarded: RealTimeMetricsServer, token: str, reason: str
 ) -> None:
     async with Client(url_of(guarded), subprotocols=[f"bearer.{token}"]) as client:
-        assert await end_of(client.connection) == (4401, reason)
+        assert await close_of(client.connection) == (4401, reason)
 
 
 async def test_a_token_as_subprotocol_counts_for_websockets_only(guarded: RealTimeMetricsServer) -> None:
@@ -234,21 +234,21 @@ async def test_a_token_in_the_url_is_ignored(server_factory: ServerFactory, toke
         server_factory(auth_token_file=token_file, auth_timeout=0.2) as server,
         Client(f"{url_of(server)}/?token={READER}&access_token={READER}") as client,
     ):
-        assert await end_of(client.connection) == (4401, "Authentication timed out")
+        assert await close_of(client.connection) == (4401, "Authentication timed out")
 
 
 async def test_a_silent_client_is_closed_after_auth_timeout(server_factory: ServerFactory, token_file: Path) -> None:
     async with server_factory(auth_token_file=token_file, auth_timeout=0.2) as server:
         begin = time.monotonic()
         async with Client(url_of(server)) as client:
-            assert await end_of(client.connection) == (4401, "Authentication timed out")
+            assert await close_of(client.connection) == (4401, "Authentication timed out")
         assert time.monotonic() - begin >= 0.2
 
 
 async def test_a_message_too_long_for_a_token_is_closed_with_1009(guarded: RealTimeMetricsServer) -> None:
     async with Client(url_of(guarded)) as client:
         await client.send({"type": "auth", "token": "x" * 10_000})
-        assert (await end_of(client.connection))[0] == 1009
+        assert (await close_of(client.connection))[0] == 1009
 
 
 async def test_unauthenticated_clients_take_no_slot(server_factory: ServerFactory, token_file: Path) -> None:
@@ -259,7 +259,7 @@ async def test_unauthenticated_clients_take_no_slot(server_factory: ServerFactor
     ):
         assert (await client.receive())["type"] == "metrics_update"
         await waiting.send({"type": "auth", "token": READER})
-        assert await end_of(waiting.connection) == (1013, "Connection limit reached: max_clients (1)")
+        assert await close_of(waiting.connection) == (1013, "Connection limit reached: max_clients (1)")
 
 
 async def test_without_authentication_every_token_is_accepted(server: RealTimeMetricsServer) -> None:
@@ -444,7 +444,7 @@ async def answer_to(server: RealTimeMetricsServer, token: str) -> tuple[int, str
         await client.send({"type": "auth", "token": token})
         with contextlib.suppress(ConnectionClosed):
             return 0, (await client.receive())["type"]
-        return await end_of(client.connection)
+        return await close_of(client.connection)
 
 
 async def test_each_fault_of_a_token_is_rejected_with_its_reason(jwt_server: RealTimeMetricsServer) -> None:
@@ -477,7 +477,7 @@ async def test_a_client_stays_as_long_as_its_token_and_longer_with_a_new_one(ser
                 "request_id": "a",
             }
             assert (await staying.ask({"type": "auth", "token": signed()}))["type"] == "authenticated"
-            assert await end_of(leaving.connection) == (4401, "The token has expired")
+            assert await close_of(leaving.connection) == (4401, "The token has expired")
             assert (await staying.ask({"type": "ping"}))["type"] == "pong"
 
 
@@ -543,10 +543,10 @@ async def test_sighup_accepts_new_tokens_and_closes_the_connections_of_removed_o
                 assert (await reader.ask({"type": "ping"}))["type"] == "pong"
 
                 await reload(f"{second}\n")
-                assert await end_of(reader.connection) == (4401, "The token is no longer accepted")
+                assert await close_of(reader.connection) == (4401, "The token is no longer accepted")
                 assert (await other.ask({"type": "ping"}))["type"] == "pong"
                 await reload(f"{second} metrics\n")  # it no longer has the scope `read`
-                assert (await end_of(other.connection))[0] == 4401
+                assert (await close_of(other.connection))[0] == 4401
         assert server.stop() == 0
 
 
@@ -554,7 +554,7 @@ async def test_the_python_class_reloads_tokens(guarded: RealTimeMetricsServer, t
     async with Client(url_of(guarded), additional_headers=bearer(READER)) as client:
         token_file.write_text("others-3b8d2f6c0a9e5174\n")
         await guarded.reload()
-        assert (await end_of(client.connection))[0] == 4401
+        assert (await close_of(client.connection))[0] == 4401
     token_file.unlink()
     with pytest.raises(ValueError, match=r"cannot read the token file .*: No such file or directory"):
         await guarded.reload()
@@ -577,10 +577,10 @@ async def test_rejections_are_logged_with_the_peer_and_never_with_the_token(tmp_
         for token in (wrong, jwt):
             assert (await asyncio.to_thread(get, server.port, "/healthz", bearer(token)))[0] == 401
             async with Client(server.url, subprotocols=[f"bearer.{token}"]) as client:
-                assert (await end_of(client.connection))[0] == 4401
+                assert (await close_of(client.connection))[0] == 4401
             async with Client(server.url) as client:
                 await client.send({"type": "auth", "token": token})
-                assert (await end_of(client.connection))[0] == 4401
+                assert (await close_of(client.connection))[0] == 4401
         async with Client(server.url, additional_headers=bearer(READER)) as client:
             assert (await client.ask({"type": "auth", "token": wrong}))["code"] == "unauthorized"
         assert server.stop() == 0

@@ -24,7 +24,7 @@ RUN = [sys.executable, "-m", "session_buddy.cli.main", "run"]
 PYTHON = [sys.executable, "-c"]
 
 # Prints when it is ready and which signal came; then exits with 7.
-CATCHES = """
+SIGNAL_HANDLER = """
 import signal, sys
 def caught(number, frame):
     print("caught", signal.Signals(number).name, flush=True)
@@ -194,7 +194,7 @@ def test_a_command_that_a_signal_killed_ends_with_128_and_its_number(
 
 @contextlib.contextmanager
 def catching(db_path: Path) -> Iterator[Program]:
-    with Program([*RUN, "--db-path", str(db_path), "--", *PYTHON, CATCHES]) as program:
+    with Program([*RUN, "--db-path", str(db_path), "--", *PYTHON, SIGNAL_HANDLER]) as program:
         program.wait_for("^ready$")
         yield program
 

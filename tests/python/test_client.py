@@ -85,7 +85,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     """`wait_until` for coroutines."""
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, f"it did not come to pass: {what}"
+        assert time.monotonic() < end, f"timed out waiting until {what}"
         await asyncio.sleep(0.005)
 
 
@@ -597,7 +597,7 @@ async def test_a_server_that_sends_pings_and_reads_no_answer_is_left_before_the_
 async def test_updates_before_a_subscription_is_confirmed_do_not_belong_to_it() -> None:
     connections = 0
 
-    async def hasty(socket: ServerConnection) -> None:
+    async def sends_too_early(socket: ServerConnection) -> None:
         nonlocal connections
         connections += 1
         await socket.send(update_message(-1))
@@ -605,7 +605,7 @@ async def test_updates_before_a_subscription_is_confirmed_do_not_belong_to_it() 
         await socket.send(update_message(connections))
         await socket.close(1012)
 
-    async with scripted(hasty) as url, connect(url, first_delay=0.001) as client:
+    async with scripted(sends_too_early) as url, connect(url, first_delay=0.001) as client:
         updates = client.subscribe("numbered")
         assert [number_of(await first(updates)) for _ in range(4)] == [1, 2, 3, 4]
 
@@ -757,7 +757,7 @@ async def test_retry_after_of_a_full_server_is_honoured() -> None:
     changes: list[StateChange] = []
     refusals = 0
 
-    def refuse_twice(connection: ServerConnection, request: Any) -> Any:
+    def reject_twice(connection: ServerConnection, request: Any) -> Any:
         nonlocal refusals
         if refusals == 2:
             return None
@@ -771,7 +771,7 @@ async def test_retry_after_of_a_full_server_is_honoured() -> None:
         await socket.wait_closed()
 
     async with (
-        scripted(handler, process_request=refuse_twice) as url,
+        scripted(handler, process_request=reject_twice) as url,
         connect(url, first_attempts=None, first_delay=0.001, max_delay=1.5, on_state=changes.append),
     ):
         pass

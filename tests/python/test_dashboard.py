@@ -254,7 +254,7 @@ def test_a_hostile_name_is_shown_as_text(visitor: Visit, db_path: Path, name: st
         text = shown.inner_text()
         assert text == re.sub(r"[\u202e\u200b]", lambda hidden: f"U+{ord(hidden[0]):04X}", name)
         width = page.evaluate("() => [document.documentElement.scrollWidth, window.innerWidth]")
-        assert width[0] <= width[1], "nothing sticks out at the side"
+        assert width[0] <= width[1], "the content overflows horizontally"
         shown.click()
         expect(page.get_by_role("heading", level=1)).to_have_text(text)
         expect(page.locator("dl dd").first).to_have_text("3")

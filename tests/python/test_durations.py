@@ -124,7 +124,7 @@ def test_an_import_stores_the_invocation_with_the_time_between_and_counts_it(
 
 # ---- Rows of other programs
 
-ODD = [*[1e308] * 20, 1e9, LONGEST + 1, -5.0, float("inf"), float("-inf"), "NaN", "Infinity", "5.0 s", b"5"]
+INVALID = [*[1e308] * 20, 1e9, LONGEST + 1, -5.0, float("inf"), float("-inf"), "NaN", "Infinity", "5.0 s", b"5"]
 
 
 def totals(server: Server) -> tuple[float, int] | None:
@@ -153,12 +153,12 @@ def check_metrics(server: Server, count: int) -> None:
 def test_invalid_durations_are_not_counted_but_their_invocations_are(db_path: Path, while_it_runs: bool) -> None:
     SkillsStorage(db_path).close()
     if not while_it_runs:
-        write_rows(db_path, *ODD, 5.0, 5.0, 5.0)
+        write_rows(db_path, *INVALID, 5.0, 5.0, 5.0)
     with Server(db_path) as server:
         if while_it_runs:
-            write_rows(db_path, *ODD[:10])
-            write_rows(db_path, *ODD[10:], 5.0, 5.0, 5.0)
-        count = len(ODD) + 3
+            write_rows(db_path, *INVALID[:10])
+            write_rows(db_path, *INVALID[10:], 5.0, 5.0, 5.0)
+        count = len(INVALID) + 3
         wait_until(
             lambda: [skill["lifetime"]["total_invocations"] for skill in get(server, "skills")["skills"]] == [count],
             "all rows are counted",

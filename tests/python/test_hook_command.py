@@ -349,15 +349,15 @@ def test_input_that_is_not_there_yet_is_waited_for(db_path: Path) -> None:
     with subprocess.Popen([native_binary("session-buddy-hook"), "--db-path", str(db_path)], stdin=reading) as process:
         os.close(reading)
         for piece in (body[:10], body[10:]):
-            wait_until(lambda: sleeps(process.pid), "it waits for input")
+            wait_until(lambda: is_sleeping(process.pid), "it waits for input")
             os.write(writing, piece)
         os.close(writing)
         assert process.wait(DEADLINE) == 0
     assert len(rows(db_path)) == 1
 
 
-def sleeps(pid: int) -> bool:
-    """Whether the process sleeps, which at this point only waiting for its input can cause."""
+def is_sleeping(pid: int) -> bool:
+    """Whether the process is_sleeping, which at this point only waiting for its input can cause."""
     status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return status[0] == "S"
 

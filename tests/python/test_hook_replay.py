@@ -20,7 +20,7 @@ from support.ingestion import HOOKS, send
 from support.processes import DEADLINE, Server
 from support.transcripts import SECRET, line, write
 
-PLENTY = ("--max-connections-per-second", "100000")  # each request uses a new connection
+NO_RATE_LIMIT = ("--max-connections-per-second", "100000")  # each request uses a new connection
 
 
 class Source(NamedTuple):
@@ -90,7 +90,7 @@ def through_watch(paths: list[Path], db_path: Path) -> None:
     subprocess.run([*command, *map(str, paths)], check=True, capture_output=True, timeout=DEADLINE)
 
 
-def check_the_same(
+def check_equal(
     runs: dict[str, StoredInvocation], imported: dict[str, StoredInvocation], source: Source, events: list[Event]
 ) -> None:
     assert len(runs) == len(imported) == source.uses
@@ -106,28 +106,28 @@ def test_hook_processes_report_the_same_as_the_transcript(
     db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     through_processes(events, db_path)
-    check_the_same(stored(db_path), imported, source, events)
+    check_equal(stored(db_path), imported, source, events)
 
 
 def test_hook_requests_report_the_same_as_the_transcript(
     db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
-    with Server(db_path, *PLENTY) as server:
+    with Server(db_path, *NO_RATE_LIMIT) as server:
         through_http(events, server)
-    check_the_same(stored(db_path), imported, source, events)
+    check_equal(stored(db_path), imported, source, events)
 
 
 def test_watch_reports_the_same_as_an_import(
     db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
     through_watch(source.paths, db_path)
-    check_the_same(stored(db_path), imported, source, events)
+    check_equal(stored(db_path), imported, source, events)
 
 
 def test_all_sources_together_make_one_row_each(
     db_path: Path, source: Source, events: list[Event], imported: dict[str, StoredInvocation]
 ) -> None:
-    with Server(db_path, *PLENTY) as server:
+    with Server(db_path, *NO_RATE_LIMIT) as server:
         with ThreadPoolExecutor() as pool:
             ways = [
                 pool.submit(through_processes, events, db_path),
@@ -138,14 +138,14 @@ def test_all_sources_together_make_one_row_each(
             way.result()
     while any(Path(f"{db_path}-spool").glob("*.json")):
         run_hook(session_end("unknown"), db_path)
-    check_the_same(stored(db_path), imported, source, events)
+    check_equal(stored(db_path), imported, source, events)
 
 
 def test_a_typed_command_reported_by_all_sources_is_one_row(db_path: Path, tmp_path: Path) -> None:
     now = datetime.now(timezone.utc).isoformat()
     content = f"<command-name>/review</command-name>\n<command-args>{SECRET}</command-args>"
     transcript = write(tmp_path / "t.jsonl", line("user", 0, content, timestamp=now))
-    with Server(db_path, *PLENTY) as server:
+    with Server(db_path, *NO_RATE_LIMIT) as server:
         assert send(server, HOOKS, typed("review"))[0] == 202
         run_hook(typed("review"), db_path)
         import_transcripts([transcript], db_path)

@@ -560,11 +560,11 @@ def test_more_than_max_queries_are_rejected_with_retry_after(db_path: Path) -> N
 
         seen: set[tuple[int, str]] = set()
 
-        def some_are_refused() -> bool:
+        def some_are_rejected() -> bool:
             seen.update(pool.map(one, range(16)))
             return (503, "too_many_queries") in seen
 
-        wait_until(some_are_refused, "a query too many comes")
+        wait_until(some_are_rejected, "a query too many comes")
         assert seen <= {(200, ""), (503, "too_many_queries")}
         assert runs_of(server) == 60_000
 

@@ -51,7 +51,7 @@ def test_what_a_version_writes_is_read_as_what_happened(version: str, projects: 
 
 
 def test_sessions_of_all_versions_are_distinguished_in_one_database(projects: Path, db_path: Path) -> None:
-    truth: dict[str, claude_code.Truth] = {}
+    truth: dict[str, claude_code.ExpectedInvocation] = {}
     for index, version in enumerate(VERSIONS):
         session = claude_code.session(version, f"of-{index}")
         (projects / version).mkdir(parents=True)

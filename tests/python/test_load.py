@@ -69,7 +69,7 @@ def connections(server: Server) -> int:
 async def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
+        assert time.monotonic() < end, "timed out"
         await asyncio.sleep(0.02)
 
 
@@ -104,7 +104,7 @@ async def test_a_server_at_max_clients_misses_nothing_and_rejects_the_next_clien
     print(f"\n100 clients for {SECONDS:.0f} s: {json.dumps(report)}")
     assert report["connected"] == 100
     assert (report["failed"], report["lost_updates"], report["errors"]) == (0, 0, {})
-    assert report["broadcasts"] >= SECONDS * 10 * 0.5, "an update every 100 ms, with much allowed for a busy machine"
+    assert report["broadcasts"] >= SECONDS * 10 * 0.5, "an update every 100 ms, with a margin for a busy machine"
     assert report["messages"] >= report["broadcasts"] * 100
 
 

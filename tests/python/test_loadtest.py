@@ -236,14 +236,14 @@ def test_a_client_that_misses_updates_is_status_1(capsys: pytest.CaptureFixture[
 
 
 def test_a_connection_that_is_lost_is_status_1(capsys: pytest.CaptureFixture[str]) -> None:
-    def cut(server: Broadcaster, client: int, number: int) -> bool:
+    def abort(server: Broadcaster, client: int, number: int) -> bool:
         if client == 2 and number > 25:
             server.clients[client].transport.abort()
             return True
         return False
 
     with Broadcaster() as server:
-        server.skip = functools.partial(cut, server)
+        server.skip = functools.partial(abort, server)
         status, measured = report(capsys, server.url, "-c", "5", "-d", "2")
     assert status == 1
     assert (measured["connected"], measured["failed"]) == (5, 1)

@@ -19,7 +19,7 @@ from conftest import DEADLINE, ServerFactory
 async def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, "did not happen in time"
+        assert time.monotonic() < end, "timed out"
         await asyncio.sleep(0.005)
 
 

@@ -260,11 +260,11 @@ def test_a_rejected_event_is_dropped_and_the_next_one_is_sent(
 ) -> None:
     with WebhookReceiver() as elsewhere:
 
-        def refuses_first(number: int) -> Answer:
+        def reject_first(number: int) -> Answer:
             return (status, {"Location": elsewhere.url}) if number == 0 else (204, {})
 
         with (
-            WebhookReceiver(refuses_first) as receiver,
+            WebhookReceiver(reject_first) as receiver,
             notifier(served.url, state, "--webhook", receiver.url) as notify,
         ):
             notify.wait_for(rf"{reason}.*dropped: 'mypy' {DROP} started")

@@ -28,7 +28,7 @@ def refusal(body: bytes | str) -> dict[str, Any]:
     return parsed
 
 
-async def why_refused(server: RealTimeMetricsServer, **options: Any) -> dict[str, Any]:
+async def rejection_reason(server: RealTimeMetricsServer, **options: Any) -> dict[str, Any]:
     with pytest.raises(websockets.InvalidStatus) as refused:
         await websockets.connect(f"ws://127.0.0.1:{server.port}", **options)
     assert refused.value.response.status_code == 403
@@ -43,7 +43,7 @@ async def test_programs_and_pages_of_loopback_connect(server: RealTimeMetricsSer
 
 
 async def test_pages_of_other_origins_do_not_connect(server: RealTimeMetricsServer) -> None:
-    body = await why_refused(server, origin=APP)
+    body = await rejection_reason(server, origin=APP)
     assert body["error"] == "origin_not_allowed"
     assert "--allow-origin" in body["detail"]
 
@@ -52,7 +52,7 @@ async def test_pages_of_the_named_origins_connect(server_factory: ServerFactory)
     async with server_factory(allow_origin=f"https://*.example.com, {APP}") as server:
         async with Client(f"ws://127.0.0.1:{server.port}", origin=APP) as client:
             await client.receive_type("metrics_update")
-        assert (await why_refused(server, origin=EVIL))["error"] == "origin_not_allowed"
+        assert (await rejection_reason(server, origin=EVIL))["error"] == "origin_not_allowed"
 
 
 async def test_an_unknown_host_name_is_rejected(server_factory: ServerFactory) -> None:

@@ -27,13 +27,13 @@ def history(db_path: Path) -> None:
 
 
 def baseline_and_observation(
-    skill_name: str, before: list[bool], lately: list[bool], durations: tuple[float, float] = (5.0, 5.0)
+    skill_name: str, before: list[bool], observation: list[bool], durations: tuple[float, float] = (5.0, 5.0)
 ) -> Iterator[dict[str, Any]]:
     """Outcomes spread over the hours from 20 to 2 hours ago, and over the last 50 minutes."""
     now = datetime.now(timezone.utc)
     for outcomes, first, length, duration in (
         (before, now - timedelta(hours=20), timedelta(hours=18), durations[0]),
-        (lately, now - timedelta(minutes=50), timedelta(minutes=49), durations[1]),
+        (observation, now - timedelta(minutes=50), timedelta(minutes=49), durations[1]),
     ):
         for index, completed in enumerate(outcomes):
             yield {
@@ -51,7 +51,7 @@ async def update_where(client: Client, condition: Callable[[Message], bool]) -> 
         message = await client.receive_type("metrics_update")
         if condition(message):
             return message
-        assert time.monotonic() < end, f"did not come in time; last: {message}"
+        assert time.monotonic() < end, f"timed out; last: {message}"
 
 
 def of_skills(message: Message) -> list[str]:

@@ -34,7 +34,7 @@ def url(server: RealTimeMetricsServer) -> str:
 async def with_deadline(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, "did not happen in time"
+        assert time.monotonic() < end, "timed out"
         await asyncio.sleep(0.005)
 
 
@@ -334,7 +334,7 @@ async def test_serving_does_not_need_the_gil(server: RealTimeMetricsServer) -> N
         end = time.monotonic() + DEADLINE
         while process.returncode is None and time.monotonic() < end:
             poll_without_yielding(process.pid)
-            if is_over(process.pid):
+            if has_exited(process.pid):
                 break
     finally:
         sys.setswitchinterval(before)
@@ -348,7 +348,7 @@ def poll_without_yielding(_: int) -> None:
         total += number
 
 
-def is_over(pid: int) -> bool:
+def has_exited(pid: int) -> bool:
     """Whether a child has exited; leaves its status for asyncio."""
     stat = Path(f"/proc/{pid}/stat")
     if not stat.exists():

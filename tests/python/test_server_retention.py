@@ -66,7 +66,7 @@ async def broadcast(client: Client) -> dict[str, Any]:
     return data
 
 
-def what_counts(data: dict[str, Any]) -> dict[str, Any]:
+def counted_values(data: dict[str, Any]) -> dict[str, Any]:
     """Without the scores, which also change with time."""
     return {
         "top_skills": data["top_skills"],
@@ -91,7 +91,7 @@ async def test_clients_see_the_same_metrics_before_during_and_after(
 ) -> None:
     history(db_path)
     async with server_factory() as server, connected(server) as client, connected(server) as sessions:
-        before = what_counts(await broadcast(client))
+        before = counted_values(await broadcast(client))
         assert [(skill["skill_name"], skill["invocation_count"]) for skill in before["top_skills"]] == [
             ("pytest-run", 50),
             ("mypy", 5),
@@ -104,12 +104,12 @@ async def test_clients_see_the_same_metrics_before_during_and_after(
 
         pruning = asyncio.create_task(prune(db_path))
         while not pruning.done():
-            assert what_counts(await broadcast(client)) == before
+            assert counted_values(await broadcast(client)) == before
         assert (await pruning)["rows"] == OLD_ROWS
         assert count(db_path) == 55
 
         for _ in range(5):
-            assert what_counts(await broadcast(client)) == before
+            assert counted_values(await broadcast(client)) == before
         assert await lifetime(client) == lifetimes
         async with connected(server) as late:
             await late.send({"type": "subscribe_sessions"})
@@ -139,11 +139,11 @@ async def test_invocations_recorded_during_a_prune_arrive_and_count(
 async def test_a_server_started_after_it_has_the_same_metrics(server_factory: ServerFactory, db_path: Path) -> None:
     history(db_path)
     async with server_factory() as server, connected(server) as client:
-        before = what_counts(await broadcast(client))
+        before = counted_values(await broadcast(client))
         lifetimes = await lifetime(client)
     assert (await prune(db_path))["rows"] == OLD_ROWS
     async with server_factory() as server, connected(server) as client:
-        assert what_counts(await broadcast(client)) == before
+        assert counted_values(await broadcast(client)) == before
         assert await lifetime(client) == lifetimes
 
 

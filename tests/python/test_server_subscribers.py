@@ -23,7 +23,7 @@ from support.schemas import validated
 async def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, "did not happen in time"
+        assert time.monotonic() < end, "timed out"
         await asyncio.sleep(0.005)
 
 

@@ -67,7 +67,7 @@ class Tree:
             check=False,
         )
 
-    def left(self) -> list[str]:
+    def remaining_files(self) -> list[str]:
         """Every file in build/tools, and the remaining temporary files."""
         files = [path for path in self.tools.rglob("*") if path.is_file()]
         return sorted(
@@ -83,7 +83,7 @@ def test_every_program_is_unpacked_and_nothing_else_stays(tmp_path: Path, packag
     tree = Tree(tmp_path, packages)
     done = tree.run()
     assert (done.returncode, done.stderr) == (0, "")
-    assert tree.left() == PROGRAMS
+    assert tree.remaining_files() == PROGRAMS
 
 
 def test_a_program_that_no_package_has_is_an_error_each_time(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_package_that_is_not_downloaded_is_an_error_with_the_message_of_apt(tm
     done = tree.run()
     assert done.returncode == 1
     assert "E: Unable to locate package prometheus" in done.stderr
-    assert tree.left() == ["usr/sbin/nginx"]
+    assert tree.remaining_files() == ["usr/sbin/nginx"]
 
 
 def test_a_second_run_downloads_nothing(tmp_path: Path) -> None:

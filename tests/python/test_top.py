@@ -108,7 +108,7 @@ def test_skills_anomalies_sessions_and_the_connection_are_shown(db_path: Path) -
         assert re.match(r"  session-1  88/104 completed  2 skills  20h long  \d+s ago$", line)
         terminal.press("q")
         assert terminal.end() == 0
-        assert terminal.is_as_before()
+        assert terminal.is_restored()
         assert terminal.errors == b""
 
 
@@ -247,14 +247,14 @@ def test_hostile_names_are_escaped_and_break_nothing(db_path: Path) -> None:
             match = re.search(r" 2 +100\.0% +34\.2% - 100\.0%", line)
             assert match is not None, line
             ends.add(cell_len(line[: match.end()]))
-        assert len(ends) == 1, "the columns stand below each other"
+        assert len(ends) == 1, "the columns are aligned"
 
 
 @pytest.mark.parametrize("how", ["q", "Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_the_terminal_is_restored_however_it_ends(served: Server, how: str) -> None:
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("skill-29")
-        assert not terminal.is_as_before()
+        assert not terminal.is_restored()
         if how == "q":
             terminal.press("q")
         elif how == "Ctrl-C":
@@ -262,7 +262,7 @@ def test_the_terminal_is_restored_however_it_ends(served: Server, how: str) -> N
         else:
             terminal.process.send_signal(signal.Signals[how])
         assert terminal.end() == 0
-        assert terminal.is_as_before()
+        assert terminal.is_restored()
         assert terminal.errors == b""
 
 
@@ -271,14 +271,14 @@ def test_ctrl_z_restores_the_terminal_until_it_is_resumed(served: Server) -> Non
         terminal.wait_for("skill-29")
         terminal.press("\x1a")
         wait_until(lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0, "it stopped")
-        wait_until(terminal.is_as_before, "the terminal is restored")
+        wait_until(terminal.is_restored, "the terminal is restored")
         terminal.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: not terminal.is_as_before(), "it took the terminal again")
+        wait_until(lambda: not terminal.is_restored(), "it took the terminal again")
         terminal.press("h")
         terminal.wait_for("reverse the order")
         terminal.press("hq")
         assert terminal.end() == 0
-        assert terminal.is_as_before()
+        assert terminal.is_restored()
 
 
 def test_a_lost_server_is_shown_with_the_age_of_the_data_until_it_reconnects(served: Server) -> None:
@@ -310,7 +310,7 @@ def test_a_rejection_ends_it_with_the_reason_on_a_restored_terminal(filled_db: P
     ):
         assert terminal.end() == 1
         assert b"HTTP 401" in terminal.errors
-        assert terminal.is_as_before()
+        assert terminal.is_restored()
 
 
 def test_no_color_has_no_colours(served: Server) -> None:
@@ -398,7 +398,7 @@ def test_it_works_in_an_encoding_without_these_characters(db_path: Path) -> None
         assert "[red]markup[/red]" in done.stdout
         with Terminal(top("--url", server.url), env=ascii_only) as terminal:
             assert "invocations v" in terminal.wait_for("markup")[1]
-            assert "\\u0645\\u0631" in "\n".join(terminal.picture)
+            assert "\\u0645\\u0631" in "\n".join(terminal.screen_lines)
             terminal.press("q")
             assert terminal.end() == 0
             assert terminal.output.isascii()
@@ -432,7 +432,7 @@ def test_text_continues_until_a_signal_or_a_closed_pipe(served: Server) -> None:
     assert done.stderr == ""
 
 
-NEVER_LOOKED_UP = """\
+HANGING_LOOKUP = """\
 import socket, sys, time
 def getaddrinfo(*_, **__):
     print("looking it up", flush=True)
@@ -445,7 +445,7 @@ sys.exit(main())
 
 @pytest.mark.parametrize("command", [["top"], ["notify", "--dry-run"]])
 def test_a_signal_ends_a_client_whose_name_server_does_not_answer(command: list[str]) -> None:
-    arguments = [sys.executable, "-c", NEVER_LOOKED_UP, *command, "--url", "ws://metrics.example.org"]
+    arguments = [sys.executable, "-c", HANGING_LOOKUP, *command, "--url", "ws://metrics.example.org"]
     with Program(arguments) as program:
         program.wait_for("looking it up")
         assert program.stop(signal.SIGTERM) == 0

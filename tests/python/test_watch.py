@@ -43,7 +43,7 @@ def row_count(db_path: Path) -> int:
     return sum(count for (count,) in ask(db_path, "SELECT count(*) FROM skill_invocation"))
 
 
-def runs_of_each_key(db_path: Path) -> list[tuple[Any, ...]]:
+def rows_per_key(db_path: Path) -> list[tuple[Any, ...]]:
     return ask(
         db_path,
         "SELECT key, skill_name, invoked_at, session_id, completed, duration_seconds, error_type "
@@ -157,7 +157,7 @@ def test_killed_at_any_moment_it_loses_and_duplicates_nothing(folder: Path, db_p
     in_one_go = tmp_path / "in-one-go.db"
     import_transcripts([folder], in_one_go)
     assert row_count(in_one_go) == 1000
-    assert runs_of_each_key(db_path) == runs_of_each_key(in_one_go)
+    assert rows_per_key(db_path) == rows_per_key(in_one_go)
     assert row_count(db_path) == 1000
 
 
@@ -170,7 +170,7 @@ def test_sessions_that_grow_while_watches_are_killed_are_stored_once(
     assert claude_code.stored(db_path) == sessions.truth
     in_one_go = tmp_path / "in-one-go.db"
     import_transcripts([folder], in_one_go)
-    assert runs_of_each_key(db_path) == runs_of_each_key(in_one_go)
+    assert rows_per_key(db_path) == rows_per_key(in_one_go)
 
 
 def test_a_session_that_grows_in_pieces_has_all_its_invocations(folder: Path, db_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_session_that_grows_in_pieces_has_all_its_invocations(folder: Path, db
 # ---- What hooks saw
 
 
-def seen_by_hooks(db_path: Path, keys: list[str]) -> None:
+def mark_as_reported_by_hooks(db_path: Path, keys: list[str]) -> None:
     """Marks the stored invocations with these keys as reported by hooks."""
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
         connection.executemany("UPDATE session_buddy_source SET seen_by = 1 WHERE key = ?", [(key,) for key in keys])
@@ -198,7 +198,7 @@ def seen_by_hooks(db_path: Path, keys: list[str]) -> None:
 def test_it_reports_how_many_of_the_invocations_hooks_saw(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(b"".join(run_of(number) for number in range(41)))
     import_transcripts([folder], db_path)
-    seen_by_hooks(db_path, [f"t{number}" for number in range(41)])
+    mark_as_reported_by_hooks(db_path, [f"t{number}" for number in range(41)])
     with (folder / "s.jsonl").open("ab") as file:
         file.write(b"".join(run_of(number) for number in range(41, 44)))
     with watching("--db-path", db_path, folder) as watch:

@@ -175,7 +175,7 @@ def decaying(scene: Scene) -> None:
     scene.prefix = environment.ignoring_file_size_limits()
 
 
-CACHE_TROUBLE = "skill_metrics_cache and skill_anomalies cannot be kept up for now"
+CACHE_ERROR = "skill_metrics_cache and skill_anomalies cannot be kept up for now"
 
 
 def disk_full(scene: Scene) -> Steps:
@@ -183,7 +183,7 @@ def disk_full(scene: Scene) -> Steps:
     filler = scene.folder / "filler"
     environment.fill_disk(filler)
     wait_until(lambda: "the disk is full" in scene.recorder().ask("refused"), "the writer gets the error")
-    scene.server.program.wait_for(f"{CACHE_TROUBLE}.*the disk is full")
+    scene.server.program.wait_for(f"{CACHE_ERROR}.*the disk is full")
     yield
     filler.unlink()
     scene.wait_until_the_cache_is_updated()
@@ -206,7 +206,7 @@ def own_writes_fail(scene: Scene) -> Steps:
     pid = scene.server.program.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, before[1]))
-    scene.server.program.wait_for(f"{CACHE_TROUBLE}.*input/output error")
+    scene.server.program.wait_for(f"{CACHE_ERROR}.*input/output error")
     yield
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
     scene.wait_until_the_cache_is_updated()
@@ -365,7 +365,7 @@ LOCKS = [
 ]
 
 
-async def endure(fault: Fault, folder: Path) -> None:
+async def check_fault(fault: Fault, folder: Path) -> None:
     """Checks what the client and /readyz see, from before the fault until after its repair."""
     with ExitStack() as stack:
         scene = Scene(folder, stack)
@@ -425,7 +425,7 @@ def is_subsequence(part: list[int], whole: list[int]) -> bool:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_fault(fault: Fault, tmp_path: Path) -> None:
-    await endure(fault, tmp_path)
+    await check_fault(fault, tmp_path)
 
 
 async def test_locked_for_30_s_with_and_without_a_wal(tmp_path: Path) -> None:
@@ -433,4 +433,4 @@ async def test_locked_for_30_s_with_and_without_a_wal(tmp_path: Path) -> None:
     folders = [tmp_path / fault.name for fault in LOCKS]
     for folder in folders:
         folder.mkdir()
-    await asyncio.gather(*(endure(fault, folder) for fault, folder in zip(LOCKS, folders, strict=True)))
+    await asyncio.gather(*(check_fault(fault, folder) for fault, folder in zip(LOCKS, folders, strict=True)))

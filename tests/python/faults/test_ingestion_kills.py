@@ -25,10 +25,10 @@ from support.reverse_proxy import free_port
 from support.transcripts import result, use, write
 
 KILLS = 100  # in total; a random one of a hook, the server or the watch
-SHARES = 4  # the number of tests that share them, so that they can run in parallel
+PARALLEL_TESTS = 4  # the number of tests that share them, so that they can run in parallel
 LONGEST_HOOK = 0.01  # seconds; a hook is killed within this time
 LONGEST_PAUSE = 0.2  # seconds between two kills of the others
-WAYS = ["hook", "request", "transcript", "all"]
+SOURCES = ["hook", "request", "transcript", "all"]
 
 
 class Replay:
@@ -43,7 +43,7 @@ class Replay:
         self.over = threading.Event()
         self.failures: list[BaseException] = []
         self._chance = chance
-        self._threads = [threading.Thread(target=self._send_endlessly, args=(way,)) for way in WAYS]
+        self._threads = [threading.Thread(target=self._send_endlessly, args=(source,)) for source in SOURCES]
 
     def __enter__(self) -> Replay:
         write(self.transcript, use(0, "first", "first"), result(1, "first"))
@@ -60,30 +60,30 @@ class Replay:
     def is_running(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)
 
-    def _send_endlessly(self, way: str) -> None:
+    def _send_endlessly(self, source: str) -> None:
         try:
             for number in itertools.count():
                 if self.over.is_set():
                     return
-                tool = f"{way}-{number}"
-                self._send(way, tool)
+                tool = f"{source}-{number}"
+                self._send(source, tool)
                 self.acknowledged.append(tool)
         except BaseException as failure:
             self.failures.append(failure)
             raise
 
-    def _send(self, way: str, tool: str) -> None:
+    def _send(self, source: str, tool: str) -> None:
         begins, ends = pre(tool, tool), post(tool, tool)
-        if way in ("hook", "all"):
+        if source in ("hook", "all"):
             self._run_hook(begins)
-        if way in ("request", "all"):
+        if source in ("request", "all"):
             self._request(begins)
             self._request(ends)
-        if way in ("transcript", "all"):
+        if source in ("transcript", "all"):
             # In one write, as Claude Code does it; durations do not matter to this test.
             write(self.transcript, use(1, tool, tool), result(2, tool))
             time.sleep(0.002)
-        if way in ("hook", "all"):
+        if source in ("hook", "all"):
             self._run_hook(ends)
 
     def _run_hook(self, event: Event) -> None:
@@ -115,7 +115,7 @@ class Replay:
                     text = answer.read()
                 assert answer.status == http.client.ACCEPTED, text
                 return
-            assert time.monotonic() < end, "no server came back"
+            assert time.monotonic() < end, "no server was restarted"
             time.sleep(0.01)
 
     def start_server(self) -> subprocess.Popen[bytes]:
@@ -140,7 +140,7 @@ def killed_at_random(
         time.sleep(chance.uniform(0, LONGEST_PAUSE))
         name = chance.choice(list(start))
         process = alive[name]
-        assert process.poll() is None, f"{name} ended by itself: {process.communicate()}"
+        assert process.poll() is None, f"{name} exited without being killed: {process.communicate()}"
         process.kill()
         process.communicate()
         alive[name] = start[name]()
@@ -162,7 +162,7 @@ def stored(database: Path) -> dict[str, int]:
     return dict(rows)
 
 
-@pytest.mark.parametrize("seed", range(SHARES))
+@pytest.mark.parametrize("seed", range(PARALLEL_TESTS))
 def test_what_was_acknowledged_survives_kill_9_of_the_process_that_ingested_it(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -170,7 +170,10 @@ def test_what_was_acknowledged_survives_kill_9_of_the_process_that_ingested_it(s
     with Replay(tmp_path, chance) as replay:
         start: dict[str, Any] = {"server": replay.start_server, "watch": replay.start_watch}
         with killed_at_random(chance, start) as kill_one:
-            while replay.hooks_killed + others_killed < KILLS // SHARES or min(others_killed, replay.hooks_killed) < 5:
+            while (
+                replay.hooks_killed + others_killed < KILLS // PARALLEL_TESTS
+                or min(others_killed, replay.hooks_killed) < 5
+            ):
                 kill_one()
                 others_killed += 1
             replay.over.set()

@@ -22,9 +22,9 @@ from support.processes import wait_until
 from support.watched_server import INTERVAL, WatchedServer, counts
 
 KILLS = 200  # in total; of the writer or of the server, at random
-SHARES = 4  # the number of tests that share them, so that they can run in parallel
+PARALLEL_TESTS = 4  # the number of tests that share them, so that they can run in parallel
 LONGEST_START = 0.1  # seconds; a process that is to be killed early is killed within this time
-MOST_STORED = 20  # invocations between two kills otherwise
+MAX_STORED = 20  # invocations between two kills otherwise
 SKILL = "pytest-run"
 
 # Forked children start with everything imported.
@@ -41,7 +41,7 @@ class Writer:
         self._process.start()
 
     def kill(self) -> None:
-        assert self._process.exitcode is None, "the writer ended by itself"
+        assert self._process.exitcode is None, "the writer exited without being killed"
         self._process.kill()
         self._process.join()
 
@@ -54,12 +54,12 @@ class KilledServer:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def kill(self) -> None:
-        assert self._process.poll() is None, f"the server ended by itself: {self._process.communicate()}"
+        assert self._process.poll() is None, f"the server exited without being killed: {self._process.communicate()}"
         self._process.kill()
         self._process.communicate()
 
 
-@pytest.mark.parametrize("seed", range(SHARES))
+@pytest.mark.parametrize("seed", range(PARALLEL_TESTS))
 async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -72,7 +72,7 @@ async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) 
     alive = {name: begin() for name, begin in start.items()}
     killed = {"writer": 0, "server": 0}
     try:
-        for _ in range(KILLS // SHARES):
+        for _ in range(KILLS // PARALLEL_TESTS):
             wait_for_a_random_moment(chance, log)
             name = chance.choice(["writer", "server"])
             alive.pop(name).kill()
@@ -83,7 +83,7 @@ async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) 
         for process in alive.values():
             process.kill()
 
-    assert sum(killed.values()) == KILLS // SHARES
+    assert sum(killed.values()) == KILLS // PARALLEL_TESTS
     done = acknowledged(log)
     with contextlib.closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -94,7 +94,7 @@ async def test_what_was_acknowledged_survives_kill_9(seed: int, tmp_path: Path) 
     assert set(done) <= set(stored), "acknowledged and lost"
     # Each writer may have been killed between storing and acknowledging.
     assert len(stored) - len(done) <= killed["writer"] + 1
-    assert len(done) > KILLS // SHARES
+    assert len(done) > KILLS // PARALLEL_TESTS
     assert lifetime == [(len(stored),)]
     async with WatchedServer(database) as server:
         assert counts(server.latest) == {SKILL: len(stored)}
@@ -105,7 +105,7 @@ def wait_for_a_random_moment(chance: random.Random, log: Path) -> None:
     if chance.random() < 0.5:
         time.sleep(chance.uniform(0, LONGEST_START))
     else:
-        wait_for_more(log, chance.randint(1, MOST_STORED))
+        wait_for_more(log, chance.randint(1, MAX_STORED))
 
 
 def wait_for_more(log: Path, number: int) -> None:

@@ -132,7 +132,7 @@ def test_a_server_out_of_memory_keeps_serving_and_recovers(tmp_path: Path) -> No
             if status == 503 or ready == 503:
                 exhausted = True
                 break
-        assert exhausted, "the limit was never reached"
+        assert exhausted, "memory did not run out"
         assert server.process.poll() is None
         assert ask(server, "/healthz")[0] == 200
         resource.prlimit(pid, resource.RLIMIT_DATA, unlimited)
@@ -143,7 +143,7 @@ def test_a_server_out_of_memory_keeps_serving_and_recovers(tmp_path: Path) -> No
         wait_until(lambda: json.loads(ask(server, "/api/v1/server")[1])["skills"] == in_database, "all skills")
 
 
-def held(server: Server, count: int, headers: Callable[[int], dict[str, str]]) -> list[RawClient]:
+def unread_responses(server: Server, count: int, headers: Callable[[int], dict[str, str]]) -> list[RawClient]:
     """Clients that ask for /metrics and read nothing."""
     clients = []
     for number in range(count):
@@ -161,7 +161,7 @@ def test_clients_that_do_not_read_the_same_response_share_its_memory(tmp_path: P
         size = len(ask(server, "/metrics")[1])
         assert size > 1.5 * MEGABYTE
         before = resident(server)
-        clients = held(server, 40, lambda _: {})
+        clients = unread_responses(server, 40, lambda _: {})
         for client in clients:
             assert client.socket.recv(12) == b"HTTP/1.1 200"
         assert resident(server) - before < 10 * size
@@ -175,7 +175,7 @@ def test_beyond_max_response_bytes_queries_get_503_until_clients_have_read(tmp_p
         tmp_path, "--write-timeout", "600s", "--query-timeout", "60s", "--max-response-bytes", "5000000"
     ) as server:
         long_metrics(server, skills=20)
-        clients = held(server, 20, lambda number: {"Accept": f"text/plain;level={number}"})
+        clients = unread_responses(server, 20, lambda number: {"Accept": f"text/plain;level={number}"})
         wait_until(lambda: ask(server, "/metrics")[0] == 503, "no more room")
         assert json.loads(ask(server, "/metrics")[1])["error"] == "too_many_unread_responses"
         assert ask(server, "/healthz")[0] == 200

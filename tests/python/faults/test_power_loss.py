@@ -16,7 +16,7 @@ from support.recorder import Recorder
 from support.watched_server import WatchedServer
 
 STORED = 30
-CUTS = 20
+POWER_LOSSES = 20
 chance = random.Random(1)
 
 REST: dict[str, Callable[[int], bytes]] = {
@@ -57,7 +57,7 @@ def test_the_newest_invocations_may_be_lost_but_the_database_is_intact(
 ) -> None:
     size = len(disk[1])
     left = []
-    for kept in sorted([0, size, *(chance.randrange(size) for _ in range(CUTS))]):
+    for kept in sorted([0, size, *(chance.randrange(size) for _ in range(POWER_LOSSES))]):
         database = after_power_loss(tmp_path, disk, kept, REST[rest])
         with contextlib.closing(sqlite3.connect(database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

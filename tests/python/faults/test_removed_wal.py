@@ -62,7 +62,7 @@ def rows(db_path: Path) -> int:
         return -1
 
 
-def is_whole(db_path: Path) -> bool:
+def is_intact(db_path: Path) -> bool:
     with contextlib.closing(sqlite3.connect(db_path)) as database:
         return bool(database.execute("PRAGMA integrity_check").fetchone()[0] == "ok")
 
@@ -97,14 +97,14 @@ def dry_run(db_path: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("suffixes", "by_link"), [(WAL, False), (WAL_AND_SHM, False), (WAL, True)], ids=["wal", "wal_and_shm", "link"]
+    ("suffixes", "by_symlink"), [(WAL, False), (WAL_AND_SHM, False), (WAL, True)], ids=["wal", "wal_and_shm", "link"]
 )
 def test_what_a_server_acknowledged_survives_the_next_program_that_opens_the_file(
-    suffixes: tuple[str, ...], by_link: bool, tmp_path: Path
+    suffixes: tuple[str, ...], by_symlink: bool, tmp_path: Path
 ) -> None:
     db_path = tmp_path / "skills.db"
     named = db_path
-    if by_link:
+    if by_symlink:
         (tmp_path / "elsewhere").mkdir()
         named = tmp_path / "elsewhere" / "link.db"
         named.symlink_to(db_path)
@@ -112,23 +112,25 @@ def test_what_a_server_acknowledged_survives_the_next_program_that_opens_the_fil
     expected = 1
     # The server's cycle cannot notice it: the interval is longer than any test waits.
     with Server(named, interval="60s") as server:
-        for next_one in (reader, hook, backup, dry_run):
+        for next_program in (reader, hook, backup, dry_run):
             assert send(server, INVOCATIONS, [invocation() for _ in range(ACKNOWLEDGED)])[0] == 202
             with stopped(server.process.pid):
                 remove(db_path, suffixes)
-                expected += ACKNOWLEDGED + next_one(db_path)
+                expected += ACKNOWLEDGED + next_program(db_path)
             wait_until(
-                lambda wanted=expected: rows(db_path) == wanted, f"{expected} rows after {next_one.__name__}", pause=0.1
+                lambda wanted=expected: rows(db_path) == wanted,
+                f"{expected} rows after {next_program.__name__}",
+                pause=0.1,
             )
-        assert is_whole(db_path)
+        assert is_intact(db_path)
         assert send(server, INVOCATIONS, [invocation()])[0] == 202
         assert rows(db_path) == expected + 1
 
 
 @pytest.mark.parametrize("suffixes", [WAL, WAL_AND_SHM], ids=["wal", "wal_and_shm"])
-@pytest.mark.parametrize("next_one", [reader, hook])
+@pytest.mark.parametrize("next_program", [reader, hook])
 def test_what_a_storage_acknowledged_survives_the_next_program_that_opens_the_file(
-    suffixes: tuple[str, ...], next_one: Callable[[Path], int], tmp_path: Path
+    suffixes: tuple[str, ...], next_program: Callable[[Path], int], tmp_path: Path
 ) -> None:
     db_path = tmp_path / "skills.db"
     with Recorder(db_path) as recorder:
@@ -136,11 +138,11 @@ def test_what_a_storage_acknowledged_survives_the_next_program_that_opens_the_fi
             recorder.record("pytest-run")
         with stopped(recorder.process.pid):
             remove(db_path, suffixes)
-            expected = 3 + next_one(db_path)
+            expected = 3 + next_program(db_path)
         recorder.record("pytest-run")
         hook(db_path)  # drains the spool
         assert rows(db_path) == expected + 2
-        assert is_whole(db_path)
+        assert is_intact(db_path)
 
 
 @pytest.mark.parametrize("suffixes", [WAL, WAL_AND_SHM], ids=["wal", "wal_and_shm"])
@@ -167,4 +169,4 @@ def test_pruning_keeps_the_rows_of_a_removed_wal_and_of_the_next_hook(
     with contextlib.closing(sqlite3.connect(db_path)) as database:
         kept = database.execute("SELECT count(*) FROM skill_invocation WHERE skill_name <> 'old'").fetchone()[0]
     assert kept == 2 + 3
-    assert is_whole(db_path)
+    assert is_intact(db_path)

@@ -39,7 +39,7 @@ def hostile_server(folder: Path, *options: str) -> Iterator[Server]:
     fill(path, invocations("pytest-run", 3))
     with Server(path, *options, command=[native_binary()]) as server:
         yield server
-        assert server.process.poll() is None, "the server is gone"
+        assert server.process.poll() is None, "the server has exited"
         if server.url.startswith("ws:"):
             with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/healthz", timeout=20) as answer:
                 assert answer.status == 200

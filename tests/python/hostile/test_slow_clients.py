@@ -18,7 +18,7 @@ from support.processes import Server
 from support.raw_client import PING_FRAME, Opcode, RawClient, frame, request, upgrade_request
 
 REQUEST_TIMEOUT = 0.5  # seconds, of the server below: timeouts of the first request and of each later one
-PACE = REQUEST_TIMEOUT / 10  # between two bytes of a slow client
+BYTE_INTERVAL = REQUEST_TIMEOUT / 10  # between two bytes of a slow client
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def idle_descriptors(server: Server, bystander: Bystander) -> Iterator[int]:
     wait_for_descriptors(server, before)
 
 
-def dribble(client: RawClient, data: bytes) -> bool:
+def send_slowly(client: RawClient, data: bytes) -> bool:
     """Sends the bytes slowly, one by one. Returns whether the server aborts the connection before all are sent."""
     for byte in data:
         try:
             client.send(bytes([byte]))
         except ConnectionError:
             return True
-        if client.gone(within=PACE):
+        if client.gone(within=BYTE_INTERVAL):
             return True
     return False
 
@@ -80,8 +80,8 @@ def test_a_request_sent_byte_by_byte_is_aborted(
         if immediately == ANSWERED:
             assert client.read_response() is not None
         begun = time.monotonic()
-        assert dribble(client, slowly)
-        assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
+        assert send_slowly(client, slowly)
+        assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "aborted before the timeout"
 
 
 def test_a_tls_handshake_sent_byte_by_byte_is_aborted(tmp_path: Path, certificates: Certificates) -> None:
@@ -94,8 +94,8 @@ def test_a_tls_handshake_sent_byte_by_byte_is_aborted(tmp_path: Path, certificat
         held = descriptors(server)
         with RawClient(server.port) as client:
             begun = time.monotonic()
-            assert dribble(client, client_hello(context))
-            assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
+            assert send_slowly(client, client_hello(context))
+            assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "aborted before the timeout"
         wait_for_descriptors(server, held)
         bystander.expect_update()
 
@@ -117,7 +117,7 @@ def test_a_request_that_never_ends_is_aborted(server: Server, idle_descriptors: 
         client.send(sent)
         begun = time.monotonic()
         assert client.gone()
-        assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "it was the time that ended it"
+        assert time.monotonic() - begun > REQUEST_TIMEOUT / 2, "aborted before the timeout"
 
 
 def stay_silent(client: RawClient) -> None:
@@ -153,9 +153,9 @@ def test_a_websocket_that_goes_silent_is_dropped(
 def test_a_half_open_connection_is_dropped(server: Server, idle_descriptors: int) -> None:
     with RawClient(server.port) as client:
         client.handshake()
-        client.go_deaf()
+        client.drop_incoming_packets()
         wait_for_descriptors(server, idle_descriptors)
-        assert not client.gone(within=PACE), "it was the server that gave up, and the client cannot know"
+        assert not client.gone(within=BYTE_INTERVAL), "only the server knows that the connection has ended"
 
 
 @pytest.mark.parametrize("end", ["reset", "half_close"])

@@ -8,7 +8,7 @@ from support.processes import Server
 from support.raw_client import KEY, PING_FRAME, UPGRADE_HEADERS, RawClient, answers, request, upgrade_request
 
 # Without one of these it is not an upgrade: 426. Without one of the others it is a bad request: 400.
-REFUSED = {
+REJECTED = {
     **{
         f"without {name}": (upgrade_request({name: None}), 426 if name in ("Connection", "Upgrade") else 400)
         for name in UPGRADE_HEADERS
@@ -50,9 +50,9 @@ KEPT_OPEN = {"without Connection", "without Upgrade", "Upgrade to something else
 KEPT_OPEN |= {"POST", "a method in lower case", "at another path"}
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REJECTED)
 def test_a_bad_upgrade_request_is_rejected(server: Server, name: str) -> None:
-    sent, status = REFUSED[name]
+    sent, status = REJECTED[name]
     (answer,) = answers(server.port, sent)
     assert answer.status == status
     assert answer.json()["error"], "the reason, in JSON"

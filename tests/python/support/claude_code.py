@@ -25,7 +25,7 @@ TIMED = {"durationMs": 125}  # what a tool measured itself
 QUOTED = "<command-name>/never-typed</command-name>"
 
 
-class Truth(NamedTuple):
+class ExpectedInvocation(NamedTuple):
     """An invocation that the session contains."""
 
     skill: str
@@ -49,7 +49,7 @@ class Session:
         self.agent = agent
         self.now = begin
         self.records: list[Record] = []
-        self.truth: dict[str, Truth] = {}  # by the key of the invocation
+        self.truth: dict[str, ExpectedInvocation] = {}  # by the key of the invocation
         self._numbers = count(1)
 
     def since(self, version: str) -> bool:
@@ -123,7 +123,7 @@ class Session:
         self.result(key, content, is_error=True if error else is_error, seconds=seconds, whole=whole)
         measured = whole.get("durationMs") if isinstance(whole, dict) else None
         took = seconds if measured is None else measured / 1000
-        self.truth[key] = Truth(skill, self.name, began, error is None, error, took)
+        self.truth[key] = ExpectedInvocation(skill, self.name, began, error is None, error, took)
 
     def shell(self, skill: str, command: str, content: str = SECRET, **outcome: Any) -> None:
         whole = {"stdout": content, "stderr": "", "interrupted": False, "isImage": False}
@@ -133,7 +133,7 @@ class Session:
 
     def typed(self, name: str, text: str) -> None:
         entry = self.says("user", text)
-        self.truth[f"command:{entry['uuid']}"] = Truth(name, self.name, self.at, True, None, None)
+        self.truth[f"command:{entry['uuid']}"] = ExpectedInvocation(name, self.name, self.at, True, None, None)
 
 
 # ---- What is not an invocation
@@ -302,7 +302,7 @@ def parallel(session: Session) -> None:
     done = [{"type": "tool_result", "tool_use_id": key, "content": SECRET} for key in keys]
     session.says("user", done, seconds=1, toolUseResult=TIMED)
     for key, tool, at, seconds in zip(keys, ("Read", "Grep"), began, (1.25, 1.0), strict=True):
-        session.truth[key] = Truth(tool, session.name, at, True, None, seconds)
+        session.truth[key] = ExpectedInvocation(tool, session.name, at, True, None, seconds)
 
 
 def typed_skill(session: Session) -> None:
@@ -331,7 +331,7 @@ def timeout(session: Session) -> None:
     )
 
 
-def refused_by_the_tool(session: Session) -> None:
+def tool_use_error(session: Session) -> None:
     content = f"<tool_use_error>String to replace not found in file.\n{SECRET}</tool_use_error>"
     session.run("Edit", "Edit", {"file_path": SECRET}, content, error="tool_error", whole=f"Error: {SECRET}")
 
@@ -398,7 +398,7 @@ KINDS = [
     Kind(task_notification, first="2.1.119"),
     Kind(failing_tests),
     Kind(timeout),
-    Kind(refused_by_the_tool),
+    Kind(tool_use_error),
     Kind(unknown_tool),
     Kind(failed_mcp_tool),
     Kind(rejected),
@@ -433,7 +433,7 @@ def subagent_of(parent: Session, agent: str = "a1") -> Session:
     made.records.append({**inherited, "agentId": agent, "isSidechain": True})
     made.says("user", f"{SECRET} {QUOTED}")
     read(made)
-    refused_by_the_tool(made)
+    tool_use_error(made)
     return made
 
 
@@ -441,7 +441,7 @@ class Folder(NamedTuple):
     """The files of a version below `projects`, and the invocations in all of them."""
 
     files: dict[Path, bytes]
-    truth: dict[str, Truth]
+    truth: dict[str, ExpectedInvocation]
     records: list[Record]
 
 
@@ -452,7 +452,7 @@ def text_of(records: list[Record]) -> bytes:
 def folder_of(version: str, root: Path, *, sessions: int = 1) -> Folder:
     """So many sessions, an hour apart, each with a file of a subagent, laid out below `root`."""
     files: dict[Path, bytes] = {}
-    truth: dict[str, Truth] = {}
+    truth: dict[str, ExpectedInvocation] = {}
     records: list[Record] = []
     for index in range(sessions):
         parent = session(version, f"session-{index + 1}", begin=BEGIN + timedelta(hours=index))
@@ -473,7 +473,7 @@ def write_folder(version: str, root: Path, *, sessions: int = 1) -> Folder:
     return made
 
 
-def stored(db_path: Path) -> dict[str, Truth]:
+def stored(db_path: Path) -> dict[str, ExpectedInvocation]:
     """The invocations in a database, to compare with the expected ones."""
     with closing(sqlite3.connect(db_path)) as connection:
         rows = connection.execute(
@@ -482,7 +482,9 @@ def stored(db_path: Path) -> dict[str, Truth]:
         ).fetchall()
         assert connection.execute("SELECT count(*) FROM skill_invocation").fetchone() == (len(rows),)
     found = {
-        key: Truth(skill, session, at, bool(completed), error, None if seconds is None else round(seconds, 6))
+        key: ExpectedInvocation(
+            skill, session, at, bool(completed), error, None if seconds is None else round(seconds, 6)
+        )
         for key, skill, session, at, completed, error, seconds in rows
     }
     assert len(found) == len(rows)

@@ -97,7 +97,7 @@ class Writer:
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(["prune", "--keep", "3d", "--db-path", str(self.path)]) == 0
 
-    def change_a_column_of_no_interest(self) -> None:
+    def change_an_uncounted_column(self) -> None:
         with self.transaction() as connection:
             connection.execute("UPDATE skill_invocation SET user_query = 'x', embedding = x'00'")
 
@@ -147,9 +147,9 @@ class Writer:
             if self.random.random() < 0.5:
                 self.insert(connection, 1)
             else:
-                self.put(connection, self.random.choice([gone, self.some_id(connection), 1]))
+                self.insert_or_replace(connection, self.random.choice([gone, self.some_id(connection), 1]))
 
-    def put(self, connection: sqlite3.Connection, row_id: int) -> None:
+    def insert_or_replace(self, connection: sqlite3.Connection, row_id: int) -> None:
         connection.execute(
             f"INSERT OR REPLACE INTO skill_invocation (id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (row_id, *self.row()),
@@ -160,13 +160,13 @@ class Writer:
             largest = connection.execute("SELECT max(coalesce(max(id), 1), 1) FROM skill_invocation").fetchone()[0]
             for row_id in (self.some_id(connection), self.random.randint(1, largest), largest):
                 if self.random.random() < 0.5:
-                    self.put(connection, row_id)
+                    self.insert_or_replace(connection, row_id)
 
     def use_the_largest_id_again(self) -> None:
         with self.transaction() as connection:
             largest = connection.execute("SELECT max(coalesce(max(id), 1), 1) FROM skill_invocation").fetchone()[0]
             connection.execute("DELETE FROM skill_invocation WHERE id = ?", (largest,))
-            self.put(connection, largest)
+            self.insert_or_replace(connection, largest)
 
     def insert_and_delete(self) -> None:
         """Rows that no read of the database ever sees."""
@@ -187,7 +187,7 @@ class Writer:
         ):
             database.backup(copy)
 
-    def drop_what_counts_changes(self) -> None:
+    def drop_change_counters(self) -> None:
         statement = self.random.choice(
             [
                 "DELETE FROM sqlite_sequence WHERE name = 'session_buddy_changes'",
@@ -206,7 +206,7 @@ class Writer:
             self.few_rows,
             self.many_rows,
             self.prune,
-            self.change_a_column_of_no_interest,
+            self.change_an_uncounted_column,
             self.back_up,
         ]
         by_hand: list[Callable[[], None]] = [
@@ -215,7 +215,7 @@ class Writer:
             self.insert_and_delete,
             self.restore,
             self.delete_all,
-            self.drop_what_counts_changes,
+            self.drop_change_counters,
         ]
         names = []
         only_clean = self.random.random() < 0.3
@@ -326,7 +326,7 @@ def totals(server: Server) -> Totals:
         wanted = cycles + 2 if wanted is None else wanted
         if cycles >= wanted and re.search(r"^session_buddy_uncounted_rows 0(\.0)?$", text, re.MULTILINE):
             break
-        assert time.monotonic() < end, "rows are left uncounted"
+        assert time.monotonic() < end, "some rows were not counted"
         time.sleep(0.01)
     found: Totals = Counter()
     for labels, value in re.findall(r"^skill_invocations_total\{(.*)\} (\S+)$", text, re.MULTILINE):

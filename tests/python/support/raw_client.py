@@ -204,7 +204,7 @@ class RawClient:
             self.socket.settimeout(DEADLINE)
         return False
 
-    def go_deaf(self) -> None:
+    def drop_incoming_packets(self) -> None:
         """From now on the kernel drops what the server sends, as if the cable were cut; the server gets no error."""
         code = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))  # BPF: return 0, which drops the packet
         program = struct.pack("@HP", 1, ctypes.addressof(code))

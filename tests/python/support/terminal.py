@@ -77,7 +77,7 @@ class Terminal:
                 self.errors += line
 
     @property
-    def picture(self) -> list[str]:
+    def screen_lines(self) -> list[str]:
         """The lines on the screen, without trailing blanks."""
         with self._lock:
             return [line.rstrip() for line in self._screen.display]
@@ -86,13 +86,13 @@ class Terminal:
         """The lines on the screen, once they contain the text or `wanted` returns true."""
         seen: list[str] = []
 
-        def there() -> bool:
+        def is_shown() -> bool:
             nonlocal seen
-            seen = self.picture
+            seen = self.screen_lines
             return wanted in "\n".join(seen) if isinstance(wanted, str) else wanted(seen)
 
         try:
-            wait_until(there, str(wanted), pause=0.02)
+            wait_until(is_shown, str(wanted), pause=0.02)
         except AssertionError as error:
             shown = "\n".join(seen)
             raise AssertionError(f"{error}\n{shown}\n{self.errors.decode(errors='replace')}") from None
@@ -115,7 +115,7 @@ class Terminal:
         wait_until(lambda: not self._unread(), "its output is read")
         return status
 
-    def is_as_before(self) -> bool:
+    def is_restored(self) -> bool:
         """Whether echo, cursor and screen are restored."""
         output = self.output
         cursor = output.rfind(b"\x1b[?25h") > output.rfind(b"\x1b[?25l") or b"\x1b[?25l" not in output
