@@ -199,9 +199,9 @@ def test_an_unusable_certificate_or_key_is_one_clear_line_and_status_1(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--tls-cert=/c.pem"], "tls_cert needs tls_key, which is not set"),
-        (["--tls-key=/k.pem"], "tls_key needs tls_cert, which is not set"),
-        (["--tls-client-ca=/a.pem"], "tls_client_ca needs tls_cert and tls_key, which are not set"),
+        (["--tls-cert=/c.pem"], "tls_cert requires tls_key, which is not set"),
+        (["--tls-key=/k.pem"], "tls_key requires tls_cert, which is not set"),
+        (["--tls-client-ca=/a.pem"], "tls_client_ca requires tls_cert and tls_key, which are not set"),
         (
             ["--trusted-proxies=10.0.0.1/8"],
             "trusted_proxies must be comma-separated addresses and networks, but '10.0.0.1/8' is neither",

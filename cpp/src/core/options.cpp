@@ -605,21 +605,22 @@ void check(const Config& config) {
     if (config.tls_cert.empty() != config.tls_key.empty()) {
         const auto [missing, given] =
             config.tls_cert.empty() ? std::pair("tls_cert", "tls_key") : std::pair("tls_key", "tls_cert");
-        throw ConfigError(missing, fmt::format("{} needs {}, which is not set", given, missing));
+        throw ConfigError(missing, fmt::format("{} requires {}, which is not set", given, missing));
     }
     if (!config.tls_client_ca.empty() && config.tls_cert.empty()) {
-        throw ConfigError("tls_cert", "tls_client_ca needs tls_cert and tls_key, which are not set");
+        throw ConfigError("tls_cert", "tls_client_ca requires tls_cert and tls_key, which are not set");
     }
     const bool jwt = !config.jwt_secret.empty() || !config.jwt_public_key.empty();
     for (const auto& [name, value] :
          {std::pair("jwt_audience", &config.jwt_audience), std::pair("jwt_issuer", &config.jwt_issuer)}) {
         if (!value->empty() && !jwt) {
-            throw ConfigError(name, fmt::format("{} needs jwt_secret or jwt_public_key, which are not set", name));
+            throw ConfigError(name, fmt::format("{} requires jwt_secret or jwt_public_key, which are not set", name));
         }
     }
     if (!config.jwt_secret.empty() && !config.jwt_public_key.empty()) {
-        throw ConfigError("jwt_public_key",
-                          "jwt_secret and jwt_public_key exclude each other: a token is signed with one kind of key");
+        throw ConfigError(
+            "jwt_public_key",
+            "jwt_secret and jwt_public_key are mutually exclusive: a token is signed with one kind of key");
     }
     if (config.ping_timeout <= config.ping_interval) {
         throw ConfigError("ping_timeout",

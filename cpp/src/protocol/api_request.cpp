@@ -234,7 +234,7 @@ ApiRequest<SkillRequest> parse_skill_request(std::string_view query) {
     QueryReader reader(query, {"skill_name"});
     auto name = reader.skill_name();
     if (!name) {
-        reader.reject("skill_name", "skill_name is missing");
+        reader.reject("skill_name", "skill_name is required");
     }
     return reader.result(SkillRequest{std::move(name).value_or("")});
 }

@@ -233,7 +233,7 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
     const bool legacy = !fields.skill_name.present() && fields.skill.present();
     auto& name = legacy ? fields.skill : fields.skill_name;
     if (!name.is(Field::Kind::string)) {
-        return invalid_message("get_metrics needs a skill_name, a string", std::move(request_id));
+        return invalid_message("skill_name is required in get_metrics and must be a string", std::move(request_id));
     }
     if (!is_valid_skill_name(name.text)) {
         return invalid_skill_name(name.text, std::move(request_id));
@@ -243,7 +243,7 @@ ParsedRequest read_get_metrics(Fields& fields, RequestId request_id) {
 
 ParsedRequest read_authenticate(Fields& fields, RequestId request_id) {
     if (!fields.token.is(Field::Kind::string) || fields.token.text.empty()) {
-        return invalid_message("auth needs a token, a string", std::move(request_id));
+        return invalid_message("token is required in auth and must be a non-empty string", std::move(request_id));
     }
     return Authenticate{.token = std::move(fields.token.text), .request_id = std::move(request_id)};
 }
@@ -298,7 +298,7 @@ ParsedRequest parse_request(std::string_view text) {
         request_id = std::move(fields.request_id.text);
     }
     if (!fields.type.is(Field::Kind::string)) {
-        return invalid_message("A message needs a type, a string", std::move(request_id));
+        return invalid_message("type is required and must be a string", std::move(request_id));
     }
     const std::string& type = fields.type.text;
     if (type == "subscribe") {
