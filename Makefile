@@ -1,5 +1,5 @@
-# Everything that is done with this tree by hand or by CI. `make` alone lists it.
-# Each step leaves a stamp under build/, so that a second run does only what changed.
+# All tasks of developers and CI. `make` without a target lists them.
+# Each step writes a stamp under build/, so that a second run repeats only what changed.
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -30,7 +30,7 @@ PYTEST := python -m pytest -n $(JOBS)
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# ---- Setting up and building
+# ---- Setup and build
 
 $(STAMPS)/system-%: scripts/system-packages
 	@mkdir -p $(@D)
@@ -77,14 +77,14 @@ $(STAMPS)/lint-tools: scripts/requirements-lint.txt $(STAMPS)/venv
 build: $(STAMPS)/installed ## Build everything and install it into .venv
 	@$(SAY_HOW_TO_USE)
 
-# ---- Using it
+# ---- Use
 
-# Nothing where that was done: the shell that make was started from has it first on its PATH.
+# Prints nothing if the environment is active in the shell that started make.
 SAY_HOW_TO_USE := [ "$${VIRTUAL_ENV:-}" = "$(CURDIR)/.venv" ] || \
     echo "The commands are in .venv: \"source .venv/bin/activate\" puts session-buddy on the PATH of a shell."
 
 .PHONY: demo
-demo: $(STAMPS)/installed ## Serve a lively demo database and print the addresses (DEMO_OPTIONS="--port 0")
+demo: $(STAMPS)/installed ## Serve generated demo data and print the addresses (DEMO_OPTIONS="--port 0")
 	@$(SAY_HOW_TO_USE)
 	@session-buddy demo $(DEMO_OPTIONS)
 
@@ -99,14 +99,14 @@ test-cpp: $(STAMPS)/tests-built ## Run the C++ tests
 	@mkdir -p $(LOGS)
 	@ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure --progress | tee $(LOGS)/ctest.log
 
-# Where every tool was installed above, a test that misses one fails: it is never passed over in silence.
+# On Debian every tool was installed above, so a test that misses one fails instead of being skipped.
 .PHONY: test-python
 test-python: $(STAMPS)/installed $(STAMPS)/test-tools $(STAMPS)/wire-programs-built ## Run the Python tests (PYTEST_OPTIONS="-k name")
 	@mkdir -p $(LOGS)
 	@SESSION_BUDDY_TEST_STRICT=$(STRICT) $(PYTEST) $(PYTEST_OPTIONS) | tee $(LOGS)/pytest.log
 STRICT := $(if $(wildcard /etc/debian_version),1,)
 
-# Its modules have a name of their own, so that nothing else collects them.
+# Its modules have a separate name pattern, so that no other target collects them.
 .PHONY: test-recorded
 test-recorded: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests on recorded sessions (RECORDED=folder with data/ and spec/)
 	@SESSION_BUDDY_TEST_RECORDED=$(abspath $(RECORDED)) $(PYTEST) -o python_files='recorded_*.py' $(PYTEST_OPTIONS)
@@ -123,17 +123,17 @@ test-fresh: ## make demo and make test in a minimal Debian (SUITE=bookworm or tr
 WHO ?= root
 
 .PHONY: load
-load: $(STAMPS)/installed $(STAMPS)/test-tools ## 100 clients for a minute, and a stalled one beside 99 good ones
+load: $(STAMPS)/installed $(STAMPS)/test-tools ## Load test: 100 clients for a minute, and a stalled one among 99 good ones
 	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py
 LOAD_SECONDS ?= 60
 
 .PHONY: oracle
-oracle: $(STAMPS)/installed $(STAMPS)/test-tools ## Random writes against SQL for ORACLE_SECONDS (780), with and without push
+oracle: $(STAMPS)/installed $(STAMPS)/test-tools ## Compare the server with SQL under random writes for ORACLE_SECONDS (780)
 	@SESSION_BUDDY_TEST_ORACLE_SECONDS=$(ORACLE_SECONDS) python -m pytest -q -s -n 2 tests/python/faults/test_oracle.py
 ORACLE_SECONDS ?= 780
 
 .PHONY: calibrate
-calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly detector; renews its tables and plots in docs/
+calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly detector and write its tables and plots in docs/
 	@python -m pip install -q -r scripts/requirements-plot.txt
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target anomaly_calibration
@@ -141,13 +141,13 @@ calibrate: $(STAMPS)/installed | $(STAMPS)/system-bench ## Measure the anomaly d
 	@python scripts/plot_calibration.py docs/images/anomaly-calibration.csv docs/images
 
 .PHONY: bench
-bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Measure it beside others; renews docs/explanation/performance.md (BENCH_OPTIONS="--quick")
+bench: $(STAMPS)/installed $(STAMPS)/test-tools | $(STAMPS)/system-bench ## Compare with other servers and write docs/explanation/performance.md (BENCH_OPTIONS="--quick")
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target bench/all
 	@python bench/run.py $(BENCH_OPTIONS)
 
 .PHONY: bench-micro
-bench-micro: $(STAMPS)/installed | $(STAMPS)/system-bench ## Time the small steps and count their instructions
+bench-micro: $(STAMPS)/installed | $(STAMPS)/system-bench ## Run the micro-benchmarks and count instructions
 	@cmake -S . -B $(RELEASE) -DSESSION_BUDDY_BUILD_BENCH=ON > $(RELEASE)/configure.log || { cat $(RELEASE)/configure.log; exit 1; }
 	@cmake --build $(RELEASE) --target micro_bench
 	@$(RELEASE)/bench/micro_bench --benchmark_min_time=0.2
@@ -158,11 +158,11 @@ coverage: $(STAMPS)/tests-built $(STAMPS)/test-tools ## Line coverage of cpp/ an
 	@scripts/coverage $(JOBS)
 
 .PHONY: asan
-asan: $(STAMPS)/test-tools ## C++ and server tests under AddressSanitizer and UBSan (SHORT=1: few of the latter)
+asan: $(STAMPS)/test-tools ## Run C++ and server tests under AddressSanitizer and UBSan (SHORT=1: fewer server tests)
 	@SHORT=$(SHORT) scripts/sanitizer asan
 
 .PHONY: tsan
-tsan: $(STAMPS)/test-tools ## The same under ThreadSanitizer
+tsan: $(STAMPS)/test-tools ## Run the same under ThreadSanitizer
 	@SHORT=$(SHORT) scripts/sanitizer tsan
 
 .PHONY: fuzz
@@ -177,7 +177,7 @@ check-dependencies: $(STAMPS)/venv ## Compile against the pinned release of ever
 	@cmake --build build/dependencies
 	@ctest --test-dir build/dependencies --output-on-failure
 
-# ---- Keeping it tidy
+# ---- Format and lint
 
 .PHONY: format
 format: $(STAMPS)/lint-tools $(STAMPS)/test-tools ## Format the C++, Python and TypeScript code
@@ -187,7 +187,7 @@ format: $(STAMPS)/lint-tools $(STAMPS)/test-tools ## Format the C++, Python and 
 	@for folder in $(JS_PACKAGES); do npm run --silent --prefix $$folder format; done
 
 .PHONY: lint
-lint: lint-words lint-format lint-shell lint-python lint-js lint-cpp ## Check formatting, types and the linters' rules
+lint: lint-words lint-format lint-shell lint-python lint-js lint-cpp ## Check words, formatting, types and the linters' rules
 
 .PHONY: lint-words
 lint-words:
@@ -214,7 +214,7 @@ lint-shell: $(STAMPS)/lint-tools
 	@shellcheck $(SCRIPTS)
 	@echo "shellcheck: clean"
 
-# One stamp a file, so that only what changed is looked at again; all of them where a header did.
+# One stamp per file, so that only changed files are checked again; all of them after a change of a header.
 TIDIED := $(CPP_UNITS:%=build/tidy/%.ok)
 .PHONY: lint-cpp
 lint-cpp: $(STAMPS)/installed $(STAMPS)/lint-tools
@@ -228,9 +228,9 @@ build/tidy/%.ok: % $(CPP_HEADERS) .clang-tidy
 	@touch $@
 
 .PHONY: clean
-clean: ## Remove what was built; .venv stays
+clean: ## Remove build results; keep .venv
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .coverage*
 
 .PHONY: distclean
-distclean: clean ## Remove everything that is not in git's keeping
+distclean: clean ## Remove everything not tracked by git
 	rm -rf .venv tests/js/node_modules dashboard/node_modules clients/js/node_modules
