@@ -1,4 +1,4 @@
-// See authenticator.hpp.
+// Tries the token file first, then JWT verification.
 #include "session_buddy/auth/authenticator.hpp"
 
 #include <spdlog/fmt/fmt.h>

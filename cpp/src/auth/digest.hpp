@@ -1,4 +1,4 @@
-// SHA-256, and the comparison that takes the same time whatever it compares.
+// SHA-256 and constant-time comparison.
 #pragma once
 
 #include <openssl/crypto.h>

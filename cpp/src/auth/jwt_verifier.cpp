@@ -1,4 +1,4 @@
-// See jwt_verifier.hpp.
+// Loads the key, verifies signatures with cjose, and checks the claims.
 #include "jwt_verifier.hpp"
 
 #include <cjose/base64.h>
@@ -38,7 +38,7 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMinSecretBytes = 32;
 constexpr int kMinRsaBits = 2048;
-// NumericDates beyond it (the year 9999) are somebody's mistake, and would not fit a TimePoint.
+// Later NumericDates (after the year 9999) are mistakes, and would overflow TimePoint.
 constexpr double kMaxNumericDate = 253402300800.0;
 
 using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
@@ -150,8 +150,8 @@ Rejection invalid() {
     return {"The token is not valid"};
 }
 
-// Three parts in base64url without padding (RFC 7515, section 7.1). For anything else cjose may end the process by an
-// assertion: it is compiled with them.
+// Whether this is a compact JWS: three parts in base64url without padding (RFC 7515, section 7.1). Other input may make
+// cjose abort the process, because it is compiled with assertions.
 bool is_compact_jws(std::string_view token) {
     std::size_t parts = 0;
     while (true) {
@@ -168,7 +168,7 @@ bool is_compact_jws(std::string_view token) {
     }
 }
 
-// Discarded where it is no JSON, or holds a NUL: programs differ in what they make of the rest of such a text.
+// Parses JSON; rejects any NUL, because parsers differ in how they treat the text after it.
 Json parse_strictly(std::string_view text) {
     bool has_nul = text.find('\0') != std::string_view::npos;
     Json parsed = Json::parse(
@@ -182,8 +182,8 @@ Json parse_strictly(std::string_view text) {
     return has_nul ? Json(Json::value_t::discarded) : parsed;
 }
 
-// Extensions that must be understood (RFC 7515, section 4.1.11): none is. cjose does not see a value that is neither an
-// object nor an array, which breaks the rule that it is a list that is not empty.
+// Whether the header has `crit` (RFC 7515, section 4.1.11); no extension is supported. cjose overlooks a `crit` that is
+// neither an object nor an array.
 bool has_critical_extensions(std::string_view token) {
     const auto part = token.substr(0, token.find('.'));
     cjose_err error{};
@@ -197,7 +197,7 @@ bool has_critical_extensions(std::string_view token) {
     return !header.is_object() || header.contains("crit");
 }
 
-// The claims where the signature is right, else nothing.
+// The claims if the signature is valid, else nullopt.
 std::optional<Json> verified_claims(std::string_view token, const SigningKey& key) {
     if (!is_compact_jws(token)) {
         return std::nullopt;
@@ -224,7 +224,7 @@ std::optional<Json> verified_claims(std::string_view token, const SigningKey& ke
     return parse_strictly({reinterpret_cast<const char*>(payload), size});
 }
 
-// A NumericDate (RFC 7519, section 2); nothing where the claim is missing or no such number.
+// A NumericDate (RFC 7519, section 2); nullopt if the claim is missing or invalid.
 std::optional<TimePoint> numeric_date(const Json& claims, const char* name) {
     const auto found = claims.find(name);
     if (found == claims.end() || !found->is_number()) {
@@ -248,8 +248,8 @@ bool claim_contains(const Json& claims, const char* name, const std::string& wan
     return *found == wanted;
 }
 
-// The claim of RFC 8693, section 4.2: words separated by blanks; many issuers write an array. Scopes of others are
-// skipped. Without the claim a token may read.
+// The claim `scope` (RFC 8693, section 4.2): words separated by spaces; many issuers write an array. Unknown scopes are
+// ignored. Without the claim the scope is read.
 Scopes parse_scopes(const Json& claims) {
     const auto found = claims.find("scope");
     if (found == claims.end()) {
@@ -312,7 +312,7 @@ Verdict JwtVerifier::check(std::string_view token, TimePoint now) const {
             return Rejection{"The token is not valid yet (nbf)"};
         }
     }
-    // A token that is meant for somebody must be refused by everybody else (RFC 7519, section 4.1.3).
+    // A token with an audience must be rejected by any other recipient (RFC 7519, section 4.1.3).
     if (claims.contains("aud") ? audience_.empty() || !claim_contains(claims, "aud", audience_) : !audience_.empty()) {
         return Rejection{"The token is for another audience (aud)"};
     }

@@ -1,4 +1,4 @@
-// JSON Web Tokens (RFC 7519): signatures by cjose, claims by the rules of the RFC. One key, and so one algorithm.
+// JSON Web Tokens (RFC 7519): cjose verifies signatures, this class checks the claims. One key, one algorithm.
 #pragma once
 
 #include <memory>
@@ -9,14 +9,14 @@
 
 namespace session_buddy::auth {
 
-struct SigningKey;  // of cjose, which shows in no header
+struct SigningKey;  // keeps cjose out of this header
 
-/// The algorithm follows from the key: HS256 from a secret, RS256 from an RSA key, ES256 from a P-256 key. A token that
-/// names another one is refused before its signature is looked at, so a public key is never taken for a secret.
+/// The key determines the algorithm: HS256 for a secret, RS256 for an RSA key, ES256 for a P-256 key. A token with
+/// another `alg` is rejected before its signature is verified, which rules out algorithm confusion attacks.
 class JwtVerifier {
   public:
-    /// With `config.jwt_secret`, else the PEM public key in the file `config.jwt_public_key`. Throws AuthError: a
-    /// secret under 32 bytes (RFC 7518, section 3.2), an RSA key under 2048 bits (section 3.3), another curve.
+    /// Uses the PEM public key in the file `config.jwt_public_key`, else `config.jwt_secret`. Throws AuthError for a
+    /// secret under 32 bytes (RFC 7518, section 3.2), an RSA key under 2048 bits (section 3.3), or another curve.
     explicit JwtVerifier(const Config& config);
     ~JwtVerifier();
     JwtVerifier(JwtVerifier&&) noexcept;

@@ -1,4 +1,4 @@
-// See token_file.hpp.
+// Parses the token file, and finds tokens by their digest.
 #include "token_file.hpp"
 
 #include <openssl/crypto.h>
@@ -18,10 +18,10 @@ constexpr log::Logger kLogger{"session_buddy.auth"};
 
 constexpr std::string_view kBlanks = " \t\r,";
 constexpr std::string_view kDigestPrefix = "sha256:";
-// 128 bits in base64; what is shorter was typed and not drawn.
+// 128 bits in base64. Shorter tokens are probably not random.
 constexpr std::size_t kMinStrongTokenLength = 22;
 
-// A comment begins where a word could begin; within a word a # is one of its characters.
+// Splits a line into words, without its comment. A # starts a comment only at the start of a word.
 std::vector<std::string_view> split_words(std::string_view line) {
     std::vector<std::string_view> words;
     while (true) {
@@ -41,7 +41,7 @@ bool is_letter_or_digit(char character) {
            (character >= '0' && character <= '9');
 }
 
-// What a bearer token may be made of (RFC 6750, section 2.1: b64token).
+// Whether this is a b64token (RFC 6750, section 2.1).
 bool is_bearer_token(std::string_view word) {
     const auto body = word.substr(0, word.find_last_not_of('=') + 1);
     return !body.empty() && std::ranges::all_of(body, [](char character) {

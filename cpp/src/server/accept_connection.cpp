@@ -1,4 +1,4 @@
-// See accept_connection.hpp.
+// Applies admission control and socket options to accepted sockets.
 #include "accept_connection.hpp"
 
 #include <chrono>
@@ -17,8 +17,8 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server"};
 
-// What the system may hold for one client that does not read. Small enough that such a client is not fed stale updates
-// for minutes once it reads again, large enough for a distant one.
+// SO_SNDBUF. Small enough that a stalled client does not receive minutes of stale updates when it reads again, large
+// enough for connections with a high latency.
 constexpr int kSendBufferBytes = 131072;
 
 Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
@@ -53,13 +53,13 @@ void accept_connection(Socket socket, ServerContext& context) {
     auto verdict = context.admission.admit_connection(peer, now);
     if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
         report(context, peer, *refusal, now);
-        return;  // which closes it
+        return;  // the destructor closes the socket
     }
     auto slot = std::get<Admission::Slot>(std::move(verdict));
-    error_code ignored;  // a socket that takes no option still works
+    error_code ignored;  // options are optional: the socket works without them
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(net::socket_base::send_buffer_size(kSendBufferBytes), ignored);
-    // Up to the end of the first request, TLS included.
+    // Covers the TLS handshake and the first request.
     const auto deadline = now + steady(context.config.handshake_timeout);
     Stream stream(std::move(socket));
     if (context.tls) {

@@ -1,4 +1,4 @@
-// What happens to an accepted socket before anybody reads from it.
+// Admission of an accepted socket, and the start of its connection object.
 #pragma once
 
 #include "asio.hpp"
@@ -6,7 +6,8 @@
 
 namespace session_buddy::server {
 
-/// Starts the session of a new connection: TLS where the server has it, else HTTP. `context` must outlive the session.
+/// Starts a TlsHandshake if TLS is on, else an HttpConnection; closes the socket if a limit is reached. `context` must
+/// outlive the connection.
 void accept_connection(Socket socket, ServerContext& context);
 
 }  // namespace session_buddy::server

@@ -1,4 +1,4 @@
-// The one place where the non-template code of Asio and Beast is compiled; every other file sees declarations.
+// Compiles the non-template code of Asio and Beast; all other files see declarations only.
 #include <boost/asio/impl/src.hpp>
 #include <boost/asio/ssl/impl/src.hpp>
 #include <boost/beast/src.hpp>

@@ -1,4 +1,4 @@
-// See http_connection.hpp.
+// Reads and validates requests, authenticates them, and routes them to handlers, Intake, Queries or the upgrade.
 #include "http_connection.hpp"
 
 #include <algorithm>
@@ -24,11 +24,11 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server.http"};
 
-constexpr std::uint64_t kMaxBodyBytes = 8192;             // where no data is handed in
-constexpr std::chrono::seconds kRejectedCloseTimeout{2};  // for a page of another origin to close its connection
-constexpr std::size_t kMaxLoggedBytes = 80;               // of what somebody sent, in the log
+constexpr std::uint64_t kMaxBodyBytes = 8192;             // of a request that is not ingestion
+constexpr std::chrono::seconds kRejectedCloseTimeout{2};  // for the client to close after an origin was rejected
+constexpr std::size_t kMaxLoggedBytes = 80;               // of untrusted text in a log line
 
-// Of what a stranger sent: short, and without what a terminal could take for a command.
+// Sanitizes untrusted text for the log: truncated, and without control characters that a terminal would interpret.
 std::string printable_prefix(std::string_view value) {
     std::string text(value.substr(0, kMaxLoggedBytes));
     std::replace_if(
@@ -41,13 +41,13 @@ bool opens_websocket(const http::request<http::string_body>& request) {
            is_websocket_target({request.target().data(), request.target().size()});
 }
 
-// And not an upgrade that went wrong, whose sender is told so.
+// GET or HEAD that is not a failed upgrade, which gets an error instead of the dashboard.
 bool is_plain_read(const http::request_header<>& request) {
     return (request.method() == http::verb::get || request.method() == http::verb::head) &&
            request.count(http::field::upgrade) == 0 && request.count(http::field::sec_websocket_key) == 0;
 }
 
-// What a page of another site loads without asking for the answer, such as a picture: no Origin is sent with it.
+// A no-cors load by a page of another site, such as an image: browsers send no Origin with it.
 bool is_from_other_site(const http::request_header<>& request, std::string_view allowed_origin) {
     return allowed_origin.empty() && request["Sec-Fetch-Site"] == "cross-site";
 }
@@ -67,7 +67,7 @@ HttpConnection::HttpConnection(Stream stream, Peer peer, Admission::Slot slot, S
       slot_(std::move(slot)),
       direct_peer_(std::move(peer)),
       peer_(direct_peer_),
-      // A request and the beginning of the next.
+      // One request and the beginning of a pipelined one.
       buffer_(2 * (context.config.max_header_bytes + kMaxBodyBytes)),
       deadline_(deadline),
       delay_(stream_.get_executor()) {}
@@ -104,13 +104,13 @@ void HttpConnection::read() {
     intake_kind_.reset();
     parser_->header_limit(context_.config.max_header_bytes);
     parser_->body_limit(context_.config.max_body_bytes);
-    // Read into the parser and not into a message of its own: only so are the limits kept.
+    // Reads into the parser, not into a message: only the parser enforces the limits.
     http::async_read_header(
         stream_, buffer_, *parser_,
         guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_header(error); }));
 }
 
-// Data that is handed in is read when it is known that it is wanted; any other body is small and only in the way.
+// The body of an ingestion request is read only after the request was accepted; any other body is small and ignored.
 void HttpConnection::on_header(const error_code& error) {
     if (aborted_) {
         return;
@@ -147,7 +147,7 @@ void HttpConnection::on_read(const error_code& error) {
 }
 
 void HttpConnection::check() {
-    deadline_ = SteadyTime::max();  // what follows is our affair
+    deadline_ = SteadyTime::max();  // processing time does not count against the client
     const auto& request = parser_->get();
     peer_ = client_of_request(direct_peer_, request, context_.trusted_proxies);
     if (!context_.admission.admit_request(peer_, std::chrono::steady_clock::now())) {
@@ -168,7 +168,8 @@ void HttpConnection::check() {
     }
     allowed_origin_ = std::string_view(request[http::field::origin]);
     if (is_preflight(request)) {
-        answer(preflight({request.target().data(), request.target().size()}));  // browsers send no token with it
+        answer(
+            preflight({request.target().data(), request.target().size()}));  // browsers send no token with a preflight
         return;
     }
     credentials_ = extract_credentials(request);
@@ -198,7 +199,7 @@ void HttpConnection::on_token_checked(auth::Verdict verdict) {
     }
 }
 
-// `verdict`: on the token, where one was asked for and shown.
+// `verdict`: of the token; nullopt if none was required or sent.
 void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
     const auto& request = parser_->get();
     const std::string_view target(request.target().data(), request.target().size());
@@ -210,7 +211,7 @@ void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
                query && !boost::beast::websocket::is_upgrade(request)) {
         submit_query(*query, verdict);
     } else if (!boost::beast::websocket::is_upgrade(request)) {
-        // Whoever is not asked for a token is at home here.
+        // Without authentication every client is trusted.
         const bool trusted = context_.tokens == nullptr || may_read ||
                              (identity != nullptr && identity->scopes.has(auth::Scope::metrics));
         const auto* asset = is_plain_read(request) ? context_.assets.find(strip_query(target)) : nullptr;
@@ -226,12 +227,12 @@ void HttpConnection::serve(std::optional<auth::Verdict> verdict) {
     } else if (credentials_.source == Credentials::Source::header) {
         send(insufficient_scope(auth::Scope::read));
     } else {
-        // A browser is told nothing of a failed upgrade, so this one succeeds and is closed with the reason.
+        // Browsers hide the response of a failed upgrade, so this one succeeds and is closed with the reason.
         upgrade(Rejected{std::string(identity != nullptr ? kLacksRead : std::get<auth::Rejection>(*verdict).reason)});
     }
 }
 
-// A proxy that the server does not know of would make every client one of this machine.
+// Requests through an unknown proxy are not local: otherwise a proxy on this machine would make every client local.
 bool HttpConnection::is_local_client() const {
     const auto& request = parser_->get();
     const bool through_proxy = request.count("X-Forwarded-For") > 0 || request.count(http::field::forwarded) > 0 ||
@@ -239,7 +240,7 @@ bool HttpConnection::is_local_client() const {
     return peer_.address.is_loopback() && (!through_proxy || peer_.forwarded);
 }
 
-// `verdict`: as for serve().
+// `verdict`: see serve().
 void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens == nullptr) {
@@ -269,7 +270,7 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
     }
     intake_reservation_.emplace(context_);
     deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
-    constexpr unsigned kHttp11 = 11;  // before it there was no 100
+    constexpr unsigned kHttp11 = 11;  // HTTP/1.0 has no status 100
     if (boost::beast::iequals(request[http::field::expect], "100-continue") && request.version() >= kHttp11 &&
         !parser_->is_done()) {
         response_ = Response(http::status::continue_, kHttp11);
@@ -286,7 +287,7 @@ void HttpConnection::receive_events(const std::optional<auth::Verdict>& verdict)
     }
 }
 
-// Hooks are small, their users wait, and no hook sends them again: they have the length of one more body to themselves.
+// Hook events are small, users wait for them, and hooks do not retry: they may exceed the limit by one body.
 bool HttpConnection::has_intake_capacity(std::uint64_t bytes) const {
     const std::size_t limit = context_.config.max_intake_bytes +
                               (intake_kind_ == IntakeRequest::Kind::hook ? context_.config.max_body_bytes : 0);
@@ -306,8 +307,8 @@ void HttpConnection::read_ingestion_body() {
         guarded(shared_from_this(), [](HttpConnection& self, const error_code& error) { self.on_body_chunk(error); }));
 }
 
-// What has come counts, so that a client cannot keep others out with a body that it only announces. The deadline moves
-// with what comes, at min_body_rate, but a silence is never longer than handshake_timeout.
+// Only received bytes count against the limit, so that announced bodies cannot block other clients. Received bytes
+// extend the deadline at min_body_rate, but no pause may exceed handshake_timeout.
 void HttpConnection::on_body_chunk(const error_code& error) {
     if (aborted_) {
         return;
@@ -347,7 +348,8 @@ void HttpConnection::submit_to_intake(const error_code& error) {
     IntakeRequest submitted{.kind = *intake_kind_,
                             .content_type = std::string(request[http::field::content_type]),
                             .body = std::move(request.body())};
-    // The last reference to the session must not be let go on the other thread: it moves back with the answer.
+    // The last reference to this connection must not be released on the other thread, so it moves back with the
+    // response.
     context_.intake->submit(std::move(submitted), [self = shared_from_this(),
                                                    executor = stream_.get_executor()](IntakeResponse answer) mutable {
         net::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
@@ -373,7 +375,7 @@ void HttpConnection::on_intake_response(IntakeResponse response) {
     answer(std::move(reply));
 }
 
-// `verdict`: as for serve().
+// `verdict`: see serve().
 void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<auth::Verdict>& verdict) {
     const auto& request = parser_->get();
     if (context_.tokens != nullptr) {
@@ -402,7 +404,7 @@ void HttpConnection::submit_query(QueryRequest::Kind kind, const std::optional<a
                        .if_none_match = joined_header(request, http::field::if_none_match),
                        .clients = context_.admission.clients(),
                        .may_see_paths = context_.tokens != nullptr || is_local_client()};
-    // As for the intake: the last reference to the session moves back with the answer.
+    // As in submit_to_intake(): the last reference to this connection moves back with the response.
     context_.queries->submit(std::move(query), [self = shared_from_this(),
                                                 executor = stream_.get_executor()](QueryResponse response) mutable {
         net::post(executor, [self = std::move(self), response = std::move(response)]() mutable {
@@ -434,7 +436,7 @@ void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
             "requests are rejected: {} since the last report, the latest from {} for its {} '{}', which is not in {}",
             count, peer_.name, header, value, by_host ? "allow_host" : "allow_origin");
     }
-    // A page cannot fill the connections of its user's machine with requests that get nothing.
+    // Close, so that a malicious page cannot occupy all connections with rejected requests.
     auto reply = forbidden(verdict);
     reply.close = true;
     answer(std::move(reply));
@@ -459,7 +461,7 @@ void HttpConnection::reject(const error_code& error) {
                error.category() == http::make_error_code(http::error::bad_method).category()) {
         reply = http_error(400, "bad_request", "The request is not valid HTTP");
     } else {
-        // Gone, or silent for too long: nobody to answer to.
+        // The client disconnected or timed out; no response can reach it.
         if (error != http::error::end_of_stream) {
             kLogger.debug("connection from {} ended: {}", peer_.name, error.message());
         }
@@ -473,12 +475,12 @@ void HttpConnection::reject(const error_code& error) {
 
 void HttpConnection::upgrade(const UpgradeDecision& decision) {
     if (buffer_.size() > 0 || stream_.has_unread()) {
-        // A client may not speak WebSocket before it has the answer; what it sent would be lost.
+        // A client must not send frames before it has received the upgrade response; they would be lost.
         answer_and_close(http_error(400, "bad_request", "Data received before the WebSocket handshake was complete"));
         return;
     }
-    // Only who may come in takes a place among the clients; the others go on counting as what they are, each for its
-    // own address.
+    // Only an admitted client takes a client slot. Unauthenticated ones still count as HTTP connections of their
+    // address.
     const bool admitted = std::holds_alternative<Admitted>(decision);
     if (admitted || peer_.forwarded) {
         const auto now = std::chrono::steady_clock::now();
@@ -523,9 +525,9 @@ void HttpConnection::send(HttpReply reply) {
     for (const auto& [name, value] : reply.headers) {
         response_.set(name, value);
     }
-    // What is left unread of a body would be taken for the next request.
+    // An unread rest of the body would be parsed as the next request.
     const bool unread = parser_ && !parser_->is_done();
-    response_.keep_alive(!reply.close && !unread);  // after the headers, one of which may be Connection
+    response_.keep_alive(!reply.close && !unread);  // set after the headers, which may include Connection
     if (reply.body.empty()) {
         response_.erase(http::field::content_type);
     }
@@ -543,7 +545,7 @@ void HttpConnection::send(HttpReply reply) {
 }
 
 void HttpConnection::on_sent(const error_code& error) {
-    // A connection that stays open must not keep what it has sent.
+    // Release the body of a keep-alive connection.
     response_.body() = {};
     body_ = {};
     if (error) {
@@ -552,7 +554,7 @@ void HttpConnection::on_sent(const error_code& error) {
         deadline_ = std::chrono::steady_clock::now() + steady(context_.config.idle_timeout);
         read();
     } else {
-        // The time limit of the answer goes on running.
+        // The deadline of the response still applies.
         stream_.async_graceful_close(
             guarded(shared_from_this(), [](HttpConnection& self, const error_code&) { self.abort(); }));
     }

@@ -1,4 +1,4 @@
-// One accepted connection while it speaks HTTP: answers requests until it closes or becomes a WebSocket.
+// One HTTP connection: serves requests until it closes or is upgraded to a WebSocket.
 #pragma once
 
 #include <boost/beast/core/flat_buffer.hpp>
@@ -22,23 +22,23 @@ namespace session_buddy::server {
 
 class HttpConnection final : public std::enable_shared_from_this<HttpConnection>, public Connection {
   public:
-    /// `context` must outlive it. `deadline`: of the first request.
+    /// `context` must outlive it. `deadline` applies to the first request.
     HttpConnection(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context);
 
     void run();
-    /// In place of run(), for a connection that is over before its first request.
+    /// Instead of run(): sends one response without reading a request.
     void answer_and_close(HttpReply reply);
     void shut_down() override;
     void abort() override;
     void check_timeouts(SteadyTime now) override;
-    /// Logs what a handler threw, and cuts the connection.
+    /// Called when a handler has thrown: logs the exception and aborts the connection.
     void fail(const char* what);
 
   private:
     using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
     using Response = boost::beast::http::response<boost::beast::http::span_body<const char>>;
 
-    /// A part of ServerContext::intake_bytes: what has come of a body, not what its header announces.
+    /// The share of ServerContext::intake_bytes held by one request. Counts received bytes, not Content-Length.
     class IntakeReservation {
       public:
         explicit IntakeReservation(ServerContext& context) : context_(context) {}
@@ -83,19 +83,19 @@ class HttpConnection final : public std::enable_shared_from_this<HttpConnection>
     ServerContext& context_;
     ConnectionHandle handle_;
     Admission::Slot slot_;
-    Peer direct_peer_;  // who is connected
-    Peer peer_;         // for whom the request came
+    Peer direct_peer_;  // the other end of the TCP connection
+    Peer peer_;         // the client, behind a proxy if there is one
     boost::beast::flat_buffer buffer_;
-    std::optional<Parser> parser_;                         // a new one for each request
-    std::optional<IntakeRequest::Kind> intake_kind_;       // of the request, where it hands in data
-    std::optional<IntakeReservation> intake_reservation_;  // of the request, until it is answered
-    std::string allowed_origin_;                           // of the page that may read the answer; empty for none
-    Credentials credentials_;                              // of the request
-    bool aborted_ = false;                                 // cut
-    SteadyTime deadline_;                                  // of the request, or of the answer
-    Timer delay_;                                          // of a refusal
+    std::optional<Parser> parser_;                         // one per request
+    std::optional<IntakeRequest::Kind> intake_kind_;       // set for an ingestion request
+    std::optional<IntakeReservation> intake_reservation_;  // held from admission to the response of the intake
+    std::string allowed_origin_;                           // CORS: origin that may read the response; empty for none
+    Credentials credentials_;                              // of the current request
+    bool aborted_ = false;                                 // by abort() or a failure
+    SteadyTime deadline_;                                  // for the request, or for the response
+    Timer delay_;                                          // delays the response to a rejected token
     Response response_;
-    Body body_;  // of response_, until it is sent
+    Body body_;  // keeps the bytes of response_ alive until they are sent
 };
 
 }  // namespace session_buddy::server

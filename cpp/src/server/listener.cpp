@@ -1,4 +1,4 @@
-// See listener.hpp.
+// The accept loop and its retry timer.
 #include "listener.hpp"
 
 #include <chrono>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server"};
 
-// How long to wait after an error such as "too many open files", which does not go away by trying at once.
+// Delay after an error such as "too many open files", where an immediate retry would fail again.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Accepts connections on one address until it is closed. No accept error ends it.
+// Accepts connections on one address until it is closed; retries after errors.
 #pragma once
 
 #include <functional>
@@ -14,9 +14,9 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
     Listener(Acceptor acceptor, OnSocket on_socket);
 
-    /// Starts to accept, on the thread of the acceptor's context; nothing where it does so already.
+    /// Starts accepting on the thread of the acceptor's context. Idempotent.
     void run();
-    /// Frees the port. Idempotent.
+    /// Releases the port. Idempotent.
     void close();
 
   private:
@@ -26,8 +26,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
     Acceptor acceptor_;
     Timer retry_;
     OnSocket on_socket_;
-    bool waiting_ = false;  // for a connection, or to try again
-    bool failing_ = false;  // the trouble is logged already
+    bool waiting_ = false;  // an accept or a retry is pending
+    bool failing_ = false;  // the current error has been logged
 };
 
 }  // namespace session_buddy::server

@@ -1,4 +1,4 @@
-// Says when to log what may happen often: whoever floods the server must not flood its log, too.
+// Rate limit for log messages, so that a flood of requests does not flood the log.
 #pragma once
 
 #include <chrono>
@@ -13,7 +13,7 @@ class LogThrottle {
     using TimePoint = std::chrono::steady_clock::time_point;
     static constexpr std::chrono::seconds kInterval{10};
 
-    /// Counts one more. Where it is time for a report: how many came since the last one; else 0.
+    /// Counts an event. If a report is due, returns the number of events since the last report; else 0.
     [[nodiscard]] std::uint64_t count(TimePoint now) {
         ++unreported_;
         if (reported_at_ && now < *reported_at_ + kInterval) {

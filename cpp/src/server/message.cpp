@@ -1,4 +1,4 @@
-// See message.hpp.
+// Encodes a message as a frame, and compresses it on first use.
 #include "message.hpp"
 
 #include "deflate.hpp"
@@ -8,7 +8,7 @@ namespace session_buddy::server {
 
 namespace {
 
-// Below this the packet costs the same either way.
+// Smaller messages fit into one packet anyway.
 constexpr std::size_t kWorthDeflatingBytes = 128;
 
 }  // namespace

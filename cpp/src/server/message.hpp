@@ -1,4 +1,4 @@
-// A message to clients in the bytes of the wire, made once for all who get it.
+// An encoded message, shared by all clients that receive it.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,17 @@ class Message {
 
     [[nodiscard]] std::string_view text() const { return std::string_view(frame_).substr(header_bytes_); }
     [[nodiscard]] std::string_view frame() const { return frame_; }
-    /// For clients with permessage-deflate: compressed at the first call alone, and frame() where that would not be
-    /// smaller.
+    /// For clients with permessage-deflate: compressed once, at the first call; frame() if that is not smaller.
     [[nodiscard]] std::string_view deflated_frame(Deflater& deflater) const;
 
   private:
     std::string frame_;
     std::size_t header_bytes_;
-    mutable bool deflated_ = false;  // tried
+    mutable bool deflated_ = false;  // compression was tried
     mutable std::string deflated_frame_;
 };
 
-/// Clients of the same subscription share it. For the network thread alone.
+/// Shared by the clients of one subscription. Used by the network thread only.
 using Frame = std::shared_ptr<const Message>;
 
 }  // namespace session_buddy::server

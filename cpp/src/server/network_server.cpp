@@ -1,4 +1,4 @@
-// See network_server.hpp. One thread runs everything; other threads reach it through posts to its io_context alone.
+// The network thread and the life cycle of the server. Other threads only post to its io_context.
 #include "session_buddy/server/network_server.hpp"
 
 #include <algorithm>
@@ -32,16 +32,16 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server"};
 
-// Whether strangers on the network are kept out and cannot listen in.
+// Whether encryption and authentication allow listening beyond loopback.
 bool may_listen_on_network(const Config& config) {
     const bool encrypted = !config.tls_cert.empty() || config.behind_proxy;
     const bool authenticated = auth::requires_token(config) || !config.tls_client_ca.empty();
     return config.insecure || (encrypted && authenticated);
 }
 
-// How late a time limit of a connection may be noticed.
+// Resolution of the connection timeouts.
 std::chrono::steady_clock::duration timeout_check_interval(const Config& config) {
-    constexpr double kPart = 0.25;  // of the shortest limit
+    constexpr double kPart = 0.25;  // of the shortest timeout
     constexpr Seconds kLongest{1.0};
     const Seconds shortest = std::min({config.handshake_timeout, config.idle_timeout, config.write_timeout,
                                        config.ping_interval, config.ping_timeout});
@@ -62,7 +62,7 @@ struct NetworkServer::Impl {
     void for_each_connection(const std::function<void(Connection&)>& visit);
     void begin_shutdown();
 
-    // First, because what waits in `io` refers to it and goes before it.
+    // Declared first, because pending handlers in `io` refer to it and are destroyed before it.
     ServerContext context;
     net::io_context io{1};
     net::executor_work_guard<net::io_context::executor_type> work{io.get_executor()};
@@ -70,18 +70,18 @@ struct NetworkServer::Impl {
     Timer shutdown_timer;
     std::vector<std::shared_ptr<Listener>> listeners;
     std::optional<TokenChecker> tokens;
-    bool timeout_timer_running = false;  // the timer waits
-    bool all_aborted = false;            // at the end of a shutdown; only for the network thread
+    bool timeout_timer_running = false;  // the timer is pending
+    bool all_aborted = false;            // shutdown_timeout has expired; network thread only
     std::thread thread;
 
-    std::mutex lifecycle_mutex;  // held over each change of phase, a join included
+    std::mutex lifecycle_mutex;  // held during each change of phase, including the join
     Phase phase = Phase::created;
 
     mutable std::mutex address_mutex;
     std::uint16_t port = 0;
     std::vector<std::string> endpoints;
 
-    // The newest snapshot that the network thread has not taken yet.
+    // The newest snapshot not yet broadcast.
     std::mutex pending_mutex;
     SnapshotPtr pending;
     std::chrono::steady_clock::time_point pending_since;
@@ -91,7 +91,7 @@ void NetworkServer::Impl::run() {
     block_signals();
     while (true) {
         try {
-            // What an exception may have interrupted.
+            // Restarts what an exception may have interrupted.
             for (const auto& listener : listeners) {
                 listener->run();
             }
@@ -101,8 +101,8 @@ void NetworkServer::Impl::run() {
             io.run();
             return;
         } catch (const std::exception& failure) {
-            // Sessions and listeners keep their own exceptions; this is what remains, such as memory that ran out in
-            // the middle of a broadcast.
+            // Connections and listeners handle their own exceptions. What remains is, for example, running out of
+            // memory during a broadcast.
             context.counters.failures.add();
             kLogger.error("network thread: {}", failure.what());
         }
@@ -121,7 +121,7 @@ void NetworkServer::Impl::broadcast_pending() {
     context.counters.broadcasts.add(Seconds(std::chrono::steady_clock::now() - context.published_at).count());
 }
 
-// What goes wrong with one, such as memory that ran out, is the end of that one and leaves out nobody else.
+// An exception, such as out of memory, ends that connection only; the others are still visited.
 void NetworkServer::Impl::for_each_connection(const std::function<void(Connection&)>& visit) {
     context.connections.for_each([this, &visit](Connection& connection) {
         try {
@@ -134,7 +134,7 @@ void NetworkServer::Impl::for_each_connection(const std::function<void(Connectio
     });
 }
 
-// One timer for the time limits of all connections: each of its own would cost more than the rest of an idle client.
+// One timer checks the timeouts of all connections: a timer per client would cost more than the rest of an idle client.
 void NetworkServer::Impl::check_timeouts() {
     if (all_aborted || (context.stopping && context.connections.empty())) {
         return;
@@ -176,7 +176,7 @@ void NetworkServer::Impl::begin_shutdown() {
         }
         kLogger.debug("aborting {} connections that did not close within shutdown_timeout", context.connections.size());
         context.connections.for_each([](Connection& connection) { connection.abort(); });
-        // What the intake still holds has no time limit, and must not keep the thread.
+        // Connections whose requests are still in the intake have no deadline and must not keep the thread running.
         all_aborted = true;
         timeout_timer.cancel();
     });
@@ -245,7 +245,7 @@ void NetworkServer::publish(SnapshotPtr snapshot) {
         net::post(impl_->io, [impl = impl_.get()] { impl->broadcast_pending(); });
     } catch (...) {
         const std::scoped_lock lock(impl_->pending_mutex);
-        impl_->pending.reset();  // else the next one would take it to be on its way
+        impl_->pending.reset();  // else publish() would assume that a broadcast is pending
         throw;
     }
 }
@@ -274,7 +274,7 @@ void NetworkServer::stop() {
     if (impl_->phase == Impl::Phase::running) {
         net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
         impl_->thread.join();
-        // What is left in `io`, such as a verdict nobody waited for, goes with it, when the timer is gone already.
+        // Handlers left in `io`, such as a late verdict, are destroyed with it, after the timers.
         impl_->context.on_connection_closed = nullptr;
         kLogger.info("stopped");
     } else {

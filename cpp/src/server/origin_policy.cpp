@@ -1,4 +1,4 @@
-// See origin_policy.hpp.
+// Compares Host and Origin with loopback, the own names, and the patterns of allow_host and allow_origin.
 #include "origin_policy.hpp"
 
 #include <iterator>
@@ -20,7 +20,7 @@ OriginPolicy::Verdict OriginPolicy::judge(const http::fields& headers, bool secu
     const auto [host, hosts_end] = headers.equal_range(http::field::host);
     const auto [origin, origins_end] = headers.equal_range(http::field::origin);
     if (host == hosts_end) {
-        // Browsers always send Host. Without it this is a program, such as a health probe that speaks HTTP/1.0.
+        // Browsers always send Host. A request without it comes from a program, such as an HTTP/1.0 health probe.
         return origin == origins_end ? Verdict::allowed : Verdict::host_refused;
     }
     const auto authority = std::next(host) == hosts_end ? Authority::parse(host->value()) : std::nullopt;
@@ -34,8 +34,8 @@ OriginPolicy::Verdict OriginPolicy::judge(const http::fields& headers, bool secu
     return allowed ? Verdict::allowed : Verdict::origin_refused;
 }
 
-// DNS rebinding: a page of evil.example has its name resolve to our address, and to the browser we are then that page's
-// own site. The name in Host gives it away. An address cannot be rebound: the browser connects to what it says.
+// Against DNS rebinding: if evil.example resolves to our address, the browser treats this server as same-origin with
+// that page. The name in Host reveals it. A literal address cannot be rebound.
 bool OriginPolicy::allows_host(const Host& host) const {
     return host.is_loopback() || (host.address && beyond_loopback_) || host == own_ || hosts_.contains(host);
 }

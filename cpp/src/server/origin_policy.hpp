@@ -1,4 +1,4 @@
-// Which web pages may use the server, and by which names: what a request's Host and Origin must be.
+// Validates Host and Origin: protection against DNS rebinding, cross-site WebSockets and cross-origin requests.
 #pragma once
 
 #include <boost/beast/http/fields.hpp>
@@ -15,13 +15,13 @@ class OriginPolicy {
   public:
     enum class Verdict : std::uint8_t { allowed, host_refused, origin_refused };
 
-    /// Throws PatternError where options::check() would.
+    /// Throws PatternError for patterns that options::check() rejects.
     explicit OriginPolicy(const Config& config);
 
-    /// To be told of every address that the server listens on.
+    /// Must be called for every address that the server listens on.
     void add_listener(const IpAddress& address);
 
-    /// Of a request that came over TLS, to this server or to a proxy before it, where `secure`.
+    /// `secure`: the request came over TLS, to this server or to a proxy in front of it.
     [[nodiscard]] Verdict judge(const boost::beast::http::fields& headers, bool secure) const;
 
   private:
@@ -30,7 +30,7 @@ class OriginPolicy {
 
     const OriginPatterns origins_;
     const HostPatterns hosts_;
-    const std::optional<Host> own_;  // the option `host`; nothing for an IPv6 address
+    const std::optional<Host> own_;  // the option `host`; nullopt for an IPv6 address
     bool beyond_loopback_ = false;
 };
 

@@ -1,4 +1,4 @@
-// See outbox.hpp.
+// Orders replies and broadcasts: a broadcast is sent after the replies that were queued before it.
 #include "outbox.hpp"
 
 #include <utility>

@@ -1,5 +1,4 @@
-// What waits to be sent to one client: the answers to its requests in order, and of each kind of broadcast the newest
-// alone.
+// Send queue of one client: replies in order, and only the newest broadcast of each kind (conflation).
 #pragma once
 
 #include <cstddef>
@@ -11,43 +10,42 @@
 
 namespace session_buddy::server {
 
-/// A client with this many answers waiting is not read from until it has taken some. One request makes two at most, so
-/// this many and one more can be there.
+/// Backpressure: with this many replies queued the server stops reading from the client. A request makes at most two
+/// replies, so one more than this may be queued.
 inline constexpr std::size_t kMaxPendingReplies = 32;
 
-/// Bounded by kMaxPendingReplies, `max_bytes` and one frame a broadcast kind: the answer to the request that came last
-/// may go beyond. A broadcast never overtakes an answer that was there
-/// before it, and keeps its turn when a newer one takes its place. Nearly always empty, and then without
-/// memory.
+/// Bounded by kMaxPendingReplies, `max_bytes` and one frame per kind of broadcast; the reply to the last request may
+/// exceed the bound. A broadcast is sent after the replies that were queued before it, and a newer one replaces it at
+/// the same position. Nearly always empty, and then without heap memory.
 class Outbox {
   public:
-    /// `max_bytes`: of answers.
+    /// `max_bytes`: limit of queued replies.
     explicit Outbox(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
     void push_reply(Frame frame);
-    /// True where it took the place of one that waited.
+    /// Both return true if they replaced an older frame that was still queued.
     bool offer_metrics(Frame frame);
     bool offer_sessions(Frame frame);
-    /// Forgets the broadcast that waits; what it was made for is no longer wanted.
+    /// Drops the queued metrics update, because the subscription has changed.
     void drop_metrics() noexcept;
 
-    /// False while no more requests may be taken from this client.
+    /// False while requests of this client must not be read (backpressure).
     [[nodiscard]] bool accepts_requests() const {
         return !queue_ || (queue_->replies.size() < kMaxPendingReplies && queue_->reply_bytes < max_bytes_);
     }
     [[nodiscard]] bool empty() const { return !queue_; }
-    /// The frame to send next, taken out; nullptr where nothing waits.
+    /// Removes and returns the frame to send next; nullptr if the outbox is empty.
     [[nodiscard]] Frame next();
 
   private:
     struct Slot {
         Frame frame;
-        std::uint64_t after_replies = 0;  // replies that go first, counted from the beginning
+        std::uint64_t after_replies = 0;  // sent once this many replies were sent
     };
     struct Queue {
         std::deque<Frame> replies;
-        std::size_t reply_bytes = 0;     // of replies
-        std::uint64_t replies_sent = 0;  // since something has been waiting
+        std::size_t reply_bytes = 0;     // bytes of `replies`
+        std::uint64_t replies_sent = 0;  // since the queue was created
         Slot metrics;
         Slot sessions;
 
@@ -58,7 +56,7 @@ class Outbox {
     bool offer(Slot Queue::*slot, Frame frame);
 
     std::size_t max_bytes_;
-    std::unique_ptr<Queue> queue_;  // nullptr while nothing waits
+    std::unique_ptr<Queue> queue_;  // nullptr while empty
 };
 
 }  // namespace session_buddy::server

@@ -1,4 +1,4 @@
-// See peer.hpp.
+// Parses X-Forwarded-For and X-Forwarded-Proto.
 #include "peer.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@ namespace session_buddy::server {
 
 namespace {
 
-// The items of all header lines of this name, in their order.
+// The items of all header lines of this name, in order of appearance.
 std::vector<std::string_view> items_of(const boost::beast::http::fields& headers, const char* name) {
     std::vector<std::string_view> items;
     const auto [first, last] = headers.equal_range(name);

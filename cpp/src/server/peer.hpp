@@ -1,4 +1,4 @@
-// Who is at the other end of a connection, seen through a proxy that may speak for others.
+// The client of a connection or request, looking through trusted proxies.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -11,18 +11,18 @@
 namespace session_buddy::server {
 
 struct Peer {
-    IpAddress address;       ///< what limits count
+    IpAddress address;       ///< limits count per address
     std::string name;        ///< for logs: "192.0.2.1:5555", "198.51.100.7 through 127.0.0.1:5555"
-    bool secure = false;     ///< it came over TLS, to this server or to the proxy
-    bool proxy = false;      ///< a trusted proxy, which may speak for anybody
-    bool forwarded = false;  ///< the client that a trusted proxy speaks for
+    bool secure = false;     ///< over TLS, to this server or to the proxy
+    bool proxy = false;      ///< a trusted proxy, which forwards requests of any client
+    bool forwarded = false;  ///< a client behind a trusted proxy
 };
 
 [[nodiscard]] IpAddress to_ip_address(const net::ip::address& address);
 
-/// The client of one request. That is `direct` where it is no trusted proxy or says nothing of use; else, of the
-/// addresses in X-Forwarded-For, the right-most one that is not itself a trusted proxy. What is left of an entry that
-/// is no address could be anybody's invention and is not looked at. X-Forwarded-Proto decides over `secure`.
+/// The client of one request. For a trusted proxy it is the right-most address in X-Forwarded-For that is not a trusted
+/// proxy; entries to the left of an invalid one are ignored, because any client could have forged them. Without a
+/// usable header, or for any other peer, it is `direct`. X-Forwarded-Proto determines `secure`.
 [[nodiscard]] Peer client_of_request(const Peer& direct, const boost::beast::http::fields& headers,
                                      const IpNetworks& trusted);
 

@@ -1,4 +1,4 @@
-// A set of living objects of one kind, each in it for as long as it holds its handle. For one thread.
+// A set of live objects; each is a member while it holds its handle. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@ namespace session_buddy::server {
 template <typename T>
 class Registry {
   public:
-    /// Takes its object out again when it goes. The registry must outlive it.
+    /// Removes its object when destroyed. The registry must outlive it.
     class Handle {
       public:
         Handle() = default;
@@ -58,13 +58,13 @@ class Registry {
     [[nodiscard]] Handle add(T& member) { return Handle(*this, member); }
     [[nodiscard]] bool empty() const { return entries_.empty(); }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
-    /// Calls visit(member) for each. A visit may take out the member that it is of and add others, which are not
-    /// visited then; it may take out no other one.
+    /// Calls visit(member) for each member. A visit may remove its own member, but no other, and may add members, which
+    /// are not visited in this pass.
     template <typename Visit>
     void for_each(Visit visit) {
-        // From the end, since what goes is replaced by the last one.
+        // Backwards, because a removed entry is replaced by the last one.
         for (std::size_t index = entries_.size(); index-- > 0;) {
-            // With thousands of members none is in the cache by itself.
+            // With thousands of members each visit would be a cache miss.
             if (index >= kPrefetchDistance) {
                 __builtin_prefetch(entries_[index - kPrefetchDistance].member);
             }

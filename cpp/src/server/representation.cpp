@@ -1,4 +1,4 @@
-// See representation.hpp.
+// Parses Accept-Encoding and If-None-Match, compresses with zlib, and hashes with OpenSSL.
 #include "session_buddy/server/representation.hpp"
 
 #include <openssl/evp.h>
@@ -31,7 +31,7 @@ std::string_view without_weakness(std::string_view etag) {
 
 }  // namespace
 
-// Beast's ext_list is no help: an item without parameters at the end of a list gets those of the item before it.
+// Not with Beast's ext_list: it gives an item without parameters at the end of a list those of the item before it.
 bool accepts_gzip(std::string_view accept_encoding) {
     std::optional<bool> named;
     std::optional<bool> any;
@@ -66,7 +66,7 @@ bool etag_matches(std::string_view if_none_match, std::string_view etag) {
 }
 
 std::string gzip_compress(std::string_view bytes, int level) {
-    constexpr int kGzip = 16;  // added to the window: with the header of gzip
+    constexpr int kGzip = 16;  // added to the window bits: gzip format
     constexpr int kMemoryLevel = 9;
     z_stream stream{};
     if (deflateInit2(&stream, level, Z_DEFLATED, MAX_WBITS + kGzip, kMemoryLevel, Z_DEFAULT_STRATEGY) != Z_OK) {
@@ -74,16 +74,16 @@ std::string gzip_compress(std::string_view bytes, int level) {
     }
     const std::unique_ptr<z_stream, decltype(&deflateEnd)> end(&stream, deflateEnd);
     std::string out(deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
-    // zlib reads it alone, though its type does not say so.
+    // zlib only reads the input, although its type is not const.
     stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
     stream.avail_in = static_cast<uInt>(bytes.size());
     stream.next_out = reinterpret_cast<Bytef*>(out.data());
     stream.avail_out = static_cast<uInt>(out.size());
-    if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {  // there is room for the worst case
+    if (deflate(&stream, Z_FINISH) != Z_STREAM_END) {  // deflateBound() is the worst case
         throw std::bad_alloc();
     }
     out.resize(stream.total_out);
-    out.shrink_to_fit();  // there was room for the worst case
+    out.shrink_to_fit();  // the worst case was reserved
     return out;
 }
 
@@ -97,7 +97,7 @@ std::string etag_digest(std::initializer_list<std::string_view> parts) {
         good = good && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
     }
     if (!good || EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) != 1) {
-        throw std::bad_alloc();  // nothing else can be wrong with it
+        throw std::bad_alloc();  // SHA-256 fails only for lack of memory
     }
     std::string hex;
     for (const unsigned char byte : std::span(digest).first<kBytes>()) {

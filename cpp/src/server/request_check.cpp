@@ -1,4 +1,4 @@
-// See request_check.hpp.
+// Checks repeated headers, Host, message framing and the WebSocket handshake.
 #include "request_check.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 namespace http = boost::beast::http;
 using Request = http::request<http::string_body>;
 
-// Two of one of these, and one server decides by the first and the next by the last.
+// If one of these is repeated, one server may use the first and another the last.
 constexpr std::array kSingle{
     http::field::host,          http::field::content_length,    http::field::origin,
     http::field::authorization, http::field::sec_websocket_key, http::field::sec_websocket_version};
@@ -48,7 +48,7 @@ bool is_host(std::string_view value) {
 // 16 bytes in base64.
 bool is_websocket_key(std::string_view value) {
     constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    constexpr std::string_view kLast = "AQgw";  // whose low four bits, which stand for nothing, are zero
+    constexpr std::string_view kLast = "AQgw";  // digits whose four unused low bits are zero
     constexpr std::size_t kDigits = 22;
     return value.size() == kDigits + 2 && value.ends_with("==") &&
            value.substr(0, kDigits).find_first_not_of(kAlphabet) == std::string_view::npos &&
@@ -56,7 +56,7 @@ bool is_websocket_key(std::string_view value) {
 }
 
 std::optional<HttpReply> check_framing(const Request& request) {
-    // A proxy that reads this header differently sees the next request elsewhere. No route needs it.
+    // A proxy that parses this header differently finds the next request at another offset. No route needs it.
     if (request.count(http::field::transfer_encoding) > 0) {
         return http_error(411, "length_required", "A body needs a Content-Length; Transfer-Encoding is not accepted");
     }
@@ -73,7 +73,7 @@ std::optional<HttpReply> check_handshake(const Request& request) {
     if (is_repeated(request, http::field::upgrade)) {
         return bad_header(http::field::upgrade, "is repeated");
     }
-    // Beast would send a 100 from a message that it has moved away already.
+    // Beast would send the 100 from a moved-from message.
     if (request.count(http::field::expect) > 0) {
         return http_error(417, "expectation_failed", "A WebSocket handshake has no body to expect");
     }
@@ -103,7 +103,7 @@ std::optional<HttpReply> find_fault(const Request& request) {
     if (!is_host(value_of(request, http::field::host))) {
         return bad_header(http::field::host, "must be a host name or an address, with an optional port");
     }
-    // A complete URL would have a host of its own, beside the header.
+    // An absolute URL contains a host, which may differ from the Host header.
     if (!request.target().starts_with('/')) {
         return bad_request("The target of the request must be a path");
     }

@@ -1,5 +1,5 @@
-// Refuses requests that break the rules of HTTP or of the WebSocket handshake, or that a proxy in front could read
-// differently.
+// Rejects requests that violate HTTP or the WebSocket handshake, or that a proxy could parse differently (request
+// smuggling).
 #pragma once
 
 #include <boost/beast/http/message.hpp>
@@ -10,8 +10,8 @@
 
 namespace session_buddy::server {
 
-/// The answer to a complete request that is refused, after which the connection has to end; nothing for a good one.
-/// What Beast's parser accepts and its WebSocket would answer by itself is covered, too.
+/// The error response to a complete request, after which the connection must be closed; nullopt if the request is
+/// valid. Includes what Beast's parser lets through.
 [[nodiscard]] std::optional<HttpReply> check_request(
     const boost::beast::http::request<boost::beast::http::string_body>& request);
 

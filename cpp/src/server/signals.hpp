@@ -1,11 +1,11 @@
-// Signals are for the main thread, which knows what to do about them.
+// Signals are handled by the main thread only; other threads block them.
 #pragma once
 
 #include <csignal>
 
 namespace session_buddy::server {
 
-/// For the calling thread; its own faults still reach it.
+/// Blocks signals in the calling thread, except for synchronous faults and SIGPROF.
 inline void block_signals() {
     sigset_t signals;
     sigfillset(&signals);

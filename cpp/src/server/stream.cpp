@@ -1,4 +1,4 @@
-// See stream.hpp.
+// Reads and writes over the socket or OpenSSL, and maps the results of OpenSSL to error codes.
 #include "stream.hpp"
 
 #include <openssl/err.h>
@@ -12,9 +12,9 @@ namespace session_buddy::server {
 
 namespace {
 
-constexpr std::size_t kDiscardChunkBytes = 4096;  // at a time
+constexpr std::size_t kDiscardChunkBytes = 4096;  // per read
 
-// OpenSSL counts in int.
+// OpenSSL takes sizes as int.
 int tls_size(std::size_t size) {
     return static_cast<int>(std::min<std::size_t>(size, INT_MAX));
 }
@@ -22,7 +22,7 @@ int tls_size(std::size_t size) {
 }  // namespace
 
 Stream::Stream(Socket socket) : socket_(std::move(socket)) {
-    error_code ignored;  // what fails here fails again at the first use
+    error_code ignored;  // an error here recurs at the first use
     socket_.non_blocking(true, ignored);
 }
 
@@ -33,10 +33,10 @@ void Stream::start_tls(SSL_CTX& context) {
         throw std::bad_alloc();
     }
     SSL_set_accept_state(tls_.get());
-    // With it a read goes on for as long as the peer sends what is no data, such as key updates or requests to
-    // renegotiate.
+    // With this mode a read would loop while the peer sends non-data records, such as key updates or renegotiation
+    // requests.
     SSL_clear_mode(tls_.get(), SSL_MODE_AUTO_RETRY);
-    // The rest of a frame is handed over again, from where it lies then.
+    // A retried write continues with the rest of a frame, possibly at another address.
     SSL_set_mode(tls_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
@@ -61,11 +61,11 @@ std::size_t Stream::write_some(std::string_view bytes, error_code& error) {
     return tls_result(SSL_write(tls_.get(), bytes.data(), tls_size(bytes.size())), write_waits_for_, error);
 }
 
-// Of one call of OpenSSL.
+// Maps the result of one OpenSSL call.
 std::size_t Stream::tls_result(int result, Socket::wait_type& waits_for, error_code& error) {
     if (result > 0) {
         error = {};
-        read_waits_for_ = Socket::wait_read;  // what had to be written first, is
+        read_waits_for_ = Socket::wait_read;  // a write that the read needed is done
         return static_cast<std::size_t>(result);
     }
     const int system = errno;
@@ -102,7 +102,7 @@ std::uint8_t Stream::peek(error_code& error) {
 void Stream::end_writing() {
     if (tls_ && !tls_failed_) {
         ERR_clear_error();
-        SSL_shutdown(tls_.get());  // what does not fit into the socket now is missed by nobody
+        SSL_shutdown(tls_.get());  // best effort: does not wait for socket buffer space
         ERR_clear_error();
     }
     read_waits_for_ = Socket::wait_read;
@@ -116,7 +116,7 @@ void Stream::discard(error_code& error) {
 }
 
 void Stream::close() noexcept {
-    tls_.reset();  // which would write to whatever gets the number of the socket next
+    tls_.reset();  // first: it would write to the next owner of the descriptor
     error_code ignored;
     socket_.close(ignored);
 }

@@ -1,5 +1,5 @@
-// The transport of one connection: a TCP socket, plain or under TLS, that never makes anybody wait. WebSockets use it
-// as it is, HTTP through the asynchronous operations that Beast asks for.
+// Non-blocking transport of one connection: a TCP socket, plain or with TLS. WebSockets use it directly, HTTP through
+// the asynchronous operations that Beast requires.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -19,34 +19,34 @@
 
 namespace session_buddy::server {
 
-/// Moved only while no operation is under way. OpenSSL writes to the socket by itself, so the thread that uses one with
-/// TLS must have SIGPIPE blocked.
+/// Must not be moved while an operation is pending. OpenSSL writes to the socket itself, so a thread that uses TLS must
+/// block SIGPIPE.
 class Stream {
   public:
     using executor_type = Executor;
 
     explicit Stream(Socket socket);
 
-    /// From here on everything goes through TLS, the handshake first.
+    /// Switches to TLS; handshake() must follow.
     void start_tls(SSL_CTX& context);
     [[nodiscard]] bool encrypted() const noexcept { return tls_ != nullptr; }
     [[nodiscard]] executor_type get_executor() noexcept { return socket_.get_executor(); }
 
-    // These do what can be done at once. Where that is nothing, the error is would_block; the waits below tell when to
-    // try again. After any other error there is nothing left to do but to close.
+    // These do what is possible immediately, else fail with would_block: retry after the wait below. After any other
+    // error the stream must be closed.
 
-    /// Of TLS; once more after each async_wait_to_read().
+    /// Continues the TLS handshake; call again after each async_wait_to_read().
     void handshake(error_code& error);
     [[nodiscard]] std::size_t read_some(std::span<char> into, error_code& error);
-    /// After would_block the next one must begin with the same bytes.
+    /// After would_block the next call must start with the same bytes.
     [[nodiscard]] std::size_t write_some(std::string_view bytes, error_code& error);
-    /// The first byte that is there, which stays there.
+    /// Returns the first unread byte without consuming it.
     [[nodiscard]] std::uint8_t peek(error_code& error);
 
-    /// What TLS has decrypted and nobody has read: no wait tells of it.
+    /// Whether TLS holds decrypted bytes that were not read; no wait reports these.
     [[nodiscard]] bool has_unread() const noexcept { return tls_ != nullptr && SSL_pending(tls_.get()) > 0; }
 
-    /// Until it is worth trying to read. Under TLS that may be when the socket can be written.
+    /// Waits until a read may succeed. With TLS that may require the socket to be writable.
     template <typename Handler>
     void async_wait_to_read(Handler&& handler) {
         socket_.async_wait(read_waits_for_, std::forward<Handler>(handler));
@@ -57,23 +57,23 @@ class Stream {
         socket_.async_wait(write_waits_for_, std::forward<Handler>(handler));
     }
 
-    /// Tells the peer that nothing more comes.
+    /// Shuts down the sending side (close_notify, FIN).
     void end_writing();
-    /// Reads and forgets what there is, below TLS, where it means nothing any more after end_writing().
+    /// Reads and discards available bytes, below TLS: after end_writing() they are not decrypted any more.
     void discard(error_code& error);
-    /// At once, without a word to the peer. Every operation under way completes with an error.
+    /// Closes immediately, without close_notify. Every pending operation completes with an error.
     void close() noexcept;
 
-    /// end_writing(), and close() once the peer has ended its side: closing while it is still sending would reset the
-    /// connection, and what was sent last might be lost with it. What it sends until then is dropped. The caller bounds
-    /// the time.
+    /// Lingering close: end_writing(), then close() once the peer has closed its side; until then its data is
+    /// discarded. Closing while the peer still sends would reset the connection and could lose our last bytes. The
+    /// caller sets the time limit.
     template <typename Handler>
     void async_graceful_close(Handler handler) {
         end_writing();
         net::async_compose<Handler, void(error_code)>(GracefulClose{*this}, handler, get_executor());
     }
 
-    // As Beast wants them (AsyncStream), for completion handlers.
+    // The AsyncStream interface of Beast, for completion handlers.
     template <typename Buffers, typename Handler>
     void async_read_some(const Buffers& buffers, Handler handler) {
         const auto read = [buffers](Stream& stream, error_code& error) {
@@ -102,7 +102,7 @@ class Stream {
         void operator()(SSL* tls) const noexcept { SSL_free(tls); }
     };
 
-    // Tries `transfer` until it does not block.
+    // Retries `transfer` until it does not block.
     template <typename Transfer>
     struct RetryUntilReady {
         template <typename Self>
@@ -120,7 +120,7 @@ class Stream {
             } else if (step == Step::waited) {
                 self.complete(error, bytes);
             } else {
-                step = Step::done;  // but no handler is called before its operation has begun
+                step = Step::done;  // a handler must not run inside the initiating function
                 net::post(its_stream.get_executor(), std::move(self));
             }
         }
@@ -128,7 +128,7 @@ class Stream {
         enum class Step : std::uint8_t { begin, waited, done };
         Stream& stream;
         Transfer transfer;
-        const Socket::wait_type& waits_for;  // of the stream, as the last transfer has left it
+        const Socket::wait_type& waits_for;  // direction that the last transfer of the stream needs
         Step step = Step::begin;
         error_code error = {};
         std::size_t bytes = 0;

@@ -1,4 +1,4 @@
-// See tls_context.hpp.
+// Reads PEM files, checks validity periods and key pairs, and configures OpenSSL.
 #include "tls_context.hpp"
 
 #include <openssl/err.h>
@@ -24,7 +24,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server.tls"};
 
-// Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost the client chooses.
+// Mozilla's intermediate configuration (ssl-config.mozilla.org, 5.7) without DHE, whose cost an attacker can drive up.
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
@@ -35,7 +35,7 @@ using Bio = std::unique_ptr<BIO, Releaser<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Releaser<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Releaser<EVP_PKEY_free>>;
 
-// OpenSSL's own words for what went wrong last; its queue of errors is empty afterwards.
+// The reason of OpenSSL's last error; clears its error queue.
 std::string openssl_reason() {
     const char* reason = ERR_reason_error_string(ERR_peek_last_error());
     std::string text = reason != nullptr ? reason : "unknown error";
@@ -64,7 +64,7 @@ std::string to_text(const ASN1_TIME* time) {
                        parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
-// Empty where the certificate is valid now.
+// Empty if the certificate is valid now.
 std::string invalid_reason(const X509* certificate) {
     if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0) {
         return "it is not valid before " + to_text(X509_get0_notBefore(certificate));
@@ -75,7 +75,7 @@ std::string invalid_reason(const X509* certificate) {
     return {};
 }
 
-// All of a file, at least one.
+// All certificates of a PEM file; at least one.
 std::vector<Certificate> read_certificates(std::string_view what, const std::string& path) {
     const std::string text = read_file(what, path);
     const Bio bio = memory(text);
@@ -99,7 +99,7 @@ Key read_key(const std::string& path) {
     const std::string text = read_file("TLS key", path);
     const Bio bio = memory(text);
     bool asked = false;
-    // Without it OpenSSL asks for the passphrase on the terminal.
+    // Without this callback OpenSSL prompts for the passphrase on the terminal.
     const auto passphrase = [](char*, int, int, void* was_asked) {
         *static_cast<bool*>(was_asked) = true;
         return -1;
@@ -180,7 +180,8 @@ TlsContextPtr load_tls(const Config& config) {
     }
     auto owner = std::make_shared<net::ssl::context>(context);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
-    // Connections are few and long: resumption would save little, and keep state or weaken forward secrecy.
+    // Connections are few and long-lived: session resumption would save little, but keep state or weaken forward
+    // secrecy.
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);

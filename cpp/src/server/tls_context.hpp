@@ -1,4 +1,4 @@
-// Certificates and keys: reads the files, checks them, and makes of them what TLS connections start from.
+// Loads and validates certificates and keys, and builds the TLS context from them.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>
@@ -9,12 +9,12 @@
 
 namespace session_buddy::server {
 
-/// A connection that has begun keeps the certificate it began with.
+/// An open connection keeps the context, and so the certificate, it was created with.
 using TlsContextPtr = std::shared_ptr<net::ssl::context>;
 
-/// nullptr where the config asks for no TLS. TLS 1.2 and 1.3 with the ciphers that Mozilla's guide calls intermediate
-/// (without finite-field Diffie-Hellman); no renegotiation, compression or resumption. Blocks on files. Throws TlsError
-/// (network_server.hpp).
+/// nullptr if TLS is not configured. TLS 1.2 and 1.3 with the ciphers of Mozilla's intermediate configuration
+/// (without finite-field Diffie-Hellman); no renegotiation, compression or resumption. Blocks on file I/O. Throws
+/// TlsError (network_server.hpp).
 [[nodiscard]] TlsContextPtr load_tls(const Config& config);
 
 }  // namespace session_buddy::server

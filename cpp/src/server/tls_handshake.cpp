@@ -1,4 +1,4 @@
-// See tls_handshake.hpp.
+// Runs the handshake; answers plain HTTP with an error that names TLS.
 #include "tls_handshake.hpp"
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server.tls"};
 
-constexpr std::uint8_t kHandshakeRecord = 0x16;  // no text begins with it
+constexpr std::uint8_t kHandshakeRecord = 0x16;  // record type of a ClientHello; plain HTTP cannot start with it
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// One accepted connection until it speaks TLS; then HttpConnection has it.
+// The TLS handshake of an accepted connection, which then becomes an HttpConnection.
 #pragma once
 
 #include <memory>
@@ -11,14 +11,14 @@ namespace session_buddy::server {
 
 class TlsHandshake final : public std::enable_shared_from_this<TlsHandshake>, public Connection {
   public:
-    /// `context` must outlive it and have TLS. `deadline` is of the first request, too.
+    /// `context` must outlive it and have TLS. `deadline` covers the handshake and the first request.
     TlsHandshake(Stream stream, Peer peer, Admission::Slot slot, SteadyTime deadline, ServerContext& context);
 
     void run();
     void shut_down() override;
     void abort() override;
     void check_timeouts(SteadyTime now) override;
-    /// Logs what a handler threw, and cuts the connection.
+    /// Called when a handler has thrown: logs the exception and aborts the connection.
     void fail(const char* what);
 
   private:

@@ -1,4 +1,4 @@
-// So many a second, and so many at once.
+// Token-bucket rate limiter.
 #pragma once
 
 #include <algorithm>
@@ -6,12 +6,13 @@
 
 namespace session_buddy::server {
 
-/// Holds one second's worth at most. Its level may go below zero: whoever goes on without heed gets ever deeper.
+/// The capacity is one second of `rate`. The level may go negative: a client that keeps exceeding the limit accumulates
+/// debt.
 class TokenBucket {
   public:
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// Full. `rate` is per second, 1 or more.
+    /// Starts full. `rate` is per second, at least 1.
     TokenBucket(double rate, TimePoint now) : rate_(rate), level_(rate), at_(now) {}
 
     [[nodiscard]] double level(TimePoint now) {
@@ -19,17 +20,17 @@ class TokenBucket {
         at_ = now;
         return level_;
     }
-    /// Takes `count`, whether they are there or not, and gives the level afterwards.
+    /// Spends `count` unconditionally and returns the new level.
     double spend(TimePoint now, double count = 1) {
         level_ = level(now) - count;
         return level_;
     }
-    /// The same, but never below `floor`.
+    /// Spends one, but never below `floor`; returns the new level.
     double spend_with_floor(double floor, TimePoint now) {
         level_ = std::max(floor, level(now) - 1);
         return level_;
     }
-    /// Takes one where it is there.
+    /// Spends one if available.
     [[nodiscard]] bool try_acquire(TimePoint now) { return level(now) >= 1 && spend(now) >= 0; }
 
   private:

@@ -1,4 +1,4 @@
-// See token_checker.hpp.
+// Posts checks to a one-thread pool and their verdicts back to the network thread.
 #include "token_checker.hpp"
 
 #include <boost/asio/post.hpp>
@@ -45,7 +45,7 @@ void TokenChecker::check(std::string token, Done done) {
                                       done = std::move(done), verdict = std::move(verdict)]() mutable {
                           if (authenticator == authenticator_) {
                               done(std::move(verdict));
-                          } else {  // other tokens count by now
+                          } else {  // the tokens were reloaded meanwhile
                               check(std::move(token), std::move(done));
                           }
                       });

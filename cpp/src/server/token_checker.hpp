@@ -1,4 +1,4 @@
-// Checks tokens on a thread of its own: hashes and signatures have no place on the network thread.
+// Checks tokens on its own thread: hashing and signature verification would block the network thread.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,23 +15,22 @@ namespace session_buddy::server {
 
 using AuthenticatorPtr = std::shared_ptr<const auth::Authenticator>;
 
-/// For the network thread alone. A connection waits for its check before it asks for another, so no more checks wait
-/// than there are connections.
+/// Used by the network thread only. A connection has at most one pending check, so the queue is bounded by the number
+/// of connections.
 class TokenChecker {
   public:
     using Done = std::function<void(auth::Verdict)>;
 
-    /// `io` and `clock` must outlive it, and `io` must not run any more once it is gone; `authenticator` is not
-    /// nullptr.
+    /// `io` and `clock` must outlive it, and `io` must not run after its destruction; `authenticator` is not nullptr.
     TokenChecker(net::io_context& io, AuthenticatorPtr authenticator, const Clock& clock);
-    /// Waits for the check under way. Those that wait are never done.
+    /// Waits for the running check. `done` of queued checks is never called.
     ~TokenChecker();
     TokenChecker(const TokenChecker&) = delete;
     TokenChecker& operator=(const TokenChecker&) = delete;
 
-    /// `done` is called on the network thread, later.
+    /// Calls `done` asynchronously on the network thread.
     void check(std::string token, Done done);
-    /// For checks from here on, and for those under way.
+    /// Applies to later checks and to pending ones.
     void replace(AuthenticatorPtr authenticator) { authenticator_ = std::move(authenticator); }
     [[nodiscard]] bool still_accepts(const auth::Identity& identity) const {
         return authenticator_->still_accepts(identity);

@@ -1,4 +1,4 @@
-// See websocket_connection.hpp.
+// Reads and writes frames, checks tokens and timeouts, and runs the closing handshake.
 #include "websocket_connection.hpp"
 
 #include <algorithm>
@@ -18,21 +18,21 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.server.session"};
 
-// Of the message with the token, what is not the token.
+// Size of an auth message without its token.
 constexpr std::size_t kAuthEnvelopeBytes = 1024;
-// Private codes begin at 4000 (RFC 6455, section 7.4.2); this one looks like the status of HTTP.
+// Private codes start at 4000 (RFC 6455, section 7.4.2); 4401 follows HTTP 401.
 constexpr auto kUnauthorized = static_cast<CloseCode>(4401);
 constexpr std::string_view kNoLongerAccepted = "The token is no longer accepted";
-// Answers that wait together leave together, up to about this many bytes.
+// Queued replies are coalesced into writes of about this many bytes.
 constexpr std::size_t kMaxCoalescedBytes = 16384;
-// A client with so many bytes of pongs waiting is not read from.
+// Backpressure: with this many bytes of control frames queued the server stops reading from the client.
 constexpr std::size_t kMaxControlBytes = 1024;
-// Reads before others have their turn.
+// Reads before other connections get their turn.
 constexpr int kMaxReadsPerTurn = 4;
-// A compressed message counts as one more for every so many bytes: what they cost to read does not show in the text.
+// A compressed message counts as one more message per this many bytes, for the cost of decompression.
 constexpr double kDeflatedBytesPerUnit = 4096;
 
-// There is one for each client: what it grows by, 10,000 clients pay 10,000 times.
+// Bounds the memory per client.
 static_assert(sizeof(WebSocketConnection) <= 648);
 
 std::size_t first_message_limit(const Config& config) {
@@ -47,7 +47,7 @@ WebSocketConnection::WebSocketConnection(Stream stream, Peer peer, Admission::Sl
       handle_(context, *this),
       peer_(std::move(peer)),
       slot_(std::move(slot)),
-      decoder_(first_message_limit(context.config)),  // until it has shown its token it has nothing else to say
+      decoder_(first_message_limit(context.config)),  // before authentication only the auth message is accepted
       last_activity_at_(std::chrono::steady_clock::now()),
       ping_due_at_(last_activity_at_ + steady(context.config.ping_interval)),
       messages_(context.config.max_messages_per_second, last_activity_at_) {}
@@ -76,7 +76,7 @@ void WebSocketConnection::await_token() {
     authentication_->deadline.expires_after(steady(context_.config.auth_timeout));
     authentication_->deadline.async_wait(
         guarded(shared_from_this(), [](WebSocketConnection& self, const error_code& error) {
-            // One may have come when this was queued already.
+            // A token may have arrived after this handler was queued.
             if (!error && self.state_ == State::unauthenticated && !self.authentication_->pending) {
                 self.close(kUnauthorized, "Authentication timed out");
             }
@@ -149,7 +149,7 @@ void WebSocketConnection::reject_token(std::string reason, protocol::RequestId r
                 return;
             }
             self.authentication_->pending = false;
-            if (self.state_ == State::open) {  // with the token it had before
+            if (self.state_ == State::open) {  // the previous token stays valid
                 self.client_->unauthorized(std::move(why), std::move(id));
                 self.write();
                 self.read();
@@ -170,7 +170,7 @@ void WebSocketConnection::open(std::optional<auth::Identity> identity) {
     decoder_.set_max_message_bytes(context_.config.max_message_bytes);
 }
 
-// From here on this token is what the client is here by.
+// Makes `identity` the one whose expiry and revocation close the connection.
 void WebSocketConnection::set_identity(auth::Identity identity) {
     authentication_->identity = std::move(identity);
     authentication_->deadline.expires_at(SteadyTime::max());
@@ -178,7 +178,7 @@ void WebSocketConnection::set_identity(auth::Identity identity) {
     if (!expires_at) {
         return;
     }
-    // A token may be good until the year 9999, which no timer counts in nanoseconds.
+    // A token may be valid until the year 9999, which overflows a timer in nanoseconds.
     constexpr std::chrono::hours kLongest{24 * 365 * 100};
     authentication_->deadline.expires_after(
         std::min<std::chrono::microseconds>(*expires_at - context_.clock.now(), kLongest));
@@ -204,7 +204,7 @@ void WebSocketConnection::abort() {
     finish({});
 }
 
-// Whether what the client sends is looked at now.
+// Whether input of the client is processed now.
 bool WebSocketConnection::accepts_input() const {
     if (state_ == State::closing) {
         return !client_closed_;
@@ -214,7 +214,7 @@ bool WebSocketConnection::accepts_input() const {
            (!client_ || client_->outbox().accepts_requests());
 }
 
-// What is here already, and then whatever comes.
+// Processes held-back input, then waits for more.
 void WebSocketConnection::read() {
     if (reading_) {
         return;
@@ -248,10 +248,10 @@ void WebSocketConnection::on_readable(const error_code& error) {
             finish(failed);
             return;
         }
-        record_activity();  // each piece is a sign of life
+        record_activity();  // any input shows that the client is alive
         process_input(std::span(context_.received).first(bytes));
         if (bytes < context_.received.size()) {
-            break;  // that was all, most likely
+            break;  // the socket is probably drained
         }
     }
     if (state_ == State::lingering) {
@@ -281,7 +281,7 @@ void WebSocketConnection::on_event(const FrameDecoder::Event& event) {
         return;
     }
     if (state_ == State::closing) {
-        return;  // it had not heard of it yet
+        return;  // sent before the client saw our close frame
     }
     if (event.kind == Kind::text) {
         on_text(event);
@@ -290,10 +290,10 @@ void WebSocketConnection::on_event(const FrameDecoder::Event& event) {
     }
 }
 
-// A client that sends too much is told so first. One that does not heed it, and sends as many again, is closed.
+// Over the rate limit a client first gets errors; with one more second of messages as debt it is closed.
 void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     context_.counters.messages_received.add();
-    // Before anything is done for it. A compressed one costs more, whatever it becomes.
+    // Charged before any work. A compressed message costs more, even if it is rejected later.
     const double cost = event.deflated ? 1 + static_cast<double>(event.payload.size()) / kDeflatedBytesPerUnit : 1;
     const double left = messages_.spend(last_activity_at_, cost);
     if (left < -static_cast<double>(context_.config.max_messages_per_second)) {
@@ -324,7 +324,7 @@ void WebSocketConnection::on_text(const FrameDecoder::Event& event) {
     }
 }
 
-// Each is answered, so it costs what a message costs.
+// Every ping is answered, so it counts as a message.
 void WebSocketConnection::on_ping(std::string_view payload) {
     if (messages_.spend(last_activity_at_) < -static_cast<double>(context_.config.max_messages_per_second)) {
         kLogger.debug("client {} exceeded max_messages_per_second", peer_.name);
@@ -334,7 +334,7 @@ void WebSocketConnection::on_ping(std::string_view payload) {
     control_ += to_frame(Opcode::pong, payload);
 }
 
-// The way of nearly every broadcast: to a socket that takes it at once, without memory or a wait for this client.
+// Fast path of nearly every broadcast: the socket accepts the frame, without an allocation or a wait.
 bool WebSocketConnection::send(const Frame& frame) {
     if (unsent_ || state_ != State::open) {
         return false;
@@ -346,7 +346,7 @@ bool WebSocketConnection::send(const Frame& frame) {
             context_.counters.messages_sent.add();
             write_now(nullptr, std::exchange(control_, {}).append(wire_bytes(*frame)));
         }
-    } catch (const std::exception& failure) {  // memory ran out: the end of this client and of nobody else's broadcast
+    } catch (const std::exception& failure) {  // out of memory: ends this client only, not the broadcast
         context_.counters.failures.add();
         kLogger.error("WebSocket connection of {} failed: {}", peer_.name, failure.what());
         fail_later(net::error::no_memory);
@@ -379,7 +379,7 @@ void WebSocketConnection::write() {
     linger_if_done();
 }
 
-// The frame, or the bytes where there is none.
+// Writes `frame`, or `bytes` if it is nullptr.
 void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
     if (state_ == State::lingering || state_ == State::closed) {
         return;
@@ -396,7 +396,7 @@ void WebSocketConnection::write_now(const Frame& frame, std::string bytes) {
     }
 }
 
-// Counts on from `sent`.
+// Continues at `sent` and advances it.
 error_code WebSocketConnection::write_rest(std::string_view bytes, std::size_t& sent) {
     error_code error;
     while (sent < bytes.size() && !error) {
@@ -436,18 +436,18 @@ void WebSocketConnection::on_writable(const error_code& error) {
     }
     unsent_.reset();
     if (!reading_) {
-        record_activity();  // it is we who do not listen; that it takes its answers shows that it is there
+        record_activity();  // the server has paused reading; that the client reads shows that it is alive
     }
     write();
     read();
 }
 
-// Not at once: a broadcast may be going through all its clients.
+// Deferred, because a broadcast may be iterating over the clients.
 void WebSocketConnection::fail_later(const error_code& error) {
     net::post(stream_.get_executor(), [self = shared_from_this(), error] { self->finish(error); });
 }
 
-// It closed, or broke the protocol.
+// The client sent a close frame or violated the protocol.
 void WebSocketConnection::on_client_end(CloseCode code) {
     client_closed_ = true;
     if (state_ == State::closing) {
@@ -457,12 +457,12 @@ void WebSocketConnection::on_client_end(CloseCode code) {
     }
 }
 
-// CloseCode::none: without one.
+// CloseCode::none: a close frame without a code.
 void WebSocketConnection::close(CloseCode code, std::string_view reason) {
     if (state_ != State::unauthenticated && state_ != State::open) {
         return;
     }
-    write();  // the answers to what came before
+    write();  // send queued replies first
     state_ = State::closing;
     close_deadline_ = std::chrono::steady_clock::now() + steady(context_.config.handshake_timeout);
     client_.reset();
@@ -479,8 +479,8 @@ void WebSocketConnection::linger_if_done() {
     }
 }
 
-// Until the client ends the connection: ending it while the client still sends would reset it, and our close might be
-// lost with it.
+// Lingering close: waits for the client to close the TCP connection. Closing it while the client still sends would
+// reset it, and our close frame could be lost.
 void WebSocketConnection::linger() {
     state_ = State::lingering;
     stream_.end_writing();
@@ -506,7 +506,7 @@ void WebSocketConnection::record_activity() {
     last_activity_at_ = std::chrono::steady_clock::now();
 }
 
-// Empty where the client is within all of them.
+// Empty if no limit is exceeded.
 std::string_view WebSocketConnection::exceeded_limit(SteadyTime now) const {
     if (unsent_ && now - unsent_->since >= steady(context_.config.write_timeout)) {
         return "message not sent within write_timeout";
@@ -525,7 +525,7 @@ void WebSocketConnection::check_timeouts(SteadyTime now) {
         return;
     }
     if (authentication_ && authentication_->pending) {
-        record_activity();  // it is we who do not listen
+        record_activity();  // the server has paused reading
     }
     if (const auto limit = exceeded_limit(now); !limit.empty()) {
         kLogger.debug("dropping client {}: {}", peer_.name, limit);
@@ -533,7 +533,7 @@ void WebSocketConnection::check_timeouts(SteadyTime now) {
         return;
     }
     if (!control_.empty()) {
-        write();  // a ping that no broadcast took along since the last look
+        write();  // a ping that no broadcast has carried since the last check
     }
     if (now >= ping_due_at_) {
         ping_due_at_ = now + steady(context_.config.ping_interval);
@@ -543,8 +543,8 @@ void WebSocketConnection::check_timeouts(SteadyTime now) {
     }
 }
 
-// The end, however it came: gives the place and the subscriptions back and closes the socket, upon which every wait
-// under way completes and lets go of this.
+// Ends the connection: releases its slot and subscriptions and closes the socket. Every pending wait then completes and
+// releases its reference to this.
 void WebSocketConnection::finish(const error_code& reason) {
     if (state_ == State::closed) {
         return;

@@ -1,4 +1,4 @@
-// One WebSocket connection: the socket, its keep-alive and its end. What is said over it is the business of Client.
+// One WebSocket connection: socket, authentication, keep-alive, backpressure and close. Client implements the API.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +21,10 @@
 
 namespace session_buddy::server {
 
-/// How a client stands when its upgrade is answered: it may come in; it has yet to show a token, as its first message;
-/// it showed one that is not accepted.
+/// The state of a client when its upgrade is accepted: admitted; must authenticate with its first message; or its token
+/// was rejected, and the connection will be closed with the reason.
 struct Admitted {
-    std::optional<auth::Identity> identity;  ///< where a token was asked for
+    std::optional<auth::Identity> identity;  ///< nullopt without authentication
 };
 struct AwaitsToken {};
 struct Rejected {
@@ -32,7 +32,7 @@ struct Rejected {
 };
 using UpgradeDecision = std::variant<Admitted, AwaitsToken, Rejected>;
 
-/// There is one for every client, so what is needed at times alone is kept behind pointers.
+/// There is one per client, so rarely used state is kept behind pointers to save memory.
 class WebSocketConnection final : public std::enable_shared_from_this<WebSocketConnection>,
                                   public Connection,
                                   private Client::Sender {
@@ -40,37 +40,37 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
     /// `context` must outlive it.
     WebSocketConnection(Stream stream, Peer peer, Admission::Slot slot, ServerContext& context);
 
-    /// Answers the upgrade request and serves the client.
+    /// Sends the upgrade response and serves the client.
     void run(Handshake handshake, const UpgradeDecision& decision);
     void shut_down() override;
     void abort() override;
     void on_tokens_replaced() override;
     void check_timeouts(SteadyTime now) override;
-    /// Logs what a handler threw, and cuts the connection.
+    /// Called when a handler has thrown: logs the exception and aborts the connection.
     void fail(const char* what);
 
   private:
     enum class State : std::uint8_t {
         unauthenticated,
         open,
-        closing,    // our close frame is on its way, and the client's is waited for
-        lingering,  // nothing is said any more; the client is to end the connection
+        closing,    // our close frame was sent; waits for the client's
+        lingering,  // closing handshake done; waits for the client to close the TCP connection
         closed
     };
 
-    // Of a client that must show a token.
+    // Only if clients must authenticate.
     struct Authentication {
         explicit Authentication(const Executor& executor) : deadline(executor), delay(executor) {}
-        Timer deadline;  // for the token to come; then of the token
-        Timer delay;     // of a refusal
+        Timer deadline;  // auth_timeout; then the expiry of the token
+        Timer delay;     // delays the response to a rejected token
         std::optional<auth::Identity> identity;
-        bool pending = false;  // a check or a refusal; nothing is read meanwhile
+        bool pending = false;  // a check or a delayed rejection; nothing is read meanwhile
     };
 
-    // What the socket did not take at once.
+    // Output that the socket has not accepted yet.
     struct Unsent {
-        Frame frame;        // or else
-        std::string bytes;  // these
+        Frame frame;        // or, if nullptr,
+        std::string bytes;  // these bytes
         std::size_t sent = 0;
         SteadyTime since;
     };
@@ -110,27 +110,27 @@ class WebSocketConnection final : public std::enable_shared_from_this<WebSocketC
     void record_activity();
     void finish(const error_code& reason);
 
-    // First, and close together, what each broadcast touches: with many clients nothing of it is in the cache.
+    // The fields that each broadcast touches come first and adjacent: with many clients every access is a cache miss.
     Stream stream_;
     State state_ = State::unauthenticated;
     bool deflate_enabled_ = false;
-    bool reading_ = false;            // or waited for
-    bool client_closed_ = false;      // nothing that it says counts any more
-    std::unique_ptr<Unsent> unsent_;  // while the socket is full
-    std::string control_;             // frames that go before everything else
-    std::optional<Client> client_;    // while open
+    bool reading_ = false;            // or waiting to read
+    bool client_closed_ = false;      // its later input is ignored
+    std::unique_ptr<Unsent> unsent_;  // set while the socket buffer is full
+    std::string control_;             // control frames, sent before everything else
+    std::optional<Client> client_;    // set while open
 
     ServerContext& context_;
     ConnectionHandle handle_;
     Peer peer_;
     Admission::Slot slot_;
-    std::unique_ptr<Authentication> authentication_;  // where tokens are asked for
+    std::unique_ptr<Authentication> authentication_;  // set if clients must authenticate
     HandlerSlot read_slot_;
     FrameDecoder decoder_;
-    std::string unread_;  // received, and waiting until the client takes its answers
+    std::string unread_;  // received input, held back until the client reads its replies
     SteadyTime last_activity_at_;
     SteadyTime ping_due_at_;
-    SteadyTime close_deadline_ = SteadyTime::max();  // of what comes after our close frame
+    SteadyTime close_deadline_ = SteadyTime::max();  // deadline for the close frame of the client
     TokenBucket messages_;
 };
 

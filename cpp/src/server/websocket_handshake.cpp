@@ -1,4 +1,4 @@
-// See websocket_handshake.hpp.
+// Computes Sec-WebSocket-Accept and writes the 101 response.
 #include "websocket_handshake.hpp"
 
 #include <openssl/evp.h>
@@ -15,7 +15,7 @@ namespace {
 
 namespace http = boost::beast::http;
 
-// Section 1.3: what a server that knows the protocol makes of the key.
+// Sec-WebSocket-Accept for the key (section 1.3).
 std::string accept_value(std::string_view key) {
     const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

@@ -1,4 +1,4 @@
-// The answer that makes a WebSocket of an HTTP connection (RFC 6455, section 4.2.2).
+// The response that upgrades an HTTP connection to a WebSocket (RFC 6455, section 4.2.2).
 #pragma once
 
 #include <boost/beast/http/message.hpp>
@@ -9,12 +9,12 @@
 namespace session_buddy::server {
 
 struct Handshake {
-    std::string response;   ///< complete, as it goes over the wire
-    bool deflated = false;  ///< messages may be compressed from here on
+    std::string response;   ///< the complete HTTP response
+    bool deflated = false;  ///< permessage-deflate was negotiated
 };
 
-/// For a request that check_request() let pass and that is an upgrade. `subprotocol`: the one to choose; empty for
-/// none. `may_deflate`: whether permessage-deflate is agreed to where the client offers it.
+/// For an upgrade request that passed check_request(). `subprotocol`: the subprotocol to select; empty for none.
+/// `may_deflate`: accept an offer of permessage-deflate.
 [[nodiscard]] Handshake accept_handshake(const boost::beast::http::request<boost::beast::http::string_body>& request,
                                          std::string_view subprotocol, bool may_deflate);
 

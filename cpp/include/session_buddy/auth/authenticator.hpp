@@ -1,4 +1,4 @@
-// Who may come in: checks bearer tokens against a file of tokens or as JSON Web Tokens. Knows nothing of connections.
+// Authentication: checks bearer tokens against a token file or as JSON Web Tokens. Independent of connections.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,13 @@
 
 namespace session_buddy::auth {
 
-/// Longest token that is looked at, in bytes: what the default of max_header_bytes lets through.
+/// Longest accepted token, in bytes: what fits into the default of max_header_bytes.
 inline constexpr std::size_t kMaxTokenBytes = 8192;
 
 enum class Scope : std::uint8_t {
-    read = 1,     ///< everything of the WebSocket API v1.0
-    write = 2,    ///< recording invocations
-    metrics = 4,  ///< scraping
+    read = 1,     ///< the WebSocket API and the queries of the HTTP API
+    write = 2,    ///< ingestion
+    metrics = 4,  ///< scraping /metrics
 };
 
 class Scopes {
@@ -42,26 +42,26 @@ class Scopes {
     std::uint8_t bits_ = 0;
 };
 
-/// The scope of this name ("read"); nothing for another name.
+/// The scope with this name ("read"); nullopt if unknown.
 [[nodiscard]] std::optional<Scope> parse_scope(std::string_view name);
 
-/// What an accepted token stands for.
+/// The result of a successful authentication.
 struct Identity {
     Scopes scopes;
-    std::optional<TimePoint> expires_at;  ///< the leeway included; nothing for a token that does not expire
-    std::string fingerprint;              ///< SHA-256 of what it rests on: the token itself, or the key of a JWT
+    std::optional<TimePoint> expires_at;  ///< including the leeway; nullopt if the token does not expire
+    std::string fingerprint;              ///< SHA-256 of the token, or of the key that signed a JWT
 };
 
-/// What the owner of a token may be told: a sentence without a full stop ("The token has expired"). It names a claim
-/// only where the signature was right.
+/// Why a token was rejected, as a sentence for the client without a full stop ("The token has expired"). Names a claim
+/// only if the signature was valid.
 struct Rejection {
     std::string reason;
 };
 
 using Verdict = std::variant<Identity, Rejection>;
 
-/// Authentication was asked for and is not possible. what() is one line that names the setting or file and the reason,
-/// and never holds any part of a secret.
+/// Authentication is configured but cannot work. what() is one line that names the option or file and the reason, and
+/// never contains any part of a secret.
 class AuthError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -69,20 +69,20 @@ class AuthError : public std::runtime_error {
 /// Immutable; all calls are thread-safe.
 class Authenticator {
   public:
-    /// nullptr where the config asks for no tokens. Blocks on files. Throws AuthError.
+    /// nullptr if the config requires no tokens. Blocks on file I/O. Throws AuthError.
     [[nodiscard]] static std::shared_ptr<const Authenticator> load(const Config& config);
     ~Authenticator();
     Authenticator(const Authenticator&) = delete;
     Authenticator& operator=(const Authenticator&) = delete;
 
-    /// Computes hashes and signatures. Takes a time that does not depend on how much of a token is right.
+    /// Computes hashes and signatures. Constant-time with respect to how much of a token is correct.
     [[nodiscard]] Verdict check(std::string_view token, TimePoint now) const;
 
-    /// Whether the token or key of this identity, which this or an earlier authenticator accepted, is still accepted
-    /// and grants the same.
+    /// Whether the token or key of an identity that this or an earlier authenticator accepted is still accepted with
+    /// the same scopes.
     [[nodiscard]] bool still_accepts(const Identity& identity) const;
 
-    /// "3 tokens", "JWT (ES256)", for the log.
+    /// For the log: "3 tokens", "JWT (ES256)".
     [[nodiscard]] std::string description() const;
 
   private:
@@ -91,7 +91,7 @@ class Authenticator {
     std::unique_ptr<Parts> parts_;
 };
 
-/// Whether a token of any kind is needed. load() yields something exactly then.
+/// Whether clients must send a token, that is, whether load() returns an Authenticator.
 [[nodiscard]] bool requires_token(const Config& config);
 
 }  // namespace session_buddy::auth

@@ -1,4 +1,4 @@
-// The body of an HTTP response, which any number of connections may be sending.
+// The immutable body of an HTTP response, shared by the connections that send it.
 #pragma once
 
 #include <memory>
@@ -8,14 +8,14 @@
 
 namespace session_buddy::server {
 
-/// Bytes that never change, and a share in whatever keeps them.
+/// A view of immutable bytes with shared ownership of their storage.
 class Body : public std::string_view {
   public:
     Body() = default;
-    // Implicit: nearly every body is a string that was made for one answer.
+    // Implicit: nearly every body is a string built for one response.
     Body(std::string text) : Body(std::make_shared<const std::string>(std::move(text))) {}
     Body(const char* text) : Body(std::string(text)) {}
-    /// `owner` keeps `bytes`; nullptr for bytes that last as long as the program.
+    /// `owner` owns `bytes`; nullptr for static storage.
     Body(std::string_view bytes, std::shared_ptr<const void> owner)
         : std::string_view(bytes), owner_(std::move(owner)) {}
 

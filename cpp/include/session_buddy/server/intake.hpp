@@ -1,4 +1,4 @@
-// The way of handed-in data out of the network side: who takes bodies of requests and says what became of them.
+// Interface through which the network layer submits the bodies of ingestion requests.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +13,22 @@ struct IntakeRequest {
         invocations,  ///< POST /api/v1/invocations
     };
     Kind kind = Kind::hook;
-    std::string content_type;  ///< as sent; empty for none
+    std::string content_type;  ///< as sent; empty if missing
     std::string body;
 };
 
 struct IntakeResponse {
     unsigned status = 202;
     std::string body{};        ///< JSON, or empty
-    unsigned retry_after = 0;  ///< seconds; 0 for no such header
+    unsigned retry_after = 0;  ///< seconds; 0: no Retry-After header
 };
 
 class Intake {
   public:
     virtual ~Intake() = default;
     using Done = std::function<void(IntakeResponse)>;
-    /// Called on the network thread: must not block, nor throw. `done` must be called exactly once, on any thread,
-    /// before the network side is gone.
+    /// Called on the network thread: must not block or throw. `done` must be called exactly once, on any thread, before
+    /// the NetworkServer is destroyed.
     virtual void submit(IntakeRequest request, Done done) = 0;
 };
 

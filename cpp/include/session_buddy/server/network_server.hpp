@@ -1,4 +1,4 @@
-// The network side as the rest of the program sees it: bind, start, publish snapshots, stop. No Beast type shows here.
+// The public interface of the network layer: bind, start, publish snapshots, stop. Free of Asio and Beast types.
 #pragma once
 
 #include <cstdint>
@@ -16,43 +16,42 @@
 
 namespace session_buddy::server {
 
-/// A certificate or key that cannot be used. what() is one line that names the file and the reason.
+/// An unusable certificate or key. what() is one line that names the file and the reason.
 class TlsError : public std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// One object is one run: bind() → start() → stop(). All calls but the constructor are thread-safe.
+/// Not restartable: bind() → start() → stop(). All calls except the constructor are thread-safe.
 class NetworkServer {
   public:
-    /// `clock`, `intake` and `queries` must outlive it. `clock` tells whether a token has expired; without `intake` no
-    /// data is taken in, without `queries` none is answered.
+    /// `clock`, `intake` and `queries` must outlive it. `clock` is used for token expiry. Without `intake`, ingestion
+    /// requests get 503, as do queries without `queries`.
     NetworkServer(const Config& config, const Clock& clock, Intake* intake = nullptr, Queries* queries = nullptr);
     ~NetworkServer();  // stops
     NetworkServer(const NetworkServer&) = delete;
     NetworkServer& operator=(const NetworkServer&) = delete;
 
-    /// Reads the files of TLS and of tokens, binds and listens on every address of `host`. Throws
-    /// std::system_error with the errno value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its
-    /// text, TlsError, auth::AuthError, or ConfigError where it would listen beyond loopback without TLS or
-    /// authentication.
+    /// Reads the TLS and token files, then binds and listens on every address of `host`. Throws std::system_error with
+    /// the errno value (EADDRINUSE, EACCES, …) in the generic category and "host:port" in its text; TlsError;
+    /// auth::AuthError; ConfigError for a non-loopback address without TLS or authentication.
     void bind();
 
-    /// Starts the network thread, which accepts from here on.
+    /// Starts the network thread, which accepts connections.
     void start();
 
-    /// Broadcasts to every subscribed client; keeps it for requests that come in between. Never blocks.
+    /// Broadcasts the snapshot to all subscribers and keeps it for requests. Never blocks.
     void publish(SnapshotPtr snapshot);
 
-    /// Reads certificates and tokens anew, on this thread. Connections that are there keep their certificate; those
-    /// whose token is gone are closed. Nothing where it does not run. Throws TlsError or auth::AuthError, and goes on
-    /// with all that it had.
+    /// Reloads certificates and tokens, reading the files on the calling thread. Open connections keep their
+    /// certificate; those whose token was removed are closed. No effect unless running. On TlsError or auth::AuthError
+    /// the previous certificates and tokens stay in effect.
     void reload();
 
-    /// Closes the listeners, then every client with 1001, and joins the thread; clients that do not close within
-    /// shutdown_timeout are cut. Idempotent.
+    /// Graceful shutdown: closes the listeners, closes every client with 1001, and joins the thread. Aborts clients
+    /// that do not close within shutdown_timeout. Idempotent.
     void stop();
 
-    /// What it has counted so far. Takes no lock and holds nobody up.
+    /// Counters and gauges. Lock-free.
     [[nodiscard]] NetworkStats stats() const;
 
     /// The bound port; 0 before bind().

@@ -1,4 +1,4 @@
-// The way of questions out of the network side: who answers GET requests that need more than the network thread has.
+// Interface through which the network layer submits the queries of the HTTP API to other threads.
 #pragma once
 
 #include <cstddef>
@@ -23,18 +23,18 @@ struct QueryRequest {
         metrics,      ///< GET /metrics
     };
     Kind kind = Kind::server_info;
-    std::string query{};            ///< what stands behind the question mark, as sent
-    std::string accept{};           ///< of the headers, as sent; empty for none
-    std::string accept_encoding{};  ///< likewise
-    std::string if_none_match{};    ///< likewise
-    std::size_t clients = 0;        ///< WebSocket clients at this moment
-    bool may_see_paths = false;     ///< the client is on this machine, or has shown a token
+    std::string query{};            ///< the query string after "?", as sent
+    std::string accept{};           ///< Accept, as sent; empty if missing
+    std::string accept_encoding{};  ///< Accept-Encoding, likewise
+    std::string if_none_match{};    ///< If-None-Match, likewise
+    std::size_t clients = 0;        ///< connected WebSocket clients
+    bool may_see_paths = false;     ///< the client is local or authenticated
 };
 
 struct QueryResponse {
     unsigned status = 200;
     std::string content_type = "application/json";
-    std::vector<std::pair<std::string, std::string>> headers;  ///< besides Content-Type, Content-Length
+    std::vector<std::pair<std::string, std::string>> headers;  ///< in addition to Content-Type and Content-Length
     Body body;
 };
 
@@ -42,8 +42,8 @@ class Queries {
   public:
     virtual ~Queries() = default;
     using Done = std::function<void(QueryResponse)>;
-    /// Called on the network thread: must not block, nor throw. `done` must be called exactly once, on any thread,
-    /// before the network side is gone.
+    /// Called on the network thread: must not block or throw. `done` must be called exactly once, on any thread, before
+    /// the NetworkServer is destroyed.
     virtual void submit(QueryRequest request, Done done) = 0;
 };
 
