@@ -175,7 +175,7 @@ options::Value to_value(const options::Option& option, py::handle value) {
     const char* text = PyUnicode_AsUTF8AndSize(object, &size);
     if (text == nullptr) {  // lone surrogates
         PyErr_Clear();
-        throw py::value_error(std::string(option.name) + " must be text that can be written as UTF-8");
+        throw py::value_error(std::string(option.name) + " must be valid UTF-8");
     }
     return std::string(text, static_cast<std::size_t>(size));
 }

@@ -114,7 +114,7 @@ std::optional<std::string> text_of(const py::dict& fields, const char* name) {
     const char* text = PyUnicode_AsUTF8AndSize(value->ptr(), &size);
     if (text == nullptr) {  // lone surrogates
         PyErr_Clear();
-        throw py::value_error(std::string(name) + " must be text that can be written as UTF-8");
+        throw py::value_error(std::string(name) + " must be valid UTF-8");
     }
     return std::string(text, static_cast<std::size_t>(size));
 }

@@ -288,7 +288,7 @@ def test_counters_continue_after_a_restart() -> None:
 
 
 def test_a_second_start_is_rejected_and_the_first_continues(exporter: PrometheusExporter) -> None:
-    with pytest.raises(RuntimeError, match="runs already; stop it first"):
+    with pytest.raises(RuntimeError, match="already running; stop it first"):
         exporter.start()
     assert samples(exporter)
 

@@ -47,7 +47,7 @@ def test_the_documented_signature_comes_first() -> None:
         ({"host": 1}, TypeError, "host must be a str, not int"),
         ({"host": ""}, ValueError, "host must be a non-empty string"),
         ({"host": "a\x00b"}, ValueError, "host must not contain control characters"),
-        ({"host": "\ud800"}, ValueError, "host must be text that can be written as UTF-8"),
+        ({"host": "\ud800"}, ValueError, "host must be valid UTF-8"),
         ({"db_path": 1}, TypeError, "db_path must be a str, not int"),
         ({"db_path": b"x.db"}, TypeError, "db_path must be a str, not bytes"),
         ({"db_path": ""}, ValueError, "db_path must be a non-empty string"),

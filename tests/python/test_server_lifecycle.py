@@ -133,7 +133,7 @@ async def test_it_can_reuse_its_port_immediately(server_factory: ServerFactory) 
 
 
 async def test_starting_twice_is_an_error_and_harms_nothing(server: RealTimeMetricsServer) -> None:
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="already running"):
         await server.start()
     assert server.running
 

@@ -459,7 +459,7 @@ def test_a_forked_child_records_its_invocations_and_not_its_parents(db_path: Pat
     [
         ({"session_id": ""}, ValueError, "session_id must be 1 to 1024 bytes"),
         ({"session_id": 5}, TypeError, "session_id must be a str, not int"),
-        ({"session_id": "\ud800"}, ValueError, "session_id must be text"),
+        ({"session_id": "\ud800"}, ValueError, "session_id must be valid UTF-8"),
         ({"session_id": "s", "db_path": 5}, TypeError, "os.PathLike"),
         ({"session_id": "s", "db_path": b"x"}, TypeError, "db_path must be a str or a path, not bytes"),
         ({"session_id": "s", "max_pending": 0}, ValueError, "max_pending must be at least 1"),

@@ -92,9 +92,9 @@ def test_filters_narrow_and_the_order_is_chosen(storage: SkillsStorage) -> None:
     ("arguments", "error", "message"),
     [
         ({"order": "random"}, ValueError, 'order must be "newest" or "oldest"'),
-        ({"limit": -1}, ValueError, "limit must not be negative"),
+        ({"limit": -1}, ValueError, "limit must be 0 or more"),
         ({"limit": "5"}, TypeError, "limit must be an int, not str"),
-        ({"skill": "a"}, TypeError, "there is no filter skill; there are skill_name"),
+        ({"skill": "a"}, TypeError, "unknown filter skill; available: skill_name"),
         ({"skill_name": 5}, TypeError, "skill_name must be a str, not int"),
         ({"skill_name": "\ud800"}, ValueError, "skill_name must be text"),
         ({"completed": 1}, TypeError, "completed must be a bool, not int"),

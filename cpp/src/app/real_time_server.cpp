@@ -112,7 +112,7 @@ RealTimeServer::~RealTimeServer() {
 void RealTimeServer::start() {
     const std::lock_guard lock(impl_->lifecycle_mutex);
     if (impl_->run) {
-        throw std::logic_error("the server runs already; stop it first");
+        throw std::logic_error("the server is already running; stop it first");
     }
     auto run = std::make_unique<Impl::Run>(*impl_);
     run->network.bind();

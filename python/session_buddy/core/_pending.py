@@ -160,7 +160,7 @@ class PendingWriter:
         """Count dropped records. Returns the warning to log after the lock is released, for the first drop only."""
         first = self._dropped == 0
         self._dropped += count
-        return f"dropping invocations ({count} until now): {reason}" if first else None
+        return f"dropping invocations ({count} so far): {reason}" if first else None
 
     # ---- Writer thread
 

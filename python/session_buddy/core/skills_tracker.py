@@ -379,9 +379,7 @@ def _check_database(path: str) -> None:
     except OSError:
         return  # it may be created later
     if begin not in (b"", _SQLITE_HEADER):
-        raise ValueError(
-            f"db_path must be an SQLite database, which {path} is not; pass a new file, such as skills.db"
-        )
+        raise ValueError(f"db_path must be an SQLite database, which {path} is not; pass a new file, such as skills.db")
 
 
 def _checked_text(name: str, value: object, least: int, most: int) -> str:

@@ -1,1 +1,1 @@
-"""The live side: the WebSocket server and what it publishes."""
+"""The WebSocket server, its snapshots, and a Prometheus exporter."""

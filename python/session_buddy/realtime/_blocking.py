@@ -1,4 +1,4 @@
-"""Runs a blocking native call beside an event loop."""
+"""Runs a blocking native call without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["run_blocking"]
 
 
 async def run_blocking(function: Callable[[], None]) -> None:
-    """Calls `function` in a thread of its own and waits until it is over, whatever happens meanwhile.
+    """Call `function` on a separate thread and wait until it returns.
 
-    A cancellation is raised only after the call has ended: a start or stop that is half done cannot be left alone. The
-    thread is no daemon, so that the interpreter does not go away under it, and not one of the loop's executor, which
-    the program may have filled with work of its own.
+    A cancellation is deferred until then: a start or stop cannot be abandoned halfway. The thread is not a daemon, so
+    that the interpreter does not shut down during the call, and not from the loop's executor, whose threads may all be
+    busy.
     """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
@@ -26,7 +26,7 @@ async def run_blocking(function: Callable[[], None]) -> None:
             function()
         except BaseException as error:
             failure.append(error)
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: no one is waiting
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=work, name="session-buddy-call", daemon=False).start()

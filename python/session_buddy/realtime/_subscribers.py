@@ -1,4 +1,4 @@
-"""Carries snapshots from the native server to Python callbacks, on the event loop that runs the server."""
+"""Delivers snapshots of the native server to Python callbacks, on the event loop that runs the server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["MetricsCallback", "MetricsSubscription", "Subscribers"]
 _logger = logging.getLogger("session_buddy.subscribers")
 _JOIN_SECONDS = 5.0
 
-# A plain callable or a coroutine function; what it returns is awaited where it can be, and dropped.
+# A plain callable or a coroutine function; an awaitable result is awaited, the value is ignored.
 MetricsCallback = Callable[[Snapshot], object]
 
 
 class MetricsSubscription:
-    """A registered callback. `unregister()`, or calling the object, ends it; both can be done twice.
+    """A registered callback. `unregister()`, or calling the object, ends it; both are idempotent.
 
-    Snapshots wait in a bounded queue while the callback is busy; the oldest is dropped when it is full, and `dropped`
-    counts these.
+    Snapshots are queued while the callback is busy; when the bounded queue is full, the oldest is dropped and counted
+    in `dropped`.
     """
 
     def __init__(self, owner: Subscribers, callback: MetricsCallback, capacity: int) -> None:
@@ -42,11 +42,11 @@ class MetricsSubscription:
 
     @property
     def dropped(self) -> int:
-        """Snapshots that were not delivered because the callback was too slow."""
+        """Number of snapshots dropped because the callback was too slow."""
         return self._dropped
 
     def unregister(self) -> None:
-        """Ends the subscription: a call that runs already goes on, no other follows."""
+        """End the subscription; a call in progress is completed."""
         self._active = False
         self._owner.remove(self)
         self.clear()
@@ -55,12 +55,12 @@ class MetricsSubscription:
         self.unregister()
 
     def clear(self) -> None:
-        """Forgets what waits to be delivered."""
+        """Discard queued snapshots."""
         with self._lock:
             self._pending.clear()
 
     def offer(self, snapshot: _native.Snapshot, lost_before: int, loop: asyncio.AbstractEventLoop) -> None:
-        """Queues a snapshot and wakes the loop; called by the pump thread."""
+        """Queue a snapshot and wake the loop; called by the pump thread."""
         with self._lock:
             first_drop = self._dropped == 0
             self._dropped += lost_before
@@ -69,13 +69,13 @@ class MetricsSubscription:
                 self._dropped += 1
             first_drop = first_drop and self._dropped > 0
             self._pending.append(snapshot)
-            # One wake-up at a time: a loop that is blocked must not pile them up.
+            # One wake-up at a time: they must not accumulate in a blocked loop.
             wake = not self._scheduled
             self._scheduled = True
         if first_drop:
-            _logger.warning("metrics subscriber %r is too slow: snapshots are dropped", self._callback)
+            _logger.warning("metrics subscriber %r is too slow: dropping snapshots", self._callback)
         if wake:
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to deliver to
+            with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(self._wake)
 
     def _wake(self) -> None:
@@ -99,12 +99,12 @@ class MetricsSubscription:
                 raise
             except Exception:
                 _logger.exception("metrics subscriber %r failed", self._callback)
-            # A plain callback must not keep the loop to itself while snapshots are waiting.
+            # Yield, so that a plain callback does not monopolize the loop while snapshots are queued.
             await asyncio.sleep(0)
 
 
 class Subscribers:
-    """All callbacks of one server. They stay registered over a restart."""
+    """All callbacks of one server. They stay registered across a restart."""
 
     def __init__(self, server: _native.RealTimeServer, capacity: int) -> None:
         self._server = server
@@ -127,13 +127,13 @@ class Subscribers:
             self._subscriptions.remove(subscription)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The server is about to run, and `loop` with it: its first snapshot is delivered as well."""
+        """Start delivering to `loop`, before the server starts, so that its first snapshot is included."""
         with self._lock:
             self._loop = loop
             self._start_pump()
 
     def detach(self) -> None:
-        """The server stops: nothing is delivered any more but calls that run already."""
+        """Stop delivering; calls in progress are completed."""
         with self._lock:
             self._loop = None
             feed, self._feed = self._feed, None

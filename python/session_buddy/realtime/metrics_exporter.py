@@ -1,4 +1,4 @@
-"""Prometheus metrics of a program that tracks skills itself and runs no server."""
+"""Prometheus exporter for programs that track skills themselves, without the server."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _DURATION_BUCKETS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)  # seconds
 _OTHER = "other"
 _NO_PHASE = "none"
 _MAX_SKILLS = 10_000
-_MAX_PHASES = 10  # of one skill
+_MAX_PHASES = 10  # per skill
 _MAX_ANOMALY_TYPES = 20
 
 
 class _BoundedLabels:
-    """The first names up to a limit; each later one is `other`, so that names cannot make series without end."""
+    """Label values up to a limit; further ones become `other`, which bounds the number of series."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -48,7 +48,7 @@ class _BoundedLabels:
 
 
 class _WithoutCreatedSamples(Collector):
-    """Metrics without their `_created` samples, which Prometheus would store as one more series for each."""
+    """Metrics without their `_created` samples, which Prometheus would store as additional series."""
 
     def __init__(self, metrics: Sequence[Counter | Gauge | Histogram]) -> None:
         self._metrics = metrics
@@ -65,7 +65,7 @@ class _WithoutCreatedSamples(Collector):
 
 
 class _Handler(WSGIRequestHandler):
-    """A client that is silent does not keep its thread for ever, and one that goes away is not the program's error."""
+    """Request handler with a timeout for silent clients; disconnects are not logged as errors."""
 
     timeout = 10  # seconds
 
@@ -78,20 +78,20 @@ class _Handler(WSGIRequestHandler):
 
 
 class PrometheusExporter:
-    """Counts what it is told and serves it on `/metrics`, under the names that the server uses for its own figures.
+    """Counts recorded invocations and serves them on `/metrics`, under the same metric names as the server.
 
-    `start` and `stop`, or ``with``; it can be started again, and its figures go on. All methods may be called from any
-    thread. Several exporters in one process know nothing of one another.
+    Use `start` and `stop`, or ``with``; after a restart the counters continue. Thread-safe. Several exporters in one
+    process are independent.
 
     Names of skills, workflow phases and anomaly types are 1 to 256 bytes of UTF-8 without control characters. Skills
     beyond the first `max_skills`, phases beyond the first 10 of a skill and anomaly types beyond the first 20 are
-    summed as ``other``; what has no phase is counted under ``none``.
+    summed as ``other``; invocations without a phase are counted as ``none``.
 
     Args:
-        port: TCP port, 0 to 65535; 0 picks a free one, and `port` tells which.
-        host: Address or name to listen on; "localhost" means 127.0.0.1. There is no TLS and nobody is asked for a
-            token, so another address should be one of a network that is trusted.
-        max_skills: Skills with series of their own, 1 to 10000.
+        port: TCP port, 0 to 65535; 0 picks a free port, and `port` returns it.
+        host: Address or name to listen on; "localhost" means 127.0.0.1. There is no TLS and no authentication, so
+            listen on other addresses only in a trusted network.
+        max_skills: Maximum skills with their own series, 1 to 10000.
 
     Raises:
         TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.
@@ -123,9 +123,9 @@ class PrometheusExporter:
         self._completion_rates = Gauge(
             "skill_completion_rate", "Completed share of the invocations, 0 to 1.", ["skill_name"], registry=None
         )
-        self._active_sessions = Gauge("active_sessions_total", "Sessions that are active now.", registry=None)
+        self._active_sessions = Gauge("active_sessions_total", "Active sessions.", registry=None)
         self._anomalies = Counter(
-            "anomalies_detected_total", "Anomalies that began.", ["anomaly_type", "skill_name"], registry=None
+            "anomalies_detected_total", "Anomalies that started.", ["anomaly_type", "skill_name"], registry=None
         )
         self._registry = CollectorRegistry()
         self._registry.register(
@@ -139,51 +139,51 @@ class PrometheusExporter:
                 ]
             )
         )
-        self._lock = threading.Lock()  # one start or stop at a time
-        self._running: tuple[WSGIServer, threading.Thread, int] | None = None  # the last: the process that started it
+        self._lock = threading.Lock()  # serializes start and stop
+        self._running: tuple[WSGIServer, threading.Thread, int] | None = None  # server, thread, process id of start()
 
     def __repr__(self) -> str:
         return f"<PrometheusExporter {self._host}:{self.port}{'' if self.running else ', not running'}>"
 
     @property
     def host(self) -> str:
-        """The host that was asked for."""
+        """The configured host."""
         return self._host
 
     @property
     def port(self) -> int:
-        """The bound port while it runs, else the one that was asked for."""
+        """The bound port while running, else the configured one."""
         running = self._running
         return self._requested_port if running is None else running[0].server_port
 
     @property
     def running(self) -> bool:
-        """Whether it answers."""
+        """Whether the exporter is running."""
         return self._running is not None
 
     def start(self) -> None:
-        """Listens and answers, on threads of its own that do not keep the program from ending.
+        """Listen and serve on daemon threads.
 
         Raises:
-            OSError: It cannot listen there; errno is EADDRINUSE for a taken port.
-            RuntimeError: It runs already.
+            OSError: Cannot listen on the address; errno is EADDRINUSE if the port is in use.
+            RuntimeError: The exporter is already running.
         """
         with self._lock:
             if self._running is not None:
-                raise RuntimeError("the exporter runs already; stop it first")
+                raise RuntimeError("the exporter is already running; stop it first")
             address = "127.0.0.1" if self._host == "localhost" else self._host
             server, thread = start_http_server(self._requested_port, address, self._registry)
             server.RequestHandlerClass = _Handler
             self._running = server, thread, os.getpid()
 
     def stop(self) -> None:
-        """Frees the port within a second; nothing where it does not run."""
+        """Stop and free the port within a second; no-op if not running."""
         with self._lock:
             running, self._running = self._running, None
             if running is None:
                 return
             server, thread, process = running
-            if process == os.getpid():  # the thread did not come along into a fork, where this would wait for ever
+            if process == os.getpid():  # in a forked process the thread does not exist, and this would wait forever
                 server.shutdown()
                 thread.join()
             server.server_close()
@@ -204,16 +204,15 @@ class PrometheusExporter:
         completed: bool = True,
         duration_seconds: float | None = None,
     ) -> None:
-        """Counts an invocation that has ended.
+        """Count an invocation that has ended.
 
         Args:
             workflow_phase: None or empty: without a phase.
-            completed: Whether it reached its end.
-            duration_seconds: From 0 to 100,000,000; None where nothing measured it. It counts where the invocation was
-                completed.
+            completed: Whether it completed.
+            duration_seconds: 0 to 100,000,000; None if unknown. Used only if the invocation completed.
 
         Raises:
-            TypeError, ValueError: An argument cannot be used; the message names it, and nothing was counted.
+            TypeError, ValueError: An argument is invalid; the message names it, and nothing was counted.
         """
         name = checked_name("skill_name", skill_name)
         phase = checked_name("workflow_phase", workflow_phase) if workflow_phase not in (None, "") else _NO_PHASE
@@ -224,7 +223,7 @@ class PrometheusExporter:
         phase_label = phase
         if phase != _NO_PHASE:
             phase_label = self._phases.setdefault(skill_label, _BoundedLabels(_MAX_PHASES)).label(phase)
-        for outcome in (True, False):  # both are there from the first on: a share of no series would be none
+        for outcome in (True, False):  # both series exist from the first invocation on, so that PromQL ratios work
             counter = self._invocations.labels(skill_label, phase_label, str(outcome).lower())
             if outcome == completed:
                 counter.inc()
@@ -232,10 +231,10 @@ class PrometheusExporter:
             self._durations.labels(skill_label, phase_label).observe(duration)
 
     def update_completion_rate(self, skill_name: str, rate: float) -> None:
-        """Sets the completion rate of a skill, 0 to 1. Of skills that are summed as ``other`` none is kept.
+        """Set the completion rate of a skill, 0 to 1. Ignored for skills that are summed as ``other``.
 
         Raises:
-            TypeError, ValueError: An argument cannot be used; the message names it.
+            TypeError, ValueError: An argument is invalid; the message names it.
         """
         name = checked_name("skill_name", skill_name)
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
@@ -243,24 +242,24 @@ class PrometheusExporter:
         if not 0 <= rate <= 1:
             raise ValueError(f"rate must be from 0 to 1, not {rate}; 95 % is 0.95")
         label = self._skills.label(name)
-        if label != _OTHER:  # the rate of whichever of them came last would be that of none
+        if label != _OTHER:  # the rate of one of several skills would be misleading
             self._completion_rates.labels(label).set(rate)
 
     def record_anomaly(self, anomaly_type: str, skill_name: str) -> None:
-        """Counts an anomaly that began, such as ``performance_drop``.
+        """Count an anomaly that started, such as ``performance_drop``.
 
         Raises:
-            TypeError, ValueError: An argument cannot be used; the message names it.
+            TypeError, ValueError: An argument is invalid; the message names it.
         """
         kind = checked_name("anomaly_type", anomaly_type)
         name = checked_name("skill_name", skill_name)
         self._anomalies.labels(self._anomaly_types.label(kind), self._skills.label(name)).inc()
 
     def update_active_sessions(self, count: int) -> None:
-        """Sets how many sessions are active, 0 or more.
+        """Set the number of active sessions, 0 or more.
 
         Raises:
-            TypeError, ValueError: `count` cannot be used.
+            TypeError, ValueError: `count` is invalid.
         """
         self._active_sessions.set(_checked_int("count", count, 0, 2**53))
 

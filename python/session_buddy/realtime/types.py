@@ -1,4 +1,4 @@
-"""The dicts that the server hands to Python programs. Keys are those of the WebSocket API."""
+"""Types of the dicts that the server passes to Python programs, with the keys of the WebSocket API."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = [
 
 
 class TopSkill(TypedDict):
-    """A skill over the sliding window."""
+    """Metrics of a skill over the sliding window."""
 
     skill_name: str
     invocation_count: int
     completed_count: int
-    avg_duration: float  # seconds; 0.0 where no completed invocation has a duration
+    avg_duration: float  # seconds; 0.0 if no completed invocation has a duration
     last_invocation_at: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
 
 
@@ -35,18 +35,18 @@ class ErrorCount(TypedDict):
 
 
 class AnomalyDetails(TypedDict):
-    """What explains an anomaly. On the wire only where a subscription asks for it."""
+    """Details of an anomaly. On the wire only if the subscription requests them."""
 
     baseline_samples: int  # invocations behind baseline_value
     observed_samples: int  # invocations behind observed_value
-    z_score: float  # deviation_score with its sign: negative where the observed value is the smaller one
-    tail_probability: float  # 0 to 1: of a deviation at least this large on this side where nothing has changed
+    z_score: float  # signed deviation_score: negative if the observed value is below the baseline
+    tail_probability: float  # one-sided p-value, 0 to 1
     since: str  # when the episode started; UTC, YYYY-MM-DDTHH:MM:SSZ
     common_errors: list[ErrorCount]  # the most common first, at most three
 
 
 class Anomaly(TypedDict):
-    """A skill that behaves unlike its baseline now."""
+    """A skill that currently deviates from its baseline."""
 
     skill_name: str
     anomaly_type: str  # performance_drop, performance_spike (rates, 0 to 1) or pattern_shift (seconds)
@@ -57,7 +57,7 @@ class Anomaly(TypedDict):
 
 
 class ActiveSession(TypedDict):
-    """A session with recent activity."""
+    """An agent session with recent activity."""
 
     session_id: str
     first_activity_at: str
@@ -82,18 +82,18 @@ class MetricsData(TypedDict):
 
 
 class Snapshot(TypedDict):
-    """What one cycle of the server published: the message `metrics_update`, and what only embedding programs get."""
+    """The state published by one cycle of the server: a `metrics_update`, with additional keys for programs."""
 
     type: Literal["metrics_update"]
     timestamp: str  # UTC, YYYY-MM-DDTHH:MM:SSZ
     data: MetricsData
-    sequence: int  # counts up by one a cycle from 1; 0 before the first
+    sequence: int  # incremented by one per cycle, from 1; 0 before the first
     sessions: list[ActiveSession]
     database: DatabaseHealth
 
 
 class SkillSummary(TypedDict):
-    """A skill over its whole recorded life."""
+    """Lifetime metrics of a skill."""
 
     skill_name: str
     total_invocations: int

@@ -1,4 +1,4 @@
-"""The skills database: writing, querying, and what can go wrong with it."""
+"""The skills database: writing, queries and errors."""
 
 from session_buddy._native import DatabaseBusyError, InvalidRecordError, StorageError
 

@@ -1,4 +1,4 @@
-"""Writes skill invocations to a database that the server follows, and queries it."""
+"""Writes skill invocations to the database that the server follows, and queries it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _JSON_COLUMNS = ("alternatives_considered", "follow_up_actions")
 
 @dataclass(frozen=True)
 class SkillMetrics:
-    """A row of skill_metrics: one skill over its whole recorded life. Timestamps are as stored."""
+    """A row of skill_metrics: lifetime totals of one skill. Timestamps are as stored."""
 
     skill_name: str
     total_invocations: int
@@ -72,7 +72,7 @@ class SkillMetrics:
 
 @dataclass(frozen=True)
 class StoredInvocation:
-    """A row of skill_invocation. Timestamps are as stored; a duration that makes no sense is None."""
+    """An invocation as stored: a row of skill_invocation, timestamps unchanged, an invalid duration as None."""
 
     id: int
     skill_name: str
@@ -93,7 +93,7 @@ class StoredInvocation:
 
 @dataclass(frozen=True)
 class SessionSummary:
-    """One session, counted from its invocations. Times are UTC, None where no invocation has a readable one."""
+    """One session, aggregated from its invocations. Times are UTC, None if no invocation has a valid one."""
 
     session_id: str
     unique_skills: int
@@ -108,14 +108,14 @@ class SessionSummary:
 
 @dataclass(frozen=True)
 class HourlyAggregate:
-    """One skill in one hour, with the columns of skill_time_series."""
+    """One skill in one hour (a rollup), with the columns of skill_time_series."""
 
     skill_name: str
     timestamp: str  # the beginning of the hour, UTC
     invocation_count: int
     completed_count: int
     completion_rate: float  # 0 to 1, as in the table
-    avg_duration_seconds: float | None  # of completed invocations that have one
+    avg_duration_seconds: float | None  # mean over completed invocations with a duration
     unique_sessions: int
 
 
@@ -128,15 +128,15 @@ class PhaseEffectiveness:
     total_invocations: int
     completed_count: int
     abandoned_count: int
-    timed_count: int  # invocations that have a duration
+    timed_count: int  # invocations with a duration
     total_duration_seconds: float
-    avg_duration_seconds: float | None  # of all invocations that have one
-    avg_completion_time: float | None  # of the completed ones
+    avg_duration_seconds: float | None  # mean over all invocations with a duration
+    avg_completion_time: float | None  # mean over the completed ones
     completion_rate: float  # 0 to 100, as in the view
 
 
 class InvocationFilter(TypedDict, total=False):
-    """Keywords of the queries: rows must have all of these. `since` is inclusive, `until` is not."""
+    """Keyword filters of the queries, combined with AND. `since` is inclusive, `until` is exclusive."""
 
     skill_name: str | None
     session_id: str | None
@@ -152,12 +152,13 @@ class SkillsStorage:
     """An open skills database. Safe to share between threads; usable as a context manager.
 
     Args:
-        db_path: The SQLite file; made with the V4 schema where it is missing, an older one is brought to V4. None: the
-            same as for the server (variable, config file, index).
+        db_path: SQLite file; created with the V4 schema if missing, migrated to V4 if older. None: the server's
+            database (environment variable, config file, default location).
         busy_timeout: Seconds to wait for a database that another process has locked, 0 to 3600.
 
     Raises:
-        session_buddy.storage.StorageError: The database cannot be used; so may every other call. Its `code` says why.
+        session_buddy.storage.StorageError: The database cannot be used; every other call may raise it, too. Its `code`
+            is the reason.
     """
 
     def __init__(self, db_path: str | os.PathLike[str] | None = None, *, busy_timeout: float = 5.0) -> None:
@@ -190,19 +191,19 @@ class SkillsStorage:
         workflow_phase: str | None = None,
         workflow_step_id: str | None = None,
     ) -> int:
-        """Stores one invocation; arguments are named after the columns of skill_invocation.
+        """Store one invocation; arguments are named after the columns of skill_invocation.
 
         Args:
-            invoked_at: An ISO 8601 text (UTC where it has no offset), stored as given; a datetime, where a naive one is
-                UTC; None for now.
-            duration_seconds: From 0 to 100,000,000, about three years.
-            alternatives_considered, follow_up_actions: A list, or its JSON text.
+            invoked_at: ISO 8601 text (UTC without an offset), stored as given, or a datetime (a naive one is UTC). None:
+                now.
+            duration_seconds: 0 to 100,000,000 (about three years).
+            alternatives_considered, follow_up_actions: A list, or a JSON array as text.
 
         Returns:
             The id of the row.
 
         Raises:
-            TypeError, InvalidRecordError (a ValueError): A value cannot be stored; the message names the column.
+            TypeError, InvalidRecordError (a ValueError): A value is invalid; the message names the column.
         """
         fields = {
             "skill_name": skill_name,
@@ -223,13 +224,13 @@ class SkillsStorage:
         return self._store.store(_prepare(fields))
 
     def store_many(self, invocations: Iterable[Mapping[str, object]]) -> list[int]:
-        """Stores mappings with the keys of store_invocation in one transaction: all of them or none.
+        """Store mappings with the keys of store_invocation in one transaction: all or nothing.
 
         Returns:
             The ids, in order.
 
         Raises:
-            TypeError, InvalidRecordError (a ValueError): The message names the index of the bad record, from 0.
+            TypeError, InvalidRecordError (a ValueError): The message has the index of the invalid record, from 0.
         """
         prepared = []
         for index, invocation in enumerate(invocations):
@@ -243,16 +244,16 @@ class SkillsStorage:
         return self._store.store_many(prepared)
 
     def get_metrics(self, skill_name: str) -> SkillMetrics | None:
-        """Lifetime figures of a skill; None for one that never ran."""
+        """Lifetime metrics of a skill; None without invocations."""
         row = self._store.metrics(skill_name)
         return None if row is None else _to_metrics(row)
 
     def get_top_skills(self, limit: int = 10) -> list[SkillMetrics]:
-        """The skills with the most invocations ever, at most `limit` (not negative)."""
+        """The skills with the most invocations of all time, at most `limit` (0 or more)."""
         return [_to_metrics(row) for row in self._store.all_metrics(_checked_limit(limit))]
 
     def get_real_time_metrics(self, limit: int = 10, time_window_hours: float = 24.0) -> list[TopSkill]:
-        """The most active skills of the last `time_window_hours`, with the keys and the order of top_skills."""
+        """The most active skills of the last `time_window_hours`, in the format and order of top_skills."""
         if isinstance(time_window_hours, bool) or not isinstance(time_window_hours, (int, float)):
             raise TypeError(f"time_window_hours must be a number, not {type(time_window_hours).__name__}")
         if not (math.isfinite(time_window_hours) and 0 < time_window_hours <= 876_000):
@@ -260,7 +261,7 @@ class SkillsStorage:
         return self._store.real_time_metrics(_checked_limit(limit), time_window_hours * 3600.0)
 
     def get_invocation(self, invocation_id: int) -> StoredInvocation | None:
-        """The invocation with this id; None where there is none."""
+        """The invocation with this id, or None."""
         if isinstance(invocation_id, bool) or not isinstance(invocation_id, int):
             raise TypeError(f"invocation_id must be an int, not {type(invocation_id).__name__}")
         if not 0 < invocation_id < 2**63:
@@ -269,7 +270,7 @@ class SkillsStorage:
         return None if row is None else StoredInvocation(**row)
 
     def get_session_invocations(self, session_id: str, *, limit: int = 1000) -> list[StoredInvocation]:
-        """The invocations of a session in the order of time, the first `limit` of them."""
+        """The first `limit` invocations of a session, in chronological order."""
         return self.query_invocations(session_id=session_id, order="oldest", limit=limit)
 
     def query_invocations(
@@ -279,13 +280,13 @@ class SkillsStorage:
         limit: int = 100,
         **filters: Unpack[InvocationFilter],
     ) -> list[StoredInvocation]:
-        """The invocations that fit, by the time of the invocation, at most `limit`.
+        """The invocations that match the filters, ordered by time, at most `limit`.
 
-        Every row that fits is looked at, whatever the limit: in a large database give `since` or a name.
+        All matching rows are scanned, regardless of the limit: in a large database, filter by `since` or a name.
 
         Args:
-            order: Which come first, and which are left out beyond the limit.
-            filters: See InvocationFilter. Times are ISO 8601 texts or datetimes, UTC where they say nothing else.
+            order: Sort order; it decides which rows are omitted beyond the limit.
+            filters: See InvocationFilter. Times are ISO 8601 texts or datetimes, UTC without an offset.
         """
         if order not in ("newest", "oldest"):
             raise ValueError(f'order must be "newest" or "oldest", not {order!r}')
@@ -293,14 +294,14 @@ class SkillsStorage:
         return [StoredInvocation(**row) for row in rows]
 
     def get_session_summary(self, session_id: str) -> SessionSummary | None:
-        """What ran in a session; None for one without invocations."""
+        """Summary of a session; None without invocations."""
         row = self._queries.session_summary(_checked_text("session_id", session_id))
         return None if row is None else SessionSummary(**row)
 
     def get_hourly_aggregates(self, *, limit: int = 1000, **filters: Unpack[InvocationFilter]) -> list[HourlyAggregate]:
-        """Invocations summed up by skill and hour, in the order of time; the newest where there are more than `limit`.
+        """Invocations aggregated by skill and hour, in chronological order; the newest `limit` rows.
 
-        Counted from the invocations, so unlike skill_time_series it has the present hour, and needs no server.
+        Computed from the invocations, so unlike skill_time_series it includes the current hour and needs no server.
         """
         rows = self._queries.hourly_aggregates(_filter(filters), _checked_limit(limit))
         return [HourlyAggregate(**row) for row in rows]
@@ -308,16 +309,16 @@ class SkillsStorage:
     def get_effectiveness_by_phase(
         self, *, limit: int = 1000, **filters: Unpack[InvocationFilter]
     ) -> list[PhaseEffectiveness]:
-        """How each skill did in each workflow phase, by phase and then the most used first."""
+        """Metrics of each skill per workflow phase, ordered by phase, then by use."""
         rows = self._queries.phase_effectiveness(_filter(filters), _checked_limit(limit))
         return [PhaseEffectiveness(**row) for row in rows]
 
     def get_error_counts(self, *, limit: int = 100, **filters: Unpack[InvocationFilter]) -> dict[str, int]:
-        """Error types of invocations that were not completed, the most frequent first."""
+        """Error types of invocations that did not complete, the most frequent first."""
         return dict(self._queries.error_counts(_filter(filters), _checked_limit(limit)))
 
     def close(self) -> None:
-        """Closes the database; later calls raise. Can be called twice."""
+        """Close the database; later calls raise. Can be called twice."""
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -330,7 +331,7 @@ class SkillsStorage:
 
 
 def _prepare(fields: Mapping[str, object]) -> dict[str, object]:
-    """What the native side takes: text for times and lists, bytes for the embedding. It checks the rest."""
+    """Convert to native types: text for times and lists, bytes for the embedding. The native side validates."""
     prepared = dict(fields)
     invoked_at = prepared.get("invoked_at")
     if invoked_at is None:
@@ -354,7 +355,7 @@ def _checked_limit(limit: int) -> int:
     if isinstance(limit, bool) or not isinstance(limit, int):
         raise TypeError(f"limit must be an int, not {type(limit).__name__}")
     if limit < 0:
-        raise ValueError(f"limit must not be negative, not {limit}")
+        raise ValueError(f"limit must be 0 or more, not {limit}")
     return min(limit, 2**31)
 
 
@@ -374,7 +375,7 @@ def _filter(filters: Mapping[str, object]) -> _native.InvocationFilter:
             if value is not None:
                 times[name] = _to_micros(name, value)
         elif name != "completed":
-            raise TypeError(f"there is no filter {name}; there are {', '.join(InvocationFilter.__annotations__)}")
+            raise TypeError(f"unknown filter {name}; available: {', '.join(InvocationFilter.__annotations__)}")
         elif value is None or isinstance(value, bool):
             completed = value
         else:
@@ -397,7 +398,7 @@ def _checked_text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} must be text that can be written as UTF-8") from None
+        raise ValueError(f"{name} must be valid UTF-8") from None
     return value
 
 
@@ -432,7 +433,7 @@ def _to_metrics(row: _native.SkillMetricsRow) -> SkillMetrics:
 
 
 def _counts(text: str) -> dict[str, int]:
-    """A JSON object of name → count. What other tools left there in another form is passed over."""
+    """Parse a JSON object of name → count; values that other tools wrote in another form are ignored."""
     try:
         counts = json.loads(text)
     except ValueError:
