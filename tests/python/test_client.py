@@ -85,7 +85,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
     """`wait_until` for coroutines."""
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, f"timed out waiting until {what}"
+        assert time.monotonic() < end, f"timed out waiting for: {what}"
         await asyncio.sleep(0.005)
 
 
@@ -479,7 +479,7 @@ async def test_killed_and_restarted_ten_times_it_misses_nothing_that_was_broadca
         server = Server(db_path, port=port, interval="20ms")
         await asyncio.to_thread(server.__enter__)
         try:
-            await until(lambda: states.count(State.CONNECTED) == lives + 1, "it is there again")
+            await until(lambda: states.count(State.CONNECTED) == lives + 1, "it has reconnected")
             before = len(got)
             await until(lambda: len(got) > before, "it is subscribed again")
             received = await plain_client(server)

@@ -61,7 +61,7 @@ def test_a_completer_stores_what_it_measured_and_was_given(db_path: Path) -> Non
             workflow_step_id="tests",
         )
         started = time.perf_counter()
-        wait_until(lambda: time.perf_counter() - started > 0.02, "some time to pass")
+        wait_until(lambda: time.perf_counter() - started > 0.02, "some time has passed")
         assert done(completed=False, error_type="exit_code", follow_up_actions=["git commit"])
         longest = time.perf_counter() - before
     ((*fields, seconds),) = rows(
@@ -80,7 +80,7 @@ def test_an_invocation_has_the_time_of_its_start(db_path: Path) -> None:
         before = time.time()
         done = tracker.track_invocation("a")
         after = time.time()
-        wait_until(lambda: time.time() > after, "the clock to go on")
+        wait_until(lambda: time.time() > after, "the clock has advanced")
         done()
     ((invoked,),) = rows(db_path, "(julianday(invoked_at) - 2440587.5) * 86400")
     assert before - 0.01 <= invoked <= after + 0.01

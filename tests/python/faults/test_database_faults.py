@@ -370,7 +370,7 @@ async def check_fault(fault: Fault, folder: Path) -> None:
     with ExitStack() as stack:
         scene = Scene(folder, stack)
         if fault.small_disk and not stack.enter_context(environment.small_disk(scene.folder, fault.small_disk)):
-            pytest.skip("this user may not mount a file system; no_pages_left and own_writes_fail stand in for it")
+            pytest.skip("this user may not mount a file system; no_pages_left and own_writes_fail cover it")
         scene.fill()
         fault.prepare(scene)
         async with WatchedServer(scene.database, prefix=scene.prefix) as server:

@@ -22,7 +22,7 @@ def wait_until(condition: Callable[[], bool], what: str, pause: float = 0.01) ->
     """Polls the condition every `pause` seconds until it is true."""
     end = time.monotonic() + DEADLINE
     while not condition():
-        assert time.monotonic() < end, f"timed out waiting until {what}"
+        assert time.monotonic() < end, f"timed out waiting for: {what}"
         time.sleep(pause)
 
 
