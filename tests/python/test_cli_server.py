@@ -124,7 +124,7 @@ def test_a_taken_port_is_status_1_and_one_line(server_command: list[str], db_pat
     assert (status, output) == (1, "")
     assert errors == (
         f"session-buddy-server: error: cannot listen on 127.0.0.1:{port}: Address already in use; "
-        "stop the other program or choose --port\n"
+        "stop the other program or choose another port with --port\n"
     )
 
 

@@ -104,7 +104,7 @@ def test_unusable_security_settings_are_an_error_at_start(
             "SESSION_BUDDY_JWT_SECRET must not contain control characters",
         ),
         (["--auth-token-file", ""], {}, 2, "--auth-token-file must be the path of a file, not ''"),
-        ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret would show to every user of this machine"),
+        ([f"--jwt-secret={READER}{READER}"], {}, 2, "--jwt-secret is not accepted on the command line"),
         (["--jwt-audience=me"], {}, 2, "jwt_audience requires jwt_secret or jwt_public_key, which are not set"),
         (["--jwt-issuer=me"], {}, 2, "jwt_issuer requires jwt_secret or jwt_public_key, which are not set"),
         (["--jwt-public-key=k.pem"], {"SESSION_BUDDY_JWT_SECRET": SECRET}, 2, "are mutually exclusive"),

@@ -205,7 +205,7 @@ def test_a_broken_config_file_is_logged_and_loses_no_event(db_path: Path) -> Non
     config.write_text("tools = 7\n", encoding="utf-8")
     hook(post("t1"), db_path)
     assert len(rows(db_path)) == 1
-    assert "a setting is passed over" in log()
+    assert "setting ignored" in log()
 
 
 def test_the_valid_settings_of_a_config_file_with_errors_apply(tmp_path: Path) -> None:
@@ -236,13 +236,13 @@ def test_a_config_file_that_cannot_be_read_leaves_the_default_database(kind: str
         config.write_bytes(b"\xff\x00")
     run_without_path(post("t1"))
     assert len(rows(Path(os.environ["XDG_DATA_HOME"]) / "session-buddy" / "skills.db")) == 1
-    assert "a setting is passed over" in log()
+    assert "setting ignored" in log()
 
 
 def test_an_unknown_argument_is_logged_and_loses_no_event(db_path: Path) -> None:
     hook(post("t1"), db_path, "--verbose")
     assert len(rows(db_path)) == 1
-    assert "argument 3 is not known" in log()
+    assert "argument 3 is unknown" in log()
 
 
 def test_events_of_a_locked_database_are_spooled_and_the_next_hook_drains_them(
@@ -258,7 +258,7 @@ def test_events_of_a_locked_database_are_spooled_and_the_next_hook_drains_them(
     hook(post("t3"), db_path)
     assert [row[0] for row in rows(db_path)] == ["Read", "mypy", "Bash", "review", "Read"]
     assert spool(db_path) == []
-    assert "waits in" in log()
+    assert "event spooled in" in log()
 
 
 def test_a_spooled_start_gives_the_end_its_duration(db_path: Path, locked: sqlite3.Connection) -> None:
@@ -387,7 +387,7 @@ def test_an_event_that_the_database_rejects_is_set_aside_and_blocks_no_other(db_
         hook(post(f"t{number}"), db_path)
     assert len(rows(db_path)) == 4
     assert [path.suffix for path in spool(db_path)] == [".bad"]
-    assert "refused by the database" in log()
+    assert "rejected by the database" in log()
 
 
 def test_a_spooled_end_of_a_session_ends_nothing_that_began_after_it(db_path: Path, locked: sqlite3.Connection) -> None:

@@ -322,7 +322,7 @@ def test_a_file_that_is_not_a_transcript_is_reported(
     foreign.write_text(content)
     for path in (foreign, foreign.parent):
         assert main(["import", str(path), "--db-path", str(db_path)]) == 1
-        assert f"session-buddy import: {path}: no transcript of Claude Code" in capsys.readouterr().err
+        assert f"session-buddy import: {path}: not a Claude Code transcript" in capsys.readouterr().err
     # One such file among transcripts is no error.
     assert main(["import", str(foreign.parent), str(project), "--db-path", str(db_path)]) == 0
     assert "1 file without a line of Claude Code" in capsys.readouterr().out

@@ -97,4 +97,4 @@ def test_an_unreachable_service_manager_is_only_logged(db_path: Path, address: s
         status, _, errors = process.finish()
     assert status == 0
     for state in ("READY", "STOPPING"):
-        assert f"cannot tell the service manager at {address} about {state}: {reason}" in errors
+        assert f"cannot notify the service manager at {address} of {state}: {reason}" in errors

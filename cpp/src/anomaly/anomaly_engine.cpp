@@ -1,4 +1,4 @@
-// All skills' detectors: see the header.
+// Manages one detector per skill, with limits on their number, and caches the reported anomalies.
 #include "session_buddy/anomaly/anomaly_engine.hpp"
 
 #include <algorithm>

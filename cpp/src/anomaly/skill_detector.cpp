@@ -1,4 +1,5 @@
-// The comparison of recent with earlier runs, and its episodes: see the header.
+// Compares the observed samples with the baseline (z-score, mid-p beta-binomial test, Student's t on logarithms,
+// DerSimonian-Laird drift) and tracks the episodes.
 #include "session_buddy/anomaly/skill_detector.hpp"
 
 #include <algorithm>
@@ -10,10 +11,10 @@
 namespace session_buddy::anomaly {
 namespace {
 
-// A skill that runs more often is evaluated by its latest runs: what bounds the memory of one skill.
+// Maximum number of samples per skill, which bounds its memory. Older ones are dropped first.
 constexpr std::size_t kMaxSamples = 20'000;
 constexpr std::int64_t kMaxObserved = 50;
-// An episode ends where the score has fallen under this part of the threshold.
+// Hysteresis: an episode ends when the score falls below this fraction of the threshold.
 constexpr double kResolveHysteresis = 0.75;
 
 constexpr double kMinSdShareOfMean = 0.05;
@@ -21,12 +22,12 @@ constexpr double kMinSdSeconds = 0.001;
 constexpr double kMinRelativeShift = 0.10;
 constexpr double kLogScale = 16'777'216.0;  // 2^24
 
-// A deviation must be improbable by an exact reckoning too: by this many times the normal tail beyond the threshold, at
-// most. Chosen by bench/anomaly_calibration: less costs power and silences a drop from 85 % to 62 % after 40 runs, more
-// lets false alarms of rare failures through.
+// A deviation must also be improbable under the exact test: its p-value must not exceed this multiple of the normal
+// tail beyond the threshold. Chosen with bench/anomaly_calibration: a smaller value costs power and misses a drop from
+// 85 % to 62 % after 40 invocations; a larger one admits false alarms for rare failures.
 constexpr double kTailAllowance = 2.3;
-// Chance alone makes the drift look larger than it is half the time; this many standard deviations of that are taken
-// off. Less costs power where nothing drifts.
+// Half the time, chance makes the estimated drift too large; this many standard deviations are subtracted. A smaller
+// value costs power for skills without drift.
 constexpr double kDriftSlack = 1.0;
 
 std::int64_t to_micros(const SkillDetector::Sample& sample) {
@@ -40,14 +41,14 @@ std::int64_t scaled_log(std::int64_t micros) {
     return std::llround(std::log(static_cast<double>(std::max<std::int64_t>(micros, 1))) * kLogScale);
 }
 
-// The variance of a value between buckets of time beyond what chance within them explains: the smaller of two
+// Estimates the between-bucket variance of a value beyond what chance within the buckets explains: the smaller of two
 // estimates.
 //
-// The moment estimator of a random-effects model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with
-// Q = Σ n(mean − overall mean)² / variance, makes the most of the data, but a few hours of trouble are drift to it, and
-// would hush up the rest of the trouble. The median of the same terms, over that of a chi-squared variable of one
-// degree of freedom, does not notice what concerns fewer than a quarter of the buckets: taken about the middle between
-// the quartiles of the means, which lies right for hours of two kinds, too.
+// The moment estimator of a random-effects model (DerSimonian and Laird, Controlled Clinical Trials 7, 1986), with Q =
+// Σ n(mean − overall mean)² / variance, is efficient, but takes a few hours of degradation for drift and would mask the
+// remaining degradation. The median of the same terms, divided by the median of a chi-squared variable with one degree
+// of freedom, is robust against fewer than a quarter of the buckets. Its centre is the middle between the quartiles of
+// the means, which is also correct for a mixture of two kinds of hours.
 class DriftEstimate {
   public:
     DriftEstimate(double overall_mean, double variance) : overall_mean_(overall_mean), variance_(variance) {}
@@ -173,14 +174,13 @@ void SkillDetector::insert(const Sample& sample) {
                     .error = sample.error,
                     .completed = sample.completed,
                     .excluded = {}};
-    const bool is_newest =
-        samples_.empty() || samples_.back().at <= sample.at;  // nearly always: no search through cold memory
+    const bool is_newest = samples_.empty() || samples_.back().at <= sample.at;  // the usual case: no binary search
     const auto position =
         is_newest ? samples_.end() : std::ranges::upper_bound(samples_, sample.at, {}, &KeptSample::at);
     const auto index = static_cast<std::size_t>(position - samples_.begin());
-    samples_.insert(index, kept);  // first, because it may sample out of memory
+    samples_.insert(index, kept);  // first, because it may throw bad_alloc
     if (index < observed_from_) {
-        // Late: it belongs to an episode where its neighbour before does.
+        // A late sample belongs to an episode if the sample before it does.
         for (const Channel channel : {completion, duration}) {
             kept.excluded[channel] = index > 0 && samples_[index - 1].excluded[channel];
             if (kept.excluded[channel]) {
@@ -221,7 +221,7 @@ void SkillDetector::preload(const Sample& sample) {
 void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episode>, channel_count>& episodes) {
     now_ = until;
     for (std::size_t i = samples_.size(); i > 0 && samples_[i - 1].at > until; --i) {
-        samples_[i - 1].at = until;  // from the future: it counted as of when it was read
+        samples_[i - 1].at = until;  // a row from the future: it counted with the time of its reading
     }
     drop_old();
     split();
@@ -240,8 +240,8 @@ void SkillDetector::begin(TimePoint until, const std::array<std::optional<Episod
         const auto& episode = channels_[channel].episode;
         channels_[channel].latest = compare(channel, episode ? episode->baseline : current_baseline());
     }
-    // Back to the last moment at which something happened, where a detector that never stopped would stand: a sample
-    // that lies between that and `until`, but is read only now, has its own moment then.
+    // Set now_ back to the last change, where a detector that never stopped would be, so that a sample between that
+    // time and `until` that is read only now is evaluated at its own time.
     if (!samples_.empty()) {
         now_ = samples_.back().at;
         if (recent_from_ > 0) {
@@ -331,7 +331,7 @@ void SkillDetector::evaluate(std::vector<EpisodeEvent>& events) {
 void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>& events) {
     ChannelState& state = channels_[channel];
     Episode& episode = *state.episode;
-    // What has been so for as long as a baseline reaches back is normal by now.
+    // After a full baseline window, the new level is the normal one.
     if (now_ >= episode.started_at + options_->baseline_window) {
         resolve(channel, events);
         return;
@@ -345,7 +345,7 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
     }
     state.latest = compare(channel, episode.baseline);
     if (!state.latest) {
-        return;  // too few to evaluate: the episode waits
+        return;  // too few samples: the episode stays open
     }
     const Deviation& deviation = state.latest->deviation;
     if (std::abs(deviation.z) < kResolveHysteresis * options_->threshold || deviation.type != episode.deviation.type) {
@@ -355,9 +355,9 @@ void SkillDetector::evaluate_episode(Channel channel, std::vector<EpisodeEvent>&
     }
 }
 
-// A baseline of a few runs must not evaluate many: where the excluded ones are as many, it takes them in. And the fewer
-// they are, the more likely they were an odd sample themselves: fewer than can be observed take in what is no longer
-// recent.
+// A small baseline must not decide about many samples: when as many are excluded as it contains, they are added. A
+// baseline smaller than kMaxObserved is also likely to be unrepresentative, so it is extended as soon as the oldest
+// excluded sample leaves the observation window.
 bool SkillDetector::must_extend_baseline(const Episode& episode) const {
     if (episode.excluded >= episode.baseline.count) {
         return true;
@@ -389,7 +389,7 @@ void SkillDetector::resolve(Channel channel, std::vector<EpisodeEvent>& events) 
 }
 
 void SkillDetector::readmit(Channel channel) {
-    // They are the last ones of the baseline, without a gap.
+    // The excluded samples are contiguous at the end of the baseline.
     for (std::size_t i = observed_from_; i > 0 && std::exchange(samples_[i - 1].excluded[channel], false); --i) {
         apply_baseline(channel, samples_[i - 1], +1);
     }
@@ -455,8 +455,8 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     const auto n_b = static_cast<double>(baseline.count);
     const auto c_b = static_cast<double>(baseline.completed);
     const auto n_o = static_cast<double>(observed_.count);
-    // The spread of a binomial difference, the baseline's rate drawn in by half a sample so that a skill that never
-    // failed has one.
+    // Variance of the difference of two proportions. The baseline rate is shrunk by half a sample, so that the variance
+    // of a skill that never failed is not 0.
     const double p = (c_b + 0.5) / (n_b + 1.0);
     const double variance = p * (1.0 - p) * (1.0 / n_o + 1.0 / (n_b + 1.0));
 
@@ -470,8 +470,7 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_completion(const
     deviation.z = difference / std::sqrt(variance);
     deviation.type = difference < 0.0 ? AnomalyType::performance_drop : AnomalyType::performance_spike;
     if (std::abs(deviation.z) >= kResolveHysteresis * options_->threshold) {
-        // Jeffreys' prior on the rate; half of the observed count's own probability taken off (mid-p), as counts are
-        // lumps.
+        // Beta-binomial tail with Jeffreys' prior on the rate; mid-p correction below, because counts are discrete.
         const BetaBinomialTail tail =
             beta_binomial_tail(observed_.completed, observed_.count, c_b + 0.5, n_b - c_b + 0.5);
         deviation.tail_probability = difference < 0.0 ? tail.lower : tail.upper;
@@ -503,7 +502,7 @@ std::optional<SkillDetector::Comparison> SkillDetector::compare_duration(const B
     if (std::abs(deviation.z) >= kResolveHysteresis * options_->threshold) {
         const auto degrees = static_cast<double>(baseline.timed - 1);
         deviation.tail_probability = student_upper_tail(std::abs(deviation.z), degrees);
-        // One long sample among few moves a mean far. On the logarithms it weighs no more than it should.
+        // A single outlier among few samples moves the mean far; a t-test on the logarithms limits its weight.
         const double sd_log = std::max(baseline.sd_log, kMinSdShareOfMean);
         const double log_difference = observed_.logs.mean() / kLogScale - baseline.mean_log;
         const double log_t = log_difference / std::sqrt(sd_log * sd_log * inverse_counts + baseline.drift_variance);

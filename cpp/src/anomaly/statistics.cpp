@@ -1,4 +1,4 @@
-// Tails and moments: see the header for the sources.
+// Tail probabilities and moments; the sources are in the header.
 #include "session_buddy/anomaly/statistics.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ double ExactMoments::variance() const {
     if (count_ < 2) {
         return 0.0;
     }
-    // n·Σx² − (Σx)² in integers: no cancellation, whatever the mean is.
+    // n·Σx² − (Σx)² in integers: no cancellation, even if the mean is large.
     const Int128 n = count_;
     const Int128 numerator = n * squares_ - static_cast<Int128>(sum_) * sum_;
     const auto count = static_cast<double>(count_);
@@ -23,7 +23,7 @@ double normal_upper_tail(double z) {
 }
 
 double student_upper_tail(double t, double degrees) {
-    // In double throughout: the long double that Boost takes by default costs several times as much.
+    // In double: Boost's default promotion to long double is several times slower.
     using Policy = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
     return boost::math::cdf(boost::math::complement(boost::math::students_t_distribution<double, Policy>(degrees), t));
 }
@@ -31,7 +31,8 @@ double student_upper_tail(double t, double degrees) {
 BetaBinomialTail beta_binomial_tail(std::int64_t k, std::int64_t n, double a, double b) {
     const auto count = static_cast<double>(n);
     const auto ratio = [&](double x) { return (count - x) * (a + x) / ((x + 1.0) * (b + count - x - 1.0)); };
-    // Start where the terms are large: relative to it no other one overflows, and what underflows does not matter.
+    // Start near the mean, where the terms are largest: relative to it none overflows, and those that underflow are
+    // negligible.
     const double mean = count * a / (a + b);
     const auto start = std::clamp<std::int64_t>(static_cast<std::int64_t>(mean), 0, n);
 

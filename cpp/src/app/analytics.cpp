@@ -1,4 +1,5 @@
-// Metrics and anomalies, and what of them goes back to the database: see the header.
+// Feeds batches to the metrics and anomaly engines and collects what must be written back: cache rows, episodes and the
+// detector state.
 #include "session_buddy/app/analytics.hpp"
 
 #include <algorithm>
@@ -59,7 +60,7 @@ Analytics::Analytics(const Config& config, TimePoint now, std::optional<Detector
       evaluated_from_(now - to_micros(config.baseline_window)),
       max_skills_(config.max_tracked_skills) {
     if (resume_) {
-        resume_->until = std::min(resume_->until, now);  // the clock may have been set back behind it
+        resume_->until = std::min(resume_->until, now);  // the clock may have been set back to before it
     }
 }
 
@@ -86,14 +87,14 @@ void Analytics::apply(const storage::Batch& batch, TimePoint now) {
         anomalies_.add(row, now);
     }
     if (!batch.rebuilt) {
-        set_lifetimes(batch, now);  // of the skills that the rows have brought a place
+        set_lifetimes(batch, now);  // for the skills that these rows added
     }
     if (!batch.more && !evaluating_) {
         begin_evaluation(resume_ ? resume_->until : evaluated_from_);
     }
 }
 
-/// Where there are more skills than can be tracked, those that were used last come first.
+/// If there are more skills than can be tracked, the most recently used ones are kept.
 void Analytics::set_lifetimes(const storage::Batch& batch, TimePoint now) {
     std::vector<const std::pair<std::string, LifetimeMetrics>*> latest;
     latest.reserve(batch.lifetimes.size());
@@ -117,7 +118,7 @@ void Analytics::begin_evaluation(TimePoint until) {
     const auto episodes = resume_ ? std::move(resume_->episodes) : std::vector<anomaly::AnomalyEngine::OpenEpisode>{};
     anomalies_.begin(until, episodes);
     const auto open_now = anomalies_.open_episodes();
-    // An open row that nobody remembers would stay open for ever.
+    // Resolve open rows without an open episode: otherwise they would stay open forever.
     for (const auto& [skill_name, type] : open_in_database_) {
         const bool known = std::ranges::any_of(open_now, [&](const auto& open) {
             return open.skill_name == skill_name && to_string(open.episode.deviation.type) == type;
@@ -161,7 +162,7 @@ Analytics::Pending Analytics::pending(TimePoint now) {
     }
     Pending result;
     result.recent = metrics_.changed_recent();
-    std::unordered_set<std::string_view> touched;  // their rows may have been changed by the database's trigger
+    std::unordered_set<std::string_view> touched;  // the trigger may have changed their rows
     for (const auto& change : result.recent) {
         touched.insert(change.skill_name);
         if (auto row = cache_row(change.skill_name, change.metrics, now)) {
@@ -187,11 +188,11 @@ Analytics::Pending Analytics::pending(TimePoint now) {
 }
 
 void Analytics::collect_state(Pending& pending, TimePoint now) const {
-    pending.detector_state.push_back(head_piece(now, last_id_));
+    pending.detector_state.push_back(head_entry(now, last_id_));
     pending.replaces_state = !owns_stored_state_;
     if (pending.replaces_state) {
         for (const auto& open : anomalies_.open_episodes()) {
-            pending.detector_state.push_back(episode_piece(open));
+            pending.detector_state.push_back(episode_entry(open));
             pending.state[open.skill_name][open.channel] = open.episode;
         }
         return;
@@ -202,13 +203,13 @@ void Analytics::collect_state(Pending& pending, TimePoint now) const {
         const auto known = written_state_.find(skill_name);
         const Episodes& written = known == written_state_.end() ? kNone : known->second;
         for (const auto channel : {anomaly::SkillDetector::completion, anomaly::SkillDetector::duration}) {
-            // One that took the place of another skill had nothing left to remember.
+            // No detector: the skill was evicted, which happens only if it has no episode.
             const std::optional<anomaly::Episode> episode = detector ? detector->episode(channel) : std::nullopt;
             if (episode == written[channel]) {
                 continue;
             }
-            pending.detector_state.push_back(episode ? episode_piece({skill_name, channel, *episode})
-                                                     : removed_episode_piece(skill_name, channel));
+            pending.detector_state.push_back(episode ? episode_entry({skill_name, channel, *episode})
+                                                     : removed_episode_entry(skill_name, channel));
             if (detector != nullptr) {
                 pending.state[skill_name] = {detector->episode(anomaly::SkillDetector::completion),
                                              detector->episode(anomaly::SkillDetector::duration)};

@@ -1,4 +1,4 @@
-// Starts and ends, put together to episodes.
+// Combines the start and end events of the anomaly engine into episodes.
 #include "session_buddy/app/anomaly_stream.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ void AnomalyStream::add(const Invocation& invocation) {
     latest_ = std::max(latest_, invocation.invoked_at);
     engine_.add(invocation, invocation.invoked_at);
     if (is_late) {
-        engine_.advance(latest_);  // its skill may not have come that far yet
+        engine_.advance(latest_);  // the detector of its skill may be behind
     }
     apply_events();
 }

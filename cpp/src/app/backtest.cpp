@@ -1,4 +1,4 @@
-// Reader in, stream of the engine out.
+// Replays rows from the history reader through the anomaly engine.
 #include "session_buddy/app/backtest.hpp"
 
 #include <unordered_set>
@@ -11,8 +11,8 @@ namespace {
 using storage::HistoryConsumer;
 using storage::HistoryQuery;
 
-// Between two heartbeats. Then the windows of all skills move on as well, or those that ended long ago would keep
-// theirs.
+// Rows between two heartbeats. Each heartbeat also advances the windows of all skills, so that idle skills release
+// their samples.
 constexpr std::int64_t kRowsPerHeartbeat = 4096;
 
 }  // namespace

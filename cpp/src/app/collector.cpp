@@ -1,4 +1,4 @@
-// The cycle of the collector: see the header.
+// The collector thread: its cycle, rebuilds, the push schedule and recovery from database errors.
 #include "session_buddy/app/collector.hpp"
 
 #include <algorithm>
@@ -18,21 +18,21 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.collector"};
 
-// A poll waits for a lock no longer than this, so that a locked database never delays the broadcast by more.
+// Upper limit for the busy timeout of a poll, which is the most by which a locked database delays a broadcast.
 constexpr std::chrono::milliseconds kPollBusyTimeout{100};
-// A writer that is faster than we read must not keep a cycle from its end.
+// Bounds a cycle while another program writes faster than we read.
 constexpr int kMaxBatchesPerCycle = 20;
-// Of a cycle, for a rebuild that takes many batches; it goes on between the cycles, so that broadcasts stay on time.
+// Time per cycle for a rebuild of many batches. It continues between cycles, so that broadcasts stay on time.
 constexpr std::chrono::milliseconds kRebuildTimePerCycle{200};
-// The wall clock may be set by this much and the windows just wait, or move on; more than this and they are built anew.
+// A smaller clock jump only delays or advances the windows; a larger one triggers a rebuild.
 constexpr std::chrono::seconds kMaxClockStep{60};
-// Others who write all the time come first now and then. That is no trouble as long as it passes.
+// Write lock failures are logged only after this time, because busy writers may get the lock first for a while.
 constexpr std::chrono::seconds kLockWarningDelay{10};
-/// From running out of memory to a rebuild: the first pause, which doubles each time, and the longest.
+/// Exponential backoff before a rebuild after running out of memory: first and longest pause.
 constexpr std::chrono::seconds kRebuildPause{1};
 constexpr std::chrono::seconds kMaxRebuildPause{60};
-/// Of a start and of a cycle, for counting rows that are not in the totals yet: those of a large database that a server
-/// meets for the first time are counted in many cycles.
+/// Time at the start and per cycle for adding rows to the totals. Those of a large database that is new to the server
+/// are counted over many cycles.
 constexpr std::chrono::milliseconds kCountTimeAtStart{200};
 constexpr std::chrono::milliseconds kCountTimePerCycle{50};
 
@@ -64,7 +64,7 @@ Collector::~Collector() {
     stop();
 }
 
-// The database's own memory of the anomalies goes with the figures that are built from it.
+// Each Analytics object starts from the detector state and the open anomalies stored in its database.
 std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
     std::optional<DetectorState> resume;
     std::vector<std::pair<std::string, std::string>> open_anomalies;
@@ -74,7 +74,7 @@ std::unique_ptr<Analytics> Collector::create_analytics(TimePoint now) {
             resume = parse_detector_state(storage::read_detector_state(*database));
         }
     } catch (const storage::StorageError& error) {
-        kLogger.warning("open anomalies are found anew: {}", error.what());
+        kLogger.warning("cannot read the stored anomaly state; detecting anomalies without it: {}", error.what());
     }
     return std::make_unique<Analytics>(config_, now, std::move(resume), std::move(open_anomalies));
 }
@@ -130,7 +130,7 @@ void Collector::run() {
         }
         if (now >= due) {
             cycle();
-            // After a slow cycle the missed ones are left out instead of being made up for in a burst.
+            // Cycles missed during a slow one are skipped, not made up for in a burst.
             due = std::max(due + interval, SteadyClock::now());
             pushes.on_broadcast(SteadyClock::now());
         } else if (now >= pushes.next_poll()) {
@@ -145,12 +145,12 @@ void Collector::run() {
     }
 }
 
-/// At once, before another program writes.
+/// Called immediately when the database was replaced, before another program writes.
 void Collector::close_stale_connection() noexcept {
     try {
         follower_.close_if_stale();
     } catch (const std::exception& error) {
-        kLogger.debug("the next cycle looks again: {}", error.what());
+        kLogger.debug("cannot check whether the database was replaced; the next cycle retries: {}", error.what());
     }
 }
 
@@ -200,7 +200,7 @@ void Collector::drop_metrics(const char* reason) {
     ++stats_.read_failures;
     rebuilding_.reset();
     analytics_.reset();
-    // Goes on from what the database holds.
+    // Continues from the totals stored in the database.
     totals_ = storage::TotalsTracker({.skills = config_.metrics_max_skills, .phases = config_.metrics_max_phases});
     out_of_memory::refill();
     dropped_ = true;
@@ -209,11 +209,11 @@ void Collector::drop_metrics(const char* reason) {
         std::clamp<std::chrono::steady_clock::duration>(2 * rebuild_pause_, kRebuildPause, kMaxRebuildPause);
     rebuild_at_ = std::chrono::steady_clock::now() + rebuild_pause_;
     try {
-        kLogger.error("the metrics are dropped and rebuilt in {} s: {}",
+        kLogger.error("dropping all metrics; rebuilding them from the database in {} s: {}",
                       std::chrono::duration_cast<std::chrono::seconds>(rebuild_pause_).count(), reason);
         health_ = {false, reason};
         publish_stale();
-    } catch (const std::exception&) {  // the next cycle tries again
+    } catch (const std::exception&) {  // the next cycle retries
         health_.readable = false;
     }
 }
@@ -231,8 +231,7 @@ TimePoint Collector::begin_cycle() {
     cycle_began_ = std::chrono::steady_clock::now();
     const TimePoint now = clock_.now();
     if (clock_jumped(now)) {
-        kLogger.warning("the clock was set {} by {} s: computing all figures anew",
-                        now < last_now_ ? "back" : "forward",
+        kLogger.warning("clock moved {} by {} s; rebuilding all metrics", now < last_now_ ? "back" : "forward",
                         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::abs(now - last_now_)).count());
         follower_.request_rebuild();
     }
@@ -258,7 +257,7 @@ bool Collector::clock_jumped(TimePoint now) const {
     if (now < last_now_ - kMaxClockStep) {
         return true;
     }
-    // Forward, rows just get older. But those that lay in the future were counted as of the time before.
+    // After a jump forward, rows only get older, except that rows from the future were counted with the earlier time.
     const auto interval = std::chrono::duration_cast<TimePoint::duration>(config_.update_interval);
     return !dropped_ && now > last_now_ + interval + kMaxClockStep &&
            analytics_->latest_invocation() > last_now_ + kMaxClockStep;
@@ -282,7 +281,7 @@ bool Collector::read_database(TimePoint now) {
             stats_.up_to_date_at = now;
         }
     } catch (const std::bad_alloc&) {
-        throw;  // see run_guarded()
+        throw;  // handled by run_guarded()
     } catch (const std::exception& error) {
         ++stats_.read_failures;
         set_health({false, error.what()});
@@ -312,7 +311,7 @@ void Collector::count_totals(std::chrono::milliseconds time) {
             totals_.advance(*store, std::chrono::steady_clock::now() + time);
         }
     } catch (const storage::StorageError& error) {
-        kLogger.debug("the totals are as they were: {}", error.what());
+        kLogger.debug("cannot update the totals; the next cycle retries: {}", error.what());
     }
 }
 
@@ -334,13 +333,13 @@ void Collector::write_back(TimePoint now) {
         analytics_->confirm_written(pending);
         totals_.confirm_written(totals_written);
         if (!pending.episodes.empty()) {
-            totals_.request_recheck();  // those that became rows are counted in the next cycle
+            totals_.request_recheck();  // the new rows of skill_anomalies are counted in the next cycle
         }
         unwritten_since_.reset();
         write_failure_logged_ = false;
     } catch (const storage::StorageError& error) {
         if (error.code() == storage::StorageErrc::read_only) {
-            analytics_->confirm_written(pending);  // it will stay so: trying each cycle would only cost
+            analytics_->confirm_written(pending);  // retrying is pointless
             totals_.set_read_only();
             for (const auto& change : pending.episodes) {
                 if (change.started) {
@@ -354,7 +353,7 @@ void Collector::write_back(TimePoint now) {
         const bool is_passing =
             error.code() == storage::StorageErrc::busy && std::chrono::abs(now - *unwritten_since_) < kLockWarningDelay;
         if (!is_passing && !std::exchange(write_failure_logged_, true)) {
-            kLogger.warning("skill_metrics_cache and skill_anomalies cannot be kept up for now: {}", error.what());
+            kLogger.warning("cannot update skill_metrics_cache and skill_anomalies: {}", error.what());
         }
     }
 }
@@ -388,12 +387,13 @@ void Collector::publish_snapshot(TimePoint now) {
     publish_(std::move(snapshot));
 }
 
-// Once, and again after a rebuild.
+// Logs each limit once, and again after a rebuild.
 void Collector::warn_about_limits(const Snapshot& snapshot) {
     const auto report = [](std::uint64_t& reported, const TrackedNames& names, const char* option, std::uint32_t limit,
                            const char* what) {
         if (std::exchange(reported, names.rows_in_other) == 0 && names.rows_in_other > 0) {
-            kLogger.warning("{} ({}) reached: further {} are summed as other", option, limit, what);
+            kLogger.warning("{} ({}) reached: further {} are summed as other; raise the limit to track them", option,
+                            limit, what);
         }
     };
     report(warned_about_[0], snapshot.tracked_skills, "max_tracked_skills", config_.max_tracked_skills, "skills");
@@ -407,7 +407,7 @@ void Collector::set_health(DatabaseHealth health) {
     if (health.readable && !health_.readable) {
         kLogger.info("the database can be read again");
     } else if (!health.readable && health_.readable) {
-        kLogger.warning("serving the last known figures: {}", health.reason);
+        kLogger.warning("cannot read the database; serving the last known metrics: {}", health.reason);
     } else if (!health.readable && health != health_) {
         kLogger.debug("the database still cannot be read: {}", health.reason);
     }

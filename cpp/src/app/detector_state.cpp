@@ -1,4 +1,4 @@
-// The detector's state as JSON: see the header.
+// Serializes the detector state to JSON and back.
 #include "session_buddy/app/detector_state.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -16,7 +16,7 @@ using anomaly::Deviation;
 using anomaly::SkillDetector;
 using nlohmann::json;
 
-// Counts up whenever the meaning of a field changes; a state of another version is not read.
+// Incremented when the meaning of a field changes; a state of another version is ignored.
 constexpr int kVersion = 2;
 constexpr const char* kHead = "head";
 
@@ -28,8 +28,8 @@ TimePoint to_time(const json& micros) {
     return TimePoint{std::chrono::microseconds{micros.get<std::int64_t>()}};
 }
 
-// Written by hand: a busy database has a hundred of these in a cycle. Numbers are finite, and the shortest that come
-// back as they were.
+// Formatted directly, because a busy database needs a hundred of these per cycle. Numbers are finite and formatted as
+// the shortest text that round-trips.
 std::string to_json(const Deviation& deviation) {
     return fmt::format(
         R"({{"type":{},"baseline_value":{},"observed_value":{},"baseline_samples":{},"observed_samples":{},"z":{},)"
@@ -79,7 +79,7 @@ std::string episode_name(std::string_view skill_name, SkillDetector::Channel cha
     return fmt::format("episode/{}/{}", static_cast<int>(channel), skill_name);
 }
 
-/// Nothing for a channel that there is not.
+/// nullopt for an unknown channel.
 std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
     const int channel = from.at("channel").get<int>();
     if (channel != SkillDetector::completion && channel != SkillDetector::duration) {
@@ -96,11 +96,11 @@ std::optional<AnomalyEngine::OpenEpisode> to_episode(const json& from) {
 
 }  // namespace
 
-storage::StateEntry head_piece(TimePoint until, std::int64_t last_id) {
+storage::StateEntry head_entry(TimePoint until, std::int64_t last_id) {
     return {kHead, fmt::format(R"({{"version":{},"until":{},"last_id":{}}})", kVersion, to_micros(until), last_id)};
 }
 
-storage::StateEntry episode_piece(const AnomalyEngine::OpenEpisode& open) {
+storage::StateEntry episode_entry(const AnomalyEngine::OpenEpisode& open) {
     const std::string name = json(open.skill_name).dump(-1, ' ', false, json::error_handler_t::replace);
     return {
         episode_name(open.skill_name, open.channel),
@@ -109,17 +109,17 @@ storage::StateEntry episode_piece(const AnomalyEngine::OpenEpisode& open) {
                     to_json(open.episode.deviation), to_json(open.episode.baseline))};
 }
 
-storage::StateEntry removed_episode_piece(std::string_view skill_name, SkillDetector::Channel channel) {
+storage::StateEntry removed_episode_entry(std::string_view skill_name, SkillDetector::Channel channel) {
     return {episode_name(skill_name, channel), std::nullopt};
 }
 
-std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& pieces) {
+std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& entries) {
     try {
         DetectorState state;
         bool has_head = false;
-        for (const storage::StateEntry& piece : pieces) {
-            const json from = json::parse(piece.text.value_or(""));
-            if (piece.name == kHead) {
+        for (const storage::StateEntry& entry : entries) {
+            const json from = json::parse(entry.text.value_or(""));
+            if (entry.name == kHead) {
                 if (from.at("version").get<int>() != kVersion) {
                     return std::nullopt;
                 }

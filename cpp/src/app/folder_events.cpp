@@ -1,4 +1,4 @@
-// See folder_events.hpp.
+// inotify on Linux; elsewhere add() fails and wait() only sleeps.
 #include "folder_events.hpp"
 
 #include <poll.h>
@@ -30,7 +30,7 @@ FolderEvents::Watched FolderEvents::add(const std::filesystem::path& folder) {
     if (number < 0) {
         return Watched::not_possible;
     }
-    // A folder that was moved keeps its number.
+    // A folder that was moved keeps its watch descriptor.
     return folders_.insert_or_assign(number, folder).second ? Watched::now : Watched::already;
 }
 

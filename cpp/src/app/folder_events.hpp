@@ -1,4 +1,4 @@
-// The system's notifications of files that are made or written in folders (inotify); none where it has no such thing.
+// File change notifications for folders (inotify); on systems without it there are none, and the caller polls.
 #pragma once
 
 #include <chrono>
@@ -17,20 +17,20 @@ class FolderEvents {
     FolderEvents& operator=(const FolderEvents&) = delete;
 
     enum class Watched : std::uint8_t { now, already, not_possible };
-    /// Watches this folder, not those in it.
+    /// Watches this folder, without its subfolders.
     Watched add(const std::filesystem::path& folder);
 
     struct Changes {
-        std::vector<std::filesystem::path> paths;  ///< of files that were made, moved here or written
-        bool overflow = false;                     ///< there were more
-        bool folders_changed = false;              ///< folders came or went
+        std::vector<std::filesystem::path> paths;  ///< files that were created, moved here or written
+        bool overflow = false;                     ///< notifications were lost
+        bool folders_changed = false;              ///< folders were created, moved or deleted
     };
-    /// Waits until something is told, at most `longest`; a signal ends it, too.
+    /// Waits for changes, at most `longest`. A signal ends the wait too.
     [[nodiscard]] Changes wait(std::chrono::milliseconds longest);
 
   private:
     int queue_ = -1;
-    std::unordered_map<int, std::filesystem::path> folders_;  // by the number of the watch
+    std::unordered_map<int, std::filesystem::path> folders_;  // by watch descriptor
 };
 
 }  // namespace session_buddy::app

@@ -1,4 +1,5 @@
-// See hook_command.hpp. The user waits while this runs, so nothing is done here that can be done later.
+// Reads the event, stores or spools it, and logs errors to hook.log. The user waits while this runs, so it does only
+// what cannot be deferred.
 #include "session_buddy/app/hook_command.hpp"
 
 #include <poll.h>
@@ -38,32 +39,33 @@ namespace fs = std::filesystem;
 
 constexpr log::Logger kLogger{"session_buddy.hook"};
 
-/// For a lock on the database. It is asked for at most three times.
+/// Busy timeout for the database lock, which is requested at most three times.
 constexpr std::chrono::milliseconds kBusyTimeout{10};
-/// Milliseconds without a byte of an event that is not complete.
+/// Read timeout in milliseconds for an incomplete event.
 constexpr int kInputTimeout = 2000;
-/// A larger event is left to the transcripts.
+/// Larger events are skipped; session-buddy watch recovers their invocations from the transcripts.
 constexpr std::size_t kMaxEventBytes = std::size_t{64} << 20U;
-/// Spooled events that one hook takes in beside its own.
+/// Spooled events that one hook stores in addition to its own.
 constexpr std::size_t kMaxDrained = 50;
-/// For these, where the triggers of another tool are slow.
+/// Maximum time for draining them, in case triggers of another tool are slow.
 constexpr std::chrono::milliseconds kMaxSpoolLock{500};
 constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20U;
-constexpr int kRotatedLogs = 2;  // full ones, beside the one that is written
+constexpr int kRotatedLogs = 2;  // in addition to the current one
 
 constexpr std::array<std::string_view, 4> kSettings{"db_path", "tools", "hook_timeout", "max_spool_events"};
 
 constexpr std::string_view kHelp =
     "Usage: session-buddy-hook [--db-path FILE]\n"
     "\n"
-    "Stores one hook event of Claude Code, read from stdin, in the skills database. Prints nothing and ends with\n"
-    "status 0 whatever happens. \"session-buddy hooks install\" sets it up.\n"
+    "Stores one hook event of Claude Code, read from stdin, in the skills database. Prints nothing and exits with\n"
+    "status 0 even after an error. \"session-buddy hooks install\" sets it up.\n"
     "\n"
-    "  --db-path FILE  the database; without it the one of SESSION_BUDDY_DB_PATH, the config file or the default\n"
+    "  --db-path FILE  database (default: SESSION_BUDDY_DB_PATH, else db_path in the config file, else the default "
+    "database)\n"
     "  --version       print the version\n"
     "  --help          print this\n";
 
-/// Empty where there is no place for it.
+/// Empty if there is no state directory.
 fs::path log_file(const options::Environment& environment) {
     if (const auto state = environment.get("XDG_STATE_HOME"); state && state->starts_with('/')) {
         return fs::path(*state) / "session-buddy" / "hook.log";
@@ -75,7 +77,7 @@ fs::path log_file(const options::Environment& environment) {
     return fs::path(*home) / (environment.macos ? "Library/Logs" : ".local/state") / "session-buddy" / "hook.log";
 }
 
-/// By hand, as spdlog's own rotation says a word on stderr where it fails, and waits to try again.
+/// Not spdlog's rotation, which writes to stderr and waits if it fails.
 void rotate(const fs::path& path) {
     std::error_code error;
     if (const auto size = fs::file_size(path, error); error || size < kMaxLogBytes) {
@@ -90,7 +92,7 @@ void rotate(const fs::path& path) {
     fs::rename(path, rotated(1), error);
 }
 
-/// The file is opened with the first record: nearly always there is none.
+/// Opens the file for the first record, because nearly always there is none.
 void log_to_file(const options::Environment& environment) {
     log::set_level(log::Level::warning);
     log::set_sink(
@@ -104,7 +106,7 @@ void log_to_file(const options::Environment& environment) {
                 rotate(path);
                 logger = std::make_shared<spdlog::logger>(
                     kHookProgram, std::make_shared<spdlog::sinks::basic_file_sink_st>(path.string()));
-                logger->set_error_handler([](const std::string&) {});  // its own would print
+                logger->set_error_handler([](const std::string&) {});  // the default one prints to stderr
                 logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %P %v");
             }
             logger->error("{}: {}", record.logger, record.message);
@@ -114,7 +116,7 @@ void log_to_file(const options::Environment& environment) {
 
 struct Arguments {
     std::optional<std::string> db_path;
-    std::string_view print;  ///< and nothing else
+    std::string_view print;  ///< text to print instead of reading an event
 };
 
 Arguments parse(std::span<const char* const> arguments) {
@@ -131,7 +133,7 @@ Arguments parse(std::span<const char* const> arguments) {
         } else if (word == "--db-path" && i + 1 < arguments.size()) {
             parsed.db_path = arguments[++i];
         } else {
-            kLogger.error("argument {} is not known or not complete; it is passed over", i + 1);
+            kLogger.error("argument {} is unknown or incomplete and is ignored", i + 1);
         }
     }
     return parsed;
@@ -148,16 +150,17 @@ std::string read_stdin() {
         if (count == 0) {
             return text;
         }
-        if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {  // Claude Code's end may be set up so
+        if (count < 0 &&
+            (errno == EAGAIN || errno == EWOULDBLOCK)) {  // Claude Code may have set the pipe to non-blocking
             pollfd input{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
             if (::poll(&input, 1, kInputTimeout) == 0) {
-                throw std::runtime_error("an event did not come to its end in time");
+                throw std::runtime_error("timed out while reading an event: no data for 2 s");
             }
         } else if (count < 0 && errno != EINTR) {
-            throw std::runtime_error("stdin cannot be read");
+            throw std::runtime_error("cannot read stdin");
         }
         if (text.size() > kMaxEventBytes) {
-            throw std::runtime_error("an event of more than 64 MiB is passed over");
+            throw std::runtime_error("event larger than 64 MiB");
         }
     }
 }
@@ -166,14 +169,14 @@ void store(const storage::SkillEvent& event, const Config& config) {
     const Spool spool(config.db_path, config.max_spool_events);
     const auto spool_event = [&](std::string_view why) {
         spool.put(event, storage::Source::hook, storage::Durability::process);
-        kLogger.warning("an event waits in \"{}\": {}", spool.folder().string(), why);
+        kLogger.warning("event spooled in \"{}\": {}", spool.folder().string(), why);
     };
     std::optional<storage::EventStore> store;
     try {
         store.emplace(config.db_path, storage::OpenOptions{.busy_timeout = kBusyTimeout, .short_lived = true});
-        // First, and all of them: the start of what ends now may be among them.
+        // Drain the spool first and completely: it may hold the start event of the tool use that ends now.
         if (spool.drain(*store, kMaxDrained, kMaxSpoolLock)) {
-            spool_event("many others are taken in first");
+            spool_event("older events in the spool are stored first");
             return;
         }
         store->ingest({&event, 1}, storage::Source::hook);
@@ -191,16 +194,16 @@ void handle_event(const std::optional<std::string>& db_path, const options::Envi
     const TimePoint now = SystemClock().now();
     const options::PartialSettings settings = options::load_lenient(kSettings, db_path, environment);
     for (const std::string& error : settings.errors) {
-        kLogger.error("a setting is passed over: {}", error);
+        kLogger.error("setting ignored: {}", error);
     }
     const std::vector<ToolRule> rules = parse_tool_rules(settings.config.tools);
     auto read = ingest::read_hook_event(text, ingest::SkillNamer(rules));
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-        kLogger.error("an event cannot be read: {}", bad->reason);
+        kLogger.error("invalid event: {}", bad->reason);
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLogger.error("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
-                          event->skill_name, kDurationRule);
+            kLogger.error("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
+                          kDurationRule);
         }
         store(to_skill_event(std::move(*event), now), settings.config);
     }
@@ -219,9 +222,9 @@ int run_hook_command(std::span<const char* const> arguments) {
         }
         handle_event(parsed.db_path, environment);
     } catch (const std::exception& error) {
-        kLogger.error("an event is lost: {}", error.what());
+        kLogger.error("event lost: {}", error.what());
     } catch (...) {
-        kLogger.error("an event is lost");
+        kLogger.error("event lost");
     }
     return 0;
 }

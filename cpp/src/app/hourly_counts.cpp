@@ -1,4 +1,4 @@
-// See hourly_counts.hpp.
+// Reads the rows after the cursor and counts them by hour.
 #include "hourly_counts.hpp"
 
 #include <chrono>
@@ -20,7 +20,7 @@ const protocol::Sparklines& HourlyCounts::update(storage::HistoryQueries& histor
         [this](const storage::InvocationView& run) {
             const auto hour = static_cast<std::size_t>((run.at - counts_.from) / hours{1});
             if (hour >= kHours) {
-                return;  // its clock runs ahead
+                return;  // a row from the future
             }
             auto& count = counts_.by_skill[std::string(run.skill_name)].at(hour);
             ++count.invocation_count;

@@ -1,4 +1,4 @@
-// Invocations of every skill by the hour, over the last 24 hours, kept up by reading what is new.
+// Hourly invocation counts of every skill over the last 24 hours, updated incrementally from new rows.
 #pragma once
 
 #include <optional>
@@ -11,8 +11,8 @@ namespace session_buddy::app {
 
 class HourlyCounts {
   public:
-    /// As of `now`, which is in the last hour. Everything is counted anew when another hour begins, and when rows were
-    /// changed by hand. Throws StorageError, and counts anew the next time.
+    /// The counts as of `now`, which is in the last hour. Counts everything again when a new hour begins or existing
+    /// rows were changed. Throws StorageError; the next call then counts everything again.
     const protocol::Sparklines& update(storage::HistoryQueries& history, TimePoint now);
 
   private:

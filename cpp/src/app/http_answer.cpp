@@ -1,4 +1,4 @@
-// See http_answer.hpp.
+// Entity tags, 304 and gzip for API responses.
 #include "http_answer.hpp"
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace session_buddy::app {
 namespace {
 
-// A smaller body fits into one packet anyway.
+// A smaller body fits into one packet.
 constexpr std::size_t kMinCompressedBytes = 1024;
 constexpr int kCompressionLevel = 5;
 

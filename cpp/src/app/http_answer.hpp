@@ -1,4 +1,4 @@
-// What HTTP asks of an answer beside its data: its entity tag, "not modified", and compression.
+// The HTTP parts of an API response: entity tag, conditional requests (304) and compression.
 #pragma once
 
 #include <string_view>
@@ -8,10 +8,10 @@
 
 namespace session_buddy::app {
 
-/// 200 with a weak entity tag over what does not vary of the body, or 304 where the client has that already.
+/// 200 with a weak entity tag over the part of the body that does not vary, or 304 if the client has that already.
 [[nodiscard]] server::QueryResponse to_answer(protocol::ApiBody body, const server::QueryRequest& request);
 
-/// Puts gzip in the place of a body that is worth it, where the client takes it, and the headers that say so.
+/// Compresses the body with gzip and sets Content-Encoding, if the client accepts gzip and the body is large enough.
 void compress(server::QueryResponse& answer, const server::QueryRequest& request);
 
 }  // namespace session_buddy::app

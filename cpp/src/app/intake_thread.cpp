@@ -1,4 +1,5 @@
-// See intake.hpp.
+// The ingestion thread: hook events before reports, batched transactions, the spool as a fallback for hooks, and a
+// periodic maintenance step.
 #include "session_buddy/app/intake_thread.hpp"
 
 #include <algorithm>
@@ -29,24 +30,25 @@ using std::chrono::steady_clock;
 
 constexpr log::Logger kLogger{"session_buddy.intake"};
 
-/// For a lock on the database: whoever waits for a hook waits for it, too.
+/// Busy timeout for the database lock. Clients that submit hooks wait for it.
 constexpr std::chrono::milliseconds kBusyTimeout{50};
-/// Between two looks at the spool and at what never ended.
+/// Interval between maintenance steps: draining the spool and expiring open tool uses.
 constexpr std::chrono::milliseconds kMaintenanceInterval{1000};
-/// Of the spool, at a look.
+/// Events drained from the spool per call.
 constexpr std::size_t kMaxDrained = 1000;
-/// For reading reports, before what was read is stored and hooks have their turn.
+/// Maximum time for parsing reports before the parsed ones are stored and hooks are served.
 constexpr std::chrono::milliseconds kMaxReadTime{50};
-/// Records that are read and wait for the database, or little more.
+/// Soft limit on parsed records that are not stored yet.
 constexpr std::size_t kMaxBufferedEvents = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
 server::IntakeResponse error_answer(unsigned status, std::string_view code, std::string_view detail,
-                                  const std::vector<protocol::ProblemMember>& members = {}) {
+                                    const std::vector<protocol::ProblemMember>& members = {}) {
     return {.status = status, .body = protocol::problem(status, code, detail, members)};
 }
 
-server::IntakeResponse unavailable(const std::string& message, const std::vector<protocol::ProblemMember>& members = {}) {
+server::IntakeResponse unavailable(const std::string& message,
+                                   const std::vector<protocol::ProblemMember>& members = {}) {
     auto answer = error_answer(503, "database_unavailable", message, members);
     answer.retry_after = kRetryAfterSeconds;
     return answer;
@@ -119,7 +121,7 @@ void IntakeThread::stop() {
     if (thread_.joinable()) {
         thread_.join();
     }
-    // What waited in vain, because there was no start.
+    // Requests that were queued without a start().
     for (std::deque<Job>* jobs : {&hook_jobs_, &report_jobs_}) {
         for (const Job& job : std::exchange(*jobs, {})) {
             job.done(unavailable("The server is stopping"));
@@ -174,19 +176,19 @@ void IntakeThread::run() {
                 next_maintenance = steady_clock::now() + kMaintenanceInterval;
             }
         } catch (const std::exception& error) {  // memory
-            kLogger.error("what came in could not be stored: {}", error.what());
+            kLogger.error("requests rejected: cannot store them: {}", error.what());
             reject_all();
             for (const Job& hook : std::exchange(hooks, {})) {
-                hook.done(unavailable("The server could not store the event"));
+                hook.done(unavailable("The server could not store the event; retry later"));
             }
         }
         if (!open) {
-            return;  // nothing comes after stop() but refusals
+            return;  // after stop() all requests are rejected
         }
     }
 }
 
-/// Hooks first, as their users wait. Reports as long as there is room and time for them.
+/// Parses hooks first, because users wait for them; then reports, up to the limits on time and records.
 void IntakeThread::read(std::deque<Job>& hooks, bool open) {
     for (; !hooks.empty(); hooks.pop_front()) {
         read_hook(hooks.front());
@@ -205,15 +207,15 @@ void IntakeThread::read(std::deque<Job>& hooks, bool open) {
     }
 }
 
-/// Answers at once where there is nothing to store.
+/// Answers immediately if there is nothing to store.
 void IntakeThread::read_hook(Job& job) {
     auto read = ingest::read_hook_event(job.request.body, namer_);
     if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
         job.done(bad_event(*bad));
     } else if (auto* event = std::get_if<ingest::HookEvent>(&read)) {
         if (event->bad_duration) {
-            kLogger.debug("the duration of an invocation of {} is left out: duration_ms, in seconds, {}",
-                          event->skill_name, kDurationRule);
+            kLogger.debug("duration of an invocation of {} ignored: duration_ms, in seconds, {}", event->skill_name,
+                          kDurationRule);
         }
         hooks_.push_back({.done = std::move(job.done), .event = to_skill_event(std::move(*event), job.at)});
     } else {
@@ -243,7 +245,7 @@ void IntakeThread::read_report(Job& job) {
     }
 }
 
-/// All of them, as there are no more than connections; what the database does not take now goes to the spool.
+/// Stores all hook events (at most one per connection). Events that the database cannot accept now are spooled.
 void IntakeThread::store_hooks() {
     const std::vector<Hook> hooks = std::exchange(hooks_, {});
     if (hooks.empty()) {
@@ -281,15 +283,15 @@ void IntakeThread::store_hooks() {
         try {
             spool_.put(hook.event, storage::Source::hook_request, storage::Durability::power);
         } catch (const std::exception& error) {
-            kLogger.error("an event of a hook is rejected: {}; {}", trouble, error.what());
-            hook.done(unavailable("The event can be stored neither in the database nor beside it"));
+            kLogger.error("hook event rejected: {}; {}", trouble, error.what());
+            hook.done(unavailable("The event can be stored neither in the database nor in the spool; retry later"));
             continue;
         }
         hook.done({});
     }
 }
 
-/// All that is worth a call, since the start of what ends now may be in it; false where a stop came first.
+/// Drains the spool completely, because it may hold the start of a tool use that ends now. False if stop() came first.
 bool IntakeThread::drain_spool(storage::EventStore& store) {
     while (spool_.drain(store, kMaxDrained, max_lock_)) {
         if (!is_open()) {
@@ -314,7 +316,7 @@ void IntakeThread::store_reports(bool last_try) {
     discard_stored();
 }
 
-/// In one transaction. Returns whether the next one may follow at once.
+/// Stores records in one transaction. Returns whether the next one may follow immediately.
 bool IntakeThread::store_some_reports(bool last_try) {
     const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
@@ -323,25 +325,25 @@ bool IntakeThread::store_some_reports(bool last_try) {
         return false;
     } catch (const storage::StorageError& error) {
         if (error.code() != storage::StorageErrc::busy) {
-            // One of them may be what the database refuses, and the others need not suffer for it.
+            // If the database rejects one record, store the reports one by one, so that only that request is rejected.
             if (std::exchange(one_by_one_, true) || reports_.size() == 1) {
-                kLogger.warning("a request is rejected: {}", error.what());
-                reject_first("The database cannot be written now");
+                kLogger.warning("request rejected: {}", error.what());
+                reject_first("The database cannot be written; retry later");
             }
             return true;
         }
         std::size_t rejected = 0;
         for (; !reports_.empty() && (last_try || steady_clock::now() >= reports_.front().deadline); ++rejected) {
-            reject_first("The database is locked by another program");
+            reject_first("The database is locked by another program; retry later");
         }
         if (rejected > 0) {
-            kLogger.warning("{} requests are rejected: {}", rejected, error.what());
+            kLogger.warning("{} requests rejected: {}", rejected, error.what());
         }
         return false;
     }
 }
 
-/// Answers the requests of which everything is stored now.
+/// Answers the requests whose records are all stored.
 void IntakeThread::answer_stored(std::span<const storage::EventStore::Result> outcomes) {
     first_event_ += outcomes.size();
     const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout);
@@ -363,7 +365,7 @@ void IntakeThread::answer_stored(std::span<const storage::EventStore::Result> ou
     }
 }
 
-/// The first records of it may be stored: the answer says how many are.
+/// Rejects the oldest report. Its first records may be stored already: the answer contains their number.
 void IntakeThread::reject_first(const std::string& why) {
     const Report report = std::move(reports_.front());
     reports_.pop_front();
@@ -371,7 +373,7 @@ void IntakeThread::reject_first(const std::string& why) {
     if (report.stored + report.known == 0) {
         report.done(unavailable(why));
     } else {
-        report.done(unavailable(why + "; the first records of the request are stored, as many as are counted here",
+        report.done(unavailable(why + "; the first `stored` + `known` records of the request are stored",
                                 {{"stored", report.stored}, {"known", report.known}}));
     }
 }
@@ -403,13 +405,13 @@ void IntakeThread::drain_and_expire() {
     try {
         storage::EventStore& store = open_store();
         if (!spool_.drain(store, kMaxDrained,
-                          max_lock_)) {  // what is still in it may be the end of what seems to have none
+                          max_lock_)) {  // else the spool may hold the end of an open tool use
             store.expire(clock_.now() - std::chrono::duration_cast<TimePoint::duration>(config_.hook_timeout));
         }
         maintenance_failed_ = false;
     } catch (const std::exception& error) {
         if (!maintenance_failed_) {
-            kLogger.debug("the spool and what never ended must wait: {}", error.what());
+            kLogger.debug("cannot drain the spool or expire open tool uses; retrying: {}", error.what());
         }
         maintenance_failed_ = true;
     }

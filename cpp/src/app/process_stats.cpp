@@ -1,4 +1,4 @@
-// From /proc, as Prometheus' own client libraries read it.
+// Reads /proc, like the Prometheus client libraries.
 #include "process_stats.hpp"
 
 #include <sys/resource.h>
@@ -19,7 +19,7 @@ double seconds(const timeval& time) {
     return static_cast<double>(time.tv_sec) + kMicro * static_cast<double>(time.tv_usec);
 }
 
-/// The start of the machine, in seconds since 1970; nothing where it is not told.
+/// Boot time in seconds since 1970; nullopt if unknown.
 std::optional<double> boot_time() {
     std::ifstream file("/proc/stat");
     for (std::string word; file >> word;) {
@@ -30,11 +30,11 @@ std::optional<double> boot_time() {
     return std::nullopt;
 }
 
-/// Clock ticks from that until this process started.
+/// Clock ticks from boot until this process started.
 std::optional<double> start_ticks() {
     std::ifstream file("/proc/self/stat");
     std::string text{std::istreambuf_iterator<char>(file), {}};
-    // The second field is the program's name in parentheses, and may hold anything.
+    // The second field is the program's name in parentheses, which may contain any character.
     const auto name_end = text.rfind(')');
     if (name_end == std::string::npos) {
         return std::nullopt;
@@ -71,7 +71,7 @@ std::optional<ProcessStats> process_stats() {
     }
     return ProcessStats{.cpu_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime),
                         .resident_bytes = resident_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
-                        .open_fds = open > 0 ? open - 1 : 0,  // without the one that this look needs
+                        .open_fds = open > 0 ? open - 1 : 0,  // without the descriptor that this listing needs
                         .max_fds = static_cast<std::uint64_t>(descriptors.rlim_cur),
                         .started_at = *boot + *ticks / static_cast<double>(::sysconf(_SC_CLK_TCK))};
 }

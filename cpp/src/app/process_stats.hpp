@@ -1,4 +1,4 @@
-// What the system knows about this process.
+// CPU time, memory and file descriptors of this process.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace session_buddy::app {
 
-/// Nothing where the system has no /proc.
+/// nullopt on systems without /proc.
 [[nodiscard]] std::optional<ProcessStats> process_stats();
 
 }  // namespace session_buddy::app

@@ -1,4 +1,4 @@
-// See the header.
+// Checks `keep`, counts the rows, then deletes them step by step.
 #include "session_buddy/app/prune.hpp"
 
 #include <thread>

@@ -1,4 +1,4 @@
-// See query_thread.hpp.
+// Answers API queries: deadlines, errors as HTTP problems, and responses shared between clients.
 #include "session_buddy/app/query_thread.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -33,19 +33,19 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.queries"};
 
-/// What a client is told to wait, in seconds.
+/// Retry-After, in seconds.
 constexpr const char* kRetryAfter = "1";
-/// For a lock on the database; everybody else who asks waits for it, too.
+/// Busy timeout for the database lock; all queued queries wait for it too.
 constexpr std::chrono::milliseconds kBusyTimeout{500};
-/// Without a query for so long, the connection is closed: nobody would notice that its file was replaced.
+/// After this idle time the connection is closed, because a replaced database file would go unnoticed.
 constexpr std::chrono::milliseconds kIdleTime{2000};
-/// A smaller body is made for each client; for larger ones sharing saves memory that matters.
+/// A smaller body is built for each client; larger ones are shared to save memory.
 constexpr std::size_t kMinSharedBytes = 65'536;
 constexpr std::int64_t kMaxErrors = 20;
 constexpr std::int64_t kMaxPhases = 100;
 
 server::QueryResponse problem(unsigned status, std::string_view error, std::string_view detail,
-                            const std::vector<protocol::ProblemMember>& members = {}) {
+                              const std::vector<protocol::ProblemMember>& members = {}) {
     server::QueryResponse answer;
     answer.status = status;
     answer.content_type = protocol::kProblemType;
@@ -62,33 +62,31 @@ server::QueryResponse stopping() {
 }
 
 server::QueryResponse timeout_answer() {
-    return problem(503, "query_timeout",
-                   "The query took longer than query_timeout allows; ask for less, or again later");
+    return problem(503, "query_timeout", "The query timed out (query_timeout); narrow the range or retry later");
 }
 
 server::QueryResponse too_many_unread(std::size_t limit) {
-    return problem(
-        503, "too_many_unread_responses",
-        fmt::format("max_response_bytes ({}) of responses wait for clients to read them; retry later", limit),
-        {{"max_response_bytes", static_cast<std::int64_t>(limit)}});
+    return problem(503, "too_many_unread_responses",
+                   fmt::format("Unread responses reached max_response_bytes ({}); retry later", limit),
+                   {{"max_response_bytes", static_cast<std::int64_t>(limit)}});
 }
 
-/// Says nothing of where the database is.
+/// The message does not reveal the path of the database.
 server::QueryResponse unavailable(storage::StorageErrc code) {
     using storage::StorageErrc;
-    std::string_view reason = "The database cannot be read now";
+    std::string_view reason = "The database cannot be read; retry later";
     if (code == StorageErrc::missing) {
-        reason = "The database is not there now";
+        reason = "The database does not exist; retry later";
     } else if (code == StorageErrc::busy) {
-        reason = "The database is locked by another program now";
+        reason = "The database is locked by another program; retry later";
     } else if (code == StorageErrc::damaged || code == StorageErrc::not_a_database) {
         reason = "The database is damaged";
     }
     return problem(503, "database_unavailable", reason);
 }
 
-/// Whether the database may be needed. Parses the query as the thread that answers it does: a parameter may be
-/// percent-encoded, and its name may be part of the value of another one.
+/// Whether the query may need the database. Parses it like the thread that answers it, because a parameter may be
+/// percent-encoded and its name may occur in another value.
 bool reads_history(const server::QueryRequest& request) {
     using Kind = server::QueryRequest::Kind;
     if (request.kind == Kind::skills) {
@@ -103,7 +101,7 @@ server::QueryResponse bad_parameter(const protocol::BadParameter& bad) {
     return problem(400, "bad_parameter", bad.detail, {{"parameter", bad.parameter}});
 }
 
-/// What a series asks for more of than one answer may hold.
+/// Thrown if a series would cover more invocations than one response may hold.
 struct TooManyInvocations : std::exception {};
 
 }  // namespace
@@ -186,11 +184,10 @@ void QueryThread::submit(server::QueryRequest request, Done done) {
             wake_.notify_all();
             return;
         }
-        refusal = open_
-                      ? problem(503, "too_many_queries",
-                                fmt::format("Too many queries wait: at most {}; ask again later", config_.max_queries),
-                                {{"max_queries", std::int64_t{config_.max_queries}}})
-                      : stopping();
+        refusal = open_ ? problem(503, "too_many_queries",
+                                  fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
+                                  {{"max_queries", std::int64_t{config_.max_queries}}})
+                        : stopping();
     }
     done(std::move(refusal));
 }
@@ -227,7 +224,7 @@ server::QueryResponse QueryThread::answer(const Job& job) {
         return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_answer(job.request);
     } catch (const TooManyInvocations&) {
         return problem(400, "too_many_runs",
-                       fmt::format("More than {} completed runs lie in that time: ask for a shorter one",
+                       fmt::format("The time range has more than {} completed invocations; narrow it",
                                    metrics::SeriesBuilder::kMaxDurations));
     } catch (const storage::StorageError& error) {
         if (!open_) {
@@ -236,14 +233,14 @@ server::QueryResponse QueryThread::answer(const Job& job) {
         if (timed_out()) {
             return timeout_answer();
         }
-        kLogger.debug("a query failed: {}", error.what());
+        kLogger.debug("query failed: {}", error.what());
         return unavailable(error.code());
     } catch (const std::bad_alloc&) {
-        kLogger.error("a query failed: out of memory");
-        return problem(503, "out_of_memory", "The server is out of memory; ask for less, or retry later");
+        kLogger.error("query failed: out of memory");
+        return problem(503, "out_of_memory", "The server is out of memory; narrow the range or retry later");
     } catch (const std::exception& error) {
-        kLogger.error("a query failed: {}", error.what());
-        return problem(500, "internal_error", "The query failed; the log of the server says why");
+        kLogger.error("query failed: {}", error.what());
+        return problem(500, "internal_error", "The query failed; see the server's log");
     }
 }
 
@@ -257,7 +254,7 @@ server::QueryResponse QueryThread::bounded_answer(const server::QueryRequest& re
         const std::lock_guard lock(mutex_);
         snapshot = snapshot_;
     }
-    // What depends on more than the snapshot and the request's text is small, and made for each client.
+    // Only responses that depend on nothing but the snapshot and the request are shared; the others are small.
     const bool may_share = request.kind != server::QueryRequest::Kind::server_info && !reads_history(request) &&
                            request.if_none_match.empty();
     const bool gzip = server::accepts_gzip(request.accept_encoding);
@@ -296,7 +293,7 @@ server::QueryResponse QueryThread::bounded_answer(const server::QueryRequest& re
 
 server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
     using Kind = server::QueryRequest::Kind;
-    // Reads the request with `read` and answers with what `find` makes of it.
+    // Parses the query with `read` and answers with the result of `find`.
     const auto answered = [&](auto read, auto find) {
         const auto parsed = read(request.query);
         const auto* bad = std::get_if<protocol::BadParameter>(&parsed);
@@ -355,8 +352,7 @@ server::QueryResponse QueryThread::skill(const Snapshot& snapshot, const server:
     const auto& name = std::get<protocol::SkillRequest>(parsed).skill_name;
     const SkillMetrics* const metrics = snapshot.skills->find(name);
     if (metrics == nullptr) {
-        return problem(404, "unknown_skill",
-                       "There is no run of such a skill; /api/v1/skills lists those that have one");
+        return problem(404, "unknown_skill", "Unknown skill: no invocations recorded; /api/v1/skills lists all skills");
     }
     const TimePoint since = snapshot.at - std::chrono::duration_cast<std::chrono::microseconds>(config_.window);
     auto history = history_->queries.skill_history(name, since, kMaxErrors, kMaxPhases);

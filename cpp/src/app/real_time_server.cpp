@@ -1,4 +1,4 @@
-// Puts the parts together and takes them apart again in the right order: see the header.
+// Connects storage, collector, queries and network, and starts and stops them in the right order.
 #include "session_buddy/app/real_time_server.hpp"
 
 #include <map>
@@ -26,7 +26,8 @@ constexpr log::Logger kLogger{"session_buddy.server"};
 struct RealTimeServer::Impl {
     explicit Impl(Config server_config) : config(std::move(server_config)) {}
 
-    // One run, from start to stop. Members die in the reverse order: the sources of snapshots before the network.
+    // The components between start() and stop(). They are destroyed in reverse order: the sources of snapshots before
+    // the network.
     struct Run {
         explicit Run(Impl& owner)
             : started_at(owner.clock.now()),
@@ -44,7 +45,7 @@ struct RealTimeServer::Impl {
                   network.publish(std::move(snapshot));
               }) {}
 
-        /// What these two answer goes through the network, which must still be there.
+        /// Their last answers go through the network, so stop them while it exists.
         ~Run() {
             intake.stop();
             queries.stop();
@@ -52,7 +53,7 @@ struct RealTimeServer::Impl {
         Run(const Run&) = delete;
         Run& operator=(const Run&) = delete;
 
-        /// On the query thread, which is there only while all the others are.
+        /// Called on the query thread, while all components exist.
         [[nodiscard]] server::QueryResponse metrics(const server::QueryRequest& request, const Snapshot& snapshot,
                                                     TimePoint now) const {
             const prometheus::Format format = prometheus::negotiate(request.accept);
@@ -92,7 +93,7 @@ struct RealTimeServer::Impl {
     const Config config;
     const SystemClock clock;
 
-    mutable std::mutex lifecycle_mutex;  // held while starting and stopping, and to look at `run`
+    mutable std::mutex lifecycle_mutex;  // held while starting, stopping and reading `run`
     std::unique_ptr<Run> run;
 
     mutable std::mutex latest_mutex;

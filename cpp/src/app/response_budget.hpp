@@ -1,4 +1,4 @@
-// How much memory the bodies of HTTP responses take that clients have not read yet.
+// A memory budget for the bodies of HTTP responses that clients have not read yet.
 #pragma once
 
 #include <atomic>
@@ -10,16 +10,16 @@
 
 namespace session_buddy::app {
 
-/// A body counts once, however many connections send it, until the last of them has sent it. Thread-safe.
+/// A body counts once, until the last connection that shares it has sent it. Thread-safe.
 class ResponseBudget {
   public:
     explicit ResponseBudget(std::size_t limit) : limit_(limit) {}
 
-    /// Whether there is no room even for a small body.
+    /// Whether the budget is used up.
     [[nodiscard]] bool exhausted() const { return *used_ >= limit_; }
 
-    /// The same body, counted from here on; nothing where it would exceed the limit. One that is larger than the limit
-    /// is admitted where no other is being sent: no client could ever get it otherwise.
+    /// Returns the same body, counted until it is released; nullopt if it would exceed the limit. A body larger than
+    /// the limit is admitted if no other is being sent, because otherwise no client could ever get it.
     [[nodiscard]] std::optional<server::Body> admit(const server::Body& body) {
         const std::size_t size = body.size();
         if (const std::size_t before = used_->fetch_add(size); before > 0 && before + size > limit_) {

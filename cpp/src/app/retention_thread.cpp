@@ -1,4 +1,4 @@
-// The loop around storage::Pruner: see the header.
+// Runs storage::Pruner once a day, with retries.
 #include "session_buddy/app/retention_thread.hpp"
 
 #include <exception>
@@ -48,12 +48,12 @@ void RetentionThread::run() {
         try {
             prune();
             if (std::exchange(failing, false)) {
-                kLogger.info("old invocations are deleted again");
+                kLogger.info("deleting old invocations works again");
             }
             pause = pauses_.next;
         } catch (const std::exception& error) {
             if (!std::exchange(failing, true)) {
-                kLogger.warning("old invocations cannot be deleted for now: {}", error.what());
+                kLogger.warning("cannot delete old invocations; retrying: {}", error.what());
             }
             pause = pauses_.retry;
         }
@@ -69,7 +69,7 @@ void RetentionThread::prune() {
     while (pruner.step(clock_.now()) && wait(pruner.pause())) {
     }
     if (const storage::PruneResult& result = pruner.result(); result.rows > 0) {
-        kLogger.info("deleted {} invocations from before {}; the longest lock was {:.1f} ms", result.rows,
+        kLogger.info("deleted {} invocations older than {}; longest lock {:.1f} ms", result.rows,
                      format_timestamp(cutoff), static_cast<double>(result.longest_lock.count()) / 1e3);
     }
 }

@@ -1,4 +1,4 @@
-// The loop around storage::HourlyRollup: see the header.
+// Runs storage::HourlyRollup step by step, with retries.
 #include "session_buddy/app/rollup_thread.hpp"
 
 #include <algorithm>
@@ -14,14 +14,14 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.history"};
 
-// An hour that is over, or a late row, is written down within this time.
+// A completed hour or a late row is written within this time.
 constexpr std::chrono::milliseconds kIdlePause{5000};
-// Between two pieces of a long catch-up: leaves the write lock to others.
+// Pause between steps while catching up, so that others get the write lock.
 constexpr std::chrono::milliseconds kBusyPause{20};
-// Between two looks whether the database is still there: other threads cannot open one that lost the index of its
-// write-ahead log before all have let go of it.
+// Interval of the check for a replaced database: other threads cannot open a database that lost its -shm file until all
+// connections to it are closed.
 constexpr std::chrono::milliseconds kCheckPause{250};
-// After trouble with the database.
+// After a database error.
 constexpr std::chrono::milliseconds kRetryPause{30000};
 
 }  // namespace
@@ -69,7 +69,7 @@ void RollupThread::run() {
             failing = false;
         } catch (const std::exception& error) {
             if (!failing) {
-                kLogger.warning("skill_time_series cannot be kept up for now: {}", error.what());
+                kLogger.warning("cannot update skill_time_series; retrying: {}", error.what());
             }
             failing = true;
             rollup.reset();

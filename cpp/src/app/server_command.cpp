@@ -1,4 +1,4 @@
-// Arguments, help, signals and exit statuses of the server command; the server itself is RealTimeServer.
+// Arguments, help, signals and exit statuses of the server command. The server itself is RealTimeServer.
 #include "session_buddy/app/server_command.hpp"
 
 #include <fcntl.h>
@@ -99,7 +99,7 @@ std::string describe(const options::Option& option) {
     return help;
 }
 
-// CLI11 knows "--name=value" and "--name value"; which of its errors is meant shows in the argument it could not take.
+// CLI11 accepts "--name=value" and "--name value"; the rejected argument shows which error it is.
 std::string unknown_argument(const std::string& argument) {
     if (!argument.starts_with('-')) {
         return fmt::format("unexpected argument '{}'", argument);
@@ -116,7 +116,7 @@ void print_line(std::FILE* stream, const std::string& text) {
     std::fflush(stream);
 }
 
-// What the program was started for: a file that holds half of it must not pass for the whole.
+// Prints the result and fails if not all of it was written, so that a truncated file is not taken for the whole.
 void print_result(const std::string& text) {
     errno = 0;
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
@@ -128,12 +128,12 @@ void print_error(const std::string& message) {
     print_line(stderr, fmt::format("{}: error: {}\n", kServerProgram, message));
 }
 
-// A pipe that the signal handler writes to: what a handler may do is little, and every thread may get the signal.
+// Signal handling with the self-pipe trick: a handler may do little, and any thread may receive the signal.
 class Signals {
   public:
     enum class Request { reload, stop };
 
-    // Without anything to reload SIGHUP keeps its meaning: the terminal is gone, and so is the server.
+    // Without `reloads`, SIGHUP keeps its default action: terminate when the terminal is closed.
     explicit Signals(bool reloads) : reloads_(reloads) {
         std::array<int, 2> ends{};
         if (::pipe(ends.data()) != 0) {
@@ -142,7 +142,7 @@ class Signals {
         read_end_ = ends[0];
         write_end = ends[1];
         received = 0;
-        // A handler may not wait for room; where the pipe is full, whoever reads it will look anyway.
+        // The handler must not block. If the pipe is full, the reader wakes up anyway.
         ::fcntl(ends[1], F_SETFL, O_NONBLOCK);
         struct sigaction stop {};
         stop.sa_handler = &Signals::handle_stop;
@@ -155,7 +155,7 @@ class Signals {
         ::sigemptyset(&ignore.sa_mask);
         ::sigaction(SIGINT, &stop, &before_[0]);
         ::sigaction(SIGTERM, &stop, &before_[1]);
-        // A peer that went away is an error code of the write, not the end of the process.
+        // A write to a closed connection must return an error, not kill the process.
         ::sigaction(SIGPIPE, &ignore, &before_[2]);
         if (reloads_) {
             ::sigaction(SIGHUP, &reload, &before_[3]);
@@ -174,9 +174,9 @@ class Signals {
     Signals(const Signals&) = delete;
     Signals& operator=(const Signals&) = delete;
 
-    // Blocks until one has come.
+    // Blocks until a signal arrives.
     [[nodiscard]] Request wait() const {
-        // In poll() and not in read(), where ThreadSanitizer would hold the handler back for ever.
+        // Waits in poll(), because ThreadSanitizer would defer the handler forever in read().
         pollfd readable{.fd = read_end_, .events = POLLIN, .revents = 0};
         while (::poll(&readable, 1, -1) < 0 && errno == EINTR) {
         }
@@ -187,10 +187,10 @@ class Signals {
     }
 
   private:
-    // Async-signal-safe calls only.
+    // Only async-signal-safe calls.
     static void handle_stop(int signal) {
         if (received.exchange(1) != 0) {
-            // Asked for a second time: whatever is slow to stop is not waited for.
+            // A second signal terminates without a graceful shutdown.
             ::_exit(128 + signal);
         }
         wake(signal);
@@ -212,9 +212,8 @@ class Signals {
     std::array<struct sigaction, 4> before_{};
 };
 
-/// glibc raises the size from which on a block has a mapping of its own, up to 32 MiB, as soon as such a block is
-/// freed. Later ones then lie between small blocks, and what a burst of large responses took is never given back. A
-/// fixed size is not raised.
+/// Fixes glibc's mmap threshold. By default glibc raises it, up to 32 MiB, when a mapped block is freed; later large
+/// blocks then lie between small ones, and the memory of a burst of large responses is never returned to the system.
 void return_large_blocks() {
 #ifdef __GLIBC__
     constexpr int kLargeBlock = 256 * 1024;
@@ -222,10 +221,11 @@ void return_large_blocks() {
 #endif
 }
 
-/// Where an exception escapes from what may not throw. Everything on the disk is complete at any moment.
+/// Terminate handler, for an exception that escapes from code that must not throw. The data on disk is consistent at
+/// any time.
 [[noreturn]] void exit_immediately() {
     constexpr std::string_view kMessage =
-        "session-buddy-server: error: stopped: out of memory, or a fault of the server\n";
+        "session-buddy-server: error: terminated: out of memory or an internal error\n";
     const auto written = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
     static_cast<void>(written);
     ::_exit(static_cast<int>(ExitStatus::failed));
@@ -233,7 +233,7 @@ void return_large_blocks() {
 
 std::atomic<bool> thread_failed{false};
 
-/// Whether it stopped because it was asked to.
+/// Runs the server. True if it was stopped by a signal, false if a thread failed.
 bool serve(const options::Settings& settings) {
     return_large_blocks();
     out_of_memory::reserve();
@@ -243,7 +243,7 @@ bool serve(const options::Settings& settings) {
     const bool encrypted = !settings.config.tls_cert.empty();
     const bool reloads = encrypted || auth::requires_token(settings.config);
     const ServiceNotifier manager;
-    // A service manager has no terminal that could go away: its SIGHUP is a reload, even of nothing.
+    // A service manager has no terminal: its SIGHUP always means reload, even if there is nothing to reload.
     const Signals signals(reloads || manager.active());
     RealTimeServer server(settings.config);
     server.start();
@@ -267,7 +267,7 @@ bool serve(const options::Settings& settings) {
                 kLogger.info("certificates and tokens reloaded");
             }
         } catch (const std::exception& error) {
-            kLogger.error("going on with the certificates and tokens from before: {}", error.what());
+            kLogger.error("reload failed; keeping the previous certificates and tokens: {}", error.what());
         }
         manager.ready();
     }
@@ -297,7 +297,7 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
         if (serve(settings)) {
             return ExitStatus::stopped;
         }
-        print_error("stopped because a thread failed; the log above has the reason");
+        print_error("stopped because a thread failed; see the log above");
         return ExitStatus::failed;
     } catch (const UsageError& error) {
         print_error(error.what());
@@ -307,7 +307,8 @@ ExitStatus run_command(std::span<const char* const> arguments, std::string_view 
         return ExitStatus::wrong_usage;
     } catch (const std::system_error& error) {
         const bool taken = error.code() == std::errc::address_in_use;
-        print_error(std::string(error.what()) + (taken ? "; stop the other program or choose --port" : ""));
+        print_error(std::string(error.what()) +
+                    (taken ? "; stop the other program or choose another port with --port" : ""));
     } catch (const std::bad_alloc&) {
         print_error("out of memory: raise the memory limit, or lower max_tracked_skills and max_rows_per_cycle");
     } catch (const std::exception& error) {
@@ -339,8 +340,8 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
         given.push_back(app.add_option(options::flag_of(option))->take_all());
     }
 
-    // A boolean may stand without_value. CLI11's flags would check its value by rules of their own, so it is an option
-    // like the others that gets the value it means.
+    // A boolean option needs no value. CLI11's flags check values by CLI11's own rules, so it is a normal option, to
+    // which the value is added here.
     std::vector<std::string> words;
     for (const char* argument : arguments) {
         const std::string word = argument;
@@ -349,7 +350,7 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
         });
         words.push_back(without_value ? word + "=true" : word);
     }
-    std::reverse(words.begin(), words.end());  // as CLI11 wants it
+    std::reverse(words.begin(), words.end());  // CLI11 parses from the back
     try {
         app.parse(words);
     } catch (const CLI::ParseError& error) {
@@ -378,9 +379,10 @@ ServerCommand parse_server_command(std::span<const char* const> arguments) {
             continue;
         }
         if (table[i].kind == options::Kind::secret) {
-            throw UsageError(fmt::format(
-                "{} would show to every user of this machine on the command line; set {}, or {} in the config file",
-                options::flag_of(table[i]), options::environment_of(table[i]), table[i].name));
+            throw UsageError(
+                fmt::format("{} is not accepted on the command line, which every user of this machine can read; set "
+                            "{}, or {} in the config file",
+                            options::flag_of(table[i]), options::environment_of(table[i]), table[i].name));
         }
         const bool is_list = table[i].kind == options::Kind::list;
         command.flags.push_back({&table[i], is_list ? fmt::format("{}", fmt::join(texts, ",")) : texts.back()});
@@ -400,7 +402,7 @@ std::string server_help(std::string_view program) {
             group = option.group;
             text += fmt::format("\n{}:\n", group);
         }
-        const bool secret = option.kind == options::Kind::secret;  // not for the command line
+        const bool secret = option.kind == options::Kind::secret;  // not accepted on the command line
         append_help(text,
                     secret ? options::environment_of(option) + '='
                            : options::flag_of(option) + std::string(placeholder(option)),
@@ -408,17 +410,17 @@ std::string server_help(std::string_view program) {
     }
     text += "\nGeneral:\n";
     append_help(text, "--config FILE",
-                "TOML file with settings (default: SESSION_BUDDY_CONFIG, else session-buddy/config.toml in the user's "
-                "config directory where it exists)");
-    append_help(text, "--print-config", "Print every setting and where it came from, as a config file, and exit");
+                "TOML config file (default: SESSION_BUDDY_CONFIG, else session-buddy/config.toml in the user's config "
+                "directory if it exists)");
+    append_help(text, "--print-config", "Print all settings and their sources as a config file and exit");
     append_help(text, "--version", "Print the version and exit");
     append_help(text, "-h, --help", "Print this help and exit");
     text +=
-        "\nA TIME is a number of seconds, or a number with one of the units ms, s, m, h, d, w: 0.5, 500ms, 24h.\n"
-        "A LIST has commas between its items, or its option is given once for each.\n"
-        "Every setting has a variable (--update-interval: SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
-        "config file (update_interval). Flags win over variables, variables over the file.\n"
-        "Exit status: 0 stopped, 1 could not start, 2 wrong usage, 3 failed while running.\n";
+        "\nTIME: seconds, or a number with a unit (ms, s, m, h, d, w): 0.5, 500ms, 24h.\n"
+        "LIST: comma-separated items, or the option repeated once per item.\n"
+        "Every setting has an environment variable (SESSION_BUDDY_UPDATE_INTERVAL) and a key in the\n"
+        "config file (update_interval). Flags override variables, variables override the file.\n"
+        "Exit status: 0 stopped by a signal, 1 failed to start, 2 usage error, 3 failed while running.\n";
     return text;
 }
 

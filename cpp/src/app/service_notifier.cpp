@@ -1,4 +1,4 @@
-// One datagram to $NOTIFY_SOCKET for each message: see the header.
+// Sends one datagram to $NOTIFY_SOCKET per message.
 #include "service_notifier.hpp"
 
 #include <sys/socket.h>
@@ -25,7 +25,7 @@ std::error_code last_error() {
 
 std::error_code send_datagram(const std::string& to, std::string_view message) {
     sockaddr_un address{};
-    // A path ends with a NUL, for which there must be room; a name of the abstract namespace ends with its length.
+    // A path needs room for a terminating NUL; an abstract name is delimited by its length.
     if ((to.front() != '/' && to.front() != '@') || to.size() >= sizeof(address.sun_path)) {
         return std::make_error_code(std::errc::address_not_available);
     }
@@ -66,7 +66,7 @@ void ServiceNotifier::ready() const {
 }
 
 void ServiceNotifier::reloading() const {
-    // Type=notify-reload tells by the time (CLOCK_MONOTONIC) which request for a reload this answers.
+    // With Type=notify-reload, the CLOCK_MONOTONIC time identifies the reload request that this answers.
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     send("RELOADING=1\nMONOTONIC_USEC=" +
          std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(now).count()));
@@ -81,7 +81,7 @@ void ServiceNotifier::send(std::string_view message) const {
         return;
     }
     if (const std::error_code failure = send_datagram(address_, message)) {
-        kLogger.warning("cannot tell the service manager at {} about {}: {}", address_,
+        kLogger.warning("cannot notify the service manager at {} of {}: {}", address_,
                         message.substr(0, message.find('=')), failure.message());
     }
 }

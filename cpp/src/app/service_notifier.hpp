@@ -1,5 +1,5 @@
-// Tells a service manager how the server is doing: systemd's Type=notify, by the protocol of sd_notify(3).
-// That is one datagram a message, too little to depend on libsystemd for, which macOS lacks.
+// Notifies a service manager of the server's state (systemd Type=notify, the sd_notify(3) protocol). The protocol is
+// one datagram per message, so libsystemd, which macOS lacks, is not needed.
 #pragma once
 
 #include <string>
@@ -7,16 +7,16 @@
 
 namespace session_buddy::app {
 
-/// Silent where no service manager listens (NOTIFY_SOCKET is not set). A message that cannot be sent is logged: it must
-/// not keep the server from serving.
+/// Does nothing if NOTIFY_SOCKET is not set. A message that cannot be sent is only logged, so that the server keeps
+/// running.
 class ServiceNotifier {
   public:
-    /// Reads NOTIFY_SOCKET: an absolute path, or "@" and a name of Linux' abstract namespace.
+    /// Reads NOTIFY_SOCKET: an absolute path, or "@" and a name in Linux' abstract namespace.
     ServiceNotifier();
 
     [[nodiscard]] bool active() const { return !address_.empty(); }
 
-    void ready() const;      ///< serving, after a start or a reload
+    void ready() const;      ///< after a start or a reload
     void reloading() const;  ///< ready() must follow
     void stopping() const;
 

@@ -1,4 +1,4 @@
-// See skill_events.hpp.
+// Field-by-field conversion, and random dedup keys for typed commands.
 #include "session_buddy/app/skill_events.hpp"
 
 #include <spdlog/fmt/fmt.h>
@@ -29,7 +29,7 @@ Kind kind_of(ingest::HookEvent::Kind kind) {
     return Kind::session_end;
 }
 
-/// 96 random bits: another process may have made one at the same moment.
+/// 96 random bits, because another process may create a key at the same time.
 std::string new_command_key() {
     std::random_device random;
     return fmt::format("hook:{:08x}{:08x}{:08x}", random(), random(), random());

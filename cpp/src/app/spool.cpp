@@ -1,4 +1,4 @@
-// See spool.hpp.
+// Spool files: atomic creation (write, fsync, rename), parsing, draining, and quarantine of invalid files.
 #include "session_buddy/app/spool.hpp"
 
 #include <fcntl.h>
@@ -32,10 +32,10 @@ using Kind = storage::SkillEvent::Kind;
 constexpr log::Logger kLogger{"session_buddy.spool"};
 
 constexpr std::string_view kSuffix = ".json";
-constexpr std::string_view kDurableSuffix = "-p.json";  // of one that is to outlive a power cut
+constexpr std::string_view kDurableSuffix = "-p.json";  // spooled with Durability::power
 constexpr std::string_view kPartialSuffix = ".part";
-constexpr std::size_t kMaxEventBytes = 16384;  // all texts of an event at their longest, escaped
-/// What a process that was killed left half written is removed when it is this old.
+constexpr std::size_t kMaxEventBytes = 16384;  // of an event with all strings at their maximum length, escaped
+/// A half-written file of a killed process is removed at this age.
 constexpr std::chrono::hours kMaxPartialAge{1};
 
 constexpr std::array<std::pair<Kind, std::string_view>, 5> kKinds{{{Kind::invocation, "invocation"},
@@ -70,7 +70,7 @@ struct ParsedEvent {
     storage::Source source;
 };
 
-/// Nothing where the text is no event. Whether its values can be stored is for the store to say.
+/// nullopt if the text is not an event. The store validates its values.
 std::optional<ParsedEvent> from_json(std::string_view text) {
     try {
         const json fields = json::parse(text);
@@ -105,7 +105,7 @@ std::optional<ParsedEvent> from_json(std::string_view text) {
     throw SpoolError(fmt::format("cannot write to \"{}\": {}", path.string(), std::generic_category().message(error)));
 }
 
-/// Sorts by time.
+/// A unique file name that sorts by time.
 std::string new_name() {
     static std::atomic<unsigned> count{0};
     const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -113,7 +113,7 @@ std::string new_name() {
                        count.fetch_add(1));
 }
 
-/// Until it is on the disk.
+/// Flushes a file or folder to the disk.
 int flush_to_disk(int descriptor) {
 #ifdef F_FULLFSYNC
     return ::fcntl(descriptor, F_FULLFSYNC);
@@ -160,7 +160,7 @@ void flush_folder(const fs::path& folder) {
     }
 }
 
-/// Nothing where there is none, or none that can be read.
+/// nullopt if the file is missing or not readable.
 std::optional<std::string> text_of(const fs::path& file) {
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (descriptor < 0) {
@@ -184,7 +184,7 @@ void remove_if_abandoned(const fs::path& path) {
     }
 }
 
-/// Names of complete files, not sorted; none where there is no folder.
+/// Names of complete files, unsorted; empty if the folder is missing.
 std::vector<std::string> list_events(const fs::path& folder) {
     std::vector<std::string> names;
     std::error_code error;
@@ -199,7 +199,7 @@ std::vector<std::string> list_events(const fs::path& folder) {
     return names;
 }
 
-/// Whether the database will never take it, whenever it is asked.
+/// Whether the database rejects the event permanently.
 bool is_permanent(const storage::StorageError& error) {
     return error.code() == storage::StorageErrc::invalid_argument || error.code() == storage::StorageErrc::incompatible;
 }
@@ -227,10 +227,10 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
     }
     if (list_events(folder_).size() >= max_events_) {
         throw SpoolError(
-            fmt::format("\"{}\" is full: max_spool_events ({}) wait in it already", folder_.string(), max_events_));
+            fmt::format("spool \"{}\" is full: max_spool_events ({}) reached", folder_.string(), max_events_));
     }
     const std::string text = to_json(event, source);
-    // A clock that jumps makes the file look abandoned to another process: then it is written once more.
+    // After a clock jump another process may remove the file as abandoned; then it is written once more.
     for (int attempt = 1;; ++attempt) {
         const std::string name = new_name();
         const fs::path unfinished = folder_ / (name + std::string(kPartialSuffix));
@@ -247,7 +247,7 @@ void Spool::put(const storage::SkillEvent& event, storage::Source source, storag
     }
     if (is_durable) {
         flush_folder(folder_);
-        flush_folder(folder_.parent_path());  // who made the folder may not have waited for it
+        flush_folder(folder_.parent_path());  // the process that created the folder may not have flushed it
     }
 }
 
@@ -276,20 +276,21 @@ bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::st
         try {
             const std::size_t stored = store_some({begin, end});
             if (begin + static_cast<std::ptrdiff_t>(stored) != end) {
-                return removed > 0;  // other programs have their turn first
+                return removed > 0;  // let other programs get the lock
             }
         } catch (const storage::StorageError& error) {
             if (!is_permanent(error)) {
                 throw;
             }
-            for (auto one = begin; one != end; ++one) {  // the others need not suffer for it
+            for (auto one = begin; one != end;
+                 ++one) {  // store one by one, so that only the rejected event is quarantined
                 try {
                     store_some({one, one + 1});
                 } catch (const storage::StorageError& refusal) {
                     if (!is_permanent(refusal)) {
                         throw;
                     }
-                    quarantine(one->name, "is refused by the database");
+                    quarantine(one->name, "is rejected by the database");
                     ++removed;
                 }
             }
@@ -307,12 +308,12 @@ std::vector<Spool::SpooledEvent> Spool::read(std::span<const std::string> names,
         }
         const auto text = text_of(folder_ / name);
         if (!text) {
-            continue;  // another process took it in, or it is not for us to read
+            continue;  // another process stored it, or it is not readable for this user
         }
         if (auto event = from_json(*text)) {
             waiting.push_back({.name = name, .read = std::move(*event)});
         } else {
-            quarantine(name, "holds no event");
+            quarantine(name, "is not a valid event");
         }
     }
     return waiting;
@@ -322,7 +323,8 @@ void Spool::quarantine(const std::string& name, const char* why) const {
     std::error_code error;
     const fs::path file = folder_ / name;
     fs::rename(file, fs::path(file).replace_extension(".bad"), error);
-    kLogger.warning("\"{}\" {} and is {} as *.bad", file.string(), why, error ? "to be renamed by hand" : "set aside");
+    kLogger.warning("\"{}\" {}; {}", file.string(), why,
+                    error ? "cannot rename it: rename it to *.bad manually" : "renamed to *.bad");
 }
 
 }  // namespace session_buddy::app

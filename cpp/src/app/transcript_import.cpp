@@ -1,4 +1,4 @@
-// Walks folders, feeds the transcript reader and hands its findings to the store in batches.
+// Finds transcript files, parses them with one reader and stores the invocations in batches.
 #include "session_buddy/app/transcript_import.hpp"
 
 #include <algorithm>
@@ -27,7 +27,8 @@ constexpr std::size_t kBatchRows = 1000;
     return value != nullptr && *value != '\0' ? std::optional<std::string>(value) : std::nullopt;
 }
 
-/// Walks into a folder by hand, so that one folder that cannot be listed is told and its neighbours still read.
+/// Searches a folder recursively. Not recursive_directory_iterator, so that an unreadable folder is reported and its
+/// siblings are still searched.
 void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
     found.folders.push_back(folder);
     std::error_code error;
@@ -48,10 +49,9 @@ void find_in_folder(const fs::path& folder, TranscriptFiles& found) {
     }
 }
 
-constexpr const char* kNoTranscript =
-    "no transcript of Claude Code, whose sessions are the only ones that can be imported";
+constexpr const char* kNoTranscript = "not a Claude Code transcript (only Claude Code sessions can be imported)";
 
-/// Whether what was read in between is something else than a transcript. Of an empty file it is not known.
+/// Whether the lines read in between are not from a transcript. False for an empty file.
 bool is_foreign(const ingest::TranscriptCounts& before, const ingest::TranscriptCounts& after) {
     const std::int64_t lines = after.lines - before.lines;
     const std::int64_t unusable =
@@ -59,7 +59,7 @@ bool is_foreign(const ingest::TranscriptCounts& before, const ingest::Transcript
     return lines > 0 && unusable == lines;
 }
 
-/// Reads all files with one reader, so that pairs and repeats are seen across files.
+/// Reads all files with one reader, so that pairs and duplicates are found across files.
 void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& namer, ImportSummary& summary,
               const ImportProgressCallback& progress, const ingest::TranscriptReader::Sink& sink) {
     TranscriptFiles found = find_transcripts(paths);
@@ -78,7 +78,7 @@ void read_all(const std::vector<fs::path>& paths, const ingest::SkillNamer& name
         std::uint64_t file_bytes = 0;
         options.on_bytes = [&](std::uint64_t bytes) {
             state.bytes_done += bytes - std::exchange(file_bytes, bytes);
-            state.bytes_total = std::max(state.bytes_total, state.bytes_done);  // the file grew meanwhile
+            state.bytes_total = std::max(state.bytes_total, state.bytes_done);  // the file grew in the meantime
             return !progress || progress(state);
         };
         options.on_unreadable = [&](const ingest::UnreadableLine& line) {
@@ -163,8 +163,8 @@ TranscriptFiles find_transcripts(const std::vector<fs::path>& paths) {
                 {.path = path.string(), .reason = error ? error.message() : "no such file or folder"});
         }
     }
-    // "x.jsonl" sorts before "x/subagents/…", so a use is named and dated by its session, not by a subagent's copy of
-    // it.
+    // "x.jsonl" sorts before "x/subagents/…", so that name and time of a use come from its session, not from a
+    // subagent's copy.
     std::ranges::sort(found.files, [](const TranscriptFile& a, const TranscriptFile& b) {
         return a.path.native() < b.path.native();
     });

@@ -1,8 +1,8 @@
-// Reads what is new in pieces, lets each run settle, and stores it together with how far reading got.
+// Reads new lines in chunks, lets each invocation settle, and stores it. Saves the read offsets of the files.
 //
-// A run waits in memory between reading and storing, and is gone with the process. So a mark is set only where nothing
-// that lies before it waits for its other half or for being stored: what a killed watch had not stored, the next one
-// reads again, and what it had stored, the store knows by its key.
+// Between reading and storing, an invocation is only in memory. An offset is saved only if everything before it is
+// paired and stored. After a crash, the next watch reads the rest again; the store deduplicates what was stored before
+// by its key.
 #include "session_buddy/app/transcript_watch.hpp"
 
 #include <sys/stat.h>
@@ -33,20 +33,20 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 using Kind = WatchReport::Kind;
 
-constexpr std::uint64_t kChunkBytes = std::uint64_t{4} * 1024 * 1024;  // of a file, before it is another one's turn
+constexpr std::uint64_t kChunkBytes = std::uint64_t{4} * 1024 * 1024;  // read of one file before the next file
 constexpr std::size_t kBatchRows = 1000;
-constexpr std::size_t kMaxDrained = 1000;           // from the spool at once
-constexpr std::size_t kMaxReportedProblems = 1000;  // at a time; more are passed over in silence
-constexpr milliseconds kBusyTimeout{1000};          // for a lock; then it is tried again
+constexpr std::size_t kMaxDrained = 1000;           // spooled events per call
+constexpr std::size_t kMaxReportedProblems = 1000;  // per scan; further ones are not reported
+constexpr milliseconds kBusyTimeout{1000};          // for the database lock, before a retry
 constexpr milliseconds kRetryPause{1000};
-constexpr milliseconds kDebounceTime{100};     // after the first of several writes
-constexpr milliseconds kReportInterval{1000};  // between two reports of the coverage
-constexpr milliseconds kSaveInterval{1000};    // between two times that marks are saved
-constexpr milliseconds kMaxWait{250};          // for should_continue() to be asked
-constexpr seconds kScanInterval{60};           // between two looks at all folders, should a notification be missed
-constexpr seconds kPollInterval{2};            // the same, where the system does not notify of all of them
+constexpr milliseconds kDebounceTime{100};     // after the first of several changes
+constexpr milliseconds kReportInterval{1000};  // between two coverage reports
+constexpr milliseconds kSaveInterval{1000};    // between two saves of offsets
+constexpr milliseconds kMaxWait{250};          // maximum time between two calls of should_continue()
+constexpr seconds kScanInterval{60};           // between two full scans, in case a notification is missed
+constexpr seconds kPollInterval{2};            // the same, if not all folders can be watched
 
-/// "x.jsonl" comes before "x/subagents/…", a session before its subagents; it is not so by the parts of a path.
+/// Orders "x.jsonl" before "x/subagents/…", a session before its subagents, which comparing path components does not.
 struct ByText {
     bool operator()(const fs::path& a, const fs::path& b) const { return a.native() < b.native(); }
 };
@@ -116,7 +116,7 @@ class TranscriptWatch::Impl {
 
     void scan_folders() {
         TranscriptFiles found;
-        // What is made between the listing of a folder and its being watched would be missed.
+        // Repeat if a folder is newly watched: a file created between listing and watching would be missed.
         constexpr int kMaxRounds = 3;
         bool is_notified = true;
         for (int round = 0; round < kMaxRounds; ++round) {
@@ -169,15 +169,16 @@ class TranscriptWatch::Impl {
         }
     }
 
-    /// What was read of it by an earlier watch, under whatever name, is not read again.
+    /// Skips what an earlier watch has read of this file, even under another name.
     void resume_from_saved_offset(WatchedFile& file) {
         FileState state = inspect_file(file.path(), 0);
         if (!can_be_read(file, state)) {
             return;
         }
         std::uint64_t offset = 0;
-        if (const auto mark = saved_offsets_.find(state.identity); mark != saved_offsets_.end() && mark->second > 0) {
-            const auto saved = static_cast<std::uint64_t>(mark->second);
+        if (const auto known = saved_offsets_.find(state.identity);
+            known != saved_offsets_.end() && known->second > 0) {
+            const auto saved = static_cast<std::uint64_t>(known->second);
             state = inspect_file(file.path(), saved);
             offset = state.error.empty() && state.size >= saved && state.is_line_start ? saved : 0;
         }
@@ -235,7 +236,7 @@ class TranscriptWatch::Impl {
         }
     }
 
-    /// True where that was all for now.
+    /// Reads one chunk. True at the end of the file or after an error.
     bool read_chunk(WatchedFile& file) {
         const FileState state = inspect_file(file.path(), file.offset());
         if (!can_be_read(file, state)) {
@@ -316,17 +317,19 @@ class TranscriptWatch::Impl {
         }
     }
 
-    /// Whether it can be written to. What another file is told to have stored is nothing to this one.
+    /// Whether the database file exists. If it was replaced, all transcripts are read again, because the new file may
+    /// lack what the old one had.
     bool check_database() {
         const auto current = database_file(options_.db_path);
         if (!current) {
-            note_database_fails("the file is gone");
+            note_database_fails("the file does not exist");
             return false;
         }
         bool is_same = current == database_;
-        if (is_same && std::exchange(check_offsets_, false)) {  // a copy into the same file takes them away
-            const auto marks = store_->transcript_offsets();
-            is_same = std::ranges::all_of(saved_offsets_, [&](const auto& mark) { return marks.contains(mark.first); });
+        if (is_same && std::exchange(check_offsets_, false)) {  // a copy over the same file removes them
+            const auto stored = store_->transcript_offsets();
+            is_same =
+                std::ranges::all_of(saved_offsets_, [&](const auto& known) { return stored.contains(known.first); });
         }
         if (!is_same) {
             database_ = current;
@@ -342,7 +345,7 @@ class TranscriptWatch::Impl {
         return true;
     }
 
-    /// Anything that has to do with the database goes through here; after a failure not before a pause.
+    /// Runs `work` on the database; after a failure, only after a pause.
     template <typename Work>
     void with_database(Work&& work) {
         if (!store_ || steady_clock::now() < retry_from_) {
@@ -355,7 +358,7 @@ class TranscriptWatch::Impl {
             }
         } catch (const storage::StorageError& error) {
             if (error.code() == storage::StorageErrc::invalid_argument) {
-                throw;  // a run that cannot be stored is a fault of ours: the reader hands on none
+                throw;  // a bug: the reader passes on valid invocations only
             }
             note_database_fails(error.what());
         }
@@ -379,7 +382,7 @@ class TranscriptWatch::Impl {
     void store_settled() {
         if (has_settled()) {
             with_database([this] {
-                // What hooks told while they could not store it comes first.
+                // Events that hooks spooled are stored first.
                 while (spool_.drain(*store_, kMaxDrained)) {
                 }
                 for (auto entry = pending_.begin(); entry != pending_.end();) {
@@ -389,7 +392,7 @@ class TranscriptWatch::Impl {
         }
         if (const auto now = steady_clock::now(); now >= next_save_) {
             next_save_ = now + kSaveInterval;
-            with_database([] {});  // to notice another one in time
+            with_database([] {});  // checks for a replaced database
             save_offsets();
         }
     }
@@ -444,12 +447,12 @@ class TranscriptWatch::Impl {
             return;
         }
         with_database([&] {
-            std::vector<storage::TranscriptOffset> marks;
-            marks.reserve(offsets_to_save_.size());
+            std::vector<storage::TranscriptOffset> offsets;
+            offsets.reserve(offsets_to_save_.size());
             for (const auto& [file, offset] : offsets_to_save_) {
-                marks.push_back({.file = file, .offset = offset});
+                offsets.push_back({.file = file, .offset = offset});
             }
-            store_->ingest({}, storage::Source::transcript, marks);
+            store_->ingest({}, storage::Source::transcript, offsets);
             for (auto& [file, offset] : offsets_to_save_) {
                 saved_offsets_[file] = offset;
             }
@@ -457,7 +460,7 @@ class TranscriptWatch::Impl {
         });
     }
 
-    // ---- Telling
+    // ---- Reporting
 
     [[nodiscard]] WatchReport new_report(Kind kind) const {
         WatchReport report;
@@ -508,8 +511,8 @@ class TranscriptWatch::Impl {
 
     FolderEvents events_;
     std::map<fs::path, WatchedFile> files_;
-    std::set<fs::path, ByText> unread_;  // of them, in the order of reading
-    std::set<fs::path> files_to_save_;   // of them, those that were read beyond their marks
+    std::set<fs::path, ByText> unread_;  // files with unread content, in the order of reading
+    std::set<fs::path> files_to_save_;   // files read beyond their saved offsets
     std::set<std::string> folder_problems_;
     std::uint32_t next_number_ = 0;
     steady_clock::time_point next_scan_{};
@@ -517,9 +520,9 @@ class TranscriptWatch::Impl {
 
     std::optional<ingest::TranscriptReader> reader_;
     std::uint64_t invocations_found_ = 0;
-    std::map<std::uint64_t, Pending> pending_;             // by their entry among the runs that were found
+    std::map<std::uint64_t, Pending> pending_;             // by sequence number of the invocation
     std::map<std::string, std::int64_t> saved_offsets_;    // as stored
-    std::map<std::string, std::int64_t> offsets_to_save_;  // those to store
+    std::map<std::string, std::int64_t> offsets_to_save_;  // not stored yet
     steady_clock::time_point next_save_{};
 
     bool caught_up_ = false;

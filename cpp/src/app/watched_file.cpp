@@ -1,4 +1,4 @@
-// See watched_file.hpp.
+// Inspects files and decides which offset of a transcript is safe to save.
 #include "watched_file.hpp"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 namespace session_buddy::app {
 namespace {
 
-constexpr std::size_t kHashBytes = 16;  // of SHA-256; enough, beside device and inode
+constexpr std::size_t kHashBytes = 16;  // of SHA-256; enough in addition to device and inode
 
 [[nodiscard]] std::string hash_of(std::string_view text) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
@@ -31,7 +31,7 @@ constexpr std::size_t kHashBytes = 16;  // of SHA-256; enough, beside device and
     return hex;
 }
 
-/// A line that was read without its newline ends where the newline was written later.
+/// The offset may be before a newline: the last line was read before its newline was written.
 [[nodiscard]] bool is_line_start(int file, std::uint64_t offset, std::uint64_t size) {
     if (offset == 0 || offset == size) {
         return true;
@@ -45,7 +45,7 @@ constexpr std::size_t kHashBytes = 16;  // of SHA-256; enough, beside device and
 
 FileState inspect_file(const std::filesystem::path& path, std::uint64_t offset) {
     FileState state;
-    // Not to wait for whoever opens the other end of what is no file.
+    // O_NONBLOCK, because opening a FIFO would block until it has a writer.
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat status {};
     if (file < 0 || ::fstat(file, &status) != 0) {

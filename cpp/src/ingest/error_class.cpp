@@ -1,5 +1,5 @@
-// The shapes of error texts that Claude Code writes. Only the first two lines decide: what follows is a program's
-// output.
+// Patterns of the error texts that Claude Code writes. Only the first two lines are matched, because the output of a
+// program follows.
 #include "session_buddy/ingest/error_class.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr std::size_t kMaxLineBytes = 400;
     return result;
 }
 
-/// Takes the next line that is not blank off `text`, lower case, without markup and "error:" before it.
+/// Removes the next non-blank line from `text` and returns it in lower case, without leading markup and "error:".
 [[nodiscard]] std::string next_line(std::string_view& text) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
     const std::size_t end = std::min(text.find('\n'), text.size());

@@ -1,4 +1,4 @@
-// See hook_event.hpp. The parser builds only the few fields that matter: a tool's response may be megabytes.
+// Parses hook events. Builds only the few fields that are needed, because a tool's response may be megabytes.
 #include "session_buddy/ingest/hook_event.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 using Kind = HookEvent::Kind;
 
-/// A field that is missing, of another type or not usable.
+/// An error in a field: missing, of the wrong type or invalid.
 struct Fault {
     const char* field;
     const char* reason;
@@ -29,13 +29,13 @@ constexpr std::array<std::string_view, 9> kEventFields{"hook_event_name", "sessi
                                                        "is_interrupt",    "error",       "command_name"};
 constexpr std::array<std::string_view, 4> kInputFields{"skill", "skill_name", "command", "subagent_type"};
 
-/// What of the event is built: a few of its fields, and in its `tool_input` a few more.
+/// The fields to build: some of the event, and some of its `tool_input`.
 bool is_wanted(std::size_t depth, std::string_view key) {
     return depth == 1 ? std::ranges::find(kEventFields, key) != kEventFields.end()
                       : std::ranges::find(kInputFields, key) != kInputFields.end();
 }
 
-/// Discarded where the text is not JSON.
+/// The event; discarded if the text is not JSON.
 json parse(std::string_view text) {
     json event(json::value_t::discarded);
     const auto read = [&event](std::string_view some) {
@@ -54,7 +54,7 @@ std::string_view text_of(const json& event, const char* key) {
 std::string required_name(const json& event, const char* key) {
     const std::string_view text = text_of(event, key);
     if (text.empty()) {
-        throw Fault{key, "must be a text that is not empty"};
+        throw Fault{key, "must be a non-empty string"};
     }
     return to_skill_name(text);
 }
@@ -62,7 +62,7 @@ std::string required_name(const json& event, const char* key) {
 std::string required_key(const json& event) {
     const std::string_view key = text_of(event, "tool_use_id");
     if (!is_valid_event_key(key)) {
-        throw Fault{"tool_use_id", "must be a text of 1 to 1024 bytes without control characters"};
+        throw Fault{"tool_use_id", "must be a string of 1 to 1024 bytes without control characters"};
     }
     return std::string(key);
 }

@@ -1,4 +1,4 @@
-// See invocation_json.hpp.
+// Validates reported invocations field by field.
 #include "session_buddy/ingest/invocation_json.hpp"
 
 #include <algorithm>
@@ -18,17 +18,17 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxClassLength = 64;
-constexpr const char* kName = "must be a text of 1 to 256 bytes without control characters";
-constexpr const char* kPrivate = "is not taken: prompts, arguments and texts are never stored";
+constexpr const char* kName = "must be a string of 1 to 256 bytes without control characters";
+constexpr const char* kPrivate = "is not accepted: prompts, arguments and texts are never stored";
 
-/// Columns that hold texts of the user or of a model.
+/// Columns with texts of a user or a model.
 constexpr std::array<std::string_view, 4> kPrivateFields{"user_query", "alternatives_considered", "follow_up_actions",
                                                          "embedding"};
 
-/// More than there are fields: of so many at least one is refused, and the others need not be kept for that.
+/// More than the number of valid fields: with more members, at least one is rejected anyway.
 constexpr std::size_t kMaxMembers = 16;
 
-/// Thrown while a record is read; its index is added further up.
+/// Thrown while a record is parsed; the caller adds the index.
 struct Fault {
     std::string field;
     std::string reason;
@@ -64,12 +64,12 @@ double duration_from(const json& value, const std::string& field) {
 std::int64_t rank_from(const json& value, const std::string& field) {
     if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) ||
         value.get<std::int64_t>() < 0) {
-        throw Fault{field, "must be a whole number that is not negative"};
+        throw Fault{field, "must be a non-negative integer"};
     }
     return value.get<std::int64_t>();
 }
 
-/// A field that is null counts as one that is not there.
+/// A null field counts as missing.
 void read_field(ReportedInvocation& record, const std::string& field, const json& value) {
     if (field == "skill_name") {
         record.skill_name = validated_text(value, field, is_valid_skill_name, kName);
@@ -82,7 +82,7 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
         record.completed = value.get<bool>();
     } else if (field == "key") {
         record.key = validated_text(value, field, is_valid_event_key,
-                                    "must be a text of 1 to 1024 bytes without control characters");
+                                    "must be a string of 1 to 1024 bytes without control characters");
     } else if (field == "invoked_at") {
         record.invoked_at =
             validated_text(value, field, is_time, "must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");
@@ -91,8 +91,7 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
     } else if (field == "error_type") {
         record.error_type =
             validated_text(value, field, is_error_class,
-                           "must be a short class such as exit_code: letters, digits and _ . : - alone, "
-                           "at most 64");
+                           "must be a short class such as exit_code: at most 64 letters, digits and _ . : -");
     } else if (field == "workflow_path") {
         record.workflow_path = validated_text(value, field, is_valid_skill_name, kName);
     } else if (field == "workflow_phase") {
@@ -104,7 +103,7 @@ void read_field(ReportedInvocation& record, const std::string& field, const json
     } else if (std::ranges::find(kPrivateFields, field) != kPrivateFields.end()) {
         throw Fault{field, kPrivate};
     } else {
-        throw Fault{is_error_class(field) ? field : "", "is not a field of an invocation"};
+        throw Fault{is_error_class(field) ? field : "", "is not a known field of an invocation"};
     }
 }
 
@@ -129,14 +128,14 @@ ReportedInvocation read_record(const json& object) {
 
 ReportFault to_fault(std::size_t index, Fault fault) {
     std::string reason =
-        fault.field.empty() ? "A record or a field of it " + fault.reason : fault.field + ' ' + fault.reason;
+        fault.field.empty() ? "A record or one of its fields " + fault.reason : fault.field + ' ' + fault.reason;
     return {.index = index, .field = std::move(fault.field), .reason = std::move(reason)};
 }
 
 ReportFault too_many() {
     return {.index = std::nullopt,
             .field = "",
-            .reason = "A request can hold " + std::to_string(kMaxReportedInvocations) + " invocations at most",
+            .reason = "The request has more than " + std::to_string(kMaxReportedInvocations) + " invocations: split it",
             .too_many = true};
 }
 

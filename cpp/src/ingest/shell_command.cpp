@@ -1,4 +1,4 @@
-// A reader of the shell's grammar, as far as it decides which words are commands: quoting, lists, nesting,
+// A parser for the part of the shell grammar that decides which words are commands: quoting, lists, nesting,
 // here-documents.
 #include "session_buddy/ingest/shell_command.hpp"
 
@@ -17,12 +17,13 @@ namespace {
     return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// Reads one list of commands from `text` at `pos` on; each nesting level is an object of its own over the same text.
+/// Parses one list of commands from `text`, starting at `pos`; each nesting level has its own parser object over the
+/// same text.
 class ListParser {
   public:
     ListParser(std::string_view text, std::size_t& pos, int depth) : text_(text), pos_(pos), depth_(depth) {}
 
-    /// Reads up to the end or, for a nested list, just behind its closing parenthesis.
+    /// Parses to the end or, for a nested list, past its closing parenthesis.
     [[nodiscard]] std::vector<ShellWords> parse(bool nested) {
         if (depth_ > kMaxShellNesting) {
             pos_ = text_.size();
@@ -75,7 +76,7 @@ class ListParser {
         }
     }
 
-    /// A piece of a word: quoted, expanded or a plain character.
+    /// A part of a word: quoted, expanded or a plain character.
     void word_part() {
         const char c = peek();
         in_word_ = true;
@@ -187,7 +188,7 @@ class ListParser {
         }
     }
 
-    /// Passes over a bracket and everything up to the one that closes it; quotes inside hide brackets.
+    /// Skips a bracket and everything up to its closing one; brackets in quotes do not count.
     void skip_balanced(char open, char close) {
         int level = 0;
         while (pos_ < text_.size()) {
@@ -205,7 +206,7 @@ class ListParser {
         pos_ = std::min(pos_, text_.size());
     }
 
-    /// `(` opens a subshell, or an array where an assignment stands before it.
+    /// `(` opens a subshell, or an array after an assignment.
     void parenthesis() {
         if (in_word_ && !word_.empty() && word_.back() == '=') {
             skip_balanced('(', ')');
@@ -322,7 +323,7 @@ class ListParser {
     std::size_t& pos_;
     int depth_;
     std::vector<ShellWords> commands_;
-    std::vector<ShellWords> substituted_;  // of the command that is being read
+    std::vector<ShellWords> substituted_;  // of the current command
     ShellWords words_;
     std::string word_;
     bool in_word_ = false;

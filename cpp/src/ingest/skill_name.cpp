@@ -1,4 +1,5 @@
-// Sees through what stands before a tool on a command line (sudo, uv run, npx, python -m, bash -c, …) and looks it up.
+// Strips wrappers before a tool on a command line (sudo, uv run, npx, python -m, bash -c, …) and looks the tool up in
+// the rules.
 #include "session_buddy/ingest/skill_name.hpp"
 
 #include <algorithm>
@@ -15,14 +16,14 @@ namespace session_buddy::ingest {
 namespace {
 
 constexpr int kMaxScriptDepth = 4;  // bash -c "bash -c '…'"
-// Each costs a copy of the words behind it, so that a line of nothing else would cost the square of its length.
+// Each wrapper copies the words after it: without a limit, a line of wrappers would take quadratic time.
 constexpr int kMaxWrappers = 16;
 
-/// What runs the command that stands behind it.
+/// A program that runs the command after it.
 struct Wrapper {
     std::string_view command;        ///< its words
     std::string_view value_options;  ///< blank-separated options that take the next word
-    int own_arguments = 0;           ///< words of its own before the command: the 10 in "timeout 10 pytest"
+    int own_arguments = 0;           ///< number of arguments before the command: 1 for "timeout 10 pytest"
     bool runs_modules = false;       ///< "-m name" runs that module
     bool runs_commands = true;       ///< false: only "-m name" leads to a tool ("python script.py" does not)
 };
@@ -81,7 +82,7 @@ constexpr std::array kWrappers = std::to_array<Wrapper>({
     {"dotnet tool run", ""},
 });
 
-/// Options with a value that may stand between a program and its subcommand.
+/// Options with a value between a program and its subcommand.
 struct ProgramOptions {
     std::string_view program;
     std::string_view value_options;
@@ -107,7 +108,7 @@ constexpr std::array kProgramOptions = std::to_array<ProgramOptions>({
 });
 // NOLINTEND(modernize-use-designated-initializers)
 
-/// Words that may stand before a command in the grammar of the shell.
+/// Shell keywords that may precede a command.
 constexpr std::array<std::string_view, 10> kKeywords = {"if",    "then", "elif", "else", "while",
                                                         "until", "do",   "!",    "{",    "}"};
 constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash", "ksh"};
@@ -164,7 +165,7 @@ constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash"
     return word == "py" ? "python" : std::string(word);
 }
 
-/// "eslint@9" → "eslint", as npx and uvx take it; a scope's own @ stays.
+/// "eslint@9" → "eslint", for npx and uvx; the @ of an npm scope is kept.
 [[nodiscard]] std::string_view without_version(std::string_view word) {
     const std::size_t at = word.find('@', 1);
     return at == std::string_view::npos ? word : word.substr(0, at);
@@ -176,8 +177,7 @@ constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash"
     return found == kProgramOptions.end() ? std::string_view{} : found->value_options;
 }
 
-/// Where the words of `pattern` end in `words`, options between them passed over; nothing where they do not stand
-/// there.
+/// The end of `pattern` in `words`, skipping options in between; nullopt if it does not match.
 template <typename Pattern>
 [[nodiscard]] std::optional<std::size_t> match(const Pattern& pattern, std::span<const std::string> words,
                                                std::string_view program) {
@@ -198,7 +198,7 @@ template <typename Pattern>
     return at;
 }
 
-/// The command that a wrapper runs; empty where it runs none that could be a tool.
+/// The command that a wrapper runs; empty if it runs no possible tool.
 [[nodiscard]] std::vector<std::string> unwrap(const Wrapper& wrapper, std::span<const std::string> rest) {
     int own_arguments = wrapper.own_arguments;
     for (std::size_t at = 0; at < rest.size(); ++at) {
@@ -218,7 +218,7 @@ template <typename Pattern>
             }
         }
         if (wrapper.command == "command" && (word == "-v" || word == "-V")) {
-            return {};  // asks where it is
+            return {};  // asks for the path of a program
         }
         if (word.starts_with('-')) {
             at += contains_word(wrapper.value_options, word) ? 1U : 0U;
@@ -260,7 +260,7 @@ template <typename Pattern>
     return std::nullopt;
 }
 
-/// The length of the well-formed UTF-8 sequence at the start of `text`; 0 where there is none.
+/// The length of the well-formed UTF-8 sequence at the start of `text`; 0 if there is none.
 [[nodiscard]] std::size_t sequence_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
     const std::uint8_t lead = byte(0);
@@ -309,7 +309,7 @@ template <typename Pattern>
                                                       : std::string_view{};
 }
 
-/// Names have no blanks: what follows one is an argument, which is private.
+/// Names have no blanks: the rest is arguments, which are private.
 [[nodiscard]] std::string_view first_word(std::string_view text) {
     return text.substr(0, text.find_first_of(" \t\r\n\f\v"));
 }

@@ -1,4 +1,4 @@
-// See surrogates.hpp.
+// Scans the escapes of a JSON text for surrogates without a partner.
 #include "surrogates.hpp"
 
 #include <optional>

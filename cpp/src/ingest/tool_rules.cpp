@@ -1,4 +1,4 @@
-// The table of known development tools: what a shell command is called as a skill. Add a line here to know one more.
+// The table of known developer tools: command → skill name. Add a line to recognize another tool.
 #include <array>
 
 #include "session_buddy/ingest/skill_name.hpp"
@@ -8,7 +8,7 @@ namespace session_buddy::ingest {
 std::span<const ToolRule> default_tool_rules() {
     // NOLINTBEGIN(modernize-use-designated-initializers): a table
     static const std::array kRules = std::to_array<ToolRule>({
-        // Names of their own.
+        // Historical names.
         {"pytest", "pytest-run"},
         {"py.test", "pytest-run"},
         {"ruff check", "ruff-check"},
@@ -139,7 +139,7 @@ std::span<const ToolRule> default_tool_rules() {
         {"zig build", "zig build"},
         {"stack test", "stack test"},
         {"cabal test", "cabal test"},
-        // Whatever the language.
+        // Any language.
         {"git commit", "git commit"},
         {"git push", "git push"},
         {"git pull", "git pull"},

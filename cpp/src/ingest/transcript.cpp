@@ -1,4 +1,4 @@
-// Parses transcript lines and pairs uses with results.
+// Parses transcript lines and pairs tool uses with their results.
 #include "session_buddy/ingest/transcript.hpp"
 
 #include <simdjson.h>
@@ -24,11 +24,11 @@ namespace dom = simdjson::dom;
 
 constexpr std::string_view kCommandOpen = "<command-name>";
 constexpr std::string_view kCommandClose = "</command-name>";
-constexpr std::size_t kErrorTextBytes = 2048;  // of an error text, enough for its class
+constexpr std::size_t kErrorTextBytes = 2048;  // prefix of an error text that is classified
 
-/// A longer line, or one nested deeper than simdjson follows, goes through the fallback.
+/// A longer line, or one nested too deeply for simdjson, is parsed by the fallback.
 constexpr std::size_t kMaxFastLineBytes = std::size_t{16} * 1024 * 1024;
-/// What the parser keeps between lines; the memory that a longer one took is given back.
+/// Parser memory kept between lines; more is released.
 constexpr std::size_t kKeptParserBytes = std::size_t{1024} * 1024;
 
 template <std::size_t N>
@@ -38,9 +38,9 @@ template <std::size_t N>
 
 constexpr std::array<std::string_view, 4> kNamingFields = {"skill", "skill_name", "command", "subagent_type"};
 
-/// Decides, key by key, what of a line the fallback builds. Depths are those of its parser: 1 = keys of the line
-/// itself, 2 = of `message` or `toolUseResult`, 4 = of a content block, 5 = of its `input`, 6 = of a block inside its
-/// `content`. Nothing that lies deeper is built, so that what is built can be written out.
+/// Selects the keys that the fallback parser builds. Depths: 1 = keys of the line itself, 2 = of `message` or
+/// `toolUseResult`, 4 = of a content block, 5 = of its `input`, 6 = of a block inside its `content`. Nothing deeper is
+/// built, so that the result can be serialized.
 class FieldFilter {
   public:
     bool operator()(int depth, json::parse_event_t event, const json& parsed) {
@@ -70,7 +70,7 @@ class FieldFilter {
     }
 
   private:
-    static constexpr int kMaxFieldDepth = 7;  // there every key is left out, so that no kept one loses its value
+    static constexpr int kMaxFieldDepth = 7;  // all keys at this depth are skipped, so that no kept key loses its value
     std::string line_key_;
     std::string block_key_;
 };
@@ -89,7 +89,7 @@ class FieldFilter {
     return value.get(flag) == simdjson::SUCCESS && flag;
 }
 
-/// The beginning of a result's content: a string, or blocks of text.
+/// The beginning of a result's content, which is a string or text blocks.
 [[nodiscard]] std::string error_text(const dom::element& content) {
     if (content.is_string()) {
         return std::string(text_of(content).substr(0, kErrorTextBytes));
@@ -112,7 +112,7 @@ class FieldFilter {
     return text;
 }
 
-/// Of a JSON number of milliseconds.
+/// Converts a JSON number of milliseconds; nullopt if it is not a valid duration.
 [[nodiscard]] std::optional<double> to_seconds(const dom::element& value) {
     double milliseconds = 0.0;
     return value.get(milliseconds) == simdjson::SUCCESS && is_valid_duration(milliseconds / 1000.0)
@@ -120,7 +120,7 @@ class FieldFilter {
                : std::nullopt;
 }
 
-/// The few fields of the input of a tool use that its name can depend on.
+/// The fields of a tool's input that its skill name may depend on.
 [[nodiscard]] json naming_fields(const dom::element& input) {
     dom::object fields;
     if (input.get(fields) != simdjson::SUCCESS) {
@@ -137,12 +137,12 @@ class FieldFilter {
 
 }  // namespace
 
-/// Reads every line with simdjson. What that refuses is read once more by a parser that has no limit of depth and knows
-/// halves of surrogate pairs; the fields that matter are written out again for simdjson, so that there is one reading
-/// of them.
+/// Parses lines with simdjson. A line that simdjson rejects is parsed by a fallback that has no depth limit and
+/// replaces lone surrogates; the selected fields are serialized and parsed by simdjson again, so that only one code
+/// path reads them.
 class TranscriptReader::LineParser {
   public:
-    /// Nothing where `line` is not JSON. Valid until the next call.
+    /// nullopt if `line` is not JSON. Valid until the next call.
     [[nodiscard]] std::optional<dom::element> parse(std::string_view line) {
         if (parser_.capacity() > kKeptParserBytes) {
             parser_ = dom::parser();
@@ -167,7 +167,7 @@ class TranscriptReader::LineParser {
     dom::parser parser_;
 };
 
-/// Of fields that stand there twice the last one counts, as for other readers of JSON.
+/// The fields of a line. Of duplicate keys the last one counts, as in other JSON parsers.
 struct TranscriptReader::Line {
     Line(dom::object fields, std::string_view fallback_session, std::uint32_t in_file) : file(in_file) {
         std::string_view session;
@@ -197,8 +197,8 @@ struct TranscriptReader::Line {
     std::string_view uuid;
     bool is_sidechain = false;
     bool is_summary = false;
-    std::optional<double> duration_seconds;  // as measured
-    bool bad_duration = false;               // it says one that does not count
+    std::optional<double> duration_seconds;  // measured by the tool
+    bool bad_duration = false;               // a duration is present but invalid
     bool interrupted = false;
 
   private:
@@ -225,7 +225,7 @@ struct TranscriptReader::Line {
     }
 };
 
-/// A block of the content of a message.
+/// A content block of a message.
 struct TranscriptReader::Block {
     explicit Block(const dom::element& element) {
         dom::object fields;
@@ -281,7 +281,7 @@ bool TranscriptReader::read_line(std::string_view text, std::string_view fallbac
     ++counts_.lines;
     std::string_view type;
     std::optional<dom::element> message;
-    bool has_session = false;  // or another of the fields by which Claude Code's own lines are known
+    bool has_session = false;  // or another field that identifies lines written by Claude Code
     dom::object fields;
     const bool is_object = root->get(fields) == simdjson::SUCCESS;
     if (is_object) {
@@ -376,7 +376,7 @@ void TranscriptReader::read_result(const Line& line, const Block& block, bool is
     result.file = line.file;
     result.at = line.at;
     result.is_error = block.is_error;
-    if (is_only_result) {  // it belongs to the whole line
+    if (is_only_result) {  // toolUseResult belongs to the whole line
         result.duration_seconds = line.duration_seconds;
         result.bad_duration = line.bad_duration;
     }
@@ -439,7 +439,7 @@ void TranscriptReader::read_command(const Line& line, std::string_view text) {
     const std::string_view typed = text.substr(0, text.find(kCommandClose));
     const bool is_name = typed.size() < text.size() && typed.size() > 1 && typed[0] == '/' &&
                          typed.find_first_of(" \t\r\n<") == std::string_view::npos;
-    // Nobody types into a subagent, and a summary retells: both repeat a command of the session itself.
+    // Subagents and summaries only repeat commands of the session.
     if (!is_name || line.is_sidechain || line.is_summary) {
         return;
     }

@@ -1,4 +1,4 @@
-// Cuts a transcript file into lines with bounded memory and keeps track of how far it was read.
+// Splits a transcript file into lines with bounded memory and tracks the read offset.
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -17,7 +17,7 @@ constexpr std::size_t kChunkBytes = std::size_t{256} * 1024;
     return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
-/// Puts chunks together to lines and hands them to the reader.
+/// Assembles lines from chunks and passes them to the reader.
 class LineAssembler {
   public:
     LineAssembler(TranscriptReader& reader, const ReadOptions& options, std::string session)
@@ -35,7 +35,7 @@ class LineAssembler {
                 line_.clear();
                 line_.shrink_to_fit();
             } else if (newline != std::string_view::npos && line_.empty()) {
-                finish_line(piece);  // whole in this chunk: no copy
+                finish_line(piece);  // complete in this chunk: no copy
                 chunk.remove_prefix(newline + 1);
                 continue;
             } else {
@@ -50,7 +50,7 @@ class LineAssembler {
         }
     }
 
-    /// The rest behind the last newline: a whole line whose newline is not written yet, or a half-written one.
+    /// Handles the rest after the last newline: a complete line without its newline, or a half-written one.
     void end() {
         if (line_bytes_ == 0) {
             return;
@@ -121,7 +121,7 @@ ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptRe
     errno = 0;
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        outcome.error = system_message("cannot be opened");
+        outcome.error = system_message("cannot open the file");
         return outcome;
     }
     file.seekg(static_cast<std::streamoff>(options.offset));
@@ -134,7 +134,7 @@ ReadOutcome read_transcript_file(const std::filesystem::path& path, TranscriptRe
         file.read(chunk->data(), static_cast<std::streamsize>(chunk->size()));
         const auto count = static_cast<std::size_t>(file.gcount());
         if (file.bad() || (count == 0 && !file.eof())) {
-            outcome.error = system_message("cannot be read");
+            outcome.error = system_message("cannot read the file");
             break;
         }
         lines.add({chunk->data(), count});

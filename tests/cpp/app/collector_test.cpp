@@ -215,7 +215,7 @@ TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
 TEST_F(CollectorTest, a_lock_that_passes_is_no_trouble_and_one_that_lasts_is_logged_once) {
     int warnings = 0;
     log::set_sink([&](const log::Record& record) {
-        warnings += record.message.find("cannot be kept up for now") != std::string::npos ? 1 : 0;
+        warnings += record.message.find("cannot update skill_metrics_cache and skill_anomalies") != std::string::npos ? 1 : 0;
     });
     open();
     SQLite::Database writer(config.db_path, SQLite::OPEN_READWRITE);

@@ -37,7 +37,7 @@ AnomalyEngine::OpenEpisode episode() {
 }
 
 TEST(DetectorState, comes_back_as_it_was) {
-    const auto state = parse_detector_state({head_piece(kUntil, 42), episode_piece(episode())});
+    const auto state = parse_detector_state({head_entry(kUntil, 42), episode_entry(episode())});
     ASSERT_TRUE(state.has_value());
     EXPECT_EQ(state->until, kUntil);
     EXPECT_EQ(state->last_id, 42);
@@ -45,24 +45,24 @@ TEST(DetectorState, comes_back_as_it_was) {
 }
 
 TEST(DetectorState, has_one_name_for_an_episode_and_its_removal) {
-    const auto removal = removed_episode_piece(episode().skill_name, episode().channel);
-    EXPECT_EQ(removal.name, episode_piece(episode()).name);
+    const auto removal = removed_episode_entry(episode().skill_name, episode().channel);
+    EXPECT_EQ(removal.name, episode_entry(episode()).name);
     EXPECT_FALSE(removal.text.has_value());
-    EXPECT_NE(removal.name, removed_episode_piece(episode().skill_name, SkillDetector::completion).name);
+    EXPECT_NE(removal.name, removed_episode_entry(episode().skill_name, SkillDetector::completion).name);
 }
 
 TEST(DetectorState, is_nothing_where_a_piece_is_missing_or_not_ours) {
     const std::vector<storage::StateEntry> cases[] = {
         {},
-        {episode_piece(episode())},
+        {episode_entry(episode())},
         {{"head", "no JSON"}},
         {{"head", R"({"version":1,"until":0,"last_id":0})"}},
         {{"head", R"({"version":2,"until":0})"}},
-        {head_piece(kUntil, 1), {"episode/0/a", "{}"}},
-        {head_piece(kUntil, 1), {"episode/7/a", R"({"skill_name":"a","channel":7})"}},
+        {head_entry(kUntil, 1), {"episode/0/a", "{}"}},
+        {head_entry(kUntil, 1), {"episode/7/a", R"({"skill_name":"a","channel":7})"}},
     };
-    for (const auto& pieces : cases) {
-        EXPECT_FALSE(parse_detector_state(pieces).has_value()) << (pieces.empty() ? "" : *pieces.back().text);
+    for (const auto& entries : cases) {
+        EXPECT_FALSE(parse_detector_state(entries).has_value()) << (entries.empty() ? "" : *entries.back().text);
     }
 }
 

@@ -288,7 +288,7 @@ TEST_F(SpoolTest, sets_aside_what_holds_no_event_and_takes_the_rest) {
     const auto left = names();
     EXPECT_EQ(left.size(), bad.size());
     EXPECT_THAT(left, testing::Each(testing::EndsWith(".bad")));
-    EXPECT_THAT(lines.text(), HasSubstr("1000-b.json\" holds no event and is set aside as *.bad"));
+    EXPECT_THAT(lines.text(), HasSubstr("1000-b.json\" is not a valid event; renamed to *.bad"));
     EXPECT_THAT(lines.text(), Not(HasSubstr(marker)));
     EXPECT_EQ(take(1000), 0U) << "they are not looked at again";
 }
@@ -318,7 +318,7 @@ TEST_F(SpoolTest, whose_files_cannot_be_removed_is_taken_in_once_and_says_that_n
         EXPECT_EQ(take(3), 0U);
         EXPECT_THROW(put(event(Kind::finished, "t3")), SpoolError);
     }
-    EXPECT_THAT(lines.text(), HasSubstr("to be renamed by hand"));
+    EXPECT_THAT(lines.text(), HasSubstr("rename it to *.bad manually"));
     EXPECT_EQ(names().size(), 3U);
     EXPECT_EQ(take(3), 3U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
@@ -338,7 +338,7 @@ TEST_F(SpoolTest, refuses_more_than_it_may_hold) {
             FAIL() << "took one more than it may";
         } catch (const SpoolError& error) {
             EXPECT_EQ(error.what(),
-                      '"' + spool.folder().string() + "\" is full: max_spool_events (100) wait in it already");
+                      '"' + spool.folder().string() + "\" is full: max_spool_events (100) reached");
         }
     }
     EXPECT_EQ(names().size(), kMost + 2) << "nothing is left of what was refused";

@@ -135,7 +135,7 @@ TEST(ReportedInvocations, one_form_is_not_read_as_the_other) {
     const std::string two_lines = record().dump() + '\n' + record().dump();
     EXPECT_EQ(fault_of(two_lines).reason, "The body is not JSON");
     const ReportFault array = fault_of(json::array({record()}).dump(), ReportFormat::ndjson);
-    EXPECT_EQ(array.reason, "A record or a field of it must be a JSON object");
+    EXPECT_EQ(array.reason, "A record or one of its fields must be a JSON object");
     EXPECT_EQ(array.index, 0U);
     const ReportFault pretty = fault_of(record().dump(2), ReportFormat::ndjson);
     EXPECT_EQ(pretty.reason, "The line is not JSON");
@@ -167,7 +167,7 @@ TEST(ReportedInvocations, what_is_no_object_is_told_so_with_its_index) {
     for (const json& value : {json(nullptr), json(7), json("x"), json::array(), json(true)}) {
         if (!value.is_array()) {
             const ReportFault alone = fault_of(value.dump());
-            EXPECT_EQ(alone.reason, "A record or a field of it must be a JSON object") << value;
+            EXPECT_EQ(alone.reason, "A record or one of its fields must be a JSON object") << value;
             EXPECT_EQ(alone.index, 0U);
         }
         EXPECT_EQ(fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
@@ -218,7 +218,7 @@ TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
           fault_of(lines + '\n' + one, ReportFormat::ndjson), fault_of(lines + "\nnonsense", ReportFormat::ndjson)}) {
         EXPECT_TRUE(fault.too_many);
         EXPECT_EQ(fault.index, std::nullopt);
-        EXPECT_EQ(fault.reason, "A request can hold 10000 invocations at most");
+        EXPECT_EQ(fault.reason, "The request has more than 10000 invocations: split it");
     }
 }
 
@@ -248,7 +248,7 @@ TEST_P(WrongField, is_named_with_the_index_of_its_record) {
 constexpr const char* kName = "1 to 256 bytes without control characters";
 constexpr const char* kKey = "1 to 1024 bytes without control characters";
 constexpr const char* kSeconds = "must be a number of seconds from 0 to 100000000";
-constexpr const char* kWhole = "whole number that is not negative";
+constexpr const char* kWhole = "non-negative integer";
 constexpr const char* kTime = "ISO 8601 timestamp";
 constexpr const char* kClass = "short class";
 constexpr const char* kNever = "never stored";
@@ -290,8 +290,8 @@ std::vector<FieldCase> wrong_fields() {
         }
     }
     for (const json& value : {json(kPrivate), json(7), json::object()}) {
-        cases.push_back({"prompt", value, "is not a field of an invocation"});
-        cases.push_back({"Skill_name", value, "is not a field of an invocation"});
+        cases.push_back({"prompt", value, "is not a known field of an invocation"});
+        cases.push_back({"Skill_name", value, "is not a known field of an invocation"});
     }
     return cases;
 }
@@ -328,7 +328,7 @@ TEST(ReportedInvocations, the_name_of_an_unknown_field_comes_back_only_where_it_
           std::string("grün"), std::string(65, 'x'), std::string("\"quoted\""), kPrivate + " is the answer"}) {
         const ReportFault fault = fault_of(record({{name, "x"}}).dump());
         EXPECT_EQ(fault.field, "");
-        EXPECT_EQ(fault.reason, "A record or a field of it is not a field of an invocation");
+        EXPECT_EQ(fault.reason, "A record or one of its fields is not a known field of an invocation");
         EXPECT_EQ(fault.index, 0U);
     }
 }

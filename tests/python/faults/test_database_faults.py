@@ -175,7 +175,7 @@ def decaying(scene: Scene) -> None:
     scene.prefix = environment.ignoring_file_size_limits()
 
 
-CACHE_ERROR = "skill_metrics_cache and skill_anomalies cannot be kept up for now"
+CACHE_ERROR = "cannot update skill_metrics_cache and skill_anomalies"
 
 
 def disk_full(scene: Scene) -> Steps:

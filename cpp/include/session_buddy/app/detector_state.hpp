@@ -18,13 +18,13 @@ struct DetectorState {
     std::vector<anomaly::AnomalyEngine::OpenEpisode> episodes;
 };
 
-/// A state is stored as one head and one piece per open episode, each a JSON text. Numbers round-trip exactly.
-[[nodiscard]] storage::StateEntry head_piece(TimePoint until, std::int64_t last_id);
-[[nodiscard]] storage::StateEntry episode_piece(const anomaly::AnomalyEngine::OpenEpisode& open);
-/// Removes the piece of an episode that ended.
-[[nodiscard]] storage::StateEntry removed_episode_piece(std::string_view skill_name,
+/// A state is stored as one head and one entry per open episode, each a JSON text. Numbers round-trip exactly.
+[[nodiscard]] storage::StateEntry head_entry(TimePoint until, std::int64_t last_id);
+[[nodiscard]] storage::StateEntry episode_entry(const anomaly::AnomalyEngine::OpenEpisode& open);
+/// Removes the entry of an episode that ended.
+[[nodiscard]] storage::StateEntry removed_episode_entry(std::string_view skill_name,
                                                         anomaly::SkillDetector::Channel channel);
-/// nullopt if there is no head, or if a piece has another format: another version may have written it.
-[[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& pieces);
+/// nullopt if there is no head, or if a entry has another format: another version may have written it.
+[[nodiscard]] std::optional<DetectorState> parse_detector_state(const std::vector<storage::StateEntry>& entries);
 
 }  // namespace session_buddy::app

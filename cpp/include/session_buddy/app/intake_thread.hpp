@@ -54,10 +54,9 @@ class IntakeThread final : public server::Intake {
     /// A request with records that are not stored yet.
     struct Report {
         Done done;
-        std::size_t left;         // records in report_events_ that are not stored
-        std::int64_t stored = 0;  // records that were new to the database
-        std::int64_t known = 0;   // records that were in the database before                          // records that
-                                  // were in the database before
+        std::size_t left;                                // records in report_events_ that are not stored
+        std::int64_t stored = 0;                         // records that were new to the database
+        std::int64_t known = 0;                          // records that were in the database before
         std::chrono::steady_clock::time_point deadline;  // to give up if the database stays locked
     };
 

@@ -35,7 +35,6 @@ class BoundedMap {
     }
 
     /// Removes the entry and returns its value.
-    /// Removes the entry and returns its value.
     [[nodiscard]] std::optional<Value> take(std::string_view key) {
         const auto position = index_.find(key);
         if (position == index_.end()) {
