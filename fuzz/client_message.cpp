@@ -1,4 +1,4 @@
-// Fuzzes one text message of a WebSocket client: how it is read, and what the server answers.
+// Fuzzes one text message of a WebSocket client: its parser and the responses of the server.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,21 +19,22 @@ void check_request(std::string_view text) {
     const auto request = protocol::parse_request(text);
     if (const auto* subscribe = std::get_if<protocol::Subscribe>(&request)) {
         const auto& subscription = subscribe->subscription;
-        check(subscription.names().size() <= protocol::kMaxSkillNames, "a subscription has no more names than allowed");
-        check(subscription.all() == subscribe->names_as_sent.empty(), "no names mean all skills");
+        check(subscription.names().size() <= protocol::kMaxSkillNames,
+              "a subscription has at most kMaxSkillNames names");
+        check(subscription.all() == subscribe->names_as_sent.empty(), "a subscription without names is for all skills");
         for (const auto& name : subscription.names()) {
             check(is_valid_skill_name(name), "a subscription has valid names");
         }
-        const double least = subscription.anomalies().min_deviation;
-        check(std::isfinite(least) && least >= 0.0, "min_deviation is a number of 0 or more");
+        const double min_deviation = subscription.anomalies().min_deviation;
+        check(std::isfinite(min_deviation) && min_deviation >= 0.0, "min_deviation is finite and not negative");
     } else if (const auto* get = std::get_if<protocol::GetMetrics>(&request)) {
-        check(is_valid_skill_name(get->skill_name), "get_metrics asks for a valid name");
+        check(is_valid_skill_name(get->skill_name), "get_metrics has a valid skill name");
     }
     const auto& id = std::visit([](const auto& kind) -> const auto& { return kind.request_id; }, request);
-    check(!id || id->size() <= protocol::kMaxRequestIdBytes, "a request_id is no longer than allowed");
+    check(!id || id->size() <= protocol::kMaxRequestIdBytes, "a request_id has at most kMaxRequestIdBytes bytes");
 }
 
-// As a server without authentication whose socket is never free, and every token will do.
+// A sender whose socket is never ready, and which accepts every token.
 class NullSender final : public server::Client::Sender {
   public:
     server::Client* client = nullptr;
@@ -44,13 +45,13 @@ class NullSender final : public server::Client::Sender {
 };
 
 void check_answers(server::Outbox& outbox) {
-    check(!outbox.empty(), "every message is answered");
+    check(!outbox.empty(), "every message gets a response");
     while (const auto frame = outbox.next()) {
         const auto answer = nlohmann::json::parse(frame->text(), nullptr, false);
-        check(answer.is_object() && answer.contains("type"), "an answer is a JSON object with a type");
+        check(answer.is_object() && answer.contains("type"), "a response is a JSON object with a type");
         check(answer["type"] != "error" || (answer["message"].is_string() && answer["code"].is_string()),
               "an error has a message and a code");
-        check(answer["type"] != "error" || answer["code"] != "internal_error", "no message is an internal error");
+        check(answer["type"] != "error" || answer["code"] != "internal_error", "no message causes an internal error");
     }
 }
 

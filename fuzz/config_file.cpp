@@ -1,4 +1,4 @@
-// Fuzzes the config file: a file that cannot be used says why, and one that can is the same after --print-config.
+// Fuzzes the config file: errors have a message, and valid settings survive --print-config and a reload.
 #include <unistd.h>
 
 #include <array>
@@ -17,21 +17,22 @@ namespace {
 
 options::Environment test_environment() {
     return {.get = [](const std::string& name) -> std::optional<std::string> {
-                return name == "HOME" ? std::optional<std::string>("/home/somebody") : std::nullopt;
+                return name == "HOME" ? std::optional<std::string>("/home/user") : std::nullopt;
             },
             .variables = {},
             .current_directory = "/somewhere"};
 }
 
-/// Loads a text as a file that exists nowhere: what a pipe holds. Nothing for a longer text than it can hold.
+/// Loads a text as a config file through a pipe. Returns nothing if the text exceeds the capacity of a pipe.
 std::optional<options::Settings> load(std::string_view text) {
     constexpr std::size_t kMinPipeCapacity = 16384;
     std::array<int, 2> ends{};
     if (text.size() > kMinPipeCapacity) {
         return std::nullopt;
     }
-    check(::pipe(ends.data()) == 0, "a pipe can be made");
-    check(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()), "it takes the text");
+    check(::pipe(ends.data()) == 0, "a pipe can be created");
+    check(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()),
+          "the text fits into the pipe");
     ::close(ends[1]);
     struct Closer {
         int end;
@@ -43,7 +44,7 @@ std::optional<options::Settings> load(std::string_view text) {
 void check_reload(const options::Settings& settings) {
     try {
         const auto again = load(options::print(settings));
-        check(again.has_value(), "printed settings are short");
+        check(again.has_value(), "printed settings fit into the pipe");
         for (const auto& option : options::table()) {
             check(options::read(again->config, option) == options::read(settings.config, option), option.name);
         }
@@ -62,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         settings = fuzz::load({reinterpret_cast<const char*>(data), size});
     } catch (const ConfigError& error) {
         const std::string_view message = error.what();
-        fuzz::check(!message.empty() && is_valid_utf8(message), "an error is a text in UTF-8");
+        fuzz::check(!message.empty() && is_valid_utf8(message), "an error message is valid UTF-8");
     }
     if (settings) {
         fuzz::check_reload(*settings);

@@ -1,4 +1,4 @@
-// See conversation.hpp.
+// Connects a client to an HttpConnection over a socket pair, runs both io_contexts, and checks all responses.
 #include "conversation.hpp"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr std::size_t kMaxPieces = 32;
 
-// Kept from one conversation to the next: making its reactor costs more than most conversations.
+// Reused by all conversations: creating a reactor costs more than most conversations.
 net::io_context& server_io() {
     static net::io_context io{1};
     return io;
@@ -52,43 +52,44 @@ std::size_t body_length(std::string_view header) {
     constexpr std::string_view kName = "Content-Length: ";
     const auto at = header.find(kName);
     std::size_t length = 0;
-    check(at != std::string_view::npos, "an answer has a length");
+    check(at != std::string_view::npos, "a response has a Content-Length");
     std::from_chars(header.data() + at + kName.size(), header.data() + header.size(), length);
     return length;
 }
 
-/// The frames of a server: whole, not masked, and what is text is JSON.
+/// Checks that server frames are complete, unmasked and unfragmented, and that text is JSON.
 void check_frames(std::string_view bytes) {
     while (!bytes.empty()) {
-        check(bytes.size() >= 2, "a frame has a header");
+        check(bytes.size() >= 2, "a frame has a complete header");
         const auto first = static_cast<unsigned char>(bytes[0]);
         std::size_t length = static_cast<unsigned char>(bytes[1]);
         bytes.remove_prefix(2);
-        check(length <= 127, "a server does not mask");
-        check((first & 0xF0U) == 0x80U, "a frame is a whole message without extensions");
+        check(length <= 127, "a server frame is not masked");
+        check((first & 0xF0U) == 0x80U, "a frame is an unfragmented message without extensions");
         if (const std::size_t wide = length == 126 ? 2 : length == 127 ? 8 : 0; wide > 0) {
-            check(bytes.size() >= wide, "a long frame has its length");
+            check(bytes.size() >= wide, "an extended length is complete");
             length = 0;
             for (const char byte : bytes.substr(0, wide)) {
                 length = length << 8U | static_cast<unsigned char>(byte);
             }
             bytes.remove_prefix(wide);
         }
-        check(length <= bytes.size(), "a frame is sent to its end");
+        check(length <= bytes.size(), "a frame is complete");
         const unsigned opcode = first & 0x0FU;
-        check(opcode == 1 || (opcode >= 8 && opcode <= 10 && length < 126), "a frame is a text or a control frame");
+        check(opcode == 1 || (opcode >= 8 && opcode <= 10 && length < 126),
+              "a frame is a text or a short control frame");
         check(opcode != 1 || nlohmann::json::accept(bytes.substr(0, length)), "a text is JSON");
         bytes.remove_prefix(length);
     }
 }
 
-/// Answers of HTTP and, behind the one that accepts a WebSocket, frames.
+/// Checks HTTP responses and, after a 101 response, WebSocket frames.
 void check_answers(std::string_view bytes) {
     constexpr std::string_view kHeaderEnd = "\r\n\r\n";
     while (!bytes.empty()) {
-        check(bytes.starts_with("HTTP/1.1 "), "an answer is one of HTTP");
+        check(bytes.starts_with("HTTP/1.1 "), "a response starts with an HTTP status line");
         const auto end = bytes.find(kHeaderEnd);
-        check(end != std::string_view::npos, "an answer has a whole header");
+        check(end != std::string_view::npos, "a response has a complete header");
         const auto header = bytes.substr(0, end);
         bytes.remove_prefix(end + kHeaderEnd.size());
         if (header.starts_with("HTTP/1.1 101 ")) {
@@ -96,11 +97,11 @@ void check_answers(std::string_view bytes) {
             return;
         }
         if (bytes.empty() || bytes.starts_with("HTTP/1.1 ")) {
-            continue;  // to a HEAD
+            continue;  // a response to HEAD
         }
         const auto length = body_length(header);
-        check(length <= bytes.size(), "an answer is sent to its end");
-        check(nlohmann::json::accept(bytes.substr(0, length)), "its body is JSON");
+        check(length <= bytes.size(), "a response is complete");
+        check(nlohmann::json::accept(bytes.substr(0, length)), "a response body is JSON");
         bytes.remove_prefix(length);
     }
 }
@@ -114,7 +115,7 @@ Conversation::Conversation() : context_(small_limits(), clock_), client_(client_
     }();
     publish();
 
-    // Twice as quick as a connection over TCP, and the same to a session.
+    // A socket pair is twice as fast as TCP, and makes no difference to the connection.
     local::socket far(server_io());
     net::local::connect_pair(client_, far);
     client_.non_blocking(true);
@@ -143,8 +144,8 @@ void Conversation::play(std::string_view script) {
     }
     const auto first = static_cast<unsigned char>(script.front());
     script.remove_prefix(1);
-    const std::size_t wanted = first & 0x7FU;
-    const std::size_t piece = std::max(wanted == 0 ? script.size() : wanted, script.size() / kMaxPieces + 1);
+    const std::size_t piece_size = first & 0x7FU;
+    const std::size_t piece = std::max(piece_size == 0 ? script.size() : piece_size, script.size() / kMaxPieces + 1);
     for (; !script.empty(); script.remove_prefix(std::min(piece, script.size()))) {
         send(script.substr(0, piece));
         publish();
@@ -161,9 +162,9 @@ void Conversation::disconnect() {
     boost::system::error_code ignored;
     client_.shutdown(local::socket::shutdown_send, ignored);
     run();
-    check(context_.connections.empty(), "a session ends with its client");
-    check(context_.admission.clients() == 0, "a client's place is free again");
-    check(context_.broadcaster.group_count() == 0, "its subscription is gone");
+    check(context_.connections.empty(), "the connection ends with its client");
+    check(context_.admission.clients() == 0, "the slot of the client is released");
+    check(context_.broadcaster.group_count() == 0, "its subscription is removed");
     check_answers(received_);
 }
 

@@ -1,5 +1,5 @@
-// A client's connection to the server's real sessions, in one thread and without waiting: the client writes, the
-// server runs until it has nothing left to do.
+// A client that is connected to the real HttpConnection and WebSocketConnection classes, in one thread and without
+// waiting: the client writes, then the server runs until it is idle.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,14 +15,14 @@ namespace session_buddy::fuzz {
 
 class Conversation {
   public:
-    /// With a server whose limits are small, which has figures, and which takes the client for a trusted proxy.
+    /// The server has small limits and sample metrics, and trusts the client as a proxy.
     Conversation();
 
     void send(std::string_view bytes);
-    /// The first byte of `script` says how its rest is said: its low 7 bits how many bytes at a time, 0 for all at
-    /// once; the top bit that the server stops at the end. After each piece the server has new figures.
+    /// Sends `script` in pieces; after each the server publishes new metrics. The first byte controls how: the low 7
+    /// bits are the size of the pieces, 0 for a single one; with the top bit the server shuts down at the end.
     void play(std::string_view script);
-    /// The client says nothing more. Checks that the session has ended then, and that all it said was well-formed.
+    /// Ends the output of the client. Checks that the connection has ended, and that all responses were well-formed.
     void disconnect();
 
   private:

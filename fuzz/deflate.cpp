@@ -1,4 +1,4 @@
-// Fuzzes permessage-deflate: the offers of a client, a compressed message of it, and a message to it.
+// Fuzzes permessage-deflate: the negotiation, decompression of a client message, and compression of a server message.
 #include "server/deflate.hpp"
 
 #include <cstddef>
@@ -19,23 +19,23 @@ void check_round_trip(std::string_view text) {
     static server::Inflater inflater;
     const auto read = inflater.inflate(deflater.deflate(text), text.size());
     const auto* same = std::get_if<std::string>(&read);
-    check(same != nullptr && *same == text, "a compressed message comes back as it was");
+    check(same != nullptr && *same == text, "a message is unchanged after compression and decompression");
 }
 
 void check_message_of_client(std::string_view payload) {
     static server::Inflater inflater;
     const auto read = inflater.inflate(payload, kMaxBytes);
     if (const auto* text = std::get_if<std::string>(&read)) {
-        check(text->size() <= kMaxBytes, "a message is no longer than allowed");
+        check(text->size() <= kMaxBytes, "a message has at most kMaxBytes bytes");
         check_round_trip(*text);
     }
-    check(inflater.inflate(payload, kMaxBytes) == read, "a message is read the same again, whatever came before");
+    check(inflater.inflate(payload, kMaxBytes) == read, "decompression does not depend on earlier messages");
 }
 
 void check_offers(std::string_view offers) {
     if (const auto answer = server::negotiate_deflate(offers)) {
-        check(offers.find("permessage-deflate") != std::string_view::npos, "nothing is accepted that was not offered");
-        check(server::negotiate_deflate(*answer) == answer, "the answer would be an offer to accept");
+        check(offers.find("permessage-deflate") != std::string_view::npos, "only an offered extension is accepted");
+        check(server::negotiate_deflate(*answer) == answer, "the response is itself an acceptable offer");
     }
 }
 

@@ -1,4 +1,5 @@
-// Fuzzes one hook event of Claude Code: what is read can be stored, and what is wrong is told without what was sent.
+// Fuzzes one hook event of Claude Code: a parsed event can be stored, and errors are reported without echoing the
+// input.
 #include "session_buddy/ingest/hook_event.hpp"
 
 #include <algorithm>
@@ -31,16 +32,16 @@ constexpr std::array<std::string_view, 6> kFields{"",          "hook_event_name"
 void check_event(const HookEvent& event) {
     const bool is_use = event.kind == Kind::started || event.kind == Kind::finished;
     check(is_use ? is_valid_event_key(event.key) : event.key.empty(),
-          "a use has a valid key, and nothing else has one");
+          "a tool use has a valid key, and no other event has one");
     check(event.kind == Kind::session_end ? event.skill_name.empty() : is_valid_skill_name(event.skill_name),
-          "all but the end of a session has a valid skill name");
-    check(is_valid_skill_name(event.session_id), "a session's name follows the rules of skill names");
+          "every event except the end of a session has a valid skill name");
+    check(is_valid_skill_name(event.session_id), "a session id follows the rules of skill names");
     check(!event.duration_seconds || (event.kind == Kind::finished && std::isfinite(*event.duration_seconds) &&
                                       *event.duration_seconds >= 0.0),
-          "a duration is a number of 0 or more, of a use that ended");
+          "a duration is finite, not negative, and belongs to a finished tool use");
     check(event.kind == Kind::finished && !event.completed ? std::ranges::count(kErrorTypes, event.error_type) == 1
                                                            : event.error_type.empty(),
-          "what failed has an error type of the list, and nothing else has one");
+          "a failure has a known error type, and no other event has one");
 }
 
 void check_stored(HookEvent event) {
@@ -48,9 +49,9 @@ void check_stored(HookEvent event) {
     const TimePoint now = std::chrono::sys_days(std::chrono::year(2026) / 2 / 10);
     storage::SkillEvent stored = app::to_skill_event(std::move(event), now);
     check(!has_name || stored.key.empty() == (stored.kind == storage::SkillEvent::Kind::session_end),
-          "what becomes a row has a key");
+          "an event that becomes a row has a key");
     stored.record.invoked_at = format_precise_timestamp(stored.at);
-    check(!has_name || storage::validation_error(stored.record).empty(), "what was read can be stored");
+    check(!has_name || storage::validation_error(stored.record).empty(), "a parsed event can be stored");
 }
 
 }  // namespace
@@ -64,9 +65,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::check_event(*event);
         fuzz::check_stored(std::move(*event));
     } else if (const auto* bad = std::get_if<ingest::BadEvent>(&read)) {
-        fuzz::check(std::ranges::count(fuzz::kFields, bad->field) == 1, "only a field that is needed is at fault");
+        fuzz::check(std::ranges::count(fuzz::kFields, bad->field) == 1, "only required fields can be invalid");
         fuzz::check(bad->reason.starts_with(bad->field.empty() ? "A hook event " : bad->field),
-                    "a reason is a sentence of ours");
+                    "a reason does not echo the input");
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-// Fuzzes what a connection sends from its first byte on: HTTP requests, upgrades, and whatever follows.
+// Fuzzes all bytes of a connection: HTTP requests, upgrades, and the data after them.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,5 +1,5 @@
-// Fuzzes the invocations of one request. The first byte of the input says in which form the rest is read: NDJSON where
-// it is odd, else JSON.
+// Fuzzes the invocations of one request. The first byte of the input selects the format of the rest: NDJSON if it is
+// odd, else JSON.
 #include "session_buddy/ingest/invocation_json.hpp"
 
 #include <algorithm>
@@ -28,24 +28,24 @@ bool is_plain(std::string_view text) {
 
 void check_record(ReportedInvocation record) {
     check(record.key.empty() || is_valid_event_key(record.key), "a key is valid");
-    check(is_valid_skill_name(record.session_id), "a session's name follows the rules of skill names");
+    check(is_valid_skill_name(record.session_id), "a session id follows the rules of skill names");
     check(!record.error_type || (record.error_type->size() <= 64 && is_plain(*record.error_type)),
-          "an error type is a short class");
+          "an error type is short and printable");
     const TimePoint now = std::chrono::sys_days(std::chrono::year(2026) / 2 / 10);
     storage::SkillEvent stored = app::to_skill_event(std::move(record), now);
-    check(stored.at <= now, "it began before it was told of");
+    check(stored.at <= now, "it started before it was reported");
     if (stored.record.invoked_at.empty()) {
         stored.record.invoked_at = format_precise_timestamp(stored.at);
     }
-    check(storage::validation_error(stored.record).empty(), "what was read can be stored");
+    check(storage::validation_error(stored.record).empty(), "a parsed invocation can be stored");
 }
 
 void check_fault(const ingest::ReportFault& fault, std::size_t size) {
-    check(!fault.reason.empty() && is_plain(fault.reason), "a reason is a sentence");
-    check(fault.field.size() <= 64 && is_plain(fault.field), "a field that comes back is a short word");
-    check(fault.field.empty() || fault.index, "a field is one of a record");
-    check(!fault.index || *fault.index < size, "a record is in the body");
-    check(!fault.too_many || size > ingest::kMaxReportedInvocations, "many records are long");
+    check(!fault.reason.empty() && is_plain(fault.reason), "a reason is printable text");
+    check(fault.field.size() <= 64 && is_plain(fault.field), "an echoed field name is short and printable");
+    check(fault.field.empty() || fault.index, "a field belongs to a record");
+    check(!fault.index || *fault.index < size, "the index of a record is within the body");
+    check(!fault.too_many || size > ingest::kMaxReportedInvocations, "too many records need a large body");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Fuzzes JSON Web Tokens: as they come, and with a header and claims of the input's choice under a good signature.
+// Fuzzes JSON Web Tokens: arbitrary input as a token, and arbitrary headers and claims with a valid signature.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -14,7 +14,7 @@
 namespace session_buddy::fuzz {
 namespace {
 
-constexpr std::string_view kSecret = "a secret that the fuzzer does not know, but for the harness";
+constexpr std::string_view kSecret = "a secret that only the harness of the fuzzer knows";
 constexpr TimePoint kNow{std::chrono::seconds{1'800'000'000}};
 
 Config with_secret() {
@@ -33,10 +33,10 @@ std::string signed_by_us(std::string_view text) {
 
 void check_verdict(const auth::Verdict& verdict) {
     if (const auto* identity = std::get_if<auth::Identity>(&verdict)) {
-        check(identity->expires_at && *identity->expires_at > kNow, "a token that is accepted expires, and later");
-        check(!identity->fingerprint.empty(), "it is known by what it was accepted");
+        check(identity->expires_at && *identity->expires_at > kNow, "an accepted token expires in the future");
+        check(!identity->fingerprint.empty(), "an accepted token has a fingerprint");
     } else {
-        check(!std::get<auth::Rejection>(verdict).reason.empty(), "a refusal has a reason");
+        check(!std::get<auth::Rejection>(verdict).reason.empty(), "a rejection has a reason");
     }
 }
 
@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }();
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     const auto verdict = verifier.check(text, fuzz::kNow);
-    fuzz::check(std::holds_alternative<auth::Rejection>(verdict), "nobody signs without the secret");
+    fuzz::check(std::holds_alternative<auth::Rejection>(verdict), "a token without a valid signature is rejected");
     fuzz::check_verdict(verdict);
     fuzz::check_verdict(verifier.check(fuzz::signed_by_us(text), fuzz::kNow));
     return 0;

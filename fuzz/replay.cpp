@@ -1,4 +1,4 @@
-// The main of a fuzz target without libFuzzer: runs it once on every file of the folders it is given.
+// The main() of a fuzz target without libFuzzer: runs it once on every file of the given folders.
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -14,7 +14,7 @@ int main(int count, char** arguments) try {
     std::size_t files = 0;
     for (int i = 1; i < count; ++i) {
         for (const auto& entry : std::filesystem::directory_iterator(arguments[i])) {
-            // Before it runs, so that a crash stands under the name of its input.
+            // Printed first, so that the last line before a crash names its input.
             std::cout << entry.path().string() << std::endl;
             std::ifstream file(entry.path(), std::ios::binary);
             const std::string input(std::istreambuf_iterator<char>(file), {});

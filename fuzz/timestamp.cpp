@@ -1,4 +1,4 @@
-// Fuzzes the reader of timestamps: what it takes must come back, to the second, from what is written of it.
+// Fuzzes the timestamp parser: a parsed timestamp must survive formatting and parsing, to the second.
 #include "session_buddy/core/timestamp.hpp"
 
 #include <chrono>
@@ -14,9 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (moment) {
         const auto text = format_timestamp(*moment);
         const auto again = parse_timestamp(text);
-        fuzz::check(again.has_value(), "a written timestamp can be read");
-        fuzz::check(*again == std::chrono::floor<std::chrono::seconds>(*moment), "it is the same second");
-        fuzz::check(format_timestamp(*again) == text, "it is written the same again");
+        fuzz::check(again.has_value(), "a formatted timestamp can be parsed");
+        fuzz::check(*again == std::chrono::floor<std::chrono::seconds>(*moment), "the second is unchanged");
+        fuzz::check(format_timestamp(*again) == text, "formatting is deterministic");
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-// Fuzzes the lines of a transcript: each line of the input is one, so that uses can meet their results.
+// Fuzzes the lines of a transcript: each line of the input is a record, so that tool uses can match their results.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -22,12 +22,12 @@ constexpr std::array kErrorTypes{ingest::kExitCode, ingest::kInterrupted, ingest
 void check_invocation(const ingest::TranscriptInvocation& run) {
     check(!run.key.empty(), "an invocation has a key");
     check(is_valid_skill_name(run.skill_name), "an invocation has a valid skill name");
-    check(is_valid_skill_name(run.session_id), "a session's name follows the rules of skill names");
-    check(parse_timestamp(run.invoked_at) == run.at, "an invocation's time is that of its text");
+    check(is_valid_skill_name(run.session_id), "a session id follows the rules of skill names");
+    check(parse_timestamp(run.invoked_at) == run.at, "the time of an invocation equals its text");
     check(!run.duration_seconds || (std::isfinite(*run.duration_seconds) && *run.duration_seconds >= 0.0),
-          "a duration is a number of 0 or more");
+          "a duration is finite and not negative");
     check(run.completed ? run.error_type.empty() : std::ranges::count(kErrorTypes, run.error_type) == 1,
-          "what failed has an error type of the list, and nothing else has one");
+          "a failed invocation has a known error type, and no other has one");
 }
 
 }  // namespace
@@ -49,8 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     }
     const auto counts = reader.counts();
-    fuzz::check(counts.lines == lines, "every line that could be read is counted");
+    fuzz::check(counts.lines == lines, "every parsed line is counted");
     fuzz::check(counts.found == found, "every invocation is counted");
-    fuzz::check(counts.found_commands <= counts.found, "typed commands are a part of them");
+    fuzz::check(counts.found_commands <= counts.found, "typed commands are a subset of the invocations");
     return 0;
 }

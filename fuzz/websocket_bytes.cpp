@@ -1,4 +1,4 @@
-// Fuzzes the bytes after a valid upgrade: frames, good and bad, and the messages in them.
+// Fuzzes the bytes after a valid upgrade: valid and invalid frames, and their messages.
 #include <cstddef>
 #include <cstdint>
 
