@@ -538,7 +538,7 @@ async def test_subscriptions_and_requests_survive_a_reconnect(db_path: Path) -> 
             await first(updates)
             await first(sessions)
             server.stop(signal.SIGTERM)
-            await until(lambda: client.state is State.RECONNECTING, "it noticed")
+            await until(lambda: client.state is State.RECONNECTING, "it is reconnecting")
             asked = asyncio.create_task(client.get_metrics("rare"))
             stack.enter_context(Server(db_path, port=server.port))
             assert (await asked).total_invocations == 1
@@ -644,7 +644,7 @@ async def test_a_subscription_may_begin_while_there_is_no_connection(filled_db: 
         server = stack.enter_context(Server(filled_db))
         async with connect(server.url, first_delay=0.01, max_delay=0.05) as client:
             server.stop(signal.SIGKILL)
-            await until(lambda: client.state is State.RECONNECTING, "it noticed")
+            await until(lambda: client.state is State.RECONNECTING, "it is reconnecting")
             updates = [client.subscribe("mypy"), client.subscribe(), client.subscribe("")]
             waiting = [asyncio.create_task(first(one)) for one in updates]
             await asyncio.sleep(0)
@@ -874,9 +874,9 @@ async def test_a_server_that_hangs_is_noticed(filled_db: Path, monkeypatch: pyte
             updates = client.subscribe()
             await first(updates)
             server.process.send_signal(signal.SIGSTOP)
-            await until(lambda: client.state is State.RECONNECTING, "it noticed")
+            await until(lambda: client.state is State.RECONNECTING, "it is reconnecting")
             server.process.send_signal(signal.SIGCONT)
-            await until(lambda: client.state is State.CONNECTED, "it came back")
+            await until(lambda: client.state is State.CONNECTED, "it is connected again")
             await first(updates)
 
 
@@ -903,7 +903,7 @@ async def flood(socket: ServerConnection) -> None:
 @pytest.mark.parametrize("buffer", [1, 5])
 async def test_a_slow_reader_keeps_the_newest_and_sees_how_many_it_missed(buffer: int) -> None:
     async with scripted(flood) as url, connect(url) as client, client.subscribe(buffer=buffer) as updates:
-        await until(lambda: updates.dropped == 100 - buffer, "all have come")
+        await until(lambda: updates.dropped == 100 - buffer, "all updates have arrived")
         assert [number_of(await first(updates)) for _ in range(buffer)] == list(range(100 - buffer, 100))
 
 
@@ -941,7 +941,7 @@ async def test_concurrent_subscriptions_are_independent(db_path: Path) -> None:
                 assert [skill.skill_name for skill in (await first(third)).top_skills] == ["often-1"]
             await one.aclose()
             await until(lambda: connections_to(server.port) == 1, "its connection is closed")
-    await until(lambda: connections_to(server.port) == 0, "all are closed")
+    await until(lambda: connections_to(server.port) == 0, "all connections are closed")
 
 
 async def test_an_abandoned_subscription_ends_by_itself() -> None:
@@ -1111,7 +1111,7 @@ async def test_a_client_that_is_being_closed_begins_nothing_more(served: Server)
             client.subscribe()
         await closing
         assert asyncio.all_tasks() == before
-    await until(lambda: connections_to(served.port) == 0, "all are closed")
+    await until(lambda: connections_to(served.port) == 0, "all connections are closed")
     never_entered = connect(served.url)
     await never_entered.aclose()
     with pytest.raises(ClientClosedError):

@@ -259,7 +259,7 @@ def test_a_running_server_shows_what_is_forgotten(db_path: Path) -> None:
         assert set(shown(server)) == {"mistake", "other"}
         assert run("forget", "mistake", "--db-path", db_path) == 0
         wait_until(lambda: set(shown(server)) == {"other"} and sessions() == {"s3"}, "skill and session are gone")
-        wait_until(lambda: metrics_of(server, "mistake") == 0, "so is its counter")
+        wait_until(lambda: metrics_of(server, "mistake") == 0, "the counter of the forgotten skill is gone")
 
         assert run("forget", "--invocation", 20, "--db-path", db_path) == 0
         wait_until(lambda: shown(server) == {"other": (29, 29)}, "the invocation is gone")
@@ -279,8 +279,10 @@ def test_a_running_server_shows_what_is_renamed(db_path: Path) -> None:
         before, total = shown(server), metrics_of(server, "mypi")
         assert run("rename", "mypi", "mypy", "--db-path", db_path) == 0
         after = {"mypy" if name == "mypi" else name: counts for name, counts in before.items()}
-        wait_until(lambda: shown(server) == after, "it has the new name")
-        wait_until(lambda: (metrics_of(server, "mypi"), metrics_of(server, "mypy")) == (0, total), "so has the counter")
+        wait_until(lambda: shown(server) == after, "the server shows the new name")
+        wait_until(
+            lambda: (metrics_of(server, "mypi"), metrics_of(server, "mypy")) == (0, total), "the counter has moved"
+        )
         assert open_anomalies(server) == ["mypy"]
 
 

@@ -398,12 +398,15 @@ def test_an_etag_is_valid_until_the_data_changes(server: Server, filled_db: Path
         tag = first.headers["ETag"]
         assert first.headers["Cache-Control"] == "no-cache"
         before = get(server, "server")["at"]
-        wait_until(lambda before=before: get(server, "server")["at"] > before, "a second passes")
+        wait_until(lambda before=before: get(server, "server")["at"] > before, "a second has passed")
         again = ask(server, f"{API}/{path}", query, headers={"If-None-Match": f'"other", {tag}'})
         assert (again.status, again.raw, again.headers["ETag"]) == (304, b"", tag), path
     tag = ask(server, f"{API}/skills").headers["ETag"]
     fill(filled_db, invocations("mypy", 1))
-    wait_until(lambda: get(server, "skills", search="mypy")["skills"][0]["window"]["invocation_count"] == 3, "the row")
+    wait_until(
+        lambda: get(server, "skills", search="mypy")["skills"][0]["window"]["invocation_count"] == 3,
+        "the new row is counted",
+    )
     changed = ask(server, f"{API}/skills", headers={"If-None-Match": tag})
     assert changed.status == 200
     assert changed.headers["ETag"] != tag
@@ -498,8 +501,8 @@ def test_a_database_that_is_gone_is_503_until_it_is_back(server: Server, filled_
     assert runs_of(server) == 10
     away = filled_db.with_name("away.db")
     filled_db.rename(away)
-    wait_until(lambda: history_is_503(server, filled_db.parent), "history is refused")
-    wait_until(lambda: not get(server, "server")["database"]["readable"], "the server says so")
+    wait_until(lambda: history_is_503(server, filled_db.parent), "history queries get 503")
+    wait_until(lambda: not get(server, "server")["database"]["readable"], "/server reports the fault")
     away.rename(filled_db)
     wait_until(lambda: runs_of(server) == 10, "history is back")
 
@@ -509,7 +512,7 @@ def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, 
     rows(filled_db, "VACUUM INTO ?", str(copy))
     rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # the content of the WAL survives any change of the file
     filled_db.write_bytes(b"not a database, despite its name" * 1000)
-    wait_until(lambda: history_is_503(server, filled_db.parent), "history is refused")
+    wait_until(lambda: history_is_503(server, filled_db.parent), "history queries get 503")
     for suffix in ("-wal", "-shm"):
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
     shutil.copyfile(copy, filled_db.with_name("new.db"))
@@ -525,7 +528,7 @@ def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, fil
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
     other.replace(filled_db)
     wait_until(lambda: runs_of(server) == 3, "the other history is read")
-    wait_until(lambda: get(server, "skills")["total"] == 1, "and its metrics")
+    wait_until(lambda: get(server, "skills")["total"] == 1, "the metrics of the new database are shown")
     (skill,) = get(server, "skills", sparkline="true")["skills"]
     assert sum(skill["sparkline"]["invocation_count"]) == 3
 
@@ -564,7 +567,7 @@ def test_more_than_max_queries_are_rejected_with_retry_after(db_path: Path) -> N
             seen.update(pool.map(one, range(16)))
             return (503, "too_many_queries") in seen
 
-        wait_until(some_are_rejected, "a query too many comes")
+        wait_until(some_are_rejected, "some queries are rejected")
         assert seen <= {(200, ""), (503, "too_many_queries")}
         assert runs_of(server) == 60_000
 
@@ -580,7 +583,7 @@ def test_a_query_that_takes_too_long_times_out(db_path: Path) -> None:
             assert all(answer.error == "query_timeout" for answer in refused)
             return bool(refused)
 
-        wait_until(some_time_out, "a query waits for too long")
+        wait_until(some_time_out, "some queries time out")
         wait_until(lambda: ask(server, f"{API}/skills").status == 200, "the next one is answered")
 
 

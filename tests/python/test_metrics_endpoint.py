@@ -358,7 +358,7 @@ def test_the_documentation_lists_the_metrics_of_the_server(tmp_path: Path) -> No
     fill(path, invocations("flaky", 60, newest=datetime.now(timezone.utc) - timedelta(hours=3)))
     fill(path, invocations("flaky", 30, completed=0))
     with Server(path, interval="50ms") as server:
-        wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "the totals")
+        wait_until(lambda: "anomalies_detected_total{" in get(server)[1], "anomalies are exported")
         found = families(server)
     exported = {}
     for family in found.values():
@@ -427,7 +427,9 @@ def test_database_errors_show_in_the_metrics(db_path: Path, tmp_path: Path) -> N
         assert value(good, "session_buddy_database_readable") == 1
         assert (value(good, "session_buddy_database_lag_seconds") or 0) < 5
         db_path.rename(tmp_path / "away.db")
-        wait_until(lambda: value(scrape(server), "session_buddy_database_readable") == 0, "it is noticed")
+        wait_until(
+            lambda: value(scrape(server), "session_buddy_database_readable") == 0, "the server notices the fault"
+        )
         first = scrape(server)
         wait_until(
             lambda: (

@@ -90,7 +90,7 @@ def test_a_start_and_an_end_are_sent_once(served: Server, state: Path) -> None:
         heal(served.db_path)
         receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
         behave(served.db_path, failing=["mypy", "ruff-check"])
-        wait_until(lambda: len(receiver.posts) == 4, "both fail now")
+        wait_until(lambda: len(receiver.posts) == 4, "both events have failed")
         assert notify.stop(signal.SIGTERM) == 0
     started, resolved, *others = receiver.accepted
     assert {body["skill"] for body in others} == {"mypy", "ruff-check"}
@@ -165,7 +165,7 @@ def test_after_a_lost_connection_an_end_settles_again(failing: Path, state: Path
             heal(failing)
             with connect_sync(server.url) as client:
                 updates = client.subscribe()
-                wait_until(lambda: not next(updates).anomalies, "it is away")
+                wait_until(lambda: not next(updates).anomalies, "the anomaly has ended")
                 away = next(updates).timestamp
                 wait_until(lambda: next(updates).timestamp > away, "a second has passed")
             server.stop(signal.SIGKILL)
@@ -182,7 +182,7 @@ def test_undelivered_events_survive_a_kill(served: Server, state: Path) -> None:
     with notifier(served.url, state, "--webhook", at) as notify:
         notify.wait_for(r"webhook http://127.0.0.1:\d+/…: ConnectError")
         heal(served.db_path)
-        wait_until(lambda: len(StateFile(state).read().deliveries) == 2, "both wait")
+        wait_until(lambda: len(StateFile(state).read().deliveries) == 2, "both deliveries are queued")
     with WebhookReceiver(port=port) as receiver, notifier(served.url, state, "--webhook", at):
         receiver.wait_for(("started", "mypy"), ("resolved", "mypy"))
 
@@ -251,7 +251,7 @@ def test_a_delivery_that_times_out_is_retried(served: Server, state: Path) -> No
     arguments = ("--timeout", "0.3", "--webhook")
     with WebhookReceiver(slow_once) as receiver, notifier(served.url, state, *arguments, receiver.url) as notify:
         notify.wait_for(r"no answer within 0\.3 seconds; retry in")
-        wait_until(lambda: len(receiver.posts) >= 2, "it is asked again")
+        wait_until(lambda: len(receiver.posts) >= 2, "the delivery is retried")
 
 
 @pytest.mark.parametrize(("status", "reason"), [(400, "HTTP 400"), (404, "HTTP 404"), (302, "a redirect")])
@@ -393,7 +393,7 @@ def test_a_command_gets_values_in_its_environment_and_json_on_its_input(
     env = {"SESSION_BUDDY_TOKEN": "not-for-it", "SESSION_BUDDY_WEBHOOK_AUTHORIZATION": "not-for-it"}
     with Server(db_path) as server, notifier(server.url, state, "--command", program, env=env) as notify:
         notify.wait_for("^some output$")
-        wait_until(lambda: not StateFile(state).read().deliveries, "it was taken")
+        wait_until(lambda: not StateFile(state).read().deliveries, "the event is delivered")
     event = json.loads((tmp_path / "input").read_bytes())
     assert event["skill"] == hostile
     environment = (tmp_path / "environment").read_text(encoding="utf-8").splitlines()
@@ -407,7 +407,7 @@ def test_a_command_gets_values_in_its_environment_and_json_on_its_input(
 def test_a_command_has_arguments_but_no_shell(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, 'printf "%s|" "$@" > arguments.new; mv arguments.new arguments')
     with notifier(served.url, state, "--command", f"{program} 'two words' $HOME `id` >x"):
-        wait_until((tmp_path / "arguments").exists, "it ran")
+        wait_until((tmp_path / "arguments").exists, "the command has run")
     assert (tmp_path / "arguments").read_text() == "two words|$HOME|`id`|>x|"
 
 
@@ -415,7 +415,7 @@ def test_a_failed_command_is_retried(served: Server, state: Path, tmp_path: Path
     program = script(tmp_path, 'echo x >> runs; test "$(wc -l < runs)" -ge 3')
     with notifier(served.url, state, "--command", program) as notify:
         notify.wait_for("command .*program: exit status 1; retry in")
-        wait_until(lambda: state.exists() and not StateFile(state).read().deliveries, "it was taken")
+        wait_until(lambda: state.exists() and not StateFile(state).read().deliveries, "the event is delivered")
     assert (tmp_path / "runs").read_text() == "x\nx\nx\n"
 
 
@@ -424,15 +424,15 @@ def test_a_command_that_times_out_is_killed_with_its_children(served: Server, st
     with notifier(served.url, state, "--command", program, "--timeout", "0.5") as notify:
         notify.wait_for("timed out after 0.5 seconds; retry in")
         child = int((tmp_path / "child").read_text())
-        wait_until(lambda: not is_running(child), "the child is gone, too")
+        wait_until(lambda: not is_running(child), "the child has ended")
 
 
 def test_a_running_command_ends_with_the_notifier_and_is_retried(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "echo $$ > running.new; mv running.new running; exec sleep 600")
     with notifier(served.url, state, "--command", program) as notify:
-        wait_until((tmp_path / "running").exists, "it runs")
+        wait_until((tmp_path / "running").exists, "the command runs")
         assert notify.stop(signal.SIGTERM) == 0
-        wait_until(lambda: not is_running(int((tmp_path / "running").read_text())), "it was ended")
+        wait_until(lambda: not is_running(int((tmp_path / "running").read_text())), "the command has ended")
     assert len(StateFile(state).read().deliveries) == 1
 
 
@@ -447,7 +447,7 @@ def is_running(process: int) -> bool:
 def test_shutdown_waits_for_a_delivery_in_flight(served: Server, state: Path, tmp_path: Path) -> None:
     program = script(tmp_path, "touch begun; while [ ! -e go ]; do sleep 0.05; done; echo x >> received")
     with notifier(served.url, state, "--command", program) as notify:
-        wait_until((tmp_path / "begun").exists, "it runs")
+        wait_until((tmp_path / "begun").exists, "the command runs")
         notify.process.send_signal(signal.SIGTERM)
         (tmp_path / "go").touch()
         assert notify.process.wait(DEADLINE) == 0

@@ -270,10 +270,12 @@ def test_ctrl_z_restores_the_terminal_until_it_is_resumed(served: Server) -> Non
     with Terminal(top("--url", served.url)) as terminal:
         terminal.wait_for("skill-29")
         terminal.press("\x1a")
-        wait_until(lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0, "it stopped")
+        wait_until(
+            lambda: os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0] != 0, "the process is stopped"
+        )
         wait_until(terminal.is_restored, "the terminal is restored")
         terminal.process.send_signal(signal.SIGCONT)
-        wait_until(lambda: not terminal.is_restored(), "it took the terminal again")
+        wait_until(lambda: not terminal.is_restored(), "it has set up the terminal again")
         terminal.press("h")
         terminal.wait_for("reverse the order")
         terminal.press("hq")
@@ -589,7 +591,7 @@ def test_without_hours_from_the_server_sparklines_are_of_what_was_seen(answer: t
     asked: list[tuple[str, str | None]] = []
     with server_with_hours(lambda: answer, asked) as url, Terminal(top("--url", url), columns=120) as terminal:
         terminal.wait_for("mypy")
-        wait_until(lambda: len(asked) == 1, "it asked")
+        wait_until(lambda: len(asked) == 1, "a request arrives")
         terminal.press("r")
         assert "last 2 min" in terminal.wait_for("invocations ▲")[1]
         terminal.press("q")

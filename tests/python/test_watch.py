@@ -80,7 +80,7 @@ def test_a_file_that_grows_byte_by_byte_is_followed(folder: Path, db_path: Path)
         with (folder / "s.jsonl").open("ab", buffering=0) as file:
             for byte in text:
                 file.write(bytes([byte]))
-        wait_until(lambda: row_count(db_path) == 2, "both runs are stored")
+        wait_until(lambda: row_count(db_path) == 2, "both invocations are stored")
         assert watch.stop(signal.SIGTERM) == 0
     assert watch.drain()[-1] == "hooks saw 0 of 2, 2 recovered"
     assert ask(db_path, "SELECT skill_name, error_type FROM skill_invocation ORDER BY invoked_at") == [

@@ -105,7 +105,7 @@ class Scene:
         """Until the server has written its current metrics to skill_metrics_cache."""
         cached = "SELECT sum(invocation_count_1h) FROM skill_metrics_cache WHERE avg_completion_rate_24h NOTNULL"
         actual = "SELECT count(*) FROM skill_invocation WHERE julianday(invoked_at) > julianday('now', '-1 hour')"
-        wait_until(lambda: self.query(f"SELECT ({cached}) = ({actual})") == 1, "the cache is right")
+        wait_until(lambda: self.query(f"SELECT ({cached}) = ({actual})") == 1, "the cache is up to date")
 
 
 # ---- Each fault: injected before the yield, repaired after it.

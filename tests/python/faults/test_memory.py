@@ -77,7 +77,7 @@ def test_skills_beyond_max_tracked_skills_are_summed_and_reported_everywhere(tmp
                 server, INVOCATIONS, [invocation(skill_name=name, session_id=f"session-of-{name}") for name in names]
             )
             assert status == 202
-        wait_until(lambda: counted(server) == 15_000, "all rows", pause=0.1)
+        wait_until(lambda: counted(server) == 15_000, "all rows are counted", pause=0.1)
         assert resident(server) - before < 60 * MEGABYTE
         status, text = ask(server, "/readyz")
         assert (status, json.loads(text)) == (
@@ -176,12 +176,12 @@ def test_beyond_max_response_bytes_queries_get_503_until_clients_have_read(tmp_p
     ) as server:
         long_metrics(server, skills=20)
         clients = unread_responses(server, 20, lambda number: {"Accept": f"text/plain;level={number}"})
-        wait_until(lambda: ask(server, "/metrics")[0] == 503, "no more room")
+        wait_until(lambda: ask(server, "/metrics")[0] == 503, "max_response_bytes is reached")
         assert json.loads(ask(server, "/metrics")[1])["error"] == "too_many_unread_responses"
         assert ask(server, "/healthz")[0] == 200
         for client in clients:
             client.close()
-        wait_until(lambda: ask(server, "/metrics")[0] == 200, "room again")
+        wait_until(lambda: ask(server, "/metrics")[0] == 200, "memory is released")
 
 
 def test_an_open_connection_keeps_no_memory_of_its_last_response(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ class Terminal:
         """Waits for its end; returns the exit status."""
         status = self.process.wait(DEADLINE)
         self._readers[1].join(DEADLINE)
-        wait_until(lambda: not self._unread(), "its output is read")
+        wait_until(lambda: not self._unread(), "all output is read")
         return status
 
     def is_restored(self) -> bool:
