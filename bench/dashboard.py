@@ -76,7 +76,7 @@ class DashboardBench:
         self.folder = folder
 
     def parts(self) -> dict[str, Callable[[], Result]]:
-        """By name."""
+        """Return the benchmarks by name."""
         return {"dashboard": self.dashboard}
 
     def dashboard(self) -> Result:

@@ -1,6 +1,5 @@
-// Measures the latency of single-row writes, without and during pruning of a large database; fails above 50 ms. In
-// memory
-// (--folder /dev/shm/x) it measures lock waits only, otherwise also the disk.
+// Measures the latency of single-row writes without and during pruning of a large database; fails above 50 ms. With the
+// database in memory (--folder /dev/shm/x) it measures lock waits only, otherwise also the disk.
 #include <spdlog/fmt/fmt.h>
 
 #include <CLI/CLI.hpp>

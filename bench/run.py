@@ -25,7 +25,7 @@ from parts import FULL, QUICK, Bench, Scale, Skipped
 from programs import CLIENT_CORE, CORES, RELEASE, SERVER_CORE, raise_file_limit
 
 SPARE_FILES = 200  # in addition to the sockets of the clients
-OTHER_PROGRAMS = {"storage": "storage_bench"}  # by the name of their part
+OTHER_PROGRAMS = {"storage": "storage_bench"}  # by the name of the benchmark
 
 
 def fit(scale: Scale) -> Scale:

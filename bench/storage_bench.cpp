@@ -300,8 +300,7 @@ class Bench {
         return process.seconds_to_first_update();
     }
 
-    /// Removes the anomaly state, as in a database that no server has opened yet: all rows of the day are evaluated
-    /// again.
+    /// Removes the anomaly state, so that the server evaluates all rows of the day again.
     static void reset_anomalies(const std::string& path) {
         SQLite::Database(path, SQLite::OPEN_READWRITE, 5000)
             .exec("DELETE FROM session_buddy_state WHERE key LIKE 'anomaly%'; DELETE FROM skill_anomalies");

@@ -1,5 +1,4 @@
-// Fuzzes one hook event of Claude Code: a parsed event can be stored, and errors are reported without echoing the
-// input.
+// Fuzzes one hook event of Claude Code: a parsed event can be stored, and errors do not echo the input.
 #include "session_buddy/ingest/hook_event.hpp"
 
 #include <algorithm>

@@ -33,8 +33,7 @@ namespace {
 using nlohmann::ordered_json;
 using wire::now_seconds;
 
-// When a broadcast is over, in intervals after its first message: if every client has received it, and if some have
-// not.
+// Time after its first message when a broadcast is over, in intervals: if every client has received it, or not.
 constexpr double kOverIfComplete = 0.5;
 constexpr double kOverIfIncomplete = 0.9;
 constexpr double kDeadlineSeconds = 60.0;  // maximum time without a broadcast, or until all clients are ready
