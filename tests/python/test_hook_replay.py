@@ -55,7 +55,7 @@ def stored(db_path: Path) -> dict[str, StoredInvocation]:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     folder = claude_code.write_folder("2.1.332", tmp_path_factory.mktemp("sessions"), sessions=2)
     paths = [path for path in folder.files if "subagents" not in path.parts]
-    keys = {key for key in folder.truth if key.startswith("toolu_") and "_main_" in key}
+    keys = {key for key in folder.expected if key.startswith("toolu_") and "_main_" in key}
     return Source(paths, len(keys), without_event=2 * 2)
 
 
@@ -129,13 +129,13 @@ def test_all_sources_together_make_one_row_each(
 ) -> None:
     with Server(db_path, *NO_RATE_LIMIT) as server:
         with ThreadPoolExecutor() as pool:
-            ways = [
+            futures = [
                 pool.submit(through_processes, events, db_path),
                 pool.submit(through_http, events, server),
                 pool.submit(through_watch, source.paths, db_path),
             ]
-        for way in ways:
-            way.result()
+        for future in futures:
+            future.result()
     while any(Path(f"{db_path}-spool").glob("*.json")):
         run_hook(session_end("unknown"), db_path)
     check_equal(stored(db_path), imported, source, events)

@@ -492,19 +492,19 @@ def history_is_503(server: Server, folder: Path) -> bool:
     return True
 
 
-def runs_of(server: Server) -> int:
+def invocation_count(server: Server) -> int:
     answer = ask(server, f"{API}/series", "step=1d")
     return sum(point["invocation_count"] for point in answer.body["points"]) if answer.status == 200 else -1
 
 
 def test_a_database_that_is_gone_is_503_until_it_is_back(server: Server, filled_db: Path) -> None:
-    assert runs_of(server) == 10
+    assert invocation_count(server) == 10
     away = filled_db.with_name("away.db")
     filled_db.rename(away)
     wait_until(lambda: history_is_503(server, filled_db.parent), "history queries get 503")
     wait_until(lambda: not get(server, "server")["database"]["readable"], "/server reports the fault")
     away.rename(filled_db)
-    wait_until(lambda: runs_of(server) == 10, "history is back")
+    wait_until(lambda: invocation_count(server) == 10, "history is back")
 
 
 def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, filled_db: Path) -> None:
@@ -517,17 +517,17 @@ def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, 
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
     shutil.copyfile(copy, filled_db.with_name("new.db"))
     filled_db.with_name("new.db").replace(filled_db)
-    wait_until(lambda: runs_of(server) == 10, "history is back")
+    wait_until(lambda: invocation_count(server) == 10, "history is back")
 
 
 def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, filled_db: Path) -> None:
-    assert runs_of(server) == 10
+    assert invocation_count(server) == 10
     other = filled_db.with_name("other.db")
     fill(other, invocations("mypy", 3))
     for suffix in ("-wal", "-shm"):
         Path(f"{filled_db}{suffix}").unlink(missing_ok=True)
     other.replace(filled_db)
-    wait_until(lambda: runs_of(server) == 3, "the other history is read")
+    wait_until(lambda: invocation_count(server) == 3, "the other history is read")
     wait_until(lambda: get(server, "skills")["total"] == 1, "the metrics of the new database are shown")
     (skill,) = get(server, "skills", sparkline="true")["skills"]
     assert sum(skill["sparkline"]["invocation_count"]) == 3
@@ -543,7 +543,7 @@ def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> N
             assert history_is_503(server, filled_db.parent)
             assert "locked" in ask(server, f"{API}/anomalies").body["detail"]
             locker.execute("ROLLBACK")
-            wait_until(lambda: runs_of(server) == 10, "history is back")
+            wait_until(lambda: invocation_count(server) == 10, "history is back")
 
 
 # ---- Overload
@@ -569,7 +569,7 @@ def test_more_than_max_queries_are_rejected_with_retry_after(db_path: Path) -> N
 
         wait_until(some_are_rejected, "some queries are rejected")
         assert seen <= {(200, ""), (503, "too_many_queries")}
-        assert runs_of(server) == 60_000
+        assert invocation_count(server) == 60_000
 
 
 def test_a_query_that_takes_too_long_times_out(db_path: Path) -> None:

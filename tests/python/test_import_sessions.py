@@ -38,34 +38,34 @@ def test_each_version_writes_kinds_that_another_does_not() -> None:
 def test_what_a_version_writes_is_read_as_what_happened(version: str, projects: Path, db_path: Path) -> None:
     folder = write_folder(version, projects, sessions=2)
     summary = import_transcripts([projects], db_path)
-    assert stored(db_path) == folder.truth
-    by_skill = Counter(one.skill for one in folder.truth.values())
+    assert stored(db_path) == folder.expected
+    by_skill = Counter(one.skill for one in folder.expected.values())
     assert summary["recorded_by_skill"] == summary["found_by_skill"] == by_skill
     types = Counter(record["type"] for record in folder.records)
     assert summary["lines"] == types.total()
     assert summary["progress_lines"] == types["progress"]
     assert summary["other_lines"] == types.total() - types["progress"] - types["user"] - types["assistant"]
-    assert summary["typed_commands"] == sum(key.startswith("command:") for key in folder.truth)
+    assert summary["typed_commands"] == sum(key.startswith("command:") for key in folder.expected)
     assert summary["replayed"] == 2  # what each subagent copies from its parent
     assert summary["unreadable_lines"] == summary["unfinished"] == summary["results_without_use"] == 0
 
 
 def test_sessions_of_all_versions_are_distinguished_in_one_database(projects: Path, db_path: Path) -> None:
-    truth: dict[str, claude_code.ExpectedInvocation] = {}
+    expected: dict[str, claude_code.ExpectedInvocation] = {}
     for index, version in enumerate(VERSIONS):
         session = claude_code.session(version, f"of-{index}")
         (projects / version).mkdir(parents=True)
         (projects / version / "s.jsonl").write_bytes(claude_code.text_of(session.records))
-        truth |= session.truth
+        expected |= session.expected
     import_transcripts([projects], db_path)
-    assert stored(db_path) == truth
+    assert stored(db_path) == expected
 
 
 def test_parts_and_whole_and_again_add_each_use_once(projects: Path, db_path: Path) -> None:
     folder = write_folder(NEWEST, projects, sessions=3)
     parts = [*folder.files, projects]
     recorded = [import_transcripts([part], db_path)["recorded"] for part in [*parts, *parts]]
-    assert sum(recorded) == len(folder.truth)
+    assert sum(recorded) == len(folder.expected)
     assert recorded[len(folder.files) :] == [0] * (len(parts) + 1)
 
 
@@ -80,7 +80,7 @@ def test_nothing_else_of_any_record_is_stored(projects: Path, db_path: Path) -> 
 
 
 def expected_answer(folder: Folder, skill: str) -> dict[str, object]:
-    own = [one for one in folder.truth.values() if one.skill == skill]
+    own = [one for one in folder.expected.values() if one.skill == skill]
     return {
         "total_invocations": len(own),
         "completion_rate": pytest.approx(sum(one.completed for one in own) / len(own)),
@@ -93,7 +93,7 @@ def test_the_server_serves_the_imported_metrics(projects: Path, db_path: Path) -
     import_transcripts([projects], db_path)
     with closing(sqlite3.connect(db_path)) as connection:
         skills = [name for (name,) in connection.execute("SELECT skill_name FROM skill_metrics ORDER BY 1")]
-    assert skills == sorted({one.skill for one in folder.truth.values()})
+    assert skills == sorted({one.skill for one in folder.expected.values()})
     with Server(db_path) as server, connect(server.url, proxy=None) as client:
         for skill in skills:
             client.send(json.dumps({"type": "get_metrics", "skill_name": skill}))

@@ -107,7 +107,7 @@ def transcripts(db_path: Path) -> None:
     import_transcripts([folder], db_path)
 
 
-WAYS_IN: dict[str, Callable[[Path], None]] = {
+SOURCES: dict[str, Callable[[Path], None]] = {
     "hooks": hooks,
     "hooks of a locked database": hooks_of_a_locked_database,
     "requests": requests,
@@ -115,11 +115,11 @@ WAYS_IN: dict[str, Callable[[Path], None]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS_IN)
-def test_no_file_holds_what_is_private(tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_file_holds_what_is_private(tmp_path: Path, source: str) -> None:
     db_path = tmp_path / "written" / "skills.db"
     db_path.parent.mkdir()
-    WAYS_IN[way](db_path)
+    SOURCES[source](db_path)
     check_that_nothing_holds_a_secret(db_path.parent, Path(os.environ["XDG_STATE_HOME"]).parent)
     with closing(sqlite3.connect(db_path)) as database:
         (stored,) = database.execute("SELECT count(*) FROM skill_invocation").fetchone()

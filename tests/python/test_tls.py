@@ -103,13 +103,17 @@ async def test_sighup_reloads_the_certificate_and_drops_no_client(certificates: 
 
             certificates.install("third", valid_for=timedelta(hours=-1))
             server.process.send_signal(signal.SIGHUP)
-            line = await asyncio.to_thread(server.wait_for, "reload failed; keeping the previous certificates and tokens")
+            line = await asyncio.to_thread(
+                server.wait_for, "reload failed; keeping the previous certificates and tokens"
+            )
             assert f"cannot use the TLS certificate {certificates.cert}: it expired at " in line
             assert common_name(context, server.port) == "second"
 
             certificates.key.unlink()
             server.process.send_signal(signal.SIGHUP)
-            line = await asyncio.to_thread(server.wait_for, "reload failed; keeping the previous certificates and tokens")
+            line = await asyncio.to_thread(
+                server.wait_for, "reload failed; keeping the previous certificates and tokens"
+            )
             assert f"cannot read the TLS key {certificates.key}: No such file or directory" in line
             assert common_name(context, server.port) == "second"
 

@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def run_of(number: int) -> bytes:
+def invocation_lines(number: int) -> bytes:
     return text_of(use(number, f"t{number}", "Read", file_path=SECRET), result(number + 0.5, f"t{number}", SECRET))
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_grows_byte_by_byte_is_followed(folder: Path, db_path: Path)
 
 def test_a_half_written_line_waits_for_its_other_half_over_a_restart(folder: Path, db_path: Path) -> None:
     path = folder / "s.jsonl"
-    text = run_of(1) + run_of(2)
+    text = invocation_lines(1) + invocation_lines(2)
     path.write_bytes(text[:-40])
     assert main(["watch", "--once", "--db-path", str(db_path), str(folder)]) == 0
     assert row_count(db_path) == 1
@@ -112,7 +112,7 @@ def test_it_waits_for_the_first_session_where_there_is_no_folder_yet(
         watch.wait_for("^no tool use yet$")
         file = tmp_path / "config" / "projects" / "-home-me" / "s.jsonl"
         file.parent.mkdir(parents=True)
-        file.write_bytes(run_of(1))
+        file.write_bytes(invocation_lines(1))
         watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
         assert watch.stop(signal.SIGTERM) == 0
         assert not [line for line in (*watch.seen, *watch.drain()) if line.startswith("session-buddy watch:")]
@@ -167,7 +167,7 @@ def test_sessions_that_grow_while_watches_are_killed_are_stored_once(
     sessions = claude_code.folder_of("2.1.332", folder, sessions=20)
     kill_again_and_again(folder, db_path, sessions.files, kills=6)
     assert main(["watch", "--once", "--db-path", str(db_path), str(folder)]) == 0
-    assert claude_code.stored(db_path) == sessions.truth
+    assert claude_code.stored(db_path) == sessions.expected
     in_one_go = tmp_path / "in-one-go.db"
     import_transcripts([folder], in_one_go)
     assert rows_per_key(db_path) == rows_per_key(in_one_go)
@@ -181,9 +181,9 @@ def test_a_session_that_grows_in_pieces_has_all_its_invocations(folder: Path, db
         with (folder / "s.jsonl").open("ab", buffering=0) as file:
             for begin in range(0, len(text), 1009):
                 file.write(text[begin : begin + 1009])
-        wait_until(lambda: row_count(db_path) == len(session.truth), "all invocations are stored")
+        wait_until(lambda: row_count(db_path) == len(session.expected), "all invocations are stored")
         assert watch.stop(signal.SIGINT) == 0
-    assert claude_code.stored(db_path) == session.truth
+    assert claude_code.stored(db_path) == session.expected
 
 
 # ---- What hooks saw
@@ -196,11 +196,11 @@ def mark_as_reported_by_hooks(db_path: Path, keys: list[str]) -> None:
 
 
 def test_it_reports_how_many_of_the_invocations_hooks_saw(folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(b"".join(run_of(number) for number in range(41)))
+    (folder / "s.jsonl").write_bytes(b"".join(invocation_lines(number) for number in range(41)))
     import_transcripts([folder], db_path)
     mark_as_reported_by_hooks(db_path, [f"t{number}" for number in range(41)])
     with (folder / "s.jsonl").open("ab") as file:
-        file.write(b"".join(run_of(number) for number in range(41, 44)))
+        file.write(b"".join(invocation_lines(number) for number in range(41, 44)))
     with watching("--db-path", db_path, folder) as watch:
         watch.wait_for("^hooks saw 41 of 44, 3 recovered$")
         assert watch.stop() == 0
@@ -210,7 +210,7 @@ def test_it_reports_how_many_of_the_invocations_hooks_saw(folder: Path, db_path:
 
 
 def test_invocations_of_other_sources_are_neither(folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1) + run_of(2))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1) + invocation_lines(2))
     import_transcripts([folder], db_path)
     with contextlib.closing(sqlite3.connect(db_path)) as connection, connection:
         connection.execute("UPDATE session_buddy_source SET seen_by = 2 WHERE key = 't1'")
@@ -223,7 +223,7 @@ def test_invocations_of_other_sources_are_neither(folder: Path, db_path: Path) -
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_with_the_coverage(how: signal.Signals, folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1))
     with watching("--db-path", db_path, folder) as watch:
         watch.wait_for("^Following .* Press Ctrl-C to stop")
         watch.wait_for("^hooks saw 0 of 1, 1 recovered$")
@@ -232,7 +232,7 @@ def test_a_signal_ends_it_with_the_coverage(how: signal.Signals, folder: Path, d
 
 
 def test_reports_are_lines_of_json(folder: Path, db_path: Path, tmp_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1) + b"no json\n")
+    (folder / "s.jsonl").write_bytes(invocation_lines(1) + b"no json\n")
     with watching("--json", "--db-path", db_path, folder, tmp_path / "missing") as watch:
         problem = json.loads(watch.wait_for("{"))
         assert problem["event"] == "problem"
@@ -240,11 +240,11 @@ def test_reports_are_lines_of_json(folder: Path, db_path: Path, tmp_path: Path) 
         assert problem["reason"]
         caught_up = json.loads(watch.wait_for("{"))
         with (folder / "s.jsonl").open("ab") as file:
-            file.write(run_of(2))
+            file.write(invocation_lines(2))
         changed = json.loads(watch.wait_for("{"))
         assert watch.stop() == 0
         ended = json.loads(watch.wait_for("{"))
-    size = len(run_of(1)) + len(b"no json\n")
+    size = len(invocation_lines(1)) + len(b"no json\n")
     assert caught_up == {
         "event": "caught_up",
         "runs": 1,
@@ -255,7 +255,7 @@ def test_reports_are_lines_of_json(folder: Path, db_path: Path, tmp_path: Path) 
         "unreadable_lines": 1,
         "unfinished": 0,
     }
-    expected = {**caught_up, "event": "coverage", "runs": 2, "recovered": 2, "bytes": size + len(run_of(2))}
+    expected = {**caught_up, "event": "coverage", "runs": 2, "recovered": 2, "bytes": size + len(invocation_lines(2))}
     assert changed == expected
     assert ended == {**expected, "event": "ended"}
 
@@ -263,11 +263,11 @@ def test_reports_are_lines_of_json(folder: Path, db_path: Path, tmp_path: Path) 
 def test_once_ends_with_1_where_something_could_not_be_read(
     folder: Path, db_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1))
     arguments = ["watch", "--once", "--db-path", str(db_path), str(folder)]
     assert main(arguments) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"Caught up with 1 file, {len(run_of(1)) / 1e6:.1f} MB new",
+        f"Caught up with 1 file, {len(invocation_lines(1)) / 1e6:.1f} MB new",
         "hooks saw 0 of 1, 1 recovered",
     ]
     assert main([*arguments, str(folder / "missing")]) == 1
@@ -308,7 +308,7 @@ def locked(db_path: Path) -> Iterator[None]:
 
 
 def test_a_locked_database_is_waited_for(folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1))
     import_transcripts([], db_path)
     with watching("--once", "--db-path", db_path, folder) as watch:
         with locked(db_path):
@@ -319,7 +319,7 @@ def test_a_locked_database_is_waited_for(folder: Path, db_path: Path) -> None:
 
 
 def test_a_signal_ends_it_while_it_waits_for_the_database(folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1))
     import_transcripts([], db_path)
     with watching("--db-path", db_path, folder) as watch, locked(db_path):
         watch.wait_for("waiting for the database")
@@ -338,7 +338,7 @@ def test_the_option_tools_names_what_is_stored(folder: Path, db_path: Path, monk
 
 
 def test_nothing_private_is_stored(folder: Path, db_path: Path) -> None:
-    (folder / f"{SECRET}.jsonl").write_bytes(run_of(1))
+    (folder / f"{SECRET}.jsonl").write_bytes(invocation_lines(1))
     watch_transcripts([folder], db_path, report=lambda _report: None, go_on=lambda: True, once=True)
     assert row_count(db_path) == 1
     for file in db_path.parent.glob("skills.db*"):
@@ -348,7 +348,7 @@ def test_nothing_private_is_stored(folder: Path, db_path: Path) -> None:
 
 
 def test_a_watch_in_python_reports_and_ends_when_stopped(folder: Path, db_path: Path) -> None:
-    (folder / "s.jsonl").write_bytes(run_of(1))
+    (folder / "s.jsonl").write_bytes(invocation_lines(1))
     reports: list[WatchReport] = []
     bytes_read: list[tuple[int, int]] = []
     watch_transcripts(
@@ -360,7 +360,7 @@ def test_a_watch_in_python_reports_and_ends_when_stopped(folder: Path, db_path: 
     )
     assert [report["event"] for report in reports] == ["caught_up", "ended"]
     assert reports[0]["recovered"] == 1
-    assert bytes_read[-1] == (len(run_of(1)), len(run_of(1)))
+    assert bytes_read[-1] == (len(invocation_lines(1)), len(invocation_lines(1)))
 
 
 def test_an_exception_of_a_callback_ends_the_watch(folder: Path, db_path: Path) -> None:

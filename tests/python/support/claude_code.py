@@ -49,7 +49,7 @@ class Session:
         self.agent = agent
         self.now = begin
         self.records: list[Record] = []
-        self.truth: dict[str, ExpectedInvocation] = {}  # by the key of the invocation
+        self.expected: dict[str, ExpectedInvocation] = {}  # by the key of the invocation
         self._numbers = count(1)
 
     def since(self, version: str) -> bool:
@@ -123,7 +123,7 @@ class Session:
         self.result(key, content, is_error=True if error else is_error, seconds=seconds, whole=whole)
         measured = whole.get("durationMs") if isinstance(whole, dict) else None
         took = seconds if measured is None else measured / 1000
-        self.truth[key] = ExpectedInvocation(skill, self.name, began, error is None, error, took)
+        self.expected[key] = ExpectedInvocation(skill, self.name, began, error is None, error, took)
 
     def shell(self, skill: str, command: str, content: str = SECRET, **outcome: Any) -> None:
         whole = {"stdout": content, "stderr": "", "interrupted": False, "isImage": False}
@@ -133,7 +133,7 @@ class Session:
 
     def typed(self, name: str, text: str) -> None:
         entry = self.says("user", text)
-        self.truth[f"command:{entry['uuid']}"] = ExpectedInvocation(name, self.name, self.at, True, None, None)
+        self.expected[f"command:{entry['uuid']}"] = ExpectedInvocation(name, self.name, self.at, True, None, None)
 
 
 # ---- What is not an invocation
@@ -302,7 +302,7 @@ def parallel(session: Session) -> None:
     done = [{"type": "tool_result", "tool_use_id": key, "content": SECRET} for key in keys]
     session.says("user", done, seconds=1, toolUseResult=TIMED)
     for key, tool, at, seconds in zip(keys, ("Read", "Grep"), began, (1.25, 1.0), strict=True):
-        session.truth[key] = ExpectedInvocation(tool, session.name, at, True, None, seconds)
+        session.expected[key] = ExpectedInvocation(tool, session.name, at, True, None, seconds)
 
 
 def typed_skill(session: Session) -> None:
@@ -441,7 +441,7 @@ class Folder(NamedTuple):
     """The files of a version below `projects`, and the invocations in all of them."""
 
     files: dict[Path, bytes]
-    truth: dict[str, ExpectedInvocation]
+    expected: dict[str, ExpectedInvocation]
     records: list[Record]
 
 
@@ -452,7 +452,7 @@ def text_of(records: list[Record]) -> bytes:
 def folder_of(version: str, root: Path, *, sessions: int = 1) -> Folder:
     """So many sessions, an hour apart, each with a file of a subagent, laid out below `root`."""
     files: dict[Path, bytes] = {}
-    truth: dict[str, ExpectedInvocation] = {}
+    expected: dict[str, ExpectedInvocation] = {}
     records: list[Record] = []
     for index in range(sessions):
         parent = session(version, f"session-{index + 1}", begin=BEGIN + timedelta(hours=index))
@@ -460,9 +460,9 @@ def folder_of(version: str, root: Path, *, sessions: int = 1) -> Folder:
         base = root / f"-home-{SECRET}"
         files[base / f"{parent.name}.jsonl"] = text_of(parent.records)
         files[base / parent.name / "subagents" / "agent-a1.jsonl"] = text_of(child.records)
-        truth |= parent.truth | child.truth
+        expected |= parent.expected | child.expected
         records += parent.records + child.records
-    return Folder(files, truth, records)
+    return Folder(files, expected, records)
 
 
 def write_folder(version: str, root: Path, *, sessions: int = 1) -> Folder:
