@@ -1,4 +1,4 @@
-// JSON Web Tokens made by OpenSSL alone, good and bad ones.
+// Creates valid and invalid JSON Web Tokens with OpenSSL, independently of cjose.
 #pragma once
 
 #include <openssl/evp.h>
@@ -22,7 +22,7 @@ inline std::string base64url(std::string_view bytes) {
     return text;
 }
 
-/// With an HMAC over SHA-256, whatever `header` says.
+/// Signs with HMAC-SHA256, regardless of `header`.
 inline std::string signed_token(std::string_view claims, std::string_view secret, std::string_view header) {
     const std::string body = base64url(header) + '.' + base64url(claims);
     std::array<unsigned char, EVP_MAX_MD_SIZE> signature{};

@@ -1,4 +1,4 @@
-// JSON Web Tokens: the examples of the RFC, and claims at the very moment where they begin or cease to hold.
+// JSON Web Tokens: the examples of the RFCs, and claims at their boundaries.
 #include "auth/jwt_verifier.hpp"
 
 #include <gtest/gtest.h>
@@ -38,8 +38,8 @@ std::string answer(const Config& config, const std::string& token, TimePoint now
     return rejection == nullptr ? "accepted" : rejection->reason;
 }
 
-// Its key has 64 bytes and it was good until 2011 (RFC 7515, appendix A.1).
-TEST(Jwt, accepts_the_example_of_rfc_7515_as_long_as_it_is_good) {
+// RFC 7515, appendix A.1: a 64-byte key, and a token that expired in 2011.
+TEST(Jwt, accepts_the_example_of_rfc_7515_until_it_expires) {
     Config config = with_secret();
     const std::string key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
     std::string base64 = key + "==";
@@ -65,7 +65,7 @@ TEST(Jwt, accepts_the_example_of_rfc_7515_as_long_as_it_is_good) {
     EXPECT_EQ(answer(config, token, expiry), "The token is from another issuer (iss)");
 }
 
-TEST(Jwt, expires_and_begins_within_the_leeway) {
+TEST(Jwt, applies_the_leeway_to_exp_and_nbf) {
     struct Case {
         std::string claims;
         std::string answer;
@@ -87,7 +87,7 @@ TEST(Jwt, expires_and_begins_within_the_leeway) {
     }
 }
 
-TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
+TEST(Jwt, returns_expiry_and_scopes) {
     const JwtVerifier verifier(with_secret());
     struct Case {
         std::string scope;
@@ -113,7 +113,7 @@ TEST(Jwt, tells_when_it_expires_and_what_it_grants) {
     }
 }
 
-TEST(Jwt, refuses_a_nul_wherever_it_stands_in_the_claims) {
+TEST(Jwt, rejects_a_nul_anywhere_in_the_claims) {
     const std::string exp = R"("exp":)" + numeric_date_at(60);
     EXPECT_EQ(answer(with_secret(), signed_token("{" + exp + R"(,"sub":"a"})")), "accepted");
     for (const std::string& claims :
@@ -124,7 +124,7 @@ TEST(Jwt, refuses_a_nul_wherever_it_stands_in_the_claims) {
     }
 }
 
-TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
+TEST(Jwt, rejects_tokens_not_signed_with_the_algorithm_of_the_key) {
     const std::string claims = R"({"exp":)" + numeric_date_at(60) + "}";
     for (const std::string header :
          {R"({"alg":"none"})", R"({"alg":"hs256"})", R"({"alg":"HS384"})", R"({"alg":"RS256"})", R"({"alg":null})",
@@ -144,8 +144,8 @@ TEST(Jwt, refuses_whatever_is_not_signed_with_its_one_algorithm) {
     }
 }
 
-// With an assertion against padding in the middle the library ends the whole process.
-TEST(Jwt, refuses_parts_that_are_not_base64url) {
+// On such input an assertion in cjose would abort the process.
+TEST(Jwt, rejects_parts_that_are_not_base64url) {
     const std::string good = signed_token(R"({"exp":)" + numeric_date_at(60) + "}");
     for (std::size_t at = 0; at < good.size(); ++at) {
         for (const char wrong : {'=', '+', '/', ' ', '\0', '\xff'}) {

@@ -1,4 +1,4 @@
-// The file of tokens: what a line may hold, and who is let in by it.
+// The token file: syntax of its lines, and which tokens it accepts.
 #include "auth/token_file.hpp"
 
 #include <gtest/gtest.h>
@@ -46,7 +46,7 @@ TEST(TokenFile, reads_tokens_digests_scopes_and_comments) {
     }
 }
 
-TEST(TokenFile, lets_nobody_in_by_what_is_not_a_token) {
+TEST(TokenFile, rejects_unknown_tokens) {
     const auto file = TokenFile::parse(std::string("token\nsha256:") + kDigestOfSecret, "/etc/tokens");
     for (const std::string token :
          {"", "toke", "token ", "TOKEN", "token\n", "secre", "#", "sha256:", "read", kDigestOfSecret}) {
@@ -56,7 +56,7 @@ TEST(TokenFile, lets_nobody_in_by_what_is_not_a_token) {
     EXPECT_FALSE(file.find("sha256:" + std::string(kDigestOfSecret)));
 }
 
-TEST(TokenFile, no_longer_accepts_a_token_that_is_gone_or_grants_something_else) {
+TEST(TokenFile, rejects_identities_whose_token_was_removed_or_has_other_scopes) {
     const auto before = TokenFile::parse("first\nsecond read write\n", "/etc/tokens");
     const auto after = TokenFile::parse("second read\n", "/etc/tokens");
     EXPECT_FALSE(after.still_accepts(*before.find("first")));
@@ -64,7 +64,7 @@ TEST(TokenFile, no_longer_accepts_a_token_that_is_gone_or_grants_something_else)
     EXPECT_TRUE(after.still_accepts(*after.find("second")));
 }
 
-TEST(TokenFile, names_the_line_and_never_its_contents) {
+TEST(TokenFile, errors_name_the_line_but_not_its_contents) {
     struct Case {
         std::string text;
         std::string message;

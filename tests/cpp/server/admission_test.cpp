@@ -1,4 +1,4 @@
-// Places and rates for each address, and that the memory for them is bounded.
+// Connection limits and rate limits per address, and the memory bound of their state.
 #include "server/admission.hpp"
 
 #include <gtest/gtest.h>
@@ -39,7 +39,7 @@ std::optional<Refusal> refusal(const Admission::Verdict& verdict) {
     return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
-TEST(TokenBucket, holds_a_second_and_fills_up_again) {
+TEST(TokenBucket, has_a_capacity_of_one_second_and_refills) {
     TokenBucket bucket(4, kStart);
     for (int i = 0; i < 4; ++i) {
         EXPECT_TRUE(bucket.try_acquire(kStart));
@@ -57,7 +57,7 @@ TEST(TokenBucket, holds_a_second_and_fills_up_again) {
     EXPECT_TRUE(bucket.try_acquire(kStart + seconds{102}));
 }
 
-TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
+TEST(Admission, limits_connections_in_total_and_per_address) {
     Admission admission(small());
     std::vector<Admission::Verdict> slots;
     slots.push_back(admission.admit_client(peer("192.0.2.1"), kStart));
@@ -67,7 +67,7 @@ TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
     slots.push_back(admission.admit_client(peer("192.0.2.3"), kStart));
     EXPECT_EQ(refusal(admission.admit_client(peer("192.0.2.4"), kStart)), Refusal::clients);
     EXPECT_EQ(admission.clients(), 4U);
-    // Other connections are counted for themselves.
+    // HTTP connections are counted separately.
     std::vector<Admission::Verdict> http;
     http.push_back(admission.admit_connection(peer("192.0.2.1"), kStart));
     http.push_back(admission.admit_connection(peer("192.0.2.1"), kStart));
@@ -90,7 +90,7 @@ TEST(Admission, has_so_many_places_for_all_and_for_each_address) {
     EXPECT_EQ(refusal(admission.admit_client(peer("192.0.2.1"), kStart)), std::nullopt);
 }
 
-TEST(Admission, counts_a_network_of_ipv6_as_one_address) {
+TEST(Admission, counts_an_ipv6_network_as_one_address) {
     Admission admission(small());
     const auto first = admission.admit_client(peer("2001:db8:0:1::1"), kStart);
     const auto second = admission.admit_client(peer("2001:db8:0:1:ffff::2"), kStart);
@@ -98,7 +98,7 @@ TEST(Admission, counts_a_network_of_ipv6_as_one_address) {
     EXPECT_EQ(refusal(admission.admit_client(peer("2001:db8:0:2::3"), kStart)), std::nullopt);
 }
 
-TEST(Admission, bounds_the_rate_of_each_address) {
+TEST(Admission, limits_the_connection_rate_per_address) {
     auto config = small();
     config.max_connections_per_second = 3;
     Admission admission(config);
@@ -112,7 +112,7 @@ TEST(Admission, bounds_the_rate_of_each_address) {
               Refusal::connection_rate);
 }
 
-TEST(Admission, counts_a_proxy_for_nothing_and_its_clients_by_their_requests) {
+TEST(Admission, does_not_count_a_proxy_but_the_requests_of_its_clients) {
     auto config = small();
     config.max_connections_per_second = 2;
     Admission admission(config);
@@ -132,7 +132,7 @@ TEST(Admission, counts_a_proxy_for_nothing_and_its_clients_by_their_requests) {
     EXPECT_FALSE(admission.admit_request(client, kStart));
 }
 
-TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ago) {
+TEST(Admission, evicts_the_least_recently_used_idle_address) {
     auto config = small();
     config.max_connections_per_second = 1;
     config.max_http_connections = 1000;
@@ -145,11 +145,11 @@ TEST(Admission, forgets_the_address_without_connections_that_was_seen_longest_ag
         EXPECT_LE(admission.tracked_addresses(), config.max_tracked_addresses + 2U);
     }
     EXPECT_EQ(refusal(admission.admit_connection(peer("192.0.2.1"), kStart)),
-              Refusal::connection_rate);                                                     // is still here
-    EXPECT_EQ(refusal(admission.admit_connection(peer("10.0.0.1"), kStart)), std::nullopt);  // was forgotten
+              Refusal::connection_rate);                                                     // still tracked
+    EXPECT_EQ(refusal(admission.admit_connection(peer("10.0.0.1"), kStart)), std::nullopt);  // was evicted
 }
 
-TEST(Admission, counts_strangers_behind_a_proxy_for_their_own_address) {
+TEST(Admission, counts_unauthenticated_clients_behind_a_proxy_per_address) {
     Admission admission(small());
     Peer stranger = peer("192.0.2.1");
     stranger.forwarded = true;
@@ -162,7 +162,7 @@ TEST(Admission, counts_strangers_behind_a_proxy_for_their_own_address) {
     EXPECT_EQ(admission.clients(), 0U);
 }
 
-TEST(Admission, delays_refusals_of_tokens_beyond_their_rate) {
+TEST(Admission, delays_failed_authentication_over_the_rate) {
     auto config = small();
     config.max_auth_failures_per_second = 2;
     config.auth_timeout = Seconds{3};
@@ -174,16 +174,16 @@ TEST(Admission, delays_refusals_of_tokens_beyond_their_rate) {
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{0});
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{500});
     EXPECT_EQ(delay("192.0.2.1", kStart), milliseconds{1000});
-    EXPECT_EQ(delay("192.0.2.2", kStart), milliseconds{0});  // somebody else
+    EXPECT_EQ(delay("192.0.2.2", kStart), milliseconds{0});  // another address
     for (int i = 0; i < 100; ++i) {
         EXPECT_LE(delay("192.0.2.1", kStart), milliseconds{3000});
     }
-    // The longest delay is also the longest memory.
+    // The maximum delay also bounds how long failures count.
     EXPECT_EQ(delay("192.0.2.1", kStart + seconds{4}), milliseconds{0});
 }
 
-// Against counts kept by hand.
-TEST(Admission, never_loses_count) {
+// Compares with a reference model.
+TEST(Admission, counts_match_a_reference_model) {
     auto config = small();
     config.max_clients = 1000;
     config.max_clients_per_address = 3;

@@ -1,4 +1,4 @@
-// The embedded files, and the forms in which a request gets them.
+// Embedded files, content negotiation and conditional requests.
 #include "server/assets.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ const std::string& header(const server::HttpReply& reply, std::string_view name)
     return kNone;
 }
 
-TEST(Assets, files_have_the_paths_of_requests_and_their_content_type) {
+TEST(Assets, are_found_by_request_path_with_their_content_type) {
     const server::Assets assets(kFiles);
     ASSERT_NE(assets.find("/"), nullptr);
     EXPECT_TRUE(assets.find("/")->is_page);
@@ -57,14 +57,14 @@ TEST(Assets, files_have_the_paths_of_requests_and_their_content_type) {
     }
 }
 
-TEST(Assets, are_compressed_where_that_makes_them_smaller) {
+TEST(Assets, are_compressed_if_that_is_smaller) {
     const server::Assets assets(kFiles);
     EXPECT_EQ(unzipped(assets.find("/assets/app.js")->gzip), kScript);
     EXPECT_LT(assets.find("/assets/app.js")->gzip.size(), 100U);
     EXPECT_EQ(assets.find("/assets/tiny.css")->gzip, "");
 }
 
-TEST(Assets, are_sent_as_the_request_takes_them) {
+TEST(Assets, are_sent_in_the_negotiated_representation) {
     const server::Assets assets(kFiles);
     const auto& script = *assets.find("/assets/app.js");
     http::request_header<> request;
@@ -86,10 +86,10 @@ TEST(Assets, are_sent_as_the_request_takes_them) {
     EXPECT_EQ(known.status, 304U);
     EXPECT_EQ(known.body, "");
     request.set(http::field::if_none_match, plain);
-    EXPECT_EQ(server::asset_reply(script, request).status, 200U) << "another form is another entity";
+    EXPECT_EQ(server::asset_reply(script, request).status, 200U) << "another representation has another entity tag";
 }
 
-TEST(Assets, headers_that_are_lists_count_however_often_they_were_sent) {
+TEST(Assets, repeated_list_headers_are_joined) {
     const server::Assets assets(kFiles);
     http::request_header<> request;
     request.insert(http::field::accept_encoding, "br");
@@ -101,7 +101,7 @@ TEST(Assets, headers_that_are_lists_count_however_often_they_were_sent) {
     EXPECT_EQ(server::asset_reply(*assets.find("/assets/app.js"), request).status, 304U);
 }
 
-TEST(Assets, a_page_may_load_nothing_from_elsewhere) {
+TEST(Assets, the_content_security_policy_allows_own_resources_only) {
     const server::Assets assets(kFiles);
     const auto policy = header(server::asset_reply(*assets.find("/"), {}), "Content-Security-Policy");
     EXPECT_NE(policy.find("default-src 'none'"), std::string::npos);
@@ -111,12 +111,12 @@ TEST(Assets, a_page_may_load_nothing_from_elsewhere) {
     EXPECT_EQ(header(server::asset_reply(*assets.find("/assets/app.js"), {}), "X-Content-Type-Options"), "nosniff");
 }
 
-TEST(Assets, the_dashboard_is_in_the_program) {
+TEST(Assets, the_dashboard_is_embedded) {
     ASSERT_NE(server::dashboard().find("/"), nullptr);
     EXPECT_NE(server::dashboard().find("/")->bytes.find("<!doctype html>"), std::string_view::npos);
 }
 
-TEST(Representation, gzip_is_taken_by_name_or_by_star_unless_its_weight_is_zero) {
+TEST(Representation, gzip_is_accepted_by_name_or_by_star_unless_its_weight_is_zero) {
     struct Case {
         const char* header;
         bool accepted;
@@ -130,7 +130,7 @@ TEST(Representation, gzip_is_taken_by_name_or_by_star_unless_its_weight_is_zero)
     }
 }
 
-TEST(Representation, an_etag_is_found_in_a_list_weak_or_strong) {
+TEST(Representation, an_etag_matches_in_a_list_by_weak_comparison) {
     struct Case {
         const char* header;
         bool matches;

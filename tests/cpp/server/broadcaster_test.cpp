@@ -1,4 +1,4 @@
-// Who gets which bytes of a snapshot, and that equal subscriptions share them.
+// Which frame of a snapshot each subscriber gets, and that equal subscriptions share it.
 #include "server/broadcaster.hpp"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ std::shared_ptr<Snapshot> with_sessions(std::uint64_t sequence, std::uint64_t ve
     return snapshot;
 }
 
-TEST(Broadcaster, gives_equal_subscriptions_the_very_same_bytes) {
+TEST(Broadcaster, shares_one_frame_among_equal_subscriptions) {
     Broadcaster broadcaster;
     Recorder first;
     Recorder second;
@@ -46,7 +46,7 @@ TEST(Broadcaster, gives_equal_subscriptions_the_very_same_bytes) {
     EXPECT_EQ(broadcaster.current_metrics(one).get(), first.metrics[0].get());
 }
 
-TEST(Broadcaster, shares_the_bytes_of_equal_views_of_anomalies_alone) {
+TEST(Broadcaster, shares_frames_only_if_the_anomaly_options_are_equal) {
     Broadcaster broadcaster;
     Recorder plain;
     Recorder everything;
@@ -66,7 +66,7 @@ TEST(Broadcaster, shares_the_bytes_of_equal_views_of_anomalies_alone) {
     EXPECT_NE(strict.metrics.at(0).get(), explained.metrics.at(0).get());
 }
 
-TEST(Broadcaster, writes_anew_for_each_snapshot) {
+TEST(Broadcaster, renders_each_snapshot) {
     Broadcaster broadcaster;
     Recorder client;
     const auto membership = broadcaster.subscribe(Subscription(), client);
@@ -76,7 +76,7 @@ TEST(Broadcaster, writes_anew_for_each_snapshot) {
     EXPECT_NE(client.metrics[0]->text(), client.metrics[1]->text());
 }
 
-TEST(Broadcaster, has_nothing_to_give_before_the_first_snapshot) {
+TEST(Broadcaster, has_no_frames_before_the_first_snapshot) {
     Broadcaster broadcaster;
     Recorder client;
     const auto membership = broadcaster.subscribe(Subscription(), client);
@@ -85,7 +85,7 @@ TEST(Broadcaster, has_nothing_to_give_before_the_first_snapshot) {
     EXPECT_EQ(broadcaster.current_sessions(), nullptr);
 }
 
-TEST(Broadcaster, forgets_a_subscription_with_its_last_client) {
+TEST(Broadcaster, removes_a_subscription_with_its_last_client) {
     Broadcaster broadcaster;
     Recorder client;
     auto membership = broadcaster.subscribe(Subscription({"a"}), client);
@@ -97,7 +97,7 @@ TEST(Broadcaster, forgets_a_subscription_with_its_last_client) {
     EXPECT_TRUE(client.metrics.empty());
 }
 
-TEST(Broadcaster, lets_a_client_come_back_to_the_same_subscription) {
+TEST(Broadcaster, a_client_can_resubscribe_to_the_same_subscription) {
     Broadcaster broadcaster;
     Recorder client;
     auto membership = broadcaster.subscribe(Subscription({"a"}), client);
@@ -107,7 +107,7 @@ TEST(Broadcaster, lets_a_client_come_back_to_the_same_subscription) {
     EXPECT_EQ(client.metrics.size(), 1U);
 }
 
-TEST(Broadcaster, sends_sessions_only_where_they_changed) {
+TEST(Broadcaster, sends_sessions_only_if_they_changed) {
     Broadcaster broadcaster;
     Recorder client;
     const auto membership = broadcaster.subscribe_sessions(client);
@@ -120,7 +120,7 @@ TEST(Broadcaster, sends_sessions_only_where_they_changed) {
     EXPECT_TRUE(client.metrics.empty());
 }
 
-TEST(Broadcaster, shows_the_sessions_of_now_also_where_there_are_none) {
+TEST(Broadcaster, current_sessions_may_be_empty) {
     Broadcaster broadcaster;
     broadcaster.publish(with_sessions(1, 1, 2));
     for (const std::size_t count : {2U, 0U}) {

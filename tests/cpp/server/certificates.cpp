@@ -1,4 +1,4 @@
-// See certificates.hpp.
+// Creates certificates and keys with OpenSSL.
 #include "server/certificates.hpp"
 
 #include <openssl/ec.h>

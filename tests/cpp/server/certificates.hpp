@@ -1,4 +1,4 @@
-// Certificates made on the spot: an authority, and server and client certificates that it or they themselves sign.
+// Generates test certificates: CAs, and server and client certificates, signed by a CA or self-signed.
 #pragma once
 
 #include <openssl/evp.h>
@@ -12,15 +12,15 @@ namespace session_buddy::test {
 
 struct CertificateOptions {
     std::string name = "localhost";
-    std::chrono::seconds valid_from{-3600};  ///< after now
+    std::chrono::seconds valid_from{-3600};  ///< relative to now
     std::chrono::seconds valid_until{3600};
-    bool rsa_1024 = false;  ///< a key that is too short; else P-256
+    bool rsa_1024 = false;  ///< use an RSA key that is too short instead of P-256
     bool authority = false;
 };
 
 class TestCertificate {
   public:
-    /// Signed by `issuer`, else by itself.
+    /// Signed by `issuer`; self-signed if nullptr.
     explicit TestCertificate(const CertificateOptions& options = {}, const TestCertificate* issuer = nullptr);
 
     [[nodiscard]] std::string certificate_pem() const;

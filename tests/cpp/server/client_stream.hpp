@@ -1,4 +1,5 @@
-// The transport of a test's client: TCP, plain or under TLS, by Asio's and Beast's own means and not by the server's.
+// The transport of the test clients: TCP, plain or with TLS, implemented with Asio and Beast, independently of the
+// server.
 #pragma once
 
 #include <array>
@@ -45,7 +46,7 @@ class ClientStream {
     }
     [[nodiscard]] executor_type get_executor() noexcept { return tcp().get_executor(); }
 
-    /// At once, without a close_notify. Every operation under way completes with an error.
+    /// Closes immediately, without close_notify. Every pending operation completes with an error.
     void close() { tcp().close(); }
 
     template <typename Buffers, typename Handler>
@@ -66,25 +67,25 @@ class ClientStream {
         }
     }
 
-    /// Tells the peer that nothing more comes, and closes once it has ended its side: closing while it is still sending
-    /// would reset the connection, and what was sent last might be lost with it. What it sends until then is dropped.
-    /// The caller bounds the time. The result is no error where the peer ended in order, too.
+    /// Lingering close: shuts down the sending side and closes once the peer has closed its side; until then its data
+    /// is discarded. Closing while the peer still sends would reset the connection and could lose our last bytes. The
+    /// caller sets the time limit. No error if the peer closed gracefully, too.
     template <typename Handler>
     void async_graceful_close(Handler handler) {
         net::async_compose<Handler, void(error_code)>(GracefulClose{*this}, handler, get_executor());
     }
 
-    /// How Beast's WebSocket ends a connection whose close frames are exchanged, or that broke the protocol. Its own
-    /// way for sockets looks once at what the peer still sends, and then resets.
+    /// Called by Beast's WebSocket after the closing handshake or a protocol error. Beast's default for sockets
+    /// discards input once and may then reset the connection.
     template <typename Handler>
     friend void async_teardown(beast::role_type /*role*/, ClientStream& stream, Handler&& handler) {
         stream.async_graceful_close(std::forward<Handler>(handler));
     }
-    /// How Beast cuts one.
+    /// Called by Beast to abort a connection.
     friend void beast_close_socket(ClientStream& stream) { stream.close(); }
 
   private:
-    static constexpr std::size_t kDiscardChunkBytes = 4096;  // at a time
+    static constexpr std::size_t kDiscardChunkBytes = 4096;  // per read
 
     struct GracefulClose {
         template <typename Self>
@@ -96,7 +97,7 @@ class ClientStream {
             }
             if (auto* tls = std::get_if<Tls>(&stream.layer_); tls != nullptr && step == Step::begin) {
                 step = Step::notified;
-                tls->async_shutdown(std::move(self));  // which fails where the peer has something else to say
+                tls->async_shutdown(std::move(self));  // fails if the peer sends something else
                 return;
             }
             auto& tcp = stream.tcp();
@@ -105,7 +106,7 @@ class ClientStream {
                 error_code ignored;
                 tcp.socket().shutdown(tcp::socket::shutdown_send, ignored);
             }
-            // Below TLS, as what comes means nothing any more.
+            // Below TLS: the data is not decrypted any more.
             tcp.async_read_some(net::buffer(*dropped), std::move(self));
         }
 

@@ -1,4 +1,4 @@
-// Origins and hosts over the sockets of a running server: upgrades, plain requests, CORS headers, preflights, the log.
+// Origin and Host checks of a running server: upgrades, plain requests, CORS headers, preflights, logging.
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -47,7 +47,7 @@ std::string replaced(std::string text, const std::string& old, const std::string
     return text.replace(text.find(old), old.size(), by);
 }
 
-// No page learns more of a refusal than that it was refused.
+// A rejection reveals nothing else to a page.
 void expect_no_cors(const HttpResponse& answer) {
     for (const auto& [name, value] : answer.headers) {
         EXPECT_EQ(name.find("access-control"), std::string::npos) << name << ": " << value;
@@ -55,7 +55,7 @@ void expect_no_cors(const HttpResponse& answer) {
     EXPECT_EQ(answer.headers.at("vary"), "Origin");
 }
 
-TEST(Cors, tells_the_browser_of_an_allowed_page_that_it_may_read_every_answer) {
+TEST(Cors, every_response_to_an_allowed_origin_has_cors_headers) {
     TestServer server(config_with(kAllowed));
     struct Case {
         const char* method;
@@ -75,7 +75,7 @@ TEST(Cors, tells_the_browser_of_an_allowed_page_that_it_may_read_every_answer) {
     }
 }
 
-TEST(Cors, says_nothing_to_a_program_or_to_the_page_of_another_origin) {
+TEST(Cors, no_cors_headers_without_an_origin_or_for_a_rejected_one) {
     TestServer server(config_with(kAllowed));
     const auto to_program = answer_to(server, http_request("GET", "/healthz"));
     EXPECT_EQ(to_program.status, 200U);
@@ -93,7 +93,7 @@ TEST(Cors, says_nothing_to_a_program_or_to_the_page_of_another_origin) {
     }
 }
 
-TEST(Cors, forgets_the_page_of_one_request_before_the_next) {
+TEST(Cors, cors_headers_do_not_leak_into_the_next_request) {
     TestServer server(config_with(kAllowed));
     RawConnection connection(server.port());
     connection.send(http_request("GET", "/healthz", of_origin(kAllowed)));
@@ -108,7 +108,7 @@ TEST(Cors, forgets_the_page_of_one_request_before_the_next) {
     expect_no_cors(bad);
 }
 
-TEST(Cors, answers_a_preflight_with_the_methods_of_the_path) {
+TEST(Cors, a_preflight_returns_the_methods_of_the_path) {
     TestServer server(config_with(kAllowed));
     RawConnection connection(server.port());
     for (const char* target : {"/healthz", "/readyz?x=y", "/", "/ws"}) {
@@ -116,7 +116,7 @@ TEST(Cors, answers_a_preflight_with_the_methods_of_the_path) {
         const auto answer = connection.read_http();
         EXPECT_EQ(answer.status, 204U) << target;
         EXPECT_EQ(answer.body, "");
-        EXPECT_EQ(answer.headers.count("content-length"), 0U);  // nor may there be one with 204
+        EXPECT_EQ(answer.headers.count("content-length"), 0U);  // not allowed with 204
         EXPECT_EQ(answer.headers.count("content-type"), 0U);
         EXPECT_EQ(answer.headers.at("access-control-allow-origin"), kAllowed);
         EXPECT_EQ(answer.headers.at("access-control-allow-methods"), "GET, HEAD");
@@ -128,7 +128,7 @@ TEST(Cors, answers_a_preflight_with_the_methods_of_the_path) {
     EXPECT_EQ(connection.read_http().status, 200U);
 }
 
-TEST(Cors, refuses_other_preflights_and_takes_other_options_requests_for_what_they_are) {
+TEST(Cors, other_preflights_are_rejected_and_plain_options_is_405) {
     TestServer server(config_with(kAllowed));
     const auto refused = answer_to(server, preflight_for("/healthz", kRefused));
     EXPECT_EQ(refused.status, 403U);
@@ -144,7 +144,7 @@ TEST(Cors, refuses_other_preflights_and_takes_other_options_requests_for_what_th
     }
 }
 
-TEST(OriginOfUpgrade, decides_whether_it_becomes_a_websocket) {
+TEST(OriginOfUpgrade, must_be_allowed) {
     auto config = config_with(kAllowed + ",null");
     config.max_clients = 1;
     TestServer server(config);
@@ -152,7 +152,7 @@ TEST(OriginOfUpgrade, decides_whether_it_becomes_a_websocket) {
         EXPECT_EQ(answer_to(server, upgrade_with(of_origin(origin))).status, 403U) << origin;
     }
     for (const auto& origin : {kAllowed, std::string("null"), std::string("http://127.0.0.1:3000")}) {
-        TestServer::eventually([&] {  // the place of the one before is free again
+        TestServer::eventually([&] {  // until the slot of the previous client is released
             try {
                 TestClient client(server.port(), {.headers = {{"Origin", origin}}});
                 return client.ask({{"type", "ping"}}).at("type") == "pong";
@@ -163,7 +163,7 @@ TEST(OriginOfUpgrade, decides_whether_it_becomes_a_websocket) {
     }
 }
 
-TEST(OriginOfUpgrade, may_be_that_of_the_proxy_before_the_server) {
+TEST(OriginOfUpgrade, may_be_the_origin_of_the_proxy) {
     auto config = config_with("", "app.example.org");
     config.behind_proxy = true;
     TestServer server(config);
@@ -176,7 +176,7 @@ TEST(OriginOfUpgrade, may_be_that_of_the_proxy_before_the_server) {
     EXPECT_EQ(forwarded(""), 403U);
 }
 
-TEST(HostOfRequest, must_be_known_whatever_is_asked_for) {
+TEST(HostOfRequest, must_be_allowed_for_every_path) {
     TestServer server(config_with("", "app.example.org"));
     for (const auto& request : {http_request("GET", "/healthz"), upgrade_request("/"), upgrade_request("/nothing"),
                                 preflight_for("/healthz", "http://localhost"), http_request("POST", "/nothing")}) {
@@ -198,7 +198,7 @@ TEST(HostOfRequest, must_be_known_whatever_is_asked_for) {
     EXPECT_EQ(answer_to(server, "GET /healthz HTTP/1.0\r\nOrigin: http://localhost\r\n\r\n").status, 403U);
 }
 
-TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback) {
+TEST(HostOfRequest, may_be_any_address_if_the_server_listens_beyond_loopback) {
     Config config;
     config.host = "0.0.0.0";
     config.insecure = true;
@@ -215,7 +215,7 @@ TEST(HostOfRequest, may_be_any_address_where_the_server_listens_beyond_loopback)
     EXPECT_EQ(status("rebind.example:8765"), 403U);
 }
 
-TEST(RefusedOrigin, ends_the_connection_so_that_a_page_cannot_fill_them_all) {
+TEST(RefusedOrigin, closes_the_connection_so_that_a_page_cannot_exhaust_the_limit) {
     Config config;
     config.max_clients_per_address = 3;
     TestServer server(config);
@@ -229,17 +229,17 @@ TEST(RefusedOrigin, ends_the_connection_so_that_a_page_cannot_fill_them_all) {
         EXPECT_EQ(answer.status, i == 2 ? 200U : 403U);
         EXPECT_EQ(answer.headers.at("connection"), "close");
     }
-    // The page leaves its ends open.
+    // The page does not close its connections.
     TestServer::eventually([&server] {
         try {
             return http(server.port(), "GET", "/healthz").status == 200U;
-        } catch (const std::exception&) {  // closed at once: all connections of the address are taken
+        } catch (const std::exception&) {  // closed: the connection limit of the address is reached
             return false;
         }
     });
 }
 
-TEST(RefusedOrigin, is_in_the_log_once_and_short) {
+TEST(RefusedOrigin, is_logged_once_and_truncated) {
     std::vector<std::string> warnings;
     log::set_sink([&warnings](const log::Record& record) {
         if (record.level == log::Level::warning) {

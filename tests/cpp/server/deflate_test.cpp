@@ -1,5 +1,4 @@
-// permessage-deflate: which offers are accepted and with what answer, and that messages survive both ways, whatever
-// comes.
+// permessage-deflate: negotiation, round trips, invalid input and limits.
 #include "server/deflate.hpp"
 
 #include <gmock/gmock.h>
@@ -39,12 +38,12 @@ auto is_error(InflateError error) {
 
 TEST(NegotiateDeflate, accepts_what_clients_offer) {
     for (const auto& [offer, answer] : std::vector<std::pair<std::string, std::string>>{
-             // Browsers and ws for Node, the websockets package, curl.
+             // As sent by browsers and ws for Node, the Python package websockets, and curl.
              {"permessage-deflate; client_max_window_bits", kAccepted},
              {"permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
               kAccepted + "; server_max_window_bits=12"},
              {"permessage-deflate", kAccepted},
-             // Every parameter, as the standard writes it.
+             // Every parameter of the standard.
              {"permessage-deflate; server_no_context_takeover", kAccepted},
              {"permessage-deflate; client_no_context_takeover", kAccepted},
              {"permessage-deflate; server_max_window_bits=15", kAccepted + "; server_max_window_bits=15"},
@@ -52,13 +51,13 @@ TEST(NegotiateDeflate, accepts_what_clients_offer) {
              {"permessage-deflate; client_max_window_bits; server_no_context_takeover; server_max_window_bits=13; "
               "client_no_context_takeover",
               kAccepted + "; server_max_window_bits=13"},
-             // Every way to write it.
+             // Every syntax.
              {"permessage-deflate;client_max_window_bits=\"10\"", kAccepted},
              {"permessage-deflate; server_max_window_bits=\"1\\4\"", kAccepted + "; server_max_window_bits=14"},
              {" \t permessage-deflate \t ;\tserver_no_context_takeover\t", kAccepted},
              {"permessage-deflate; server_max_window_bits = 12", kAccepted + "; server_max_window_bits=12"},
              {",, permessage-deflate ,,", kAccepted},
-             // The first that will do.
+             // The first acceptable offer.
              {"x-webkit-deflate-frame, permessage-deflate", kAccepted},
              {"mux; max-channels=4; flow-control, permessage-deflate; client_max_window_bits", kAccepted},
              {"x-note; text=\"a\", permessage-deflate", kAccepted},
@@ -82,10 +81,10 @@ TEST(NegotiateDeflate, declines_every_other_offer) {
              "permessage-bzip2",
              "permessage-deflate-2",
              "PERMESSAGE-DEFLATE",
-             // A window that ours does not fit in.
+             // A window smaller than ours.
              "permessage-deflate; server_max_window_bits=11",
              "permessage-deflate; server_max_window_bits=8",
-             // Parameters that the standard has otherwise.
+             // Invalid parameters.
              "permessage-deflate; surprise",
              "permessage-deflate; Server_No_Context_Takeover",
              "permessage-deflate; server_no_context_takeover=true",
@@ -101,11 +100,11 @@ TEST(NegotiateDeflate, declines_every_other_offer) {
              "permessage-deflate; client_max_window_bits=16",
              "permessage-deflate; client_max_window_bits=09",
              "permessage-deflate; client_max_window_bits=-8",
-             // The same one twice.
+             // Repeated parameters.
              "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
              "permessage-deflate; server_max_window_bits=12; server_max_window_bits=12",
              "permessage-deflate; client_max_window_bits; client_max_window_bits=12",
-             // No list at all.
+             // Syntax errors.
              "permessage-deflate;",
              "permessage-deflate; ; server_no_context_takeover",
              "permessage-deflate; server_max_window_bits=",
@@ -127,7 +126,7 @@ TEST(NegotiateDeflate, declines_every_other_offer) {
     }
 }
 
-TEST(NegotiateDeflate, takes_no_more_than_linear_time_and_memory_for_a_long_list) {
+TEST(NegotiateDeflate, parses_a_long_list_in_linear_time_and_memory) {
     std::string offers;
     while (offers.size() < 60000) {
         offers += "permessage-deflate; server_max_window_bits=8,";
@@ -164,7 +163,7 @@ bool client_reads(std::string payload, int bits, const std::string& text) {
     return read == text;
 }
 
-TEST(Deflater, refers_no_farther_back_than_it_promised) {
+TEST(Deflater, stays_within_the_negotiated_window) {
     std::mt19937 random(4096);  // NOLINT(bugprone-random-generator-seed): the same text each time
     std::string text(3000, '\0');
     for (char& letter : text) {
@@ -173,7 +172,8 @@ TEST(Deflater, refers_no_farther_back_than_it_promised) {
     text += text + text;
     Deflater deflater;
     EXPECT_TRUE(client_reads(deflater.deflate(text), kDeflateWindowBits, text));
-    EXPECT_FALSE(client_reads(deflater.deflate(text), kDeflateWindowBits - 1, text)) << "the text tries no window";
+    EXPECT_FALSE(client_reads(deflater.deflate(text), kDeflateWindowBits - 1, text))
+        << "the text does not exercise the window";
 }
 
 TEST(Inflater, reads_the_examples_of_the_standard) {
@@ -185,7 +185,7 @@ TEST(Inflater, reads_the_examples_of_the_standard) {
              {"two blocks", bytes("\xf2\x48\x05\x00\x00\x00\xff\xff\xca\xc9\xc9\x07\x00"), "Hello"},
              {"the empty message", bytes("\x00"), ""},
              {"the empty message in a block that says it is the last", bytes("\x01"), ""},
-             // Not in the standard, but seen.
+             // Not in the standard, but seen in practice.
              {"ended, not flushed", bytes("\xf3\x48\xcd\xc9\xc9\x07\x00"), "Hello"},
              {"nothing at all", "", ""},
          }) {
@@ -193,13 +193,13 @@ TEST(Inflater, reads_the_examples_of_the_standard) {
     }
 }
 
-TEST(Inflater, refuses_a_message_that_refers_to_the_one_before_it) {
+TEST(Inflater, rejects_a_message_that_depends_on_the_previous_one) {
     Inflater inflater;
     EXPECT_THAT(inflater.inflate(bytes("\xf2\x48\xcd\xc9\xc9\x07\x00"), kMaxBytes), is_text("Hello"));
     EXPECT_THAT(inflater.inflate(bytes("\xf2\x00\x11\x00\x00"), kMaxBytes), is_error(InflateError::invalid));
 }
 
-TEST(Inflater, refuses_what_is_not_deflated_or_was_cut_and_goes_on_after_it) {
+TEST(Inflater, rejects_invalid_or_truncated_data_and_recovers) {
     Deflater deflater;
     Inflater inflater;
     std::string text;
@@ -219,7 +219,7 @@ TEST(Inflater, refuses_what_is_not_deflated_or_was_cut_and_goes_on_after_it) {
     EXPECT_THAT(inflater.inflate(whole, kMaxBytes), is_text(text));
 }
 
-TEST(Inflater, gives_as_much_as_was_allowed_and_not_a_byte_more) {
+TEST(Inflater, enforces_the_exact_limit) {
     Deflater deflater;
     Inflater inflater;
     for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1023}, std::size_t{1024},
@@ -234,14 +234,14 @@ TEST(Inflater, gives_as_much_as_was_allowed_and_not_a_byte_more) {
     }
 }
 
-TEST(Inflater, stops_a_bomb_at_the_limit) {
+TEST(Inflater, stops_a_decompression_bomb_at_the_limit) {
     Deflater deflater;
     Inflater inflater;
     const std::string bomb = deflater.deflate(std::string(16U << 20U, '\0'));
     ASSERT_LT(bomb.size(), kMaxBytes * 4);
     EXPECT_THAT(inflater.inflate(bomb, kMaxBytes), is_error(InflateError::too_big));
     EXPECT_THAT(inflater.inflate(bomb, 0), is_error(InflateError::too_big));
-    // Blocks without text, each calling itself the last.
+    // Empty blocks, each marked as final.
     std::string blocks;
     for (int count = 0; count < 20000; ++count) {
         blocks += bytes("\x03\x00");
@@ -250,7 +250,7 @@ TEST(Inflater, stops_a_bomb_at_the_limit) {
     EXPECT_THAT(inflater.inflate(bytes("\xf2\x48\xcd\xc9\xc9\x07\x00"), kMaxBytes), is_text("Hello"));
 }
 
-// Texts that pack well, that do not pack at all, and that repeat over more than a window.
+// Texts that compress well, not at all, or that repeat at a distance larger than the window.
 std::string random_text(std::mt19937& random, std::size_t size) {
     const auto letters = 1 + random() % 256;
     const std::size_t repeat = random() % 2 == 0 ? 0 : 1 + random() % 40000;
@@ -261,19 +261,19 @@ std::string random_text(std::mt19937& random, std::size_t size) {
     return text;
 }
 
-TEST(Deflate, every_message_comes_back_as_it_was) {
+TEST(Deflate, every_message_survives_a_round_trip) {
     std::mt19937 random(7692);  // NOLINT(bugprone-random-generator-seed): the same texts each time
     Deflater deflater;
     Inflater inflater;
     for (int round = 0; round < 500; ++round) {
         const std::string text = random_text(random, random() % (round % 50 == 0 ? 200000 : 3000));
         const std::string payload = deflater.deflate(text);
-        ASSERT_EQ(payload, Deflater().deflate(text)) << "round " << round << ": it depends on those before it";
+        ASSERT_EQ(payload, Deflater().deflate(text)) << "round " << round << ": it depends on previous messages";
         ASSERT_THAT(inflater.inflate(payload, text.size()), is_text(text)) << "round " << round;
     }
 }
 
-TEST(Deflate, a_spoiled_message_is_text_or_an_error_within_the_limit) {
+TEST(Deflate, a_corrupted_message_is_text_or_an_error_within_the_limit) {
     std::mt19937 random(1951);  // NOLINT(bugprone-random-generator-seed): the same texts each time
     Deflater deflater;
     Inflater inflater;
@@ -289,7 +289,7 @@ TEST(Deflate, a_spoiled_message_is_text_or_an_error_within_the_limit) {
     }
 }
 
-TEST(Deflate, an_update_becomes_a_third_of_its_size_or_less) {
+TEST(Deflate, an_update_shrinks_to_a_third_or_less) {
     std::string update = R"({"type":"metrics_update","data":{"top_skills":[)";
     for (int skill = 0; skill < 10; ++skill) {
         update += R"({"skill_name":"skill-)" + std::to_string(skill * 37) + R"(","invocation_count":)" +

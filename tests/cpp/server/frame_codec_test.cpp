@@ -1,4 +1,4 @@
-// Frames of WebSocket, byte by byte: what a client may send, in whatever pieces, and what it may not.
+// WebSocket framing: valid input in any split, and protocol violations.
 #include "server/frame_codec.hpp"
 
 #include <gmock/gmock.h>
@@ -33,7 +33,7 @@ std::string client_frame(unsigned first, std::string_view payload) {
     return frame;
 }
 
-/// What is told of some bytes, as "text:Hello" and the like.
+/// The events decoded from `bytes`, such as "text:Hello".
 std::vector<std::string> decode_all(FrameDecoder& decoder, std::string bytes) {
     std::vector<std::string> events;
     std::span<char> input = bytes;
@@ -76,7 +76,7 @@ TEST(FrameDecoder, reads_the_example_of_the_rfc) {
     EXPECT_THAT(decode_all("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"), ElementsAre("text:Hello"));
 }
 
-TEST(FrameDecoder, tells_of_each_kind_of_frame) {
+TEST(FrameDecoder, decodes_each_kind_of_frame) {
     EXPECT_THAT(decode_all(client_frame(0x81, "a") + client_frame(0x89, "b") + client_frame(0x8A, "c") +
                            client_frame(0x88,
                                         "\x03\xe8"
@@ -86,14 +86,14 @@ TEST(FrameDecoder, tells_of_each_kind_of_frame) {
                 ElementsAre("text:", "ping:", "close 0:"));
 }
 
-TEST(FrameDecoder, puts_fragments_together_around_control_frames) {
+TEST(FrameDecoder, reassembles_fragments_around_control_frames) {
     EXPECT_THAT(decode_all(client_frame(0x01, "one ") + client_frame(0x89, "p") + client_frame(0x00, "two ") +
                            client_frame(0x80, "three") + client_frame(0x81, "next")),
                 ElementsAre("progress", "ping:p", "progress", "text:one two three", "text:next"));
     EXPECT_THAT(decode_all(client_frame(0x01, "") + client_frame(0x80, "")), ElementsAre("progress", "text:"));
 }
 
-TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
+TEST(FrameDecoder, decodes_the_same_events_for_any_split_of_the_input) {
     std::mt19937 random(20260210);  // NOLINT(cert-msc32-c,cert-msc51-cpp): the same ones each time
     std::string bytes;
     for (const std::size_t size : {0U, 1U, 7U, 8U, 125U, 126U, 200U, 65535U, 65536U, 70000U}) {
@@ -103,7 +103,7 @@ TEST(FrameDecoder, tells_the_same_in_whatever_pieces_the_bytes_come) {
             const auto& letter = letters[random() % letters.size()];
             text += text.size() + letter.size() <= size ? letter : "b";
         }
-        const std::size_t half = size / 2;  // perhaps inside a letter
+        const std::size_t half = size / 2;  // possibly inside a character
         bytes += client_frame(0x81, text);
         bytes += client_frame(0x01, text.substr(0, half)) + client_frame(0x89, text.substr(0, 125)) +
                  client_frame(0x80, text.substr(half));
@@ -132,7 +132,7 @@ struct Violation {
     unsigned code;
 };
 
-TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
+TEST(FrameDecoder, rejects_protocol_violations) {
     std::string not_minimal_16_bit = client_frame(0x81, std::string(126, 'x'));
     not_minimal_16_bit[3] = 125;
     std::string not_minimal_64_bit = client_frame(0x81, std::string(65536, 'x'));
@@ -163,12 +163,12 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
         {"binary in fragments", client_frame(0x02, "x"), 1003},
         {"a close with half a code", client_frame(0x88, "\x03"), 1002},
         {"a text that is not UTF-8", client_frame(0x81, "\xff"), 1007},
-        {"half a letter", client_frame(0x81, "\xc3"), 1007},
-        {"half a letter in fragments", client_frame(0x01, "\xe2") + client_frame(0x80, "\x82"), 1007},
-        {"half a letter and an empty last fragment", client_frame(0x01, "\xe2") + client_frame(0x80, ""), 1007},
-        {"a fragment that no other can mend", client_frame(0x01, "a\xff"), 1007},
-        {"the begin of a frame that nothing can mend", client_frame(0x81, "a\xff" + std::string(50, 'x')).substr(0, 10),
-         1007},
+        {"half a character", client_frame(0x81, "\xc3"), 1007},
+        {"half a character in fragments", client_frame(0x01, "\xe2") + client_frame(0x80, "\x82"), 1007},
+        {"half a character and an empty last fragment", client_frame(0x01, "\xe2") + client_frame(0x80, ""), 1007},
+        {"a fragment that no continuation can make valid", client_frame(0x01, "a\xff"), 1007},
+        {"the start of a frame that nothing can make valid",
+         client_frame(0x81, "a\xff" + std::string(50, 'x')).substr(0, 10), 1007},
         {"a surrogate in fragments", client_frame(0x01, "\xed") + client_frame(0x00, "\xa0"), 1007},
         {"a close reason that is not UTF-8", client_frame(0x88, "\x03\xe8\xff"), 1007},
     };
@@ -179,7 +179,7 @@ TEST(FrameDecoder, refuses_what_the_protocol_forbids) {
     }
 }
 
-TEST(FrameDecoder, takes_the_close_codes_that_may_be_sent_alone) {
+TEST(FrameDecoder, accepts_only_valid_close_codes) {
     std::vector<unsigned> taken;
     for (unsigned code = 0; code <= 0xFFFF; ++code) {
         const std::string payload{static_cast<char>(code >> 8U), static_cast<char>(code & 0xFFU)};
@@ -194,7 +194,7 @@ TEST(FrameDecoder, takes_the_close_codes_that_may_be_sent_alone) {
     EXPECT_EQ(taken, expected);
 }
 
-TEST(FrameDecoder, refuses_a_message_beyond_the_limit_before_it_comes) {
+TEST(FrameDecoder, rejects_a_message_over_the_limit_by_its_header) {
     FrameDecoder decoder(10);
     EXPECT_THAT(decode_all(decoder, client_frame(0x81, "0123456789")), ElementsAre("text:0123456789"));
     EXPECT_THAT(decode_all(decoder, client_frame(0x81, "0123456789x").substr(0, 6)), ElementsAre("violation 1009"));
@@ -204,7 +204,7 @@ TEST(FrameDecoder, refuses_a_message_beyond_the_limit_before_it_comes) {
                 ElementsAre("progress", "progress", "violation 1009"));
 }
 
-TEST(FrameDecoder, takes_deflated_messages_where_they_were_agreed_on) {
+TEST(FrameDecoder, accepts_deflated_messages_if_negotiated) {
     FrameDecoder decoder(kLimit);
     decoder.set_deflate(true);
     EXPECT_THAT(decode_all(decoder, client_frame(0xC1, "x") + client_frame(0x81, "y") + client_frame(0x41, "a") +
@@ -217,7 +217,7 @@ TEST(FrameDecoder, takes_deflated_messages_where_they_were_agreed_on) {
     }
 }
 
-TEST(ToFrame, has_the_shortest_length) {
+TEST(ToFrame, uses_the_minimal_length_encoding) {
     EXPECT_EQ(to_frame(Opcode::text, ""), std::string("\x81\x00", 2));
     EXPECT_EQ(to_frame(Opcode::pong, "Hello"), "\x8a\x05Hello");
     EXPECT_EQ(to_frame(Opcode::text, std::string(125, 'x')).substr(0, 2), "\x81\x7d");
@@ -227,7 +227,7 @@ TEST(ToFrame, has_the_shortest_length) {
               std::string("\xc1\x7f\0\0\0\0\0\x01\0\0", 10));
 }
 
-TEST(CloseFrame, holds_code_and_reason_as_far_as_they_fit) {
+TEST(CloseFrame, truncates_the_reason_to_the_limit) {
     EXPECT_EQ(close_frame(CloseCode::none, ""), std::string("\x88\x00", 2));
     EXPECT_EQ(close_frame(CloseCode::going_away, "bye"),
               "\x88\x05\x03\xe9"
@@ -236,7 +236,7 @@ TEST(CloseFrame, holds_code_and_reason_as_far_as_they_fit) {
     for (int i = 0; i < 100; ++i) {
         long_reason += "\xc3\xa4";
     }
-    EXPECT_EQ(close_frame(CloseCode::normal, long_reason).size(), 2U + 2 + 122);  // no half letter
+    EXPECT_EQ(close_frame(CloseCode::normal, long_reason).size(), 2U + 2 + 122);  // no partial character
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The memory for one operation, and what happens to those that do not fit.
+// The inline storage for one operation, and the heap fallback.
 #include "server/handler_slot.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ bool is_inside(const HandlerSlot& slot, const void* memory) {
     return at >= first && at < first + sizeof slot;
 }
 
-TEST(HandlerSlot, holds_one_at_a_time_and_none_that_is_too_large) {
+TEST(HandlerSlot, holds_one_operation_at_a_time_and_none_that_is_too_large) {
     HandlerSlot slot;
     void* const first = slot.acquire(64);
     EXPECT_TRUE(is_inside(slot, first));
@@ -34,15 +34,15 @@ TEST(HandlerSlot, holds_one_at_a_time_and_none_that_is_too_large) {
     slot.release(again);
 }
 
-// Where it did not, each client would have memory for it elsewhere, and more of it.
-TEST(HandlerSlot, has_room_for_the_wait_for_a_socket) {
+// Otherwise each client would need a larger heap allocation for its wait.
+TEST(HandlerSlot, fits_the_wait_for_a_socket) {
     net::io_context io;
     Socket socket(io, tcp::v4());
     HandlerSlot slot;
     socket.async_wait(Socket::wait_read, net::bind_allocator(HandlerSlot::Allocator<void>(slot),
                                                              [held = std::make_shared<int>()](const error_code&) {}));
     void* const next = slot.acquire(8);
-    EXPECT_FALSE(is_inside(slot, next)) << "the wait is not in it";
+    EXPECT_FALSE(is_inside(slot, next)) << "the wait is not in the slot";
     slot.release(next);
     socket.close();
     io.run();

@@ -1,4 +1,4 @@
-// The plain HTTP side of a running server.
+// The HTTP endpoints of a running server.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -21,7 +21,7 @@ TEST(Http, healthz_is_ok_while_the_process_serves) {
     EXPECT_EQ(answer.json().at("version"), kVersion);
 }
 
-TEST(Http, every_answer_has_its_date) {
+TEST(Http, every_response_has_a_date) {
     TestServer server;
     for (const char* target : {"/healthz", "/nothing", "/assets/none"}) {
         const auto date = http(server.port(), "GET", target).headers.at("date");
@@ -30,7 +30,7 @@ TEST(Http, every_answer_has_its_date) {
     }
 }
 
-TEST(Http, readyz_tells_whether_the_database_is_readable) {
+TEST(Http, readyz_reports_whether_the_database_is_readable) {
     TestServer server;
     auto answer = http(server.port(), "GET", "/readyz");
     EXPECT_EQ(answer.status, 503U);
@@ -47,7 +47,7 @@ TEST(Http, readyz_tells_whether_the_database_is_readable) {
     EXPECT_EQ(answer.body, R"({"status":"unavailable","reason":"the database is locked"})");
 }
 
-TEST(Http, readyz_tells_whether_the_last_cycle_is_recent) {
+TEST(Http, readyz_reports_whether_the_last_cycle_is_recent) {
     struct Case {
         double interval;
         std::chrono::seconds age;
@@ -73,7 +73,7 @@ struct AnswerCase {
     const char* error;
 };
 
-TEST(Http, everything_else_is_refused_in_json) {
+TEST(Http, other_requests_get_errors_in_json) {
     TestServer server;
     for (const auto& [method, target, status, error] :
          {AnswerCase{"GET", "/nothing", 404, "not_found"}, AnswerCase{"GET", "/healthz/", 404, "not_found"},
@@ -93,7 +93,7 @@ TEST(Http, everything_else_is_refused_in_json) {
     }
 }
 
-TEST(Http, the_dashboard_is_at_the_root_and_an_upgrade_that_went_wrong_is_told_so) {
+TEST(Http, the_root_serves_the_dashboard_or_426_for_a_failed_upgrade) {
     TestServer server;
     const auto page = http(server.port(), "GET", "/?x=y");
     EXPECT_EQ(page.status, 200U);
@@ -153,7 +153,7 @@ TEST(Http, connection_close_and_http_1_0_are_respected) {
     EXPECT_EQ(old.read_to_end(), "");
 }
 
-TEST(Http, what_is_too_large_or_no_http_is_refused_and_the_connection_closed) {
+TEST(Http, oversized_or_invalid_requests_are_rejected_and_the_connection_closed) {
     struct Case {
         std::string request;
         unsigned status;
@@ -176,7 +176,7 @@ TEST(Http, what_is_too_large_or_no_http_is_refused_and_the_connection_closed) {
     }
 }
 
-TEST(Http, frames_before_the_end_of_the_handshake_are_refused) {
+TEST(Http, frames_before_the_end_of_the_handshake_are_rejected) {
     TestServer server;
     RawConnection raw(server.port());
     raw.send(upgrade_request("/") + std::string("\x81\x80\0\0\0\0", 6));

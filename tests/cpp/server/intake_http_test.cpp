@@ -1,4 +1,4 @@
-// The way of handed-in data over the sockets of a running server, with an intake that answers when a test says so.
+// Ingestion requests to a running server whose intake responds when the test decides.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -28,7 +28,7 @@ class ManualIntake final : public server::Intake, public PendingRequests<IntakeR
     void submit(IntakeRequest request, Done done) override { push(std::move(request), std::move(done)); }
 };
 
-/// Answers on the network thread before take() returns.
+/// Responds on the network thread before submit() returns.
 class PromptIntake final : public server::Intake {
   public:
     void submit(IntakeRequest request, Done done) override {
@@ -45,7 +45,7 @@ std::string post(const std::string& target, const std::string& body, const std::
     return post_head(target, body.size(), more) + body;
 }
 
-/// Room for one request of the longest body and nothing beside it.
+/// Capacity for one request with a body of maximum size.
 Config room_for_one() {
     Config config;
     config.max_body_bytes = 1024;
@@ -54,7 +54,7 @@ Config room_for_one() {
 }
 const std::string kLongest(1024, 'x');
 
-/// That no byte is counted any more: the longest body is taken.
+/// Expects that no bytes are reserved: a body of maximum size is accepted.
 void expect_all_room_is_free(const TestServer& server, ManualIntake& intake) {
     RawConnection raw(server.port());
     raw.send(post(kHooks, kLongest));
@@ -62,7 +62,7 @@ void expect_all_room_is_free(const TestServer& server, ManualIntake& intake) {
     EXPECT_EQ(raw.read_http().status, 202U);
 }
 
-/// The same where the server notices in its own time that a client is gone.
+/// Likewise, once the server has noticed that a client disconnected.
 void expect_all_room_becomes_free(const TestServer& server, ManualIntake& intake) {
     TestServer::eventually([&] {
         RawConnection raw(server.port());
@@ -78,9 +78,9 @@ void expect_all_room_becomes_free(const TestServer& server, ManualIntake& intake
     });
 }
 
-// ---- What reaches the intake, and what comes back
+// ---- Requests and responses of the intake
 
-TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
+TEST(IntakeHttp, submits_the_request_and_sends_the_response) {
     ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
@@ -111,7 +111,7 @@ TEST(IntakeHttp, hands_over_what_was_sent_and_sends_the_answer) {
     EXPECT_EQ(answer.headers.count("retry-after"), 0U);
 }
 
-TEST(IntakeHttp, an_intake_may_answer_at_once) {
+TEST(IntakeHttp, an_intake_may_respond_immediately) {
     PromptIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
@@ -121,7 +121,7 @@ TEST(IntakeHttp, an_intake_may_answer_at_once) {
     }
 }
 
-TEST(IntakeHttp, a_request_without_a_body_is_handed_over_too) {
+TEST(IntakeHttp, a_request_without_a_body_is_submitted_too) {
     ManualIntake intake;
     TestServer server({}, &intake);
     for (const std::string& request : {http_request("POST", kHooks), post(kHooks, "")}) {
@@ -154,7 +154,7 @@ TEST(IntakeHttp, a_body_may_come_in_any_pieces) {
     }
 }
 
-TEST(IntakeHttp, the_longest_body_is_taken_and_no_longer_one) {
+TEST(IntakeHttp, a_body_of_the_maximum_size_is_accepted_and_no_longer_one) {
     ManualIntake intake;
     Config config;
     config.max_body_bytes = 300'000;
@@ -167,14 +167,14 @@ TEST(IntakeHttp, the_longest_body_is_taken_and_no_longer_one) {
     EXPECT_EQ(raw.read_http().status, 202U);
     raw.send(post_head(kHooks, 300'001, "Expect: 100-continue\r\n"));
     const auto answer = raw.read_http();
-    EXPECT_EQ(answer.status, 413U) << "before its body is asked for";
+    EXPECT_EQ(answer.status, 413U) << "before its body is requested";
     EXPECT_EQ(answer.headers.at("connection"), "close");
     EXPECT_TRUE(intake.empty());
 }
 
 // ---- Expect
 
-TEST(IntakeHttp, who_expects_a_hundred_gets_it_once_its_body_is_wanted) {
+TEST(IntakeHttp, expect_100_continue_is_answered_once_the_request_is_accepted) {
     ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
@@ -192,7 +192,7 @@ TEST(IntakeHttp, who_expects_a_hundred_gets_it_once_its_body_is_wanted) {
     }
 }
 
-TEST(IntakeHttp, nobody_gets_a_hundred_whose_body_is_not_wanted_or_who_cannot_know_it) {
+TEST(IntakeHttp, no_100_continue_for_rejected_requests_empty_bodies_or_http_1_0) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection proxied(server.port());
@@ -209,13 +209,13 @@ TEST(IntakeHttp, nobody_gets_a_hundred_whose_body_is_not_wanted_or_who_cannot_kn
     old.send("POST " + kHooks +
              " HTTP/1.0\r\nHost: localhost\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody");
     intake.next().done({});
-    EXPECT_EQ(old.read_http().status, 202U) << "HTTP/1.0 knows no 100";
+    EXPECT_EQ(old.read_http().status, 202U) << "HTTP/1.0 has no status 100";
     EXPECT_EQ(old.read_to_end(), "");
 }
 
-// ---- Requests behind one another
+// ---- Pipelining
 
-TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
+TEST(IntakeHttp, pipelined_requests_are_answered_in_order) {
     ManualIntake intake;
     TestServer server({}, &intake);
     RawConnection raw(server.port());
@@ -224,7 +224,7 @@ TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
              http_request("GET", "/healthz"));
     auto first = intake.next();
     EXPECT_EQ(first.request.body, "first");
-    EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U) << "others are served meanwhile";
+    EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U) << "other connections are served meanwhile";
     EXPECT_TRUE(intake.empty()) << "the next one waits for the answer";
     first.done({.status = 202, .body = R"({"n":1})"});
     EXPECT_EQ(raw.read_http().json().at("n"), 1);
@@ -238,7 +238,7 @@ TEST(IntakeHttp, requests_sent_at_once_are_answered_in_their_order) {
     const auto last = raw.read_http();
     EXPECT_EQ(last.status, 202U);
     EXPECT_EQ(last.headers.at("connection"), "close");
-    EXPECT_EQ(raw.read_to_end(), "") << "nothing behind it is served";
+    EXPECT_EQ(raw.read_to_end(), "") << "later requests are not served";
 }
 
 TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
@@ -255,7 +255,7 @@ TEST(IntakeHttp, what_follows_a_body_is_the_next_request) {
 
 // ---- Other paths and methods
 
-TEST(IntakeHttp, the_body_of_a_request_that_hands_in_nothing_may_be_small_alone) {
+TEST(IntakeHttp, bodies_of_other_requests_are_limited_to_8_kib) {
     ManualIntake intake;
     TestServer server({}, &intake);
     for (const char* target : {"/healthz", "/nothing", "/", "/hooks/claude-code/", "/hooks", "/api/v1/invocations2"}) {
@@ -271,7 +271,7 @@ TEST(IntakeHttp, the_body_of_a_request_that_hands_in_nothing_may_be_small_alone)
     EXPECT_TRUE(intake.empty());
 }
 
-TEST(IntakeHttp, another_method_is_told_that_it_is_post) {
+TEST(IntakeHttp, other_methods_get_405_with_allow_post) {
     ManualIntake intake;
     TestServer server({}, &intake);
     for (const std::string& target : {kHooks, kInvocations + "?x=y"}) {
@@ -300,7 +300,7 @@ TEST(IntakeHttp, another_method_is_told_that_it_is_post) {
     EXPECT_TRUE(intake.empty());
 }
 
-TEST(IntakeHttp, a_server_without_an_intake_says_so) {
+TEST(IntakeHttp, without_an_intake_it_is_503) {
     TestServer server;
     for (const std::string& target : {kHooks, kInvocations}) {
         RawConnection raw(server.port());
@@ -313,7 +313,7 @@ TEST(IntakeHttp, a_server_without_an_intake_says_so) {
 
 // ---- max_intake_bytes
 
-TEST(IntakeHttp, what_is_on_its_way_is_counted_until_it_is_answered) {
+TEST(IntakeHttp, bytes_in_flight_count_until_the_response) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection first(server.port());
@@ -329,13 +329,13 @@ TEST(IntakeHttp, what_is_on_its_way_is_counted_until_it_is_answered) {
     RawConnection empty(server.port());
     empty.send(post(kHooks, ""));
     intake.next().done({});
-    EXPECT_EQ(empty.read_http().status, 202U) << "nothing is room enough for nothing";
+    EXPECT_EQ(empty.read_http().status, 202U) << "an empty body needs no capacity";
     pending.done({.status = 503, .retry_after = 2});
     EXPECT_EQ(first.read_http().status, 503U);
     expect_all_room_is_free(server, intake);
 }
 
-TEST(IntakeHttp, two_that_fit_are_taken_beside_each_other) {
+TEST(IntakeHttp, concurrent_requests_within_the_limit_are_accepted) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     RawConnection first(server.port());
@@ -351,7 +351,7 @@ TEST(IntakeHttp, two_that_fit_are_taken_beside_each_other) {
     expect_all_room_is_free(server, intake);
 }
 
-TEST(IntakeHttp, a_request_that_is_refused_takes_no_room) {
+TEST(IntakeHttp, a_rejected_request_reserves_nothing) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (const auto& [request, status] :
@@ -366,7 +366,7 @@ TEST(IntakeHttp, a_request_that_is_refused_takes_no_room) {
     }
 }
 
-TEST(IntakeHttp, the_room_of_a_client_that_leaves_in_its_body_is_free_again) {
+TEST(IntakeHttp, a_disconnect_during_the_body_releases_its_reservation) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (const bool expects : {false, true}) {
@@ -382,7 +382,7 @@ TEST(IntakeHttp, the_room_of_a_client_that_leaves_in_its_body_is_free_again) {
     }
 }
 
-TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees_its_room) {
+TEST(IntakeHttp, a_body_that_times_out_closes_the_connection_and_releases_its_reservation) {
     ManualIntake intake;
     Config config = room_for_one();
     config.handshake_timeout = Seconds{0.1};
@@ -394,7 +394,7 @@ TEST(IntakeHttp, a_body_that_does_not_come_in_time_ends_the_connection_and_frees
     EXPECT_TRUE(intake.empty());
 }
 
-TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
+TEST(IntakeHttp, announced_bodies_do_not_count_until_received) {
     ManualIntake intake;
     Config config = room_for_one();
     config.max_intake_bytes += 10;
@@ -412,7 +412,7 @@ TEST(IntakeHttp, bodies_that_are_announced_and_do_not_come_keep_nobody_out) {
     EXPECT_EQ(other.read_http().status, 202U);
 }
 
-TEST(IntakeHttp, a_body_slower_than_min_body_rate_ends_the_connection) {
+TEST(IntakeHttp, a_body_slower_than_min_body_rate_closes_the_connection) {
     ManualIntake intake;
     Config config;
     config.handshake_timeout = Seconds{0.1};
@@ -433,7 +433,7 @@ TEST(IntakeHttp, a_body_slower_than_min_body_rate_ends_the_connection) {
     EXPECT_TRUE(intake.empty());
 }
 
-TEST(IntakeHttp, an_intake_that_takes_its_time_does_not_cost_its_client_the_connection) {
+TEST(IntakeHttp, a_slow_intake_does_not_time_out_the_connection) {
     ManualIntake intake;
     Config config;
     config.handshake_timeout = Seconds{0.1};
@@ -444,14 +444,14 @@ TEST(IntakeHttp, an_intake_that_takes_its_time_does_not_cost_its_client_the_conn
     RawConnection raw(server.port());
     raw.send(post(kHooks, "x"));
     auto pending = intake.next();
-    EXPECT_EQ(idle.read_to_end(), "") << "far longer than any limit: another client was cut meanwhile";
+    EXPECT_EQ(idle.read_to_end(), "") << "longer than any timeout: another client was dropped meanwhile";
     pending.done({});
     EXPECT_EQ(raw.read_http().status, 202U);
 }
 
-// ---- Who leaves while the intake holds the request
+// ---- Disconnects and shutdown while the intake has the request
 
-TEST(IntakeHttp, a_client_that_has_left_may_be_answered) {
+TEST(IntakeHttp, a_response_to_a_disconnected_client_is_dropped) {
     ManualIntake intake;
     TestServer server(room_for_one(), &intake);
     for (int round = 0; round < 10; ++round) {
@@ -467,7 +467,7 @@ TEST(IntakeHttp, a_client_that_has_left_may_be_answered) {
     }
 }
 
-TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_answers_after) {
+TEST(IntakeHttp, a_server_stops_with_requests_in_the_intake_and_accepts_late_responses) {
     ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{0.1};
@@ -501,7 +501,7 @@ TEST(IntakeHttp, a_server_stops_while_the_intake_holds_requests_and_bears_their_
     EXPECT_TRUE(intake.empty());
 }
 
-TEST(IntakeHttp, a_server_that_stops_waits_no_longer_than_for_the_answer) {
+TEST(IntakeHttp, shutdown_waits_only_for_the_pending_response) {
     ManualIntake intake;
     Config config;
     config.shutdown_timeout = Seconds{60.0};
@@ -510,13 +510,13 @@ TEST(IntakeHttp, a_server_that_stops_waits_no_longer_than_for_the_answer) {
     raw.send(post(kHooks, "x"));
     auto pending = intake.next();
     std::thread stopper([&server] { server->stop(); });
-    EXPECT_EQ(raw.read_to_end(), "") << "HTTP connections are cut";
+    EXPECT_EQ(raw.read_to_end(), "") << "HTTP connections are aborted";
     pending.done({});
     pending.done = nullptr;
-    stopper.join();  // long before the 60 s: the time limit of the test is shorter
+    stopper.join();  // long before the 60 s: the timeout of the test is shorter
 }
 
-TEST(IntakeHttp, many_clients_are_answered_from_many_threads) {
+TEST(IntakeHttp, responses_may_come_from_many_threads) {
     ManualIntake intake;
     TestServer server({}, &intake);
     constexpr int kClients = 8;

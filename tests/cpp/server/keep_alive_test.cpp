@@ -1,4 +1,4 @@
-// Peers that answer pings stay, peers that say nothing are dropped, and so is who never finishes the handshake.
+// Keep-alive: clients that answer pings stay; silent ones and unfinished handshakes are dropped.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -45,7 +45,7 @@ TEST(KeepAlive, a_peer_that_does_not_answer_our_close_is_dropped) {
     EXPECT_NE(raw.read_to_end().find("\x88\x02\x03\xeb"), std::string::npos);
 }
 
-TEST(HandshakeTimeout, drops_who_sends_nothing_or_half_a_request) {
+TEST(HandshakeTimeout, drops_clients_that_send_no_or_half_a_request) {
     const auto config = short_times();
     TestServer server(config);
     for (const char* beginning : {"", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\n"}) {

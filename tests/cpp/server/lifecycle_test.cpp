@@ -23,7 +23,7 @@ Config on(const std::string& host, std::uint16_t port = 0) {
     Config config;
     config.host = host;
     config.port = port;
-    config.insecure = true;  // some of the addresses are none of loopback
+    config.insecure = true;  // some of the addresses are not loopback
     return config;
 }
 
@@ -43,7 +43,7 @@ TEST(Bind, localhost_is_both_loopback_addresses_on_one_port) {
     }
 }
 
-TEST(Bind, takes_addresses_and_names_in_any_case) {
+TEST(Bind, accepts_addresses_and_names_in_any_case) {
     for (const char* host : {"127.0.0.1", "LocalHost", "0.0.0.0"}) {
         NetworkServer server(on(host), kSystemClock);
         server.bind();
@@ -52,7 +52,7 @@ TEST(Bind, takes_addresses_and_names_in_any_case) {
     }
 }
 
-TEST(Bind, refuses_the_network_without_tls_and_tokens) {
+TEST(Bind, rejects_non_loopback_addresses_without_tls_and_tokens) {
     for (const char* host : {"0.0.0.0", "::", "192.0.2.1"}) {
         auto config = on(host);
         config.insecure = false;
@@ -74,14 +74,14 @@ void expect_bind_fails(const Config& config, int value, const std::string& part)
     EXPECT_EQ(server.port(), 0);
 }
 
-TEST(Bind, says_so_where_the_port_is_taken) {
+TEST(Bind, fails_if_the_port_is_in_use) {
     NetworkServer first(on("127.0.0.1"), kSystemClock);
     first.bind();
     expect_bind_fails(on("127.0.0.1", first.port()), EADDRINUSE, "127.0.0.1:" + std::to_string(first.port()));
     expect_bind_fails(on("localhost", first.port()), EADDRINUSE, "localhost:" + std::to_string(first.port()));
 }
 
-TEST(Bind, holds_no_address_where_one_of_two_is_taken) {
+TEST(Bind, binds_no_address_if_one_of_two_is_in_use) {
     std::optional<NetworkServer> six;
     six.emplace(on("::1"), kSystemClock);
     try {
@@ -95,13 +95,13 @@ TEST(Bind, holds_no_address_where_one_of_two_is_taken) {
     EXPECT_NO_THROW(four.bind());
 }
 
-TEST(Bind, says_so_where_the_host_is_not_here) {
+TEST(Bind, fails_if_the_host_is_not_local) {
     expect_bind_fails(on("192.0.2.1", 9), EADDRNOTAVAIL, "192.0.2.1:9");
     expect_bind_fails(on("2001:db8::1", 9), EADDRNOTAVAIL, "[2001:db8::1]:9");
     expect_bind_fails(on("no such host", 9), EADDRNOTAVAIL, "no such host:9");
 }
 
-TEST(Lifecycle, calls_out_of_order_are_refused) {
+TEST(Lifecycle, calls_out_of_order_throw) {
     NetworkServer server(on("127.0.0.1"), kSystemClock);
     EXPECT_THROW(server.start(), std::logic_error);
     server.bind();
@@ -112,7 +112,7 @@ TEST(Lifecycle, calls_out_of_order_are_refused) {
     EXPECT_THROW(server.start(), std::logic_error);
 }
 
-TEST(Stop, tells_every_client_1001_and_frees_the_port) {
+TEST(Stop, closes_every_client_with_1001_and_releases_the_port) {
     std::uint16_t port = 0;
     for (int round = 0; round < 2; ++round) {
         NetworkServer server(on("localhost", port), kSystemClock);
@@ -133,7 +133,7 @@ TEST(Stop, tells_every_client_1001_and_frees_the_port) {
     }
 }
 
-TEST(Stop, cuts_who_does_not_close_in_time) {
+TEST(Stop, aborts_clients_that_do_not_close_in_time) {
     auto config = on("127.0.0.1");
     config.shutdown_timeout = Seconds{0.1};
     NetworkServer server(config, kSystemClock);
@@ -155,7 +155,7 @@ TEST(Stop, cuts_who_does_not_close_in_time) {
     EXPECT_EQ(half.read_to_end(), "");
 }
 
-TEST(Stop, waits_no_longer_than_its_clients_need) {
+TEST(Stop, waits_only_until_the_clients_have_closed) {
     auto config = on("127.0.0.1");
     config.shutdown_timeout = Seconds{60.0};
     NetworkServer server(config, kSystemClock);
@@ -164,10 +164,10 @@ TEST(Stop, waits_no_longer_than_its_clients_need) {
     TestClient client(server.port());
     std::thread stopper([&server] { server.stop(); });
     EXPECT_EQ(client.read_close(), 1001U);
-    stopper.join();  // long before the 60 s: the time limit of the test is shorter
+    stopper.join();  // long before the 60 s: the timeout of the test is shorter
 }
 
-TEST(Stop, cuts_a_client_that_never_reads) {
+TEST(Stop, aborts_a_client_that_never_reads) {
     auto config = on("127.0.0.1");
     config.shutdown_timeout = Seconds{0.05};
     NetworkServer server(config, kSystemClock);
@@ -215,7 +215,7 @@ TEST(Stop, may_come_at_any_time_and_more_than_once) {
     server.publish(snapshot_of(1, {}));
 }
 
-TEST(Publish, delivers_the_newest_where_the_thread_is_behind) {
+TEST(Publish, delivers_the_newest_if_the_thread_is_behind) {
     NetworkServer server(on("127.0.0.1"), kSystemClock);
     server.bind();
     for (std::uint64_t i = 1; i <= 50; ++i) {

@@ -1,4 +1,4 @@
-// Bounds of a running server: close codes, the number of clients, clients that do not read, file descriptors.
+// Limits of a running server: close codes, number of clients, stalled clients, file descriptors.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -15,7 +15,7 @@
 namespace session_buddy::test {
 namespace {
 
-// An update of a few hundred kilobytes, so that a few fill every buffer on the way.
+// An update of a few hundred kilobytes: a few of them fill every buffer on the path.
 std::shared_ptr<Snapshot> large_snapshot(std::uint64_t sequence) {
     std::vector<SkillMetrics> skills;
     for (int i = 0; i < 1000; ++i) {
@@ -73,7 +73,7 @@ bool accepts_another_client(const TestServer& server) {
     return next.read_http().status == 101;
 }
 
-TEST(CloseCode, of_the_client_is_answered_and_its_place_is_free_again) {
+TEST(CloseCode, of_the_client_is_answered_and_its_slot_is_released) {
     Config config;
     config.max_clients = 1;
     TestServer server(config);
@@ -84,13 +84,13 @@ TEST(CloseCode, of_the_client_is_answered_and_its_place_is_free_again) {
                 client.close();
                 return true;
             } catch (const std::runtime_error&) {
-                return false;  // the place of the one before is not free yet
+                return false;  // the slot of the previous client is not released yet
             }
         });
     }
 }
 
-TEST(MaxClients, the_next_one_is_refused_with_503_and_told_to_retry) {
+TEST(MaxClients, one_more_gets_503_with_retry_after) {
     Config config;
     config.max_clients = 3;
     TestServer server(config);
@@ -108,15 +108,15 @@ TEST(MaxClients, the_next_one_is_refused_with_503_and_told_to_retry) {
     EXPECT_GT(std::stoi(answer.headers.at("retry-after")), 0);
     EXPECT_EQ(answer.headers.at("connection"), "close");
     EXPECT_EQ(refused.read_to_end(), "");
-    // HTTP goes on, and so do the clients that are there.
+    // HTTP and connected clients are not affected.
     EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
     EXPECT_EQ(clients.front().ask({{"type", "ping"}}).at("type"), "pong");
-    // One goes without a word: its place is free again.
+    // One client disconnects without a close frame: its slot is released.
     clients.pop_back();
     TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
-// Without reading all of a large update.
+// Reads only the start of a large update.
 std::string timestamp_of(const std::string& update) {
     const std::string before = R"({"type":"metrics_update","timestamp":")";
     EXPECT_EQ(update.substr(0, before.size()), before);
@@ -125,11 +125,11 @@ std::string timestamp_of(const std::string& update) {
 
 TEST(StalledClient, gets_the_newest_update_while_others_miss_none) {
     Config config;
-    config.ping_timeout = Seconds{600.0};  // stalled for as long as this test takes, and not dropped for it
+    config.ping_timeout = Seconds{600.0};  // the stalled client must not be dropped during the test
     TestServer server(config);
     TestClient stalled(server.port(), {.receive_buffer = 16384, .reading = false});
     TestClient good(server.port());
-    EXPECT_EQ(good.ask({{"type", "ping"}}).at("type"), "pong");  // both are known to the server now
+    EXPECT_EQ(good.ask({{"type", "ping"}}).at("type"), "pong");  // the server has accepted both
     constexpr std::uint64_t kUpdates = 40;
     std::string last;
     for (std::uint64_t i = 1; i <= kUpdates; ++i) {
@@ -150,7 +150,7 @@ TEST(StalledClient, gets_the_newest_update_while_others_miss_none) {
     EXPECT_LT(received, kUpdates / 4);
 }
 
-// Of the two limits on silence each is the only one that can end the client: the other one is far longer than the test.
+// In each of the next two tests only one timeout can end the client; the other is far longer than the test.
 TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
     Config config;
     config.max_clients = 1;
@@ -167,7 +167,7 @@ TEST(StalledClient, is_dropped_when_its_pings_stay_unanswered) {
     TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
-TEST(StalledClient, is_dropped_when_it_does_not_take_a_message) {
+TEST(StalledClient, is_dropped_when_a_write_times_out) {
     Config config;
     config.max_clients = 1;
     config.ping_timeout = Seconds{600};
@@ -182,18 +182,18 @@ TEST(StalledClient, is_dropped_when_it_does_not_take_a_message) {
     TestServer::eventually([&] { return accepts_another_client(server); });
 }
 
-TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
+TEST(StalledClient, is_not_read_from_but_loses_no_reply) {
     Config config;
     config.max_messages_per_second = 1'000'000;
     TestServer server(config);
     server->publish(large_snapshot(1));
     TestClient client(server.port(), {.receive_buffer = 16384, .reading = false});
     TestClient other(server.port());
-    constexpr int kRequests = 150;  // each with an answer far larger than the buffers
+    constexpr int kRequests = 150;  // each with a reply far larger than the buffers
     for (int i = 0; i < kRequests; ++i) {
         client.send_later(Json{{"type", "subscribe"}, {"request_id", std::to_string(i)}}.dump());
     }
-    for (int i = 0; i < 10; ++i) {  // meanwhile others are served
+    for (int i = 0; i < 10; ++i) {  // other clients are served meanwhile
         EXPECT_EQ(other.ask({{"type", "ping"}}).at("type"), "pong");
     }
     client.start_reading();
@@ -203,7 +203,7 @@ TEST(StalledClient, is_no_longer_listened_to_but_loses_no_answer) {
     }
 }
 
-// Takes every file descriptor that this process may have, and gives them back when it goes.
+// Exhausts the file descriptors of this process; releases them when destroyed.
 class ExhaustedFileDescriptors {
   public:
     ExhaustedFileDescriptors() {
@@ -223,7 +223,7 @@ class ExhaustedFileDescriptors {
     }
     ExhaustedFileDescriptors(const ExhaustedFileDescriptors&) = delete;
     ExhaustedFileDescriptors& operator=(const ExhaustedFileDescriptors&) = delete;
-    // For a socket of the test itself.
+    // Releases one descriptor, for a socket of the test.
     void release_one() {
         ::close(descriptors_.back());
         descriptors_.pop_back();
@@ -234,16 +234,16 @@ class ExhaustedFileDescriptors {
     std::vector<int> descriptors_;
 };
 
-TEST(Listener, goes_on_after_it_ran_out_of_files) {
+TEST(Listener, recovers_after_running_out_of_file_descriptors) {
 #ifdef __SANITIZE_ADDRESS__
-    GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
+    GTEST_SKIP() << "the sanitizers need file descriptors, and report errors without them";
 #endif
     const LogLines log(log::Level::info);
     TestServer server;
     std::unique_ptr<RawConnection> waiting;
     {
         ExhaustedFileDescriptors scarcity;
-        // What a client needs: a socket, and what its reactor is made of.
+        // A client needs a socket and the descriptors of its reactor.
         for (int i = 0; i < 4; ++i) {
             scarcity.release_one();
         }
@@ -252,7 +252,7 @@ TEST(Listener, goes_on_after_it_ran_out_of_files) {
         TestServer::eventually([&] { return log.count("cannot accept") > 0; });
     }
     EXPECT_EQ(waiting->read_http().status, 200U);
-    // Where a file was left over for the one that waited, it is the next one that shows the recovery.
+    // If a descriptor was left for the waiting connection, the next one triggers the recovery message.
     EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
     EXPECT_EQ(log.count("cannot accept"), 1U);
     EXPECT_EQ(log.count("accepting connections again"), 1U);

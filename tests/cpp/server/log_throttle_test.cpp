@@ -1,4 +1,4 @@
-// What happens often is reported at once and then once an interval, and nothing of it goes uncounted.
+// Frequent events are reported immediately, then once per interval with their count.
 #include "server/log_throttle.hpp"
 
 #include <gtest/gtest.h>
@@ -6,9 +6,9 @@
 namespace session_buddy::server {
 namespace {
 
-TEST(LogThrottle, comes_at_once_and_then_once_an_interval_with_the_number_since_the_last) {
+TEST(LogThrottle, reports_immediately_and_then_once_per_interval_with_the_count) {
     LogThrottle report;
-    const LogThrottle::TimePoint start;  // the epoch of the clock is as good a time as any
+    const LogThrottle::TimePoint start;  // the epoch of the clock
     EXPECT_EQ(report.count(start), 1U);
     EXPECT_EQ(report.count(start), 0U);
     EXPECT_EQ(report.count(start + LogThrottle::kInterval - std::chrono::milliseconds{1}), 0U);

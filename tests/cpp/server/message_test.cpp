@@ -1,4 +1,4 @@
-// The bytes of a message on the wire, plain and compressed.
+// The encoding of a message, uncompressed and compressed.
 #include "server/message.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ TEST(Message, is_one_frame_and_its_text) {
     EXPECT_EQ(Message(longer).text(), longer);
 }
 
-TEST(Message, is_compressed_once_for_all_who_take_it_so) {
+TEST(Message, is_compressed_once_for_all_clients) {
     Deflater deflater;
     const std::string text(1000, 'x');
     const Message message(text);
@@ -31,7 +31,7 @@ TEST(Message, is_compressed_once_for_all_who_take_it_so) {
     EXPECT_EQ(std::get<std::string>(inflater.inflate(frame.substr(2), text.size())), text);
 }
 
-TEST(Message, stays_plain_where_compression_does_not_pay) {
+TEST(Message, stays_uncompressed_if_compression_does_not_help) {
     Deflater deflater;
     const Message brief("{}");
     EXPECT_EQ(brief.deflated_frame(deflater), brief.frame());

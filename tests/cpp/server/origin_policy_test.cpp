@@ -1,4 +1,4 @@
-// Which requests pass by their Host and Origin, without a socket.
+// Validation of Host and Origin, without sockets.
 #include "server/origin_policy.hpp"
 
 #include <gtest/gtest.h>
@@ -44,7 +44,7 @@ Config config_of(const std::string& allow_origin, const std::string& allow_host 
     return config;
 }
 
-TEST(OriginPolicy, lets_programs_and_pages_of_loopback_pass) {
+TEST(OriginPolicy, allows_programs_and_loopback_origins) {
     const auto policy = policy_of({});
     EXPECT_EQ(judge(policy, {}), Verdict::allowed);
     for (const char* origin : {"http://localhost", "http://localhost:3000", "https://127.0.0.1:5173",
@@ -53,7 +53,7 @@ TEST(OriginPolicy, lets_programs_and_pages_of_loopback_pass) {
     }
 }
 
-TEST(OriginPolicy, refuses_pages_of_other_origins) {
+TEST(OriginPolicy, rejects_other_origins) {
     const auto policy = policy_of({});
     for (const char* origin : {"https://example.org",
                                "http://example.org",
@@ -81,12 +81,12 @@ TEST(OriginPolicy, refuses_pages_of_other_origins) {
     }
 }
 
-TEST(OriginPolicy, refuses_several_origins_even_where_each_is_allowed) {
+TEST(OriginPolicy, rejects_several_origins_even_if_each_is_allowed) {
     EXPECT_EQ(judge(policy_of({}), {.origins = {"http://localhost", "http://localhost"}}), Verdict::origin_refused);
     EXPECT_EQ(judge(policy_of({}), {.origins = {"http://localhost", "http://evil.example"}}), Verdict::origin_refused);
 }
 
-TEST(OriginPolicy, lets_the_pages_of_the_server_itself_pass) {
+TEST(OriginPolicy, allows_the_same_origin) {
     const auto policy = policy_of(config_of("", "app.example.org"));
     struct Case {
         const char* host;
@@ -109,7 +109,7 @@ TEST(OriginPolicy, lets_the_pages_of_the_server_itself_pass) {
     }
 }
 
-TEST(OriginPolicy, lets_the_origins_that_are_named_pass) {
+TEST(OriginPolicy, allows_configured_origins) {
     const auto policy = policy_of(config_of("https://app.example.org,https://*.example.com"));
     for (const char* origin : {"https://app.example.org", "https://a.b.example.com"}) {
         EXPECT_EQ(judge(policy, {.origins = {origin}}), Verdict::allowed) << origin;
@@ -122,7 +122,7 @@ TEST(OriginPolicy, lets_the_origins_that_are_named_pass) {
     EXPECT_EQ(judge(policy_of(config_of("null")), {.origins = {"Null"}}), Verdict::origin_refused);
 }
 
-TEST(OriginPolicy, answers_to_loopback_hosts_alone_where_it_listens_there_alone) {
+TEST(OriginPolicy, allows_only_loopback_hosts_if_it_listens_on_loopback_only) {
     const auto policy = policy_of({});
     for (const char* host : {"localhost", "localhost:8765", "LocalHost:1", "app.localhost", "127.0.0.1:8765",
                              "127.9.9.9", "[::1]:8765", "[::ffff:127.0.0.1]"}) {
@@ -137,7 +137,7 @@ TEST(OriginPolicy, answers_to_loopback_hosts_alone_where_it_listens_there_alone)
     }
 }
 
-TEST(OriginPolicy, answers_to_every_address_but_to_no_other_name_where_it_listens_beyond_loopback) {
+TEST(OriginPolicy, allows_every_address_but_no_other_name_if_it_listens_beyond_loopback) {
     for (const char* listener : {"0.0.0.0", "::", "192.0.2.7"}) {
         const auto policy = policy_of({}, {"127.0.0.1", listener});
         for (const char* host : {"localhost", "192.0.2.7:8765", "203.0.113.5", "[2001:db8::1]"}) {
@@ -150,7 +150,7 @@ TEST(OriginPolicy, answers_to_every_address_but_to_no_other_name_where_it_listen
     }
 }
 
-TEST(OriginPolicy, answers_to_the_names_that_it_was_given) {
+TEST(OriginPolicy, allows_configured_hosts) {
     auto config = config_of("", "app.example.org,*.example.com,192.0.2.1");
     config.host = "Metrics.lan";
     const auto policy = policy_of(config);
@@ -164,13 +164,13 @@ TEST(OriginPolicy, answers_to_the_names_that_it_was_given) {
     }
 }
 
-TEST(OriginPolicy, refuses_a_rebound_name_even_where_it_is_its_own_origin) {
+TEST(OriginPolicy, rejects_a_rebound_name_even_as_its_own_origin) {
     const Request rebound{.hosts = {"rebind.example:8765"}, .origins = {"http://rebind.example:8765"}};
     EXPECT_EQ(judge(policy_of({}), rebound), Verdict::host_refused);
     EXPECT_EQ(judge(policy_of(config_of("http://rebind.example:8765")), rebound), Verdict::host_refused);
 }
 
-TEST(OriginPolicy, takes_a_request_without_host_for_a_program_unless_it_has_an_origin) {
+TEST(OriginPolicy, allows_a_request_without_host_unless_it_has_an_origin) {
     EXPECT_EQ(judge(policy_of({}), {.hosts = {}}), Verdict::allowed);
     EXPECT_EQ(judge(policy_of({}), {.hosts = {}, .origins = {"http://localhost"}}), Verdict::host_refused);
     EXPECT_EQ(judge(policy_of({}), {.hosts = {"localhost", "localhost"}}), Verdict::host_refused);

@@ -1,4 +1,4 @@
-// The order and the bounds of what waits for one client.
+// Order and bounds of the send queue of one client.
 #include "server/outbox.hpp"
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST(Outbox, keeps_the_newest_broadcast_of_each_kind) {
     EXPECT_EQ(next(outbox), "(nothing)");
 }
 
-TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
+TEST(Outbox, sends_a_broadcast_after_the_replies_queued_before_it) {
     Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     outbox.push_reply(frame("b"));
@@ -49,7 +49,7 @@ TEST(Outbox, never_lets_a_broadcast_overtake_an_earlier_answer) {
     EXPECT_EQ(next(outbox), "c");
 }
 
-TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
+TEST(Outbox, keeps_the_position_of_a_broadcast_that_is_replaced) {
     Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     EXPECT_FALSE(outbox.offer_metrics(frame("old")));
@@ -62,7 +62,7 @@ TEST(Outbox, keeps_the_turn_of_a_broadcast_that_is_replaced) {
     EXPECT_EQ(next(outbox), "newer");
 }
 
-TEST(Outbox, forgets_the_metrics_alone) {
+TEST(Outbox, drops_only_the_metrics) {
     Outbox outbox(kManyBytes);
     outbox.push_reply(frame("a"));
     outbox.offer_metrics(frame("metrics"));
@@ -73,7 +73,7 @@ TEST(Outbox, forgets_the_metrics_alone) {
     EXPECT_TRUE(outbox.empty());
 }
 
-TEST(Outbox, takes_no_more_requests_while_its_answers_are_not_taken) {
+TEST(Outbox, accepts_no_requests_while_too_many_replies_are_queued) {
     Outbox outbox(kManyBytes);
     for (std::size_t i = 0; i < kMaxPendingReplies; ++i) {
         EXPECT_TRUE(outbox.accepts_requests());

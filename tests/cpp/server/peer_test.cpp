@@ -1,4 +1,4 @@
-// Whom a request is counted for, whatever a client or a proxy writes into its headers.
+// The client address of a request, with genuine and forged forwarding headers.
 #include "server/peer.hpp"
 
 #include <gtest/gtest.h>
@@ -52,7 +52,7 @@ TEST(ForwardedPeer, is_the_right_most_address_that_is_not_trusted) {
     }
 }
 
-TEST(ForwardedPeer, ignores_nonsense_and_what_stands_left_of_it) {
+TEST(ForwardedPeer, ignores_invalid_entries_and_those_to_their_left) {
     for (const char* line : {"", ",", "unknown", "192.0.2.1,", "192.0.2.1, nonsense", "_hidden", "[::1", "1.2.3.4.5",
                              "192.0.2.1;10.0.0.1", "\"192.0.2.1\""}) {
         const auto peer = client(kProxy, {line});
@@ -64,7 +64,7 @@ TEST(ForwardedPeer, ignores_nonsense_and_what_stands_left_of_it) {
     EXPECT_EQ(client(kProxy, {}).address, kProxy.address);
 }
 
-TEST(ForwardedPeer, is_not_what_a_stranger_writes) {
+TEST(ForwardedPeer, ignores_the_headers_of_untrusted_peers) {
     const auto peer = client(kStranger, {"192.0.2.1"}, {"https"});
     EXPECT_EQ(peer.address, kStranger.address);
     EXPECT_EQ(peer.name, kStranger.name);
@@ -72,7 +72,7 @@ TEST(ForwardedPeer, is_not_what_a_stranger_writes) {
     EXPECT_FALSE(peer.forwarded);
 }
 
-TEST(ForwardedPeer, is_secure_where_the_proxy_says_so) {
+TEST(ForwardedPeer, is_secure_according_to_x_forwarded_proto) {
     EXPECT_TRUE(client(kProxy, {"192.0.2.1"}, {"https"}).secure);
     EXPECT_TRUE(client(kProxy, {"192.0.2.1"}, {"http, https"}).secure);
     EXPECT_FALSE(client(kProxy, {"192.0.2.1"}, {"https", "http"}).secure);

@@ -1,4 +1,4 @@
-// What a server under test hands over, kept until a test answers it.
+// Requests submitted by a server under test, queued until the test responds.
 #pragma once
 
 #include <condition_variable>
@@ -12,7 +12,7 @@
 
 namespace session_buddy::test {
 
-/// For one of the interfaces by which the network side asks others. Thread-safe.
+/// For a test double of Intake or Queries. Thread-safe.
 template <typename Request, typename Answer>
 class PendingRequests {
   public:
@@ -27,11 +27,11 @@ class PendingRequests {
         entries_.push_back({std::move(request), std::move(done)});
         came_.notify_all();
     }
-    /// Waits for the next one.
+    /// Waits for the next request.
     Entry next() {
         std::unique_lock lock(mutex_);
         if (!came_.wait_for(lock, kTestTimeout, [this] { return !entries_.empty(); })) {
-            throw std::runtime_error("nothing was handed over");
+            throw std::runtime_error("no request was submitted");
         }
         Entry first = std::move(entries_.front());
         entries_.pop_front();

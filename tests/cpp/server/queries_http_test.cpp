@@ -1,4 +1,4 @@
-// The way of queries over the sockets of a running server, with somebody who answers when a test says so.
+// Queries of the HTTP API to a running server, answered when the test decides.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -28,7 +28,7 @@ QueryResponse text(std::string body) {
     return answer;
 }
 
-TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
+TEST(QueriesHttp, each_path_submits_its_kind_of_query_with_the_request_headers) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     TestClient client(server.port());
@@ -62,7 +62,7 @@ TEST(QueriesHttp, each_path_is_a_kind_and_what_was_sent_is_handed_over) {
     }
 }
 
-TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unknown_proxy) {
+TEST(QueriesHttp, paths_are_visible_to_local_clients_and_not_through_an_unknown_proxy) {
     ManualQueries queries;
     TestServer direct({}, nullptr, &queries);
     Config config;
@@ -85,7 +85,7 @@ TEST(QueriesHttp, paths_are_for_clients_of_this_machine_and_not_through_an_unkno
     EXPECT_TRUE(may_see_paths(behind_proxy, "X-Forwarded-For: 127.0.0.1\r\n"));
 }
 
-TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
+TEST(QueriesHttp, head_and_304_have_no_body_and_keep_the_connection) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     RawConnection raw(server.port());
@@ -106,7 +106,7 @@ TEST(QueriesHttp, head_and_304_have_no_body_and_the_connection_goes_on) {
     EXPECT_EQ(raw.read_http().status, 200U);
 }
 
-TEST(QueriesHttp, other_methods_are_refused) {
+TEST(QueriesHttp, other_methods_get_405) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     for (const char* method : {"POST", "PUT", "DELETE"}) {
@@ -119,14 +119,14 @@ TEST(QueriesHttp, other_methods_are_refused) {
     EXPECT_EQ(raw.read_http().status, 404U);
 }
 
-TEST(QueriesHttp, without_somebody_who_answers_it_is_503) {
+TEST(QueriesHttp, without_queries_it_is_503) {
     TestServer server;
     const auto answer = http(server.port(), "GET", "/api/v1/skills");
     EXPECT_EQ(answer.status, 503U);
     EXPECT_EQ(answer.json().at("error"), "no_queries");
 }
 
-TEST(QueriesHttp, a_client_that_is_gone_or_a_server_that_stops_harms_nobody) {
+TEST(QueriesHttp, late_responses_after_a_disconnect_or_a_stop_are_dropped) {
     ManualQueries queries;
     TestServer server({}, nullptr, &queries);
     ManualQueries::Entry pending;
@@ -144,7 +144,7 @@ TEST(QueriesHttp, a_client_that_is_gone_or_a_server_that_stops_harms_nobody) {
     pending.done(text("data"));
 }
 
-TEST(QueriesHttp, a_token_needs_the_scope_read_or_for_metrics_metrics) {
+TEST(QueriesHttp, a_token_needs_the_scope_read_or_metrics) {
     TempDir dir;
     Config config;
     config.auth_token_file = dir.file("tokens");

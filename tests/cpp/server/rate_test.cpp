@@ -1,5 +1,4 @@
-// The limits of a running server for one client or address: rates, times, headers, subscriptions, and who is behind a
-// proxy.
+// Limits of a running server per client and per address: rates, timeouts, headers, subscriptions, proxies.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -43,11 +42,11 @@ bool is_closed_unanswered(const TestServer& server) {
         connection.send(http_request("GET", "/healthz", "Connection: close\r\n"));
         return connection.read_to_end().empty();
     } catch (const std::exception&) {
-        return true;  // reset before all was sent
+        return true;  // reset before everything was sent
     }
 }
 
-TEST(MessageRate, beyond_it_are_errors_and_then_the_end) {
+TEST(MessageRate, messages_over_it_get_errors_and_then_close_1008) {
     Config config;
     config.max_messages_per_second = 5;
     TestServer server(config);
@@ -78,7 +77,7 @@ TEST(MessageRate, beyond_it_are_errors_and_then_the_end) {
     EXPECT_LT(served + refused, kSent / 2);
 }
 
-TEST(MessageRate, is_free_again_for_who_waits) {
+TEST(MessageRate, recovers_for_a_client_that_backs_off) {
     Config config;
     config.max_messages_per_second = 20;
     TestServer server(config);
@@ -88,15 +87,15 @@ TEST(MessageRate, is_free_again_for_who_waits) {
         refused += client.ask(kPing).at("type") == "error" ? 1 : 0;
     }
     TestServer::eventually([&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds{100});  // what a client does that heeds the error
+        std::this_thread::sleep_for(std::chrono::milliseconds{100});  // the client backs off
         return client.ask(kPing).at("type") == "pong";
     });
 }
 
-TEST(MessageRate, counts_pings_and_nonsense) {
+TEST(MessageRate, counts_pings_and_invalid_messages) {
     Config config;
     config.max_messages_per_second = 5;
-    config.handshake_timeout = Seconds{0.3};  // for the answer to its close, which does not come
+    config.handshake_timeout = Seconds{0.3};  // for the close frame of the client, which never comes
     TestServer server(config);
     RawConnection pinging(server.port());
     pinging.send(upgrade_request("/"));
@@ -114,7 +113,7 @@ TEST(MessageRate, counts_pings_and_nonsense) {
     EXPECT_EQ(nonsense.read_close(), 1008U);
 }
 
-TEST(MaxSubscriptions, more_names_are_refused_and_change_nothing) {
+TEST(MaxSubscriptions, more_names_are_rejected_and_change_nothing) {
     Config config;
     config.max_subscriptions = 2;
     TestServer server(config);
@@ -128,7 +127,7 @@ TEST(MaxSubscriptions, more_names_are_refused_and_change_nothing) {
     EXPECT_EQ(client.read().at("data").at("top_skills").size(), 1U);
 }
 
-TEST(MaxHeaderBytes, is_what_a_request_may_have) {
+TEST(MaxHeaderBytes, limits_the_header_of_a_request) {
     Config config;
     config.max_header_bytes = 1024;
     TestServer server(config);
@@ -145,14 +144,14 @@ TEST(MaxHeaderBytes, is_what_a_request_may_have) {
     EXPECT_EQ(large.read_http().status, 200U);
 }
 
-TEST(IdleTimeout, ends_a_kept_connection_that_asks_nothing) {
+TEST(IdleTimeout, closes_an_idle_keep_alive_connection) {
     Config config;
     config.idle_timeout = Seconds{0.2};
     TestServer server(config);
     RawConnection kept(server.port());
     kept.send(http_request("GET", "/healthz"));
     EXPECT_EQ(kept.read_http().status, 200U);
-    EXPECT_EQ(kept.read_to_end(), "");  // and it is the server that ends it
+    EXPECT_EQ(kept.read_to_end(), "");  // closed by the server
     RawConnection slow(server.port());
     slow.send(http_request("GET", "/healthz"));
     EXPECT_EQ(slow.read_http().status, 200U);
@@ -160,7 +159,7 @@ TEST(IdleTimeout, ends_a_kept_connection_that_asks_nothing) {
     EXPECT_EQ(slow.read_to_end(), "");
 }
 
-TEST(WriteTimeout, drops_a_client_that_takes_nothing_however_much_it_says) {
+TEST(WriteTimeout, drops_a_client_that_reads_nothing_even_if_it_sends) {
     Config config;
     config.max_clients = 1;
     config.write_timeout = Seconds{0.3};
@@ -191,7 +190,7 @@ TEST(MaxPendingBytes, stops_reading_and_loses_nothing) {
     TestServer server(config);
     TestClient client(server.port(), {.receive_buffer = 4096, .reading = false});
     const std::string name(250, 'n');
-    constexpr int kRequests = 3000;  // 900 kB of answers
+    constexpr int kRequests = 3000;  // 900 kB of replies
     for (int i = 0; i < kRequests; ++i) {
         client.send_later(
             Json{{"type", "get_metrics"}, {"skill_name", name}, {"request_id", std::to_string(i)}}.dump());
@@ -202,7 +201,7 @@ TEST(MaxPendingBytes, stops_reading_and_loses_nothing) {
     }
 }
 
-TEST(PerAddress, so_many_websockets_and_as_many_others) {
+TEST(PerAddress, limits_websockets_and_http_connections_separately) {
     Config config;
     config.max_clients_per_address = 2;
     TestServer server(config);
@@ -241,7 +240,7 @@ TEST(MaxHttpConnections, keeps_websockets_going_while_it_is_full) {
     TestServer::eventually([&] { return !is_closed_unanswered(server); });
 }
 
-TEST(ConnectionRate, beyond_it_connections_are_closed_and_logged_once) {
+TEST(ConnectionRate, connections_over_it_are_closed_and_logged_once) {
     int warnings = 0;
     log::set_sink([&warnings](const log::Record& record) {
         if (record.message.find("max_connections_per_second (3) exceeded") != std::string_view::npos &&
@@ -264,7 +263,7 @@ TEST(ConnectionRate, beyond_it_connections_are_closed_and_logged_once) {
     EXPECT_EQ(warnings, 1);
 }
 
-TEST(BehindProxy, limits_are_of_the_forwarded_address) {
+TEST(BehindProxy, limits_apply_to_the_forwarded_address) {
     Config config;
     config.behind_proxy = true;
     config.max_clients_per_address = 1;
@@ -276,7 +275,7 @@ TEST(BehindProxy, limits_are_of_the_forwarded_address) {
     EXPECT_EQ(upgrade(server, forwarded_for("192.0.2.2, 192.0.2.3")).status, 101U);
 }
 
-TEST(BehindProxy, requests_of_one_client_have_a_rate) {
+TEST(BehindProxy, requests_of_one_client_are_rate_limited) {
     Config config;
     config.behind_proxy = true;
     config.max_connections_per_second = 3;
@@ -298,7 +297,7 @@ TEST(BehindProxy, requests_of_one_client_have_a_rate) {
     EXPECT_EQ(proxy.read_http().status, 200U);
 }
 
-TEST(BehindProxy, means_nothing_unless_asked_for_or_trusted) {
+TEST(BehindProxy, is_ignored_unless_enabled_and_trusted) {
     for (const bool behind_proxy : {false, true}) {
         Config config;
         config.behind_proxy = behind_proxy;

@@ -1,4 +1,4 @@
-// Members come and go while they are visited, and take their places with them when they move.
+// Adding, moving and removing members, also while they are visited.
 #include "server/registry.hpp"
 
 #include <gmock/gmock.h>
@@ -22,12 +22,12 @@ std::vector<int> members(Numbers& registry) {
     return found;
 }
 
-TEST(Registry, holds_who_has_a_handle) {
+TEST(Registry, contains_the_objects_with_a_handle) {
     Numbers registry;
     std::vector<int> numbers{1, 2, 3, 4};
     std::vector<Numbers::Handle> handles;
     for (int& number : numbers) {
-        handles.push_back(registry.add(number));  // which moves those that are there already
+        handles.push_back(registry.add(number));  // reallocation moves the existing handles
     }
     EXPECT_THAT(members(registry), UnorderedElementsAre(1, 2, 3, 4));
     handles[1].reset();
@@ -41,7 +41,7 @@ TEST(Registry, holds_who_has_a_handle) {
     EXPECT_THAT(members(registry), IsEmpty());
 }
 
-TEST(Registry, visits_each_member_once_though_all_leave_during_their_visit) {
+TEST(Registry, visits_each_member_once_even_if_all_leave_during_their_visit) {
     Numbers registry;
     std::vector<int> numbers{0, 1, 2, 3, 4};
     std::vector<std::optional<Numbers::Handle>> handles;

@@ -1,4 +1,4 @@
-// Which requests are refused before anything looks at what they ask for.
+// Which requests are rejected before routing.
 #include "server/request_check.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ std::string with_key(const std::string& key) {
            key + "\r\n\r\n";
 }
 
-TEST(RequestCheck, lets_good_requests_pass) {
+TEST(RequestCheck, accepts_valid_requests) {
     for (const auto& text :
          {test::upgrade_request("/"), test::upgrade_request("/ws?token=a"), test::http_request("GET", "/healthz"),
           test::http_request("GET", "/healthz", "Content-Length: 0\r\n"),
@@ -46,11 +46,11 @@ TEST(RequestCheck, lets_good_requests_pass) {
     }
 }
 
-TEST(RequestCheck, refuses_what_is_ambiguous_or_breaks_the_rules_and_says_what) {
+TEST(RequestCheck, rejects_ambiguous_or_invalid_requests_with_the_reason) {
     struct Case {
         std::string text;
         unsigned status;
-        std::string message;  // a part of it
+        std::string message;  // a substring
     };
     const auto get = [](const std::string& headers) { return test::http_request("GET", "/healthz", headers); };
     const auto upgrade = [](const std::string& header) {
@@ -86,7 +86,7 @@ TEST(RequestCheck, refuses_what_is_ambiguous_or_breaks_the_rules_and_says_what) 
     }
 }
 
-TEST(RequestCheck, wants_a_websocket_key_of_16_bytes_in_base64) {
+TEST(RequestCheck, requires_a_websocket_key_of_16_bytes_in_base64) {
     for (const char* key : {"", "x", "AAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAA=", "AAAAAAAAAAAAAAAAAAAAAAAA",
                             "AAAAAAAAAAAAAAAAAAAAAB==", "AAAAAAAAAAA AAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAA-==",
                             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}) {
@@ -96,7 +96,7 @@ TEST(RequestCheck, wants_a_websocket_key_of_16_bytes_in_base64) {
     }
 }
 
-TEST(RequestCheck, tells_a_client_of_another_version_which_one_is_spoken) {
+TEST(RequestCheck, answers_another_websocket_version_with_the_supported_one) {
     for (const char* version : {"8", "12", "14", "013", "13, 8", "x", ""}) {
         auto text = with_key("AAAAAAAAAAAAAAAAAAAAAA==");
         text.replace(text.find("13\r\n"), 2, version);

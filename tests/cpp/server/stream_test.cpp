@@ -1,5 +1,4 @@
-// A stream under TLS whose peer sends what is no data: it never goes on reading by itself, and waits for the right
-// thing.
+// A TLS stream whose peer sends non-data records: reads return instead of looping, and waits use the right direction.
 #include "server/stream.hpp"
 
 #include <fcntl.h>
@@ -29,7 +28,7 @@ struct Free {
     void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 };
 
-/// A stream of the server and its peer, over a pair of sockets, after the handshake.
+/// A server stream and its peer, connected by a socket pair, after the handshake.
 class StreamOverTls : public ::testing::Test {
   protected:
     void connect(int version) {
@@ -68,13 +67,13 @@ class StreamOverTls : public ::testing::Test {
     void send(std::string_view text) {
         ASSERT_EQ(SSL_write(peer_.get(), text.data(), static_cast<int>(text.size())), static_cast<int>(text.size()));
     }
-    /// What one attempt reads.
+    /// The result of one read.
     std::string read(error_code& error) {
         std::array<char, 4096> buffer{};
         const auto bytes = stream_->read_some(buffer, error);
         return {buffer.data(), bytes};
     }
-    /// Until the stream's socket takes no more, with what is no TLS: the peer is not to read it.
+    /// Fills the socket buffer of the stream with bytes that are not TLS; the peer must not read them.
     void fill() {
         const std::array<char, 4096> much{};
         while (::send(stream_socket_, much.data(), much.size(), 0) > 0 || ::send(stream_socket_, "x", 1, 0) > 0) {
@@ -94,7 +93,7 @@ class StreamOverTls : public ::testing::Test {
     std::unique_ptr<SSL, Free> peer_;
 };
 
-TEST_F(StreamOverTls, comes_back_after_each_key_update) {
+TEST_F(StreamOverTls, returns_after_each_key_update) {
     connect(TLS1_3_VERSION);
     constexpr int kUpdates = 10;
     for (int i = 0; i < kUpdates; ++i) {
@@ -111,9 +110,9 @@ TEST_F(StreamOverTls, comes_back_after_each_key_update) {
     EXPECT_GT(attempts, kUpdates);
 }
 
-TEST_F(StreamOverTls, waits_until_it_may_write_where_reading_needs_that) {
+TEST_F(StreamOverTls, waits_for_writability_if_a_read_needs_to_write) {
     connect(TLS1_3_VERSION);
-    send_key_update(SSL_KEY_UPDATE_REQUESTED);  // which is answered by the next write
+    send_key_update(SSL_KEY_UPDATE_REQUESTED);  // answered by the next write
     error_code error;
     EXPECT_EQ(read(error), "");
     fill();
@@ -123,7 +122,7 @@ TEST_F(StreamOverTls, waits_until_it_may_write_where_reading_needs_that) {
     bool ready = false;
     stream_->async_wait_to_read([&ready](const error_code& failed) { ready = !failed; });
     io_.poll();
-    EXPECT_FALSE(ready) << "there is something to read, but nothing that could be done";
+    EXPECT_FALSE(ready) << "input is available, but the read first needs to write";
     std::array<char, 65536> taken{};
     while (::read(peer_socket_, taken.data(), taken.size()) > 0) {
     }
@@ -132,7 +131,7 @@ TEST_F(StreamOverTls, waits_until_it_may_write_where_reading_needs_that) {
     EXPECT_EQ(read(error), "hello");
 }
 
-TEST_F(StreamOverTls, comes_back_after_a_request_to_renegotiate_too) {
+TEST_F(StreamOverTls, returns_after_a_renegotiation_request) {
     connect(TLS1_2_VERSION);
     send("before");
     ASSERT_EQ(SSL_renegotiate(peer_.get()), 1);

@@ -1,4 +1,4 @@
-// See test_client.hpp.
+// Test clients built on Beast: each operation runs its own io_context until it completes.
 #include "server/test_client.hpp"
 
 #include <openssl/ssl.h>
@@ -34,19 +34,19 @@ void run_until(net::io_context& io, const char* what, const std::function<bool()
     while (!done()) {
         io.restart();
         if (io.run_one_until(deadline) == 0) {
-            throw std::runtime_error(std::string("nothing came of: ") + what);
+            throw std::runtime_error(std::string("timed out: ") + what);
         }
     }
 }
 
-// Starts an operation with a handler and waits for it.
+// Starts an asynchronous operation and waits for its completion.
 template <typename Start>
 error_code complete(net::io_context& io, const char* what, Start start) {
     struct Outcome {
         bool done = false;
         error_code error;
     };
-    const auto outcome = std::make_shared<Outcome>();  // outlives a wait that was given up
+    const auto outcome = std::make_shared<Outcome>();  // outlives an abandoned wait
     start([outcome](const error_code& error, auto&&...) {
         outcome->done = true;
         outcome->error = error;
@@ -75,7 +75,7 @@ ClientStream open_stream(net::io_context& io, const std::string& host, std::uint
     }
     net::ssl::context context(net::ssl::context::tls_client);
     auto* native = context.native_handle();
-    SSL_CTX_set_security_level(native, 0);  // it is the server that is to refuse
+    SSL_CTX_set_security_level(native, 0);  // the server must reject, not the client
     if (options->version != 0) {
         SSL_CTX_set_min_proto_version(native, options->version);
         SSL_CTX_set_max_proto_version(native, options->version);
@@ -333,7 +333,7 @@ Config local(Config config) {
     config.host = "127.0.0.1";
     config.port = 0;
     if (config.max_connections_per_second == Config().max_connections_per_second) {
-        config.max_connections_per_second = 1'000'000;  // tests that are not about it may try again and again
+        config.max_connections_per_second = 1'000'000;  // other tests may retry without hitting it
     }
     return config;
 }
@@ -350,7 +350,7 @@ void TestServer::eventually(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + kTestTimeout;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) {
-            throw std::runtime_error("a condition did not come true");
+            throw std::runtime_error("timed out: a condition");
         }
         std::this_thread::yield();
     }

@@ -1,5 +1,4 @@
-// Clients of a running server: a WebSocket client and a bare connection. Every wait ends after kTestTimeout with an
-// exception.
+// Test clients: a WebSocket client and a raw connection. Every wait throws after kTestTimeout.
 #pragma once
 
 #include <chrono>
@@ -22,28 +21,28 @@ namespace session_buddy::test {
 
 using Json = nlohmann::ordered_json;
 
-/// Far longer than anything takes; no test waits for it to pass.
+/// Far longer than any operation takes; no test waits for it to expire.
 inline constexpr std::chrono::seconds kTestTimeout{20};
 
-/// A client's side of TLS. Nothing is checked of the server; that is for the tests with other clients.
+/// TLS options of a client, which does not verify the server; tests with other clients do.
 struct TlsClientOptions {
-    const TestCertificate* certificate = nullptr;  ///< shown to the server
-    int version = 0;                               ///< TLS1_2_VERSION and so on alone; 0 for what both know best
-    std::string ciphers = {};                      ///< of TLS 1.2
+    const TestCertificate* certificate = nullptr;  ///< client certificate
+    int version = 0;           ///< only this version, such as TLS1_2_VERSION; 0: the best of both sides
+    std::string ciphers = {};  ///< for TLS 1.2
 };
 
 struct ClientOptions {
     std::string host = "127.0.0.1";
     std::string target = "/";
-    int receive_buffer = 0;  ///< bytes of SO_RCVBUF; 0 leaves it to the system
-    bool reading = true;     ///< reads whenever it waits for something
+    int receive_buffer = 0;  ///< SO_RCVBUF in bytes; 0: system default
+    bool reading = true;     ///< reads while it waits for something
     std::optional<TlsClientOptions> tls = std::nullopt;
-    std::vector<std::pair<std::string, std::string>> headers = {};  ///< of the upgrade request
+    std::vector<std::pair<std::string, std::string>> headers = {};  ///< for the upgrade request
 };
 
 class TestClient {
   public:
-    /// Throws std::runtime_error where the server does not take it.
+    /// Throws std::runtime_error if the server rejects it.
     explicit TestClient(std::uint16_t port, const ClientOptions& options = {});
     ~TestClient();
     TestClient(TestClient&&) noexcept;
@@ -51,20 +50,20 @@ class TestClient {
     void send(const std::string& text);
     void send(const Json& message) { send(message.dump()); }
     void send_binary(const std::string& bytes);
-    /// Sends without waiting for it to leave; order is kept.
+    /// Queues a message without waiting; preserves the order.
     void send_later(std::string text);
     void start_reading();
 
-    /// The next message, parsed or as text.
+    /// Reads the next message, parsed or as text.
     [[nodiscard]] Json read();
     [[nodiscard]] std::string read_text();
-    /// send() and read().
+    /// send(), then read().
     Json ask(const Json& message);
-    /// Reads on until the server closes; the close code, 0 where none came.
+    /// Reads until the server closes; returns the close code, 0 if none was received.
     [[nodiscard]] unsigned read_close();
     /// Sends a ping frame and returns the payload of the pong.
     [[nodiscard]] std::string ping(const std::string& payload);
-    /// "TLSv1.3"; with TLS alone.
+    /// "TLSv1.3"; requires TLS.
     [[nodiscard]] std::string tls_version() const;
     /// The subject of the server's certificate, such as "/CN=localhost".
     [[nodiscard]] std::string server_name() const;
@@ -90,7 +89,7 @@ class RawConnection {
     ~RawConnection();
 
     void send(const std::string& bytes);
-    /// `head`: the answer to a HEAD request, which has no body.
+    /// `head`: the response to a HEAD request, which has no body.
     [[nodiscard]] HttpResponse read_http(bool head = false);
     /// All bytes until the server closes the connection.
     [[nodiscard]] std::string read_to_end();
@@ -100,15 +99,15 @@ class RawConnection {
     std::unique_ptr<Impl> impl_;
 };
 
-/// "GET /path HTTP/1.1" with a host, and these further header lines (each with \r\n).
+/// "GET /path HTTP/1.1" with a Host header and further header lines (each with \r\n).
 [[nodiscard]] std::string http_request(const std::string& method, const std::string& target,
                                        const std::string& more_headers = "");
 /// A valid WebSocket handshake.
 [[nodiscard]] std::string upgrade_request(const std::string& target);
-/// One request on a connection of its own.
+/// One request on a new connection.
 [[nodiscard]] HttpResponse http(std::uint16_t port, const std::string& method, const std::string& target);
 
-/// A server on a free port of 127.0.0.1 with this config, started.
+/// A running server on a free port of 127.0.0.1.
 class TestServer {
   public:
     /// `intake` and `queries` must outlive it.
@@ -116,7 +115,7 @@ class TestServer {
     [[nodiscard]] server::NetworkServer& operator*() { return server_; }
     server::NetworkServer* operator->() { return &server_; }
     [[nodiscard]] std::uint16_t port() const { return server_.port(); }
-    /// Until `condition` holds; asks again and again, for what cannot be waited for otherwise.
+    /// Polls until `condition` holds.
     static void eventually(const std::function<bool()>& condition);
 
   private:

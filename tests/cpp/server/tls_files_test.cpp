@@ -1,4 +1,4 @@
-// What is wrong with a certificate or key is said before the server listens, in one line that names the file.
+// Errors of certificates and keys are reported before the server listens, in one line that names the file.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -30,7 +30,7 @@ class TlsFiles : public ::testing::Test {
         return config;
     }
 
-    // The error of bind() is exactly this one, after which nothing listens.
+    // Expects that bind() throws this error and nothing listens.
     static void expect_error(const Config& config, const std::string& text) {
         NetworkServer server(config, kSystemClock);
         try {
@@ -47,18 +47,18 @@ class TlsFiles : public ::testing::Test {
     TestCertificate good_;
 };
 
-TEST_F(TlsFiles, that_are_good_are_taken) {
+TEST_F(TlsFiles, valid_ones_are_accepted) {
     NetworkServer(config_with(good_.certificate_pem(), good_.key_pem()), kSystemClock).bind();
 }
 
-TEST_F(TlsFiles, may_hold_a_chain_and_other_things_in_one) {
+TEST_F(TlsFiles, may_contain_a_chain_and_other_text) {
     const TestCertificate root({.name = "root", .authority = true});
     const TestCertificate leaf({}, &root);
     const auto all = leaf.key_pem() + "a comment\n" + leaf.certificate_pem() + root.certificate_pem();
     NetworkServer(config_with(all, all), kSystemClock).bind();
 }
 
-TEST_F(TlsFiles, that_are_missing_or_no_files_are_named) {
+TEST_F(TlsFiles, missing_or_not_regular_files_are_named) {
     auto config = config_with(good_.certificate_pem(), good_.key_pem());
     std::filesystem::remove(config.tls_key);
     expect_error(config, "cannot read the TLS key " + config.tls_key + ": No such file or directory");
@@ -68,19 +68,19 @@ TEST_F(TlsFiles, that_are_missing_or_no_files_are_named) {
     expect_error(config, "cannot read the TLS certificate " + config.tls_cert + ": No such file or directory");
 }
 
-TEST_F(TlsFiles, that_may_not_be_read_are_named) {
+TEST_F(TlsFiles, unreadable_ones_are_named) {
     const auto config = config_with(good_.certificate_pem(), good_.key_pem());
     std::filesystem::permissions(config.tls_key, std::filesystem::perms::none);
     const WriteProtected unprivileged(config.tls_cert);
     expect_error(config, "cannot read the TLS key " + config.tls_key + ": Permission denied");
 }
 
-TEST_F(TlsFiles, that_are_huge_are_not_read) {
+TEST_F(TlsFiles, huge_ones_are_not_read) {
     const auto config = config_with(std::string((4U << 20U) + 1, '\n'), good_.key_pem());
     expect_error(config, "cannot read the TLS certificate " + config.tls_cert + ": it is larger than 4194304 bytes");
 }
 
-TEST_F(TlsFiles, without_a_certificate_or_key_in_them_are_named) {
+TEST_F(TlsFiles, ones_without_a_certificate_or_key_are_named) {
     auto config = config_with("", good_.key_pem());
     expect_error(config, "cannot use the TLS certificate " + config.tls_cert + ": there is no PEM certificate in it");
     config = config_with(good_.key_pem(), good_.key_pem());
@@ -96,19 +96,19 @@ TEST_F(TlsFiles, without_a_certificate_or_key_in_them_are_named) {
     expect_error(config, "cannot use the TLS key " + config.tls_key + ": there is no PEM private key in it that can");
 }
 
-TEST_F(TlsFiles, that_do_not_belong_together_are_named) {
+TEST_F(TlsFiles, a_key_that_does_not_match_is_named) {
     const TestCertificate other;
     const auto config = config_with(good_.certificate_pem(), other.key_pem());
     expect_error(config, "cannot use the TLS key " + config.tls_key + ": it does not belong to the certificate " +
                              config.tls_cert);
 }
 
-TEST_F(TlsFiles, with_a_passphrase_are_refused_without_asking_for_it) {
+TEST_F(TlsFiles, encrypted_keys_are_rejected_without_a_prompt) {
     const auto config = config_with(good_.certificate_pem(), good_.key_pem("secret"));
     expect_error(config, "cannot use the TLS key " + config.tls_key + ": it is encrypted with a passphrase");
 }
 
-TEST_F(TlsFiles, out_of_their_time_are_refused_with_the_time) {
+TEST_F(TlsFiles, expired_or_not_yet_valid_certificates_are_rejected_with_the_time) {
     const TestCertificate expired({.valid_from = hours{-2}, .valid_until = hours{-1}});
     auto config = config_with(expired.certificate_pem(), expired.key_pem());
     expect_error(config, "cannot use the TLS certificate " + config.tls_cert + ": it expired at 20");
@@ -122,13 +122,13 @@ TEST_F(TlsFiles, out_of_their_time_are_refused_with_the_time) {
                  "cannot use the TLS certificate " + config.tls_cert + " (certificate 2 in it): it expired at 20");
 }
 
-TEST_F(TlsFiles, with_a_key_that_is_too_short_are_refused) {
+TEST_F(TlsFiles, short_keys_are_rejected) {
     const TestCertificate weak({.rsa_1024 = true});
     const auto config = config_with(weak.certificate_pem(), weak.key_pem());
     expect_error(config, "cannot use the TLS certificate " + config.tls_cert + ": ee key too small");
 }
 
-TEST_F(TlsFiles, of_client_authorities_are_checked_too) {
+TEST_F(TlsFiles, client_ca_certificates_are_checked_too) {
     auto config = config_with(good_.certificate_pem(), good_.key_pem());
     config.tls_client_ca = folder_.file("clients.pem");
     expect_error(config, "cannot read the client CA certificates in " + config.tls_client_ca + ": No such");

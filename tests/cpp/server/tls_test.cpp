@@ -1,4 +1,4 @@
-// A running server with TLS: who gets in, with what, and how connections end.
+// A running server with TLS: accepted versions and clients, reload, and how connections end.
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
@@ -75,7 +75,7 @@ TEST_F(Tls, carries_messages_of_any_size_both_ways) {
     EXPECT_EQ(websocket.read().at("data").at("top_skills").size(), 1000U);
 }
 
-TEST_F(Tls, is_1_2_and_1_3_with_modern_ciphers_alone) {
+TEST_F(Tls, accepts_only_tls_1_2_and_1_3_with_modern_ciphers) {
     TestServer server(config());
     EXPECT_EQ(client(server).tls_version(), "TLSv1.3");
     EXPECT_EQ(client(server, {.version = TLS1_2_VERSION}).tls_version(), "TLSv1.2");
@@ -92,7 +92,7 @@ TEST_F(Tls, is_1_2_and_1_3_with_modern_ciphers_alone) {
     }
 }
 
-TEST_F(Tls, tells_a_plain_request_where_it_is) {
+TEST_F(Tls, answers_a_plain_http_request_with_tls_required) {
     TestServer server(config());
     for (const auto& request : {http_request("GET", "/healthz"), upgrade_request("/ws"), std::string("\r\n"),
                                 http_request("POST", "/", "Content-Length: 100000\r\n") + std::string(100000, 'x')}) {
@@ -116,12 +116,12 @@ TEST_F(Tls, bounds_the_handshake_and_the_first_request_together) {
     RawConnection without_request(server.port(), "127.0.0.1", kAnyTls);
     EXPECT_EQ(silent.read_to_end(), "");
     EXPECT_EQ(halfway.read_to_end(), "");
-    EXPECT_THROW(static_cast<void>(without_request.read_to_end()), std::runtime_error);  // cut
+    EXPECT_THROW(static_cast<void>(without_request.read_to_end()), std::runtime_error);  // aborted
     EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds{290});
     EXPECT_LT(std::chrono::steady_clock::now() - begin, kTestTimeout);
 }
 
-TEST_F(Tls, answers_garbage_in_place_of_a_handshake_with_an_end) {
+TEST_F(Tls, answers_garbage_instead_of_a_handshake_with_an_alert) {
     TestServer server(config());
     RawConnection garbage(server.port());
     garbage.send("\x16" + std::string(5000, '\xff'));
@@ -133,7 +133,7 @@ TEST_F(Tls, ends_with_close_notify) {
     auto short_patience = config();
     short_patience.max_message_bytes = 1024;
     TestServer server(short_patience);
-    // With TLS read_to_end() throws where the stream ends without it.
+    // With TLS read_to_end() throws if the stream ends without close_notify.
     RawConnection http(server.port(), "127.0.0.1", kAnyTls);
     http.send(http_request("GET", "/healthz", "Connection: close\r\n"));
     EXPECT_EQ(http.read_http().status, 200U);
@@ -148,7 +148,7 @@ TEST_F(Tls, ends_with_close_notify) {
     EXPECT_EQ(websocket.read_close(), 1009U);
 }
 
-TEST_F(Tls, tells_its_clients_1001_at_a_stop) {
+TEST_F(Tls, closes_its_clients_with_1001_at_shutdown) {
     auto running = config();
     running.shutdown_timeout = Seconds{60.0};
     auto server = std::make_unique<TestServer>(running);
@@ -169,7 +169,7 @@ TEST_F(Tls, reloads_certificates_for_new_clients_and_keeps_the_old_ones) {
     EXPECT_EQ(old.ask({{"type", "ping"}}).at("type"), "pong");
 }
 
-TEST_F(Tls, keeps_its_certificate_where_the_new_one_is_bad) {
+TEST_F(Tls, keeps_its_certificate_if_the_new_one_is_invalid) {
     TestServer server(config());
     const TestCertificate expired({.name = "second", .valid_until = std::chrono::seconds{-60}});
     install(expired);
@@ -179,7 +179,7 @@ TEST_F(Tls, keeps_its_certificate_where_the_new_one_is_bad) {
     EXPECT_EQ(client(server).server_name(), "/CN=first");
 }
 
-TEST_F(Tls, lets_in_only_who_has_a_certificate_of_the_authority) {
+TEST_F(Tls, requires_a_client_certificate_signed_by_the_ca) {
     const TestCertificate root({.name = "root", .authority = true});
     const TestCertificate impostor({.name = "root", .authority = true});
     const TestCertificate member({.name = "member"}, &root);
@@ -203,7 +203,7 @@ TEST_F(Tls, lets_in_only_who_has_a_certificate_of_the_authority) {
     EXPECT_EQ(client(server, {.certificate = &stranger}).ask({{"type", "ping"}}).at("type"), "pong");
 }
 
-TEST_F(Tls, leaves_a_plain_server_alone_at_a_reload) {
+TEST_F(Tls, reload_does_not_affect_a_server_without_tls) {
     TestServer server;
     TestClient websocket(server.port());
     server->reload();

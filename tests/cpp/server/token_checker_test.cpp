@@ -1,4 +1,4 @@
-// Tokens are checked elsewhere, answered on the network thread, and by what counts then.
+// Tokens are checked on another thread and answered on the network thread, with the tokens in effect then.
 #include "server/token_checker.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ class TokenCheckerTest : public ::testing::Test {
         return auth::Authenticator::load(config);
     }
 
-    // Runs this thread as the network thread until a verdict is there.
+    // Runs this thread as the network thread until the verdict arrives.
     bool accepted(TokenChecker& checker, const std::string& token, const std::function<void()>& meanwhile = [] {}) {
         const net::executor_work_guard<net::io_context::executor_type> work(io_.get_executor());
         std::optional<auth::Verdict> verdict;
@@ -53,14 +53,14 @@ TEST_F(TokenCheckerTest, answers_on_the_network_thread) {
     EXPECT_FALSE(accepted(checker, "another-token"));
 }
 
-TEST_F(TokenCheckerTest, judges_by_the_tokens_that_count_when_it_answers) {
+TEST_F(TokenCheckerTest, uses_the_tokens_in_effect_when_it_answers) {
     TokenChecker checker(io_, tokens("first-token-of-the-file"), test::kSystemClock);
     const auto later = tokens("second-token-of-the-file");
     EXPECT_FALSE(accepted(checker, "first-token-of-the-file", [&] { checker.replace(later); }));
     EXPECT_TRUE(accepted(checker, "second-token-of-the-file"));
 }
 
-TEST_F(TokenCheckerTest, lets_go_of_what_waits_when_it_goes) {
+TEST_F(TokenCheckerTest, releases_pending_checks_when_destroyed) {
     auto alive = std::make_shared<int>(0);
     {
         net::io_context io{1};

@@ -1,4 +1,4 @@
-// What a WebSocket client is told by a running server: each message of the API, and its order.
+// The WebSocket API of a running server: each message and its order.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,13 +38,13 @@ std::shared_ptr<Snapshot> snapshot(std::uint64_t sequence) {
     return made;
 }
 
-// A reply proves that everything sent before it has been dealt with.
+// A reply proves that everything sent before it was processed.
 void settle(TestClient& client) {
     EXPECT_EQ(client.ask({{"type", "ping"}, {"request_id", "settle"}}).dump(),
               R"({"type":"pong","request_id":"settle"})");
 }
 
-TEST(WebSocket, a_new_client_gets_nothing_before_the_next_broadcast_which_is_of_all_skills) {
+TEST(WebSocket, a_new_client_gets_the_next_broadcast_with_all_skills) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
@@ -64,7 +64,7 @@ TEST(WebSocket, is_served_on_both_paths_with_any_query) {
     }
 }
 
-TEST(WebSocket, subscribe_is_confirmed_and_updated_at_once) {
+TEST(WebSocket, subscribe_is_confirmed_and_followed_by_an_update) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
@@ -90,7 +90,7 @@ TEST(WebSocket, a_skill_that_has_not_run_may_be_subscribed_to) {
     EXPECT_THAT(top_names(client.read()), ElementsAre("later"));
 }
 
-TEST(WebSocket, the_key_of_the_older_server_is_taken_and_echoed) {
+TEST(WebSocket, the_key_of_the_older_server_is_accepted_and_echoed) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
@@ -111,7 +111,7 @@ TEST(WebSocket, several_skills_come_as_one_update) {
     EXPECT_THAT(top_names(client.read()), ElementsAre("s2", "s11"));
 }
 
-TEST(WebSocket, each_client_gets_the_anomalies_that_it_asked_for) {
+TEST(WebSocket, each_client_gets_the_anomalies_that_it_subscribed_to) {
     TestServer server;
     TestClient plain(server.port());
     TestClient strict(server.port());
@@ -152,12 +152,12 @@ TEST(WebSocket, each_client_gets_the_anomalies_that_it_asked_for) {
                                               R"("tail_probability":0.0107,"since":"2026-02-10T12:00:00Z",)"
                                               R"("common_errors":[{"error_type":"Timeout","count":4}]})");
 
-    // The next subscription stands for itself; of the one before nothing is kept.
+    // The next subscription replaces the previous one completely.
     EXPECT_FALSE(strict.ask({{"type", "subscribe"}, {"skill_name", "s1"}}).contains("min_deviation"));
     EXPECT_THAT(names(strict.read().at("data").at("anomalies")), ElementsAre("s1"));
 }
 
-TEST(WebSocket, a_refused_view_of_anomalies_leaves_the_subscription_as_it_was) {
+TEST(WebSocket, invalid_anomaly_options_leave_the_subscription_unchanged) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
@@ -188,7 +188,7 @@ TEST(WebSocket, unsubscribe_ends_the_updates_until_the_next_subscribe) {
     EXPECT_EQ(quiet.ask({{"type", "unsubscribe"}, {"request_id", "u"}}).at("request_id"), "u");
     settle(witness);
     server->publish(snapshot(2));
-    EXPECT_EQ(witness.read().at("timestamp"), "2026-02-10T12:00:02Z");  // so it went out to all who wanted it
+    EXPECT_EQ(witness.read().at("timestamp"), "2026-02-10T12:00:02Z");  // so it was sent to all subscribers
     settle(quiet);
     EXPECT_EQ(quiet.ask({{"type", "subscribe"}}).at("type"), "subscription_confirmed");
     EXPECT_EQ(quiet.read().at("timestamp"), "2026-02-10T12:00:02Z");
@@ -223,7 +223,7 @@ TEST(WebSocket, errors_do_not_close) {
     settle(client);
 }
 
-TEST(WebSocket, an_error_leaves_the_subscription_as_it_was) {
+TEST(WebSocket, an_error_leaves_the_subscription_unchanged) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
@@ -241,7 +241,7 @@ TEST(WebSocket, control_pings_are_answered_with_their_payload) {
     EXPECT_EQ(client.ping("payload"), "payload");
 }
 
-TEST(WebSocket, a_message_in_fragments_and_one_of_the_largest_size_are_read) {
+TEST(WebSocket, a_fragmented_message_and_one_of_the_maximum_size_are_read) {
     Config config;
     TestServer server(config);
     TestClient client(server.port());
@@ -268,14 +268,14 @@ std::shared_ptr<Snapshot> with_session(std::uint64_t sequence, std::uint64_t ver
     return made;
 }
 
-TEST(WebSocket, sessions_are_updated_when_they_changed_and_only_then) {
+TEST(WebSocket, sessions_are_updated_only_when_they_changed) {
     TestServer server;
     server->publish(snapshot(1));
     TestClient client(server.port());
     client.ask({{"type", "unsubscribe"}});
     EXPECT_EQ(client.ask({{"type", "subscribe_sessions"}, {"request_id", "s"}}).dump(),
               R"({"type":"sessions_subscribed","message":"Subscribed to session updates","request_id":"s"})");
-    auto update = client.read();  // at once, also where no session is active
+    auto update = client.read();  // immediately, even if no session is active
     EXPECT_EQ(update.at("type"), "session_update");
     EXPECT_TRUE(update.at("data").at("active_sessions").empty());
     server->publish(with_session(2, 1, "first"));
@@ -297,7 +297,7 @@ TEST(WebSocket, sessions_that_are_active_follow_the_confirmation) {
     settle(client);
 }
 
-TEST(WebSocket, many_requests_at_once_are_all_answered_in_order) {
+TEST(WebSocket, many_pipelined_requests_are_answered_in_order) {
     Config config;
     config.max_messages_per_second = 1'000'000;
     TestServer server(config);
