@@ -32,11 +32,11 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 
 void check_path(const std::string& path) {
     if (path.empty() || path.find('\0') != std::string::npos) {
-        fail(StorageErrc::invalid_argument, path, "it is not the name of a file");
+        fail(StorageErrc::invalid_argument, path, "it is not a file name");
     }
     if (path == ":memory:") {
         fail(StorageErrc::invalid_argument, path,
-             "a database in memory cannot be shared with the programs that write to it");
+             "an in-memory database cannot be shared with the programs that write to it");
     }
 }
 

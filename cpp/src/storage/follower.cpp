@@ -490,9 +490,8 @@ struct Follower::Impl {
         if (!skip_logged) {
             skip_logged = true;
             kLogger.warning(
-                "skipping row {} of skill_invocation in database \"{}\": its skill name or time is invalid; further "
-                "rows"
-                " are counted (skipped_rows) but not logged",
+                "skipping row {} of skill_invocation in database \"{}\": invalid skill name or time;"
+                " further ones are counted (skipped_rows) but not logged",
                 id, path);
         }
     }

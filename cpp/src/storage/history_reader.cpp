@@ -113,7 +113,7 @@ bool has_wal_files(const std::string& path) {
 
 HistoryCounts read_history(const std::string& path, const HistoryQuery& query, const HistoryConsumer& consumer) {
     if (path.empty() || path == ":memory:" || path.find('\0') != std::string::npos) {
-        fail(StorageErrc::invalid_argument, path, "it is not the name of a file");
+        fail(StorageErrc::invalid_argument, path, "it is not a file name");
     }
     const auto before = file_state(path);
     if (!before) {

@@ -1,4 +1,4 @@
-// The decision table of schema-v4: what kind of file this is, found out by reading alone.
+// Classifies a database file by the decision table of docs/storage/V4_SCHEMA.md, only by reading it.
 #include "inspection.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -22,7 +22,8 @@ namespace {
 
 using sql::Statement;
 
-/// A whole check of the pages costs time in proportion to the file; larger files get a look at each table alone.
+/// Files up to this size get a full page check, whose time grows with the file; of larger ones, one row per table is
+/// read.
 constexpr std::int64_t kWholeCheckBytes = std::int64_t{4} * 1024 * 1024;
 constexpr int kInspectionAttempts = 5;
 constexpr std::int64_t kSmallestDatabase = 512;
@@ -33,7 +34,7 @@ std::string lower(std::string_view text) {
     return result;
 }
 
-/// Tables that belong to SQLite, to an index of ours, or to this program's own book-keeping: they decide nothing.
+/// Tables of SQLite, of our full-text index, and our side tables are ignored.
 bool is_neutral_table(std::string_view name) {
     return name.starts_with("sqlite_") || name.starts_with("session_buddy_") ||
            name.starts_with("skill_invocation_fts_");
@@ -95,7 +96,7 @@ std::string joined(const std::set<std::string>& names) {
     return text;
 }
 
-/// Migrations that the database says it has. Throws newer_version for one that is unknown here.
+/// The recorded migrations. Throws newer_version for an unknown one.
 std::set<std::string> recorded_migrations(SQLite::Database& database, const std::string& path) {
     const std::vector<std::string> columns = column_names(database, "skill_migrations");
     if (std::ranges::find(columns, "version") == columns.end()) {
@@ -110,7 +111,8 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
         const bool known = std::ranges::any_of(kMigrations, [&](const Migration* m) { return version == m->version; });
         if (!known) {
             fail(StorageErrc::newer_version, path,
-                 fmt::format("it has the migration \"{}\", which this version does not know (newest known: {})",
+                 fmt::format("it has the migration \"{}\", which this version does not know (newest known: {}); "
+                             "upgrade session-buddy",
                              version, kMigrations.back()->version));
         }
         if (versions.integer(1) != 0) {
@@ -120,8 +122,7 @@ std::set<std::string> recorded_migrations(SQLite::Database& database, const std:
     return recorded;
 }
 
-/// Whether a database without skill_migrations is one of ours, made by hand. Throws foreign_database where it is
-/// another's.
+/// Throws foreign_database if a database without skill_migrations is not a manually created one of ours.
 void require_own_tables(SQLite::Database& database, const std::string& path, const std::set<std::string>& tables) {
     std::set<std::string> foreign;
     bool has_core = false;
@@ -145,7 +146,7 @@ void require_own_tables(SQLite::Database& database, const std::string& path, con
     }
 }
 
-/// Whether anything of V4 is missing. Throws incompatible for a column that cannot be added to the table that is there.
+/// Whether anything of V4 is missing. Throws incompatible for a missing column that cannot be added.
 bool lacks_something(SQLite::Database& database, const std::string& path, const std::set<std::string>& tables) {
     bool lacks = false;
     for (const SchemaTable& table : finished_schema().tables) {
@@ -166,8 +167,8 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
             }
             if (column.primary_key || (column.not_null && column.default_value.empty())) {
                 fail(StorageErrc::incompatible, path,
-                     fmt::format("its table {} has no column {}, and it cannot be added to the rows that are there",
-                                 table.name, column.name));
+                     fmt::format("its table {} has no column {}, which cannot be added to existing rows", table.name,
+                                 column.name));
             }
             lacks = true;
         }
@@ -176,8 +177,8 @@ bool lacks_something(SQLite::Database& database, const std::string& path, const 
 }
 
 Inspection inspect_connection(SQLite::Database& database, const std::string& path) {
-    database.exec("BEGIN");  // one state for all that follows; the connection is thrown away afterwards
-    // Before the schema is read at all, so that garbage is reported as what it is.
+    database.exec("BEGIN");  // one consistent state; the connection is closed afterwards
+    // Reads the header first, so that a file that is no database is reported as such.
     static_cast<void>(sql::query_integer(database, "PRAGMA schema_version"));
     Inspection inspection = inspect_schema(database, path);
     check_pages(database, path);
@@ -191,8 +192,8 @@ Inspection inspect_once(const std::string& path, bool immutable, std::chrono::mi
     });
 }
 
-/// A transaction that another process did not live to finish must be taken back first, which needs write access. The
-/// file is looked at as it lies there before, so that the journal of another program's database is left alone.
+/// Recovers an unfinished transaction of a killed process (hot journal), which needs write access. Inspects the file
+/// without recovery first, to leave the journal of another program's database unchanged.
 Inspection inspect_after_recovery(const std::string& path, std::chrono::milliseconds busy_timeout) {
     try {
         static_cast<void>(inspect_once(path, true, busy_timeout));
@@ -255,7 +256,7 @@ Inspection inspect_schema(SQLite::Database& database, const std::string& path) {
 void check_pages(SQLite::Database& database, const std::string& path) {
     const std::int64_t page_size = sql::query_integer(database, "PRAGMA page_size");
     const std::int64_t pages = sql::query_integer(database, "PRAGMA page_count");
-    // In this order: a log that is empty by now was folded into the file before the file is measured.
+    // In this order: if the log is empty here, its checkpoint ended before the file size is read.
     const bool has_log = has_wal(path);
     const auto state = file_state(path);
     if (!state.has_value()) {
@@ -263,13 +264,13 @@ void check_pages(SQLite::Database& database, const std::string& path) {
     }
     if (!has_log && pages * page_size > state->size) {
         fail(StorageErrc::damaged, path,
-             fmt::format("it is damaged: {} of {} bytes are there", state->size, pages * page_size));
+             fmt::format("it is damaged (truncated): it has {} of {} bytes", state->size, pages * page_size));
     }
     if (pages * page_size <= kWholeCheckBytes) {
         Statement check(database, "PRAGMA quick_check(20)");
         while (check.step()) {
             const std::string_view finding = check.text(0);
-            // Values that break a constraint are none of our business; broken pages are.
+            // Ignores values that violate constraints; only corrupt pages matter.
             if (finding != "ok" && !finding.starts_with("NULL value in") && !finding.starts_with("CHECK constraint") &&
                 finding.find(" value in ") == std::string_view::npos) {
                 fail(StorageErrc::damaged, path, fmt::format("it is damaged: {}", finding));
@@ -289,12 +290,12 @@ void check_pages(SQLite::Database& database, const std::string& path) {
     }
 }
 
-// The bytes are read through SQLite's own file handle: a descriptor of our own, when closed, would drop the locks that
-// this process holds on the same file.
+// Reads the header through SQLite's file handle: closing a file descriptor opened here would drop the POSIX locks that
+// this process holds on the file.
 bool header_says_wal(const std::string& path) {
     const auto database = open_for_reading(path, true, std::chrono::milliseconds{0});
     sqlite3_file* file = nullptr;
-    // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): how SQLite hands out a pointer
+    // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): SQLite returns the pointer like this
     const int found = sqlite3_file_control(database->getHandle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (found != SQLITE_OK || file == nullptr || file->pMethods == nullptr) {
         return false;
@@ -332,11 +333,10 @@ Inspection inspect_file(const std::string& path, std::chrono::milliseconds busy_
         const auto before = file_state(path);
         if (before.has_value() && before->size > 0 && before->size < kSmallestDatabase) {
             fail(StorageErrc::not_a_database, path,
-                 "it is not an SQLite database");  // SQLite takes one byte for an empty file
+                 "it is not an SQLite database");  // SQLite treats a one-byte file as empty
         }
-        // Opening a database that is kept with a write-ahead log creates files beside it. Where there is no log nobody
-        // is writing, and it can be read without. If somebody begins meanwhile, the look is worth nothing and is
-        // repeated.
+        // Opening a database in WAL mode creates files next to it. If there is no log, no process is writing, and the
+        // file can be opened as immutable. If a process starts to write meanwhile, the inspection is repeated.
         const bool immutable =
             sql::translated(path, "cannot open", [&] { return !has_wal(path) && header_says_wal(path); });
         try {

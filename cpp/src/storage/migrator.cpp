@@ -1,4 +1,4 @@
-// Migration of older, hand-made and incomplete databases, and the aggregates of rows that were there before their
+// Migrates older, manually created and incomplete databases, and fills aggregates from rows that are older than their
 // tables.
 #include "migrator.hpp"
 
@@ -25,8 +25,8 @@ void add_column(SQLite::Database& database, const std::string& table, const std:
     }
 }
 
-/// Columns that hand-made tables lack. SQLite adds no column whose default must be computed: such a one (created_at and
-/// its like) is added without default, and filled for the rows that are there.
+/// Adds columns that manually created tables lack. SQLite cannot add a column with a computed default (such as
+/// created_at): it is added without default, and filled for existing rows.
 void complete_tables(SQLite::Database& database) {
     for (const SchemaTable& table : finished_schema().tables) {
         if (table.is_virtual) {
@@ -51,7 +51,7 @@ void complete_tables(SQLite::Database& database) {
 }
 
 void record(SQLite::Database& database, const Migration& migration) {
-    // A row for a migration that failed elsewhere may be there already.
+    // There may be a row of a failed attempt.
     Statement(database, "DELETE FROM skill_migrations WHERE version = ?1")
         .with(std::string_view(migration.version))
         .run();
@@ -93,7 +93,7 @@ constexpr const char* kFillSessions =
     " SELECT session_id, skill_name, count(*) FROM skill_invocation"
     " WHERE session_id IS NOT NULL AND skill_name IS NOT NULL GROUP BY session_id, skill_name";
 
-// Skills without a readable row have no moment to put into last_invocation_at and are left out until their next row.
+// Skills without a readable time have no last_invocation_at, and are added with their next row.
 constexpr const char* kFillCache =
     "INSERT INTO skill_metrics_cache (skill_name, last_invocation_at, invocation_count_1h, invocation_count_24h,"
     " avg_completion_rate_24h, is_anomalous, updated_at)"
@@ -106,7 +106,7 @@ constexpr const char* kFillCache =
     "   WHERE moment IS NOT NULL GROUP BY skill_name) AS grouped"
     " WHERE EXISTS (SELECT 1 FROM skill_metrics WHERE skill_name = grouped.skill_name)";
 
-/// Aggregates of invocations that are older than the tables and triggers which would have counted them.
+/// Fills empty aggregates from invocations that are older than the tables and triggers.
 void fill_empty_aggregates(SQLite::Database& database) {
     if (is_empty(database, "skill_invocation")) {
         return;
@@ -122,8 +122,8 @@ void fill_empty_aggregates(SQLite::Database& database) {
     }
 }
 
-/// Entries that triggers with faults have kept. Skills of which rows were deleted keep theirs: nothing else knows of
-/// those rows.
+/// Recomputes entries that were maintained by buggy triggers. Skills with deleted rows keep their entries, because
+/// nothing else counts those rows.
 void count_metrics_again(SQLite::Database& database) {
     database.exec(
         fmt::format("CREATE TEMP TABLE counted ({}); INSERT INTO temp.counted {};"

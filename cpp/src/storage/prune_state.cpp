@@ -1,4 +1,4 @@
-// Four keys of session_buddy_state.
+// Stores the prune state as four keys of session_buddy_state.
 #include "prune_state.hpp"
 
 #include <SQLiteCpp/Database.h>

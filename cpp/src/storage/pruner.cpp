@@ -1,4 +1,4 @@
-// Rows are found by the index on their time, outside of any lock, and deleted by their ids.
+// Finds rows by the index on invoked_at, without a write lock, and deletes them by id.
 #include "session_buddy/storage/pruner.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -30,31 +30,31 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// For how long a batch should keep others from writing; one of fewer rows comes next where one took longer. Half of
-/// it is for the rows, the rest for the commit, which may wait for the disk.
+/// Target time for which a batch blocks other writers; after a slower batch the next one has fewer rows. Half of it is
+/// for the rows, the rest for the commit, which may wait for the disk.
 constexpr milliseconds kBatchTime{10};
 constexpr milliseconds kTimeForRows = kBatchTime / 2;
-/// For counting rows, which locks nothing, before what was counted is written.
+/// Time to count rows, which needs no lock, before the counts are written.
 constexpr milliseconds kTimeForCounting{50};
 constexpr std::int64_t kFirstBatch = 50;
 constexpr std::int64_t kLargestBatch = 5000;
-/// SQLite lets a writer that found the database locked sleep for 1, 2, 5, 10 and 15 ms at first: a gap of this length
-/// cannot be slept through, so that nobody waits much longer than a batch takes.
+/// A writer that finds the database locked sleeps for 1, 2, 5, 10 and 15 ms first: it cannot sleep through a pause of
+/// this length, and so waits hardly longer than a batch takes.
 constexpr milliseconds kShortestPause{20};
-/// Pages in the write-ahead log from which on they are brought into the file: few enough that no writer comes to do it
-/// in its own commit, and that the disk is not busy with them for long.
+/// WAL size in pages that triggers a checkpoint: small enough that no other writer does it in its commit, and that it
+/// does not keep the disk busy for long.
 constexpr int kPagesPerCheckpoint = 250;
 
 [[noreturn]] void fail(StorageErrc code, const std::string& path, std::string_view reason) {
     throw StorageError(code, path, fmt::format("cannot prune database \"{}\": {}", path, reason));
 }
 
-/// No row before the cut-off bears a text from here on, whatever its offset.
+/// The texts of all rows before the cutoff, with any UTC offset, sort below this one.
 std::string upper_bound_of(TimePoint cutoff) {
     return format_timestamp(cutoff + std::chrono::days{1}).substr(0, 10);
 }
 
-/// A trigger of another tool may count the rows of a skill whenever one is added.
+/// Rejects databases with a trigger of another tool that recomputes metrics from all rows of a skill.
 void require_no_recount(SQLite::Database& database, const std::string& path) {
     static const std::regex counts(R"((from|join)\s+["`\[]?skill_invocation(?![a-z0-9_]))",
                                    std::regex::icase | std::regex::optimize);
@@ -66,8 +66,8 @@ void require_no_recount(SQLite::Database& database, const std::string& path) {
         if (std::regex_search(text, counts)) {
             const bool is_replaceable = std::ranges::find(kTriggerNames, triggers.text(0)) != kTriggerNames.end();
             fail(StorageErrc::incompatible, path,
-                 fmt::format("its trigger {} computes figures from all rows of skill_invocation, and would lose what "
-                             "is deleted; {}",
+                 fmt::format("its trigger {} recomputes metrics from all rows of skill_invocation, and would no longer "
+                             "count deleted rows; {}",
                              triggers.text(0),
                              is_replaceable ? "start the server once with replace_triggers" : "drop or change it"));
         }
@@ -128,7 +128,7 @@ PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, millisecon
     if (!before->is_regular) {
         fail(StorageErrc::io, path, before->is_directory ? "it is a folder" : "it is not a regular file");
     }
-    // An older schema is brought up to date before rows are deleted, and every skill then has its entry.
+    // An older schema is migrated before rows are deleted; every skill then has an entry.
     const bool needs_migration = inspect_file(path, busy_timeout).needs_migration();
     const auto count = [&](bool immutable) {
         return sql::translated(path, "cannot read", [&] {
@@ -136,7 +136,7 @@ PrunableRows prunable_rows(const std::string& path, TimePoint cutoff, millisecon
             return count_prunable(*database, cutoff, needs_migration);
         });
     };
-    // Opened in the usual way, SQLite would leave a log beside a file that nobody has open.
+    // A normal read-only open would leave a log next to a file that no process has open.
     const std::string real = resolve_links(path);
     const auto has_no_wal = [&] { return !file_state(real + "-wal") && !file_state(real + "-shm"); };
     if (has_no_wal() && sql::translated(path, "cannot read", [&] { return header_says_wal(path); })) {
@@ -167,7 +167,7 @@ struct Pruner::Impl {
                 delete_from_fts.emplace(database, text);
             }
         }
-        /// In the order of the index on the time, read backwards.
+        /// In the order of the index on invoked_at, read backwards.
         static std::string selection(std::string_view where, std::string_view order) {
             return fmt::format(
                 "SELECT id, invoked_at, session_buddy_micros(invoked_at), {} FROM skill_invocation WHERE {} ORDER BY "
@@ -190,8 +190,8 @@ struct Pruner::Impl {
     std::optional<Statements> statements;
     std::optional<TotalsStore> totals_store;
     TotalsTracker totals;
-    std::string until;      ///< texts from here on are not looked at
-    std::string last_text;  ///< rows up to here, in the order of the index, are dealt with
+    std::string until;      ///< texts from here on are not read
+    std::string last_text;  ///< rows up to here, in the order of the index, are done
     std::int64_t last_id = 0;
     std::int64_t batch = kFirstBatch;
     bool hours_final = false;
@@ -216,7 +216,7 @@ struct Pruner::Impl {
         }
         require_no_recount(database, path);
         sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
-        // In the place of SQLite's own checkpoints, which would be part of a commit.
+        // Instead of SQLite's automatic checkpoints, which would be part of a commit.
         sqlite3_wal_hook(
             database.getHandle(),
             [](void* pages, sqlite3*, const char*, int count) {
@@ -257,7 +257,7 @@ struct Pruner::Impl {
         }
         require_same_file();
         if (!hours_final) {
-            // After the last piece of them nothing has changed that would need another look, or close() says so.
+            // After the last step no hour is dirty; otherwise close() returns false.
             pause = kShortestPause;
             hours_final = !rollup.step(now) && rollup.close(cutoff);
             return true;
@@ -278,7 +278,7 @@ struct Pruner::Impl {
         return true;
     }
 
-    /// Rows that are not in the totals would be missing there for ever. True where there are more.
+    /// Counts rows into the totals, which would never count them once they are deleted. Returns true if there are more.
     bool count_more() {
         const bool more = totals.advance(*totals_store, steady_clock::now() + kTimeForCounting);
         const TotalsWrites writes = totals.pending();
@@ -310,7 +310,7 @@ struct Pruner::Impl {
         return found;
     }
 
-    /// One transaction. Ends early where its time is up; what is left comes with the next batch.
+    /// Deletes in one transaction. Stops when its time is up; the next batch continues.
     void erase(const std::vector<Candidate>& candidates) {
         PruneResult next = result;
         std::size_t handled = 0;
@@ -324,7 +324,7 @@ struct Pruner::Impl {
         statements->last_id.reset();
         for (; handled < candidates.size() && (handled == 0 || steady_clock::now() < start + kTimeForRows); ++handled) {
             const Candidate& row = candidates[handled];
-            // A row that came later than its hour was made final is not in skill_time_series yet.
+            // A row that arrived after its hour was finalized is not in skill_time_series yet.
             if (!row.at || *row.at >= cutoff || row.id > state.counted_id || row.id > in_totals || row.id >= newest) {
                 continue;
             }
@@ -360,7 +360,7 @@ struct Pruner::Impl {
         pause = std::max(kShortestPause, 2 * std::chrono::ceil<milliseconds>(held));
     }
 
-    /// Waits for nobody and keeps nobody waiting. What readers still need stays in the log until the next time.
+    /// A passive checkpoint blocks no one. Frames that readers still need stay in the log until the next checkpoint.
     void checkpoint() {
         sqlite3_wal_checkpoint_v2((*connection)->getHandle(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
         log_pages = 0;

@@ -1,4 +1,4 @@
-// Columns are typed by what is in them, never by what the schema says.
+// Reads columns by the type of their value, not by the type in the schema.
 #include "row_reader.hpp"
 
 #include <sqlite3.h>

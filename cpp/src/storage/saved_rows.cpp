@@ -1,4 +1,4 @@
-// See the header.
+// Copies rows of a removed write-ahead log into memory, and merges them into the database later.
 #include "saved_rows.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -28,7 +28,7 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// Ids on the pages of one log; a log of SQLite's usual size has a tenth of it.
+/// Limit of ids per log; a log of SQLite's usual size has a tenth of it.
 constexpr std::size_t kMaxIds = 500'000;
 
 struct FreeValue {
@@ -38,7 +38,7 @@ using Value = std::unique_ptr<sqlite3_value, FreeValue>;
 using Row = std::vector<Value>;
 
 struct SavedRows {
-    std::vector<std::string> columns;  ///< of skill_invocation but for id
+    std::vector<std::string> columns;  ///< of skill_invocation, without id
     std::map<std::int64_t, Row> rows;  ///< by id
     std::vector<Row> keys;             ///< key, invocation_id, seen_by
     std::vector<Row> commands;         ///< session_id, skill_name, at_us, source, invocation_id
@@ -51,11 +51,12 @@ struct PendingRows {
 };
 
 PendingRows& pending_rows() {
-    static PendingRows& instance = *new PendingRows;  // never destroyed, as connections may be closed at the very end
+    static PendingRows& instance =
+        *new PendingRows;  // never destroyed, because connections may be closed during static destruction
     return instance;
 }
 
-/// sql::Statement keeps its handle to itself, and values of any type are copied here.
+/// A statement with access to its handle, which sql::Statement lacks, to copy values of any type.
 class RawStatement {
   public:
     RawStatement(SQLite::Database& database, const std::string& text) : database_(database.getHandle()) {
@@ -88,7 +89,7 @@ class RawStatement {
         }
         return result == SQLITE_ROW;
     }
-    /// Whether there is a row; starts again the next time.
+    /// Runs the statement and resets it. Returns whether there was a row.
     bool step_once() {
         const bool found = step();
         sqlite3_reset(statement_);
@@ -160,7 +161,7 @@ SavedRows read_rows(SQLite::Database& database, const std::vector<std::int64_t>&
     return saved;
 }
 
-/// Looks for the rows of one log in the database, and adds those that are missing.
+/// Inserts the rows of one log that are missing in the database.
 class Merge {
   public:
     Merge(SQLite::Database& database, const SavedRows& saved)
@@ -234,7 +235,7 @@ class Merge {
         return row[static_cast<std::size_t>(found - saved_.columns.begin())];
     }
 
-    /// Whoever told of the same run again since has given it the same key.
+    /// Matches rows by dedup key: sources that reported the invocation again used the same key.
     void find_keys() {
         for (const Row& key : saved_.keys) {
             known_key_.bind(1, key[0]);
@@ -250,7 +251,7 @@ class Merge {
         matched_.insert(new_id);
     }
 
-    /// The id of the same row, each taken once; 0 where there is none.
+    /// The id of the same row, each matched once; 0 if there is none.
     std::int64_t find(std::int64_t id, const Row& row) {
         same_id_.bind(1, id)
             .bind(2, column(row, "skill_name"))
@@ -273,7 +274,7 @@ class Merge {
     }
 
     const SavedRows& saved_;
-    std::map<std::int64_t, std::int64_t> ids_;  // from the old to those of now
+    std::map<std::int64_t, std::int64_t> ids_;  // from saved ids to current ones
     std::set<std::int64_t> matched_;
     RawStatement known_key_;
     RawStatement same_id_;
@@ -291,8 +292,8 @@ class Merge {
 void save_rows(SQLite::Database& database, const WalFiles& files) {
     std::vector<std::int64_t> ids = row_ids_in_wal(files.wal());
     if (ids.size() > kMaxIds) {
-        kLogger.error("the removed write-ahead log of database \"{}\" is too long: its oldest rows are lost",
-                      files.path());
+        kLogger.error("the removed write-ahead log of database \"{}\" has more than {} rows: the oldest ones are lost",
+                      files.path(), kMaxIds);
         ids.erase(ids.begin(), ids.end() - static_cast<std::ptrdiff_t>(kMaxIds));
     }
     try {
@@ -301,8 +302,8 @@ void save_rows(SQLite::Database& database, const WalFiles& files) {
         const std::lock_guard lock(all.mutex);
         all.saved.emplace(files.path(), std::move(saved));
     } catch (const SQLite::Exception& error) {
-        kLogger.error("rows of the removed write-ahead log of database \"{}\" may be lost: {}", files.path(),
-                      error.what());
+        kLogger.error("cannot save the rows of the removed write-ahead log of database \"{}\", they may be lost: {}",
+                      files.path(), error.what());
     }
 }
 
@@ -320,7 +321,7 @@ void store_saved_rows(SQLite::Database& database, const std::string& path) {
         create_event_tables(database);
         const std::size_t added = Merge(database, saved->second).run();
         transaction.commit();
-        kLogger.warning("{} rows of the removed write-ahead log of database \"{}\" are stored again", added, path);
+        kLogger.warning("inserted {} rows of the removed write-ahead log of database \"{}\" again", added, path);
         all.saved.erase(saved);
     }
 }

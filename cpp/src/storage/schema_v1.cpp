@@ -1,4 +1,4 @@
-// V1: the log of invocations and its aggregates.
+// Migration V1: invocations and their aggregates.
 #include "migrations.hpp"
 #include "schema_fragments.hpp"
 
@@ -117,9 +117,7 @@ SELECT date(invoked_at) AS date,
  GROUP BY date(invoked_at), skill_name;
 )sql"
 
-    // One row a skill. total/avg gives back how many durations the mean was made of, so that the next mean is exact without
-    // a column for that number; only while every duration so far was 0 the completed ones stand in for it.
-    // INSERT … WHERE NOT EXISTS instead of OR IGNORE: a conflict clause in here would yield to the one of the outer statement.
+    // One row per skill. total/avg is the number of durations in the mean, so that the next mean is exact without a column for it; while all durations are 0, the completed invocations are used instead. INSERT … WHERE NOT EXISTS instead of OR IGNORE: the conflict clause of the outer statement would override one in the trigger.
     "CREATE TRIGGER IF NOT EXISTS trg_skill_metrics_after_insert AFTER INSERT ON skill_invocation\n"
     "WHEN NEW.skill_name IS NOT NULL\n"
     "BEGIN\n"

@@ -1,4 +1,4 @@
-// V2: room for an embedding of each invocation.
+// Migration V2: the embedding of each invocation.
 #include "migrations.hpp"
 
 namespace session_buddy::storage {

@@ -1,4 +1,4 @@
-// V3: the workflow phase and step of each invocation.
+// Migration V3: the workflow phase and step of each invocation.
 #include "migrations.hpp"
 
 namespace session_buddy::storage {

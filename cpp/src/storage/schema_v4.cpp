@@ -1,4 +1,4 @@
-// V4: the real-time cache, time series, anomalies, and the tables for communities, experiments and catalogues.
+// Migration V4: the real-time cache, time series, anomalies, and the tables for communities, experiments and catalogs.
 #include "migrations.hpp"
 #include "schema_fragments.hpp"
 
@@ -249,9 +249,7 @@ SELECT used.skill_name,
  ORDER BY used.skill_name;
 )sql"
 
-    // Counts grow here and are taken back by the server as time passes. Only a row that lies inside the hour or the day is
-    // counted; one from the future counts as now. The order in which the triggers fire does not matter: the reference to
-    // skill_metrics is checked when the whole insert is done.
+    // Increments the counts; the server decrements them as time passes. Counts only rows within the hour or the day; a row from the future counts as now. The order of the triggers does not matter: the foreign key to skill_metrics is checked at the end of the insert.
     "CREATE TRIGGER IF NOT EXISTS trg_metrics_cache_after_insert AFTER INSERT ON skill_invocation\n"
     "WHEN NEW.skill_name IS NOT NULL AND NEW.invoked_at IS NOT NULL\n"
     "BEGIN\n"

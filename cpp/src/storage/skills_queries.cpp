@@ -1,4 +1,4 @@
-// Statements are made for each filter: what a filter leaves open must not keep SQLite from using an index.
+// Builds a statement for each filter, so that fields that are not set do not keep SQLite from using an index.
 #include "session_buddy/storage/skills_queries.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -23,7 +23,7 @@ constexpr const char* kColumns =
     " alternatives_considered, selection_rank, follow_up_actions, error_type, embedding, workflow_phase,"
     " workflow_step_id";
 constexpr const char* kDuration = "(" SESSION_BUDDY_DURATION ")";
-/// completed as 1 or 0, whatever is in it.
+/// `completed` as 1 or 0, for any value.
 constexpr const char* kCompleted = "(CASE WHEN completed THEN 1 ELSE 0 END)";
 
 constexpr std::int64_t kMicrosecondsPerHour = 3'600'000'000;
@@ -73,7 +73,7 @@ StoredInvocation read_stored(const sql::Statement& row) {
     return stored;
 }
 
-/// The WHERE of a filter, and its values in the order of their places.
+/// The WHERE clause of a filter, and its parameters in order.
 class Condition {
   public:
     explicit Condition(const InvocationFilter& filter) {
@@ -85,7 +85,7 @@ class Condition {
         if (filter.completed) {
             add(fmt::format("{} = {}", kCompleted, *filter.completed ? 1 : 0));
         }
-        // By text first, which the index serves: whatever its offset, a row bears a date at most one day off.
+        // Filters by text first, for the index: a UTC offset changes the date of a row by at most one day.
         constexpr std::chrono::days kLargestOffset{1};
         constexpr TimePoint kFirst = std::chrono::sys_days{std::chrono::year{1} / 1 / 1};
         if (filter.since) {
@@ -162,7 +162,7 @@ struct SkillsQueries::Impl {
         }
     }
 
-    /// All rows of `text` for the condition, each turned into what `read` makes of it.
+    /// All rows of the query `text` with the condition, each converted by `read`.
     template <typename Read>
     auto rows(const std::string& text, const Condition& condition, Read read) {
         open();
@@ -200,7 +200,7 @@ std::vector<StoredInvocation> SkillsQueries::invocations(const InvocationFilter&
     impl_->check_limit(limit);
     const Condition condition(filter);
     const char* direction = order == TimeOrder::newest_first ? "DESC" : "ASC";
-    // Sorted by place and moment alone, so that SQLite keeps no texts and embeddings in its sorter.
+    // Sorts ids and times only, so that SQLite's sorter has no texts and embeddings.
     return impl_->rows(
         fmt::format(
             "WITH chosen AS (SELECT id AS row_id, session_buddy_micros(invoked_at) AS moment"
@@ -214,7 +214,7 @@ std::optional<SessionSummary> SkillsQueries::session_summary(std::string_view se
     const std::scoped_lock lock(impl_->mutex);
     const Condition condition({.session_id = std::string(session_id)});
     SessionSummary summary{.session_id = std::string(session_id)};
-    // One statement, so that all figures are of the same moment.
+    // One statement, so that all values are consistent.
     const auto by_skill = [&](const sql::Statement& row) {
         summary.skills[required_text_of(row, 0)] += row.integer(1);
         summary.total_invocations += row.integer(1);
@@ -245,7 +245,7 @@ std::vector<HourlyAggregate> SkillsQueries::hourly_aggregates(const InvocationFi
     impl_->check_limit(limit);
     Condition condition(filter);
     condition.add("session_buddy_micros(invoked_at) IS NOT NULL");
-    // The remainder is subtracted in a way that rounds down before 1970 too.
+    // Also rounds down before 1970, where the remainder is negative.
     const std::string hour =
         fmt::format("session_buddy_micros(invoked_at) - ((session_buddy_micros(invoked_at) % {0}) + {0}) % {0}",
                     kMicrosecondsPerHour);

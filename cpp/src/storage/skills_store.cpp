@@ -1,4 +1,4 @@
-// SkillsStore: checked writes in as few transactions as possible, and the queries behind the Python face.
+// Validates and inserts invocations in as few transactions as possible, and runs the queries of the Python API.
 #include "session_buddy/storage/skills_store.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -69,7 +69,8 @@ struct SkillsStore::Impl {
         sql::Statement sums;
         sql::Statement recent;
 
-        /// A row of skill_metrics, its durations from the invocations where others wrote some that do not count.
+        /// A row of skill_metrics; its durations are recomputed from the invocations if other programs wrote invalid
+        /// ones.
         SkillMetricsRow checked(const sql::Statement& entry) {
             SkillMetricsRow found = read_metrics(entry);
             if (!is_certain_sum(entry, 4) && sums.with(std::string_view(found.skill_name)).step() &&
@@ -84,14 +85,14 @@ struct SkillsStore::Impl {
     };
 
     std::mutex mutex;
-    Queries* queries = nullptr;  // of the connection that is open
+    Queries* queries = nullptr;  // of the open connection
     SkillsQueries reading;
     StoreConnection connection;
 
     Impl(const std::string& path, std::chrono::milliseconds busy_timeout)
         : reading(path, busy_timeout,
                   [this] {
-                      // Only tried: whoever holds it looks for itself, and may be waiting for us.
+                      // try_to_lock: the thread that holds the mutex checks for itself, and may wait for this one.
                       const std::unique_lock lock(mutex, std::try_to_lock);
                       if (lock.owns_lock()) {
                           connection.close_if_stale();
@@ -193,7 +194,7 @@ std::vector<RealTimeRow> SkillsStore::real_time_metrics(std::int64_t limit, std:
     return impl_->connection.attempt("cannot read", [&] {
         const TimePoint start = now - window;
         std::unordered_map<std::string, Sums> skills;
-        // By text first, which the index serves: whatever its offset, a row inside the window bears at least this date.
+        // Filters by text first, for the index: with any UTC offset, a row in the window has at least this date.
         const std::string from = format_timestamp(start - std::chrono::days{1}).substr(0, 10);
         sql::Statement& rows = impl_->queries->recent.with(std::string_view(from));
         while (rows.step()) {

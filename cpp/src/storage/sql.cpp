@@ -1,4 +1,4 @@
-// Statements, the one SQL function of ours, and the table from SQLite's result codes to StorageErrc.
+// Prepared statements, the SQL function session_buddy_micros, and the mapping of SQLite's result codes to StorageErrc.
 #include "sql.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -11,7 +11,7 @@ namespace {
 
 void micros_function(sqlite3_context* context, int /*count*/, sqlite3_value** arguments) {
     if (sqlite3_value_type(arguments[0]) != SQLITE_TEXT) {
-        return;  // the result of a function that sets none is NULL
+        return;  // a function that sets no result returns NULL
     }
     const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(arguments[0]));
     const auto size = static_cast<std::size_t>(sqlite3_value_bytes(arguments[0]));
@@ -30,7 +30,7 @@ struct Meaning {
 
 Meaning meaning_of(int result) {
     if (result == SQLITE_CONSTRAINT_COMMITHOOK) {
-        return {StorageErrc::busy, "it, or its write-ahead log, was removed or replaced"};
+        return {StorageErrc::busy, "the file or its write-ahead log was removed or replaced"};
     }
     switch (result & 0xFF) {
         case SQLITE_BUSY:
@@ -41,7 +41,7 @@ Meaning meaning_of(int result) {
         case SQLITE_CORRUPT:
             return {StorageErrc::damaged, "the database is damaged"};
         case SQLITE_READONLY:
-            return {StorageErrc::read_only, "it cannot be written"};
+            return {StorageErrc::read_only, "it is write-protected"};
         case SQLITE_FULL:
             return {StorageErrc::io, "the disk is full"};
         case SQLITE_CANTOPEN:
@@ -55,7 +55,7 @@ Meaning meaning_of(int result) {
         case SQLITE_SCHEMA:
         case SQLITE_CONSTRAINT:
         case SQLITE_MISMATCH:
-            return {StorageErrc::incompatible, "the schema does not fit"};
+            return {StorageErrc::incompatible, "its schema does not match"};
         case SQLITE_TOOBIG:
         case SQLITE_RANGE:
             return {StorageErrc::invalid_argument, "a value is too large"};
@@ -92,7 +92,7 @@ void Statement::bind(int index, double value) {
 }
 
 void Statement::bind(int index, std::string_view text) {
-    // A null pointer would bind NULL where an empty string is meant.
+    // A null pointer would bind NULL instead of an empty string.
     const char* data = text.data() != nullptr ? text.data() : "";
     check(sqlite3_bind_text64(statement_, index, data, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
 }
@@ -118,7 +118,7 @@ bool Statement::step() {
         reset();
         return false;
     }
-    // The exception takes the message from the connection, so it is made before the reset.
+    // The exception copies the message from the connection, which a reset would clear.
     SQLite::Exception error(database_, result);
     reset();
     throw error;

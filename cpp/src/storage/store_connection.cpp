@@ -1,4 +1,4 @@
-// See store_connection.hpp.
+// Opens and reopens the database, retries after a lost log, and inserts invocations.
 #include "store_connection.hpp"
 
 #include <sqlite3.h>
@@ -17,13 +17,13 @@ namespace {
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// Between two attempts to open a database whose lost index another connection of this process still uses.
+/// Pause between attempts to open a database whose lost index another connection of this process still uses.
 constexpr std::chrono::milliseconds kReopenPause{5};
 
-/// From here on a batch is worth the look at the schema that doing the triggers' work at once begins with.
+/// Minimum number of records for BatchAggregates, which first has to read the schema.
 constexpr std::size_t kManyRecords = 16;
 
-// created_at is written out: the column of a table made by hand has no default.
+// Sets created_at explicitly: in a manually created table the column has no default.
 constexpr const char* kInsert =
     "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, workflow_path, completed,"
     " duration_seconds, user_query, alternatives_considered, selection_rank, follow_up_actions, error_type,"
@@ -74,7 +74,7 @@ void StoreConnection::connect() {
             if (error.code() == StorageErrc::busy) {
                 throw;
             }
-            options.short_lived = false;  // the closer look says what is the matter, or mends it
+            options.short_lived = false;  // a full inspection reports the reason or repairs it
         }
     }
     open_and_prepare(options);
@@ -127,12 +127,12 @@ void StoreConnection::ensure_commit_kept() {
             require_open();
             return;
         } catch (const StorageError& error) {
-            // Others of this process may have to let go of what they lost first.
+            // Other connections of this process may have to close their lost files first.
             if (error.code() != StorageErrc::busy || std::chrono::steady_clock::now() >= deadline) {
                 if (options_.short_lived) {
-                    throw;  // nobody would be there to store it later
+                    throw;  // this process ends before it could insert them later
                 }
-                kLogger.warning("what was saved of a removed write-ahead log is stored later: {}", error.what());
+                kLogger.warning("the rows saved from a removed write-ahead log are inserted later: {}", error.what());
                 return;
             }
         }
@@ -187,7 +187,7 @@ std::vector<std::int64_t> StoreConnection::insert_all(std::span<const Invocation
     ids.reserve(rows.size());
     for (const InvocationRecord* row : rows) {
         ids.push_back(insert_bounded(*row));
-        // The triggers of another tool may take milliseconds for each row.
+        // Triggers of another tool may take milliseconds per row.
         if (!aggregates && std::chrono::steady_clock::now() >= until) {
             return ids;
         }

@@ -1,4 +1,4 @@
-// Counting by id, and two side tables: see the header.
+// Counts rows by id, and stores the totals in two side tables.
 #include "session_buddy/storage/totals_store.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -28,14 +28,14 @@ constexpr log::Logger kLogger{"session_buddy.storage"};
 constexpr std::string_view kCountedId = "totals_counted_id";
 constexpr std::string_view kCountedRow = "totals_counted_row";
 constexpr std::string_view kAnomalyId = "totals_anomaly_id";
-/// As much of a row as tells it from others; its texts may be of any length.
+/// Identifies a row by the start of its texts, which may be of any length.
 constexpr std::string_view kDescription =
     "SELECT substr(quote(skill_name), 1, 64) || substr(quote(invoked_at), 1, 64) || substr(quote(session_id), 1, 64)"
     " FROM skill_invocation WHERE id = ?1";
-/// Between two looks at the clock.
+/// Rows read before the time limit is checked again.
 constexpr std::int64_t kRowsPerQuery = 1000;
 
-/// The columns of the buckets, in the order of kDurationBounds.
+/// The columns of the histogram buckets, in the order of kDurationBounds.
 constexpr std::array<std::string_view, kDurationBounds.size() + 1> kBucketColumns{
     "up_to_0_1s", "up_to_0_5s", "up_to_1s",  "up_to_2s",   "up_to_5s",
     "up_to_10s",  "up_to_30s",  "up_to_60s", "up_to_300s", "longer"};
@@ -118,7 +118,7 @@ struct TotalsStore::Impl {
         return keys == kKeys ? std::optional(std::move(found)) : std::nullopt;
     }
 
-    /// Earlier versions summed up whatever another program wrote for a duration, up to infinity.
+    /// Earlier versions also summed invalid durations of other programs, up to infinity.
     bool has_impossible_sum() {
         return sql::query_integer(database, fmt::format("SELECT EXISTS (SELECT 1 FROM session_buddy_totals WHERE"
                                                         " NOT duration_seconds BETWEEN 0 AND {} * ({}))",
@@ -139,7 +139,7 @@ struct TotalsStore::Impl {
     ChangeCounterReader changes;
     PruneStateReader pruning;
     std::int64_t seen_version = -1;
-    // Made when their tables are first needed.
+    // Prepared when their tables are first needed.
     std::optional<sql::Statement> state;
     std::optional<sql::Statement> put_state;
     std::optional<sql::Statement> put_phase;
@@ -180,8 +180,7 @@ bool TotalsStore::holds(const TotalsPosition& position) {
             return true;
         }
         const std::string found = impl_->describe(position.counted_id);
-        return found.empty() ||
-               found == position.counted_row;  // it may have been pruned, which never takes the newest row
+        return found.empty() || found == position.counted_row;  // it may be pruned; the newest row never is
     });
 }
 
@@ -196,16 +195,16 @@ std::int64_t TotalsStore::rows_after(const TotalsPosition& position) {
 
 std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals) {
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
-        // Another server may write at any time: counts that are newer than their position would be counted again.
+        // One transaction, because another server may write at any time: rows after the position would be counted
+        // twice.
         const SQLite::Transaction moment(impl_->database);
         auto stored = position();
-        // Nothing else knows of rows that were pruned: what was counted of them stays, whatever became of the newest
-        // row.
+        // Only the totals count pruned rows: then they are kept even if the newest row does not match.
         if (!stored || (!holds(*stored) && impl_->pruning.read().rows == 0)) {
             return std::pair(std::move(stored), false);
         }
         if (impl_->has_impossible_sum()) {
-            kLogger.warning("the totals are counted again: a sum of durations in session_buddy_totals is too large");
+            kLogger.warning("recounting all totals: a sum of durations in session_buddy_totals is too large");
             return std::pair(std::move(stored), false);
         }
         sql::Statement phases(impl_->database, fmt::format("SELECT {} FROM session_buddy_totals", columns_of_totals()));
@@ -246,8 +245,7 @@ bool TotalsStore::count(Totals& totals, TotalsPosition& position, steady_clock::
     return sql::translated(impl_->database.getFilename(), "cannot read", [&] {
         std::int64_t read = kRowsPerQuery;
         const std::int64_t from = position.counted_id;
-        const std::string row_before =
-            std::exchange(position.counted_row, {});  // not known where reading fails half way
+        const std::string row_before = std::exchange(position.counted_row, {});  // unknown if reading fails half way
         while (read == kRowsPerQuery && steady_clock::now() < until) {
             read = 0;
             impl_->rows.with(position.counted_id, kRowsPerQuery);
@@ -349,7 +347,7 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
 bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) {
     const bool changed = store.changed();
     read_only_ = read_only_ && !changed;
-    recheck_ = recheck_ || changed;  // until it was looked: what follows may fail
+    recheck_ = recheck_ || changed;  // stays set until the check succeeds
     if (loaded_ && !more_ && !recheck_) {
         return false;
     }
@@ -360,7 +358,7 @@ bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) 
             table_id_ = 0;
             reload(store);
             if (replaces_) {
-                kLogger.info("the totals are counted anew: the database is another one, or its newest rows are gone");
+                kLogger.info("recounting all totals: the database was replaced, or its newest rows were deleted");
             }
         } else if (store.position() != stored_ || store.changes() != changes_) {
             reload(store);
@@ -369,7 +367,7 @@ bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) 
     recheck_ = false;
     more_ = store.count(totals_, position_, until);
     uncounted_ = more_ ? store.rows_after(position_) : 0;
-    // Where another process had counted less than this one, its counts are taken over and must catch up first.
+    // If another process had counted less, its totals were loaded, and must catch up first.
     if (position_.counted_id >= table_id_) {
         table_ = totals_.table();
         table_id_ = position_.counted_id;
@@ -377,7 +375,7 @@ bool TotalsTracker::advance(TotalsStore& store, steady_clock::time_point until) 
     return more_;
 }
 
-/// What the database has, if it is of its own rows.
+/// Loads the totals of the database if they were counted from its rows.
 void TotalsTracker::reload(TotalsStore& store) {
     loaded_ = false;
     totals_ = Totals(bounds_);
@@ -472,7 +470,7 @@ void refresh_totals_position(SQLite::Database& database) {
     sql::Statement row(database, kDescription);
     const std::string text = row.with(id).step() ? std::string(row.text(0)) : std::string();
     if (text.empty() && id == counted) {
-        return;  // a row that is gone says nothing, and need not
+        return;  // a deleted row cannot be compared, and need not be
     }
     sql::Statement put(database, "INSERT OR REPLACE INTO session_buddy_state (key, value) VALUES (?1, ?2)");
     put.with(kCountedId, id).run();

@@ -1,4 +1,4 @@
-// See the header. A list of all that are open in this process stands behind it.
+// Compares the open -wal and -shm files with those at the path. A process-wide list has all open WalFiles.
 #include "wal_files.hpp"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@ struct OpenInProcess {
     std::vector<const WalFiles*> all;
 };
 
-// Never destroyed: a connection may be closed while the statics of the process go away.
+// Never destroyed: a connection may be closed during static destruction.
 OpenInProcess& open_in_process() {
     static OpenInProcess& instance = *new OpenInProcess;
     return instance;
@@ -30,7 +30,7 @@ bool is_same(const std::optional<FileState>& now, const std::optional<FileState>
     return now.has_value() && known.has_value() && now->same_file(*known);
 }
 
-/// SQLite takes no locks on the log, so that none is lost when this descriptor is closed.
+/// SQLite holds no locks on the log that closing this file descriptor could release.
 FileDescriptor open_wal(const std::string& path) {
     const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     return FileDescriptor(file < 0 && errno == EACCES ? ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : file);
@@ -71,7 +71,7 @@ bool WalFiles::index_is_shared() const {
 
 bool WalFiles::index_is_emptied() const {
     const auto now = file_state(path_ + "-shm");
-    return is_same(now, index_) && now->size < index_->size;  // it never gets smaller while it is open
+    return is_same(now, index_) && now->size < index_->size;  // it never shrinks while it is open
 }
 
 bool WalFiles::index_is_lost() const {
@@ -92,7 +92,7 @@ std::vector<FileDescriptor> WalFiles::wals_in_process() const {
     const std::lock_guard lock(open.mutex);
     for (const WalFiles* files : open.all) {
         if (files->wal_ && files->database_.same_file(database_)) {
-            // Theirs may be closed at any moment.
+            // Duplicated, because the other connection may close its own at any time.
             if (FileDescriptor copy(::fcntl(files->wal_.get(), F_DUPFD_CLOEXEC, 0)); copy) {
                 wals.push_back(std::move(copy));
             }

@@ -1,8 +1,8 @@
-// See the header. What SQLite writes to a log and to its index is told by https://sqlite.org/walformat.html.
+// Restores a removed write-ahead log. The file formats are described in https://sqlite.org/walformat.html.
 //
-// Two cases. Where the index is still there, all connections share its locks, and it says what the log must hold: each
-// frame is in the old log or in the one that somebody has made since. Where the index went as well, newer connections
-// know nothing of the older ones; if they have not written yet, they get the old log.
+// There are two cases. If the index still exists, all connections share its locks, and it says which frames the log
+// must have: each is in the old log or in a new one that another connection has created. If the index was removed as
+// well, newer connections do not see the older ones; if they have not written yet, they get the old log.
 #include "wal_rescue.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -34,10 +34,10 @@ using std::chrono::steady_clock;
 
 constexpr log::Logger kLogger{"session_buddy.storage"};
 
-/// For the locks, which others hold as long as they write.
+/// Timeout for the locks, which other connections hold while they write.
 constexpr milliseconds kLockTime{2000};
 constexpr milliseconds kLockPause{2};
-/// Somebody may remove the log once more while it is put back, or another process may have the rest of it.
+/// The log may be removed again while it is restored, or another process may have to restore the rest first.
 constexpr int kAttempts = 5;
 constexpr milliseconds kAttemptPause{100};
 
@@ -46,8 +46,8 @@ constexpr std::size_t kFrameHeaderBytes = 24;
 constexpr std::uint32_t kMinPage = 512;
 constexpr std::uint32_t kMaxPage = 65536;
 constexpr int kIndexRegionBytes = 32768;
-constexpr std::size_t kIndexHeaderBytes = 48;  // of each of its two copies
-// The locks on the index: SQLite's "WAL_WRITE_LOCK", and those of checkpoints and recovery, lie side by side.
+constexpr std::size_t kIndexHeaderBytes = 48;  // each of its two copies
+// The locks on the index: SQLite's WAL_WRITE_LOCK is followed by those of checkpoints and recovery.
 constexpr int kFirstLock = 0;
 constexpr int kLocks = 3;
 constexpr off_t kLockOffset = 120;
@@ -127,13 +127,13 @@ std::optional<WalHeader> read_header(int file) {
     return is_valid ? std::optional(header) : std::nullopt;
 }
 
-/// The frames that follow a header, each of which carries a checksum over itself and all before it.
+/// The frames after a header, each with a checksum over itself and all earlier ones.
 class FrameChain {
   public:
     explicit FrameChain(const WalHeader& header)
         : header_(header), checksum_(header.checksum), frame_(kFrameHeaderBytes + header.page_size) {}
 
-    /// Whether `file` holds the next frame; reads it.
+    /// Reads the next frame from `file`. Returns false if the file does not have it.
     bool read_next_from(int file) {
         if (!read_at(file, frame_.data(), frame_.size(), offset()) ||
             !std::ranges::equal(std::span(frame_).subspan(8, 8), header_.salt())) {
@@ -148,7 +148,7 @@ class FrameChain {
         return std::ranges::any_of(files, [this](const FileDescriptor& file) { return read_next_from(file.get()); });
     }
 
-    /// The frame that was read is the next one.
+    /// Appends the frame that was read.
     void advance() {
         checksum_ = next_;
         ++count_;
@@ -157,13 +157,13 @@ class FrameChain {
         }
     }
 
-    /// Writes the frame that was read to its offset.
+    /// Writes the frame that was read at its offset.
     void write_to(int file) const { write_at(file, frame_.data(), frame_.size(), offset()); }
 
     [[nodiscard]] std::uint32_t page_number() const { return big_endian(frame_.data()); }
     [[nodiscard]] std::span<const std::uint8_t> page() const { return std::span(frame_).subspan(kFrameHeaderBytes); }
     [[nodiscard]] std::uint64_t count() const { return count_; }
-    /// Frames up to the last commit.
+    /// Number of frames up to the last commit.
     [[nodiscard]] std::uint64_t committed() const { return committed_; }
     [[nodiscard]] const Checksum& checksum() const { return checksum_; }
 
@@ -178,15 +178,15 @@ class FrameChain {
     std::vector<std::uint8_t> frame_;
 };
 
-/// What the index says of the log.
+/// The header of the WAL index.
 struct WalIndex {
-    std::uint32_t changes = 0;    ///< commits since it was made
-    std::uint32_t max_frame = 0;  ///< the last one that was committed
-    Checksum checksum{};          ///< of that frame
+    std::uint32_t changes = 0;    ///< commits since it was created
+    std::uint32_t max_frame = 0;  ///< last committed frame
+    Checksum checksum{};          ///< of max_frame
     std::array<std::uint8_t, 8> salt{};
 };
 
-/// Nothing where it is to be made anew from the log: then the two copies of its header differ, or are all zeros.
+/// nullopt if the index must be rebuilt from the log: the two copies of its header differ, or are all zeros.
 std::optional<WalIndex> read_index(std::span<const std::uint8_t, 2 * kIndexHeaderBytes> bytes) {
     constexpr std::size_t kIsReady = 12;
     if (!std::ranges::equal(bytes.first<kIndexHeaderBytes>(), bytes.last<kIndexHeaderBytes>()) ||
@@ -213,7 +213,7 @@ bool retry_until_timeout(const Attempt& attempt) {
     return true;
 }
 
-/// The index that the connection has open, and its locks, reached the way SQLite itself does.
+/// The index that the connection has open, and its locks, accessed through SQLite's VFS methods.
 class OpenIndex {
   public:
     explicit OpenIndex(SQLite::Database& database) {
@@ -239,7 +239,7 @@ class OpenIndex {
         return locked_;
     }
 
-    /// While it is locked, and not emptied.
+    /// Requires the lock, and an index that is not truncated.
     [[nodiscard]] std::optional<WalIndex> read() const {
         const std::uint8_t* const bytes = header();
         return bytes == nullptr
@@ -247,7 +247,7 @@ class OpenIndex {
                    : read_index(std::span<const std::uint8_t, 2 * kIndexHeaderBytes>(bytes, 2 * kIndexHeaderBytes));
     }
 
-    /// The next one to read makes it anew from the log.
+    /// Makes the next reader rebuild the index from the log.
     void invalidate() const {
         if (std::uint8_t* const bytes = header()) {
             std::memset(bytes, 0, 2 * kIndexHeaderBytes);
@@ -268,7 +268,7 @@ class OpenIndex {
     bool locked_ = false;
 };
 
-/// Opens a file beside the database as SQLite would make it.
+/// Opens or creates a file next to the database, with the owner and mode that SQLite would use.
 FileDescriptor open_companion(const std::string& database, const char* suffix) {
     struct stat owner {};
     if (::stat(database.c_str(), &owner) != 0) {
@@ -305,14 +305,14 @@ void sync(int file) {
     }
 }
 
-/// An index that newer connections have made, or will find, with the locks that SQLite would take. No connection of
-/// this process can have it open: they all share the one that is lost.
+/// The index at the path, which newer connections use, with the locks that SQLite would take. No connection of this
+/// process has it open, because they all share the lost one.
 class NewIndex {
   public:
     explicit NewIndex(const std::string& database) : file_(open_companion(database, "-shm")) {}
 
     [[nodiscard]] bool lock() {
-        // Whoever holds the first one keeps others from taking the file for a left-over.
+        // The dead-man switch lock keeps other processes from treating the file as a leftover.
         return retry_until_timeout(
             [this] { return lock(F_RDLCK, kDeadManSwitch, 1) && lock(F_WRLCK, kLockOffset + kFirstLock, kLocks); });
     }
@@ -339,12 +339,12 @@ class NewIndex {
         return ::fcntl(file_.get(), F_SETLK, &range) == 0;
     }
 
-    FileDescriptor file_;  // closing it lets go of the locks
+    FileDescriptor file_;  // closing it releases the locks
 };
 
 using Logs = std::span<const FileDescriptor>;
 
-/// Of the log that the index speaks of.
+/// The header of the log that the index belongs to.
 std::optional<WalHeader> find_header(Logs logs, std::span<const std::uint8_t> salt) {
     for (const FileDescriptor& log : logs) {
         if (auto header = read_header(log.get()); header && std::ranges::equal(header->salt(), salt)) {
@@ -354,7 +354,7 @@ std::optional<WalHeader> find_header(Logs logs, std::span<const std::uint8_t> sa
     return std::nullopt;
 }
 
-/// The frames that are in any of the logs, at most `limit`.
+/// Reads the chain of frames from any of the logs, at most `limit`.
 FrameChain read_chain(const WalHeader& header, Logs logs, std::uint64_t limit = UINT64_MAX) {
     FrameChain chain(header);
     while (chain.count() < limit && chain.read_next_from(logs)) {
@@ -363,8 +363,8 @@ FrameChain read_chain(const WalHeader& header, Logs logs, std::uint64_t limit = 
     return chain;
 }
 
-/// With the index that is shared with whoever made another log, the last of `logs`. `failed` where frames are in none
-/// of them.
+/// Case 1, a shared index: completes the new log, the last of `logs`, from the other ones. Returns `failed` if a frame
+/// is in none of them.
 WalRescue restore_frames(const WalIndex& index, Logs logs) {
     if (index.max_frame == 0) {
         return WalRescue::nothing_lost;
@@ -396,7 +396,7 @@ WalRescue restore_frames(const WalIndex& index, Logs logs) {
 WalRescue restore_at_path(const WalFiles& files, const OpenIndex& index, bool is_last_attempt) {
     const auto known = index.read();
     if (!known) {
-        return WalRescue::nothing_lost;  // somebody has mended it, and the index is made anew from that
+        return WalRescue::nothing_lost;  // another connection has restored the log, and the index is rebuilt from it
     }
     std::vector<FileDescriptor> logs = files.wals_in_process();
     logs.push_back(open_companion(files.path(), "-wal"));
@@ -404,17 +404,17 @@ WalRescue restore_at_path(const WalFiles& files, const OpenIndex& index, bool is
     sync(logs.back().get());
     if (result == WalRescue::failed) {
         if (!is_last_attempt) {
-            return result;  // another process may have the rest
+            return result;  // another process may have to restore the rest
         }
         index.invalidate();
-        kLogger.error("part of the write-ahead log of database \"{}\" is gone for good: it was removed more than once",
+        kLogger.error("part of the write-ahead log of database \"{}\" is lost: it was removed more than once",
                       files.path());
-        return WalRescue::nothing_lost;  // nothing more, that is
+        return WalRescue::nothing_lost;  // nothing else can be restored
     }
     return is_at_path(logs.back().get(), files.path() + "-wal") ? result : WalRescue::failed;
 }
 
-/// Whether the file of the database was written after the log was removed, which is when the log's status changed last.
+/// Whether the database file was written after the log was removed (the ctime of the log).
 bool is_written_since(const std::string& database, int wal) {
     struct stat log {};
     struct stat file {};
@@ -431,12 +431,13 @@ bool is_written_since(const std::string& database, int wal) {
     return written >= removed;
 }
 
-/// Whether somebody has committed anything since this index was made.
+/// Whether anything was committed since this index was created.
 bool is_written_to(const std::optional<WalIndex>& index) {
     return index && (index->changes != 0 || index->max_frame != 0);
 }
 
-/// Gives the log to connections that know nothing of it. `diverged` where they may have written.
+/// Case 2, a new index: restores the log for connections that do not know it. Returns `diverged` if they may have
+/// written.
 WalRescue restore_for_new_index(const WalFiles& files, const std::optional<WalIndex>& old_index) {
     const std::vector<FileDescriptor> logs = files.wals_in_process();
     const auto header = old_index ? find_header(logs, old_index->salt) : read_header(files.wal());
@@ -456,7 +457,7 @@ WalRescue restore_for_new_index(const WalFiles& files, const std::optional<WalIn
     const int wal = new_log.front().get();
     const auto new_header = read_header(wal);
     std::uint64_t there = 0;
-    if (new_header && new_header->bytes == header->bytes) {  // it has been put back, perhaps without the last of it
+    if (new_header && new_header->bytes == header->bytes) {  // it was restored before, maybe not completely
         there = read_chain(*header, new_log).committed();
         const std::uint64_t common = std::min(there, committed);
         if (read_chain(*header, new_log, common).checksum() != read_chain(*header, logs, common).checksum()) {
@@ -486,17 +487,17 @@ WalRescue restore_for_new_index(const WalFiles& files, const std::optional<WalIn
 WalRescue restore_once(SQLite::Database& database, const WalFiles& files, bool is_last_attempt) {
     OpenIndex index(database);
     if (!index.lock()) {
-        kLogger.warning("the removed write-ahead log of database \"{}\" cannot be locked", files.path());
+        kLogger.warning("cannot lock the removed write-ahead log of database \"{}\" to restore it", files.path());
         return WalRescue::failed;
     }
     if (files.index_is_emptied()) {
-        return WalRescue::failed;  // it must not be looked into
+        return WalRescue::failed;  // reading it would raise SIGBUS
     }
     return files.index_is_shared() ? restore_at_path(files, index, is_last_attempt)
                                    : restore_for_new_index(files, index.read());
 }
 
-/// Reads a number of SQLite's variable length; nothing where it does not end in `bytes`.
+/// Reads an SQLite varint and advances `bytes`; nullopt if it is incomplete.
 std::optional<std::uint64_t> read_varint(std::span<const std::uint8_t>& bytes) {
     std::uint64_t value = 0;
     for (std::size_t offset = 0; offset < std::min<std::size_t>(bytes.size(), 9); ++offset) {
@@ -539,7 +540,7 @@ void add_row_ids(std::span<const std::uint8_t> page, bool is_first, std::vector<
 }  // namespace
 
 WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
-    // The locks on the new index belong to the process, not to a thread.
+    // POSIX locks on the new index belong to the process, not to a thread.
     static std::mutex one_at_a_time;
     const std::lock_guard lock(one_at_a_time);
     if (files.wal() < 0) {
@@ -557,8 +558,7 @@ WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
             std::this_thread::sleep_for(kAttemptPause);
         }
     } catch (const std::exception& error) {  // StorageError, std::system_error
-        kLogger.error("the removed write-ahead log of database \"{}\" cannot be put back: {}", files.path(),
-                      error.what());
+        kLogger.error("cannot restore the removed write-ahead log of database \"{}\": {}", files.path(), error.what());
         return WalRescue::failed;
     }
 }

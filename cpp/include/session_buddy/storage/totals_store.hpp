@@ -19,7 +19,7 @@ class Database;
 
 namespace session_buddy::storage {
 
-/// Up to where the tables are counted.
+/// Up to which rows the tables are counted.
 struct TotalsPosition {
     std::int64_t counted_id = 0;  ///< last counted row of skill_invocation
     std::string counted_row;      ///< its content, to detect that the database was replaced
