@@ -1,5 +1,5 @@
-// A batch leaves behind what its rows would have left one by one, and where that is not certain the triggers do the
-// work.
+// BatchAggregates writes what the triggers would write row by row, and leaves it to the triggers if that is not
+// certain.
 #include "storage/batch_aggregates.hpp"
 
 #include <SQLiteCpp/Transaction.h>
@@ -20,7 +20,7 @@
 namespace session_buddy::storage {
 namespace {
 
-/// Everything that inserts leave behind, in the order in which it lies there; numbers in a form that is exact.
+/// All tables that inserts change, in storage order, with numbers in an exact format.
 std::vector<std::string> aggregates(const std::string& path) {
     std::vector<std::string> all;
     for (const char* sql :
@@ -87,7 +87,7 @@ class RandomRecords {
                 return std::uniform_real_distribution<double>(0.0, 100.0)(random_);
         }
     }
-    /// Well away from the edges of the hour and the day, in all the forms that are taken; some mean the same moment.
+    /// Not close to the edges of the hour and the day, in all accepted formats; some are the same time.
     std::string time() {
         const std::chrono::minutes ago{std::vector<int>{-600, 1, 20, 20, 90, 600, 4000, 4000, 600000}[random_() % 9]};
         const std::string text = format_timestamp(start_ - ago);
@@ -115,7 +115,7 @@ class RandomRecords {
     TimePoint start_ = test::kSystemClock.now();
 };
 
-TEST(BatchAggregates, of_random_batches_are_what_the_triggers_make_of_the_same_rows_one_by_one) {
+TEST(BatchAggregates, of_random_batches_equal_what_the_triggers_write_row_by_row) {
     for (unsigned seed = 0; seed < 12; ++seed) {
         const test::TempDir dir;
         SkillsStore batches(dir.file("batches.db"), std::chrono::milliseconds{200});
@@ -143,7 +143,7 @@ class Batch : public testing::Test {
     static InvocationRecord record() {
         return {.skill_name = "a", .invoked_at = "2026-02-10T12:00:00Z", .session_id = "s"};
     }
-    /// Whether the triggers can be left out for `records`.
+    /// Whether `records` can be inserted without the triggers.
     bool is_taken(const std::vector<InvocationRecord>& records) const {
         const auto database = open_database(path, {});
         const SQLite::Transaction transaction(*database, SQLite::TransactionBehavior::IMMEDIATE);
@@ -158,11 +158,11 @@ class Batch : public testing::Test {
     std::string path = dir.file("skills.db");
 };
 
-TEST_F(Batch, is_taken_from_the_triggers_where_all_is_ours) {
+TEST_F(Batch, replaces_the_triggers_if_the_schema_is_ours) {
     EXPECT_TRUE(is_taken({record()}));
 }
 
-TEST_F(Batch, is_left_to_the_triggers_where_its_durations_add_up_to_more_than_a_number_holds) {
+TEST_F(Batch, is_left_to_the_triggers_if_the_sum_of_its_durations_overflows) {
     InvocationRecord huge = record();
     huge.completed = true;
     huge.duration_seconds = 1.7e308;
@@ -196,7 +196,7 @@ INSTANTIATE_TEST_SUITE_P(
         "UPDATE skill_metrics_cache SET invocation_count_24h = 0.5",
         "UPDATE skill_metrics_cache SET last_invocation_at = x'00'"));
 
-TEST_F(Batch, fires_a_trigger_of_somebody_else_for_every_row) {
+TEST_F(Batch, fires_a_trigger_of_another_program_for_every_row) {
     test::execute(path,
                   "CREATE TABLE theirs (id); CREATE TRIGGER theirs AFTER INSERT ON skill_invocation"
                   " BEGIN INSERT INTO theirs VALUES (NEW.id); END");
@@ -206,14 +206,14 @@ TEST_F(Batch, fires_a_trigger_of_somebody_else_for_every_row) {
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "101");
 }
 
-TEST_F(Batch, leaves_the_triggers_at_work_for_what_comes_after_it) {
+TEST_F(Batch, reenables_the_triggers_afterwards) {
     SkillsStore store(path, std::chrono::milliseconds{200});
     store.store_many(std::vector<InvocationRecord>(100, record()));
     store.store(record());
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "102");
 }
 
-TEST_F(Batch, that_fails_leaves_nothing_behind_and_the_triggers_at_work) {
+TEST_F(Batch, that_fails_writes_nothing_and_reenables_the_triggers) {
     test::execute(path, "CREATE UNIQUE INDEX theirs ON skill_invocation (session_id) WHERE session_id = 'once'");
     SkillsStore store(path, std::chrono::milliseconds{200});
     std::vector<InvocationRecord> records(100, record());

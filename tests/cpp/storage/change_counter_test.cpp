@@ -1,4 +1,4 @@
-// What the counter of changes counts, and that its triggers are in nobody's way.
+// What the change counter counts, and that its triggers do not disturb other programs.
 #include "storage/change_counter.hpp"
 
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ class ChangeCounter : public testing::Test {
         SQLite::Database database(path, SQLite::OPEN_READONLY, 5000);
         return ChangeCounterReader(database).read();
     }
-    /// Whether it went up since the last call.
+    /// Whether it changed since the last call.
     bool counted(const std::string& sql) {
         other->exec(sql);
         const auto now = read();
@@ -46,7 +46,7 @@ class ChangeCounter : public testing::Test {
     std::optional<std::int64_t> before;
 };
 
-TEST_F(ChangeCounter, counts_rows_that_were_changed_and_deleted_and_those_that_slipped_in) {
+TEST_F(ChangeCounter, counts_updated_and_deleted_rows_and_reused_ids) {
     const std::string put = "REPLACE INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES ";
     EXPECT_TRUE(counted("UPDATE skill_invocation SET completed = 0 WHERE id = 2"));
     EXPECT_TRUE(counted("UPDATE skill_invocation SET error_type = 'timeout'"));
@@ -61,14 +61,14 @@ TEST_F(ChangeCounter, counts_rows_that_were_changed_and_deleted_and_those_that_s
     EXPECT_TRUE(counted("DELETE FROM skill_invocation"));
 }
 
-TEST_F(ChangeCounter, counts_neither_new_rows_nor_columns_that_no_figure_is_made_of) {
+TEST_F(ChangeCounter, counts_neither_new_rows_nor_columns_without_a_metric) {
     EXPECT_FALSE(counted(insertion("a", kTime) + insertion("b", kTime) +
                          "INSERT INTO skill_invocation (skill_name, invoked_at, session_id)"
                          " SELECT skill_name, invoked_at, session_id FROM skill_invocation"));
     EXPECT_FALSE(counted("UPDATE skill_invocation SET embedding = x'00', user_query = 'x', completed = completed"));
 }
 
-TEST_F(ChangeCounter, of_a_copy_that_was_put_back_and_changed_comes_to_no_number_that_was_seen_before) {
+TEST_F(ChangeCounter, of_a_restored_copy_that_is_changed_never_repeats_a_number) {
     const std::string copy = dir.file("copy.db");
     other->exec("VACUUM INTO " + test::quoted(copy));
     EXPECT_TRUE(counted("DELETE FROM skill_invocation WHERE id = 2"));
@@ -77,7 +77,7 @@ TEST_F(ChangeCounter, of_a_copy_that_was_put_back_and_changed_comes_to_no_number
     EXPECT_NE(ChangeCounterReader(database).read(), before);
 }
 
-TEST_F(ChangeCounter, is_in_no_program_s_way) {
+TEST_F(ChangeCounter, does_not_disturb_other_programs) {
     other->exec("PRAGMA recursive_triggers = ON; PRAGMA foreign_keys = ON");
     EXPECT_TRUE(
         counted("REPLACE INTO skill_invocation (id, skill_name, invoked_at, session_id) VALUES (3, 'c', 'x', 's')"));
@@ -89,7 +89,7 @@ TEST_F(ChangeCounter, is_in_no_program_s_way) {
         << "rows that the trigger wrote are not in it";
 }
 
-TEST_F(ChangeCounter, leaves_every_change_possible_whatever_was_dropped) {
+TEST_F(ChangeCounter, leaves_every_change_possible_after_any_drop) {
     for (const std::string& table :
          test::query(*other, "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'session_buddy%'")) {
         other->exec("DROP TABLE " + table);
@@ -106,7 +106,7 @@ TEST_F(ChangeCounter, leaves_every_change_possible_whatever_was_dropped) {
     EXPECT_EQ(read(), std::nullopt);
 }
 
-TEST_F(ChangeCounter, begins_at_another_number_where_it_is_made_again) {
+TEST_F(ChangeCounter, starts_at_another_number_when_created_again) {
     const auto lose = [&](const std::string& sql) {
         other->exec(sql);
         EXPECT_EQ(read(), std::nullopt) << sql;
@@ -117,7 +117,7 @@ TEST_F(ChangeCounter, begins_at_another_number_where_it_is_made_again) {
     };
     lose("DELETE FROM sqlite_sequence");
     lose("DROP TRIGGER session_buddy_row_deleted");
-    // As a migration of other tools does when it takes columns away.
+    // Like a migration of another tool that drops columns.
     lose(
         "CREATE TABLE copied AS SELECT * FROM skill_invocation; DROP TABLE skill_invocation;"
         "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT, invoked_at TEXT, session_id TEXT,"

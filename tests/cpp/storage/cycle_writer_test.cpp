@@ -1,4 +1,4 @@
-// CycleWriter: what it writes, what it passes over, and that it is all or nothing.
+// What CycleWriter writes and skips, and that it writes all or nothing.
 #include "session_buddy/storage/cycle_writer.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST_F(CacheWriter, writes_every_column) {
                                         "b|2026-02-09T00:00:00Z|0|0|NULL|0|NULL|2026-02-10T13:00:00Z"}));
 }
 
-TEST_F(CacheWriter, passes_over_skills_that_are_gone) {
+TEST_F(CacheWriter, skips_deleted_skills) {
     const CacheRow rows[] = {{.skill_name = "gone", .last_invocation_at = at("2026-02-10")},
                              {.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
     CycleWriter(*database).write({.cache = rows}, at("2026-02-10"));
@@ -83,13 +83,13 @@ TEST_F(StateWriter, has_nothing_to_read_before_the_first_write) {
     EXPECT_EQ(read(), Texts{});
 }
 
-TEST_F(StateWriter, adds_changes_and_removes_single_pieces) {
+TEST_F(StateWriter, adds_changes_and_removes_single_entries) {
     write({{"head", "1"}, {"episode/0/a", "x"}, {"episode/1/a", "y"}});
     write({{"head", "2"}, {"episode/0/a", std::nullopt}, {"episode/0/never", std::nullopt}});
     EXPECT_EQ(read(), (Texts{{"head", "2"}, {"episode/1/a", "y"}}));
 }
 
-TEST_F(StateWriter, removes_whatever_else_there_is_where_the_state_is_replaced) {
+TEST_F(StateWriter, removes_all_other_entries_when_the_state_is_replaced) {
     write({{"head", "1"}, {"episode/0/a", "x"}});
     database->exec("INSERT INTO session_buddy_state VALUES ('anomaly_detector', 'of before'), ('other', 'theirs')");
     write({{"head", "2"}}, true);
@@ -98,7 +98,7 @@ TEST_F(StateWriter, removes_whatever_else_there_is_where_the_state_is_replaced) 
               (std::vector<std::string>{"anomaly_detector/head", "other"}));
 }
 
-TEST_F(CacheWriter, goes_on_after_an_error_and_after_a_change_of_the_tables) {
+TEST_F(CacheWriter, continues_after_an_error_and_after_a_schema_change) {
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10"), .invocation_count_1h = 7}};
     const StateEntry entries[] = {{.name = "one", .text = "1"}};
     CycleWriter writer(*database);
@@ -114,7 +114,7 @@ TEST_F(CacheWriter, goes_on_after_an_error_and_after_a_change_of_the_tables) {
     EXPECT_EQ(other.execAndGet("SELECT count(*) FROM session_buddy_state").getInt(), 1);
 }
 
-TEST_F(CacheWriter, says_busy_where_another_process_writes) {
+TEST_F(CacheWriter, reports_busy_while_another_process_writes) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
@@ -127,7 +127,7 @@ TEST_F(CacheWriter, says_busy_where_another_process_writes) {
     }
 }
 
-TEST_F(CacheWriter, says_read_only_where_nothing_can_be_written) {
+TEST_F(CacheWriter, reports_read_only_for_a_write_protected_database) {
     SQLite::Database reader(path, SQLite::OPEN_READONLY);
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {

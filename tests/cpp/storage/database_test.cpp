@@ -1,4 +1,4 @@
-// Each kind of file that open_database may find, the ones it must leave alone included.
+// Every kind of file that open_database may find, including those that it must not change.
 #include "session_buddy/storage/database.hpp"
 
 #include <gmock/gmock.h>
@@ -52,11 +52,11 @@ std::string message_of(const std::string& path) {
 
 class OpenDatabase : public testing::Test {
   protected:
-    void expect_refused_untouched(StorageErrc code, const char* reason) {
+    void expect_rejected_unchanged(StorageErrc code, const char* reason) {
         const auto before = dir.contents();
         EXPECT_EQ(code_of(path), code);
         EXPECT_THAT(message_of(path), HasSubstr(reason));
-        EXPECT_TRUE(dir.contents() == before) << "the file, or a file beside it, changed";
+        EXPECT_TRUE(dir.contents() == before) << "the file, or a file next to it, changed";
     }
     void expect_whole() {
         EXPECT_EQ(test::query(path, kVersions), kAllVersions);
@@ -72,7 +72,7 @@ class OpenDatabase : public testing::Test {
     std::string path = dir.file("skills.db");
 };
 
-TEST_F(OpenDatabase, creates_what_is_not_there) {
+TEST_F(OpenDatabase, creates_a_missing_file) {
     path = dir.file("a b 'c' skills%41?x=1#.db");
     const auto database = open_database(path, {});
     EXPECT_EQ(test::query(*database, "PRAGMA foreign_keys").front(), "1");
@@ -82,7 +82,7 @@ TEST_F(OpenDatabase, creates_what_is_not_there) {
     EXPECT_NO_THROW(bring_up_to_date(path, {})) << "and opens it again, odd name or not";
 }
 
-TEST_F(OpenDatabase, makes_a_database_that_only_its_owner_can_read) {
+TEST_F(OpenDatabase, creates_a_database_that_only_its_owner_can_read) {
     const auto others_may = [](const std::string& file) {
         constexpr auto kOthers = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
         return (std::filesystem::status(file).permissions() & kOthers) != std::filesystem::perms::none;
@@ -94,15 +94,15 @@ TEST_F(OpenDatabase, makes_a_database_that_only_its_owner_can_read) {
     }
 }
 
-TEST_F(OpenDatabase, leaves_the_mode_of_a_file_that_is_there) {
+TEST_F(OpenDatabase, keeps_the_mode_of_an_existing_file) {
     std::ofstream{path};
     std::filesystem::permissions(path, std::filesystem::perms{0644});
     bring_up_to_date(path, kQuick);
     EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms{0644});
 }
 
-TEST_F(OpenDatabase, keeps_a_log_that_is_synced_when_it_is_folded) {
-    for (int i = 0; i < 2; ++i) {  // a new file, and one that is there
+TEST_F(OpenDatabase, uses_a_write_ahead_log_that_is_synced_on_checkpoint) {
+    for (int i = 0; i < 2; ++i) {  // a new file, and an existing one
         const auto database = open_database(path, {});
         SQLite::Statement journal(*database, "PRAGMA journal_mode");
         ASSERT_TRUE(journal.executeStep());
@@ -125,13 +125,13 @@ TEST_F(OpenDatabase, creates_the_schema_in_a_database_without_tables) {
     expect_whole();
 }
 
-TEST_F(OpenDatabase, may_be_told_not_to_create) {
+TEST_F(OpenDatabase, creates_nothing_with_create_off) {
     EXPECT_EQ(code_of(path, {.create = false}), StorageErrc::missing);
     EXPECT_EQ(code_of(dir.file("no/folder/x.db"), {.create = false}), StorageErrc::missing);
     EXPECT_TRUE(dir.contents().empty());
 }
 
-TEST_F(OpenDatabase, takes_a_missing_folder_for_a_mistyped_path_and_creates_nothing) {
+TEST_F(OpenDatabase, rejects_a_missing_folder_and_creates_nothing) {
     path = dir.file("no/folder/skills.db");
     EXPECT_EQ(code_of(path), StorageErrc::missing);
     EXPECT_THAT(message_of(path), AllOf(HasSubstr("the folder \"" + dir.file("no/folder") + "\" does not exist"),
@@ -164,7 +164,7 @@ TEST_F(OpenDatabase, can_be_opened_many_times) {
 
 class OpenOlderDatabase : public OpenDatabase, public testing::WithParamInterface<int> {};
 
-TEST_P(OpenOlderDatabase, brings_it_to_v4_and_loses_nothing) {
+TEST_P(OpenOlderDatabase, migrates_it_to_v4_and_loses_nothing) {
     test::make_theirs(path, GetParam());
     test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z", "s1", true, "2.5") +
                             test::insertion("a", "2026-02-10T12:00:01Z", "s1", false) +
@@ -207,7 +207,7 @@ TEST_P(OpenOlderDatabase, replaces_their_triggers_only_when_asked) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"), "3");
 }
 
-TEST_P(OpenOlderDatabase, repairs_what_their_triggers_counted_together_with_the_triggers) {
+TEST_P(OpenOlderDatabase, recomputes_metrics_when_it_replaces_triggers) {
     test::make_theirs(path, GetParam());
     test::execute(path, test::insertion("a", "2026-02-10T12:00:00Z", "s", true, "6.0") +
                             test::insertion("a", "2026-02-10T12:00:00Z") +
@@ -231,9 +231,9 @@ TEST_P(OpenOlderDatabase, repairs_what_their_triggers_counted_together_with_the_
 
 INSTANTIATE_TEST_SUITE_P(Versions, OpenOlderDatabase, testing::Values(1, 2, 3, 4));
 
-TEST_F(OpenDatabase, uses_v4_as_it_is) {
+TEST_F(OpenDatabase, does_not_change_v4) {
     test::make_theirs(path, 4);
-    bring_up_to_date(path, {});  // adds the tables that the test's short form of V4 leaves out
+    bring_up_to_date(path, {});  // adds the tables that the short V4 of the test lacks
     const std::string schema = "SELECT type, name, sql FROM sqlite_master ORDER BY rowid";
     const auto before = test::query(path, schema);
     test::execute(path, "DROP VIEW v_top_skills; DROP INDEX idx_invocation_skill");
@@ -241,7 +241,7 @@ TEST_F(OpenDatabase, uses_v4_as_it_is) {
     EXPECT_EQ(test::query(path, schema).size(), before.size() - 2) << "what was dropped on purpose stays dropped";
 }
 
-TEST_F(OpenDatabase, takes_a_migration_that_failed_as_not_done) {
+TEST_F(OpenDatabase, treats_a_failed_migration_as_pending) {
     test::make_theirs(path, 3);
     test::execute(
         path, "INSERT INTO skill_migrations (version, applied_at, success) VALUES ('V4__phase4_extensions', 'x', 0)");
@@ -250,7 +250,7 @@ TEST_F(OpenDatabase, takes_a_migration_that_failed_as_not_done) {
     EXPECT_EQ(test::query_one(path, "SELECT min(success) FROM skill_migrations"), "1");
 }
 
-TEST_F(OpenDatabase, completes_tables_made_by_hand) {
+TEST_F(OpenDatabase, completes_manually_created_tables) {
     test::execute(path, R"sql(
         CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT NOT NULL,
             session_id TEXT NOT NULL, completed BOOLEAN, duration_seconds REAL, note TEXT, error_type TEXT,
@@ -287,7 +287,7 @@ TEST_F(OpenDatabase, completes_tables_made_by_hand) {
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics WHERE skill_name = 'a'"), "4");
 }
 
-TEST_F(OpenDatabase, keeps_aggregates_that_are_there_already) {
+TEST_F(OpenDatabase, keeps_existing_aggregates) {
     test::execute(path, R"sql(
         CREATE TABLE skill_metrics_cache (skill_name TEXT PRIMARY KEY, last_invocation_at TEXT NOT NULL,
             invocation_count_1h INTEGER DEFAULT 0, invocation_count_24h INTEGER DEFAULT 0, avg_completion_rate_24h REAL,
@@ -310,35 +310,35 @@ TEST_F(OpenDatabase, adds_a_column_that_v4_lost) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_anomalies"), "0");
 }
 
-TEST_F(OpenDatabase, refuses_a_table_without_a_column_that_cannot_be_added) {
+TEST_F(OpenDatabase, rejects_a_table_without_a_column_that_cannot_be_added) {
     test::execute(path, "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT, invoked_at TEXT)");
-    expect_refused_untouched(StorageErrc::incompatible, "skill_invocation has no column session_id");
+    expect_rejected_unchanged(StorageErrc::incompatible, "skill_invocation has no column session_id");
 }
 
-TEST_F(OpenDatabase, refuses_a_view_in_the_place_of_a_table) {
+TEST_F(OpenDatabase, rejects_a_view_instead_of_a_table) {
     test::execute(path,
                   "CREATE TABLE skill_invocation (id INTEGER PRIMARY KEY, skill_name TEXT NOT NULL, invoked_at TEXT"
                   " NOT NULL, session_id TEXT NOT NULL); CREATE VIEW skill_metrics AS SELECT 1 AS skill_name");
-    expect_refused_untouched(StorageErrc::incompatible, "skill_metrics is a view");
+    expect_rejected_unchanged(StorageErrc::incompatible, "skill_metrics is a view");
 }
 
-TEST_F(OpenDatabase, refuses_a_later_version) {
+TEST_F(OpenDatabase, rejects_a_later_version) {
     bring_up_to_date(path, {});
     test::execute(path, "INSERT INTO skill_migrations (version, applied_at) VALUES ('V5__ulid_migration', 'x')");
-    expect_refused_untouched(StorageErrc::newer_version, "V5__ulid_migration");
+    expect_rejected_unchanged(StorageErrc::newer_version, "V5__ulid_migration");
 }
 
-TEST_F(OpenDatabase, refuses_another_programs_database) {
-    test::execute(path, "CREATE TABLE moz_places (id INTEGER PRIMARY KEY); INSERT INTO moz_places VALUES (1)");
-    expect_refused_untouched(StorageErrc::foreign_database, "moz_places");
-    test::execute(path, "PRAGMA journal_mode = WAL; INSERT INTO moz_places VALUES (2)");
-    expect_refused_untouched(StorageErrc::foreign_database, "moz_places");
+TEST_F(OpenDatabase, rejects_another_programs_database) {
+    test::execute(path, "CREATE TABLE moz_bookmarks (id INTEGER PRIMARY KEY); INSERT INTO moz_bookmarks VALUES (1)");
+    expect_rejected_unchanged(StorageErrc::foreign_database, "moz_bookmarks");
+    test::execute(path, "PRAGMA journal_mode = WAL; INSERT INTO moz_bookmarks VALUES (2)");
+    expect_rejected_unchanged(StorageErrc::foreign_database, "moz_bookmarks");
 }
 
-TEST_F(OpenDatabase, refuses_another_programs_database_while_that_program_runs) {
+TEST_F(OpenDatabase, rejects_another_programs_database_while_that_program_runs) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     other.exec("PRAGMA journal_mode = WAL; CREATE TABLE skill_categories (a); CREATE TABLE recipes (b)");
-    // Its shared memory holds the marks of whoever reads; nothing else may change.
+    // Its shared memory has the read marks of all readers; nothing else may change.
     auto before = dir.contents();
     EXPECT_EQ(code_of(path), StorageErrc::foreign_database);
     EXPECT_THAT(message_of(path), HasSubstr("recipes"));
@@ -349,34 +349,34 @@ TEST_F(OpenDatabase, refuses_another_programs_database_while_that_program_runs) 
     EXPECT_NO_THROW(other.exec("INSERT INTO recipes VALUES (1)"));
 }
 
-TEST_F(OpenDatabase, refuses_a_database_with_another_application_id) {
+TEST_F(OpenDatabase, rejects_a_database_with_another_application_id) {
     test::execute(path, "PRAGMA application_id = 252006674");
-    expect_refused_untouched(StorageErrc::foreign_database, "application id 0x0f055112");
+    expect_rejected_unchanged(StorageErrc::foreign_database, "application id 0x0f055112");
 }
 
-TEST_F(OpenDatabase, refuses_a_file_that_is_not_sqlite) {
+TEST_F(OpenDatabase, rejects_a_file_that_is_not_sqlite) {
     for (const std::string& content : {std::string("hello"), std::string("# notes\n"), std::string(100000, 'x'),
                                        std::string(8192, '\0'), std::string("SQLite format 3"), std::string(1, '\0')}) {
         SCOPED_TRACE(content.size());
         std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
-        expect_refused_untouched(StorageErrc::not_a_database, "not an SQLite database");
+        expect_rejected_unchanged(StorageErrc::not_a_database, "not an SQLite database");
     }
 }
 
-TEST_F(OpenDatabase, refuses_a_truncated_database) {
+TEST_F(OpenDatabase, rejects_a_truncated_database) {
     open_database(path, {})->exec(test::insertion("a", "2026-02-10"));
     std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-    expect_refused_untouched(StorageErrc::damaged, "damaged");
+    expect_rejected_unchanged(StorageErrc::damaged, "damaged");
 }
 
-TEST_F(OpenDatabase, refuses_a_truncated_database_without_write_ahead_log) {
+TEST_F(OpenDatabase, rejects_a_truncated_database_without_write_ahead_log) {
     open_database(path, {})->exec(test::insertion("a", "2026-02-10"));
     test::execute(path, "PRAGMA journal_mode = DELETE");
     std::filesystem::resize_file(path, std::filesystem::file_size(path) - 4096);
-    expect_refused_untouched(StorageErrc::damaged, "damaged");
+    expect_rejected_unchanged(StorageErrc::damaged, "damaged");
 }
 
-TEST_F(OpenDatabase, refuses_a_database_with_garbage_in_its_pages) {
+TEST_F(OpenDatabase, rejects_a_database_with_garbage_in_its_pages) {
     for (const bool log : {true, false}) {
         std::filesystem::remove(path);
         open_database(path, {})->exec(test::insertion("a", "2026-02-10"));
@@ -385,11 +385,11 @@ TEST_F(OpenDatabase, refuses_a_database_with_garbage_in_its_pages) {
         file.seekp(4096);
         file << std::string(30 * 4096, '\x5A');
         file.close();
-        expect_refused_untouched(StorageErrc::damaged, "damaged");
+        expect_rejected_unchanged(StorageErrc::damaged, "damaged");
     }
 }
 
-TEST_F(OpenDatabase, refuses_a_folder_and_things_that_are_no_files) {
+TEST_F(OpenDatabase, rejects_a_folder_and_a_device) {
     EXPECT_EQ(code_of(dir.path().string()), StorageErrc::io);
     EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
     EXPECT_EQ(code_of(path), StorageErrc::io);
@@ -397,15 +397,15 @@ TEST_F(OpenDatabase, refuses_a_folder_and_things_that_are_no_files) {
     EXPECT_THAT(message_of(dir.path().string()), HasSubstr("it is a folder"));
 }
 
-TEST_F(OpenDatabase, refuses_names_that_are_no_files) {
+TEST_F(OpenDatabase, rejects_invalid_file_names) {
     EXPECT_EQ(code_of(""), StorageErrc::invalid_argument);
     EXPECT_EQ(code_of(":memory:"), StorageErrc::invalid_argument);
     EXPECT_THROW(bring_up_to_date(std::string("a\0b", 3), {}), StorageError);
     std::ofstream(dir.file("plain")).close();
-    EXPECT_EQ(code_of(dir.file("plain/x.db")), StorageErrc::io) << "a file in the place of a folder";
+    EXPECT_EQ(code_of(dir.file("plain/x.db")), StorageErrc::io) << "a file instead of a folder";
 }
 
-TEST_F(OpenDatabase, says_busy_where_another_process_keeps_the_file) {
+TEST_F(OpenDatabase, reports_busy_while_another_process_locks_the_file) {
     test::make_theirs(path, 1);
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
@@ -414,7 +414,7 @@ TEST_F(OpenDatabase, says_busy_where_another_process_keeps_the_file) {
     EXPECT_NO_THROW(bring_up_to_date(path, {}));
 }
 
-TEST_F(OpenDatabase, says_why_a_folder_cannot_take_a_new_file) {
+TEST_F(OpenDatabase, says_why_a_file_cannot_be_created) {
     test::WriteProtected protection(dir.path());
     EXPECT_EQ(code_of(path), StorageErrc::io);
     EXPECT_THAT(message_of(path), HasSubstr("write-protected"));
@@ -447,15 +447,16 @@ TEST_F(OpenDatabase, opens_v4_in_a_write_protected_folder_for_reading) {
     }
 }
 
-TEST_F(OpenDatabase, refuses_an_older_version_that_is_write_protected) {
+TEST_F(OpenDatabase, rejects_an_older_version_that_is_write_protected) {
     test::make_theirs(path, 3);
     test::WriteProtected protection(path);
     EXPECT_EQ(code_of(path), StorageErrc::read_only);
     EXPECT_THAT(message_of(path), HasSubstr("must be migrated"));
 }
 
-TEST_F(OpenDatabase, waits_for_the_disk_where_power_cuts_are_to_be_outlived) {
-    for (const bool short_lived : {false, false, true}) {  // a new file, one that is there, and one taken as it is
+TEST_F(OpenDatabase, waits_for_the_disk_with_durability_power) {
+    for (const bool short_lived :
+         {false, false, true}) {  // a new file, an existing one, and one opened without an inspection
         const auto database = open_database(path, {.durability = Durability::power, .short_lived = short_lived});
         EXPECT_EQ(test::query(*database, "PRAGMA synchronous").front(), "3") << "EXTRA";
         EXPECT_EQ(test::query(*database, "PRAGMA journal_mode").front(), "wal");
@@ -469,7 +470,7 @@ class OpenShortLived : public OpenDatabase {
     static constexpr OpenOptions kShortLived{.busy_timeout = std::chrono::milliseconds{200}, .short_lived = true};
 };
 
-TEST_F(OpenShortLived, takes_a_database_of_the_known_migrations_as_it_is) {
+TEST_F(OpenShortLived, does_not_change_a_database_with_all_known_migrations) {
     test::make_theirs(path, 4);  // without the tables of V4 that nothing here reads
     const auto schema = test::query(path, "SELECT name, sql FROM sqlite_master ORDER BY name");
     {
@@ -482,7 +483,7 @@ TEST_F(OpenShortLived, takes_a_database_of_the_known_migrations_as_it_is) {
     EXPECT_EQ(test::query_one(path, "SELECT total_invocations FROM skill_metrics"), "1");
 }
 
-TEST_F(OpenShortLived, leaves_the_log_for_the_next_one) {
+TEST_F(OpenShortLived, does_not_checkpoint_on_close) {
     const auto insert = [this](const OpenOptions& options) {
         open_database(path, options)->exec(test::insertion("a", "2026-02-10"));
     };
@@ -492,13 +493,13 @@ TEST_F(OpenShortLived, leaves_the_log_for_the_next_one) {
     insert(kShortLived);
     insert(kShortLived);
     EXPECT_GT(dir.contents()["skills.db-wal"].size(), 0U);
-    EXPECT_TRUE(dir.contents().at("skills.db") == folded) << "all that is new is in the log";
+    EXPECT_TRUE(dir.contents().at("skills.db") == folded) << "all new rows are in the log";
     insert(kQuick);
     EXPECT_EQ(dir.contents().count("skills.db-wal"), 0U);
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "4");
 }
 
-TEST_F(OpenShortLived, bounds_the_log_that_it_leaves_alone_or_beside_another_under_any_name_of_the_file) {
+TEST_F(OpenShortLived, limits_the_log_with_and_without_other_connections_and_through_links) {
     constexpr std::size_t kBound = std::size_t{6} << 20U;
     const std::string link = dir.file("link.db");
     std::filesystem::create_symlink("skills.db", link);
@@ -522,7 +523,7 @@ TEST_F(OpenShortLived, bounds_the_log_that_it_leaves_alone_or_beside_another_und
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_filler"), "60");
 }
 
-TEST_F(OpenShortLived, brings_an_older_database_up_to_date_like_anybody) {
+TEST_F(OpenShortLived, migrates_an_older_database) {
     for (int version = 1; version <= 3; ++version) {
         path = dir.file(std::to_string(version) + ".db");
         test::make_theirs(path, version);
@@ -533,7 +534,7 @@ TEST_F(OpenShortLived, brings_an_older_database_up_to_date_like_anybody) {
     }
 }
 
-TEST_F(OpenShortLived, creates_what_is_not_there_or_empty_or_without_tables) {
+TEST_F(OpenShortLived, creates_a_missing_empty_or_table_less_database) {
     path = dir.file("new.db");
     bring_up_to_date(path, kShortLived);
     expect_whole();
@@ -550,32 +551,32 @@ TEST_F(OpenShortLived, creates_what_is_not_there_or_empty_or_without_tables) {
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_F(OpenShortLived, leaves_the_journal_mode_alone_as_a_change_may_take_long) {
+TEST_F(OpenShortLived, keeps_the_journal_mode_because_a_change_may_take_long) {
     bring_up_to_date(path, {});
     test::execute(path, "PRAGMA journal_mode = DELETE");
     EXPECT_EQ(test::query(*open_database(path, kShortLived), "PRAGMA journal_mode").front(), "delete");
 }
 
-TEST_F(OpenShortLived, refuses_what_others_refuse_and_leaves_it_untouched) {
-    const auto refused = [this](StorageErrc code) {
+TEST_F(OpenShortLived, rejects_the_same_files_and_leaves_them_unchanged) {
+    const auto rejected = [this](StorageErrc code) {
         const auto before = dir.contents().at(std::filesystem::path(path).filename());
         EXPECT_EQ(code_of(path, kShortLived), code) << path;
         EXPECT_TRUE(dir.contents().at(std::filesystem::path(path).filename()) == before) << path;
     };
     path = dir.file("text.db");
     std::ofstream(path) << std::string(5000, 'x');
-    refused(StorageErrc::not_a_database);
+    rejected(StorageErrc::not_a_database);
     path = dir.file("foreign.db");
     test::execute(path, "CREATE TABLE customers (id)");
-    refused(StorageErrc::foreign_database);
+    rejected(StorageErrc::foreign_database);
     path = dir.file("later.db");
     bring_up_to_date(path, {});
     test::execute(path, "INSERT INTO skill_migrations (version, applied_at) VALUES ('V5__next', 'x')");
-    refused(StorageErrc::newer_version);
+    rejected(StorageErrc::newer_version);
     path = dir.file("replaced.db");
     bring_up_to_date(path, {});
     test::execute(path, "UPDATE skill_migrations SET version = 'V5__next' WHERE version LIKE 'V1%'");
-    refused(StorageErrc::newer_version);
+    rejected(StorageErrc::newer_version);
 }
 
 }  // namespace

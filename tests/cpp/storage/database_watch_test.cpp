@@ -1,4 +1,4 @@
-// What the system tells of a database, and that the watch stays with whatever lies at its path.
+// Which changes of a database are notified, and that the watch follows the path when files are replaced.
 #include "session_buddy/storage/database_watch.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 using std::chrono::steady_clock;
 using test::execute;
 
-constexpr DatabaseWatch::Time kAtOnce = DatabaseWatch::Time::min();
+constexpr DatabaseWatch::Time kImmediately = DatabaseWatch::Time::min();
 
 class DatabaseWatchTest : public testing::Test {
   protected:
@@ -35,10 +35,10 @@ class DatabaseWatchTest : public testing::Test {
     static void make(const std::string& file, const std::string& journal_mode = "WAL") {
         execute(file, "PRAGMA journal_mode = " + journal_mode + "; CREATE TABLE notes (body TEXT)");
     }
-    /// Whether there is something to tell by now; what the system tells, it tells before a write returns.
+    /// Whether a change was notified; the system does so before a write returns.
     static bool notified(DatabaseWatch& watch) {
         bool any = false;
-        while (watch.wait(steady_clock::now(), kAtOnce)) {
+        while (watch.wait(steady_clock::now(), kImmediately)) {
             any = true;
         }
         return any;
@@ -48,14 +48,14 @@ class DatabaseWatchTest : public testing::Test {
     std::string path = folder.file("skills.db");
 };
 
-TEST_F(DatabaseWatchTest, tells_at_first_that_there_may_have_been_changes_and_then_nothing) {
+TEST_F(DatabaseWatchTest, reports_possible_changes_first_and_then_nothing) {
     DatabaseWatch watch(path);
-    EXPECT_TRUE(watch.wait(steady_clock::now(), kAtOnce));
-    EXPECT_FALSE(watch.wait(steady_clock::now(), kAtOnce));
-    EXPECT_FALSE(watch.wait(steady_clock::now() + std::chrono::milliseconds{20}, kAtOnce));
+    EXPECT_TRUE(watch.wait(steady_clock::now(), kImmediately));
+    EXPECT_FALSE(watch.wait(steady_clock::now(), kImmediately));
+    EXPECT_FALSE(watch.wait(steady_clock::now() + std::chrono::milliseconds{20}, kImmediately));
 }
 
-TEST_F(DatabaseWatchTest, tells_of_a_commit_in_every_journal_mode) {
+TEST_F(DatabaseWatchTest, reports_a_commit_in_every_journal_mode) {
     for (const std::string mode : {"WAL", "DELETE", "TRUNCATE", "PERSIST"}) {
         const std::string file = folder.file(mode + ".db");
         make(file, mode);
@@ -70,23 +70,23 @@ TEST_F(DatabaseWatchTest, tells_of_a_commit_in_every_journal_mode) {
     }
 }
 
-TEST_F(DatabaseWatchTest, tells_of_a_log_that_comes_is_emptied_and_goes) {
+TEST_F(DatabaseWatchTest, reports_a_log_that_is_created_truncated_and_removed) {
     DatabaseWatch watch(path);
     notified(watch);
     SQLite::Database writer(path, SQLite::OPEN_READWRITE);
     ASSERT_FALSE(fs::exists(path + "-wal"));
     writer.exec("INSERT INTO notes VALUES ('a')");
     ASSERT_TRUE(fs::exists(path + "-wal"));
-    EXPECT_TRUE(notified(watch)) << "the log came";
+    EXPECT_TRUE(notified(watch)) << "the log was created";
     writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    EXPECT_TRUE(notified(watch)) << "the log was emptied";
+    EXPECT_TRUE(notified(watch)) << "the log was truncated";
     writer.exec("INSERT INTO notes VALUES ('b')");
     EXPECT_TRUE(notified(watch)) << "the log was written again";
     fs::remove(path + "-wal");
     EXPECT_TRUE(notified(watch)) << "the log was removed";
 }
 
-TEST_F(DatabaseWatchTest, tells_nothing_of_readers_and_of_other_files) {
+TEST_F(DatabaseWatchTest, ignores_readers_and_other_files) {
     SQLite::Database reader(path, SQLite::OPEN_READONLY);
     test::query(reader, "SELECT * FROM notes");
     DatabaseWatch watch(path);
@@ -100,23 +100,23 @@ TEST_F(DatabaseWatchTest, tells_nothing_of_readers_and_of_other_files) {
     EXPECT_FALSE(notified(watch));
 }
 
-TEST_F(DatabaseWatchTest, goes_on_after_the_database_was_replaced) {
+TEST_F(DatabaseWatchTest, continues_after_the_database_was_replaced) {
     DatabaseWatch watch(path);
     notified(watch);
     for (const std::string name : {"second.db", "third.db"}) {
         make(folder.file(name));
         EXPECT_FALSE(notified(watch)) << name;
         fs::rename(folder.file(name), path);
-        EXPECT_TRUE(notified(watch)) << name << " took its place";
+        EXPECT_TRUE(notified(watch)) << name << " replaced it";
         execute(path, "INSERT INTO notes VALUES ('a')");
         EXPECT_TRUE(notified(watch)) << "a commit to " << name;
     }
 }
 
-TEST_F(DatabaseWatchTest, goes_on_after_its_folder_was_renamed_and_another_took_its_place) {
+TEST_F(DatabaseWatchTest, continues_after_its_folder_was_replaced) {
     const fs::path home = folder.path() / "above" / "home";
     const std::string file = (home / "skills.db").string();
-    // The folder itself, and the one above, of which the watched folder hears nothing.
+    // The folder itself, and its parent, whose changes the watch of the folder does not report.
     for (const fs::path& moved : {home, home.parent_path()}) {
         fs::remove_all(folder.path() / "above");
         fs::create_directories(home);
@@ -136,7 +136,7 @@ TEST_F(DatabaseWatchTest, goes_on_after_its_folder_was_renamed_and_another_took_
     }
 }
 
-TEST_F(DatabaseWatchTest, follows_a_link_to_the_log_beside_the_real_file) {
+TEST_F(DatabaseWatchTest, follows_a_symbolic_link_to_the_log_of_the_real_file) {
     const fs::path other = folder.path() / "other";
     fs::create_directories(other);
     fs::create_symlink(path, other / "link.db");
@@ -146,7 +146,7 @@ TEST_F(DatabaseWatchTest, follows_a_link_to_the_log_beside_the_real_file) {
     EXPECT_TRUE(notified(watch));
 }
 
-TEST_F(DatabaseWatchTest, does_not_listen_before_its_time_but_loses_nothing) {
+TEST_F(DatabaseWatchTest, does_not_listen_before_listen_from_but_loses_nothing) {
     DatabaseWatch watch(path);
     notified(watch);
     execute(path, "INSERT INTO notes VALUES ('a')");
@@ -162,7 +162,7 @@ TEST_F(DatabaseWatchTest, a_commit_ends_the_wait_of_another_thread) {
     DatabaseWatch watch(path);
     notified(watch);
     std::thread writer([this] { execute(path, "INSERT INTO notes VALUES ('a')"); });
-    EXPECT_TRUE(watch.wait(steady_clock::now() + std::chrono::seconds{30}, kAtOnce));
+    EXPECT_TRUE(watch.wait(steady_clock::now() + std::chrono::seconds{30}, kImmediately));
     writer.join();
 }
 
@@ -171,16 +171,16 @@ TEST_F(DatabaseWatchTest, an_interruption_ends_the_wait_of_another_thread_or_the
     notified(watch);
     const auto deadline = steady_clock::now() + std::chrono::seconds{30};
     std::thread interrupter([&watch] { watch.interrupt(); });
-    EXPECT_FALSE(watch.wait(deadline, kAtOnce));
+    EXPECT_FALSE(watch.wait(deadline, kImmediately));
     interrupter.join();
     watch.interrupt();
     EXPECT_FALSE(watch.wait(deadline, DatabaseWatch::kNever));
     EXPECT_LT(steady_clock::now(), deadline);
 }
 
-TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_the_time_until_it_does) {
+TEST_F(DatabaseWatchTest, logs_once_that_it_cannot_watch_and_waits_for_the_deadline) {
 #ifdef __SANITIZE_ADDRESS__
-    GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
+    GTEST_SKIP() << "the sanitizers open files to inspect objects, and report errors if they cannot";
 #endif
     std::vector<std::string> lines;
     log::set_sink([&lines](const log::Record& record) { lines.emplace_back(record.message); });
@@ -189,7 +189,7 @@ TEST_F(DatabaseWatchTest, says_once_that_the_system_does_not_tell_and_waits_for_
         const test::NoDescriptorsLeft trouble;
         for (int round = 0; round < 3; ++round) {
             const auto until = steady_clock::now() + std::chrono::milliseconds{2};
-            EXPECT_FALSE(watch.wait(until, kAtOnce));
+            EXPECT_FALSE(watch.wait(until, kImmediately));
             EXPECT_GE(steady_clock::now(), until);
         }
     }

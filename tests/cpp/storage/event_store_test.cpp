@@ -1,4 +1,4 @@
-// One run, one row, whoever tells of it and in whatever order.
+// An invocation is one row, even if several sources report it, in any order.
 #include "session_buddy/storage/event_store.hpp"
 
 #include <gmock/gmock.h>
@@ -79,7 +79,7 @@ TEST_F(Events, invocations_without_a_key_are_always_new) {
     EXPECT_EQ(rows().size(), 2U);
 }
 
-TEST_F(Events, many_invocations_with_repeats_among_them_come_back_in_their_order) {
+TEST_F(Events, results_of_many_invocations_with_repeats_are_in_order) {
     std::vector<SkillEvent> many;
     for (int i = 0; i < 40; ++i) {
         many.push_back(event(Kind::invocation, "k" + std::to_string(i % 30), "12:00:00"));
@@ -111,12 +111,12 @@ TEST_F(Events, a_measured_duration_wins_over_the_time_between_start_and_end) {
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|1|1.5|NULL"));
 }
 
-TEST_F(Events, an_end_whose_start_was_never_seen_is_a_row_that_began_a_duration_earlier) {
+TEST_F(Events, an_end_without_a_start_is_a_row_that_started_a_duration_earlier) {
     SkillEvent end = event(Kind::finished, "t1", "12:00:10", "a", false);
     end.record.duration_seconds = 4.0;
     end.record.error_type = "exit_code";
     EXPECT_TRUE(ingest(end).is_new);
-    ingest(event(Kind::started, "t1", "12:00:06"));  // came late, out of the spool
+    ingest(event(Kind::started, "t1", "12:00:06"));  // reported late, from the spool
     EXPECT_TRUE(ingest(event(Kind::finished, "t2", "12:00:11")).is_new);
     EXPECT_THAT(rows(),
                 ElementsAre("a|2026-02-10T12:00:06.000Z|0|4.0|exit_code", "a|2026-02-10T12:00:11.000Z|1|NULL|NULL"));
@@ -129,7 +129,7 @@ TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:10.000Z|1|0.0|NULL"));
 }
 
-TEST_F(Events, what_never_finished_is_stored_as_an_error_once_it_is_old) {
+TEST_F(Events, an_invocation_that_never_finished_expires_as_an_error) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     ingest(event(Kind::started, "t2", "12:30:00"));
     EXPECT_EQ(store.expire(at("12:30:00")), 1U);
@@ -139,7 +139,7 @@ TEST_F(Events, what_never_finished_is_stored_as_an_error_once_it_is_old) {
     EXPECT_EQ(rows().size(), 1U);
 }
 
-TEST_F(Events, the_end_of_a_session_ends_what_is_open_in_it_alone) {
+TEST_F(Events, the_end_of_a_session_ends_only_its_open_invocations) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     SkillEvent other = event(Kind::started, "t2", "12:00:01");
     other.record.session_id = "s2";
@@ -153,7 +153,7 @@ TEST_F(Events, the_end_of_a_session_ends_what_is_open_in_it_alone) {
     EXPECT_EQ(open_uses(), "1");
 }
 
-TEST_F(Events, a_transcript_that_tells_of_an_open_use_closes_it) {
+TEST_F(Events, a_transcript_that_reports_an_open_invocation_closes_it) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     const SkillEvent invocation = event(Kind::invocation, "t1", "12:00:00");
     EXPECT_TRUE(ingest(invocation, Source::transcript).is_new);
@@ -163,7 +163,7 @@ TEST_F(Events, a_transcript_that_tells_of_an_open_use_closes_it) {
     EXPECT_EQ(rows().size(), 1U);
 }
 
-TEST_F(Events, a_typed_command_is_known_again_by_session_name_and_time_across_sources) {
+TEST_F(Events, a_command_is_deduplicated_by_session_name_and_time_across_sources) {
     const auto hook = ingest(event(Kind::command, "h1", "12:00:00.5", "review"));
     EXPECT_TRUE(hook.is_new);
     const auto same = ingest(event(Kind::command, "command:u1", "12:00:01", "review"), Source::transcript);
@@ -178,7 +178,7 @@ TEST_F(Events, a_typed_command_is_known_again_by_session_name_and_time_across_so
         << "another name";
 }
 
-TEST_F(Events, a_command_typed_twice_in_a_moment_is_two_rows_for_both_sources) {
+TEST_F(Events, a_command_typed_twice_quickly_is_two_rows_for_both_sources) {
     EXPECT_TRUE(ingest(event(Kind::command, "h1", "12:00:00", "review")).is_new);
     EXPECT_TRUE(ingest(event(Kind::command, "h2", "12:00:02", "review")).is_new);
     EXPECT_FALSE(ingest(event(Kind::command, "command:u1", "12:00:00", "review"), Source::transcript).is_new);
@@ -186,7 +186,7 @@ TEST_F(Events, a_command_typed_twice_in_a_moment_is_two_rows_for_both_sources) {
     EXPECT_EQ(rows().size(), 2U);
 }
 
-TEST_F(Events, marks_are_saved_with_the_events_they_stand_behind) {
+TEST_F(Events, offsets_are_saved_in_the_transaction_of_their_events) {
     EXPECT_THAT(store.transcript_offsets(), IsEmpty());
     const TranscriptOffset offset{.file = "1:2:3", .offset = 17};
     store.ingest({}, Source::transcript, {&offset, 1});
@@ -196,7 +196,7 @@ TEST_F(Events, marks_are_saved_with_the_events_they_stand_behind) {
     EXPECT_THAT(store.transcript_offsets(), ElementsAre(testing::Pair("1:2:3", 17)));
 }
 
-TEST_F(Events, a_bad_event_is_refused_by_its_index_and_field_and_nothing_is_stored) {
+TEST_F(Events, an_invalid_event_is_rejected_with_its_index_and_field_and_nothing_is_stored) {
     const auto rejection = [&](const SkillEvent& bad) -> std::string {
         const SkillEvent both[] = {event(Kind::invocation, "good", "12:00:00"), bad};
         try {
@@ -213,7 +213,7 @@ TEST_F(Events, a_bad_event_is_refused_by_its_index_and_field_and_nothing_is_stor
     EXPECT_THAT(rows(), IsEmpty());
 }
 
-TEST_F(Events, a_side_table_of_an_earlier_release_is_taken_over) {
+TEST_F(Events, a_side_table_of_an_earlier_release_is_used) {
     const std::string old = dir.file("old.db");
     { EventStore made(old, {}); }
     test::execute(
@@ -228,7 +228,7 @@ TEST_F(Events, a_side_table_of_an_earlier_release_is_taken_over) {
     EXPECT_EQ(result.seen_before, static_cast<Sources>(Source::transcript));
 }
 
-TEST_F(Events, a_database_that_is_locked_keeps_nothing_of_a_batch_and_can_be_asked_again) {
+TEST_F(Events, a_locked_database_stores_nothing_of_a_batch_and_can_be_retried) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
     other.exec("BEGIN IMMEDIATE");
     const SkillEvent end = event(Kind::finished, "t1", "12:00:00");
@@ -274,7 +274,7 @@ TEST_F(Events, a_batch_that_takes_long_is_stored_in_parts_and_each_row_once) {
     EXPECT_EQ(open_uses(), "1");
 }
 
-TEST_F(Events, of_what_no_trigger_slows_down_many_are_stored_at_a_time) {
+TEST_F(Events, many_events_are_stored_in_one_batch_if_no_trigger_is_slow) {
     const std::vector<SkillEvent> events(1500, event(Kind::invocation, "", "12:00:00"));
     EXPECT_EQ(store.ingest_some(events, Source::http, std::chrono::minutes{1}).size(), events.size());
     EXPECT_TRUE(store.ingest_some({}, Source::http).empty());
@@ -282,7 +282,7 @@ TEST_F(Events, of_what_no_trigger_slows_down_many_are_stored_at_a_time) {
 
 class BoundedValues : public testing::TestWithParam<std::size_t> {};
 
-TEST_P(BoundedValues, of_a_skill_are_stored_and_the_others_become_one) {
+TEST_P(BoundedValues, of_a_skill_are_stored_and_further_ones_become_other) {
     const test::TempDir dir;
     const std::string path = dir.file("skills.db");
     EventStore store(path, {.max_values_per_skill = 20});
@@ -310,11 +310,11 @@ TEST_P(BoundedValues, of_a_skill_are_stored_and_the_others_become_one) {
     EXPECT_EQ(count("workflow_paths", "a"), "21 100 80");
     EXPECT_EQ(count("common_errors", "b"), "1 1 0") << "another skill";
     EXPECT_EQ(test::query_one(path, "SELECT count(DISTINCT error_type) FROM skill_invocation"), "22")
-        << "rows as well: their readers hold each class of them, too";
+        << "rows as well, because their readers keep each class in memory, too";
 }
 INSTANTIATE_TEST_SUITE_P(OneByOneAndTogether, BoundedValues, testing::Values(1, 7, 64, 1000));
 
-TEST_F(Events, a_database_with_more_values_than_the_bound_gets_no_further_ones) {
+TEST_F(Events, a_database_with_more_values_than_the_limit_gets_no_further_ones) {
     std::string names = "{\"0\":1";
     for (int i = 1; i < 3000; ++i) {
         names += ",\"" + std::to_string(i) + "\":1";
@@ -332,7 +332,7 @@ TEST_F(Events, a_database_with_more_values_than_the_bound_gets_no_further_ones) 
               (std::vector<std::string>{"7|21", "other|20"}));
 }
 
-TEST_F(Events, the_end_of_a_session_holds_the_lock_for_a_bounded_number_of_open_uses) {
+TEST_F(Events, the_end_of_a_session_stores_a_limited_number_of_open_invocations) {
     std::vector<SkillEvent> starts;
     for (std::size_t i = 0; i < EventStore::kMaxExpired + 10; ++i) {
         starts.push_back(event(Kind::started, "u" + std::to_string(i), "12:00:00"));
@@ -340,10 +340,10 @@ TEST_F(Events, the_end_of_a_session_holds_the_lock_for_a_bounded_number_of_open_
     store.ingest(starts, Source::hook);
     ingest(event(Kind::session_end, "", "12:00:01"));
     EXPECT_EQ(open_uses(), "10");
-    EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the others are given up as those of no session are";
+    EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the remaining ones expire";
 }
 
-TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
+TEST_F(Events, a_replaced_file_is_reopened) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     for (const char* ending : {"", "-wal", "-shm"}) {
         std::filesystem::remove(path + ending);
@@ -352,7 +352,7 @@ TEST_F(Events, a_file_that_was_replaced_is_opened_anew) {
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:01.000Z|1|NULL|NULL"));
 }
 
-TEST_F(Events, a_duration_beyond_the_longest_is_refused_and_named) {
+TEST_F(Events, a_duration_that_is_too_long_is_rejected_and_named) {
     SkillEvent end = event(Kind::finished, "t", "12:00:10");
     for (const double duration : {1e308, 1.0001e8, -0.1, std::numeric_limits<double>::quiet_NaN()}) {
         end.record.duration_seconds = duration;
@@ -377,7 +377,7 @@ TEST_F(Events, an_invocation_that_ends_years_after_its_start_has_no_duration) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*), count(duration_seconds) FROM skill_invocation"), "1|0");
 }
 
-/// Of a process that lives for one row.
+/// A process that writes one row.
 class ShortLivedStore : public testing::Test {
   protected:
     test::TempDir dir;
@@ -392,7 +392,7 @@ class ShortLivedStore : public testing::Test {
     void migrate() const { static_cast<void>(open_database(path, {})); }
 };
 
-TEST_F(ShortLivedStore, make_their_side_tables_where_nobody_has) {
+TEST_F(ShortLivedStore, creates_its_side_tables_if_they_are_missing) {
     migrate();
     ASSERT_EQ(test::query_one(path, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'session_buddy%'"), "0");
     ingest_short_lived("t1");
@@ -405,7 +405,7 @@ TEST_F(ShortLivedStore, make_their_side_tables_where_nobody_has) {
     EXPECT_EQ(count(), "5");
 }
 
-TEST_F(ShortLivedStore, mend_a_database_that_lost_what_a_row_needs) {
+TEST_F(ShortLivedStore, repairs_a_database_that_lost_tables_a_row_needs) {
     int number = 0;
     for (const char* damage : {"DROP TABLE skill_metrics", "DROP TABLE skill_metrics_cache",
                                "DROP TABLE session_skills", "DROP TABLE skill_invocation"}) {
@@ -419,7 +419,7 @@ TEST_F(ShortLivedStore, mend_a_database_that_lost_what_a_row_needs) {
     }
 }
 
-TEST_F(ShortLivedStore, store_the_row_where_a_trigger_is_missing) {
+TEST_F(ShortLivedStore, stores_the_row_if_a_trigger_is_missing) {
     migrate();
     for (const std::string& trigger : test::query(path, "SELECT name FROM sqlite_master WHERE type = 'trigger'")) {
         test::execute(path, "DROP TRIGGER " + trigger);
@@ -428,7 +428,7 @@ TEST_F(ShortLivedStore, store_the_row_where_a_trigger_is_missing) {
     EXPECT_EQ(count(), "1");
 }
 
-TEST_F(ShortLivedStore, create_the_database_and_say_why_one_cannot_be_used) {
+TEST_F(ShortLivedStore, creates_the_database_and_says_why_one_cannot_be_used) {
     path = dir.file("new.db");
     ingest_short_lived("t1");
     EXPECT_EQ(count(), "1");
@@ -442,7 +442,7 @@ TEST_F(ShortLivedStore, create_the_database_and_say_why_one_cannot_be_used) {
     }
 }
 
-TEST_F(ShortLivedStore, are_refused_by_a_write_protected_database) {
+TEST_F(ShortLivedStore, is_rejected_by_a_write_protected_database) {
     migrate();
     test::WriteProtected protection(path);
     try {
@@ -453,7 +453,7 @@ TEST_F(ShortLivedStore, are_refused_by_a_write_protected_database) {
     }
 }
 
-TEST_F(ShortLivedStore, do_not_wait_long_for_a_lock) {
+TEST_F(ShortLivedStore, does_not_wait_long_for_a_lock) {
     migrate();
     SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
     other.exec("BEGIN IMMEDIATE");

@@ -1,4 +1,4 @@
-// What the follower makes of databases that are no longer what they were.
+// What the follower does when the database was changed, replaced or damaged.
 #include <SQLiteCpp/Backup.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST_F(FollowerTest, notices_a_database_put_in_its_place) {
+TEST_F(FollowerTest, detects_a_replaced_database) {
     start();
     insert("old");
     insert("old");
@@ -35,11 +35,11 @@ TEST_F(FollowerTest, notices_a_database_put_in_its_place) {
     EXPECT_THAT(names(batch), ElementsAre("new"));
 }
 
-TEST_F(FollowerTest, notices_a_database_renamed_over_it) {
+TEST_F(FollowerTest, detects_a_database_renamed_over_it) {
     start();
     insert("old");
     static_cast<void>(poll());
-    static_cast<void>(poll());  // idle: folds the write-ahead log into the file
+    static_cast<void>(poll());  // idle: checkpoints the write-ahead log
     const std::string other = dir.file("other.db");
     static_cast<void>(open_database(other, {}));
     test::execute(other, test::insertion("new", kRecent));
@@ -52,7 +52,7 @@ TEST_F(FollowerTest, notices_a_database_renamed_over_it) {
     EXPECT_EQ(poll().rows.size(), 1U);
 }
 
-TEST_F(FollowerTest, leaves_no_log_behind_for_the_database_that_takes_its_place) {
+TEST_F(FollowerTest, leaves_no_log_behind_for_the_database_that_replaces_it) {
     start();
     insert("old");
     insert("old");
@@ -66,7 +66,7 @@ TEST_F(FollowerTest, leaves_no_log_behind_for_the_database_that_takes_its_place)
     EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "new");
 }
 
-TEST_F(FollowerTest, folds_the_log_into_the_file_when_idle) {
+TEST_F(FollowerTest, checkpoints_the_log_when_idle) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -74,11 +74,11 @@ TEST_F(FollowerTest, folds_the_log_into_the_file_when_idle) {
     EXPECT_EQ(std::filesystem::file_size(path + "-wal"), 0U);
     std::filesystem::copy_file(path, dir.file("copy.db"));
     EXPECT_EQ(test::query_one(dir.file("copy.db"), "SELECT count(*) FROM skill_invocation"), "1")
-        << "a copy of the file alone is complete";
+        << "a copy of just the file is complete";
     EXPECT_FALSE(poll().rebuilt);
 }
 
-TEST_F(FollowerTest, folds_the_rows_of_others_into_the_file_though_it_writes_itself_after_each_poll) {
+TEST_F(FollowerTest, checkpoints_rows_of_other_connections_though_it_writes_after_each_poll) {
     start();
     static_cast<void>(poll());
     insert("a");
@@ -95,7 +95,7 @@ TEST_F(FollowerTest, folds_the_rows_of_others_into_the_file_though_it_writes_its
     EXPECT_EQ(test::query_one(dir.file("copy.db"), "SELECT count(*) FROM skill_invocation"), "1");
 }
 
-TEST_F(FollowerTest, notices_a_database_restored_through_sqlite) {
+TEST_F(FollowerTest, detects_a_database_restored_through_sqlite) {
     start();
     for (int i = 0; i < 3; ++i) {
         insert("a");
@@ -121,7 +121,7 @@ TEST_F(FollowerTest, notices_a_database_restored_through_sqlite) {
     EXPECT_THAT(ids(batch), ElementsAre(4));
 }
 
-TEST_F(FollowerTest, notices_a_restored_database_that_has_as_many_rows) {
+TEST_F(FollowerTest, detects_a_restored_database_with_the_same_number_of_rows) {
     start();
     insert("a");
     insert("a");
@@ -141,7 +141,7 @@ TEST_F(FollowerTest, notices_a_restored_database_that_has_as_many_rows) {
     EXPECT_THAT(names(batch), ElementsAre("a", "z"));
 }
 
-TEST_F(FollowerTest, notices_an_older_copy_written_over_the_file) {
+TEST_F(FollowerTest, detects_an_older_copy_written_over_the_file) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -156,7 +156,7 @@ TEST_F(FollowerTest, notices_an_older_copy_written_over_the_file) {
     EXPECT_THAT(names(batch), ElementsAre("a"));
 }
 
-TEST_F(FollowerTest, notices_pruned_rows) {
+TEST_F(FollowerTest, detects_pruned_rows) {
     start();
     for (int i = 0; i < 5; ++i) {
         insert("a");
@@ -174,12 +174,12 @@ TEST_F(FollowerTest, notices_pruned_rows) {
     batch = poll();
     EXPECT_TRUE(batch.rebuilt);
     EXPECT_THAT(batch.rows, IsEmpty());
-    EXPECT_THAT(names(batch), ElementsAre("a")) << "its lifetime figures stay";
+    EXPECT_THAT(names(batch), ElementsAre("a")) << "its lifetime metrics stay";
     insert("a");
     EXPECT_THAT(ids(poll()), ElementsAre(6));
 }
 
-TEST_F(FollowerTest, notices_rows_deleted_from_the_middle) {
+TEST_F(FollowerTest, detects_rows_deleted_from_the_middle) {
     start();
     for (int i = 0; i < 5; ++i) {
         insert("a");
@@ -191,7 +191,7 @@ TEST_F(FollowerTest, notices_rows_deleted_from_the_middle) {
     EXPECT_THAT(ids(batch), ElementsAre(1, 2, 4, 5, 6));
 }
 
-TEST_F(FollowerTest, notices_a_row_that_slips_in_under_an_old_id) {
+TEST_F(FollowerTest, detects_a_row_that_reuses_an_id) {
     start();
     test::execute(
         path,
@@ -204,7 +204,7 @@ TEST_F(FollowerTest, notices_a_row_that_slips_in_under_an_old_id) {
     EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(10, 15, 20));
 }
 
-TEST_F(FollowerTest, notices_each_change_by_hand_with_the_next_poll_at_any_size) {
+TEST_F(FollowerTest, detects_each_manual_change_with_the_next_poll_at_any_size) {
     start();
     test::execute(path,
                   "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER trg_session_skills_after_insert;"
@@ -233,10 +233,10 @@ TEST_F(FollowerTest, notices_each_change_by_hand_with_the_next_poll_at_any_size)
     EXPECT_TRUE(rebuilt("UPDATE skill_invocation SET duration_seconds = 2.0 WHERE id = 7"));
     EXPECT_TRUE(rebuilt("UPDATE skill_invocation SET error_type = 'timeout' WHERE id = 20005"));
     EXPECT_TRUE(rebuilt("DROP TRIGGER session_buddy_row_deleted; DELETE FROM skill_invocation WHERE id = 8"));
-    EXPECT_TRUE(rebuilt("DELETE FROM skill_invocation WHERE id = 9")) << "the trigger is there again";
+    EXPECT_TRUE(rebuilt("DELETE FROM skill_invocation WHERE id = 9")) << "the trigger was installed again";
 }
 
-TEST_F(FollowerTest, takes_neither_new_rows_nor_columns_of_no_interest_for_a_change) {
+TEST_F(FollowerTest, ignores_new_rows_and_irrelevant_columns) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -258,7 +258,7 @@ TEST_F(FollowerTest, reads_the_lifetime_of_a_row_that_came_and_went_between_two_
     EXPECT_EQ(lifetime(batch, "a")->total_invocations, 2);
 }
 
-TEST_F(FollowerTest, finishes_a_rebuild_though_rows_are_changed_all_the_time) {
+TEST_F(FollowerTest, finishes_a_rebuild_though_rows_change_all_the_time) {
     start(2);
     for (int i = 0; i < 20; ++i) {
         insert("a");
@@ -275,18 +275,18 @@ TEST_F(FollowerTest, finishes_a_rebuild_though_rows_are_changed_all_the_time) {
     }
     EXPECT_EQ(rows, 20U);
     EXPECT_EQ(rebuilt, 1);
-    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2)) << "what changed meanwhile is read afterwards";
+    EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2)) << "changes meanwhile are read afterwards";
 }
 
-TEST_F(FollowerTest, notices_deleted_rows_where_no_trigger_can_be_made) {
+TEST_F(FollowerTest, detects_deleted_rows_without_triggers) {
     static_cast<void>(open_database(path, {}));
     for (int i = 0; i < 5; ++i) {
         insert("a");
     }
     {
-        // Log and index get the mode of the file; the user that the server then is must be able to read them.
+        // Log and index get the mode of the file; the user of the server must be able to read them.
         std::filesystem::permissions(path, std::filesystem::perms{0644});
-        SQLite::Database other(path, SQLite::OPEN_READWRITE, 5000);  // keeps the log from going away
+        SQLite::Database other(path, SQLite::OPEN_READWRITE, 5000);  // keeps the log from being removed
         other.exec("BEGIN; SELECT count(*) FROM skill_invocation");
         const test::WriteProtected file(path);
         start();
@@ -298,7 +298,7 @@ TEST_F(FollowerTest, notices_deleted_rows_where_no_trigger_can_be_made) {
     }
 }
 
-TEST_F(FollowerTest, reports_a_deleted_database_until_there_is_one_again) {
+TEST_F(FollowerTest, reports_a_deleted_database_until_it_exists_again) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -315,7 +315,7 @@ TEST_F(FollowerTest, reports_a_deleted_database_until_there_is_one_again) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4") << "it was migrated on the way";
 }
 
-TEST_F(FollowerTest, leaves_time_to_whoever_is_making_the_file) {
+TEST_F(FollowerTest, waits_for_a_program_that_is_creating_the_file) {
     start();
     static_cast<void>(poll());
     remove_database();
@@ -360,7 +360,7 @@ TEST_F(FollowerTest, reports_a_truncated_file) {
     EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and leaves it as it is";
 }
 
-TEST_F(FollowerTest, notices_damage_in_pages_that_it_does_not_read) {
+TEST_F(FollowerTest, detects_corrupt_pages_that_it_does_not_read) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -375,7 +375,7 @@ TEST_F(FollowerTest, notices_damage_in_pages_that_it_does_not_read) {
     EXPECT_EQ(poll_error(), StorageErrc::damaged);
 }
 
-TEST_F(FollowerTest, saves_what_only_a_removed_log_holds) {
+TEST_F(FollowerTest, rescues_the_rows_of_a_removed_log) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -390,13 +390,13 @@ TEST_F(FollowerTest, saves_what_only_a_removed_log_holds) {
         const auto rows = static_cast<std::int64_t>(batch.rows.size());
         EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), std::to_string(rows));
         insert("a");
-        EXPECT_THAT(ids(poll()), ElementsAre(rows + 1)) << "it follows the log that is there now";
+        EXPECT_THAT(ids(poll()), ElementsAre(rows + 1)) << "it reads the new log";
         EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
     }
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "7");
 }
 
-TEST_F(FollowerTest, survives_an_emptied_index) {
+TEST_F(FollowerTest, survives_a_truncated_index) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -406,7 +406,7 @@ TEST_F(FollowerTest, survives_an_emptied_index) {
     EXPECT_THAT(ids(poll()), ElementsAre(2));
 }
 
-TEST_F(FollowerTest, waits_until_nobody_in_this_process_uses_a_removed_index) {
+TEST_F(FollowerTest, waits_until_no_connection_of_this_process_uses_a_removed_index) {
     start();
     SkillsStore store(path, std::chrono::seconds{5});
     store.store({.skill_name = "a", .invoked_at = kRecent, .session_id = "s"});
@@ -420,7 +420,7 @@ TEST_F(FollowerTest, waits_until_nobody_in_this_process_uses_a_removed_index) {
     EXPECT_EQ(batch.rows.size(), 2U);
 }
 
-TEST_F(FollowerTest, begins_anew_in_a_file_that_was_emptied) {
+TEST_F(FollowerTest, starts_again_in_an_emptied_file) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -433,7 +433,7 @@ TEST_F(FollowerTest, begins_anew_in_a_file_that_was_emptied) {
     EXPECT_THAT(ids(poll()), ElementsAre(1));
 }
 
-TEST_F(FollowerTest, says_busy_quickly_and_goes_on_where_it_was) {
+TEST_F(FollowerTest, reports_busy_quickly_and_continues_at_its_position) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -477,11 +477,11 @@ TEST_F(FollowerTest, follows_a_write_protected_database) {
         EXPECT_THROW(follower->writer()->write({.cache = rows}, kNow), StorageError);
     }
     EXPECT_TRUE(dir.contents() == before);
-    insert("b");  // by whoever may
+    insert("b");  // by another user
     EXPECT_THAT(ids(poll_until_rebuilt()), ElementsAre(1, 2));
 }
 
-TEST_F(FollowerTest, writes_as_soon_as_it_may) {
+TEST_F(FollowerTest, writes_once_write_protection_ends) {
     static_cast<void>(open_database(path, {}));
     insert("a");
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = kNow}};
@@ -492,7 +492,7 @@ TEST_F(FollowerTest, writes_as_soon_as_it_may) {
         EXPECT_FALSE(poll().rebuilt);
         EXPECT_THROW(follower->writer()->write({.cache = rows}, kNow), StorageError);
     }
-    EXPECT_TRUE(poll().rebuilt) << "for all that was not written meanwhile";
+    EXPECT_TRUE(poll().rebuilt) << "to write what could not be written meanwhile";
     EXPECT_NO_THROW(follower->writer()->write({.cache = rows}, kNow));
     insert("b");
     EXPECT_THAT(ids(poll()), ElementsAre(2));

@@ -1,4 +1,4 @@
-// What the tests of the follower share: a database of one's own, a follower on it, and polls that wait for a change.
+// Fixture of the follower tests: a database, a follower on it, and polls that wait for a change.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -66,7 +66,7 @@ class FollowerTest : public testing::Test {
         ADD_FAILURE() << "the poll succeeded";
         return StorageErrc::io;
     }
-    /// Polls until `done`; an audit waits until it is due, and a half-made file until it stays as it is.
+    /// Polls until `done`; an audit waits until it is due, and an incomplete file until it stops changing.
     Batch poll_until(const std::function<bool(const Batch&)>& done) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
         while (std::chrono::steady_clock::now() < deadline) {

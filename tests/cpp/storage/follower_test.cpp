@@ -1,4 +1,4 @@
-// What the follower tells of new rows, and of rows that cannot be read.
+// How the follower returns new rows and skips unreadable ones.
 #include "session_buddy/storage/follower.hpp"
 
 #include <gmock/gmock.h>
@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-/// Collects what is logged while it lives.
+/// Captures log lines during its lifetime.
 class LogCapture {
   public:
     LogCapture() {
@@ -27,7 +27,7 @@ class LogCapture {
     std::vector<std::string> lines;
 };
 
-TEST_F(FollowerTest, begins_with_a_rebuild) {
+TEST_F(FollowerTest, starts_with_a_rebuild) {
     start();
     Batch batch = poll();
     EXPECT_TRUE(batch.rebuilt);
@@ -60,7 +60,7 @@ TEST_F(FollowerTest, reads_every_column_of_a_row) {
     EXPECT_EQ(batch.lifetimes.front().second.last_invocation_at, row.invoked_at);
 }
 
-TEST_F(FollowerTest, tells_each_row_once_and_nothing_where_nothing_is) {
+TEST_F(FollowerTest, returns_each_row_once_and_nothing_if_there_is_none) {
     start();
     insert("a");
     EXPECT_THAT(ids(poll()), ElementsAre(1));
@@ -74,12 +74,12 @@ TEST_F(FollowerTest, tells_each_row_once_and_nothing_where_nothing_is) {
     insert("a", "2020-01-01");
     const Batch batch = poll();
     EXPECT_FALSE(batch.rebuilt);
-    EXPECT_THAT(ids(batch), ElementsAre(2, 3)) << "late rows are told too";
+    EXPECT_THAT(ids(batch), ElementsAre(2, 3)) << "late rows are returned too";
     EXPECT_THAT(names(batch), ElementsAre("a", "b"));
     EXPECT_EQ(lifetime(batch, "a")->total_invocations, 2);
 }
 
-TEST_F(FollowerTest, rebuilds_from_the_rows_of_the_lookback_in_whatever_form) {
+TEST_F(FollowerTest, rebuilds_from_the_rows_of_the_lookback_in_any_time_format) {
     bool first = true;
     for (const char* at : {
              "2026-02-09T12:00:00Z",         // 1: exactly at the edge
@@ -103,17 +103,17 @@ TEST_F(FollowerTest, rebuilds_from_the_rows_of_the_lookback_in_whatever_form) {
     EXPECT_TRUE(batch.rebuilt);
     EXPECT_THAT(ids(batch), ElementsAre(1, 4, 5, 6, 7, 9));
     ASSERT_THAT(names(batch), ElementsAre("a"));
-    EXPECT_EQ(lifetime(batch, "a")->total_invocations, 9) << "the lifetime is not bound to the lookback";
+    EXPECT_EQ(lifetime(batch, "a")->total_invocations, 9) << "the lifetime is not limited to the lookback";
     EXPECT_EQ(batch.skipped_rows, 0);
 }
 
-TEST_F(FollowerTest, splits_a_rebuild_and_a_rush_into_batches) {
+TEST_F(FollowerTest, splits_a_rebuild_and_many_new_rows_into_batches) {
     static_cast<void>(open_database(path, {}));
     SQLite::Database writer(path, SQLite::OPEN_READWRITE);
     writer.exec("BEGIN");
     std::vector<std::int64_t> wanted;
     for (int i = 1; i <= 1000; ++i) {
-        const bool old = i % 200 < 100;  // gaps that are worth leaving out
+        const bool old = i % 200 < 100;  // gaps that are large enough to skip
         writer.exec(test::insertion("a", old ? "2020-01-01" : kRecent));
         if (!old) {
             wanted.push_back(i);
@@ -130,7 +130,7 @@ TEST_F(FollowerTest, splits_a_rebuild_and_a_rush_into_batches) {
         for (const std::int64_t id : ids(batch)) {
             got.push_back(id);
         }
-        if (got.size() > 100 && got.size() < 400) {  // rows that come in the middle of a rebuild come after it
+        if (got.size() > 100 && got.size() < 400) {  // rows inserted during a rebuild are returned after it
             writer.exec(test::insertion("b", kRecent));
             wanted.push_back(writer.getLastInsertRowid());
         }
@@ -152,7 +152,7 @@ TEST_F(FollowerTest, splits_a_rebuild_and_a_rush_into_batches) {
     EXPECT_EQ(lifetime(rest, "c")->total_invocations, 300);
 }
 
-TEST_F(FollowerTest, passes_over_what_cannot_be_read_and_says_so_once) {
+TEST_F(FollowerTest, skips_unreadable_rows_and_logs_it_once) {
     LogCapture captured;
     start();
     static_cast<void>(poll());
@@ -182,7 +182,7 @@ TEST_F(FollowerTest, passes_over_what_cannot_be_read_and_says_so_once) {
     EXPECT_THAT(captured.lines, ElementsAre(testing::HasSubstr("row 1 of skill_invocation")));
 }
 
-TEST_F(FollowerTest, counts_lifetimes_by_itself_where_skill_metrics_lacks_a_skill) {
+TEST_F(FollowerTest, counts_lifetimes_from_rows_if_skill_metrics_lacks_a_skill) {
     static_cast<void>(open_database(path, {}));
     test::execute(path, "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER trg_metrics_cache_after_insert;" +
                             test::insertion("a", kRecent, "s", true, "2.0") +
@@ -201,7 +201,7 @@ TEST_F(FollowerTest, counts_lifetimes_by_itself_where_skill_metrics_lacks_a_skil
     test::execute(path, test::insertion("a", kRecent, "s", true, "6.0") + test::insertion("b", kRecent) +
                             test::insertion("a", kRecent, "s", false));
     batch = poll();
-    EXPECT_EQ(lifetime(batch, "a")->total_invocations, 6) << "as an entry would count a row that is yet to be read";
+    EXPECT_EQ(lifetime(batch, "a")->total_invocations, 6) << "like an entry, it counts a row that is not read yet";
     EXPECT_EQ(lifetime(batch, "a")->avg_duration_seconds, 4.0);
     EXPECT_EQ(lifetime(batch, "b")->total_invocations, 1);
     batch = poll();
@@ -225,7 +225,7 @@ TEST_F(FollowerTest, reads_odd_values_of_skill_metrics) {
                                                       .last_invocation_at = std::nullopt}));
 }
 
-TEST_F(FollowerTest, knows_better_than_triggers_that_divide_by_rows_without_a_duration) {
+TEST_F(FollowerTest, corrects_triggers_that_divide_by_rows_without_a_duration) {
     test::make_theirs(path, 4);
     test::execute(path, test::insertion("a", kRecent, "s", true, "6.0") + test::insertion("a", kRecent) +
                             test::insertion("a", kRecent, "s", false, "90.0") +
@@ -241,7 +241,7 @@ TEST_F(FollowerTest, knows_better_than_triggers_that_divide_by_rows_without_a_du
     EXPECT_EQ(lifetime(batch, "a")->total_invocations, 5);
     EXPECT_EQ(lifetime(batch, "a")->avg_duration_seconds, 3.0);
     EXPECT_EQ(lifetime(batch, "a")->last_invocation_at, parse_timestamp(kRecent));
-    // Of rows that are gone only their table knows: half of the completed rows that are left have a duration.
+    // Only skill_metrics counts deleted rows: half of the remaining completed rows have a duration.
     test::execute(path, "DELETE FROM skill_invocation WHERE id IN (4, 5)");
     batch = poll();
     EXPECT_EQ(lifetime(batch, "a")->total_invocations, 5);
@@ -250,7 +250,7 @@ TEST_F(FollowerTest, knows_better_than_triggers_that_divide_by_rows_without_a_du
     EXPECT_EQ(lifetime(batch, "a")->last_invocation_at, parse_timestamp(kRecent));
 }
 
-TEST_F(FollowerTest, does_not_take_its_own_writes_for_news) {
+TEST_F(FollowerTest, does_not_treat_its_own_writes_as_changes) {
     start();
     insert("a");
     static_cast<void>(poll());
@@ -262,7 +262,7 @@ TEST_F(FollowerTest, does_not_take_its_own_writes_for_news) {
     EXPECT_EQ(test::query_one(path, "SELECT invocation_count_1h FROM skill_metrics_cache"), "1");
 }
 
-TEST_F(FollowerTest, bears_triggers_that_refuse_rows) {
+TEST_F(FollowerTest, tolerates_triggers_that_reject_rows) {
     test::make_theirs(path, 4);
     start();
     static_cast<void>(poll());
@@ -274,7 +274,7 @@ TEST_F(FollowerTest, bears_triggers_that_refuse_rows) {
     EXPECT_EQ(poll().rows.size(), 1U);
 }
 
-TEST_F(FollowerTest, opens_by_itself_only_what_is_there) {
+TEST_F(FollowerTest, reopens_only_an_existing_file) {
     follower.emplace(path, FollowerOptions{});
     EXPECT_EQ(poll_error(), StorageErrc::missing);
     EXPECT_TRUE(dir.contents().empty());

@@ -1,5 +1,5 @@
-// What becomes of a write-ahead log that is removed under an open connection. What other processes do then is tested in
-// tests/python/faults: within one process SQLite shares the index of the log.
+// What happens to a write-ahead log that is removed while a connection is open. tests/python/faults tests it with other
+// processes, because connections of one process share the index of the log.
 #include "storage/guarded_connection.hpp"
 
 #include <SQLiteCpp/Transaction.h>
@@ -23,7 +23,7 @@ constexpr const char* kNames = "SELECT skill_name FROM skill_invocation ORDER BY
 
 class GuardedConnectionTest : public testing::Test {
   protected:
-    /// The code of the error with which it ends.
+    /// The error code of the commit.
     static StorageErrc code_of_commit(GuardedConnection& connection, const std::string& path) {
         try {
             sql::translated(path, "cannot write to", [&] { connection->exec("COMMIT"); });
@@ -40,7 +40,7 @@ class GuardedConnectionTest : public testing::Test {
     std::string path = folder.file("skills.db");
 };
 
-TEST_F(GuardedConnectionTest, puts_back_a_removed_log_with_or_without_its_index) {
+TEST_F(GuardedConnectionTest, restores_a_removed_log_with_or_without_its_index) {
     for (const bool with_index : {false, true}) {
         {
             GuardedConnection connection(path, {});
@@ -57,7 +57,7 @@ TEST_F(GuardedConnectionTest, puts_back_a_removed_log_with_or_without_its_index)
     EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
 }
 
-TEST_F(GuardedConnectionTest, refuses_a_commit_that_others_would_not_see) {
+TEST_F(GuardedConnectionTest, rejects_a_commit_that_other_processes_would_not_see) {
     for (const std::string removed : {"-wal", "-shm", ""}) {
         fs::remove(path);
         fs::remove(path + "-wal");
@@ -76,7 +76,7 @@ TEST_F(GuardedConnectionTest, refuses_a_commit_that_others_would_not_see) {
     }
 }
 
-TEST_F(GuardedConnectionTest, notices_the_log_of_a_database_that_is_named_by_a_link) {
+TEST_F(GuardedConnectionTest, detects_a_removed_log_of_a_database_opened_through_a_link) {
     static_cast<void>(open_database(path, {}));
     fs::create_directory(folder.file("elsewhere"));
     const std::string link = folder.file("elsewhere/link.db");
@@ -90,7 +90,7 @@ TEST_F(GuardedConnectionTest, notices_the_log_of_a_database_that_is_named_by_a_l
     EXPECT_EQ(names(), (std::vector<std::string>{"kept"}));
 }
 
-TEST_F(GuardedConnectionTest, takes_a_log_that_went_for_nothing_where_all_of_it_is_in_the_file) {
+TEST_F(GuardedConnectionTest, ignores_a_removed_log_that_was_checkpointed_completely) {
     {
         GuardedConnection connection(path, {});
         connection->exec(insertion("kept", kAt));

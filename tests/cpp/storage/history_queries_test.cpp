@@ -1,4 +1,4 @@
-// What HistoryQueries finds, by whichever index, and what it makes of rows that other programs wrote.
+// What HistoryQueries finds with either index, and how it reads rows that other programs wrote.
 #include "session_buddy/storage/history_queries.hpp"
 
 #include <gmock/gmock.h>
@@ -56,7 +56,7 @@ class History : public testing::Test {
     HistoryQueries queries{path, std::chrono::milliseconds{100}, [this] { return is_cancelled; }};
 };
 
-TEST_F(History, finds_runs_of_a_time_whatever_form_their_times_have) {
+TEST_F(History, finds_invocations_of_a_time_range_in_any_time_format) {
     execute(path, insertion("a", "2026-02-10T12:00:00Z") + insertion("a", "2026-02-11T01:30:00+14:00") +
                       insertion("a", "2026-02-09 23:30:00-12:00") + insertion("a", "2026-02-10 11:59:59.999999") +
                       insertion("a", "2026-02-10T13:00:00Z") + insertion("b", "2026-02-10T12:30:00Z") +
@@ -89,7 +89,7 @@ TEST_F(History, finds_the_same_by_the_index_of_the_skill_and_by_that_of_the_time
     }
 }
 
-TEST_F(History, reads_hours_where_rows_were_deleted_and_runs_after_them) {
+TEST_F(History, reads_hours_for_pruned_rows_and_then_invocations) {
     execute(path, insertion("a", "2026-02-01T10:10:00Z") + insertion("a", "2026-02-01T10:20:00Z", "s", false) +
                       insertion("a", "2026-02-01T11:00:00Z") + insertion("b", "2026-02-01T10:00:00Z") +
                       insertion("a", "2026-02-20T10:00:00Z"));
@@ -118,7 +118,7 @@ TEST_F(History, counts_no_hour_twice_that_another_program_has_written_too) {
     EXPECT_THAT(runs("a", "2026-02-01T10:00:00Z", "2026-02-02"), ElementsAre("hour 2026-02-01T10:00:00Z 1/1"));
 }
 
-TEST_F(History, reads_the_recent_runs_again_where_rows_were_changed_by_hand) {
+TEST_F(History, reads_recent_invocations_again_after_manual_changes) {
     {
         const auto database = open_database(path, {});
         install_change_counter(*database);
@@ -140,7 +140,7 @@ TEST_F(History, reads_the_recent_runs_again_where_rows_were_changed_by_hand) {
     EXPECT_EQ(read(), "restart a+ a- ");
     execute(path, "DELETE FROM skill_invocation WHERE id = 1");
     EXPECT_EQ(read(), "restart a+ ");
-    // As if a copy without the row was put back, and another program had gone on in it.
+    // As if a copy without the row was restored, and another program had written to it.
     execute(path,
             "CREATE TEMP TABLE counter AS SELECT seq FROM sqlite_sequence WHERE name = 'session_buddy_changes';"
             "DELETE FROM skill_invocation WHERE id = 2;" +
@@ -222,7 +222,7 @@ TEST_F(History, finds_episodes_that_overlap_a_time_the_newest_first) {
     EXPECT_EQ(queries.episodes({.anomaly_type = "custom"})[0].resolved_at, at("2026-02-10T13:30:00Z"));
 }
 
-TEST_F(History, gives_up_when_it_is_told_to_and_goes_on_afterwards) {
+TEST_F(History, stops_when_cancelled_and_works_afterwards) {
     std::string script;
     for (int i = 0; i < 3000; ++i) {
         script += insertion("a", "2026-02-10T12:00:00Z");
@@ -234,7 +234,7 @@ TEST_F(History, gives_up_when_it_is_told_to_and_goes_on_afterwards) {
     EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 3000U);
 }
 
-TEST_F(History, writes_nothing_and_follows_a_file_that_is_replaced) {
+TEST_F(History, writes_nothing_and_reopens_a_replaced_file) {
     execute(path, insertion("a", "2026-02-10T12:00:00Z"));
     EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
     const std::string other = dir.file("other.db");

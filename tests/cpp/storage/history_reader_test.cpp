@@ -1,4 +1,4 @@
-// Reading back: which rows, in which order, and a file that changes while it is read.
+// Which rows read_history returns, in which order, and what it does when the file changes meanwhile.
 #include "session_buddy/storage/history_reader.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -64,8 +64,8 @@ TEST_F(HistoryReader, orders_by_time_or_by_id) {
     EXPECT_EQ(counts.rows, 4);
 }
 
-TEST_F(HistoryReader, keeps_to_both_ends) {
-    // The last moment of the tenth and the first of the twelfth in UTC, whatever their texts say.
+TEST_F(HistoryReader, includes_both_ends) {
+    // The last moment of the tenth and the first of the twelfth in UTC, though their texts differ.
     test::execute(path, test::insertion("before", "2026-02-11T13:59:59+14:00") +
                             test::insertion("at-start", "2026-02-11T14:00:00+14:00") +
                             test::insertion("at-end", "2026-02-11T12:00:00-12:00") +
@@ -79,7 +79,7 @@ TEST_F(HistoryReader, keeps_to_both_ends) {
     EXPECT_THAT(read({.to = at("9999-12-31"), .skill_name = "after"}), ElementsAre("after"));
 }
 
-TEST_F(HistoryReader, counts_what_it_cannot_read) {
+TEST_F(HistoryReader, counts_unreadable_rows) {
     test::execute(path, test::insertion("good", "2026-02-11") + test::insertion("good", "soon") +
                             test::insertion("bad\nname", "2026-02-11") + test::insertion("bad\nname", "2026-02-01"));
     EXPECT_THAT(read({.from = at("2026-02-10"), .to = at("2026-02-12")}), ElementsAre("good"));
@@ -95,7 +95,7 @@ TEST_F(HistoryReader, leaves_no_file_behind) {
     EXPECT_EQ(folder.contents(), before);
 }
 
-TEST_F(HistoryReader, starts_anew_where_somebody_begins_to_write) {
+TEST_F(HistoryReader, restarts_when_another_connection_starts_to_write) {
     test::execute(path, test::insertion("first", "2026-02-11") + test::insertion("second", "2026-02-11"));
     std::unique_ptr<SQLite::Database> writer;
     const auto names = read({.to = at("2026-02-12")}, [&] {
@@ -108,7 +108,7 @@ TEST_F(HistoryReader, starts_anew_where_somebody_begins_to_write) {
     EXPECT_THAT(names, ElementsAre("first", "second", "third"));
 }
 
-TEST_F(HistoryReader, starts_anew_where_somebody_wrote_and_went) {
+TEST_F(HistoryReader, restarts_when_another_connection_wrote_and_closed) {
     test::execute(path, test::insertion("first", "2026-02-11") + test::insertion("second", "2026-02-11"));
     bool written = false;
     const auto names = read({.to = at("2026-02-12")}, [&] {
@@ -131,7 +131,7 @@ TEST_F(HistoryReader, sees_one_state_of_a_database_that_is_open) {
     EXPECT_THAT(read({.to = at("2026-02-12")}), IsEmpty());
 }
 
-TEST_F(HistoryReader, refuses_what_is_no_skills_database) {
+TEST_F(HistoryReader, rejects_other_databases) {
     const auto code_of = [](const std::string& file) {
         try {
             read_history(file, {.to = at("2026-02-12")}, {.on_start = [] {}, .on_row = [](const Invocation&) {}});
@@ -144,7 +144,7 @@ TEST_F(HistoryReader, refuses_what_is_no_skills_database) {
     };
     EXPECT_EQ(code_of(folder.file("missing.db")), StorageErrc::missing);
     EXPECT_EQ(code_of(folder.path().string()), StorageErrc::io);
-    test::execute(folder.file("foreign.db"), "CREATE TABLE moz_places (id INTEGER)");
+    test::execute(folder.file("foreign.db"), "CREATE TABLE moz_bookmarks (id INTEGER)");
     EXPECT_EQ(code_of(folder.file("foreign.db")), StorageErrc::foreign_database);
     test::execute(folder.file("newer.db"),
                   "CREATE TABLE skill_migrations (version TEXT PRIMARY KEY);"

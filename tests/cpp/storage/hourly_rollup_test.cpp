@@ -1,4 +1,4 @@
-// Which hours are written, when, and what stands in them.
+// Which hours are written, when, and with which values.
 #include "session_buddy/storage/hourly_rollup.hpp"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ class TimeSeries : public testing::Test {
         start();
     }
     void start() { rollup.emplace(path, std::chrono::milliseconds{200}); }
-    /// Steps until nothing is due; returns how many it took.
+    /// Steps until nothing is due; returns the number of steps.
     int run(const std::string& now) {
         int steps = 1;
         while (rollup->step(at(now))) {
@@ -72,7 +72,7 @@ TEST_F(TimeSeries, writes_an_hour_when_it_is_over) {
     EXPECT_EQ(watermark(), "6");
 }
 
-TEST_F(TimeSeries, writes_an_hour_again_where_late_rows_arrive) {
+TEST_F(TimeSeries, rewrites_an_hour_when_late_rows_arrive) {
     insert("a", "2026-02-10T09:30:00Z");
     run("2026-02-10T12:00:00Z");
     insert("a", "2026-02-10T04:45:00-05:00", "s2", false);
@@ -81,7 +81,7 @@ TEST_F(TimeSeries, writes_an_hour_again_where_late_rows_arrive) {
     EXPECT_EQ(series(), (Rows{"a|2026-02-10T09:00:00Z|2|0.5|NULL|2", "b|2026-02-10T09:00:00Z|1|1.0|NULL|1"}));
 }
 
-TEST_F(TimeSeries, goes_on_after_a_restart_where_it_was) {
+TEST_F(TimeSeries, continues_at_its_watermark_after_a_restart) {
     insert("a", "2026-02-10T09:30:00Z");
     insert("a", "2026-02-10T11:30:00Z");
     run("2026-02-10T11:45:00Z");
@@ -117,7 +117,7 @@ TEST_F(TimeSeries, fills_in_history_a_day_at_a_time_newest_first) {
     EXPECT_EQ(watermark(), std::to_string(9 * 24));
 }
 
-TEST_F(TimeSeries, looks_at_many_rows_over_several_steps) {
+TEST_F(TimeSeries, reads_many_rows_over_several_steps) {
     {
         SQLite::Database writer(path, SQLite::OPEN_READWRITE);
         writer.exec(
@@ -131,7 +131,7 @@ TEST_F(TimeSeries, looks_at_many_rows_over_several_steps) {
     EXPECT_EQ(series().front(), "a|2026-02-10T00:00:00Z|9000|1.0|NULL|2");
 }
 
-TEST_F(TimeSeries, writes_a_day_of_many_skills_in_pieces) {
+TEST_F(TimeSeries, writes_a_day_of_many_skills_in_parts) {
     {
         SQLite::Database writer(path, SQLite::OPEN_READWRITE);
         writer.exec(
@@ -151,7 +151,7 @@ TEST_F(TimeSeries, writes_a_day_of_many_skills_in_pieces) {
     EXPECT_EQ(watermark(), "1201");
 }
 
-TEST_F(TimeSeries, replaces_rows_of_that_hour_from_elsewhere) {
+TEST_F(TimeSeries, replaces_rows_of_that_hour_by_other_programs) {
     insert("a", "2026-02-10T09:30:00Z");
     test::execute(path,
                   "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count) VALUES"
@@ -160,7 +160,7 @@ TEST_F(TimeSeries, replaces_rows_of_that_hour_from_elsewhere) {
     EXPECT_EQ(series(), (Rows{"a|2026-02-10T08:00:00|5|NULL|NULL|0", "a|2026-02-10T09:00:00Z|1|1.0|NULL|1"}));
 }
 
-TEST_F(TimeSeries, adds_late_rows_of_a_final_hour_to_its_own_row_alone) {
+TEST_F(TimeSeries, adds_late_rows_of_a_final_hour_only_to_our_row) {
     insert("a", "2026-02-01T09:30:00Z");
     insert("a", "2026-02-10T09:30:00Z");
     run("2026-02-10T12:00:00Z");
@@ -174,7 +174,7 @@ TEST_F(TimeSeries, adds_late_rows_of_a_final_hour_to_its_own_row_alone) {
     EXPECT_EQ(series().front(), "a|2026-02-01T09:00:00Z|2|1.0|NULL|1");
 }
 
-TEST_F(TimeSeries, is_not_held_back_by_what_cannot_be_read_or_lies_far_ahead) {
+TEST_F(TimeSeries, is_not_held_back_by_unreadable_rows_or_rows_far_in_the_future) {
     insert("a", "garbage");
     insert("a", "2999-01-01T00:00:00Z");
     insert("a", "2026-02-10T09:30:00Z");
@@ -192,7 +192,7 @@ TEST_F(TimeSeries, keeps_the_history_of_pruned_rows) {
     EXPECT_EQ(series().size(), 2U);
 }
 
-TEST_F(TimeSeries, follows_a_database_put_in_its_place) {
+TEST_F(TimeSeries, follows_a_replaced_database) {
     insert("a", "2026-02-10T09:30:00Z");
     insert("a", "2026-02-10T09:31:00Z");
     run("2026-02-10T12:00:00Z");
@@ -206,7 +206,7 @@ TEST_F(TimeSeries, follows_a_database_put_in_its_place) {
     EXPECT_EQ(series(), Rows{"b|2026-02-10T08:00:00Z|1|1.0|NULL|1"});
 }
 
-TEST_F(TimeSeries, does_a_step_later_where_the_database_is_locked) {
+TEST_F(TimeSeries, retries_a_step_when_the_database_was_locked) {
     insert("a", "2026-02-10T09:30:00Z");
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");

@@ -1,4 +1,4 @@
-// Migrations with other processes around: killed half way, and at work on the same file at the same time.
+// Migrations in several processes: killed half way, and running on the same file at the same time.
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -37,7 +37,7 @@ int run_in_child(const std::function<void()>& work) {
 
 int steps_to_live = 0;
 
-/// Called by SQLite in the child for every new connection: the process dies after so many steps inside a write
+/// SQLite calls this in the child for every new connection: kills the process after a number of steps in a write
 /// transaction.
 int arm(sqlite3* database, const char** /*message*/, const sqlite3_api_routines* /*api*/) {
     if (steps_to_live < 0) {
@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(Moments, KilledMigration,
                          testing::Combine(testing::Values(1, 200, 2000, 6000, -1),
                                           testing::Values(std::string("WAL"), std::string("DELETE"))));
 
-TEST(UnfinishedTransaction, of_a_killed_process_is_taken_back_on_opening) {
+TEST(UnfinishedTransaction, of_a_killed_process_is_rolled_back_on_open) {
     const test::TempDir dir;
     const std::string path = dir.file("skills.db");
     test::make_theirs(path, 1);
@@ -118,7 +118,7 @@ TEST(UnfinishedTransaction, of_a_killed_process_is_taken_back_on_opening) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4");
 }
 
-TEST(UnfinishedTransaction, of_another_program_is_left_alone) {
+TEST(UnfinishedTransaction, of_another_program_is_not_touched) {
     const test::TempDir dir;
     const std::string path = dir.file("other.db");
     test::execute(path, "CREATE TABLE recipes (a, b)");

@@ -1,4 +1,4 @@
-// What pruning deletes, what it leaves as it is, and who does not notice it.
+// What pruning deletes and keeps, and that metrics and readers do not change.
 #include "session_buddy/storage/pruner.hpp"
 
 #include <SQLiteCpp/Backup.h>
@@ -60,7 +60,7 @@ class PrunerTest : public FollowerTest {
                     bool completed = true, const std::string& duration = "NULL") const {
         test::execute(path, test::insertion(skill, when, session, completed, duration));
     }
-    /// Rows one a minute from `first` on, of three skills and five sessions.
+    /// One row per minute starting at `first`, of three skills and five sessions.
     void insert_many(int count, const std::string& first = "2026-01-01T00:00:00Z") const {
         test::execute(path, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < " +
                                 std::to_string(count - 1) +
@@ -80,13 +80,13 @@ class PrunerTest : public FollowerTest {
                            "SELECT skill_name, timestamp, invocation_count, completion_rate, avg_duration_seconds,"
                            " unique_sessions FROM skill_time_series ORDER BY timestamp, skill_name");
     }
-    /// The first `rows` of it.
+    /// The first `rows` of them.
     Rows series(std::size_t rows) const {
         Rows all = series();
         all.resize(std::min(all.size(), rows));
         return all;
     }
-    /// All that is computed from the rows and kept beside them.
+    /// Everything that is computed and stored from the rows.
     Rows aggregates() const {
         Rows all = series();
         for (const char* table : {"skill_metrics", "session_skills", "skill_metrics_cache"}) {
@@ -106,7 +106,7 @@ TEST(PruneCutoff, is_the_start_of_a_day_in_utc) {
     EXPECT_EQ(format_timestamp(prune_cutoff(at("1969-12-31T12:00:00Z"), hours{1})), "1969-12-31T00:00:00Z");
 }
 
-TEST_F(PrunerTest, deletes_what_happened_before_the_cut_off_in_whatever_form_it_is_written) {
+TEST_F(PrunerTest, deletes_rows_before_the_cutoff_in_any_time_format) {
     const Rows old{"2025-07-01 10:00:00", "2026-01-31T23:59:59.999999Z", "2026-02-01T05:00:00+05:30",
                    "2026-01-31T18:59:59-05:00"};
     const Rows young{"2026-02-01T00:00:00Z", "2026-01-31T19:00:00-05:00", "2026-02-01 00:00", "2026-02-10T11:00:00Z"};
@@ -132,7 +132,7 @@ TEST_F(PrunerTest, leaves_every_aggregate_as_it_is) {
     EXPECT_EQ(aggregates(), before);
 }
 
-TEST_F(PrunerTest, writes_the_hours_of_old_rows_before_they_go_where_no_server_did) {
+TEST_F(PrunerTest, writes_the_hours_of_old_rows_before_deleting_them) {
     insert_many(3000);
     insert_row("skill-1", kRecent);
     EXPECT_THAT(series(), IsEmpty());
@@ -165,7 +165,7 @@ TEST_F(PrunerTest, the_next_rows_are_counted_on_top) {
     EXPECT_EQ(store.metrics("a")->total_invocations, 24);
 }
 
-TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
+TEST_F(PrunerTest, a_late_row_of_a_pruned_hour_is_added_to_it) {
     insert_row("a", "2026-01-05T10:00:00Z", "s1", true, "2.0");
     insert_row("a", "2026-01-05T10:01:00Z", "s1", true, "4.0");
     insert_row("a", kRecent);
@@ -190,7 +190,7 @@ TEST_F(PrunerTest, a_row_that_comes_late_for_a_pruned_hour_is_added_to_it) {
     EXPECT_EQ(series(2), expected);
 }
 
-TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_what_is_left) {
+TEST_F(PrunerTest, a_rollup_with_a_dirty_hour_does_not_count_it_from_the_remaining_rows) {
     insert_row("a", "2026-02-10T11:10:00Z");
     insert_row("a", "2026-02-10T11:20:00Z");
     HourlyRollup rollup(path, kTimeout);
@@ -208,7 +208,7 @@ TEST_F(PrunerTest, a_keeper_that_still_waits_for_an_hour_does_not_count_it_from_
     EXPECT_EQ(series().front(), "a|2026-02-10T11:00:00Z|3|1.0|NULL|2");
 }
 
-TEST_F(PrunerTest, a_late_row_stays_until_its_hour_has_it) {
+TEST_F(PrunerTest, a_late_row_is_kept_until_its_hour_counts_it) {
     insert_row("a", "2026-01-05T10:00:00Z");
     insert_row("a", kRecent);
     Pruner pruner(path, kCutoff, kTimeout);
@@ -237,7 +237,7 @@ TEST_F(PrunerTest, a_larger_number_of_late_rows_is_added_once) {
               "20|5");
 }
 
-TEST_F(PrunerTest, a_longer_keep_afterwards_takes_nothing_back) {
+TEST_F(PrunerTest, a_longer_retention_afterwards_reverts_nothing) {
     insert_row("a", "2026-01-05T10:00:00Z");
     insert_row("a", "2026-01-25T10:00:00Z");
     insert_row("a", kRecent);
@@ -249,7 +249,7 @@ TEST_F(PrunerTest, a_longer_keep_afterwards_takes_nothing_back) {
     EXPECT_EQ(series(2), (Rows{"a|2026-01-05T10:00:00Z|2|1.0|NULL|2", "a|2026-01-25T10:00:00Z|2|1.0|NULL|2"}));
 }
 
-TEST_F(PrunerTest, what_is_told_again_does_not_bring_back_what_was_pruned) {
+TEST_F(PrunerTest, an_event_reported_again_does_not_restore_a_pruned_row) {
     EventStore store(path, {.busy_timeout = kTimeout});
     const std::vector<SkillEvent> events{
         {.kind = SkillEvent::Kind::invocation, .key = "key-1", .record = {"a", "2026-01-05T10:00:00Z", "s1", true}},
@@ -276,7 +276,7 @@ TEST_F(PrunerTest, keeps_rows_without_a_time_and_the_newest_one) {
     EXPECT_EQ(times(), (Rows{"", "0000", "yesterday", "2025-02-30T00:00:00Z", "2026-01-04T10:00:00Z"}));
 }
 
-TEST_F(PrunerTest, keeps_rows_that_no_entry_of_skill_metrics_stands_for) {
+TEST_F(PrunerTest, keeps_rows_without_an_entry_in_skill_metrics) {
     insert_row("a", "2026-01-05T10:00:00Z");
     test::execute(path, "DROP TRIGGER trg_skill_metrics_after_insert; DROP TRIGGER trg_metrics_cache_after_insert");
     for (int i = 0; i < 200; ++i) {
@@ -290,7 +290,7 @@ TEST_F(PrunerTest, keeps_rows_that_no_entry_of_skill_metrics_stands_for) {
     EXPECT_EQ(count(), "201");
 }
 
-TEST_F(PrunerTest, the_full_text_index_loses_the_same_rows) {
+TEST_F(PrunerTest, deletes_the_same_rows_from_the_full_text_index) {
     for (const char* when : {"2026-01-05T10:00:00Z", "2026-01-06T10:00:00Z", kRecent}) {
         test::execute(path, test::insertion("a", when));
     }
@@ -315,7 +315,7 @@ TEST_F(PrunerTest, a_trigger_of_another_tool_does_not_lower_the_totals) {
     EXPECT_EQ(test::query_one(path, "SELECT sum(total_invocations) FROM skill_metrics"), "11");
 }
 
-TEST_F(PrunerTest, is_refused_where_a_trigger_counts_the_rows_again) {
+TEST_F(PrunerTest, is_rejected_if_a_trigger_recounts_the_rows) {
     insert_many(10);
     test::execute(path,
                   "CREATE TRIGGER theirs AFTER INSERT ON skill_invocation BEGIN UPDATE skill_metrics SET"
@@ -348,13 +348,13 @@ TEST_F(PrunerTest, prunes_a_database_of_other_tools_and_of_an_older_version) {
     }
 }
 
-TEST_F(PrunerTest, can_be_ended_after_any_step_and_begun_again) {
+TEST_F(PrunerTest, can_be_stopped_after_any_step_and_restarted) {
     insert_many(3000);
     insert_row("skill-1", kRecent);
     std::int64_t deleted = 0;
     for (bool more = true; more;) {
         Pruner pruner(path, kCutoff, kTimeout);
-        // As many steps as it takes to get something done.
+        // As many steps as are needed to make progress.
         while (more && pruner.result().rows == 0) {
             more = pruner.step(kNow);
         }
@@ -386,7 +386,7 @@ TEST_F(PrunerTest, a_process_that_is_killed_leaves_a_sound_database) {
             }
             ::_exit(0);
         }
-        // Once it has begun to delete.
+        // After it started to delete.
         int status = 0;
         while (count() == before && ::waitpid(child, &status, WNOHANG) == 0) {
         }
@@ -398,17 +398,18 @@ TEST_F(PrunerTest, a_process_that_is_killed_leaves_a_sound_database) {
                                   " session_buddy_state WHERE key = 'pruned_rows'), 0)"),
                   "20001");
     }
-    static_cast<void>(prune());  // what a slow disk has left of it
+    static_cast<void>(prune());  // the rest, if the disk was slow
     EXPECT_EQ(count(), "1");
     EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
     EXPECT_EQ(test::query_one(path, "SELECT sum(invocation_count) FROM skill_time_series"), "20001");
 }
 
-TEST_F(PrunerTest, the_log_does_not_grow_with_what_is_deleted) {
+TEST_F(PrunerTest, the_log_does_not_grow_with_the_number_of_deleted_rows) {
     insert_many(40000);
     insert_row("skill-1", kRecent);
     SQLite::Database reader(path, SQLite::OPEN_READWRITE);
-    EXPECT_EQ(test::query(reader, "SELECT 1 FROM skill_invocation LIMIT 1").size(), 1U);  // the log stays at the end
+    EXPECT_EQ(test::query(reader, "SELECT 1 FROM skill_invocation LIMIT 1").size(),
+              1U);  // keeps the log from being removed at the end
     EXPECT_EQ(prune(at("2026-02-09T00:00:00Z")).rows, 40000);
     EXPECT_LT(std::filesystem::file_size(path + "-wal"), 10U * 1024 * 1024);
 }
@@ -427,7 +428,7 @@ TEST_F(PrunerTest, counting_agrees_with_pruning_and_writes_nothing) {
     EXPECT_FALSE(prunable_rows(path, kCutoff, kTimeout).from.has_value());
 }
 
-TEST_F(PrunerTest, tells_what_is_in_the_way) {
+TEST_F(PrunerTest, reports_why_it_cannot_prune) {
     insert_many(10);
     {
         SQLite::Database other(path, SQLite::OPEN_READWRITE);
@@ -445,7 +446,7 @@ TEST_F(PrunerTest, tells_what_is_in_the_way) {
     EXPECT_FALSE(std::filesystem::exists(path));
 }
 
-TEST_F(PrunerTest, does_not_go_on_in_a_database_that_was_replaced) {
+TEST_F(PrunerTest, stops_when_the_database_was_replaced) {
     insert_many(2000);
     Pruner pruner(path, kCutoff, kTimeout);
     while (pruner.result().rows == 0 && pruner.step(kNow)) {
@@ -459,7 +460,7 @@ TEST_F(PrunerTest, does_not_go_on_in_a_database_that_was_replaced) {
 
 class PrunedFollower : public PrunerTest {
   protected:
-    /// Long enough for the count of all rows, which comes now and then.
+    /// Long enough for the next audit.
     void expect_nothing_new() {
         for (int i = 0; i < 5000; ++i) {
             const Batch batch = poll();
@@ -469,7 +470,7 @@ class PrunedFollower : public PrunerTest {
     }
 };
 
-TEST_F(PrunedFollower, goes_on_as_if_nothing_had_happened) {
+TEST_F(PrunedFollower, does_not_rebuild) {
     insert_many(500);
     insert_row("skill-1", kRecent);
     start();
@@ -499,20 +500,20 @@ TEST_F(PrunedFollower, is_not_disturbed_by_any_single_step) {
     EXPECT_EQ(count(), "1");
 }
 
-TEST_F(PrunedFollower, does_not_miss_the_last_row_it_read) {
+TEST_F(PrunedFollower, continues_when_its_last_row_was_pruned) {
     insert_row("a", kRecent);
     insert_row("late", "2026-01-05T10:00:00Z");
     start();
     static_cast<void>(poll());
     insert_row("a", kRecent);
-    EXPECT_EQ(prune().rows, 1) << "which is the last one that was read";
+    EXPECT_EQ(prune().rows, 1) << "the last one that was read";
     const Batch batch = poll();
     EXPECT_FALSE(batch.rebuilt);
     EXPECT_THAT(ids(batch), ElementsAre(3));
     expect_nothing_new();
 }
 
-TEST_F(PrunedFollower, begins_anew_where_rows_went_that_it_never_read) {
+TEST_F(PrunedFollower, rebuilds_if_rows_were_pruned_that_it_never_read) {
     insert_row("a", kRecent);
     start();
     static_cast<void>(poll());
@@ -524,7 +525,7 @@ TEST_F(PrunedFollower, begins_anew_where_rows_went_that_it_never_read) {
     EXPECT_EQ(lifetime(batch, "b")->total_invocations, 1);
 }
 
-TEST_F(PrunedFollower, still_notices_rows_that_others_delete) {
+TEST_F(PrunedFollower, still_detects_rows_deleted_by_others) {
     insert_many(50);
     insert_row("skill-1", kRecent);
     insert_row("skill-1", kRecent);
@@ -536,7 +537,7 @@ TEST_F(PrunedFollower, still_notices_rows_that_others_delete) {
     EXPECT_TRUE(poll_until_rebuilt().rebuilt);
 }
 
-TEST_F(PrunedFollower, notices_a_copy_from_before_the_pruning) {
+TEST_F(PrunedFollower, detects_a_copy_from_before_the_pruning) {
     insert_many(50);
     insert_row("skill-1", kRecent);
     start();

@@ -15,12 +15,13 @@
 namespace session_buddy::storage {
 namespace {
 
-/// In the notation of the reference: `name TYPE`, `!` NOT NULL, `=x` default, `PK` primary key, `> table` foreign key.
+/// Notation as in docs/storage/V4_SCHEMA.md: `name TYPE`, `!` NOT NULL, `=x` default, `PK` primary key, `> table`
+/// foreign key.
 struct TableFacts {
     const char* name;
     const char* columns;
-    const char* indexes;            // those that are not keys; columns joined by a blank, indexes by "; "
-    const char* compound_key = "";  // columns of a primary key of several
+    const char* indexes;            // without keys; columns separated by a space, indexes by "; "
+    const char* compound_key = "";  // columns of a compound primary key
     const char* unique = "";        // columns of a unique key
 };
 
@@ -233,7 +234,7 @@ TEST_F(Schema, has_every_key_and_index) {
     }
 }
 
-TEST_F(Schema, counts_ids_up_for_good) {
+TEST_F(Schema, never_reuses_ids) {
     for (const TableFacts& table : kTables) {
         const std::string first = split(table.columns, ",").front();
         const bool counted = first.find("INTEGER PK") != std::string::npos;

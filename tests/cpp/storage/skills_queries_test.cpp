@@ -1,4 +1,4 @@
-// What SkillsQueries finds, in which order, and what it makes of columns that hold something else than they should.
+// What SkillsQueries finds, in which order, and how it reads columns with values of other types.
 #include "session_buddy/storage/skills_queries.hpp"
 
 #include <gmock/gmock.h>
@@ -50,7 +50,7 @@ TimePoint at(const char* text) {
     return parse_timestamp(text).value();
 }
 
-TEST_F(Queries, gives_back_every_column) {
+TEST_F(Queries, returns_every_column) {
     InvocationRecord record{.skill_name = "a",
                             .invoked_at = "2026-02-10 13:00:00+01:00",
                             .session_id = "s1",
@@ -86,7 +86,7 @@ TEST_F(Queries, gives_back_every_column) {
     EXPECT_FALSE(queries.invocation(id + 1).has_value());
 }
 
-TEST_F(Queries, sorts_by_the_moment_whatever_form_it_has) {
+TEST_F(Queries, sorts_by_time_in_any_format) {
     const auto late = add("a", "2026-02-10T12:00:00Z");
     const auto early = add("a", "2026-02-10T14:30:00+03:00");
     const auto middle = add("a", "2026-02-10 11:45:00");
@@ -113,7 +113,7 @@ TEST_F(Queries, filters_by_each_field_and_by_all) {
     EXPECT_THAT(ids({.skill_name = "a' OR 1 = 1 --"}), IsEmpty());
 }
 
-TEST_F(Queries, a_bound_in_time_counts_the_offset_of_a_row) {
+TEST_F(Queries, a_time_limit_respects_the_utc_offset_of_a_row) {
     const auto inside = add("a", "2026-02-09T23:30:00-01:00");  // half an hour into the tenth
     add("a", "2026-02-10T00:30:00+01:00");                      // still the ninth
     EXPECT_THAT(ids({.since = at("2026-02-10")}), ElementsAre(inside));
@@ -159,7 +159,7 @@ TEST_F(Queries, counts_by_the_hour) {
     EXPECT_EQ(hours[2].skill_name, "b");
     EXPECT_FALSE(hours[2].avg_duration_seconds.has_value());
     EXPECT_EQ(format_timestamp(hours[3].hour), "2026-02-10T11:00:00Z");
-    // The newest ones where not all may come, still in the order of time.
+    // With a limit, the newest ones, still ordered by time.
     const auto newest = queries.hourly_aggregates({.skill_name = "a"}, 2);
     ASSERT_EQ(newest.size(), 2U);
     EXPECT_EQ(format_timestamp(newest[0].hour), "2026-02-10T10:00:00Z");
@@ -207,7 +207,7 @@ TEST_F(Queries, counts_errors_of_what_was_not_completed) {
     EXPECT_THAT(queries.error_counts({.session_id = "other"}, 100), IsEmpty());
 }
 
-TEST_F(Queries, bears_columns_of_any_type) {
+TEST_F(Queries, tolerates_columns_of_any_type) {
     test::execute(path,
                   "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, duration_seconds,"
                   " selection_rank, embedding, user_query) VALUES (7, 12, x'ff', 'yes', -1.0, 'first', 'text', 3.5)");
@@ -224,8 +224,8 @@ TEST_F(Queries, bears_columns_of_any_type) {
     EXPECT_THAT(queries.hourly_aggregates({}, 100), IsEmpty());
 }
 
-TEST_F(Queries, refuses_a_negative_limit_and_a_closed_storage) {
-    const auto refused = [](const auto& work) {
+TEST_F(Queries, rejects_a_negative_limit_and_a_closed_storage) {
+    const auto rejected = [](const auto& work) {
         try {
             work();
         } catch (const StorageError& error) {
@@ -233,16 +233,16 @@ TEST_F(Queries, refuses_a_negative_limit_and_a_closed_storage) {
         }
         return false;
     };
-    EXPECT_TRUE(refused([&] { static_cast<void>(queries.invocations({}, TimeOrder::newest_first, -1)); }));
-    EXPECT_TRUE(refused([&] { static_cast<void>(queries.hourly_aggregates({}, -1)); }));
-    EXPECT_TRUE(refused([&] { static_cast<void>(queries.phase_effectiveness({}, -1)); }));
-    EXPECT_TRUE(refused([&] { static_cast<void>(queries.error_counts({}, -1)); }));
+    EXPECT_TRUE(rejected([&] { static_cast<void>(queries.invocations({}, TimeOrder::newest_first, -1)); }));
+    EXPECT_TRUE(rejected([&] { static_cast<void>(queries.hourly_aggregates({}, -1)); }));
+    EXPECT_TRUE(rejected([&] { static_cast<void>(queries.phase_effectiveness({}, -1)); }));
+    EXPECT_TRUE(rejected([&] { static_cast<void>(queries.error_counts({}, -1)); }));
     store.close();
     queries.close();
-    EXPECT_TRUE(refused([&] { static_cast<void>(queries.invocation(1)); }));
+    EXPECT_TRUE(rejected([&] { static_cast<void>(queries.invocation(1)); }));
 }
 
-TEST_F(Queries, reads_the_file_that_took_the_place_of_the_first) {
+TEST_F(Queries, reads_the_file_that_replaced_the_first) {
     add("a", "2026-02-10T10:00:00Z");
     EXPECT_THAT(ids({}), ElementsAre(1));
     const std::string other = dir.file("other.db");

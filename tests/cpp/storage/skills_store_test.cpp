@@ -1,4 +1,4 @@
-// Writing and querying as programs do it.
+// SkillsStore: inserts, metrics and errors.
 #include "session_buddy/storage/skills_store.hpp"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ class Store : public testing::Test {
     std::string path = dir.file("skills.db");
     SkillsStore store{path, std::chrono::milliseconds{200}};
 
-    std::string refusal(const std::function<void()>& work) {
+    std::string rejection(const std::function<void()>& work) {
         try {
             work();
         } catch (const StorageError& error) {
@@ -77,9 +77,9 @@ TEST_F(Store, names_the_field_that_cannot_be_stored) {
     const auto expect_field = [&](const char* field, const std::function<void(InvocationRecord&)>& spoil) {
         InvocationRecord bad = record("a");
         spoil(bad);
-        EXPECT_THAT(refusal([&] { store.store(bad); }), StartsWith(field));
+        EXPECT_THAT(rejection([&] { store.store(bad); }), StartsWith(field));
         const InvocationRecord both[] = {record("a"), bad};
-        EXPECT_THAT(refusal([&] { store.store_many(both); }), StartsWith(std::string("record 1: ") + field));
+        EXPECT_THAT(rejection([&] { store.store_many(both); }), StartsWith(std::string("record 1: ") + field));
     };
     expect_field("skill_name must be 1 to 256 bytes", [](auto& r) { r.skill_name.clear(); });
     expect_field("skill_name", [](auto& r) { r.skill_name = std::string(257, 'x'); });
@@ -99,7 +99,7 @@ TEST_F(Store, names_the_field_that_cannot_be_stored) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "0");
 }
 
-TEST_F(Store, writes_many_in_one_go_or_none) {
+TEST_F(Store, writes_all_records_or_none) {
     std::vector<InvocationRecord> records;
     for (int i = 0; i < 1000; ++i) {
         records.push_back(record("skill-" + std::to_string(i % 7)));
@@ -146,7 +146,7 @@ TEST_F(Store, reads_metrics) {
     EXPECT_EQ(names, (std::vector<std::string>{"b", "a", "c"}));
     EXPECT_EQ(store.all_metrics(1).size(), 1U);
     EXPECT_TRUE(store.all_metrics(0).empty());
-    EXPECT_THAT(refusal([&] { static_cast<void>(store.all_metrics(-1)); }), HasSubstr("limit"));
+    EXPECT_THAT(rejection([&] { static_cast<void>(store.all_metrics(-1)); }), HasSubstr("limit"));
 }
 
 TEST_F(Store, reads_the_sliding_window_in_the_contracts_order) {
@@ -157,7 +157,7 @@ TEST_F(Store, reads_the_sliding_window_in_the_contracts_order) {
         record("b", "2026-02-10T11:59:00Z"),
         record("b", "2026-02-09T12:00:00.000001Z", true, 3.0),
         record("b", "2026-02-09T12:00:00Z"),       // exactly a day ago: out
-        record("c", "2026-02-09T11:00:00-05:00"),  // 16:00 UTC: in, whatever its date says
+        record("c", "2026-02-09T11:00:00-05:00"),  // 16:00 UTC: in, though its date is earlier
         record("d", "2027-01-01T00:00:00Z"),       // from the future: now
         record("f", "2026-02-10T12:00:00Z"),
         record("e", "2026-02-10T12:00:00Z"),
@@ -176,15 +176,15 @@ TEST_F(Store, reads_the_sliding_window_in_the_contracts_order) {
                                                "f 1 1 0.0 2026-02-10T12:00:00Z", "c 1 1 0.0 2026-02-09T16:00:00Z"}));
     EXPECT_EQ(store.real_time_metrics(2, std::chrono::hours{24}, now).size(), 2U);
     EXPECT_TRUE(store.real_time_metrics(0, std::chrono::hours{24}, now).empty());
-    EXPECT_THAT(refusal([&] { static_cast<void>(store.real_time_metrics(1, std::chrono::hours{0}, now)); }),
+    EXPECT_THAT(rejection([&] { static_cast<void>(store.real_time_metrics(1, std::chrono::hours{0}, now)); }),
                 HasSubstr("window"));
 }
 
-TEST_F(Store, is_closed_for_good) {
+TEST_F(Store, stays_closed) {
     store.close();
     store.close();
-    EXPECT_THAT(refusal([&] { store.store(record("a")); }), HasSubstr("closed"));
-    EXPECT_THAT(refusal([&] { static_cast<void>(store.metrics("a")); }), HasSubstr("closed"));
+    EXPECT_THAT(rejection([&] { store.store(record("a")); }), HasSubstr("closed"));
+    EXPECT_THAT(rejection([&] { static_cast<void>(store.metrics("a")); }), HasSubstr("closed"));
 }
 
 TEST_F(Store, is_shared_between_threads) {
@@ -203,7 +203,7 @@ TEST_F(Store, is_shared_between_threads) {
     EXPECT_EQ(test::query_one(path, "SELECT sum(total_invocations) FROM skill_metrics"), "200");
 }
 
-TEST_F(Store, says_busy_where_another_process_writes) {
+TEST_F(Store, reports_busy_while_another_process_writes) {
     SQLite::Database other(path, SQLite::OPEN_READWRITE);
     other.exec("BEGIN IMMEDIATE");
     try {
@@ -214,7 +214,7 @@ TEST_F(Store, says_busy_where_another_process_writes) {
     }
 }
 
-TEST_F(Store, loses_nothing_with_its_log) {
+TEST_F(Store, loses_nothing_when_its_log_is_removed) {
     for (const char* suffix : {"-wal", "-shm"}) {
         store.store(record("a"));
         std::filesystem::remove(path + suffix);
@@ -229,7 +229,7 @@ TEST_F(Store, loses_nothing_with_its_log) {
     EXPECT_EQ(test::query_one(path, "PRAGMA integrity_check"), "ok");
 }
 
-TEST_F(Store, goes_on_in_a_damaged_database_once_it_is_repaired) {
+TEST_F(Store, works_again_once_a_damaged_database_is_repaired) {
     store.store(record("a"));
     const std::string good = dir.file("good.db");
     test::execute(path, "VACUUM INTO " + test::quoted(good) + "; PRAGMA wal_checkpoint(TRUNCATE)");
@@ -240,7 +240,7 @@ TEST_F(Store, goes_on_in_a_damaged_database_once_it_is_repaired) {
     EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "a,c");
 }
 
-TEST_F(Store, begins_anew_in_a_file_that_was_emptied) {
+TEST_F(Store, starts_again_in_an_emptied_file) {
     store.store(record("a"));
     test::execute(path, "PRAGMA wal_checkpoint(TRUNCATE)");
     std::filesystem::resize_file(path, 0);
@@ -248,7 +248,7 @@ TEST_F(Store, begins_anew_in_a_file_that_was_emptied) {
     EXPECT_EQ(test::query_one(path, "SELECT group_concat(skill_name) FROM skill_invocation"), "b");
 }
 
-TEST_F(Store, writes_to_the_database_that_is_there_now) {
+TEST_F(Store, writes_to_the_database_at_the_path) {
     store.store(record("a"));
     for (const char* suffix : {"", "-wal", "-shm"}) {
         std::filesystem::remove(path + suffix);

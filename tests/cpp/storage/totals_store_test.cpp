@@ -1,4 +1,4 @@
-// Counting in pieces, and what is written of it; the ways of whole servers are in app/collector_totals_test.cpp.
+// Counting in parts and writing the totals; app/collector_totals_test.cpp tests them in a server.
 #include "session_buddy/storage/totals_store.hpp"
 
 #include <SQLiteCpp/Transaction.h>
@@ -40,7 +40,7 @@ class TotalsStoreTest : public testing::Test {
     TotalsStore store{*database};
 };
 
-TEST_F(TotalsStoreTest, counts_many_rows_in_pieces_that_a_restart_goes_on_with) {
+TEST_F(TotalsStoreTest, counts_many_rows_in_parts_that_a_restart_continues) {
     constexpr int kRows = 30'000;
     insert(kRows);
     std::int64_t before = 0;
@@ -71,7 +71,7 @@ TEST_F(TotalsStoreTest, has_nothing_to_write_until_something_is_counted) {
     EXPECT_TRUE(tracker.pending().empty());
 }
 
-TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
+TEST_F(TotalsStoreTest, does_not_overwrite_the_totals_of_another_process) {
     insert(5);
     TotalsTracker first;
     TotalsTracker second;
@@ -86,7 +86,7 @@ TEST_F(TotalsStoreTest, writes_nothing_over_what_another_has_counted) {
     EXPECT_EQ(test::query(*database, "SELECT completed FROM session_buddy_totals").front(), "6");
 }
 
-TEST_F(TotalsStoreTest, makes_its_tables_again_after_a_write_that_was_rolled_back) {
+TEST_F(TotalsStoreTest, creates_its_tables_again_after_a_rollback) {
     insert(5);
     TotalsTracker tracker;
     tracker.advance(store, steady_clock::now() + 1s);

@@ -1,4 +1,4 @@
-// What one insert into skill_invocation does to the aggregates, whatever the row holds.
+// What an insert into skill_invocation does to the aggregates, for any values.
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
@@ -65,14 +65,14 @@ TEST_F(Triggers, leave_the_mean_empty_while_nothing_completed_with_a_duration) {
     EXPECT_EQ(metrics("completion_rate, avg_duration_seconds, total_duration_seconds"), "0.0|NULL|0.0");
 }
 
-TEST_F(Triggers, leave_out_durations_that_are_none) {
+TEST_F(Triggers, ignore_invalid_durations) {
     for (const char* duration : {"-1.0", "9e999", "'abc'", "x'00'", "NULL"}) {
         insert("invoked_at, completed, duration_seconds", std::string("'2026-02-10T12:00:00Z', 1, ") + duration);
     }
     EXPECT_EQ(metrics("completed_invocations, total_duration_seconds, avg_duration_seconds"), "5|0.0|NULL");
 }
 
-TEST_F(Triggers, take_any_name_of_a_workflow_or_an_error) {
+TEST_F(Triggers, accept_any_name_of_a_workflow_or_an_error) {
     const std::vector<std::string> names{"[Errno 2] No such file",
                                          "a.b.c",
                                          "it's \"quoted\"",
@@ -99,7 +99,7 @@ TEST_F(Triggers, take_any_name_of_a_workflow_or_an_error) {
     }
 }
 
-TEST_F(Triggers, bear_actions_that_are_no_list_of_names) {
+TEST_F(Triggers, tolerate_actions_that_are_no_list_of_names) {
     for (const char* actions :
          {"'nonsense'", "''", "'{\"a\":1}'", "'[]'", "'[null]'", "'3'", "'null'", "x'5B31'", "7"}) {
         insert("invoked_at, follow_up_actions", std::string("'2026-02-10', ") + actions);
@@ -108,7 +108,7 @@ TEST_F(Triggers, bear_actions_that_are_no_list_of_names) {
     EXPECT_EQ(metrics("total_invocations, follow_up_actions"), "10|{\"git commit\":1}");
 }
 
-TEST_F(Triggers, bear_aggregates_that_other_programs_wrote) {
+TEST_F(Triggers, tolerate_aggregates_that_other_programs_wrote) {
     insert("invoked_at", "'2026-02-10'");
     database->exec(
         "UPDATE skill_metrics SET common_errors = 'broken', workflow_paths = '[1]',"
@@ -122,7 +122,7 @@ TEST_F(Triggers, bear_aggregates_that_other_programs_wrote) {
               (nlohmann::json{{"x", 1}, {"n", 1}, {"\xC3\xBC", 4}}));
 }
 
-TEST_F(Triggers, order_moments_and_not_texts) {
+TEST_F(Triggers, order_by_time_and_not_by_text) {
     const char* const in_order[] = {"2026-02-10T12:00:00+02:00",   // 10:00 UTC
                                     "2026-02-10 10:30:00",         //
                                     "2026-02-10T05:45:00-0500",    // 10:45
@@ -136,7 +136,7 @@ TEST_F(Triggers, order_moments_and_not_texts) {
     EXPECT_EQ(cache("last_invocation_at"), "2026-02-10T11:30");
 }
 
-TEST_F(Triggers, prefer_a_readable_moment_to_garbage) {
+TEST_F(Triggers, prefer_a_valid_time_to_garbage) {
     insert("invoked_at", "'garbage'");
     EXPECT_EQ(metrics("first_invoked, last_invoked"), "garbage|garbage");
     insert("invoked_at", "'2026-02-10T12:00:00Z'");
@@ -157,7 +157,7 @@ TEST_F(Triggers, count_in_the_cache_only_what_is_recent) {
     EXPECT_EQ(one("SELECT julianday(updated_at) > julianday('now', '-1 minute') FROM skill_metrics_cache"), "1");
 }
 
-TEST_F(Triggers, work_whatever_the_conflict_clause_outside) {
+TEST_F(Triggers, work_with_any_conflict_clause_of_the_outer_statement) {
     insert("invoked_at", "'2026-02-10'");
     database->exec(
         "INSERT OR REPLACE INTO skill_invocation (skill_name, session_id, invoked_at) VALUES ('a', 's', '2026-02-11')");
