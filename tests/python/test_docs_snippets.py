@@ -1,4 +1,4 @@
-"""Every code block of the documentation is run. PLAN says how; a block that is not in it fails a test."""
+"""Runs every code block of the documentation. PLAN says how; a block that is not in it fails a test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Runner = Callable[[Block, Path], object]
 
 
 def environment(home: Path) -> dict[str, str]:
-    """As a shell in a fresh home has it, with the programs of this interpreter's environment first."""
+    """The environment of a shell in a new home folder, with this interpreter's programs first on PATH."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "SESSION_BUDDY_", "CLAUDE_"))
     }
@@ -74,7 +74,7 @@ def bash(script: str, home: Path) -> str:
 
 
 def python(script: str, home: Path) -> str:
-    """What a program prints. It ends with status 0 and logs nothing above INFO, where a callback's error would be."""
+    """Output of a program, which must exit with 0 and log nothing above INFO: an exception in a callback is logged."""
     file = home / "snippet.py"
     file.write_text(script, encoding="utf-8")
     done = subprocess.run(
@@ -86,21 +86,21 @@ def python(script: str, home: Path) -> str:
         timeout=60,
         check=False,
     )
-    complaints = [line for line in done.stderr.splitlines() if not line.startswith(("DEBUG ", "INFO "))]
-    assert (done.returncode, complaints) == (0, []), f"{script}\n{done.stdout}{done.stderr}"
+    warnings = [line for line in done.stderr.splitlines() if not line.startswith(("DEBUG ", "INFO "))]
+    assert (done.returncode, warnings) == (0, []), f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
 
-# ---- The ways to run a block
+# ---- Runners of a block
 
 
 def drawing(block: Block, home: Path) -> None:
-    """Nothing to run: a picture."""
+    """A drawing: nothing to run."""
     assert block.language == "text"
 
 
 def make_target(block: Block, home: Path) -> None:
-    """The target exists and make knows how to reach it."""
+    """The target exists, and make knows its dependencies."""
     (command,) = block.text.splitlines()
     target = re.fullmatch(r"make ([a-z-]+)", command)
     assert target, command
@@ -114,7 +114,7 @@ def make_target(block: Block, home: Path) -> None:
 
 
 def cmake_presets(block: Block, home: Path) -> None:
-    """Each preset is there, for the step that it is used in. (Building is what `make asan` does.)"""
+    """Each preset exists for the step in which it is used. (`make asan` builds with presets.)"""
     for command in block.text.splitlines():
         match = re.fullmatch(r"(cmake|cmake --build|ctest) --preset (\w+)", command)
         assert match, command
@@ -130,20 +130,20 @@ def cmake_presets(block: Block, home: Path) -> None:
         assert f'"{match[2]}"' in listed.stdout
 
 
-def shell_alone(block: Block, home: Path) -> str:
+def shell_without_server(block: Block, home: Path) -> str:
     """Without a server, in an empty home."""
     return bash(block.text, home)
 
 
 def shell_records(block: Block, home: Path) -> None:
-    """Records into the database of the home; as many rows as commands must be there then."""
+    """Records into the database in the home folder: one row for each command."""
     bash(block.text, home)
     (database,) = home.rglob("skills.db")
     assert rows_in(database) == len(re.findall(r"^(?:session-buddy record|recorded )", block.text, re.MULTILINE))
 
 
 def shell_prunes(block: Block, home: Path) -> None:
-    """What is old goes from the database of the home, and nothing else."""
+    """Deletes only the old rows from the database in the home folder."""
     old = datetime.now(timezone.utc) - timedelta(days=100)
     path = home / ".session-buddy" / "skills.db"
     path.parent.mkdir()
@@ -153,7 +153,7 @@ def shell_prunes(block: Block, home: Path) -> None:
 
 
 def shell_corrects(block: Block, home: Path) -> None:
-    """What is corrected is there; what is told for a dry run stays."""
+    """Corrects rows; a dry run changes nothing."""
     path = home / ".session-buddy" / "skills.db"
     path.parent.mkdir()
     fill(path, invocations("pytset-run", 4))
@@ -166,7 +166,7 @@ def shell_corrects(block: Block, home: Path) -> None:
 
 
 def shell_runs(block: Block, home: Path) -> None:
-    """Wraps commands, which need not be installed: a stand-in says how it was called. Each is a row and passed."""
+    """Wraps commands, with stand-ins that print their command line. Each one is stored as a completed row."""
     commands = [line.split(" -- ")[1] for line in block.text.splitlines() if line.startswith("session-buddy run ")]
     (home / "bin").mkdir()
     for command in commands:
@@ -186,16 +186,16 @@ def shell_with_server(block: Block, home: Path) -> None:
         bash(on_port(block.text, server.port), home)
 
 
-def asks(block: Block, home: Path) -> str:
-    """The output of commands that ask a server; an error of HTTP is one of theirs."""
+def query(block: Block, home: Path) -> str:
+    """Output of commands that send requests to a server; an HTTP error fails them."""
     with serving(home) as server:
         return bash(on_port(block.text, server.port).replace("curl -sS", "curl -sS --fail"), home)
 
 
-def shell_asks(block: Block, home: Path) -> None:
-    """Each command is answered with an object."""
+def shell_queries(block: Block, home: Path) -> None:
+    """Each command prints a JSON object."""
     decoder = json.JSONDecoder()
-    output = asks(block, home)
+    output = query(block, home)
     answers = []
     while output:
         answer, end = decoder.raw_decode(output)
@@ -205,17 +205,17 @@ def shell_asks(block: Block, home: Path) -> None:
     assert "pytest-run" in json.dumps(answers)
 
 
-def shell_asks_again(block: Block, home: Path) -> None:
-    assert asks(block, home) == "304\n"
+def shell_sends_conditional_requests(block: Block, home: Path) -> None:
+    assert query(block, home) == "304\n"
 
 
 def problem(block: Block, home: Path) -> None:
-    """An error of HTTP as its schema has it."""
+    """An HTTP error that its schema validates."""
     jsonschema.validate(json.loads(block.text), documents()[SCHEMAS / "http" / "http_error.json"])
 
 
 def scrape_config(block: Block, home: Path) -> None:
-    """What Prometheus is told: each target is there and tells metrics at the usual path."""
+    """Each target of the Prometheus configuration exports metrics at the default path."""
     targets = [
         target
         for job in yaml.safe_load(block.text)["scrape_configs"]
@@ -230,7 +230,7 @@ def scrape_config(block: Block, home: Path) -> None:
 
 
 def shell_serves(block: Block, home: Path) -> None:
-    """A server in the foreground: it must listen, serve and end on Ctrl-C with status 0."""
+    """A server in the foreground: it listens, serves, and exits on Ctrl-C with status 0."""
     port = free_port()
     program = Program(["bash", "-c", f"exec {on_port(block.text, port).strip()}"], cwd=home, env=environment(home))
     with program:
@@ -241,7 +241,7 @@ def shell_serves(block: Block, home: Path) -> None:
 
 
 def shell_serves_tls(block: Block, home: Path) -> None:
-    """The same over TLS, with the certificate that the block makes."""
+    """The same over TLS, with the certificate that the block creates."""
     port = free_port()
     script = on_port(block.text, port).replace("session-buddy serve", "exec session-buddy serve")
     program = Program(["bash", "-ec", script], cwd=home, env=environment(home))
@@ -257,7 +257,7 @@ TOKEN = "5f0c8b1f7e9d4a26b3c8d7e6f5a49382"  # of the examples
 
 
 def status_with(token: str, port: int) -> int:
-    """Of an HTTP request that shows this token."""
+    """Status of an HTTP request with this token."""
     headers = {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(f"http://localhost:{port}/healthz", headers=headers)
     try:
@@ -268,7 +268,7 @@ def status_with(token: str, port: int) -> int:
 
 
 def shell_serves_tokens(block: Block, home: Path) -> None:
-    """A server that asks for the token that the block makes."""
+    """A server that query for the token that the block makes."""
     port = free_port()
     script = on_port(block.text, port).replace("session-buddy serve", "exec session-buddy serve")
     with Program(["bash", "-ec", script], cwd=home, env=environment(home)) as program:
@@ -279,14 +279,14 @@ def shell_serves_tokens(block: Block, home: Path) -> None:
 
 
 def token_file(block: Block, home: Path) -> None:
-    """A file of tokens that lets in whom it names: the token, and the word "secret" by its digest."""
+    """A token file that authenticates the token, and the token "secret" by its digest."""
     file = write_secret(home / "tokens", block.text)
     with serving(home, "--auth-token-file", str(file)) as server:
         assert [status_with(token, server.port) for token in (TOKEN, "secret", "other")] == [200, 200, 401]
 
 
 def write_session(home: Path) -> None:
-    """A transcript in the usual place, of one tool use."""
+    """Writes a transcript with one tool use into the default folder."""
     folder = home / ".claude" / "projects" / "example"
     folder.mkdir(parents=True)
     use = {"type": "tool_use", "id": "toolu_01", "name": "Read", "input": {"file_path": "a.py"}}
@@ -312,7 +312,7 @@ def write_session(home: Path) -> None:
 
 
 def shell_imports(block: Block, home: Path) -> None:
-    """Reads transcripts from the home, once and again."""
+    """Imports transcripts from the home folder, twice."""
     write_session(home)
     for _ in range(2):
         bash(block.text, home)
@@ -323,7 +323,7 @@ def shell_imports(block: Block, home: Path) -> None:
 
 
 def shell_registers_hooks(block: Block, home: Path) -> None:
-    """Hooks come into the settings of the home and go again, and with them the file; `status` fails without them."""
+    """Installs hooks in the settings of the home folder and removes them again, with the settings file."""
     program = home / "bin" / "session-buddy-hook"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -336,26 +336,26 @@ def shell_registers_hooks(block: Block, home: Path) -> None:
 
 
 def shell_installs_a_hook(block: Block, home: Path) -> None:
-    """The settings of the home name a program that is there, or the server."""
+    """The settings in the home folder name the hook program or the server."""
     bash(block.text, home)
     settings = (home / ".claude" / "settings.json").read_text(encoding="utf-8")
     assert "session-buddy-hook" in settings or "/hooks/claude-code" in settings
 
 
 def shell_runs_a_hook(block: Block, home: Path) -> None:
-    """One event, one row, and not a word."""
+    """Stores one event as one row, without output."""
     assert bash(block.text, home) == ""
     assert rows_in(home / "skills.db") == 1
 
 
-def shell_hands_in(block: Block, home: Path) -> None:
-    """A request that a server answers as stored."""
+def shell_submits(block: Block, home: Path) -> None:
+    """A request whose records the server stores."""
     with serving(home) as server:
         assert json.loads(bash(on_port(block.text, server.port), home)) == {"stored": 1, "known": 0}
 
 
-def intake_answer(block: Block, home: Path) -> None:
-    """The answer of a server to something like what the page says."""
+def ingestion_answer(block: Block, home: Path) -> None:
+    """The server's answer to a similar request is the one on the page."""
     wanted = json.loads(block.text)
     records = [{"skill_name": "x", "session_id": "s", "completed": True} for _ in range(wanted.get("index", 0) + 1)]
     if "field" in wanted:
@@ -375,7 +375,7 @@ def intake_answer(block: Block, home: Path) -> None:
 
 
 def shell_watches(block: Block, home: Path) -> None:
-    """Follows the transcripts of the home and ends on Ctrl-C with status 0."""
+    """Follows the transcripts in the home folder and exits on Ctrl-C with status 0."""
     write_session(home)
     with Program(["bash", "-c", f"exec {block.text.strip()}"], cwd=home, env=environment(home)) as program:
         program.wait_for("^hooks saw 0 of 1, 1 recovered$")
@@ -383,25 +383,25 @@ def shell_watches(block: Block, home: Path) -> None:
 
 
 def python_client(block: Block, home: Path) -> None:
-    """A client that ends by itself and prints something."""
+    """A client that exits and prints something."""
     with serving(home) as server:
         assert python(on_port(block.text, server.port), home)
 
 
 def python_client_with_token(block: Block, home: Path) -> None:
-    """The same, of a server that asks for a token."""
+    """The same, of a server that query for a token."""
     file = write_secret(home / "tokens", TOKEN)
     with serving(home, "--auth-token-file", str(file)) as server:
         assert python(on_port(block.text, server.port), home)
 
 
-def python_alone(block: Block, home: Path) -> None:
-    """A program that ends by itself and prints something."""
+def python_without_server(block: Block, home: Path) -> None:
+    """A program that needs no server, exits and prints something."""
     assert python(block.text, home)
 
 
 def python_conftest(block: Block, home: Path) -> None:
-    """A conftest.py: pytest runs with it, and the run is in the database."""
+    """A conftest.py: pytest runs with it, and the run is stored in the database."""
     (home / "conftest.py").write_text(block.text, encoding="utf-8")
     (home / "test_nothing.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
     bash(f"{sys.executable} -m pytest -q -p no:cacheprovider .", home)
@@ -412,7 +412,7 @@ def python_conftest(block: Block, home: Path) -> None:
 
 
 def node_client(block: Block, home: Path) -> None:
-    """A client that goes on: two updates must reach it and nothing may fail."""
+    """A client that keeps running: it receives two updates, and nothing fails."""
     script = home / "snippet.js"
     with serving(home) as server:
         script.write_text(on_port(block.text, server.port), encoding="utf-8")
@@ -425,7 +425,7 @@ def node_client(block: Block, home: Path) -> None:
 
 
 def node_script(block: Block, home: Path) -> None:
-    """A program of its own: as it is where Node has a WebSocket, else with that of ws, as the page says."""
+    """A complete program: unchanged if Node has a built-in WebSocket, else with the package ws, as the page says."""
     line = "import WebSocket from 'ws';"
     assert line in (ROOT / "docs" / "getting-started.md").read_text(encoding="utf-8")
     (home / "node_modules").symlink_to(JS / "node_modules")
@@ -440,9 +440,9 @@ def node_script(block: Block, home: Path) -> None:
 
 
 def node_client_with_token(block: Block, home: Path) -> None:
-    """A client that is let in by its token, and told why not by another server."""
+    """A client that a server authenticates by its token, and that another server rejects with a reason."""
     script = home / "snippet.js"
-    for token, line in ((TOKEN, "^@message "), (TOKEN[::-1], "^not let in: The token is not valid")):
+    for token, line in ((TOKEN, "^@message "), (TOKEN[::-1], "^rejected: The token is not valid")):
         file = write_secret(home / "tokens", token)
         with serving(home, "--auth-token-file", str(file)) as server:
             script.write_text(on_port(block.text, server.port), encoding="utf-8")
@@ -451,7 +451,7 @@ def node_client_with_token(block: Block, home: Path) -> None:
 
 
 def node_client_reconnects(block: Block, home: Path) -> None:
-    """The same, and again after the server was away."""
+    """The same, and it reconnects after a restart of the server."""
     script = home / "snippet.js"
     with serving(home) as server:
         script.write_text(on_port(block.text, server.port), encoding="utf-8")
@@ -464,23 +464,23 @@ def node_client_reconnects(block: Block, home: Path) -> None:
 
 
 def message(block: Block, home: Path) -> None:
-    """A message, of either direction, that its schema agrees with."""
+    """A message, of either direction, that its schema validates."""
     validated(block.text)
 
 
 def notification(block: Block, home: Path) -> None:
-    """An event as the notifier sends it."""
+    """An event in the format of the notifier."""
     data = json.loads(block.text)
     assert Event.from_dict(data).as_dict() == data
 
 
 def notification_template(block: Block, home: Path) -> None:
-    """A template that the notifier takes, and what it makes of an event."""
+    """A template that the notifier accepts, applied to an event."""
     assert "mypy: performance_drop" in json.loads(Body(block.text)(EVENT))["text"]
 
 
 def settings(block: Block, home: Path) -> None:
-    """A config file that the server reads, with every key of it in effect."""
+    """A config file that the server reads; every key has an effect."""
     file = home / "config.toml"
     file.write_text(block.text, encoding="utf-8")
     shown = bash(f"python -m session_buddy.websocket_server --config {file} --print-config", home)
@@ -490,7 +490,7 @@ def settings(block: Block, home: Path) -> None:
 
 
 def statements(block: Block, home: Path) -> None:
-    """SQL on a new database; the last statement finds something."""
+    """SQL on a new database; the last statement returns rows."""
     path = home / "skills.db"
     fill(path, invocations("mypy", 1))
     with contextlib.closing(sqlite3.connect(path)) as connection:
@@ -517,7 +517,7 @@ def insertion(block: Block, home: Path) -> None:
 
 
 def python_inserts(block: Block, home: Path) -> None:
-    """A program that adds rows to the skills.db beside it."""
+    """A program that adds rows to the skills.db in its folder."""
     path = home / "skills.db"
     fill(path, invocations("mypy", 1))
     python(block.text, home)
@@ -525,7 +525,7 @@ def python_inserts(block: Block, home: Path) -> None:
 
 
 async def reverse_proxy(block: Block, home: Path) -> None:
-    """nginx accepts it, and a client reaches the server through it; so does a page of the public name, and no other."""
+    """nginx accepts the block; a client and a page of the public name reach the server through it, others do not."""
     port = free_port()
     user = "user root;\n" if os.geteuid() == 0 else ""
     with serving(home, "--behind-proxy", "--allow-host", "your-host") as server:
@@ -546,8 +546,8 @@ async def reverse_proxy(block: Block, home: Path) -> None:
                     await websockets.connect(url, **public, origin=origin)
 
 
-def below_a_path(block: Block, home: Path) -> None:
-    """nginx takes it in place of its own locations, and everything is reached below the path."""
+def location_below_a_path(block: Block, home: Path) -> None:
+    """nginx accepts the block instead of its locations, and serves everything below the path."""
     port = free_port()
     user = "user root;\n" if os.geteuid() == 0 else ""
     with serving(home) as server:
@@ -566,31 +566,31 @@ def below_a_path(block: Block, home: Path) -> None:
 
 
 def shell_with_promtool(block: Block, home: Path) -> None:
-    """In a copy of what the block names."""
+    """Runs in a copy of the files that the block names."""
     folder = home / "docs" / "monitoring"
     shutil.copytree(ROOT / "docs" / "monitoring", folder)
     assert "SUCCESS" in bash(f"PATH={Path(tools.promtool()).parent}:$PATH\n{block.text}", home)
 
 
 def alertmanager_config(block: Block, home: Path) -> None:
-    """Alertmanager takes it, and what is critical goes to the receiver at once."""
+    """Alertmanager accepts the configuration and sends critical alerts to the receiver."""
     file = home / "alertmanager.yml"
     file.write_text(block.text, encoding="utf-8")
-    said = bash(f"{tools.amtool()} check-config {file}", home)
-    assert "SUCCESS" in said
-    assert "1 inhibit rules" in said
+    output = bash(f"{tools.amtool()} check-config {file}", home)
+    assert "SUCCESS" in output
+    assert "1 inhibit rules" in output
     assert "mail" in bash(f"{tools.amtool()} config routes test --config.file={file} severity=critical", home)
 
 
 def grafana_provisioning(block: Block, home: Path) -> None:
-    """YAML with the keys by which Grafana knows what it is."""
+    """YAML with the keys that Grafana requires."""
     settings = yaml.safe_load(block.text)
     assert settings["apiVersion"] == 1
     (entry,) = settings.get("providers") or settings["datasources"]
     assert {"name", "type"} <= set(entry)
 
 
-# ---- Which block is run how, in the order in which they stand
+# ---- The runner of each block, in the order of the page
 
 PLAN: dict[str, list[tuple[str, Runner]]] = {
     "CHANGELOG.md": [],
@@ -603,7 +603,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_serves),
     ],
     "docs/README.md": [],
-    "docs/api/HTTP_API.md": [("bash", shell_asks), ("bash", shell_asks_again), ("json", problem)],
+    "docs/api/HTTP_API.md": [("bash", shell_queries), ("bash", shell_sends_conditional_requests), ("json", problem)],
     "docs/api/PROMETHEUS.md": [("yaml", scrape_config), *[("bash", shell_with_server)] * 2],
     "docs/api/WEBSOCKET_API.md": [
         ("javascript", node_client),
@@ -617,7 +617,7 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("python", python_client_with_token),
         ("nginx", reverse_proxy),
         ("bash", shell_with_server),
-        ("python", python_alone),
+        ("python", python_without_server),
     ],
     "docs/explanation/anomaly-calibration.md": [],
     "docs/explanation/anomaly-detection.md": [],
@@ -645,8 +645,8 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
         ("bash", shell_with_server),
     ],
     "docs/how-to/dashboard.md": [],
-    "docs/how-to/deployment.md": [("nginx", below_a_path)],
-    "docs/how-to/embedding.md": [("python", python_alone)],
+    "docs/how-to/deployment.md": [("nginx", location_below_a_path)],
+    "docs/how-to/embedding.md": [("python", python_without_server)],
     "docs/how-to/grafana.md": [("yaml", grafana_provisioning), ("yaml", grafana_provisioning)],
     "docs/how-to/hooks.md": [
         ("bash", shell_registers_hooks),
@@ -658,14 +658,14 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/how-to/prometheus.md": [
         ("bash", shell_with_promtool),
         ("yaml", alertmanager_config),
-        ("python", python_alone),
+        ("python", python_without_server),
     ],
-    "docs/how-to/recording.md": [("bash", shell_records), ("bash", shell_runs), ("python", python_alone)],
+    "docs/how-to/recording.md": [("bash", shell_records), ("bash", shell_runs), ("python", python_without_server)],
     "docs/how-to/transcripts.md": [("bash", shell_imports), ("bash", shell_watches)],
     "docs/integrations/CRACKERJACK.md": [
         ("bash", shell_runs),
         ("bash", shell_runs),
-        ("python", python_alone),
+        ("python", python_without_server),
         ("python", python_conftest),
         ("bash", shell_records),
         ("sql", statements),
@@ -674,9 +674,9 @@ PLAN: dict[str, list[tuple[str, Runner]]] = {
     "docs/reference/configuration.md": [("toml", settings)],
     "docs/reference/dependencies.md": [],
     "docs/reference/ingestion.md": [
-        ("bash", shell_hands_in),
-        ("json", intake_answer),
-        ("json", intake_answer),
+        ("bash", shell_submits),
+        ("json", ingestion_answer),
+        ("json", ingestion_answer),
     ],
     "docs/storage/V4_SCHEMA.md": [("sql", insertion), ("python", python_inserts)],
 }
@@ -693,7 +693,7 @@ def test_every_page_has_a_plan() -> None:
 
 
 @pytest.mark.parametrize("name", PLAN)
-def test_every_block_has_its_place_in_the_plan(name: str) -> None:
+def test_every_block_is_in_the_plan(name: str) -> None:
     found = [f"line {block.line}: {block.language}" for block in blocks(ROOT / name)]
     assert [entry.split(": ")[1] for entry in found] == [language for language, _ in PLAN[name]], found
 
@@ -707,7 +707,7 @@ async def test_block(name: str, index: int, runner: Runner, tmp_path: Path) -> N
         await result
 
 
-def test_a_program_whose_callback_fails_or_whose_event_never_comes_is_noticed(tmp_path: Path) -> None:
+def test_a_program_whose_callback_fails_or_whose_event_never_comes_fails(tmp_path: Path) -> None:
     (example,) = [
         block.text for block in blocks(ROOT / "docs" / "how-to" / "embedding.md") if block.language == "python"
     ]
@@ -728,7 +728,7 @@ def test_the_readme_of_the_package_has_no_relative_link_or_picture_and_every_cod
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     def anchor(title: str) -> str:
         return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
@@ -736,8 +736,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         if target.startswith(("http://", "https://")):
             continue
         file, _, fragment = target.partition("#")
-        place = (page.parent / file).resolve() if file else page
-        assert place.exists(), f"{page.name}: {target}"
+        linked = (page.parent / file).resolve() if file else page
+        assert linked.exists(), f"{page.name}: {target}"
         if fragment:
-            titles = re.findall(r"^#{1,6} +(.+?)\s*$", place.read_text(encoding="utf-8"), re.MULTILINE)
+            titles = re.findall(r"^#{1,6} +(.+?)\s*$", linked.read_text(encoding="utf-8"), re.MULTILINE)
             assert fragment in {anchor(title) for title in titles}, f"{page.name}: {target}"
