@@ -28,7 +28,7 @@ Peer peer_of(const tcp::endpoint& endpoint, const ServerContext& context) {
     return peer;
 }
 
-void report(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
+void log_refusal(ServerContext& context, const Peer& peer, Refusal refusal, Admission::TimePoint now) {
     kLogger.debug("connection from {} closed: {} exceeded", peer.name, describe(refusal, context.config));
     if (const auto count = context.refused_connections_log.count(now); count > 0) {
         kLogger.warning(
@@ -52,7 +52,7 @@ void accept_connection(Socket socket, ServerContext& context) {
     const auto now = std::chrono::steady_clock::now();
     auto verdict = context.admission.admit_connection(peer, now);
     if (const auto* refusal = std::get_if<Refusal>(&verdict)) {
-        report(context, peer, *refusal, now);
+        log_refusal(context, peer, *refusal, now);
         return;  // the destructor closes the socket
     }
     auto slot = std::get<Admission::Slot>(std::move(verdict));

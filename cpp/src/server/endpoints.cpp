@@ -110,9 +110,9 @@ std::string to_string(const tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
-std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, BindScope reach) {
+std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port, BindScope scope) {
     const auto addresses = resolve(io, host, port);
-    if (reach == BindScope::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
+    if (scope == BindScope::loopback && !std::ranges::all_of(addresses, &net::ip::address::is_loopback)) {
         throw ConfigError(
             "host", fmt::format("refusing to listen on {} (not loopback) without both TLS (tls_cert, or "
                                 "behind_proxy) and authentication (auth_token_file, jwt_secret, jwt_public_key or "

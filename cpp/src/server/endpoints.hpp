@@ -17,6 +17,6 @@ enum class BindScope : std::uint8_t { loopback, network };
 /// port that is free on all addresses. An address family that the machine lacks is skipped if another one works. Throws
 /// std::system_error and ConfigError as NetworkServer::bind does.
 [[nodiscard]] std::vector<Acceptor> listen_on(net::io_context& io, const std::string& host, std::uint16_t port,
-                                              BindScope reach);
+                                              BindScope scope);
 
 }  // namespace session_buddy::server

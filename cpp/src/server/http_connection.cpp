@@ -161,7 +161,7 @@ void HttpConnection::check() {
         send(std::move(*refusal));
         return;
     }
-    if (const auto verdict = context_.origin_policy.judge(request, peer_.secure);
+    if (const auto verdict = context_.origin_policy.check(request, peer_.secure);
         verdict != OriginPolicy::Verdict::allowed) {
         reject_origin(verdict);
         return;

@@ -10,13 +10,13 @@ namespace http = boost::beast::http;
 OriginPolicy::OriginPolicy(const Config& config)
     : origins_(OriginPatterns::parse(config.allow_origin)),
       hosts_(HostPatterns::parse(config.allow_host)),
-      own_(Host::parse(config.host)) {}
+      own_host_(Host::parse(config.host)) {}
 
 void OriginPolicy::add_listener(const IpAddress& address) {
     beyond_loopback_ = beyond_loopback_ || !address.is_loopback();
 }
 
-OriginPolicy::Verdict OriginPolicy::judge(const http::fields& headers, bool secure) const {
+OriginPolicy::Verdict OriginPolicy::check(const http::fields& headers, bool secure) const {
     const auto [host, hosts_end] = headers.equal_range(http::field::host);
     const auto [origin, origins_end] = headers.equal_range(http::field::origin);
     if (host == hosts_end) {
@@ -37,7 +37,7 @@ OriginPolicy::Verdict OriginPolicy::judge(const http::fields& headers, bool secu
 // Against DNS rebinding: if evil.example resolves to our address, the browser treats this server as same-origin with
 // that page. The name in Host reveals it. A literal address cannot be rebound.
 bool OriginPolicy::allows_host(const Host& host) const {
-    return host.is_loopback() || (host.address && beyond_loopback_) || host == own_ || hosts_.contains(host);
+    return host.is_loopback() || (host.address && beyond_loopback_) || host == own_host_ || hosts_.contains(host);
 }
 
 bool OriginPolicy::allows_origin(std::string_view text, const Authority& host, bool secure) const {

@@ -22,7 +22,7 @@ class OriginPolicy {
     void add_listener(const IpAddress& address);
 
     /// `secure`: the request came over TLS, to this server or to a proxy in front of it.
-    [[nodiscard]] Verdict judge(const boost::beast::http::fields& headers, bool secure) const;
+    [[nodiscard]] Verdict check(const boost::beast::http::fields& headers, bool secure) const;
 
   private:
     [[nodiscard]] bool allows_host(const Host& host) const;
@@ -30,7 +30,7 @@ class OriginPolicy {
 
     const OriginPatterns origins_;
     const HostPatterns hosts_;
-    const std::optional<Host> own_;  // the option `host`; nullopt for an IPv6 address
+    const std::optional<Host> own_host_;  // the option `host`; nullopt for an IPv6 address
     bool beyond_loopback_ = false;
 };
 

@@ -6,9 +6,9 @@
 namespace session_buddy::server {
 
 void Outbox::push_reply(Frame frame) {
-    auto& all = queue();
-    all.reply_bytes += frame->frame().size();
-    all.replies.push_back(std::move(frame));
+    auto& queued = queue();
+    queued.reply_bytes += frame->frame().size();
+    queued.replies.push_back(std::move(frame));
 }
 
 bool Outbox::offer_metrics(Frame frame) {
@@ -60,13 +60,13 @@ Outbox::Queue& Outbox::queue() {
 }
 
 bool Outbox::offer(Slot Queue::*slot, Frame frame) {
-    auto& all = queue();
-    Slot& its = all.*slot;
-    const bool replaces = its.frame != nullptr;
+    auto& queued = queue();
+    Slot& target = queued.*slot;
+    const bool replaces = target.frame != nullptr;
     if (!replaces) {
-        its.after_replies = all.replies_sent + all.replies.size();
+        target.after_replies = queued.replies_sent + queued.replies.size();
     }
-    its.frame = std::move(frame);
+    target.frame = std::move(frame);
     return replaces;
 }
 

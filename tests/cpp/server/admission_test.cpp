@@ -151,14 +151,14 @@ TEST(Admission, evicts_the_least_recently_used_idle_address) {
 
 TEST(Admission, counts_unauthenticated_clients_behind_a_proxy_per_address) {
     Admission admission(small());
-    Peer stranger = peer("192.0.2.1");
-    stranger.forwarded = true;
-    const auto first = admission.admit_unauthenticated(stranger, kStart);
-    const auto second = admission.admit_unauthenticated(stranger, kStart);
+    Peer unauthenticated = peer("192.0.2.1");
+    unauthenticated.forwarded = true;
+    const auto first = admission.admit_unauthenticated(unauthenticated, kStart);
+    const auto second = admission.admit_unauthenticated(unauthenticated, kStart);
     EXPECT_EQ(refusal(second), std::nullopt);
-    EXPECT_EQ(refusal(admission.admit_unauthenticated(stranger, kStart)), Refusal::clients_of_address);
-    stranger.address = *IpAddress::parse("192.0.2.2");
-    EXPECT_EQ(refusal(admission.admit_unauthenticated(stranger, kStart)), std::nullopt);
+    EXPECT_EQ(refusal(admission.admit_unauthenticated(unauthenticated, kStart)), Refusal::clients_of_address);
+    unauthenticated.address = *IpAddress::parse("192.0.2.2");
+    EXPECT_EQ(refusal(admission.admit_unauthenticated(unauthenticated, kStart)), std::nullopt);
     EXPECT_EQ(admission.clients(), 0U);
 }
 

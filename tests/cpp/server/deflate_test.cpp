@@ -142,8 +142,8 @@ TEST(Deflater, writes_the_examples_of_the_standard) {
     EXPECT_EQ(deflater.deflate("Hello"), bytes("\xf2\x48\xcd\xc9\xc9\x07\x00")) << "no message refers to another";
 }
 
-// Whether a client with a window of `bits` reads `text` out of the payload. It takes the text in pieces, as zlib
-// would else look into the text itself for what its window no longer has.
+// Whether a client with a window of `bits` decodes the payload to `text`. Reads in small pieces: otherwise zlib would
+// resolve references in the output buffer instead of in its window.
 bool client_reads(std::string payload, int bits, const std::string& text) {
     payload += bytes("\x00\x00\xff\xff");
     z_stream stream{};

@@ -13,7 +13,7 @@ namespace http = boost::beast::http;
 
 const IpNetworks kTrusted = IpNetworks::parse("loopback,10.0.0.0/8");
 const Peer kProxy{.address = *IpAddress::parse("127.0.0.1"), .name = "127.0.0.1:9", .proxy = true};
-const Peer kStranger{.address = *IpAddress::parse("203.0.113.9"), .name = "203.0.113.9:9"};
+const Peer kUntrusted{.address = *IpAddress::parse("203.0.113.9"), .name = "203.0.113.9:9"};
 
 Peer client(const Peer& direct, const std::vector<std::string>& forwarded_for,
             const std::vector<std::string>& protocols = {}) {
@@ -65,9 +65,9 @@ TEST(ForwardedPeer, ignores_invalid_entries_and_those_to_their_left) {
 }
 
 TEST(ForwardedPeer, ignores_the_headers_of_untrusted_peers) {
-    const auto peer = client(kStranger, {"192.0.2.1"}, {"https"});
-    EXPECT_EQ(peer.address, kStranger.address);
-    EXPECT_EQ(peer.name, kStranger.name);
+    const auto peer = client(kUntrusted, {"192.0.2.1"}, {"https"});
+    EXPECT_EQ(peer.address, kUntrusted.address);
+    EXPECT_EQ(peer.name, kUntrusted.name);
     EXPECT_FALSE(peer.secure);
     EXPECT_FALSE(peer.forwarded);
 }
