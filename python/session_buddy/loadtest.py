@@ -1,8 +1,8 @@
-"""``session-buddy loadtest ws://localhost:8765 --count 100 --duration 60``: many clients at once, measured.
+"""``session-buddy loadtest ws://localhost:8765 --count 100 --duration 60``: load test with many concurrent clients.
 
-A broadcast is the same bytes for every client, so a message is matched to those of the other clients by its text and by
-how often the client had that text before; each text is parsed once. A client that has a text less often than the client
-that has it most lost updates. All clients share one event loop: the spread includes the time that its round takes.
+A broadcast is identical for all clients, so a message is matched across clients by its text and by the number of
+earlier occurrences of that text; each text is parsed once. A client with fewer occurrences of a text than the client with most
+has lost updates. All clients share one event loop, so the spread includes the time of one iteration of that loop.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = ["Histogram", "LoadTest", "Measurement", "Options", "Report", "main"]
 
 DEFAULT_URL = "ws://localhost:8765"
 LIVE_LINE_SECONDS = 0.5
-LATE_SECONDS = 5.0  # an update that comes this long after the first client had it counts as lost
-REMEMBERED_SECONDS = 120.0  # how long a text that was counted up is known
+LATE_SECONDS = 5.0  # an update that arrives this long after it reached the first client counts as lost
+REMEMBERED_SECONDS = 120.0  # how long a finished text is remembered, to recognize late messages
 OPEN_TIMEOUT_SECONDS = 20.0
 CLOSE_TIMEOUT_SECONDS = 2.0
 MAX_CONCURRENT_CONNECTS = 50
@@ -38,9 +38,9 @@ SPARE_DESCRIPTORS = 100
 
 
 class Histogram:
-    """Counts of values in buckets that grow by 5 %, so that quantiles cost the same memory for any number of values.
+    """Histogram with exponential buckets (5 % growth), for quantiles in constant memory.
 
-    Values are seconds; all under 10 microseconds count as that.
+    Values are seconds; values below 10 microseconds share the first bucket.
     """
 
     _LOWEST = 1e-5
@@ -53,14 +53,14 @@ class Histogram:
         self.largest = 0.0
 
     def add(self, value: float) -> None:
-        """Count one value."""
+        """Add one value."""
         self._buckets[0 if value <= self._LOWEST else 1 + int(math.log(value / self._LOWEST) / self._GROWTH)] += 1
         self.count += 1
         self.total += value
         self.largest = max(self.largest, value)
 
     def quantile(self, share: float) -> float:
-        """The value that this share (0 to 1) of all values does not exceed, within 5 %; 0 where there is none."""
+        """The quantile of `share` (0 to 1), within 5 %; 0 without values."""
         wanted = share * self.count
         seen = 0
         for bucket in sorted(self._buckets):
@@ -70,7 +70,7 @@ class Histogram:
         return 0.0
 
     def summary(self) -> dict[str, float]:
-        """Milliseconds."""
+        """Mean and percentiles in milliseconds."""
         return {
             "mean": round(1000 * self.total / self.count, 3) if self.count else 0.0,
             "p50": round(1000 * self.quantile(0.5), 3),
@@ -81,7 +81,7 @@ class Histogram:
 
 
 class Options(argparse.Namespace):
-    """What the command line says."""
+    """The parsed command line."""
 
     url: str
     count: int
@@ -93,7 +93,7 @@ class Options(argparse.Namespace):
 
 
 class Report(TypedDict):
-    """What was measured, from the moment when every client was connected or had failed."""
+    """The results, measured from the time when every client had connected or failed."""
 
     url: str
     clients: int
@@ -103,9 +103,9 @@ class Report(TypedDict):
     messages: int
     messages_per_second: float
     broadcasts: int
-    lost_updates: int  # of clients that did not fail; 5 seconds late is lost
+    lost_updates: int  # by clients that did not fail; 5 seconds late counts as lost
     clients_with_lost_updates: int
-    spread_ms: dict[str, float]  # of one broadcast, from the first to the last client that gets it
+    spread_ms: dict[str, float]  # of one broadcast, from the first to the last client that receives it
     gap_ms: dict[str, float]  # between two messages of one client
     connect_ms: dict[str, float]
     bytes: int
@@ -113,7 +113,7 @@ class Report(TypedDict):
 
 
 class _Broadcast:
-    """When the first and the last client got one broadcast."""
+    """When the first and the last client received one broadcast."""
 
     __slots__ = ("first", "last")
 
@@ -123,7 +123,7 @@ class _Broadcast:
 
 
 class _Text:
-    """All broadcasts of the same text, which follow one another."""
+    """Consecutive broadcasts with the same text."""
 
     __slots__ = ("broadcasts", "counts", "is_update", "measured", "since", "size")
 
@@ -133,13 +133,13 @@ class _Text:
         self.is_update = is_update
         self.measured = measured
         self.broadcasts: list[_Broadcast] = []
-        self.counts: Counter[int] = Counter()  # client -> how often it got the text
+        self.counts: Counter[int] = Counter()  # client -> how often it received the text
 
 
 class Measurement:
-    """Takes every message of every client, in constant time each, and keeps only what is not complete yet.
+    """Processes every message of every client in constant time and keeps only incomplete broadcasts.
 
-    Moments are seconds of one monotonic clock.
+    Times are seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -152,16 +152,16 @@ class Measurement:
         self.spread = Histogram()
         self.gaps = Histogram()
         self.errors: Counter[str] = Counter()
-        self._present: set[int] = set()  # clients that must get every broadcast
+        self._present: set[int] = set()  # clients that must receive every broadcast
         self._warm = False
         self._open: dict[int, _Text] = {}  # hash of the text -> its broadcasts, oldest text first
-        self._closed: dict[int, float] = {}  # texts that were counted up: a straggler must not open them again
+        self._closed: dict[int, float] = {}  # finished texts: a late message must not open them again
         self._last_arrival: dict[int, float] = {}
 
     def begin(self, clients: set[int]) -> None:
-        """These clients are connected: from the next text but one, each must get everything.
+        """Start measuring: from the text after the next, each of these clients must receive everything.
 
-        The next text may already be on its way to some of them only.
+        The next text may already be in flight to only some of them.
         """
         self.measuring = True
         self._warm = False
@@ -169,16 +169,16 @@ class Measurement:
         self._last_arrival.clear()
 
     def end(self, at: float) -> None:
-        """Count up what is left. The newest text may still be on its way to some clients, so it does not count."""
+        """Finish all texts except the newest, which may still be in flight to some clients."""
         self.measuring = False
         self._finish_texts(at, keep_newest=True)
 
     def client_failed(self, client: int) -> None:
-        """A client failed: what it misses from now on is not lost, it is the failure."""
+        """Exclude a failed client: updates it misses from now on do not count as lost."""
         self._present.discard(client)
 
     def message(self, client: int, message: str | bytes, at: float) -> None:
-        """A client received a message."""
+        """Process a message received by a client."""
         key = hash(message)
         text = self._open.get(key)
         if text is None:
@@ -207,7 +207,7 @@ class Measurement:
         try:
             kind = json.loads(message).get("type")
         except (ValueError, AttributeError):
-            self.errors["a message that is no JSON object"] += 1
+            self.errors["a message that is not a JSON object"] += 1
         else:
             is_update = kind == "metrics_update"
             if kind == "error":
@@ -218,7 +218,7 @@ class Measurement:
         return text
 
     def _finish_texts(self, before: float, *, keep_newest: bool = False) -> None:
-        """Count up the texts that came first before this moment."""
+        """Finish the texts first received before this time."""
         updates = [text.since for text in self._open.values() if text.is_update] if keep_newest else []
         newest = max(updates, default=None)
         for key, text in list(self._open.items()):
@@ -242,13 +242,13 @@ class Measurement:
             if missing > 0:
                 complete = False
                 self.lost[client] += missing
-        if complete:  # else it is not known which of several equal broadcasts a client missed
+        if complete:  # otherwise it is unknown which of several equal broadcasts a client missed
             for broadcast in text.broadcasts:
                 self.spread.add(broadcast.last - broadcast.first)
 
 
 class LoadTest:
-    """``count`` clients that connect within ``ramp`` seconds and then listen for ``duration`` seconds."""
+    """Runs ``count`` clients that connect within ``ramp`` seconds and then receive for ``duration`` seconds."""
 
     def __init__(self, options: Options, *, live: LiveLine, now: Callable[[], float] = time.perf_counter) -> None:
         self._options = options
@@ -258,20 +258,20 @@ class LoadTest:
         self._connect_times = Histogram()
         self._failed: set[int] = set()
         self._connected: set[int] = set()
-        self._settled = 0  # clients that are connected or failed to
+        self._settled = 0  # clients that have connected or failed
         self._all_settled = asyncio.Event()
         self._stop = asyncio.Event()
         self._began = 0.0
         self.interrupted = False
 
     def interrupt(self) -> None:
-        """End early, with a report of what was measured until then."""
+        """Stop early; the report covers the time until then."""
         self.interrupted = True
         self._all_settled.set()
         self._stop.set()
 
     async def run(self) -> Report:
-        """Connect, listen, close; the report."""
+        """Connect, receive, close; returns the report."""
         slots = asyncio.Semaphore(MAX_CONCURRENT_CONNECTS)
         clients = [asyncio.create_task(self._client(number, slots)) for number in range(self._options.count)]
         watcher = asyncio.create_task(self._show())
@@ -286,7 +286,7 @@ class LoadTest:
         self._stop.set()
         watcher.cancel()
         for number, client in enumerate(clients):
-            if number not in self._connected:  # still on its way; the others close in order by themselves
+            if number not in self._connected:  # still connecting; the others close gracefully by themselves
                 client.cancel()
         await asyncio.gather(watcher, *clients, return_exceptions=True)
         self._live.clear()
@@ -312,7 +312,7 @@ class LoadTest:
                     await socket.send(json.dumps({"type": "subscribe", "skill_name": self._options.skill}))
                 settled()
                 await self._listen(number, socket)
-        except Exception as error:  # whatever it is, it is this client's failure and belongs in the report
+        except Exception as error:  # any error is a failure of this client and belongs in the report
             if not self._stop.is_set():
                 self._failed.add(number)
                 self._measurement.client_failed(number)
@@ -321,7 +321,7 @@ class LoadTest:
             settled()
 
     async def _listen(self, number: int, socket: Any) -> None:
-        """Until the end of the test; raises where the connection ends before."""
+        """Receive until the end of the test; raises if the connection ends earlier."""
         stopped = asyncio.create_task(self._stop.wait())
         receive = asyncio.create_task(self._receive(number, socket))
         try:
@@ -383,12 +383,12 @@ class LoadTest:
 async def _connection(
     url: str, token: str | None, slots: asyncio.Semaphore, times: Histogram, now: Callable[[], float]
 ) -> AsyncIterator[Any]:
-    """An open WebSocket connection, closed in order; only so many are opened at once."""
+    """An open WebSocket connection, closed gracefully; ``slots`` limits concurrent handshakes."""
     from websockets.asyncio.client import connect
 
     extra: dict[str, Any] = {}
     if "proxy" in inspect.signature(connect.__init__).parameters:
-        extra["proxy"] = None  # what is measured is the server
+        extra["proxy"] = None  # measure the server, not a proxy
     async with slots:
         began = now()
         socket = await connect(
@@ -409,7 +409,7 @@ async def _connection(
 
 
 def _describe(error: Exception) -> str:
-    """One line on why a client failed."""
+    """The reason of a failed client in one line."""
     from websockets.exceptions import ConnectionClosed, InvalidStatus
 
     from session_buddy.client._endpoint import connection_refused
@@ -421,12 +421,12 @@ def _describe(error: Exception) -> str:
             body = json.loads(reason)
             reason = str(body.get("detail") or body.get("error") or reason)
         after = response.headers.get("Retry-After")
-        line = f"refused with HTTP {response.status_code}" + (f": {reason[:200]}" if reason else "")
-        return line + (f" (try again after {after} s)" if after else "")
+        line = f"rejected with HTTP {response.status_code}" + (f": {reason[:200]}" if reason else "")
+        return line + (f" (retry after {after} s)" if after else "")
     if isinstance(error, ConnectionClosed):
         return f"connection lost: {error}"
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return "no answer in time"
+        return "timed out"
     if isinstance(error, OSError) and connection_refused(error):
         return "connection refused: no server is listening there"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -451,7 +451,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         except (OSError, UnicodeDecodeError) as error:
             raise argparse.ArgumentTypeError(f"cannot read {file}: {error}") from error
         if not words:
-            raise argparse.ArgumentTypeError(f"there is no token in {file}")
+            raise argparse.ArgumentTypeError(f"no token in {file}: its first word must be the token")
         return words[0]
 
     def url(text: str) -> str:
@@ -461,33 +461,46 @@ def _parser(program: str) -> argparse.ArgumentParser:
         try:
             parse_uri(text)
         except InvalidURI as error:
-            raise argparse.ArgumentTypeError(f"'{text}' is no address such as {DEFAULT_URL}") from error
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not a WebSocket URL; use for example {DEFAULT_URL}"
+            ) from error
         return text
 
     parser = argparse.ArgumentParser(
         prog=program,
-        description="Connects many clients to a server and measures how they get its broadcasts.",
-        epilog="Exit status: 0 all well, 1 a client failed or updates were lost, 2 wrong usage, 130 stopped by Ctrl-C.",
+        description="Load test: connects many WebSocket clients and measures spread, gaps and losses of broadcasts.",
+        epilog="Exit status: 0 success, 1 a client failed or updates were lost, 2 wrong usage, 130 interrupted.",
         allow_abbrev=False,
     )
-    parser.add_argument("url", nargs="?", type=url, default=DEFAULT_URL, help="the server (default: %(default)s)")
-    parser.add_argument("-c", "--count", type=count, default=100, metavar="N", help="clients (default: %(default)s)")
+    parser.add_argument("url", nargs="?", type=url, default=DEFAULT_URL, help="server URL (default: %(default)s)")
     parser.add_argument(
-        "-d", "--duration", type=seconds, default=60.0, metavar="SECONDS", help="how long they listen (default: 60)"
+        "-c", "--count", type=count, default=100, metavar="N", help="number of clients (default: %(default)s)"
+    )
+    parser.add_argument(
+        "-d",
+        "--duration",
+        type=seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="duration of the measurement (default: 60)",
     )
     parser.add_argument("--skill", metavar="NAME", help="subscribe to this skill instead of all")
     parser.add_argument(
-        "--ramp", type=seconds, default=0.0, metavar="SECONDS", help="connect spread over this time (default: at once)"
+        "--ramp",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="spread the connects over this time (default: all immediately)",
     )
     parser.add_argument(
-        "--token-file", dest="token", type=token, metavar="FILE", help="show the token that this file begins with"
+        "--token-file", dest="token", type=token, metavar="FILE", help="file whose first word is the bearer token"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
 
 def _allow_descriptors(count: int) -> None:
-    """Every client is an open file; the usual limit of 1024 is raised as far as the system lets us."""
+    """Raise the limit of open files (usually 1024) as far as allowed: each client needs one."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -532,15 +545,17 @@ async def _run(options: Options) -> int:
     if test.interrupted:
         return 130
     if report["messages"] == 0 and report["connected"]:
-        print("no client got any update: is the duration longer than the server's interval?", file=sys.stderr)
+        print(
+            "no client received an update: is the duration longer than the server's update interval?", file=sys.stderr
+        )
         return 1
     return 1 if report["failed"] or report["lost_updates"] or report["errors"] else 0
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "python -m session_buddy.loadtest") -> int:
-    """Run the load test; the exit status. Wrong usage ends with SystemExit(2).
+    """Run the load test and return the exit status. Wrong usage raises SystemExit(2).
 
-    ``arguments``: without the program's name; None for those of this process. ``program``: that name, for the help.
+    ``arguments``: without the program name; None: those of this process. ``program``: program name in the help.
     """
     options = _parser(program).parse_args(arguments, namespace=Options())
     _allow_descriptors(options.count)

@@ -157,10 +157,10 @@ def test_the_report_has_what_the_command_recorded_too(db_path: Path, crackerjack
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("lint", "a"), ValueError, "'lint' is no phase of Crackerjack; there are fast_hooks, tests"),
-        (("lint", "a", True, 1.0), ValueError, "'lint' is no phase"),
-        (("tests", "a", True), TypeError, "duration_seconds is needed together with completed"),
-        (("tests", "a", None, 1.0), TypeError, "completed is needed"),
+        (("lint", "a"), ValueError, "unknown Crackerjack phase 'lint'; available: fast_hooks, tests"),
+        (("lint", "a", True, 1.0), ValueError, "unknown Crackerjack phase 'lint'"),
+        (("tests", "a", True), TypeError, "completed requires duration_seconds"),
+        (("tests", "a", None, 1.0), TypeError, "require completed"),
         (("tests", "", True, 1.0), ValueError, "skill_name must be 1 to 256 bytes"),
         (("tests", "a", True, -1.0), ValueError, "duration_seconds must be a number of seconds from 0 to 100000000"),
     ],
@@ -170,7 +170,7 @@ def test_invalid_values_are_rejected(
 ) -> None:
     with pytest.raises(error, match=message):
         crackerjack.track_crackerjack_phase(*arguments)
-    with pytest.raises(ValueError, match="is no phase"):
+    with pytest.raises(ValueError, match="unknown Crackerjack phase"):
         crackerjack.get_phase_summary("lint")
 
 

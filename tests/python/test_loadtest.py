@@ -123,7 +123,7 @@ def test_only_updates_and_errors_are_counted() -> None:
     clients.broadcast(0, 4, text="[]")
     measured = clients.end(5)
     assert measured.broadcasts == 0
-    assert measured.errors == {"the server answered with an error": 1, "a message that is no JSON object": 2}
+    assert measured.errors == {"the server answered with an error": 1, "a message that is not a JSON object": 2}
 
 
 def test_memory_is_bounded_in_a_long_run() -> None:
@@ -266,7 +266,7 @@ def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[s
         status, measured = report(capsys, server.url, "-c", "5", "-d", "0.5", "--ramp", "0.5")
     assert status == 1
     assert (measured["connected"], measured["failed"]) == (3, 2)
-    assert measured["errors"] == {"refused with HTTP 503: all 3 slots are in use (try again after 5 s)": 2}
+    assert measured["errors"] == {"rejected with HTTP 503: all 3 slots are in use (retry after 5 s)": 2}
     assert measured["messages"] > 0
 
 
@@ -284,7 +284,7 @@ def test_a_missing_server_is_reported_immediately(host: str, capsys: pytest.Capt
 def test_a_silent_server_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     with Broadcaster(skip=lambda _client, _number: True) as server:
         assert main([server.url, "-c", "2", "-d", "0.2"]) == 1
-    assert "no client got any update" in capsys.readouterr().err
+    assert "no client received an update" in capsys.readouterr().err
 
 
 def test_clients_subscribe_to_the_skill(capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,4 +377,4 @@ def test_the_real_server_rejects_a_client_beyond_the_limit(
     assert (measured["connected"], measured["failed"]) == (20, 1)
     ((error, count),) = measured["errors"].items()
     assert count == 1
-    assert error.startswith("refused with HTTP 503: ")
+    assert error.startswith("rejected with HTTP 503: ")

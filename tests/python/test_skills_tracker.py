@@ -338,7 +338,7 @@ def test_invocations_beyond_the_limit_are_dropped_counted_and_logged_once(
         assert (tracker.pending, tracker.dropped) == (3, 2)
         assert not tracker.close()
     assert (tracker.pending, tracker.dropped) == (0, 5)
-    drops = [record for record in caplog.records if "dropped" in record.getMessage()]
+    drops = [record for record in caplog.records if "dropping" in record.getMessage()]
     assert len(drops) == 1
     assert "too many pending records" in drops[0].getMessage()
 

@@ -485,7 +485,7 @@ def test_a_token_comes_from_a_file_or_the_environment_and_never_from_a_flag(fill
         shown = write_secret(tmp_path / "mine", f"{READER} read # mine\n")
         assert run_top(*at, "--token-file", str(shown), env={"SESSION_BUDDY_TOKEN": "wrong"}).returncode == 0
         assert run_top(*at, "--token", READER).returncode == 2
-        for content, reason in (("", "there is no token in"), ("\u00e9", "is no token")):
+        for content, reason in (("", "no token in"), ("\u00e9", "must be ASCII")):
             done = run_top(*at, "--token-file", str(write_secret(tmp_path / "bad", content)))
             assert done.returncode == 1
             assert reason in done.stderr
@@ -503,7 +503,7 @@ def test_it_trusts_the_given_certificate_authority(filled_db: Path, certificates
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--url", "ftp://x"], "is no address"),
+        (["--url", "ftp://x"], "is not a server address"),
         (["--url", "ws://x", "--ca-file", "missing.pem"], "ca_file"),
         ([word for number in range(51) for word in ("--skill", str(number))], "50 times"),
     ],

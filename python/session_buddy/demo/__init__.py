@@ -1,4 +1,4 @@
-"""Made-up skill invocations that look like a developer's day: history for a database, and a live feed."""
+"""Generated skill invocations that resemble a developer's day: history for a database, and a live feed."""
 
 from session_buddy.demo.history import make_history
 from session_buddy.demo.live import LiveFeed

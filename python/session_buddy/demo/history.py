@@ -1,4 +1,4 @@
-"""A day of history: sessions that come and go with the hours, each a run of invocations."""
+"""Generates a day of history: sessions distributed over the hours, each with a series of invocations."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["DAY_SECONDS", "HOUR_SECONDS", "make_history", "session_name", "work_
 
 HOUR_SECONDS = 3600.0
 DAY_SECONDS = 24 * HOUR_SECONDS
-MEAN_PAUSE_SECONDS = 22.0  # between two invocations of a session
-RECENT_SECONDS = 2 * HOUR_SECONDS  # whoever starts the demo is at work, at whatever hour
+MEAN_PAUSE_SECONDS = 22.0  # mean time between two invocations of a session
+RECENT_SECONDS = 2 * HOUR_SECONDS  # the person who starts the demo is assumed to be working, at any hour
 RECENT_RHYTHM = 0.9
 
 
 def work_rhythm(hour: float) -> float:
-    """How likely somebody works at this hour of the day (0 to 24, UTC): 0.03 to 1, with a dip at noon."""
+    """Probability of work at this hour of the day (0 to 24, UTC): 0.03 to 1, with a dip at noon."""
     morning = math.exp(-(((hour - 10.5) / 1.8) ** 2))
     afternoon = math.exp(-(((hour - 15.5) / 2.2) ** 2))
     evening = 0.25 * math.exp(-(((hour - 21.0) / 1.5) ** 2))
@@ -26,13 +26,13 @@ def work_rhythm(hour: float) -> float:
 
 
 def session_name(rng: random.Random) -> str:
-    """An id like those of real sessions."""
+    """A random session id in the format of real ones."""
     digits = f"{rng.getrandbits(128):032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def make_history(rng: random.Random, now: float) -> list[Row]:
-    """The 24 hours before ``now`` (seconds since the epoch), oldest first: some thousand rows of all skills."""
+    """Several thousand rows of all skills for the 24 hours before ``now`` (seconds since the epoch), oldest first."""
     timed: list[tuple[float, Row]] = []
     at = now - DAY_SECONDS
     while at < now:
@@ -42,7 +42,7 @@ def make_history(rng: random.Random, now: float) -> list[Row]:
             length = rng.uniform(0.3, 1.6) * HOUR_SECONDS
             timed.extend(_session(rng, max(at, now - DAY_SECONDS), min(at + length, now)))
         at += rng.expovariate(1 / (0.5 * HOUR_SECONDS))
-    # A session that is still going on, and each skill at least a few times: the live view starts with all of them.
+    # An active session, and a few invocations of each skill, so that the live view starts with all of them.
     timed.extend(_session(rng, now - 0.8 * HOUR_SECONDS, now))
     seldom = session_name(rng)
     for skill in SKILLS:

@@ -1,4 +1,4 @@
-"""The live feed: invocations at random moments, one skill of which goes bad for a while."""
+"""The live feed: invocations at random times, with one skill that degrades for a while."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from session_buddy.ingest.times import isoformat
 __all__ = ["BAD_SKILL", "LiveFeed"]
 
 BAD_SKILL = "pytest-run"
-BAD_SHARE = 0.3  # of the invocations while it is bad: somebody tries again and again
+BAD_SHARE = 0.3  # share of the invocations while it is degraded, because it is retried
 SESSIONS = 3
-SESSION_CHANGE = 0.004  # chance that an invocation opens a new session in place of an old one
+SESSION_CHANGE = 0.004  # probability that an invocation starts a new session instead of an old one
 
 
 class LiveFeed:
-    """Makes one row after the other. Times are seconds since the start of the feed.
+    """Generates rows one by one. Times are seconds since the start of the feed.
 
-    ``per_second``: invocations a second in the mean. ``bad_after``, ``bad_for``: when BAD_SKILL goes bad, for how long.
+    ``per_second``: mean invocations per second. ``bad_after``, ``bad_for``: when and how long BAD_SKILL is degraded.
     """
 
     def __init__(self, rng: random.Random, *, per_second: float, bad_after: float, bad_for: float) -> None:
@@ -31,11 +31,11 @@ class LiveFeed:
         self._bad_skill = next(skill for skill in SKILLS if skill.name == BAD_SKILL)
 
     def is_bad(self, elapsed: float) -> bool:
-        """Whether BAD_SKILL is bad then."""
+        """Whether BAD_SKILL is degraded at this time."""
         return self._bad_from <= elapsed < self._bad_to
 
     def pause(self) -> float:
-        """Seconds to the next invocation."""
+        """Seconds until the next invocation."""
         return self._rng.expovariate(self._per_second)
 
     def next_row(self, elapsed: float, now: float) -> Row:

@@ -1,4 +1,4 @@
-"""The skills of the demo and how each behaves."""
+"""The skills of the demo and their characteristics."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["SKILLS", "Row", "SkillProfile", "make_row", "pick_skill"]
 Row = dict[str, object]
 """Keyword arguments of ``SkillsStorage.store_invocation``."""
 
-SLOWDOWN_FACTOR = 3.0  # how much longer a skill takes while it is bad
+SLOWDOWN_FACTOR = 3.0  # factor of the duration while a skill is degraded
 BAD_SUCCESS_RATE = 0.25
 
 
 class SkillProfile(NamedTuple):
-    """How often a skill is used, how long it takes and how it fails."""
+    """Frequency, duration and failures of a skill."""
 
     name: str
-    weight: float  # its share of all invocations, relative to the others
+    weight: float  # relative frequency
     median_seconds: float
-    spread: float  # sigma of the logarithm of the duration
+    spread: float  # sigma of the log-normal duration
     success_rate: float  # 0 to 1
-    errors: tuple[tuple[str, float], ...]  # error type and its share of the failures
+    errors: tuple[tuple[str, float], ...]  # error type and its relative frequency
     phase: str
 
 
@@ -44,12 +44,12 @@ SKILLS: tuple[SkillProfile, ...] = (
 
 
 def pick_skill(rng: random.Random) -> SkillProfile:
-    """One of SKILLS, by weight."""
+    """A random skill, by weight."""
     return rng.choices(SKILLS, weights=[skill.weight for skill in SKILLS])[0]
 
 
 def make_row(rng: random.Random, skill: SkillProfile, invoked_at: str, session_id: str, *, bad: bool = False) -> Row:
-    """One invocation. ``bad``: the skill fails mostly and takes longer than usual."""
+    """One invocation. ``bad``: the skill is degraded, so it mostly fails and takes longer."""
     completed = rng.random() < (BAD_SUCCESS_RATE if bad else skill.success_rate)
     duration = skill.median_seconds * math.exp(rng.gauss(0.0, skill.spread)) * (SLOWDOWN_FACTOR if bad else 1.0)
     error_type = None

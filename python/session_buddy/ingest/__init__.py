@@ -1,6 +1,6 @@
-"""Recorded Claude Code sessions: import them into a skills database, follow them, or load them for a replay.
+"""Ingestion of Claude Code transcripts: import them into a skills database, follow them, or load them for a replay.
 
-Only names, times, outcomes and durations are taken from a transcript: no prompts, arguments, outputs or error texts.
+Only names, times, outcomes and durations are read from a transcript: no prompts, arguments, outputs or error texts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], bool]
-"""Called now and then with the bytes read and the bytes in all; what is not true stops the reading."""
+"""Called periodically with the bytes read and the total bytes; a false result stops the reading."""
 
 
 class Problem(TypedDict):
@@ -36,24 +36,24 @@ class Problem(TypedDict):
 
 
 class ImportSummary(TypedDict):
-    """What was read and what became of it. ``found`` is ``recorded`` and ``already_known`` together."""
+    """Counts of an import. ``found`` is the sum of ``recorded`` and ``already_known``."""
 
     files: int
     bytes: int
     lines: int
     unreadable_lines: int  # not JSON, or longer than 64 MiB
-    incomplete_lines: int  # half-written last lines, left for the next time
-    progress_lines: int  # they repeat what stands elsewhere
-    other_lines: int  # lines of kinds that hold no tool use
-    foreign_files: int  # of files: those without a line of Claude Code
+    incomplete_lines: int  # incomplete last lines, left for the next import
+    progress_lines: int  # duplicates of other lines
+    other_lines: int  # lines of types without tool uses
+    foreign_files: int  # of files: those without any Claude Code line
     found: int
-    typed_commands: int  # of found: typed by the user as /name
+    typed_commands: int  # of found: slash commands typed by the user
     recorded: int
     already_known: int
     unfinished: int  # tool uses without a result yet
-    replayed: int  # repeats of a tool use that was met before
+    replayed: int  # duplicates of a tool use read before
     without_time: int
-    bad_durations: int  # invocations that were recorded without their duration, as it cannot be one
+    bad_durations: int  # invocations recorded without their invalid duration
     results_without_use: int
     found_by_skill: dict[str, int]
     recorded_by_skill: dict[str, int]
@@ -63,19 +63,19 @@ class ImportSummary(TypedDict):
 
 
 class WatchReport(TypedDict):
-    """What a watch tells, with its figures as of then.
+    """A report of a watch, with its current counts.
 
-    ``event``: ``caught_up`` once all that lay there at the start is stored; ``coverage`` when the figures changed, at
-    most once a second; ``problem`` with ``path`` and ``reason``, once for as long as it lasts; ``database_waits`` with
-    a ``reason``, ``database_back``; ``database_replaced``, after which the figures begin anew; ``ended``.
+    ``event``: ``caught_up`` once all data present at the start is stored; ``coverage`` when the counts changed, at most
+    once a second; ``problem`` with ``path`` and ``reason``, once while it lasts; ``database_waits`` with a ``reason``,
+    ``database_back``; ``database_replaced``, which resets the counts; ``ended``.
     """
 
     event: str
-    runs: int  # that transcripts told of for the first time
-    hooks_saw: int  # of these, known from hooks before
-    recovered: int  # of these, known from nobody: stored now
-    files: int  # that are followed
-    bytes: int  # read so far
+    runs: int  # invocations read from transcripts for the first time
+    hooks_saw: int  # of runs: already recorded by hooks
+    recovered: int  # of runs: recorded by the watch, because no other source had
+    files: int  # being followed
+    bytes: int  # read since the start
     unreadable_lines: int
     unfinished: int  # tool uses without a result yet
     path: str | None
@@ -83,7 +83,7 @@ class WatchReport(TypedDict):
 
 
 class RecordedInvocation(NamedTuple):
-    """A run of a skill as a transcript tells it."""
+    """An invocation as loaded from a transcript, for a replay; not stored yet."""
 
     skill_name: str
     at: float  # seconds since 1970-01-01T00:00:00Z
@@ -94,9 +94,9 @@ class RecordedInvocation(NamedTuple):
 
 
 def transcript_roots(*, also_missing: bool = False) -> list[Path]:
-    """The ``projects`` folders in the config folders of Claude Code: those that exist, or with ``also_missing`` all.
+    """The ``projects`` folders of Claude Code that exist, or with ``also_missing`` all of them.
 
-    These are the folders that ``CLAUDE_CONFIG_DIR`` names (commas between several), else ``~/.claude`` and
+    They are in the config folders listed in ``CLAUDE_CONFIG_DIR`` (comma-separated), else in ``~/.claude`` and
     ``~/.config/claude``.
     """
     return _native.transcript_roots(also_missing=also_missing)
@@ -110,11 +110,11 @@ def import_transcripts(
     progress: Progress | None = None,
     tools: str = "",
 ) -> ImportSummary:
-    """Store every invocation that the transcripts hold and that was not stored by an earlier import.
+    """Store all invocations of the transcripts that are not stored yet.
 
-    ``paths`` are files or folders; of a folder every ``*.jsonl`` at any depth is read. The database is made where it is
-    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools``: further known tools, as the option of
-    that name takes them. Paths that cannot be read are in ``problems``. Raises ``StorageError``.
+    ``paths`` are files or folders; folders are searched recursively for ``*.jsonl``. The database is created if
+    missing. ``busy_timeout``: seconds to wait for a locked database. ``tools``: additional developer tools, in the
+    format of the option of that name. Unreadable paths are listed in ``problems``. Raises ``StorageError``.
     """
     summary = _native.import_transcripts(
         [Path(path) for path in paths], os.fspath(db_path), busy_timeout=busy_timeout, progress=progress, tools=tools
@@ -132,14 +132,13 @@ def watch_transcripts(
     once: bool = False,
     tools: str = "",
 ) -> None:
-    """Follow transcripts as they grow and store what hooks missed, until ``go_on`` says no.
+    """Follow transcripts as they grow and store what hooks missed, until ``go_on`` returns False.
 
-    ``paths`` and ``tools`` are those of ``import_transcripts``; files and folders that come later are found. How far
-    each file was read is remembered in the database, so that the next watch goes on from there, however this one
-    ended. ``go_on`` is asked several times a second. ``progress`` is called while catching up with the bytes read and
-    the bytes in all. With ``once`` it returns when it has caught up. What the callbacks raise ends it. Raises
-    ``StorageError`` where the database cannot be used at the start; later, and where it is only locked, it is waited
-    for.
+    ``paths`` and ``tools`` are those of ``import_transcripts``; new files and folders are detected. The read offset of
+    each file is stored in the database, so that the next watch resumes there, also after a crash. ``go_on`` is polled
+    several times a second. ``progress`` is called with the bytes read and the total bytes while catching up. With
+    ``once``, the function returns once it has caught up. Exceptions of the callbacks end it. Raises ``StorageError`` if
+    the database cannot be used at the start; a locked database, or a later failure, is retried.
     """
     _native.watch_transcripts(
         [Path(path) for path in paths],
@@ -155,6 +154,6 @@ def watch_transcripts(
 def load_transcripts(
     paths: Iterable[str | os.PathLike[str]], *, progress: Progress | None = None
 ) -> tuple[list[RecordedInvocation], ImportSummary]:
-    """All invocations of the transcripts in the order of time, and what was read. Nothing is stored."""
+    """All invocations of the transcripts in chronological order, and the counts. Nothing is stored."""
     rows, summary = _native.load_transcripts([Path(path) for path in paths], progress=progress)
     return [RecordedInvocation(*row) for row in rows], cast("ImportSummary", summary)

@@ -1,4 +1,4 @@
-"""The hooks of Session-Buddy in a settings file of Claude Code: which are there, and edits that touch nothing else."""
+"""Reads, adds and removes the hooks of Session-Buddy in a Claude Code settings file; all other bytes are kept."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ __all__ = [
 
 HOOK_PROGRAM = "session-buddy-hook"
 HOOK_PATH = "/hooks/claude-code"
-TOOL_EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure")  # their groups have a matcher of tool names
+TOOL_EVENTS = ("PreToolUse", "PostToolUse", "PostToolUseFailure")  # events whose groups have a tool name matcher
 EVENTS = (*TOOL_EVENTS, "UserPromptExpansion", "SessionEnd")
 
-TIMEOUT_SECONDS = 5  # Claude Code waits for a hook; one that hangs is not to be felt for longer
+TIMEOUT_SECONDS = 5  # Claude Code waits for hooks: limit the delay by a hanging one
 MAX_BYTES = 16 * 1024 * 1024
-MAX_BACKUPS = 3  # of a settings file; the newest
+MAX_BACKUPS = 3  # per settings file; older ones are deleted
 _DEPTH = 6  # settings, hooks, event, group, its hooks, handler
 _MATCHES_ALL = ("", "*", ".*")
 
 
 class SettingsError(Exception):
-    """The settings cannot be read or changed; the text says why and what to do."""
+    """The settings cannot be read or changed; the message has the reason and the remedy."""
 
 
 class Handler(NamedTuple):
-    """What Claude Code is to do with an event."""
+    """A hook handler: what Claude Code does with an event."""
 
     kind: Literal["command", "http"]
     target: str  # a command line for the shell, or a URL
@@ -60,7 +60,7 @@ class Handler(NamedTuple):
         return "command" if self.kind == "command" else "url"
 
     def program(self) -> str | None:
-        """The program that the command line starts; None for a URL or a line that a shell would refuse."""
+        """The program of the command line; None for a URL or an invalid command line."""
         if self.kind == "http":
             return None
         try:
@@ -76,19 +76,19 @@ class Handler(NamedTuple):
                 return urlsplit(self.target).path.endswith(HOOK_PATH)
             except ValueError:
                 return False
-        return os.path.basename(self.program() or "") == HOOK_PROGRAM  # noqa: PTH119 - a word, maybe no path
+        return os.path.basename(self.program() or "") == HOOK_PROGRAM  # noqa: PTH119 - may not be a path
 
     def settings(self) -> dict[str, object]:
-        """As it stands in a settings file."""
+        """The handler as an object of the settings file."""
         return {"type": self.kind, self.key: self.target, "timeout": TIMEOUT_SECONDS}
 
 
 class Registration(NamedTuple):
-    """A handler of ours in a settings file."""
+    """A handler of Session-Buddy in a settings file."""
 
     event: str
     handler: Handler
-    matches_all: bool  # not only some tools
+    matches_all: bool  # all tools, not only some
 
 
 def _is_assignment(word: str) -> bool:
@@ -97,23 +97,23 @@ def _is_assignment(word: str) -> bool:
 
 
 def user_settings_path() -> Path:
-    """The user's settings file, in the first folder that CLAUDE_CONFIG_DIR names, else in ~/.claude.
+    """The user settings file, in the first folder of CLAUDE_CONFIG_DIR, else in ~/.claude.
 
-    Raises SettingsError where the user has no home.
+    Raises SettingsError if the home directory is unknown.
     """
     named = [one.strip() for one in os.environ.get("CLAUDE_CONFIG_DIR", "").split(",")]
     folder = next((one for one in named if one), None)
     try:
         return (Path(folder) if folder else Path.home() / ".claude").absolute() / "settings.json"
     except RuntimeError:
-        raise SettingsError("the home directory is not known; set HOME or CLAUDE_CONFIG_DIR") from None
+        raise SettingsError("the home directory is unknown; set HOME or CLAUDE_CONFIG_DIR") from None
 
 
 # ---- The text
 
 
 class ClaudeSettings:
-    """The text of a settings file, which may be empty. Raises SettingsError where it cannot be edited."""
+    """The text of a settings file, which may be empty. Raises SettingsError if it cannot be edited."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -122,7 +122,7 @@ class ClaudeSettings:
             self._root = json_text.parse("{}" if self._blank else text, "hooks", _DEPTH)
         except JsonTextError as error:
             raise SettingsError(
-                f"{error}. It must be plain JSON to be edited without loss; correct it and try again"
+                f"{error}. Only plain JSON can be edited without loss; correct it and try again"
             ) from None
         self._style = json_text.style_of(text, self._root)
         self._require(self._root, "object", "the settings")
@@ -132,12 +132,12 @@ class ClaudeSettings:
 
     @property
     def hooks_disabled(self) -> bool | None:
-        """`disableAllHooks`, where it is set."""
+        """`disableAllHooks`, if set."""
         value = self._root.member("disableAllHooks")
         return {"true": True, "false": False}.get(self._source(value)) if value else None
 
     def registrations(self) -> list[Registration]:
-        """All handlers of ours."""
+        """All handlers of Session-Buddy."""
         found: list[Registration] = []
         for event, _, value in self._events():
             for group in value.children or ():
@@ -146,10 +146,10 @@ class ClaudeSettings:
         return found
 
     def with_hooks(self, handler: Handler) -> str:
-        """The text in which `handler`, and no other of ours, gets each event of EVENTS.
+        """The text with `handler` as the only Session-Buddy handler for each event of EVENTS.
 
-        A handler that is there already stays as it is, with whatever the user added to it; one with another target
-        gets the new one.
+        An existing handler with the same target is unchanged, including the user's additions; one with another target
+        gets the new target.
         """
         missing = [event for event in EVENTS if self._hooks is None or self._hooks.member(event) is None]
         groups = {event: [self._new_group(event, handler)] for event in missing}
@@ -162,7 +162,7 @@ class ClaudeSettings:
         return self._with_replaced(self._hooks, new_hooks)
 
     def without_hooks(self) -> str:
-        """The text without our handlers, and without the lists and objects that this leaves empty."""
+        """The text without our handlers, and without lists and objects that become empty."""
         if self._hooks is None or not self.registrations():
             return self.text
         new_hooks = self._edited_hooks(self._hooks, None, [])
@@ -187,7 +187,7 @@ class ClaudeSettings:
             article = "an" if kind in ("object", "array") else "a"
             raise SettingsError(
                 f"line {line}: {what} must be {article} {kind}, not {self._source(value)[:20]!r}; "
-                "Claude Code would not read this either. Correct it and try again"
+                "Claude Code would reject this as well. Correct it and try again"
             )
 
     def _check_hooks(self, hooks: Value) -> None:
@@ -200,18 +200,18 @@ class ClaudeSettings:
                 handlers = group.value.member("hooks")
                 if handlers is None:
                     line = self.text.count("\n", 0, group.start) + 1
-                    raise SettingsError(f"line {line}: {name} lacks its array hooks. Correct it and try again")
+                    raise SettingsError(f"line {line}: {name} has no array hooks. Correct it and try again")
                 self._require(handlers, "array", f"{name}.hooks")
 
     def _events(self) -> Iterator[tuple[str, int, Value]]:
-        """The members of `hooks` that count, with their indexes."""
+        """The effective members of `hooks` (the last of duplicate keys), with their indexes."""
         children = (self._hooks.children if self._hooks else None) or ()
         last = {child.key: index for index, child in enumerate(children)}
         for key, index in last.items():
             yield str(key), index, children[index].value
 
     def _ours(self, group: Value) -> Iterator[tuple[int, Handler]]:
-        """The handlers of ours in a group, with their indexes."""
+        """Our handlers in a group, with their indexes."""
         handlers = group.member("hooks")
         for index, child in enumerate((handlers and handlers.children) or ()):
             kind = self._string(child.value.member("type"))
@@ -226,7 +226,7 @@ class ClaudeSettings:
         return matcher is None or self._string(matcher) in _MATCHES_ALL
 
     def _repeated(self, container: Value, key: str) -> bool:
-        """Whether an earlier member of that name, which does not count now, would count without the last one."""
+        """Whether the key is duplicated: removing the last one would make an earlier one effective."""
         return sum(child.key == key for child in container.children or ()) > 1
 
     # -- Editing
@@ -240,7 +240,7 @@ class ClaudeSettings:
         return {**matcher, "hooks": [handler.settings()]}
 
     def _edited_hooks(self, hooks: Value, wanted: Handler | None, appended: list[tuple[str | None, object]]) -> str:
-        """The text of `hooks` with only `wanted` of ours in the events that are there, and new events."""
+        """The text of `hooks` with `wanted` as our only handler in existing events, and with new events appended."""
         replaced: dict[int, str] = {}
         dropped: set[int] = set()
         for event, index, value in self._events():
@@ -254,7 +254,7 @@ class ClaudeSettings:
         return json_text.edited(self.text, hooks, self._style, replaced=replaced, dropped=dropped, appended=appended)
 
     def _edited_event(self, event: str, value: Value, wanted: Handler | None) -> str | None:
-        """The text of an event's groups with only `wanted` of ours; None where that is so already."""
+        """The text of an event's groups with `wanted` as our only handler; None if unchanged."""
         ours = [
             (group_index, index, handler)
             for group_index, group in enumerate(value.children or ())
@@ -286,7 +286,7 @@ class ClaudeSettings:
         return json_text.edited(self.text, value, self._style, replaced=replaced, dropped=dropped, appended=new)
 
     def _updated(self, value: Value, old: Handler, new: Handler) -> str:
-        """The text of a handler of ours with another target; what else it says stays, unless its kind changes."""
+        """The text of one of our handlers with a new target; other members stay, unless the kind changes."""
         target = value.member(old.key)
         if old == new:
             return self._source(value)
@@ -299,16 +299,16 @@ class ClaudeSettings:
 
 
 class SettingsFile:
-    """A settings file as it was when it was read; it is replaced only while it is still the same."""
+    """A settings file with optimistic concurrency: it is replaced only if it is unchanged since it was read."""
 
     def __init__(self, path: Path) -> None:
-        """Reads the file; where there is none, the text of `settings` is empty. Raises SettingsError."""
+        """Read the file; if it does not exist, the text of `settings` is empty. Raises SettingsError."""
         self.path = path
-        self._real = Path(os.path.realpath(path))  # a link stays: what it leads to is read and replaced
+        self._real = Path(os.path.realpath(path))  # symlinks are kept: their target is read and replaced
         self._content = self._read()
         content = self._content or b""
         if len(content) > MAX_BYTES:
-            raise SettingsError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB; that can hardly be right")
+            raise SettingsError(f"{path} is larger than {MAX_BYTES // 1024**2} MiB; check that it is a settings file")
         self._bom = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
         try:
             self.settings = ClaudeSettings(content[len(self._bom) :].decode("utf-8"))
@@ -323,10 +323,10 @@ class SettingsFile:
         return self._content is not None
 
     def replace(self, text: str) -> Path | None:
-        """Replaces the content as a whole; returns the backup of the content of before, or None for a new file.
+        """Replace the content atomically; returns the backup of the previous content, or None for a new file.
 
-        At every moment there is the old file or the new one, and the backup before the new one. Mode, owner and
-        extended attributes are kept. Raises SettingsError, and nothing has changed then.
+        The backup is written before the file is replaced. Mode, owner and extended attributes are kept. Raises
+        SettingsError, in which case nothing has changed.
         """
         try:
             return self._replace(self._bom + text.encode("utf-8"))
@@ -334,7 +334,7 @@ class SettingsFile:
             raise self._failure("cannot be changed", error) from error
 
     def is_only_ours(self, text: str) -> bool:
-        """Whether `text`, the settings without our hooks, is empty, and no backup shows a file of before them."""
+        """Whether `text`, the settings without our hooks, is empty, and no backup is older than our hooks."""
         if self._content is None or text == self.settings.text or text.strip() != "{}" or self.path.is_symlink():
             return False
         with contextlib.suppress(OSError, SettingsError):
@@ -342,7 +342,7 @@ class SettingsFile:
         return False
 
     def remove(self) -> None:
-        """Removes the file. Raises SettingsError, and nothing has changed then."""
+        """Remove the file. Raises SettingsError, in which case nothing has changed."""
         self._require_unchanged()
         try:
             self._real.unlink()
@@ -351,10 +351,10 @@ class SettingsFile:
 
     def _read(self) -> bytes | None:
         try:
-            # Without waiting: a FIFO would else block until somebody writes to it.
+            # Non-blocking: opening a FIFO would otherwise wait for a writer.
             with os.fdopen(os.open(self._real, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise SettingsError(f"{self.path} is no regular file")
+                    raise SettingsError(f"{self.path} is not a regular file")
                 return file.read(MAX_BYTES + 1)
         except FileNotFoundError:
             return None
@@ -363,9 +363,9 @@ class SettingsFile:
 
     def _failure(self, what: str, error: OSError) -> SettingsError:
         advice = {
-            errno.EACCES: "; see to its permissions and those of its folder",
-            errno.EPERM: "; see to its owner and attributes",
-            errno.ENOSPC: "; make room on its disk",
+            errno.EACCES: "; check the permissions of the file and its folder",
+            errno.EPERM: "; check the owner and attributes of the file",
+            errno.ENOSPC: "; free disk space",
         }.get(error.errno or 0, "")
         return SettingsError(f"{self.path} {what}: {error.strerror or error}{advice}")
 
@@ -387,13 +387,15 @@ class SettingsFile:
                 self._write(backup, self._content)
             self._require_unchanged()
             temporary.replace(self._real)
-        except BaseException:  # an interrupt, too, leaves nothing lying about
+        except BaseException:  # clean up, also after KeyboardInterrupt
             for made in (temporary, backup):
                 if made is not None:
                     with contextlib.suppress(OSError):
                         made.unlink(missing_ok=True)
             raise
-        with contextlib.suppress(OSError):  # the file is replaced already, and some file systems cannot do more
+        with contextlib.suppress(
+            OSError
+        ):  # the file is replaced already; some file systems do not support fsync of folders
             _sync_folder(folder)
             for _, _, old in self._backups()[:-MAX_BACKUPS]:
                 old.unlink(missing_ok=True)
@@ -401,15 +403,15 @@ class SettingsFile:
 
     def _require_unchanged(self) -> None:
         if Path(os.path.realpath(self.path)) != self._real or self._read() != self._content:
-            raise SettingsError(f"{self.path} was changed by another program meanwhile; try again")
+            raise SettingsError(f"{self.path} was changed by another program; try again")
 
     def _make_folder(self, folder: Path) -> None:
         if self.path.is_symlink() and not folder.is_dir():
-            raise SettingsError(f"{self.path} is a link to {self._real}, whose folder does not exist; make it first")
+            raise SettingsError(f"{self.path} is a link to {self._real}, whose folder does not exist; create it first")
         folder.mkdir(parents=True, exist_ok=True)
 
     def _backups(self) -> list[tuple[str, int, Path]]:
-        """With the second in which each was made, and its number among those of that second; the oldest first."""
+        """The backups with their timestamp and their number within that second, oldest first."""
         pattern = re.compile(re.escape(self._real.name) + r"\.session-buddy-(\d{8}T\d{6}Z)(?:-(\d+))?\.bak")
         matches = [(pattern.fullmatch(path.name), path) for path in self._real.parent.iterdir()]
         return sorted((match[1], int(match[2] or 1), path) for match, path in matches if match)
@@ -421,8 +423,8 @@ class SettingsFile:
         return self._real.with_name(f"{self._real.name}.session-buddy-{made}{more}.bak")
 
     def _write(self, path: Path, content: bytes) -> None:
-        """Makes a file, like the one of before where there was one, and waits until it is on the disk."""
-        mode = 0o666 if self._content is None else 0o600  # nobody else is to read it before it has its owner and mode
+        """Create a file with the metadata of the existing one, if any, and fsync it."""
+        mode = 0o666 if self._content is None else 0o600  # not readable by others before owner and mode are set
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             if self._content is not None:
                 old = self._real.stat()

@@ -1,6 +1,6 @@
-"""Edits of JSON text that leave everything else as it stands: blanks, order, escapes, spelling of numbers.
+"""Lossless edits of JSON text: whitespace, order, escapes and number formats outside the edit are preserved.
 
-The text is never written anew from its values. It is parsed into places, and an edit cuts and pastes at these.
+The text is never serialized again. It is parsed into values with text positions, and edits splice the text there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Kind = Literal["object", "array", "string", "number", "literal"]
 
 
 class JsonTextError(ValueError):
-    """What is wrong with the text, and where: ``line`` and ``column`` count from 1, in characters."""
+    """A syntax error; ``line`` and ``column`` count from 1, in characters."""
 
     def __init__(self, text: str, position: int, problem: str) -> None:
         self.line = text.count("\n", 0, position) + 1
@@ -38,7 +38,7 @@ class JsonTextError(ValueError):
 
 
 class Value(NamedTuple):
-    """A value between two places of the text. ``children`` is None where there are none or they are not kept."""
+    """A value between two text positions. ``children`` is None for scalars, or if they are not kept."""
 
     kind: Kind
     start: int
@@ -46,18 +46,18 @@ class Value(NamedTuple):
     children: tuple[Child, ...] | None = None
 
     def last(self, key: str) -> int | None:
-        """Where among the children the member of that name is: the last one counts, as for JSON.parse."""
+        """The index of the effective member of that name: the last one, as in JSON.parse."""
         found = [index for index, child in enumerate(self.children or ()) if child.key == key]
         return found[-1] if found else None
 
     def member(self, key: str) -> Value | None:
-        """The value of the member that counts."""
+        """The value of the effective member of that name."""
         index = self.last(key)
         return None if index is None or self.children is None else self.children[index].value
 
 
 class Child(NamedTuple):
-    """A member of an object, from its key on, or an element of an array."""
+    """A member of an object, starting at its key, or an element of an array."""
 
     start: int
     key: str | None
@@ -65,11 +65,11 @@ class Child(NamedTuple):
 
 
 class Style(NamedTuple):
-    """How a text is laid out."""
+    """The formatting of a text."""
 
     newline: str
-    unit: str | None  # of indentation; None where all stands on one line
-    comma: str  # between values of one line
+    unit: str | None  # of indentation; None for a single line
+    comma: str  # separator on one line
     colon: str
 
 
@@ -93,7 +93,7 @@ _KINDS: dict[int, Kind] = {_STRING: "string", _NUMBER: "number", _LITERAL: "lite
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _BEGINNING_OF_STRING = re.compile(rf'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*')
 
-# What may come next.
+# What the parser expects next.
 _A_VALUE = "a value"
 _A_VALUE_OR_END = "a value or ']'"
 _A_KEY = "a key in double quotes"
@@ -108,16 +108,16 @@ class _Open(NamedTuple):
 
 
 def parse(text: str, member: str, depth: int) -> Value:
-    """The value that the text is; of an object with its members, and what that of the name `member` holds.
+    """Parse a text; the result has the members of the outer object, and the content of the one named `member`.
 
-    `depth`: how many containers, the outermost one included, are opened up. All else is only checked, so that a large
-    text needs little memory. Raises JsonTextError where the text is not JSON (RFC 8259).
+    `depth`: number of nested containers to keep, the outermost included. Everything deeper is only validated, so that a
+    large text needs little memory. Raises JsonTextError if the text is not JSON (RFC 8259).
     """
-    containers = bytearray()  # the brackets around the position: bounds what a text of brackets alone needs
-    shallow: list[_Open] = []  # those of them that are kept
-    keys: list[tuple[int, str]] = []  # the pending key of each object among these
+    containers = bytearray()  # the open brackets, one byte each: bounds the memory for deeply nested texts
+    shallow: list[_Open] = []  # the containers that are kept
+    keys: list[tuple[int, str]] = []  # the pending key of each object among them
     value: Value | None = None
-    limit = 1  # to which depth they are kept here
+    limit = 1  # depth to which containers are kept at this position
     expected = _A_VALUE
     position = 0
     while True:
@@ -173,8 +173,8 @@ def parse(text: str, member: str, depth: int) -> Value:
                 where, name = keys.pop() if in_object else (value.start, None)
                 shallow[-1].children.append(Child(where, name, value))
     if _after_blanks(text, position) != len(text):
-        raise _unreadable(text, position, "nothing more")
-    assert value is not None  # noqa: S101 - the outermost one is never too deep
+        raise _unreadable(text, position, "the end of the text")
+    assert value is not None  # noqa: S101 - the outermost value is always kept
     return value
 
 
@@ -184,29 +184,29 @@ def _after_blanks(text: str, position: int) -> int:
 
 
 def _unreadable(text: str, position: int, expected: str) -> JsonTextError:
-    """Tells what stands where `expected` should."""
+    """The error for unexpected text at `position`."""
     at = _after_blanks(text, position)
     if at == len(text):
-        return JsonTextError(text, at, f"the text ends where there should be {expected}")
+        return JsonTextError(text, at, f"unexpected end of text; expected {expected}")
     if text.startswith(("//", "/*", "#"), at):
-        return JsonTextError(text, at, "a comment, which JSON does not have")
+        return JsonTextError(text, at, "a comment, which JSON does not allow")
     if text[at] in "]}" and (expected is _A_KEY or expected is _A_VALUE):
         comma = text.rfind(",", 0, at)
         if comma >= 0 and _after_blanks(text, comma + 1) == at:
-            return JsonTextError(text, comma, f"a comma before {text[at]!r}, which JSON does not have")
+            return JsonTextError(text, comma, f"a trailing comma before {text[at]!r}, which JSON does not allow")
     if text[at] == '"' and (beginning := _BEGINNING_OF_STRING.match(text, at)):
         stop = beginning.end()
         if stop == len(text) or text[stop] in "\r\n":
-            return JsonTextError(text, at, "a string that is not closed")
+            return JsonTextError(text, at, "an unterminated string")
         if text[stop] == "\\":
-            return JsonTextError(text, stop, "a backslash in a string that begins no escape of JSON")
+            return JsonTextError(text, stop, "an invalid escape sequence in a string")
         if text[stop] != '"':
-            return JsonTextError(text, stop, f"the control character U+{ord(text[stop]):04X} in a string")
-    return JsonTextError(text, at, f"{text[at]!r} where there should be {expected}")
+            return JsonTextError(text, stop, f"an unescaped control character U+{ord(text[stop]):04X} in a string")
+    return JsonTextError(text, at, f"unexpected {text[at]!r}; expected {expected}")
 
 
 def string_of(text: str, value: Value) -> str:
-    """What a string says, its escapes resolved."""
+    """The value of a string, with escapes resolved."""
     said: str = json.loads(text[value.start : value.end])
     return said
 
@@ -215,7 +215,7 @@ def string_of(text: str, value: Value) -> str:
 
 
 def style_of(text: str, root: Value) -> Style:
-    """The layout of a text whose outermost value is `root`; that of Claude Code's own files where it shows none."""
+    """The formatting of a text with the outermost value `root`; by default that of Claude Code."""
     newline = "\r\n" if "\r\n" in text else "\n"
     if not root.children:
         return Style(newline, "  ", ", ", ": ")
@@ -230,14 +230,14 @@ def style_of(text: str, root: Value) -> Style:
 
 
 def _line_indent(text: str, position: int) -> str:
-    """The blanks at the beginning of the line."""
+    """The whitespace at the start of the line."""
     start = text.rfind("\n", 0, position) + 1
     end = _after_blanks(text, start)
     return text[start : min(end, position)]
 
 
 def dump(value: object, style: Style, indent: str | None) -> str:
-    """A new value as text, whose lines after the first are indented by `indent` and more; None: on one line."""
+    """Serialize a new value; lines after the first are indented by at least `indent`. None: on one line."""
     if indent is None:
         return json.dumps(value, ensure_ascii=False, separators=(style.comma, style.colon))
     unit = "  " if style.unit is None else style.unit
@@ -254,10 +254,10 @@ def edited(
     dropped: AbstractSet[int] = frozenset(),
     appended: Sequence[tuple[str | None, object]] = (),
 ) -> str:
-    """The text of an object or array with children replaced (their values) or dropped by their index, and new ones.
+    """The text of an object or array with child values replaced or children dropped, by index, and new ones appended.
 
-    What is appended stands last and is laid out as the children that are there. Dropping that again gives the text of
-    before, unless the container had only blanks in it.
+    Appended children are formatted like the existing ones. Dropping them again restores the text, unless the container
+    contained only whitespace.
     """
     children = container.children or ()
     kept = [index for index in range(len(children)) if index not in dropped]
@@ -296,7 +296,7 @@ def edited(
 
 
 def replacement(text: str, old: Value, new: object, style: Style) -> str:
-    """A new value as text, laid out like the value that it replaces."""
+    """Serialize a new value, formatted like the value that it replaces."""
     return dump(new, style, _line_indent(text, old.start) if "\n" in text[old.start : old.end] else None)
 
 

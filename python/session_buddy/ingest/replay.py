@@ -1,4 +1,4 @@
-"""Plays recorded sessions into a database as if they happened now, slower or faster than they did."""
+"""Replays recorded sessions into a database as if they happened now, at any speed."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from session_buddy.ingest.times import isoformat
 __all__ = ["MINIMUM_PASS_SECONDS", "Replay", "ReplayProgress", "Step", "Store", "schedule"]
 
 MINIMUM_PASS_SECONDS = 1.0
-"""A looped replay starts its next pass at the earliest this long after the start of the last one."""
+"""Minimum time between the starts of two passes of a looped replay."""
 
 
 class Store(Protocol):
-    """What a replay writes to: ``SkillsStorage``, or a test's own."""
+    """Destination of a replay: ``SkillsStorage``, or a test double."""
 
     def store_many(self, records: Iterable[dict[str, Any]], /) -> Any:
         """Store the rows in one transaction."""
 
 
 class Step(NamedTuple):
-    """One row to be written, ``offset`` seconds after the start of the replay."""
+    """One row to write, ``offset`` seconds after the start of the replay."""
 
     offset: float
     invocation: RecordedInvocation
 
 
 def schedule(invocations: Iterable[RecordedInvocation], speed: float, max_gap: float = 0.0) -> list[Step]:
-    """When each invocation ends in the replay, in that order; the first one at 0.
+    """The end of each invocation in the replay, in chronological order; the first one at 0.
 
-    ``speed``: recorded seconds to a second of replay, more than 0. ``max_gap``: pauses of more recorded seconds than
-    this are shortened to it; 0 keeps them.
+    ``speed``: recorded seconds per second of replay, more than 0. ``max_gap``: maximum pause in recorded seconds;
+    longer ones are shortened, 0 keeps all.
     """
     if not speed > 0:
         raise ValueError("speed must be more than 0")
@@ -51,18 +51,18 @@ def schedule(invocations: Iterable[RecordedInvocation], speed: float, max_gap: f
 
 @dataclass
 class ReplayProgress:
-    """How far a replay came."""
+    """Progress of a replay."""
 
     written: int = 0
-    passes: int = 0  # finished ones
+    passes: int = 0  # completed passes
     last: RecordedInvocation | None = None
 
 
 class Replay:
-    """Writes the steps when they are due.
+    """Writes each step when it is due.
 
-    ``now`` gives seconds since the epoch; ``wait`` sleeps for that many seconds and returns True where the replay shall
-    end. Both are handed in, so that a test plays hours in no time.
+    ``now`` returns seconds since the epoch; ``wait`` sleeps for the given seconds and returns True to stop the replay.
+    Both are injected, so that tests need not wait.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Replay:
         self.progress = ReplayProgress()
 
     def run(self, *, loop: bool = False) -> bool:
-        """Play once, or over and over. True where it came to its end, False where ``wait`` ended it."""
+        """Replay once, or in a loop. True if it reached the end, False if ``wait`` stopped it."""
         start = self._now()
         while True:
             if not self._play_once(start):

@@ -1,4 +1,4 @@
-"""The one form in which this package writes moments into a database."""
+"""The timestamp format that this package writes to databases."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ __all__ = ["isoformat"]
 
 
 def isoformat(at: float) -> str:
-    """``YYYY-MM-DDTHH:MM:SS.mmmZ`` of seconds since 1970-01-01T00:00:00Z."""
+    """Format seconds since 1970-01-01T00:00:00Z as ``YYYY-MM-DDTHH:MM:SS.mmmZ``."""
     return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

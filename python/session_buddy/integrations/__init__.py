@@ -1,4 +1,4 @@
-"""Other tools that report what they run."""
+"""Integrations with other tools that run skills."""
 
 from session_buddy.integrations.crackerjack import CrackerjackIntegration
 

@@ -1,4 +1,4 @@
-"""Crackerjack's quality gates as tracked invocations: its phases as phases of a workflow, and their figures."""
+"""Tracks Crackerjack's quality gates as invocations with workflow phases, and summarizes the phases."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PHASES: Mapping[str, str] = MappingProxyType(
         "ai_fix": "execution",
     }
 )
-"""Crackerjack's name of a phase → what is stored as workflow_phase."""
+"""Crackerjack phase → workflow_phase."""
 
 _WORKFLOW = "crackerjack"
-_MAX_TOOLS = 10_000  # of one phase; more would be no summary
+_MAX_TOOLS = 10_000  # per phase
 _MAX_FAILURES = 100
 
 
@@ -38,13 +38,13 @@ class PhaseSummary(TypedDict):
     completed_invocations: int
     completion_rate: float
     total_duration_seconds: float
-    avg_duration_seconds: float  # of the invocations that have a duration; 0.0 where none has
-    tools_used: list[str]  # by name
+    avg_duration_seconds: float  # mean over invocations with a duration; 0.0 without any
+    tools_used: list[str]  # sorted by name
     common_failures: dict[str, int]  # error type → count, the most frequent first
 
 
 class WorkflowReport(TypedDict):
-    """All phases in the order in which Crackerjack runs them, those without invocations included."""
+    """All phases in the order in which Crackerjack runs them, including those without invocations."""
 
     session_id: str
     generated_at: str
@@ -55,30 +55,30 @@ class WorkflowReport(TypedDict):
 
 
 def phase_labels(phase: str) -> dict[str, str]:
-    """The labels of an invocation in a phase: Crackerjack's phases become phases of a workflow, others stay."""
+    """The labels of an invocation in a phase: Crackerjack phases are mapped to workflow phases, others are kept."""
     if phase in PHASES:
         return {"workflow_path": _WORKFLOW, "workflow_phase": PHASES[phase], "workflow_step_id": phase}
     return {"workflow_phase": phase}
 
 
 class CrackerjackIntegration:
-    """Tracks what Crackerjack runs in the session of a tracker.
+    """Tracks Crackerjack's tools as invocations in the session of a tracker.
 
-    The phase of an invocation is stored as `workflow_phase`, Crackerjack's own name of it as `workflow_step_id`, which
-    tells ``tests`` from ``ai_fix``. Summaries count all invocations of the session, whoever recorded them.
+    The workflow phase is stored as `workflow_phase`, Crackerjack's phase name as `workflow_step_id`, which
+    distinguishes ``tests`` from ``ai_fix``. Summaries include all invocations of the session, from every source.
     """
 
     def __init__(self, tracker: SkillsTracker) -> None:
         self._tracker = tracker
 
     def get_workflow_phase(self, phase_name: str) -> str:
-        """What is stored as workflow_phase.
+        """The workflow_phase of a Crackerjack phase.
 
         Raises:
-            ValueError: Crackerjack has no such phase.
+            ValueError: Unknown phase.
         """
         if phase_name not in PHASES:
-            raise ValueError(f"{phase_name!r} is no phase of Crackerjack; there are {', '.join(PHASES)}")
+            raise ValueError(f"unknown Crackerjack phase {phase_name!r}; available: {', '.join(PHASES)}")
         return PHASES[phase_name]
 
     @overload
@@ -102,36 +102,36 @@ class CrackerjackIntegration:
         duration_seconds: float | None = None,
         error_message: str | BaseException | None = None,
     ) -> TrackedRun | None:
-        """Tracks a tool in a phase: around a block or function, or after the fact with what Crackerjack measured.
+        """Track a tool in a phase: around a block or function, or afterwards with a measured duration.
 
         Args:
             phase_name: fast_hooks, tests, comprehensive_hooks or ai_fix.
             skill_name: The tool, such as ``ruff-check``.
-            completed: Whether it passed. Without it, what is returned measures: ``with``, ``async with``, a decorator.
-            duration_seconds: How long it took. It then counts as begun that long ago.
-            error_message: What went wrong. A short class of it is kept, never the text.
+            completed: Whether it passed. None: returns a context manager (``with``, ``async with``) and decorator.
+            duration_seconds: Duration; the start time is now minus the duration.
+            error_message: Error text or exception. Only a short error class is stored, never the text.
 
         Raises:
-            TypeError, ValueError: There is no such phase, or a value cannot be stored.
+            TypeError, ValueError: Unknown phase, or an invalid value.
         """
         self.get_workflow_phase(phase_name)
         labels = phase_labels(phase_name)
         if completed is None:
             if duration_seconds is not None or error_message is not None:
-                raise TypeError("completed is needed together with duration_seconds and error_message")
+                raise TypeError("duration_seconds and error_message require completed")
             return self._tracker.track(skill_name, **labels)
         if duration_seconds is None:
-            raise TypeError("duration_seconds is needed together with completed")
+            raise TypeError("completed requires duration_seconds")
         self._tracker.record(
             skill_name, completed=completed, duration_seconds=duration_seconds, error_type=error_message, **labels
         )
         return None
 
     def get_phase_summary(self, phase_name: str) -> PhaseSummary:
-        """The figures of one phase. Flushes the tracker and reads the database, so it blocks.
+        """Summary of one phase. Flushes the tracker and reads the database, so it blocks.
 
         Raises:
-            ValueError: There is no such phase.
+            ValueError: Unknown phase.
             session_buddy.storage.StorageError: The database cannot be read.
         """
         self.get_workflow_phase(phase_name)
@@ -163,7 +163,7 @@ class CrackerjackIntegration:
         }
 
     def get_report(self) -> WorkflowReport:
-        """All phases, ready for json.dumps. Blocks as get_phase_summary does."""
+        """Summary of all phases, JSON-serializable. Blocks like get_phase_summary."""
         self._tracker.flush()
         with SkillsStorage(self._tracker.db_path) as storage:
             phases = [self._summary(storage, name) for name in PHASES]
@@ -177,7 +177,7 @@ class CrackerjackIntegration:
         }
 
     def get_crackerjack_workflow_report(self) -> str:
-        """The same as text, for people."""
+        """The report as human-readable text."""
         report = self.get_report()
         lines = [f"Crackerjack in session {report['session_id']}, {report['generated_at']}", ""]
         for phase in report["phases"]:

@@ -194,8 +194,7 @@ class SkillsStorage:
         """Store one invocation; arguments are named after the columns of skill_invocation.
 
         Args:
-            invoked_at: ISO 8601 text (UTC without an offset), stored as given, or a datetime (a naive one is UTC). None:
-                now.
+            invoked_at: ISO 8601 text (UTC without an offset), stored as given, or a datetime (naive: UTC). None: now.
             duration_seconds: 0 to 100,000,000 (about three years).
             alternatives_considered, follow_up_actions: A list, or a JSON array as text.
 

@@ -58,7 +58,7 @@ def test_without_a_home_the_error_says_what_to_set(
 
     monkeypatch.setattr(Path, "home", unknown)
     assert run("install") == 1
-    assert "the home directory is not known; set HOME or CLAUDE_CONFIG_DIR" in capsys.readouterr().err
+    assert "the home directory is unknown; set HOME or CLAUDE_CONFIG_DIR" in capsys.readouterr().err
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(home.folder))
     assert run("install") == 0
 

@@ -157,7 +157,7 @@ def test_a_change_by_another_program_is_not_overwritten(home: Home, change: Call
     file = SettingsFile(home.path)
     change(home)
     there = home.path.read_bytes() if home.path.exists() else None
-    with pytest.raises(SettingsError, match="was changed by another program meanwhile; try again"):
+    with pytest.raises(SettingsError, match="was changed by another program; try again"):
         file.replace("{}")
     assert (home.path.read_bytes() if home.path.exists() else None) == there
     assert home.files() <= {"settings.json"}
@@ -178,7 +178,7 @@ def test_a_change_while_the_new_file_is_written_is_not_overwritten(
             change(home)
 
     monkeypatch.setattr(os, "fsync", change_at_the_backup)
-    with pytest.raises(SettingsError, match="was changed by another program meanwhile; try again"):
+    with pytest.raises(SettingsError, match="was changed by another program; try again"):
         file.replace('{"new": 1}')
     assert home.files() <= {"settings.json"}
     assert not home.path.exists() or "new" not in home.path.read_text()
@@ -187,7 +187,7 @@ def test_a_change_while_the_new_file_is_written_is_not_overwritten(
 def test_a_file_that_came_into_being_meanwhile_is_not_overwritten(home: Home) -> None:
     file = SettingsFile(home.path)
     home.write(PERMISSIONS)
-    with pytest.raises(SettingsError, match="was changed by another program meanwhile"):
+    with pytest.raises(SettingsError, match="was changed by another program"):
         file.replace("{}")
     assert (home.path.read_text(), home.files()) == (PERMISSIONS, {"settings.json"})
 
@@ -241,7 +241,7 @@ def test_a_step_that_fails_leaves_all_as_it_was(home: Home, step: str) -> None:
     home.write(PERMISSIONS)
     done = install_with_end(*BEFORE_THE_CHANGE[step], "failed")
     assert done.returncode == 1
-    assert f"{home.path} cannot be changed: No space left on device; make room on its disk" in done.stderr
+    assert f"{home.path} cannot be changed: No space left on device; free disk space" in done.stderr
     assert (home.path.read_text(), home.files()) == (PERMISSIONS, {"settings.json"})
 
 

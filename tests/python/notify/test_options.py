@@ -140,7 +140,7 @@ def test_sentences_have_the_unit_of_their_metric() -> None:
         (["--webhook", "http://x", "--settle", "-1"], 2, "must be a number, 0 to 86400"),
         (["--webhook", "http://x", "--min-deviation", "nan"], 2, "must be a number, 0 or more"),
         (["--webhook", "http://x", "--max-attempts", "0"], 2, "must be an integer"),
-        (["--webhook", "http://x", "--url", "ftp://x"], 1, "is no address"),
+        (["--webhook", "http://x", "--url", "ftp://x"], 1, "is not a server address"),
     ],
 )
 def test_invalid_arguments_are_reported(arguments: list[str], status: int, reason: str) -> None:
