@@ -2,8 +2,8 @@
 
 usage: write_configuration_page.py [--check]
 
-Replaces the text between the markers `<!-- options -->` and `<!-- /options -->`. With --check, writes nothing and exits with
-status 1 if the page is out of date.
+Replaces the text between the markers `<!-- options -->` and `<!-- /options -->`. With --check, writes nothing and exits
+with status 1 if the page is out of date.
 """
 
 from __future__ import annotations
