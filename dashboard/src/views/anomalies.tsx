@@ -44,7 +44,7 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
           )}
           <span class="quiet">
             {' · '}
-            {plural(details.observed_samples, 'invocation')}, baseline {details.baseline_samples}
+            {plural(details.observed_samples, 'invocation')} vs. {details.baseline_samples}
           </span>
         </p>
       )}
