@@ -66,11 +66,12 @@ std::vector<std::uint8_t> bignum_parameter(const EVP_PKEY* key, const char* name
 SigningKey from_secret(const std::string& secret) {
     if (secret.size() < kMinSecretBytes) {
         throw AuthError(fmt::format(
-            "jwt_secret is too short: HS256 needs {} bytes or more; openssl rand -base64 48 makes a good one",
+            "jwt_secret is too short: HS256 needs {} bytes or more; generate one with openssl rand -base64 48",
             kMinSecretBytes));
     }
     if (secret.starts_with("-----BEGIN")) {
-        throw AuthError("jwt_secret must not be a PEM key; a public key belongs in a file that jwt_public_key names");
+        throw AuthError(
+            "jwt_secret must not be a PEM key; store a public key in a file and set jwt_public_key to its path");
     }
     cjose_err error{};
     return {.algorithm = CJOSE_HDR_ALG_HS256,

@@ -445,7 +445,7 @@ void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
 
 void HttpConnection::answer(HttpReply reply) {
     const auto& request = parser_->get();
-    kLogger.debug("{} of {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
+    kLogger.debug("{} from {} answered with {}", std::string_view(http::to_string(request.method())), peer_.name,
                   reply.status);
     reply.close = reply.close || !request.keep_alive() || is_from_other_site(request, allowed_origin_);
     send(std::move(reply));

@@ -107,7 +107,8 @@ Key read_key(const std::string& path) {
     Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, passphrase, &asked));
     const std::string reason = openssl_reason();
     if (asked) {
-        throw TlsError(fmt::format("cannot use the TLS key {}: it is encrypted with a passphrase", path));
+        throw TlsError(
+            fmt::format("cannot use the TLS key {}: it is encrypted with a passphrase; store it decrypted", path));
     }
     if (!key) {
         throw TlsError(fmt::format("cannot use the TLS key {}: there is no PEM private key in it that can be read ({})",
