@@ -208,7 +208,7 @@ async def test_a_token_as_subprotocol_counts_for_websockets_only(guarded: RealTi
 
 async def test_a_token_behind_a_hash_sign_is_not_cut_short(tmp_path: Path) -> None:
     file = write_secret(tmp_path / "tokens", f"{READER}#{SCRAPER}\n")
-    with pytest.raises(ValueError, match="line 1: a token is made of letters"):
+    with pytest.raises(ValueError, match="line 1: a token consists of letters"):
         await RealTimeMetricsServer(port=0, db_path=tmp_path / "skills.db", auth_token_file=file).start()
 
 
