@@ -123,7 +123,7 @@ def test_what_may_not_be_read_is_rejected(home: Home) -> None:
     home.path.chmod(0)
     done = as_process("install", "--http", URL, prefix=bound_by_permissions())
     assert done.returncode == 1
-    assert "cannot be read: Permission denied; see to its permissions" in done.stderr
+    assert "cannot be read: Permission denied; check the permissions" in done.stderr
 
 
 def test_a_home_that_is_write_protected_is_rejected(home: Home) -> None:
