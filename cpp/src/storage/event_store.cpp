@@ -115,22 +115,22 @@ struct SideTables {
     Deferred read_offsets;
 };
 
-struct OpenUse {
+struct OpenInvocation {
     std::string key;
     std::string skill_name;
     std::string session_id;
     TimePoint started;
 };
 
-std::vector<OpenUse> read_open_uses(sql::Statement& query) {
-    std::vector<OpenUse> uses;
+std::vector<OpenInvocation> read_open_invocations(sql::Statement& query) {
+    std::vector<OpenInvocation> open;
     while (query.step()) {
-        uses.push_back({.key = std::string(query.text(0)),
+        open.push_back({.key = std::string(query.text(0)),
                         .skill_name = std::string(query.text(1)),
                         .session_id = std::string(query.text(2)),
                         .started = from_micros(query.integer(3))});
     }
-    return uses;
+    return open;
 }
 
 bool needs_key(Kind kind) {
@@ -339,18 +339,18 @@ struct EventStore::Impl {
     }
 
     /// Stores open invocations that will not finish any more as failed.
-    void store_unfinished(const std::vector<OpenUse>& uses, Source source) {
-        for (const OpenUse& use : uses) {
-            if (find_known(use.key, source)) {
-                tables().close.with(std::string_view(use.key)).run();
+    void store_unfinished(const std::vector<OpenInvocation>& open, Source source) {
+        for (const OpenInvocation& invocation : open) {
+            if (find_known(invocation.key, source)) {
+                tables().close.with(std::string_view(invocation.key)).run();
                 continue;
             }
             InvocationRecord record;
-            record.skill_name = use.skill_name;
-            record.session_id = use.session_id;
-            record.invoked_at = format_precise_timestamp(use.started);
+            record.skill_name = invocation.skill_name;
+            record.session_id = invocation.session_id;
+            record.invoked_at = format_precise_timestamp(invocation.started);
             record.error_type = kNeverFinished;
-            store(use.key, record, source);
+            store(invocation.key, record, source);
         }
     }
 
@@ -389,8 +389,8 @@ struct EventStore::Impl {
                 break;
             case Kind::session_end:
                 store_unfinished(
-                    read_open_uses(tables().open_in_session.with(std::string_view(record.session_id), micros(event.at),
-                                                                 static_cast<std::int64_t>(kMaxExpired))),
+                    read_open_invocations(tables().open_in_session.with(
+                        std::string_view(record.session_id), micros(event.at), static_cast<std::int64_t>(kMaxExpired))),
                     source);
                 results.emplace_back();
                 break;
@@ -456,16 +456,17 @@ std::size_t EventStore::expire(TimePoint before) {
     return impl_->connection.attempt("cannot write to", [&] {
         const auto expire_old = [&](SideTables& tables) {
             const auto find = [&] {
-                return read_open_uses(tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
+                return read_open_invocations(
+                    tables.open_before.with(micros(before), static_cast<std::int64_t>(kMaxExpired)));
             };
             if (find().empty()) {  // checked without a lock: it is nearly always true
                 return std::size_t{0};
             }
             SQLite::Transaction transaction(impl_->connection.database(), SQLite::TransactionBehavior::IMMEDIATE);
-            const std::vector<OpenUse> uses = find();
-            impl_->store_unfinished(uses, Source::hook);
+            const std::vector<OpenInvocation> open = find();
+            impl_->store_unfinished(open, Source::hook);
             transaction.commit();
-            return uses.size();
+            return open.size();
         };
         if (!impl_->prepared->tables &&
             sql::query_integer(impl_->connection.database(),

@@ -38,11 +38,11 @@ using Value = std::unique_ptr<sqlite3_value, FreeValue>;
 using Row = std::vector<Value>;
 
 struct SavedRows {
-    std::vector<std::string> columns;  ///< of skill_invocation, without id
-    std::map<std::int64_t, Row> rows;  ///< by id
-    std::vector<Row> keys;             ///< key, invocation_id, seen_by
-    std::vector<Row> commands;         ///< session_id, skill_name, at_us, source, invocation_id
-    std::vector<Row> open_uses;        ///< key, skill_name, session_id, started_us
+    std::vector<std::string> columns;   ///< of skill_invocation, without id
+    std::map<std::int64_t, Row> rows;   ///< by id
+    std::vector<Row> keys;              ///< key, invocation_id, seen_by
+    std::vector<Row> commands;          ///< session_id, skill_name, at_us, source, invocation_id
+    std::vector<Row> open_invocations;  ///< key, skill_name, session_id, started_us
 };
 
 struct PendingRows {
@@ -157,7 +157,7 @@ SavedRows read_rows(SQLite::Database& database, const std::vector<std::int64_t>&
              "SELECT session_id, skill_name, at_us, source, invocation_id FROM session_buddy_command", 4,
              saved.commands);
     read_all("session_buddy_open_use", "SELECT key, skill_name, session_id, started_us FROM session_buddy_open_use", -1,
-             saved.open_uses);
+             saved.open_invocations);
     return saved;
 }
 
@@ -206,8 +206,8 @@ class Merge {
         for (const Row& command : saved_.commands) {
             insert_command_.bind_all(command).bind(5, ids_.at(sqlite3_value_int64(command[4].get()))).step_once();
         }
-        for (const Row& use : saved_.open_uses) {
-            insert_use_.bind_all(use).step_once();
+        for (const Row& invocation : saved_.open_invocations) {
+            insert_use_.bind_all(invocation).step_once();
         }
         return added;
     }

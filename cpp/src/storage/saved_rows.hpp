@@ -12,7 +12,7 @@ namespace session_buddy::storage {
 
 class WalFiles;
 
-/// Copies the invocations that only the removed log may hold, with their dedup keys and the open uses, from the
+/// Copies the invocations that only the removed log may hold, with their dedup keys and the open invocations, from the
 /// connection that still reads the log. They stay in memory until this process opens a connection that can write to the
 /// same path (symbolic links resolved).
 void save_rows(SQLite::Database& database, const WalFiles& files);

@@ -120,7 +120,7 @@ TEST_F(CacheWriter, reports_busy_while_another_process_writes) {
     const CacheRow rows[] = {{.skill_name = "a", .last_invocation_at = at("2026-02-10")}};
     try {
         CycleWriter(*database).write({.cache = rows}, at("2026-02-10"));
-        FAIL() << "wrote through a lock";
+        FAIL() << "wrote to a locked database";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
         EXPECT_NE(std::string(error.what()).find(path), std::string::npos) << error.what();

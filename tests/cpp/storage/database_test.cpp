@@ -200,7 +200,7 @@ TEST_P(OpenOlderDatabase, replaces_their_triggers_only_when_asked) {
         "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, error_type)"
         " VALUES ('a', '2026-02-10', 's', '[Errno 2] No such file')";
     bring_up_to_date(path, {});
-    EXPECT_THROW(test::execute(path, bad_error), SQLite::Exception) << "the known fault of theirs";
+    EXPECT_THROW(test::execute(path, bad_error), SQLite::Exception) << "the known bug of their trigger";
     bring_up_to_date(path, {.replace_triggers = true});
     EXPECT_NO_THROW(test::execute(path, bad_error));
     EXPECT_EQ(test::query_one(path, "SELECT common_errors FROM skill_metrics"), "{\"[Errno 2] No such file\":1}");
@@ -223,7 +223,7 @@ TEST_P(OpenOlderDatabase, recomputes_metrics_when_it_replaces_triggers) {
     EXPECT_EQ(test::query(path, metrics),
               (std::vector<std::string>{"a|3|4.0|2026-02-09T12:00:00Z|2026-02-10T12:00:00Z",
                                         "pruned|2|1.0|2026-01-01T12:00:00Z|2026-02-09T12:00:00Z"}))
-        << "of rows that are gone nothing else knows";
+        << "nothing else counts deleted rows";
     test::execute(path, test::insertion("a", "2026-02-10T13:00:00Z", "s", true, "7.0"));
     EXPECT_EQ(test::query(path, metrics).front(), "a|4|5.0|2026-02-09T12:00:00Z|2026-02-10T13:00:00Z");
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM pragma_foreign_key_check"), "0");
@@ -488,12 +488,12 @@ TEST_F(OpenShortLived, does_not_checkpoint_on_close) {
         open_database(path, options)->exec(test::insertion("a", "2026-02-10"));
     };
     insert(kQuick);
-    EXPECT_EQ(dir.contents().count("skills.db-wal"), 0U) << "who comes to stay folds it in at the end";
-    const auto folded = dir.contents().at("skills.db");
+    EXPECT_EQ(dir.contents().count("skills.db-wal"), 0U) << "a long-lived connection checkpoints it on close";
+    const auto checkpointed = dir.contents().at("skills.db");
     insert(kShortLived);
     insert(kShortLived);
     EXPECT_GT(dir.contents()["skills.db-wal"].size(), 0U);
-    EXPECT_TRUE(dir.contents().at("skills.db") == folded) << "all new rows are in the log";
+    EXPECT_TRUE(dir.contents().at("skills.db") == checkpointed) << "all new rows are in the log";
     insert(kQuick);
     EXPECT_EQ(dir.contents().count("skills.db-wal"), 0U);
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "4");

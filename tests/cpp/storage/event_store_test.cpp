@@ -51,7 +51,9 @@ class Events : public testing::Test {
                            "SELECT skill_name, invoked_at, completed, duration_seconds, error_type"
                            " FROM skill_invocation ORDER BY invoked_at, id");
     }
-    std::string open_uses() const { return test::query_one(path, "SELECT count(*) FROM session_buddy_open_use"); }
+    std::string open_invocations() const {
+        return test::query_one(path, "SELECT count(*) FROM session_buddy_open_use");
+    }
 };
 
 TEST_F(Events, an_invocation_is_stored_once_and_every_source_of_it_is_remembered) {
@@ -100,7 +102,7 @@ TEST_F(Events, a_start_and_an_end_are_one_row_with_the_time_between_them) {
     const SkillEvent end = event(Kind::finished, "t1", "12:00:02.750");
     EXPECT_TRUE(other.ingest({&end, 1}, Source::hook).at(0).is_new);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.250Z|1|2.5|NULL"));
-    EXPECT_EQ(open_uses(), "0");
+    EXPECT_EQ(open_invocations(), "0");
 }
 
 TEST_F(Events, a_measured_duration_wins_over_the_time_between_start_and_end) {
@@ -120,7 +122,7 @@ TEST_F(Events, an_end_without_a_start_is_a_row_that_started_a_duration_earlier) 
     EXPECT_TRUE(ingest(event(Kind::finished, "t2", "12:00:11")).is_new);
     EXPECT_THAT(rows(),
                 ElementsAre("a|2026-02-10T12:00:06.000Z|0|4.0|exit_code", "a|2026-02-10T12:00:11.000Z|1|NULL|NULL"));
-    EXPECT_EQ(open_uses(), "0");
+    EXPECT_EQ(open_invocations(), "0");
 }
 
 TEST_F(Events, a_clock_that_was_set_back_gives_no_negative_duration) {
@@ -150,14 +152,14 @@ TEST_F(Events, the_end_of_a_session_ends_only_its_open_invocations) {
     end.record.session_id = "s1";
     EXPECT_EQ(ingest(end).id, 0);
     EXPECT_THAT(rows(), ElementsAre("a|2026-02-10T12:00:00.000Z|0|NULL|tool_error"));
-    EXPECT_EQ(open_uses(), "1");
+    EXPECT_EQ(open_invocations(), "1");
 }
 
 TEST_F(Events, a_transcript_that_reports_an_open_invocation_closes_it) {
     ingest(event(Kind::started, "t1", "12:00:00"));
     const SkillEvent invocation = event(Kind::invocation, "t1", "12:00:00");
     EXPECT_TRUE(ingest(invocation, Source::transcript).is_new);
-    EXPECT_EQ(open_uses(), "0");
+    EXPECT_EQ(open_invocations(), "0");
     EXPECT_EQ(store.expire(at("23:00:00")), 0U);
     EXPECT_EQ(ingest(event(Kind::finished, "t1", "12:00:01")).seen_before, static_cast<Sources>(Source::transcript));
     EXPECT_EQ(rows().size(), 1U);
@@ -271,7 +273,7 @@ TEST_F(Events, a_batch_that_takes_long_is_stored_in_parts_and_each_row_once) {
     EXPECT_GT(parts, 2U);
     EXPECT_EQ(fresh, 30U);
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_source"), "30");
-    EXPECT_EQ(open_uses(), "1");
+    EXPECT_EQ(open_invocations(), "1");
 }
 
 TEST_F(Events, many_events_are_stored_in_one_batch_if_no_trigger_is_slow) {
@@ -339,7 +341,7 @@ TEST_F(Events, the_end_of_a_session_stores_a_limited_number_of_open_invocations)
     }
     store.ingest(starts, Source::hook);
     ingest(event(Kind::session_end, "", "12:00:01"));
-    EXPECT_EQ(open_uses(), "10");
+    EXPECT_EQ(open_invocations(), "10");
     EXPECT_EQ(store.expire(at("12:30:00")), 10U) << "the remaining ones expire";
 }
 

@@ -307,12 +307,13 @@ TEST_F(FollowerTest, reports_a_deleted_database_until_it_exists_again) {
         EXPECT_EQ(poll_error(), StorageErrc::missing);
         EXPECT_EQ(follower->connection(), nullptr);
     }
-    EXPECT_TRUE(dir.contents().empty()) << "a poll makes no file";
+    EXPECT_TRUE(dir.contents().empty()) << "a poll creates no file";
     test::make_theirs(path, 2);
     insert("b");
     Batch batch = poll_until_rebuilt();
     EXPECT_THAT(names(batch), ElementsAre("b"));
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4") << "it was migrated on the way";
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_migrations"), "4")
+        << "it was migrated when it was opened";
 }
 
 TEST_F(FollowerTest, waits_for_a_program_that_is_creating_the_file) {
@@ -357,7 +358,7 @@ TEST_F(FollowerTest, reports_a_truncated_file) {
     std::filesystem::resize_file(path, 3 * 4096);
     EXPECT_EQ(poll_error(), StorageErrc::damaged);
     EXPECT_EQ(poll_error(), StorageErrc::damaged);
-    EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and leaves it as it is";
+    EXPECT_EQ(std::filesystem::file_size(path), 3U * 4096) << "and does not change it";
 }
 
 TEST_F(FollowerTest, detects_corrupt_pages_that_it_does_not_read) {

@@ -81,7 +81,7 @@ class FollowerTest : public testing::Test {
                 }
             }
         }
-        ADD_FAILURE() << "nothing came";
+        ADD_FAILURE() << "timed out";
         return {};
     }
     Batch poll_until_rebuilt() {

@@ -32,7 +32,7 @@ class History : public testing::Test {
   protected:
     History() { static_cast<void>(open_database(path, {})); }
 
-    std::vector<std::string> runs(const std::optional<std::string>& skill, const char* from, const char* to) {
+    std::vector<std::string> invocations(const std::optional<std::string>& skill, const char* from, const char* to) {
         std::vector<std::string> found;
         queries.read_series(
             skill, at(from), at(to),
@@ -62,7 +62,7 @@ TEST_F(History, finds_invocations_of_a_time_range_in_any_time_format) {
                       insertion("a", "2026-02-10T13:00:00Z") + insertion("b", "2026-02-10T12:30:00Z") +
                       insertion("a", "no time") + insertion("", "2026-02-10T12:00:00Z") +
                       insertion("a\nb", "2026-02-10T12:00:00Z"));
-    EXPECT_THAT(runs(std::nullopt, "2026-02-10T11:30:00Z", "2026-02-10T13:00:00Z"),
+    EXPECT_THAT(invocations(std::nullopt, "2026-02-10T11:30:00Z", "2026-02-10T13:00:00Z"),
                 UnorderedElementsAre("a 2026-02-10T12:00:00Z", "a 2026-02-10T11:30:00Z", "a 2026-02-10T11:30:00Z",
                                      "a 2026-02-10T11:59:59Z", "b 2026-02-10T12:30:00Z"));
 }
@@ -78,13 +78,14 @@ TEST_F(History, finds_the_same_by_the_index_of_the_skill_and_by_that_of_the_time
     for (const char* skill : {"rare", "usual"}) {
         for (const char* to : {"2026-02-11T00:00:00Z", "2026-03-11T00:00:00Z"}) {
             std::vector<std::string> expected;
-            for (const std::string& invocation : runs(std::nullopt, "2026-02-01", to)) {
+            for (const std::string& invocation : invocations(std::nullopt, "2026-02-01", to)) {
                 if (invocation.starts_with(skill)) {
                     expected.push_back(invocation);
                 }
             }
             EXPECT_FALSE(expected.empty());
-            EXPECT_THAT(runs(skill, "2026-02-01", to), testing::UnorderedElementsAreArray(expected)) << skill << to;
+            EXPECT_THAT(invocations(skill, "2026-02-01", to), testing::UnorderedElementsAreArray(expected))
+                << skill << to;
         }
     }
 }
@@ -98,10 +99,10 @@ TEST_F(History, reads_hours_for_pruned_rows_and_then_invocations) {
     while (pruner.step(at("2026-02-21"))) {
     }
     EXPECT_EQ(queries.pruned_before(), at("2026-02-10"));
-    EXPECT_THAT(runs("a", "2026-02-01T10:00:00Z", "2026-02-21"),
+    EXPECT_THAT(invocations("a", "2026-02-01T10:00:00Z", "2026-02-21"),
                 UnorderedElementsAre("hour 2026-02-01T10:00:00Z 2/1", "hour 2026-02-01T11:00:00Z 1/1",
                                      "a 2026-02-20T10:00:00Z"));
-    EXPECT_THAT(runs(std::nullopt, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z"),
+    EXPECT_THAT(invocations(std::nullopt, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z"),
                 UnorderedElementsAre("hour 2026-02-01T10:00:00Z 2/1", "hour 2026-02-01T10:00:00Z 1/1"));
 }
 
@@ -115,7 +116,7 @@ TEST_F(History, counts_no_hour_twice_that_another_program_has_written_too) {
         "INSERT INTO skill_time_series (skill_name, timestamp, invocation_count, completion_rate) VALUES"
         " ('a', '2026-02-01T10:00:00Z', 7, 1), ('a', '2026-02-01T10:00:00', 7, 1), ('a', '2026-02-01 10:00:00', 7, 1),"
         " ('a', '2026-02-01T10:30:00Z', 7, 1), ('a', '2026-02-01T10:00:00+00:00', 7, 1)");
-    EXPECT_THAT(runs("a", "2026-02-01T10:00:00Z", "2026-02-02"), ElementsAre("hour 2026-02-01T10:00:00Z 1/1"));
+    EXPECT_THAT(invocations("a", "2026-02-01T10:00:00Z", "2026-02-02"), ElementsAre("hour 2026-02-01T10:00:00Z 1/1"));
 }
 
 TEST_F(History, reads_recent_invocations_again_after_manual_changes) {
@@ -183,7 +184,7 @@ TEST_F(History, counts_errors_and_phases_of_the_window) {
     ASSERT_EQ(history.errors.size(), 2U);
     EXPECT_EQ(history.errors[0].error_type, "timeout");
     EXPECT_EQ(history.errors[0].count, 2);
-    EXPECT_EQ(history.errors[1].error_type.size(), 256U) << "of a text without end a part";
+    EXPECT_EQ(history.errors[1].error_type.size(), 256U) << "a long text is truncated";
     ASSERT_EQ(history.phases.size(), 2U);
     EXPECT_EQ(history.phases[0].workflow_phase, "plan");
     EXPECT_EQ(history.phases[0].invocation_count, 5);
@@ -229,20 +230,20 @@ TEST_F(History, stops_when_cancelled_and_works_afterwards) {
     }
     execute(path, "BEGIN;" + script + "COMMIT;");
     is_cancelled = true;
-    EXPECT_THROW(static_cast<void>(runs(std::nullopt, "2026-02-10", "2026-02-11")), StorageError);
+    EXPECT_THROW(static_cast<void>(invocations(std::nullopt, "2026-02-10", "2026-02-11")), StorageError);
     is_cancelled = false;
-    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 3000U);
+    EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 3000U);
 }
 
 TEST_F(History, writes_nothing_and_reopens_a_replaced_file) {
     execute(path, insertion("a", "2026-02-10T12:00:00Z"));
-    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+    EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
     const std::string other = dir.file("other.db");
     static_cast<void>(open_database(other, {}));
     std::filesystem::rename(other, path);
     std::filesystem::remove(path + "-wal");
     std::filesystem::remove(path + "-shm");
-    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 0U);
+    EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 0U);
     queries.close();
     std::filesystem::remove(path);
     EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
@@ -256,14 +257,14 @@ TEST_F(History, reports_a_locked_and_a_damaged_file_and_recovers) {
         locker.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
         EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
     }
-    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+    EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
     queries.close();
     const auto copy = dir.file("copy.db");
     std::filesystem::copy_file(path, copy);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << std::string(8192, 'x');
     EXPECT_THROW(static_cast<void>(queries.pruned_before()), StorageError);
     std::filesystem::rename(copy, path);
-    EXPECT_EQ(runs(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
+    EXPECT_EQ(invocations(std::nullopt, "2026-02-10", "2026-02-11").size(), 1U);
 }
 
 }  // namespace

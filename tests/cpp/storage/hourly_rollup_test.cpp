@@ -66,7 +66,7 @@ TEST_F(TimeSeries, writes_an_hour_when_it_is_over) {
     EXPECT_EQ(series(), Rows{});
     run("2026-02-10T12:00:00Z");
     EXPECT_EQ(series(), (Rows{"a|2026-02-10T11:00:00Z|4|0.75|3.0|2", "b|2026-02-10T11:00:00Z|1|0.0|NULL|1"}));
-    EXPECT_EQ(watermark(), "5") << "the row of the running hour holds it back";
+    EXPECT_EQ(watermark(), "5") << "the row of the current hour holds it back";
     run("2026-02-10T13:00:00Z");
     EXPECT_EQ(series().back(), "a|2026-02-10T12:00:00Z|1|1.0|NULL|1");
     EXPECT_EQ(watermark(), "6");
@@ -212,7 +212,7 @@ TEST_F(TimeSeries, retries_a_step_when_the_database_was_locked) {
     other.exec("BEGIN IMMEDIATE");
     try {
         rollup->step(at("2026-02-10T12:00:00Z"));
-        FAIL() << "wrote through a lock";
+        FAIL() << "wrote to a locked database";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
     }

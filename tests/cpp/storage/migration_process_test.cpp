@@ -80,7 +80,7 @@ TEST_P(KilledMigration, leaves_the_old_database) {
         sqlite3_auto_extension(reinterpret_cast<void (*)()>(&arm));
         static_cast<void>(open_database(path, {}));
     });
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the child lived through it";
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the child survived";
 
     EXPECT_EQ(test::query(path, everything), schema);
     EXPECT_EQ(test::query(path, "SELECT version FROM skill_migrations"),

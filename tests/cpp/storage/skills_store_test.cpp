@@ -208,7 +208,7 @@ TEST_F(Store, reports_busy_while_another_process_writes) {
     other.exec("BEGIN IMMEDIATE");
     try {
         store.store(record("a"));
-        FAIL() << "wrote through a lock";
+        FAIL() << "wrote to a locked database";
     } catch (const StorageError& error) {
         EXPECT_EQ(error.code(), StorageErrc::busy);
     }

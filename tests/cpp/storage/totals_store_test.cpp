@@ -47,7 +47,7 @@ TEST_F(TotalsStoreTest, counts_many_rows_in_parts_that_a_restart_continues) {
     int pieces = 0;
     for (bool more = true; more; ++pieces) {
         ASSERT_LT(pieces, kRows);
-        TotalsTracker tracker;  // a new one each time
+        TotalsTracker tracker;  // as after a restart
         more = tracker.advance(store, steady_clock::now() + 200us);
         EXPECT_GE(counted(tracker), before);
         before = counted(tracker);

@@ -43,11 +43,11 @@ TEST_F(Triggers, count_durations_and_rates_of_each_skill) {
     EXPECT_EQ(metrics("total_invocations, completed_invocations, abandoned_invocations, total_duration_seconds"),
               "5|4|1|15.0");
     EXPECT_EQ(metrics("completion_rate, avg_duration_seconds"), "80.0|5.0")
-        << "the mean leaves out the run without duration";
+        << "the mean excludes the invocation without a duration";
     EXPECT_EQ(one("SELECT session_id, skill_name, invocation_count FROM session_skills"), "s|a|5");
 }
 
-TEST_F(Triggers, keep_the_mean_exact_over_many_runs) {
+TEST_F(Triggers, keep_the_mean_exact_over_many_invocations) {
     database->exec("BEGIN");
     double sum = 0;
     for (int i = 1; i <= 2000; ++i) {

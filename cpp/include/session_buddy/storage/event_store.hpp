@@ -1,5 +1,5 @@
 // Stores the events of hooks, HTTP requests and transcripts as invocations, each once, even if several sources report
-// it. Dedup keys and open uses are in side tables (session_buddy_*); the V4 tables are unchanged.
+// it. Dedup keys and open invocations are in side tables (session_buddy_*); the V4 tables are unchanged.
 #pragma once
 
 #include <chrono>
