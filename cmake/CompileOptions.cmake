@@ -1,11 +1,11 @@
-# Warnings and instrumentation, as one interface target that all of our own code links.
+# Warnings and instrumentation as an interface target, linked by all first-party targets.
 
 add_library(session_buddy_options INTERFACE)
 target_compile_options(session_buddy_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
   -Wdouble-promotion)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of overlaps in plain string concatenation that are none (its bug 105651).
+  # GCC 12 has false -Wrestrict warnings for string concatenation (GCC bug 105651).
   target_compile_options(session_buddy_options INTERFACE -Wno-restrict)
 endif()
 if(SESSION_BUDDY_SANITIZER)

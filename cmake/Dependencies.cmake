@@ -1,21 +1,21 @@
-# Every library the project needs: the system's own where it is recent enough, else a pinned release, checked by its hash.
+# Dependencies: the system's library if it is recent enough, else a pinned release, verified by its hash.
 #
 # The target names are the same either way. Nothing is downloaded for a library that find_package finds; to force the
 # pinned release of one, configure with -DCMAKE_DISABLE_FIND_PACKAGE_<name>=ON, and to build without a network from an
-# unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL, cjose and Python are never fetched: a security
-# library is the system's to update. docs/reference/dependencies.md says where the hashes come from and which paths were tried.
+# unpacked copy add -DFETCHCONTENT_SOURCE_DIR_<NAME>=<folder>. OpenSSL, cjose and Python are never fetched:
+# security-critical libraries should come from the OS vendor. docs/reference/dependencies.md says where the hashes come from and which paths were tried.
 include(FetchContent)
 set(FETCHCONTENT_QUIET OFF)
-# Pinned releases older than CMake 4 still ask for policies that it dropped.
+# Pinned releases older than CMake 4 still request policies that it removed.
 set(CMAKE_POLICY_VERSION_MINIMUM 3.10)
-# Their options are plain variables here, so that nothing of them stays in our cache.
+# Their options are set as plain variables, so that they do not enter the cache.
 set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
-# Archives get the time of their extraction, so that an update of a pin rebuilds what depends on it.
+# Extracted files get the time of extraction, so that updating a pin rebuilds its dependents.
 set(CMAKE_POLICY_DEFAULT_CMP0135 NEW)
 cmake_policy(SET CMP0135 NEW)
 
-# Warnings inside a fetched header are not ours: its include folders become system folders.
-# (FetchContent's own word for it, SYSTEM, needs CMake 3.25.)
+# Marks the headers of a fetched library as system headers, which suppresses their warnings.
+# (The SYSTEM keyword of FetchContent requires CMake 3.25.)
 function(session_buddy_fetched_headers_are_system target)
   get_target_property(imported ${target} IMPORTED)
   if(NOT imported)
@@ -30,7 +30,7 @@ endfunction()
 
 find_package(Threads REQUIRED)
 
-# --- What is never fetched. All that is missing is reported together, with the packages that have it.
+# --- Libraries that are never fetched. All missing ones are reported together, with their packages.
 set(missing "")
 set(missing_debian "")
 set(missing_fedora "")
@@ -47,7 +47,7 @@ if(NOT OpenSSL_FOUND)
   session_buddy_is_missing("OpenSSL 3.0 or later, with its headers" libssl-dev openssl-devel openssl@3)
 endif()
 
-# cjose: the signatures of JSON Web Tokens. It brings no package file for CMake.
+# cjose: signatures of JSON Web Tokens. It has no CMake package file.
 find_path(CJOSE_INCLUDE_DIR cjose/cjose.h)
 find_library(CJOSE_LIBRARY cjose)
 if(NOT CJOSE_INCLUDE_DIR OR NOT CJOSE_LIBRARY)
@@ -76,10 +76,10 @@ add_library(session_buddy_cjose INTERFACE)
 target_include_directories(session_buddy_cjose SYSTEM INTERFACE ${CJOSE_INCLUDE_DIR})
 target_link_libraries(session_buddy_cjose INTERFACE ${CJOSE_LIBRARY})
 
-# --- What is fetched where the system has none.
+# --- Libraries that are fetched if the system has none.
 
-# A FetchContent that cannot download tries for minutes and says it in nearly two hundred lines: one try, with a limit, at
-# the first byte of the first release that is wanted of a host.
+# A failing FetchContent retries for minutes and prints almost two hundred lines. So first request a single byte from each
+# host, once and with a timeout.
 function(session_buddy_expect_host name url)
   string(TOUPPER ${name} upper)
   string(TOLOWER ${name} lower)
@@ -89,7 +89,7 @@ function(session_buddy_expect_host name url)
   if(host IN_LIST reached OR downloaded OR FETCHCONTENT_FULLY_DISCONNECTED)
     return()
   endif()
-  message(NOTICE "-- This system has no ${name} that is recent enough: fetching ${url}")
+  message(NOTICE "-- This system has no recent enough ${name}: fetching ${url}")
   set(probe ${CMAKE_BINARY_DIR}/probe)
   file(DOWNLOAD ${url} ${probe} STATUS status TIMEOUT 20 RANGE_START 0 RANGE_END 0)
   list(POP_FRONT status failed reason)
@@ -98,19 +98,19 @@ function(session_buddy_expect_host name url)
     file(SIZE ${probe} size)
     file(REMOVE ${probe})
   endif()
-  # Where a host ignores the range, the time may be over before the file is; it answers, then.
+  # If the host ignores the range, the download may time out, but the host is reachable.
   if(failed AND size EQUAL 0)
-    message(FATAL_ERROR "${name}: this system has none that is recent enough, and a release cannot be fetched, as ${host} "
+    message(FATAL_ERROR "${name}: this system has no recent enough version, and the release cannot be fetched: ${host} "
       "does not answer (${reason}). Please install the libraries of the system:\n"
       "  Debian, Ubuntu  scripts/system-packages build, or: apt-get install libsqlite3-dev zlib1g-dev libsqlitecpp-dev "
       "libboost-dev (on Debian 12 libboost1.81-dev) nlohmann-json3-dev libsimdjson-dev libspdlog-dev prometheus-cpp-dev "
       "libcli11-dev libtomlplusplus-dev\n"
-      "or name an unpacked copy with -DFETCHCONTENT_SOURCE_DIR_${upper}=<folder>; see docs/reference/dependencies.md.\n")
+      "or pass an unpacked copy with -DFETCHCONTENT_SOURCE_DIR_${upper}=<folder>; see docs/reference/dependencies.md.\n")
   endif()
   set_property(GLOBAL APPEND PROPERTY SESSION_BUDDY_REACHED_HOSTS ${host})
 endfunction()
 
-# The rest of the arguments are those of FetchContent_Declare.
+# The remaining arguments are passed to FetchContent_Declare.
 macro(session_buddy_library name url sha256)
   FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${sha256} ${ARGN})
   cmake_parse_arguments(library "" "SOURCE_SUBDIR" "FIND_PACKAGE_ARGS" ${ARGN})
@@ -124,40 +124,40 @@ macro(session_buddy_library name url sha256)
   FetchContent_MakeAvailable(${name})
 endmacro()
 
-# --- SQLite: the amalgamation has no build of its own.
+# --- SQLite: the amalgamation has no build system.
 session_buddy_library(SQLite3
   https://www.sqlite.org/2024/sqlite-amalgamation-3460100.zip
   77823cb110929c2bcb0f5d48e4833b5c59a8a6e40cdea3936b99e199dbbe5784
   FIND_PACKAGE_ARGS 3.40)
 if(NOT TARGET SQLite::SQLite3)
   add_library(session_buddy_sqlite3 STATIC EXCLUDE_FROM_ALL ${sqlite3_SOURCE_DIR}/sqlite3.c)
-  # An imported target, as find_package makes it: SQLiteCpp names it in its install rules, where an alias would not do.
+  # An imported target, as find_package creates it: SQLiteCpp uses it in its install rules, where an alias does not work.
   add_library(SQLite::SQLite3 INTERFACE IMPORTED GLOBAL)
   target_link_libraries(SQLite::SQLite3 INTERFACE session_buddy_sqlite3)
   target_include_directories(session_buddy_sqlite3 SYSTEM PUBLIC ${sqlite3_SOURCE_DIR})
   target_compile_definitions(session_buddy_sqlite3 PRIVATE
     SQLITE_ENABLE_FTS5 SQLITE_ENABLE_COLUMN_METADATA SQLITE_THREADSAFE=1 SQLITE_DQS=0)
   target_link_libraries(session_buddy_sqlite3 PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
-  # What SQLiteCpp's own find_package(SQLite3) must find.
+  # For find_package(SQLite3) in SQLiteCpp.
   set(SQLite3_INCLUDE_DIR ${sqlite3_SOURCE_DIR} CACHE PATH "SQLite headers" FORCE)
   set(SQLite3_LIBRARY SQLite::SQLite3 CACHE STRING "SQLite library" FORCE)
   set(CMAKE_DISABLE_FIND_PACKAGE_SQLite3 OFF)
 endif()
 
-# CMake 4 prefers another name for this target, which CMake 3 does not have: no warning about it for everyone who builds.
+# CMake 4 deprecates this target name for one that CMake 3 does not have: suppress the warning.
 get_target_property(aliased SQLite::SQLite3 ALIASED_TARGET)
 if(NOT aliased)
   set_property(TARGET SQLite::SQLite3 PROPERTY DEPRECATION)
 endif()
 
-# --- zlib: its own build renames a header in the sources and adds programs, so it is not run (there is no such subfolder).
+# --- zlib: its build renames a header in the sources and adds programs, so it is not used (the subfolder does not exist).
 session_buddy_library(ZLIB
   https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz
   9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
   SOURCE_SUBDIR none
   FIND_PACKAGE_ARGS 1.2.11)
 if(NOT TARGET ZLIB::ZLIB)
-  # Without the files that read and write .gz, which would ask for more of the system.
+  # Without the .gz file functions, which have additional system requirements.
   file(GLOB sources ${zlib_SOURCE_DIR}/*.c)
   list(FILTER sources EXCLUDE REGEX "/gz[a-z]+\\.c$")
   add_library(session_buddy_zlib STATIC EXCLUDE_FROM_ALL ${sources})
@@ -176,7 +176,7 @@ session_buddy_library(SQLiteCpp
   FIND_PACKAGE_ARGS 3.2)
 session_buddy_fetched_headers_are_system(SQLiteCpp)
 
-# --- Boost: Asio and Beast, of which we use headers alone, so Boost's own build is not run (there is no such subfolder).
+# --- Boost: only the headers of Asio and Beast, so the build of Boost is not used (the subfolder does not exist).
 session_buddy_library(Boost
   https://github.com/boostorg/boost/releases/download/boost-1.83.0/boost-1.83.0.tar.xz
   c5a0688e1f0c05f354bbd0b32244d36085d9ffc9f932e8a18983a9908096f614
@@ -197,7 +197,7 @@ session_buddy_library(nlohmann_json
   FIND_PACKAGE_ARGS 3.11)
 session_buddy_fetched_headers_are_system(nlohmann_json::nlohmann_json)
 
-# --- simdjson: its package file agrees to its own minor version alone, so that one is asked for which is there.
+# --- simdjson: its package file accepts only its exact minor version, so request the installed one.
 set(SIMDJSON_DEVELOPER_MODE OFF)
 set(simdjson_wanted 3.0)
 if(NOT CMAKE_DISABLE_FIND_PACKAGE_simdjson)
@@ -214,15 +214,15 @@ session_buddy_library(simdjson
   FIND_PACKAGE_ARGS ${simdjson_wanted} CONFIG)
 session_buddy_fetched_headers_are_system(simdjson::simdjson)
 
-# --- spdlog, with the fmt it brings along. Its headers alone are used: a library that is loaded is felt at each hook.
+# --- spdlog, with its bundled fmt. Header-only: loading a shared library would slow down each hook.
 session_buddy_library(spdlog
   https://github.com/gabime/spdlog/archive/refs/tags/v1.14.1.tar.gz
   1586508029a7d0670dfcb2d97575dcdc242d3868a259742b69f100801ab4e16b
   FIND_PACKAGE_ARGS 1.10)
 session_buddy_fetched_headers_are_system(spdlog::spdlog_header_only)
 
-# --- prometheus-cpp: its data model and text format alone, and nothing that serves or pushes. Its package file brings no
-# version, so none is asked for; 1.0 and later have what is used.
+# --- prometheus-cpp: only its data model and text format, without server and push. Its package file has no version, so none
+# is requested; 1.0 or later is sufficient.
 set(ENABLE_PULL OFF)
 set(ENABLE_PUSH OFF)
 set(ENABLE_COMPRESSION OFF)
@@ -242,7 +242,7 @@ session_buddy_library(CLI11
   FIND_PACKAGE_ARGS 2.1)
 session_buddy_fetched_headers_are_system(CLI11::CLI11)
 
-# --- toml++. The same; the target of a system's package would bring the library.
+# --- toml++. Header-only as well; the target of a system package would link the library.
 session_buddy_library(tomlplusplus
   https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
   8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155

@@ -1,6 +1,6 @@
-"""The build backend of the package: scikit-build-core's, which also gets Node from PyPI where the system has none.
+"""Build backend: wraps scikit-build-core and adds Node from PyPI as a build requirement if the system has none.
 
-The dashboard, which is part of the native server, is built with it. Whoever names a built one needs no Node:
+Node builds the dashboard, which is embedded into the native server. It is not needed with a prebuilt dashboard:
 ``pip install . -C cmake.define.SESSION_BUDDY_DASHBOARD_DIR=...``.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from scikit_build_core import build as _backend
-from scikit_build_core.build import *  # noqa: F403 - all hooks that this release of it has
+from scikit_build_core.build import *  # noqa: F403 - all PEP 517 hooks of the installed release
 
 _OLDEST = 20
 _FROM_PYPI = Path(__file__).with_name("requirements-node.txt")
@@ -31,10 +31,10 @@ def _node(config_settings: dict[str, str | list[str]] | None) -> list[str]:
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, str | list[str]] | None = None) -> list[str]:
-    """What PEP 517 asks for, with Node."""
+    """PEP 517 hook: the build requirements, with Node if needed."""
     return [*_backend.get_requires_for_build_wheel(config_settings), *_node(config_settings)]
 
 
 def get_requires_for_build_editable(config_settings: dict[str, str | list[str]] | None = None) -> list[str]:
-    """What PEP 660 asks for, with Node."""
+    """PEP 660 hook: the build requirements, with Node if needed."""
     return [*_backend.get_requires_for_build_editable(config_settings), *_node(config_settings)]

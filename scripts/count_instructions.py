@@ -1,4 +1,4 @@
-"""Count the instructions of each step of bench/micro_bench with callgrind: the same counts on a busy machine.
+"""Count the instructions of each step of bench/micro_bench with callgrind, independent of the machine's load.
 
 usage: count_instructions.py MICRO_BENCH FOLDER
 
@@ -15,19 +15,19 @@ import tempfile
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "explanation" / "performance.md"
-# The difference of two runs, so that start and set-up do not count.
+# Iterations of two runs; their difference excludes startup and setup.
 FEW, MANY = 100, 1100
 _MARKED = re.compile(r"(<!-- bench:micro -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
 def names(program: str) -> list[str]:
-    """The steps that the program has."""
+    """The benchmark steps of the program."""
     listed = subprocess.run([program, "--benchmark_list_tests"], check=True, capture_output=True, text=True)
     return listed.stdout.split()
 
 
 def instructions(program: str, name: str, count: int) -> int:
-    """Instructions of a whole run of the program that does the step `count` times."""
+    """Instructions of a whole run of the program with `count` iterations of the step."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
         subprocess.run(
@@ -37,12 +37,12 @@ def instructions(program: str, name: str, count: int) -> int:
         )
         totals = re.search(r"^(?:summary|totals): (\d+)", out.read_text(encoding="utf-8"), re.MULTILINE)
     if totals is None:
-        raise SystemExit(f"callgrind counted nothing for {name}")
+        raise SystemExit(f"no instruction count from callgrind for {name}")
     return int(totals.group(1))
 
 
 def table(counts: dict[str, float]) -> str:
-    """The counts as a Markdown table."""
+    """Format the counts as a Markdown table."""
     lines = ["| step | instructions |", "| --- | ---: |"]
     lines += [f"| `{name}` | {instructions_per_step:,.0f} |" for name, instructions_per_step in counts.items()]
     return "\n".join(lines) + "\n"

@@ -1,9 +1,9 @@
-"""Build the fuzz targets with libFuzzer, run each for a while and print what it reached.
+"""Build the fuzz targets with libFuzzer, run each for a given time and print the coverage that it reached.
 
 usage: fuzz.py SECONDS JOBS
 
-Each target starts from its committed corpus; what it finds goes to build/fuzz-corpus. An input that crashes stays in
-build/fuzz-crashes, and the exit status is then not 0.
+Each target starts from its committed corpus; new inputs are written to build/fuzz-corpus. Crashing inputs are written
+to build/fuzz-crashes, and the exit status is then not 0.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIMITS = ("-max_len=4096", "-timeout=10", "-rss_limit_mb=2048")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one target reached."""
+    """The result of one target."""
 
     target: str
     ok: bool
@@ -43,11 +43,11 @@ class Outcome:
 
 
 def find_compiler() -> str:
-    """Return the path of the first Clang that is there."""
+    """Return the path of the first available Clang."""
     for name in COMPILERS:
         if path := shutil.which(name):
             return path
-    sys.exit(f"fuzz.py: needs Clang with libFuzzer; looked for {', '.join(COMPILERS)}")
+    sys.exit(f"fuzz.py: Clang with libFuzzer is required; not found: {', '.join(COMPILERS)}")
 
 
 def build(compiler: str) -> list[str]:
@@ -61,7 +61,7 @@ def build(compiler: str) -> list[str]:
 
 
 def lines_of(target: str, compiler: str, profile: Path) -> str:
-    """Return the share of lines that ran, of the files under cpp/ of which any did."""
+    """Return the line coverage of the files under cpp/ that the target reached."""
 
     def tool(name: str, *arguments: str | Path) -> str:
         path = subprocess.check_output([compiler, f"--print-prog-name={name}"], text=True).strip()
@@ -79,7 +79,7 @@ def lines_of(target: str, compiler: str, profile: Path) -> str:
 
 
 def run(target: str, compiler: str, seconds: int) -> Outcome:
-    """Fuzz one target for this long."""
+    """Fuzz one target for the given time."""
     finds = FINDS / target
     finds.mkdir(parents=True, exist_ok=True)
     dictionary = ROOT / "fuzz" / f"{target}.dict"
@@ -91,7 +91,7 @@ def run(target: str, compiler: str, seconds: int) -> Outcome:
         f"-artifact_prefix={CRASHES}/{target}-",
         "-print_final_stats=1",
         *([f"-dict={dictionary}"] if dictionary.exists() else []),
-        finds,  # the first one takes what is new
+        finds,  # new inputs are written to the first folder
         ROOT / "fuzz" / "corpus" / target,
     ]
     environment = {**os.environ, "LLVM_PROFILE_FILE": str(profile)}
@@ -126,13 +126,15 @@ def main() -> int:
     with ThreadPoolExecutor(jobs) as pool:
         outcomes = list(pool.map(lambda target: run(target, compiler, seconds), targets))
 
-    print(f"\n{'target':<16} {'executions':>11} {'a second':>9} {'edges':>6} {'inputs':>6} {'lines':>13}")
+    print(f"\n{'target':<16} {'executions':>11} {'per second':>10} {'edges':>6} {'inputs':>6} {'lines':>13}")
     for outcome in outcomes:
         print(
-            f"{outcome.target:<16} {outcome.executions:>11} {outcome.per_second:>9} {outcome.edges:>6} "
+            f"{outcome.target:<16} {outcome.executions:>11} {outcome.per_second:>10} {outcome.edges:>6} "
             f"{outcome.inputs:>6} {outcome.lines:>13}{'' if outcome.ok else '  FAILED'}"
         )
-    print("lines: those that ran, of the files under cpp/ of which any did; by file in build/logs/fuzz-*-lines.txt")
+    print(
+        "lines: covered lines of the files under cpp/ that the target reached; per file in build/logs/fuzz-*-lines.txt"
+    )
     for outcome in outcomes:
         if not outcome.ok:
             log = LOGS / f"fuzz-{outcome.target}.log"

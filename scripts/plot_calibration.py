@@ -1,4 +1,4 @@
-"""Draw the plots of docs/explanation/anomaly-detection.md from the figures of bench/anomaly_calibration.
+"""Draw the plots of docs/explanation/anomaly-detection.md from the results of bench/anomaly_calibration.
 
 usage: plot_calibration.py CSV FOLDER
 """
@@ -30,7 +30,7 @@ def read(path: Path) -> list[Row]:
 
 
 def style() -> None:
-    """Set what all plots share: a white sheet of their own, readable on a dark page too."""
+    """Set the shared style: a white background, so that the plots are readable on a dark page."""
     plt.rcParams.update(
         {
             "figure.facecolor": "white",
@@ -48,7 +48,7 @@ def style() -> None:
 
 
 def save(figure: Any, path: Path, top: float = 1.0) -> None:
-    """Write a figure, `top` of its height for the panels; the same figures give the same file."""
+    """Write a figure, `top` of its height for the panels; the same data gives the same file."""
     figure.tight_layout(rect=(0.0, 0.0, 1.0, top))
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
@@ -56,7 +56,7 @@ def save(figure: Any, path: Path, top: float = 1.0) -> None:
 
 
 def false_alarms(rows: list[Row], path: Path) -> None:
-    """Draw the share of false alarms over the rate, and over sigma, one panel for each pace."""
+    """Draw the share of false alarms over the rate, and over sigma, one panel per invocation rate."""
     panels = [
         ("rate", "completion", "true completion rate", "drop or spike reported (%)", ["1", "3", "10", "40", "300"]),
         (
@@ -90,7 +90,7 @@ def false_alarms(rows: list[Row], path: Path) -> None:
 
 
 def power(rows: list[Row], path: Path) -> None:
-    """Draw how often each change is found an hour later."""
+    """Draw how often each change is detected within an hour (power)."""
     chosen = [r for r in rows if r["table"] in ("change", "shift") and r["threshold"] == THRESHOLD]
     names = [f"{r['case']}, {r['per_hour']} an hour" for r in chosen]
     figure, axis = plt.subplots(figsize=(9, 6.4))
@@ -115,7 +115,7 @@ def power(rows: list[Row], path: Path) -> None:
 
 
 def trade_off(rows: list[Row], path: Path) -> None:
-    """Draw power over false alarms, a point for each threshold."""
+    """Draw power over false alarms, one point per threshold."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2))
     for axis, (quiet, changed, kind, title) in zip(
         axes,

@@ -1,8 +1,9 @@
 """``session-buddy loadtest ws://localhost:8765 --count 100 --duration 60``: load test with many concurrent clients.
 
 A broadcast is identical for all clients, so a message is matched across clients by its text and by the number of
-earlier occurrences of that text; each text is parsed once. A client with fewer occurrences of a text than the client with most
-has lost updates. All clients share one event loop, so the spread includes the time of one iteration of that loop.
+earlier occurrences of that text; each text is parsed once. A client that received a text less often than the client
+that received it most has lost updates. All clients share one event loop, so the spread includes the time of one
+iteration of that loop.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def test_filters_narrow_and_the_order_is_chosen(storage: SkillsStorage) -> None:
         ({"limit": "5"}, TypeError, "limit must be an int, not str"),
         ({"skill": "a"}, TypeError, "unknown filter skill; available: skill_name"),
         ({"skill_name": 5}, TypeError, "skill_name must be a str, not int"),
-        ({"skill_name": "\ud800"}, ValueError, "skill_name must be text"),
+        ({"skill_name": "\ud800"}, ValueError, "skill_name must be valid UTF-8"),
         ({"completed": 1}, TypeError, "completed must be a bool, not int"),
         ({"since": "soon"}, ValueError, "since must be an ISO 8601 timestamp"),
         ({"until": 5}, TypeError, "until must be a str or a datetime, not int"),

@@ -144,7 +144,7 @@ REFUSED: dict[str, tuple[bytes | str, str]] = {
     "group-a-string": ('{"hooks": {"Stop": [{"hooks": []}, "x"]}}', "hooks.Stop[1] must be an object"),
     "group-without-hooks": (
         '{"hooks": {"Stop": [\n{"type": "command"}]}}',
-        "line 2: hooks.Stop[0] lacks its array hooks",
+        "line 2: hooks.Stop[0] has no array hooks",
     ),
     "group-hooks-an-object": ('{"hooks": {"Stop": [{"hooks": {}}]}}', "hooks.Stop[0].hooks must be an array"),
     "not-utf-8": (b'{\n"a": "\xff"}', "line 2 is not UTF-8; save the file as UTF-8"),
