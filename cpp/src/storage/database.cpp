@@ -93,8 +93,8 @@ void enable_wal(SQLite::Database& database, const std::string& path, std::chrono
         try {
             const std::string mode = sql::query_text(database, "PRAGMA journal_mode = WAL");
             if (mode != "wal") {
-                kLogger.warning("database \"{}\" stays in journal mode {}: its file system does not support WAL mode",
-                                path, mode);
+                kLogger.warning("database \"{}\" stays in journal mode {}: WAL mode is not supported there", path,
+                                mode);
             }
             return;
         } catch (const SQLite::Exception& error) {
