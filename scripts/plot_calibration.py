@@ -48,7 +48,7 @@ def style() -> None:
 
 
 def save(figure: Any, path: Path, top: float = 1.0) -> None:
-    """Write a figure, `top` of its height for the panels; the same data gives the same file."""
+    """Write a plot, `top` of its height for the panels; the same data gives the same file."""
     figure.tight_layout(rect=(0.0, 0.0, 1.0, top))
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)

@@ -250,7 +250,7 @@ def detect_anomalies(
     """The anomalies that the server would report at a point in time, the largest score first, then by skill and type.
 
     The invocations of the two preceding baseline windows are replayed in the order in which they were recorded. The
-    database is opened read-only: it is never created, migrated or written to, whatever its version.
+    database is opened read-only: it is never created, migrated or written to, regardless of its version.
 
     Args:
         db_path: The SQLite file.
