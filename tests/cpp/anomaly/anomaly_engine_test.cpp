@@ -1,4 +1,4 @@
-// All skills together: what is reported in which order, what is written down, and restarts.
+// The engine for all skills: reported anomalies and their order, episode events, and restarts.
 #include "session_buddy/anomaly/anomaly_engine.hpp"
 
 #include <gmock/gmock.h>
@@ -55,7 +55,7 @@ class AnomalyEngineTest : public testing::Test {
     TimePoint now_ = kStart;
 };
 
-TEST_F(AnomalyEngineTest, tells_the_largest_score_first_and_everything_about_it) {
+TEST_F(AnomalyEngineTest, reports_the_largest_score_first_with_all_fields) {
     fail_after("b", 10, 5);
     fail_after("a", 10, 5);
     fail_after("worst", 30, 20);
@@ -83,7 +83,7 @@ TEST_F(AnomalyEngineTest, names_the_three_most_common_errors) {
     EXPECT_THAT(reported[0].common_errors, ElementsAre(Pair("timeout", 5), Pair("network", 3), Pair("auth", 1)));
 }
 
-TEST_F(AnomalyEngineTest, hands_out_each_event_and_each_evaluated_skill_once) {
+TEST_F(AnomalyEngineTest, returns_each_event_and_each_evaluated_skill_once) {
     fail_after("a", 5, 5);
     fail_after("b", 2, 0);
     EXPECT_THAT(engine_.take_evaluated(), UnorderedElementsAre("a", "b"));
@@ -122,7 +122,7 @@ TEST_F(AnomalyEngineTest, an_invocation_from_the_future_counts_as_now) {
     EXPECT_THAT(engine_.open_episodes(), IsEmpty());
 }
 
-TEST_F(AnomalyEngineTest, odd_error_texts_do_not_fill_the_memory) {
+TEST_F(AnomalyEngineTest, error_texts_do_not_fill_the_memory) {
     for (int i = 0; i < 10'050; ++i) {
         run("a", i % 2 == 0, "error " + std::to_string(i));
     }

@@ -1,4 +1,5 @@
-// A short form of bench/anomaly_calibration: false alarms and power stay within bounds, compared with the plain rule.
+// A short version of bench/anomaly_calibration: false alarms and power stay within limits, compared with the plain
+// z-score rule.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,7 +29,7 @@ TEST(Calibration, false_alarms_of_an_unchanged_rate_stay_below_those_of_the_plai
     }
     EXPECT_LE(detector / cells, 5.1);
     EXPECT_LT(detector, 0.9 * plain);
-    EXPECT_GT(detector / cells, 1.0) << "a detector that is silent finds nothing";
+    EXPECT_GT(detector / cells, 1.0) << "a detector that never reports is not acceptable";
 }
 
 TEST(Calibration, false_alarms_of_unchanged_durations_stay_below_those_of_the_plain_rule) {
@@ -43,14 +44,14 @@ TEST(Calibration, false_alarms_of_unchanged_durations_stay_below_those_of_the_pl
     EXPECT_LT(detector, 0.85 * plain);
 }
 
-TEST(Calibration, a_skill_that_runs_all_the_time_is_not_reported_more_often_than_others) {
+TEST(Calibration, a_frequently_used_skill_is_not_reported_more_often_than_others) {
     const Tally busy = watch(steady(300.0, 0.9, 0.5), {2.0}, 24, 24, 7)[0];
     EXPECT_LE(percent(busy.detector.drop + busy.detector.spike, busy), 3.0);
     EXPECT_LE(static_cast<double>(busy.episodes.drop + busy.episodes.spike) / busy.skill_days, 14.0);
     EXPECT_LE(static_cast<double>(busy.episodes.shift) / busy.skill_days, 14.0);
 }
 
-TEST(Calibration, finds_the_changes_it_is_meant_to_find) {
+TEST(Calibration, detects_the_changes_it_should_detect) {
     struct Change {
         double before, after, per_hour, least;
     };
@@ -76,7 +77,7 @@ TEST(Calibration, a_daily_rhythm_is_not_reported_every_day) {
     EXPECT_LT(3 * tally.detector.shift, tally.plain.shift);
 }
 
-TEST(Calibration, a_drop_that_lasts_is_found_for_hours) {
+TEST(Calibration, a_lasting_drop_is_reported_for_hours) {
     Behaviour behaviour = steady(40.0, 0.85, 0.5);
     behaviour.completion_rate = [](double t) { return t < 24.0 ? 0.85 : 0.62; };
     const Tally tally = evaluate_after_change(behaviour, {2.0}, 60, 6.0, 6)[0];

@@ -1,4 +1,4 @@
-// What holds for every history: random ones against an independent reckoning, against other paces, and against
+// Property tests on random histories: against an independent computation, with other intervals of advance(), and with
 // restarts.
 #include <gtest/gtest.h>
 
@@ -112,7 +112,7 @@ TEST(DetectorProperties, the_score_is_that_of_the_plain_rule_while_no_episode_is
     EXPECT_GT(compared, 1000);
 }
 
-TEST(DetectorProperties, how_often_time_is_told_changes_nothing) {
+TEST(DetectorProperties, how_often_time_advances_changes_nothing) {
     std::size_t episodes = 0;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         const DetectorOptions options = options_for(seed);
@@ -135,7 +135,7 @@ TEST(DetectorProperties, how_often_time_is_told_changes_nothing) {
         ASSERT_TRUE(outcome_of(detector, events, end) == expected) << "seed " << seed;
         episodes += expected.events.size();
     }
-    EXPECT_GT(episodes, 500U);  // else this says little
+    EXPECT_GT(episodes, 500U);  // else the test is not meaningful
 }
 
 TEST(DetectorProperties, a_restart_changes_nothing) {
@@ -148,7 +148,7 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
         std::mt19937_64 random{seed};
         for (int cut = 0; cut < 8; ++cut) {
             const std::size_t evaluated = random() % runs.size();
-            // Told the time after the last run before the cut, or not.
+            // With or without advance() after the last sample before the restart.
             const TimePoint next = evaluated < runs.size() ? runs[evaluated].at : end;
             const TimePoint last = evaluated > 0 ? runs[evaluated - 1].at : kStart;
             const TimePoint until = last + (next - last) / static_cast<std::int64_t>(1 + random() % 3);
@@ -197,7 +197,7 @@ TEST(DetectorProperties, an_episode_starts_once_and_ends_once) {
             EXPECT_GE(event.at, last);
             last = event.at;
         }
-        EXPECT_FALSE(open[0] || open[1]) << "nothing is open two days after the last run";
+        EXPECT_FALSE(open[0] || open[1]) << "no episode is open two days after the last sample";
     }
 }
 

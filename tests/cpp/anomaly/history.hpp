@@ -1,4 +1,4 @@
-// Hand-made and random histories for the detector's tests.
+// Handwritten and random histories for the detector's tests.
 #pragma once
 
 #include <chrono>
@@ -20,9 +20,9 @@ using std::chrono::seconds;
 
 inline constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 
-using Sample = SkillDetector::Sample;  // not just Run, which is a member of every gtest case
+using Sample = SkillDetector::Sample;
 
-/// A skill that goes through good and bad times, pauses, bursts, bursts within one microsecond, and odd durations.
+/// A random history with good and bad periods, pauses, bursts, bursts within one microsecond, and invalid durations.
 inline std::vector<Sample> random_history(std::uint64_t seed, std::size_t size) {
     std::mt19937_64 random{seed};
     const auto chance = [&](double p) { return std::bernoulli_distribution{p}(random); };

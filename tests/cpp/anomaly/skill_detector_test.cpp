@@ -1,4 +1,4 @@
-// The detector on hand-made histories: what is compared with what, and how episodes begin, last and end.
+// The detector on handwritten histories: what is compared with what, and how episodes start, continue and end.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ class SkillDetectorTest : public testing::Test {
         now_ += time;
         detector_.advance(now_, events_);
     }
-    /// `total` runs, `gap` apart, the first one a gap from now, `good` of them completed and evenly spread.
+    /// Adds `total` samples, `gap` apart, the first one a gap from now; `good` of them completed, evenly spread.
     void runs(int total, int good, microseconds gap, std::optional<double> duration = std::nullopt) {
         for (int i = 0; i < total; ++i) {
             run(now_ + gap, (i + 1) * good / total > i * good / total, duration);
@@ -93,7 +93,7 @@ TEST_F(SkillDetectorTest, observes_the_last_hour_or_five_but_at_most_fifty_and_h
                                                         {0, minutes(1), 9, 4},
                                                         {0, minutes(1), 1, 0}}) {
         SCOPED_TRACE(testing::Message() << before << " before, " << recent << " recent");
-        // A skill that always fails: each observed run tells of itself by its error.
+        // A skill that always fails: the error identifies each observed sample.
         SkillDetector detector{options_};
         TimePoint at = kStart;
         for (int i = 0; i < before; ++i) {
@@ -144,7 +144,7 @@ TEST_F(SkillDetectorTest, five_good_and_three_failed_are_too_few) {
     EXPECT_TRUE(events_.empty());
 }
 
-TEST_F(SkillDetectorTest, reports_the_drop_of_the_contract_whatever_the_baseline) {
+TEST_F(SkillDetectorTest, reports_the_specified_drop_for_any_baseline) {
     for (int baseline = 40; baseline <= 500; baseline += 20) {
         SkillDetector detector{options_};
         std::vector<EpisodeEvent> events;
@@ -194,14 +194,14 @@ TEST_F(SkillDetectorTest, reports_a_shift_of_durations_in_seconds) {
     EXPECT_EQ(shift.observed_samples, 10);
     EXPECT_EQ(shift.observed_value, 15.0);
     const double n_b = static_cast<double>(shift.baseline_samples);
-    // The episode started while some of the last five were still old ones.
+    // The episode started while some of the five observed samples were still old ones.
     EXPECT_GE(shift.baseline_samples, 95);
     const double sd = std::sqrt((n_b - (shift.baseline_samples % 2 == 0 ? 0.0 : 1.0 / n_b)) / (n_b - 1.0));
     EXPECT_NEAR(shift.z, 10.0 / (sd * std::sqrt(1 / 10.0 + 1 / n_b)), 0.2);
     EXPECT_FALSE(detector_.episode(kCompletion));
 }
 
-TEST_F(SkillDetectorTest, failures_and_runs_without_a_duration_have_no_part_in_durations) {
+TEST_F(SkillDetectorTest, failures_and_samples_without_a_duration_are_ignored_for_durations) {
     for (int i = 0; i < 60; ++i) {
         run(now_ + minutes(10), i % 3 != 0, i % 3 == 0 ? std::optional{900.0} : std::nullopt);
     }
@@ -215,7 +215,7 @@ TEST_F(SkillDetectorTest, failures_and_runs_without_a_duration_have_no_part_in_d
 TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
     runs(100, 100, minutes(10), 10.0);
     pass(hours(1));
-    runs(40, 40, minutes(1), 10.99);  // z of about 11 by the least spread
+    runs(40, 40, minutes(1), 10.99);  // z of about 11 with the minimum spread
     EXPECT_GT(detector_.score().value(), 5.0);
     EXPECT_FALSE(detector_.episode(kDuration));
     pass(hours(30));
@@ -227,7 +227,7 @@ TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
     EXPECT_EQ(history_of_episodes(), "+s");
 }
 
-TEST_F(SkillDetectorTest, constant_and_zero_durations_have_the_least_spread) {
+TEST_F(SkillDetectorTest, constant_and_zero_durations_have_the_minimum_spread) {
     runs(60, 60, minutes(10), 0.0);
     pass(hours(1));
     runs(10, 10, minutes(1), 0.0);
@@ -237,7 +237,7 @@ TEST_F(SkillDetectorTest, constant_and_zero_durations_have_the_least_spread) {
     EXPECT_TRUE(std::isfinite(deviation(kDuration).z));
 }
 
-TEST_F(SkillDetectorTest, skills_that_always_do_the_same_stand_out_in_nothing) {
+TEST_F(SkillDetectorTest, skills_that_never_change_are_not_anomalous) {
     for (const bool completed : {true, false}) {
         SkillDetector detector{options_};
         for (int i = 0; i < 300; ++i) {
@@ -262,7 +262,7 @@ TEST_F(SkillDetectorTest, a_skill_that_never_failed_can_drop_and_one_that_always
     EXPECT_EQ(events_.back().deviation.baseline_value, 0.0);
 }
 
-TEST_F(SkillDetectorTest, one_sample_says_nothing) {
+TEST_F(SkillDetectorTest, one_sample_is_not_enough) {
     run(kStart, false, 3.0);
     EXPECT_EQ(detector_.score(), std::nullopt);
     pass(hours(48));
@@ -281,7 +281,7 @@ TEST_F(SkillDetectorTest, odd_durations_count_as_none) {
     EXPECT_TRUE(events_.empty());
 }
 
-TEST_F(SkillDetectorTest, a_late_run_takes_its_place_and_one_older_than_a_day_has_none) {
+TEST_F(SkillDetectorTest, a_late_sample_is_sorted_in_and_one_older_than_a_day_is_ignored) {
     SkillDetector in_order{options_};
     std::vector<EpisodeEvent> ignored;
     std::vector<Sample> all;
@@ -291,7 +291,7 @@ TEST_F(SkillDetectorTest, a_late_run_takes_its_place_and_one_older_than_a_day_ha
     for (const Sample& one : all) {
         in_order.add(one, ignored);
     }
-    // The newest first, and then what is late.
+    // The newest first, then the late ones.
     detector_.add(all.back(), events_);
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
         detector_.add(all[i], events_);
@@ -305,10 +305,10 @@ TEST_F(SkillDetectorTest, a_late_run_takes_its_place_and_one_older_than_a_day_ha
     EXPECT_EQ(detector_.next_change(), in_order.next_change());
 }
 
-TEST_F(SkillDetectorTest, a_clock_that_jumps_a_year_ahead_and_back_leaves_nothing_wrong) {
+TEST_F(SkillDetectorTest, a_clock_that_jumps_a_year_ahead_and_back_does_no_harm) {
     runs(60, 54, minutes(10));
     run(now_ + hours(24 * 365), true);
-    EXPECT_EQ(detector_.score(), std::nullopt);  // all the others are older than a day by that clock
+    EXPECT_EQ(detector_.score(), std::nullopt);  // by that clock all the others are older than a day
     const TimePoint ahead = now_;
     now_ = kStart + hours(12);
     runs(60, 0, minutes(1));  // ignored: older than a day
@@ -320,7 +320,7 @@ TEST_F(SkillDetectorTest, a_clock_that_jumps_a_year_ahead_and_back_leaves_nothin
     EXPECT_TRUE(events_.empty());
 }
 
-TEST_F(SkillDetectorTest, runs_of_the_same_microsecond_keep_the_order_in_which_they_came) {
+TEST_F(SkillDetectorTest, samples_of_the_same_microsecond_keep_their_order) {
     for (int i = 0; i < 5; ++i) {
         run(kStart, true);
     }
@@ -345,7 +345,7 @@ TEST_F(SkillDetectorTest, an_episode_ends_under_three_quarters_of_the_threshold_
         runs(1, 1, minutes(2));
     }
     EXPECT_GE(last, 1.5);
-    EXPECT_LT(last, 1.8);  // of one run more or less
+    EXPECT_LT(last, 1.8);  // with one sample more or less
     EXPECT_EQ(history_of_episodes(), "+d-d");
     EXPECT_EQ(events_.back().at, now_);
     EXPECT_FALSE(reported());
@@ -353,7 +353,7 @@ TEST_F(SkillDetectorTest, an_episode_ends_under_three_quarters_of_the_threshold_
     EXPECT_EQ(history_of_episodes(), "+d-d+d");
 }
 
-TEST_F(SkillDetectorTest, a_drop_that_lasts_is_evaluated_by_what_was_before_it) {
+TEST_F(SkillDetectorTest, a_lasting_drop_is_compared_with_the_baseline_before_it) {
     runs(200, 190, minutes(5));
     pass(hours(1));
     for (int hour = 0; hour < 6; ++hour) {
@@ -366,7 +366,7 @@ TEST_F(SkillDetectorTest, a_drop_that_lasts_is_evaluated_by_what_was_before_it) 
     EXPECT_GT(detector_.episode(kCompletion)->excluded, 90);
 }
 
-TEST_F(SkillDetectorTest, what_is_so_for_a_day_is_normal) {
+TEST_F(SkillDetectorTest, a_level_that_lasts_a_day_is_normal) {
     runs(700, 700, minutes(2));
     const auto ends = [&] { return history_of_episodes().find('-') != std::string::npos; };
     for (int i = 0; i < 600 && !ends(); ++i) {
@@ -378,10 +378,10 @@ TEST_F(SkillDetectorTest, what_is_so_for_a_day_is_normal) {
     for (int i = 0; i < 100; ++i) {
         run(now_ + minutes(5), i % 3 != 0);
     }
-    EXPECT_EQ(history_of_episodes(), "+d-d") << "and stays so";
+    EXPECT_EQ(history_of_episodes(), "+d-d") << "and stays resolved";
 }
 
-TEST_F(SkillDetectorTest, a_small_baseline_takes_in_as_many_as_it_has) {
+TEST_F(SkillDetectorTest, a_small_baseline_is_extended_by_as_many_samples_as_it_has) {
     runs(10, 10, seconds(1));
     runs(10, 0, seconds(1));
     EXPECT_LE(deviation().baseline_samples, 10);
@@ -390,12 +390,12 @@ TEST_F(SkillDetectorTest, a_small_baseline_takes_in_as_many_as_it_has) {
         largest = std::max(largest, deviation().baseline_samples);
         runs(1, 0, seconds(1));
     }
-    EXPECT_EQ(history_of_episodes(), "+d-d") << "accepted without beginning again";
+    EXPECT_EQ(history_of_episodes(), "+d-d") << "accepted without a new episode";
     EXPECT_GE(largest, 20);
     EXPECT_LE(largest, 320);
 }
 
-TEST_F(SkillDetectorTest, a_small_baseline_takes_in_what_is_no_longer_recent) {
+TEST_F(SkillDetectorTest, a_small_baseline_is_extended_by_samples_that_are_no_longer_recent) {
     runs(18, 18, hours(1));
     runs(2, 0, hours(1));
     ASSERT_TRUE(reported());
@@ -403,9 +403,9 @@ TEST_F(SkillDetectorTest, a_small_baseline_takes_in_what_is_no_longer_recent) {
     runs(3, 0, hours(1));
     EXPECT_EQ(deviation().baseline_samples, 18) << "the good ones that were observed at the start have joined it";
     runs(3, 0, hours(1));
-    EXPECT_EQ(deviation().baseline_samples, 19) << "24 runs of the last day without the 5 observed ones";
+    EXPECT_EQ(deviation().baseline_samples, 19) << "24 samples of the last day without the 5 observed ones";
     EXPECT_EQ(deviation().baseline_value, 16.0 / 19.0);
-    EXPECT_EQ(history_of_episodes(), "+d") << "accepted without an end";
+    EXPECT_EQ(history_of_episodes(), "+d") << "accepted without an end of the episode";
 }
 
 TEST_F(SkillDetectorTest, an_idle_hour_hides_an_episode_and_keeps_it) {
@@ -429,7 +429,7 @@ TEST_F(SkillDetectorTest, an_idle_hour_hides_an_episode_and_keeps_it) {
     EXPECT_FALSE(detector_.episode(kCompletion));
 }
 
-TEST_F(SkillDetectorTest, one_long_run_among_few_is_no_shift) {
+TEST_F(SkillDetectorTest, one_outlier_among_few_samples_is_no_shift) {
     for (int i = 0; i < 100; ++i) {
         run(now_ + minutes(10), true, 5.0 * std::exp(0.5 * ((i * 37) % 100 - 49.5) / 28.9));
     }
@@ -440,7 +440,7 @@ TEST_F(SkillDetectorTest, one_long_run_among_few_is_no_shift) {
     EXPECT_FALSE(detector_.episode(kDuration));
 }
 
-TEST_F(SkillDetectorTest, a_usual_swing_of_the_day_is_no_anomaly) {
+TEST_F(SkillDetectorTest, a_regular_daily_rhythm_is_no_anomaly) {
     // 40 an hour, the rate swings between 70 % and 100 % every four hours.
     double owed = 0.0;
     for (int i = 0; i < 40 * 48; ++i) {
@@ -451,14 +451,14 @@ TEST_F(SkillDetectorTest, a_usual_swing_of_the_day_is_no_anomaly) {
     }
     const auto late = std::ranges::count_if(events_, [&](const EpisodeEvent& e) { return e.at > kStart + hours(24); });
     EXPECT_LE(late, 2);
-    EXPECT_GT(events_.size(), 0U) << "before it was known, the swing did stand out";
+    EXPECT_GT(events_.size(), 0U) << "before the drift was known, the swing was reported";
 }
 
-TEST_F(SkillDetectorTest, keeps_no_more_than_its_bound) {
+TEST_F(SkillDetectorTest, keeps_no_more_samples_than_its_limit) {
     for (int i = 0; i < 45'000; ++i) {
         run(now_ + microseconds(10), i % 10 != 0, 1.0);
     }
-    // Its oldest run is the 20,000th from the end, and the next change but one hour away is that one's leaving.
+    // Its oldest sample is the 20,000th from the end; its expiry is the next change after one hour.
     pass(hours(2));
     EXPECT_EQ(detector_.next_change(), kStart + hours(24) + microseconds(10) * 25'001);
     for (int i = 0; i < 10; ++i) {
@@ -468,7 +468,7 @@ TEST_F(SkillDetectorTest, keeps_no_more_than_its_bound) {
     EXPECT_EQ(start.baseline_samples + start.observed_samples, 20'000);
 }
 
-TEST(SkillDetector, keeps_the_latest_runs_in_whatever_order_they_come) {
+TEST(SkillDetector, keeps_the_latest_samples_in_any_order_of_arrival) {
     const DetectorOptions options;
     std::vector<Sample> runs;
     for (int i = 0; i < 30'000; ++i) {
@@ -481,7 +481,7 @@ TEST(SkillDetector, keeps_the_latest_runs_in_whatever_order_they_come) {
         }
         detector.begin(kStart + hours(9), {});
         std::vector<EpisodeEvent> events;
-        detector.advance(kStart + hours(10), events);  // no run is recent any more
+        detector.advance(kStart + hours(10), events);  // no sample is recent any more
         return std::pair{detector.next_change(), detector.score()};
     };
     const auto expected = next_change_and_score();

@@ -1,4 +1,4 @@
-// The statistics against reference values, which were worked out with 50 digits (mpmath) from the textbook formulas.
+// The statistics against reference values computed with 50 digits (mpmath) from the textbook formulas.
 #include "session_buddy/anomaly/statistics.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +14,7 @@ void expect_relative(double actual, double expected, double tolerance) {
     EXPECT_LE(std::abs(actual - expected), tolerance * std::abs(expected)) << actual << " instead of " << expected;
 }
 
-TEST(ExactMoments, are_what_they_were_after_a_million_values_came_and_went) {
+TEST(ExactMoments, are_restored_exactly_after_adding_and_removing_a_million_values) {
     std::mt19937_64 random{1};
     std::uniform_int_distribution<std::int64_t> exponent(0, 47);
     ExactMoments moments;
@@ -39,7 +39,7 @@ TEST(ExactMoments, are_what_they_were_after_a_million_values_came_and_went) {
     EXPECT_EQ(moments, ExactMoments{});
 }
 
-TEST(ExactMoments, do_not_lose_a_small_spread_around_a_large_mean) {
+TEST(ExactMoments, keep_a_small_spread_around_a_large_mean) {
     ExactMoments moments;
     for (const std::int64_t offset : {1, 2, 3, 4, 5}) {
         moments.add((std::int64_t{1} << 46) + offset);
@@ -48,7 +48,7 @@ TEST(ExactMoments, do_not_lose_a_small_spread_around_a_large_mean) {
     EXPECT_EQ(moments.mean(), static_cast<double>((std::int64_t{1} << 46) + 3));
 }
 
-TEST(ExactMoments, hold_as_many_of_the_longest_durations_as_a_detector_keeps) {
+TEST(ExactMoments, hold_the_maximum_number_of_the_longest_durations) {
     constexpr std::int64_t kLongest = 100'000'000'000'000;  // microseconds
     ExactMoments moments;
     for (int i = 0; i < 20'001; ++i) {

@@ -137,7 +137,7 @@ TEST_F(CollectorAnomalyTest, five_good_and_three_failed_are_too_few) {
     EXPECT_TRUE(episodes().empty());
 }
 
-TEST_F(CollectorAnomalyTest, an_episode_is_one_row_however_many_cycles_it_lasts_and_is_resolved_when_it_is_over) {
+TEST_F(CollectorAnomalyTest, an_episode_is_one_row_over_all_its_cycles_and_is_resolved_at_its_end) {
     start();
     std::string sql = "BEGIN;";
     for (int i = 0; i < 40; ++i) {
@@ -183,7 +183,7 @@ TEST_F(CollectorAnomalyTest, a_restart_resumes_the_open_episode_without_a_second
     EXPECT_EQ(episodes().size(), 1U);
 }
 
-TEST_F(CollectorAnomalyTest, an_open_row_that_nobody_remembers_is_closed_and_those_of_other_tools_are_left_alone) {
+TEST_F(CollectorAnomalyTest, an_orphaned_open_row_is_closed_and_rows_of_other_tools_are_not_changed) {
     start();
     execute(config.db_path,
             run("a", clock.now(), true) +
@@ -228,7 +228,7 @@ TEST_F(CollectorAnomalyTest, a_locked_database_loses_no_episode) {
     EXPECT_EQ(episodes().size(), 1U);
 }
 
-// The same history in three ways: row by row as it happens, all at once at the end, and live with restarts in between.
+// The same history in three ways: row by row as it happens, in one batch at the end, and live with restarts in between.
 class SameAnomalies : public testing::TestWithParam<unsigned> {};
 
 struct Row {
@@ -253,7 +253,7 @@ std::vector<Row> random_history(unsigned seed) {
 }
 
 std::vector<std::string> play(const std::vector<Row>& rows, const std::function<bool(std::size_t)>& restart_before,
-                              bool at_once) {
+                              bool in_one_batch) {
     test::TempDir folder;
     Config config;
     config.db_path = folder.file("skills.db");
@@ -265,23 +265,23 @@ std::vector<std::string> play(const std::vector<Row>& rows, const std::function<
     };
     auto collector = open();
     SQLite::Database database(config.db_path, SQLite::OPEN_READWRITE, 5000);
-    if (at_once) {
+    if (in_one_batch) {
         collector.reset();
         database.exec("BEGIN");
     }
     for (std::size_t i = 0; i < rows.size(); ++i) {
         clock.set(rows[i].at);
-        if (!at_once && restart_before(i)) {
+        if (!in_one_batch && restart_before(i)) {
             collector.reset();
             collector = open();
         }
         database.exec(rows[i].sql);
-        if (!at_once) {
+        if (!in_one_batch) {
             collector->cycle();
         }
     }
     clock.set(kNow + 20min);
-    if (at_once) {
+    if (in_one_batch) {
         database.exec("COMMIT");
         collector = open();
     } else {
@@ -292,7 +292,7 @@ std::vector<std::string> play(const std::vector<Row>& rows, const std::function<
                  "deviation_score FROM skill_anomalies ORDER BY detected_at, skill_name, anomaly_type");
 }
 
-TEST_P(SameAnomalies, live_at_once_and_resumed) {
+TEST_P(SameAnomalies, live_in_one_batch_and_resumed) {
     const auto rows = random_history(GetParam());
     const auto live = play(rows, [](std::size_t) { return false; }, false);
     EXPECT_FALSE(live.empty());

@@ -1,4 +1,4 @@
-// The whole way from text in SQLite to figures in a snapshot, against SQL that reads the same text by itself.
+// End-to-end from rows in SQLite to metrics in a snapshot, compared with the same metrics computed by SQL.
 #include <gtest/gtest.h>
 #include <spdlog/fmt/fmt.h>
 
@@ -16,8 +16,7 @@ using namespace std::chrono_literals;
 
 const TimePoint kStart = *parse_timestamp("2026-02-10T12:00:00Z");
 
-// The same moment in one of the forms that databases hold; whole milliseconds, as that is what SQLite's julianday
-// keeps.
+// The same time in one of the formats found in databases; whole milliseconds, the precision of SQLite's julianday.
 std::string in_some_form(TimePoint at, std::uint64_t choice) {
     const std::int64_t millis =
         std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
@@ -45,7 +44,7 @@ std::string in_some_form(TimePoint at, std::uint64_t choice) {
 
 class CollectorOracle : public testing::TestWithParam<unsigned> {};
 
-TEST_P(CollectorOracle, agrees_with_sql_to_the_last_count) {
+TEST_P(CollectorOracle, equals_the_counts_computed_by_sql) {
     std::mt19937_64 random{GetParam()};
     const auto pick = [&](std::int64_t low, std::int64_t high) {
         return std::uniform_int_distribution<std::int64_t>{low, high}(random);

@@ -1,4 +1,4 @@
-// Push over a real database file: what somebody commits is broadcast at once and once, and nothing else is.
+// Push mode with a real database file: each commit is broadcast immediately and once, and nothing else is.
 #include <SQLiteCpp/Database.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ class CollectorPushTest : public testing::Test {
     static std::string insertion_now(const std::string& skill) {
         return insertion(skill, format_timestamp(test::kSystemClock.now()));
     }
-    /// Until the newest broadcast counts this many invocations of the skill.
+    /// Waits until the latest broadcast counts this many invocations of the skill.
     bool wait_for(const std::string& skill, std::int64_t count) {
         std::unique_lock lock(mutex);
         return changed.wait_for(lock, std::chrono::seconds{20}, [&] {
@@ -79,7 +79,7 @@ TEST_F(CollectorPushTest, a_commit_is_one_broadcast_although_the_cycle_writes_to
     }
 }
 
-TEST_F(CollectorPushTest, what_is_written_to_other_tables_and_checkpoints_are_no_broadcast) {
+TEST_F(CollectorPushTest, writes_to_other_tables_and_checkpoints_cause_no_broadcast) {
     start();
     execute(path, insertion_now("a"));
     ASSERT_TRUE(wait_for("a", 1));
@@ -97,7 +97,7 @@ TEST_F(CollectorPushTest, what_is_written_to_other_tables_and_checkpoints_are_no
 TEST_F(CollectorPushTest, a_transaction_is_pushed_at_its_commit_and_not_when_its_first_pages_are_written) {
     start();
     SQLite::Database writer(path, SQLite::OPEN_READWRITE, 5000);
-    // So small a cache that pages go to the log before the end.
+    // A cache so small that pages are written to the WAL before the commit.
     writer.exec("PRAGMA cache_size = 1");
     const auto fill_log = [&](const std::string& skill, int rows) {
         const auto before = std::filesystem::file_size(path + "-wal");
@@ -117,7 +117,7 @@ TEST_F(CollectorPushTest, a_transaction_is_pushed_at_its_commit_and_not_when_its
     EXPECT_EQ(latest->skills->find("undone"), nullptr);
 }
 
-TEST_F(CollectorPushTest, a_burst_of_commits_is_pushed_at_the_least_interval_and_to_the_last_one) {
+TEST_F(CollectorPushTest, a_burst_of_commits_is_pushed_at_the_minimum_interval_up_to_the_last_one) {
     start();
     {
         SQLite::Database writer(path, SQLite::OPEN_READWRITE, 5000);
@@ -141,7 +141,7 @@ TEST_F(CollectorPushTest, what_is_committed_before_the_thread_starts_is_pushed) 
     EXPECT_TRUE(wait_for("a", 1));
 }
 
-TEST_F(CollectorPushTest, goes_on_after_the_log_was_folded_and_removed_by_the_last_writer) {
+TEST_F(CollectorPushTest, continues_after_the_last_writer_checkpointed_and_removed_the_wal) {
     start();
     for (int commit = 1; commit <= 3; ++commit) {
         execute(path, insertion_now("a") + "PRAGMA wal_checkpoint(TRUNCATE);");
@@ -149,7 +149,7 @@ TEST_F(CollectorPushTest, goes_on_after_the_log_was_folded_and_removed_by_the_la
     }
 }
 
-TEST_F(CollectorPushTest, a_database_put_in_its_place_is_pushed_and_what_is_written_to_it) {
+TEST_F(CollectorPushTest, a_replaced_database_and_commits_to_it_are_pushed) {
     start();
     execute(path, insertion_now("old"));
     ASSERT_TRUE(wait_for("old", 1));
@@ -176,7 +176,7 @@ TEST_F(CollectorPushTest, without_push_nothing_is_broadcast_before_the_interval)
     EXPECT_GE(times[1] - times[0], config.update_interval);
 }
 
-TEST_F(CollectorPushTest, the_interval_goes_on_beside_pushes) {
+TEST_F(CollectorPushTest, the_interval_continues_in_addition_to_pushes) {
     config.update_interval = Seconds{0.01};
     config.push_min_interval = Seconds{60.0};
     start();

@@ -1,5 +1,4 @@
-// One cycle after the other over a real database file: what is published, what is written back, what trouble looks
-// like.
+// Cycle by cycle with a real database file: what is published, what is written back, and how errors are handled.
 #include "session_buddy/app/collector.hpp"
 
 #include <gtest/gtest.h>
@@ -67,7 +66,7 @@ TEST_F(CollectorTest, an_empty_database_gives_an_empty_snapshot) {
     EXPECT_TRUE(std::filesystem::exists(config.db_path));
 }
 
-TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_figures) {
+TEST_F(CollectorTest, publishes_new_rows_with_window_and_lifetime_metrics) {
     open();
     insert("pytest-run", 10s, true, "s1", "4.0");
     insert("pytest-run", 5s, true, "s1", "6.0");
@@ -105,7 +104,7 @@ TEST_F(CollectorTest, sessions_version_changes_only_with_the_sessions) {
     EXPECT_NE(latest->sessions_version, version);
 }
 
-TEST_F(CollectorTest, keeps_the_cache_at_what_a_trigger_cannot_know) {
+TEST_F(CollectorTest, updates_cache_columns_that_a_trigger_cannot_compute) {
     open();
     insert("a");
     insert("a", 0s, false);
@@ -148,7 +147,7 @@ TEST_F(CollectorTest, corrects_a_cache_whose_trigger_counts_wrongly) {
               "0");
 }
 
-TEST_F(CollectorTest, a_lost_database_is_served_from_memory_and_taken_up_again_when_it_is_back) {
+TEST_F(CollectorTest, a_missing_database_is_served_from_memory_and_read_again_when_it_is_back) {
     open();
     insert("a");
     cycle();
@@ -157,7 +156,7 @@ TEST_F(CollectorTest, a_lost_database_is_served_from_memory_and_taken_up_again_w
     EXPECT_FALSE(latest->database.readable);
     EXPECT_FALSE(latest->database.reason.empty());
     EXPECT_EQ(skill("a").window.invocation_count, 1);
-    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a database that has gone is not made anew";
+    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a missing database is not created again";
     cycle(25h);
     EXPECT_EQ(skill("a").window.invocation_count, 0) << "counts decay meanwhile";
 
@@ -170,7 +169,7 @@ TEST_F(CollectorTest, a_lost_database_is_served_from_memory_and_taken_up_again_w
     EXPECT_EQ(skill("a").lifetime.total_invocations, 2);
 }
 
-TEST_F(CollectorTest, a_database_put_in_its_place_replaces_all_figures) {
+TEST_F(CollectorTest, a_replaced_database_replaces_all_metrics) {
     open();
     insert("old");
     cycle();
@@ -212,10 +211,11 @@ TEST_F(CollectorTest, a_locked_database_delays_nothing_and_is_read_when_free) {
               "2");
 }
 
-TEST_F(CollectorTest, a_lock_that_passes_is_no_trouble_and_one_that_lasts_is_logged_once) {
+TEST_F(CollectorTest, a_short_lock_is_not_logged_and_a_long_one_is_logged_once) {
     int warnings = 0;
     log::set_sink([&](const log::Record& record) {
-        warnings += record.message.find("cannot update skill_metrics_cache and skill_anomalies") != std::string::npos ? 1 : 0;
+        warnings +=
+            record.message.find("cannot update skill_metrics_cache and skill_anomalies") != std::string::npos ? 1 : 0;
     });
     open();
     SQLite::Database writer(config.db_path, SQLite::OPEN_READWRITE);
@@ -237,7 +237,7 @@ TEST_F(CollectorTest, a_lock_that_passes_is_no_trouble_and_one_that_lasts_is_log
     log::reset_sink();
 }
 
-TEST_F(CollectorTest, rows_that_cannot_be_read_are_passed_over) {
+TEST_F(CollectorTest, unreadable_rows_are_skipped) {
     open();
     execute(config.db_path, insertion("a", "yesterday"));
     insert("a");
@@ -246,7 +246,7 @@ TEST_F(CollectorTest, rows_that_cannot_be_read_are_passed_over) {
     EXPECT_EQ(skill("a").window.invocation_count, 1);
 }
 
-TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_figures_of_that_time) {
+TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_metrics_of_that_time) {
     open();
     insert("a");
     cycle();
@@ -257,7 +257,7 @@ TEST_F(CollectorTest, a_clock_set_back_by_a_day_gives_the_figures_of_that_time) 
     EXPECT_EQ(skill("a").window.invocation_count, 1);
 }
 
-TEST_F(CollectorTest, a_clock_put_right_after_it_was_a_day_slow_gives_the_figures_of_the_right_time) {
+TEST_F(CollectorTest, a_corrected_clock_that_was_a_day_slow_gives_the_metrics_of_the_right_time) {
     open();
     insert("a");
     cycle();

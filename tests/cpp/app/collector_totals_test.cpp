@@ -1,4 +1,5 @@
-// Totals over restarts, pruning, trouble and other processes: each run is counted once, and nothing ever goes back.
+// Totals across restarts, pruning, errors and other processes: each invocation is counted once, and totals never
+// decrease.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -33,7 +34,7 @@ class CollectorTotals : public testing::Test {
         { const auto created = storage::open_database(config.db_path, {}); }
         start();
     }
-    /// As a new process does; the old one, if any, is gone without a word.
+    /// Starts as a new process; the old one, if any, is gone without cleanup.
     void start() {
         collector.reset();
         collector =
@@ -60,7 +61,7 @@ class CollectorTotals : public testing::Test {
                     ") INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed) SELECT 'bulk', '" +
                     format_timestamp(clock.now() - ago) + "', 's1', 1 FROM n");
     }
-    /// Completed and failed runs of a skill, in all phases.
+    /// Completed and failed invocations of a skill, in all phases.
     [[nodiscard]] std::pair<std::int64_t, std::int64_t> runs(const std::string& skill) const {
         std::pair<std::int64_t, std::int64_t> found{0, 0};
         for (const auto& each : *latest->totals) {
@@ -82,7 +83,7 @@ class CollectorTotals : public testing::Test {
     std::unique_ptr<Collector> collector;
 };
 
-TEST_F(CollectorTotals, go_on_after_a_restart_with_what_was_written_meanwhile) {
+TEST_F(CollectorTotals, continue_after_a_restart_with_the_rows_written_meanwhile) {
     insert("a", true, "0.3");
     insert("a", false);
     cycle();
@@ -105,7 +106,7 @@ TEST_F(CollectorTotals, count_rows_of_any_age_in_the_order_of_their_ids) {
     EXPECT_EQ(runs("late"), Runs(1, 1));
 }
 
-TEST_F(CollectorTotals, keep_the_phase_and_pass_over_what_cannot_be_read) {
+TEST_F(CollectorTotals, keep_the_phase_and_skip_unreadable_rows) {
     execute(config.db_path,
             "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, workflow_phase) VALUES"
             " ('a', '2026-02-10T12:00:00Z', 's', 1, 'setup'), ('a', '2026-02-10T12:00:00Z', 's', 1, X'ff'),"
@@ -119,7 +120,7 @@ TEST_F(CollectorTotals, keep_the_phase_and_pass_over_what_cannot_be_read) {
     EXPECT_EQ(phases[1].workflow_phase, "none");
 }
 
-TEST_F(CollectorTotals, outlive_the_rows_that_were_pruned) {
+TEST_F(CollectorTotals, keep_counting_pruned_rows) {
     for (int day = 100; day >= 0; --day) {
         insert("a", day % 2 == 0, "1", 24h * day);
     }
@@ -136,7 +137,7 @@ TEST_F(CollectorTotals, outlive_the_rows_that_were_pruned) {
     EXPECT_EQ(runs("a"), Runs(52, 50));
 }
 
-TEST_F(CollectorTotals, keep_what_was_pruned_when_the_newest_row_is_deleted_by_hand) {
+TEST_F(CollectorTotals, keep_pruned_rows_when_the_newest_row_is_deleted_manually) {
     for (int i = 0; i < 5; ++i) {
         insert("a", true, "NULL", 24h * 100);
     }
@@ -157,7 +158,7 @@ TEST_F(CollectorTotals, keep_what_was_pruned_when_the_newest_row_is_deleted_by_h
     EXPECT_EQ(runs("a"), Runs(8, 0));
 }
 
-TEST_F(CollectorTotals, are_complete_before_anything_is_pruned_where_no_server_ever_ran) {
+TEST_F(CollectorTotals, are_complete_before_pruning_even_if_no_server_ever_ran) {
     collector.reset();
     std::filesystem::remove(config.db_path);
     { const auto created = storage::open_database(config.db_path, {}); }
@@ -172,7 +173,7 @@ TEST_F(CollectorTotals, are_complete_before_anything_is_pruned_where_no_server_e
     EXPECT_EQ(runs("a"), Runs(1, 0));
 }
 
-TEST_F(CollectorTotals, begin_anew_with_another_database) {
+TEST_F(CollectorTotals, are_reset_by_another_database) {
     insert("a");
     insert("a");
     cycle();
@@ -188,7 +189,7 @@ TEST_F(CollectorTotals, begin_anew_with_another_database) {
     EXPECT_EQ(runs("b"), Runs(3, 0));
 }
 
-TEST_F(CollectorTotals, begin_anew_when_all_rows_were_deleted) {
+TEST_F(CollectorTotals, are_reset_when_all_rows_were_deleted) {
     insert("a");
     insert("a");
     cycle();
@@ -200,7 +201,7 @@ TEST_F(CollectorTotals, begin_anew_when_all_rows_were_deleted) {
     EXPECT_EQ(query_one(config.db_path, "SELECT group_concat(skill_name) FROM session_buddy_totals"), "b");
 }
 
-TEST_F(CollectorTotals, stay_when_a_single_row_was_deleted_by_hand) {
+TEST_F(CollectorTotals, are_kept_when_a_single_row_is_deleted_manually) {
     insert("a");
     insert("a");
     insert("a");
@@ -210,13 +211,13 @@ TEST_F(CollectorTotals, stay_when_a_single_row_was_deleted_by_hand) {
     EXPECT_EQ(runs("a"), Runs(3, 0));
 }
 
-TEST_F(CollectorTotals, are_those_of_the_database_where_another_program_took_some_back) {
+TEST_F(CollectorTotals, are_those_of_the_database_after_another_program_corrected_them) {
     insert("a");
     insert("a");
     insert("a");
     cycle();
     cycle();
-    // As a command does that takes back a mistake: the row and its count in one transaction.
+    // Like a command that corrects a mistake: removes the row and its count in one transaction.
     execute(config.db_path,
             "BEGIN; DELETE FROM skill_invocation WHERE id = 2; UPDATE session_buddy_totals SET completed = 2;" +
                 insertion("a", format_timestamp(clock.now())) + "COMMIT");
@@ -226,7 +227,7 @@ TEST_F(CollectorTotals, are_those_of_the_database_where_another_program_took_som
     EXPECT_EQ(query_one(config.db_path, "SELECT completed FROM session_buddy_totals"), "3");
 }
 
-TEST_F(CollectorTotals, stay_when_the_clock_is_set_and_all_figures_are_built_anew) {
+TEST_F(CollectorTotals, stay_when_the_clock_jumps_and_all_metrics_are_rebuilt) {
     insert("a");
     cycle();
     clock.set(kNow - 24h);
@@ -252,7 +253,7 @@ TEST_F(CollectorTotals, of_a_locked_database_are_counted_and_written_once_it_is_
     EXPECT_EQ(runs("a"), Runs(2, 0));
 }
 
-TEST_F(CollectorTotals, of_a_database_that_can_only_be_read_are_counted_in_memory) {
+TEST_F(CollectorTotals, of_a_read_only_database_are_counted_in_memory) {
     insert("a");
     insert("a", false);
     collector.reset();
@@ -287,7 +288,7 @@ TEST_F(CollectorTotals, are_counted_once_by_two_servers_on_one_database) {
     EXPECT_EQ(query_one(config.db_path, "SELECT completed FROM session_buddy_totals"), "40");
 }
 
-TEST_F(CollectorTotals, never_shrink_where_a_pruner_counts_at_the_same_time) {
+TEST_F(CollectorTotals, never_decrease_while_a_pruner_counts_at_the_same_time) {
     collector.reset();
     std::filesystem::remove(config.db_path);
     { const auto created = storage::open_database(config.db_path, {}); }
@@ -310,7 +311,7 @@ TEST_F(CollectorTotals, never_shrink_where_a_pruner_counts_at_the_same_time) {
 }
 
 TEST_F(CollectorTotals, count_the_episodes_that_the_database_has) {
-    // An anomaly of an earlier time, by whoever found it.
+    // An earlier anomaly, found by any program.
     insert("a");
     execute(config.db_path,
             "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type, resolved_at) VALUES"
@@ -335,7 +336,7 @@ TEST_F(CollectorTotals, count_the_episodes_that_the_database_has) {
               "1");
 }
 
-TEST_F(CollectorTotals, of_tables_that_were_dropped_are_counted_anew) {
+TEST_F(CollectorTotals, of_dropped_tables_are_counted_again) {
     insert("a");
     insert("b");
     cycle();
@@ -348,7 +349,7 @@ TEST_F(CollectorTotals, of_tables_that_were_dropped_are_counted_anew) {
               "a2,b1");
 }
 
-TEST_F(CollectorTotals, keep_the_series_of_each_skill_whatever_becomes_of_the_bound) {
+TEST_F(CollectorTotals, keep_the_series_of_each_skill_when_the_limit_changes) {
     config.metrics_max_skills = 2;
     start();
     for (const char* skill : {"a", "b", "c"}) {
@@ -369,7 +370,7 @@ TEST_F(CollectorTotals, keep_the_series_of_each_skill_whatever_becomes_of_the_bo
     EXPECT_EQ(runs("other"), Runs(1, 0)) << "stays";
 }
 
-TEST_F(CollectorTotals, keep_the_series_of_each_phase_whatever_becomes_of_the_bound) {
+TEST_F(CollectorTotals, keep_the_series_of_each_phase_when_the_limit_changes) {
     const auto insert_in = [this](const std::string& phase) {
         execute(config.db_path,
                 "INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed, workflow_phase) VALUES"
@@ -395,9 +396,10 @@ TEST_F(CollectorTotals, keep_the_series_of_each_phase_whatever_becomes_of_the_bo
     go_on_with(2, {"build", "test", "deploy"});
     EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 1}, {"other", 1}}));
     go_on_with(1, {"test", "deploy"});
-    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 2}, {"other", 2}})) << "lowered: none is taken away";
+    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 2}, {"other", 2}})) << "limit lowered: no series is removed";
     go_on_with(3, {"deploy", "test"});
-    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 3}, {"deploy", 1}, {"other", 2}})) << "raised: from here on";
+    EXPECT_EQ(counts(), (Counts{{"build", 1}, {"test", 3}, {"deploy", 1}, {"other", 2}}))
+        << "limit raised: counted from now on";
 }
 
 TEST_F(CollectorTotals, of_more_phases_than_an_integer_has_bits_are_all_stored) {
@@ -424,7 +426,7 @@ TEST_F(CollectorTotals, leave_an_empty_database_as_it_is) {
               "0");
 }
 
-TEST_F(CollectorTotals, come_with_what_the_collector_did) {
+TEST_F(CollectorTotals, are_published_with_the_collector_stats) {
     insert("a");
     execute(config.db_path, insertion("a", "yesterday"));
     cycle();

@@ -1,4 +1,4 @@
-// The detector's state comes back from the database to the last bit, or not at all.
+// The stored detector state round-trips exactly, or is rejected as a whole.
 #include "session_buddy/app/detector_state.hpp"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ AnomalyEngine::OpenEpisode episode() {
                         .excluded = 7}};
 }
 
-TEST(DetectorState, comes_back_as_it_was) {
+TEST(DetectorState, round_trips_exactly) {
     const auto state = parse_detector_state({head_entry(kUntil, 42), episode_entry(episode())});
     ASSERT_TRUE(state.has_value());
     EXPECT_EQ(state->until, kUntil);
@@ -44,14 +44,14 @@ TEST(DetectorState, comes_back_as_it_was) {
     EXPECT_EQ(state->episodes, std::vector{episode()});
 }
 
-TEST(DetectorState, has_one_name_for_an_episode_and_its_removal) {
+TEST(DetectorState, uses_the_same_name_for_an_episode_and_its_removal) {
     const auto removal = removed_episode_entry(episode().skill_name, episode().channel);
     EXPECT_EQ(removal.name, episode_entry(episode()).name);
     EXPECT_FALSE(removal.text.has_value());
     EXPECT_NE(removal.name, removed_episode_entry(episode().skill_name, SkillDetector::completion).name);
 }
 
-TEST(DetectorState, is_nothing_where_a_piece_is_missing_or_not_ours) {
+TEST(DetectorState, is_rejected_if_an_entry_is_missing_or_has_another_format) {
     const std::vector<storage::StateEntry> cases[] = {
         {},
         {episode_entry(episode())},

@@ -1,4 +1,4 @@
-// Entity tags, "not modified" and compression.
+// Entity tags, conditional requests (304) and compression.
 #include "app/http_answer.hpp"
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ std::string header(const server::QueryResponse& answer, const std::string& name)
     return {};
 }
 
-TEST(HttpAnswer, has_a_weak_tag_over_what_does_not_vary) {
+TEST(HttpAnswer, has_a_weak_tag_over_the_invariant_part) {
     const auto first = to_answer(body_of("1", "data"), {});
     EXPECT_EQ(first.status, 200U);
     EXPECT_EQ(first.body, "1data");
@@ -35,7 +35,7 @@ TEST(HttpAnswer, has_a_weak_tag_over_what_does_not_vary) {
     EXPECT_NE(header(to_answer(body_of("1", "date"), {}), "ETag"), header(first, "ETag"));
 }
 
-TEST(HttpAnswer, is_304_where_the_client_names_the_tag) {
+TEST(HttpAnswer, is_304_if_the_client_sends_the_tag) {
     const std::string tag = header(to_answer(body_of("1", "data"), {}), "ETag");
     for (const auto& sent : {tag, tag.substr(2), "\"x\" , " + tag, tag + ",W/\"y\"", std::string("*")}) {
         const auto answer = to_answer(body_of("2", "data"), {.if_none_match = sent});
@@ -63,7 +63,7 @@ std::string unzipped(std::string_view bytes) {
     return out;
 }
 
-TEST(HttpAnswer, is_compressed_where_the_client_takes_gzip_and_it_is_worth_it) {
+TEST(HttpAnswer, is_compressed_if_large_enough_and_the_client_accepts_gzip) {
     struct Case {
         const char* accept;
         bool compressed;

@@ -1,5 +1,5 @@
-// The thread that takes in what clients hand in: each request is answered once, whatever happens, and none is answered
-// as stored that is not.
+// The ingestion thread: each request is answered exactly once, also after errors, and never reported as stored if it is
+// not.
 #include "session_buddy/app/intake_thread.hpp"
 
 #include <gmock/gmock.h>
@@ -30,7 +30,7 @@ using server::IntakeResponse;
 using testing::ElementsAre;
 using testing::Not;
 
-/// One request's answers, of which there must be one.
+/// The answers to one request; there must be exactly one.
 class Reply {
   public:
     void operator()(IntakeResponse answer) {
@@ -68,7 +68,7 @@ std::string report(const std::string& skill, const std::string& key = "") {
     return made.dump();
 }
 
-/// A write lock that another program has until it goes out of scope.
+/// The write lock, held by another program while this is in scope.
 class Locked {
   public:
     explicit Locked(const std::string& path) : database_(path, SQLite::OPEN_READWRITE, 5000) {
@@ -127,7 +127,7 @@ class IntakeTest : public testing::Test {
     std::unique_ptr<IntakeThread> intake;
 };
 
-TEST_F(IntakeTest, what_comes_before_it_starts_waits_for_it) {
+TEST_F(IntakeTest, requests_before_the_start_are_queued) {
     make();
     Reply& hooked = send_hook(hook("PostToolUse", "t1"));
     Reply& reported = send_report(report("a"));
@@ -138,7 +138,7 @@ TEST_F(IntakeTest, what_comes_before_it_starts_waits_for_it) {
     EXPECT_EQ(rows(), "2");
 }
 
-TEST_F(IntakeTest, refuses_what_waited_in_vain_and_what_comes_after_a_stop) {
+TEST_F(IntakeTest, rejects_requests_that_were_never_started_or_come_after_a_stop) {
     make();
     std::vector<Reply*> sent{&send_hook(hook("PostToolUse", "t1")), &send_report(report("a"))};
     intake->stop();
@@ -147,14 +147,14 @@ TEST_F(IntakeTest, refuses_what_waited_in_vain_and_what_comes_after_a_stop) {
     sent.push_back(&send_report(report("b")));
     sent.push_back(&send_report("junk"));
     for (Reply* reply : sent) {
-        ASSERT_EQ(reply->count(), 1U) << "at once";
+        ASSERT_EQ(reply->count(), 1U) << "immediately";
         EXPECT_EQ(reply->wait().status, 503U);
         EXPECT_EQ(reply->wait().retry_after, 2U);
         EXPECT_EQ(json::parse(reply->wait().body).at("error"), "database_unavailable");
     }
 }
 
-TEST_F(IntakeTest, answers_what_waits_when_it_stops_and_stores_what_it_says_is_stored) {
+TEST_F(IntakeTest, a_stop_answers_queued_requests_and_reports_stored_only_what_is_stored) {
     start();
     std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
     for (int i = 0; i < 20; ++i) {
@@ -172,8 +172,8 @@ TEST_F(IntakeTest, answers_what_waits_when_it_stops_and_stores_what_it_says_is_s
         stored += status == 202U ? 1U : 0U;
         refused += status == 503U ? 1U : 0U;
     }
-    EXPECT_EQ(refused, 20U) << "reports of a locked database are to be sent again";
-    EXPECT_EQ(stored, 20U) << "events of hooks wait beside it";
+    EXPECT_EQ(refused, 20U) << "reports are rejected while the database is locked";
+    EXPECT_EQ(stored, 20U) << "hook events are spooled";
     EXPECT_EQ(spooled(), 20U);
     EXPECT_EQ(rows(), "0");
     start();
@@ -182,7 +182,7 @@ TEST_F(IntakeTest, answers_what_waits_when_it_stops_and_stores_what_it_says_is_s
     EXPECT_EQ(spooled(), 0U);
 }
 
-TEST_F(IntakeTest, answers_each_once_while_it_is_stopped_by_others) {
+TEST_F(IntakeTest, answers_each_request_once_during_a_concurrent_stop) {
     for (int round = 0; round < 10; ++round) {
         start();
         std::mutex mutex;
@@ -218,7 +218,7 @@ TEST_F(IntakeTest, answers_each_once_while_it_is_stopped_by_others) {
     EXPECT_EQ(rows(), std::to_string(stored));
 }
 
-/// Commits that wrote to the database: each ends with a frame of the log that tells the size of the file.
+/// Number of commits in the WAL: each ends with a frame that contains the size of the database.
 std::size_t commits_in(const std::string& log) {
     constexpr std::size_t kHeader = 32;
     constexpr std::size_t kFrameHeader = 24;
@@ -230,13 +230,13 @@ std::size_t commits_in(const std::string& log) {
     return commits;
 }
 
-TEST_F(IntakeTest, puts_all_that_waits_into_one_transaction) {
+TEST_F(IntakeTest, stores_all_queued_requests_in_one_transaction) {
     config.busy_timeout = Seconds{20.0};
     start();
-    send_report(report("first", "k")).wait();  // the side tables are there now
+    send_report(report("first", "k")).wait();  // creates the side tables
     const std::size_t before = commits_in(dir.contents().at("skills.db-wal"));
     std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
-    send_report(report("held"));  // with what else comes before the thread asks for the lock
+    send_report(report("held"));  // together with what arrives before the thread requests the lock
     for (int i = 0; i < 100; ++i) {
         send_report(report("r" + std::to_string(i % 60), "k" + std::to_string(i % 60)));
     }
@@ -254,7 +254,7 @@ TEST_F(IntakeTest, puts_all_that_waits_into_one_transaction) {
     EXPECT_EQ(rows(), "62");
     const std::size_t commits = commits_in(dir.contents().at("skills.db-wal")) - before;
     EXPECT_GE(commits, 1U);
-    EXPECT_LE(commits, 2U) << "of what the thread had taken up, and of all that came while it waited";
+    EXPECT_LE(commits, 2U) << "one for the batch that was in progress, one for all that arrived meanwhile";
 }
 
 TEST_F(IntakeTest, answers_each_of_a_batch_with_its_own_counts) {
@@ -276,7 +276,7 @@ TEST_F(IntakeTest, answers_each_of_a_batch_with_its_own_counts) {
     EXPECT_EQ(rows(), "4");
 }
 
-TEST_F(IntakeTest, answers_what_is_wrong_without_what_was_sent) {
+TEST_F(IntakeTest, error_answers_do_not_contain_the_input) {
     const std::string marker = "private-9f3b";
     start();
     const struct {
@@ -309,7 +309,7 @@ TEST_F(IntakeTest, answers_what_is_wrong_without_what_was_sent) {
     EXPECT_EQ(rows(), "0");
 }
 
-TEST_F(IntakeTest, a_locked_database_is_written_once_it_is_free_in_time) {
+TEST_F(IntakeTest, a_locked_database_is_written_when_it_is_unlocked_in_time) {
     config.busy_timeout = Seconds{20.0};
     start();
     std::unique_ptr<Locked> lock = std::make_unique<Locked>(path);
@@ -319,20 +319,20 @@ TEST_F(IntakeTest, a_locked_database_is_written_once_it_is_free_in_time) {
     lock.reset();
     EXPECT_EQ(waiting.wait().status, 202U);
     EXPECT_EQ(event.wait().status, 202U);
-    send_hook(hook("PreToolUse", "t2")).wait();  // what may have been spooled is in by now
+    send_hook(hook("PreToolUse", "t2")).wait();  // spooled events are stored by now
     EXPECT_EQ(rows(), "2");
 }
 
-TEST_F(IntakeTest, what_is_no_database_or_gone_is_told_and_taken_up_once_it_is_there) {
+TEST_F(IntakeTest, an_invalid_or_missing_database_is_an_error_until_it_is_back) {
     const std::string whole = dir.contents().at("skills.db");
-    std::ofstream(path, std::ios::trunc) << "no database, but a text of some length";
+    std::ofstream(path, std::ios::trunc) << "not a database, but a text of some length";
     start();
     EXPECT_EQ(send_report(report("a")).wait().status, 503U);
     EXPECT_EQ(send_hook(hook("PostToolUse", "t1")).wait().status, 202U);
     std::filesystem::remove(path);
     EXPECT_EQ(send_report(report("a")).wait().status, 503U);
     EXPECT_EQ(send_hook(hook("PostToolUse", "t2")).wait().status, 202U);
-    EXPECT_FALSE(std::filesystem::exists(path)) << "it makes none: whoever serves it does";
+    EXPECT_FALSE(std::filesystem::exists(path)) << "the ingestion thread does not create the database";
     EXPECT_EQ(spooled(), 2U);
     std::ofstream(path, std::ios::binary) << whole;
     EXPECT_EQ(send_report(report("a")).wait().status, 202U);
@@ -341,8 +341,8 @@ TEST_F(IntakeTest, what_is_no_database_or_gone_is_told_and_taken_up_once_it_is_t
     EXPECT_EQ(spooled(), 0U);
 }
 
-TEST_F(IntakeTest, an_event_that_can_be_kept_nowhere_is_refused) {
-    std::ofstream(path + "-spool") << "a file in the place of the folder";
+TEST_F(IntakeTest, an_event_that_can_be_stored_nowhere_is_rejected) {
+    std::ofstream(path + "-spool") << "a file instead of the folder";
     start();
     const Locked lock(path);
     const auto answer = send_hook(hook("PostToolUse", "t1")).wait();
@@ -350,7 +350,7 @@ TEST_F(IntakeTest, an_event_that_can_be_kept_nowhere_is_refused) {
     EXPECT_EQ(answer.retry_after, 2U);
 }
 
-/// A trigger of another tool that takes milliseconds for each row.
+/// A slow trigger of another tool: milliseconds per row.
 void make_slow(const std::string& path) {
     test::execute(path,
                   "CREATE TRIGGER slow AFTER INSERT ON skill_invocation BEGIN SELECT count(*) FROM (WITH RECURSIVE"
@@ -365,7 +365,7 @@ std::string many(std::size_t count) {
     return records.dump();
 }
 
-TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_is_stored) {
+TEST_F(IntakeTest, other_programs_and_hooks_get_the_lock_while_a_large_batch_is_stored) {
     make_slow(path);
     start();
     Reply& large = send_report(many(2000));
@@ -373,7 +373,7 @@ TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_
     while (rows() == "0" && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::yield();
     }
-    { const Locked lock(path); }  // waits for five seconds at most
+    { const Locked lock(path); }  // waits at most five seconds
     EXPECT_EQ(send_hook(hook("PostToolUse", "t1")).wait().status, 202U);
     EXPECT_EQ(send_hook("[]").wait().status, 400U);
     EXPECT_EQ(large.count(), 0U);
@@ -381,7 +381,7 @@ TEST_F(IntakeTest, other_programs_and_hooks_have_their_turn_while_a_large_batch_
     intake->stop();
 }
 
-TEST_F(IntakeTest, a_stop_does_not_wait_for_the_end_of_a_batch_and_says_what_is_stored_of_it) {
+TEST_F(IntakeTest, a_stop_interrupts_a_batch_and_reports_how_much_is_stored) {
     make_slow(path);
     start();
     Reply& large = send_report(many(2000));
@@ -406,12 +406,12 @@ TEST_F(IntakeTest, a_stop_does_not_wait_for_the_end_of_a_batch_and_says_what_is_
     EXPECT_EQ(rows(), "2000") << "the rest, and nothing twice";
 }
 
-TEST_F(IntakeTest, a_report_of_nothing_is_answered) {
+TEST_F(IntakeTest, an_empty_report_is_answered) {
     start();
     EXPECT_EQ(send_report("[]").wait().body, R"({"stored":0,"known":0})");
 }
 
-TEST_F(IntakeTest, events_count_from_when_they_came_and_open_ones_are_given_up) {
+TEST_F(IntakeTest, events_count_from_their_arrival_and_open_ones_expire) {
     config.hook_timeout = Seconds{60.0};
     start();
     send_hook(hook("PreToolUse", "t1")).wait();

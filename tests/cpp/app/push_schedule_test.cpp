@@ -1,4 +1,4 @@
-// When a push may look into the database and when it must, in made-up time.
+// When push mode may and must poll the database, with simulated time.
 #include "session_buddy/app/push_schedule.hpp"
 
 #include <gmock/gmock.h>
@@ -16,17 +16,17 @@ using Time = PushSchedule::Time;
 const Time kStart{std::chrono::hours{5}};
 constexpr milliseconds kMinInterval{50};
 
-/// The looks of a schedule that finds nothing, in milliseconds after kStart.
-std::vector<long> looks_without_finding(PushSchedule& schedule) {
-    std::vector<long> looks;
-    while (schedule.next_poll() != PushSchedule::kNever && looks.size() < 100) {
-        looks.push_back(std::chrono::duration_cast<milliseconds>(schedule.next_poll() - kStart).count());
+/// The times of a series of empty polls, in milliseconds after kStart.
+std::vector<long> empty_polls(PushSchedule& schedule) {
+    std::vector<long> polls;
+    while (schedule.next_poll() != PushSchedule::kNever && polls.size() < 100) {
+        polls.push_back(std::chrono::duration_cast<milliseconds>(schedule.next_poll() - kStart).count());
         schedule.on_empty_poll(schedule.next_poll());
     }
-    return looks;
+    return polls;
 }
 
-TEST(PushSchedule, never_looks_by_itself) {
+TEST(PushSchedule, never_polls_without_a_notification) {
     PushSchedule schedule(kMinInterval);
     EXPECT_EQ(schedule.next_poll(), PushSchedule::kNever);
     EXPECT_LE(schedule.listen_from(), kStart);
@@ -34,13 +34,13 @@ TEST(PushSchedule, never_looks_by_itself) {
     EXPECT_EQ(schedule.next_poll(), PushSchedule::kNever) << "an idle server polls nothing";
 }
 
-TEST(PushSchedule, looks_again_for_a_while_after_a_sign_as_a_commit_is_told_before_it_can_be_seen) {
+TEST(PushSchedule, polls_with_backoff_because_a_notification_precedes_the_visible_commit) {
     PushSchedule schedule(kMinInterval);
     schedule.on_change(kStart);
-    EXPECT_THAT(looks_without_finding(schedule), testing::ElementsAre(0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023));
+    EXPECT_THAT(empty_polls(schedule), testing::ElementsAre(0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023));
 }
 
-TEST(PushSchedule, starts_anew_for_each_sign_but_no_more_often_than_allowed) {
+TEST(PushSchedule, restarts_for_each_notification_but_no_more_often_than_allowed) {
     PushSchedule schedule(kMinInterval);
     schedule.on_change(kStart);
     EXPECT_EQ(schedule.listen_from(), kStart + kMinInterval);
@@ -52,16 +52,17 @@ TEST(PushSchedule, starts_anew_for_each_sign_but_no_more_often_than_allowed) {
     EXPECT_EQ(schedule.next_poll(), kStart + milliseconds{61});
 }
 
-TEST(PushSchedule, waits_after_a_push_and_then_looks_for_what_came_meanwhile) {
+TEST(PushSchedule, waits_after_a_push_and_then_polls_for_later_changes) {
     PushSchedule schedule(kMinInterval);
     schedule.on_change(kStart);
     schedule.on_push(kStart);
     EXPECT_EQ(schedule.listen_from(), kStart + kMinInterval);
-    EXPECT_EQ(schedule.next_poll(), kStart + kMinInterval) << "signs of before the push may have been used up";
-    EXPECT_THAT(looks_without_finding(schedule), testing::SizeIs(11));
+    EXPECT_EQ(schedule.next_poll(), kStart + kMinInterval)
+        << "notifications of changes before the push may be consumed";
+    EXPECT_THAT(empty_polls(schedule), testing::SizeIs(11));
 }
 
-TEST(PushSchedule, puts_off_a_push_after_a_regular_broadcast) {
+TEST(PushSchedule, delays_a_push_after_a_regular_broadcast) {
     PushSchedule schedule(kMinInterval);
     schedule.on_change(kStart);
     schedule.on_broadcast(kStart + milliseconds{1});
@@ -69,7 +70,7 @@ TEST(PushSchedule, puts_off_a_push_after_a_regular_broadcast) {
     EXPECT_EQ(schedule.listen_from(), kStart + milliseconds{51});
 }
 
-TEST(PushSchedule, leaves_a_database_in_trouble_some_time) {
+TEST(PushSchedule, backs_off_when_the_database_fails) {
     PushSchedule schedule(kMinInterval);
     schedule.on_change(kStart);
     schedule.on_failed_poll(kStart);

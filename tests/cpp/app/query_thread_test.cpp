@@ -1,4 +1,4 @@
-// The thread that answers queries: bounds, what happens to those that wait, and a database that comes and goes.
+// The query threads: limits, queued queries, timeouts, and a database that disappears and comes back.
 #include "session_buddy/app/query_thread.hpp"
 
 #include <gmock/gmock.h>
@@ -63,7 +63,7 @@ class QueryThreadTest : public testing::Test {
     test::ManualClock clock{test::kNoon};
 };
 
-/// Holds the thread in a query until it is let go.
+/// Blocks the thread in a query until it is released.
 class Hold {
   public:
     QueryThread::Metrics metrics() {
@@ -83,7 +83,7 @@ class Hold {
     std::promise<void> released_;
 };
 
-TEST_F(QueryThreadTest, answers_from_the_newest_snapshot) {
+TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
     QueryThread thread(config, clock);
     thread.start();
     EXPECT_EQ(json::parse(answer_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 0);
@@ -95,7 +95,7 @@ TEST_F(QueryThreadTest, answers_from_the_newest_snapshot) {
     EXPECT_EQ(info.at("started_at"), "2026-02-10T12:00:00Z");
 }
 
-TEST_F(QueryThreadTest, hands_metrics_to_whoever_supplies_them_and_has_none_without) {
+TEST_F(QueryThreadTest, passes_metrics_requests_to_the_callback_and_answers_404_without_one) {
     QueryThread without(config, clock);
     without.start();
     EXPECT_EQ(answer_of(ask(without, {.kind = Kind::metrics})).status, 404U);
@@ -112,7 +112,7 @@ TEST_F(QueryThreadTest, hands_metrics_to_whoever_supplies_them_and_has_none_with
     EXPECT_EQ(header(answer, "Content-Encoding"), "gzip");
 }
 
-TEST_F(QueryThreadTest, what_throws_is_answered_with_500_and_the_thread_goes_on) {
+TEST_F(QueryThreadTest, an_exception_is_answered_with_500_and_the_thread_continues) {
     QueryThread thread(config, clock, [](const QueryRequest&, const SnapshotPtr&) -> QueryResponse {
         throw std::runtime_error("secret");
     });
@@ -124,7 +124,7 @@ TEST_F(QueryThreadTest, what_throws_is_answered_with_500_and_the_thread_goes_on)
     EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
 }
 
-TEST_F(QueryThreadTest, more_than_max_queries_do_not_wait) {
+TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
     config.max_queries = 2;
     Hold hold;
     QueryThread thread(config, clock, hold.metrics());
@@ -144,28 +144,28 @@ TEST_F(QueryThreadTest, more_than_max_queries_do_not_wait) {
     EXPECT_EQ(answer_of(std::move(second)).status, 200U);
 }
 
-TEST_F(QueryThreadTest, what_is_read_from_the_database_takes_no_place_from_what_the_snapshot_answers) {
+TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queries) {
     config.max_queries = 1;
     QueryThreads threads(config, clock);
-    // Nothing is answered yet, so each queue is full after one.
+    // Nothing is answered yet, so each queue is full after one query.
     auto read = ask(threads, {.kind = Kind::series});
     EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::anomalies}))), "too_many_queries");
-    auto figures = ask(threads, {.kind = Kind::skills});
-    EXPECT_EQ(figures.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
+    auto skills = ask(threads, {.kind = Kind::skills});
+    EXPECT_EQ(skills.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
     EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::sessions}))), "too_many_queries");
     threads.start();
-    EXPECT_EQ(answer_of(std::move(figures)).status, 200U);
+    EXPECT_EQ(answer_of(std::move(skills)).status, 200U);
     EXPECT_EQ(answer_of(std::move(read)).status, 200U);
     threads.stop();
 }
 
-TEST_F(QueryThreadTest, the_thread_is_chosen_by_what_a_query_asks_for_not_by_how_it_is_written) {
+TEST_F(QueryThreadTest, the_thread_is_chosen_by_the_decoded_query) {
     config.max_queries = 1;
     QueryThreads threads(config, clock);
     const auto skills = [&](std::string query) {
         return ask(threads, {.kind = Kind::skills, .query = std::move(query)});
     };
-    // Nothing is answered yet, so what is sent to the thread that reads the database finds its queue full.
+    // Nothing is answered yet, so queries for the database thread find its queue full.
     auto read = ask(threads, {.kind = Kind::series});
     for (const auto* query :
          {"sparkline=true", "%73parkline=true", "sparkl%69ne=tru%65", "limit=5&&%73parkline=true"}) {
@@ -176,7 +176,7 @@ TEST_F(QueryThreadTest, the_thread_is_chosen_by_what_a_query_asks_for_not_by_how
     threads.stop();
 }
 
-TEST_F(QueryThreadTest, a_query_that_only_looks_as_if_it_had_a_sparkline_does_not_wait_for_the_database) {
+TEST_F(QueryThreadTest, a_query_that_only_resembles_a_sparkline_query_does_not_wait_for_the_database) {
     config.max_queries = 1;
     for (const auto* query : {"search=sparkline", "sparkline=false", "search=sparkline%3Dtrue", "sparkline=yes"}) {
         QueryThreads threads(config, clock);
@@ -187,7 +187,7 @@ TEST_F(QueryThreadTest, a_query_that_only_looks_as_if_it_had_a_sparkline_does_no
     }
 }
 
-TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {
+TEST_F(QueryThreadTest, a_query_queued_longer_than_query_timeout_times_out) {
     config.query_timeout = Seconds{0.1};
     QueryThread thread(config, clock);
     auto waiting = ask(thread, {.kind = Kind::skills});
@@ -200,8 +200,8 @@ TEST_F(QueryThreadTest, what_waited_for_longer_than_query_timeout_is_given_up) {
     EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
 }
 
-// A thread that has the database open and whose reads of invocations then never end: a view with rows without end
-// stands in the place of the table. To open such a database is refused.
+// A thread with an open database whose reads never end: an infinite view replaces the table. (Opening such a database
+// would be rejected.)
 class EndlessReads {
   public:
     EndlessReads(const Config& config, const Clock& clock) : thread_(config, clock, hold_.metrics()) {
@@ -225,7 +225,7 @@ class EndlessReads {
     QueryThread thread_;
 };
 
-TEST_F(QueryThreadTest, a_long_read_is_given_up_at_query_timeout) {
+TEST_F(QueryThreadTest, a_long_read_times_out_at_query_timeout) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     config.query_timeout = Seconds{0.5};
@@ -238,7 +238,7 @@ TEST_F(QueryThreadTest, a_long_read_is_given_up_at_query_timeout) {
     EXPECT_EQ(answer_of(ask(endless.thread(), {.kind = Kind::skills})).status, 200U);
 }
 
-TEST_F(QueryThreadTest, a_stop_cuts_off_a_long_read_and_refuses_what_waits_behind_it) {
+TEST_F(QueryThreadTest, a_stop_aborts_a_long_read_and_rejects_queued_queries) {
     config.query_timeout = Seconds{300};
     EndlessReads endless(config, clock);
     QueryThread& thread = endless.thread();
@@ -251,7 +251,7 @@ TEST_F(QueryThreadTest, a_stop_cuts_off_a_long_read_and_refuses_what_waits_behin
     EXPECT_EQ(error_of(answer_of(ask(thread, {.kind = Kind::skills}))), "stopping");
 }
 
-TEST_F(QueryThreadTest, nobody_is_left_without_an_answer_where_it_never_started) {
+TEST_F(QueryThreadTest, every_query_is_answered_even_if_the_thread_never_started) {
     auto future = [&] {
         QueryThread thread(config, clock);
         return ask(thread, {.kind = Kind::skills});
@@ -259,7 +259,7 @@ TEST_F(QueryThreadTest, nobody_is_left_without_an_answer_where_it_never_started)
     EXPECT_EQ(error_of(answer_of(std::move(future))), "stopping");
 }
 
-TEST_F(QueryThreadTest, without_a_database_history_is_503_and_the_rest_goes_on_until_it_is_back) {
+TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_still_work) {
     QueryThread thread(config, clock);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
@@ -275,12 +275,12 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_the_rest_goes_on_u
     EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"})).status, 503U);
     EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skill, .query = "skill_name=a"})).status, 503U);
     EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::anomalies})).status, 503U);
-    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query makes no database";
+    EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query creates no database";
     std::filesystem::rename(dir.file("away.db"), config.db_path);
     EXPECT_EQ(history().status, 200U);
 }
 
-TEST_F(QueryThreadTest, counts_hours_anew_when_the_hour_changes_or_the_file_and_reads_on_otherwise) {
+TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_reads_incrementally_otherwise) {
     QueryThread thread(config, clock);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
@@ -293,16 +293,16 @@ TEST_F(QueryThreadTest, counts_hours_anew_when_the_hour_changes_or_the_file_and_
                                       test::insertion("a", "2026-02-10 11:59:59") +
                                       test::insertion("a", "2026-02-09T12:59:59Z") +  // an hour too old
                                       test::insertion("a", "2026-02-09T13:00:00Z") +
-                                      test::insertion("a", "2026-02-10T13:00:00Z"));  // ahead of the clock
+                                      test::insertion("a", "2026-02-10T13:00:00Z"));  // from the future
     auto found = counts();
     EXPECT_EQ((std::vector<int>{found.front(), found.at(22), found.back()}), (std::vector<int>{1, 1, 1}));
-    test::execute(config.db_path, test::insertion("a", "2026-02-10T11:00:00Z"));  // late
+    test::execute(config.db_path, test::insertion("a", "2026-02-10T11:00:00Z"));  // arrives late
     EXPECT_EQ(counts().at(22), 2);
     clock.advance(std::chrono::hours{1});
     found = counts();
     EXPECT_EQ((std::vector<int>{found.front(), found.at(21), found.at(22), found.back()}),
               (std::vector<int>{0, 2, 1, 1}));
-    // Another database under the name.
+    // Another database under the same name.
     const std::string other = dir.file("other.db");
     static_cast<void>(storage::open_database(other, {}));
     test::execute(other, test::insertion("a", "2026-02-10T13:10:00Z") + "PRAGMA wal_checkpoint(TRUNCATE);");
@@ -336,7 +336,7 @@ TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_
     }
     const auto before = rendered;
     static_cast<void>(answer_of(ask(thread, {.kind = Kind::metrics})));
-    EXPECT_EQ(rendered, before + 1) << "what is sent is not kept";
+    EXPECT_EQ(rendered, before + 1) << "a sent body is not kept";
 }
 
 TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
@@ -352,7 +352,7 @@ TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_furth
     };
     {
         const auto larger_than_all = of_size("3000000");
-        EXPECT_EQ(larger_than_all.body.size(), 3'000'000U) << "no client could ever have it otherwise";
+        EXPECT_EQ(larger_than_all.body.size(), 3'000'000U) << "otherwise no client could ever get it";
         const auto refused = of_size("1");
         EXPECT_EQ(refused.status, 503U);
         EXPECT_EQ(error_of(refused), "too_many_unread_responses");

@@ -1,4 +1,4 @@
-// Start, stop and start again of the whole server; what it does with what it cannot use.
+// Start, stop and restart of the whole server, and its errors at the start.
 #include "session_buddy/app/real_time_server.hpp"
 
 #include <gtest/gtest.h>
@@ -43,7 +43,7 @@ TEST_F(RealTimeServerTest, can_be_started_again_after_a_stop) {
     server.stop();
 }
 
-TEST_F(RealTimeServerTest, start_while_running_is_refused_and_changes_nothing) {
+TEST_F(RealTimeServerTest, start_while_running_throws_and_changes_nothing) {
     RealTimeServer server{config()};
     server.start();
     const auto port = server.port();
@@ -51,7 +51,7 @@ TEST_F(RealTimeServerTest, start_while_running_is_refused_and_changes_nothing) {
     EXPECT_EQ(server.port(), port);
 }
 
-TEST_F(RealTimeServerTest, a_taken_port_is_an_error_at_once_and_the_other_server_goes_on) {
+TEST_F(RealTimeServerTest, a_port_in_use_is_an_immediate_error_and_the_other_server_continues) {
     RealTimeServer first{config()};
     first.start();
     Config taken = config();
@@ -59,7 +59,7 @@ TEST_F(RealTimeServerTest, a_taken_port_is_an_error_at_once_and_the_other_server
     RealTimeServer second{taken};
     try {
         second.start();
-        FAIL() << "started on a taken port";
+        FAIL() << "started on a port in use";
     } catch (const std::system_error& error) {
         EXPECT_EQ(error.code(), std::errc::address_in_use);
     }

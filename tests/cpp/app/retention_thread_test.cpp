@@ -1,4 +1,4 @@
-// When old rows are deleted, and what a database in trouble makes of it.
+// When old rows are deleted, and what happens after database errors.
 #include "session_buddy/app/retention_thread.hpp"
 
 #include <SQLiteCpp/Database.h>
@@ -27,9 +27,9 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using Pauses = RetentionThread::Pauses;
 
-constexpr Pauses kAtOnce{.first = milliseconds{0}, .next = milliseconds{1}, .retry = milliseconds{1}};
+constexpr Pauses kImmediately{.first = milliseconds{0}, .next = milliseconds{1}, .retry = milliseconds{1}};
 
-/// Counts how often it was asked.
+/// Counts how often it was called.
 class AskedClock final : public Clock {
   public:
     explicit AskedClock(TimePoint now) : now_(now) {}
@@ -75,8 +75,8 @@ class RetentionThreadTest : public testing::Test {
     Config config;
 };
 
-TEST_F(RetentionThreadTest, deletes_what_is_too_old_and_again_as_time_passes) {
-    RetentionThread retention(config, clock, kAtOnce);
+TEST_F(RetentionThreadTest, deletes_old_rows_and_repeats_as_time_passes) {
+    RetentionThread retention(config, clock, kImmediately);
     retention.start();
     wait_for_times("2025-11-02,2026-02-10");
     clock.advance(hours{24});
@@ -90,19 +90,19 @@ TEST_F(RetentionThreadTest, deletes_what_is_too_old_and_again_as_time_passes) {
     wait_for_times("2026-02-10,2026-02-10");
 }
 
-TEST_F(RetentionThreadTest, does_nothing_where_it_is_off_or_not_due) {
+TEST_F(RetentionThreadTest, does_nothing_if_disabled_or_not_due) {
     RetentionThread due_later(config, clock);
     due_later.start();
     Config off = config;
     off.retention = Seconds{0.0};
-    RetentionThread never(off, clock, kAtOnce);
+    RetentionThread never(off, clock, kImmediately);
     never.start();
-    // Another one shows that there would have been time enough.
+    // A second thread shows that there was enough time.
     const test::TempDir elsewhere;
     Config other = config;
     other.db_path = elsewhere.file("skills.db");
     std::filesystem::copy_file(config.db_path, other.db_path);
-    RetentionThread third(other, clock, kAtOnce);
+    RetentionThread third(other, clock, kImmediately);
     third.start();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
     while (test::query_one(other.db_path, "SELECT count(*) FROM skill_invocation") != "2" &&
@@ -112,7 +112,7 @@ TEST_F(RetentionThreadTest, does_nothing_where_it_is_off_or_not_due) {
     EXPECT_EQ(times(), "2025-11-01,2025-11-02,2026-02-10");
 }
 
-TEST_F(RetentionThreadTest, a_stop_ends_a_long_wait_at_once) {
+TEST_F(RetentionThreadTest, a_stop_ends_a_long_wait_immediately) {
     RetentionThread retention(config, clock, {.first = hours{1}, .next = hours{1}, .retry = hours{1}});
     retention.start();
     const auto start = std::chrono::steady_clock::now();
@@ -120,7 +120,7 @@ TEST_F(RetentionThreadTest, a_stop_ends_a_long_wait_at_once) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes{1});
 }
 
-TEST_F(RetentionThreadTest, trouble_is_logged_once_and_tried_again) {
+TEST_F(RetentionThreadTest, an_error_is_logged_once_and_retried) {
     std::mutex mutex;
     std::vector<std::string> warnings;
     log::set_sink([&](const log::Record& record) {
@@ -132,9 +132,9 @@ TEST_F(RetentionThreadTest, trouble_is_logged_once_and_tried_again) {
     std::optional<SQLite::Database> other(std::in_place, config.db_path, SQLite::OPEN_READWRITE);
     other->exec("BEGIN IMMEDIATE");
     const AskedClock asked(clock.now());
-    RetentionThread retention(config, asked, kAtOnce);
+    RetentionThread retention(config, asked, kImmediately);
     retention.start();
-    while (asked.times() < 10) {  // once or twice in each attempt
+    while (asked.times() < 10) {  // once or twice per attempt
         std::this_thread::sleep_for(milliseconds{1});
     }
     other->exec("ROLLBACK");
@@ -145,7 +145,7 @@ TEST_F(RetentionThreadTest, trouble_is_logged_once_and_tried_again) {
     EXPECT_NE(warnings.front().find("cannot delete old invocations"), std::string::npos);
 }
 
-TEST(MinimumRetention, is_more_than_what_a_start_looks_back_on) {
+TEST(MinimumRetention, is_longer_than_the_lookback_of_a_start) {
     for (const double window : {60.0, 86400.0, 2678400.0}) {
         for (const double baseline : {600.0, 86400.0, 2678400.0}) {
             Config config;

@@ -1,4 +1,4 @@
-// What was read becomes what is stored: every field, the times and the keys.
+// Conversion of parsed input to events for the store: every field, times and keys.
 #include "session_buddy/app/skill_events.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ HookEvent hook(HookEvent::Kind kind) {
     return made;
 }
 
-TEST(SkillEventOfHook, keeps_kind_key_names_and_the_time_it_came) {
+TEST(SkillEventOfHook, keeps_kind_key_names_and_time_of_receipt) {
     for (const auto& [kind, expected] : {std::pair{HookEvent::Kind::started, SkillEvent::Kind::started},
                                          std::pair{HookEvent::Kind::finished, SkillEvent::Kind::finished},
                                          std::pair{HookEvent::Kind::command, SkillEvent::Kind::command},
@@ -40,19 +40,19 @@ TEST(SkillEventOfHook, keeps_kind_key_names_and_the_time_it_came) {
         EXPECT_EQ(made.at, kNow);
         EXPECT_EQ(made.record.skill_name, from.skill_name);
         EXPECT_EQ(made.record.session_id, "s1");
-        EXPECT_EQ(made.record.invoked_at, "") << "the store reckons it";
+        EXPECT_EQ(made.record.invoked_at, "") << "the store computes it";
         EXPECT_FALSE(made.record.completed);
         EXPECT_EQ(made.record.duration_seconds, std::nullopt);
         EXPECT_EQ(made.record.error_type, std::nullopt);
     }
 }
 
-TEST(SkillEventOfHook, keeps_how_a_use_ended) {
+TEST(SkillEventOfHook, keeps_the_outcome_of_a_use) {
     HookEvent from = hook(HookEvent::Kind::finished);
     from.duration_seconds = 1.5;
     from.error_type = "exit_code";
     const SkillEvent failed = to_skill_event(from, kNow);
-    EXPECT_EQ(failed.at, kNow) << "the time of the end, whatever its duration";
+    EXPECT_EQ(failed.at, kNow) << "the time of the end, for any duration";
     EXPECT_EQ(failed.record.duration_seconds, 1.5);
     EXPECT_EQ(failed.record.error_type, "exit_code");
     from.error_type.clear();
@@ -61,7 +61,7 @@ TEST(SkillEventOfHook, keeps_how_a_use_ended) {
     EXPECT_EQ(to_skill_event(from, kNow).record.error_type, std::nullopt);
 }
 
-TEST(SkillEventOfHook, gives_each_typed_command_a_key_of_its_own) {
+TEST(SkillEventOfHook, gives_each_typed_command_a_unique_key) {
     std::set<std::string> keys;
     for (int i = 0; i < 1000; ++i) {
         keys.insert(to_skill_event(hook(HookEvent::Kind::command), kNow).key);
@@ -69,7 +69,7 @@ TEST(SkillEventOfHook, gives_each_typed_command_a_key_of_its_own) {
     EXPECT_EQ(keys.size(), 1000U);
     for (const std::string& key : keys) {
         EXPECT_TRUE(is_valid_event_key(key));
-        EXPECT_EQ(key.size(), 29U) << "hook: and 96 bits";
+        EXPECT_EQ(key.size(), 29U) << "\"hook:\" and 96 bits";
     }
 }
 
@@ -91,7 +91,7 @@ TEST(SkillEventOfReport, keeps_every_field) {
     EXPECT_EQ(made.record.skill_name, "deploy");
     EXPECT_EQ(made.record.session_id, "ci");
     EXPECT_TRUE(made.record.completed);
-    EXPECT_EQ(made.record.invoked_at, "2026-02-10 11:00+01:00") << "as it was told";
+    EXPECT_EQ(made.record.invoked_at, "2026-02-10 11:00+01:00") << "as it was reported";
     EXPECT_EQ(made.record.duration_seconds, 2.5);
     EXPECT_EQ(made.record.error_type, "e");
     EXPECT_EQ(made.record.workflow_path, "w/p");
@@ -102,7 +102,7 @@ TEST(SkillEventOfReport, keeps_every_field) {
     EXPECT_EQ(made.record.embedding, std::nullopt);
 }
 
-TEST(SkillEventOfReport, began_a_duration_before_it_was_told_of) {
+TEST(SkillEventOfReport, started_a_duration_before_it_was_reported) {
     const auto at = [](std::optional<double> duration) {
         ReportedInvocation report;
         report.duration_seconds = duration;
@@ -112,7 +112,7 @@ TEST(SkillEventOfReport, began_a_duration_before_it_was_told_of) {
     EXPECT_EQ(at(0.0), kNow);
     EXPECT_EQ(at(2.5), kNow - std::chrono::milliseconds(2500));
     EXPECT_EQ(at(86'400.0), kNow - std::chrono::hours(24));
-    EXPECT_EQ(at(1e308), kNow) << "no date tells it";
+    EXPECT_EQ(at(1e308), kNow) << "not representable as a date";
 }
 
 }  // namespace

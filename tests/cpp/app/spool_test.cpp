@@ -1,4 +1,4 @@
-// Events that wait in files: nothing of them is lost, doubled or held up, whatever else lies in the folder.
+// Spooled events: none is lost, duplicated or blocked, even with other files in the folder.
 #include "session_buddy/app/spool.hpp"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,7 @@
 namespace session_buddy::app {
 namespace {
 
-/// For a slow machine: as many are stored as are asked for.
+/// No time limit, for slow machines.
 constexpr std::chrono::minutes kNoHurry{1};
 
 namespace fs = std::filesystem;
@@ -43,7 +43,7 @@ SkillEvent event(Kind kind, const std::string& key, const std::string& time = "1
     return made;
 }
 
-/// What is logged while it lives.
+/// Captures log lines while in scope.
 class LogLines {
   public:
     LogLines() {
@@ -76,7 +76,7 @@ class SpoolTest : public testing::Test {
         std::ranges::sort(found);
         return found;
     }
-    /// As put() writes one, with other fields where `field` is one of it.
+    /// An event file as put() writes it, with `field` replaced.
     [[nodiscard]] static std::string text_of(const std::string& key, const std::string& field = "",
                                              const std::string& value = "") {
         std::string text = "{";
@@ -93,13 +93,13 @@ class SpoolTest : public testing::Test {
         }
         return text + "}";
     }
-    /// Files that wait to be taken in.
+    /// Files that wait to be drained.
     [[nodiscard]] std::size_t waiting() const {
         const auto found = fs::is_directory(spool.folder()) ? names() : std::vector<std::string>{};
         return static_cast<std::size_t>(
             std::ranges::count_if(found, [](const std::string& name) { return name.ends_with(".json"); }));
     }
-    /// How many of them are gone by it.
+    /// Number of files that the call removed.
     std::size_t take(std::size_t limit) {
         const std::size_t before = waiting();
         static_cast<void>(spool.drain(store, limit, kNoHurry));
@@ -115,9 +115,9 @@ class SpoolTest : public testing::Test {
     EventStore store{path, kOptions};
 };
 
-TEST_F(SpoolTest, lies_beside_the_database_and_is_for_its_owner_alone) {
+TEST_F(SpoolTest, is_next_to_the_database_and_private_to_its_owner) {
     EXPECT_EQ(spool.folder(), fs::path(path + "-spool"));
-    EXPECT_FALSE(fs::exists(spool.folder())) << "made when it is needed";
+    EXPECT_FALSE(fs::exists(spool.folder())) << "created on first use";
     EXPECT_EQ(take(10), 0U);
     const auto mask = ::umask(0);
     put(event(Kind::finished, "t1"));
@@ -129,7 +129,7 @@ TEST_F(SpoolTest, lies_beside_the_database_and_is_for_its_owner_alone) {
     EXPECT_EQ(fs::status(spool.folder() / files[0]).permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
-TEST_F(SpoolTest, gives_every_field_back) {
+TEST_F(SpoolTest, round_trips_every_field) {
     SkillEvent failed = event(Kind::finished, "t \"1\" \\ ü", "12:00:05.123456");
     failed.record.skill_name = "größe \"x\"";
     failed.record.session_id = "sitzung 😀";
@@ -156,16 +156,16 @@ TEST_F(SpoolTest, gives_every_field_back) {
     EXPECT_THAT(keys(), ElementsAre("t \"1\" \\ ü", "i1", "t2", "c1", "t3"));
 }
 
-TEST_F(SpoolTest, tells_who_told_of_an_event) {
+TEST_F(SpoolTest, keeps_the_source_of_an_event) {
     spool.put(event(Kind::command, "c1", "12:00:00"), storage::Source::hook, storage::Durability::process);
     spool.put(event(Kind::command, "c2", "12:00:01"), storage::Source::hook_request, storage::Durability::process);
     EXPECT_EQ(take(10), 2U);
     EXPECT_THAT(test::query(path, "SELECT key, seen_by FROM session_buddy_source ORDER BY key"),
                 ElementsAre("c1|1", "c2|8"));
-    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "1") << "one command, told by both";
+    EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "1") << "one command, reported by both";
 }
 
-TEST_F(SpoolTest, says_whether_more_wait) {
+TEST_F(SpoolTest, returns_whether_more_events_wait) {
     for (int i = 0; i < 5; ++i) {
         put(event(Kind::finished, "t" + std::to_string(i)));
     }
@@ -175,14 +175,14 @@ TEST_F(SpoolTest, says_whether_more_wait) {
     EXPECT_EQ(waiting(), 0U);
 }
 
-TEST_F(SpoolTest, outlives_a_power_cut_in_the_same_form) {
+TEST_F(SpoolTest, keeps_the_same_format_with_power_durability) {
     spool.put(event(Kind::finished, "t1"), storage::Source::hook, storage::Durability::power);
     spool.put(event(Kind::finished, "t2"), storage::Source::hook, storage::Durability::power);
     EXPECT_EQ(take(10), 2U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
 }
 
-TEST_F(SpoolTest, gives_the_oldest_first_and_as_many_as_are_asked_for) {
+TEST_F(SpoolTest, drains_the_oldest_first_up_to_the_limit) {
     for (int i = 0; i < 30; ++i) {
         put(event(Kind::finished, "t" + std::to_string(i)));
     }
@@ -199,7 +199,7 @@ TEST_F(SpoolTest, gives_the_oldest_first_and_as_many_as_are_asked_for) {
     EXPECT_EQ(take(29), 0U);
 }
 
-TEST_F(SpoolTest, takes_a_start_before_its_end) {
+TEST_F(SpoolTest, stores_a_start_before_its_end) {
     for (int i = 0; i < 50; ++i) {
         put(event(Kind::started, "t" + std::to_string(i), "12:00:00"));
         put(event(Kind::finished, "t" + std::to_string(i), "12:00:02"));
@@ -210,7 +210,7 @@ TEST_F(SpoolTest, takes_a_start_before_its_end) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM session_buddy_open_use"), "0");
 }
 
-TEST_F(SpoolTest, may_be_filled_and_emptied_by_many_at_a_time) {
+TEST_F(SpoolTest, may_be_filled_and_drained_concurrently) {
     constexpr int kWriters = 2;
     constexpr int kEach = 100;
     const Spool large(path, 10'000);
@@ -242,7 +242,7 @@ TEST_F(SpoolTest, may_be_filled_and_emptied_by_many_at_a_time) {
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "200");
 }
 
-TEST_F(SpoolTest, sets_aside_what_holds_no_event_and_takes_the_rest) {
+TEST_F(SpoolTest, quarantines_invalid_files_and_stores_the_rest) {
     const std::string marker = "private-9f3b";
     std::vector<std::string> bad{"",
                                  "half",
@@ -269,7 +269,7 @@ TEST_F(SpoolTest, sets_aside_what_holds_no_event_and_takes_the_rest) {
     for (const char* more : {"\"duration_seconds\":\"2\"", "\"duration_seconds\":null", "\"error_type\":7"}) {
         bad.push_back(text_of("t").insert(1, std::string(more) + ","));
     }
-    // Well-formed, and refused by the store.
+    // Well-formed, but rejected by the store.
     for (const auto& [field, value] :
          {std::pair{"skill_name", "\"bad\\nname\""}, std::pair{"skill_name", "\"\""}, std::pair{"session_id", "\"\""},
           std::pair{"key", "\"\""}, std::pair{"key", "\"a\\u0000\""}}) {
@@ -290,20 +290,20 @@ TEST_F(SpoolTest, sets_aside_what_holds_no_event_and_takes_the_rest) {
     EXPECT_THAT(left, testing::Each(testing::EndsWith(".bad")));
     EXPECT_THAT(lines.text(), HasSubstr("1000-b.json\" is not a valid event; renamed to *.bad"));
     EXPECT_THAT(lines.text(), Not(HasSubstr(marker)));
-    EXPECT_EQ(take(1000), 0U) << "they are not looked at again";
+    EXPECT_EQ(take(1000), 0U) << "quarantined files are not read again";
 }
 
-TEST_F(SpoolTest, is_not_held_up_by_what_cannot_be_read) {
+TEST_F(SpoolTest, is_not_blocked_by_unreadable_files) {
     fs::create_directories(spool.folder() / "0-a.json");
     fs::create_directories(spool.folder() / "0-b.json");
     put(event(Kind::finished, "t1"));
     put(event(Kind::finished, "t2"));
     EXPECT_EQ(take(2), 2U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
-    EXPECT_EQ(take(2), 0U) << "who takes in all there is comes to an end";
+    EXPECT_EQ(take(2), 0U) << "a loop that drains everything terminates";
 }
 
-TEST_F(SpoolTest, whose_files_cannot_be_removed_is_taken_in_once_and_says_that_nothing_is_gone) {
+TEST_F(SpoolTest, whose_files_cannot_be_removed_is_stored_once_and_returns_false) {
     put(event(Kind::finished, "t1"));
     put(event(Kind::finished, "t2"));
     put_file("9-bad.json", "half");
@@ -324,7 +324,7 @@ TEST_F(SpoolTest, whose_files_cannot_be_removed_is_taken_in_once_and_says_that_n
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
 }
 
-TEST_F(SpoolTest, refuses_more_than_it_may_hold) {
+TEST_F(SpoolTest, rejects_more_events_than_its_limit) {
     fs::create_directory(spool.folder());
     for (std::uint32_t i = 0; i < kMost - 1; ++i) {
         put_file(std::to_string(i) + ".json", text_of("t" + std::to_string(i)));
@@ -335,19 +335,18 @@ TEST_F(SpoolTest, refuses_more_than_it_may_hold) {
     for (const auto durability : {storage::Durability::process, storage::Durability::power}) {
         try {
             spool.put(event(Kind::finished, "one more"), storage::Source::hook, durability);
-            FAIL() << "took one more than it may";
+            FAIL() << "accepted one more than the limit";
         } catch (const SpoolError& error) {
-            EXPECT_EQ(error.what(),
-                      '"' + spool.folder().string() + "\" is full: max_spool_events (100) reached");
+            EXPECT_EQ(error.what(), '"' + spool.folder().string() + "\" is full: max_spool_events (100) reached");
         }
     }
-    EXPECT_EQ(names().size(), kMost + 2) << "nothing is left of what was refused";
+    EXPECT_EQ(names().size(), kMost + 2) << "a rejected event leaves no file";
     EXPECT_EQ(take(1), 1U);
     put(event(Kind::finished, "one more"));
     EXPECT_EQ(take(1000), kMost);
 }
 
-TEST_F(SpoolTest, removes_what_a_process_that_was_killed_left_half_written_and_nothing_younger) {
+TEST_F(SpoolTest, removes_abandoned_half_written_files_but_no_recent_ones) {
     put(event(Kind::finished, "t1"));
     const auto now = fs::file_time_type::clock::now();
     for (const auto& [name, age] : {std::pair{"old.part", 61}, std::pair{"young.part", 59}, std::pair{"old.bad", 6000},
@@ -360,7 +359,7 @@ TEST_F(SpoolTest, removes_what_a_process_that_was_killed_left_half_written_and_n
     put_file("old.part", "{");
     fs::last_write_time(spool.folder() / "old.part", now - std::chrono::hours(2));
     put(event(Kind::finished, "t2"));
-    EXPECT_FALSE(fs::exists(spool.folder() / "old.part")) << "whoever puts removes it, too";
+    EXPECT_FALSE(fs::exists(spool.folder() / "old.part")) << "put() removes it too";
 }
 
 TEST_F(SpoolTest, keeps_its_files_while_the_database_is_locked) {
@@ -379,7 +378,7 @@ TEST_F(SpoolTest, keeps_its_files_while_the_database_is_locked) {
             EXPECT_EQ(error.code(), storage::StorageErrc::busy);
         }
         put_file("9-refused.json", text_of("t3", "skill_name", "\"\""));
-        EXPECT_THROW(take(10), storage::StorageError) << "one by one, too";
+        EXPECT_THROW(take(10), storage::StorageError) << "also one by one";
         EXPECT_EQ(names(), before);
     }
     EXPECT_EQ(take(10), 3U);
@@ -387,7 +386,7 @@ TEST_F(SpoolTest, keeps_its_files_while_the_database_is_locked) {
     EXPECT_THAT(names(), ElementsAre("9-refused.bad"));
 }
 
-TEST_F(SpoolTest, says_why_it_cannot_be_written) {
+TEST_F(SpoolTest, reports_why_it_cannot_be_written) {
     std::ofstream(spool.folder()) << "a file";
     try {
         put(event(Kind::finished, "t1"));

@@ -1,4 +1,4 @@
-// Following transcripts: what is stored and when, what is remembered, and what happens to files and database meanwhile.
+// Following transcripts: what is stored and when, saved offsets, and changes to files and database meanwhile.
 #include "session_buddy/app/transcript_watch.hpp"
 
 #include <gmock/gmock.h>
@@ -30,7 +30,7 @@ constexpr const char* kLongAgo = "2026-02-12T14:00:00Z";
 
 std::string use_line(const std::string& id, const std::string& tool = "Read", const std::string& at = kLongAgo) {
     return R"({"type":"assistant","timestamp":")" + at +
-           R"(","sessionId":"s","cwd":"/private/place/of/mine","message":)" +
+           R"(","sessionId":"s","cwd":"/private/folder/of/mine","message":)" +
            R"({"content":[{"type":"tool_use","id":")" + id + R"(","name":")" + tool + R"(","input":{}}]}})" + "\n";
 }
 
@@ -50,7 +50,7 @@ class TranscriptWatchTest : public testing::Test {
         std::ofstream(root / name, std::ios::binary | std::ios::app) << text;
     }
 
-    /// Watches until `step` says that it is enough; it is asked several times a second.
+    /// Watches until `step` returns true; it is called several times a second.
     void watch(const std::function<bool()>& step, WatchOptions options = {}) {
         options.db_path = database;
         reports.clear();
@@ -61,7 +61,7 @@ class TranscriptWatchTest : public testing::Test {
                          .should_continue =
                              [&] {
                                  if (steady_clock::now() >= end) {
-                                     ADD_FAILURE() << "it did not come to pass";
+                                     ADD_FAILURE() << "the expected state was not reached in time";
                                      return false;
                                  }
                                  return !step();
@@ -69,7 +69,7 @@ class TranscriptWatchTest : public testing::Test {
             .run();
     }
 
-    /// Catches up and ends; the last report.
+    /// Catches up and ends. Returns the last report.
     WatchReport watch_once() {
         WatchOptions options;
         options.once = true;
@@ -94,7 +94,7 @@ class TranscriptWatchTest : public testing::Test {
         return static_cast<std::size_t>(
             std::ranges::count_if(reports, [kind](const WatchReport& report) { return report.kind == kind; }));
     }
-    void tell_as_hook(const std::string& key) const {
+    void store_hook_event(const std::string& key) const {
         storage::EventStore store(database, {});
         storage::SkillEvent event;
         event.kind = storage::SkillEvent::Kind::finished;
@@ -117,7 +117,7 @@ class TranscriptWatchTest : public testing::Test {
     std::vector<ImportProgress> progress;
 };
 
-TEST_F(TranscriptWatchTest, catching_up_stores_all_and_the_next_watch_reads_nothing_again) {
+TEST_F(TranscriptWatchTest, catching_up_stores_everything_and_the_next_watch_reads_nothing_twice) {
     append("p/a.jsonl", run_lines("a1") + run_lines("a2"));
     append("p/a/subagents/b.jsonl", use_line("a1", "a copy") + run_lines("b1"));
     const WatchReport first = watch_once();
@@ -135,15 +135,15 @@ TEST_F(TranscriptWatchTest, catching_up_stores_all_and_the_next_watch_reads_noth
     EXPECT_EQ(rows(), "3");
 }
 
-TEST_F(TranscriptWatchTest, what_hooks_told_before_is_counted_as_seen_and_has_one_row) {
+TEST_F(TranscriptWatchTest, invocations_known_from_hooks_are_counted_as_seen_and_have_one_row) {
     append("a.jsonl", run_lines("a1") + run_lines("a2") + run_lines("a3"));
-    tell_as_hook("a1");
-    tell_as_hook("a3");
+    store_hook_event("a1");
+    store_hook_event("a3");
     EXPECT_EQ(watch_once().coverage, (Coverage{.runs = 3, .hooks_saw = 2, .recovered = 1}));
     EXPECT_EQ(rows(), "3");
 }
 
-TEST_F(TranscriptWatchTest, a_run_that_is_just_over_is_stored_once_it_has_settled) {
+TEST_F(TranscriptWatchTest, a_recent_invocation_is_stored_after_settling) {
     append("a.jsonl", use_line("new", "Read", "2026-02-12T14:59:58Z") + result_line("new", "2026-02-12T14:59:59.9Z"));
     WatchOptions options;
     options.settling_time = std::chrono::milliseconds(700);
@@ -160,15 +160,15 @@ TEST_F(TranscriptWatchTest, a_run_that_is_just_over_is_stored_once_it_has_settle
     EXPECT_GE(*stored - begin, std::chrono::milliseconds(600));
 }
 
-TEST_F(TranscriptWatchTest, what_hooks_tell_while_a_run_settles_counts_as_seen) {
+TEST_F(TranscriptWatchTest, a_hook_event_that_arrives_while_settling_counts_as_seen) {
     append("a.jsonl", use_line("new", "Read", "2026-02-12T14:59:58Z") + result_line("new", "2026-02-12T14:59:59.9Z"));
     WatchOptions options;
     options.settling_time = std::chrono::milliseconds(700);
-    bool told = false;
+    bool stored = false;
     watch(
         [&] {
-            if (!std::exchange(told, true)) {
-                tell_as_hook("new");
+            if (!std::exchange(stored, true)) {
+                store_hook_event("new");
             }
             return !reports.empty() && reports.back().coverage.runs == 1;
         },
@@ -177,7 +177,7 @@ TEST_F(TranscriptWatchTest, what_hooks_tell_while_a_run_settles_counts_as_seen) 
     EXPECT_EQ(rows(), "1");
 }
 
-TEST_F(TranscriptWatchTest, a_run_that_had_no_time_to_settle_is_left_to_the_next_watch) {
+TEST_F(TranscriptWatchTest, an_invocation_that_had_no_time_to_settle_is_left_to_the_next_watch) {
     append("a.jsonl", run_lines("old") + use_line("new", "Read", "2026-02-12T14:59:58Z") +
                           result_line("new", "2026-02-12T14:59:59Z"));
     WatchOptions options;
@@ -190,7 +190,7 @@ TEST_F(TranscriptWatchTest, a_run_that_had_no_time_to_settle_is_left_to_the_next
     EXPECT_THAT(keys(), ElementsAre("new", "old"));
 }
 
-TEST_F(TranscriptWatchTest, a_mark_does_not_cut_a_use_from_its_result) {
+TEST_F(TranscriptWatchTest, a_saved_offset_does_not_separate_a_use_from_its_result) {
     const std::string whole = run_lines("a1");
     append("a.jsonl", whole + use_line("open") + use_line("a2") + result_line("a2"));
     EXPECT_EQ(watch_once().unfinished, 1);
@@ -226,14 +226,14 @@ TEST_F(TranscriptWatchTest, files_folders_and_lines_that_come_later_are_found) {
     EXPECT_EQ(reports.back().unreadable_lines, 0);
 }
 
-TEST_F(TranscriptWatchTest, where_the_system_does_not_tell_of_changes_they_are_looked_for) {
+TEST_F(TranscriptWatchTest, without_change_notifications_folders_are_polled) {
 #ifdef __SANITIZE_ADDRESS__
-    GTEST_SKIP() << "the sanitizers need files of their own to look at objects, and report errors without them";
+    GTEST_SKIP() << "the sanitizers open files to inspect objects, and report errors if they cannot";
 #endif
     append("a.jsonl", run_lines("a1"));
     int step = 0;
     const auto end = steady_clock::now() + kDeadline;
-    std::optional<test::NoDescriptorsLeft> none(std::in_place);  // nor one to be notified through
+    std::optional<test::NoDescriptorsLeft> none(std::in_place);  // nor one for inotify
     TranscriptWatch watch(paths, {.db_path = database}, namer, clock,
                           {.report = [this](const WatchReport& report) { reports.push_back(report); },
                            .progress = {},
@@ -261,7 +261,7 @@ TEST_F(TranscriptWatchTest, a_renamed_file_is_not_read_again) {
     EXPECT_EQ(report.coverage.recovered, 1);
 }
 
-TEST_F(TranscriptWatchTest, a_file_that_is_renamed_with_a_use_open_loses_nothing) {
+TEST_F(TranscriptWatchTest, a_renamed_file_with_an_open_use_loses_nothing) {
     append("a.jsonl", run_lines("a1") + use_line("open"));
     int step = 0;
     watch([&] {
@@ -277,7 +277,7 @@ TEST_F(TranscriptWatchTest, a_file_that_is_renamed_with_a_use_open_loses_nothing
     EXPECT_THAT(keys(), ElementsAre("a1", "n1", "open"));
 }
 
-TEST_F(TranscriptWatchTest, a_file_that_was_cut_short_or_replaced_is_read_anew) {
+TEST_F(TranscriptWatchTest, a_truncated_or_replaced_file_is_read_again) {
     append("a.jsonl", run_lines("a1") + run_lines("a2"));
     append("b.jsonl", run_lines("b1") + run_lines("b2"));
     int step = 0;
@@ -298,7 +298,7 @@ TEST_F(TranscriptWatchTest, a_file_that_was_cut_short_or_replaced_is_read_anew) 
     EXPECT_EQ(watch_once().coverage.recovered, 3);
 }
 
-TEST_F(TranscriptWatchTest, a_file_too_short_for_a_fingerprint_is_read_but_not_remembered) {
+TEST_F(TranscriptWatchTest, a_file_too_short_for_a_fingerprint_is_read_but_its_offset_is_not_saved) {
     append(
         "a.jsonl",
         R"({"type":"user","uuid":"u","timestamp":"2026-02-12T14:00:00Z","message":{"content":"<command-name>/x</command-name>"}})");
@@ -320,7 +320,7 @@ TEST_F(TranscriptWatchTest, bad_lines_and_files_stop_nothing) {
     EXPECT_EQ(times_reported(Kind::problem), 1U);
 }
 
-TEST_F(TranscriptWatchTest, a_path_that_is_missing_is_told_once_and_followed_once_it_is_there) {
+TEST_F(TranscriptWatchTest, a_missing_path_is_reported_once_and_followed_when_it_appears) {
     const fs::path later = dir.path() / "later";
     paths = {later};
     bool made = false;
@@ -335,7 +335,7 @@ TEST_F(TranscriptWatchTest, a_path_that_is_missing_is_told_once_and_followed_onc
     EXPECT_EQ(times_reported(Kind::problem), 1U);
 }
 
-TEST_F(TranscriptWatchTest, a_locked_database_is_waited_for_and_told_once) {
+TEST_F(TranscriptWatchTest, a_locked_database_is_retried_and_reported_once) {
     watch_once();
     append("a.jsonl", run_lines("a1"));
     std::optional<SQLite::Database> other(std::in_place, database, SQLite::OPEN_READWRITE);
@@ -346,7 +346,7 @@ TEST_F(TranscriptWatchTest, a_locked_database_is_waited_for_and_told_once) {
             waits_since = steady_clock::now();
         }
         if (other && waits_since && steady_clock::now() > *waits_since + std::chrono::milliseconds(2500)) {
-            other.reset();  // by then it was tried again
+            other.reset();  // it was retried by then
         }
         return !other && rows() == "1";
     });
@@ -355,7 +355,7 @@ TEST_F(TranscriptWatchTest, a_locked_database_is_waited_for_and_told_once) {
     EXPECT_EQ(reports.back().coverage.recovered, 1);
 }
 
-TEST_F(TranscriptWatchTest, while_nothing_can_be_stored_reading_waits) {
+TEST_F(TranscriptWatchTest, backpressure_stops_reading_while_nothing_can_be_stored) {
     watch_once();
     constexpr std::size_t kRuns = 3 * kMaxPendingInvocations;
     std::string text;
@@ -378,7 +378,7 @@ TEST_F(TranscriptWatchTest, while_nothing_can_be_stored_reading_waits) {
     EXPECT_LT(bytes_meanwhile, text.size() * 2 / 3);
 }
 
-TEST_F(TranscriptWatchTest, into_a_database_that_takes_the_place_of_another_all_is_read_anew) {
+TEST_F(TranscriptWatchTest, after_the_database_is_replaced_everything_is_read_again) {
     append("a.jsonl", run_lines("a1") + run_lines("a2"));
     int step = 0;
     watch([&] {
@@ -400,7 +400,7 @@ TEST_F(TranscriptWatchTest, into_a_database_that_takes_the_place_of_another_all_
     EXPECT_EQ(watch_once().bytes, 0U);
 }
 
-TEST_F(TranscriptWatchTest, a_database_that_is_gone_is_waited_for_and_not_made) {
+TEST_F(TranscriptWatchTest, a_missing_database_is_waited_for_and_not_created) {
     append("a.jsonl", run_lines("a1"));
     int step = 0;
     watch([&] {
@@ -418,7 +418,7 @@ TEST_F(TranscriptWatchTest, a_database_that_is_gone_is_waited_for_and_not_made) 
     EXPECT_EQ(times_reported(Kind::database_back), 1U);
 }
 
-TEST_F(TranscriptWatchTest, a_database_that_cannot_be_used_is_an_error_at_the_start) {
+TEST_F(TranscriptWatchTest, an_unusable_database_is_an_error_at_the_start) {
     std::ofstream(database) << std::string(5000, 'x');
     EXPECT_THROW(watch_once(), storage::StorageError);
 }
@@ -448,7 +448,7 @@ TEST_F(TranscriptWatchTest, a_named_file_is_followed) {
     EXPECT_THAT(keys(), ElementsAre("a1", "a2"));
 }
 
-TEST_F(TranscriptWatchTest, rules_of_the_user_name_what_is_stored) {
+TEST_F(TranscriptWatchTest, custom_rules_name_the_stored_invocations) {
     const std::vector<ToolRule> rules{{.command = "just check", .skill = "just-check"}};
     namer = ingest::SkillNamer(rules);
     append("a.jsonl", R"({"type":"assistant","timestamp":"2026-02-12T14:00:00Z","message":{"content":[)"

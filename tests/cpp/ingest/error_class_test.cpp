@@ -1,4 +1,4 @@
-// Error texts in the shapes that Claude Code writes, and what they are classed as.
+// Error texts as Claude Code writes them, and their error types.
 #include "session_buddy/ingest/error_class.hpp"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace session_buddy::ingest {
 namespace {
 
-TEST(ClassifyToolError, goes_by_the_shape_of_the_text) {
+TEST(ClassifyToolError, matches_the_beginning_of_the_text) {
     const struct {
         std::string_view text;
         std::string_view expected;
@@ -42,11 +42,11 @@ TEST(ClassifyToolError, goes_by_the_shape_of_the_text) {
     }
 }
 
-TEST(ClassifyToolError, an_event_that_says_interrupted_is_believed) {
+TEST(ClassifyToolError, an_interrupt_flag_takes_precedence) {
     EXPECT_EQ(classify_tool_error("Exit code 137", true), kInterrupted);
 }
 
-TEST(ClassifyToolError, a_huge_line_is_judged_by_its_beginning) {
+TEST(ClassifyToolError, a_huge_line_is_classified_by_its_beginning) {
     EXPECT_EQ(classify_tool_error(std::string(1000, 'x') + " timed out", false), kToolError);
 }
 

@@ -1,4 +1,4 @@
-// Hook events as Claude Code sends them, and as nobody should.
+// Valid hook events from Claude Code, and invalid ones.
 #include "session_buddy/ingest/hook_event.hpp"
 
 #include <gmock/gmock.h>
@@ -18,7 +18,7 @@ using testing::HasSubstr;
 using testing::Not;
 using Kind = HookEvent::Kind;
 
-/// Stands where nothing may come back from.
+/// A secret in fields that must not be stored.
 const std::string kPrivate = "private-9f3b";
 
 std::variant<HookEvent, IgnoredEvent, BadEvent> read(std::string_view text) {
@@ -85,7 +85,7 @@ bool ignored(const json& made) {
     return std::holds_alternative<IgnoredEvent>(read(made.dump()));
 }
 
-// ---- What becomes of each event
+// ---- Valid events
 
 TEST(HookEvents, a_use_begins) {
     const HookEvent use = must_read(tool_event("PreToolUse", "Skill", {{"skill", "pdf"}, {"args", kPrivate}}));
@@ -98,7 +98,7 @@ TEST(HookEvents, a_use_begins) {
     EXPECT_EQ(use.error_type, "");
 }
 
-TEST(HookEvents, a_use_ends_well) {
+TEST(HookEvents, a_use_succeeds) {
     const HookEvent use = must_read(with(tool_event("PostToolUse"), "duration_ms", 1234));
     EXPECT_EQ(use.kind, Kind::finished);
     EXPECT_EQ(use.key, "toolu_1");
@@ -108,7 +108,7 @@ TEST(HookEvents, a_use_ends_well) {
     EXPECT_EQ(use.error_type, "");
 }
 
-TEST(HookEvents, a_use_fails_and_only_the_class_of_its_error_is_kept) {
+TEST(HookEvents, a_use_fails_and_only_its_error_type_is_kept) {
     const json failure = with(tool_event("PostToolUseFailure", "Bash"), "duration_ms", 8);
     const struct {
         json error;
@@ -119,7 +119,7 @@ TEST(HookEvents, a_use_fails_and_only_the_class_of_its_error_is_kept) {
         {kPrivate, nullptr, "tool_error"},
         {kPrivate, true, "interrupted"},
         {kPrivate, false, "tool_error"},
-        {kPrivate, "true", "tool_error"},  // of another type: not looked at
+        {kPrivate, "true", "tool_error"},  // another type: ignored
         {kPrivate, 1, "tool_error"},
         {"", nullptr, "tool_error"},
         {nullptr, nullptr, "tool_error"},
@@ -136,7 +136,7 @@ TEST(HookEvents, a_use_fails_and_only_the_class_of_its_error_is_kept) {
     EXPECT_EQ(must_read(without(failure, "error")).error_type, "tool_error");
 }
 
-TEST(HookEvents, what_a_successful_use_says_of_errors_does_not_count) {
+TEST(HookEvents, error_fields_of_a_successful_use_are_ignored) {
     const HookEvent use =
         must_read(with(with(tool_event("PostToolUse"), "error", "Exit code 1"), "is_interrupt", true));
     EXPECT_TRUE(use.completed);
@@ -165,22 +165,22 @@ TEST(HookEvents, a_session_ends) {
     EXPECT_EQ(end.key, "");
 }
 
-TEST(HookEvents, nothing_is_made_of_any_other_event) {
+TEST(HookEvents, other_events_are_ignored) {
     for (const char* name : {"SessionStart", "Stop", "SubagentStart", "SubagentStop", "Notification", "PreCompact",
                              "PermissionRequest", "UserPromptSubmit", "SomethingNew", "pretooluse", "PreToolUse2"}) {
         EXPECT_TRUE(ignored(event(name))) << name;
-        EXPECT_TRUE(ignored({{"hook_event_name", name}})) << name << ": what it holds does not matter";
+        EXPECT_TRUE(ignored({{"hook_event_name", name}})) << name << ": its content does not matter";
     }
 }
 
-TEST(HookEvents, rules_of_the_user_name_tools_too) {
+TEST(HookEvents, custom_rules_apply) {
     const std::vector<ToolRule> rules{{.command = "just test", .skill = "just-test"}};
     const auto outcome = read_hook_event(
         tool_event("PreToolUse", "Bash", {{"command", "cd x && just -q test " + kPrivate}}).dump(), SkillNamer(rules));
     EXPECT_EQ(std::get<HookEvent>(outcome).skill_name, "just-test");
 }
 
-TEST(HookEvents, a_tool_input_of_another_shape_counts_as_an_empty_one) {
+TEST(HookEvents, a_tool_input_of_another_type_counts_as_empty) {
     for (const json& input :
          {json(nullptr), json(kPrivate), json(7), json::array(), json::array({json{{"skill", kPrivate}}}),
           json{{"skill", nullptr}}, json{{"skill", json{{"skill", kPrivate}}}},
@@ -192,7 +192,7 @@ TEST(HookEvents, a_tool_input_of_another_shape_counts_as_an_empty_one) {
     EXPECT_EQ(must_read(without(tool_event("PreToolUse", "Skill"), "tool_input")).skill_name, "Skill");
 }
 
-TEST(HookEvents, of_many_parts_are_read_in_time_in_proportion_to_their_text) {
+TEST(HookEvents, are_parsed_in_linear_time) {
     std::string parts = "{}";
     while (parts.size() < std::size_t{1} << 20U) {
         parts += ",{}";
@@ -206,9 +206,9 @@ TEST(HookEvents, of_many_parts_are_read_in_time_in_proportion_to_their_text) {
     EXPECT_LT(test::processor_seconds() - begin, 20.0);
 }
 
-// ---- Faults
+// ---- Errors
 
-TEST(HookEvents, what_is_no_json_is_told_so) {
+TEST(HookEvents, invalid_json_is_reported) {
     for (const std::string& text :
          {std::string(), std::string(" "), std::string("{"), std::string("nonsense"), std::string("{}{}"),
           std::string("{'a':1}"), std::string("\xff\xfe"), tool_event("PreToolUse").dump() + "x",
@@ -222,7 +222,7 @@ TEST(HookEvents, what_is_no_json_is_told_so) {
     }
 }
 
-TEST(HookEvents, what_is_no_object_is_told_so) {
+TEST(HookEvents, a_non_object_is_reported) {
     for (const char* text : {"[]", "null", "true", "7", "\"PreToolUse\"", "[{\"hook_event_name\":\"Stop\"}]", "[[]]"}) {
         const BadEvent bad = fault_of_text(text);
         EXPECT_EQ(bad.reason, "A hook event must be a JSON object") << text;
@@ -243,7 +243,7 @@ class RequiredField : public testing::TestWithParam<Required> {
         EXPECT_THAT(bad.reason, Not(HasSubstr(kPrivate))) << value;
     }
 };
-TEST_P(RequiredField, is_named_where_it_is_missing_or_of_another_type) {
+TEST_P(RequiredField, is_named_in_the_error_if_missing_or_of_another_type) {
     static_cast<void>(must_read(whole()));
     expect_fault(fault_of(without(whole(), GetParam().field)), nullptr);
     for (const json& value : {json(nullptr), json(""), json(7), json(true), json(1.5), json::array({kPrivate}),
@@ -262,7 +262,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Required{"SessionEnd", "session_id"}),
     [](const auto& of) { return std::string(of.param.event) + "_" + of.param.field; });
 
-TEST(HookEvents, a_key_is_taken_as_it_is_or_not_at_all) {
+TEST(HookEvents, a_key_is_used_unchanged_or_rejected) {
     const json use = tool_event("PreToolUse");
     for (const std::string& key : {std::string(" k "), std::string(kMaxEventKeyBytes, 'k'), std::string("schlüssel")}) {
         EXPECT_EQ(must_read(with(use, "tool_use_id", key)).key, key);
@@ -273,7 +273,7 @@ TEST(HookEvents, a_key_is_taken_as_it_is_or_not_at_all) {
     }
 }
 
-TEST(HookEvents, names_are_made_usable) {
+TEST(HookEvents, names_are_sanitized) {
     const json use = tool_event("PreToolUse");
     EXPECT_EQ(must_read(with(use, "session_id", "  s\n1\x1b ")).session_id, "s1");
     EXPECT_EQ(must_read(with(use, "session_id", "\n\t")).session_id, "unknown");
@@ -290,7 +290,7 @@ TEST(HookEvents, names_are_made_usable) {
 
 // ---- Odd JSON
 
-TEST(HookEvents, the_last_of_a_field_that_stands_twice_counts) {
+TEST(HookEvents, the_last_of_duplicate_fields_counts) {
     const HookEvent use = must_read_text(
         R"({"session_id":"first","hook_event_name":"Stop","tool_name":"Skill","tool_use_id":"t1","duration_ms":1,)"
         R"("tool_input":{"skill":"first","skill":"last"},"tool_use_id":"t2","hook_event_name":"PostToolUse",)"
@@ -307,7 +307,7 @@ TEST(HookEvents, the_last_of_a_field_that_stands_twice_counts) {
         "Skill");
 }
 
-TEST(HookEvents, fields_of_these_names_elsewhere_do_not_count) {
+TEST(HookEvents, fields_with_these_names_elsewhere_are_ignored) {
     const json inner = {{"hook_event_name", "SessionEnd"}, {"session_id", kPrivate}, {"tool_use_id", kPrivate},
                         {"tool_name", kPrivate},           {"duration_ms", 99},      {"skill", kPrivate}};
     json use =
@@ -334,19 +334,19 @@ std::string nested(std::size_t depth, std::string_view open, std::string_view cl
     return text;
 }
 
-TEST(HookEvents, depth_is_no_hindrance_wherever_it_is) {
-    constexpr std::size_t kDepth = 500'000;  // more than the stack bears
+TEST(HookEvents, deep_nesting_is_harmless_in_any_field) {
+    constexpr std::size_t kDepth = 500'000;  // would overflow the stack
     const std::string arrays = nested(kDepth, "[", "]");
     const std::string objects = nested(kDepth, "{\"skill\":", "}");
     const std::string mixed = nested(kDepth, "[{\"tool_input\":", "}]");
     for (const std::string& deep : {arrays, objects, mixed}) {
-        for (const char* place : {"tool_response", "tool_input", "zz", "duration_ms", "error", "is_interrupt"}) {
+        for (const char* field : {"tool_response", "tool_input", "zz", "duration_ms", "error", "is_interrupt"}) {
             const std::string text =
                 R"({"hook_event_name":"PostToolUse","session_id":"s","tool_use_id":"t","tool_name":"Skill",")" +
-                std::string(place) + "\":" + deep + "}";
+                std::string(field) + "\":" + deep + "}";
             const HookEvent use = must_read_text(text);
-            EXPECT_EQ(use.skill_name, "Skill") << place;
-            EXPECT_EQ(use.duration_seconds, std::nullopt) << place;
+            EXPECT_EQ(use.skill_name, "Skill") << field;
+            EXPECT_EQ(use.duration_seconds, std::nullopt) << field;
         }
         EXPECT_EQ(fault_of_text(R"({"hook_event_name":"SessionEnd","session_id":)" + deep + "}").field, "session_id");
         static_cast<void>(fault_of_text(deep));
@@ -354,7 +354,7 @@ TEST(HookEvents, depth_is_no_hindrance_wherever_it_is) {
     }
 }
 
-TEST(HookEvents, half_a_surrogate_pair_spoils_nothing_and_a_whole_one_is_a_character) {
+TEST(HookEvents, a_lone_surrogate_is_replaced_and_a_pair_is_a_character) {
     const auto end_of = [](const std::string& session) {
         return must_read_text(R"({"hook_event_name":"SessionEnd","session_id":")" + session + "\"}").session_id;
     };
@@ -374,7 +374,7 @@ TEST(HookEvents, half_a_surrogate_pair_spoils_nothing_and_a_whole_one_is_a_chara
 }
 
 class DurationField : public testing::TestWithParam<std::pair<const char*, std::optional<double>>> {};
-TEST_P(DurationField, is_taken_where_it_is_a_time) {
+TEST_P(DurationField, is_used_if_valid) {
     const auto& [text, expected] = GetParam();
     const HookEvent use = must_read_text(
         R"({"hook_event_name":"PostToolUse","session_id":"s","tool_use_id":"t","tool_name":"Read","duration_ms":)" +
@@ -386,7 +386,7 @@ TEST_P(DurationField, is_taken_where_it_is_a_time) {
                              std::string(text) + "}")
                   .duration_seconds,
               std::nullopt)
-        << "a use that begins has none";
+        << "a started use has none";
 }
 INSTANTIATE_TEST_SUITE_P(Values, DurationField,
                          testing::Values(std::pair("0", 0.0), std::pair("-0", 0.0), std::pair("-0.0", 0.0),
@@ -408,7 +408,7 @@ void expect_nothing_private(const HookEvent& event, const std::string& where) {
     }
 }
 
-TEST(HookEvents, hold_nothing_of_what_is_private) {
+TEST(HookEvents, contain_nothing_private) {
     const char* texts[] = {"prompt",
                            "command_args",
                            "command_source",
@@ -450,7 +450,7 @@ TEST(HookEvents, hold_nothing_of_what_is_private) {
     }
 }
 
-TEST(HookEvents, faults_hold_nothing_of_what_was_sent) {
+TEST(HookEvents, errors_contain_nothing_of_the_input) {
     const json use = with(tool_event("PreToolUse"), "prompt", kPrivate);
     for (const json& made : {with(use, "tool_use_id", kPrivate + "\n"), with(use, "session_id", {{kPrivate, kPrivate}}),
                              with(use, "tool_name", json::array({kPrivate})), json(kPrivate), json::array({kPrivate}),

@@ -1,4 +1,4 @@
-// Invocations as other tools report them: the forms, each field and its faults.
+// Invocations as other tools report them: formats, fields and errors.
 #include "session_buddy/ingest/invocation_json.hpp"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ std::vector<std::string> names(const std::vector<ReportedInvocation>& records) {
     return found;
 }
 
-// ---- The forms
+// ---- Formats
 
 TEST(ReportedInvocations, an_object_is_one) {
     const auto records = must_read(record().dump());
@@ -67,7 +67,7 @@ TEST(ReportedInvocations, an_object_is_one) {
     EXPECT_EQ(records[0].selection_rank, std::nullopt);
 }
 
-TEST(ReportedInvocations, every_field_is_taken) {
+TEST(ReportedInvocations, every_field_is_read) {
     const auto records = must_read(record({{"key", "k"},
                                            {"completed", false},
                                            {"invoked_at", "2026-02-10T12:00:00+02:00"},
@@ -90,7 +90,7 @@ TEST(ReportedInvocations, every_field_is_taken) {
     EXPECT_EQ(records[0].selection_rank, 3);
 }
 
-TEST(ReportedInvocations, a_field_that_is_null_is_one_that_is_not_there) {
+TEST(ReportedInvocations, a_null_field_counts_as_missing) {
     const json nulls = {{"key", nullptr},
                         {"invoked_at", nullptr},
                         {"duration_seconds", nullptr},
@@ -111,14 +111,14 @@ TEST(ReportedInvocations, a_field_that_is_null_is_one_that_is_not_there) {
     }
 }
 
-TEST(ReportedInvocations, an_array_is_many_in_their_order) {
+TEST(ReportedInvocations, an_array_keeps_its_order) {
     EXPECT_EQ(names(must_read(json::array({record({{"skill_name", "b"}}), record({{"skill_name", "a"}})}).dump())),
               (std::vector<std::string>{"b", "a"}));
     EXPECT_TRUE(must_read("[]").empty());
     EXPECT_TRUE(must_read(" \r\n[ ]\t").empty());
 }
 
-TEST(ReportedInvocations, lines_are_many_in_their_order_and_blank_ones_are_passed_over) {
+TEST(ReportedInvocations, lines_keep_their_order_and_blank_ones_are_skipped) {
     const std::string b = record({{"skill_name", "b"}}).dump();
     const std::string a = record({{"skill_name", "a"}}).dump();
     const std::vector<std::string> both{"b", "a"};
@@ -131,7 +131,7 @@ TEST(ReportedInvocations, lines_are_many_in_their_order_and_blank_ones_are_passe
     }
 }
 
-TEST(ReportedInvocations, one_form_is_not_read_as_the_other) {
+TEST(ReportedInvocations, one_format_is_not_read_as_the_other) {
     const std::string two_lines = record().dump() + '\n' + record().dump();
     EXPECT_EQ(fault_of(two_lines).reason, "The body is not JSON");
     const ReportFault array = fault_of(json::array({record()}).dump(), ReportFormat::ndjson);
@@ -142,7 +142,7 @@ TEST(ReportedInvocations, one_form_is_not_read_as_the_other) {
     EXPECT_EQ(pretty.index, 0U);
 }
 
-TEST(ReportedInvocations, what_is_no_json_is_told_so) {
+TEST(ReportedInvocations, invalid_json_is_reported) {
     const std::string good = record().dump();
     for (const std::string& body :
          {std::string(), std::string(" "), std::string("{"), good + ",", good + "]", good + '\0', good + '\0' + good,
@@ -163,12 +163,12 @@ TEST(ReportedInvocations, what_is_no_json_is_told_so) {
     }
 }
 
-TEST(ReportedInvocations, what_is_no_object_is_told_so_with_its_index) {
+TEST(ReportedInvocations, a_non_object_is_reported_with_its_index) {
     for (const json& value : {json(nullptr), json(7), json("x"), json::array(), json(true)}) {
         if (!value.is_array()) {
-            const ReportFault alone = fault_of(value.dump());
-            EXPECT_EQ(alone.reason, "A record or one of its fields must be a JSON object") << value;
-            EXPECT_EQ(alone.index, 0U);
+            const ReportFault single = fault_of(value.dump());
+            EXPECT_EQ(single.reason, "A record or one of its fields must be a JSON object") << value;
+            EXPECT_EQ(single.index, 0U);
         }
         EXPECT_EQ(fault_of(json::array({record(), record(), value}).dump()).index, 2U) << value;
         EXPECT_EQ(fault_of(record().dump() + '\n' + value.dump(), ReportFormat::ndjson).index, 1U) << value;
@@ -184,7 +184,7 @@ std::string repeated(std::string_view text, std::size_t bytes) {
     return all;
 }
 
-TEST(ReportedInvocations, of_any_shape_take_time_and_memory_in_proportion_to_their_text) {
+TEST(ReportedInvocations, of_any_shape_take_linear_time_and_memory) {
     constexpr std::size_t kBytes = std::size_t{1} << 20U;
     std::string members = "[{";
     for (std::size_t i = 0; members.size() < kBytes; ++i) {
@@ -203,7 +203,7 @@ TEST(ReportedInvocations, of_any_shape_take_time_and_memory_in_proportion_to_the
     }
 }
 
-TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
+TEST(ReportedInvocations, the_limit_is_exact) {
     const std::string one = record().dump();
     std::string array = "[" + one;
     std::string lines = one;
@@ -222,7 +222,7 @@ TEST(ReportedInvocations, so_many_are_taken_and_no_more) {
     }
 }
 
-// ---- The fields
+// ---- Fields
 
 struct FieldCase {
     const char* field;
@@ -230,7 +230,7 @@ struct FieldCase {
     const char* reason;
 };
 class WrongField : public testing::TestWithParam<FieldCase> {};
-TEST_P(WrongField, is_named_with_the_index_of_its_record) {
+TEST_P(WrongField, is_reported_with_the_index_of_its_record) {
     const auto& [field, value, reason] = GetParam();
     const json wrong = record({{field, value}});
     for (const ReportFault& fault :
@@ -298,7 +298,7 @@ std::vector<FieldCase> wrong_fields() {
 INSTANTIATE_TEST_SUITE_P(All, WrongField, testing::ValuesIn(wrong_fields()),
                          [](const auto& of) { return std::string(of.param.field) + "_" + std::to_string(of.index); });
 
-TEST(ReportedInvocations, values_at_their_limits_are_taken) {
+TEST(ReportedInvocations, values_at_their_limits_are_accepted) {
     EXPECT_EQ(must_read(record({{"skill_name", std::string(256, 'x')}}).dump()).size(), 1U);
     EXPECT_EQ(must_read(record({{"key", std::string(1024, 'k')}}).dump()).size(), 1U);
     EXPECT_EQ(must_read(record({{"error_type", "aZ09_.:-" + std::string(56, 'e')}}).dump()).size(), 1U);
@@ -313,7 +313,7 @@ TEST(ReportedInvocations, values_at_their_limits_are_taken) {
     }
 }
 
-TEST(ReportedInvocations, the_last_of_a_field_that_stands_twice_counts) {
+TEST(ReportedInvocations, the_last_of_duplicate_fields_counts) {
     const auto records =
         must_read(R"({"skill_name":7,"session_id":"s","completed":false,"skill_name":"last","completed":true})");
     ASSERT_EQ(records.size(), 1U);
@@ -321,7 +321,7 @@ TEST(ReportedInvocations, the_last_of_a_field_that_stands_twice_counts) {
     EXPECT_TRUE(records[0].completed);
 }
 
-TEST(ReportedInvocations, the_name_of_an_unknown_field_comes_back_only_where_it_is_a_plain_word) {
+TEST(ReportedInvocations, an_unknown_field_is_named_only_if_it_is_a_plain_word) {
     EXPECT_EQ(fault_of(record({{"skillname", 1}}).dump()).field, "skillname");
     for (const std::string& name :
          {std::string(), std::string("a\nb"), std::string("\x1b[31m"), std::string("a\0b", 3), std::string("two words"),
@@ -333,7 +333,7 @@ TEST(ReportedInvocations, the_name_of_an_unknown_field_comes_back_only_where_it_
     }
 }
 
-TEST(ReportedInvocations, nothing_is_taken_where_one_record_is_wrong) {
+TEST(ReportedInvocations, one_invalid_record_rejects_the_whole_request) {
     json many = json::array();
     for (int i = 0; i < 50; ++i) {
         many.push_back(record());

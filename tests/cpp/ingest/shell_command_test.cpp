@@ -1,4 +1,4 @@
-// Which simple commands a command line runs, in which order.
+// The simple commands of a command line, in order.
 #include "session_buddy/ingest/shell_command.hpp"
 
 #include <gtest/gtest.h>
@@ -62,7 +62,7 @@ TEST_P(SplitShellCommand, gives_the_words_of_each_command) {
 INSTANTIATE_TEST_SUITE_P(Grammar, SplitShellCommand, testing::ValuesIn(kCases),
                          [](const auto& entry) { return std::string(entry.param.name); });
 
-TEST(SplitShellCommandLimits, deep_nesting_is_passed_over) {
+TEST(SplitShellCommandLimits, deep_nesting_is_skipped) {
     std::string text;
     for (int i = 0; i < 100000; ++i) {
         text += "$(a ";
@@ -71,12 +71,12 @@ TEST(SplitShellCommandLimits, deep_nesting_is_passed_over) {
     EXPECT_LE(commands.size(), static_cast<std::size_t>(kMaxShellNesting) + 2);
 }
 
-TEST(SplitShellCommandLimits, a_command_behind_the_limit_is_not_seen) {
+TEST(SplitShellCommandLimits, a_command_after_the_limit_is_ignored) {
     const std::string filler(kMaxShellBytes, ' ');
     EXPECT_TRUE(split_shell_command(filler + "a").empty());
 }
 
-TEST(SplitShellCommandLimits, any_cut_of_a_command_line_is_read_to_its_end) {
+TEST(SplitShellCommandLimits, any_truncated_command_line_is_parsed_to_its_end) {
     const std::string text =
         "A=(x) sudo 'b c' \"d $(e `f \\`g\\`` ${h} $((1+2)) <<'X'\nz\nX\n)\" $'i\\'' <(j) 2>&1 | k # l\n(m)";
     for (std::size_t length = 0; length <= text.size(); ++length) {

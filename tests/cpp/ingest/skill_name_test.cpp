@@ -1,4 +1,4 @@
-// The naming table: what each use of a tool is called.
+// The skill name of each tool use.
 #include "session_buddy/ingest/skill_name.hpp"
 
 #include <gtest/gtest.h>
@@ -51,12 +51,12 @@ TEST(SkillNamer, names_tools_by_the_table) {
     }
 }
 
-TEST(SkillNamer, sees_the_tool_in_a_command_line) {
+TEST(SkillNamer, finds_the_tool_in_a_command_line) {
     const struct {
         const char* command;
         const char* expected;
     } cases[] = {
-        // The names that the specification gives.
+        // The names in the specification.
         {"pytest", "pytest-run"},
         {"ruff check .", "ruff-check"},
         {"ruff format src", "ruff-format"},
@@ -67,7 +67,7 @@ TEST(SkillNamer, sees_the_tool_in_a_command_line) {
         {"mix test --seed 0", "mix test"},
         {"make -j8 all", "make"},
         {"git commit -m x", "git commit"},
-        // What stands before a tool.
+        // Wrappers before a tool.
         {"uv run pytest tests", "pytest-run"},
         {"uv run --with pytest-cov --python 3.12 pytest tests", "pytest-run"},
         {"uv run --python=3.12 -- pytest", "pytest-run"},
@@ -142,7 +142,7 @@ TEST(SkillNamer, sees_the_tool_in_a_command_line) {
         {"npm run build", "npm run build"},
         {"npm run storybook", "npm run"},
         {"mix test.watch", "Bash"},
-        // The first known tool; a preparation only where it is alone.
+        // The first known tool; a preparation only if there is no other.
         {"ruff check . && mypy .", "ruff-check"},
         {"mypy . && ruff check .", "mypy"},
         {"npm install && npm test", "npm test"},
@@ -151,7 +151,7 @@ TEST(SkillNamer, sees_the_tool_in_a_command_line) {
         {"cmake -B build && cmake --build build && ctest", "ctest"},
         {"git add -A && git commit -m x && git push", "git commit"},
         {"git commit -m \"$(cat <<'EOF'\nfix: don't run pytest (yet; make\n\nmake it so\nEOF\n)\"", "git commit"},
-        // Words that only look like a tool.
+        // Words that resemble a tool.
         {"ls", "Bash"},
         {"", "Bash"},
         {"echo pytest", "Bash"},
@@ -183,7 +183,7 @@ TEST(SkillNamer, sees_the_tool_in_a_command_line) {
     }
 }
 
-TEST(SkillNamer, looks_behind_a_bounded_number_of_wrappers) {
+TEST(SkillNamer, strips_a_bounded_number_of_wrappers) {
     const SkillNamer namer;
     const auto behind = [&namer](int wrappers) {
         std::string line;
@@ -217,12 +217,12 @@ TEST(SkillNamer, every_rule_of_the_table_names_its_own_command) {
     std::set<std::string> commands;
     for (const ToolRule& rule : default_tool_rules()) {
         EXPECT_TRUE(is_valid_skill_name(rule.skill)) << rule.skill;
-        EXPECT_TRUE(commands.insert(rule.command).second) << rule.command << " stands twice";
+        EXPECT_TRUE(commands.insert(rule.command).second) << rule.command << " is a duplicate";
         EXPECT_EQ(namer().for_shell_command(rule.command), rule.skill) << rule.command;
     }
 }
 
-TEST(ToSkillName, makes_any_text_usable) {
+TEST(ToSkillName, sanitizes_any_text) {
     const struct {
         std::string text;
         std::string expected;
@@ -236,7 +236,7 @@ TEST(ToSkillName, makes_any_text_usable) {
         {"\xE0\x80\x80x\xED\xA0\x80y\xF4\x90\x80\x80z", "xyz"},  // overlong, surrogate, too high
         {std::string("a\0b", 3), "ab"},
         {std::string(300, 'x'), std::string(256, 'x')},
-        {std::string(255, 'x') + "\xC3\xA9", std::string(255, 'x')},  // cut before the character, not inside
+        {std::string(255, 'x') + "\xC3\xA9", std::string(255, 'x')},  // truncated before the character, not inside
         {"\n", "fallback"},
         {"", "fallback"},
     };

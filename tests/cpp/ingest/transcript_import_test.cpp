@@ -25,7 +25,7 @@ class TranscriptImport : public testing::Test {
     void SetUp() override { fs::create_directories(root); }
     void TearDown() override { fs::remove_all(root); }
 
-    /// A transcript with a finished use of each tool; ids start with the name of the file.
+    /// A transcript with a finished use of each tool; ids start with the file name.
     fs::path write(const fs::path& name, const std::vector<std::string>& tools) const {
         const fs::path path = root / name;
         fs::create_directories(path.parent_path());
@@ -63,7 +63,7 @@ class TranscriptImport : public testing::Test {
     fs::path root = fs::path(testing::TempDir()) / ("import_" + std::to_string(std::random_device{}()));
 };
 
-TEST_F(TranscriptImport, a_session_is_read_before_its_subagents_and_other_files_are_left_alone) {
+TEST_F(TranscriptImport, a_session_is_read_before_its_subagents_and_other_files_are_ignored) {
     write("p/x/subagents/agent-1.jsonl", {"Read"});
     write("p/x.jsonl", {"Read"});
     write("p/a.jsonl", {"Read"});
@@ -71,7 +71,7 @@ TEST_F(TranscriptImport, a_session_is_read_before_its_subagents_and_other_files_
     EXPECT_THAT(found({root / "p"}), ElementsAre("p/a.jsonl", "p/x.jsonl", "p/x/subagents/agent-1.jsonl"));
 }
 
-TEST_F(TranscriptImport, a_named_file_needs_no_ending_and_is_found_once) {
+TEST_F(TranscriptImport, a_named_file_needs_no_extension_and_is_found_once) {
     const fs::path file = write("p/export.txt", {"Read"});
     EXPECT_THAT(found({file, file, root / "p" / "." / "export.txt"}), ElementsAre("p/export.txt"));
 }
@@ -110,7 +110,7 @@ TEST_F(TranscriptImport, a_store_that_fails_ends_the_import) {
     EXPECT_THROW((void)import_transcripts({root}, opened(store), namer), storage::StorageError);
 }
 
-TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
+TEST_F(TranscriptImport, stopping_keeps_what_was_stored) {
     write("a.jsonl", {"Read"});
     write("b.jsonl", {"Read"});
     storage::EventStore store((root / "skills.db").string(), {.busy_timeout = std::chrono::milliseconds(1000)});
@@ -126,7 +126,7 @@ TEST_F(TranscriptImport, stopping_leaves_what_was_found_stored) {
     EXPECT_GE(summary.recorded, 1);
 }
 
-TEST_F(TranscriptImport, loading_sorts_by_time_over_files) {
+TEST_F(TranscriptImport, loading_sorts_by_time_across_files) {
     write("b.jsonl", {"first", "third"});
     std::ofstream(root / "a.jsonl")
         << R"({"type":"user","uuid":"u","timestamp":"2026-02-12T14:00:00.7Z","message":{"content":"<command-name>/second</command-name>"}})";
@@ -140,7 +140,7 @@ TEST_F(TranscriptImport, loading_sorts_by_time_over_files) {
     EXPECT_EQ(summary.recorded, 0);
 }
 
-TEST_F(TranscriptImport, only_the_first_unreadable_lines_are_told) {
+TEST_F(TranscriptImport, only_the_first_unreadable_lines_are_listed) {
     std::ofstream file(root / "a.jsonl");
     for (std::size_t i = 0; i < kMaxReportedLines + 5; ++i) {
         file << "no json\n";

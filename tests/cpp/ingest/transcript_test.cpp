@@ -1,5 +1,4 @@
-// Reading transcripts: pairing, naming, deduplication, error classes, and lines and files that are not as they should
-// be.
+// Parsing transcripts: pairing, naming, deduplication, error types, and malformed lines and files.
 #include "session_buddy/ingest/transcript.hpp"
 
 #include <gtest/gtest.h>
@@ -82,7 +81,7 @@ TEST_F(TranscriptTest, a_use_and_its_result_make_an_invocation) {
     EXPECT_EQ(reader.counts().found, 1);
 }
 
-TEST_F(TranscriptTest, a_measured_duration_wins) {
+TEST_F(TranscriptTest, a_measured_duration_takes_precedence) {
     for (const char* key : {"durationMs", "duration_ms"}) {
         read(use_line(1, key, "Glob"));
         json result = result_line(9, key);
@@ -93,7 +92,7 @@ TEST_F(TranscriptTest, a_measured_duration_wins) {
     }
 }
 
-TEST_F(TranscriptTest, a_measured_duration_that_makes_no_sense_is_passed_over) {
+TEST_F(TranscriptTest, an_implausible_measured_duration_is_ignored) {
     for (const json& value : {json(-5), json("250"), json(nullptr), json::array()}) {
         const std::string id = "id" + value.dump();
         read(use_line(1, id, "Glob"));
@@ -151,7 +150,7 @@ TEST_F(TranscriptTest, a_use_counts_once_however_often_it_is_replayed) {
     EXPECT_EQ(reader.counts().results_without_use, 0);
 }
 
-TEST_F(TranscriptTest, an_error_is_classed_and_its_text_dropped) {
+TEST_F(TranscriptTest, an_error_is_classified_and_its_text_dropped) {
     const struct {
         json content;
         const char* expected;
@@ -188,7 +187,7 @@ TEST_F(TranscriptTest, an_interrupted_flag_decides_only_where_there_is_an_error)
     EXPECT_EQ(found.back().error_type, "interrupted");
 }
 
-TEST_F(TranscriptTest, is_error_false_or_odd_is_no_error) {
+TEST_F(TranscriptTest, is_error_counts_only_if_true) {
     for (const json& value : {json(false), json(nullptr), json("true")}) {
         json block = result_block(value.dump(), "Exit code 1");
         block["is_error"] = value;
@@ -212,7 +211,7 @@ TEST_F(TranscriptTest, typed_commands_are_invocations) {
     EXPECT_EQ(reader.counts().found_commands, 2);
 }
 
-TEST_F(TranscriptTest, what_only_looks_like_a_typed_command_is_none) {
+TEST_F(TranscriptTest, text_that_resembles_a_typed_command_is_ignored) {
     for (const char* text :
          {"no command", "<command-name>clear</command-name>", "<command-name>/</command-name>", "<command-name>/clear",
           "<command-name>/a b</command-name>", "<command-name></command-name>"}) {
@@ -241,7 +240,7 @@ TEST_F(TranscriptTest, a_typed_command_counts_once) {
     EXPECT_EQ(reader.counts().replayed, 2);
 }
 
-TEST_F(TranscriptTest, progress_lines_and_unknown_kinds_are_passed_over) {
+TEST_F(TranscriptTest, progress_lines_and_unknown_kinds_are_skipped) {
     read({{"type", "progress"}, {"timestamp", at(1)}, {"data", {{"message", use_line(1, "nested", "Read")}}}});
     json progress_with_message = use_line(1, "nested", "Read");
     progress_with_message["type"] = "progress";
@@ -261,7 +260,7 @@ TEST_F(TranscriptTest, progress_lines_and_unknown_kinds_are_passed_over) {
     EXPECT_EQ(reader.counts().unfinished, 0);
 }
 
-TEST_F(TranscriptTest, blocks_of_the_wrong_side_are_passed_over) {
+TEST_F(TranscriptTest, blocks_of_the_wrong_role_are_ignored) {
     read(line("user", at(1), json::array({use_block("a", "Read")})));
     read(line("assistant", at(1), json::array({result_block("b")})));
     EXPECT_EQ(reader.counts().unfinished, 0);
@@ -290,7 +289,7 @@ TEST_F(TranscriptTest, a_line_without_a_session_belongs_to_the_session_of_its_fi
     }
 }
 
-TEST_F(TranscriptTest, every_name_is_valid_whatever_the_transcript_says) {
+TEST_F(TranscriptTest, every_name_is_valid_for_any_transcript) {
     read(use_line(1, "a", std::string(1000, 'n')));
     read(result_line(2, "a"));
     read(use_line(1, "b", "bad\nname"));
@@ -303,10 +302,10 @@ TEST_F(TranscriptTest, every_name_is_valid_whatever_the_transcript_says) {
     }
 }
 
-TEST_F(TranscriptTest, half_a_surrogate_pair_does_not_cost_the_line) {
+TEST_F(TranscriptTest, a_line_with_a_lone_surrogate_is_read) {
     std::string text = use_line(1, "a", "Bash", {{"command", "pytest HERE"}}).dump();
     text.replace(text.find("HERE"), 4, R"(\ud83d \\ud83d \ud83d\ude00 \ude00 \u12 end)");
-    EXPECT_FALSE(reader.read_line(text, "s"));  // \u12 is not JSON to anybody
+    EXPECT_FALSE(reader.read_line(text, "s"));  // \u12 is not valid JSON in any parser
     text.erase(text.find(R"(\u12 )"), 5);
     EXPECT_TRUE(reader.read_line(text, "s"));
     read(result_line(2, "a"));
@@ -314,7 +313,7 @@ TEST_F(TranscriptTest, half_a_surrogate_pair_does_not_cost_the_line) {
     EXPECT_EQ(found[0].skill_name, "pytest-run");
 }
 
-TEST_F(TranscriptTest, malformed_lines_are_refused_and_not_counted) {
+TEST_F(TranscriptTest, malformed_lines_are_rejected_and_not_counted) {
     for (const char* text : {"", "{", "{\"type\":\"user\"", "nonsense", "{\"a\":1}}", "\x01", "{\"a\":\"\xFF\"}"}) {
         EXPECT_FALSE(reader.read_line(text, "s")) << text;
     }
@@ -339,8 +338,8 @@ TEST_F(TranscriptTest, a_deeply_nested_line_keeps_its_uses_and_results) {
     EXPECT_EQ(found[0].skill_name, "pytest-run");
 }
 
-TEST_F(TranscriptTest, of_fields_that_stand_there_twice_the_last_one_counts) {
-    for (const char* deep : {"", R"(,"x":"\ud83d")"}) {  // once for each way of parsing
+TEST_F(TranscriptTest, of_duplicate_fields_the_last_one_counts) {
+    for (const char* deep : {"", R"(,"x":"\ud83d")"}) {  // once per parser
         const std::string id = "id" + std::to_string(std::strlen(deep));
         EXPECT_TRUE(reader.read_line(R"({"type":"progress","type":"assistant","sessionId":"no","sessionId":"yes",)"
                                      R"("timestamp":7,"timestamp":"2026-02-12T14:00:01Z","message":{"content":"text"},)"
@@ -376,7 +375,7 @@ TEST_F(TranscriptTest, numbers_of_any_size_are_read) {
     EXPECT_FALSE(reader.read_line(result, "s"));
 }
 
-TEST_F(TranscriptTest, a_measured_duration_that_cannot_be_one_is_counted_and_the_times_stand_in) {
+TEST_F(TranscriptTest, an_invalid_measured_duration_is_counted_and_computed_from_the_times) {
     for (const double milliseconds : {1.0001e11, 1e300, -1.0}) {
         const std::string id = "t" + std::to_string(milliseconds);
         read(use_line(1, id, "Glob"));
@@ -403,7 +402,7 @@ TEST_F(TranscriptTest, a_line_of_many_megabytes_is_read) {
     EXPECT_EQ(found[0].skill_name, "Write");
 }
 
-TEST_F(TranscriptTest, a_repeat_of_what_is_remembered_no_more_is_handed_on_with_its_key) {
+TEST_F(TranscriptTest, a_duplicate_of_an_evicted_invocation_is_passed_on_with_its_key) {
     TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
                            {.remembered_keys = 2});
     for (const char* id : {"a", "b", "a", "c", "a", "c"}) {
@@ -418,7 +417,7 @@ TEST_F(TranscriptTest, a_repeat_of_what_is_remembered_no_more_is_handed_on_with_
     EXPECT_EQ(small.counts().replayed, 2);
 }
 
-TEST_F(TranscriptTest, of_too_many_that_wait_the_oldest_is_let_go_and_still_counts) {
+TEST_F(TranscriptTest, the_oldest_pending_use_is_evicted_and_still_counts) {
     TranscriptReader small(namer, [this](TranscriptInvocation&& invocation) { found.push_back(std::move(invocation)); },
                            {.waiting = 2});
     for (const char* id : {"a", "b", "c"}) {
@@ -435,7 +434,7 @@ TEST_F(TranscriptTest, of_too_many_that_wait_the_oldest_is_let_go_and_still_coun
     EXPECT_TRUE(small.has_pending(2));
 }
 
-TEST_F(TranscriptTest, a_file_waits_for_as_long_as_one_half_of_a_pair_in_it_is_alone) {
+TEST_F(TranscriptTest, a_file_is_pending_while_a_pair_in_it_is_incomplete) {
     EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 1));
     EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 2));
     EXPECT_TRUE(reader.has_pending(1));
@@ -448,7 +447,7 @@ TEST_F(TranscriptTest, a_file_waits_for_as_long_as_one_half_of_a_pair_in_it_is_a
     EXPECT_FALSE(reader.has_pending(3));
 }
 
-TEST_F(TranscriptTest, what_waits_in_a_file_that_is_forgotten_is_found_anew) {
+TEST_F(TranscriptTest, pending_uses_of_a_forgotten_file_are_found_again) {
     EXPECT_TRUE(reader.read_line(use_line(1, "a", "Read").dump(), "s", 1));
     EXPECT_TRUE(reader.read_line(result_line(2, "b").dump(), "s", 1));
     EXPECT_TRUE(reader.read_line(use_line(1, "c", "Read").dump(), "s", 2));
@@ -482,7 +481,7 @@ class TranscriptFileTest : public TranscriptTest {
     std::vector<UnreadableLine> unreadable;
 };
 
-TEST_F(TranscriptFileTest, unreadable_lines_are_told_and_stop_nothing) {
+TEST_F(TranscriptFileTest, unreadable_lines_are_reported_and_skipped) {
     write(use_line(1, "a", "Read").dump() + "\nnonsense\n\n  \r\n" + result_line(2, "a").dump() + "\r\n");
     const ReadOutcome outcome = read_file();
     EXPECT_EQ(outcome.error, "");
@@ -494,7 +493,7 @@ TEST_F(TranscriptFileTest, unreadable_lines_are_told_and_stop_nothing) {
     EXPECT_EQ(reader.counts().lines, 3);
 }
 
-TEST_F(TranscriptFileTest, a_half_written_last_line_is_left_for_the_next_time) {
+TEST_F(TranscriptFileTest, a_half_written_last_line_is_left_for_the_next_read) {
     const std::string use = use_line(1, "a", "Read").dump() + "\n";
     const std::string result = result_line(2, "a").dump();
     write(use + result.substr(0, result.size() / 2));
@@ -511,21 +510,21 @@ TEST_F(TranscriptFileTest, a_half_written_last_line_is_left_for_the_next_time) {
     EXPECT_EQ(found.size(), 1U);
 }
 
-TEST_F(TranscriptFileTest, a_whole_last_line_needs_no_newline) {
+TEST_F(TranscriptFileTest, a_complete_last_line_needs_no_newline) {
     write(use_line(1, "a", "Read").dump() + "\n" + result_line(2, "a").dump());
     EXPECT_EQ(read_file().next_offset, std::filesystem::file_size(path));
     EXPECT_EQ(found.size(), 1U);
     EXPECT_EQ(reader.counts().incomplete_lines, 0);
 }
 
-TEST_F(TranscriptFileTest, lines_longer_than_a_chunk_are_put_together) {
+TEST_F(TranscriptFileTest, lines_longer_than_a_chunk_are_assembled) {
     const std::string filler(700000, 'x');
     write(use_line(1, "a", "Write", {{"content", filler}}).dump() + "\n" + result_line(2, "a", filler).dump() + "\n");
     EXPECT_EQ(read_file().next_offset, std::filesystem::file_size(path));
     EXPECT_EQ(found.size(), 1U);
 }
 
-TEST_F(TranscriptFileTest, a_line_over_the_limit_is_passed_over) {
+TEST_F(TranscriptFileTest, a_line_over_the_limit_is_skipped) {
     options.max_line_bytes = 300000;
     const std::string filler(700000, 'x');
     write(use_line(1, "big", "Write", {{"content", filler}}).dump() + "\n" + use_line(1, "a", "Read").dump() + "\n" +
@@ -538,7 +537,7 @@ TEST_F(TranscriptFileTest, a_line_over_the_limit_is_passed_over) {
     EXPECT_EQ(reader.counts().incomplete_lines, 1);
 }
 
-TEST_F(TranscriptFileTest, the_name_of_the_file_stands_in_for_a_missing_session) {
+TEST_F(TranscriptFileTest, the_file_name_replaces_a_missing_session) {
     json use = use_line(1, "a", "Read");
     use.erase("sessionId");
     write(use.dump() + "\n" + result_line(2, "a").dump() + "\n");
@@ -560,7 +559,7 @@ TEST_F(TranscriptFileTest, a_missing_file_and_a_folder_are_errors) {
     EXPECT_NE(read_transcript_file(directory, reader, options).error, "");
 }
 
-TEST_F(TranscriptFileTest, reading_stops_when_told_to) {
+TEST_F(TranscriptFileTest, reading_stops_when_the_callback_returns_false) {
     write(use_line(1, "a", "Read").dump() + "\n" + std::string(1000000, '\n'));
     std::uint64_t seen = 0;
     options.on_bytes = [&](std::uint64_t bytes) {
@@ -574,7 +573,7 @@ TEST_F(TranscriptFileTest, reading_stops_when_told_to) {
     EXPECT_EQ(outcome.next_offset, seen);
 }
 
-TEST_F(TranscriptFileTest, a_quiet_offset_cuts_no_pair_in_two) {
+TEST_F(TranscriptFileTest, a_resume_offset_separates_no_pair) {
     const std::string first = use_line(1, "a", "Read").dump() + "\n" + result_line(2, "a").dump() + "\n";
     const std::string second = use_line(3, "b", "Read").dump() + "\n" + use_line(3, "c", "Read").dump() + "\n" +
                                result_line(4, "b").dump() + "\n";
@@ -588,14 +587,14 @@ TEST_F(TranscriptFileTest, a_quiet_offset_cuts_no_pair_in_two) {
     EXPECT_EQ(read_file().resume_offset, std::filesystem::file_size(path));
 }
 
-TEST_F(TranscriptFileTest, what_begins_while_something_waits_may_have_no_quiet_offset) {
+TEST_F(TranscriptFileTest, a_read_that_starts_with_pending_uses_may_have_no_resume_offset) {
     write(use_line(1, "a", "Read").dump() + "\n");
     options.offset = read_file().next_offset;
     write(use_line(2, "b", "Read").dump() + "\n");
     EXPECT_EQ(read_file().resume_offset, std::nullopt);
 }
 
-TEST_F(TranscriptFileTest, no_more_is_read_at_once_than_was_asked_for) {
+TEST_F(TranscriptFileTest, no_more_than_max_bytes_is_read) {
     const std::string filler(400000, 'x');
     for (const char* id : {"a", "b", "c"}) {
         write(use_line(1, id, "Write", {{"content", filler}}).dump() + "\n" + result_line(2, id).dump() + "\n");
@@ -615,7 +614,7 @@ TEST_F(TranscriptFileTest, no_more_is_read_at_once_than_was_asked_for) {
     EXPECT_EQ(options.offset, std::filesystem::file_size(path));
 }
 
-TEST_F(TranscriptFileTest, pairs_reach_over_files) {
+TEST_F(TranscriptFileTest, pairs_are_found_across_files) {
     write(use_line(1, "a", "Read").dump() + "\n");
     (void)read_file();
     path = directory / "other.jsonl";
