@@ -29,9 +29,10 @@ std::optional<TimePoint> to_moment(const Micros& micros) {
     return micros ? std::optional<TimePoint>(TimePoint{std::chrono::microseconds(*micros)}) : std::nullopt;
 }
 
-py::dict to_python(const storage::StoredInvocation& row) {
+py::dict to_python(const storage::StoredInvocation& stored) {
+    const storage::InvocationRecord& row = stored.record;
     py::dict fields;
-    fields["id"] = row.id;
+    fields["id"] = stored.id;
     fields["skill_name"] = to_str(row.skill_name);
     fields["invoked_at"] = to_str(row.invoked_at);
     fields["session_id"] = to_str(row.session_id);

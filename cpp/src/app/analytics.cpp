@@ -32,7 +32,7 @@ anomaly::DetectorOptions detector_options(const Config& config) {
             .min_samples = config.anomaly_min_samples};
 }
 
-storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEvent& found) {
+storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEpisodeEvent& found) {
     const anomaly::Deviation& deviation = found.event.deviation;
     return {.started = found.event.kind == EpisodeEvent::Kind::started,
             .skill_name = found.skill_name,

@@ -37,7 +37,7 @@ std::vector<Anomaly> AnomalyStream::reported(std::string_view skill_name) const 
 void AnomalyStream::apply_events() {
     using anomaly::EpisodeEvent;
     using anomaly::SkillDetector;
-    for (anomaly::AnomalyEngine::SkillEvent& found : engine_.take_events()) {
+    for (anomaly::AnomalyEngine::SkillEpisodeEvent& found : engine_.take_events()) {
         const EpisodeEvent& event = found.event;
         const auto channel =
             event.deviation.type == AnomalyType::pattern_shift ? SkillDetector::duration : SkillDetector::completion;

@@ -51,24 +51,24 @@ std::optional<TimePoint> moment_of(const sql::Statement& row, int column) {
 
 StoredInvocation read_stored(const sql::Statement& row) {
     StoredInvocation stored{.id = row.integer(0),
-                            .skill_name = required_text_of(row, 1),
-                            .invoked_at = required_text_of(row, 2),
-                            .session_id = required_text_of(row, 3),
-                            .workflow_path = text_of(row, 4),
-                            .completed = row.real(5) != 0.0,
-                            .duration_seconds = read_duration(row, 6),
-                            .user_query = text_of(row, 7),
-                            .alternatives_considered = text_of(row, 8),
-                            .follow_up_actions = text_of(row, 10),
-                            .error_type = text_of(row, 11),
-                            .workflow_phase = text_of(row, 13),
-                            .workflow_step_id = text_of(row, 14)};
+                            .record = {.skill_name = required_text_of(row, 1),
+                                       .invoked_at = required_text_of(row, 2),
+                                       .session_id = required_text_of(row, 3),
+                                       .completed = row.real(5) != 0.0,
+                                       .duration_seconds = read_duration(row, 6),
+                                       .workflow_path = text_of(row, 4),
+                                       .user_query = text_of(row, 7),
+                                       .alternatives_considered = text_of(row, 8),
+                                       .follow_up_actions = text_of(row, 10),
+                                       .error_type = text_of(row, 11),
+                                       .workflow_phase = text_of(row, 13),
+                                       .workflow_step_id = text_of(row, 14)}};
     if (row.type(9) == SQLITE_INTEGER) {
-        stored.selection_rank = row.integer(9);
+        stored.record.selection_rank = row.integer(9);
     }
     if (row.type(12) == SQLITE_BLOB) {
         const std::string_view bytes = row.text(12);
-        stored.embedding.emplace(bytes.begin(), bytes.end());
+        stored.record.embedding.emplace(bytes.begin(), bytes.end());
     }
     return stored;
 }

@@ -69,20 +69,20 @@ TEST_F(Queries, returns_every_column) {
     const auto row = queries.invocation(id);
     ASSERT_TRUE(row.has_value());
     EXPECT_EQ(row->id, id);
-    EXPECT_EQ(row->skill_name, "a");
-    EXPECT_EQ(row->invoked_at, "2026-02-10 13:00:00+01:00");
-    EXPECT_EQ(row->session_id, "s1");
-    EXPECT_TRUE(row->completed);
-    EXPECT_EQ(row->duration_seconds, 2.5);
-    EXPECT_EQ(row->workflow_path, "quick");
-    EXPECT_EQ(row->user_query, "");
-    EXPECT_EQ(row->alternatives_considered, "[\"b\"]");
-    EXPECT_EQ(row->selection_rank, 2);
-    EXPECT_EQ(row->follow_up_actions, "[]");
-    EXPECT_EQ(row->error_type, "exit_code");
-    EXPECT_EQ(row->embedding, (std::vector<std::uint8_t>{0, 255}));
-    EXPECT_EQ(row->workflow_phase, "setup");
-    EXPECT_EQ(row->workflow_step_id, "7");
+    EXPECT_EQ(row->record.skill_name, "a");
+    EXPECT_EQ(row->record.invoked_at, "2026-02-10 13:00:00+01:00");
+    EXPECT_EQ(row->record.session_id, "s1");
+    EXPECT_TRUE(row->record.completed);
+    EXPECT_EQ(row->record.duration_seconds, 2.5);
+    EXPECT_EQ(row->record.workflow_path, "quick");
+    EXPECT_EQ(row->record.user_query, "");
+    EXPECT_EQ(row->record.alternatives_considered, "[\"b\"]");
+    EXPECT_EQ(row->record.selection_rank, 2);
+    EXPECT_EQ(row->record.follow_up_actions, "[]");
+    EXPECT_EQ(row->record.error_type, "exit_code");
+    EXPECT_EQ(row->record.embedding, (std::vector<std::uint8_t>{0, 255}));
+    EXPECT_EQ(row->record.workflow_phase, "setup");
+    EXPECT_EQ(row->record.workflow_step_id, "7");
     EXPECT_FALSE(queries.invocation(id + 1).has_value());
 }
 
@@ -213,13 +213,13 @@ TEST_F(Queries, tolerates_columns_of_any_type) {
                   " selection_rank, embedding, user_query) VALUES (7, 12, x'ff', 'yes', -1.0, 'first', 'text', 3.5)");
     const auto row = queries.invocation(1);
     ASSERT_TRUE(row.has_value());
-    EXPECT_EQ(row->skill_name, "7");
-    EXPECT_EQ(row->invoked_at, "12");
-    EXPECT_EQ(row->user_query, "3.5");
-    EXPECT_FALSE(row->completed);
-    EXPECT_FALSE(row->duration_seconds.has_value());
-    EXPECT_FALSE(row->selection_rank.has_value());
-    EXPECT_FALSE(row->embedding.has_value());
+    EXPECT_EQ(row->record.skill_name, "7");
+    EXPECT_EQ(row->record.invoked_at, "12");
+    EXPECT_EQ(row->record.user_query, "3.5");
+    EXPECT_FALSE(row->record.completed);
+    EXPECT_FALSE(row->record.duration_seconds.has_value());
+    EXPECT_FALSE(row->record.selection_rank.has_value());
+    EXPECT_FALSE(row->record.embedding.has_value());
     EXPECT_THAT(ids({}), ElementsAre(1));
     EXPECT_THAT(queries.hourly_aggregates({}, 100), IsEmpty());
 }
@@ -251,7 +251,7 @@ TEST_F(Queries, reads_the_file_that_replaced_the_first) {
         second.store({.skill_name = "z", .invoked_at = "2026-02-10T10:00:00Z", .session_id = "s9"});
     }
     std::filesystem::rename(other, path);
-    EXPECT_EQ(queries.invocation(1).value().skill_name, "z");
+    EXPECT_EQ(queries.invocation(1).value().record.skill_name, "z");
 }
 
 TEST_F(Queries, an_index_that_was_removed_stops_neither_reading_nor_writing) {

@@ -57,14 +57,15 @@ class AnomalyEngine {
     /// The detector of one skill, as of the last add() or advance(); nullptr for an unknown skill.
     [[nodiscard]] const SkillDetector* detector(std::string_view skill_name) const;
 
-    struct SkillEvent {
+    /// An EpisodeEvent with its skill.
+    struct SkillEpisodeEvent {
         std::string skill_name;
         EpisodeEvent event;
 
-        bool operator==(const SkillEvent&) const = default;
+        bool operator==(const SkillEpisodeEvent&) const = default;
     };
     /// The starts and ends of episodes since the last call, in order of detection.
-    [[nodiscard]] std::vector<SkillEvent> take_events() { return std::exchange(events_, {}); }
+    [[nodiscard]] std::vector<SkillEpisodeEvent> take_events() { return std::exchange(events_, {}); }
 
     [[nodiscard]] TrackedNames error_types_tracked() const { return {error_types_.size() - 1, errors_in_other_}; }
 
@@ -111,7 +112,7 @@ class AnomalyEngine {
     std::unordered_set<std::uint32_t> with_episode_;
     std::vector<std::uint32_t> evaluated_;
     std::vector<EpisodeEvent> found_;  // events of the current detector; a member to reuse its memory
-    std::vector<SkillEvent> events_;
+    std::vector<SkillEpisodeEvent> events_;
     Schedule changes_;
     // Cache of reported(), in all and by skill, and the skills evaluated since. What a skill reports changes only when
     // it is evaluated, which happens each time a sample leaves the observation window.

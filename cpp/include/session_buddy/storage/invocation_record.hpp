@@ -8,8 +8,8 @@
 
 namespace session_buddy::storage {
 
-/// An invocation to be written: fields are named after the columns of skill_invocation, and not validated yet.
-/// StoredInvocation is the same row read back, with its id; Invocation the part of it that metrics need.
+/// The columns of skill_invocation without the id. One to be written is not validated yet (validation_error);
+/// StoredInvocation is one that was read, with its id; Invocation has only the columns that metrics need.
 struct InvocationRecord {
     std::string skill_name;
     std::string invoked_at;  ///< in any format that parse_timestamp accepts; stored as given

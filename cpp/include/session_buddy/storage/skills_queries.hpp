@@ -13,28 +13,15 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/storage/error.hpp"
+#include "session_buddy/storage/invocation_record.hpp"
 
 namespace session_buddy::storage {
 
-/// A row of skill_invocation with all its columns. Text of any column type is returned as text, an invalid value (a
-/// negative duration, one that is not a number) as nullopt. InvocationRecord is such a row to be written; Invocation
-/// has only the columns that metrics need.
+/// A row of skill_invocation: the record as it was stored, and its id. Text of any column type is returned as text, an
+/// invalid value (a negative duration, one that is not a number) as nullopt.
 struct StoredInvocation {
     std::int64_t id = 0;
-    std::string skill_name;
-    std::string invoked_at;  ///< as stored
-    std::string session_id;
-    std::optional<std::string> workflow_path{};
-    bool completed = false;
-    std::optional<double> duration_seconds{};  ///< finite and not negative
-    std::optional<std::string> user_query{};
-    std::optional<std::string> alternatives_considered{};  ///< JSON array text
-    std::optional<std::int64_t> selection_rank{};
-    std::optional<std::string> follow_up_actions{};  ///< JSON array text
-    std::optional<std::string> error_type{};
-    std::optional<std::vector<std::uint8_t>> embedding{};
-    std::optional<std::string> workflow_phase{};
-    std::optional<std::string> workflow_step_id{};
+    InvocationRecord record;
 };
 
 /// Matches rows that satisfy every field that is set.
