@@ -42,16 +42,16 @@ constexpr std::chrono::milliseconds kMaxReadTime{50};
 constexpr std::size_t kMaxBufferedEvents = ingest::kMaxReportedInvocations;
 constexpr unsigned kRetryAfterSeconds = 2;
 
-server::IntakeResponse error_answer(unsigned status, std::string_view code, std::string_view detail,
-                                    const std::vector<protocol::ProblemMember>& members = {}) {
+server::IntakeResponse error_response(unsigned status, std::string_view code, std::string_view detail,
+                                      const std::vector<protocol::ProblemMember>& members = {}) {
     return {.status = status, .body = protocol::problem(status, code, detail, members)};
 }
 
 server::IntakeResponse unavailable(const std::string& message,
                                    const std::vector<protocol::ProblemMember>& members = {}) {
-    auto answer = error_answer(503, "database_unavailable", message, members);
-    answer.retry_after = kRetryAfterSeconds;
-    return answer;
+    auto response = error_response(503, "database_unavailable", message, members);
+    response.retry_after = kRetryAfterSeconds;
+    return response;
 }
 
 server::IntakeResponse bad_event(const ingest::BadEvent& bad) {
@@ -59,7 +59,7 @@ server::IntakeResponse bad_event(const ingest::BadEvent& bad) {
     if (!bad.field.empty()) {
         members.emplace_back("field", bad.field);
     }
-    return error_answer(400, "bad_request", bad.reason, members);
+    return error_response(400, "bad_request", bad.reason, members);
 }
 
 server::IntakeResponse bad_report(const ingest::ReportFault& fault) {
@@ -70,8 +70,8 @@ server::IntakeResponse bad_report(const ingest::ReportFault& fault) {
     if (!fault.field.empty()) {
         members.emplace_back("field", fault.field);
     }
-    return error_answer(fault.too_many ? 413U : 400U, fault.too_many ? "too_many_invocations" : "bad_request",
-                        fault.reason, members);
+    return error_response(fault.too_many ? 413U : 400U, fault.too_many ? "too_many_invocations" : "bad_request",
+                          fault.reason, members);
 }
 
 /// Without parameters such as charset, in lower case.
@@ -226,8 +226,8 @@ void IntakeThread::read_hook(Job& job) {
 void IntakeThread::read_report(Job& job) {
     const auto format = report_format(job.request.content_type);
     if (!format) {
-        job.done(error_answer(415, "unsupported_media_type",
-                              "The Content-Type must be application/json or application/x-ndjson"));
+        job.done(error_response(415, "unsupported_media_type",
+                                "The Content-Type must be application/json or application/x-ndjson"));
         return;
     }
     auto read = ingest::read_invocations(job.request.body, *format);
@@ -320,8 +320,8 @@ void IntakeThread::store_reports(bool last_try) {
 bool IntakeThread::store_some_reports(bool last_try) {
     const std::span<const storage::SkillEvent> waiting = std::span(report_events_).subspan(first_event_);
     try {
-        answer_stored(open_store().ingest_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
-                                               storage::Source::http, max_lock_));
+        complete_stored(open_store().ingest_some(one_by_one_ ? waiting.first(reports_.front().left) : waiting,
+                                                 storage::Source::http, max_lock_));
         return false;
     } catch (const storage::StorageError& error) {
         if (error.code() != storage::StorageErrc::busy) {
@@ -344,7 +344,7 @@ bool IntakeThread::store_some_reports(bool last_try) {
 }
 
 /// Answers the requests whose records are all stored.
-void IntakeThread::answer_stored(std::span<const storage::EventStore::Result> outcomes) {
+void IntakeThread::complete_stored(std::span<const storage::EventStore::Result> outcomes) {
     first_event_ += outcomes.size();
     const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(config_.busy_timeout);
     while (!reports_.empty() && (!outcomes.empty() || reports_.front().left == 0)) {
@@ -365,7 +365,7 @@ void IntakeThread::answer_stored(std::span<const storage::EventStore::Result> ou
     }
 }
 
-/// Rejects the oldest report. Its first records may be stored already: the answer contains their number.
+/// Rejects the oldest report. Its first records may be stored already: the response contains their number.
 void IntakeThread::reject_first(const std::string& why) {
     const Report report = std::move(reports_.front());
     reports_.pop_front();
@@ -391,12 +391,12 @@ void IntakeThread::discard_stored() {
 }
 
 void IntakeThread::reject_all() {
-    const auto answer = unavailable("The server could not store the request; retry later");
+    const auto response = unavailable("The server could not store the request; retry later");
     for (const Hook& hook : std::exchange(hooks_, {})) {
-        hook.done(answer);
+        hook.done(response);
     }
     for (const Report& report : std::exchange(reports_, {})) {
-        report.done(answer);
+        report.done(response);
     }
     discard_stored();
 }

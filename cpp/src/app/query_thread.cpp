@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "hourly_counts.hpp"
-#include "http_answer.hpp"
+#include "http_response.hpp"
 #include "response_budget.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/out_of_memory.hpp"
@@ -46,22 +46,22 @@ constexpr std::int64_t kMaxPhases = 100;
 
 server::QueryResponse problem(unsigned status, std::string_view error, std::string_view detail,
                               const std::vector<protocol::ProblemMember>& members = {}) {
-    server::QueryResponse answer;
-    answer.status = status;
-    answer.content_type = protocol::kProblemType;
-    answer.body = protocol::problem(status, error, detail, members);
+    server::QueryResponse response;
+    response.status = status;
+    response.content_type = protocol::kProblemType;
+    response.body = protocol::problem(status, error, detail, members);
     constexpr unsigned kUnavailable = 503;
     if (status == kUnavailable) {
-        answer.headers = {{"Retry-After", kRetryAfter}};
+        response.headers = {{"Retry-After", kRetryAfter}};
     }
-    return answer;
+    return response;
 }
 
 server::QueryResponse stopping() {
     return problem(503, "stopping", "The server is stopping");
 }
 
-server::QueryResponse timeout_answer() {
+server::QueryResponse timeout_response() {
     return problem(503, "query_timeout", "The query timed out (query_timeout); narrow the range or retry later");
 }
 
@@ -210,18 +210,18 @@ void QueryThread::run() {
             job = std::move(jobs_.front());
             jobs_.pop_front();
         }
-        job.done(answer(job));
+        job.done(respond(job));
     }
     history_->queries.close();
 }
 
-server::QueryResponse QueryThread::answer(const Job& job) {
+server::QueryResponse QueryThread::respond(const Job& job) {
     if (std::chrono::steady_clock::now() >= job.deadline) {
-        return timeout_answer();
+        return timeout_response();
     }
     deadline_ = job.deadline;
     try {
-        return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_answer(job.request);
+        return responses_->exhausted() ? too_many_unread(config_.max_response_bytes) : bounded_response(job.request);
     } catch (const TooManyInvocations&) {
         return problem(400, "too_many_runs",
                        fmt::format("The time range has more than {} completed invocations; narrow it",
@@ -231,7 +231,7 @@ server::QueryResponse QueryThread::answer(const Job& job) {
             return stopping();
         }
         if (timed_out()) {
-            return timeout_answer();
+            return timeout_response();
         }
         kLogger.debug("query failed: {}", error.what());
         return unavailable(error.code());
@@ -248,7 +248,7 @@ bool QueryThread::timed_out() const {
     return !open_ || std::chrono::steady_clock::now() >= deadline_;
 }
 
-server::QueryResponse QueryThread::bounded_answer(const server::QueryRequest& request) {
+server::QueryResponse QueryThread::bounded_response(const server::QueryRequest& request) {
     SnapshotPtr snapshot;
     {
         const std::lock_guard lock(mutex_);
@@ -259,36 +259,36 @@ server::QueryResponse QueryThread::bounded_answer(const server::QueryRequest& re
                            request.if_none_match.empty();
     const bool gzip = server::accepts_gzip(request.accept_encoding);
     if (may_share) {
-        for (const SharedAnswer& other : shared_answers_) {
+        for (const SharedResponse& other : shared_responses_) {
             const auto owner = other.body.lock();
             if (owner && other.sequence == snapshot->sequence && other.kind == request.kind &&
                 other.query == request.query && other.accept == request.accept && other.gzip == gzip) {
-                server::QueryResponse answer = other.answer;
-                answer.body = server::Body(other.bytes, owner);
-                return answer;
+                server::QueryResponse response = other.response;
+                response.body = server::Body(other.bytes, owner);
+                return response;
             }
         }
     }
-    server::QueryResponse answer = look_up(request, snapshot);
-    compress(answer, request);
-    auto body = responses_->admit(answer.body);
+    server::QueryResponse response = look_up(request, snapshot);
+    compress(response, request);
+    auto body = responses_->admit(response.body);
     if (!body) {
         return too_many_unread(config_.max_response_bytes);
     }
     if (may_share && body->size() >= kMinSharedBytes) {
-        std::erase_if(shared_answers_, [](const SharedAnswer& other) { return other.body.expired(); });
-        answer.body = {};
-        shared_answers_.push_back({.sequence = snapshot->sequence,
-                                   .kind = request.kind,
-                                   .query = request.query,
-                                   .accept = request.accept,
-                                   .gzip = gzip,
-                                   .answer = answer,
-                                   .bytes = {body->data(), body->size()},
-                                   .body = body->owner()});
+        std::erase_if(shared_responses_, [](const SharedResponse& other) { return other.body.expired(); });
+        response.body = {};
+        shared_responses_.push_back({.sequence = snapshot->sequence,
+                                     .kind = request.kind,
+                                     .query = request.query,
+                                     .accept = request.accept,
+                                     .gzip = gzip,
+                                     .response = response,
+                                     .bytes = {body->data(), body->size()},
+                                     .body = body->owner()});
     }
-    answer.body = std::move(*body);
-    return answer;
+    response.body = std::move(*body);
+    return response;
 }
 
 server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot) {
@@ -297,19 +297,19 @@ server::QueryResponse QueryThread::look_up(const server::QueryRequest& request, 
     const auto answered = [&](auto read, auto find) {
         const auto parsed = read(request.query);
         const auto* bad = std::get_if<protocol::BadParameter>(&parsed);
-        return bad != nullptr ? bad_parameter(*bad) : to_answer(find(std::get<0>(parsed)), request);
+        return bad != nullptr ? bad_parameter(*bad) : to_response(find(std::get<0>(parsed)), request);
     };
     switch (request.kind) {
         case Kind::server_info:
             if (const auto bad = protocol::reject_parameters(request.query)) {
                 return bad_parameter(*bad);
             }
-            return to_answer(protocol::server_response(*snapshot, config_,
-                                                       {.started_at = started_at_,
-                                                        .now = clock_.now(),
-                                                        .clients = request.clients,
-                                                        .show_path = request.may_see_paths}),
-                             request);
+            return to_response(protocol::server_response(*snapshot, config_,
+                                                         {.started_at = started_at_,
+                                                          .now = clock_.now(),
+                                                          .clients = request.clients,
+                                                          .show_path = request.may_see_paths}),
+                               request);
         case Kind::skills:
             return answered(protocol::parse_skills_request, [&](const protocol::SkillsRequest& asked) {
                 return protocol::skills_response(
@@ -359,7 +359,7 @@ server::QueryResponse QueryThread::skill(const Snapshot& snapshot, const server:
     if (history.first_invocation_at > snapshot.at) {
         history.first_invocation_at = snapshot.at;  // a row from the future counts as now
     }
-    return to_answer(protocol::skill_response(snapshot, *metrics, history), request);
+    return to_response(protocol::skill_response(snapshot, *metrics, history), request);
 }
 
 server::QueryResponse QueryThread::series(const server::QueryRequest& request) {
@@ -373,7 +373,7 @@ server::QueryResponse QueryThread::series(const server::QueryRequest& request) {
         return bad_parameter(*bad);
     }
     const auto& plan = std::get<protocol::SeriesPlan>(planned);
-    return to_answer(protocol::series_response(asked, plan, history_->series(asked.skill_name, plan)), request);
+    return to_response(protocol::series_response(asked, plan, history_->series(asked.skill_name, plan)), request);
 }
 
 QueryThreads::QueryThreads(const Config& config, const Clock& clock, QueryThread::Metrics metrics)

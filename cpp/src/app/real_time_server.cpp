@@ -45,7 +45,7 @@ struct RealTimeServer::Impl {
                   network.publish(std::move(snapshot));
               }) {}
 
-        /// Their last answers go through the network, so stop them while it exists.
+        /// Their last responses go through the network, so stop them while it exists.
         ~Run() {
             intake.stop();
             queries.stop();
@@ -57,17 +57,17 @@ struct RealTimeServer::Impl {
         [[nodiscard]] server::QueryResponse metrics(const server::QueryRequest& request, const Snapshot& snapshot,
                                                     TimePoint now) const {
             const prometheus::Format format = prometheus::negotiate(request.accept);
-            server::QueryResponse answer;
-            answer.content_type = prometheus::content_type(format);
-            answer.headers = {{"Vary", "Origin, Accept, Accept-Encoding"}};
-            answer.body = prometheus::render({.snapshot = snapshot,
-                                              .network = network.stats(),
-                                              .intake_rows = intake.rows_stored(),
-                                              .process = process_stats(),
-                                              .started_at = started_at,
-                                              .now = now},
-                                             format);
-            return answer;
+            server::QueryResponse response;
+            response.content_type = prometheus::content_type(format);
+            response.headers = {{"Vary", "Origin, Accept, Accept-Encoding"}};
+            response.body = prometheus::render({.snapshot = snapshot,
+                                                .network = network.stats(),
+                                                .intake_rows = intake.rows_stored(),
+                                                .process = process_stats(),
+                                                .started_at = started_at,
+                                                .now = now},
+                                               format);
+            return response;
         }
 
         const TimePoint started_at;

@@ -33,27 +33,27 @@ using testing::Not;
 /// The answers to one request; there must be exactly one.
 class Reply {
   public:
-    void operator()(IntakeResponse answer) {
+    void operator()(IntakeResponse response) {
         const std::scoped_lock lock(mutex_);
-        answers_.push_back(std::move(answer));
+        responses_.push_back(std::move(response));
         came_.notify_all();
     }
     IntakeResponse wait() {
         std::unique_lock lock(mutex_);
-        if (!came_.wait_for(lock, std::chrono::seconds(20), [this] { return !answers_.empty(); })) {
+        if (!came_.wait_for(lock, std::chrono::seconds(20), [this] { return !responses_.empty(); })) {
             throw std::runtime_error("no answer");
         }
-        return answers_.front();
+        return responses_.front();
     }
     [[nodiscard]] std::size_t count() {
         const std::scoped_lock lock(mutex_);
-        return answers_.size();
+        return responses_.size();
     }
 
   private:
     std::mutex mutex_;
     std::condition_variable came_;
-    std::vector<IntakeResponse> answers_;
+    std::vector<IntakeResponse> responses_;
 };
 
 std::string hook(const std::string& name, const std::string& key) {
@@ -103,7 +103,7 @@ class IntakeTest : public testing::Test {
         const auto reply = std::make_shared<Reply>();
         replies.push_back(reply);
         intake->submit({.kind = kind, .content_type = std::move(type), .body = std::move(body)},
-                       [reply](IntakeResponse answer) { (*reply)(std::move(answer)); });
+                       [reply](IntakeResponse response) { (*reply)(std::move(response)); });
         return *reply;
     }
     Reply& send_hook(std::string body) { return send(IntakeRequest::Kind::hook, std::move(body)); }
@@ -200,7 +200,7 @@ TEST_F(IntakeTest, answers_each_request_once_during_a_concurrent_stop) {
                                     .content_type = "application/json",
                                     .body = report("a", std::to_string(round) + '-' + std::to_string(sender) + '-' +
                                                             std::to_string(i))},
-                                   [reply](IntakeResponse answer) { (*reply)(std::move(answer)); });
+                                   [reply](IntakeResponse response) { (*reply)(std::move(response)); });
                 }
             });
         }
@@ -244,10 +244,10 @@ TEST_F(IntakeTest, stores_all_queued_requests_in_one_transaction) {
     std::size_t stored = 0;
     std::size_t known = 0;
     for (const auto& reply : replies) {
-        const auto answer = reply->wait();
-        ASSERT_EQ(answer.status, 202U);
-        stored += json::parse(answer.body).at("stored").get<std::size_t>();
-        known += json::parse(answer.body).at("known").get<std::size_t>();
+        const auto response = reply->wait();
+        ASSERT_EQ(response.status, 202U);
+        stored += json::parse(response.body).at("stored").get<std::size_t>();
+        known += json::parse(response.body).at("known").get<std::size_t>();
     }
     EXPECT_EQ(stored, 62U);
     EXPECT_EQ(known, 40U);
@@ -276,7 +276,7 @@ TEST_F(IntakeTest, answers_each_of_a_batch_with_its_own_counts) {
     EXPECT_EQ(rows(), "4");
 }
 
-TEST_F(IntakeTest, error_answers_do_not_contain_the_input) {
+TEST_F(IntakeTest, error_responses_do_not_contain_the_input) {
     const std::string marker = "private-9f3b";
     start();
     const struct {
@@ -299,12 +299,12 @@ TEST_F(IntakeTest, error_answers_do_not_contain_the_input) {
         {IntakeRequest::Kind::invocations, report("a"), "application/jsonx", 415},
     };
     for (const auto& [kind, body, type, status] : cases) {
-        const auto answer = send(kind, body, type).wait();
-        EXPECT_EQ(answer.status, status) << body.substr(0, 100);
-        EXPECT_THAT(answer.body, Not(testing::HasSubstr(marker)));
-        EXPECT_EQ(answer.body.empty(), status == 202U);
-        EXPECT_TRUE(answer.body.empty() || json::parse(answer.body).contains("detail"));
-        EXPECT_EQ(answer.retry_after, 0U);
+        const auto response = send(kind, body, type).wait();
+        EXPECT_EQ(response.status, status) << body.substr(0, 100);
+        EXPECT_THAT(response.body, Not(testing::HasSubstr(marker)));
+        EXPECT_EQ(response.body.empty(), status == 202U);
+        EXPECT_TRUE(response.body.empty() || json::parse(response.body).contains("detail"));
+        EXPECT_EQ(response.retry_after, 0U);
     }
     EXPECT_EQ(rows(), "0");
 }
@@ -345,9 +345,9 @@ TEST_F(IntakeTest, an_event_that_can_be_stored_nowhere_is_rejected) {
     std::ofstream(path + "-spool") << "a file instead of the folder";
     start();
     const Locked lock(path);
-    const auto answer = send_hook(hook("PostToolUse", "t1")).wait();
-    EXPECT_EQ(answer.status, 503U);
-    EXPECT_EQ(answer.retry_after, 2U);
+    const auto response = send_hook(hook("PostToolUse", "t1")).wait();
+    EXPECT_EQ(response.status, 503U);
+    EXPECT_EQ(response.retry_after, 2U);
 }
 
 /// A slow trigger of another tool: milliseconds per row.
@@ -393,16 +393,16 @@ TEST_F(IntakeTest, a_stop_interrupts_a_batch_and_reports_how_much_is_stored) {
     intake->stop();
     ASSERT_EQ(large.count(), 1U);
     EXPECT_EQ(large.wait().status, 503U);
-    const json answer = json::parse(large.wait().body);
-    EXPECT_EQ(answer.at("error"), "database_unavailable");
-    EXPECT_EQ(answer.at("known"), 0);
-    EXPECT_EQ(answer.at("stored").dump(), rows());
+    const json response = json::parse(large.wait().body);
+    EXPECT_EQ(response.at("error"), "database_unavailable");
+    EXPECT_EQ(response.at("known"), 0);
+    EXPECT_EQ(response.at("stored").dump(), rows());
     EXPECT_EQ(next.wait().status, 503U);
     EXPECT_FALSE(json::parse(next.wait().body).contains("stored"));
     test::execute(path, "DROP TRIGGER slow");
     start();
     const json again = json::parse(send_report(many(2000)).wait().body);
-    EXPECT_EQ(again.at("known"), answer.at("stored"));
+    EXPECT_EQ(again.at("known"), response.at("stored"));
     EXPECT_EQ(rows(), "2000") << "the rest, and nothing twice";
 }
 

@@ -39,18 +39,19 @@ class QueryThreadTest : public testing::Test {
     static std::future<QueryResponse> ask(server::Queries& thread, QueryRequest request) {
         auto promise = std::make_shared<std::promise<QueryResponse>>();
         auto future = promise->get_future();
-        thread.submit(std::move(request), [promise](QueryResponse answer) { promise->set_value(std::move(answer)); });
+        thread.submit(std::move(request),
+                      [promise](QueryResponse response) { promise->set_value(std::move(response)); });
         return future;
     }
-    static QueryResponse answer_of(std::future<QueryResponse> future) {
+    static QueryResponse response_of(std::future<QueryResponse> future) {
         if (future.wait_for(kPatience) != std::future_status::ready) {
             throw std::runtime_error("no answer");
         }
         return future.get();
     }
-    static std::string error_of(const QueryResponse& answer) { return json::parse(answer.body).at("error"); }
-    static std::string header(const QueryResponse& answer, const std::string& name) {
-        for (const auto& [key, value] : answer.headers) {
+    static std::string error_of(const QueryResponse& response) { return json::parse(response.body).at("error"); }
+    static std::string header(const QueryResponse& response, const std::string& name) {
+        for (const auto& [key, value] : response.headers) {
             if (key == name) {
                 return value;
             }
@@ -70,9 +71,9 @@ class Hold {
         return [this](const QueryRequest&, const SnapshotPtr&) {
             entered_.set_value();
             released_.get_future().wait();
-            QueryResponse answer;
-            answer.body = "held";
-            return answer;
+            QueryResponse response;
+            response.body = "held";
+            return response;
         };
     }
     void wait_until_held() { ASSERT_EQ(entered_.get_future().wait_for(kPatience), std::future_status::ready); }
@@ -86,10 +87,10 @@ class Hold {
 TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
     QueryThread thread(config, clock);
     thread.start();
-    EXPECT_EQ(json::parse(answer_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 0);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 0);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4), test::skill("b", 0)}));
-    EXPECT_EQ(json::parse(answer_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 2);
-    const auto info = json::parse(answer_of(ask(thread, {.kind = Kind::server_info, .clients = 3})).body);
+    EXPECT_EQ(json::parse(response_of(ask(thread, {.kind = Kind::skills})).body).at("total"), 2);
+    const auto info = json::parse(response_of(ask(thread, {.kind = Kind::server_info, .clients = 3})).body);
     EXPECT_EQ(info.at("clients"), 3);
     EXPECT_EQ(info.at("skills"), 2);
     EXPECT_EQ(info.at("started_at"), "2026-02-10T12:00:00Z");
@@ -98,18 +99,18 @@ TEST_F(QueryThreadTest, answers_from_the_latest_snapshot) {
 TEST_F(QueryThreadTest, passes_metrics_requests_to_the_callback_and_answers_404_without_one) {
     QueryThread without(config, clock);
     without.start();
-    EXPECT_EQ(answer_of(ask(without, {.kind = Kind::metrics})).status, 404U);
+    EXPECT_EQ(response_of(ask(without, {.kind = Kind::metrics})).status, 404U);
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr& snapshot) {
-        QueryResponse answer;
-        answer.content_type = request.accept;
-        answer.body = std::string(2000, 'x') + std::to_string(snapshot->sequence);
-        return answer;
+        QueryResponse response;
+        response.content_type = request.accept;
+        response.body = std::string(2000, 'x') + std::to_string(snapshot->sequence);
+        return response;
     });
     thread.start();
-    const auto answer =
-        answer_of(ask(thread, {.kind = Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
-    EXPECT_EQ(answer.content_type, "text/plain");
-    EXPECT_EQ(header(answer, "Content-Encoding"), "gzip");
+    const auto response =
+        response_of(ask(thread, {.kind = Kind::metrics, .accept = "text/plain", .accept_encoding = "gzip"}));
+    EXPECT_EQ(response.content_type, "text/plain");
+    EXPECT_EQ(header(response, "Content-Encoding"), "gzip");
 }
 
 TEST_F(QueryThreadTest, an_exception_is_answered_with_500_and_the_thread_continues) {
@@ -117,11 +118,11 @@ TEST_F(QueryThreadTest, an_exception_is_answered_with_500_and_the_thread_continu
         throw std::runtime_error("secret");
     });
     thread.start();
-    const auto answer = answer_of(ask(thread, {.kind = Kind::metrics}));
-    EXPECT_EQ(answer.status, 500U);
-    EXPECT_EQ(error_of(answer), "internal_error");
-    EXPECT_EQ(answer.body.find("secret"), std::string::npos);
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    const auto response = response_of(ask(thread, {.kind = Kind::metrics}));
+    EXPECT_EQ(response.status, 500U);
+    EXPECT_EQ(error_of(response), "internal_error");
+    EXPECT_EQ(response.body.find("secret"), std::string::npos);
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
@@ -133,15 +134,15 @@ TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
     hold.wait_until_held();
     auto first = ask(thread, {.kind = Kind::skills});
     auto second = ask(thread, {.kind = Kind::sessions});
-    const auto refused = answer_of(ask(thread, {.kind = Kind::skills}));
+    const auto refused = response_of(ask(thread, {.kind = Kind::skills}));
     EXPECT_EQ(refused.status, 503U);
     EXPECT_EQ(error_of(refused), "too_many_queries");
     EXPECT_EQ(json::parse(refused.body).at("max_queries"), 2);
     EXPECT_EQ(header(refused, "Retry-After"), "1");
     hold.release();
-    EXPECT_EQ(answer_of(std::move(held)).body, "held");
-    EXPECT_EQ(answer_of(std::move(first)).status, 200U);
-    EXPECT_EQ(answer_of(std::move(second)).status, 200U);
+    EXPECT_EQ(response_of(std::move(held)).body, "held");
+    EXPECT_EQ(response_of(std::move(first)).status, 200U);
+    EXPECT_EQ(response_of(std::move(second)).status, 200U);
 }
 
 TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queries) {
@@ -149,13 +150,13 @@ TEST_F(QueryThreadTest, database_queries_do_not_fill_the_queue_of_snapshot_queri
     QueryThreads threads(config, clock);
     // Nothing is answered yet, so each queue is full after one query.
     auto read = ask(threads, {.kind = Kind::series});
-    EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::anomalies}))), "too_many_queries");
+    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::anomalies}))), "too_many_queries");
     auto skills = ask(threads, {.kind = Kind::skills});
     EXPECT_EQ(skills.wait_for(std::chrono::seconds{0}), std::future_status::timeout);
-    EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::sessions}))), "too_many_queries");
+    EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::sessions}))), "too_many_queries");
     threads.start();
-    EXPECT_EQ(answer_of(std::move(skills)).status, 200U);
-    EXPECT_EQ(answer_of(std::move(read)).status, 200U);
+    EXPECT_EQ(response_of(std::move(skills)).status, 200U);
+    EXPECT_EQ(response_of(std::move(read)).status, 200U);
     threads.stop();
 }
 
@@ -169,10 +170,10 @@ TEST_F(QueryThreadTest, the_thread_is_chosen_by_the_decoded_query) {
     auto read = ask(threads, {.kind = Kind::series});
     for (const auto* query :
          {"sparkline=true", "%73parkline=true", "sparkl%69ne=tru%65", "limit=5&&%73parkline=true"}) {
-        EXPECT_EQ(error_of(answer_of(skills(query))), "too_many_queries") << query;
+        EXPECT_EQ(error_of(response_of(skills(query))), "too_many_queries") << query;
     }
     threads.start();
-    EXPECT_EQ(answer_of(std::move(read)).status, 200U);
+    EXPECT_EQ(response_of(std::move(read)).status, 200U);
     threads.stop();
 }
 
@@ -183,7 +184,7 @@ TEST_F(QueryThreadTest, a_query_that_only_resembles_a_sparkline_query_does_not_w
         auto read = ask(threads, {.kind = Kind::series});
         auto waits_elsewhere = ask(threads, {.kind = Kind::skills, .query = query});
         EXPECT_EQ(waits_elsewhere.wait_for(std::chrono::seconds{0}), std::future_status::timeout) << query;
-        EXPECT_EQ(error_of(answer_of(ask(threads, {.kind = Kind::metrics}))), "too_many_queries") << query;
+        EXPECT_EQ(error_of(response_of(ask(threads, {.kind = Kind::metrics}))), "too_many_queries") << query;
     }
 }
 
@@ -194,10 +195,10 @@ TEST_F(QueryThreadTest, a_query_queued_longer_than_query_timeout_times_out) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{101};
     std::this_thread::sleep_until(deadline);  // the time limit itself
     thread.start();
-    const auto answer = answer_of(std::move(waiting));
-    EXPECT_EQ(answer.status, 503U);
-    EXPECT_EQ(error_of(answer), "query_timeout");
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    const auto response = response_of(std::move(waiting));
+    EXPECT_EQ(response.status, 503U);
+    EXPECT_EQ(error_of(response), "query_timeout");
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
 }
 
 // A thread with an open database whose reads never end: an infinite view replaces the table. (Opening such a database
@@ -207,7 +208,8 @@ class EndlessReads {
     EndlessReads(const Config& config, const Clock& clock) : thread_(config, clock, hold_.metrics()) {
         auto opens = std::make_shared<std::promise<QueryResponse>>();
         auto opened = opens->get_future();
-        thread_.submit({.kind = Kind::series}, [opens](QueryResponse answer) { opens->set_value(std::move(answer)); });
+        thread_.submit({.kind = Kind::series},
+                       [opens](QueryResponse response) { opens->set_value(std::move(response)); });
         thread_.submit({.kind = Kind::metrics}, [](const QueryResponse&) {});
         thread_.start();
         hold_.wait_until_held();
@@ -231,11 +233,11 @@ TEST_F(QueryThreadTest, a_long_read_times_out_at_query_timeout) {
     config.query_timeout = Seconds{0.5};
     auto read = ask(endless.thread(), {.kind = Kind::series});
     endless.release();
-    const auto answer = answer_of(std::move(read));
-    EXPECT_EQ(answer.status, 503U);
-    EXPECT_EQ(error_of(answer), "query_timeout");
+    const auto response = response_of(std::move(read));
+    EXPECT_EQ(response.status, 503U);
+    EXPECT_EQ(error_of(response), "query_timeout");
     config.query_timeout = Seconds{300};
-    EXPECT_EQ(answer_of(ask(endless.thread(), {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(endless.thread(), {.kind = Kind::skills})).status, 200U);
 }
 
 TEST_F(QueryThreadTest, a_stop_aborts_a_long_read_and_rejects_queued_queries) {
@@ -246,9 +248,9 @@ TEST_F(QueryThreadTest, a_stop_aborts_a_long_read_and_rejects_queued_queries) {
     auto behind = ask(thread, {.kind = Kind::series});
     endless.release();
     thread.stop();
-    EXPECT_EQ(error_of(answer_of(std::move(cut_off))), "stopping");
-    EXPECT_EQ(error_of(answer_of(std::move(behind))), "stopping");
-    EXPECT_EQ(error_of(answer_of(ask(thread, {.kind = Kind::skills}))), "stopping");
+    EXPECT_EQ(error_of(response_of(std::move(cut_off))), "stopping");
+    EXPECT_EQ(error_of(response_of(std::move(behind))), "stopping");
+    EXPECT_EQ(error_of(response_of(ask(thread, {.kind = Kind::skills}))), "stopping");
 }
 
 TEST_F(QueryThreadTest, every_query_is_answered_even_if_the_thread_never_started) {
@@ -256,14 +258,14 @@ TEST_F(QueryThreadTest, every_query_is_answered_even_if_the_thread_never_started
         QueryThread thread(config, clock);
         return ask(thread, {.kind = Kind::skills});
     }();
-    EXPECT_EQ(error_of(answer_of(std::move(future))), "stopping");
+    EXPECT_EQ(error_of(response_of(std::move(future))), "stopping");
 }
 
 TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_still_work) {
     QueryThread thread(config, clock);
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
-    const auto history = [&] { return answer_of(ask(thread, {.kind = Kind::series})); };
+    const auto history = [&] { return response_of(ask(thread, {.kind = Kind::series})); };
     EXPECT_EQ(history().status, 200U);
     std::filesystem::rename(config.db_path, dir.file("away.db"));
     const auto gone = history();
@@ -271,10 +273,10 @@ TEST_F(QueryThreadTest, without_a_database_history_is_503_and_other_queries_stil
     EXPECT_EQ(error_of(gone), "database_unavailable");
     EXPECT_EQ(header(gone, "Retry-After"), "1");
     EXPECT_EQ(gone.body.find(dir.path().string()), std::string::npos);
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills})).status, 200U);
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"})).status, 503U);
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::skill, .query = "skill_name=a"})).status, 503U);
-    EXPECT_EQ(answer_of(ask(thread, {.kind = Kind::anomalies})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills})).status, 200U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::skill, .query = "skill_name=a"})).status, 503U);
+    EXPECT_EQ(response_of(ask(thread, {.kind = Kind::anomalies})).status, 503U);
     EXPECT_FALSE(std::filesystem::exists(config.db_path)) << "a query creates no database";
     std::filesystem::rename(dir.file("away.db"), config.db_path);
     EXPECT_EQ(history().status, 200U);
@@ -285,8 +287,8 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
     thread.publish(test::snapshot_of(1, {test::skill("a", 4)}));
     thread.start();
     const auto counts = [&] {
-        const auto answer = answer_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"}));
-        const auto line = json::parse(answer.body).at("skills").at(0).at("sparkline").at("invocation_count");
+        const auto response = response_of(ask(thread, {.kind = Kind::skills, .query = "sparkline=true"}));
+        const auto line = json::parse(response.body).at("skills").at(0).at("sparkline").at("invocation_count");
         return line.get<std::vector<int>>();
     };
     test::execute(config.db_path, test::insertion("a", "2026-02-10T12:00:00Z") +
@@ -316,39 +318,39 @@ TEST_F(QueryThreadTest, recounts_hours_when_the_hour_or_the_file_changes_and_rea
 TEST_F(QueryThreadTest, clients_that_ask_for_the_same_of_one_snapshot_share_one_body_while_it_is_sent) {
     std::size_t rendered = 0;
     QueryThread thread(config, clock, [&rendered](const QueryRequest&, const SnapshotPtr&) {
-        QueryResponse answer;
-        answer.content_type = "text/plain";
-        answer.body = std::string(100'000, static_cast<char>('a' + rendered++));
-        return answer;
+        QueryResponse response;
+        response.content_type = "text/plain";
+        response.body = std::string(100'000, static_cast<char>('a' + rendered++));
+        return response;
     });
     thread.start();
     thread.publish(test::snapshot_of(1, {}));
     {
-        const auto first = answer_of(ask(thread, {.kind = Kind::metrics}));
-        const auto second = answer_of(ask(thread, {.kind = Kind::metrics}));
+        const auto first = response_of(ask(thread, {.kind = Kind::metrics}));
+        const auto second = response_of(ask(thread, {.kind = Kind::metrics}));
         EXPECT_EQ(first.body.data(), second.body.data());
         EXPECT_EQ(second.content_type, "text/plain");
-        const auto gzip = answer_of(ask(thread, {.kind = Kind::metrics, .accept_encoding = "gzip"}));
+        const auto gzip = response_of(ask(thread, {.kind = Kind::metrics, .accept_encoding = "gzip"}));
         EXPECT_EQ(header(gzip, "Content-Encoding"), "gzip");
-        EXPECT_NE(answer_of(ask(thread, {.kind = Kind::metrics, .accept = "x/y"})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.kind = Kind::metrics, .accept = "x/y"})).body, first.body);
         thread.publish(test::snapshot_of(2, {}));
-        EXPECT_NE(answer_of(ask(thread, {.kind = Kind::metrics})).body, first.body);
+        EXPECT_NE(response_of(ask(thread, {.kind = Kind::metrics})).body, first.body);
     }
     const auto before = rendered;
-    static_cast<void>(answer_of(ask(thread, {.kind = Kind::metrics})));
+    static_cast<void>(response_of(ask(thread, {.kind = Kind::metrics})));
     EXPECT_EQ(rendered, before + 1) << "a sent body is not kept";
 }
 
 TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_further_queries_get_503) {
     config.max_response_bytes = 1'048'576;
     QueryThread thread(config, clock, [](const QueryRequest& request, const SnapshotPtr&) {
-        QueryResponse answer;
-        answer.body = std::string(std::stoul(request.accept), 'x');
-        return answer;
+        QueryResponse response;
+        response.body = std::string(std::stoul(request.accept), 'x');
+        return response;
     });
     thread.start();
     const auto of_size = [&](const char* size) {
-        return answer_of(ask(thread, {.kind = Kind::metrics, .accept = size}));
+        return response_of(ask(thread, {.kind = Kind::metrics, .accept = size}));
     };
     {
         const auto larger_than_all = of_size("3000000");

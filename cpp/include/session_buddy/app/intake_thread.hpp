@@ -69,7 +69,7 @@ class IntakeThread final : public server::Intake {
     bool drain_spool(storage::EventStore& store);
     void store_reports(bool last_try);
     bool store_some_reports(bool last_try);
-    void answer_stored(std::span<const storage::EventStore::Result> outcomes);
+    void complete_stored(std::span<const storage::EventStore::Result> outcomes);
     void reject_first(const std::string& why);
     void discard_stored();
     void reject_all();

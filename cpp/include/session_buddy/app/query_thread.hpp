@@ -43,7 +43,7 @@ class QueryThread final : public server::Queries {
     /// Idempotent.
     void stop();
 
-    /// Later answers use this snapshot, which must not be null. Thread-safe.
+    /// Later responses use this snapshot, which must not be null. Thread-safe.
     void publish(SnapshotPtr snapshot);
 
     void submit(server::QueryRequest request, Done done) override;
@@ -57,10 +57,10 @@ class QueryThread final : public server::Queries {
     };
 
     void run();
-    [[nodiscard]] server::QueryResponse answer(const Job& job);
-    /// The answer with a body shared between clients that ask for the same at the same time, or 503 if the unsent
+    [[nodiscard]] server::QueryResponse respond(const Job& job);
+    /// The response with a body shared between clients that ask for the same at the same time, or 503 if the unsent
     /// bodies exceed the budget.
-    [[nodiscard]] server::QueryResponse bounded_answer(const server::QueryRequest& request);
+    [[nodiscard]] server::QueryResponse bounded_response(const server::QueryRequest& request);
     [[nodiscard]] server::QueryResponse look_up(const server::QueryRequest& request, const SnapshotPtr& snapshot);
     [[nodiscard]] server::QueryResponse skill(const Snapshot& snapshot, const server::QueryRequest& request);
     [[nodiscard]] server::QueryResponse series(const server::QueryRequest& request);
@@ -73,14 +73,14 @@ class QueryThread final : public server::Queries {
     const TimePoint started_at_;
     const std::shared_ptr<ResponseBudget> responses_;
 
-    /// An answer that is still being sent, with its request as the cache key.
-    struct SharedAnswer {
+    /// A response that is still being sent, with its request as the cache key.
+    struct SharedResponse {
         std::uint64_t sequence;  // of the snapshot
         server::QueryRequest::Kind kind;
         std::string query;
         std::string accept;
         bool gzip;
-        server::QueryResponse answer;  // without its body
+        server::QueryResponse response;  // without its body
         std::string_view bytes;
         std::weak_ptr<const void> body;
     };
@@ -89,7 +89,7 @@ class QueryThread final : public server::Queries {
     struct History;
     std::unique_ptr<History> history_;
     SteadyTime deadline_;  // of the current query
-    std::vector<SharedAnswer> shared_answers_;
+    std::vector<SharedResponse> shared_responses_;
 
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -99,7 +99,7 @@ class QueryThread final : public server::Queries {
     std::thread thread_;
 };
 
-/// Two query threads, each with its own queue, so that answers from the snapshot, such as /metrics, never wait for
+/// Two query threads, each with its own queue, so that responses from the snapshot, such as /metrics, never wait for
 /// reads from the database.
 class QueryThreads final : public server::Queries {
   public:

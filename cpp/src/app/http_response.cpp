@@ -1,5 +1,5 @@
 // Entity tags, 304 and gzip for API responses.
-#include "http_answer.hpp"
+#include "http_response.hpp"
 
 #include <string>
 #include <string_view>
@@ -21,22 +21,22 @@ std::string entity_tag(const protocol::ApiBody& body) {
 
 }  // namespace
 
-server::QueryResponse to_answer(protocol::ApiBody body, const server::QueryRequest& request) {
+server::QueryResponse to_response(protocol::ApiBody body, const server::QueryRequest& request) {
     const std::string tag = entity_tag(body);
-    server::QueryResponse answer;
-    answer.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept-Encoding"}};
+    server::QueryResponse response;
+    response.headers = {{"ETag", tag}, {"Cache-Control", "no-cache"}, {"Vary", "Origin, Accept-Encoding"}};
     if (server::etag_matches(request.if_none_match, tag)) {
-        answer.status = 304;
+        response.status = 304;
     } else {
-        answer.body = std::move(body.text);
+        response.body = std::move(body.text);
     }
-    return answer;
+    return response;
 }
 
-void compress(server::QueryResponse& answer, const server::QueryRequest& request) {
-    if (answer.body.size() >= kMinCompressedBytes && server::accepts_gzip(request.accept_encoding)) {
-        answer.body = server::gzip_compress({answer.body.data(), answer.body.size()}, kCompressionLevel);
-        answer.headers.emplace_back("Content-Encoding", "gzip");
+void compress(server::QueryResponse& response, const server::QueryRequest& request) {
+    if (response.body.size() >= kMinCompressedBytes && server::accepts_gzip(request.accept_encoding)) {
+        response.body = server::gzip_compress({response.body.data(), response.body.size()}, kCompressionLevel);
+        response.headers.emplace_back("Content-Encoding", "gzip");
     }
 }
 

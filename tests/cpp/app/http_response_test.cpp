@@ -1,5 +1,5 @@
 // Entity tags, conditional requests (304) and compression.
-#include "app/http_answer.hpp"
+#include "app/http_response.hpp"
 
 #include <gtest/gtest.h>
 #include <zlib.h>
@@ -15,8 +15,8 @@ protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
     return {.text = varying + rest, .volatile_begin = 0, .volatile_end = varying.size()};
 }
 
-std::string header(const server::QueryResponse& answer, const std::string& name) {
-    for (const auto& [key, value] : answer.headers) {
+std::string header(const server::QueryResponse& response, const std::string& name) {
+    for (const auto& [key, value] : response.headers) {
         if (key == name) {
             return value;
         }
@@ -24,27 +24,27 @@ std::string header(const server::QueryResponse& answer, const std::string& name)
     return {};
 }
 
-TEST(HttpAnswer, has_a_weak_tag_over_the_invariant_part) {
-    const auto first = to_answer(body_of("1", "data"), {});
+TEST(HttpResponse, has_a_weak_tag_over_the_invariant_part) {
+    const auto first = to_response(body_of("1", "data"), {});
     EXPECT_EQ(first.status, 200U);
     EXPECT_EQ(first.body, "1data");
     EXPECT_EQ(header(first, "ETag").size(), 2U + 34U);
     EXPECT_EQ(header(first, "ETag").substr(0, 3), "W/\"");
     EXPECT_EQ(header(first, "Cache-Control"), "no-cache");
-    EXPECT_EQ(header(to_answer(body_of("22", "data"), {}), "ETag"), header(first, "ETag"));
-    EXPECT_NE(header(to_answer(body_of("1", "date"), {}), "ETag"), header(first, "ETag"));
+    EXPECT_EQ(header(to_response(body_of("22", "data"), {}), "ETag"), header(first, "ETag"));
+    EXPECT_NE(header(to_response(body_of("1", "date"), {}), "ETag"), header(first, "ETag"));
 }
 
-TEST(HttpAnswer, is_304_if_the_client_sends_the_tag) {
-    const std::string tag = header(to_answer(body_of("1", "data"), {}), "ETag");
+TEST(HttpResponse, is_304_if_the_client_sends_the_tag) {
+    const std::string tag = header(to_response(body_of("1", "data"), {}), "ETag");
     for (const auto& sent : {tag, tag.substr(2), "\"x\" , " + tag, tag + ",W/\"y\"", std::string("*")}) {
-        const auto answer = to_answer(body_of("2", "data"), {.if_none_match = sent});
-        EXPECT_EQ(answer.status, 304U) << sent;
-        EXPECT_EQ(answer.body, "");
-        EXPECT_EQ(header(answer, "ETag"), tag);
+        const auto response = to_response(body_of("2", "data"), {.if_none_match = sent});
+        EXPECT_EQ(response.status, 304U) << sent;
+        EXPECT_EQ(response.body, "");
+        EXPECT_EQ(header(response, "ETag"), tag);
     }
     for (const auto& sent : {std::string(), std::string("\"x\""), tag.substr(0, 10), tag + "x"}) {
-        EXPECT_EQ(to_answer(body_of("2", "data"), {.if_none_match = sent}).status, 200U) << sent;
+        EXPECT_EQ(to_response(body_of("2", "data"), {.if_none_match = sent}).status, 200U) << sent;
     }
 }
 
@@ -63,7 +63,7 @@ std::string unzipped(std::string_view bytes) {
     return out;
 }
 
-TEST(HttpAnswer, is_compressed_if_large_enough_and_the_client_accepts_gzip) {
+TEST(HttpResponse, is_compressed_if_large_enough_and_the_client_accepts_gzip) {
     struct Case {
         const char* accept;
         bool compressed;
@@ -73,11 +73,11 @@ TEST(HttpAnswer, is_compressed_if_large_enough_and_the_client_accepts_gzip) {
          {Case{"gzip", true}, Case{"deflate, GZIP;q=0.5", true}, Case{"*", true}, Case{"x-gzip", true},
           Case{"br;q=1.0, gzip ; q=0.001", true}, Case{"", false}, Case{"identity", false}, Case{"gzip;q=0", false},
           Case{"gzip;q=0.000, *", false}, Case{"*;q=0", false}, Case{"gzipped", false}}) {
-        server::QueryResponse answer;
-        answer.body = text;
-        compress(answer, {.accept_encoding = accept});
-        EXPECT_EQ(header(answer, "Content-Encoding"), compressed ? "gzip" : "") << accept;
-        EXPECT_EQ(compressed ? unzipped(answer.body) : answer.body, text) << accept;
+        server::QueryResponse response;
+        response.body = text;
+        compress(response, {.accept_encoding = accept});
+        EXPECT_EQ(header(response, "Content-Encoding"), compressed ? "gzip" : "") << accept;
+        EXPECT_EQ(compressed ? unzipped(response.body) : response.body, text) << accept;
     }
     server::QueryResponse small;
     small.body = std::string(1000, 'a');
