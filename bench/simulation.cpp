@@ -17,22 +17,22 @@ using namespace session_buddy::anomaly;
 constexpr TimePoint kStart{std::chrono::sys_days{std::chrono::year{2026} / 2 / 10}};
 constexpr double kBaselineHours = 24.0;
 
-struct Run {
+struct SimulatedInvocation {
     double t = 0.0;  // hours
     bool completed = false;
     double seconds = 0.0;
 };
 
-std::vector<Run> simulate(const Behaviour& behaviour, double until, std::mt19937_64& random) {
-    std::vector<Run> runs;
+std::vector<SimulatedInvocation> simulate(const Behaviour& behaviour, double until, std::mt19937_64& random) {
+    std::vector<SimulatedInvocation> invocations;
     std::exponential_distribution<double> gap(behaviour.per_hour);
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
     std::normal_distribution<double> normal(0.0, 1.0);
     for (double t = gap(random); t < until; t += gap(random)) {
         const bool completed = uniform(random) < behaviour.completion_rate(t);
-        runs.push_back({t, completed, behaviour.median_seconds(t) * std::exp(behaviour.sigma * normal(random))});
+        invocations.push_back({t, completed, behaviour.median_seconds(t) * std::exp(behaviour.sigma * normal(random))});
     }
-    return runs;
+    return invocations;
 }
 
 TimePoint moment(double hours) {
@@ -53,27 +53,27 @@ struct Moments {
     double sd = 0.0;
 };
 
-using Position = std::vector<Run>::const_iterator;
+using Position = std::vector<SimulatedInvocation>::const_iterator;
 
 Moments moments_of_durations(Position from, Position until) {
     double count = 0.0;
     double sum = 0.0;
-    for (auto run = from; run != until; ++run) {
-        count += run->completed ? 1.0 : 0.0;
-        sum += run->completed ? run->seconds : 0.0;
+    for (auto invocation = from; invocation != until; ++invocation) {
+        count += invocation->completed ? 1.0 : 0.0;
+        sum += invocation->completed ? invocation->seconds : 0.0;
     }
     const double mean = sum / std::max(count, 1.0);
     double squares = 0.0;
-    for (auto run = from; run != until; ++run) {
-        squares += run->completed ? (run->seconds - mean) * (run->seconds - mean) : 0.0;
+    for (auto invocation = from; invocation != until; ++invocation) {
+        squares += invocation->completed ? (invocation->seconds - mean) * (invocation->seconds - mean) : 0.0;
     }
     return {count, mean, std::sqrt(squares / std::max(count - 1.0, 1.0))};
 }
 
-PlainScores plain_rule(const std::vector<Run>& runs, double now) {
-    const auto after = [](double t, const Run& run) { return t < run.t; };
-    const Position end = std::upper_bound(runs.begin(), runs.end(), now, after);
-    const Position begin = std::upper_bound(runs.begin(), end, now - kBaselineHours, after);
+PlainScores plain_rule(const std::vector<SimulatedInvocation>& invocations, double now) {
+    const auto after = [](double t, const SimulatedInvocation& invocation) { return t < invocation.t; };
+    const Position end = std::upper_bound(invocations.begin(), invocations.end(), now, after);
+    const Position begin = std::upper_bound(invocations.begin(), end, now - kBaselineHours, after);
     const std::ptrdiff_t recent = end - std::upper_bound(begin, end, now - 1.0, after);
     const std::ptrdiff_t total = end - begin;
     const std::ptrdiff_t observed = std::min({std::max<std::ptrdiff_t>(recent, 5), std::ptrdiff_t{50}, total / 2});
@@ -82,7 +82,7 @@ PlainScores plain_rule(const std::vector<Run>& runs, double now) {
     if (recent == 0 || total - observed < 5 || observed < 5) {
         return scores;
     }
-    const auto succeeded = [](const Run& run) { return run.completed; };
+    const auto succeeded = [](const SimulatedInvocation& invocation) { return invocation.completed; };
     const auto n_b = static_cast<double>(total - observed);
     const auto n_o = static_cast<double>(observed);
     const auto c_b = static_cast<double>(std::count_if(begin, split, succeeded));
@@ -100,9 +100,9 @@ PlainScores plain_rule(const std::vector<Run>& runs, double now) {
 }
 
 // One detector per threshold, all fed with the same invocations.
-class Watchers {
+class DetectorSet {
   public:
-    explicit Watchers(const std::vector<double>& thresholds) {
+    explicit DetectorSet(const std::vector<double>& thresholds) {
         for (const double threshold : thresholds) {
             auto options = std::make_unique<DetectorOptions>();
             options->threshold = threshold;
@@ -119,15 +119,15 @@ class Watchers {
         }
     }
 
-    void add(const Run& run) {
+    void add(const SimulatedInvocation& invocation) {
         for (std::size_t i = 0; i < detectors_.size(); ++i) {
-            detectors_[i].add({moment(run.t), run.completed, run.seconds}, events_);
+            detectors_[i].add({moment(invocation.t), invocation.completed, invocation.seconds}, events_);
             count_episodes(i);
         }
     }
 
-    void evaluate(const std::vector<Run>& runs, double hour) {
-        const PlainScores plain = plain_rule(runs, hour);
+    void evaluate(const std::vector<SimulatedInvocation>& invocations, double hour) {
+        const PlainScores plain = plain_rule(invocations, hour);
         const TimePoint now = moment(hour);
         for (std::size_t i = 0; i < detectors_.size(); ++i) {
             SkillDetector& detector = detectors_[i];
@@ -193,41 +193,41 @@ Behaviour steady(double per_hour, double rate, double sigma) {
 std::vector<Tally> watch(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills, int hours,
                          std::uint64_t seed) {
     std::mt19937_64 random{seed};
-    Watchers watchers{thresholds};
+    DetectorSet detectors{thresholds};
     for (int skill = 0; skill < skills; ++skill) {
-        watchers.next_skill();
-        const std::vector<Run> runs = simulate(behaviour, kBaselineHours + hours, random);
+        detectors.next_skill();
+        const std::vector<SimulatedInvocation> invocations = simulate(behaviour, kBaselineHours + hours, random);
         std::size_t next = 0;
         for (int hour = 0; hour <= hours; ++hour) {
             const double now = kBaselineHours + hour;
-            bool ran = false;
-            for (; next < runs.size() && runs[next].t < now; ++next) {
-                watchers.add(runs[next]);
-                ran = runs[next].t > now - 1.0;
+            bool is_active = false;
+            for (; next < invocations.size() && invocations[next].t < now; ++next) {
+                detectors.add(invocations[next]);
+                is_active = invocations[next].t > now - 1.0;
             }
-            if (ran) {
-                watchers.evaluate(runs, now);
+            if (is_active) {
+                detectors.evaluate(invocations, now);
             }
         }
-        watchers.account_for(hours / 24.0);
+        detectors.account_for(hours / 24.0);
     }
-    return watchers.release_tallies();
+    return detectors.release_tallies();
 }
 
 std::vector<Tally> evaluate_after_change(const Behaviour& behaviour, const std::vector<double>& thresholds, int skills,
                                          double hours, std::uint64_t seed) {
     std::mt19937_64 random{seed};
-    Watchers watchers{thresholds};
+    DetectorSet detectors{thresholds};
     const double end = kBaselineHours + std::max(hours, 5.0 / behaviour.per_hour);
     for (int skill = 0; skill < skills; ++skill) {
-        watchers.next_skill();
-        const std::vector<Run> runs = simulate(behaviour, end, random);
-        for (const Run& run : runs) {
-            watchers.add(run);
+        detectors.next_skill();
+        const std::vector<SimulatedInvocation> invocations = simulate(behaviour, end, random);
+        for (const SimulatedInvocation& invocation : invocations) {
+            detectors.add(invocation);
         }
-        watchers.evaluate(runs, end);
+        detectors.evaluate(invocations, end);
     }
-    return watchers.release_tallies();
+    return detectors.release_tallies();
 }
 
 }  // namespace session_buddy::bench

@@ -19,14 +19,16 @@ namespace {
 constexpr std::array kErrorTypes{ingest::kExitCode, ingest::kInterrupted, ingest::kRejected, ingest::kTimeout,
                                  ingest::kToolError};
 
-void check_invocation(const ingest::TranscriptInvocation& run) {
-    check(!run.key.empty(), "an invocation has a key");
-    check(is_valid_skill_name(run.skill_name), "an invocation has a valid skill name");
-    check(is_valid_skill_name(run.session_id), "a session id follows the rules of skill names");
-    check(parse_timestamp(run.invoked_at) == run.at, "the time of an invocation equals its text");
-    check(!run.duration_seconds || (std::isfinite(*run.duration_seconds) && *run.duration_seconds >= 0.0),
+void check_invocation(const ingest::TranscriptInvocation& invocation) {
+    check(!invocation.key.empty(), "an invocation has a key");
+    check(is_valid_skill_name(invocation.skill_name), "an invocation has a valid skill name");
+    check(is_valid_skill_name(invocation.session_id), "a session id follows the rules of skill names");
+    check(parse_timestamp(invocation.invoked_at) == invocation.at, "the time of an invocation equals its text");
+    check(!invocation.duration_seconds ||
+              (std::isfinite(*invocation.duration_seconds) && *invocation.duration_seconds >= 0.0),
           "a duration is finite and not negative");
-    check(run.completed ? run.error_type.empty() : std::ranges::count(kErrorTypes, run.error_type) == 1,
+    check(invocation.completed ? invocation.error_type.empty()
+                               : std::ranges::count(kErrorTypes, invocation.error_type) == 1,
           "a failed invocation has a known error type, and no other has one");
 }
 
@@ -38,8 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const ingest::SkillNamer namer;
     std::int64_t found = 0;
     std::int64_t lines = 0;
-    ingest::TranscriptReader reader(namer, [&found](const ingest::TranscriptInvocation& run) {
-        fuzz::check_invocation(run);
+    ingest::TranscriptReader reader(namer, [&found](const ingest::TranscriptInvocation& invocation) {
+        fuzz::check_invocation(invocation);
         ++found;
     });
     std::string_view rest(reinterpret_cast<const char*>(data), size);

@@ -150,7 +150,7 @@ def trade_off(rows: list[Row], path: Path) -> None:
                     ha="left" if below else "right",
                 )
         axis.set_title(title)
-        axis.set_xlabel("false alarms (% of looks, mean)")
+        axis.set_xlabel("false alarms (% of evaluations, mean)")
         axis.set_ylabel("power (%, mean)")
         axis.set_xlim(left=-1.1)
         axis.margins(y=0.12)

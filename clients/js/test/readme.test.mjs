@@ -27,10 +27,10 @@ test('every example has an expected output', () => assert.equal(EXAMPLES.length,
 test('the examples of the README', async (context) => {
   const server = await Server.start(context);
   const begin = Date.now() - 3 * 3_600_000;
-  for (let run = 0; run < 60; run += 1) {
-    await server.record('pytest-run', true, { invoked_at: new Date(begin + run * 120_000).toISOString() });
+  for (let index = 0; index < 60; index += 1) {
+    await server.record('pytest-run', true, { invoked_at: new Date(begin + index * 120_000).toISOString() });
   }
-  for (let run = 0; run < 12; run += 1) await server.record('pytest-run', false, { error_type: 'exit_code' });
+  for (let index = 0; index < 12; index += 1) await server.record('pytest-run', false, { error_type: 'exit_code' });
 
   for (const [index, example] of EXAMPLES.entries()) {
     await context.test(`number ${index + 1}`, async () => {
