@@ -257,7 +257,7 @@ void IntakeThread::store_hooks() {
         events.push_back(hook.event);
     }
     std::size_t stored = 0;
-    std::string trouble;
+    std::string failure;
     try {
         storage::EventStore& store = open_store();
         if (drain_spool(store)) {
@@ -275,15 +275,15 @@ void IntakeThread::store_hooks() {
             }
             return;
         }
-        trouble = "the server is stopping";
+        failure = "the server is stopping";
     } catch (const std::exception& error) {
-        trouble = error.what();
+        failure = error.what();
     }
     for (const Hook& hook : std::span(hooks).subspan(stored)) {
         try {
             spool_.put(hook.event, storage::Source::hook_request, storage::Durability::power);
         } catch (const std::exception& error) {
-            kLogger.error("hook event rejected: {}; {}", trouble, error.what());
+            kLogger.error("hook event rejected: {}; {}", failure, error.what());
             hook.done(unavailable("The event can be stored neither in the database nor in the spool; retry later"));
             continue;
         }

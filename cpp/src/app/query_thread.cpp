@@ -173,7 +173,7 @@ void QueryThread::publish(SnapshotPtr snapshot) {
 }
 
 void QueryThread::submit(server::QueryRequest request, Done done) {
-    server::QueryResponse refusal;
+    server::QueryResponse rejection;
     {
         const std::lock_guard lock(mutex_);
         if (open_ && jobs_.size() < config_.max_queries) {
@@ -184,12 +184,12 @@ void QueryThread::submit(server::QueryRequest request, Done done) {
             wake_.notify_all();
             return;
         }
-        refusal = open_ ? problem(503, "too_many_queries",
+        rejection = open_ ? problem(503, "too_many_queries",
                                   fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
                                   {{"max_queries", std::int64_t{config_.max_queries}}})
                         : stopping();
     }
-    done(std::move(refusal));
+    done(std::move(rejection));
 }
 
 void QueryThread::run() {

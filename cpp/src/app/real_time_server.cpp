@@ -28,8 +28,8 @@ struct RealTimeServer::Impl {
 
     // The components between start() and stop(). They are destroyed in reverse order: the sources of snapshots before
     // the network.
-    struct Run {
-        explicit Run(Impl& owner)
+    struct Components {
+        explicit Components(Impl& owner)
             : started_at(owner.clock.now()),
               intake(owner.config, owner.clock),
               queries(owner.config, owner.clock,
@@ -46,12 +46,12 @@ struct RealTimeServer::Impl {
               }) {}
 
         /// Their last responses go through the network, so stop them while it exists.
-        ~Run() {
+        ~Components() {
             intake.stop();
             queries.stop();
         }
-        Run(const Run&) = delete;
-        Run& operator=(const Run&) = delete;
+        Components(const Components&) = delete;
+        Components& operator=(const Components&) = delete;
 
         /// Called on the query thread, while all components exist.
         [[nodiscard]] server::QueryResponse metrics(const server::QueryRequest& request, const Snapshot& snapshot,
@@ -93,8 +93,8 @@ struct RealTimeServer::Impl {
     const Config config;
     const SystemClock clock;
 
-    mutable std::mutex lifecycle_mutex;  // held while starting, stopping and reading `run`
-    std::unique_ptr<Run> run;
+    mutable std::mutex lifecycle_mutex;  // held while starting, stopping and reading `components`
+    std::unique_ptr<Components> components;
 
     mutable std::mutex latest_mutex;
     SnapshotPtr latest = std::make_shared<Snapshot>();
@@ -112,56 +112,56 @@ RealTimeServer::~RealTimeServer() {
 
 void RealTimeServer::start() {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    if (impl_->run) {
+    if (impl_->components) {
         throw std::logic_error("the server is already running; stop it first");
     }
-    auto run = std::make_unique<Impl::Run>(*impl_);
-    run->network.bind();
-    run->collector.open();
-    run->network.start();
-    run->collector.start();
-    run->intake.start();
-    run->queries.start();
-    run->rollup.start();
-    run->retention.start();
-    impl_->run = std::move(run);
+    auto components = std::make_unique<Impl::Components>(*impl_);
+    components->network.bind();
+    components->collector.open();
+    components->network.start();
+    components->collector.start();
+    components->intake.start();
+    components->queries.start();
+    components->rollup.start();
+    components->retention.start();
+    impl_->components = std::move(components);
     kLogger.info("database {}", impl_->config.db_path);
 }
 
 void RealTimeServer::stop() {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    if (!impl_->run) {
+    if (!impl_->components) {
         return;
     }
-    impl_->run->collector.stop();
-    impl_->run->retention.stop();
-    impl_->run->rollup.stop();
-    impl_->run->intake.stop();
-    impl_->run->queries.stop();
-    impl_->run->network.stop();
-    impl_->run.reset();
+    impl_->components->collector.stop();
+    impl_->components->retention.stop();
+    impl_->components->rollup.stop();
+    impl_->components->intake.stop();
+    impl_->components->queries.stop();
+    impl_->components->network.stop();
+    impl_->components.reset();
 }
 
 void RealTimeServer::reload() {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    if (impl_->run) {
-        impl_->run->network.reload();
+    if (impl_->components) {
+        impl_->components->network.reload();
     }
 }
 
 bool RealTimeServer::running() const {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    return impl_->run != nullptr;
+    return impl_->components != nullptr;
 }
 
 std::uint16_t RealTimeServer::port() const {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    return impl_->run ? impl_->run->network.port() : std::uint16_t{0};
+    return impl_->components ? impl_->components->network.port() : std::uint16_t{0};
 }
 
 std::vector<std::string> RealTimeServer::endpoints() const {
     const std::lock_guard lock(impl_->lifecycle_mutex);
-    return impl_->run ? impl_->run->network.endpoints() : std::vector<std::string>{};
+    return impl_->components ? impl_->components->network.endpoints() : std::vector<std::string>{};
 }
 
 const Config& RealTimeServer::config() const {

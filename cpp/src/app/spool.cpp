@@ -286,8 +286,8 @@ bool Spool::drain(storage::EventStore& store, std::size_t limit, std::chrono::st
                  ++one) {  // store one by one, so that only the rejected event is quarantined
                 try {
                     store_some({one, one + 1});
-                } catch (const storage::StorageError& refusal) {
-                    if (!is_permanent(refusal)) {
+                } catch (const storage::StorageError& rejection) {
+                    if (!is_permanent(rejection)) {
                         throw;
                     }
                     quarantine(one->name, "is rejected by the database");

@@ -163,16 +163,16 @@ TEST_F(IntakeTest, a_stop_answers_queued_requests_and_reports_stored_only_what_i
     }
     intake->stop();
     lock.reset();
-    std::size_t refused = 0;
+    std::size_t rejected = 0;
     std::size_t stored = 0;
     for (const auto& reply : replies) {
         ASSERT_EQ(reply->count(), 1U);
         const auto status = reply->wait().status;
         EXPECT_TRUE(status == 202U || status == 503U) << status;
         stored += status == 202U ? 1U : 0U;
-        refused += status == 503U ? 1U : 0U;
+        rejected += status == 503U ? 1U : 0U;
     }
-    EXPECT_EQ(refused, 20U) << "reports are rejected while the database is locked";
+    EXPECT_EQ(rejected, 20U) << "reports are rejected while the database is locked";
     EXPECT_EQ(stored, 20U) << "hook events are spooled";
     EXPECT_EQ(spooled(), 20U);
     EXPECT_EQ(rows(), "0");

@@ -134,11 +134,11 @@ TEST_F(QueryThreadTest, queries_beyond_max_queries_are_rejected) {
     hold.wait_until_held();
     auto first = ask(thread, {.kind = Kind::skills});
     auto second = ask(thread, {.kind = Kind::sessions});
-    const auto refused = response_of(ask(thread, {.kind = Kind::skills}));
-    EXPECT_EQ(refused.status, 503U);
-    EXPECT_EQ(error_of(refused), "too_many_queries");
-    EXPECT_EQ(json::parse(refused.body).at("max_queries"), 2);
-    EXPECT_EQ(header(refused, "Retry-After"), "1");
+    const auto rejected = response_of(ask(thread, {.kind = Kind::skills}));
+    EXPECT_EQ(rejected.status, 503U);
+    EXPECT_EQ(error_of(rejected), "too_many_queries");
+    EXPECT_EQ(json::parse(rejected.body).at("max_queries"), 2);
+    EXPECT_EQ(header(rejected, "Retry-After"), "1");
     hold.release();
     EXPECT_EQ(response_of(std::move(held)).body, "held");
     EXPECT_EQ(response_of(std::move(first)).status, 200U);
@@ -355,11 +355,11 @@ TEST_F(QueryThreadTest, responses_that_clients_do_not_read_are_bounded_and_furth
     {
         const auto larger_than_all = of_size("3000000");
         EXPECT_EQ(larger_than_all.body.size(), 3'000'000U) << "otherwise no client could ever get it";
-        const auto refused = of_size("1");
-        EXPECT_EQ(refused.status, 503U);
-        EXPECT_EQ(error_of(refused), "too_many_unread_responses");
-        EXPECT_EQ(json::parse(refused.body).at("max_response_bytes"), 1'048'576);
-        EXPECT_EQ(header(refused, "Retry-After"), "1");
+        const auto rejected = of_size("1");
+        EXPECT_EQ(rejected.status, 503U);
+        EXPECT_EQ(error_of(rejected), "too_many_unread_responses");
+        EXPECT_EQ(json::parse(rejected.body).at("max_response_bytes"), 1'048'576);
+        EXPECT_EQ(header(rejected, "Retry-After"), "1");
     }
     const auto one = of_size("600000");
     EXPECT_EQ(one.status, 200U);

@@ -365,25 +365,25 @@ TEST_F(SpoolTest, removes_abandoned_half_written_files_but_no_recent_ones) {
 TEST_F(SpoolTest, keeps_its_files_while_the_database_is_locked) {
     put(event(Kind::finished, "t1"));
     put(event(Kind::finished, "t2"));
-    put_file("9-refused.json", text_of("t3", "skill_name", "\"\""));
+    put_file("9-rejected.json", text_of("t3", "skill_name", "\"\""));
     const auto before = names();
     {
         SQLite::Database other(path, SQLite::OPEN_READWRITE, 100);
         other.exec("BEGIN IMMEDIATE");
-        put_file("9-refused.json", text_of("t3"));
+        put_file("9-rejected.json", text_of("t3"));
         try {
             take(10);
             FAIL() << "stored in a locked database";
         } catch (const storage::StorageError& error) {
             EXPECT_EQ(error.code(), storage::StorageErrc::busy);
         }
-        put_file("9-refused.json", text_of("t3", "skill_name", "\"\""));
+        put_file("9-rejected.json", text_of("t3", "skill_name", "\"\""));
         EXPECT_THROW(take(10), storage::StorageError) << "also one by one";
         EXPECT_EQ(names(), before);
     }
     EXPECT_EQ(take(10), 3U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
-    EXPECT_THAT(names(), ElementsAre("9-refused.bad"));
+    EXPECT_THAT(names(), ElementsAre("9-rejected.bad"));
 }
 
 TEST_F(SpoolTest, reports_why_it_cannot_be_written) {
