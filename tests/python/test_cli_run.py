@@ -377,9 +377,9 @@ def test_settings_that_cannot_be_read_are_a_warning(isolated_environment: Path, 
     [
         ([], "no command"),
         (["--"], "no command"),
-        (["--name", "", "--", "true"], "argument --name: a name is 1 to 256 bytes"),
-        (["--session", "", "--", "true"], "argument --session: 1 to 1024 bytes"),
-        (["--phase", "", "--", "true"], "argument --phase: 1 to 1024 bytes"),
+        (["--name", "", "--", "true"], "argument --name: must be 1 to 256 bytes"),
+        (["--session", "", "--", "true"], "argument --session: must be 1 to 1024 bytes"),
+        (["--phase", "", "--", "true"], "argument --phase: must be 1 to 1024 bytes"),
         (["--nmae", "x", "--", "true"], "unrecognized arguments: --nmae"),
     ],
 )
