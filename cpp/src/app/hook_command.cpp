@@ -60,8 +60,7 @@ constexpr std::string_view kHelp =
     "Stores one hook event of Claude Code, read from stdin, in the skills database. Prints nothing and exits with\n"
     "status 0 even after an error. \"session-buddy hooks install\" sets it up.\n"
     "\n"
-    "  --db-path FILE  database (default: SESSION_BUDDY_DB_PATH, else db_path in the config file, else the default "
-    "database)\n"
+    "  --db-path FILE  database (default: SESSION_BUDDY_DB_PATH, else the config file, else the default path)\n"
     "  --version       print the version\n"
     "  --help          print this\n";
 

@@ -29,16 +29,16 @@ class AnomalyEngineTest : public testing::Test {
         made.duration_seconds = duration;
         return made;
     }
-    void run(const std::string& skill, bool completed, const std::string& error = {}) {
+    void add(const std::string& skill, bool completed, const std::string& error = {}) {
         now_ += milliseconds(10);
         engine_.add(invocation(skill, now_, completed, error), now_);
     }
     void fail_after(const std::string& skill, int good, int failed, const std::string& error = "timeout") {
         for (int i = 0; i < good; ++i) {
-            run(skill, true);
+            add(skill, true);
         }
         for (int i = 0; i < failed; ++i) {
-            run(skill, false, error);
+            add(skill, false, error);
         }
     }
     [[nodiscard]] std::vector<std::string> names() const {
@@ -76,7 +76,7 @@ TEST_F(AnomalyEngineTest, reports_the_largest_score_first_with_all_fields) {
 TEST_F(AnomalyEngineTest, names_the_three_most_common_errors) {
     fail_after("a", 30, 4, "timeout");
     for (const char* error : {"network", "network", "", "auth", "disk", "network", "timeout"}) {
-        run("a", false, error);
+        add("a", false, error);
     }
     const auto reported = engine_.reported(now_);
     ASSERT_EQ(reported.size(), 1U);
@@ -106,7 +106,7 @@ TEST_F(AnomalyEngineTest, the_state_of_a_skill_is_what_is_reported) {
     fail_after("a", 5, 4);
     EXPECT_EQ(engine_.state("a", now_), AnomalyEngine::SkillState{});
     EXPECT_EQ(engine_.state("never seen", now_), AnomalyEngine::SkillState{});
-    run("a", false);
+    add("a", false);
     const auto state = engine_.state("a", now_);
     EXPECT_TRUE(state.is_anomalous);
     EXPECT_EQ(state.score, engine_.reported(now_).at(0).deviation_score);
@@ -124,14 +124,14 @@ TEST_F(AnomalyEngineTest, an_invocation_from_the_future_counts_as_now) {
 
 TEST_F(AnomalyEngineTest, error_texts_do_not_fill_the_memory) {
     for (int i = 0; i < 10'050; ++i) {
-        run("a", i % 2 == 0, "error " + std::to_string(i));
+        add("a", i % 2 == 0, "error " + std::to_string(i));
     }
     fail_after("b", 20, 0);
     for (int i = 0; i < 10'050; ++i) {
-        run("filler", false, "other error " + std::to_string(i));
+        add("filler", false, "other error " + std::to_string(i));
     }
     for (int i = 0; i < 10; ++i) {
-        run("b", false, "new error " + std::to_string(i));
+        add("b", false, "new error " + std::to_string(i));
     }
     for (const Anomaly& anomaly : engine_.reported(now_)) {
         if (anomaly.skill_name == "b") {

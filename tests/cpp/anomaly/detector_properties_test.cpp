@@ -41,11 +41,11 @@ Outcome outcome_of(const SkillDetector& detector, std::vector<EpisodeEvent> even
     return outcome;
 }
 
-Outcome never_stopped(const std::vector<Sample>& runs, const DetectorOptions& options, TimePoint end) {
+Outcome never_stopped(const std::vector<Sample>& samples, const DetectorOptions& options, TimePoint end) {
     SkillDetector detector{options};
     std::vector<EpisodeEvent> events;
-    for (const Sample& run : runs) {
-        detector.add(run, events);
+    for (const Sample& sample : samples) {
+        detector.add(sample, events);
     }
     detector.advance(end, events);
     return outcome_of(detector, std::move(events), end);
@@ -59,17 +59,17 @@ TEST(DetectorProperties, the_score_is_that_of_the_plain_rule_while_no_episode_is
         SkillDetector detector{options};
         std::vector<EpisodeEvent> events;
         std::vector<Sample> all;
-        for (const Sample& run : random_history(seed, 400)) {
-            all.push_back(run);
-            detector.add(run, events);
+        for (const Sample& sample : random_history(seed, 400)) {
+            all.push_back(sample);
+            detector.add(sample, events);
             if (detector.episode(SkillDetector::completion) || detector.episode(SkillDetector::duration)) {
                 continue;
             }
             std::vector<Sample> day;
             std::ranges::copy_if(all, std::back_inserter(day),
-                                 [&](const Sample& r) { return r.at > run.at - hours(24); });
+                                 [&](const Sample& r) { return r.at > sample.at - hours(24); });
             const std::int64_t recent =
-                std::ranges::count_if(day, [&](const Sample& r) { return r.at > run.at - hours(1); });
+                std::ranges::count_if(day, [&](const Sample& r) { return r.at > sample.at - hours(1); });
             const auto total = static_cast<std::int64_t>(day.size());
             const std::int64_t observed =
                 std::min({std::max(recent, options.min_samples), std::int64_t{50}, total / 2});
@@ -116,22 +116,22 @@ TEST(DetectorProperties, how_often_time_advances_changes_nothing) {
     std::size_t episodes = 0;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         const DetectorOptions options = options_for(seed);
-        const auto runs = random_history(seed, 600);
-        const TimePoint end = runs.back().at + hours(20);
+        const auto samples = random_history(seed, 600);
+        const TimePoint end = samples.back().at + hours(20);
         std::mt19937_64 random{seed};
         SkillDetector detector{options};
         std::vector<EpisodeEvent> events;
-        for (std::size_t i = 0; i < runs.size(); ++i) {
-            detector.add(runs[i], events);
-            const auto gap = (i + 1 < runs.size() ? runs[i + 1].at : end) - runs[i].at;
-            TimePoint to = runs[i].at;
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            detector.add(samples[i], events);
+            const auto gap = (i + 1 < samples.size() ? samples[i + 1].at : end) - samples[i].at;
+            TimePoint to = samples[i].at;
             for (auto count = random() % 4; count > 0; --count) {
-                to += (runs[i].at + gap - to) / static_cast<std::int64_t>(1 + random() % 3);
+                to += (samples[i].at + gap - to) / static_cast<std::int64_t>(1 + random() % 3);
                 detector.advance(to, events);
             }
         }
         detector.advance(end, events);
-        const Outcome expected = never_stopped(runs, options, end);
+        const Outcome expected = never_stopped(samples, options, end);
         ASSERT_TRUE(outcome_of(detector, events, end) == expected) << "seed " << seed;
         episodes += expected.events.size();
     }
@@ -142,27 +142,27 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
     int open_at_cut = 0;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         const DetectorOptions options = options_for(seed);
-        const auto runs = random_history(seed, 600);
-        const TimePoint end = runs.back().at + hours(20);
-        const Outcome expected = never_stopped(runs, options, end);
+        const auto samples = random_history(seed, 600);
+        const TimePoint end = samples.back().at + hours(20);
+        const Outcome expected = never_stopped(samples, options, end);
         std::mt19937_64 random{seed};
         for (int cut = 0; cut < 8; ++cut) {
-            const std::size_t evaluated = random() % runs.size();
+            const std::size_t evaluated = random() % samples.size();
             // With or without advance() after the last sample before the restart.
-            const TimePoint next = evaluated < runs.size() ? runs[evaluated].at : end;
-            const TimePoint last = evaluated > 0 ? runs[evaluated - 1].at : kStart;
+            const TimePoint next = evaluated < samples.size() ? samples[evaluated].at : end;
+            const TimePoint last = evaluated > 0 ? samples[evaluated - 1].at : kStart;
             const TimePoint until = last + (next - last) / static_cast<std::int64_t>(1 + random() % 3);
 
             SkillDetector before{options};
             std::vector<EpisodeEvent> events;
             for (std::size_t i = 0; i < evaluated; ++i) {
-                before.add(runs[i], events);
+                before.add(samples[i], events);
             }
             before.advance(until, events);
             SkillDetector after{options};
             for (std::size_t i = 0; i < evaluated; ++i) {
-                if (runs[i].at > until - options.baseline_window) {
-                    after.preload(runs[i]);
+                if (samples[i].at > until - options.baseline_window) {
+                    after.preload(samples[i]);
                 }
             }
             std::array<std::optional<Episode>, SkillDetector::channel_count> episodes;
@@ -173,8 +173,8 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
             after.begin(until, episodes);
             ASSERT_TRUE(outcome_of(after, {}, until) == outcome_of(before, {}, until))
                 << "seed " << seed << ", at " << evaluated;
-            for (std::size_t i = evaluated; i < runs.size(); ++i) {
-                after.add(runs[i], events);
+            for (std::size_t i = evaluated; i < samples.size(); ++i) {
+                after.add(samples[i], events);
             }
             after.advance(end, events);
             ASSERT_TRUE(outcome_of(after, events, end) == expected)
@@ -186,8 +186,8 @@ TEST(DetectorProperties, a_restart_changes_nothing) {
 
 TEST(DetectorProperties, an_episode_starts_once_and_ends_once) {
     for (std::uint64_t seed = 100; seed < 140; ++seed) {
-        const auto runs = random_history(seed, 600);
-        const Outcome outcome = never_stopped(runs, options_for(seed), runs.back().at + hours(49));
+        const auto samples = random_history(seed, 600);
+        const Outcome outcome = never_stopped(samples, options_for(seed), samples.back().at + hours(49));
         bool open[2] = {false, false};
         TimePoint last = TimePoint::min();
         for (const EpisodeEvent& event : outcome.events) {
@@ -204,36 +204,36 @@ TEST(DetectorProperties, an_episode_starts_once_and_ends_once) {
 TEST(DetectorProperties, garbage_gives_finite_scores) {
     for (std::uint64_t seed = 0; seed < 30; ++seed) {
         std::mt19937_64 random{seed};
-        auto runs = random_history(seed, 500);
-        for (Sample& run : runs) {
+        auto samples = random_history(seed, 500);
+        for (Sample& sample : samples) {
             switch (random() % 8) {
                 case 0:
-                    run.at -= hours(random() % 30);
+                    sample.at -= hours(random() % 30);
                     break;
                 case 1:
-                    run.duration_seconds = std::exp(std::uniform_real_distribution<>{-800.0, 700.0}(random));
+                    sample.duration_seconds = std::exp(std::uniform_real_distribution<>{-800.0, 700.0}(random));
                     break;
                 case 2:
-                    run.duration_seconds = 0.0;
+                    sample.duration_seconds = 0.0;
                     break;
                 case 3:
-                    run.duration_seconds = 1e8;
+                    sample.duration_seconds = 1e8;
                     break;
                 case 4:
-                    run.at = kStart - hours(24 * 365 * 60) + seconds(random() % 1000);
+                    sample.at = kStart - hours(24 * 365 * 60) + seconds(random() % 1000);
                     break;
                 default:
                     break;
             }
         }
         if (seed % 2 == 0) {
-            std::ranges::sort(runs, {}, &Sample::at);
+            std::ranges::sort(samples, {}, &Sample::at);
         }
         const DetectorOptions options = options_for(seed);
         SkillDetector detector{options};
         std::vector<EpisodeEvent> events;
-        for (const Sample& run : runs) {
-            detector.add(run, events);
+        for (const Sample& sample : samples) {
+            detector.add(sample, events);
             ASSERT_TRUE(std::isfinite(detector.score().value_or(0.0)));
         }
         for (const EpisodeEvent& event : events) {

@@ -26,12 +26,12 @@ using Sample = SkillDetector::Sample;
 inline std::vector<Sample> random_history(std::uint64_t seed, std::size_t size) {
     std::mt19937_64 random{seed};
     const auto chance = [&](double p) { return std::bernoulli_distribution{p}(random); };
-    std::vector<Sample> runs;
+    std::vector<Sample> samples;
     TimePoint at = kStart;
     double rate = 0.9;
     double median = 5.0;
     double gap_seconds = 300.0;
-    while (runs.size() < size) {
+    while (samples.size() < size) {
         if (chance(0.03)) {
             rate = std::uniform_real_distribution<>{0.0, 1.1}(random);
             median = std::exp(std::uniform_real_distribution<>{-3.0, 4.0}(random));
@@ -46,19 +46,19 @@ inline std::vector<Sample> random_history(std::uint64_t seed, std::size_t size) 
             const double gap = std::exponential_distribution<>{1.0 / gap_seconds}(random);
             at += microseconds(std::llround(gap * 1e6));
         }
-        Sample run{at, chance(std::min(rate, 1.0)), std::nullopt, 0};
+        Sample sample{at, chance(std::min(rate, 1.0)), std::nullopt, 0};
         if (!chance(0.1)) {
-            run.duration_seconds = median * std::exp(0.5 * std::normal_distribution<>{}(random));
+            sample.duration_seconds = median * std::exp(0.5 * std::normal_distribution<>{}(random));
         }
         if (chance(0.01)) {
             constexpr double kOdd[] = {0.0, -1.0, 1e300, std::numeric_limits<double>::infinity(),
                                        std::numeric_limits<double>::quiet_NaN()};
-            run.duration_seconds = kOdd[random() % std::size(kOdd)];
+            sample.duration_seconds = kOdd[random() % std::size(kOdd)];
         }
-        run.error = run.completed ? 0 : static_cast<std::uint32_t>(random() % 4);
-        runs.push_back(run);
+        sample.error = sample.completed ? 0 : static_cast<std::uint32_t>(random() % 4);
+        samples.push_back(sample);
     }
-    return runs;
+    return samples;
 }
 
 }  // namespace session_buddy::anomaly::history

@@ -20,18 +20,18 @@ constexpr auto kDuration = SkillDetector::duration;
 
 class SkillDetectorTest : public testing::Test {
   protected:
-    void run(TimePoint at, bool completed, std::optional<double> duration = std::nullopt) {
+    void add(TimePoint at, bool completed, std::optional<double> duration = std::nullopt) {
         detector_.add({at, completed, duration, completed ? 0U : 7U}, events_);
         now_ = std::max(now_, at);
     }
-    void pass(microseconds time) {
+    void advance(microseconds time) {
         now_ += time;
         detector_.advance(now_, events_);
     }
     /// Adds `total` samples, `gap` apart, the first one a gap from now; `good` of them completed, evenly spread.
-    void runs(int total, int good, microseconds gap, std::optional<double> duration = std::nullopt) {
+    void add_many(int total, int good, microseconds gap, std::optional<double> duration = std::nullopt) {
         for (int i = 0; i < total; ++i) {
-            run(now_ + gap, (i + 1) * good / total > i * good / total, duration);
+            add(now_ + gap, (i + 1) * good / total > i * good / total, duration);
         }
     }
     [[nodiscard]] const Deviation& deviation(SkillDetector::Channel channel = kCompletion) const {
@@ -58,10 +58,10 @@ class SkillDetectorTest : public testing::Test {
 };
 
 TEST_F(SkillDetectorTest, compares_the_last_hour_with_the_day_before_it) {
-    runs(100, 85, minutes(10));
-    pass(hours(1));
-    runs(8, 8, minutes(1));
-    runs(5, 0, minutes(1));
+    add_many(100, 85, minutes(10));
+    advance(hours(1));
+    add_many(8, 8, minutes(1));
+    add_many(5, 0, minutes(1));
     const double p = 85.5 / 101.0;
     const double z = (8.0 / 13.0 - 0.85) / std::sqrt(p * (1 - p) * (1 / 13.0 + 1 / 101.0));
     ASSERT_TRUE(reported());
@@ -109,10 +109,10 @@ TEST_F(SkillDetectorTest, observes_the_last_hour_or_five_but_at_most_fifty_and_h
 }
 
 TEST_F(SkillDetectorTest, an_hour_and_a_day_end_to_the_microsecond) {
-    runs(20, 0, minutes(2));  // failures, observed until an hour later
+    add_many(20, 0, minutes(2));  // failures, observed until an hour later
     const TimePoint first = kStart + minutes(2);
     EXPECT_EQ(detector_.observed_errors().size(), 10U);
-    runs(40, 40, microseconds(1));
+    add_many(40, 40, microseconds(1));
     detector_.advance(first + hours(1) - microseconds(1), events_);
     const auto before = detector_.next_change();
     EXPECT_EQ(before, first + hours(1));
@@ -126,11 +126,11 @@ TEST_F(SkillDetectorTest, an_hour_and_a_day_end_to_the_microsecond) {
 }
 
 TEST_F(SkillDetectorTest, reports_nothing_below_five_on_either_side) {
-    runs(5, 5, seconds(1));
-    runs(4, 0, seconds(1));
+    add_many(5, 5, seconds(1));
+    add_many(4, 0, seconds(1));
     EXPECT_EQ(detector_.score(), std::nullopt);
     EXPECT_TRUE(events_.empty());
-    runs(1, 0, seconds(1));
+    add_many(1, 0, seconds(1));
     EXPECT_TRUE(reported());
     EXPECT_EQ(deviation().baseline_samples, 5);
     EXPECT_EQ(deviation().observed_samples, 5);
@@ -138,8 +138,8 @@ TEST_F(SkillDetectorTest, reports_nothing_below_five_on_either_side) {
 }
 
 TEST_F(SkillDetectorTest, five_good_and_three_failed_are_too_few) {
-    runs(5, 5, microseconds(0));
-    runs(3, 0, microseconds(0));
+    add_many(5, 5, microseconds(0));
+    add_many(3, 0, microseconds(0));
     EXPECT_EQ(detector_.score(), std::nullopt);
     EXPECT_TRUE(events_.empty());
 }
@@ -169,10 +169,10 @@ TEST_F(SkillDetectorTest, reports_the_specified_drop_for_any_baseline) {
 }
 
 TEST_F(SkillDetectorTest, reports_a_spike) {
-    runs(100, 80, minutes(10));
-    pass(hours(1));
-    runs(1, 0, minutes(1));
-    runs(39, 39, minutes(1));
+    add_many(100, 80, minutes(10));
+    advance(hours(1));
+    add_many(1, 0, minutes(1));
+    add_many(39, 39, minutes(1));
     ASSERT_TRUE(reported());
     EXPECT_EQ(deviation().type, AnomalyType::performance_spike);
     EXPECT_EQ(deviation().baseline_value, 0.8);
@@ -183,10 +183,10 @@ TEST_F(SkillDetectorTest, reports_a_spike) {
 
 TEST_F(SkillDetectorTest, reports_a_shift_of_durations_in_seconds) {
     for (int i = 0; i < 100; ++i) {
-        run(now_ + minutes(10), true, i % 2 == 0 ? 4.0 : 6.0);
+        add(now_ + minutes(10), true, i % 2 == 0 ? 4.0 : 6.0);
     }
-    pass(hours(1));
-    runs(10, 10, minutes(1), 15.0);
+    advance(hours(1));
+    add_many(10, 10, minutes(1), 15.0);
     ASSERT_TRUE(reported(kDuration));
     const Deviation& shift = deviation(kDuration);
     EXPECT_EQ(shift.type, AnomalyType::pattern_shift);
@@ -203,22 +203,22 @@ TEST_F(SkillDetectorTest, reports_a_shift_of_durations_in_seconds) {
 
 TEST_F(SkillDetectorTest, failures_and_samples_without_a_duration_are_ignored_for_durations) {
     for (int i = 0; i < 60; ++i) {
-        run(now_ + minutes(10), i % 3 != 0, i % 3 == 0 ? std::optional{900.0} : std::nullopt);
+        add(now_ + minutes(10), i % 3 != 0, i % 3 == 0 ? std::optional{900.0} : std::nullopt);
     }
-    pass(hours(1));
+    advance(hours(1));
     for (int i = 0; i < 30; ++i) {
-        run(now_ + seconds(1), i % 3 != 0, i % 3 == 0 ? std::optional{1.0} : std::nullopt);
+        add(now_ + seconds(1), i % 3 != 0, i % 3 == 0 ? std::optional{1.0} : std::nullopt);
     }
     EXPECT_FALSE(detector_.episode(kDuration));
 }
 
 TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
-    runs(100, 100, minutes(10), 10.0);
-    pass(hours(1));
-    runs(40, 40, minutes(1), 10.99);  // z of about 11 with the minimum spread
+    add_many(100, 100, minutes(10), 10.0);
+    advance(hours(1));
+    add_many(40, 40, minutes(1), 10.99);  // z of about 11 with the minimum spread
     EXPECT_GT(detector_.score().value(), 5.0);
     EXPECT_FALSE(detector_.episode(kDuration));
-    pass(hours(30));
+    advance(hours(30));
     SkillDetector other{options_};
     for (int i = 0; i < 140; ++i) {
         other.add({now_ + (i < 100 ? minutes(10 * i) : hours(18) + minutes(i)), true, i < 100 ? 10.0 : 11.2, 0},
@@ -228,11 +228,11 @@ TEST_F(SkillDetectorTest, means_that_differ_by_less_than_a_tenth_are_no_shift) {
 }
 
 TEST_F(SkillDetectorTest, constant_and_zero_durations_have_the_minimum_spread) {
-    runs(60, 60, minutes(10), 0.0);
-    pass(hours(1));
-    runs(10, 10, minutes(1), 0.0);
+    add_many(60, 60, minutes(10), 0.0);
+    advance(hours(1));
+    add_many(10, 10, minutes(1), 0.0);
     EXPECT_EQ(detector_.score(), 0.0);
-    runs(20, 20, minutes(1), 0.002);
+    add_many(20, 20, minutes(1), 0.002);
     EXPECT_TRUE(reported(kDuration));
     EXPECT_TRUE(std::isfinite(deviation(kDuration).z));
 }
@@ -249,9 +249,9 @@ TEST_F(SkillDetectorTest, skills_that_never_change_are_not_anomalous) {
 }
 
 TEST_F(SkillDetectorTest, a_skill_that_never_failed_can_drop_and_one_that_always_failed_can_rise) {
-    runs(50, 50, minutes(10));
-    pass(hours(1));
-    runs(6, 0, minutes(1));
+    add_many(50, 50, minutes(10));
+    advance(hours(1));
+    add_many(6, 0, minutes(1));
     EXPECT_EQ(history_of_episodes(), "+d");
     EXPECT_EQ(deviation().baseline_value, 1.0);
     SkillDetector other{options_};
@@ -263,20 +263,20 @@ TEST_F(SkillDetectorTest, a_skill_that_never_failed_can_drop_and_one_that_always
 }
 
 TEST_F(SkillDetectorTest, one_sample_is_not_enough) {
-    run(kStart, false, 3.0);
+    add(kStart, false, 3.0);
     EXPECT_EQ(detector_.score(), std::nullopt);
-    pass(hours(48));
+    advance(hours(48));
     EXPECT_TRUE(events_.empty());
     EXPECT_EQ(detector_.next_change(), TimePoint::max());
 }
 
 TEST_F(SkillDetectorTest, odd_durations_count_as_none) {
-    runs(60, 60, minutes(10), 5.0);
+    add_many(60, 60, minutes(10), 5.0);
     for (const double odd :
          {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1.0, 1e9}) {
-        run(now_ + seconds(1), true, odd);
+        add(now_ + seconds(1), true, odd);
     }
-    runs(5, 5, seconds(1), 5.0);
+    add_many(5, 5, seconds(1), 5.0);
     EXPECT_EQ(detector_.score(), 0.0);
     EXPECT_TRUE(events_.empty());
 }
@@ -306,26 +306,26 @@ TEST_F(SkillDetectorTest, a_late_sample_is_sorted_in_and_one_older_than_a_day_is
 }
 
 TEST_F(SkillDetectorTest, a_clock_that_jumps_a_year_ahead_and_back_does_no_harm) {
-    runs(60, 54, minutes(10));
-    run(now_ + hours(24 * 365), true);
+    add_many(60, 54, minutes(10));
+    add(now_ + hours(24 * 365), true);
     EXPECT_EQ(detector_.score(), std::nullopt);  // by that clock all the others are older than a day
     const TimePoint ahead = now_;
     now_ = kStart + hours(12);
-    runs(60, 0, minutes(1));  // ignored: older than a day
+    add_many(60, 0, minutes(1));  // ignored: older than a day
     EXPECT_TRUE(events_.empty());
     EXPECT_EQ(detector_.score(), std::nullopt);
     now_ = ahead;
-    runs(60, 54, minutes(10));
+    add_many(60, 54, minutes(10));
     EXPECT_TRUE(detector_.score().has_value());
     EXPECT_TRUE(events_.empty());
 }
 
 TEST_F(SkillDetectorTest, samples_of_the_same_microsecond_keep_their_order) {
     for (int i = 0; i < 5; ++i) {
-        run(kStart, true);
+        add(kStart, true);
     }
     for (int i = 0; i < 5; ++i) {
-        run(kStart, false);
+        add(kStart, false);
     }
     EXPECT_EQ(history_of_episodes(), "+d");
     EXPECT_EQ(events_[0].at, kStart);
@@ -333,31 +333,31 @@ TEST_F(SkillDetectorTest, samples_of_the_same_microsecond_keep_their_order) {
 }
 
 TEST_F(SkillDetectorTest, an_episode_ends_under_three_quarters_of_the_threshold_and_may_begin_again) {
-    runs(200, 170, minutes(5));
-    pass(hours(1));
-    runs(10, 10, minutes(2));
-    runs(10, 0, minutes(2));
+    add_many(200, 170, minutes(5));
+    advance(hours(1));
+    add_many(10, 10, minutes(2));
+    add_many(10, 0, minutes(2));
     EXPECT_EQ(history_of_episodes(), "+d");
     double last = detector_.score().value();
     while (history_of_episodes() == "+d") {
         last = std::abs(deviation().z);
         EXPECT_EQ(reported(), last >= 2.0);
-        runs(1, 1, minutes(2));
+        add_many(1, 1, minutes(2));
     }
     EXPECT_GE(last, 1.5);
     EXPECT_LT(last, 1.8);  // with one sample more or less
     EXPECT_EQ(history_of_episodes(), "+d-d");
     EXPECT_EQ(events_.back().at, now_);
     EXPECT_FALSE(reported());
-    runs(20, 0, minutes(1));
+    add_many(20, 0, minutes(1));
     EXPECT_EQ(history_of_episodes(), "+d-d+d");
 }
 
 TEST_F(SkillDetectorTest, a_lasting_drop_is_compared_with_the_baseline_before_it) {
-    runs(200, 190, minutes(5));
-    pass(hours(1));
+    add_many(200, 190, minutes(5));
+    advance(hours(1));
     for (int hour = 0; hour < 6; ++hour) {
-        runs(20, 8, minutes(3));
+        add_many(20, 8, minutes(3));
         ASSERT_TRUE(reported()) << hour;
         EXPECT_NEAR(deviation().baseline_value, 0.95, 0.006);
         EXPECT_NEAR(deviation().observed_value, 0.4, 0.11);
@@ -367,28 +367,28 @@ TEST_F(SkillDetectorTest, a_lasting_drop_is_compared_with_the_baseline_before_it
 }
 
 TEST_F(SkillDetectorTest, a_level_that_lasts_a_day_is_normal) {
-    runs(700, 700, minutes(2));
+    add_many(700, 700, minutes(2));
     const auto ends = [&] { return history_of_episodes().find('-') != std::string::npos; };
     for (int i = 0; i < 600 && !ends(); ++i) {
-        run(now_ + minutes(5), i % 3 != 0);
+        add(now_ + minutes(5), i % 3 != 0);
     }
     ASSERT_EQ(history_of_episodes(), "+d-d");
     const auto lasted = events_[1].at - events_[0].at;
     EXPECT_EQ(lasted, hours(24));
     for (int i = 0; i < 100; ++i) {
-        run(now_ + minutes(5), i % 3 != 0);
+        add(now_ + minutes(5), i % 3 != 0);
     }
     EXPECT_EQ(history_of_episodes(), "+d-d") << "and stays resolved";
 }
 
 TEST_F(SkillDetectorTest, a_small_baseline_is_extended_by_as_many_samples_as_it_has) {
-    runs(10, 10, seconds(1));
-    runs(10, 0, seconds(1));
+    add_many(10, 10, seconds(1));
+    add_many(10, 0, seconds(1));
     EXPECT_LE(deviation().baseline_samples, 10);
     std::int64_t largest = 0;
     while (detector_.episode(kCompletion) && largest < 1000) {
         largest = std::max(largest, deviation().baseline_samples);
-        runs(1, 0, seconds(1));
+        add_many(1, 0, seconds(1));
     }
     EXPECT_EQ(history_of_episodes(), "+d-d") << "accepted without a new episode";
     EXPECT_GE(largest, 20);
@@ -396,46 +396,46 @@ TEST_F(SkillDetectorTest, a_small_baseline_is_extended_by_as_many_samples_as_it_
 }
 
 TEST_F(SkillDetectorTest, a_small_baseline_is_extended_by_samples_that_are_no_longer_recent) {
-    runs(18, 18, hours(1));
-    runs(2, 0, hours(1));
+    add_many(18, 18, hours(1));
+    add_many(2, 0, hours(1));
     ASSERT_TRUE(reported());
     EXPECT_EQ(deviation().baseline_samples, 15);
-    runs(3, 0, hours(1));
+    add_many(3, 0, hours(1));
     EXPECT_EQ(deviation().baseline_samples, 18) << "the good ones that were observed at the start have joined it";
-    runs(3, 0, hours(1));
+    add_many(3, 0, hours(1));
     EXPECT_EQ(deviation().baseline_samples, 19) << "24 samples of the last day without the 5 observed ones";
     EXPECT_EQ(deviation().baseline_value, 16.0 / 19.0);
     EXPECT_EQ(history_of_episodes(), "+d") << "accepted without an end of the episode";
 }
 
 TEST_F(SkillDetectorTest, an_idle_hour_hides_an_episode_and_keeps_it) {
-    runs(100, 95, minutes(10));
-    pass(hours(1));
-    runs(12, 2, minutes(2));
+    add_many(100, 95, minutes(10));
+    advance(hours(1));
+    add_many(12, 2, minutes(2));
     ASSERT_TRUE(reported());
     const TimePoint last = now_;
-    pass(hours(1) - microseconds(1));
+    advance(hours(1) - microseconds(1));
     EXPECT_TRUE(reported());
-    pass(microseconds(1));
+    advance(microseconds(1));
     EXPECT_EQ(now_, last + hours(1));
     EXPECT_FALSE(reported());
-    pass(hours(5));
+    advance(hours(5));
     EXPECT_TRUE(detector_.episode(kCompletion));
     EXPECT_EQ(history_of_episodes(), "+d");
-    runs(1, 0, minutes(1));
+    add_many(1, 0, minutes(1));
     EXPECT_TRUE(reported());
-    pass(hours(25));
+    advance(hours(25));
     EXPECT_EQ(history_of_episodes(), "+d-d");
     EXPECT_FALSE(detector_.episode(kCompletion));
 }
 
 TEST_F(SkillDetectorTest, one_outlier_among_few_samples_is_no_shift) {
     for (int i = 0; i < 100; ++i) {
-        run(now_ + minutes(10), true, 5.0 * std::exp(0.5 * ((i * 37) % 100 - 49.5) / 28.9));
+        add(now_ + minutes(10), true, 5.0 * std::exp(0.5 * ((i * 37) % 100 - 49.5) / 28.9));
     }
-    pass(hours(1));
-    runs(4, 4, minutes(1), 5.0);
-    runs(1, 1, minutes(1), 25.0);
+    advance(hours(1));
+    add_many(4, 4, minutes(1), 5.0);
+    add_many(1, 1, minutes(1), 25.0);
     EXPECT_GT(detector_.score().value(), 2.0);
     EXPECT_FALSE(detector_.episode(kDuration));
 }
@@ -447,7 +447,7 @@ TEST_F(SkillDetectorTest, a_regular_daily_rhythm_is_no_anomaly) {
         owed += 0.85 + 0.15 * std::sin(i / 40.0 * 1.5707963);
         const bool completed = owed >= 1.0;
         owed -= completed ? 1.0 : 0.0;
-        run(now_ + seconds(90), completed);
+        add(now_ + seconds(90), completed);
     }
     const auto late = std::ranges::count_if(events_, [&](const EpisodeEvent& e) { return e.at > kStart + hours(24); });
     EXPECT_LE(late, 2);
@@ -456,13 +456,13 @@ TEST_F(SkillDetectorTest, a_regular_daily_rhythm_is_no_anomaly) {
 
 TEST_F(SkillDetectorTest, keeps_no_more_samples_than_its_limit) {
     for (int i = 0; i < 45'000; ++i) {
-        run(now_ + microseconds(10), i % 10 != 0, 1.0);
+        add(now_ + microseconds(10), i % 10 != 0, 1.0);
     }
     // Its oldest sample is the 20,000th from the end; its expiry is the next change after one hour.
-    pass(hours(2));
+    advance(hours(2));
     EXPECT_EQ(detector_.next_change(), kStart + hours(24) + microseconds(10) * 25'001);
     for (int i = 0; i < 10; ++i) {
-        run(now_ + microseconds(10), false);
+        add(now_ + microseconds(10), false);
     }
     const Deviation& start = events_.back().deviation;
     EXPECT_EQ(start.baseline_samples + start.observed_samples, 20'000);
@@ -470,14 +470,14 @@ TEST_F(SkillDetectorTest, keeps_no_more_samples_than_its_limit) {
 
 TEST(SkillDetector, keeps_the_latest_samples_in_any_order_of_arrival) {
     const DetectorOptions options;
-    std::vector<Sample> runs;
+    std::vector<Sample> samples;
     for (int i = 0; i < 30'000; ++i) {
-        runs.push_back({kStart + i * seconds(1), i % 7 != 0, 1.0 + 0.001 * (i % 97), 0});
+        samples.push_back({kStart + i * seconds(1), i % 7 != 0, 1.0 + 0.001 * (i % 97), 0});
     }
     const auto next_change_and_score = [&] {
         SkillDetector detector{options};
-        for (const Sample& run : runs) {
-            detector.preload(run);
+        for (const Sample& sample : samples) {
+            detector.preload(sample);
         }
         detector.begin(kStart + hours(9), {});
         std::vector<EpisodeEvent> events;
@@ -485,8 +485,8 @@ TEST(SkillDetector, keeps_the_latest_samples_in_any_order_of_arrival) {
         return std::pair{detector.next_change(), detector.score()};
     };
     const auto expected = next_change_and_score();
-    EXPECT_EQ(expected.first, runs[10'000].at + hours(24));
-    std::ranges::shuffle(runs, std::mt19937_64{1});
+    EXPECT_EQ(expected.first, samples[10'000].at + hours(24));
+    std::ranges::shuffle(samples, std::mt19937_64{1});
     EXPECT_EQ(next_change_and_score(), expected);
 }
 

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 const TimePoint kStart = *parse_timestamp("2026-02-10T12:00:00Z");
 
 // The same time in one of the formats found in databases; whole milliseconds, the precision of SQLite's julianday.
-std::string in_some_form(TimePoint at, std::uint64_t choice) {
+std::string in_some_format(TimePoint at, std::uint64_t choice) {
     const std::int64_t millis =
         std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() % 1000;
     const std::string fraction = fmt::format(".{:03}", millis);
@@ -66,7 +66,7 @@ TEST_P(CollectorOracle, equals_the_counts_computed_by_sql) {
         for (auto rows = pick(0, 8); rows > 0; --rows) {
             const auto ago =
                 std::chrono::milliseconds{pick(0, 2) == 0 ? pick(0, window.count() / 500) : pick(0, 5'000)};
-            sql += test::insertion("skill-" + std::to_string(pick(0, 14)), in_some_form(clock.now() - ago, random()),
+            sql += test::insertion("skill-" + std::to_string(pick(0, 14)), in_some_format(clock.now() - ago, random()),
                                    "session-" + std::to_string(pick(0, 3)), pick(0, 3) != 0,
                                    pick(0, 4) == 0 ? "NULL" : fmt::format("{}.{:03}", pick(0, 60), pick(0, 999)));
         }

@@ -100,7 +100,7 @@ class SpoolTest : public testing::Test {
             std::ranges::count_if(found, [](const std::string& name) { return name.ends_with(".json"); }));
     }
     /// Number of files that the call removed.
-    std::size_t take(std::size_t limit) {
+    std::size_t drain(std::size_t limit) {
         const std::size_t before = waiting();
         static_cast<void>(spool.drain(store, limit, kNoHurry));
         return before - waiting();
@@ -118,7 +118,7 @@ class SpoolTest : public testing::Test {
 TEST_F(SpoolTest, is_next_to_the_database_and_private_to_its_owner) {
     EXPECT_EQ(spool.folder(), fs::path(path + "-spool"));
     EXPECT_FALSE(fs::exists(spool.folder())) << "created on first use";
-    EXPECT_EQ(take(10), 0U);
+    EXPECT_EQ(drain(10), 0U);
     const auto mask = ::umask(0);
     put(event(Kind::finished, "t1"));
     ::umask(mask);
@@ -143,7 +143,7 @@ TEST_F(SpoolTest, round_trips_every_field) {
                                   event(Kind::started, "t3", "12:00:11"), event(Kind::session_end, "", "12:00:12")}) {
         put(one);
     }
-    EXPECT_EQ(take(100), 7U);
+    EXPECT_EQ(drain(100), 7U);
     EXPECT_THAT(names(), IsEmpty());
     EXPECT_THAT(
         test::query(path, "SELECT skill_name, session_id, invoked_at, completed, error_type FROM skill_invocation"),
@@ -159,7 +159,7 @@ TEST_F(SpoolTest, round_trips_every_field) {
 TEST_F(SpoolTest, keeps_the_source_of_an_event) {
     spool.put(event(Kind::command, "c1", "12:00:00"), storage::Source::hook, storage::Durability::process);
     spool.put(event(Kind::command, "c2", "12:00:01"), storage::Source::hook_request, storage::Durability::process);
-    EXPECT_EQ(take(10), 2U);
+    EXPECT_EQ(drain(10), 2U);
     EXPECT_THAT(test::query(path, "SELECT key, seen_by FROM session_buddy_source ORDER BY key"),
                 ElementsAre("c1|1", "c2|8"));
     EXPECT_EQ(test::query_one(path, "SELECT count(*) FROM skill_invocation"), "1") << "one command, reported by both";
@@ -178,7 +178,7 @@ TEST_F(SpoolTest, returns_whether_more_events_wait) {
 TEST_F(SpoolTest, keeps_the_same_format_with_power_durability) {
     spool.put(event(Kind::finished, "t1"), storage::Source::hook, storage::Durability::power);
     spool.put(event(Kind::finished, "t2"), storage::Source::hook, storage::Durability::power);
-    EXPECT_EQ(take(10), 2U);
+    EXPECT_EQ(drain(10), 2U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
 }
 
@@ -189,14 +189,14 @@ TEST_F(SpoolTest, drains_the_oldest_first_up_to_the_limit) {
     put_file("00000000000000000001-9-9.json", text_of("oldest"));
     put_file("00000000000000000002-1-1.json", text_of("older"));
     put_file("99999999999999999999-0-0.json", text_of("newest"));
-    EXPECT_EQ(take(3), 3U);
+    EXPECT_EQ(drain(3), 3U);
     EXPECT_THAT(keys(), ElementsAre("oldest", "older", "t0"));
-    EXPECT_EQ(take(0), 0U);
-    EXPECT_EQ(take(29), 29U);
+    EXPECT_EQ(drain(0), 0U);
+    EXPECT_EQ(drain(29), 29U);
     EXPECT_EQ(keys().back(), "t29");
-    EXPECT_EQ(take(29), 1U);
+    EXPECT_EQ(drain(29), 1U);
     EXPECT_EQ(keys().back(), "newest");
-    EXPECT_EQ(take(29), 0U);
+    EXPECT_EQ(drain(29), 0U);
 }
 
 TEST_F(SpoolTest, stores_a_start_before_its_end) {
@@ -283,14 +283,14 @@ TEST_F(SpoolTest, quarantines_invalid_files_and_stores_the_rest) {
     put_file("9-last.json", text_of("last"));
     put_file("9-more.json", text_of("more").insert(1, "\"later_field\":[1,{}],"));
     const LogLines lines;
-    EXPECT_EQ(take(1000), bad.size() + 3);
+    EXPECT_EQ(drain(1000), bad.size() + 3);
     EXPECT_THAT(keys(), ElementsAre("first", "last", "more"));
     const auto left = names();
     EXPECT_EQ(left.size(), bad.size());
     EXPECT_THAT(left, testing::Each(testing::EndsWith(".bad")));
     EXPECT_THAT(lines.text(), HasSubstr("1000-b.json\" is not a valid event; renamed to *.bad"));
     EXPECT_THAT(lines.text(), Not(HasSubstr(marker)));
-    EXPECT_EQ(take(1000), 0U) << "quarantined files are not read again";
+    EXPECT_EQ(drain(1000), 0U) << "quarantined files are not read again";
 }
 
 TEST_F(SpoolTest, is_not_blocked_by_unreadable_files) {
@@ -298,9 +298,9 @@ TEST_F(SpoolTest, is_not_blocked_by_unreadable_files) {
     fs::create_directories(spool.folder() / "0-b.json");
     put(event(Kind::finished, "t1"));
     put(event(Kind::finished, "t2"));
-    EXPECT_EQ(take(2), 2U);
+    EXPECT_EQ(drain(2), 2U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
-    EXPECT_EQ(take(2), 0U) << "a loop that drains everything terminates";
+    EXPECT_EQ(drain(2), 0U) << "a loop that drains everything terminates";
 }
 
 TEST_F(SpoolTest, whose_files_cannot_be_removed_is_stored_once_and_returns_false) {
@@ -314,13 +314,13 @@ TEST_F(SpoolTest, whose_files_cannot_be_removed_is_stored_once_and_returns_false
     {
         const test::WriteProtected outer(dir.path());
         const test::WriteProtected inner(spool.folder());
-        EXPECT_EQ(take(3), 0U);
-        EXPECT_EQ(take(3), 0U);
+        EXPECT_EQ(drain(3), 0U);
+        EXPECT_EQ(drain(3), 0U);
         EXPECT_THROW(put(event(Kind::finished, "t3")), SpoolError);
     }
     EXPECT_THAT(lines.text(), HasSubstr("rename it to *.bad manually"));
     EXPECT_EQ(names().size(), 3U);
-    EXPECT_EQ(take(3), 3U);
+    EXPECT_EQ(drain(3), 3U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
 }
 
@@ -341,9 +341,9 @@ TEST_F(SpoolTest, rejects_more_events_than_its_limit) {
         }
     }
     EXPECT_EQ(names().size(), kMost + 2) << "a rejected event leaves no file";
-    EXPECT_EQ(take(1), 1U);
+    EXPECT_EQ(drain(1), 1U);
     put(event(Kind::finished, "one more"));
-    EXPECT_EQ(take(1000), kMost);
+    EXPECT_EQ(drain(1000), kMost);
 }
 
 TEST_F(SpoolTest, removes_abandoned_half_written_files_but_no_recent_ones) {
@@ -354,7 +354,7 @@ TEST_F(SpoolTest, removes_abandoned_half_written_files_but_no_recent_ones) {
         put_file(name, "{");
         fs::last_write_time(spool.folder() / name, now - std::chrono::minutes(age));
     }
-    EXPECT_EQ(take(10), 1U);
+    EXPECT_EQ(drain(10), 1U);
     EXPECT_THAT(names(), ElementsAre("old.bad", "old.txt", "young.part"));
     put_file("old.part", "{");
     fs::last_write_time(spool.folder() / "old.part", now - std::chrono::hours(2));
@@ -372,16 +372,16 @@ TEST_F(SpoolTest, keeps_its_files_while_the_database_is_locked) {
         other.exec("BEGIN IMMEDIATE");
         put_file("9-rejected.json", text_of("t3"));
         try {
-            take(10);
+            drain(10);
             FAIL() << "stored in a locked database";
         } catch (const storage::StorageError& error) {
             EXPECT_EQ(error.code(), storage::StorageErrc::busy);
         }
         put_file("9-rejected.json", text_of("t3", "skill_name", "\"\""));
-        EXPECT_THROW(take(10), storage::StorageError) << "also one by one";
+        EXPECT_THROW(drain(10), storage::StorageError) << "also one by one";
         EXPECT_EQ(names(), before);
     }
-    EXPECT_EQ(take(10), 3U);
+    EXPECT_EQ(drain(10), 3U);
     EXPECT_THAT(keys(), ElementsAre("t1", "t2"));
     EXPECT_THAT(names(), ElementsAre("9-rejected.bad"));
 }
@@ -395,7 +395,7 @@ TEST_F(SpoolTest, reports_why_it_cannot_be_written) {
         EXPECT_THAT(error.what(), HasSubstr("cannot write to \"" + spool.folder().string()));
         EXPECT_THAT(error.what(), HasSubstr("Not a directory"));
     }
-    EXPECT_EQ(take(10), 0U);
+    EXPECT_EQ(drain(10), 0U);
     const Spool nowhere(dir.file("no/folder/skills.db"), kMost);
     EXPECT_THROW(nowhere.put(event(Kind::finished, "t1"), storage::Source::hook, storage::Durability::power),
                  SpoolError);

@@ -84,7 +84,7 @@ class TranscriptWatchTest : public testing::Test {
         return test::query_one(database, "SELECT count(*) FROM skill_invocation");
     }
     [[nodiscard]] std::string row_count_or_none() const { return fs::exists(database) ? rows() : "none"; }
-    [[nodiscard]] std::vector<std::string> marks() const {
+    [[nodiscard]] std::vector<std::string> saved_offsets() const {
         return test::query(database, "SELECT offset FROM session_buddy_transcript ORDER BY offset");
     }
     [[nodiscard]] bool was_reported(Kind kind) const {
@@ -184,7 +184,7 @@ TEST_F(TranscriptWatchTest, an_invocation_that_had_no_time_to_settle_is_left_to_
     options.settling_time = std::chrono::hours(1);
     watch([&] { return was_reported(Kind::caught_up); }, options);
     EXPECT_THAT(keys(), ElementsAre("old"));
-    EXPECT_THAT(marks(), IsEmpty());
+    EXPECT_THAT(saved_offsets(), IsEmpty());
     clock.advance(std::chrono::hours(1));
     EXPECT_EQ(watch_once().coverage, (Coverage{.runs = 1, .hooks_saw = 0, .recovered = 1}));
     EXPECT_THAT(keys(), ElementsAre("new", "old"));
@@ -194,11 +194,11 @@ TEST_F(TranscriptWatchTest, a_saved_offset_does_not_separate_a_use_from_its_resu
     const std::string whole = run_lines("a1");
     append("a.jsonl", whole + use_line("open") + use_line("a2") + result_line("a2"));
     EXPECT_EQ(watch_once().unfinished, 1);
-    EXPECT_THAT(marks(), ElementsAre(std::to_string(whole.size())));
+    EXPECT_THAT(saved_offsets(), ElementsAre(std::to_string(whole.size())));
     append("a.jsonl", result_line("open"));
     EXPECT_EQ(watch_once().coverage, (Coverage{.runs = 1, .hooks_saw = 0, .recovered = 1}));
     EXPECT_THAT(keys(), ElementsAre("a1", "a2", "open"));
-    EXPECT_THAT(marks(), ElementsAre(std::to_string(fs::file_size(root / "a.jsonl"))));
+    EXPECT_THAT(saved_offsets(), ElementsAre(std::to_string(fs::file_size(root / "a.jsonl"))));
 }
 
 TEST_F(TranscriptWatchTest, files_folders_and_lines_that_come_later_are_found) {
@@ -304,7 +304,7 @@ TEST_F(TranscriptWatchTest, a_file_too_short_for_a_fingerprint_is_read_but_its_o
         R"({"type":"user","uuid":"u","timestamp":"2026-02-12T14:00:00Z","message":{"content":"<command-name>/x</command-name>"}})");
     ASSERT_LT(fs::file_size(root / "a.jsonl"), 256U);
     EXPECT_EQ(watch_once().coverage.recovered, 1);
-    EXPECT_THAT(marks(), IsEmpty());
+    EXPECT_THAT(saved_offsets(), IsEmpty());
     EXPECT_EQ(watch_once().coverage, Coverage{});
     EXPECT_EQ(rows(), "1");
 }
