@@ -153,9 +153,9 @@ def test_a_client_that_ends_right_after_its_first_message_gets_its_close(
 async def test_a_header_that_is_not_accepted_is_answered_by_http(
     guarded: RealTimeMetricsServer, headers: dict[str, str], status: int, error: str
 ) -> None:
-    with pytest.raises(InvalidStatus) as refused:
+    with pytest.raises(InvalidStatus) as rejected:
         await websockets.connect(url_of(guarded), additional_headers=headers)
-    response = refused.value.response
+    response = rejected.value.response
     assert response.status_code == status
     assert response.headers["WWW-Authenticate"].startswith('Bearer realm="session-buddy", error=')
     assert json.loads(response.body)["error"] == error
@@ -201,9 +201,9 @@ async def test_a_token_as_subprotocol_counts_for_websockets_only(guarded: RealTi
     for token in (READER, "wrong-token"):
         offer = {"Sec-WebSocket-Protocol": f"bearer.{token}"}
         assert (await asyncio.to_thread(get, guarded.port, "/ws", offer))[0] == 426
-        with pytest.raises(InvalidStatus) as refused:
+        with pytest.raises(InvalidStatus) as rejected:
             await websockets.connect(f"{url_of(guarded)}/nowhere", subprotocols=[f"bearer.{token}"])
-        assert refused.value.response.status_code == 404
+        assert rejected.value.response.status_code == 404
 
 
 async def test_a_token_behind_a_hash_sign_is_not_cut_short(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def tampered() -> str:
     return f"{head}.{base64.urlsafe_b64encode(json.dumps(payload).encode()).rstrip(b'=').decode()}.{signature}"
 
 
-REFUSED: dict[str, tuple[Callable[[], str], str]] = {
+REJECTED: dict[str, tuple[Callable[[], str], str]] = {
     "alg none": (lambda: ours(key=None, algorithm="none"), NOT_VALID),
     "alg none with a signature": (
         lambda: forged({"alg": "none"}, {"exp": now() + HOUR}, SECRET.encode()),
@@ -448,8 +448,8 @@ async def answer_to(server: RealTimeMetricsServer, token: str) -> tuple[int, str
 
 
 async def test_each_fault_of_a_token_is_rejected_with_its_reason(jwt_server: RealTimeMetricsServer) -> None:
-    found = {name: await answer_to(jwt_server, make()) for name, (make, _) in REFUSED.items()}
-    assert found == {name: (4401, reason) for name, (_, reason) in REFUSED.items()}
+    found = {name: await answer_to(jwt_server, make()) for name, (make, _) in REJECTED.items()}
+    assert found == {name: (4401, reason) for name, (_, reason) in REJECTED.items()}
 
 
 async def test_valid_tokens_are_accepted(jwt_server: RealTimeMetricsServer) -> None:
@@ -586,12 +586,12 @@ async def test_rejections_are_logged_with_the_peer_and_never_with_the_token(tmp_
         assert server.stop() == 0
     server.drain()
     output = "\n".join(server.seen)
-    refusals = [line for line in output.splitlines() if "authentication of" in line]
-    assert len(refusals) == 7
-    assert all(" authentication of 127.0.0.1:" in line or " authentication of [::1]:" in line for line in refusals), (
-        refusals
+    rejections = [line for line in output.splitlines() if "authentication of" in line]
+    assert len(rejections) == 7
+    assert all(" authentication of 127.0.0.1:" in line or " authentication of [::1]:" in line for line in rejections), (
+        rejections
     )
-    assert sum("The token has expired" in line for line in refusals) == 3
+    assert sum("The token has expired" in line for line in rejections) == 3
     for secret in (wrong, jwt, jwt.split(".")[2], READER, SCRAPER, SECRET):
         assert secret not in output
 

@@ -74,14 +74,14 @@ def test_a_second_signal_does_not_wait(server_command: list[str], db_path: Path)
             assert b"101" in stream.readline()
             process.signal(signal.SIGINT)
             # When no new connection is accepted the shutdown has begun: the first signal has arrived.
-            while not refuses(port):
+            while not rejects(port):
                 pass
             process.signal(signal.SIGINT)
             status, _, _ = process.finish()
     assert status == 128 + signal.SIGINT
 
 
-def refuses(port: int) -> bool:
+def rejects(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except OSError:

@@ -54,7 +54,7 @@ STARTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
 
 
 @pytest.fixture
-def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
+def failed_start(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
     """Starts the binary, which must fail; returns its status and its error: one line, without any secret."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -73,12 +73,12 @@ def refused(db_path: Path) -> Iterator[Callable[..., tuple[int, str]]]:
 
 @pytest.mark.parametrize("case", STARTS)
 def test_unusable_security_settings_are_an_error_at_start(
-    refused: Callable[..., tuple[int, str]], tmp_path: Path, case: str
+    failed_start: Callable[..., tuple[int, str]], tmp_path: Path, case: str
 ) -> None:
     option, make, message = STARTS[case]
     folder = tmp_path / "files"
     folder.mkdir()
-    status, errors = refused(option, str(make(folder)))
+    status, errors = failed_start(option, str(make(folder)))
     assert (status, message in errors) == (1, True), errors
     assert str(folder) in errors
 
@@ -111,17 +111,17 @@ def test_unusable_security_settings_are_an_error_at_start(
     ],
 )
 def test_incomplete_security_settings_are_an_error_at_start(
-    refused: Callable[..., tuple[int, str]], arguments: list[str], env: dict[str, str], status: int, message: str
+    failed_start: Callable[..., tuple[int, str]], arguments: list[str], env: dict[str, str], status: int, message: str
 ) -> None:
-    found, errors = refused(*arguments, env=env)
+    found, errors = failed_start(*arguments, env=env)
     assert (found, message in errors) == (status, True), errors
 
 
 def test_a_config_file_with_a_secret_must_be_readable_by_its_owner_only(
-    refused: Callable[..., tuple[int, str]], tmp_path: Path
+    failed_start: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
     config = write_secret(tmp_path / "config.toml", f'jwt_secret = "{SECRET}"\n', 0o644)
-    status, errors = refused("--config", str(config))
+    status, errors = failed_start("--config", str(config))
     assert status == 2
     assert f"{config} contains jwt_secret, but others can read or change it (mode 0644)" in errors
     config.chmod(0o600)
@@ -135,9 +135,9 @@ def test_a_config_file_with_a_secret_must_be_readable_by_its_owner_only(
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 @pytest.mark.parametrize("given", [[], ["tls"], ["tokens"], ["proxy"]], ids=str)
 def test_the_network_is_not_served_without_tls_and_tokens(
-    refused: Callable[..., tuple[int, str]], options_of: Callable[..., list[str]], host: str, given: list[str]
+    failed_start: Callable[..., tuple[int, str]], options_of: Callable[..., list[str]], host: str, given: list[str]
 ) -> None:
-    status, errors = refused("--host", host, *options_of(given))
+    status, errors = failed_start("--host", host, *options_of(given))
     assert status == 2
     assert f"refusing to listen on {host} (not loopback) without both TLS" in errors
 

@@ -237,8 +237,8 @@ def test_hours_of_deleted_rows_are_in_a_series_of_whole_hours(db_path: Path) -> 
         assert point["avg_duration"] == pytest.approx(5.2)
         assert point["p50_duration"] is None
         assert sum(p["invocation_count"] for p in get(server, "series", **{"from": asked["from"]})["points"]) == 13
-        refused = ask(server, f"{API}/series", {**asked, "step": "5m"})
-        assert (refused.status, refused.body["parameter"]) == (400, "step")
+        rejected = ask(server, f"{API}/series", {**asked, "step": "5m"})
+        assert (rejected.status, rejected.body["parameter"]) == (400, "step")
 
 
 def test_anomalies_are_the_episodes_of_the_database(filled_db: Path) -> None:
@@ -448,8 +448,8 @@ def test_an_allowed_page_may_read_the_response_and_its_etag(server: Server) -> N
     answer = ask(server, f"{API}/skills", headers=origin)
     assert answer.headers["Access-Control-Allow-Origin"] == origin["Origin"]
     assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
-    refused = ask(server, f"{API}/skills", headers={"Origin": "https://evil.example"})
-    assert (refused.status, refused.error) == (403, "origin_not_allowed")
+    rejected = ask(server, f"{API}/skills", headers={"Origin": "https://evil.example"})
+    assert (rejected.status, rejected.error) == (403, "origin_not_allowed")
 
 
 def test_tokens_need_the_scope_of_the_query(filled_db: Path, tmp_path: Path) -> None:
@@ -579,9 +579,9 @@ def test_a_query_that_takes_too_long_times_out(db_path: Path) -> None:
         def some_time_out() -> bool:
             answers = list(pool.map(lambda _: ask(server, f"{API}/series", "step=10m"), range(16)))
             assert {answer.status for answer in answers} <= {200, 503}
-            refused = [answer for answer in answers if answer.status == 503]
-            assert all(answer.error == "query_timeout" for answer in refused)
-            return bool(refused)
+            rejected = [answer for answer in answers if answer.status == 503]
+            assert all(answer.error == "query_timeout" for answer in rejected)
+            return bool(rejected)
 
         wait_until(some_time_out, "some queries time out")
         wait_until(lambda: ask(server, f"{API}/skills").status == 200, "the next one is answered")

@@ -87,9 +87,9 @@ async def test_a_server_at_max_clients_misses_nothing_and_rejects_the_next_clien
     fill(path, invocations("pytest-run", 5), invocations("mypy", 2))
     with Server(path) as server, steady_work(path), load(server, 100) as program:
         await until(lambda: connections(server) >= 100)
-        with pytest.raises(websockets.InvalidStatus) as refused:
+        with pytest.raises(websockets.InvalidStatus) as rejected:
             await websockets.connect(server.url)
-        response = refused.value.response
+        response = rejected.value.response
         report = await finished(program)
         # A slot is free again.
         async with Client(server.url) as client:

@@ -254,14 +254,14 @@ def test_a_connection_that_is_lost_is_status_1(capsys: pytest.CaptureFixture[str
 
 
 def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(_connection: ServerConnection, _request: Request) -> Response | None:
+    def reject(_connection: ServerConnection, _request: Request) -> Response | None:
         if server.accepted < 3 and len(server.clients) < 3:
             return None
         body = b'{"error": "too_many_clients", "detail": "all 3 slots are in use"}'
         headers = Headers({"Retry-After": "5", "Content-Type": "application/json", "Content-Length": str(len(body))})
         return Response(http.HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable", headers, body)
 
-    server = Broadcaster(process_request=refuse)
+    server = Broadcaster(process_request=reject)
     with server:
         status, measured = report(capsys, server.url, "-c", "5", "-d", "0.5", "--ramp", "0.5")
     assert status == 1
@@ -270,7 +270,7 @@ def test_a_rejection_is_reported_with_its_reason(capsys: pytest.CaptureFixture[s
     assert measured["messages"] > 0
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two of which each refuses
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and two that both refuse the connection
 def test_a_missing_server_is_reported_immediately(host: str, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -413,9 +413,9 @@ def test_updates_that_a_slow_client_never_gets_are_counted_and_a_client_too_many
         with RawClient(server.port, receive_buffer=4096) as stalled, RawClient(server.port) as late:
             stalled.handshake()
             late.send(upgrade_request())
-            refused = late.read_response()
-            assert refused is not None
-            assert refused.status == 503
+            rejected = late.read_response()
+            assert rejected is not None
+            assert rejected.status == 503
             wait_until(lambda: (value(scrape(server), skipped) or 0) > 5, "newer updates replace older ones")
             samples = scrape(server)
         assert value(samples, "session_buddy_connections_refused_total", reason="clients") == 1

@@ -21,7 +21,7 @@ APP = "https://app.example.org"
 EVIL = "https://app.example.org.evil.example"
 
 
-def refusal(body: bytes | str) -> dict[str, Any]:
+def rejection(body: bytes | str) -> dict[str, Any]:
     """The body of a rejected request, validated against its schema."""
     parsed: dict[str, Any] = json.loads(body)
     jsonschema.Draft202012Validator(documents()[SCHEMAS / "http" / "http_error.json"]).validate(parsed)
@@ -29,11 +29,11 @@ def refusal(body: bytes | str) -> dict[str, Any]:
 
 
 async def rejection_reason(server: RealTimeMetricsServer, **options: Any) -> dict[str, Any]:
-    with pytest.raises(websockets.InvalidStatus) as refused:
+    with pytest.raises(websockets.InvalidStatus) as rejected:
         await websockets.connect(f"ws://127.0.0.1:{server.port}", **options)
-    assert refused.value.response.status_code == 403
-    assert refused.value.response.body is not None
-    return refusal(bytes(refused.value.response.body))
+    assert rejected.value.response.status_code == 403
+    assert rejected.value.response.body is not None
+    return rejection(bytes(rejected.value.response.body))
 
 
 @pytest.mark.parametrize("origin", [None, "http://localhost:3000"])
@@ -60,9 +60,9 @@ async def test_an_unknown_host_name_is_rejected(server_factory: ServerFactory) -
         here = {"host": "127.0.0.1", "port": server.port}
         async with Client("ws://metrics.example.org/ws", **here, origin="http://metrics.example.org") as client:
             await client.receive_type("metrics_update")
-        with pytest.raises(websockets.InvalidStatus) as refused:
+        with pytest.raises(websockets.InvalidStatus) as rejected:
             await websockets.connect("ws://rebind.example/ws", **here, origin="http://rebind.example")
-        body = refusal(bytes(refused.value.response.body or b""))
+        body = rejection(bytes(rejected.value.response.body or b""))
         assert body["error"] == "host_not_allowed"
         assert "--allow-host" in body["detail"]
 
@@ -73,9 +73,9 @@ async def test_plain_requests_follow_the_same_rules(server_factory: ServerFactor
         try:
             with urllib.request.urlopen(request, timeout=20) as response:
                 return response.status, response.headers["Access-Control-Allow-Origin"]
-        except urllib.error.HTTPError as refused:
-            refusal(refused.read())
-            return refused.code, refused.headers["Access-Control-Allow-Origin"]
+        except urllib.error.HTTPError as rejected:
+            rejection(rejected.read())
+            return rejected.code, rejected.headers["Access-Control-Allow-Origin"]
 
     async with server_factory(allow_origin=APP, allow_host="metrics.example.org") as server:
         assert get(server) == (200, None)

@@ -39,10 +39,10 @@ async def test_python_gets_updates_and_http_over_tls(certificates: Certificates,
 
 def test_a_plain_request_is_answered_that_tls_is_required(certificates: Certificates, filled_db: Path) -> None:
     with Server(filled_db, *certificates.options) as server:
-        with pytest.raises(urllib.error.HTTPError) as refused:
+        with pytest.raises(urllib.error.HTTPError) as rejected:
             urllib.request.urlopen(f"http://localhost:{server.port}/healthz", timeout=20)
-        assert refused.value.code == 400
-        assert json.load(refused.value)["error"] == "tls_required"
+        assert rejected.value.code == 400
+        assert json.load(rejected.value)["error"] == "tls_required"
 
 
 def test_the_tests_in_javascript(certificates: Certificates, filled_db: Path) -> None:
@@ -157,9 +157,9 @@ async def test_only_a_client_certificate_of_the_authority_is_accepted(
         async with websockets.connect(url, ssl=member) as client:
             assert json.loads(await client.recv())["type"] == "metrics_update"
         stranger = certificates.client_context(other.authority.issue_cert("stranger@example.org"))
-        for refused in (certificates.client_context(), stranger):
+        for rejected in (certificates.client_context(), stranger):
             with pytest.raises((OSError, InvalidMessage)):
-                await websockets.connect(url, ssl=refused)
+                await websockets.connect(url, ssl=rejected)
 
 
 @pytest.mark.parametrize("fault", ["expired", "early", "mismatch", "missing", "garbage", "passphrase"])

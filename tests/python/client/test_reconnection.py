@@ -354,15 +354,15 @@ async def test_it_gives_up_after_a_permanent_close_code(code: int, error: type[R
 
 async def test_retry_after_of_a_full_server_is_honoured() -> None:
     changes: list[StateChange] = []
-    refusals = 0
+    rejections = 0
 
     def reject_twice(connection: ServerConnection, request: Any) -> Any:
-        nonlocal refusals
-        if refusals == 2:
+        nonlocal rejections
+        if rejections == 2:
             return None
-        refusals += 1
+        rejections += 1
         response = connection.respond(503, "")
-        response.headers["Retry-After"] = "1" if refusals == 1 else "soon"
+        response.headers["Retry-After"] = "1" if rejections == 1 else "soon"
         return response
 
     async def handler(socket: ServerConnection) -> None:

@@ -112,7 +112,7 @@ def test_removing_a_repeated_key_does_not_bring_an_earlier_one_to_life(home: Hom
 
 # ---- Rejected files
 
-REFUSED: dict[str, tuple[bytes | str, str]] = {
+REJECTED: dict[str, tuple[bytes | str, str]] = {
     "not-json": ("{\n  model: 1\n}", "line 2, column 3: unexpected 'm'; expected a key in double quotes or '}'"),
     "comment": ('{\n  "a": 1, // why\n  "b": 2\n}', "line 2, column 11: a comment, which JSON does not allow"),
     "block-comment": ('/* x */\n{"a": 1}', "line 1, column 1: a comment"),
@@ -153,11 +153,11 @@ REFUSED: dict[str, tuple[bytes | str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REJECTED)
 def test_a_file_that_cannot_be_edited_is_rejected_with_the_position(
     home: Home, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    content, message = REFUSED[name]
+    content, message = REJECTED[name]
     home.write(content)
     before = home.path.read_bytes()
     for arguments in (["install"], ["install", "--dry-run"], ["uninstall"]):
@@ -188,11 +188,11 @@ def test_what_is_not_a_file_is_rejected(
 @given(st.text(alphabet='{}[]":,\\ \n\t0123.eE-+truefalsn/*a\u00e4', max_size=30))
 @settings(max_examples=500, deadline=None)
 def test_what_is_json_is_read_and_nothing_else(text: str) -> None:
-    def refuse(name: str) -> None:
+    def reject(name: str) -> None:
         raise ValueError(name)
 
     try:
-        expected = json.loads(text, parse_constant=refuse)
+        expected = json.loads(text, parse_constant=reject)
     except ValueError:
         with pytest.raises(json_text.JsonTextError):
             json_text.parse(text, "a", 9)

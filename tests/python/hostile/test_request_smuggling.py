@@ -16,7 +16,7 @@ def post(*headers: str, body: bytes = b"", method: str = "POST") -> bytes:
     return request(None, *headers, method=method, target="/nothing") + body
 
 
-REFUSED = {
+REJECTED = {
     # where the body ends (framing)
     "Content-Length, then Transfer-Encoding": post(
         f"Content-Length: {len(CHUNKED_HIDDEN)}", "Transfer-Encoding: chunked", body=CHUNKED_HIDDEN
@@ -108,13 +108,13 @@ REFUSED = {
 # All others are invalid HTTP.
 TOO_LARGE = {"length beyond the limit", "chunk size 'ffffffffffffffff'"}
 WITHOUT_LENGTH = {"two transfer encodings, chunked last", "chunked in HTTP/1.0", "a folded transfer encoding"} | {
-    name for name in REFUSED if name.startswith("transfer encoding ") and "\\x0b" not in name
+    name for name in REJECTED if name.startswith("transfer encoding ") and "\\x0b" not in name
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", REJECTED)
 def test_an_ambiguous_request_is_rejected_and_the_connection_closed(server: Server, name: str) -> None:
-    (answer,) = answers(server.port, REFUSED[name])
+    (answer,) = answers(server.port, REJECTED[name])
     assert answer.status == (413 if name in TOO_LARGE else 411 if name in WITHOUT_LENGTH else 400)
     assert answer.headers["connection"] == "close"
     if name == "a body of HEAD":

@@ -163,8 +163,8 @@ def test_control_characters_in_the_authorization_are_rejected_at_start() -> None
 def test_it_sends_its_token(failing: Path, state: Path, tmp_path: Path) -> None:
     tokens = write_secret(tmp_path / "tokens", f"{READER}\n")
     with Server(failing, "--auth-token-file", str(tokens)) as server, WebhookReceiver() as receiver:
-        refused = run_notify("--url", server.url, "--state", str(state), "--webhook", receiver.url)
-        assert refused.returncode == 1
-        assert "4401" in refused.stderr
+        rejected = run_notify("--url", server.url, "--state", str(state), "--webhook", receiver.url)
+        assert rejected.returncode == 1
+        assert "4401" in rejected.stderr
         with notifier(server.url, state, "--webhook", receiver.url, "--token-file", str(tokens)):
             receiver.wait_for(("started", "mypy"))
