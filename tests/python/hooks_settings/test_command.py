@@ -138,7 +138,7 @@ def test_a_relative_database_is_found_from_every_folder(home: Home) -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("", "must be a text that is not empty"),
+        ("", "must be a non-empty string"),
         (os.fsdecode(b"\xff.db"), "is not valid UTF-8"),
         ("nosuch/x.db", "nosuch does not exist; create it, or correct the path"),
     ],
