@@ -337,7 +337,8 @@ TEST_F(SpoolTest, rejects_more_events_than_its_limit) {
             spool.put(event(Kind::finished, "one more"), storage::Source::hook, durability);
             FAIL() << "accepted one more than the limit";
         } catch (const SpoolError& error) {
-            EXPECT_EQ(error.what(), '"' + spool.folder().string() + "\" is full: max_spool_events (100) reached");
+            EXPECT_EQ(error.what(),
+                      "spool \"" + spool.folder().string() + "\" is full: max_spool_events (100) reached");
         }
     }
     EXPECT_EQ(names().size(), kMost + 2) << "a rejected event leaves no file";

@@ -239,7 +239,7 @@ class RequiredField : public testing::TestWithParam<Required> {
     static json whole() { return with(tool_event(GetParam().event), "command_name", "review"); }
     static void expect_fault(const BadEvent& bad, const json& value) {
         EXPECT_EQ(bad.field, GetParam().field) << value;
-        EXPECT_THAT(bad.reason, testing::StartsWith(std::string(GetParam().field) + " must be a text")) << value;
+        EXPECT_THAT(bad.reason, testing::StartsWith(std::string(GetParam().field) + " must be a ")) << value;
         EXPECT_THAT(bad.reason, Not(HasSubstr(kPrivate))) << value;
     }
 };
