@@ -109,23 +109,23 @@ class PrometheusExporter:
         self._anomaly_types = _BoundedLabels(_MAX_ANOMALY_TYPES)
         self._invocations = Counter(
             "skill_invocations_total",
-            "Skill invocations.",
+            "Invocations of skills.",
             ["skill_name", "workflow_phase", "completed"],
             registry=None,
         )
         self._durations = Histogram(
             "skill_duration_seconds",
-            "Durations of completed skill invocations.",
+            "Durations of completed invocations.",
             ["skill_name", "workflow_phase"],
             buckets=_DURATION_BUCKETS,
             registry=None,
         )
         self._completion_rates = Gauge(
-            "skill_completion_rate", "Completed share of the invocations, 0 to 1.", ["skill_name"], registry=None
+            "skill_completion_rate", "Fraction of completed invocations, 0 to 1.", ["skill_name"], registry=None
         )
         self._active_sessions = Gauge("active_sessions_total", "Active sessions.", registry=None)
         self._anomalies = Counter(
-            "anomalies_detected_total", "Anomalies that started.", ["anomaly_type", "skill_name"], registry=None
+            "anomalies_detected_total", "Anomalies detected.", ["anomaly_type", "skill_name"], registry=None
         )
         self._registry = CollectorRegistry()
         self._registry.register(
