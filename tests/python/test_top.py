@@ -368,7 +368,7 @@ def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> No
     with Server(db_path) as server:
         done = run_top("--url", server.url, "--once")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.splitlines()[2:] == ["no data: no invocation in the server's window"]
+        assert done.stdout.splitlines()[2:] == ["nothing to evaluate: no invocation in the server's window"]
         assert json.loads(run_top("--url", server.url, "--once", "--json").stdout)["active_sessions"] == []
 
 

@@ -39,7 +39,7 @@ UNICODE = Glyphs(" ▁▂▃▄▅▆▇█", "▲▼", "→", "█", ascii=Fals
 ASCII = Glyphs(" .:-=+*#@", "^v", "->", "_", ascii=True)
 _ESCAPED_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 MAX_ANOMALIES = 5  # lines shown; the rest is counted
-NO_DATA = "no data: no invocation in the server's window"
+NO_DATA = "nothing to evaluate: no invocation in the server's window"
 MAX_SESSIONS = 4
 MAX_SEARCH = 256  # characters
 # Terminal widths below which table columns are left out, so that names keep 12 cells.
