@@ -217,8 +217,8 @@ void expect_rejected(const BadItem& bad) {
 TEST(OriginPatterns, name_the_invalid_item_and_how_to_fix_it) {
     for (const auto& bad : {
              BadItem{"", "an empty item"},
-             BadItem{"*", "every page of the web could read the metrics"},
-             BadItem{"https://*", "every page of the web could read the metrics"},
+             BadItem{"*", "would allow every web page to read the metrics"},
+             BadItem{"https://*", "would allow every web page to read the metrics"},
              BadItem{"app.example.org", "write it with its scheme"},
              BadItem{"*.example.org", "write it with its scheme"},
              BadItem{"localhost:3000", "write it with its scheme"},
@@ -246,7 +246,7 @@ TEST(OriginPatterns, name_the_invalid_item_and_how_to_fix_it) {
 TEST(HostPatterns, name_the_invalid_item_and_how_to_fix_it) {
     for (const auto& bad : {
              BadItem{"", "an empty item"},
-             BadItem{"*", "DNS rebinding would let every page of the web in"},
+             BadItem{"*", "would allow DNS rebinding from any web page"},
              BadItem{"https://app.example.org", "write only the name"},
              BadItem{"app.example.org:8765", "write only the name"},
              BadItem{"app.example.org/", "write only the name"},

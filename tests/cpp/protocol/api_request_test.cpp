@@ -71,7 +71,7 @@ TEST(ApiRequest, names_the_invalid_parameter) {
         const char* parameter;
         const char* detail;
     };
-    for (const auto& [query, parameter, detail] : {Case{"serch=x", "serch", "no such parameter"},
+    for (const auto& [query, parameter, detail] : {Case{"serch=x", "serch", "Unknown parameter"},
                                                    Case{"limit=1&limit=2", "limit", "once"},
                                                    Case{"limit=0", "limit", "1 to 500"},
                                                    Case{"limit=501", "limit", "1 to 500"},
