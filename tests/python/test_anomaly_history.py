@@ -232,7 +232,7 @@ def bad_databases(folder: Path) -> Iterator[tuple[Path, str]]:
     yield empty, "incompatible"
     foreign = folder / "foreign.db"
     with sqlite3.connect(foreign) as connection:
-        connection.execute("CREATE TABLE moz_places (id INTEGER PRIMARY KEY)")
+        connection.execute("CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)")
     connection.close()
     yield foreign, "foreign_database"
     lacking = folder / "lacking.db"

@@ -30,7 +30,7 @@ def _registry() -> Registry[Any]:
     registry: Registry[Any] = Registry()
     for path, document in documents().items():
         resource = DRAFT202012.create_resource(document)
-        # Registered by its $id, by its file's name and by its URI, whichever a $ref uses.
+        # Registered by its $id, by its file's name and by its URI, because a $ref may use any of them.
         for uri in {document.get("$id", path.as_uri()), path.name, path.as_uri()}:
             registry = registry.with_resource(uri, Resource(contents=document, specification=resource._specification))
     return registry

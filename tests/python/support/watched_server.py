@@ -40,7 +40,7 @@ class WatchedServer:
         self.program = Server(db_path, *options, interval=INTERVAL, env=env, command=command)
         self.updates = 0
         self.latest: Message = {}
-        self.seen: list[Counts] = []  # the metrics; a new item whenever they changed
+        self.seen: list[Counts] = []  # the metrics; a new item each time they changed
         self._watching: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> WatchedServer:
