@@ -31,6 +31,7 @@ def isolate_environment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("SESSION_BUDDY_") and not name.startswith("SESSION_BUDDY_TEST_"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # programs buffer their output as they do for their users
     monkeypatch.setenv("XDG_CONFIG_HOME", str(root / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
     monkeypatch.setenv("XDG_STATE_HOME", str(root / "state"))

@@ -25,9 +25,9 @@ PYTHON = [sys.executable, "-c"]
 
 # Prints when it is ready and which signal came; then exits with 7.
 SIGNAL_HANDLER = """
-import signal, sys
+import os, signal, sys
 def caught(number, frame):
-    print("caught", signal.Signals(number).name, flush=True)
+    os.write(1, f"caught {signal.Signals(number).name}\\n".encode())  # print() is not reentrant
     sys.exit(7)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, caught)
@@ -263,13 +263,13 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
 
 def test_ctrl_c_reaches_the_command_once(db_path: Path) -> None:
     counts = """
-import signal, sys
+import os, signal, sys
 seen = []
 def interrupted(number, frame):
     seen.append(number)
-    print("interrupted", flush=True)
+    os.write(1, b"interrupted\\n")  # print() is not reentrant
 def ended(number, frame):
-    print("count", len(seen), flush=True)
+    os.write(1, f"count {len(seen)}\\n".encode())
     sys.exit()
 signal.signal(signal.SIGINT, interrupted)
 signal.signal(signal.SIGUSR1, ended)

@@ -75,6 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     except StorageError as error:
         print(f"session-buddy record: error: {error}", file=sys.stderr)
         return 1
-    print(invocation)
+    print(invocation, flush=True)  # fails before the second line is written
     print(f"Recorded in {storage.db_path}", file=sys.stderr)
     return 0
