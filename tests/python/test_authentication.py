@@ -531,7 +531,7 @@ async def test_sighup_accepts_new_tokens_and_closes_the_connections_of_removed_o
         async def reload(text: str, mode: int = 0o600) -> str:
             write_secret(token_file, text, mode)
             server.process.send_signal(signal.SIGHUP)
-            return await asyncio.to_thread(server.wait_for, "certificates and tokens (reloaded|from before)")
+            return await asyncio.to_thread(server.wait_for, "tokens reloaded|previous certificates and tokens")
 
         async with Client(server.url, additional_headers=bearer(READER)) as reader:
             await reload(f"{READER}\n{second}\n")
