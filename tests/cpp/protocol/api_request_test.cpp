@@ -92,7 +92,7 @@ TEST(ApiRequest, names_the_invalid_parameter) {
                                                    Case{"search=%zz", "search", "%"},
                                                    Case{"search=%ff", "search", "UTF-8"},
                                                    Case{"%ff=1", "\xff", "UTF-8"},
-                                                   Case{"=1", "", "no such"}}) {
+                                                   Case{"=1", "", "Unknown parameter"}}) {
         const auto bad = rejected(parse_skills_request(query));
         EXPECT_EQ(bad.parameter, parameter) << query;
         EXPECT_THAT(bad.detail, HasSubstr(detail)) << query;
@@ -102,7 +102,7 @@ TEST(ApiRequest, names_the_invalid_parameter) {
 }
 
 TEST(ApiRequest, of_a_skill_requires_a_name) {
-    EXPECT_THAT(rejected(parse_skill_request("")).detail, HasSubstr("missing"));
+    EXPECT_THAT(rejected(parse_skill_request("")).detail, HasSubstr("is required"));
     for (const auto& name : {std::string(), std::string("a%0Ab"), std::string("a%00"), std::string(257, 'a')}) {
         EXPECT_EQ(rejected(parse_skill_request("skill_name=" + name)).parameter, "skill_name") << name;
     }
