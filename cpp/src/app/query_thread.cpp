@@ -185,9 +185,9 @@ void QueryThread::submit(server::QueryRequest request, Done done) {
             return;
         }
         rejection = open_ ? problem(503, "too_many_queries",
-                                  fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
-                                  {{"max_queries", std::int64_t{config_.max_queries}}})
-                        : stopping();
+                                    fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
+                                    {{"max_queries", std::int64_t{config_.max_queries}}})
+                          : stopping();
     }
     done(std::move(rejection));
 }
