@@ -268,7 +268,7 @@ def status_with(token: str, port: int) -> int:
 
 
 def shell_serves_tokens(block: Block, home: Path) -> None:
-    """A server that query for the token that the block makes."""
+    """A server that requires the token that the block creates."""
     port = free_port()
     script = on_port(block.text, port).replace("session-buddy serve", "exec session-buddy serve")
     with Program(["bash", "-ec", script], cwd=home, env=environment(home)) as program:
@@ -389,7 +389,7 @@ def python_client(block: Block, home: Path) -> None:
 
 
 def python_client_with_token(block: Block, home: Path) -> None:
-    """The same, of a server that query for a token."""
+    """The same, with a server that requires a token."""
     file = write_secret(home / "tokens", TOKEN)
     with serving(home, "--auth-token-file", str(file)) as server:
         assert python(on_port(block.text, server.port), home)
