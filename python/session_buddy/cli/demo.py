@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from session_buddy._live_line import LiveLine
+from session_buddy._output import print_flushed
 from session_buddy.cli.replay import not_negative, positive
 from session_buddy.demo.history import make_history
 from session_buddy.demo.live import BAD_SKILL, LiveFeed
@@ -104,7 +105,7 @@ def _usable_port(host: str, wanted: int | None) -> int:
             if error.errno != errno.EADDRINUSE:
                 continue
             if wanted is None:
-                print(f"Port {port} is in use; using a free one instead (--port selects one).", flush=True)
+                print_flushed(f"Port {port} is in use; using a free one instead (--port selects one).")
                 return 0
             raise OSError(f"port {port} is in use: choose another one with --port, or 0 for a free one") from None
     return port
@@ -142,18 +143,15 @@ async def _make_and_feed(
 ) -> int:
     history = make_history(rng, time.time())
     await asyncio.to_thread(store.store_many, history)
-    print(
-        f"Generated {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}", flush=True
-    )
+    print_flushed(f"Generated {len(history):,} invocations of {len(SKILLS)} skills over 24 hours in {store.db_path}")
     async with _server(args, port, store.db_path):
-        print(
+        print_flushed(
             f"About {args.rate:g} live invocations per second; {BAD_SKILL} degrades after {args.bad_after:g} s "
-            f"and recovers {args.bad_for:g} s later. Press Ctrl-C to stop.",
-            flush=True,
+            f"and recovers {args.bad_for:g} s later. Press Ctrl-C to stop."
         )
         feed = LiveFeed(rng, per_second=args.rate, bad_after=args.bad_after, bad_for=args.bad_for)
         written = await _feed(feed, store, stop, args.duration)
-    print(f"Added {written:,} live invocations")
+    print_flushed(f"Added {written:,} live invocations")
     return 0
 
 
@@ -182,14 +180,13 @@ async def _server(args: argparse.Namespace, port: int, db_path: str) -> AsyncIte
         host = f"[{server.host}]" if ":" in server.host else server.host
         where = f"{host}:{server.port}"
         endpoints = ", ".join(f"ws://{endpoint}" for endpoint in server.endpoints)
-        print(f"Dashboard   http://{where}/")
-        print(f"WebSocket   ws://{where}   ({endpoints})")
-        print(f"Health      http://{where}/healthz   http://{where}/readyz")
-        print(f"Python      python -m websockets ws://{where}")
-        print(
+        print_flushed(
+            f"Dashboard   http://{where}/",
+            f"WebSocket   ws://{where}   ({endpoints})",
+            f"Health      http://{where}/healthz   http://{where}/readyz",
+            f"Python      python -m websockets ws://{where}",
             "Node        npm install ws && node -e \"const s=new (require('ws'))"
             f"('ws://{where}');s.on('message',m=>console.log(String(m)))\"",
-            flush=True,
         )
         if not args.no_browser and _has_screen():
             await asyncio.to_thread(webbrowser.open, f"http://{where}/")

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
+from session_buddy._output import OutputError
+
 __all__ = ["main"]
 
 
@@ -78,19 +80,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = _run(given)
-        sys.stdout.flush()
+        try:
+            return _run(given)
+        finally:  # also if argparse raises SystemExit after --help or --version
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        _discard_output()
-        return 141
+    except OutputError as error:
+        return _output_failed(given, error.cause)
     except OSError as error:  # commands report their own errors; what reaches here is output that cannot be written
-        _discard_output()
-        what = error.filename or "cannot write the output"
-        print(f"session-buddy {given[0] if given else ''}: error: {what}: {error.strerror}", file=sys.stderr)
-        return 1
-    return status
+        return _output_failed(given, error)
 
 
 def _run(given: list[str]) -> int:
@@ -109,6 +108,17 @@ def _run(given: list[str]) -> int:
     parsed = _parser(chosen).parse_args(given)
     status: int = importlib.import_module(_COMMANDS[parsed.command].module).run(parsed)
     return status
+
+
+def _output_failed(given: list[str], error: OSError) -> int:
+    """Report that stdout cannot be written, but not if its reader is gone; return the exit status."""
+    _discard_output()
+    if isinstance(error, BrokenPipeError):
+        return 141
+    program = " ".join(["session-buddy", *(name for name in given[:1] if not name.startswith("-"))])
+    what = error.filename or "cannot write the output"
+    print(f"{program}: error: {what}: {error.strerror}", file=sys.stderr)
+    return 1
 
 
 def _discard_output() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from session_buddy._output import print_flushed
 from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._running import run_until_first_ends
@@ -117,8 +118,6 @@ def run(args: argparse.Namespace) -> int:
     except _UsageError as error:
         _log(str(error))
         return 2
-    except BrokenPipeError:
-        raise  # handled by main(): the reader of the output is gone
     except (ClientError, OSError, ValueError) as error:
         _log(str(error))
         return 1
@@ -234,7 +233,7 @@ class _Printer:
         self._body = body
 
     async def deliver(self, event: Event) -> None:
-        print(escape_controls(self._body(event).decode()), flush=True)
+        print_flushed(escape_controls(self._body(event).decode()))
 
 
 def _receivers(args: argparse.Namespace, body: Body) -> list[Receiver]:

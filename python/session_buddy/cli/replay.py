@@ -10,6 +10,7 @@ from pathlib import Path
 
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
+from session_buddy._output import print_flushed
 from session_buddy.cli._running import stop_event
 from session_buddy.ingest import RecordedInvocation, load_transcripts
 from session_buddy.ingest.replay import Replay, ReplayProgress, Step, schedule
@@ -90,10 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _announce(invocations: list[RecordedInvocation], steps: list[Step], speed: float, db_path: str) -> None:
     sessions = len({invocation.session_id for invocation in invocations})
-    print(
+    print_flushed(
         f"Replaying {len(steps):,} invocations of {sessions:,} sessions into {db_path}: "
-        f"{steps[-1].offset:,.0f} s at speed {speed:g}. Press Ctrl-C to stop.",
-        flush=True,
+        f"{steps[-1].offset:,.0f} s at speed {speed:g}. Press Ctrl-C to stop."
     )
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from session_buddy._output import print_flushed
 from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._running import run_until_first_ends
 from session_buddy.cli._terminal import reading_keys
@@ -58,8 +59,6 @@ def run(args: argparse.Namespace) -> int:
         if len(args.skill) > MAX_SKILLS:
             raise ValueError(f"--skill can be given at most {MAX_SKILLS} times, not {len(args.skill)}")
         return asyncio.run(_Top(args).run())
-    except BrokenPipeError:
-        raise  # handled by main(): the reader of the output is gone
     except (ClientError, OSError, ValueError) as error:
         print(f"session-buddy top: {error}", file=sys.stderr)
         return 1
@@ -173,12 +172,12 @@ class _Top:
 
     def _print(self) -> None:
         if self._args.json:
-            print(json.dumps(self._model.as_json(), ensure_ascii=not self._unicode), flush=True)
+            print_flushed(json.dumps(self._model.as_json(), ensure_ascii=not self._unicode))
         else:
             from session_buddy.cli._top_view import ASCII, UNICODE, plain
 
             text = plain(self._model, UNICODE if self._unicode else ASCII)
-            print(text + ("" if self._args.once else "\n"), flush=True)
+            print_flushed(text + ("" if self._args.once else "\n"))
 
     async def _draw(self) -> None:
         """Draw until the quit key, then restore the terminal."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
+from session_buddy._output import print_flushed
 from session_buddy.cli._escaping import escape_controls
 from session_buddy.cli._running import progress_bar, stop_event
 from session_buddy.cli._transcripts import add_transcript_arguments
@@ -50,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
             awaited = [] if args.paths else [str(path) for path in paths if not path.exists()]
             printer = _Printer(once=args.once, as_json=args.json, bar=bar, awaited=awaited)
             if not args.json and not args.once:
-                print(f"Following {', '.join(map(str, paths))} into {db_path}. Press Ctrl-C to stop.", flush=True)
+                print_flushed(f"Following {', '.join(map(str, paths))} into {db_path}. Press Ctrl-C to stop.")
                 if awaited:
-                    print("Waiting for the first session of Claude Code", flush=True)
+                    print_flushed("Waiting for the first session of Claude Code")
             progress = bar.enter_context(progress_bar("Reading", stop.is_set))
             watch_transcripts(
                 paths,
@@ -63,8 +64,6 @@ def run(args: argparse.Namespace) -> int:
                 once=args.once,
                 tools=_native.configured_tools(),
             )
-    except BrokenPipeError:
-        raise  # handled by main(): the reader of the output is gone
     except (_native.StorageError, ValueError, OSError) as error:
         return _fail(str(error))
     return 1 if args.once and printer.problems else 0
@@ -105,15 +104,17 @@ class _Printer:
             self._bar.close()
         if self._as_json:
             line = json.dumps({k: v for k, v in report.items() if v is not None}, ensure_ascii=False)
-            print(escape_controls(line), flush=True)
+            print_flushed(escape_controls(line))
         elif event == "coverage" and self._live.enabled:
             self._live.show(coverage(report))
         else:
             self._live.clear()
-            stream = sys.stdout if event in ("caught_up", "coverage", "ended") else sys.stderr
-            print(self._text(report), file=stream, flush=True)
+            if event in ("caught_up", "coverage", "ended"):
+                print_flushed(self._text(report))
+            else:
+                print(self._text(report), file=sys.stderr, flush=True)
             if event == "caught_up" and not self._once:
-                print(coverage(report), flush=True)
+                print_flushed(coverage(report))
 
     @staticmethod
     def _text(report: WatchReport) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 
+from session_buddy._output import OutputError
 from session_buddy.notify.episodes import Event
 from session_buddy.notify.receivers import DeliveryError, PermanentDeliveryError, Receiver
 from session_buddy.notify.state import Delivery
@@ -118,7 +119,7 @@ class Outbox:
             await receiver.deliver(delivery.event)
         except PermanentDeliveryError as error:
             self._give_up(receiver, delivery, str(error))
-        except (DeliveryError, BrokenPipeError):  # BrokenPipeError: stdout of --dry-run was closed
+        except (DeliveryError, OutputError):  # OutputError: stdout of --dry-run cannot be written
             raise
         except Exception as error:
             # An unexpected error must not end the notifier: retry it like any other failure.

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from session_buddy.notify.body import Body, sentence
 from session_buddy.notify.state import StateFile
-from support.notifier import DROP, event, heal, notifier, run_notify
+from support.notifier import COMMAND, DROP, event, heal, notifier, run_notify
 from support.processes import Server, wait_until
 from support.receiver import WebhookReceiver
 from support.reverse_proxy import free_port
 from support.streams import behave, make_database
+
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # stdout as in a shell
 
 # ---- --once and --dry-run
 
@@ -71,6 +75,18 @@ def test_a_dry_run_escapes_terminal_control_sequences(db_path: Path, state: Path
             assert (done.returncode, done.stderr) == (0, "")
             assert "a\\u202eb" in done.stdout
             assert all(character.isprintable() or character == "\n" for character in done.stdout)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("once", [True, False])
+def test_a_dry_run_that_cannot_print_ends_with_one_line_and_status_1(served: Server, state: Path, once: bool) -> None:
+    words = [COMMAND, "notify", "--url", served.url, "--state", str(state), "--dry-run", *(["--once"] if once else [])]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=BUFFERED
+        )
+    assert done.returncode == 1
+    assert done.stderr == "session-buddy notify: error: cannot write the output: No space left on device\n"
 
 
 # ---- Templates
