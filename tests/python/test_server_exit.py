@@ -121,7 +121,7 @@ if child == 0:
     try:
         server.stop_now()
     except RuntimeError as error:
-        assert 'belongs to the process' in str(error)
+        assert 'forked process' in str(error)
         sys.exit(3)
     sys.exit(4)
 _, status = os.waitpid(child, 0)
