@@ -4,6 +4,8 @@
 #include <spdlog/fmt/fmt.h>
 #include <sqlite3.h>
 
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "saved_rows.hpp"
@@ -14,12 +16,27 @@
 namespace session_buddy::storage {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
 constexpr log::Logger kLogger{"session_buddy.storage"};
+
+/// A file is often replaced by removing the log and its index first. A log that was restored in between would be
+/// applied to the new file, so a lost log is restored only after this time.
+constexpr milliseconds kReplacementTime{250};
+/// From the removal of the log to that of the index.
+constexpr milliseconds kIndexRemovalTime{20};
+constexpr milliseconds kReplacementPause{5};
+
+std::unique_ptr<SQLite::Database> open_without_foreign_wal(const std::string& path, const OpenOptions& options) {
+    discard_foreign_wal(path);
+    return open_database(path, options);
+}
 
 }  // namespace
 
 GuardedConnection::GuardedConnection(std::string path, const OpenOptions& options)
-    : path_(std::move(path)), database_(open_database(path_, options)) {
+    : path_(std::move(path)), database_(open_without_foreign_wal(path_, options)) {
     const auto state = file_state(path_);
     if (!state.has_value()) {
         throw StorageError(StorageErrc::missing, path_, fmt::format("database \"{}\" is gone", path_));
@@ -76,6 +93,18 @@ bool GuardedConnection::is_usable() const noexcept {
     }
 }
 
+bool GuardedConnection::is_being_replaced() const {
+    const auto start = steady_clock::now();
+    while (state() == State::wal_lost) {
+        const auto waited = steady_clock::now() - start;
+        if (waited >= kReplacementTime || (waited >= kIndexRemovalTime && wal_files_->index_is_shared())) {
+            return false;
+        }
+        std::this_thread::sleep_for(kReplacementPause);
+    }
+    return true;
+}
+
 void GuardedConnection::rescue_wal() noexcept {
     try {
         switch (state()) {
@@ -95,6 +124,9 @@ void GuardedConnection::rescue_wal() noexcept {
             case State::wal_lost:
                 if (!wal_files_->wal_is_lost()) {
                     break;  // the next connection reads the log and creates a new index
+                }
+                if (is_being_replaced()) {
+                    break;  // its rows go with the old file
                 }
                 switch (restore_wal(*database_, *wal_files_)) {
                     case WalRescue::nothing_lost:

@@ -49,6 +49,7 @@ class GuardedConnection {
 
   private:
     [[nodiscard]] bool is_usable() const noexcept;
+    [[nodiscard]] bool is_being_replaced() const;
     void rescue_wal() noexcept;
 
     std::string path_;

@@ -38,6 +38,8 @@ class WalFiles {
     [[nodiscard]] std::vector<FileDescriptor> wals_in_process() const;
     /// Of the database, with symbolic links resolved.
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// The database file that they belong to.
+    [[nodiscard]] const FileState& database() const noexcept { return database_; }
 
     /// Throws StorageErrc::busy while a connection of this process to the same file still uses a lost index: SQLite
     /// would share it with every new connection of the process.

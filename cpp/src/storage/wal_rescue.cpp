@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -537,12 +538,21 @@ void add_row_ids(std::span<const std::uint8_t> page, bool is_first, std::vector<
     }
 }
 
+/// A log that was restored, and the database that it belongs to.
+struct RestoredWal {
+    FileState database;
+    FileState wal;
+};
+/// By path: one entry for each database that this process lost a log of.
+std::map<std::string, RestoredWal> restored_wals;
+
+/// Protects restored_wals, and the POSIX locks on a new index, which belong to the process and not to a thread.
+std::mutex mutex;
+
 }  // namespace
 
 WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
-    // POSIX locks on the new index belong to the process, not to a thread.
-    static std::mutex one_at_a_time;
-    const std::lock_guard lock(one_at_a_time);
+    const std::lock_guard lock(mutex);
     if (files.wal() < 0) {
         return WalRescue::failed;
     }
@@ -552,6 +562,11 @@ WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
         }
         for (int left = kAttempts;; --left) {
             const WalRescue result = restore_once(database, files, left == 1);
+            if (result == WalRescue::restored) {
+                if (const auto wal = file_state(files.path() + "-wal")) {
+                    restored_wals.insert_or_assign(files.path(), RestoredWal{files.database(), *wal});
+                }
+            }
             if (result != WalRescue::failed || left == 1) {
                 return result;
             }
@@ -561,6 +576,29 @@ WalRescue restore_wal(SQLite::Database& database, const WalFiles& files) {
         kLogger.error("cannot restore the removed write-ahead log of database \"{}\": {}", files.path(), error.what());
         return WalRescue::failed;
     }
+}
+
+void discard_foreign_wal(const std::string& path) {
+    const std::string resolved = resolve_links(path);
+    const std::lock_guard lock(mutex);
+    const auto restored = restored_wals.find(resolved);
+    if (restored == restored_wals.end()) {
+        return;
+    }
+    const auto database = file_state(resolved);
+    const auto wal = file_state(resolved + "-wal");
+    if (wal && wal->same_file(restored->second.wal)) {
+        if (!database || database->same_file(restored->second.database)) {
+            return;
+        }
+        const FileDescriptor file(::open((resolved + "-wal").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+        if (!file || ::ftruncate(file.get(), 0) != 0) {
+            throw StorageError(StorageErrc::io, path,
+                               "database \"" + path + "\" was replaced: remove the -wal file of the old one");
+        }
+        kLogger.warning("database \"{}\" was replaced: discarded the write-ahead log of the old file", path);
+    }
+    restored_wals.erase(restored);
 }
 
 bool reads_complete_wal(SQLite::Database& database, const WalFiles& files) {

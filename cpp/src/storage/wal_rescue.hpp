@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace SQLite {
@@ -24,6 +25,11 @@ enum class WalRescue : std::uint8_t {
 /// is all that is left of the log. All connections, opened before or afterwards, then see the commits of both logs.
 /// Takes the locks that SQLite uses to write, checkpoint and recover, and waits for them a few seconds at most.
 [[nodiscard]] WalRescue restore_wal(SQLite::Database& database, const WalFiles& files);
+
+/// Must be called before the database at `path` is opened. Empties the log there if restore_wal() wrote it for another
+/// file, which has been replaced since: SQLite would apply the log to the new file and damage it. Throws StorageError
+/// if stat fails.
+void discard_foreign_wal(const std::string& path);
 
 /// Whether the connection reads all that was committed. One that lost its log before others with the same index does
 /// not.

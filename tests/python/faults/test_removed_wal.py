@@ -19,9 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from conftest import native_binary
 from session_buddy import _native
 from support.histories import fill, invocations
 from support.hook_events import post, run_hook
+from support.http_api import ask
 from support.ingestion import INVOCATIONS, invocation, send
 from support.processes import Server, wait_until
 from support.recorder import Recorder
@@ -170,3 +172,33 @@ def test_pruning_keeps_the_rows_of_a_removed_wal_and_of_the_next_hook(
         kept = database.execute("SELECT count(*) FROM skill_invocation WHERE skill_name <> 'old'").fetchone()[0]
     assert kept == 2 + 3
     assert is_intact(db_path)
+
+
+@pytest.mark.parametrize("seconds_between", [0.0, 0.005, 0.05, 0.6])
+@pytest.mark.parametrize("push", [[], ["--push"]], ids=["interval", "push"])
+def test_a_database_that_is_replaced_after_its_wal_was_removed_is_not_damaged(
+    push: list[str], seconds_between: float, db_path: Path
+) -> None:
+    fill(db_path, invocations("pytest-run", 10))
+    with Server(db_path, *push, interval="1s", command=[native_binary()]) as server:
+        wait_until(lambda: skills(server) == ["pytest-run"], "the first database is served")
+        other = db_path.with_name("other.db")
+        fill(other, invocations("mypy", 3))
+        remove(db_path, WAL_AND_SHM)
+        time.sleep(seconds_between)  # a person, or a script, replaces the file in two steps
+        other.replace(db_path)
+        wait_until(lambda: skills(server) == ["mypy"], "the second database is served")
+        wait_until(lambda: cached(db_path) == ["mypy"], "the server writes to it")
+    assert is_intact(db_path)
+    assert rows(db_path) == 3
+
+
+def skills(server: Server) -> list[str]:
+    response = ask(server, "/api/v1/skills")
+    return [skill["skill_name"] for skill in response.body["skills"]] if response.status == 200 else []
+
+
+def cached(db_path: Path) -> list[str]:
+    """The skills whose live metrics the server has written."""
+    with contextlib.closing(sqlite3.connect(db_path, timeout=5)) as database:
+        return [name for (name,) in database.execute("SELECT skill_name FROM skill_metrics_cache ORDER BY 1")]
