@@ -6,17 +6,20 @@ import http.server
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
 
 from support import contract, tools
 from support.histories import fill, invocations
 from support.paths import JS
-from support.processes import Program, Server
+from support.processes import Program, Server, wait_until
 from support.schemas import validated
 
 PAGE = """<!doctype html>
@@ -157,6 +160,36 @@ def test_another_origin_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
             else:
                 assert outcomes == {"@console socket failed", "@console not read"}
                 assert f"for its Origin '{origin}'" in server.wait_for("requests are rejected")
+
+
+# Every name below localhost is loopback, and Chromium keeps up to six connections to each name open.
+FILLS_THE_CONNECTIONS = """
+for (let name = 0; name < 25; name++)
+  for (let request = 0; request < 6; request++)
+    fetch(`http://n${name}.localhost:${location.search.slice(1)}/healthz?${request}`, { cache: 'no-store' })
+      .catch(() => console.log('rejected'));
+"""
+
+
+def test_a_page_of_another_origin_does_not_hold_the_connections_of_an_address(tmp_path: Path) -> None:
+    with (
+        served(PAGE % FILLS_THE_CONNECTIONS) as url,
+        Server(tmp_path / "skills.db") as server,
+        opened(f"{url.replace('127.0.0.1', 'evil.test')}?{server.port}", tmp_path / "profile") as program,
+    ):
+        for _ in range(150):  # over max_clients_per_address
+            program.wait_for("^@console rejected$")
+        began = time.monotonic()
+        wait_until(lambda: connects(f"ws://[::1]:{server.port}"), "another client connects", pause=0.1)
+        assert time.monotonic() - began < 5.0
+
+
+def connects(url: str) -> bool:
+    try:
+        with connect(url, open_timeout=2) as websocket:
+            return bool(websocket.recv(timeout=2))
+    except (OSError, WebSocketException):
+        return False
 
 
 @pytest.mark.parametrize("allowed", [False, True])
