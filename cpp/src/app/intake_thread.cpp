@@ -247,15 +247,15 @@ void IntakeThread::read_report(Job& job) {
 
 /// Stores all hook events (at most one per connection). Events that the database cannot accept now are spooled.
 void IntakeThread::store_hooks() {
-    const std::vector<Hook> hooks = std::exchange(hooks_, {});
-    if (hooks.empty()) {
+    if (hooks_.empty()) {
         return;
     }
     std::vector<storage::SkillEvent> events;
-    events.reserve(hooks.size());
-    for (const Hook& hook : hooks) {
+    events.reserve(hooks_.size());
+    for (const Hook& hook : hooks_) {
         events.push_back(hook.event);
     }
+    const std::vector<Hook> hooks = std::exchange(hooks_, {});  // without memory for the events, reject_all() answers
     std::size_t stored = 0;
     std::string failure;
     try {
@@ -391,12 +391,11 @@ void IntakeThread::discard_stored() {
 }
 
 void IntakeThread::reject_all() {
-    const auto response = unavailable("The server could not store the request; retry later");
     for (const Hook& hook : std::exchange(hooks_, {})) {
-        hook.done(response);
+        hook.done(unavailable("The server could not store the event; retry later"));
     }
-    for (const Report& report : std::exchange(reports_, {})) {
-        report.done(response);
+    while (!reports_.empty()) {
+        reject_first("The server could not store the request; retry later");
     }
     discard_stored();
 }
