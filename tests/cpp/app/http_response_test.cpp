@@ -2,14 +2,17 @@
 #include "app/http_response.hpp"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <array>
 #include <string>
 #include <string_view>
 
+#include "support/gzip.hpp"
+
 namespace session_buddy::app {
 namespace {
+
+using test::unzipped;
 
 protocol::ApiBody body_of(const std::string& varying, const std::string& rest) {
     return {.text = varying + rest, .volatile_begin = 0, .volatile_end = varying.size()};
@@ -46,21 +49,6 @@ TEST(HttpResponse, is_304_if_the_client_sends_the_tag) {
     for (const auto& sent : {std::string(), std::string("\"x\""), tag.substr(0, 10), tag + "x"}) {
         EXPECT_EQ(to_response(body_of("2", "data"), {.if_none_match = sent}).status, 200U) << sent;
     }
-}
-
-std::string unzipped(std::string_view bytes) {
-    z_stream stream{};
-    EXPECT_EQ(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
-    std::string out(100'000, '\0');
-    std::string in(bytes);
-    stream.next_in = reinterpret_cast<Bytef*>(in.data());
-    stream.avail_in = static_cast<uInt>(in.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    out.resize(stream.total_out);
-    inflateEnd(&stream);
-    return out;
 }
 
 TEST(HttpResponse, is_compressed_if_large_enough_and_the_client_accepts_gzip) {

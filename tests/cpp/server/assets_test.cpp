@@ -2,33 +2,18 @@
 #include "server/assets.hpp"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <array>
 #include <string>
 
 #include "server/routes.hpp"
 #include "session_buddy/server/representation.hpp"
+#include "support/gzip.hpp"
 
 namespace session_buddy::test {
 namespace {
 
 namespace http = boost::beast::http;
-
-std::string unzipped(std::string_view bytes) {
-    z_stream stream{};
-    EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
-    std::string out(1U << 16U, '\0');
-    std::string in(bytes);
-    stream.next_in = reinterpret_cast<Bytef*>(in.data());
-    stream.avail_in = static_cast<uInt>(in.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    out.resize(stream.total_out);
-    inflateEnd(&stream);
-    return out;
-}
 
 const std::string kScript(2000, 'x');
 
