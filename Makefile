@@ -114,7 +114,7 @@ RECORDED ?= ../shared
 
 .PHONY: test-crackerjack
 test-crackerjack: $(STAMPS)/installed $(STAMPS)/test-tools ## Run the tests with a real Crackerjack (CRACKERJACK=program)
-	@SESSION_BUDDY_TEST_CRACKERJACK=$$(command -v $(CRACKERJACK)) $(PYTEST) tests/python/crackerjack_run.py $(PYTEST_OPTIONS)
+	@SESSION_BUDDY_TEST_CRACKERJACK=$$(command -v $(CRACKERJACK)) $(PYTEST) tests/python/integrations/crackerjack_run.py $(PYTEST_OPTIONS)
 CRACKERJACK ?= crackerjack
 
 .PHONY: test-fresh
@@ -124,7 +124,7 @@ WHO ?= root
 
 .PHONY: load
 load: $(STAMPS)/installed $(STAMPS)/test-tools ## Load test: 100 clients for a minute, and a stalled one among 99 good ones
-	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/test_load.py
+	@SESSION_BUDDY_TEST_LOAD_SECONDS=$(LOAD_SECONDS) python -m pytest -q -s tests/python/load/test_load.py
 LOAD_SECONDS ?= 60
 
 .PHONY: oracle

@@ -5,12 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from session_buddy.cli.main import main
-from session_buddy.ingest import import_transcripts
-from support.processes import wait_until
-from support.recorded import CLAUDE_CODE as DATA
-from support.recorded import LARGE
-from test_watch import (
+from cli.test_watch import (
     ask,
     folder,
     kill_again_and_again,
@@ -18,6 +13,11 @@ from test_watch import (
     rows_per_key,
     watching,
 )
+from session_buddy.cli.main import main
+from session_buddy.ingest import import_transcripts
+from support.processes import wait_until
+from support.recorded import CLAUDE_CODE as DATA
+from support.recorded import LARGE
 
 __all__ = ["folder"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.recorded import LARGE
-from test_hook_replay import (
+from ingest.test_hook_replay import (
     Source,
     events,
     imported,
@@ -14,6 +13,7 @@ from test_hook_replay import (
     test_hook_requests_report_the_same_as_the_transcript,
     test_watch_reports_the_same_as_an_import,
 )
+from support.recorded import LARGE
 
 # The tests are collected here again, with the source below.
 __all__ = [

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from integrations.test_crackerjack import rows
 from session_buddy.core.skills_tracker import SkillsTracker
 from session_buddy.integrations.crackerjack import CrackerjackIntegration
 from support.paths import ROOT
-from test_crackerjack_integration import rows
 
 CRACKERJACK = os.environ["SESSION_BUDDY_TEST_CRACKERJACK"]
 

@@ -1,0 +1,1 @@
+"""The dashboard and the examples of the API description in Chromium."""

@@ -1,0 +1,1 @@
+"""The commands of `session-buddy`, one module per command."""

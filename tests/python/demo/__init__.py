@@ -1,0 +1,1 @@
+"""`session_buddy.demo`, and the command that serves its data."""

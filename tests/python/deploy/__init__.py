@@ -1,0 +1,1 @@
+"""The files of docs/deploy and docs/monitoring with the programs that they are for."""

@@ -1,0 +1,1 @@
+"""The documentation: its code blocks, links, option tables and the tests that it names."""

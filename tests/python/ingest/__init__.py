@@ -1,0 +1,1 @@
+"""Every source of events: the same invocations, limits and privacy."""

@@ -1,0 +1,1 @@
+"""Many clients at a time, and the load test that users run."""
