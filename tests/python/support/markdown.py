@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from .paths import ROOT
+
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)\s*$")
 _HEADING = re.compile(r"^(?P<level>#{1,6}) +(?P<title>.+?)\s*$")
 
@@ -43,3 +45,8 @@ def blocks(page: Path) -> list[Block]:
     if inside is not None:
         raise ValueError(f"{page}:{inside[1]}: the fence is never closed")
     return found
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
