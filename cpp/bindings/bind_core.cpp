@@ -5,35 +5,18 @@
 
 #include "bindings.hpp"
 #include "session_buddy/app/server_command.hpp"
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/timestamp.hpp"
 
 namespace session_buddy::bindings {
 namespace {
 
-std::string_view kind_name(options::Kind kind) {
-    switch (kind) {
-        case options::Kind::path:
-            return "path";
-        case options::Kind::text:
-            return "text";
-        case options::Kind::secret:
-            return "secret";
-        case options::Kind::list:
-            return "list";
-        case options::Kind::boolean:
-            return "boolean";
-        case options::Kind::integer:
-            return "integer";
-        case options::Kind::number:
-            return "number";
-        case options::Kind::duration:
-            return "duration";
-        case options::Kind::choice:
-            break;
-    }
-    return "choice";
-}
+constexpr EnumNames kKinds{std::array{
+    EnumName{options::Kind::text, "text"}, EnumName{options::Kind::path, "path"}, EnumName{options::Kind::list, "list"},
+    EnumName{options::Kind::secret, "secret"}, EnumName{options::Kind::boolean, "boolean"},
+    EnumName{options::Kind::integer, "integer"}, EnumName{options::Kind::number, "number"},
+    EnumName{options::Kind::duration, "duration"}, EnumName{options::Kind::choice, "choice"}}};
 
 py::list describe_options() {
     py::list described;
@@ -41,7 +24,7 @@ py::list describe_options() {
         py::dict entry;
         entry["name"] = py::str(option.name);
         entry["group"] = py::str(option.group);
-        entry["kind"] = py::str(kind_name(option.kind));
+        entry["kind"] = py::str(kKinds[option.kind]);
         entry["flag"] = options::flag_of(option);
         entry["variable"] = options::environment_of(option);
         entry["range"] = options::range_of(option);

@@ -14,6 +14,7 @@
 #include "session_buddy/app/transcript_import.hpp"
 #include "session_buddy/app/transcript_watch.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/error_class.hpp"
@@ -105,29 +106,16 @@ py::tuple load_transcripts(const Paths& paths, const py::object& progress) {
     return py::make_tuple(std::move(list), to_dict(summary));
 }
 
-const char* name_of(app::WatchReport::Kind kind) {
-    switch (kind) {
-        case app::WatchReport::Kind::caught_up:
-            return "caught_up";
-        case app::WatchReport::Kind::coverage:
-            return "coverage";
-        case app::WatchReport::Kind::problem:
-            return "problem";
-        case app::WatchReport::Kind::database_waits:
-            return "database_waits";
-        case app::WatchReport::Kind::database_back:
-            return "database_back";
-        case app::WatchReport::Kind::database_replaced:
-            return "database_replaced";
-        case app::WatchReport::Kind::ended:
-            break;
-    }
-    return "ended";
-}
+using ReportKind = app::WatchReport::Kind;
+constexpr EnumNames kReportKinds{
+    std::array{EnumName{ReportKind::caught_up, "caught_up"}, EnumName{ReportKind::coverage, "coverage"},
+               EnumName{ReportKind::problem, "problem"}, EnumName{ReportKind::database_waits, "database_waits"},
+               EnumName{ReportKind::database_back, "database_back"},
+               EnumName{ReportKind::database_replaced, "database_replaced"}, EnumName{ReportKind::ended, "ended"}}};
 
 py::dict to_dict(const app::WatchReport& report) {
     py::dict fields;
-    fields["event"] = name_of(report.kind);
+    fields["event"] = kReportKinds[report.kind];
     fields["runs"] = report.coverage.runs;
     fields["hooks_saw"] = report.coverage.hooks_saw;
     fields["recovered"] = report.coverage.recovered;

@@ -9,6 +9,7 @@
 
 #include "bindings.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "session_buddy/storage/skills_store.hpp"
@@ -28,31 +29,12 @@ struct ExceptionTypes {
 };
 ExceptionTypes exception_types;
 
-const char* code_name(StorageErrc code) {
-    switch (code) {
-        case StorageErrc::missing:
-            return "missing";
-        case StorageErrc::not_a_database:
-            return "not_a_database";
-        case StorageErrc::damaged:
-            return "damaged";
-        case StorageErrc::foreign_database:
-            return "foreign_database";
-        case StorageErrc::newer_version:
-            return "newer_version";
-        case StorageErrc::incompatible:
-            return "incompatible";
-        case StorageErrc::read_only:
-            return "read_only";
-        case StorageErrc::busy:
-            return "busy";
-        case StorageErrc::io:
-            return "io";
-        case StorageErrc::invalid_argument:
-            break;
-    }
-    return "invalid_argument";
-}
+constexpr EnumNames kCodes{std::array{
+    EnumName{StorageErrc::missing, "missing"}, EnumName{StorageErrc::not_a_database, "not_a_database"},
+    EnumName{StorageErrc::damaged, "damaged"}, EnumName{StorageErrc::foreign_database, "foreign_database"},
+    EnumName{StorageErrc::newer_version, "newer_version"}, EnumName{StorageErrc::incompatible, "incompatible"},
+    EnumName{StorageErrc::read_only, "read_only"}, EnumName{StorageErrc::busy, "busy"}, EnumName{StorageErrc::io, "io"},
+    EnumName{StorageErrc::invalid_argument, "invalid_argument"}}};
 
 PyObject* type_of(StorageErrc code) {
     switch (code) {
@@ -73,7 +55,7 @@ void translate(std::exception_ptr failure) {  // NOLINT(performance-unnecessary-
     } catch (const StorageError& error) {
         const auto type = py::reinterpret_borrow<py::object>(type_of(error.code()));
         const py::object raised = type(to_str(error.what()));
-        raised.attr("code") = code_name(error.code());
+        raised.attr("code") = kCodes[error.code()];
         raised.attr("path") = to_str(error.path());
         PyErr_SetObject(type.ptr(), raised.ptr());
     }

@@ -43,11 +43,6 @@ storage::EpisodeChange to_change(const anomaly::AnomalyEngine::SkillEpisodeEvent
             .deviation_score = std::abs(deviation.z)};
 }
 
-bool is_known_type(const std::string& type) {
-    return type == to_string(AnomalyType::performance_drop) || type == to_string(AnomalyType::performance_spike) ||
-           type == to_string(AnomalyType::pattern_shift);
-}
-
 }  // namespace
 
 Analytics::Analytics(const Config& config, TimePoint now, std::optional<DetectorState> resume,
@@ -123,7 +118,7 @@ void Analytics::begin_evaluation(TimePoint until) {
         const bool known = std::ranges::any_of(open_now, [&](const auto& open) {
             return open.skill_name == skill_name && to_string(open.episode.deviation.type) == type;
         });
-        if (!known && is_known_type(type)) {
+        if (!known && kAnomalyTypes.find(type)) {
             episodes_.push_back({.started = false, .skill_name = skill_name, .anomaly_type = type, .at = until});
         }
     }

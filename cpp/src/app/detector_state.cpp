@@ -40,11 +40,10 @@ std::string to_json(const Deviation& deviation) {
 
 Deviation to_deviation(const json& from) {
     Deviation deviation;
-    const int type = from.at("type").get<int>();
-    if (type < 0 || type > static_cast<int>(AnomalyType::pattern_shift)) {
+    deviation.type = static_cast<AnomalyType>(from.at("type").get<int>());
+    if (kAnomalyTypes[deviation.type].empty()) {
         throw json::other_error::create(501, "unknown type", &from);
     }
-    deviation.type = static_cast<AnomalyType>(type);
     from.at("baseline_value").get_to(deviation.baseline_value);
     from.at("observed_value").get_to(deviation.observed_value);
     from.at("baseline_samples").get_to(deviation.baseline_samples);

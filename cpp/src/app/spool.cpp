@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/storage/error.hpp"
@@ -38,18 +39,12 @@ constexpr std::size_t kMaxEventBytes = 16384;  // of an event with all strings a
 /// A half-written file of a killed process is removed at this age.
 constexpr std::chrono::hours kMaxPartialAge{1};
 
-constexpr std::array<std::pair<Kind, std::string_view>, 5> kKinds{{{Kind::invocation, "invocation"},
-                                                                   {Kind::command, "command"},
-                                                                   {Kind::started, "started"},
-                                                                   {Kind::finished, "finished"},
-                                                                   {Kind::session_end, "session_end"}}};
-
-std::string_view name_of(Kind kind) {
-    return std::ranges::find(kKinds, kind, &std::pair<Kind, std::string_view>::first)->second;
-}
+constexpr EnumNames kKinds{std::array{EnumName{Kind::invocation, "invocation"}, EnumName{Kind::command, "command"},
+                                      EnumName{Kind::started, "started"}, EnumName{Kind::finished, "finished"},
+                                      EnumName{Kind::session_end, "session_end"}}};
 
 std::string to_json(const storage::SkillEvent& event, storage::Source source) {
-    json fields{{"kind", name_of(event.kind)},
+    json fields{{"kind", kKinds[event.kind]},
                 {"source", static_cast<unsigned>(source)},
                 {"key", event.key},
                 {"at", format_precise_timestamp(event.at)},
@@ -74,16 +69,14 @@ struct ParsedEvent {
 std::optional<ParsedEvent> from_json(std::string_view text) {
     try {
         const json fields = json::parse(text);
-        const auto kind =
-            std::ranges::find(kKinds, fields.at("kind").get<std::string>(), &std::pair<Kind, std::string_view>::second);
+        const auto kind = kKinds.find(fields.at("kind").get<std::string>());
         const auto at = parse_timestamp(fields.at("at").get<std::string>());
         const auto source = static_cast<storage::Source>(fields.at("source").get<std::uint8_t>());
-        if (kind == kKinds.end() || !at ||
-            (source != storage::Source::hook && source != storage::Source::hook_request)) {
+        if (!kind || !at || (source != storage::Source::hook && source != storage::Source::hook_request)) {
             return std::nullopt;
         }
         storage::SkillEvent event;
-        event.kind = kind->first;
+        event.kind = *kind;
         event.key = fields.at("key").get<std::string>();
         event.at = *at;
         event.record.skill_name = fields.at("skill_name").get<std::string>();

@@ -3,7 +3,6 @@
 
 #include <spdlog/fmt/fmt.h>
 
-#include <array>
 #include <utility>
 
 #include "jwt_verifier.hpp"
@@ -33,17 +32,6 @@ std::optional<JwtVerifier> load_jwt_verifier(const Config& config) {
 }
 
 }  // namespace
-
-std::optional<Scope> parse_scope(std::string_view name) {
-    constexpr std::array kScopes{std::pair("read", Scope::read), std::pair("write", Scope::write),
-                                 std::pair("metrics", Scope::metrics)};
-    for (const auto& [known, scope] : kScopes) {
-        if (name == known) {
-            return scope;
-        }
-    }
-    return std::nullopt;
-}
 
 bool requires_token(const Config& config) {
     return !config.auth_token_file.empty() || !config.jwt_secret.empty() || !config.jwt_public_key.empty();

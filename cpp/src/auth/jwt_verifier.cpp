@@ -260,7 +260,7 @@ Scopes parse_scopes(const Json& claims) {
     const auto add = [&scopes](const std::string& words) {
         std::istringstream stream(words);
         for (std::string word; stream >> word;) {
-            if (const auto scope = parse_scope(word)) {
+            if (const auto scope = kScopes.find(word)) {
                 scopes.add(*scope);
             }
         }

@@ -93,7 +93,7 @@ TokenFile TokenFile::parse(std::string_view text, const std::string& path) {
             entry.digest = sha256(words.front());
         }
         for (auto word = words.begin() + 1; word != words.end(); ++word) {
-            const auto scope = parse_scope(*word);
+            const auto scope = kScopes.find(*word);
             if (!scope) {
                 throw fail("unknown scope: the token may be followed by read, write and metrics");
             }

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <string>
 
+#include "session_buddy/core/enum_names.hpp"
+
 namespace session_buddy::log {
 namespace {
 
@@ -107,19 +109,10 @@ Level level() noexcept {
 }
 
 std::optional<Level> parse_level(std::string_view name) noexcept {
-    struct Name {
-        std::string_view name;
-        Level level;
-    };
-    static constexpr std::array kNames{Name{"debug", Level::debug}, Name{"info", Level::info},
-                                       Name{"warning", Level::warning}, Name{"error", Level::error},
-                                       Name{"off", Level::off}};
-    for (const Name& known : kNames) {
-        if (known.name == name) {
-            return known.level;
-        }
-    }
-    return std::nullopt;
+    static constexpr EnumNames kNames{std::array{EnumName{Level::debug, "debug"}, EnumName{Level::info, "info"},
+                                                 EnumName{Level::warning, "warning"}, EnumName{Level::error, "error"},
+                                                 EnumName{Level::off, "off"}}};
+    return kNames.find(name);
 }
 
 void set_sink(Sink sink) {

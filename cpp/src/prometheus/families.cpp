@@ -5,7 +5,6 @@
 #include <prometheus/client_metric.h>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -24,8 +23,6 @@ namespace {
 using ::prometheus::ClientMetric;
 using ::prometheus::MetricFamily;
 using ::prometheus::MetricType;
-
-constexpr std::array kTypes{AnomalyType::performance_drop, AnomalyType::performance_spike, AnomalyType::pattern_shift};
 
 using Labels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
@@ -121,9 +118,9 @@ void add_totals(Families& families, const TotalsTable& totals) {
     }
     auto& anomalies = families.counter("anomalies_detected_total", "Anomalies detected, all-time.");
     for (const auto& skill : totals) {
-        for (const AnomalyType type : kTypes) {
+        for (const auto& [type, name] : kAnomalyTypes) {
             // Exported from 0 on: increase() would miss the first anomaly of a series that starts with it.
-            anomalies.add({{"anomaly_type", to_string(type)}, {"skill_name", skill->skill_name}},
+            anomalies.add({{"anomaly_type", name}, {"skill_name", skill->skill_name}},
                           skill->anomalies.at(static_cast<std::size_t>(type)));
         }
     }
@@ -166,8 +163,8 @@ void add_network(Families& families, const NetworkStats& network) {
     clients.add({{"kind", "http"}}, network.http_connections);
     auto& refused = families.counter("session_buddy_connections_refused_total",
                                      "Connections and requests rejected, by limit or rule.");
-    for (std::size_t reason = 0; reason < kRefusalReasons.size(); ++reason) {
-        refused.add({{"reason", kRefusalReasons.at(reason)}}, network.refused.at(reason));
+    for (const auto& [refusal, name] : kRefusals) {
+        refused.add({{"reason", name}}, network.refused.at(static_cast<std::size_t>(refusal)));
     }
     std::uint64_t broadcasts = 0;
     for (const std::uint64_t count : network.broadcasts.buckets) {

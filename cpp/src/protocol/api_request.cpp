@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
 #include "session_buddy/core/utf8.hpp"
@@ -21,6 +22,18 @@ namespace {
 constexpr std::size_t kMaxSearchBytes = 256;
 constexpr std::size_t kMaxEchoedBytes = 64;  // of an unknown name in an error
 constexpr std::int64_t kMaxOffset = 1'000'000'000;
+
+enum class Order : std::uint8_t { asc, desc };
+
+constexpr EnumNames kSorts{std::array{
+    EnumName{SkillSort::invocation_count, "invocation_count"}, EnumName{SkillSort::skill_name, "skill_name"},
+    EnumName{SkillSort::completion_rate, "completion_rate"}, EnumName{SkillSort::avg_duration, "avg_duration"},
+    EnumName{SkillSort::last_invocation_at, "last_invocation_at"},
+    EnumName{SkillSort::deviation_score, "deviation_score"},
+    EnumName{SkillSort::total_invocations, "total_invocations"}}};
+constexpr EnumNames kOrders{std::array{EnumName{Order::asc, "asc"}, EnumName{Order::desc, "desc"}}};
+constexpr EnumNames kStates{std::array{EnumName{EpisodeState::all, "all"}, EnumName{EpisodeState::open, "open"},
+                                       EnumName{EpisodeState::resolved, "resolved"}}};
 
 // -1 if it is not a hexadecimal digit.
 int hex_digit(char byte) {
@@ -49,15 +62,6 @@ std::optional<std::string> decoded(std::string_view text) {
             out += static_cast<char>(high * 16 + low);
             i += 2;
         }
-    }
-    return out;
-}
-
-std::string join(std::initializer_list<std::string_view> names) {
-    std::string out;
-    for (const auto& name : names) {
-        out += out.empty() ? "" : ", ";
-        out += name;
     }
     return out;
 }
@@ -108,18 +112,17 @@ class QueryReader {
         return text != nullptr && *text == "true";
     }
 
-    // Index of the value in `names`; `otherwise` if it is not given.
-    std::size_t choice(std::string_view name, std::initializer_list<std::string_view> names, std::size_t otherwise) {
+    template <typename Enum, std::size_t count>
+    Enum choice(std::string_view name, const EnumNames<Enum, count>& choices, Enum otherwise) {
         const auto* text = find(name);
         if (text == nullptr) {
             return otherwise;
         }
-        const auto* const found = std::find(names.begin(), names.end(), *text);
-        if (found == names.end()) {
-            reject(name, fmt::format("{} must be one of {}", name, join(names)));
-            return otherwise;
+        const auto chosen = choices.find(*text);
+        if (!chosen) {
+            reject(name, fmt::format("{} must be one of {}", name, fmt::join(choices.names(), ", ")));
         }
-        return static_cast<std::size_t>(found - names.begin());
+        return chosen.value_or(otherwise);
     }
 
     std::optional<std::string> skill_name() {
@@ -192,8 +195,9 @@ class QueryReader {
         } else if (!is_valid_utf8(*name) || !is_valid_utf8(*value)) {
             reject(echoed, "Parameters must be UTF-8, percent-encoded");
         } else if (std::ranges::find(known, *name) == known.end()) {
-            reject(echoed, known.size() == 0 ? "This endpoint takes no parameters"
-                                             : fmt::format("Unknown parameter; accepted are {}", join(known)));
+            reject(echoed, known.size() == 0
+                               ? "This endpoint takes no parameters"
+                               : fmt::format("Unknown parameter; accepted are {}", fmt::join(known, ", ")));
         } else if (find(*name) != nullptr) {
             reject(*name, fmt::format("{} must be given once", *name));
         } else {
@@ -218,12 +222,9 @@ ApiRequest<SkillsRequest> parse_skills_request(std::string_view query) {
         }
         request.search = *search;
     }
-    request.sort =
-        static_cast<SkillSort>(reader.choice("sort",
-                                             {"invocation_count", "skill_name", "completion_rate", "avg_duration",
-                                              "last_invocation_at", "deviation_score", "total_invocations"},
-                                             0));
-    request.descending = reader.choice("order", {"asc", "desc"}, request.sort == SkillSort::skill_name ? 0 : 1) == 1;
+    request.sort = reader.choice("sort", kSorts, SkillSort::invocation_count);
+    request.descending = reader.choice("order", kOrders,
+                                       request.sort == SkillSort::skill_name ? Order::asc : Order::desc) == Order::desc;
     request.active = reader.boolean("active");
     request.sparkline = reader.boolean("sparkline");
     request.page = reader.page(request.sparkline ? kMaxSparklines : kMaxLimit, kLimit);
@@ -310,11 +311,10 @@ ApiRequest<AnomaliesRequest> parse_anomalies_request(std::string_view query) {
     constexpr std::int64_t kLimit = 100;
     QueryReader reader(query, {"state", "skill_name", "anomaly_type", "from", "to", "limit", "offset"});
     AnomaliesRequest request;
-    request.state = static_cast<EpisodeState>(reader.choice("state", {"all", "open", "resolved"}, 0));
+    request.state = reader.choice("state", kStates, EpisodeState::all);
     request.skill_name = reader.skill_name();
     if (reader.find("anomaly_type") != nullptr) {
-        request.type = static_cast<AnomalyType>(
-            reader.choice("anomaly_type", {"performance_drop", "performance_spike", "pattern_shift"}, 0));
+        request.type = reader.choice("anomaly_type", kAnomalyTypes, AnomalyType::performance_drop);
     }
     request.from = reader.time("from");
     request.to = reader.time("to");

@@ -1,9 +1,11 @@
 // Parses client messages with a SAX parser, so that only the values of known keys are stored.
 #include "session_buddy/protocol/request.hpp"
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/utf8.hpp"
 
@@ -105,29 +107,20 @@ class FieldReader final : public nlohmann::json_sax<nlohmann::json> {
 
   private:
     Field* field_named(std::string_view name) {
-        if (name == "type") {
-            return &fields_.type;
-        }
-        if (name == "request_id") {
-            return &fields_.request_id;
-        }
-        if (name == "skill_name") {
-            return &fields_.skill_name;
-        }
-        if (name == "skill") {
-            return &fields_.skill;
-        }
-        if (name == "skill_names") {
-            return &fields_.skill_names;
-        }
-        if (name == "token") {
-            return &fields_.token;
-        }
-        if (name == "min_deviation") {
-            return &fields_.min_deviation;
-        }
-        if (name == "details") {
-            return &fields_.details;
+        static constexpr std::array<std::pair<std::string_view, Field Fields::*>, 8> kKnown{{
+            {"type", &Fields::type},
+            {"request_id", &Fields::request_id},
+            {"skill_name", &Fields::skill_name},
+            {"skill", &Fields::skill},
+            {"skill_names", &Fields::skill_names},
+            {"token", &Fields::token},
+            {"min_deviation", &Fields::min_deviation},
+            {"details", &Fields::details},
+        }};
+        for (const auto& [known, field] : kKnown) {
+            if (name == known) {
+                return &(fields_.*field);
+            }
         }
         return nullptr;
     }
@@ -251,23 +244,13 @@ ParsedRequest read_authenticate(Fields& fields, RequestId request_id) {
 }  // namespace
 
 std::string_view to_string(ErrorCode code) {
-    switch (code) {
-        case ErrorCode::invalid_json:
-            return "invalid_json";
-        case ErrorCode::invalid_message:
-            return "invalid_message";
-        case ErrorCode::unknown_type:
-            return "unknown_type";
-        case ErrorCode::invalid_skill_name:
-            return "invalid_skill_name";
-        case ErrorCode::rate_limited:
-            return "rate_limited";
-        case ErrorCode::unauthorized:
-            return "unauthorized";
-        case ErrorCode::internal_error:
-            break;
-    }
-    return "internal_error";
+    static constexpr EnumNames kNames{std::array{
+        EnumName{ErrorCode::invalid_json, "invalid_json"}, EnumName{ErrorCode::invalid_message, "invalid_message"},
+        EnumName{ErrorCode::unknown_type, "unknown_type"},
+        EnumName{ErrorCode::invalid_skill_name, "invalid_skill_name"},
+        EnumName{ErrorCode::rate_limited, "rate_limited"}, EnumName{ErrorCode::unauthorized, "unauthorized"},
+        EnumName{ErrorCode::internal_error, "internal_error"}}};
+    return kNames[code];
 }
 
 ErrorReply invalid_skill_name(std::string_view name, RequestId request_id) {

@@ -7,19 +7,26 @@
 
 namespace session_buddy::server {
 
-std::string describe(Refusal refusal, const Config& config) {
+Limit limit_of(Refusal refusal, const Config& config) {
     switch (refusal) {
         case Refusal::connection_rate:
-            return fmt::format("max_connections_per_second ({})", config.max_connections_per_second);
+            return {"max_connections_per_second", config.max_connections_per_second};
         case Refusal::http_connections:
-            return fmt::format("max_http_connections ({})", config.max_http_connections);
+            return {"max_http_connections", config.max_http_connections};
         case Refusal::http_of_address:
         case Refusal::clients_of_address:
-            return fmt::format("max_clients_per_address ({})", config.max_clients_per_address);
+            return {"max_clients_per_address", config.max_clients_per_address};
         case Refusal::clients:
+        case Refusal::origin:
+        case Refusal::token:
             break;
     }
-    return fmt::format("max_clients ({})", config.max_clients);
+    return {"max_clients", config.max_clients};
+}
+
+std::string describe(Refusal refusal, const Config& config) {
+    const Limit limit = limit_of(refusal, config);
+    return fmt::format("{} ({})", limit.option, limit.value);
 }
 
 void Admission::Slot::reset() noexcept {
@@ -39,17 +46,17 @@ Admission::Admission(const Config& config)
 
 Admission::Verdict Admission::admit_connection(const Peer& peer, TimePoint now) {
     if (http_ >= max_http_) {
-        return count_refusal(Refusal::http_connections);
+        return refuse(Refusal::http_connections);
     }
     if (peer.proxy) {
         return acquire(nullptr, Kind::http);
     }
     auto& entry = entry_for(peer, now);
     if (!entry.second.arrivals.try_acquire(now)) {
-        return count_refusal(Refusal::connection_rate);
+        return refuse(Refusal::connection_rate);
     }
     if (entry.second.http >= max_per_address_) {
-        return count_refusal(Refusal::http_of_address);
+        return refuse(Refusal::http_of_address);
     }
     return acquire(&entry, Kind::http);
 }
@@ -57,7 +64,7 @@ Admission::Verdict Admission::admit_connection(const Peer& peer, TimePoint now) 
 Admission::Verdict Admission::admit_unauthenticated(const Peer& peer, TimePoint now) {
     auto& entry = entry_for(peer, now);
     if (entry.second.http >= max_per_address_) {
-        return count_refusal(Refusal::clients_of_address);
+        return refuse(Refusal::clients_of_address);
     }
     return acquire(&entry, Kind::http);
 }
@@ -66,23 +73,23 @@ bool Admission::admit_request(const Peer& peer, TimePoint now) {
     if (!peer.forwarded || entry_for(peer, now).second.arrivals.try_acquire(now)) {
         return true;
     }
-    static_cast<void>(count_refusal(Refusal::connection_rate));
+    count_refusal(Refusal::connection_rate);
     return false;
 }
 
 Admission::Verdict Admission::admit_client(const Peer& peer, TimePoint now) {
     if (clients_ >= max_clients_) {
-        return count_refusal(Refusal::clients);
+        return refuse(Refusal::clients);
     }
     auto& entry = entry_for(peer, now);
     if (entry.second.websockets >= max_per_address_) {
-        return count_refusal(Refusal::clients_of_address);
+        return refuse(Refusal::clients_of_address);
     }
     return acquire(&entry, Kind::websocket);
 }
 
-Refusal Admission::count_refusal(Refusal refusal) {
-    refused_.at(static_cast<std::size_t>(refusal)).add();
+Refusal Admission::refuse(Refusal refusal) {
+    count_refusal(refusal);
     return refusal;
 }
 

@@ -8,20 +8,26 @@
 #include <list>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "peer.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/counter.hpp"
+#include "session_buddy/core/server_stats.hpp"
 #include "token_bucket.hpp"
 
 namespace session_buddy::server {
 
-/// The limit that was reached.
-enum class Refusal : std::uint8_t { connection_rate, http_connections, http_of_address, clients, clients_of_address };
-
-/// The option that sets the limit, and its value: "max_clients (100)".
+/// The option that sets a limit, and its value.
+struct Limit {
+    std::string_view option;
+    std::int64_t value;
+};
+/// Of a refusal by a limit, not of `origin` and `token`.
+[[nodiscard]] Limit limit_of(Refusal refusal, const Config& config);
+/// "max_clients (100)"
 [[nodiscard]] std::string describe(Refusal refusal, const Config& config);
 
 /// Used by the network thread only; must outlive every Slot. Memory is bounded: of the addresses without a connection
@@ -99,12 +105,14 @@ class Admission {
     [[nodiscard]] std::uint64_t refused(Refusal refusal) const {
         return refused_.at(static_cast<std::size_t>(refusal)).value();
     }
+    /// Counts a refusal for another reason than a limit, too.
+    void count_refusal(Refusal refusal) { refused_.at(static_cast<std::size_t>(refusal)).add(); }
     [[nodiscard]] std::size_t tracked_addresses() const { return entries_.size(); }
 
   private:
     Entries::value_type& entry_for(const Peer& peer, TimePoint now);
     [[nodiscard]] Slot acquire(Entries::value_type* entry, Kind kind);
-    [[nodiscard]] Refusal count_refusal(Refusal refusal);
+    [[nodiscard]] Refusal refuse(Refusal refusal);
     void release(Entries::value_type* entry, Kind kind) noexcept;
     void evict_oldest() noexcept;
 
@@ -117,7 +125,7 @@ class Admission {
     const std::size_t max_idle_;
     std::atomic<std::uint32_t> clients_ = 0;
     std::atomic<std::uint32_t> http_ = 0;
-    std::array<Counter, 5> refused_;  // by Refusal
+    std::array<Counter, kRefusals.size()> refused_;  // by Refusal
     Entries entries_;
     std::list<IpAddress> idle_;  // addresses without a connection, most recently used last
     std::list<IpAddress> busy_;  // addresses with connections

@@ -49,8 +49,6 @@ struct Counters {
     Counter messages_sent;
     Counter messages_received;
     Counter bytes_sent;
-    Counter refused_by_origin;
-    Counter refused_tokens;
     Counter hook_requests;
     Counter invocation_requests;
     Counter failures;

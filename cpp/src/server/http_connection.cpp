@@ -426,7 +426,7 @@ void HttpConnection::on_query_response(QueryResponse response) {
 }
 
 void HttpConnection::reject_origin(OriginPolicy::Verdict verdict) {
-    context_.counters.refused_by_origin.add();
+    context_.admission.count_refusal(Refusal::origin);
     const bool by_host = verdict == OriginPolicy::Verdict::host_refused;
     const std::string_view header = by_host ? "Host" : "Origin";
     const auto value = printable_prefix(parser_->get()[header]);
@@ -499,7 +499,7 @@ void HttpConnection::upgrade(const UpgradeDecision& decision) {
 }
 
 void HttpConnection::reject_token(std::string_view reason) {
-    context_.counters.refused_tokens.add();
+    context_.admission.count_refusal(Refusal::token);
     kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
     delay_.expires_after(context_.admission.auth_failure_delay(peer_, std::chrono::steady_clock::now()));
     delay_.async_wait(guarded(shared_from_this(),

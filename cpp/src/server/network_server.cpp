@@ -2,7 +2,6 @@
 #include "session_buddy/server/network_server.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -301,13 +300,9 @@ NetworkStats NetworkServer::stats() const {
     NetworkStats stats;
     stats.websocket_clients = context.admission.clients();
     stats.http_connections = context.admission.http_connections();
-    constexpr std::array kRefusals{Refusal::connection_rate, Refusal::http_connections, Refusal::http_of_address,
-                                   Refusal::clients, Refusal::clients_of_address};
-    static_assert(kRefusals.size() + 2 == kRefusalReasons.size());
-    std::ranges::transform(kRefusals, stats.refused.begin(),
-                           [&context](Refusal refusal) { return context.admission.refused(refusal); });
-    stats.refused.at(kRefusals.size()) = counters.refused_by_origin.value();
-    stats.refused.back() = counters.refused_tokens.value();
+    for (const auto& [refusal, name] : kRefusals) {
+        stats.refused.at(static_cast<std::size_t>(refusal)) = context.admission.refused(refusal);
+    }
     stats.broadcasts = counters.broadcasts.histogram();
     stats.messages_sent = counters.messages_sent.value();
     stats.messages_received = counters.messages_received.value();

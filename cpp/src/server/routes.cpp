@@ -1,6 +1,8 @@
 // The routing table of the HTTP API, the handlers answered on the network thread, and every error response.
 #include "routes.hpp"
 
+#include <spdlog/fmt/fmt.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -228,15 +230,13 @@ HttpReply unauthorized(std::string_view reason) {
 }
 
 HttpReply insufficient_scope(auth::Scope needed) {
-    const bool read = needed == auth::Scope::read;
-    const bool metrics = needed == auth::Scope::metrics;
-    auto reply = http_error(403, "insufficient_scope", read ? kLacksRead : metrics ? kLacksMetrics : kLacksWrite);
+    const auto lack = needed == auth::Scope::read      ? kLacksRead
+                      : needed == auth::Scope::metrics ? kLacksMetrics
+                                                       : kLacksWrite;
+    auto reply = http_error(403, "insufficient_scope", lack);
     reply.headers = {
-        {"WWW-Authenticate", std::string(R"(Bearer realm="session-buddy", error="insufficient_scope", scope=")") +
-                                 (read      ? "read"
-                                  : metrics ? "metrics"
-                                            : "write") +
-                                 '"'}};
+        {"WWW-Authenticate", fmt::format(R"(Bearer realm="session-buddy", error="insufficient_scope", scope="{}")",
+                                         auth::kScopes[needed])}};
     return reply;
 }
 

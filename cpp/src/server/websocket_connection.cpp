@@ -137,7 +137,7 @@ void WebSocketConnection::on_checked(auth::Verdict verdict, const protocol::Requ
 }
 
 void WebSocketConnection::reject_token(std::string reason, protocol::RequestId request_id) {
-    context_.counters.refused_tokens.add();
+    context_.admission.count_refusal(Refusal::token);
     kLogger.warning("authentication of {} failed: {}", peer_.name, reason);
     authentication_->pending = true;
     authentication_->delay.expires_after(

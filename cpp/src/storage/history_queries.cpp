@@ -314,9 +314,8 @@ std::vector<StoredEpisode> HistoryQueries::episodes(const EpisodeFilter& filter)
     return impl_->read([&](SQLite::Database& database) {
         // Excludes open episodes with types of other programs: nothing here ends them, so they would be open forever.
         std::string where =
-            fmt::format("WHERE detected_at < ?1 AND (resolved_at IS NOT NULL OR anomaly_type IN ('{}', '{}', '{}'))",
-                        to_string(AnomalyType::performance_drop), to_string(AnomalyType::performance_spike),
-                        to_string(AnomalyType::pattern_shift));
+            fmt::format("WHERE detected_at < ?1 AND (resolved_at IS NOT NULL OR anomaly_type IN ('{}'))",
+                        fmt::join(kAnomalyTypes.names(), "', '"));
         if (filter.open) {
             where += *filter.open ? " AND resolved_at IS NULL" : " AND resolved_at IS NOT NULL";
         }

@@ -40,8 +40,6 @@ constexpr std::array<std::string_view, kDurationBounds.size() + 1> kBucketColumn
     "up_to_0_1s", "up_to_0_5s", "up_to_1s",  "up_to_2s",   "up_to_5s",
     "up_to_10s",  "up_to_30s",  "up_to_60s", "up_to_300s", "longer"};
 
-constexpr std::array kTypes{AnomalyType::performance_drop, AnomalyType::performance_spike, AnomalyType::pattern_shift};
-
 std::string create_totals() {
     std::string text =
         "CREATE TABLE IF NOT EXISTS session_buddy_totals (skill_name TEXT NOT NULL, workflow_phase TEXT NOT NULL,"
@@ -55,11 +53,6 @@ std::string create_totals() {
 std::string columns_of_totals() {
     return fmt::format("skill_name, workflow_phase, completed, failed, duration_seconds, {}",
                        fmt::join(kBucketColumns, ", "));
-}
-
-std::optional<AnomalyType> type_of(std::string_view name) {
-    const auto* const found = std::ranges::find(kTypes, name, [](AnomalyType type) { return to_string(type); });
-    return found == kTypes.end() ? std::nullopt : std::optional(*found);
 }
 
 }  // namespace
@@ -222,7 +215,7 @@ std::pair<std::optional<TotalsPosition>, bool> TotalsStore::load(Totals& totals)
         sql::Statement counts(impl_->database,
                               "SELECT skill_name, anomaly_type, detected FROM session_buddy_anomaly_totals");
         while (counts.step()) {
-            if (const auto type = type_of(counts.text(1))) {
+            if (const auto type = kAnomalyTypes.find(counts.text(1))) {
                 totals.restore(counts.text(0), *type, counts.integer(2));
             }
         }
@@ -265,7 +258,7 @@ bool TotalsStore::count(Totals& totals, TotalsPosition& position, steady_clock::
             while (impl_->anomalies.step()) {
                 ++read;
                 position.anomaly_id = impl_->anomalies.integer(0);
-                const auto type = type_of(impl_->anomalies.text(2));
+                const auto type = kAnomalyTypes.find(impl_->anomalies.text(2));
                 if (type && is_valid_skill_name(impl_->anomalies.text(1))) {
                     totals.add_anomaly(impl_->anomalies.text(1), *type);
                 }
@@ -337,9 +330,9 @@ void TotalsStore::Impl::write(const Totals::Change& change) {
                               "INSERT OR REPLACE INTO session_buddy_anomaly_totals (skill_name, anomaly_type, detected)"
                               " VALUES (?1, ?2, ?3)");
     }
-    for (const AnomalyType type : kTypes) {
+    for (const auto& [type, name] : kAnomalyTypes) {
         if (const std::int64_t count = skill.anomalies[static_cast<std::size_t>(type)]; count > 0) {
-            put_anomalies->with(std::string_view(skill.skill_name), to_string(type), count).run();
+            put_anomalies->with(std::string_view(skill.skill_name), name, count).run();
         }
     }
 }
@@ -399,7 +392,7 @@ TotalsWrites TotalsTracker::pending() const {
 }
 
 void TotalsTracker::add_unrecorded_anomaly(std::string_view skill_name, std::string_view anomaly_type) {
-    if (const auto type = type_of(anomaly_type)) {
+    if (const auto type = kAnomalyTypes.find(anomaly_type)) {
         totals_.add_unrecorded_anomaly(skill_name, *type);
         recheck_ = true;
     }

@@ -12,6 +12,7 @@
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/enum_names.hpp"
 
 namespace session_buddy::auth {
 
@@ -42,8 +43,8 @@ class Scopes {
     std::uint8_t bits_ = 0;
 };
 
-/// The scope with this name ("read"); nullopt if unknown.
-[[nodiscard]] std::optional<Scope> parse_scope(std::string_view name);
+inline constexpr EnumNames kScopes{
+    std::array{EnumName{Scope::read, "read"}, EnumName{Scope::write, "write"}, EnumName{Scope::metrics, "metrics"}}};
 
 /// The result of a successful authentication.
 struct Identity {

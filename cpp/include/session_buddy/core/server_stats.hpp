@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/enum_names.hpp"
 
 namespace session_buddy {
 
@@ -31,21 +31,33 @@ struct DurationHistogram {
     }
 };
 
-/// Why a connection or request was rejected, in the order of NetworkStats::refused.
-inline constexpr std::array<std::string_view, 7> kRefusalReasons{
-    "connection_rate", "http_connections", "http_of_address", "clients", "clients_of_address", "origin", "token"};
+/// Why a connection or request was rejected: the limit or rule.
+enum class Refusal : std::uint8_t {
+    connection_rate,
+    http_connections,
+    http_of_address,
+    clients,
+    clients_of_address,
+    origin,
+    token,
+};
+inline constexpr EnumNames kRefusals{std::array{
+    EnumName{Refusal::connection_rate, "connection_rate"}, EnumName{Refusal::http_connections, "http_connections"},
+    EnumName{Refusal::http_of_address, "http_of_address"}, EnumName{Refusal::clients, "clients"},
+    EnumName{Refusal::clients_of_address, "clients_of_address"}, EnumName{Refusal::origin, "origin"},
+    EnumName{Refusal::token, "token"}}};
 
 /// Counts since the start of the server; the first two are current values.
 struct NetworkStats {
     std::uint64_t websocket_clients = 0;
     std::uint64_t http_connections = 0;
-    std::array<std::uint64_t, kRefusalReasons.size()> refused{};
-    DurationHistogram broadcasts;         ///< from a snapshot to its last client
-    std::uint64_t messages_sent = 0;      ///< on WebSockets: responses and broadcasts
-    std::uint64_t messages_received = 0;  ///< likewise
-    std::uint64_t bytes_sent = 0;         ///< on WebSockets, before TLS
-    std::uint64_t updates_replaced = 0;   ///< dropped for a slow client because a newer one arrived
-    std::uint64_t hook_requests = 0;      ///< received in full, even if rejected afterwards
+    std::array<std::uint64_t, kRefusals.size()> refused{};  ///< by Refusal
+    DurationHistogram broadcasts;                           ///< from a snapshot to its last client
+    std::uint64_t messages_sent = 0;                        ///< on WebSockets: responses and broadcasts
+    std::uint64_t messages_received = 0;                    ///< likewise
+    std::uint64_t bytes_sent = 0;                           ///< on WebSockets, before TLS
+    std::uint64_t updates_replaced = 0;                     ///< dropped for a slow client because a newer one arrived
+    std::uint64_t hook_requests = 0;                        ///< received in full, even if rejected afterwards
     std::uint64_t invocation_requests = 0;
     std::uint64_t failures = 0;  ///< of connections, from internal errors or lack of memory
 };

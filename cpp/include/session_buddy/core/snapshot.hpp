@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/server_stats.hpp"
 
 namespace session_buddy {
@@ -89,17 +90,12 @@ class SkillTable {
 
 enum class AnomalyType { performance_drop, performance_spike, pattern_shift };
 
-/// The name on the wire and in skill_anomalies.
+/// The names on the wire and in skill_anomalies.
+inline constexpr EnumNames kAnomalyTypes{std::array{EnumName{AnomalyType::performance_drop, "performance_drop"},
+                                                    EnumName{AnomalyType::performance_spike, "performance_spike"},
+                                                    EnumName{AnomalyType::pattern_shift, "pattern_shift"}}};
 [[nodiscard]] constexpr std::string_view to_string(AnomalyType type) {
-    switch (type) {
-        case AnomalyType::performance_drop:
-            return "performance_drop";
-        case AnomalyType::performance_spike:
-            return "performance_spike";
-        case AnomalyType::pattern_shift:
-            break;
-    }
-    return "pattern_shift";
+    return kAnomalyTypes[type];
 }
 
 /// An anomaly of the current cycle: a deviation at or above the threshold. Rates are fractions 0 to 1, durations
@@ -154,7 +150,7 @@ struct PhaseTotals {
 struct SkillTotals {
     std::string skill_name;
     std::vector<PhaseTotals> phases{};
-    std::array<std::int64_t, 3> anomalies{};  ///< detected, by AnomalyType
+    std::array<std::int64_t, kAnomalyTypes.size()> anomalies{};  ///< detected, by AnomalyType
 
     bool operator==(const SkillTotals&) const = default;
 };
