@@ -10,7 +10,7 @@ namespace session_buddy {
 namespace {
 
 enum class Color : std::uint8_t { red, green, blue9 };
-enum class Flag : std::uint8_t { first = 1, second = 2, last = 16 };
+enum class Flag : std::uint8_t { first = 1, second = 2, last = 8 };
 
 constexpr EnumNames kColors{
     std::array{EnumName{Color::green, "verde"}, EnumName{Color::red, "rosso"}, EnumName{Color::blue9, "blu"}}};
