@@ -92,8 +92,33 @@ def test_private_headers_are_next_to_their_users() -> None:
                 assert (path.parent / included).exists(), f"{path}: {included}"
 
 
-@pytest.mark.parametrize("header", sorted(HEADERS.rglob("*.hpp")), ids=lambda path: str(path.relative_to(HEADERS)))
-def test_public_header_is_self_contained(header: Path, tmp_path: Path) -> None:
+def public(path: Path) -> set[Path]:
+    """The public headers that a file includes, directly or not."""
+    direct = {CPP / "include" / name for name in includes(path) if name.startswith("session_buddy/")}
+    return direct.union(*map(public, direct))
+
+
+def chains() -> list[list[Path]]:
+    """The public headers in sequences of which each header includes the one before it.
+
+    In one unit of such a sequence, no header sees more than it includes itself: the unit checks all of them, in half the time
+    that a unit for each takes.
+    """
+    found: list[list[Path]] = []
+    reached = {header: public(header) for header in HEADERS.rglob("*.hpp")}
+    for header in sorted(reached, key=lambda header: (len(reached[header]), header)):
+        before = [chain for chain in found if chain[-1] in reached[header]]
+        if before:
+            max(before, key=lambda chain: len(reached[chain[-1]])).append(header)
+        else:
+            found.append([header])
+    return found
+
+
+@pytest.mark.parametrize(
+    "headers", chains(), ids=lambda headers: "+".join(str(header.relative_to(HEADERS)) for header in headers)
+)
+def test_public_headers_are_self_contained(headers: list[Path], tmp_path: Path) -> None:
     commands = json.loads(tools.compile_commands().read_text())
     entry = next(entry for entry in commands if "/cpp/src/core/" in entry["file"])
     words = shlex.split(entry["command"])
@@ -101,7 +126,7 @@ def test_public_header_is_self_contained(header: Path, tmp_path: Path) -> None:
     flags = [word for word in words if word.startswith(("-I", "-D", "-std", "-W"))]
     system = [f"-isystem{words[index + 1]}" for index, word in enumerate(words) if word == "-isystem"]
     unit = tmp_path / "only.cpp"
-    unit.write_text(f'#include "session_buddy/{header.relative_to(HEADERS).as_posix()}"\n')
+    unit.write_text("".join(f'#include "{header.relative_to(CPP / "include")}"\n' for header in headers))
     result = subprocess.run(
         [compiler, *flags, *system, "-Werror", "-fsyntax-only", str(unit)],
         cwd=entry["directory"],
