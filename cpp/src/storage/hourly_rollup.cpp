@@ -11,6 +11,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,6 +37,8 @@ constexpr std::chrono::hours kFarFuture{48};
 constexpr std::size_t kHoursPerWrite = 500;
 /// Rows read at most while holding the write lock.
 constexpr std::int64_t kRowsPerCheck = 1000;
+/// Rows read between two questions whether to stop.
+constexpr std::int64_t kRowsPerStopCheck = 1000;
 constexpr const char* kWatermarkKey = "time_series_watermark";
 
 /// One skill in one hour.
@@ -71,6 +74,13 @@ std::array<std::string, 4> forms_of(Hour hour) {
 
 std::string date_of(TimePoint at) {
     return format_timestamp(at).substr(0, 10);
+}
+
+using Stop = std::function<bool()>;
+
+/// To be called once per row.
+bool must_stop(const Stop& stop, std::int64_t rows_read) {
+    return stop && rows_read % kRowsPerStopCheck == 0 && stop();
 }
 
 }  // namespace
@@ -204,15 +214,16 @@ struct HourlyRollup::Impl {
     }
 
     /// Reads the next rows, and marks their hours as dirty.
-    void scan_rows(TimePoint now) {
+    void scan_rows(TimePoint now, const Stop& stop) {
         if (!unseen_rows) {
             return;
         }
         std::int64_t scanned = 0;
         std::int64_t last = seen_id;
         std::map<Hour, std::int64_t> found;
+        bool stopped = false;
         statements->new_rows.with(seen_id, kRowsPerStep);
-        while (statements->new_rows.step()) {
+        while (!(stopped = must_stop(stop, scanned)) && statements->new_rows.step()) {
             ++scanned;
             last = statements->new_rows.integer(0);
             const auto row = read_invocation(statements->new_rows);
@@ -232,7 +243,7 @@ struct HourlyRollup::Impl {
         statements->new_rows.reset();
         dirty.merge(found);  // hours that are dirty already keep the smaller id
         seen_id = last;
-        unseen_rows = scanned == kRowsPerStep || late.size() == kHoursPerWrite;
+        unseen_rows = stopped || scanned == kRowsPerStep || late.size() == kHoursPerWrite;
     }
 
     /// The dirty hours of one day that are over, the newest day first, because it is viewed most.
@@ -253,13 +264,17 @@ struct HourlyRollup::Impl {
         return due;
     }
 
-    /// Counts the hours from their rows. A UTC offset can move the date of a row by a day.
-    [[nodiscard]] HourTable count(const std::set<Hour>& due) {
+    /// Counts the hours from their rows; nullopt if stopped. A UTC offset can move the date of a row by a day.
+    [[nodiscard]] std::optional<HourTable> count(const std::set<Hour>& due, const Stop& stop) {
         HourTable table;
         const std::string from = date_of(TimePoint{*due.begin()} - std::chrono::days{1});
         const std::string until = date_of(TimePoint{*due.rbegin()} + std::chrono::days{2});
         statements->rows_of_days.with(std::string_view(from), std::string_view(until));
-        while (statements->rows_of_days.step()) {
+        for (std::int64_t rows = 0; statements->rows_of_days.step(); ++rows) {
+            if (must_stop(stop, rows)) {
+                statements->rows_of_days.reset();
+                return std::nullopt;
+            }
             const auto row = read_invocation(statements->rows_of_days);
             if (!row.has_value()) {
                 continue;
@@ -411,14 +426,14 @@ struct HourlyRollup::Impl {
             .run();
     }
 
-    bool step(TimePoint now) {
+    bool step(TimePoint now, const Stop& stop) {
         ensure_connected();
         if (sqlite3_db_readonly((*connection)->getHandle(), "main") != 0) {
             return false;
         }
         detect_changes();
         if (!writing) {
-            scan_rows(now);
+            scan_rows(now, stop);
             if (!late.empty()) {
                 add_late();
                 return true;
@@ -428,10 +443,13 @@ struct HourlyRollup::Impl {
             }
             if (std::set<Hour> due = next_due(now); !due.empty()) {
                 // Counted before taking the write lock.
-                HourTable table = count(due);
+                std::optional<HourTable> table = count(due, stop);
+                if (!table) {
+                    return true;
+                }
                 const std::int64_t watermark = watermark_without(due);
                 writing = Writing{
-                    .due = std::move(due), .table = std::move(table), .watermark = watermark, .checked_id = seen_id};
+                    .due = std::move(due), .table = *std::move(table), .watermark = watermark, .checked_id = seen_id};
             }
         }
         if (writing) {
@@ -484,8 +502,8 @@ bool attempt(Impl& impl, Work&& work) {
 
 }  // namespace
 
-bool HourlyRollup::step(TimePoint now) {
-    return attempt(*impl_, [&] { return impl_->step(now); });
+bool HourlyRollup::step(TimePoint now, const Stop& stop) {
+    return attempt(*impl_, [&] { return impl_->step(now, stop); });
 }
 
 void HourlyRollup::close_if_stale() {

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <functional>
 #include <regex>
 #include <string_view>
 #include <utility>
@@ -251,7 +252,7 @@ struct Pruner::Impl {
         }
     }
 
-    bool step(TimePoint now) {
+    bool step(TimePoint now, const std::function<bool()>& stop) {
         if (!connection) {
             connect();
         }
@@ -259,7 +260,7 @@ struct Pruner::Impl {
         if (!hours_final) {
             // After the last step no hour is dirty; otherwise close() returns false.
             pause = kShortestPause;
-            hours_final = !rollup.step(now) && rollup.close(cutoff);
+            hours_final = !rollup.step(now, stop) && rollup.close(cutoff);
             return true;
         }
         if (!counted) {
@@ -372,9 +373,9 @@ Pruner::Pruner(std::string path, TimePoint cutoff, milliseconds busy_timeout, Se
 
 Pruner::~Pruner() = default;
 
-bool Pruner::step(TimePoint now) {
+bool Pruner::step(TimePoint now, const std::function<bool()>& stop) {
     try {
-        return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now); });
+        return sql::translated(impl_->path, "cannot prune", [&] { return impl_->step(now, stop); });
     } catch (const StorageError& error) {
         if (impl_->connection) {
             impl_->connection->on_error(error);

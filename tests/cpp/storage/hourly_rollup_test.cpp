@@ -235,6 +235,27 @@ TEST_F(TimeSeries, two_rollups_agree) {
     EXPECT_EQ(watermark(), "2");
 }
 
+TEST_F(TimeSeries, a_stop_ends_a_large_step_within_a_thousand_rows_and_loses_nothing) {
+    test::execute(path,
+                  "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 8000)"
+                  " INSERT INTO skill_invocation (skill_name, invoked_at, session_id, completed)"
+                  " SELECT 'a', '2026-02-10T09:30:00Z', 's', 1 FROM numbers");
+    const std::string now = "2026-02-10T12:00:00Z";
+    int asked = 0;
+    // Asks before each 1,000 rows: 9 times while it finds the hours of 8,000 rows, then 8 times while it counts them.
+    for (const int stop_at : {1, 4, 9, 11, 17}) {
+        start();
+        asked = 0;
+        EXPECT_TRUE(rollup->step(at(now), [&] { return ++asked == stop_at; })) << stop_at;
+        EXPECT_EQ(asked, stop_at) << "reads no row after the stop";
+        EXPECT_EQ(series(), Rows{}) << stop_at;
+    }
+    EXPECT_TRUE(rollup->step(at(now), [] { return true; })) << "the same object continues";
+    run(now);
+    EXPECT_EQ(series(), Rows{"a|2026-02-10T09:00:00Z|8000|1.0|NULL|1"});
+    EXPECT_EQ(watermark(), "8000");
+}
+
 TEST_F(TimeSeries, has_nothing_to_do_for_a_write_protected_database) {
     insert("a", "2026-02-10T09:30:00Z");
     test::WriteProtected file(path);

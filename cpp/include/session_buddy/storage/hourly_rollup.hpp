@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,8 +22,9 @@ class HourlyRollup {
     HourlyRollup& operator=(const HourlyRollup&) = delete;
 
     /// Does a bounded part of the work due at `now`, in one transaction. Returns true if more is due. Throws
-    /// StorageError; a later step then repeats the work.
-    bool step(TimePoint now);
+    /// StorageError; a later step then repeats the work. `stop`, if any, is asked every 1,000 rows that are read: once
+    /// it returns true, the step returns without reading more, and a later step or process reads these rows again.
+    bool step(TimePoint now, const std::function<bool()>& stop = {});
 
     /// Finalizes the hours before `until`, the start of a past day, so that their rows may be deleted: they are not
     /// counted again, late rows are added to the written ones. Call it after step() returned false. Returns false, and

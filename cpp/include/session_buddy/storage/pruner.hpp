@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,8 +51,8 @@ class Pruner {
 
     /// Does a bounded part of the work; returns true if more is due. First completes skill_time_series and the totals
     /// of the old rows, then deletes rows. Throws StorageError: read_only; incompatible if a trigger recomputes metrics
-    /// from all rows. A new Pruner continues.
-    bool step(TimePoint now);
+    /// from all rows. A new Pruner continues. `stop`: as in HourlyRollup::step().
+    bool step(TimePoint now, const std::function<bool()>& stop = {});
 
     /// How long to wait before the next step, so that waiting writers can write.
     [[nodiscard]] std::chrono::milliseconds pause() const;
