@@ -97,16 +97,13 @@ void Collector::open() {
 }
 
 void Collector::start() {
-    stopping_ = false;
-    thread_ = out_of_memory::start_thread("collector", [this] { run(); });
+    worker_.start([this] { run(); });
 }
 
 void Collector::stop() {
-    stopping_ = true;
+    worker_.request_stop();
     watch_.interrupt();
-    if (thread_.joinable()) {
-        thread_.join();
-    }
+    worker_.stop();
 }
 
 void Collector::run() {
@@ -115,13 +112,13 @@ void Collector::run() {
     auto due = SteadyClock::now() + interval;
     PushSchedule pushes(std::chrono::duration_cast<SteadyClock::duration>(config_.push_min_interval));
     for (;;) {
-        if (rebuilding_ && health_.readable && !stopping_ && SteadyClock::now() < due) {
+        if (rebuilding_ && health_.readable && !worker_.stopping() && SteadyClock::now() < due) {
             continue_rebuild();
             continue;
         }
         const bool changed = watch_.wait(std::min(due, pushes.next_poll()),
                                          config_.push ? pushes.listen_from() : storage::DatabaseWatch::kNever);
-        if (stopping_) {
+        if (worker_.stopping()) {
             return;
         }
         const auto now = SteadyClock::now();

@@ -5,17 +5,16 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <variant>
 
 #include "session_buddy/app/skill_events.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/hook_event.hpp"
 #include "session_buddy/ingest/invocation_json.hpp"
@@ -52,6 +51,10 @@ server::IntakeResponse unavailable(const std::string& message,
     auto response = error_response(503, "database_unavailable", message, members);
     response.retry_after = kRetryAfterSeconds;
     return response;
+}
+
+server::IntakeResponse stopping() {
+    return unavailable("The server is stopping");
 }
 
 server::IntakeResponse bad_event(const ingest::BadEvent& bad) {
@@ -109,66 +112,33 @@ IntakeThread::~IntakeThread() {
 }
 
 void IntakeThread::start() {
-    thread_ = out_of_memory::start_thread("ingestion", [this] { run(); });
+    worker_.start([this] { run(); });
 }
 
 void IntakeThread::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        open_ = false;
-    }
-    wake_.notify_all();
-    if (thread_.joinable()) {
-        thread_.join();
-    }
-    // Requests that were queued without a start().
-    for (std::deque<Job>* jobs : {&hook_jobs_, &report_jobs_}) {
-        for (const Job& job : std::exchange(*jobs, {})) {
-            job.done(unavailable("The server is stopping"));
-        }
-    }
+    worker_.stop([](const Job& job) { job.done(stopping()); });
 }
 
 void IntakeThread::submit(server::IntakeRequest request, Done done) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (open_) {
-            auto& jobs = request.kind == server::IntakeRequest::Kind::hook ? hook_jobs_ : report_jobs_;
-            jobs.push_back({.request = std::move(request), .at = clock_.now(), .done = std::move(done)});
-            wake_.notify_all();
-            return;
-        }
+    Job job{.request = std::move(request), .at = clock_.now(), .done = std::move(done)};
+    if (worker_.push(job) != JobWorker<Job>::Push::queued) {
+        job.done(stopping());
     }
-    done(unavailable("The server is stopping"));
-}
-
-bool IntakeThread::is_open() {
-    const std::lock_guard lock(mutex_);
-    return open_;
 }
 
 void IntakeThread::run() {
     auto next_maintenance = steady_clock::now();
-    for (;;) {
-        std::deque<Job> hooks;
-        bool open = true;
-        {
-            std::unique_lock lock(mutex_);
-            auto until = next_maintenance;
-            if (!reports_.empty()) {
-                until = std::min(until, next_write_);
-            } else if (!unread_.empty()) {
-                until = steady_clock::now();
-            }
-            wake_.wait_until(lock, until, [this] { return !hook_jobs_.empty() || !report_jobs_.empty() || !open_; });
-            open = open_;
-            hooks.swap(hook_jobs_);
-            unread_.insert(unread_.end(), std::make_move_iterator(report_jobs_.begin()),
-                           std::make_move_iterator(report_jobs_.end()));
-            report_jobs_.clear();
+    for (bool open = true; open;) {  // after stop() all requests are rejected
+        auto until = next_maintenance;
+        if (!reports_.empty()) {
+            until = std::min(until, next_write_);
+        } else if (!unread_.empty()) {
+            until = steady_clock::now();
         }
+        auto [arrived, last] = worker_.take_all(until);
+        open = !last;
         try {
-            read(hooks, open);
+            read(arrived, open);
             store_hooks();
             store_reports(/*last_try=*/!open);
             if (open && steady_clock::now() >= next_maintenance) {
@@ -178,20 +148,22 @@ void IntakeThread::run() {
         } catch (const std::exception& error) {  // memory
             kLogger.error("requests rejected: cannot store them: {}", error.what());
             reject_all();
-            for (const Job& hook : std::exchange(hooks, {})) {
-                hook.done(unavailable("The server could not store the event; retry later"));
+            for (const Job& job : std::exchange(arrived, {})) {
+                job.done(unavailable("The server could not store the event; retry later"));
             }
-        }
-        if (!open) {
-            return;  // after stop() all requests are rejected
         }
     }
 }
 
 /// Parses hooks first, because users wait for them; then reports, up to the limits on time and records.
-void IntakeThread::read(std::deque<Job>& hooks, bool open) {
-    for (; !hooks.empty(); hooks.pop_front()) {
-        read_hook(hooks.front());
+void IntakeThread::read(std::deque<Job>& arrived, bool open) {
+    for (; !arrived.empty(); arrived.pop_front()) {
+        Job& job = arrived.front();
+        if (job.request.kind == server::IntakeRequest::Kind::hook) {
+            read_hook(job);
+        } else {
+            unread_.push_back(std::move(job));
+        }
     }
     for (const auto until = steady_clock::now() + kMaxReadTime;
          open && !unread_.empty() && report_events_.size() - first_event_ < kMaxBufferedEvents &&
@@ -202,7 +174,7 @@ void IntakeThread::read(std::deque<Job>& hooks, bool open) {
     }
     if (!open) {
         for (const Job& job : std::exchange(unread_, {})) {
-            job.done(unavailable("The server is stopping"));
+            job.done(stopping());
         }
     }
 }
@@ -294,10 +266,9 @@ void IntakeThread::store_hooks() {
 /// Drains the spool completely, because it may hold the start of a tool use that ends now. False if stop() came first.
 bool IntakeThread::drain_spool(storage::EventStore& store) {
     while (spool_.drain(store, kMaxDrained, max_lock_)) {
-        if (!is_open()) {
+        if (!worker_.wait(storage::kLockPause)) {
             return false;
         }
-        std::this_thread::sleep_for(storage::kLockPause);
     }
     return true;
 }

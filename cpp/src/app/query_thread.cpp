@@ -9,6 +9,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,7 +20,6 @@
 #include "http_response.hpp"
 #include "response_budget.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/metrics/series.hpp"
 #include "session_buddy/protocol/api_request.hpp"
 #include "session_buddy/protocol/api_response.hpp"
@@ -143,76 +143,54 @@ QueryThread::QueryThread(const Config& config, const Clock& clock, Metrics metri
       started_at_(clock.now()),
       responses_(responses ? std::move(responses) : std::make_shared<ResponseBudget>(config.max_response_bytes)),
       history_(std::make_unique<History>(config.db_path, [this] { return timed_out(); })),
-      snapshot_(std::make_shared<Snapshot>()) {}
+      snapshot_(std::make_shared<Snapshot>()),
+      worker_("query", config.max_queries) {}
 
 QueryThread::~QueryThread() {
     stop();
 }
 
 void QueryThread::start() {
-    thread_ = out_of_memory::start_thread("query", [this] { run(); });
+    worker_.start([this] { run(); });
 }
 
 void QueryThread::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        open_ = false;
-    }
-    wake_.notify_all();
-    if (thread_.joinable()) {
-        thread_.join();
-    }
-    for (const Job& job : std::exchange(jobs_, {})) {
-        job.done(stopping());
-    }
+    worker_.stop([](const Job& job) { job.done(stopping()); });
 }
 
 void QueryThread::publish(SnapshotPtr snapshot) {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(snapshot_mutex_);
     snapshot_ = std::move(snapshot);
 }
 
 void QueryThread::submit(server::QueryRequest request, Done done) {
-    server::QueryResponse rejection;
-    {
-        const std::lock_guard lock(mutex_);
-        if (open_ && jobs_.size() < config_.max_queries) {
-            const auto timeout = std::chrono::duration_cast<SteadyTime::duration>(config_.query_timeout);
-            jobs_.push_back({.request = std::move(request),
-                             .done = std::move(done),
-                             .deadline = std::chrono::steady_clock::now() + timeout});
-            wake_.notify_all();
+    const auto timeout = std::chrono::duration_cast<SteadyTime::duration>(config_.query_timeout);
+    Job job{
+        .request = std::move(request), .done = std::move(done), .deadline = std::chrono::steady_clock::now() + timeout};
+    switch (worker_.push(job)) {
+        case JobWorker<Job>::Push::queued:
             return;
-        }
-        rejection = open_ ? problem(503, "too_many_queries",
+        case JobWorker<Job>::Push::full:
+            return job.done(problem(503, "too_many_queries",
                                     fmt::format("max_queries reached ({} queued); retry later", config_.max_queries),
-                                    {{"max_queries", std::int64_t{config_.max_queries}}})
-                          : stopping();
+                                    {{"max_queries", std::int64_t{config_.max_queries}}}));
+        case JobWorker<Job>::Push::stopped:
+            return job.done(stopping());
     }
-    done(std::move(rejection));
 }
 
 void QueryThread::run() {
-    const auto has_work = [this] { return !jobs_.empty() || !open_; };
     for (;;) {
-        Job job;
-        {
-            std::unique_lock lock(mutex_);
-            if (!wake_.wait_for(lock, kIdleTime, has_work)) {
-                lock.unlock();
-                history_->queries.close();
-                lock.lock();
-                wake_.wait(lock, has_work);
-            }
-            if (!open_) {
-                break;
-            }
-            job = std::move(jobs_.front());
-            jobs_.pop_front();
+        std::optional<Job> job = worker_.pop(kIdleTime);
+        if (!job) {  // idle or stopping
+            history_->queries.close();
+            job = worker_.pop();
         }
-        job.done(respond(job));
+        if (!job) {
+            return;
+        }
+        job->done(respond(*job));
     }
-    history_->queries.close();
 }
 
 server::QueryResponse QueryThread::respond(const Job& job) {
@@ -227,7 +205,7 @@ server::QueryResponse QueryThread::respond(const Job& job) {
                        fmt::format("The time range has more than {} completed invocations; narrow it",
                                    metrics::SeriesBuilder::kMaxDurations));
     } catch (const storage::StorageError& error) {
-        if (!open_) {
+        if (worker_.stopping()) {
             return stopping();
         }
         if (timed_out()) {
@@ -245,13 +223,13 @@ server::QueryResponse QueryThread::respond(const Job& job) {
 }
 
 bool QueryThread::timed_out() const {
-    return !open_ || std::chrono::steady_clock::now() >= deadline_;
+    return worker_.stopping() || std::chrono::steady_clock::now() >= deadline_;
 }
 
 server::QueryResponse QueryThread::bounded_response(const server::QueryRequest& request) {
     SnapshotPtr snapshot;
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(snapshot_mutex_);
         snapshot = snapshot_;
     }
     // Only responses that depend on nothing but the snapshot and the request are shared; the others are small.

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/storage/hourly_rollup.hpp"
 
 namespace session_buddy::app {
@@ -26,33 +25,11 @@ constexpr std::chrono::milliseconds kRetryPause{30000};
 
 }  // namespace
 
-RollupThread::RollupThread(const Config& config, const Clock& clock) : config_(config), clock_(clock) {}
-
-RollupThread::~RollupThread() {
-    stop();
-}
-
-void RollupThread::start() {
-    stopping_ = false;
-    thread_ = out_of_memory::start_thread("rollup", [this] { run(); });
-}
-
-void RollupThread::stop() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    wake_.notify_all();
-    if (thread_.joinable()) {
-        thread_.join();
-    }
-}
-
 void RollupThread::run() {
     std::optional<storage::HourlyRollup> rollup;
     bool failing = false;
     std::chrono::milliseconds pause{0};
-    while (wait(std::min(pause, kCheckPause))) {
+    while (worker_.wait(std::min(pause, kCheckPause))) {
         try {
             pause -= std::min(pause, kCheckPause);
             if (pause.count() > 0) {
@@ -65,7 +42,7 @@ void RollupThread::run() {
                 rollup.emplace(config_.db_path,
                                std::chrono::duration_cast<std::chrono::milliseconds>(config_.busy_timeout));
             }
-            pause = rollup->step(clock_.now()) ? kBusyPause : kIdlePause;
+            pause = rollup->step(clock_.now(), [this] { return worker_.stopping(); }) ? kBusyPause : kIdlePause;
             failing = false;
         } catch (const std::exception& error) {
             if (!failing) {
@@ -76,11 +53,6 @@ void RollupThread::run() {
             pause = kRetryPause;
         }
     }
-}
-
-bool RollupThread::wait(std::chrono::milliseconds time) {
-    std::unique_lock lock(mutex_);
-    return !wake_.wait_for(lock, time, [this] { return stopping_; });
 }
 
 }  // namespace session_buddy::app

@@ -26,6 +26,7 @@
 #include "session_buddy/core/log.hpp"
 #include "session_buddy/core/out_of_memory.hpp"
 #include "session_buddy/core/version.hpp"
+#include "session_buddy/core/worker.hpp"
 #include "session_buddy/storage/error.hpp"
 
 namespace session_buddy::app {
@@ -255,7 +256,7 @@ bool serve(const options::Settings& settings) {
     kLogger.info("dashboard: {}://{}/", encrypted ? "https" : "http", server.endpoints().front());
     manager.ready();
     thread_failed = false;
-    out_of_memory::on_thread_failure([] {
+    Worker::on_failure([] {
         thread_failed = true;
         ::kill(::getpid(), SIGTERM);
     });
@@ -273,7 +274,7 @@ bool serve(const options::Settings& settings) {
     }
     manager.stopping();
     server.stop();
-    out_of_memory::on_thread_failure(nullptr);
+    Worker::on_failure(nullptr);
     return !thread_failed;
 }
 

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "accept_connection.hpp"
@@ -21,8 +20,7 @@
 #include "listener.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/log.hpp"
-#include "session_buddy/core/out_of_memory.hpp"
-#include "signals.hpp"
+#include "session_buddy/core/worker.hpp"
 #include "token_checker.hpp"
 
 namespace session_buddy::server {
@@ -71,7 +69,7 @@ struct NetworkServer::Impl {
     std::optional<TokenChecker> tokens;
     bool timeout_timer_running = false;  // the timer is pending
     bool all_aborted = false;            // shutdown_timeout has expired; network thread only
-    std::thread thread;
+    Worker worker{"network"};
 
     std::mutex lifecycle_mutex;  // held during each change of phase, including the join
     Phase phase = Phase::created;
@@ -87,7 +85,6 @@ struct NetworkServer::Impl {
 };
 
 void NetworkServer::Impl::run() {
-    block_signals();
     while (true) {
         try {
             // Restarts what an exception may have interrupted.
@@ -220,7 +217,7 @@ void NetworkServer::start() {
     if (impl_->phase != Impl::Phase::bound) {
         throw std::logic_error("NetworkServer::start: not bound, or started already");
     }
-    impl_->thread = out_of_memory::start_thread("network", [impl = impl_.get()] { impl->run(); });
+    impl_->worker.start([impl = impl_.get()] { impl->run(); });
     impl_->phase = Impl::Phase::running;
     for (const auto& endpoint : endpoints()) {
         kLogger.info("listening on {}", endpoint);
@@ -272,7 +269,7 @@ void NetworkServer::stop() {
     const std::scoped_lock lock(impl_->lifecycle_mutex);
     if (impl_->phase == Impl::Phase::running) {
         net::post(impl_->io, [impl = impl_.get()] { impl->begin_shutdown(); });
-        impl_->thread.join();
+        impl_->worker.stop();
         // Handlers left in `io`, such as a late verdict, are destroyed with it, after the timers.
         impl_->context.on_connection_closed = nullptr;
         kLogger.info("stopped");

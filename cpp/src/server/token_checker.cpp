@@ -1,4 +1,4 @@
-// Posts checks to a one-thread pool and their verdicts back to the network thread.
+// Checks tokens one by one, and posts the verdicts to the network thread.
 #include "token_checker.hpp"
 
 #include <boost/asio/post.hpp>
@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "session_buddy/core/log.hpp"
-#include "signals.hpp"
 
 namespace session_buddy::server {
 
@@ -28,31 +27,29 @@ auth::Verdict check_or_reject(const auth::Authenticator& authenticator, const st
 
 TokenChecker::TokenChecker(net::io_context& io, AuthenticatorPtr authenticator, const Clock& clock)
     : io_(io), clock_(clock), authenticator_(std::move(authenticator)) {
-    net::post(thread_, &block_signals);
-}
-
-TokenChecker::~TokenChecker() {
-    thread_.stop();
-    thread_.join();
+    worker_.start([this] { run(); });
 }
 
 void TokenChecker::check(std::string token, Done done) {
-    net::post(thread_,
-              [this, authenticator = authenticator_, token = std::move(token), done = std::move(done)]() mutable {
-                  auto verdict = check_or_reject(*authenticator, token, clock_.now());
-                  try {
-                      net::post(io_, [this, authenticator = std::move(authenticator), token = std::move(token),
-                                      done = std::move(done), verdict = std::move(verdict)]() mutable {
-                          if (authenticator == authenticator_) {
-                              done(std::move(verdict));
-                          } else {  // the tokens were reloaded meanwhile
-                              check(std::move(token), std::move(done));
-                          }
-                      });
-                  } catch (const std::bad_alloc&) {
-                      kLogger.error("a token could not be checked: out of memory");
-                  }
-              });
+    Check check{.authenticator = authenticator_, .token = std::move(token), .done = std::move(done)};
+    static_cast<void>(worker_.push(check));  // stopped only by the destructor
+}
+
+void TokenChecker::run() {
+    while (auto next = worker_.pop()) {
+        auto verdict = check_or_reject(*next->authenticator, next->token, clock_.now());
+        try {
+            net::post(io_, [this, checked = *std::move(next), verdict = std::move(verdict)]() mutable {
+                if (checked.authenticator == authenticator_) {
+                    checked.done(std::move(verdict));
+                } else {  // the tokens were reloaded meanwhile
+                    check(std::move(checked.token), std::move(checked.done));
+                }
+            });
+        } catch (const std::bad_alloc&) {
+            kLogger.error("a token could not be checked: out of memory");
+        }
+    }
 }
 
 }  // namespace session_buddy::server

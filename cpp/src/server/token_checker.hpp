@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include "asio.hpp"
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/clock.hpp"
+#include "session_buddy/core/worker.hpp"
 
 namespace session_buddy::server {
 
@@ -22,11 +22,8 @@ class TokenChecker {
     using Done = std::function<void(auth::Verdict)>;
 
     /// `io` and `clock` must outlive it, and `io` must not run after its destruction; `authenticator` is not nullptr.
+    /// The destructor waits for the running check; `done` of queued checks is never called.
     TokenChecker(net::io_context& io, AuthenticatorPtr authenticator, const Clock& clock);
-    /// Waits for the running check. `done` of queued checks is never called.
-    ~TokenChecker();
-    TokenChecker(const TokenChecker&) = delete;
-    TokenChecker& operator=(const TokenChecker&) = delete;
 
     /// Calls `done` asynchronously on the network thread.
     void check(std::string token, Done done);
@@ -37,10 +34,17 @@ class TokenChecker {
     }
 
   private:
+    struct Check {
+        AuthenticatorPtr authenticator;
+        std::string token;
+        Done done;
+    };
+    void run();
+
     net::io_context& io_;
     const Clock& clock_;
     AuthenticatorPtr authenticator_;
-    net::thread_pool thread_{1};
+    JobWorker<Check> worker_{"token", JobWorker<Check>::kBoundedByCallers};
 };
 
 }  // namespace session_buddy::server

@@ -3,18 +3,17 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "session_buddy/app/analytics.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/core/worker.hpp"
 #include "session_buddy/storage/database_watch.hpp"
 #include "session_buddy/storage/follower.hpp"
 #include "session_buddy/storage/totals_store.hpp"
@@ -96,8 +95,7 @@ class Collector {
     TimePoint last_now_ = TimePoint::min();
 
     storage::DatabaseWatch watch_;
-    std::atomic<bool> stopping_ = false;
-    std::thread thread_;
+    Worker worker_{"collector"};
 };
 
 }  // namespace session_buddy::app

@@ -3,19 +3,17 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 #include "session_buddy/app/spool.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/counter.hpp"
+#include "session_buddy/core/worker.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
 #include "session_buddy/server/intake.hpp"
 #include "session_buddy/storage/event_store.hpp"
@@ -61,8 +59,7 @@ class IntakeThread final : public server::Intake {
     };
 
     void run();
-    [[nodiscard]] bool is_open();
-    void read(std::deque<Job>& hooks, bool open);
+    void read(std::deque<Job>& arrived, bool open);
     void read_hook(Job& job);
     void read_report(Job& job);
     void store_hooks();
@@ -93,13 +90,8 @@ class IntakeThread final : public server::Intake {
     std::chrono::steady_clock::time_point next_write_;
     Counter rows_stored_;
 
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<Job> hook_jobs_;
-    std::deque<Job> report_jobs_;
-    bool open_ = true;
     bool maintenance_failed_ = false;
-    std::thread thread_;
+    JobWorker<Job> worker_{"ingestion", JobWorker<Job>::kBoundedByCallers};
 };
 
 }  // namespace session_buddy::app

@@ -1,24 +1,21 @@
 // The threads that answer HTTP API queries: from the latest snapshot, and from the database for history.
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/snapshot.hpp"
+#include "session_buddy/core/worker.hpp"
 #include "session_buddy/server/queries.hpp"
 
 namespace session_buddy::app {
@@ -91,12 +88,9 @@ class QueryThread final : public server::Queries {
     SteadyTime deadline_;  // of the current query
     std::vector<SharedResponse> shared_responses_;
 
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<Job> jobs_;
+    std::mutex snapshot_mutex_;
     SnapshotPtr snapshot_;
-    std::atomic<bool> open_ = true;  // changed under the mutex
-    std::thread thread_;
+    JobWorker<Job> worker_;
 };
 
 /// Two query threads, each with its own queue, so that responses from the snapshot, such as /metrics, never wait for

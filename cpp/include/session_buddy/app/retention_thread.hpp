@@ -3,12 +3,10 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/worker.hpp"
 
 namespace session_buddy::app {
 
@@ -27,28 +25,23 @@ class RetentionThread {
         std::chrono::milliseconds retry = kRetryPause;
     };
     RetentionThread(const Config& config, const Clock& clock) : RetentionThread(config, clock, Pauses{}) {}
-    RetentionThread(const Config& config, const Clock& clock, const Pauses& pauses);
-    ~RetentionThread();  // stops
+    RetentionThread(const Config& config, const Clock& clock, const Pauses& pauses)
+        : config_(config), clock_(clock), pauses_(pauses) {}
 
     /// Starts no thread if `retention` is 0.
     void start();
     /// Stops the thread after its current step; the rest is pruned after the next start. Idempotent.
-    void stop();
+    void stop() { worker_.stop(); }
 
   private:
     void run();
     /// Deletes all rows that are due, step by step. Throws storage::StorageError.
     void prune();
-    /// Waits; false if the thread must stop.
-    bool wait(std::chrono::milliseconds time);
 
     const Config& config_;
     const Clock& clock_;
     const Pauses pauses_;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
-    std::thread thread_;
+    Worker worker_{"retention"};
 };
 
 }  // namespace session_buddy::app

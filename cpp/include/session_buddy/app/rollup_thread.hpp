@@ -2,35 +2,29 @@
 // catching up may take long.
 #pragma once
 
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/config.hpp"
+#include "session_buddy/core/worker.hpp"
 
 namespace session_buddy::app {
 
 class RollupThread {
   public:
-    RollupThread(const Config& config, const Clock& clock);
-    ~RollupThread();  // stops
+    /// `config` and `clock` must outlive it.
+    RollupThread(const Config& config, const Clock& clock) : config_(config), clock_(clock) {}
 
-    void start();
-    /// Stops the thread after its current step. Idempotent.
-    void stop();
+    void start() {
+        worker_.start([this] { run(); });
+    }
+    /// Stops the thread, if necessary in the middle of a step, whose work the next start repeats. Idempotent.
+    void stop() { worker_.stop(); }
 
   private:
     void run();
-    /// Waits; false if the thread must stop.
-    bool wait(std::chrono::milliseconds time);
 
     const Config& config_;
     const Clock& clock_;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    bool stopping_ = false;
-    std::thread thread_;
+    Worker worker_{"rollup"};
 };
 
 }  // namespace session_buddy::app

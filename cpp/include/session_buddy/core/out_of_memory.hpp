@@ -1,9 +1,5 @@
-// Handling of allocation failures and unexpected exceptions in threads: the process continues if that is safe, and
-// otherwise shuts down gracefully.
+// A reserve of memory, so that the process can handle a failed allocation and continue.
 #pragma once
-
-#include <functional>
-#include <thread>
 
 namespace session_buddy::out_of_memory {
 
@@ -13,9 +9,5 @@ namespace session_buddy::out_of_memory {
 void reserve();
 /// Allocates the reserve again after memory was freed. Does nothing if reserve() was never called.
 void refill() noexcept;
-
-/// Starts a thread. If `body` throws, the error is logged and the handler of on_thread_failure(), if any, is called.
-[[nodiscard]] std::thread start_thread(const char* name, std::function<void()> body);
-void on_thread_failure(void (*handler)()) noexcept;
 
 }  // namespace session_buddy::out_of_memory
