@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from support import contract, tools
+from support import contract
+from support.browser import Events, opened
 from support.histories import fill, invocations
-from support.paths import JS
-from support.processes import Program, Server, wait_until
+from support.processes import Server, wait_until
 from support.schemas import validated
 
 PAGE = """<!doctype html>
@@ -75,65 +76,54 @@ def served(page: str) -> Iterator[str]:
 
 
 @contextmanager
-def opened(url: str, profile: Path) -> Iterator[Program]:
-    """A page in Chromium; its console and the frames of its WebSockets are the program's output."""
-    driver = [tools.node(), str(JS / "browser.mjs"), tools.chromium(), str(profile)]
-    with Program([*driver, url]) as program:
-        yield program
-        status = program.stop()
-        assert status == 0, program.drain()
-    assert not [line for line in program.seen if line.startswith("@pageerror")]
-
-
-@contextmanager
-def browser(code: str, profile: Path) -> Iterator[Program]:
-    """Opens a page with this script."""
-    with served(PAGE % code) as url, opened(url, profile) as program:
-        yield program
+def running(browser: Browser, code: str) -> Iterator[Events]:
+    """A page with this script."""
+    with served(PAGE % code) as url, opened(browser, url) as events:
+        yield events
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     path = tmp_path / "skills.db"
     fill(path, invocations("pytest-run", 42, completed=38), invocations("mypy", 2))
-    with Server(path) as running:
-        yield running
+    with Server(path) as server:
+        yield server
 
 
-def next_message(program: Program) -> dict[str, Any]:
-    return validated(program.wait_for("^@message ").removeprefix("@message "))
+def next_message(page: Events) -> dict[str, Any]:
+    return validated(page.wait_for("^@message ").removeprefix("@message "))
 
 
-def test_connecting(server: Server, tmp_path: Path) -> None:
-    with browser(contract.code("Connecting to WebSocket Server", server.port), tmp_path / "profile") as program:
-        program.wait_for("^@console Connected to Session-Buddy WebSocket$")
-        assert next_message(program)["data"]["top_skills"][0]["skill_name"] == "pytest-run"
-        program.wait_for("^@console Received: ")
+def test_connecting(browser: Browser, server: Server) -> None:
+    with running(browser, contract.code("Connecting to WebSocket Server", server.port)) as page:
+        page.wait_for("^@console Connected to Session-Buddy WebSocket$")
+        assert next_message(page)["data"]["top_skills"][0]["skill_name"] == "pytest-run"
+        page.wait_for("^@console Received: ")
         server.stop()
-        program.wait_for("^@console WebSocket connection closed$")
+        page.wait_for("^@console WebSocket connection closed$")
 
 
-def test_live_dashboard(server: Server, tmp_path: Path) -> None:
-    with browser(contract.code("Example 1: Live Dashboard", server.port), tmp_path / "profile") as program:
-        program.wait_for(r"^@console table pytest-run 42\s*mypy 2$")
+def test_live_dashboard(browser: Browser, server: Server) -> None:
+    with running(browser, contract.code("Example 1: Live Dashboard", server.port)) as page:
+        page.wait_for(r"^@console table pytest-run 42\s*mypy 2$")
         fill(server.db_path, invocations("ruff-check", 50))
-        program.wait_for(r"^@console table ruff-check 50")
+        page.wait_for(r"^@console table ruff-check 50")
 
 
-def test_alert_integration(server: Server, tmp_path: Path) -> None:
+def test_alert_integration(browser: Browser, server: Server) -> None:
     fill(server.db_path, invocations("broken", 10, completed=5))
-    with browser(contract.code("Example 3: Alert Integration", server.port), tmp_path / "profile") as program:
-        alert = json.loads(program.wait_for("^@console alert ").removeprefix("@console alert "))
+    with running(browser, contract.code("Example 3: Alert Integration", server.port)) as page:
+        alert = json.loads(page.wait_for("^@console alert ").removeprefix("@console alert "))
         assert (alert["severity"], alert["skill"], alert["type"]) == ("WARNING", "broken", "performance_drop")
 
 
-def test_reconnection(server: Server, tmp_path: Path) -> None:
-    with browser(contract.code("Reconnection Logic", server.port), tmp_path / "profile") as program:
-        program.wait_for("^@console Connected$")
+def test_reconnection(browser: Browser, server: Server) -> None:
+    with running(browser, contract.code("Reconnection Logic", server.port)) as page:
+        page.wait_for("^@console Connected$")
         assert server.stop(signal.SIGTERM) == 0
-        program.wait_for(r"^@console Reconnecting\.\.\. \(1/5\)$")
+        page.wait_for(r"^@console Reconnecting\.\.\. \(1/5\)$")
         with Server(server.db_path, port=server.port):
-            program.wait_for("^@console Connected$")
+            page.wait_for("^@console Connected$")
 
 
 # With Authorization the browser sends a preflight request first.
@@ -149,12 +139,12 @@ fetch(`http://${host}/healthz`, { headers: { Authorization: 'Bearer x' } })
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_another_origin_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
+def test_another_origin_must_be_allowed(browser: Browser, tmp_path: Path, allowed: bool) -> None:
     with served(PAGE % USES_THE_SERVER) as url:
         origin = url.replace("127.0.0.1", "evil.test").rstrip("/")
         with Server(tmp_path / "skills.db", *(["--allow-origin", origin] if allowed else [])) as server:
-            with opened(f"{origin}/?{server.port}", tmp_path / "profile") as program:
-                outcomes = {program.wait_for("^@console (socket |read|not read)") for _ in range(2)}
+            with opened(browser, f"{origin}/?{server.port}") as page:
+                outcomes = {page.wait_for("^@console (socket |read|not read)") for _ in range(2)}
             if allowed:
                 assert outcomes == {"@console socket opened", "@console read ok"}
             else:
@@ -171,14 +161,14 @@ for (let name = 0; name < 25; name++)
 """
 
 
-def test_a_page_of_another_origin_does_not_hold_the_connections_of_an_address(tmp_path: Path) -> None:
+def test_a_page_of_another_origin_does_not_hold_the_connections_of_an_address(browser: Browser, tmp_path: Path) -> None:
     with (
         served(PAGE % FILLS_THE_CONNECTIONS) as url,
         Server(tmp_path / "skills.db") as server,
-        opened(f"{url.replace('127.0.0.1', 'evil.test')}?{server.port}", tmp_path / "profile") as program,
+        opened(browser, f"{url.replace('127.0.0.1', 'evil.test')}?{server.port}") as page,
     ):
         for _ in range(150):  # over max_clients_per_address
-            program.wait_for("^@console rejected$")
+            page.wait_for("^@console rejected$")
         began = time.monotonic()
         wait_until(lambda: connects(f"ws://[::1]:{server.port}"), "another client connects", pause=0.1)
         assert time.monotonic() - began < 5.0
@@ -193,8 +183,8 @@ def connects(url: str) -> bool:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_a_rebound_name_must_be_allowed(tmp_path: Path, allowed: bool) -> None:
+def test_a_rebound_name_must_be_allowed(browser: Browser, tmp_path: Path, allowed: bool) -> None:
     with Server(tmp_path / "skills.db", *(["--allow-host", "rebind.test"] if allowed else [])) as server:
         url = f"http://rebind.test:{server.port}/readyz"
-        with opened(url, tmp_path / "profile") as program:
-            assert program.wait_for("^@response .*/readyz$") == f"@response {200 if allowed else 403} {url}"
+        with opened(browser, url) as page:
+            assert page.wait_for("^@response .*/readyz$") == f"@response {200 if allowed else 403} {url}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from support.dashboard import Visit, chromium, visit
+from support.browser import Visit, visit
 from support.histories import fill, invocations
 from support.processes import Server
 from support.reverse_proxy import Nginx, free_port
@@ -30,12 +30,6 @@ HOSTILE = {
     "path": "../../a/b?c=d#e%2F&f=g",
     "zero width": "zero\u200bwidth",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -101,8 +101,8 @@ def public(path: Path) -> set[Path]:
 def chains() -> list[list[Path]]:
     """The public headers in sequences of which each header includes the one before it.
 
-    In one unit of such a sequence, no header sees more than it includes itself: the unit checks all of them, in half the time
-    that a unit for each takes.
+    In a unit of one sequence, no header sees more than it includes itself: it checks each of them. All units together
+    take half the time of a unit for each header.
     """
     found: list[list[Path]] = []
     reached = {header: public(header) for header in HEADERS.rglob("*.hpp")}

@@ -1,11 +1,13 @@
-"""The dashboard in a real browser: Chromium driven by Playwright, whose expectations wait up to a timeout."""
+"""Chromium driven by Playwright, whose expectations wait up to a timeout, and what happens in its pages."""
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocket, expect, sync_playwright
 
 from . import tools
 from .paths import BUILD, JS
@@ -26,6 +28,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",  # pages of other origins are served from here as well
 )
 
 
@@ -43,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Visit:
-    """One visitor's page, with the errors that occurred in it."""
+    """One visitor's page of the dashboard, with the errors that occurred in it."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.context = context
@@ -89,5 +92,51 @@ def visit(browser: Browser, **options: object) -> Iterator[Visit]:
         visitor = Visit(context)
         yield visitor
         assert visitor.faults == []
+    finally:
+        context.close()
+
+
+class Events:
+    """What happens in a page, as lines.
+
+    `@console <text>`, `@message <text>` for a received WebSocket frame, `@close` for a closed WebSocket,
+    `@response <status> <url>`, `@pageerror <text>`. The browser's WebSocket is not replaced.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.seen: list[str] = []
+        self._read = 0  # so many of them
+        page.on("console", lambda message: self.seen.append(f"@console {message.text}"))
+        page.on("response", lambda response: self.seen.append(f"@response {response.status} {response.url}"))
+        page.on("pageerror", lambda error: self.seen.append(f"@pageerror {error}"))
+        page.on("websocket", self._on_websocket)
+
+    def _on_websocket(self, socket: WebSocket) -> None:
+        socket.on("framereceived", lambda payload: self.seen.append(f"@message {payload}"))
+        socket.on("close", lambda _: self.seen.append("@close"))
+
+    def wait_for(self, wanted: str) -> str:
+        """The first line, after the one returned before, that contains this regular expression."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            for line in self.seen[self._read :]:
+                self._read += 1
+                if re.search(wanted, line):
+                    return line
+            assert time.monotonic() < end, "\n".join([f"no such event: {wanted}", *self.seen])
+            self._page.wait_for_timeout(10)  # receives events meanwhile
+
+
+@contextmanager
+def opened(browser: Browser, url: str) -> Iterator[Events]:
+    """A page, of a visitor who was never there. At the end it must have had no uncaught errors."""
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        events = Events(page)
+        page.goto(url)
+        yield events
+        assert not [line for line in events.seen if line.startswith("@pageerror")]
     finally:
         context.close()
