@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3
 JOBS ?= $(shell scripts/jobs)
+TEST_JOBS ?= $(shell scripts/jobs tests)
 export PYTHON
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,7 +25,8 @@ CPP_UNITS := $(shell find cpp/src cpp/cli cpp/bindings -name '*.cpp' 2>/dev/null
 CPP_FILES := $(shell find cpp tests/cpp tests/cmake bench fuzz -name '*.cpp' -o -name '*.hpp')
 JS_PACKAGES := clients/js dashboard
 SCRIPTS := .ci/run $(filter-out %.txt %.ini %.py,$(wildcard scripts/*))
-PYTEST := python -m pytest -n $(JOBS)
+# Each worker starts with adjacent tests, which share servers and browsers, and takes from others when it has none left.
+PYTEST := python -m pytest -n $(TEST_JOBS) --dist worksteal
 
 .PHONY: help
 help: ## This list
@@ -97,7 +99,7 @@ test: test-cpp test-python ## Run all C++ and Python tests
 .PHONY: test-cpp
 test-cpp: $(STAMPS)/tests-built ## Run the C++ tests
 	@mkdir -p $(LOGS)
-	@ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure --progress | tee $(LOGS)/ctest.log
+	@ctest --test-dir $(RELEASE) -j $(TEST_JOBS) --output-on-failure --progress | tee $(LOGS)/ctest.log
 
 # On Debian every tool was installed above, so a test that misses one fails instead of being skipped.
 .PHONY: test-python
