@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import signal
-import subprocess
-import sys
-import sysconfig
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-import session_buddy
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.certificates import Certificates
 from support.histories import fill, invocations
-
-DEADLINE = 30.0  # seconds that any single wait may take before the test fails
+from support.processes import entry_points
 
 ServerFactory = Callable[..., RealTimeMetricsServer]
 
@@ -83,63 +75,6 @@ async def server(server_factory: ServerFactory) -> AsyncIterator[RealTimeMetrics
     """A running server over an empty database."""
     async with server_factory() as running:
         yield running
-
-
-class ServerProcess:
-    """A server command as a process; `ports` are those of its "listening on" line, after it was printed."""
-
-    def __init__(self, arguments: Sequence[str], **options: Any) -> None:
-        self.process = subprocess.Popen(
-            list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-        )
-        self._watchdog = threading.Timer(DEADLINE, self.process.kill)
-        self._watchdog.start()
-        self.line = ""
-
-    def wait_until_listening(self) -> list[int]:
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        if not self.line.startswith(("listening on ws://", "listening on wss://")):
-            raise AssertionError(f"did not listen: {self.line!r}, {self.finish()}")
-        return [int(port) for port in re.findall(r":(\d+)(?=\s)", self.line)]
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def finish(self) -> tuple[int, str, str]:
-        """Waits for the end; returns status, rest of the output, error output."""
-        try:
-            output, errors = self.process.communicate(timeout=DEADLINE)
-        finally:
-            self._watchdog.cancel()
-        return self.process.returncode, output, errors
-
-    def __enter__(self) -> ServerProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.finish()
-
-
-def native_binary(name: str = "session-buddy-server") -> str:
-    """The native program of the package under test."""
-    # An instrumented package is in a separate folder with its binaries; PYTHONPATH names it.
-    bin_folder = Path(session_buddy.__file__).parents[1] / "bin"
-    binary = (bin_folder if bin_folder.is_dir() else Path(sysconfig.get_path("scripts"))) / name
-    assert binary.exists(), f"{binary} is not installed"
-    return str(binary)
-
-
-def entry_points() -> dict[str, list[str]]:
-    """Every way to start the server from a shell."""
-    return {
-        "binary": [native_binary()],
-        "python -m session_buddy.websocket-server": [sys.executable, "-m", "session_buddy.websocket-server"],
-        "python -m session_buddy.websocket_server": [sys.executable, "-m", "session_buddy.websocket_server"],
-        "session-buddy serve": [str(Path(sysconfig.get_path("scripts")) / "session-buddy"), "serve"],
-    }
 
 
 @pytest.fixture(params=["binary", "python -m session_buddy.websocket-server", "session-buddy serve"])

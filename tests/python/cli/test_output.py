@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import entry_points, native_binary
 from session_buddy.storage.skills_storage import SkillsStorage
-from support.processes import Server
+from support.processes import Server, entry_points, native_binary
 from support.transcripts import result, use, write
 
 PROGRAM = entry_points()["session-buddy serve"][0]

@@ -21,7 +21,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from websockets.sync.client import connect
 
-from conftest import isolate_environment, native_binary
+from conftest import isolate_environment
 from session_buddy.realtime.metrics_exporter import PrometheusExporter
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import tools
@@ -148,7 +148,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with pytest.MonkeyPatch.context() as patch:
         isolate_environment(folder, patch)
         with (
-            Server(db_path, command=[native_binary()]) as server,
+            Server(db_path) as server,
             Prometheus(folder / "prometheus", [job(server.port)], [RULES]) as prometheus,
         ):
             done = threading.Event()

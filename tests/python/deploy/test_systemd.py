@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DEADLINE, ServerProcess, native_binary
 from support import tools
 from support.histories import fill, invocations
 from support.paths import ROOT
+from support.processes import DEADLINE, ServerProcess, native_binary
 from support.service_manager import ServiceManager
 from support.tokens import write_secret
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from conftest import native_binary
 from support import tools
 from support.certificates import Certificates
 from support.histories import fill, invocations
@@ -115,7 +114,7 @@ def test_clients_subscribe_to_the_skills_in_turn(tmp_path: Path) -> None:
     fill(path, *(invocations(f"skill-{number}", 3) for number in range(4)))
     message = tmp_path / "message.json"
     skills = ("--skills", "skill-0,skill-3", "--save-message", str(message))
-    with Server(path, interval=f"{INTERVAL * 1000:.0f}ms", command=[native_binary()]) as server:
+    with Server(path, interval=f"{INTERVAL * 1000:.0f}ms") as server:
         report = load(server.port, server.process.pid, *skills)
 
     assert (report["messages"], report["lost"]) == (CLIENTS * BROADCASTS, 0)
@@ -125,13 +124,13 @@ def test_clients_subscribe_to_the_skills_in_turn(tmp_path: Path) -> None:
 
 def test_answers_are_counted_and_rejections_are_not(filled_db: Path) -> None:
     options = ("--skill", "mypy", "--seconds", "0.2")
-    with Server(filled_db, "--max-messages-per-second", "1000000", command=[native_binary()]) as server:
+    with Server(filled_db, "--max-messages-per-second", "1000000") as server:
         report = measured("request_client", server.port, server.process.pid, *options)
     assert report["requests"] > 0
     assert report["requests_per_second"] == pytest.approx(report["requests"] / report["seconds"])
 
     with (
-        Server(filled_db, command=[native_binary()]) as server,
+        Server(filled_db) as server,
         pytest.raises(AssertionError, match="Rate limit exceeded"),
     ):
         measured("request_client", server.port, server.process.pid, *options)

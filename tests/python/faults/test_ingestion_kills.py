@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 
-from conftest import native_binary
 from support.hook_events import Event, post, pre
-from support.processes import DEADLINE, wait_until
+from support.processes import DEADLINE, native_binary, wait_until
 from support.reverse_proxy import free_port
 from support.transcripts import result, use, write
 

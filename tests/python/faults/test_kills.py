@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 
-from conftest import native_binary
 from session_buddy.storage.skills_storage import SkillsStorage
 from support import recorder
-from support.processes import wait_until
+from support.processes import native_binary, wait_until
 from support.watched_server import INTERVAL, WatchedServer, counts
 
 KILLS = 200  # in total; of the writer or of the server, at random

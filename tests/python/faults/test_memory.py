@@ -12,7 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import native_binary
 from support.footprint import MEGABYTE, resident
 from support.ingestion import INVOCATIONS, invocation, send
 from support.processes import Server, wait_until
@@ -24,7 +23,7 @@ LONG = "\\" * 150  # each takes two bytes in /metrics
 
 @contextmanager
 def native_server(folder: Path, *options: str, interval: str = "100ms") -> Iterator[Server]:
-    with Server(folder / "skills.db", *options, command=[native_binary()], interval=interval) as server:
+    with Server(folder / "skills.db", *options, interval=interval) as server:
         yield server
         assert server.process.poll() is None, "the server is gone"
         assert server.stop() == 0

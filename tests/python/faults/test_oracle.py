@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import native_binary
 from support.oracle import Oracle
 from support.processes import Server
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize("options", [(), ("--push", "--push-min-interval", "20ms")], ids=["interval", "push"])
 def test_windows_lifetimes_sessions_and_totals_agree_with_sql(db_path: Path, options: tuple[str, ...]) -> None:
     seed = SEED or int.from_bytes(os.urandom(4), "big")
-    with Server(db_path, *options, interval="20ms", command=[native_binary()]) as server:
+    with Server(db_path, *options, interval="20ms") as server:
         oracle = Oracle(server, seed)
         oracle.run(SECONDS, DEADLINE)
     print(f"seed {seed}: {oracle.batches} batches, agreed after {oracle.slowest:.3f} s at the latest")

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import native_binary
 from session_buddy import _native
 from support.histories import fill, invocations
 from support.hook_events import post, run_hook
@@ -180,7 +179,7 @@ def test_a_database_that_is_replaced_after_its_wal_was_removed_is_not_damaged(
     push: list[str], seconds_between: float, db_path: Path
 ) -> None:
     fill(db_path, invocations("pytest-run", 10))
-    with Server(db_path, *push, interval="1s", command=[native_binary()]) as server:
+    with Server(db_path, *push, interval="1s") as server:
         wait_until(lambda: skills(server) == ["pytest-run"], "the first database is served")
         other = db_path.with_name("other.db")
         fill(other, invocations("mypy", 3))

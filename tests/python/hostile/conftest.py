@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import isolate_environment, native_binary
+from conftest import isolate_environment
 from support.bystander import Bystander
 from support.histories import fill, invocations
 from support.processes import Server
@@ -37,7 +37,7 @@ def hostile_server(folder: Path, *options: str) -> Iterator[Server]:
     """The native server; after all tests it must still be running and have logged no failure."""
     path = folder / "skills.db"
     fill(path, invocations("pytest-run", 3))
-    with Server(path, *options, command=[native_binary()]) as server:
+    with Server(path, *options) as server:
         yield server
         assert server.process.poll() is None, "the server has exited"
         if server.url.startswith("ws:"):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import native_binary
 from hostile.conftest import hostile_server
 from support.bystander import Bystander
 from support.certificates import Certificates, client_hello
@@ -244,7 +243,7 @@ def test_a_client_that_stops_reading_is_dropped_and_uses_little_memory(tmp_path:
 
 def test_pings_beyond_the_rate_and_then_a_broken_frame_leave_no_connection_behind(tmp_path: Path) -> None:
     options = ("--max-messages-per-second", "10", "--ping-interval", "200ms", "--ping-timeout", "500ms")
-    with Server(tmp_path / "skills.db", *options, "--shutdown-timeout", "60s", command=[native_binary()]) as server:
+    with Server(tmp_path / "skills.db", *options, "--shutdown-timeout", "60s") as server:
         for pings in range(15, 35):
             with RawClient(server.port) as client:
                 client.handshake()

@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from conftest import native_binary
 from support.hook_events import Event, event, failure, post, pre, run_hook, session_end, typed
-from support.processes import DEADLINE, wait_until
+from support.processes import DEADLINE, native_binary, wait_until
 from support.transcripts import SECRET
 
 

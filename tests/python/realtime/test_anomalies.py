@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from conftest import DEADLINE, ServerFactory
+from conftest import ServerFactory
 from session_buddy.realtime.types import Anomaly
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.histories import fill, invocations
+from support.processes import DEADLINE
 from support.schemas import Client, Message
 
 

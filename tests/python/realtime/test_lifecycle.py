@@ -21,10 +21,11 @@ import pytest
 import uvloop
 import websockets
 
-from conftest import DEADLINE, ServerFactory
+from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage import DatabaseBusyError, StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.processes import DEADLINE
 
 
 def url(server: RealTimeMetricsServer) -> str:

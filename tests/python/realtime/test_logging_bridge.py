@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import websockets
 
-from conftest import DEADLINE, ServerFactory
+from conftest import ServerFactory
+from support.processes import DEADLINE
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import websockets
 
-from conftest import DEADLINE, ServerFactory
+from conftest import ServerFactory
 from session_buddy.realtime.types import Snapshot
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.processes import DEADLINE
 from support.schemas import validated
 
 

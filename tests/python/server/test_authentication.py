@@ -21,10 +21,10 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from conftest import ServerFactory, ServerProcess, native_binary
+from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.histories import fill, invocations
-from support.processes import DEADLINE, Server, wait_until
+from support.processes import DEADLINE, Server, ServerProcess, native_binary, wait_until
 from support.raw_client import PING_FRAME, Opcode, RawClient, close_frame, frame
 from support.schemas import Client, validated
 from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, signed, write_secret

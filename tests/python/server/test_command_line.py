@@ -14,8 +14,8 @@ import pytest
 import websockets.sync.client as websocket_client
 
 import session_buddy
-from conftest import ServerProcess, entry_points
 from session_buddy import _native
+from support.processes import ServerProcess, entry_points
 
 
 def run(command: list[str], *arguments: str) -> tuple[int, str, str]:

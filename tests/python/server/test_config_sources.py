@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import entry_points
 from session_buddy import _native
+from support.processes import entry_points
 from support.tokens import write_secret
 
 

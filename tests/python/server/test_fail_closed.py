@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from conftest import ServerFactory, ServerProcess, native_binary
+from conftest import ServerFactory
 from support.certificates import Certificates
+from support.processes import ServerProcess, native_binary
 from support.tokens import READER, SCRAPER, SECRET, ec_key, pem, rsa_key, write_secret
 
 

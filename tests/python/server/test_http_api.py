@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 import pytest
 
-from conftest import native_binary
 from session_buddy.cli.main import main
 from session_buddy.storage.skills_storage import SkillsStorage
 from support.environment import bound_by_permissions
@@ -538,7 +537,7 @@ def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> N
     with contextlib.closing(sqlite3.connect(filled_db, isolation_level=None, timeout=DEADLINE)) as locker:
         locker.execute("SELECT count(*) FROM skill_invocation").fetchone()  # has it open for writing
         filled_db.chmod(0o444)  # otherwise the server would switch it to WAL mode
-        with Server(filled_db, command=[*bound_by_permissions(), native_binary()]) as server:
+        with Server(filled_db, prefix=bound_by_permissions()) as server:
             locker.execute("BEGIN EXCLUSIVE")
             assert history_is_503(server, filled_db.parent)
             assert "locked" in ask(server, f"{API}/anomalies").body["detail"]

@@ -12,9 +12,10 @@ import jsonschema
 import pytest
 import websockets
 
-from conftest import ServerFactory, ServerProcess
+from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from support.paths import SCHEMAS
+from support.processes import ServerProcess
 from support.schemas import Client, documents
 
 APP = "https://app.example.org"

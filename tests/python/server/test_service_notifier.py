@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DEADLINE, ServerProcess, native_binary
 from support.certificates import Certificates
+from support.processes import DEADLINE, ServerProcess, native_binary
 from support.service_manager import ServiceManager
 
 

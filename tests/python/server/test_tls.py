@@ -17,11 +17,11 @@ import pytest
 import websockets
 from websockets.exceptions import InvalidMessage
 
-from conftest import ServerFactory, ServerProcess
+from conftest import ServerFactory
 from support import tools
 from support.certificates import Certificates, common_name
 from support.paths import JS
-from support.processes import DEADLINE, Program, Server, wait_until
+from support.processes import DEADLINE, Program, Server, ServerProcess, wait_until
 
 
 async def test_python_gets_updates_and_http_over_tls(certificates: Certificates, filled_db: Path) -> None:

@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from conftest import native_binary
-from support.processes import DEADLINE
+from support.processes import DEADLINE, native_binary
 from support.transcripts import SECRET
 
 Event = dict[str, Any]

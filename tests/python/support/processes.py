@@ -8,11 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import session_buddy
 
 DEADLINE = 40.0  # seconds that any single wait may take before the test fails
 LINES_SHOWN = 400  # of a program's output, where a test fails
@@ -102,8 +106,27 @@ class Program:
         return "\n".join([f"{' '.join(self.arguments)}: {message}", "last output:", *self.seen[-LINES_SHOWN:]])
 
 
+def native_binary(name: str = "session-buddy-server") -> str:
+    """The native program of the package under test."""
+    # An instrumented package is in a separate folder with its binaries; PYTHONPATH names it.
+    bin_folder = Path(session_buddy.__file__).parents[1] / "bin"
+    binary = (bin_folder if bin_folder.is_dir() else Path(sysconfig.get_path("scripts"))) / name
+    assert binary.exists(), f"{binary} is not installed"
+    return str(binary)
+
+
+def entry_points() -> dict[str, list[str]]:
+    """Every way to start the server from a shell."""
+    return {
+        "binary": [native_binary()],
+        "python -m session_buddy.websocket-server": [sys.executable, "-m", "session_buddy.websocket-server"],
+        "python -m session_buddy.websocket_server": [sys.executable, "-m", "session_buddy.websocket_server"],
+        "session-buddy serve": [str(Path(sysconfig.get_path("scripts")) / "session-buddy"), "serve"],
+    }
+
+
 class Server(Program):
-    """A server command on a free port of the loopback, listening once it is entered."""
+    """The native server on a free port of loopback, listening once it is entered; `prefix` precedes its command."""
 
     port: int
 
@@ -114,11 +137,11 @@ class Server(Program):
         port: int = 0,
         interval: str = "100ms",
         env: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "session_buddy.websocket_server"),
+        prefix: Sequence[str] = (),
     ) -> None:
         self.db_path = db_path
         arguments = ["--port", str(port), "--db-path", str(db_path), "--update-interval", interval, *options]
-        super().__init__([*command, *arguments], cwd=db_path.parent, env=env)
+        super().__init__([*prefix, native_binary(), *arguments], cwd=db_path.parent, env=env)
 
     def __enter__(self) -> Server:
         super().__enter__()
@@ -130,3 +153,41 @@ class Server(Program):
     @property
     def url(self) -> str:
         return f"{self._scheme}://localhost:{self.port}"
+
+
+class ServerProcess:
+    """A server command as a process; `ports` are those of its "listening on" line, after it was printed."""
+
+    def __init__(self, arguments: Sequence[str], **options: Any) -> None:
+        self.process = subprocess.Popen(
+            list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        self._watchdog = threading.Timer(DEADLINE, self.process.kill)
+        self._watchdog.start()
+        self.line = ""
+
+    def wait_until_listening(self) -> list[int]:
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        if not self.line.startswith(("listening on ws://", "listening on wss://")):
+            raise AssertionError(f"did not listen: {self.line!r}, {self.finish()}")
+        return [int(port) for port in re.findall(r":(\d+)(?=\s)", self.line)]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def finish(self) -> tuple[int, str, str]:
+        """Waits for the end; returns status, rest of the output, error output."""
+        try:
+            output, errors = self.process.communicate(timeout=DEADLINE)
+        finally:
+            self._watchdog.cancel()
+        return self.process.returncode, output, errors
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.finish()

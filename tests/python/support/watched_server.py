@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from conftest import native_binary
-
 from .processes import DEADLINE, Server
 from .schemas import Client, Message
 
@@ -36,8 +34,7 @@ class WatchedServer:
     def __init__(
         self, db_path: Path, *options: str, prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> None:
-        command = [*prefix, native_binary()]
-        self.program = Server(db_path, *options, interval=INTERVAL, env=env, command=command)
+        self.program = Server(db_path, *options, interval=INTERVAL, env=env, prefix=prefix)
         self.updates = 0
         self.latest: Message = {}
         self.seen: list[Counts] = []  # the metrics; a new item each time they changed
