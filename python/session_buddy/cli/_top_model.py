@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
+from session_buddy.cli._top_columns import SORTS, wilson
 from session_buddy.client import Anomaly, MetricsUpdate, SessionUpdate, State, StateChange, TopSkill, as_wire
 
 BUCKET_SECONDS = 5.0  # of a sparkline made from updates
 BUCKETS = 24
 MAX_SEEN = 2000  # skills with kept activity; the least recently seen are evicted
-Z_95 = 1.959963984540054
-
-
-def wilson(completed: int, count: int) -> tuple[float, float] | None:
-    """The 95 % Wilson score interval of a success rate, as fractions; None without invocations."""
-    if count <= 0:
-        return None
-    rate, square = completed / count, Z_95 * Z_95
-    centre = rate + square / (2 * count)
-    spread = Z_95 * math.sqrt(rate * (1 - rate) / count + square / (4 * count * count))
-    scale = 1 + square / count
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A sort column."""
-
-    name: str
-    key: Callable[[TopSkill], Any]
-    descending: bool = True  # initial direction
-
-
-COLUMNS: Sequence[Column] = (
-    Column("invocations", lambda skill: skill.invocation_count),
-    Column("success rate", lambda skill: -1.0 if skill.completion_rate is None else skill.completion_rate),
-    Column("mean duration", lambda skill: skill.avg_duration),
-    Column("last used", lambda skill: skill.last_invocation_at),
-    Column("skill", lambda skill: skill.skill_name, descending=False),
-)
 
 
 class Activity:
@@ -92,7 +61,7 @@ class Model:
         None  # hourly invocations of the last 24 hours, if the server reports them
     )
     activity: Activity = field(default_factory=Activity)
-    column: int = 0
+    column: int = 0  # index in SORTS
     reverse: bool = False
     search: str = ""
 
@@ -114,11 +83,11 @@ class Model:
 
     @property
     def descending(self) -> bool:
-        return COLUMNS[self.column].descending != self.reverse
+        return SORTS[self.column].descending != self.reverse
 
     def sort_by(self, column: int) -> None:
         """Sort by a column in its initial direction."""
-        self.column = column % len(COLUMNS)
+        self.column = column % len(SORTS)
         self.reverse = False
 
     def skills(self) -> list[TopSkill]:
@@ -130,7 +99,7 @@ class Model:
             if not wanted or wanted in skill.skill_name.casefold()
         ]
         found.sort(key=lambda skill: skill.skill_name)
-        found.sort(key=COLUMNS[self.column].key, reverse=self.descending)
+        found.sort(key=SORTS[self.column].key, reverse=self.descending)
         return found
 
     def anomalies(self) -> list[Anomaly]:
@@ -168,8 +137,3 @@ class Model:
             "anomalies": as_wire(tuple(self.anomalies())),
             "active_sessions": as_wire(self.sessions.active_sessions) if self.sessions else [],
         }
-
-
-def seconds_since(at: datetime, now: datetime | None = None) -> float:
-    """Seconds since ``at``; 0 if it is in the future because clocks differ."""
-    return max(0.0, ((now or datetime.now(timezone.utc)) - at).total_seconds())

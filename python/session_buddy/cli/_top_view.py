@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from rich.cells import cell_len
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from session_buddy.cli._top_model import BUCKETS, COLUMNS, Model, seconds_since, wilson
+from session_buddy.cli._top_columns import METRICS, SKILL, SORTS, WIDE, ago, duration, seconds_since
+from session_buddy.cli._top_model import BUCKETS, Model
 from session_buddy.client import Anomaly, State, TopSkill
 
 
@@ -42,10 +45,7 @@ MAX_ANOMALIES = 5  # lines shown; the rest is counted
 NO_DATA = "nothing to evaluate: no invocation in the server's window"
 MAX_SESSIONS = 4
 MAX_SEARCH = 256  # characters
-# Terminal widths below which table columns are left out, so that names keep 12 cells.
-WIDE, MIDDLE, NARROW, SMALL, TINY = 104, 80, 56, 42, 28
-
-_SORTS = "icdln"  # in the order of COLUMNS
+_SORT_KEYS = [column.press for column in SORTS]
 _FAR = 10**9
 _MOVES = {  # lines, and pages
     "up": (-1, 0),
@@ -61,16 +61,35 @@ _MOVES = {  # lines, and pages
     "G": (_FAR, 0),
 }
 
-HELP = """\
- s, S            sort by the next or previous column      ↑ ↓ j k         scroll by a line
- i c d l n       sort by invocations, success rate, mean  PgUp PgDn       scroll by a page
-                 duration, last used, skill               Home End g G    to the first, the last
- r               reverse the order                        /               search: type, Enter keeps, Esc clears
- h ?             this help, and back                      q, Ctrl-C       quit
 
- success rate is completed / invocations in the server's window, with its 95 % Wilson interval
- sd is how many standard deviations the last hour differs from the day before\
-"""
+def _help() -> str:
+    sorts = textwrap.wrap(f"sort by {', '.join(column.name for column in SORTS)}", 39)
+    left = [
+        ("s, S", "sort by the next or previous column"),
+        (" ".join(_SORT_KEYS), sorts[0]),
+        *(("", line) for line in sorts[1:]),
+        ("r", "reverse the order"),
+        ("h ?", "this help, and back"),
+    ]
+    right = [
+        ("↑ ↓ j k", "scroll by a line"),
+        ("PgUp PgDn", "scroll by a page"),
+        ("Home End g G", "to the first, the last"),
+        ("/", "search: type, Enter keeps, Esc clears"),
+        ("q, Ctrl-C", "quit"),
+    ]
+    lines = (
+        f" {keys:<16}{what:<41}{more_keys:<16}{more}"
+        for (keys, what), (more_keys, more) in zip_longest(left, right, fillvalue=("", ""))
+    )
+    return "\n".join((*lines, "", *_NOTES))
+
+
+_NOTES = (
+    " success rate is completed / invocations in the server's window, with its 95 % Wilson interval",
+    " sd is how many standard deviations the last hour differs from the day before",
+)
+HELP = _help()
 
 
 def truncate(text: str, width: int, ellipsis: str = "…") -> str:
@@ -84,23 +103,6 @@ def truncate(text: str, width: int, ellipsis: str = "…") -> str:
             break
         taken.append(character)
     return "".join(taken) + ellipsis
-
-
-def ago(seconds: float) -> str:
-    """An age in about four characters."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"
-
-
-def duration(seconds: float) -> str:
-    """A duration with three digits and a unit."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 100:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 36000 else f"{seconds / 3600:.0f} h"
 
 
 def sparkline(counts: Sequence[int], blocks: str = UNICODE.blocks) -> str:
@@ -166,8 +168,8 @@ class Screen:
             return False
         if key in ("h", "?") or self.helping:
             self.helping = not self.helping
-        elif key in _SORTS:
-            model.sort_by(_SORTS.index(key))
+        elif key in _SORT_KEYS:
+            model.sort_by(_SORT_KEYS.index(key))
         elif key in ("s", "right"):
             model.sort_by(model.column + 1)
         elif key in ("S", "left"):
@@ -241,43 +243,30 @@ class Screen:
         text.truncate(width)
         return text
 
-    def _columns(self, width: int) -> list[_Cells]:
-        """The columns that fit a terminal of this width."""
-        columns = [
-            _Cells("skill", 0, lambda skill: Text(self._shown(skill.skill_name), "bold"), left=True),
-            _Cells("invocations", SMALL, lambda skill: Text(f"{skill.invocation_count:,}")),
-            _Cells("success rate", TINY, _success),
-            _Cells("95 % interval", MIDDLE, _interval, dim=True),
-            _Cells(
-                "mean duration", NARROW, lambda skill: Text(duration(skill.avg_duration) if skill.avg_duration else "-")
-            ),
-            _Cells("last used", MIDDLE, lambda skill: Text(ago(seconds_since(skill.last_invocation_at)))),
-            _Cells("last 24 h" if self.model.hours is not None else "last 2 min", WIDE, self._sparkline, left=True),
-        ]
-        return [column for column in columns if width >= column.least_width]
-
     def _sparkline(self, skill: TopSkill) -> Text:
-        return Text(
-            f"{sparkline(self.model.sparkline_counts(skill.skill_name), self._glyphs.blocks):<{BUCKETS}}", "cyan"
-        )
+        counts = self.model.sparkline_counts(skill.skill_name)
+        return Text(f"{sparkline(counts, self._glyphs.blocks):<{BUCKETS}}", "cyan")
 
     def _table(self, width: int, skills: Sequence[TopSkill]) -> Table:
         model = self.model
+        sorted_by = SORTS[model.column].name
         arrow = self._glyphs.arrows[model.descending]
         table = Table(box=None, expand=True, padding=(0, 1, 0, 0), header_style="bold")
-        columns = self._columns(width)
-        for column in columns:
-            chosen = column.title == COLUMNS[model.column].name
-            table.add_column(
-                Text(f"{column.title} {arrow}", "reverse") if chosen else Text(column.title),
-                justify="left" if column.left else "right",
-                style="dim" if column.dim else "",
-                no_wrap=True,
-                overflow="ellipsis",
-                ratio=1 if column.title == "skill" else None,
-            )
+
+        def add(name: str, justify: JustifyMethod, style: str = "", ratio: int | None = None) -> None:
+            title = Text(f"{name} {arrow}", "reverse") if name == sorted_by else Text(name)
+            table.add_column(title, justify=justify, style=style, no_wrap=True, overflow="ellipsis", ratio=ratio)
+
+        metrics = [metric for metric in METRICS if width >= metric.least_width]
+        add(SKILL.name, "left", ratio=1)
+        for metric in metrics:
+            add(metric.name, "right", "dim" if metric.dim else "")
+        if width >= WIDE:
+            add("last 24 h" if model.hours is not None else "last 2 min", "left")
         for skill in skills:
-            table.add_row(*(column.cell(skill) for column in columns))
+            cells = [Text(metric.text(skill), metric.style(skill)) for metric in metrics]
+            sparklines = [self._sparkline(skill)] if width >= WIDE else []
+            table.add_row(Text(self._shown(skill.skill_name), "bold"), *cells, *sparklines)
         return table
 
     def _anomalies(self, width: int) -> list[Text]:
@@ -311,29 +300,6 @@ class Screen:
         return [*lines, *_more(len(sessions) - MAX_SESSIONS)]
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """A column of the table."""
-
-    title: str
-    least_width: int  # of the terminal
-    cell: Callable[[TopSkill], Text]
-    left: bool = False
-    dim: bool = False
-
-
-def _success(skill: TopSkill) -> Text:
-    rate = skill.completion_rate
-    if rate is None:
-        return Text("-")
-    return Text(f"{rate:.1%}", "green" if rate >= 0.9 else "yellow" if rate >= 0.6 else "red")
-
-
-def _interval(skill: TopSkill) -> Text:
-    interval = wilson(skill.completed_count, skill.invocation_count)
-    return Text("-" if interval is None else f"{interval[0]:.1%} - {interval[1]:.1%}")
-
-
 def _skill_count(count: int) -> str:
     return f"{count} skill{'' if count == 1 else 's'}"
 
@@ -354,17 +320,11 @@ def plain(model: Model, glyphs: Glyphs) -> str:
     lines = [f"{glyphs.printable(model.url)}  {connection(model)}  {at}"]
     skills = model.skills()
     width = max([5, *(cell_len(glyphs.printable(skill.skill_name)) for skill in skills)])
-    lines.append(
-        f"{'skill':<{width}}  {'invocations':>11}  {'success rate':>12}  {'95 % interval':>15}  {'mean duration':>13}"
-        f"  {'last used':>9}"
-    )
+    lines.append("  ".join([f"{'skill':<{width}}", *(f"{metric.name:>{metric.width}}" for metric in METRICS)]))
     for skill in skills:
         name = glyphs.printable(skill.skill_name)
-        lines.append(
-            f"{name}{' ' * (width - cell_len(name))}  {skill.invocation_count:>11,}  {_success(skill).plain:>12}  "
-            f"{_interval(skill).plain:>15}  {duration(skill.avg_duration) if skill.avg_duration else '-':>13}  "
-            f"{ago(seconds_since(skill.last_invocation_at)) + ' ago':>9}"
-        )
+        cells = (f"{metric.text(skill) + metric.suffix:>{metric.width}}" for metric in METRICS)
+        lines.append("  ".join([name + " " * (width - cell_len(name)), *cells]))
     if _is_idle(model):
         lines.append(NO_DATA)
     for anomaly in model.anomalies():

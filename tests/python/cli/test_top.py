@@ -25,8 +25,9 @@ from websockets.sync.server import ServerConnection, serve
 
 from session_buddy.cli._connection import MAX_LOOKUPS, DetachedThreads
 from session_buddy.cli._terminal import Keys
-from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, COLUMNS, Activity, wilson
-from session_buddy.cli._top_view import ASCII, UNICODE, ago, duration, kind, sparkline, truncate
+from session_buddy.cli._top_columns import SORTS, ago, duration, wilson
+from session_buddy.cli._top_model import BUCKET_SECONDS, BUCKETS, Activity
+from session_buddy.cli._top_view import ASCII, UNICODE, kind, sparkline, truncate
 from session_buddy.client import Anomaly, TopSkill
 from support.certificates import Certificates
 from support.histories import fill, invocations
@@ -358,7 +359,7 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
 def test_columns_and_anomalies_have_the_labels_of_the_dashboard() -> None:
     page = (ROOT / "dashboard" / "src" / "views" / "skills.tsx").read_text()
     labels = re.findall(r"sort: '\w+', label: '([^']+)'", page)
-    assert sorted(label.lower() for label in labels) == sorted(column.name for column in COLUMNS)
+    assert sorted(label.lower() for label in labels) == sorted(column.name for column in SORTS)
     words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomalies.ts").read_text(), re.MULTILINE)
     kinds = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
     assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in kinds), "Unusual"] == words
