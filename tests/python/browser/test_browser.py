@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from support.browser import Events, opened
 from support.histories import fill, invocations
 from support.processes import Server, wait_until
 from support.schemas import validated
+from support.web import served
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -50,35 +50,26 @@ PAGE = """<!doctype html>
 
 
 @contextmanager
-def served(page: str) -> Iterator[str]:
-    """The URL of a page, on a free port of loopback."""
+def page_of(script: str) -> Iterator[str]:
+    """The URL of a page with this script, on a free port of loopback."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Serving(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = page.encode()
+            body = (PAGE % script).encode()
             self.send_response(200)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
-        thread = threading.Thread(target=web.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{web.server_address[1]}/"
-        finally:
-            web.shutdown()
-            thread.join()
+    with served(Serving) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @contextmanager
 def running(browser: Browser, code: str) -> Iterator[Events]:
     """A page with this script."""
-    with served(PAGE % code) as url, opened(browser, url) as events:
+    with page_of(code) as url, opened(browser, url) as events:
         yield events
 
 
@@ -140,7 +131,7 @@ fetch(`http://${host}/healthz`, { headers: { Authorization: 'Bearer x' } })
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_another_origin_must_be_allowed(browser: Browser, tmp_path: Path, allowed: bool) -> None:
-    with served(PAGE % USES_THE_SERVER) as url:
+    with page_of(USES_THE_SERVER) as url:
         origin = url.replace("127.0.0.1", "evil.test").rstrip("/")
         with Server(tmp_path / "skills.db", *(["--allow-origin", origin] if allowed else [])) as server:
             with opened(browser, f"{origin}/?{server.port}") as page:
@@ -163,7 +154,7 @@ for (let name = 0; name < 25; name++)
 
 def test_a_page_of_another_origin_does_not_hold_the_connections_of_an_address(browser: Browser, tmp_path: Path) -> None:
     with (
-        served(PAGE % FILLS_THE_CONNECTIONS) as url,
+        page_of(FILLS_THE_CONNECTIONS) as url,
         Server(tmp_path / "skills.db") as server,
         opened(browser, f"{url.replace('127.0.0.1', 'evil.test')}?{server.port}") as page,
     ):

@@ -16,7 +16,7 @@ import pytest
 from session_buddy.cli.main import main
 from session_buddy.ingest import import_transcripts, load_transcripts, transcript_roots
 from support.processes import DEADLINE
-from support.transcripts import SECRET, at, line, result, use, write
+from support.transcripts import SECRET, at, result, use, with_secrets, write
 
 
 def rows(db_path: Path) -> list[tuple[Any, ...]]:
@@ -34,13 +34,7 @@ def project(tmp_path: Path) -> Path:
     write(
         folder / "session-1.jsonl",
         {"type": "file-history-snapshot", "snapshot": {}},
-        line("user", 0, f"please do {SECRET}"),
-        use(1, "t1", "Bash", command=f"cd {SECRET} && uv run pytest -k {SECRET}"),
-        result(3.5, "t1", f"Exit code 1\n{SECRET}", is_error=True),
-        use(4, "t2", "Read", file_path=f"/{SECRET}"),
-        result(4.25, "t2", SECRET),
-        line("user", 5, f"<command-name>/make-it</command-name><command-args>{SECRET}</command-args>"),
-        use(6, "t3", "Task", subagent_type="Explore", prompt=SECRET),
+        *with_secrets(),
         result(9, "t3", [{"type": "text", "text": SECRET}], is_error=False),
         {"type": "progress", "data": {"message": use(1, "p1", "Read")}},
     )

@@ -19,6 +19,7 @@ import pytest
 
 from session_buddy import _native
 from session_buddy.cli.main import main
+from support.databases import execute, locked
 from support.histories import fill, invocations
 from support.processes import wait_until
 
@@ -44,8 +45,7 @@ def run(*arguments: object) -> int:
 
 
 def rows(path: Path, query: str = "SELECT skill_name, count(*) FROM skill_invocation GROUP BY 1") -> list[Any]:
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute(query).fetchall()
+    return execute(path, query)
 
 
 def test_old_invocations_go_and_their_totals_stay(database: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,8 +165,7 @@ def test_a_locked_database_is_an_error(
     database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SESSION_BUDDY_BUSY_TIMEOUT", "10ms")
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with locked(database):
         assert run("--keep", "90d", "--db-path", database) == 1
     assert "another process keeps it locked" in capsys.readouterr().err
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from integrations.test_crackerjack import phases
 from session_buddy.cli import main as cli
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.databases import locked, rows
 from support.processes import Program
 
 RUN = [sys.executable, "-m", "session_buddy.cli.main", "run"]
@@ -48,11 +49,6 @@ def run(
         check=False,
         **keywords,
     )
-
-
-def rows(path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
 
 
 @pytest.fixture
@@ -144,15 +140,7 @@ def test_options_name_skill_session_and_phase(db_path: Path) -> None:
     assert rows(db_path, columns) == [("gate", "nightly", None, "review", None)]
 
 
-@pytest.mark.parametrize(
-    ("phase", "stored"),
-    [
-        ("fast_hooks", "setup"),
-        ("tests", "execution"),
-        ("comprehensive_hooks", "verification"),
-        ("ai_fix", "execution"),
-    ],
-)
+@phases
 def test_phases_of_crackerjack_become_phases_of_a_workflow(db_path: Path, phase: str, stored: str) -> None:
     assert run(db_path, "true", options=("--phase", phase)).returncode == 0
     columns = "session_id, workflow_path, workflow_phase, workflow_step_id"
@@ -349,8 +337,7 @@ def test_a_broken_database_is_a_warning(db_path: Path) -> None:
 
 def test_a_locked_database_is_a_warning(db_path: Path) -> None:
     SkillsStorage(db_path).close()
-    with contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(db_path):
         done = run(db_path, "sh", "-c", "echo out; exit 5")
     assert (done.returncode, done.stdout) == (5, "out\n")
     assert "not stored" in done.stderr

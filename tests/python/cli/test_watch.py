@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest
 from session_buddy.cli.main import main
 from session_buddy.ingest import WatchReport, import_transcripts, watch_transcripts
 from support import claude_code
+from support.databases import locked
 from support.processes import Program, wait_until
 from support.transcripts import SECRET, line, result, use, write
 
@@ -300,18 +300,11 @@ def test_missing_transcripts_in_the_default_folders_are_reported(
     assert "pass a file or folder" in capsys.readouterr().err
 
 
-@contextlib.contextmanager
-def locked(db_path: Path) -> Iterator[None]:
-    with contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-
-
 def test_a_locked_database_is_waited_for(folder: Path, db_path: Path) -> None:
     (folder / "s.jsonl").write_bytes(invocation_lines(1))
     import_transcripts([], db_path)
     with watching("--once", "--db-path", db_path, folder) as watch:
-        with locked(db_path):
+        with locked(db_path, "EXCLUSIVE"):
             watch.wait_for("^session-buddy watch: waiting for the database: ")
         watch.wait_for("^session-buddy watch: the database is writable again$")
         assert watch.drain()[-1] == "hooks saw 0 of 1, 1 recovered"

@@ -40,6 +40,20 @@ from support.processes import DEADLINE, Server
 from support.reverse_proxy import free_port
 
 
+class Closing:
+    """Serves a connection with a confirmation and an update with the number of the connection, and closes it."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.connections = 0
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        self.connections += 1
+        await confirm(socket)
+        await socket.send(update_message(self.connections))
+        await socket.close(self.code)
+
+
 def is_part_of(part: list[Any], whole: list[Any]) -> bool:
     """Whether `part` is a contiguous slice of `whole`."""
     return any(whole[start : start + len(part)] == part for start in range(len(whole) - len(part) + 1))
@@ -147,16 +161,8 @@ async def test_subscriptions_and_requests_survive_a_reconnect(db_path: Path) -> 
 
 
 async def test_a_server_that_confirms_and_then_fails_is_not_retried_forever() -> None:
-    connections = 0
-
-    async def fails(socket: ServerConnection) -> None:
-        nonlocal connections
-        connections += 1
-        await confirm(socket)
-        await socket.send(update_message(connections))
-        await socket.close(1011)
-
-    async with scripted(fails) as url, connect(url, first_delay=0.001, max_attempts=3) as client:
+    failing = Closing(1011)
+    async with scripted(failing) as url, connect(url, first_delay=0.001, max_attempts=3) as client:
 
         async def read_all() -> None:
             async for _ in client.subscribe():
@@ -164,7 +170,7 @@ async def test_a_server_that_confirms_and_then_fails_is_not_retried_forever() ->
 
         with pytest.raises(ConnectionFailedError, match=r"after 3 attempts: .*1011"):
             await asyncio.wait_for(read_all(), DEADLINE)
-    assert connections == 4
+    assert failing.connections == 4
 
 
 async def test_a_server_that_sends_pings_and_reads_no_answer_is_left_before_the_memory_is_full(
@@ -315,16 +321,7 @@ async def test_retry_delays_back_off_with_jitter_up_to_their_limit() -> None:
 
 @pytest.mark.parametrize("code", [1001, 1011, 1012, 1013, 3000])
 async def test_it_reconnects_after_a_transient_close_code(code: int) -> None:
-    connections = 0
-
-    async def closes(socket: ServerConnection) -> None:
-        nonlocal connections
-        connections += 1
-        await confirm(socket)
-        await socket.send(update_message(connections))
-        await socket.close(code)
-
-    async with scripted(closes) as url, connect(url, first_delay=0.001) as client:
+    async with scripted(Closing(code)) as url, connect(url, first_delay=0.001) as client:
         updates = client.subscribe()
         assert [number_of(await first(updates)) for _ in range(3)] == [1, 2, 3]
 

@@ -18,7 +18,7 @@ from support.histories import fill, invocations
 from support.http_api import OPENAPI, check_against_description, openapi
 from support.paths import SCHEMAS
 from support.processes import Server
-from support.schemas import documents
+from support.schemas import documents, references
 from support.tokens import write_secret
 
 SEED = 8765
@@ -42,18 +42,6 @@ def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, item in openapi()["paths"].items():
         for method, operation in item.items():
             yield path, method, operation
-
-
-def references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "$ref":
-                yield value
-            else:
-                yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
 
 
 def resolve(reference: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from support.paths import ROOT, SCHEMAS
-from support.schemas import documents, message_types, validated
+from support.schemas import documents, message_types, references, validated
 
 ASYNCAPI = ROOT / "docs" / "api" / "asyncapi.yaml"
 REFERENCE = ROOT / "docs" / "api" / "WEBSOCKET_API.md"
@@ -86,18 +85,6 @@ def test_the_reference_names_every_message_and_error() -> None:
 def asyncapi() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(ASYNCAPI.read_text(encoding="utf-8"))
     return document
-
-
-def references(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key == "$ref":
-                yield value
-            else:
-                yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
 
 
 def resolve(document: dict[str, Any], reference: str) -> Any:

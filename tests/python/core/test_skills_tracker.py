@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,25 +21,12 @@ import pytest
 from session_buddy.core import _pending
 from session_buddy.core.skills_tracker import SkillsTracker
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.databases import locked, rows
 from support.processes import wait_until
 
 LOGGER = "session_buddy.tracker"
 
 DURATION = "duration_seconds must be a number of seconds from 0 to 100000000"
-
-
-def rows(path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another program holds the write lock."""
-    SkillsStorage(path).close()
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support.databases import execute, locked, rows
 from support.hook_events import Event, event, failure, post, pre, run_hook, session_end, typed
 from support.processes import DEADLINE, native_binary, wait_until
 from support.transcripts import SECRET
@@ -37,14 +38,8 @@ def run_without_path(body: Event) -> None:
     assert (done.stdout, done.stderr) == (b"", b"")
 
 
-def rows(db_path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
-    with sqlite3.connect(db_path) as database:
-        return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
-
-
 def open_uses(db_path: Path) -> int:
-    with sqlite3.connect(db_path) as database:
-        return int(database.execute("SELECT count(*) FROM session_buddy_open_use").fetchone()[0])
+    return int(execute(db_path, "SELECT count(*) FROM session_buddy_open_use")[0][0])
 
 
 def spool(db_path: Path) -> list[Path]:
@@ -57,13 +52,11 @@ def log() -> str:
 
 
 @pytest.fixture
-def locked(db_path: Path) -> Iterator[sqlite3.Connection]:
-    """A database that another program has locked; closing the connection frees it."""
+def locker(db_path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that keeps the database locked; closing it frees the database."""
     hook(post("before"), db_path)
-    connection = sqlite3.connect(db_path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    yield connection
-    connection.close()
+    with locked(db_path) as connection:
+        yield connection
 
 
 def test_a_use_becomes_a_row_when_it_ends_and_a_missing_database_is_created(tmp_path: Path) -> None:
@@ -245,14 +238,14 @@ def test_an_unknown_argument_is_logged_and_loses_no_event(db_path: Path) -> None
 
 
 def test_events_of_a_locked_database_are_spooled_and_the_next_hook_drains_them(
-    db_path: Path, locked: sqlite3.Connection
+    db_path: Path, locker: sqlite3.Connection
 ) -> None:
     hook(pre("t1"), db_path)
     hook(post("t1", "Bash", tool_input={"command": "mypy"}), db_path)
     hook(failure("t2", "Exit code 2"), db_path)
     hook(typed("review"), db_path)
     assert len(spool(db_path)) == 4
-    locked.close()
+    locker.close()
     assert len(rows(db_path)) == 1
     hook(post("t3"), db_path)
     assert [row[0] for row in rows(db_path)] == ["Read", "mypy", "Bash", "review", "Read"]
@@ -260,9 +253,9 @@ def test_events_of_a_locked_database_are_spooled_and_the_next_hook_drains_them(
     assert "event spooled in" in log()
 
 
-def test_a_spooled_start_gives_the_end_its_duration(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_spooled_start_gives_the_end_its_duration(db_path: Path, locker: sqlite3.Connection) -> None:
     hook(pre("t1"), db_path)
-    locked.close()
+    locker.close()
     hook(post("t1"), db_path)
     assert [duration is not None for (duration,) in rows(db_path, "duration_seconds")] == [False, True]
 
@@ -278,20 +271,20 @@ def test_an_event_of_a_file_that_is_not_a_database_is_spooled_until_it_is_one(db
     assert len(rows(db_path)) == 2
 
 
-def test_a_file_in_the_spool_that_holds_no_event_is_set_aside(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_file_in_the_spool_that_holds_no_event_is_set_aside(db_path: Path, locker: sqlite3.Connection) -> None:
     hook(post("t1"), db_path)
     (waiting,) = spool(db_path)
     (waiting.parent / "0-a.json").write_text("half", encoding="utf-8")
     (waiting.parent / "0-b.json").write_text(
         waiting.read_text(encoding="utf-8").replace("Read", "bad\\nname"), encoding="utf-8"
     )
-    locked.close()
+    locker.close()
     hook(post("t2"), db_path)
     assert len(rows(db_path)) == 3
     assert [path.name for path in spool(db_path)] == ["0-a.bad", "0-b.bad"]
 
 
-def test_a_full_spool_is_logged(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_full_spool_is_logged(db_path: Path, locker: sqlite3.Connection) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "session-buddy" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text("max_spool_events = 100\n", encoding="utf-8")
@@ -389,11 +382,11 @@ def test_an_event_that_the_database_rejects_is_set_aside_and_blocks_no_other(db_
     assert "rejected by the database" in log()
 
 
-def test_a_spooled_end_of_a_session_ends_nothing_that_began_after_it(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_spooled_end_of_a_session_ends_nothing_that_began_after_it(db_path: Path, locker: sqlite3.Connection) -> None:
     hook(session_end(), db_path)
     (waiting,) = spool(db_path)
     kept = waiting.read_text(encoding="utf-8")
-    locked.close()
+    locker.close()
     waiting.unlink()
     hook(pre("t1"), db_path)  # the session was resumed
     waiting.write_text(kept, encoding="utf-8")
@@ -401,13 +394,13 @@ def test_a_spooled_end_of_a_session_ends_nothing_that_began_after_it(db_path: Pa
     assert rows(db_path)[1:] == [("Read", 1, None)]
 
 
-def test_many_spooled_events_are_drained_in_order(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_many_spooled_events_are_drained_in_order(db_path: Path, locker: sqlite3.Connection) -> None:
     count = 40
     for number in range(count):
         hook(pre(f"t{number}"), db_path)
     for number in range(count):
         hook(post(f"t{number}"), db_path)
-    locked.close()
+    locker.close()
     hook(session_end(), db_path)
     assert len(spool(db_path)) > 0
     hook(event("Stop"), db_path)
@@ -416,23 +409,23 @@ def test_many_spooled_events_are_drained_in_order(db_path: Path, locked: sqlite3
     assert rows(db_path) == [("Read", 1, None)] * (count + 1)
 
 
-def test_files_in_the_spool_that_cannot_be_read_block_no_other(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_files_in_the_spool_that_cannot_be_read_block_no_other(db_path: Path, locker: sqlite3.Connection) -> None:
     hook(post("t1"), db_path)
     folder = spool(db_path)[0].parent
     for number in range(60):
         (folder / f"0-{number}.json").mkdir()
-    locked.close()
+    locker.close()
     hook(post("t2"), db_path)
     assert len(rows(db_path)) == 3
 
 
-def test_a_database_under_another_name_has_the_same_spool(db_path: Path, locked: sqlite3.Connection) -> None:
+def test_a_database_under_another_name_has_the_same_spool(db_path: Path, locker: sqlite3.Connection) -> None:
     link = db_path.parent / "elsewhere" / "link.db"
     link.parent.mkdir()
     link.symlink_to(db_path)
     hook(post("t1"), link)
     assert len(spool(db_path)) == 1
-    locked.close()
+    locker.close()
 
 
 def test_a_log_that_cannot_be_written_is_ignored_silently(db_path: Path) -> None:

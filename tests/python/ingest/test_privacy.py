@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from session_buddy.ingest import import_transcripts
+from support.databases import locked
 from support.hook_events import event, failure, post, pre, run_hook, session_end, typed
 from support.ingestion import HOOKS, INVOCATIONS, NDJSON, invocation, send
 from support.processes import Server
-from support.transcripts import SECRET, line, result, use, write
+from support.transcripts import SECRET, result, use, with_secrets, write
 
 # Stands for a prompt, an argument, an output, a path or the text of an error.
 EVENTS: list[dict[str, Any]] = [
@@ -66,8 +67,7 @@ def hooks(db_path: Path) -> None:
 
 def hooks_of_a_locked_database(db_path: Path) -> None:
     run_hook(post("t0"), db_path)
-    with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(db_path):
         hooks(db_path)
         assert files_under(Path(f"{db_path}-spool"))
         check_that_nothing_holds_a_secret(db_path.parent)
@@ -94,13 +94,7 @@ def transcripts(db_path: Path) -> None:
     folder = db_path.parent.parent / "transcripts"
     write(
         folder / "session-1.jsonl",
-        line("user", 0, f"please do {SECRET}"),
-        use(1, "t1", "Bash", command=f"cd {SECRET} && uv run pytest -k {SECRET}"),
-        result(3.5, "t1", f"Exit code 1\n{SECRET}", is_error=True),
-        use(4, "t2", "Read", file_path=f"/{SECRET}"),
-        result(4.25, "t2", SECRET),
-        line("user", 5, f"<command-name>/make-it</command-name><command-args>{SECRET}</command-args>"),
-        use(6, "t3", "Task", subagent_type="Explore", prompt=SECRET),
+        *with_secrets(),
         {"type": SECRET, SECRET: SECRET},
     )
     write(folder / f"{SECRET}.jsonl", use(1, "t9", "Read"), result(2, "t9"))

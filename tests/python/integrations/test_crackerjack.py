@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,13 +17,24 @@ import pytest
 from session_buddy.core.skills_tracker import SkillsTracker
 from session_buddy.integrations import CrackerjackIntegration
 from session_buddy.integrations.crackerjack import PHASES
+from support import databases
 
 COLUMNS = "skill_name, workflow_path, workflow_phase, workflow_step_id, completed, error_type"
 
 
 def rows(path: Path, columns: str = COLUMNS) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
+    return databases.rows(path, columns)
+
+
+phases = pytest.mark.parametrize(
+    ("phase", "stored"),
+    [
+        ("fast_hooks", "setup"),
+        ("tests", "execution"),
+        ("comprehensive_hooks", "verification"),
+        ("ai_fix", "execution"),
+    ],
+)
 
 
 @pytest.fixture
@@ -39,15 +48,7 @@ def crackerjack(tracker: SkillsTracker) -> CrackerjackIntegration:
     return CrackerjackIntegration(tracker)
 
 
-@pytest.mark.parametrize(
-    ("phase", "stored"),
-    [
-        ("fast_hooks", "setup"),
-        ("tests", "execution"),
-        ("comprehensive_hooks", "verification"),
-        ("ai_fix", "execution"),
-    ],
-)
+@phases
 def test_each_phase_is_a_phase_of_a_workflow(
     db_path: Path, tracker: SkillsTracker, crackerjack: CrackerjackIntegration, phase: str, stored: str
 ) -> None:

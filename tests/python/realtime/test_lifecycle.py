@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import json
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -25,6 +23,7 @@ from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
 from session_buddy.storage import DatabaseBusyError, StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.databases import locked
 from support.processes import DEADLINE
 
 
@@ -184,8 +183,7 @@ async def test_an_unusable_database_is_a_storage_error(server_factory: ServerFac
 async def test_a_locked_database_is_waited_for_without_blocking_the_loop(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
-    with contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as locker:
-        locker.execute("BEGIN EXCLUSIVE")
+    with locked(db_path, "EXCLUSIVE"):
         starting = asyncio.create_task(server_factory(busy_timeout=0.5).start())
         turns = 0
         while not starting.done():
@@ -193,7 +191,6 @@ async def test_a_locked_database_is_waited_for_without_blocking_the_loop(
             turns += 1
         with pytest.raises(DatabaseBusyError):
             await starting
-        locker.execute("ROLLBACK")
     assert turns > 10  # the GIL and the loop were free while the native side waited
 
 

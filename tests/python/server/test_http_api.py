@@ -19,6 +19,7 @@ import pytest
 
 from session_buddy.cli.main import main
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.databases import execute
 from support.environment import bound_by_permissions
 from support.histories import fill, invocations
 from support.http_api import API, PROBLEM, ask, get, openapi
@@ -49,13 +50,6 @@ def text_of(moment: datetime) -> str:
 
 def now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-def rows(db_path: Path, statement: str, *values: object) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(db_path, timeout=DEADLINE)) as connection:
-        found = connection.execute(statement, values).fetchall()
-        connection.commit()
-        return found
 
 
 @pytest.fixture
@@ -225,7 +219,7 @@ def test_hours_of_deleted_rows_are_in_a_series_of_whole_hours(db_path: Path) -> 
     old = (now() - timedelta(days=40)).replace(hour=12, minute=30, second=0, microsecond=0)
     fill(db_path, invocations("a", 10, completed=8, newest=old), invocations("a", 3))
     assert main(["prune", "--keep", "30d", "--db-path", str(db_path)]) == 0
-    assert rows(db_path, "SELECT count(*) FROM skill_invocation") == [(3,)]
+    assert execute(db_path, "SELECT count(*) FROM skill_invocation") == [(3,)]
     with Server(db_path) as server:
         asked = {"from": text_of(old - HOUR), "to": text_of(old + HOUR), "skill_name": "a"}
         series = get(server, "series", **asked)
@@ -243,7 +237,7 @@ def test_hours_of_deleted_rows_are_in_a_series_of_whole_hours(db_path: Path) -> 
 def test_anomalies_are_the_episodes_of_the_database(filled_db: Path) -> None:
     moments = [now() - hours * HOUR for hours in (9, 6, 3)]
     for i, moment in enumerate(moments):
-        rows(
+        execute(
             filled_db,
             "INSERT INTO skill_anomalies (skill_name, detected_at, anomaly_type, baseline_value, observed_value,"
             " deviation_score, resolved_at) VALUES (?, ?, ?, 0.9, 0.5, ?, ?)",
@@ -508,8 +502,8 @@ def test_a_database_that_is_gone_is_503_until_it_is_back(server: Server, filled_
 
 def test_a_database_that_is_damaged_is_503_until_it_is_restored(server: Server, filled_db: Path) -> None:
     copy = filled_db.with_name("copy.db")
-    rows(filled_db, "VACUUM INTO ?", str(copy))
-    rows(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # the content of the WAL survives any change of the file
+    execute(filled_db, "VACUUM INTO ?", str(copy))
+    execute(filled_db, "PRAGMA wal_checkpoint(TRUNCATE)")  # the content of the WAL survives any change of the file
     filled_db.write_bytes(b"not a database, despite its name" * 1000)
     wait_until(lambda: history_is_503(server, filled_db.parent), "history queries get 503")
     for suffix in ("-wal", "-shm"):
@@ -533,7 +527,7 @@ def test_a_database_that_is_replaced_is_the_one_that_is_read(server: Server, fil
 
 
 def test_a_database_that_is_locked_is_503_until_it_is_free(filled_db: Path) -> None:
-    rows(filled_db, "PRAGMA journal_mode = DELETE")  # in WAL mode writers do not block readers
+    execute(filled_db, "PRAGMA journal_mode = DELETE")  # in WAL mode writers do not block readers
     with contextlib.closing(sqlite3.connect(filled_db, isolation_level=None, timeout=DEADLINE)) as locker:
         locker.execute("SELECT count(*) FROM skill_invocation").fetchone()  # has it open for writing
         filled_db.chmod(0o444)  # otherwise the server would switch it to WAL mode

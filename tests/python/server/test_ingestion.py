@@ -19,6 +19,7 @@ import websockets
 
 from conftest import ServerFactory
 from session_buddy.realtime.websocket_server import RealTimeMetricsServer
+from support.databases import execute, locked, rows
 from support.hook_events import event, failure, post, pre, session_end, typed
 from support.ingestion import HOOKS, INVOCATIONS, JSON, NDJSON, invocation, send
 from support.processes import DEADLINE, Server, wait_until
@@ -33,11 +34,6 @@ Answer = tuple[int, Any]
 async def sent(server: RealTimeMetricsServer, path: str, body: Any, headers: dict[str, str] | None = None) -> Answer:
     status, answer, _ = await asyncio.to_thread(send, server, path, body, headers)
     return status, answer
-
-
-def rows(db_path: Path, columns: str = "skill_name, completed, error_type") -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(db_path)) as database:
-        return database.execute(f"SELECT {columns} FROM skill_invocation ORDER BY id").fetchall()
 
 
 @pytest.fixture
@@ -95,8 +91,7 @@ async def test_an_invalid_hook_event_is_rejected_with_its_field(
 async def test_a_hook_event_of_a_locked_database_is_spooled_and_drained_by_the_server(
     server: RealTimeMetricsServer, db_path: Path
 ) -> None:
-    with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(db_path):
         assert await sent(server, HOOKS, post("t1")) == (202, None)
         assert len(list(Path(f"{db_path}-spool").glob("*.json"))) == 1
     await asyncio.to_thread(wait_until, lambda: rows(db_path, "skill_name") == [("Read",)], "it is stored")
@@ -105,8 +100,7 @@ async def test_a_hook_event_of_a_locked_database_is_spooled_and_drained_by_the_s
 
 async def test_a_use_that_never_ends_fails_after_hook_timeout(server: RealTimeMetricsServer, db_path: Path) -> None:
     assert await sent(server, HOOKS, pre("t1")) == (202, None)
-    with closing(sqlite3.connect(db_path)) as database, database:
-        database.execute("UPDATE session_buddy_open_use SET started_us = started_us - 3700 * 1000000")
+    execute(db_path, "UPDATE session_buddy_open_use SET started_us = started_us - 3700 * 1000000")
     await asyncio.to_thread(wait_until, lambda: rows(db_path) == [("Read", 0, "tool_error")], "it has failed")
 
 
@@ -233,8 +227,7 @@ async def test_invocations_for_a_database_that_stays_locked_are_to_be_retried(
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     async with server_factory(busy_timeout=0.2) as server:
-        with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(db_path):
             status, answer, head = await asyncio.to_thread(send, server, INVOCATIONS, invocation())
             assert (status, answer["error"]) == (503, "database_unavailable")
             assert int(head.headers["Retry-After"]) > 0
@@ -245,8 +238,7 @@ async def test_a_hook_does_not_wait_for_invocations_that_wait_for_a_locked_datab
     server_factory: ServerFactory, db_path: Path
 ) -> None:
     async with server_factory(busy_timeout=60) as server:
-        with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(db_path):
             waiting = asyncio.create_task(sent(server, INVOCATIONS, invocation()))
             for number in range(3):
                 assert await sent(server, HOOKS, post(f"t{number}")) == (202, None)
@@ -257,8 +249,7 @@ async def test_a_hook_does_not_wait_for_invocations_that_wait_for_a_locked_datab
 async def test_a_stop_does_not_wait_for_a_locked_database(server_factory: ServerFactory, db_path: Path) -> None:
     server = server_factory(busy_timeout=60, shutdown_timeout=1)
     await server.__aenter__()
-    with closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(db_path):
         waiting = asyncio.create_task(sent(server, INVOCATIONS, invocation()))
         assert await sent(server, HOOKS, post("t1")) == (202, None)
         async with asyncio.timeout(DEADLINE):

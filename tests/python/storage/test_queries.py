@@ -14,6 +14,7 @@ import pytest
 
 from session_buddy.storage import InvalidRecordError, StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
+from support.databases import locked
 
 NOON = datetime(2026, 2, 10, 12, tzinfo=timezone.utc)
 
@@ -201,8 +202,7 @@ def test_a_database_that_turns_out_damaged_is_named(db_path: Path) -> None:
 
 def test_queries_write_nothing_and_wait_for_no_writer(storage: SkillsStorage, db_path: Path) -> None:
     add(storage, "a")
-    with contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(db_path) as other:
         other.execute("UPDATE skill_invocation SET skill_name = 'z'")
         answers: list[object] = []
         reader = threading.Thread(target=lambda: answers.append(storage.get_session_summary("s1")))

@@ -16,11 +16,7 @@ import pytest
 
 from session_buddy.storage import DatabaseBusyError, InvalidRecordError, StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
-
-
-def rows(path: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
-    with contextlib.closing(sqlite3.connect(path)) as database:
-        return database.execute(query, values).fetchall()
+from support.databases import execute, locked
 
 
 def test_every_column_is_stored(db_path: Path) -> None:
@@ -41,7 +37,7 @@ def test_every_column_is_stored(db_path: Path) -> None:
             workflow_phase="execution",
             workflow_step_id="7",
         )
-    assert rows(
+    assert execute(
         db_path,
         "SELECT id, skill_name, invoked_at, session_id, workflow_path, completed, duration_seconds, user_query,"
         " alternatives_considered, selection_rank, follow_up_actions, error_type, embedding, workflow_phase,"
@@ -71,7 +67,7 @@ def test_omitted_fields_are_null_now_and_not_completed(db_path: Path) -> None:
     before = datetime.now(timezone.utc)
     with SkillsStorage(db_path) as storage:
         storage.store_invocation("a", session_id="s")
-    ((at, completed, duration, query, embedding),) = rows(
+    ((at, completed, duration, query, embedding),) = execute(
         db_path, "SELECT invoked_at, completed, duration_seconds, user_query, embedding FROM skill_invocation"
     )
     assert before <= datetime.fromisoformat(at) <= datetime.now(timezone.utc)
@@ -89,7 +85,7 @@ def test_omitted_fields_are_null_now_and_not_completed(db_path: Path) -> None:
 def test_times_are_stored_as_given(db_path: Path, given: str | datetime, stored: str) -> None:
     with SkillsStorage(db_path) as storage:
         storage.store_invocation("a", session_id="s", invoked_at=given)
-    assert rows(db_path, "SELECT invoked_at FROM skill_invocation") == [(stored,)]
+    assert execute(db_path, "SELECT invoked_at FROM skill_invocation") == [(stored,)]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +123,7 @@ def test_a_value_that_cannot_be_stored_is_named(
             storage.store_many(
                 [{"skill_name": "a", "session_id": "s"}, {"skill_name": "a", "session_id": "s", **fields}]
             )
-    assert rows(db_path, "SELECT count(*) FROM skill_invocation") == [(0,)]
+    assert execute(db_path, "SELECT count(*) FROM skill_invocation") == [(0,)]
 
 
 def test_store_many_is_one_transaction_and_returns_the_ids(db_path: Path) -> None:
@@ -138,7 +134,7 @@ def test_store_many_is_one_transaction_and_returns_the_ids(db_path: Path) -> Non
         assert storage.store_many([]) == []
         with pytest.raises(TypeError, match="record 0: unknown key skil_name"):
             storage.store_many([{"skil_name": "a", "session_id": "s"}])
-    assert rows(db_path, "SELECT count(*) FROM skill_invocation") == [(100,)]
+    assert execute(db_path, "SELECT count(*) FROM skill_invocation") == [(100,)]
 
 
 def test_metrics_are_those_of_the_table(db_path: Path) -> None:
@@ -237,11 +233,7 @@ def test_a_file_that_is_not_a_database_is_named(db_path: Path) -> None:
 
 
 def test_a_locked_database_is_busy_after_the_timeout(db_path: Path) -> None:
-    with (
-        SkillsStorage(db_path, busy_timeout=0.05) as storage,
-        contextlib.closing(sqlite3.connect(db_path, isolation_level=None)) as locker,
-    ):
-        locker.execute("BEGIN IMMEDIATE")
+    with SkillsStorage(db_path, busy_timeout=0.05) as storage, locked(db_path) as locker:
         with pytest.raises(DatabaseBusyError) as caught:
             storage.store_invocation("a", session_id="s")
         assert caught.value.code == "busy"
@@ -292,6 +284,6 @@ def test_lists_are_json(db_path: Path) -> None:
     with SkillsStorage(db_path) as storage:
         storage.store_invocation("a", session_id="s", follow_up_actions=("commit", "push"))
         metrics = storage.get_metrics("a")
-    ((text,),) = rows(db_path, "SELECT follow_up_actions FROM skill_invocation")
+    ((text,),) = execute(db_path, "SELECT follow_up_actions FROM skill_invocation")
     assert json.loads(text) == ["commit", "push"]
     assert metrics is not None

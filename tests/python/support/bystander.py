@@ -6,7 +6,6 @@ import contextlib
 import ssl
 import threading
 import time
-from types import TracebackType
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
@@ -34,9 +33,7 @@ class Bystander:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
         self._thread.join(DEADLINE)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
 
 from . import tools
 from .processes import DEADLINE, Program
+from .web import served
 
 INTERVAL = "1s"  # between two scrapes, and between two evaluations of the rules
 
@@ -108,11 +108,13 @@ class Relay:
     Prometheus prefers OpenMetrics and cannot be configured to prefer the older format.
     """
 
+    port: int
+
     def __init__(self, port: int, accept: str | None = None) -> None:
         self.types: set[str] = set()
         relay = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Relaying(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 headers = {"Accept": accept or self.headers["Accept"]}
                 request = urllib.request.Request(f"http://127.0.0.1:{port}{self.path}", headers=headers)
@@ -124,20 +126,12 @@ class Relay:
                     self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._handler = Relaying
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Relay:
-        self._thread.start()
+        self.port = self._open.enter_context(served(self._handler))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def __exit__(self, *_: object) -> None:
+        self._open.close()

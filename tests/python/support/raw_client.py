@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import cycle
-from types import TracebackType
 from typing import Any
 
 from .processes import DEADLINE
@@ -84,14 +83,10 @@ def request(
 
 
 def upgrade_request(
-    headers: Mapping[str, str | None] | None = None,
-    *more: str,
-    method: str = "GET",
-    target: str = "/",
-    version: str = "HTTP/1.1",
+    headers: Mapping[str, str | None] | None = None, *more: str, target: str = "/", **line: str
 ) -> bytes:
     """The same for a WebSocket handshake, which is valid unless something is changed."""
-    return request({**UPGRADE_HEADERS, **(headers or {})}, *more, method=method, target=target, version=version)
+    return request({**UPGRADE_HEADERS, **(headers or {})}, *more, target=target, **line)
 
 
 @dataclass(frozen=True)
@@ -123,9 +118,7 @@ class RawClient:
     def __enter__(self) -> RawClient:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

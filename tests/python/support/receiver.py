@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from .processes import wait_until
+from .web import served
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,12 @@ class WebhookReceiver:
         self.posts: list[Post] = []
         self._answer = answer
         self._port = port
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> WebhookReceiver:
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Receiving(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status, headers = owner._answer(len(owner.posts))
@@ -58,22 +59,11 @@ class WebhookReceiver:
                 except OSError:
                     pass  # the client did not wait for the response
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+        self.port = self._open.enter_context(served(Receiving, self._port))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     @property
     def url(self) -> str:

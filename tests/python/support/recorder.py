@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
 
 from session_buddy.storage import StorageError
 from session_buddy.storage.skills_storage import SkillsStorage
@@ -28,9 +27,7 @@ class Recorder:
         assert self._answer() == "open"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.communicate()
 

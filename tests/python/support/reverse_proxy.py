@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 
 from . import tools
 from .certificates import Certificates
@@ -60,9 +59,7 @@ class Nginx(Program):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # Terminated, not killed: otherwise the workers would outlive their master.
         self.stop(signal.SIGTERM)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +23,19 @@ Message = dict[str, Any]
 def documents() -> Mapping[Path, dict[str, Any]]:
     """Every schema file, parsed."""
     return {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(SCHEMAS.glob("**/*.json"))}
+
+
+def references(node: Any) -> Iterator[str]:
+    """The value of every $ref in a description."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
 
 
 @functools.cache

@@ -37,6 +37,19 @@ def line(kind: str, second: float, content: Any, **more: Any) -> dict[str, Any]:
     }
 
 
+def with_secrets() -> list[dict[str, Any]]:
+    """A failed command, a tool use, a slash command and the start of a subagent, with a secret wherever one can be."""
+    return [
+        line("user", 0, f"please do {SECRET}"),
+        use(1, "t1", "Bash", command=f"cd {SECRET} && uv run pytest -k {SECRET}"),
+        result(3.5, "t1", f"Exit code 1\n{SECRET}", is_error=True),
+        use(4, "t2", "Read", file_path=f"/{SECRET}"),
+        result(4.25, "t2", SECRET),
+        line("user", 5, f"<command-name>/make-it</command-name><command-args>{SECRET}</command-args>"),
+        use(6, "t3", "Task", subagent_type="Explore", prompt=SECRET),
+    ]
+
+
 def write(path: Path, *lines: dict[str, Any], end: str = "\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:

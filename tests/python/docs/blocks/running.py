@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.databases import rows
 from support.histories import fill, invocations
 from support.processes import Server
 
@@ -59,6 +59,4 @@ def python(script: str, home: Path) -> str:
 
 
 def rows_in(path: Path) -> int:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        count: int = connection.execute("SELECT COUNT(*) FROM skill_invocation").fetchone()[0]
-        return count
+    return len(rows(path))
