@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "digest.hpp"
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/releaser.hpp"
 #include "session_buddy/core/small_file.hpp"
 
@@ -143,8 +144,7 @@ SigningKey from_public_key(const Config& config) {
 }
 
 constexpr bool is_base64url(char character) {
-    return (character >= 'A' && character <= 'Z') || (character >= 'a' && character <= 'z') ||
-           (character >= '0' && character <= '9') || character == '-' || character == '_';
+    return ascii::is_alphanumeric_or("-_", character);
 }
 
 Rejection invalid() {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/log.hpp"
 
 namespace session_buddy::auth {
@@ -36,17 +37,10 @@ std::vector<std::string_view> split_words(std::string_view line) {
     }
 }
 
-bool is_letter_or_digit(char character) {
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-           (character >= '0' && character <= '9');
-}
-
 // Whether this is a b64token (RFC 6750, section 2.1).
 bool is_bearer_token(std::string_view word) {
     const auto body = word.substr(0, word.find_last_not_of('=') + 1);
-    return !body.empty() && std::ranges::all_of(body, [](char character) {
-        return is_letter_or_digit(character) || std::string_view("-._~+/").find(character) != std::string_view::npos;
-    });
+    return !body.empty() && std::ranges::all_of(body, [](char c) { return ascii::is_alphanumeric_or("-._~+/", c); });
 }
 
 std::optional<Digest> parse_digest(const std::string& digits) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <utility>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/list_items.hpp"
 
 namespace session_buddy {
@@ -14,38 +15,15 @@ namespace {
 constexpr std::size_t kMaxNameLength = 253;  // limit of DNS
 constexpr std::size_t kMaxPortDigits = 5;
 
-// Independent of the locale, which could treat other bytes as letters.
-char lower(char character) {
-    return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), [](char character) { return lower(character); });
-    return result;
-}
-
-bool is_digit(char character) {
-    return character >= '0' && character <= '9';
-}
-
-bool is_alphanumeric(char character) {
-    return is_digit(character) || (lower(character) >= 'a' && lower(character) <= 'z');
-}
-
 bool is_name(std::string_view text) {
-    const bool known = std::all_of(text.begin(), text.end(), [](char character) {
-        return is_alphanumeric(character) || character == '-' || character == '_' || character == '.';
-    });
+    const bool known = std::ranges::all_of(text, [](char c) { return ascii::is_alphanumeric_or("-_.", c); });
     return known && !text.empty() && text.size() <= kMaxNameLength && !text.starts_with('.') && !text.ends_with('.') &&
            text.find("..") == std::string_view::npos;
 }
 
 bool is_scheme(std::string_view text) {
-    return !text.empty() && !is_digit(text.front()) && is_alphanumeric(text.front()) &&
-           std::all_of(text.begin(), text.end(), [](char character) {
-               return is_alphanumeric(character) || character == '+' || character == '-' || character == '.';
-           });
+    return !text.empty() && !ascii::is_digit(text.front()) && ascii::is_alphanumeric(text.front()) &&
+           std::ranges::all_of(text, [](char c) { return ascii::is_alphanumeric_or("+-.", c); });
 }
 
 std::optional<std::uint16_t> default_port(std::string_view scheme) {
@@ -87,12 +65,7 @@ std::optional<SchemeAndRest> split_scheme(std::string_view text) {
     if (end == std::string_view::npos || !is_scheme(text.substr(0, end))) {
         return std::nullopt;
     }
-    return SchemeAndRest{lower(text.substr(0, end)), text.substr(end + kSeparator.size())};
-}
-
-bool is_ascii(std::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](char character) { return static_cast<unsigned char>(character) < 0x80; });
+    return SchemeAndRest{ascii::lower(text.substr(0, end)), text.substr(end + kSeparator.size())};
 }
 
 constexpr const char* kEmptyItem = "it is an empty item; remove the comma";
@@ -106,7 +79,7 @@ const char* remedy_of_origin(std::string_view item, const std::optional<SchemeAn
         return "it would allow every web page to read the metrics; list the origins, such as "
                "https://app.example.org or https://*.example.org";
     }
-    if (!is_ascii(item)) {
+    if (!ascii::is_ascii(item)) {
         return kNotAscii;
     }
     if (!split) {
@@ -130,7 +103,7 @@ const char* remedy_of_host(std::string_view item) {
         return "it would allow DNS rebinding from any web page; list the hosts, such as app.example.org or "
                "*.example.org";
     }
-    return is_ascii(item)
+    return ascii::is_ascii(item)
                ? "write only the name, without scheme, port and path, such as app.example.org or *.example.org"
                : kNotAscii;
 }
@@ -147,7 +120,7 @@ std::optional<Host> Host::parse(std::string_view text) {
         return std::nullopt;
     }
     const auto address = IpAddress::parse(text);
-    return address ? Host{{}, address} : Host{lower(text), std::nullopt};
+    return address ? Host{{}, address} : Host{ascii::lower(text), std::nullopt};
 }
 
 bool Host::is_loopback() const {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/duration.hpp"
 
 namespace session_buddy {
@@ -13,9 +14,7 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::seconds;
 
-constexpr bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+using ascii::is_digit;
 
 /// A parser cursor: every read either consumes what it matches or leaves the position unchanged.
 class Cursor {

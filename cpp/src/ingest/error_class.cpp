@@ -4,25 +4,20 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <string>
+
+#include "session_buddy/core/ascii.hpp"
 
 namespace session_buddy::ingest {
 namespace {
 
 constexpr std::size_t kMaxLineBytes = 400;
 
-[[nodiscard]] std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return result;
-}
-
 /// Removes the next non-blank line from `text` and returns it in lower case, without leading markup and "error:".
 [[nodiscard]] std::string next_line(std::string_view& text) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
     const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string line = lower(text.substr(0, std::min(end, kMaxLineBytes)));
+    std::string line = ascii::lower(text.substr(0, std::min(end, kMaxLineBytes)));
     text.remove_prefix(end);
     for (const std::string_view prefix : {"<tool_use_error>", "error: ", "error:"}) {
         if (line.starts_with(prefix)) {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/duration.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -43,10 +44,8 @@ std::string validated_text(const json& value, const std::string& field, bool (*i
 }
 
 bool is_error_class(std::string_view text) {
-    return !text.empty() && text.size() <= kMaxClassLength && std::ranges::all_of(text, [](char character) {
-        return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-               (character >= '0' && character <= '9') || std::string_view("_.:-").find(character) != std::string::npos;
-    });
+    return !text.empty() && text.size() <= kMaxClassLength &&
+           std::ranges::all_of(text, [](char c) { return ascii::is_alphanumeric_or("_.:-", c); });
 }
 
 bool is_time(std::string_view text) {

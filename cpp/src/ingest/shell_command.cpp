@@ -6,6 +6,8 @@
 #include <iterator>
 #include <utility>
 
+#include "session_buddy/core/ascii.hpp"
+
 namespace session_buddy::ingest {
 namespace {
 
@@ -14,7 +16,7 @@ namespace {
 }
 
 [[nodiscard]] bool is_digits(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    return !text.empty() && std::ranges::all_of(text, ascii::is_digit);
 }
 
 /// Parses one list of commands from `text`, starting at `pos`; each nesting level has its own parser object over the

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/ingest/shell_command.hpp"
 
@@ -137,16 +137,14 @@ constexpr std::array<std::string_view, 5> kShells = {"bash", "sh", "zsh", "dash"
 /// NAME=value, NAME+=value, NAME[0]=value.
 [[nodiscard]] bool is_assignment(std::string_view word) {
     const std::size_t equals = word.find('=');
-    if (equals == std::string_view::npos || equals == 0 || (std::isdigit(static_cast<unsigned char>(word[0])) != 0)) {
+    if (equals == std::string_view::npos || equals == 0 || ascii::is_digit(word[0])) {
         return false;
     }
     std::string_view name = word.substr(0, equals);
     if (name.back() == '+') {
         name.remove_suffix(1);
     }
-    return std::ranges::all_of(name, [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '[' || c == ']';
-    });
+    return std::ranges::all_of(name, [](char c) { return ascii::is_alphanumeric_or("_[]", c); });
 }
 
 /// "/usr/bin/python3.12" → "python", "./gradlew" → "gradlew", "pytest.exe" → "pytest".

@@ -3,6 +3,8 @@
 
 #include <optional>
 
+#include "session_buddy/core/ascii.hpp"
+
 namespace session_buddy::ingest {
 namespace {
 
@@ -12,10 +14,7 @@ std::optional<unsigned> hex4(std::string_view text) {
     }
     unsigned value = 0;
     for (const char c : text.substr(0, 4)) {
-        const int digit = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                 : -1;
+        const int digit = ascii::hex_digit(c);
         if (digit < 0) {
             return std::nullopt;
         }

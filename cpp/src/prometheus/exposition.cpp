@@ -10,6 +10,7 @@
 
 #include "families.hpp"
 #include "openmetrics_serializer.hpp"
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/list_items.hpp"
 
 namespace session_buddy::prometheus {
@@ -17,14 +18,6 @@ namespace {
 
 constexpr std::string_view kTextType = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view kOpenMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), [](char character) {
-        return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
-    });
-    return result;
-}
 
 /// A media range of the Accept header.
 struct MediaRange {
@@ -36,14 +29,14 @@ struct MediaRange {
 /// nullopt if it is malformed.
 std::optional<MediaRange> parse_range(std::string_view text) {
     MediaRange range;
-    range.type = lower(split_next(text, ';'));
+    range.type = ascii::lower(split_next(text, ';'));
     while (!text.empty()) {
         const std::string_view parameter = split_next(text, ';');
         const std::size_t equals = parameter.find('=');
         if (equals == std::string_view::npos) {
             continue;
         }
-        const std::string name = lower(trimmed(parameter.substr(0, equals)));
+        const std::string name = ascii::lower(trimmed(parameter.substr(0, equals)));
         std::string_view value = trimmed(parameter.substr(equals + 1));
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
             value = value.substr(1, value.size() - 2);

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/enum_names.hpp"
 #include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/timestamp.hpp"
@@ -35,15 +36,6 @@ constexpr EnumNames kOrders{std::array{EnumName{Order::asc, "asc"}, EnumName{Ord
 constexpr EnumNames kStates{std::array{EnumName{EpisodeState::all, "all"}, EnumName{EpisodeState::open, "open"},
                                        EnumName{EpisodeState::resolved, "resolved"}}};
 
-// -1 if it is not a hexadecimal digit.
-int hex_digit(char byte) {
-    if (byte >= '0' && byte <= '9') {
-        return byte - '0';
-    }
-    const char lower = static_cast<char>(byte | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 // nullopt if a % is not followed by two hexadecimal digits.
 std::optional<std::string> decoded(std::string_view text) {
     std::string out;
@@ -54,8 +46,8 @@ std::optional<std::string> decoded(std::string_view text) {
         } else if (text[i] != '%') {
             out += text[i];
         } else {
-            const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-            const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+            const int high = i + 2 < text.size() ? ascii::hex_digit(text[i + 1]) : -1;
+            const int low = i + 2 < text.size() ? ascii::hex_digit(text[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 return std::nullopt;
             }

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "session_buddy/core/ascii.hpp"
+
 namespace session_buddy::server {
 namespace {
 
@@ -54,9 +56,7 @@ void require_initialized(int result) {
 }
 
 bool is_token_character(char character) {
-    constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-    return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'z') ||
-           (character >= 'A' && character <= 'Z') || kMarks.find(character) != std::string_view::npos;
+    return ascii::is_alphanumeric_or("!#$%&'*+-.^_`|~", character);
 }
 
 struct Parameter {

@@ -7,13 +7,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include "file_state.hpp"
 #include "migrator.hpp"
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/storage/error.hpp"
 #include "sql.hpp"
 
@@ -27,12 +27,6 @@ using sql::Statement;
 constexpr std::int64_t kWholeCheckBytes = std::int64_t{4} * 1024 * 1024;
 constexpr int kInspectionAttempts = 5;
 constexpr std::int64_t kSmallestDatabase = 512;
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return result;
-}
 
 /// Tables of SQLite, of our full-text index, and our side tables are ignored.
 bool is_neutral_table(std::string_view name) {
@@ -225,7 +219,7 @@ std::vector<std::string> column_names(SQLite::Database& database, const std::str
     Statement columns(database, "SELECT name FROM pragma_table_xinfo(?1)");
     columns.with(std::string_view(table));
     while (columns.step()) {
-        names.push_back(lower(columns.text(0)));
+        names.push_back(ascii::lower(columns.text(0)));
     }
     return names;
 }
@@ -318,11 +312,10 @@ std::unique_ptr<SQLite::Database> open_for_reading(const std::string& path, bool
     }
     std::string uri = "file:";
     for (const char c : path) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (std::isalnum(byte) != 0 || c == '/' || c == '.' || c == '-' || c == '_') {
+        if (ascii::is_alphanumeric_or("/.-_", c)) {
             uri += c;
         } else {
-            uri += fmt::format("%{:02X}", byte);
+            uri += fmt::format("%{:02X}", static_cast<unsigned char>(c));
         }
     }
     return std::make_unique<SQLite::Database>(uri + "?immutable=1", SQLite::OPEN_READONLY | SQLite::OPEN_URI, timeout);
