@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/ip_address.hpp"
 #include "session_buddy/core/origin.hpp"
 #include "session_buddy/core/tool_rule.hpp"
@@ -21,213 +22,184 @@
 namespace session_buddy::options {
 namespace {
 
-constexpr Option text(std::string_view group, std::string_view name, std::string Config::*member,
-                      std::string_view help) {
-    return {name, group, Kind::text, member, 0, 0, {}, false, false, help};
+constexpr Accepted between(double minimum, double maximum) {
+    return {.minimum = minimum, .maximum = maximum};
 }
 
-constexpr Option path(std::string_view group, std::string_view name, std::string Config::*member,
-                      std::string_view help) {
-    return {name, group, Kind::path, member, 0, 0, {}, false, false, help};
-}
+constexpr Accepted kFlag;
+constexpr Accepted kText;
+constexpr Accepted kList{.kind = Kind::list};  // comma-separated items, validated by check()
+constexpr Accepted kGuardText{.security_critical = true};
+constexpr Accepted kGuardFile{.kind = Kind::path, .security_critical = true};
+constexpr Accepted kSecret{.kind = Kind::secret, .security_critical = true};
 
-// Comma-separated items, validated by check().
-constexpr Option list(std::string_view group, std::string_view name, std::string Config::*member,
-                      std::string_view help) {
-    return {name, group, Kind::list, member, 0, 0, {}, false, false, help};
-}
-
-constexpr Option duration(std::string_view group, std::string_view name, Seconds Config::*member, double minimum,
-                          double maximum, std::string_view help) {
-    return {name, group, Kind::duration, member, minimum, maximum, {}, false, false, help};
-}
-
-template <typename Integer>
-constexpr Option integer(std::string_view group, std::string_view name, Integer Config::*member, double minimum,
-                         double maximum, std::string_view help) {
-    return {name, group, Kind::integer, member, minimum, maximum, {}, false, false, help};
-}
-
-constexpr Option number(std::string_view group, std::string_view name, double Config::*member, double minimum,
-                        double maximum, std::string_view help) {
-    return {name, group, Kind::number, member, minimum, maximum, {}, false, false, help};
-}
-
-constexpr Option boolean(std::string_view group, std::string_view name, bool Config::*member, std::string_view help) {
-    return {name, group, Kind::boolean, member, 0, 0, {}, false, false, help};
-}
-
-constexpr Option secret(std::string_view group, std::string_view name, std::string Config::*member,
-                        std::string_view help) {
-    return {name, group, Kind::secret, member, 0, 0, {}, false, true, help};
-}
-
-constexpr Option security_critical(Option option) {
-    option.security_critical = true;
+template <typename Held>
+constexpr Option row(std::string_view group, std::string_view name, Held Config::*member, const Accepted& accepted,
+                     std::string_view help) {
+    Option option{accepted, name, group, member, help};
+    if constexpr (!std::is_same_v<Held, std::string>) {
+        option.kind = std::is_same_v<Held, bool>      ? Kind::boolean
+                      : std::is_same_v<Held, Seconds> ? Kind::duration
+                      : std::is_same_v<Held, double>  ? Kind::number
+                                                      : Kind::integer;
+    }
     return option;
 }
 
+// The member's name is the option's name. Its default is in Config, all else about an option is here.
+#define OPTION(group, member, accepted, help) row(group, #member, &Config::member, accepted, help)
+
 constexpr std::array kTable{
-    text("Network", "host", &Config::host, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
-    integer("Network", "port", &Config::port, 0, 65535, "TCP port to listen on; 0 picks a free port"),
+    OPTION("Network", host, kText, "Address or name to listen on; localhost means 127.0.0.1 and ::1"),
+    OPTION("Network", port, between(0, 65535), "TCP port to listen on; 0 picks a free port"),
 
-    security_critical(
-        path("TLS", "tls_cert", &Config::tls_cert,
-             "PEM file with the server's certificate followed by its chain; when set, the port accepts TLS "
-             "connections only")),
-    security_critical(path("TLS", "tls_key", &Config::tls_key, "PEM file with the private key of tls_cert")),
-    security_critical(
-        path("TLS", "tls_client_ca", &Config::tls_client_ca,
-             "PEM file with the CA certificates used to verify client certificates (mutual TLS); when set, "
-             "clients must present one")),
+    OPTION("TLS", tls_cert, kGuardFile,
+           "PEM file with the server's certificate followed by its chain; when set, the port accepts TLS connections "
+           "only"),
+    OPTION("TLS", tls_key, kGuardFile, "PEM file with the private key of tls_cert"),
+    OPTION("TLS", tls_client_ca, kGuardFile,
+           "PEM file with the CA certificates used to verify client certificates (mutual TLS); when set, clients must "
+           "present one"),
 
-    security_critical(
-        path("Authentication", "auth_token_file", &Config::auth_token_file,
-             "File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes "
-             "(read, write, metrics; default: read). When set, clients must authenticate with a token")),
-    secret("Authentication", "jwt_secret", &Config::jwt_secret,
+    OPTION("Authentication", auth_token_file, kGuardFile,
+           "File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes (read, "
+           "write, metrics; default: read). When set, clients must authenticate with a token"),
+    OPTION("Authentication", jwt_secret, kSecret,
            "Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256. When set, clients must "
            "authenticate with a token"),
-    security_critical(
-        path("Authentication", "jwt_public_key", &Config::jwt_public_key,
-             "PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256. When "
-             "set, clients must authenticate with a token")),
-    security_critical(text("Authentication", "jwt_audience", &Config::jwt_audience,
-                           "Expected JWT audience (aud). If unset, tokens that carry an audience are rejected")),
-    security_critical(text("Authentication", "jwt_issuer", &Config::jwt_issuer,
-                           "Expected JWT issuer (iss). If unset, any issuer is accepted")),
-    duration("Authentication", "jwt_leeway", &Config::jwt_leeway, 0, 600,
-             "Allowed clock skew when validating JWT exp and nbf"),
-    duration("Authentication", "auth_timeout", &Config::auth_timeout, 0.1, 60,
-             "Timeout for a new client to authenticate; also the maximum delay of a rejected attempt"),
-    integer("Authentication", "max_auth_failures_per_second", &Config::max_auth_failures_per_second, 1, 1000,
-            "Failed authentication attempts per second and address before further failures are delayed"),
-    boolean("Authentication", "insecure", &Config::insecure,
-            "Allow listening on non-loopback addresses without TLS (or behind_proxy) or without authentication"),
+    OPTION("Authentication", jwt_public_key, kGuardFile,
+           "PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256. When set, "
+           "clients must authenticate with a token"),
+    OPTION("Authentication", jwt_audience, kGuardText,
+           "Expected JWT audience (aud). If unset, tokens that carry an audience are rejected"),
+    OPTION("Authentication", jwt_issuer, kGuardText, "Expected JWT issuer (iss). If unset, any issuer is accepted"),
+    OPTION("Authentication", jwt_leeway, between(0, 600), "Allowed clock skew when validating JWT exp and nbf"),
+    OPTION("Authentication", auth_timeout, between(0.1, 60),
+           "Timeout for a new client to authenticate; also the maximum delay of a rejected attempt"),
+    OPTION("Authentication", max_auth_failures_per_second, between(1, 1000),
+           "Failed authentication attempts per second and address before further failures are delayed"),
+    OPTION("Authentication", insecure, kFlag,
+           "Allow listening on non-loopback addresses without TLS (or behind_proxy) or without authentication"),
 
-    boolean("Proxy", "behind_proxy", &Config::behind_proxy,
-            "Trust the X-Forwarded-For and X-Forwarded-Proto headers of trusted_proxies for a client's address and "
-            "protocol"),
-    list("Proxy", "trusted_proxies", &Config::trusted_proxies,
-         "Addresses and networks of the reverse proxies, comma-separated, such as 10.0.0.0/8,2001:db8::1; loopback "
-         "means 127.0.0.0/8 and ::1"),
+    OPTION("Proxy", behind_proxy, kFlag,
+           "Trust the X-Forwarded-For and X-Forwarded-Proto headers of trusted_proxies for a client's address and "
+           "protocol"),
+    OPTION("Proxy", trusted_proxies, kList,
+           "Addresses and networks of the reverse proxies, comma-separated, such as 10.0.0.0/8,2001:db8::1; loopback "
+           "means 127.0.0.0/8 and ::1"),
 
-    list("Origins", "allow_origin", &Config::allow_origin,
-         "Additional allowed origins (CORS, WebSocket), comma-separated, such as https://app.example.org or "
-         "https://*.example.org, or null for pages without an origin; loopback and same-origin are always allowed"),
-    list("Origins", "allow_host", &Config::allow_host,
-         "Additional allowed Host names, comma-separated, such as app.example.org or *.example.org; loopback names and "
-         "host are always allowed"),
+    OPTION("Origins", allow_origin, kList,
+           "Additional allowed origins (CORS, WebSocket), comma-separated, such as https://app.example.org or "
+           "https://*.example.org, or null for pages without an origin; loopback and same-origin are always allowed"),
+    OPTION("Origins", allow_host, kList,
+           "Additional allowed Host names, comma-separated, such as app.example.org or *.example.org; loopback names "
+           "and host are always allowed"),
 
-    text("Database", "db_path", &Config::db_path,
-         "SQLite database to follow; created with the V4 schema if missing, in an existing directory. Default: "
-         "./.session-buddy/skills.db if it exists, else skills.db in the user's data directory"),
-    duration("Database", "busy_timeout", &Config::busy_timeout, 0, 60, "How long startup waits for a locked database"),
-    integer("Database", "max_rows_per_cycle", &Config::max_rows_per_cycle, 100, 10'000'000,
-            "Maximum new rows read in one cycle; the rest is read in the next"),
-    boolean("Database", "replace_triggers", &Config::replace_triggers,
-            "Replace the triggers of a database that another tool created"),
-    duration("Database", "retention", &Config::retention, 0, 3'153'600'000,
-             "Delete invocations older than this, once a day, in whole days (0: keep all); totals and hourly rollups "
-             "are kept"),
+    OPTION("Database", db_path, kText,
+           "SQLite database to follow; created with the V4 schema if missing, in an existing directory. Default: "
+           "./.session-buddy/skills.db if it exists, else skills.db in the user's data directory"),
+    OPTION("Database", busy_timeout, between(0, 60), "How long startup waits for a locked database"),
+    OPTION("Database", max_rows_per_cycle, between(100, 10'000'000),
+           "Maximum new rows read in one cycle; the rest is read in the next"),
+    OPTION("Database", replace_triggers, kFlag, "Replace the triggers of a database that another tool created"),
+    OPTION("Database", retention, between(0, 3'153'600'000),
+           "Delete invocations older than this, once a day, in whole days (0: keep all); totals and hourly rollups are "
+           "kept"),
 
-    list("Ingestion", "tools", &Config::tools,
-         "Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such as "
-         "just test=just-test"),
-    duration("Ingestion", "hook_timeout", &Config::hook_timeout, 60, 86'400,
-             "Timeout after which a tool use that started but never finished is recorded as failed"),
-    integer("Ingestion", "max_body_bytes", &Config::max_body_bytes, 1024, 67'108'864,
-            "Maximum size of an ingestion request body, in bytes"),
-    integer("Ingestion", "max_intake_bytes", &Config::max_intake_bytes, 1024, 1'073'741'824,
-            "Maximum bytes of ingestion requests in flight (received, not yet committed); further requests are "
-            "rejected with 429"),
-    integer("Ingestion", "max_spool_events", &Config::max_spool_events, 100, 100'000,
-            "Maximum hook events spooled to disk while the database is not writable; further events are dropped"),
-    integer("Ingestion", "min_body_rate", &Config::min_body_rate, 16, 1'073'741'824,
-            "Minimum rate of an ingestion request body, in bytes per second; a slower request is rejected"),
-    duration("Ingestion", "max_write_lock", &Config::max_write_lock, 0.005, 10,
-             "Maximum time an ingestion transaction holds the database's write lock; a longer batch is split"),
-    integer("Ingestion", "max_values_per_skill", &Config::max_values_per_skill, 16, 10'000,
-            "Maximum distinct error types, and distinct workflow paths, stored per skill; further ones become other"),
+    OPTION("Ingestion", tools, kList,
+           "Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such as "
+           "just test=just-test"),
+    OPTION("Ingestion", hook_timeout, between(60, 86'400),
+           "Timeout after which a tool use that started but never finished is recorded as failed"),
+    OPTION("Ingestion", max_body_bytes, between(1024, 67'108'864),
+           "Maximum size of an ingestion request body, in bytes"),
+    OPTION("Ingestion", max_intake_bytes, between(1024, 1'073'741'824),
+           "Maximum bytes of ingestion requests in flight (received, not yet committed); further requests are rejected "
+           "with 429"),
+    OPTION("Ingestion", max_spool_events, between(100, 100'000),
+           "Maximum hook events spooled to disk while the database is not writable; further events are dropped"),
+    OPTION("Ingestion", min_body_rate, between(16, 1'073'741'824),
+           "Minimum rate of an ingestion request body, in bytes per second; a slower request is rejected"),
+    OPTION("Ingestion", max_write_lock, between(0.005, 10),
+           "Maximum time an ingestion transaction holds the database's write lock; a longer batch is split"),
+    OPTION("Ingestion", max_values_per_skill, between(16, 10'000),
+           "Maximum distinct error types, and distinct workflow paths, stored per skill; further ones become other"),
 
-    integer("Queries", "max_queries", &Config::max_queries, 1, 10'000,
-            "Maximum queued HTTP API queries; further ones are rejected with 503"),
-    integer("Queries", "max_response_bytes", &Config::max_response_bytes, 1'048'576, 17'179'869'184,
-            "Maximum bytes of responses to queries that clients have not read yet; further queries are rejected"),
-    duration("Queries", "query_timeout", &Config::query_timeout, 0.1, 300,
-             "Timeout of an HTTP API query, including time in the queue"),
+    OPTION("Queries", max_queries, between(1, 10'000),
+           "Maximum queued HTTP API queries; further ones are rejected with 503"),
+    OPTION("Queries", max_response_bytes, between(1'048'576, 17'179'869'184),
+           "Maximum bytes of responses to queries that clients have not read yet; further queries are rejected"),
+    OPTION("Queries", query_timeout, between(0.1, 300), "Timeout of an HTTP API query, including time in the queue"),
 
-    duration("Metrics", "update_interval", &Config::update_interval, 0.01, 3600, "Time between two broadcasts"),
-    boolean("Metrics", "push", &Config::push,
-            "Broadcast new invocations immediately, in addition to the regular interval"),
-    duration("Metrics", "push_min_interval", &Config::push_min_interval, 0.01, 60,
-             "Minimum time between two broadcasts in push mode"),
-    duration("Metrics", "window", &Config::window, 60, 2'678'400, "Length of the sliding window of top_skills"),
-    integer("Metrics", "top_skills", &Config::top_skills, 1, 1000, "Number of skills in top_skills"),
-    duration("Metrics", "session_window", &Config::session_window, 60, 86'400,
-             "Time without activity after which a session is no longer active"),
-    integer("Metrics", "max_sessions", &Config::max_sessions, 1, 100'000,
-            "Maximum active sessions sent to subscribers, most recent first"),
-    integer("Metrics", "max_tracked_skills", &Config::max_tracked_skills, 10, 1'000'000,
-            "Maximum skills tracked in the sliding windows; the invocations of further skills are summed as other"),
-    integer("Metrics", "max_tracked_sessions", &Config::max_tracked_sessions, 10, 1'000'000,
-            "Maximum sessions tracked; the invocations of further sessions are summed as other"),
-    integer("Metrics", "max_tracked_error_types", &Config::max_tracked_error_types, 10, 1'000'000,
-            "Maximum error types that anomalies distinguish; further ones count as other"),
-    integer("Metrics", "metrics_max_skills", &Config::metrics_max_skills, 1, 10'000,
-            "Maximum skills with their own series in GET /metrics, in order of appearance; further skills are summed "
-            "as other"),
-    integer(
-        "Metrics", "metrics_max_phases", &Config::metrics_max_phases, 1, 100,
+    OPTION("Metrics", update_interval, between(0.01, 3600), "Time between two broadcasts"),
+    OPTION("Metrics", push, kFlag, "Broadcast new invocations immediately, in addition to the regular interval"),
+    OPTION("Metrics", push_min_interval, between(0.01, 60), "Minimum time between two broadcasts in push mode"),
+    OPTION("Metrics", window, between(60, 2'678'400), "Length of the sliding window of top_skills"),
+    OPTION("Metrics", top_skills, between(1, 1000), "Number of skills in top_skills"),
+    OPTION("Metrics", session_window, between(60, 86'400),
+           "Time without activity after which a session is no longer active"),
+    OPTION("Metrics", max_sessions, between(1, 100'000),
+           "Maximum active sessions sent to subscribers, most recent first"),
+    OPTION("Metrics", max_tracked_skills, between(10, 1'000'000),
+           "Maximum skills tracked in the sliding windows; the invocations of further skills are summed as other"),
+    OPTION("Metrics", max_tracked_sessions, between(10, 1'000'000),
+           "Maximum sessions tracked; the invocations of further sessions are summed as other"),
+    OPTION("Metrics", max_tracked_error_types, between(10, 1'000'000),
+           "Maximum error types that anomalies distinguish; further ones count as other"),
+    OPTION("Metrics", metrics_max_skills, between(1, 10'000),
+           "Maximum skills with their own series in GET /metrics, in order of appearance; further skills are summed as "
+           "other"),
+    OPTION(
+        "Metrics", metrics_max_phases, between(1, 100),
         "Maximum workflow phases per skill with their own series in GET /metrics; further phases are summed as other"),
 
-    number("Anomalies", "anomaly_threshold", &Config::anomaly_threshold, 0.5, 10,
+    OPTION("Anomalies", anomaly_threshold, between(0.5, 10),
            "Minimum deviation from the baseline, in standard deviations, to report an anomaly"),
-    duration("Anomalies", "observation_window", &Config::observation_window, 60, 86'400,
-             "Length of the observation window, which is compared with the baseline"),
-    duration("Anomalies", "baseline_window", &Config::baseline_window, 600, 2'678'400,
-             "Length of the baseline window; at least twice observation_window"),
-    integer("Anomalies", "anomaly_min_samples", &Config::anomaly_min_samples, 2, 50,
-            "Minimum invocations in each of observation and baseline to report an anomaly"),
+    OPTION("Anomalies", observation_window, between(60, 86'400),
+           "Length of the observation window, which is compared with the baseline"),
+    OPTION("Anomalies", baseline_window, between(600, 2'678'400),
+           "Length of the baseline window; at least twice observation_window"),
+    OPTION("Anomalies", anomaly_min_samples, between(2, 50),
+           "Minimum invocations in each of observation and baseline to report an anomaly"),
 
-    integer("Clients", "max_clients", &Config::max_clients, 1, 1'000'000,
-            "Maximum concurrent WebSocket connections; further ones are rejected"),
-    integer("Clients", "max_clients_per_address", &Config::max_clients_per_address, 1, 1'000'000,
-            "Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of HTTP connections"),
-    integer("Clients", "max_http_connections", &Config::max_http_connections, 1, 1'000'000,
-            "Maximum concurrent HTTP connections (including pending upgrades); further ones are closed"),
-    integer("Clients", "max_connections_per_second", &Config::max_connections_per_second, 1, 1'000'000,
-            "Maximum new connections per second and address; further ones are closed"),
-    integer("Clients", "max_tracked_addresses", &Config::max_tracked_addresses, 100, 1'000'000,
-            "Maximum number of disconnected addresses tracked by the rate limiter"),
-    integer("Clients", "max_messages_per_second", &Config::max_messages_per_second, 1, 1'000'000,
-            "Maximum messages per second and connection; further ones are rejected, then the connection is closed"),
-    integer("Clients", "max_subscriptions", &Config::max_subscriptions, 1, 50,
-            "Maximum skills a connection can subscribe to by name"),
-    integer("Clients", "max_message_bytes", &Config::max_message_bytes, 1024, 16'777'216,
-            "Maximum size of a client message, in bytes"),
-    integer("Clients", "max_header_bytes", &Config::max_header_bytes, 1024, 65'536,
-            "Maximum size of an HTTP request header, in bytes"),
-    integer("Clients", "max_pending_bytes", &Config::max_pending_bytes, 4096, 1'073'741'824,
-            "Per-client backpressure limit: stop reading requests when this many response bytes are queued"),
-    boolean("Clients", "compression", &Config::compression,
-            "Compress messages (permessage-deflate) for clients that offer it; a broadcast is compressed once, not per "
-            "client"),
-    duration("Clients", "handshake_timeout", &Config::handshake_timeout, 0.1, 600,
-             "Timeout of a new connection until its request is complete, including the TLS handshake"),
-    duration("Clients", "idle_timeout", &Config::idle_timeout, 0.1, 3600,
-             "Timeout of an HTTP connection between a response and the next request"),
-    duration("Clients", "write_timeout", &Config::write_timeout, 0.1, 3600,
-             "Timeout for a client to receive one message or response before it is disconnected"),
-    duration("Clients", "ping_interval", &Config::ping_interval, 0.1, 3600, "Time between two keep-alive pings"),
-    duration("Clients", "ping_timeout", &Config::ping_timeout, 0.1, 7200,
-             "Time without data from a client after which it is disconnected; more than ping_interval"),
-    duration("Clients", "shutdown_timeout", &Config::shutdown_timeout, 0, 60,
-             "Graceful shutdown timeout: time to close all clients before their connections are aborted"),
+    OPTION("Clients", max_clients, between(1, 1'000'000),
+           "Maximum concurrent WebSocket connections; further ones are rejected"),
+    OPTION("Clients", max_clients_per_address, between(1, 1'000'000),
+           "Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of HTTP connections"),
+    OPTION("Clients", max_http_connections, between(1, 1'000'000),
+           "Maximum concurrent HTTP connections (including pending upgrades); further ones are closed"),
+    OPTION("Clients", max_connections_per_second, between(1, 1'000'000),
+           "Maximum new connections per second and address; further ones are closed"),
+    OPTION("Clients", max_tracked_addresses, between(100, 1'000'000),
+           "Maximum number of disconnected addresses tracked by the rate limiter"),
+    OPTION("Clients", max_messages_per_second, between(1, 1'000'000),
+           "Maximum messages per second and connection; further ones are rejected, then the connection is closed"),
+    OPTION("Clients", max_subscriptions, between(1, 50), "Maximum skills a connection can subscribe to by name"),
+    OPTION("Clients", max_message_bytes, between(1024, 16'777'216), "Maximum size of a client message, in bytes"),
+    OPTION("Clients", max_header_bytes, between(1024, 65'536), "Maximum size of an HTTP request header, in bytes"),
+    OPTION("Clients", max_pending_bytes, between(4096, 1'073'741'824),
+           "Per-client backpressure limit: stop reading requests when this many response bytes are queued"),
+    OPTION("Clients", compression, kFlag,
+           "Compress messages (permessage-deflate) for clients that offer it; a broadcast is compressed once, not per "
+           "client"),
+    OPTION("Clients", handshake_timeout, between(0.1, 600),
+           "Timeout of a new connection until its request is complete, including the TLS handshake"),
+    OPTION("Clients", idle_timeout, between(0.1, 3600),
+           "Timeout of an HTTP connection between a response and the next request"),
+    OPTION("Clients", write_timeout, between(0.1, 3600),
+           "Timeout for a client to receive one message or response before it is disconnected"),
+    OPTION("Clients", ping_interval, between(0.1, 3600), "Time between two keep-alive pings"),
+    OPTION("Clients", ping_timeout, between(0.1, 7200),
+           "Time without data from a client after which it is disconnected; more than ping_interval"),
+    OPTION("Clients", shutdown_timeout, between(0, 60),
+           "Graceful shutdown timeout: time to close all clients before their connections are aborted"),
 
-    Option{"log_level", "Output", Kind::choice, &Config::log_level, 0, 0, "debug|info|warning|error|off", true, false,
-           "Minimum log level"},
+    OPTION("Output", log_level,
+           (Accepted{.kind = Kind::choice, .choices = "debug|info|warning|error|off", .cli_only = true}),
+           "Minimum log level"),
 };
+
+#undef OPTION
 
 [[noreturn]] void fail(const Option& option, const std::string& subject, std::string_view expected,
                        const std::string& actual) {
@@ -261,16 +233,10 @@ std::vector<std::string_view> split_choices(std::string_view choices) {
     return words;
 }
 
-bool is_digit(char character) {
-    return character >= '0' && character <= '9';
-}
-
 // Plain decimal numbers only: what the C functions accept beyond that ("inf", "0x1p3", "1,5") is a typo here.
 std::optional<double> parse_decimal(std::string_view text) {
-    const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char character) {
-        return is_digit(character) || character == '.';
-    });
-    if (!plain || std::count(text.begin(), text.end(), '.') > 1 || !std::any_of(text.begin(), text.end(), is_digit)) {
+    const bool plain = std::ranges::all_of(text, [](char c) { return ascii::is_digit(c) || c == '.'; });
+    if (!plain || std::ranges::count(text, '.') > 1 || !std::ranges::any_of(text, ascii::is_digit)) {
         return std::nullopt;
     }
     std::istringstream stream{std::string(text)};
@@ -288,7 +254,7 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
     if (negative || text.starts_with('+')) {
         text.remove_prefix(1);
     }
-    if (text.empty() || text.size() > 18 || !std::all_of(text.begin(), text.end(), is_digit)) {
+    if (text.empty() || text.size() > 18 || !std::ranges::all_of(text, ascii::is_digit)) {
         return std::nullopt;
     }
     std::int64_t number = 0;
@@ -299,10 +265,7 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 }
 
 std::optional<bool> parse_boolean(std::string_view text) {
-    std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](char character) {
-        return character >= 'A' && character <= 'Z' ? static_cast<char>(character + 32) : character;
-    });
+    const std::string lower = ascii::lower(text);
     if (lower == "true" || lower == "1" || lower == "yes" || lower == "on") {
         return true;
     }
@@ -312,76 +275,87 @@ std::optional<bool> parse_boolean(std::string_view text) {
     return std::nullopt;
 }
 
-void assign_string(Config& config, const Option& option, const Value& value, const std::string& subject) {
+std::string checked_text(const Option& option, const Value& value, const std::string& subject) {
     const auto* held = std::get_if<std::string>(&value);
-    if (option.kind == Kind::choice) {
-        const auto words = split_choices(option.choices);
-        if (held == nullptr || std::find(words.begin(), words.end(), *held) == words.end()) {
-            fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), displayed(value));
+    const bool filled = held != nullptr && !held->empty();
+    switch (option.kind) {
+        case Kind::choice: {
+            const auto words = split_choices(option.choices);
+            if (held == nullptr || std::ranges::find(words, *held) == words.end()) {
+                fail(option, subject, fmt::format("one of {}", fmt::join(words, ", ")), displayed(value));
+            }
+            return *held;
         }
-    } else if (option.kind == Kind::path && (held == nullptr || held->empty())) {
-        fail(option, subject, "the path of a file", displayed(value));
-    } else if (option.kind == Kind::list && held == nullptr) {
-        fail(option, subject, "a string of comma-separated items", displayed(value));
-    } else if (option.kind == Kind::secret && (held == nullptr || held->empty())) {
-        throw ConfigError(std::string(option.name), subject + " must be a non-empty string");
-    } else if (held == nullptr || (held->empty() && option.kind == Kind::text)) {
-        fail(option, subject, "a non-empty string", displayed(value));
-    } else if (std::any_of(held->begin(), held->end(), [](char character) {
-                   return static_cast<unsigned char>(character) < 0x20 || character == 0x7F;
-               })) {
+        case Kind::list:
+            if (held == nullptr) {
+                fail(option, subject, "a string of comma-separated items", displayed(value));
+            }
+            break;
+        case Kind::secret:
+            if (!filled) {
+                throw ConfigError(std::string(option.name), subject + " must be a non-empty string");
+            }
+            break;
+        default:
+            if (!filled) {
+                fail(option, subject, option.kind == Kind::path ? "the path of a file" : "a non-empty string",
+                     displayed(value));
+            }
+    }
+    if (std::ranges::any_of(*held, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; })) {
         throw ConfigError(std::string(option.name), subject + " must not contain control characters");
     }
-    config.*std::get<std::string Config::*>(option.member) = *held;
+    return *held;
 }
 
-void assign_duration(Config& config, const Option& option, const Value& value, const std::string& subject) {
-    std::optional<double> seconds;
-    if (const auto* number = std::get_if<double>(&value)) {
-        seconds = *number;
-    } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
-        seconds = static_cast<double>(*whole);
-    } else if (const auto* words = std::get_if<std::string>(&value)) {
-        if (const auto parsed = parse_duration(*words)) {
-            seconds = parsed->count();
-        }
+std::optional<double> number_of(const Value& value) {
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) {
+        return static_cast<double>(*whole);
     }
+    const auto* number = std::get_if<double>(&value);
+    return number == nullptr ? std::nullopt : std::optional(*number);
+}
+
+bool is_in_range(const Option& option, double number) {
+    return number >= option.minimum && number <= option.maximum;  // false for NaN
+}
+
+Seconds checked_duration(const Option& option, const Value& value, const std::string& subject) {
+    const auto* text = std::get_if<std::string>(&value);
+    const auto number = number_of(value);
+    const auto seconds = text != nullptr ? parse_duration(*text)
+                         : number        ? std::optional<Seconds>(*number)
+                                         : std::nullopt;
     if (!seconds) {
         fail(option, subject, "a number of seconds or a duration such as 500ms, 2s, 5m, 1h or 7d", displayed(value));
     }
-    if (!(*seconds >= option.minimum && *seconds <= option.maximum)) {  // negated so that NaN is rejected, too
+    if (!is_in_range(option, seconds->count())) {
         fail(option, subject, "from " + range_of(option), displayed(value));
     }
-    config.*std::get<Seconds Config::*>(option.member) = Seconds(*seconds);
+    return *seconds;
 }
 
-void assign_number(Config& config, const Option& option, const Value& value, const std::string& subject) {
-    std::optional<double> number;
-    if (const auto* real = std::get_if<double>(&value)) {
-        number = *real;
-    } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
-        number = static_cast<double>(*whole);
+/// The value as the type of a member. Throws ConfigError.
+template <typename Held>
+Held checked(const Option& option, const Value& value, const std::string& subject) {
+    if constexpr (std::is_same_v<Held, std::string>) {
+        return checked_text(option, value, subject);
+    } else if constexpr (std::is_same_v<Held, Seconds>) {
+        return checked_duration(option, value, subject);
+    } else if constexpr (std::is_same_v<Held, bool>) {
+        if (!std::holds_alternative<bool>(value)) {
+            fail(option, subject, "true or false", displayed(value));
+        }
+        return std::get<bool>(value);
+    } else {
+        constexpr bool kWhole = std::is_integral_v<Held>;
+        const auto number = kWhole && !std::holds_alternative<std::int64_t>(value) ? std::nullopt : number_of(value);
+        if (!number || !is_in_range(option, *number)) {
+            fail(option, subject, (kWhole ? "an integer from " : "a number from ") + range_of(option),
+                 displayed(value));
+        }
+        return static_cast<Held>(*number);
     }
-    if (!number || !(*number >= option.minimum && *number <= option.maximum)) {  // rejects NaN, too
-        fail(option, subject, "a number from " + range_of(option), displayed(value));
-    }
-    config.*std::get<double Config::*>(option.member) = *number;
-}
-
-void assign_integer(Config& config, const Option& option, const Value& value, const std::string& subject) {
-    const auto* number = std::get_if<std::int64_t>(&value);
-    if (number == nullptr || static_cast<double>(*number) < option.minimum ||
-        static_cast<double>(*number) > option.maximum) {
-        fail(option, subject, "an integer from " + range_of(option), displayed(value));
-    }
-    std::visit(
-        [&](auto member) {
-            using Held = std::remove_reference_t<decltype(config.*member)>;
-            if constexpr (std::is_integral_v<Held> && !std::is_same_v<Held, bool>) {
-                config.*member = static_cast<Held>(*number);
-            }
-        },
-        option.member);
 }
 
 constexpr std::size_t kMaxNameLength = 63;
@@ -404,12 +378,6 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
         }
     }
     return row[right.size()];
-}
-
-std::string with_hyphens(std::string_view name) {
-    std::string flag(name);
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    return flag;
 }
 
 std::string toml_string(std::string_view value) {
@@ -465,15 +433,13 @@ std::string nearest(std::string_view name, std::size_t max_distance) {
 }
 
 std::string flag_of(const Option& option) {
-    return "--" + with_hyphens(option.name);
+    std::string flag = fmt::format("--{}", option.name);
+    std::ranges::replace(flag, '_', '-');
+    return flag;
 }
 
 std::string environment_of(const Option& option) {
-    std::string name = "SESSION_BUDDY_";
-    for (const char character : option.name) {
-        name += character >= 'a' && character <= 'z' ? static_cast<char>(character - 32) : character;
-    }
-    return name;
+    return "SESSION_BUDDY_" + ascii::upper(option.name);
 }
 
 std::string range_of(const Option& option) {
@@ -515,27 +481,11 @@ std::string toml_value(const Config& config, const Option& option) {
 }
 
 void assign(Config& config, const Option& option, const Value& value, const std::string& subject) {
-    switch (option.kind) {
-        case Kind::text:
-        case Kind::path:
-        case Kind::secret:
-        case Kind::list:
-        case Kind::choice:
-            return assign_string(config, option, value, subject);
-        case Kind::duration:
-            return assign_duration(config, option, value, subject);
-        case Kind::integer:
-            return assign_integer(config, option, value, subject);
-        case Kind::number:
-            return assign_number(config, option, value, subject);
-        case Kind::boolean:
-            break;
-    }
-    const auto* held = std::get_if<bool>(&value);
-    if (held == nullptr) {
-        fail(option, subject, "true or false", displayed(value));
-    }
-    config.*std::get<bool Config::*>(option.member) = *held;
+    std::visit(
+        [&](auto member) {
+            config.*member = checked<std::remove_reference_t<decltype(config.*member)>>(option, value, subject);
+        },
+        option.member);
 }
 
 void assign_text(Config& config, const Option& option, std::string_view text, const std::string& subject) {

@@ -18,6 +18,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "session_buddy/core/ascii.hpp"
 #include "session_buddy/core/options.hpp"
 #include "session_buddy/core/small_file.hpp"
 #include "session_buddy/core/utf8.hpp"
@@ -63,10 +64,7 @@ std::optional<std::string> variable_of(const Option& option, const Environment& 
 // programs also use our prefix, so only a name similar to that of an option is an error.
 void reject_misspelt_variables(const Environment& environment, bool security_only) {
     for (const std::string& variable : environment.variables) {
-        std::string name = variable.substr(kPrefix.size());
-        std::transform(name.begin(), name.end(), name.begin(), [](char letter) {
-            return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-        });
+        const std::string name = ascii::lower(std::string_view(variable).substr(kPrefix.size()));
         const std::size_t typing_errors = name.size() < 8 ? 1 : 2;
         const std::string meant = nearest(name, typing_errors);
         if (meant.empty() || meant == name || (security_only && !find(meant)->security_critical)) {

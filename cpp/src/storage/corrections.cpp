@@ -72,7 +72,7 @@ class Corrector {
     CorrectionResult rename_skill(std::string_view from, std::string_view to) {
         if (from == to || !is_valid_skill_name(to)) {
             connection_.reject(from == to ? fmt::format("skill '{}' has this name already", to)
-                                          : "the new name must be 1 to 256 bytes of UTF-8 without control characters");
+                                          : fmt::format("the new name {}", kSkillNameRule));
         }
         connection_.attempt("cannot read", [&] { result_.merged = std::max(rows_of(to), total_of(to)); });
         find(from);

@@ -40,7 +40,7 @@ std::string text_error(const char* field, const std::optional<std::string>& text
 
 std::string validation_error(const InvocationRecord& record) {
     if (!is_valid_skill_name(record.skill_name)) {
-        return fmt::format("skill_name must be 1 to {} bytes of UTF-8 without control characters", kMaxSkillNameBytes);
+        return fmt::format("skill_name {}", kSkillNameRule);
     }
     if (record.invoked_at.size() > kMaxTimestampBytes || !parse_timestamp(record.invoked_at).has_value()) {
         return fmt::format("invoked_at must be an ISO 8601 timestamp such as 2026-02-10T12:00:00Z");

@@ -1,6 +1,8 @@
 // SQL fragments that several triggers share, as string literals, so that each script is one constant.
 #pragma once
 
+#include "session_buddy/core/duration.hpp"
+
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): literals can be joined only by the preprocessor
 
 // The time of a timestamp column as a number that compares, NULL if it is no timestamp. SQLite parses most ISO 8601
@@ -41,10 +43,9 @@
     " CASE json_type(" x ") WHEN 'array' THEN nullif(CAST(json_extract(" x ", '$[0]') AS TEXT), '') END END"
 
 // A duration that satisfies is_valid_duration; NULL for any other.
-#define SESSION_BUDDY_MAX_SECONDS "100000000"
 #define SESSION_BUDDY_DURATION                                                                  \
     "CASE WHEN typeof(duration_seconds) IN ('real', 'integer') AND duration_seconds BETWEEN 0 " \
-    "AND " SESSION_BUDDY_MAX_SECONDS " THEN duration_seconds END"
+    "AND " SESSION_BUDDY_MAX_DURATION_SECONDS " THEN duration_seconds END"
 
 // For completed invocations: sum and number of the valid durations, and number of the invalid ones that the triggers
 // have added to skill_metrics.

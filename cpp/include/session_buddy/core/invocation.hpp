@@ -13,7 +13,9 @@ namespace session_buddy {
 
 inline constexpr std::size_t kMaxSkillNameBytes = 256;
 
-/// 1 to 256 bytes of well-formed UTF-8 without control characters (C0, DEL, C1).
+inline constexpr const char* kSkillNameRule = "must be 1 to 256 bytes of UTF-8 without control characters";
+
+/// 1 to kMaxSkillNameBytes bytes of well-formed UTF-8 without control characters (C0, DEL, C1).
 [[nodiscard]] bool is_valid_skill_name(std::string_view name);
 
 inline constexpr std::size_t kMaxEventKeyBytes = 1024;

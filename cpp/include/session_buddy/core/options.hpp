@@ -23,17 +23,21 @@ enum class Kind { text, path, list, secret, boolean, integer, number, duration, 
 using Member = std::variant<std::string Config::*, bool Config::*, std::uint16_t Config::*, std::uint32_t Config::*,
                             std::size_t Config::*, double Config::*, Seconds Config::*>;
 
-struct Option {
+/// What an option accepts, and from where.
+struct Accepted {
+    Kind kind = Kind::text;
+    double minimum = 0;  ///< of an integer, number or duration (seconds); inclusive
+    double maximum = 0;
+    std::string_view choices{};      ///< of a choice: the accepted words, separated by '|'
+    bool cli_only = false;           ///< not an option of the Python class (log_level: Python's logging decides)
+    bool security_critical = false;  ///< restricts access: an empty environment variable is an error, not "unset"
+};
+
+struct Option : Accepted {
     std::string_view name;   ///< "update_interval": the TOML key and the Python keyword
     std::string_view group;  ///< heading in the help and the docs
-    Kind kind;
     Member member;
-    double minimum;  ///< of an integer, number or duration (seconds); inclusive
-    double maximum;
-    std::string_view choices;  ///< of a choice: the accepted words, separated by '|'
-    bool cli_only;             ///< not an option of the Python class (log_level: Python's logging decides)
-    bool security_critical;    ///< restricts access: an empty environment variable is an error, not "unset"
-    std::string_view help;     ///< a noun phrase without a final full stop
+    std::string_view help;  ///< a noun phrase without a final full stop
 };
 
 [[nodiscard]] std::span<const Option> table();
