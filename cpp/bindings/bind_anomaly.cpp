@@ -52,16 +52,6 @@ DetectorOptions make_options(double threshold, double baseline_window, double ob
     return to_options(config);
 }
 
-py::dict configured() {
-    const Config config = options::load({}, std::nullopt, options::Environment::from_process()).config;
-    py::dict fields;
-    fields["threshold"] = config.anomaly_threshold;
-    fields["baseline_window"] = config.baseline_window.count();
-    fields["observation_window"] = config.observation_window.count();
-    fields["min_samples"] = config.anomaly_min_samples;
-    return fields;
-}
-
 py::list to_list(const std::vector<Anomaly>& anomalies) {
     py::list list;
     for (const Anomaly& anomaly : anomalies) {
@@ -183,9 +173,7 @@ py::dict backtest(const std::string& db_path, std::optional<std::int64_t> from, 
 
 void bind_anomaly(py::module_& module) {
     module.def("is_valid_skill_name", &is_valid_skill_name, py::arg("name"), py::pos_only(),
-               "Whether a skill name is valid: 1 to 256 bytes of UTF-8 without control characters.");
-    module.def("anomaly_settings", &configured,
-               "The four detector settings that a server would use in this environment. Raises ValueError.");
+               "Whether a skill name is valid; SKILL_NAME_RULE says when.");
     module.def("detect_anomalies", &detect, py::arg("db_path"), py::arg("at"), py::kw_only(), py::arg("threshold"),
                py::arg("baseline_window"), py::arg("observation_window"), py::arg("min_samples"),
                "The anomalies reported at a time, in microseconds since 1970.");

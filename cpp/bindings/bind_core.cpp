@@ -1,6 +1,8 @@
 // Timestamps, durations, the table of options, the server command.
 #include <pybind11/stl.h>
 
+#include <array>
+#include <utility>
 #include <vector>
 
 #include "bindings.hpp"
@@ -37,6 +39,10 @@ py::list describe_options() {
     return described;
 }
 
+py::dict configured_settings() {
+    return settings_of(options::load({}, std::nullopt, options::Environment::from_process()).config);
+}
+
 std::optional<std::int64_t> parse_timestamp_micros(std::string_view text) {
     const auto at = parse_timestamp(text);
     return at ? std::optional<std::int64_t>(at->time_since_epoch().count()) : std::nullopt;
@@ -54,6 +60,16 @@ int run_command(const std::vector<std::string>& arguments, const std::string& pr
 
 }  // namespace
 
+py::dict settings_of(const Config& config) {
+    py::dict values;
+    for (const options::Option& option : options::table()) {
+        if (!option.cli_only) {
+            values[py::str(option.name)] = py::cast(options::read(config, option));
+        }
+    }
+    return values;
+}
+
 void bind_core(py::module_& module) {
     module.def("parse_timestamp", &parse_timestamp_micros, py::arg("text"), py::pos_only(),
                "Microseconds since 1970-01-01T00:00:00Z of an ISO 8601 timestamp; None if it cannot be parsed.");
@@ -69,6 +85,9 @@ void bind_core(py::module_& module) {
         },
         py::arg("text"), py::pos_only(), "Seconds of 2.5, 500ms, 5m, 1h or 7d; None if it cannot be parsed.");
     module.def("options", &describe_options, "The table of options, in order.");
+    module.def("configured_settings", &configured_settings,
+               "The options of the class as a server would use them in this environment: variable, config file, "
+               "default. Durations are seconds, secrets hidden. Raises ValueError.");
     module.def(
         "resolve_db_path",
         [](const std::optional<std::string>& given) {

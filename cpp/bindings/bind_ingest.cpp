@@ -15,7 +15,6 @@
 #include "session_buddy/app/transcript_watch.hpp"
 #include "session_buddy/core/clock.hpp"
 #include "session_buddy/core/enum_names.hpp"
-#include "session_buddy/core/options.hpp"
 #include "session_buddy/core/tool_rule.hpp"
 #include "session_buddy/ingest/error_class.hpp"
 #include "session_buddy/ingest/skill_name.hpp"
@@ -185,10 +184,6 @@ void bind_ingest(py::module_& module) {
     module.def("import_transcripts", &import_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("busy_timeout"), py::arg("progress") = py::none(), py::arg("tools") = "",
                "Stores the invocations in transcripts that are not stored yet; returns a summary.");
-    module.def(
-        "configured_tools",
-        [] { return options::load({}, std::nullopt, options::Environment::from_process()).config.tools; },
-        "The value of the option tools, from environment and config file. Raises ValueError.");
     module.def("watch_transcripts", &watch_transcripts, py::arg("paths"), py::arg("db_path"), py::kw_only(),
                py::arg("report"), py::arg("go_on"), py::arg("progress") = py::none(), py::arg("once") = false,
                py::arg("tools") = "",

@@ -293,6 +293,10 @@ void bind_storage(py::module_& module) {
                                             py::make_tuple(builtin(exception_types.base), builtin(PyExc_ValueError)));
     py::register_exception_translator(&translate);
 
+    module.def(
+        "validation_error", [](const py::dict& fields) { return validation_error(to_record(fields)); },
+        py::arg("fields"), py::pos_only(),
+        "Why SkillsStore.store() would reject these fields; empty if it would not. Raises TypeError or ValueError.");
     py::class_<Store>(module, "SkillsStore", "Writes and queries a skills database; safe to share between threads.")
         .def(py::init<const std::string&, double>(), py::arg("path"), py::arg("busy_timeout"),
              py::call_guard<py::gil_scoped_release>())

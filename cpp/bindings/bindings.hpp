@@ -9,6 +9,9 @@
 #include <string>
 #include <string_view>
 
+namespace session_buddy {
+struct Config;
+}
 namespace session_buddy::storage {
 class SkillsStore;
 }
@@ -38,6 +41,9 @@ void bind_server(py::module_& module);
 
 /// The Python wrapper of store->queries(); keeps the store alive.
 [[nodiscard]] py::object make_queries(std::shared_ptr<storage::SkillsStore> store);
+
+/// The options of the Python class by name: durations in seconds, secrets hidden.
+[[nodiscard]] py::dict settings_of(const Config& config);
 
 /// The name of the type of a value in error messages: "str", "NoneType", …
 [[nodiscard]] std::string type_name(py::handle value);

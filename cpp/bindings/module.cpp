@@ -7,6 +7,7 @@
 #include "session_buddy/auth/authenticator.hpp"
 #include "session_buddy/core/config.hpp"
 #include "session_buddy/core/duration.hpp"
+#include "session_buddy/core/invocation.hpp"
 #include "session_buddy/core/version.hpp"
 #include "session_buddy/server/network_server.hpp"
 
@@ -68,6 +69,8 @@ PYBIND11_MODULE(_native, module) {
     module.doc() = "The native part of session_buddy. Private: use the modules around it.";
     module.attr("__version__") = kVersion;
     module.attr("MAX_DURATION_SECONDS") = kMaxDurationSeconds;
+    module.attr("DURATION_RULE") = kDurationRule;
+    module.attr("SKILL_NAME_RULE") = kSkillNameRule;
     pybind11::register_exception_translator(&bindings::translate);
     bindings::bind_core(module);
     bindings::bind_log_queue(module);

@@ -26,29 +26,36 @@ def resolved_db_path(db_path: str | os.PathLike[str] | None) -> str:
 
 
 def checked_name(argument: str, value: object) -> str:
-    """1 to 256 bytes of UTF-8 without control characters. Raises TypeError or ValueError that names the argument."""
+    """A valid name, by the rule for skill names. Raises TypeError or ValueError that names the argument."""
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
-    try:
-        value.encode()  # a lone surrogate cannot be passed to the native side
-        valid = _native.is_valid_skill_name(value)
-    except UnicodeEncodeError:
-        valid = False
-    if not valid:
-        raise ValueError(f"{argument} must be 1 to 256 bytes of UTF-8 without control characters")
+    if not (is_utf8(value) and _native.is_valid_skill_name(value)):
+        raise ValueError(f"{argument} {_native.SKILL_NAME_RULE}")
     return value
 
 
-def checked_duration(seconds: object) -> float:
-    """Seconds from 0 to MAX_DURATION_SECONDS. Raises TypeError or ValueError that names duration_seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
-        raise TypeError(f"duration_seconds must be a number, not {type(seconds).__name__}")
+def checked_number(argument: str, value: object) -> float:
+    """A float, infinite if it is too large. Raises TypeError that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{argument} must be a number, not {type(value).__name__}")
     try:
-        number = float(seconds)
+        return float(value)
     except OverflowError:
-        number = math.inf if seconds > 0 else -math.inf
+        return math.inf if value > 0 else -math.inf
+
+
+def checked_duration(seconds: object, argument: str = "duration_seconds") -> float:
+    """Seconds from 0 to MAX_DURATION_SECONDS. Raises TypeError or ValueError that names the argument."""
+    number = checked_number(argument, seconds)
     if not 0 <= number <= _native.MAX_DURATION_SECONDS:
-        raise ValueError(
-            f"duration_seconds must be a number of seconds from 0 to {_native.MAX_DURATION_SECONDS:.0f}, not {number}"
-        )
+        raise ValueError(f"{argument} {_native.DURATION_RULE}, not {number}")
     return number
+
+
+def is_utf8(text: str) -> bool:
+    """Whether the text has no lone surrogates, so that it can be passed to the native side."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -7,13 +7,13 @@ timezone-aware datetimes in UTC.
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from session_buddy import _native
+from session_buddy._arguments import checked_duration, checked_number, is_utf8
 from session_buddy.realtime import types as realtime_types
 
 if TYPE_CHECKING:
@@ -201,19 +201,14 @@ class Detector:
         """
         if not isinstance(skill, str):
             raise TypeError(f"skill must be a str, not {type(skill).__name__}")
-        if not _is_utf8(skill) or not _native.is_valid_skill_name(skill):
-            raise ValueError(f"skill must be 1 to 256 bytes of UTF-8 without control characters, not {skill!r:.80}")
+        _check_skill(skill)
         if not isinstance(completed, bool):
             raise TypeError(f"completed must be a bool, not {type(completed).__name__}")
         if duration is not None:
-            duration = _number("duration", duration)
-            if not 0 <= duration <= _native.MAX_DURATION_SECONDS:
-                raise ValueError(
-                    f"duration must be a number of seconds from 0 to {_native.MAX_DURATION_SECONDS:.0f}, not {duration}"
-                )
+            duration = checked_duration(duration, "duration")
         if error_type is not None and not isinstance(error_type, str):
             raise TypeError(f"error_type must be a str or None, not {type(error_type).__name__}")
-        if error_type is not None and not _is_utf8(error_type):
+        if error_type is not None and not is_utf8(error_type):
             raise ValueError(f"error_type must be valid UTF-8, not {error_type!r:.80}")
         micros = _now() if at is None else _micros("at", at)
         return _anomalies(self._detector.update(skill, completed, duration, micros, error_type or ""))
@@ -308,8 +303,8 @@ def backtest(
         raise ValueError(f"end must not be before start: {_format(_datetime(last))} < {_format(_datetime(first))}")
     if skill is not None and not isinstance(skill, str):
         raise TypeError(f"skill must be a str or None, not {type(skill).__name__}")
-    if skill is not None and not (_is_utf8(skill) and _native.is_valid_skill_name(skill)):
-        raise ValueError(f"skill must be 1 to 256 bytes of UTF-8 without control characters, not {skill!r:.80}")
+    if skill is not None:
+        _check_skill(skill)
     result = _native.backtest(_path(db_path), first, last, skill or "", **options)
     return BacktestResult(
         start=None if first is None else _datetime(first),
@@ -322,30 +317,22 @@ def backtest(
     )
 
 
-def _number(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
 def _options(
     threshold: float, baseline_window: float, observation_window: float, min_samples: int
 ) -> _native.DetectorSettings:
     if isinstance(min_samples, bool) or not isinstance(min_samples, int):
         raise TypeError(f"min_samples must be an int, not {type(min_samples).__name__}")
     return {
-        "threshold": _number("threshold", threshold),
-        "baseline_window": _number("baseline_window", baseline_window),
-        "observation_window": _number("observation_window", observation_window),
+        "threshold": checked_number("threshold", threshold),
+        "baseline_window": checked_number("baseline_window", baseline_window),
+        "observation_window": checked_number("observation_window", observation_window),
         "min_samples": max(-1, min(min_samples, 1 << 32)),  # out of range either way
     }
 
 
-def _is_utf8(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _check_skill(skill: str) -> None:
+    if not (is_utf8(skill) and _native.is_valid_skill_name(skill)):
+        raise ValueError(f"skill {_native.SKILL_NAME_RULE}, not {skill!r:.80}")
 
 
 def _path(db_path: str | os.PathLike[str]) -> str:
@@ -367,13 +354,13 @@ def _micros(name: str, moment: Moment) -> int:
         aware = moment.replace(tzinfo=timezone.utc) if moment.utcoffset() is None else moment
         micros: int | None = (aware - _EPOCH) // _MICROSECOND
     elif isinstance(moment, str):
-        micros = _native.parse_timestamp(moment) if _is_utf8(moment) else None
+        micros = _native.parse_timestamp(moment) if is_utf8(moment) else None
         if micros is None:
             raise ValueError(f"{name} must be a timestamp such as 2026-02-10T12:00:00Z, not {moment!r:.80}")
     elif isinstance(moment, bool) or not isinstance(moment, (int, float)):
         raise TypeError(f"{name} must be a datetime, a str or a number of seconds, not {type(moment).__name__}")
     else:
-        seconds = _number(name, moment)
+        seconds = checked_number(name, moment)
         # Floats of current timestamps are exact to less than half a microsecond.
         micros = round(seconds * 1e6) if abs(seconds) < 1e12 else None
     if micros is None or not _FIRST <= micros <= _LAST:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from session_buddy.cli._options import add_db_path
+
 
 def add_transcript_arguments(parser: argparse.ArgumentParser) -> None:
     """PATH… and --db-path."""
@@ -16,4 +18,4 @@ def add_transcript_arguments(parser: argparse.ArgumentParser) -> None:
         help="transcript file, project folder or folder of projects (default: the projects in CLAUDE_CONFIG_DIR, "
         "~/.claude and ~/.config/claude)",
     )
-    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    add_db_path(parser)

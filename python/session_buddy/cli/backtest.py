@@ -9,59 +9,50 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from session_buddy import _native
 from session_buddy.anomaly import BacktestResult, Episode, backtest
 from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._options import add_db_path, duration, fail, timestamp
 from session_buddy.storage import StorageError
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-__all__ = ["add_parser", "run"]
+__all__ = ["add_arguments", "run"]
 
 _HEADINGS = ("skill", "type", "started (UTC)", "ended (UTC)", "lasted", "baseline → observed", "score")
 _RIGHT = (4, 6)  # right-aligned columns
-_SETTINGS = ("threshold", "baseline_window", "observation_window", "min_samples")
+# Argument → option whose value is the default.
+_SETTINGS = {
+    "threshold": "anomaly_threshold",
+    "baseline_window": "baseline_window",
+    "observation_window": "observation_window",
+    "min_samples": "anomaly_min_samples",
+}
+_DURATIONS = "3600 (seconds), 90m, 24h or 7d"
+_TIMESTAMPS = "2026-02-10 or 2026-02-10T12:00:00Z"
 
 
-def _duration(text: str) -> float:
-    seconds = _native.parse_duration(text)
-    if seconds is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; use for example 3600 (seconds), 90m, 24h or 7d")
-    return seconds
-
-
-def _timestamp(text: str) -> str:
-    if _native.parse_timestamp(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not a timestamp; use for example 2026-02-10 or 2026-02-10T12:00:00Z"
-        )
-    return text
-
-
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "backtest",
-        allow_abbrev=False,
-        description="Runs the recorded invocations, in chronological order, through the server's anomaly detector and "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Runs the recorded invocations, in chronological order, through the server's anomaly detector and "
         "prints which anomalies it would have reported, when and for how long. The baseline window before --from is "
         "replayed as a warm-up; an anomaly that began in it and was still open at --from is listed, marked with *. The "
-        "database is opened read-only.",
-        epilog="The last four options default to the server's settings. Exit status: 0 done, 1 the database cannot be "
-        "read or has no invocation of the skill, 2 wrong usage, 130 interrupted.",
+        "database is opened read-only."
     )
-    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    parser.epilog = (
+        "The last four options default to the server's settings. Exit status: 0 done, 1 the database cannot be "
+        "read or has no invocation of the skill, 2 wrong usage, 130 interrupted."
+    )
+    add_db_path(parser)
     parser.add_argument(
         "--from",
         dest="start",
         metavar="TIMESTAMP",
-        type=_timestamp,
+        type=timestamp(_TIMESTAMPS),
         help="start, ISO 8601, UTC without an offset (default: the first invocation)",
     )
-    parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=_timestamp, help="end (default: now)")
+    parser.add_argument("--to", dest="end", metavar="TIMESTAMP", type=timestamp(_TIMESTAMPS), help="end (default: now)")
     parser.add_argument("--skill", metavar="NAME", help="only this skill")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
@@ -71,10 +62,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="minimum deviation from the baseline, in standard deviations, 0.5 to 10",
     )
     parser.add_argument(
-        "--baseline-window", metavar="TIME", type=_duration, help="length of the baseline window, 10m to 31d"
+        "--baseline-window", metavar="TIME", type=duration(_DURATIONS), help="length of the baseline window, 10m to 31d"
     )
     parser.add_argument(
-        "--observation-window", metavar="TIME", type=_duration, help="length of the observation window, 1m to 24h"
+        "--observation-window",
+        metavar="TIME",
+        type=duration(_DURATIONS),
+        help="length of the observation window, 1m to 24h",
     )
     parser.add_argument("--min-samples", metavar="N", type=int, help="minimum invocations in each window, 2 to 50")
 
@@ -83,21 +77,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns 0 done, 1 the database cannot be read or has no invocation of the skill, 2 an invalid value."""
     began = time.perf_counter()
     try:
-        settings: dict[str, Any] = {**_native.anomaly_settings()}
+        configured = _native.configured_settings()
+        settings: dict[str, Any] = {name: configured[option] for name, option in _SETTINGS.items()}
         settings.update({name: getattr(arguments, name) for name in _SETTINGS if getattr(arguments, name) is not None})
         db_path = _native.resolve_db_path(arguments.db_path)
         result = backtest(db_path, arguments.start, arguments.end, skill=arguments.skill, **settings)
-    except StorageError as error:
-        print(f"session-buddy backtest: error: {error}", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        print(f"session-buddy backtest: error: {error}", file=sys.stderr)
-        return 2
+    except (StorageError, ValueError) as error:
+        return fail("backtest", f"error: {error}", 1 if isinstance(error, StorageError) else 2)
     elapsed = time.perf_counter() - began
     if arguments.skill is not None and result.rows + result.warm_up_rows == 0:
         message = f"no invocation of skill '{arguments.skill}' in this time range in {db_path}"
-        print(escape_controls(f"session-buddy backtest: error: {message}"), file=sys.stderr)
-        return 1
+        return fail("backtest", escape_controls(f"error: {message}"))
     if arguments.json:
         print(escape_controls(json.dumps(_to_json(result, db_path, settings, elapsed), indent=2, ensure_ascii=False)))
         return 0

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from session_buddy._live_line import LiveLine
 from session_buddy._output import print_flushed
-from session_buddy.cli.replay import not_negative, positive
+from session_buddy.cli._options import fail, not_negative, positive
 from session_buddy.demo.history import make_history
 from session_buddy.demo.live import BAD_SKILL, LiveFeed
 from session_buddy.demo.skills import SKILLS
@@ -33,15 +33,13 @@ LIVE_LINE_SECONDS = 0.5
 PORT = 8765
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "demo",
-        allow_abbrev=False,
-        description="Generates a database with a day of plausible history of a dozen skills, keeps adding live "
-        f"invocations and serves the dashboard. After a minute {BAD_SKILL} degrades; later it recovers.",
-        epilog="Exit status: 0 ended by Ctrl-C, SIGTERM or --duration, 1 could not start, 2 wrong usage.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Generates a database with a day of plausible history of a dozen skills, keeps adding live "
+        f"invocations and serves the dashboard. After a minute {BAD_SKILL} degrades; later it recovers."
     )
+    parser.epilog = "Exit status: 0 ended by Ctrl-C, SIGTERM or --duration, 1 could not start, 2 wrong usage."
     parser.add_argument(
         "--db-path", metavar="FILE", type=Path, help="database file to create (default: a temporary one)"
     )
@@ -85,8 +83,7 @@ def run(args: argparse.Namespace) -> int:
         with _database(args.db_path, args.force) as db_path:
             return asyncio.run(_run(args, port, db_path))
     except (StorageError, ValueError, OSError) as error:
-        print(f"session-buddy demo: {error}", file=sys.stderr)
-        return 1
+        return fail("demo", error)
 
 
 def _usable_port(host: str, wanted: int | None) -> int:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import argparse
 
 from session_buddy import _native
-from session_buddy.cli._corrections import Progress, add_correction_arguments, correct, plural
+from session_buddy.cli._corrections import DRY_RUN, Progress, correct, plural
+from session_buddy.cli._options import add_summary_arguments
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "forget",
-        allow_abbrev=False,
-        description="Deletes what was recorded by mistake: a skill with all its aggregates, or one invocation. A "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Deletes what was recorded by mistake: a skill with all its aggregates, or one invocation. A "
         "running server shows the change immediately, and a later import does not restore it; new invocations under "
         "the same name are counted from then on. Deleting one invocation does not lower the counters of "
-        "/metrics: they are monotonic.",
-        epilog="Exit status: 0 done, 1 no such skill or invocation, or the database cannot be used, 2 wrong usage, 130 "
-        "interrupted.",
+        "/metrics: they are monotonic."
+    )
+    parser.epilog = (
+        "Exit status: 0 done, 1 no such skill or invocation, or the database cannot be used, 2 wrong usage, 130 "
+        "interrupted."
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("skill", metavar="SKILL", nargs="?", help="skill name")
     what.add_argument("--invocation", metavar="ID", type=int, help="id of one invocation, as printed by `record`")
-    add_correction_arguments(parser)
+    add_summary_arguments(parser, DRY_RUN)
 
 
 def run(args: argparse.Namespace) -> int:

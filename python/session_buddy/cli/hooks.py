@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import io
-import json
 import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -38,12 +36,10 @@ if TYPE_CHECKING:
 _CONTEXT_LINES = 3  # of a diff
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "hooks",
-        allow_abbrev=False,
-        description="Installs hooks in the settings of Claude Code, so that each tool use is recorded as it happens.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Installs hooks in the settings of Claude Code, so that each tool use is recorded as it happens."
     )
     actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
     _add_install(actions)
@@ -101,23 +97,13 @@ def _add_install(actions: Subparsers) -> None:
 
 def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_mutually_exclusive_group()
-    files.add_argument(
-        "--project",
-        metavar="DIR",
-        nargs="?",
-        const=Path(),
-        type=Path,
-        help="shared settings of the project in DIR or the current folder; the hook program is then looked up on the "
-        "PATH (default: the user settings)",
+    shared = (
+        "shared settings of the project in DIR or the current folder; the hook program is then looked up on the PATH "
+        "(default: the user settings)"
     )
-    files.add_argument(
-        "--local",
-        metavar="DIR",
-        nargs="?",
-        const=Path(),
-        type=Path,
-        help="your local settings of that project (settings.local.json), which are not shared",
-    )
+    local = "your local settings of that project (settings.local.json), which are not shared"
+    for flag, text in (("--project", shared), ("--local", local)):
+        files.add_argument(flag, metavar="DIR", nargs="?", const=Path(), type=Path, help=text)
     parser.add_argument("--dry-run", action="store_true", help="only print the changes, as a diff")
 
 
@@ -199,12 +185,11 @@ def hook_program() -> Path:
 
 def server_url() -> str:
     """The hook URL of a server on this machine with the current settings. Raises SettingsError."""
-    command = [sys.executable, "-m", "session_buddy.websocket_server", "--print-config"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-    if shown.returncode != 0:
-        raise SettingsError(f"cannot read the server's settings: {shown.stderr.strip()}; pass the URL: --http URL")
-    settings = dict(re.findall(r"^(?:# )?(\w+) = (.*?) +# ", shown.stdout, re.MULTILINE))
-    host, port, certificate = (json.loads(settings[name]) for name in ("host", "port", "tls_cert"))
+    try:
+        settings = _native.configured_settings()
+    except ValueError as error:
+        raise SettingsError(f"cannot read the server's settings: {error}; pass the URL: --http URL") from None
+    host, port, certificate = str(settings["host"]), settings["port"], settings["tls_cert"]
     if port == 0:
         raise SettingsError("the server's settings have no fixed port (0); pass the URL: --http URL")
     host = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound

@@ -6,30 +6,26 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from session_buddy import _native
 from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._options import fail
 from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 from session_buddy.cli._transcripts import add_transcript_arguments
 from session_buddy.ingest import ImportSummary, import_transcripts, transcript_roots
 
-if TYPE_CHECKING:
-    pass
-
 SHOWN_SKILLS = 30
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "import",
-        allow_abbrev=False,
-        description="Reads Claude Code transcripts and records each skill invocation in them. Repeating the import "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Reads Claude Code transcripts and records each skill invocation in them. Repeating the import "
         "adds only new invocations. A command that the user typed as /name, built-in ones included, "
-        "counts as the skill of that name. Prompts, arguments, outputs and error texts are not stored.",
-        epilog="Exit status: 0 done, 1 a file or the database could not be read or written, 2 wrong usage, 130 "
-        "interrupted.",
+        "counts as the skill of that name. Prompts, arguments, outputs and error texts are not stored."
+    )
+    parser.epilog = (
+        "Exit status: 0 done, 1 a file or the database could not be read or written, 2 wrong usage, 130 interrupted."
     )
     add_transcript_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -39,13 +35,15 @@ def run(args: argparse.Namespace) -> int:
     """Import, print the summary, return the exit status."""
     paths: list[Path] = args.paths or transcript_roots()
     if not paths:
-        return fail("no transcripts in the default folders; pass a file or folder")
+        return fail("import", "no transcripts in the default folders; pass a file or folder")
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with stop_on_interrupt() as stopped, progress_bar("Reading", stopped) as progress:
-            summary = import_transcripts(paths, db_path, progress=progress, tools=_native.configured_tools())
+            summary = import_transcripts(
+                paths, db_path, progress=progress, tools=str(_native.configured_settings()["tools"])
+            )
     except (_native.StorageError, ValueError, OSError) as error:
-        return fail(str(error))
+        return fail("import", error)
     for problem in summary["problems"]:
         print(f"session-buddy import: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if args.json:
@@ -60,12 +58,6 @@ def run(args: argparse.Namespace) -> int:
     if summary["stopped"]:
         return EXIT_INTERRUPTED
     return 1 if summary["problems"] else 0
-
-
-def fail(message: str) -> int:
-    """Print one line to stderr; return the exit status of a failure."""
-    print(f"session-buddy import: {message}", file=sys.stderr)
-    return 1
 
 
 def print_summary(summary: ImportSummary, db_path: str) -> None:

@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 
 class _Command(NamedTuple):
-    module: str  # has add_parser(subparsers) and run(args) -> exit status
+    module: str  # has add_arguments(parser) and run(args) -> exit status
     help: str
 
 
@@ -65,7 +65,8 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     subparsers.add_parser("serve", help="run the server: WebSocket, HTTP API and dashboard", add_help=False)
     for name, command in _COMMANDS.items():
         if name == chosen:
-            importlib.import_module(command.module).add_parser(subparsers)
+            own = subparsers.add_parser(name, allow_abbrev=False)
+            importlib.import_module(command.module).add_arguments(own)
         else:
             subparsers.add_parser(name, help=command.help, add_help=False)
     subparsers.add_parser("loadtest", help="load test a server with many clients", add_help=False)

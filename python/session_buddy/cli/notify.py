@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from session_buddy._output import print_flushed
 from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
 from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._options import add_skill
 from session_buddy.cli._running import run_until_first_ends
 
 if TYPE_CHECKING:
@@ -28,15 +29,15 @@ if TYPE_CHECKING:
 ONCE_SECONDS = 20.0  # timeout for the update with --once
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "notify",
-        allow_abbrev=False,
-        description="Sends one event for the start and one for the end of each anomaly, also across restarts. "
-        "Runs until a signal ends it. Failed deliveries are retried, also after a restart.",
-        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or all events delivered with --once; 1 the server rejects "
-        "the client, a file cannot be used, or with --once an event was not delivered; 2 wrong usage.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Sends one event for the start and one for the end of each anomaly, also across restarts. "
+        "Runs until a signal ends it. Failed deliveries are retried, also after a restart."
+    )
+    parser.epilog = (
+        "Exit status: 0 ended by Ctrl-C or SIGTERM, or all events delivered with --once; 1 the server rejects "
+        "the client, a file cannot be used, or with --once an event was not delivered; 2 wrong usage."
     )
     add_connection_arguments(parser)
     parser.add_argument(
@@ -63,9 +64,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE",
         help='template of the body, such as {"text": "$text"}; fields: $skill, $type, $event, … (default: all as JSON)',
     )
-    parser.add_argument(
-        "--skill", action="append", default=[], metavar="NAME", help="only this skill; can be repeated up to 50 times"
-    )
+    add_skill(parser)
     parser.add_argument(
         "--min-deviation",
         type=_number(0, math.inf),

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from session_buddy import _native
 from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._options import add_summary_arguments, duration, fail
 from session_buddy.cli._running import EXIT_INTERRUPTED, progress_bar, stop_on_interrupt
 
 
-def _duration(text: str) -> float:
-    seconds = _native.parse_duration(text)
-    if seconds is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a duration; use for example 90d, 12w or 72h")
-    return seconds
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "prune",
-        allow_abbrev=False,
-        description="Deletes invocations older than a given age, in whole days (UTC). Totals of skills and sessions "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Deletes invocations older than a given age, in whole days (UTC). Totals of skills and sessions "
         "and hourly rollups are kept, and a later import does not restore the invocations. A server and other writers "
         "may run meanwhile: rows are deleted in short transactions. The file does not shrink; SQLite reuses the free "
-        "pages.",
-        epilog="Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 interrupted.",
+        "pages."
     )
+    parser.epilog = "Exit status: 0 done, 1 the database cannot be used, 2 wrong usage, 130 interrupted."
     parser.add_argument(
         "--keep",
         metavar="TIME",
         required=True,
-        type=_duration,
+        type=duration("90d, 12w or 72h"),
         help="keep invocations younger than this: 90d, 12w, 72h; at least as long as the server looks back (49h by "
         "default)",
     )
-    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
-    parser.add_argument("--dry-run", action="store_true", help="report what would be deleted without deleting it")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_summary_arguments(parser, "report what would be deleted without deleting it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,11 +38,9 @@ def run(args: argparse.Namespace) -> int:
         with stop_on_interrupt() as stopped, progress_bar("Deleting", stopped, in_bytes=False) as progress:
             summary = _native.prune(db_path, args.keep, dry_run=args.dry_run, progress=progress)
     except ValueError as error:
-        print(f"session-buddy prune: {error}", file=sys.stderr)
-        return 2
+        return fail("prune", error, 2)
     except _native.StorageError as error:
-        print(f"session-buddy prune: {error}", file=sys.stderr)
-        return 1
+        return fail("prune", error)
     if args.json:
         print(
             escape_controls(

@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 
 from session_buddy import _native
-from session_buddy.cli._corrections import Progress, add_correction_arguments, correct, plural
+from session_buddy.cli._corrections import DRY_RUN, Progress, correct, plural
+from session_buddy.cli._options import add_summary_arguments
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "rename",
-        allow_abbrev=False,
-        description="Renames a skill in every table. If a skill with the new name exists, the two are merged, which "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Renames a skill in every table. If a skill with the new name exists, the two are merged, which "
         "cannot be undone. A running server shows the change immediately. Invocations recorded later under the old "
-        "name form a separate skill: change the program that records them, too.",
-        epilog="Exit status: 0 done, 1 no such skill, or the database cannot be used, 2 wrong usage, 130 interrupted.",
+        "name form a separate skill: change the program that records them, too."
+    )
+    parser.epilog = (
+        "Exit status: 0 done, 1 no such skill, or the database cannot be used, 2 wrong usage, 130 interrupted."
     )
     parser.add_argument("old", metavar="OLD", help="current skill name")
     parser.add_argument("new", metavar="NEW", help="new skill name")
-    add_correction_arguments(parser)
+    add_summary_arguments(parser, DRY_RUN)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
@@ -11,37 +10,22 @@ from pathlib import Path
 from session_buddy import _native
 from session_buddy._live_line import LiveLine
 from session_buddy._output import print_flushed
+from session_buddy.cli._options import add_db_path, fail, not_negative, positive
 from session_buddy.cli._running import stop_event
 from session_buddy.ingest import RecordedInvocation, load_transcripts
 from session_buddy.ingest.replay import Replay, ReplayProgress, Step, schedule
 from session_buddy.storage.skills_storage import SkillsStorage
 
 
-def positive(text: str) -> float:
-    """Argument type: a finite number above 0."""
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be more than 0, not {text}")
-    return number
-
-
-def not_negative(text: str) -> float:
-    """Argument type: a finite number, 0 or more."""
-    number = float(text)
-    if not (math.isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
-    return number
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "replay",
-        allow_abbrev=False,
-        description="Writes the invocations of Claude Code transcripts to the database in the order in which they "
-        "ended, with current timestamps, so that a live view has data.",
-        epilog="Exit status: 0 done or stopped by Ctrl-C, 1 a file or the database could not be read or written, 2 "
-        "wrong usage.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Writes the invocations of Claude Code transcripts to the database in the order in which they "
+        "ended, with current timestamps, so that a live view has data."
+    )
+    parser.epilog = (
+        "Exit status: 0 done or stopped by Ctrl-C, 1 a file or the database could not be read or written, 2 "
+        "wrong usage."
     )
     parser.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="transcript file or folder of transcripts")
     parser.add_argument(
@@ -55,7 +39,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="maximum pause in recorded seconds; longer ones are shortened, 0 keeps all (default: 3600)",
     )
     parser.add_argument("--loop", action="store_true", help="restart at the end")
-    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    add_db_path(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     for problem in summary["problems"]:
         print(f"session-buddy replay: {problem['path']}: {problem['reason']}", file=sys.stderr)
     if not invocations:
-        print("session-buddy replay: no invocation in the transcripts", file=sys.stderr)
-        return 1
+        return fail("replay", "no invocation in the transcripts")
     steps = schedule(invocations, args.speed, args.max_gap)
     live = LiveLine(sys.stderr)
     try:
@@ -82,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
             ended = replay.run(loop=args.loop)
     except (_native.StorageError, ValueError, OSError) as error:
         live.clear()
-        print(f"session-buddy replay: {error}", file=sys.stderr)
-        return 1
+        return fail("replay", error)
     live.clear()
     print(f"{'Replayed' if ended else 'Stopped after'} {replay.progress.written:,} invocations")
     return 1 if summary["problems"] else 0

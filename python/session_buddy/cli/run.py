@@ -10,15 +10,12 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from session_buddy import _native
+from session_buddy.cli._options import add_db_path, fail
 from session_buddy.integrations.crackerjack import PHASES, phase_labels
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-__all__ = ["add_parser", "run"]
+__all__ = ["add_arguments", "run"]
 
 _NOT_EXECUTABLE = 126
 _POLL_SECONDS = 1.0  # between checks whether the command ended without a SIGCHLD reaching this thread
@@ -32,16 +29,16 @@ _FORWARDED_SIGNALS = frozenset(
 _TERMINATING_SIGNALS = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP})
 
 
-def add_parser(subparsers: Subparsers) -> None:
-    """Adds the subcommand."""
-    parser = subparsers.add_parser(
-        "run",
-        allow_abbrev=False,
-        usage="session-buddy run [--phase PHASE] [--name NAME] [--session ID] [--db-path FILE] -- COMMAND…",
-        description="Runs a command, stores it as one skill invocation and exits with its status. Only the skill name "
-        "is stored, never the arguments or the output. If the database cannot be written, a warning is printed.",
-        epilog="Exit status: that of the command, 128 + the number of the signal that killed it, 127 if it was not "
-        "found, 126 if it cannot be executed; 2 wrong usage.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.usage = "session-buddy run [--phase PHASE] [--name NAME] [--session ID] [--db-path FILE] -- COMMAND…"
+    parser.description = (
+        "Runs a command, stores it as one skill invocation and exits with its status. Only the skill name "
+        "is stored, never the arguments or the output. If the database cannot be written, a warning is printed."
+    )
+    parser.epilog = (
+        "Exit status: that of the command, 128 + the number of the signal that killed it, 127 if it was not "
+        "found, 126 if it cannot be executed; 2 wrong usage."
     )
     parser.add_argument(
         "--phase",
@@ -58,13 +55,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--session", metavar="ID", type=_label, default="shell", help="session id (default: %(default)s)"
     )
-    parser.add_argument("--db-path", metavar="FILE", help="SQLite database (default: the server's)")
+    add_db_path(parser)
     parser.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="command and its arguments")
 
 
 def _skill_name(text: str) -> str:
     if not _native.is_valid_skill_name(_printable(text)):
-        raise argparse.ArgumentTypeError("must be 1 to 256 bytes of UTF-8 without control characters")
+        raise argparse.ArgumentTypeError(_native.SKILL_NAME_RULE)
     return text
 
 
@@ -78,8 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Returns the exit status of the command; see add_parser."""
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
-        print("session-buddy run: error: no command: pass it after --", file=sys.stderr)
-        return 2
+        return fail("run", "error: no command: pass it after --", 2)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if the parent ignored it, waitpid would lose the exit status
     watched: set[signal.Signals] = {
         number for number in _FORWARDED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN
@@ -124,7 +120,7 @@ def _store(
 def _name_of(words: Sequence[str]) -> str:
     shown = [_printable(word) for word in words]
     try:
-        tools = _native.configured_tools()
+        tools = str(_native.configured_settings()["tools"])
     except ValueError:  # invalid server settings must not break this command
         tools = ""
     name = _native.skill_name_for_command(shown, tools=tools) or PurePath(shown[0]).name

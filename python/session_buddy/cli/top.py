@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from session_buddy._output import print_flushed
 from session_buddy.cli._connection import DetachedThreads, add_connection_arguments, token_source
+from session_buddy.cli._options import add_skill, fail
 from session_buddy.cli._running import run_until_first_ends
 from session_buddy.cli._terminal import reading_keys
 from session_buddy.client import ClientError
@@ -34,21 +35,19 @@ MAX_SKILLS = 50
 MAX_SEARCHES = 10  # requests per refresh of the last 24 hours
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "top",
-        allow_abbrev=False,
-        description="Live terminal view of the most active skills, the anomalies and the active sessions of a server; "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Live terminal view of the most active skills, the anomalies and the active sessions of a server; "
         "h shows the keys. If stdout is not a terminal, or TERM is dumb, each update is printed as text; NO_COLOR "
-        "disables colours.",
-        epilog="Exit status: 0 quit, or printed with --once; 1 the server rejects the client, or with --once there is "
-        "no server or it never recorded a given skill; 2 wrong usage.",
+        "disables colours."
+    )
+    parser.epilog = (
+        "Exit status: 0 quit, or printed with --once; 1 the server rejects the client, or with --once there is "
+        "no server or it never recorded a given skill; 2 wrong usage."
     )
     add_connection_arguments(parser)
-    parser.add_argument(
-        "--skill", action="append", default=[], metavar="NAME", help="only this skill; can be repeated up to 50 times"
-    )
+    add_skill(parser)
     parser.add_argument("--once", action="store_true", help="print the current state and exit")
     parser.add_argument("--json", action="store_true", help="print each update as one line of JSON")
 
@@ -60,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--skill can be given at most {MAX_SKILLS} times, not {len(args.skill)}")
         return asyncio.run(_Top(args).run())
     except (ClientError, OSError, ValueError) as error:
-        print(f"session-buddy top: {error}", file=sys.stderr)
-        return 1
+        return fail("top", error)
 
 
 class _Top:

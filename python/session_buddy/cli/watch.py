@@ -13,6 +13,7 @@ from session_buddy import _native
 from session_buddy._live_line import LiveLine
 from session_buddy._output import print_flushed
 from session_buddy.cli._escaping import escape_controls
+from session_buddy.cli._options import fail
 from session_buddy.cli._running import progress_bar, stop_event
 from session_buddy.cli._transcripts import add_transcript_arguments
 from session_buddy.ingest import transcript_roots, watch_transcripts
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
     from session_buddy.ingest import WatchReport
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add this command to the command line."""
-    parser = subparsers.add_parser(
-        "watch",
-        allow_abbrev=False,
-        description="Follows Claude Code transcripts as they grow, records the skill invocations that hooks missed, "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the command line."""
+    parser.description = (
+        "Follows Claude Code transcripts as they grow, records the skill invocations that hooks missed, "
         "and reports how many those were. Read positions are stored in the database, so a later watch resumes there, "
-        "also after a crash. Prompts, arguments, outputs and error texts are not stored.",
-        epilog="Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
-        "with --once a file could not be read; 2 wrong usage.",
+        "also after a crash. Prompts, arguments, outputs and error texts are not stored."
+    )
+    parser.epilog = (
+        "Exit status: 0 ended by Ctrl-C or SIGTERM, or caught up with --once; 1 the database cannot be used, or "
+        "with --once a file could not be read; 2 wrong usage."
     )
     add_transcript_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print each report as one line of JSON")
@@ -42,9 +43,11 @@ def run(args: argparse.Namespace) -> int:
     # Before the first session the folder does not exist yet: wait for it.
     paths: list[Path] = args.paths or transcript_roots() or transcript_roots(also_missing=not args.once)
     if not paths:
-        return _fail("no transcripts in the default folders; pass a file or folder")
+        return fail("watch", "no transcripts in the default folders; pass a file or folder")
     if args.paths and not any(path.exists() for path in paths):  # before a database is created for it
-        return _fail(f"{paths[0]}: no such file or folder; check the path, or pass none to wait for the first session")
+        return fail(
+            "watch", f"{paths[0]}: no such file or folder; check the path, or pass none to wait for the first session"
+        )
     try:
         db_path = _native.resolve_db_path(args.db_path)
         with ExitStack() as bar, stop_event() as stop:
@@ -62,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
                 go_on=lambda: not stop.is_set(),
                 progress=progress,
                 once=args.once,
-                tools=_native.configured_tools(),
+                tools=str(_native.configured_settings()["tools"]),
             )
     except (_native.StorageError, ValueError, OSError) as error:
-        return _fail(str(error))
+        return fail("watch", error)
     return 1 if args.once and printer.problems else 0
 
 
@@ -76,11 +79,6 @@ def coverage(report: WatchReport) -> str:
     text = f"hooks saw {report['hooks_saw']:,} of {report['runs']:,}, {report['recovered']:,} recovered"
     others = report["runs"] - report["hooks_saw"] - report["recovered"]
     return f"{text}, {others:,} from other sources" if others else text
-
-
-def _fail(message: str) -> int:
-    print(f"session-buddy watch: {message}", file=sys.stderr)
-    return 1
 
 
 class _Printer:

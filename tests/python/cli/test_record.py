@@ -145,8 +145,19 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, db_path: Pa
     assert cli.main(["record", "a", "--db-path", str(db_path)]) == 130
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "x" * 257])
-def test_an_invalid_name_creates_no_database(name: str, db_path: Path) -> None:
-    status, _, errors = run("record", name, "--db-path", str(db_path))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "skill_name must be 1 to 256 bytes"),
+        (["a\nb"], "skill_name must be 1 to 256 bytes"),
+        (["x" * 257], "skill_name must be 1 to 256 bytes"),
+        (["\udcff"], "skill_name must be valid UTF-8"),
+        (["a", "--session", ""], "session_id must be 1 to 1024 bytes of UTF-8 without NUL"),
+        (["a", "--duration", "100000001"], "duration_seconds must be a number of seconds from 0 to 100000000"),
+    ],
+)
+def test_an_invalid_value_creates_no_database(arguments: list[str], message: str, db_path: Path) -> None:
+    status, _, errors = run("record", *arguments, "--db-path", str(db_path))
     assert (status, db_path.exists()) == (2, False)
-    assert "skill_name must be 1 to 256 bytes" in errors
+    assert errors.startswith(f"session-buddy record: error: {message}")
+    assert errors.count("\n") == 1
