@@ -180,6 +180,11 @@ options::Value to_value(const options::Option& option, py::handle value) {
     return std::string(text, static_cast<std::size_t>(size));
 }
 
+// Where an empty text is an error, None stands for "not set".
+bool is_optional(const options::Option& option) {
+    return option.security_critical || option.name == "db_path";
+}
+
 Config to_config(const py::dict& settings) {
     Config config;
     for (const auto& [key, value] : settings) {
@@ -188,7 +193,16 @@ Config to_config(const py::dict& settings) {
         if (option == nullptr) {
             throw py::type_error("unexpected setting " + name);
         }
-        options::assign(config, *option, to_value(*option, value), name);
+        if (is_optional(*option) && value.is_none()) {
+            continue;
+        }
+        const bool is_path = is_optional(*option) && py::hasattr(value, "__fspath__");
+        const auto given = is_path ? py::reinterpret_steal<py::object>(PyOS_FSPath(value.ptr()))
+                                   : py::reinterpret_borrow<py::object>(value);
+        if (!given) {
+            throw py::error_already_set();
+        }
+        options::assign(config, *option, to_value(*option, given), name);
     }
     options::assign_security_options(config, options::Environment::from_process());
     const auto given = config.db_path.empty() ? std::nullopt : std::optional(config.db_path);
@@ -227,15 +241,7 @@ class Server {
     [[nodiscard]] py::object metrics(const std::string& skill_name) const {
         return metrics_of(*server_->latest(), skill_name);
     }
-    [[nodiscard]] py::dict settings() const {
-        py::dict values;
-        for (const options::Option& option : options::table()) {
-            if (!option.cli_only) {
-                values[py::str(option.name)] = py::cast(options::read(server_->config(), option));
-            }
-        }
-        return values;
-    }
+    [[nodiscard]] py::dict settings() const { return settings_of(server_->config()); }
     [[nodiscard]] const ServerPtr& shared() const { return server_; }
     [[nodiscard]] pid_t owner() const { return owner_; }
 

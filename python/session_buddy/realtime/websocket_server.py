@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["MetricsSubscription", "RealTimeMetricsServer"]
 
 
-def _path(path: object) -> object:
-    """The path of a path-like object; other values are passed on and checked by the native side."""
-    return os.fspath(path) if isinstance(path, os.PathLike) else path
-
-
 class _Run:
     """One run of the server, from start() to its end."""
 
@@ -49,60 +44,87 @@ class RealTimeMetricsServer:
     `await start()` runs it until `stop()` or cancellation; `async with` runs it in the background. It can be started
     again after a stop. All methods may be called from any thread and any event loop.
 
+    None, for a security option, is the value of its environment variable (SESSION_BUDDY_TLS_CERT, …), if set; for
+    db_path, that of SESSION_BUDDY_DB_PATH, else of the config file, else the default.
+
     Args:
-        host: Address or name to listen on; "localhost" means 127.0.0.1 and ::1.
-        port: TCP port, 0 to 65535; 0 picks a free port, and `port` returns it.
-        db_path: SQLite database; created with the V4 schema if missing. None: SESSION_BUDDY_DB_PATH, else the config
-            file, else ./.session-buddy/skills.db if it exists, else the user's data directory.
-        update_interval: Seconds between two broadcasts, 0.01 to 3600.
+        host: Address or name to listen on; localhost means 127.0.0.1 and ::1.
+        port: TCP port to listen on, 0 to 65535; 0 picks a free port.
+        db_path: SQLite database to follow; created with the V4 schema if missing, in an existing directory. Default:
+            ./.session-buddy/skills.db if it exists, else skills.db in the user's data directory.
+        update_interval: Time between two broadcasts, 0.01 to 3600 seconds.
         tls_cert: PEM file with the server's certificate followed by its chain; when set, the port accepts TLS
-            connections only (wss, https). None, for this and the other security options down to jwt_issuer: the value
-            of its environment variable (SESSION_BUDDY_TLS_CERT, …), if set.
+            connections only.
         tls_key: PEM file with the private key of tls_cert.
         tls_client_ca: PEM file with the CA certificates used to verify client certificates (mutual TLS); when set,
             clients must present one.
-        auth_token_file: File with one bearer token per line, in clear text or as "sha256:DIGEST", followed by its
-            scopes; when set, clients must authenticate with a token.
-        jwt_secret: Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256.
-        jwt_public_key: PEM file with the public key for verifying JWTs signed with RS256 or ES256.
-        jwt_audience: Expected JWT audience (`aud`). If unset, tokens that carry an audience are rejected.
-        jwt_issuer: Expected JWT issuer (`iss`). If unset, any issuer is accepted.
-        jwt_leeway: Allowed clock skew when validating JWT `exp` and `nbf`, in seconds, 0 to 600.
-        auth_timeout: Timeout for a new client to authenticate, in seconds, 0.1 to 60; also the maximum delay of a
-            rejected attempt.
+        auth_token_file: File with one bearer token per line, in clear text or as sha256:DIGEST, followed by its scopes
+            (read, write, metrics; default: read). When set, clients must authenticate with a token.
+        jwt_secret: Secret of at least 32 bytes for verifying JSON Web Tokens (JWT) signed with HS256. When set, clients
+            must authenticate with a token.
+        jwt_public_key: PEM file with the public key for verifying JSON Web Tokens (JWT) signed with RS256 or ES256.
+            When set, clients must authenticate with a token.
+        jwt_audience: Expected JWT audience (aud). If unset, tokens that carry an audience are rejected.
+        jwt_issuer: Expected JWT issuer (iss). If unset, any issuer is accepted.
+        jwt_leeway: Allowed clock skew when validating JWT exp and nbf, 0 to 600 seconds.
+        auth_timeout: Timeout for a new client to authenticate, 0.1 to 60 seconds; also the maximum delay of a rejected
+            attempt.
         max_auth_failures_per_second: Failed authentication attempts per second and address before further failures are
             delayed, 1 to 1000.
         insecure: Allow listening on non-loopback addresses without TLS (or behind_proxy) or without authentication.
         behind_proxy: Trust the X-Forwarded-For and X-Forwarded-Proto headers of trusted_proxies for a client's address
             and protocol.
-        trusted_proxies: Addresses and networks of the reverse proxies, comma-separated, such as
-            "10.0.0.0/8,2001:db8::1"; "loopback" means 127.0.0.0/8 and ::1.
-        allow_origin: Additional allowed origins (CORS, WebSocket), comma-separated, such as "https://app.example.org"
-            or "https://*.example.org", or "null" for pages without an origin; loopback and same-origin are always
-            allowed.
-        allow_host: Additional allowed Host names, comma-separated, such as "app.example.org" or "*.example.org";
-            loopback names and `host` are always allowed.
+        trusted_proxies: Addresses and networks of the reverse proxies, comma-separated, such as 10.0.0.0/8,2001:db8::1;
+            loopback means 127.0.0.0/8 and ::1.
+        allow_origin: Additional allowed origins (CORS, WebSocket), comma-separated, such as https://app.example.org or
+            https://*.example.org, or null for pages without an origin; loopback and same-origin are always allowed.
+        allow_host: Additional allowed Host names, comma-separated, such as app.example.org or *.example.org; loopback
+            names and host are always allowed.
+        busy_timeout: How long startup waits for a locked database, 0 to 60 seconds.
+        max_rows_per_cycle: Maximum new rows read in one cycle, 100 to 10000000; the rest is read in the next.
+        replace_triggers: Replace the triggers of a database that another tool created.
+        retention: Delete invocations older than this, once a day, in whole days (0: keep all), 0 to 3153600000 seconds;
+            totals and hourly rollups are kept.
+        tools: Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such
+            as just test=just-test.
+        hook_timeout: Timeout after which a tool use that started but never finished is recorded as failed, 60 to 86400
+            seconds.
+        max_body_bytes: Maximum size of an ingestion request body, in bytes, 1024 to 67108864.
+        max_intake_bytes: Maximum bytes of ingestion requests in flight (received, not yet committed), 1024 to
+            1073741824; further requests are rejected with 429.
+        max_spool_events: Maximum hook events spooled to disk while the database is not writable, 100 to 100000; further
+            events are dropped.
+        min_body_rate: Minimum rate of an ingestion request body, in bytes per second, 16 to 1073741824; a slower
+            request is rejected.
+        max_write_lock: Maximum time an ingestion transaction holds the database's write lock, 0.005 to 10 seconds; a
+            longer batch is split.
+        max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill, 16 to 10000;
+            further ones become other.
+        max_queries: Maximum queued HTTP API queries, 1 to 10000; further ones are rejected with 503.
+        max_response_bytes: Maximum bytes of responses to queries that clients have not read yet, 1048576 to
+            17179869184; further queries are rejected.
+        query_timeout: Timeout of an HTTP API query, including time in the queue, 0.1 to 300 seconds.
         push: Broadcast new invocations immediately, in addition to the regular interval.
-        push_min_interval: Minimum seconds between two broadcasts in push mode, 0.01 to 60.
-        window: Length of the sliding window of top_skills, in seconds, 60 to 2678400.
+        push_min_interval: Minimum time between two broadcasts in push mode, 0.01 to 60 seconds.
+        window: Length of the sliding window of top_skills, 60 to 2678400 seconds.
         top_skills: Number of skills in top_skills, 1 to 1000.
-        max_sessions: Maximum active sessions in a snapshot, most recent first, 1 to 100000.
-        max_tracked_skills: Maximum skills tracked in the sliding windows, 10 to 1000000; further ones are summed as
-            ``other``.
-        max_tracked_sessions: Maximum sessions tracked, 10 to 1000000; further ones are summed as ``other``.
-        max_tracked_error_types: Maximum error types that anomalies distinguish, 10 to 1000000; further ones are
-            ``other``.
-        metrics_max_skills: Maximum skills with their own series in ``GET /metrics``, 1 to 10000; further ones are
-            summed as ``other``.
-        metrics_max_phases: Maximum workflow phases per skill with their own series in ``GET /metrics``, 1 to 100;
-            further ones are summed as ``other``.
-        session_window: Seconds without activity after which a session is no longer active, 60 to 86400.
+        session_window: Time without activity after which a session is no longer active, 60 to 86400 seconds.
+        max_sessions: Maximum active sessions sent to subscribers, most recent first, 1 to 100000.
+        max_tracked_skills: Maximum skills tracked in the sliding windows, 10 to 1000000; the invocations of further
+            skills are summed as other.
+        max_tracked_sessions: Maximum sessions tracked, 10 to 1000000; the invocations of further sessions are summed as
+            other.
+        max_tracked_error_types: Maximum error types that anomalies distinguish, 10 to 1000000; further ones count as
+            other.
+        metrics_max_skills: Maximum skills with their own series in GET /metrics, in order of appearance, 1 to 10000;
+            further skills are summed as other.
+        metrics_max_phases: Maximum workflow phases per skill with their own series in GET /metrics, 1 to 100; further
+            phases are summed as other.
         anomaly_threshold: Minimum deviation from the baseline, in standard deviations, to report an anomaly, 0.5 to 10.
-        observation_window: Length of the observation window, which is compared with the baseline, in seconds, 60 to
-            86400.
-        baseline_window: Length of the baseline window, in seconds, 600 to 2678400; at least twice observation_window.
+        observation_window: Length of the observation window, which is compared with the baseline, 60 to 86400 seconds.
+        baseline_window: Length of the baseline window, 600 to 2678400 seconds; at least twice observation_window.
         anomaly_min_samples: Minimum invocations in each of observation and baseline to report an anomaly, 2 to 50.
-        max_clients: Maximum concurrent WebSocket connections, 1 to 1000000; further ones are rejected with HTTP 503.
+        max_clients: Maximum concurrent WebSocket connections, 1 to 1000000; further ones are rejected.
         max_clients_per_address: Maximum concurrent WebSocket connections per address (IPv6: per /64), and separately of
             HTTP connections, 1 to 1000000.
         max_http_connections: Maximum concurrent HTTP connections (including pending upgrades), 1 to 1000000; further
@@ -111,7 +133,7 @@ class RealTimeMetricsServer:
             closed.
         max_tracked_addresses: Maximum number of disconnected addresses tracked by the rate limiter, 100 to 1000000.
         max_messages_per_second: Maximum messages per second and connection, 1 to 1000000; further ones are rejected,
-            then the connection is closed with 1008.
+            then the connection is closed.
         max_subscriptions: Maximum skills a connection can subscribe to by name, 1 to 50.
         max_message_bytes: Maximum size of a client message, in bytes, 1024 to 16777216.
         max_header_bytes: Maximum size of an HTTP request header, in bytes, 1024 to 65536.
@@ -119,46 +141,23 @@ class RealTimeMetricsServer:
             queued, 4096 to 1073741824.
         compression: Compress messages (permessage-deflate) for clients that offer it; a broadcast is compressed once,
             not per client.
-        handshake_timeout: Timeout of a new connection until its request is complete, including the TLS handshake, in
-            seconds, 0.1 to 600.
-        idle_timeout: Timeout of an HTTP connection between a response and the next request, in seconds, 0.1 to 3600.
-        write_timeout: Timeout for a client to receive one message or response before it is disconnected, in seconds,
-            0.1 to 3600.
-        ping_interval: Seconds between two keep-alive pings, 0.1 to 3600.
-        ping_timeout: Seconds without data from a client after which it is disconnected, 0.1 to 7200; more than
+        handshake_timeout: Timeout of a new connection until its request is complete, including the TLS handshake, 0.1
+            to 600 seconds.
+        idle_timeout: Timeout of an HTTP connection between a response and the next request, 0.1 to 3600 seconds.
+        write_timeout: Timeout for a client to receive one message or response before it is disconnected, 0.1 to 3600
+            seconds.
+        ping_interval: Time between two keep-alive pings, 0.1 to 3600 seconds.
+        ping_timeout: Time without data from a client after which it is disconnected, 0.1 to 7200 seconds; more than
             ping_interval.
-        shutdown_timeout: Graceful shutdown timeout, in seconds, 0 to 60.
-        busy_timeout: How long startup waits for a locked database, in seconds, 0 to 60.
-        max_rows_per_cycle: Maximum new rows read in one cycle, 100 to 10000000; the rest is read in the next.
-        replace_triggers: Replace the triggers of a database that another tool created.
-        retention: Delete invocations older than this, once a day, in seconds; 0 keeps all. Otherwise at least an hour
-            more than ``window``, twice ``baseline_window`` and a day, up to 3153600000. Totals and hourly rollups are
-            kept.
-        tools: Additional developer tools to recognize in shell commands, as comma-separated command=skill pairs, such
-            as ``just test=just-test``.
-        hook_timeout: Timeout after which a tool use that started but never finished is recorded as failed, in seconds,
-            60 to 86400.
-        max_body_bytes: Maximum size of an ingestion request body, in bytes, 1024 to 67108864.
-        max_intake_bytes: Maximum bytes of ingestion requests in flight, 1024 to 1073741824; further requests are
-            rejected with 429. At least max_body_bytes.
-        max_spool_events: Maximum hook events spooled to disk while the database is not writable, 100 to 100000; further
-            events are dropped.
-        min_body_rate: Minimum rate of an ingestion request body, in bytes per second, 16 to 1073741824; a slower
-            request is rejected.
-        max_write_lock: Maximum seconds for which an ingestion transaction holds the database's write lock, 0.005 to 10;
-            a longer batch is split.
-        max_values_per_skill: Maximum distinct error types, and distinct workflow paths, stored per skill, 16 to 10000;
-            further ones become ``other``.
-        max_queries: Maximum queued HTTP API queries, 1 to 10000; further ones are rejected with 503.
-        max_response_bytes: Maximum bytes of responses to queries that clients have not read yet, 1048576 to
-            17179869184; further queries are rejected.
-        query_timeout: Timeout of an HTTP API query, including time in the queue, in seconds, 0.1 to 300.
+        shutdown_timeout: Graceful shutdown timeout: time to close all clients before their connections are aborted, 0
+            to 60 seconds.
         max_pending_snapshots: Maximum snapshots queued for a busy subscriber before the oldest is dropped, 1 to 10000.
 
     Raises:
         TypeError, ValueError: An argument has a wrong type or is out of range; the message names it.
     """
 
+    # scripts/write_options.py writes Args above and the parameters below from the option table.
     def __init__(
         self,
         host: str = "localhost",
@@ -182,6 +181,21 @@ class RealTimeMetricsServer:
         trusted_proxies: str = "loopback",
         allow_origin: str = "",
         allow_host: str = "",
+        busy_timeout: float = 5.0,
+        max_rows_per_cycle: int = 50000,
+        replace_triggers: bool = False,
+        retention: float = 0.0,
+        tools: str = "",
+        hook_timeout: float = 3600.0,
+        max_body_bytes: int = 8388608,
+        max_intake_bytes: int = 33554432,
+        max_spool_events: int = 10000,
+        min_body_rate: int = 16384,
+        max_write_lock: float = 0.05,
+        max_values_per_skill: int = 256,
+        max_queries: int = 64,
+        max_response_bytes: int = 134217728,
+        query_timeout: float = 5.0,
         push: bool = False,
         push_min_interval: float = 0.05,
         window: float = 86400.0,
@@ -214,97 +228,9 @@ class RealTimeMetricsServer:
         ping_interval: float = 20.0,
         ping_timeout: float = 40.0,
         shutdown_timeout: float = 2.0,
-        busy_timeout: float = 5.0,
-        max_rows_per_cycle: int = 50000,
-        replace_triggers: bool = False,
-        retention: float = 0.0,
-        tools: str = "",
-        hook_timeout: float = 3600.0,
-        max_body_bytes: int = 8388608,
-        max_intake_bytes: int = 33554432,
-        max_spool_events: int = 10000,
-        min_body_rate: int = 16384,
-        max_write_lock: float = 0.05,
-        max_values_per_skill: int = 256,
-        max_queries: int = 64,
-        max_response_bytes: int = 134217728,
-        query_timeout: float = 5.0,
         max_pending_snapshots: int = 16,
     ) -> None:
-        settings: dict[str, object] = {
-            "host": host,
-            "port": port,
-            "update_interval": update_interval,
-            "jwt_leeway": jwt_leeway,
-            "auth_timeout": auth_timeout,
-            "max_auth_failures_per_second": max_auth_failures_per_second,
-            "insecure": insecure,
-            "behind_proxy": behind_proxy,
-            "trusted_proxies": trusted_proxies,
-            "allow_origin": allow_origin,
-            "allow_host": allow_host,
-            "push": push,
-            "push_min_interval": push_min_interval,
-            "window": window,
-            "top_skills": top_skills,
-            "session_window": session_window,
-            "max_sessions": max_sessions,
-            "max_tracked_skills": max_tracked_skills,
-            "max_tracked_sessions": max_tracked_sessions,
-            "max_tracked_error_types": max_tracked_error_types,
-            "metrics_max_skills": metrics_max_skills,
-            "metrics_max_phases": metrics_max_phases,
-            "anomaly_threshold": anomaly_threshold,
-            "observation_window": observation_window,
-            "baseline_window": baseline_window,
-            "anomaly_min_samples": anomaly_min_samples,
-            "max_clients": max_clients,
-            "max_clients_per_address": max_clients_per_address,
-            "max_http_connections": max_http_connections,
-            "max_connections_per_second": max_connections_per_second,
-            "max_tracked_addresses": max_tracked_addresses,
-            "max_messages_per_second": max_messages_per_second,
-            "max_subscriptions": max_subscriptions,
-            "max_message_bytes": max_message_bytes,
-            "max_header_bytes": max_header_bytes,
-            "max_pending_bytes": max_pending_bytes,
-            "compression": compression,
-            "handshake_timeout": handshake_timeout,
-            "idle_timeout": idle_timeout,
-            "write_timeout": write_timeout,
-            "ping_interval": ping_interval,
-            "ping_timeout": ping_timeout,
-            "shutdown_timeout": shutdown_timeout,
-            "busy_timeout": busy_timeout,
-            "max_rows_per_cycle": max_rows_per_cycle,
-            "replace_triggers": replace_triggers,
-            "retention": retention,
-            "tools": tools,
-            "hook_timeout": hook_timeout,
-            "max_body_bytes": max_body_bytes,
-            "max_intake_bytes": max_intake_bytes,
-            "max_spool_events": max_spool_events,
-            "min_body_rate": min_body_rate,
-            "max_write_lock": max_write_lock,
-            "max_values_per_skill": max_values_per_skill,
-            "max_queries": max_queries,
-            "max_response_bytes": max_response_bytes,
-            "query_timeout": query_timeout,
-        }
-        # An empty string is an error for these options, so None is omitted.
-        for name, value in {
-            "db_path": db_path,
-            "tls_cert": tls_cert,
-            "tls_key": tls_key,
-            "tls_client_ca": tls_client_ca,
-            "auth_token_file": auth_token_file,
-            "jwt_secret": jwt_secret,
-            "jwt_public_key": jwt_public_key,
-            "jwt_audience": jwt_audience,
-            "jwt_issuer": jwt_issuer,
-        }.items():
-            if value is not None:
-                settings[name] = _path(value)
+        settings = {name: value for name, value in locals().items() if name not in ("self", "max_pending_snapshots")}
         if isinstance(max_pending_snapshots, bool) or not isinstance(max_pending_snapshots, int):
             raise TypeError(f"max_pending_snapshots must be an int, not {type(max_pending_snapshots).__name__}")
         if not 1 <= max_pending_snapshots <= 10_000:

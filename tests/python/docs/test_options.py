@@ -17,8 +17,8 @@ def rows(page: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", (REFERENCE / page).read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_the_option_tables_are_current() -> None:
-    command = [sys.executable, ROOT / "scripts" / "write_configuration_page.py", "--check"]
+def test_what_is_generated_from_the_options_is_current() -> None:
+    command = [sys.executable, ROOT / "scripts" / "write_options.py", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
