@@ -22,19 +22,14 @@ export function connectionLabel(
       if (!hasData) return { tone: 'busy', label: 'No data yet' };
       return fresh ? { tone: 'good', label: 'Live' } : { tone: 'bad', label: 'No new data' };
     case 'idle':
-    case 'connecting': {
-      const { attempt = 0, maxAttempts = 0 } = connection as { attempt?: number; maxAttempts?: number };
-      if (attempt === 0) return { tone: 'busy', label: 'Connecting…' };
-      return {
-        tone: 'bad',
-        label: attempt <= maxAttempts ? `Reconnecting ${attempt}/${maxAttempts}…` : 'Reconnecting…',
-      };
-    }
+      return { tone: 'busy', label: 'Connecting…' };
+    case 'connecting':
+      return connection.attempt === 0
+        ? { tone: 'busy', label: 'Connecting…' }
+        : { tone: 'bad', label: 'Reconnecting…' };
     case 'waiting': {
       const seconds = Math.max(1, Math.ceil((connection.retryAt - localNow) / 1000));
-      const which =
-        connection.attempt <= connection.maxAttempts ? ` ${connection.attempt}/${connection.maxAttempts}` : '';
-      return { tone: 'bad', label: `Reconnecting${which} in ${seconds} s` };
+      return { tone: 'bad', label: `Reconnecting in ${seconds} s` };
     }
     case 'closed':
       return { tone: 'bad', label: 'Not connected' };

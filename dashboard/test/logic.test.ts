@@ -267,14 +267,12 @@ describe('the rows of the skills table', () => {
 
 describe('the connection label', () => {
   const error = new ConnectionError('connection lost');
-  const waiting = { status: 'waiting', attempt: 2, maxAttempts: 5, delay: 2000, retryAt: 12_400, error } as const;
+  const waiting = { status: 'waiting', attempt: 2, maxAttempts: null, delay: 2000, retryAt: 12_400, error } as const;
   test.each<[ConnectionState, boolean, boolean, string]>([
     [{ status: 'idle' }, true, false, 'Connecting…'],
-    [{ status: 'connecting', attempt: 0, maxAttempts: 5 }, true, false, 'Connecting…'],
-    [{ status: 'connecting', attempt: 3, maxAttempts: 5 }, true, true, 'Reconnecting 3/5…'],
-    [{ status: 'connecting', attempt: 6, maxAttempts: 5 }, true, true, 'Reconnecting…'],
-    [waiting, true, true, 'Reconnecting 2/5 in 3 s'],
-    [{ ...waiting, attempt: 6 }, true, true, 'Reconnecting in 3 s'],
+    [{ status: 'connecting', attempt: 0, maxAttempts: null }, true, false, 'Connecting…'],
+    [{ status: 'connecting', attempt: 3, maxAttempts: null }, true, true, 'Reconnecting…'],
+    [waiting, true, true, 'Reconnecting in 3 s'],
     [{ status: 'open' }, true, false, 'No data yet'],
     [{ status: 'open' }, true, true, 'Live'],
     [{ status: 'open' }, false, true, 'No new data'],

@@ -9,7 +9,7 @@ import type {
   SkillMetrics,
   Subscribe,
 } from './messages.js';
-import { type ReconnectPolicy, reconnectDelay } from './reconnect.js';
+import { Backoff, DEFAULT_POLICY } from './reconnect.js';
 import { BoundedStream } from './stream.js';
 
 /** The part of the WebSocket interface that this library uses: implemented by browsers, Node and the package ws. */
@@ -29,12 +29,12 @@ export type TokenSource = string | (() => string | undefined | Promise<string | 
 export interface ClientOptions {
   /** Bearer token, sent in the first message of each connection, never in the URL. */
   token?: TokenSource | undefined;
-  /** Consecutive reconnection attempts before giving up. Default: 5. */
-  maxAttempts?: number;
-  /** Milliseconds before the first reconnection attempt; the n-th waits n times as long, plus up to 20 % jitter. Default: 1000. */
+  /** Failed reconnection attempts before giving up; null never gives up. Default: 20. */
+  maxAttempts?: number | null;
+  /** Maximum wait in milliseconds before the first reconnection attempt; it doubles with each failed attempt. Default: 500. */
   reconnectDelay?: number;
-  /** Milliseconds between all further attempts instead of giving up. Default: null, which gives up. */
-  slowReconnectDelay?: number | null;
+  /** Maximum wait in milliseconds before any attempt. Default: 30,000. */
+  maxReconnectDelay?: number;
   /** Timeout in milliseconds for a connection to become ready. Default: 10,000. */
   connectTimeout?: number;
   /** Timeout in milliseconds of a request. Default: 10,000. */
@@ -59,13 +59,13 @@ export interface SubscribeOptions {
 
 export type ConnectionState =
   | { status: 'idle' }
-  | { status: 'connecting'; attempt: number; maxAttempts: number }
+  | { status: 'connecting'; attempt: number; maxAttempts: number | null }
   | { status: 'open' }
   /** Waits `delay` milliseconds, until `retryAt` (compare with Date.now()), before attempt number `attempt`. */
   | {
       status: 'waiting';
       attempt: number;
-      maxAttempts: number;
+      maxAttempts: number | null;
       delay: number;
       retryAt: number;
       error: SessionBuddyError;
@@ -135,7 +135,7 @@ export class SessionBuddyClient {
 
   readonly url: string;
   readonly #options: ClientOptions;
-  readonly #policy: ReconnectPolicy;
+  readonly #backoff: Backoff;
   readonly #WebSocket: WebSocketConstructor;
   readonly #listeners = new Map<keyof ClientEvents, Set<Listener<never>>>();
   readonly #metricsStreams = new Set<BoundedStream<MetricsUpdate>>();
@@ -144,7 +144,6 @@ export class SessionBuddyClient {
 
   #state: ConnectionState = { status: 'idle' };
   #socket: WebSocketLike | null = null;
-  #attempt = 0;
   #everOpen = false;
   #requests = 0;
   #subscription: Subscription | null = null;
@@ -157,18 +156,17 @@ export class SessionBuddyClient {
   #subscribed = false;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
-  #stableTimer: ReturnType<typeof setTimeout> | undefined;
   #silenceTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Does not connect yet: add listeners, then call `connect()`. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.url = String(url).replace(/^http/, 'ws');
     this.#options = options;
-    this.#policy = {
-      delay: options.reconnectDelay ?? 1000,
-      maxAttempts: options.maxAttempts ?? 5,
-      slowDelay: options.slowReconnectDelay ?? null,
-    };
+    this.#backoff = new Backoff({
+      firstDelay: options.reconnectDelay ?? DEFAULT_POLICY.firstDelay,
+      maxDelay: options.maxReconnectDelay ?? DEFAULT_POLICY.maxDelay,
+      maxAttempts: options.maxAttempts === undefined ? DEFAULT_POLICY.maxAttempts : options.maxAttempts,
+    });
     const WebSocket = options.webSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
     if (!WebSocket) {
       throw new SessionBuddyError(
@@ -205,7 +203,7 @@ export class SessionBuddyClient {
         else reject(new ConnectionError('the client was closed'));
       });
       if (this.#state.status === 'connecting') return;
-      if (this.#state.status !== 'waiting') this.#attempt = 0;
+      if (this.#state.status !== 'waiting') this.#backoff.failed = 0;
       this.#open();
     });
   }
@@ -286,7 +284,11 @@ export class SessionBuddyClient {
   #open(): void {
     clearTimeout(this.#retryTimer);
     this.#subscribed = false;
-    this.#setState({ status: 'connecting', attempt: this.#attempt, maxAttempts: this.#policy.maxAttempts });
+    this.#setState({
+      status: 'connecting',
+      attempt: this.#backoff.failed,
+      maxAttempts: this.#backoff.policy.maxAttempts,
+    });
     let socket: WebSocketLike;
     try {
       socket = new this.#WebSocket(this.url);
@@ -339,14 +341,7 @@ export class SessionBuddyClient {
       if (socket !== this.#socket) return;
     }
     clearTimeout(this.#connectTimer);
-    // Reset the attempts only after the connection has lasted for a while: one that is lost immediately is a failed attempt.
-    const next = this.#attempt + 1;
-    this.#stableTimer = setTimeout(
-      () => {
-        this.#attempt = 0;
-      },
-      reconnectDelay(this.#policy, next, 0) ?? this.#policy.delay * next,
-    );
+    this.#backoff.connected();
     this.#everOpen = true;
     this.#setState({ status: 'open' });
     this.#restartSilenceTimer(socket);
@@ -386,6 +381,7 @@ export class SessionBuddyClient {
     switch (message.type) {
       case 'metrics_update':
         if (!this.#subscribed) return;
+        this.#backoff.updated();
         this.#emit('metrics', message);
         for (const stream of this.#metricsStreams) stream.push(message);
         return;
@@ -442,13 +438,11 @@ export class SessionBuddyClient {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#connectTimer);
-    clearTimeout(this.#stableTimer);
     clearTimeout(this.#silenceTimer);
     this.#rejectPending(error);
     // A rejected token is fatal, unless a token function may return a newer one instead of an expired one.
     const fatal = error instanceof UnauthorizedError && !(this.#everOpen && typeof this.#options.token === 'function');
-    this.#attempt += 1;
-    const delay = fatal ? null : reconnectDelay(this.#policy, this.#attempt, Math.random());
+    const delay = fatal ? null : this.#backoff.lost();
     if (error instanceof UnauthorizedError) this.#everOpen = false;
     if (delay === null) {
       this.#shutDown(error);
@@ -457,8 +451,8 @@ export class SessionBuddyClient {
     this.#retryTimer = setTimeout(() => this.#open(), delay);
     this.#setState({
       status: 'waiting',
-      attempt: this.#attempt,
-      maxAttempts: this.#policy.maxAttempts,
+      attempt: this.#backoff.failed,
+      maxAttempts: this.#backoff.policy.maxAttempts,
       delay,
       retryAt: Date.now() + delay,
       error,
@@ -468,7 +462,6 @@ export class SessionBuddyClient {
   #shutDown(error: SessionBuddyError | undefined): void {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#connectTimer);
-    clearTimeout(this.#stableTimer);
     clearTimeout(this.#silenceTimer);
     const socket = this.#socket;
     this.#socket = null;

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import WebSocket, { WebSocketServer } from 'ws';
 import { ConnectionError, RequestError, SessionBuddyClient, SessionBuddyError, TimeoutError } from '../dist/index.js';
-import { reconnectDelay } from '../dist/reconnect.js';
+import { Backoff, DEFAULT_POLICY } from '../dist/reconnect.js';
 import { BoundedStream } from '../dist/stream.js';
 
 import { until } from './server.mjs';
@@ -169,8 +170,9 @@ test('a subscription that is rejected after a reconnection keeps the confirmed o
   const made = client(context, url);
   await made.connect();
   await made.subscribe('good');
+  const waiting = new Promise((resolve) => made.on('state', (state) => state.status === 'waiting' && resolve()));
   disconnect();
-  await until(() => made.state.status === 'waiting', 'the disconnect');
+  await waiting;
   await Promise.all([
     assert.rejects(made.subscribe('bad'), RequestError),
     assert.rejects(made.subscribeSessions(), RequestError),
@@ -210,7 +212,7 @@ test('a stable connection resets the attempts', async (context) => {
   const { url, server } = await fake(context, (message, socket) => {
     socket.send(JSON.stringify({ type: 'pong', request_id: message.request_id }));
   });
-  const made = client(context, url, { maxAttempts: 1, reconnectDelay: 20 });
+  const made = client(context, url, { maxAttempts: 1, reconnectDelay: 20, maxReconnectDelay: 20 });
   const attempts = [];
   made.on('state', (state) => {
     if (state.status === 'waiting') attempts.push(state.attempt);
@@ -226,9 +228,9 @@ test('a stable connection resets the attempts', async (context) => {
   assert.deepEqual(attempts, [1, 1, 1]);
 });
 
-test('with slowReconnectDelay the client continues after maxAttempts', async (context) => {
+test('without maxAttempts the client never gives up', async (context) => {
   const { url, server } = await fake(context, () => {});
-  const made = client(context, url, { maxAttempts: 1, slowReconnectDelay: 5 });
+  const made = client(context, url, { maxAttempts: null, maxReconnectDelay: 5 });
   await made.connect();
   const gone = new Promise((resolve) => server.close(resolve));
   for (const socket of server.clients) socket.terminate();
@@ -264,14 +266,41 @@ test('without a global WebSocket the message names the options', (context) => {
   );
 });
 
-test('the delay grows with the attempt and has up to 20 % jitter', () => {
-  const policy = { delay: 1000, maxAttempts: 5, slowDelay: null };
-  assert.deepEqual(
-    [1, 2, 3, 4, 5, 6].map((attempt) => reconnectDelay(policy, attempt, 0)),
-    [1000, 2000, 3000, 4000, 5000, null],
-  );
-  assert.equal(reconnectDelay(policy, 2, 1), 2400);
-  assert.equal(reconnectDelay({ ...policy, slowDelay: 15_000 }, 6, 0), 15_000);
+const rule = JSON.parse(await readFile(new URL('../../reconnection.json', import.meta.url), 'utf8'));
+
+test('the defaults of reconnection are those of the rule', () => {
+  const { firstDelay, maxDelay, maxAttempts } = DEFAULT_POLICY;
+  const seconds = { first_delay: firstDelay / 1000, max_delay: maxDelay / 1000, max_attempts: maxAttempts };
+  assert.deepEqual(seconds, rule.defaults);
+});
+
+for (const each of rule.cases) {
+  test(`the maximum wait before each attempt: ${each.name}`, () => {
+    const seconds = { ...rule.defaults, ...each };
+    const policy = { firstDelay: seconds.first_delay * 1000, maxDelay: seconds.max_delay * 1000, maxAttempts: null };
+    let now = 1_000_000;
+    const backoff = new Backoff(
+      policy,
+      () => now,
+      () => 1,
+    );
+    backoff.failed = each.attempts_before ?? 0;
+    for (const step of each.steps) {
+      if (step.connect) {
+        backoff.connected();
+        now += step.connect.seconds * 1000;
+        for (let update = 0; update < step.connect.updates; update += 1) backoff.updated();
+      } else assert.equal(backoff.lost(), step.lose * 1000);
+    }
+  });
+}
+
+test('the wait is random between zero and its maximum', () => {
+  const backoff = new Backoff({ firstDelay: 1000, maxDelay: 1000, maxAttempts: null });
+  const waits = Array.from({ length: 100 }, () => backoff.lost());
+  assert.ok(new Set(waits).size > 90);
+  assert.ok(Math.min(...waits) >= 0 && Math.min(...waits) < 500);
+  assert.ok(Math.max(...waits) <= 1000 && Math.max(...waits) > 500);
 });
 
 test('a slow consumer gets the newest items and the number of dropped ones', async () => {

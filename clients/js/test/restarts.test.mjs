@@ -8,7 +8,7 @@ import { SessionBuddyClient } from '../dist/index.js';
 import { Server, until } from './server.mjs';
 
 const RESTARTS = 10;
-const QUICK = { webSocket: WebSocket, reconnectDelay: 20, maxAttempts: 1000 };
+const QUICK = { webSocket: WebSocket, reconnectDelay: 20, maxReconnectDelay: 200, maxAttempts: 1000 };
 
 const key = (update) => JSON.stringify(update);
 /** Number of invocations in a broadcast. */

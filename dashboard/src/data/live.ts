@@ -35,8 +35,6 @@ export interface LiveState {
 
 const MAX_EVENTS = 50;
 const TOKEN = 'session-buddy-token';
-/** Milliseconds between attempts after the quick ones are exhausted. */
-const SLOW_RECONNECT = 15_000;
 
 /** Session storage may be blocked; the token then lasts as long as the page. */
 class TokenStore {
@@ -70,7 +68,7 @@ const source = () => token.get();
 const tracker = new AnomalyTracker();
 const client = new SessionBuddyClient(new URL('ws', document.baseURI), {
   token: source,
-  slowReconnectDelay: SLOW_RECONNECT,
+  maxAttempts: null,
 });
 
 export const clock = new ServerClock();

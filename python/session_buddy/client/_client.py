@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from session_buddy._backoff import FIRST_DELAY, MAX_ATTEMPTS, MAX_DELAY
 from session_buddy.client._endpoint import DEFAULT_PORT, Endpoint, Token, checked_token, tls_context
 from session_buddy.client._link import (
     ActiveSubscription,
@@ -242,9 +243,9 @@ def connect(
     connect_timeout: float = 10.0,
     request_timeout: float = 10.0,
     first_attempts: int | None = 1,
-    max_attempts: int | None = 20,
-    first_delay: float = 0.5,
-    max_delay: float = 30.0,
+    max_attempts: int | None = MAX_ATTEMPTS,
+    first_delay: float = FIRST_DELAY,
+    max_delay: float = MAX_DELAY,
     max_message_bytes: int = 16 * 1024 * 1024,
 ) -> Client:
     """Create a client; ``async with`` connects it.

@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import math
-import random
 import ssl
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -19,6 +18,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from session_buddy._backoff import Backoff
 from session_buddy.client._endpoint import Endpoint, Token, checked_token, connection_refused
 from session_buddy.client.errors import (
     ClientClosedError,
@@ -41,10 +41,6 @@ _logger = logging.getLogger("session_buddy.client")
 
 PING_SECONDS = 20.0  # idle time before a keep-alive ping, and the timeout of its pong
 CLOSE_SECONDS = 1.0  # timeout of the closing handshake
-STABLE_SECONDS = 10.0  # after which a connection counts as stable (or ``max_delay``, if less)
-STABLE_UPDATES = (
-    2  # or after this many updates: the first arrives with the subscription, even from a server that then fails
-)
 MAX_CONCURRENT_REQUESTS = 16  # the server stops reading with 32 unread responses
 MAX_UNSENT_BYTES = 1 << 20  # unsent bytes after which the connection counts as lost
 MAX_REASON = 200  # characters of a reason text from the server
@@ -195,9 +191,7 @@ class Link:
         self._subscription_changes = 0  # incremented with each change of the subscriptions
         self._background: set[asyncio.Task[None]] = set()
         self._was_connected = False
-        self._attempt = 0
-        self._short_connections = 0  # consecutive connections lost before they were stable
-        self._updates = 0  # received on this connection
+        self._backoff = Backoff(settings.first_delay, settings.max_delay, asyncio.get_running_loop().time)
         self._sent_token: str | None = None
         self._token_rejected = False  # since the last connection
         self._stopping = False
@@ -358,9 +352,9 @@ class Link:
                 self._check_stopping()
                 delay = self._retry_delay(lost)
                 state = State.RECONNECTING if self._was_connected else State.CONNECTING
-                self._set_state(StateChange(state, lost, self._attempt, delay))
+                self._set_state(StateChange(state, lost, self._backoff.failed, delay))
                 await asyncio.sleep(delay)
-                self._attempt += 1
+                self._backoff.failed += 1
         except ClientError as error:
             self._finish(error)
         except Exception as error:  # a bug here must reach the waiting callers, not end with the task
@@ -378,19 +372,15 @@ class Link:
         """Seconds until the next attempt. Raises ConnectionFailedError after the last one."""
         settings = self._settings
         allowed = settings.max_attempts if self._was_connected else settings.first_attempts
-        if allowed is not None and self._attempt >= allowed:
-            times = f" after {self._attempt} attempts" if self._attempt > 1 else ""
+        failed = self._backoff.failed
+        if allowed is not None and failed >= allowed:
+            times = f" after {failed} attempts" if failed > 1 else ""
             raise ConnectionFailedError(f"no connection{times}: {lost}") from lost
-        # Full jitter: clients that lost a server at the same time do not reconnect at the same time.
-        ceiling = min(settings.max_delay, settings.first_delay * 2.0 ** min(self._attempt, 60))
-        return min(settings.max_delay, lost.retry_after or 0.0) + random.uniform(0, ceiling)  # noqa: S311
+        return min(settings.max_delay, lost.retry_after or 0.0) + self._backoff.delay()
 
     async def _connection(self) -> NoReturn:
         """One connection from handshake to end. Raises ConnectionLostError if a retry makes sense, else ClientError."""
         socket = await self._open()
-        loop = asyncio.get_running_loop()
-        stable_at = math.inf
-        self._updates = 0
         try:
             self._socket = socket
             try:
@@ -398,8 +388,7 @@ class Link:
             except asyncio.TimeoutError:
                 raise ConnectionLostError("the server accepted the connection but did not answer") from None
             self._check_stopping()
-            self._attempt = 0
-            stable_at = loop.time() + min(STABLE_SECONDS, self._settings.max_delay)
+            self._backoff.connected()
             self._was_connected = True
             self._token_rejected = False
             self._set_state(StateChange(State.CONNECTED))
@@ -409,12 +398,7 @@ class Link:
         except ConnectionClosed as error:
             raise self._close_error(error) from error
         finally:
-            if loop.time() >= stable_at or self._updates >= STABLE_UPDATES:
-                self._short_connections = 0
-            if not math.isinf(stable_at):
-                # Otherwise a server that confirms and then fails would be retried forever without backoff.
-                self._attempt = self._short_connections
-                self._short_connections += 1
+            self._backoff.disconnected()
             self._ready.clear()
             self._socket = None
             if self.metrics is not None:
@@ -506,7 +490,7 @@ class Link:
             raise ProtocolError("the server sent an invalid message") from error
         if kind == "metrics_update":
             if self.metrics is not None and self.metrics.live:
-                self._updates += 1
+                self._backoff.updated()
                 self.metrics.channel.put(parsed(MetricsUpdate.from_wire, message))
         elif kind == "session_update":
             if self.sessions:
@@ -576,7 +560,7 @@ class Link:
         if self.state is State.CLOSED:
             return
         self._failure = error
-        self._set_state(StateChange(State.CLOSED, error, self._attempt))
+        self._set_state(StateChange(State.CLOSED, error, self._backoff.failed))
         self._ready.set()
         if self.metrics is not None:
             self.metrics.channel.end(error)

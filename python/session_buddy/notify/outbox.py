@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterable, Sequence
 
+from session_buddy._backoff import full_jitter
 from session_buddy._output import OutputError
 from session_buddy.notify.episodes import Event
 from session_buddy.notify.receivers import DeliveryError, PermanentDeliveryError, Receiver
@@ -94,9 +94,7 @@ class Outbox:
                 if attempt + 1 == self._max_attempts:
                     self._give_up(receiver, delivery, f"{error}, {self._max_attempts} times")
                     return None
-                # Full jitter: many notifiers may have lost the same receiver at the same time.
-                delay = random.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 30)))  # noqa: S311
-                delay += min(MAX_RETRY_AFTER, error.retry_after or 0.0)
+                delay = full_jitter(FIRST_DELAY, MAX_DELAY, attempt) + min(MAX_RETRY_AFTER, error.retry_after or 0.0)
                 self._log(f"{receiver.name} {receiver}: {error}; retry in {delay:.1f} s")
             await asyncio.sleep(delay)
             if delivery not in self.deliveries:
