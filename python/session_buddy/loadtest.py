@@ -4,6 +4,9 @@ A broadcast is identical for all clients, so a message is matched across clients
 earlier occurrences of that text; each text is parsed once. A client that received a text less often than the client
 that received it most has lost updates. All clients share one event loop, so the spread includes the time of one
 iteration of that loop.
+
+It has its own connections: those of `session_buddy.client` decode every message, which would make this process the
+bottleneck, and reconnect, which would hide a loss.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import inspect
 import json
 import math
 import signal
@@ -24,10 +26,10 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from session_buddy._live_line import LiveLine
+from session_buddy.client import DEFAULT_URL
 
 __all__ = ["Histogram", "LoadTest", "Measurement", "Options", "Report", "main"]
 
-DEFAULT_URL = "ws://localhost:8765"
 LIVE_LINE_SECONDS = 0.5
 LATE_SECONDS = 5.0  # an update that arrives this long after it reached the first client counts as lost
 REMEMBERED_SECONDS = 120.0  # how long a finished text is remembered, to recognize late messages
@@ -387,9 +389,6 @@ async def _connection(
     """An open WebSocket connection, closed gracefully; ``slots`` limits concurrent handshakes."""
     from websockets.asyncio.client import connect
 
-    extra: dict[str, Any] = {}
-    if "proxy" in inspect.signature(connect.__init__).parameters:
-        extra["proxy"] = None  # measure the server, not a proxy
     async with slots:
         began = now()
         socket = await connect(
@@ -400,7 +399,7 @@ async def _connection(
             ping_interval=None,
             max_size=MAX_MESSAGE_BYTES,
             additional_headers={"Authorization": f"Bearer {token}"} if token else None,
-            **extra,
+            proxy=None,  # measure the server, not a proxy
         )
         times.add(now() - began)
     try:
