@@ -391,13 +391,28 @@ std::string toml_string(std::string_view value) {
     return quoted_value + '"';
 }
 
+template <typename... Args>
+[[noreturn]] void reject(const char* option, fmt::format_string<Args...> reason, Args&&... args) {
+    throw ConfigError(option, fmt::format("{} {}", option, fmt::format(reason, std::forward<Args>(args)...)));
+}
+
 template <typename Patterns>
 void check_patterns(const char* option, const std::string& text) {
     try {
         static_cast<void>(Patterns::parse(text));
     } catch (const PatternError& error) {
-        throw ConfigError(option,
-                          fmt::format("{} must not contain {}: {}", option, quote_value(error.item()), error.what()));
+        reject(option, "must not contain {}: {}", quote_value(error.item()), error.what());
+    }
+}
+
+/// `parse` throws std::invalid_argument with the item that it does not accept.
+template <typename Parse>
+void check_items(const char* option, const std::string& text, Parse parse, std::string_view accepted,
+                 std::string_view verdict) {
+    try {
+        static_cast<void>(parse(text));
+    } catch (const std::invalid_argument& item) {
+        reject(option, "must be comma-separated {}, but {} is {}", accepted, quote_value(item.what()), verdict);
     }
 }
 
@@ -564,7 +579,7 @@ void check(const Config& config) {
     for (const auto& [name, value] :
          {std::pair("jwt_audience", &config.jwt_audience), std::pair("jwt_issuer", &config.jwt_issuer)}) {
         if (!value->empty() && !jwt) {
-            throw ConfigError(name, fmt::format("{} requires jwt_secret or jwt_public_key, which are not set", name));
+            reject(name, "requires jwt_secret or jwt_public_key, which are not set");
         }
     }
     if (!config.jwt_secret.empty() && !config.jwt_public_key.empty()) {
@@ -573,38 +588,21 @@ void check(const Config& config) {
             "jwt_secret and jwt_public_key are mutually exclusive: a token is signed with one kind of key");
     }
     if (config.ping_timeout <= config.ping_interval) {
-        throw ConfigError("ping_timeout",
-                          fmt::format("ping_timeout must be more than ping_interval ({} seconds), not {}",
-                                      config.ping_interval.count(), config.ping_timeout.count()));
+        reject("ping_timeout", "must be more than ping_interval ({} seconds), not {}", config.ping_interval.count(),
+               config.ping_timeout.count());
     }
-    try {
-        static_cast<void>(IpNetworks::parse(config.trusted_proxies));
-    } catch (const std::invalid_argument& item) {
-        throw ConfigError(
-            "trusted_proxies",
-            fmt::format("trusted_proxies must be comma-separated addresses and networks, but {} is neither",
-                        quote_value(item.what())));
-    }
-    try {
-        static_cast<void>(parse_tool_rules(config.tools));
-    } catch (const std::invalid_argument& item) {
-        throw ConfigError(
-            "tools",
-            fmt::format(
-                "tools must be comma-separated command=skill pairs, such as just test=just-test, but {} is not one",
-                quote_value(item.what())));
-    }
-    if (config.max_intake_bytes < config.max_body_bytes) {
-        throw ConfigError("max_intake_bytes",
-                          fmt::format("max_intake_bytes must be at least max_body_bytes ({}), not {}",
-                                      config.max_body_bytes, config.max_intake_bytes));
-    }
+    check_items("trusted_proxies", config.trusted_proxies, &IpNetworks::parse, "addresses and networks", "neither");
+    check_items("tools", config.tools, &parse_tool_rules, "command=skill pairs, such as just test=just-test",
+                "not one");
     check_patterns<OriginPatterns>("allow_origin", config.allow_origin);
     check_patterns<HostPatterns>("allow_host", config.allow_host);
+    if (config.max_intake_bytes < config.max_body_bytes) {
+        reject("max_intake_bytes", "must be at least max_body_bytes ({}), not {}", config.max_body_bytes,
+               config.max_intake_bytes);
+    }
     if (config.baseline_window < 2 * config.observation_window) {
-        throw ConfigError("baseline_window",
-                          fmt::format("baseline_window must be at least twice observation_window ({} seconds), not {}",
-                                      config.observation_window.count(), config.baseline_window.count()));
+        reject("baseline_window", "must be at least twice observation_window ({} seconds), not {}",
+               config.observation_window.count(), config.baseline_window.count());
     }
     if (config.retention.count() > 0) {
         check_retention(config, config.retention, "retention");
