@@ -92,8 +92,11 @@ demo: $(STAMPS)/installed ## Serve generated demo data and print the addresses (
 
 # ---- Testing
 
+# The downloads of the test tools wait for the network while the C++ tests compile.
 .PHONY: test
-test: test-cpp test-python ## Run all C++ and Python tests
+test: $(STAMPS)/installed $(STAMPS)/system-test ## Run all C++ and Python tests
+	@printf '%s\n' $(STAMPS)/tests-built $(STAMPS)/test-tools | xargs -n 1 -P 2 $(MAKE)
+	@$(MAKE) test-cpp test-python
 	@scripts/summary
 
 .PHONY: test-cpp
