@@ -7,16 +7,10 @@ import { test } from 'node:test';
 import WebSocket from 'ws';
 import { ConnectionError, RequestError, SessionBuddyClient, UnauthorizedError } from '../dist/index.js';
 
-import { Server, until } from './server.mjs';
+import { connected, Server, until } from './server.mjs';
 
 const OPTIONS = { webSocket: WebSocket, reconnectDelay: 20 };
 const TOKEN = '5f0c8b1f7e9d4a26b3c8d7e6f5a49382';
-
-async function connected(context, server, options = {}) {
-  const client = await SessionBuddyClient.connect(server.url, { ...OPTIONS, ...options });
-  context.after(() => client.close());
-  return client;
-}
 
 /** The first update with this many invocations: submitted ones are counted a moment later. */
 async function counted(client, invocations) {

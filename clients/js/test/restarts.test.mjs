@@ -5,15 +5,22 @@ import { test } from 'node:test';
 import WebSocket from 'ws';
 import { SessionBuddyClient } from '../dist/index.js';
 
-import { Server, until } from './server.mjs';
+import { connected, Server, until } from './server.mjs';
 
 const RESTARTS = 10;
-const QUICK = { webSocket: WebSocket, reconnectDelay: 20, maxReconnectDelay: 200, maxAttempts: 1000 };
+const TENACIOUS = { maxReconnectDelay: 200, maxAttempts: 1000 };
 
 const key = (update) => JSON.stringify(update);
 /** Number of invocations in a broadcast. */
 const invocationsIn = (text) =>
   JSON.parse(text).data.top_skills.reduce((sum, skill) => sum + skill.invocation_count, 0);
+
+async function withTwoSkills(context) {
+  const server = await Server.start(context);
+  await server.record('mypy');
+  await server.record('pytest-run');
+  return server;
+}
 
 /** Connects with the plain package ws and records all updates. */
 async function connectRaw(url) {
@@ -30,7 +37,7 @@ async function connectRaw(url) {
 
 test(`the client reconnects after ${RESTARTS} restarts and misses no broadcast while connected`, async (context) => {
   const server = await Server.start(context);
-  const client = new SessionBuddyClient(server.url, QUICK);
+  const client = new SessionBuddyClient(server.url, { webSocket: WebSocket, reconnectDelay: 20, ...TENACIOUS });
   context.after(() => client.close());
   let received = [];
   let opened = 0;
@@ -75,11 +82,8 @@ test(`the client reconnects after ${RESTARTS} restarts and misses no broadcast w
 });
 
 test('a subscription with its options survives a restart, and no other updates arrive', async (context) => {
-  const server = await Server.start(context);
-  await server.record('mypy');
-  await server.record('pytest-run');
-  const client = await SessionBuddyClient.connect(server.url, QUICK);
-  context.after(() => client.close());
+  const server = await withTwoSkills(context);
+  const client = await connected(context, server, TENACIOUS);
   await client.subscribe(['mypy', 'not-yet-run'], { minDeviation: 3, details: true });
   await client.subscribeSessions();
   const skills = new Set();
@@ -104,8 +108,7 @@ test('a subscription with its options survives a restart, and no other updates a
 
 test('an unsubscribed client stays unsubscribed after a restart', async (context) => {
   const server = await Server.start(context);
-  const client = await SessionBuddyClient.connect(server.url, QUICK);
-  context.after(() => client.close());
+  const client = await connected(context, server, TENACIOUS);
   await client.unsubscribe();
   let updates = 0;
   client.on('metrics', () => {
@@ -122,7 +125,7 @@ test('an unsubscribed client stays unsubscribed after a restart', async (context
 
 test('an iteration continues across a restart and ends with close()', async (context) => {
   const server = await Server.start(context);
-  const client = await SessionBuddyClient.connect(server.url, QUICK);
+  const client = await connected(context, server, TENACIOUS);
   const updates = client.updates();
   await updates.next();
   await server.stop('SIGKILL');
@@ -134,11 +137,8 @@ test('an iteration continues across a restart and ends with close()', async (con
 });
 
 test('a subscription that changes while the server is down applies to the next connection', async (context) => {
-  const server = await Server.start(context);
-  await server.record('mypy');
-  await server.record('pytest-run');
-  const client = await SessionBuddyClient.connect(server.url, QUICK);
-  context.after(() => client.close());
+  const server = await withTwoSkills(context);
+  const client = await connected(context, server, TENACIOUS);
   await client.subscribe('mypy');
   await server.stop('SIGKILL');
   await until(() => client.state.status === 'waiting', 'the disconnect');

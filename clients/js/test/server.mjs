@@ -1,10 +1,12 @@
-// Runs the real server as a child process: the program in SESSION_BUDDY_SERVER, else the one on the PATH.
+// Runs the real server as a child process, the program in SESSION_BUDDY_SERVER or else the one on the PATH, with clients of it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import WebSocket from 'ws';
+import { SessionBuddyClient } from '../dist/index.js';
 
 const PROGRAM = process.env.SESSION_BUDDY_SERVER ?? 'session-buddy-server';
 
@@ -68,6 +70,13 @@ export class Server {
     });
     if (response.status !== 202) throw new Error(`${response.status} ${await response.text()}`);
   }
+}
+
+/** A connected client; it is closed when the test ends. */
+export async function connected(context, server, options = {}) {
+  const client = await SessionBuddyClient.connect(server.url, { webSocket: WebSocket, reconnectDelay: 20, ...options });
+  context.after(() => client.close());
+  return client;
 }
 
 /** Polls until the condition holds. */
