@@ -1,35 +1,45 @@
-// Converts the time series of a skill into the columns that uPlot expects.
+// Converts a time series of a skill into the steps that the charts and their table show.
 import type { Series } from 'session-buddy-client';
 import { moment } from './format.ts';
 
+export interface Step {
+  /** The middle, in seconds since 1970. */
+  time: number;
+  all: number;
+  completed: number;
+  failed: number;
+  rate: number | null;
+  p50: number | null;
+  p95: number | null;
+  /** Mean of a step without a median, for which only hourly rollups are stored; null in all other steps. */
+  mean: number | null;
+}
+
 export interface HistoryData {
-  /** The middle of each step, in seconds. */
-  times: number[];
-  all: number[];
-  completed: number[];
-  rates: (number | null)[];
-  p50: (number | null)[];
-  p95: (number | null)[];
-  /** Means of the steps without a median, for which only hourly rollups are stored; null in all other steps. */
-  means: (number | null)[];
+  /** The requested range, in seconds since 1970. */
+  from: number;
+  to: number;
+  /** Length of a step in seconds. */
+  step: number;
+  steps: Step[];
 }
 
-export function historyData(series: Series): HistoryData {
-  const data: HistoryData = { times: [], all: [], completed: [], rates: [], p50: [], p95: [], means: [] };
-  for (const point of series.points) {
+export function historyData({ from, to, step_seconds: step, points }: Series): HistoryData {
+  const steps = points.flatMap((point): Step[] => {
     const at = moment(point.at);
-    if (at === null) continue;
-    data.times.push(at / 1000 + series.step_seconds / 2);
-    data.all.push(point.invocation_count);
-    data.completed.push(point.completed_count);
-    data.rates.push(point.invocation_count > 0 ? point.completed_count / point.invocation_count : null);
-    data.p50.push(point.p50_duration);
-    data.p95.push(point.p95_duration);
-    data.means.push(point.p50_duration === null ? point.avg_duration : null);
-  }
-  return data;
+    if (at === null) return [];
+    const { invocation_count: all, completed_count: completed, p50_duration: p50, p95_duration: p95 } = point;
+    const rate = all > 0 ? completed / all : null;
+    const mean = p50 === null ? point.avg_duration : null;
+    return [{ time: at / 1000 + step / 2, all, completed, failed: all - completed, rate, p50, p95, mean }];
+  });
+  return { from: (moment(from) ?? 0) / 1000, to: (moment(to) ?? 0) / 1000, step, steps };
 }
 
-export function hasMeans(data: HistoryData): boolean {
-  return data.means.some((mean) => mean !== null);
+export function hasMeans({ steps }: HistoryData): boolean {
+  return steps.some(({ mean }) => mean !== null);
+}
+
+export function total({ steps }: HistoryData, count: (step: Step) => number): number {
+  return steps.reduce((sum, step) => sum + count(step), 0);
 }

@@ -1,5 +1,6 @@
 // Selects the changes that are shown as notices and announced: at most three, even if more arrive together.
-import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from './anomalies.ts';
+import { KIND_LABELS, kindOf, valueTexts } from './anomaly.ts';
+import type { AnomalyEvent } from './anomaly-tracker.ts';
 import { plural } from './format.ts';
 import { plainName } from './names.ts';
 
@@ -34,9 +35,7 @@ function sentence({ kind, anomaly }: AnomalyEvent): string {
   const label = KIND_LABELS[kindOf(anomaly)].toLowerCase();
   const name = plainName(anomaly.skill_name);
   if (kind === 'ended') return `${name} is back to normal; it was: ${label}.`;
-  const from = valueText(anomaly.anomaly_type, anomaly.baseline_value);
-  const to = valueText(anomaly.anomaly_type, anomaly.observed_value);
-  return `Anomaly in ${name}: ${label}, from ${from} to ${to}.`;
+  return `Anomaly in ${name}: ${label}, from ${valueTexts(anomaly).join(' to ')}.`;
 }
 
 /** The text that a screen reader announces for new events. */

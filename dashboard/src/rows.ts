@@ -1,78 +1,56 @@
 // Rows of the skills table: data of the HTTP API, merged with newer metrics from the WebSocket.
-import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline } from 'session-buddy-client';
+import type { MetricsUpdate, Skill, SkillSort, SkillSummary, Sparkline, WindowMetrics } from 'session-buddy-client';
 import { moment } from './format.ts';
-import { wilson } from './wilson.ts';
+import { type Interval, wilson } from './wilson.ts';
 
-export interface SkillRow {
-  name: string;
-  invocations: number;
-  completed: number;
-  rate: number | null;
-  low: number | null;
-  high: number | null;
-  avgDuration: number | null;
-  lastAt: number | null;
+/** Metrics under their names in the API. A metric that a source does not report is absent. */
+type Metrics = Partial<WindowMetrics> &
+  Pick<WindowMetrics, 'invocation_count' | 'completed_count' | 'avg_duration' | 'last_invocation_at'>;
+
+export interface SkillRow extends Metrics {
+  skill_name: string;
+  completion_rate: number | null;
+  /** The 95 % interval of the success rate; null without invocations. */
+  interval: Interval | null;
   /** Null if only the WebSocket has reported the skill. */
-  totalInvocations: number | null;
+  total_invocations: number | null;
   sparkline: Sparkline | null;
 }
 
-function row(
-  name: string,
-  invocations: number,
-  completed: number,
-  avgDuration: number | null,
-  lastAt: number | null,
-  summary: SkillSummary | null,
-): SkillRow {
-  const interval = wilson(completed, invocations);
+function row(skill_name: string, metrics: Metrics, summary: SkillSummary | null): SkillRow {
+  const interval = wilson(metrics.completed_count, metrics.invocation_count);
   return {
-    name,
-    invocations,
-    completed,
-    rate: invocations > 0 ? completed / invocations : null,
-    low: interval?.low ?? null,
-    high: interval?.high ?? null,
-    avgDuration,
-    lastAt,
-    totalInvocations: summary?.lifetime.total_invocations ?? null,
+    ...metrics,
+    skill_name,
+    completion_rate: interval?.rate ?? null,
+    interval,
+    total_invocations: summary?.lifetime.total_invocations ?? null,
     sparkline: summary?.sparkline ?? null,
   };
 }
 
-/** Live messages have 0.0 if no completed invocation has a duration; the API has null. */
-function liveDuration(skill: Skill): number | null {
-  return skill.avg_duration > 0 ? skill.avg_duration : null;
-}
-
+/** The metrics of a live message, and those that only the API reports. */
 export function rowOfLive(skill: Skill, summary: SkillSummary | null): SkillRow {
-  return row(
-    skill.skill_name,
-    skill.invocation_count,
-    skill.completed_count,
-    liveDuration(skill),
-    moment(skill.last_invocation_at),
-    summary,
-  );
+  // Live messages have 0.0 if no completed invocation has a duration; the API has null.
+  const avg_duration = skill.avg_duration > 0 ? skill.avg_duration : null;
+  return row(skill.skill_name, { ...summary?.window, ...skill, avg_duration }, summary);
 }
 
 /** A row with all-time metrics, for an empty window. */
-export function rowOfLifetime(summary: SkillSummary): SkillRow {
+export function rowOfLifetime({ sparkline: _, ...summary }: SkillSummary): SkillRow {
   const { total_invocations, completed_invocations, avg_duration_seconds, last_invocation_at } = summary.lifetime;
-  const { sparkline: _, ...rest } = summary;
-  const lastAt = moment(last_invocation_at);
-  return row(summary.skill_name, total_invocations, completed_invocations, avg_duration_seconds, lastAt, rest);
+  const metrics = {
+    invocation_count: total_invocations,
+    completed_count: completed_invocations,
+    avg_duration: avg_duration_seconds,
+    last_invocation_at,
+  };
+  return row(summary.skill_name, metrics, summary);
 }
 
 export function rowOfSummary(summary: SkillSummary): SkillRow {
-  return row(
-    summary.skill_name,
-    summary.window.invocation_count,
-    summary.window.completed_count,
-    summary.window.avg_duration,
-    moment(summary.window.last_invocation_at) ?? moment(summary.lifetime.last_invocation_at),
-    summary,
-  );
+  const last_invocation_at = summary.window.last_invocation_at ?? summary.lifetime.last_invocation_at;
+  return row(summary.skill_name, { ...summary.window, last_invocation_at }, summary);
 }
 
 /** Whether an update is at least as new as an API response of time `at`; false when the WebSocket is stalled. */
@@ -97,20 +75,9 @@ export function mergeRows(summaries: readonly SkillSummary[], live: readonly Ski
 export type SortOrder = 'asc' | 'desc';
 
 function value(row: SkillRow, sort: SkillSort, scores: ReadonlyMap<string, number>): number | null {
-  switch (sort) {
-    case 'completion_rate':
-      return row.rate;
-    case 'avg_duration':
-      return row.avgDuration;
-    case 'last_invocation_at':
-      return row.lastAt;
-    case 'deviation_score':
-      return scores.get(row.name) ?? null;
-    case 'total_invocations':
-      return row.totalInvocations;
-    default:
-      return row.invocations;
-  }
+  if (sort === 'deviation_score') return scores.get(row.skill_name) ?? null;
+  const metric = row[sort];
+  return typeof metric === 'string' ? moment(metric) : metric;
 }
 
 /** Ties sort by name; rows without a value come last in both orders. `scores` has the open anomalies by skill. */
@@ -121,7 +88,7 @@ export function sortRows(
   scores: ReadonlyMap<string, number>,
 ): SkillRow[] {
   const sign = order === 'asc' ? 1 : -1;
-  const byName = (a: SkillRow, b: SkillRow) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  const byName = (a: SkillRow, b: SkillRow) => (a.skill_name < b.skill_name ? -1 : a.skill_name > b.skill_name ? 1 : 0);
   return [...rows].sort((a, b) => {
     if (sort === 'skill_name') return sign * byName(a, b);
     const left = value(a, sort, scores);

@@ -7,8 +7,10 @@ import {
   type Skill,
   type SkillSummary,
 } from 'session-buddy-client';
-import { describe, expect, test } from 'vitest';
-import { type AnomalyEvent, AnomalyTracker, KIND_LABELS, kindOf, RESOLVE_DELAY, valueText } from '../src/anomalies.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { KIND_LABELS, kindOf, valueTexts } from '../src/anomaly.ts';
+import { type AnomalyEvent, AnomalyTracker, RESOLVE_DELAY } from '../src/anomaly-tracker.ts';
+import { CHARTS } from '../src/charts/history-charts.ts';
 import { connectionLabel, disconnectedMessage, staleAfter } from '../src/connection.ts';
 import { ServerClock } from '../src/data/clock.ts';
 import { failed, initialState, succeeded } from '../src/data/query-state.ts';
@@ -62,9 +64,9 @@ describe('an empty window', () => {
     ['the server info is missing', null, 0],
   ])('is not reported if %s', (_, info, skills) => expect(idleSince(info, skills)).toBeNull());
   test('shows the metrics of all time', () => {
-    const { invocations, rate, sparkline } = rowOfLifetime(summary('mypy', 0));
-    expect(invocations).toBe(summary('mypy', 0).lifetime.total_invocations);
-    expect(rate).not.toBeNull();
+    const { invocation_count, interval, sparkline } = rowOfLifetime(summary('mypy', 0));
+    expect(invocation_count).toBe(summary('mypy', 0).lifetime.total_invocations);
+    expect(interval).not.toBeNull();
     expect(sparkline).toBeNull();
   });
   test('ends a history at the last invocation if that is older than a day', () => {
@@ -192,8 +194,8 @@ test('labels and units of anomalies', () => {
   expect(KIND_LABELS[kindOf({ ...shift, observed_value: 1 })]).toBe('Faster than usual');
   expect(KIND_LABELS[kindOf(anomaly('a'))]).toBe('Success rate fell');
   expect(KIND_LABELS[kindOf(anomaly('a', 3, 'performance_spike'))]).toBe('Success rate rose');
-  expect(valueText('pattern_shift', 15)).toBe('15 s');
-  expect(valueText('performance_drop', 0.5)).toBe('50.0 %');
+  expect(valueTexts(shift)).toEqual(['5.0 s', '15 s']);
+  expect(valueTexts(anomaly('a'))).toEqual(['90.0 %', '50.0 %']);
 });
 
 function summary(skill_name: string, invocation_count: number, completed_count = invocation_count): SkillSummary {
@@ -232,9 +234,22 @@ function skill(skill_name: string, invocation_count: number): Skill {
 describe('the rows of the skills table', () => {
   test('have live metrics if there are any, and keep the data that only the API has', () => {
     const [live, other] = mergeRows([summary('a', 4), summary('b', 3)], [skill('a', 9), skill('elsewhere', 1)]);
-    expect(live).toMatchObject({ name: 'a', invocations: 9, totalInvocations: 100, avgDuration: null });
-    expect(live?.lastAt).toBe(Date.UTC(2026, 1, 10, 12, 0, 9));
-    expect(other).toMatchObject({ name: 'b', invocations: 3 });
+    expect(live).toMatchObject({
+      skill_name: 'a',
+      invocation_count: 9,
+      total_invocations: 100,
+      avg_duration: null,
+      last_invocation_at: '2026-02-10T12:00:09Z',
+    });
+    expect(other).toMatchObject({ skill_name: 'b', invocation_count: 3 });
+  });
+
+  test('keep metrics that only the API reports, under their names', () => {
+    const listed = summary('a', 4);
+    const withMetric = { ...listed, window: { ...listed.window, p95_duration: 7 } };
+    expect(mergeRows([withMetric], [skill('a', 9)])).toMatchObject([{ invocation_count: 9, p95_duration: 7 }]);
+    expect(mergeRows([withMetric], [])).toMatchObject([{ invocation_count: 4, p95_duration: 7 }]);
+    expect(rowOfLifetime(withMetric)).not.toHaveProperty('p95_duration');
   });
 
   test('have live metrics only from an update that is no older than the response', () => {
@@ -252,16 +267,26 @@ describe('the rows of the skills table', () => {
 
   test('without an invocation in the window have no rate, but a last invocation', () => {
     const [row] = mergeRows([summary('a', 0)], []);
-    expect(row).toMatchObject({ rate: null, low: null, lastAt: Date.UTC(2026, 1, 1, 12) });
+    expect(row).toMatchObject({
+      completion_rate: null,
+      interval: null,
+      last_invocation_at: '2026-02-01T12:00:00Z',
+    });
   });
 
   test('are sorted with ties by name, and with missing values last in both directions', () => {
     const rows = mergeRows([summary('c', 5, 1), summary('none', 0), summary('b', 5, 4), summary('a', 5, 4)], []);
-    const names = (order: 'asc' | 'desc') => sortRows(rows, 'completion_rate', order, new Map()).map((row) => row.name);
+    const names = (order: 'asc' | 'desc') =>
+      sortRows(rows, 'completion_rate', order, new Map()).map((row) => row.skill_name);
     expect(names('asc')).toEqual(['c', 'a', 'b', 'none']);
     expect(names('desc')).toEqual(['a', 'b', 'c', 'none']);
-    expect(sortRows(rows, 'deviation_score', 'desc', new Map([['b', 3]]))[0]?.name).toBe('b');
-    expect(sortRows(rows, 'skill_name', 'desc', new Map()).map((row) => row.name)).toEqual(['none', 'c', 'b', 'a']);
+    expect(sortRows(rows, 'deviation_score', 'desc', new Map([['b', 3]]))[0]?.skill_name).toBe('b');
+    expect(sortRows(rows, 'skill_name', 'desc', new Map()).map((row) => row.skill_name)).toEqual([
+      'none',
+      'c',
+      'b',
+      'a',
+    ]);
   });
 });
 
@@ -316,10 +341,20 @@ test('the mean of pruned hours is not shown as a median', () => {
       },
     ],
   });
-  expect(data).toMatchObject({ p50: [null, 5, null], p95: [null, 9, null], means: [6, null, null] });
-  expect(data.rates).toEqual([0.75, 0.75, null]);
+  expect(data.steps).toMatchObject([
+    { p50: null, p95: null, mean: 6, rate: 0.75, failed: 1 },
+    { p50: 5, p95: 9, mean: null, rate: 0.75, failed: 1 },
+    { p50: null, p95: null, mean: null, rate: null, failed: 0 },
+  ]);
   expect(hasMeans(data)).toBe(true);
-  expect(hasMeans({ ...data, means: [null, null, null] })).toBe(false);
+  expect(hasMeans({ ...data, steps: data.steps.slice(1) })).toBe(false);
+  const durations = CHARTS[2];
+  expect(data.steps.slice(0, 2).map((step) => durations?.step(step))).toEqual([
+    'mean 6.0 s, median not stored',
+    'median 5.0 s, 95th percentile 9.0 s',
+  ]);
+  expect(durations?.summary(data)).toBe('medians from 5.0 s to 5.0 s, means without a median from 6.0 s to 6.0 s');
+  expect(durations?.legend(data, []).map(([kind]) => kind)).toEqual(['line', 'dashed', 'dotted']);
 });
 
 describe('the state of a query', () => {
@@ -346,9 +381,14 @@ describe('the state of a query', () => {
 });
 
 describe('the server clock', () => {
+  let local = 0;
+  let clock = new ServerClock();
+  beforeEach(() => {
+    local = 1_000_000;
+    clock = new ServerClock(() => local);
+  });
+
   test('follows reported times, and ignores jitter below its resolution', () => {
-    let local = 1_000_000;
-    const clock = new ServerClock(() => local);
     clock.set(2_000_000);
     expect(clock.now()).toBe(2_000_000);
     local += 1000;
@@ -359,8 +399,6 @@ describe('the server clock', () => {
   });
 
   test('treats updates as a lower bound, so that data without updates ages', () => {
-    let local = 1_000_000;
-    const clock = new ServerClock(() => local);
     clock.observe(900_000);
     expect(clock.now()).toBe(900_000);
     local += 60_000;

@@ -1,6 +1,7 @@
 // A success rate with its 95 % interval: the bar ends at the rate, the whiskers mark the interval.
+import type { Interval } from '../wilson.ts';
 
-export function RateBar({ rate, low, high }: { rate: number; low: number; high: number }) {
+export function RateBar({ rate, low, high }: Interval) {
   return (
     <svg class="rate-bar" viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true" focusable="false">
       <rect class="rate-track" x="0" y="4" width="100" height="6" />

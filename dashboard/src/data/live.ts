@@ -8,7 +8,7 @@ import {
   SessionBuddyClient,
   UnauthorizedError,
 } from 'session-buddy-client';
-import { type AnomalyEvent, AnomalyTracker, type TrackedAnomaly } from '../anomalies.ts';
+import { type AnomalyEvent, AnomalyTracker, type TrackedAnomaly } from '../anomaly-tracker.ts';
 import { moment } from '../format.ts';
 import { ServerClock } from './clock.ts';
 import { Store } from './store.ts';

@@ -1,14 +1,17 @@
 // The open anomalies, largest deviation first.
-import { KIND_LABELS, kindOf, type TrackedAnomaly, valueText } from '../anomalies.ts';
+import { KIND_LABELS, kindOf, valueTexts } from '../anomaly.ts';
+import type { TrackedAnomaly } from '../anomaly-tracker.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
+import { useIdle, useWindow } from '../data/window.ts';
 import { deviation, moment, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
-import { Ago, Icon, KindIcon, Name, useIdle, useWindow } from './ui.tsx';
+import { Ago, Icon, KindIcon, Name } from './ui.tsx';
 
 export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: boolean }) {
   const { anomaly, fading } = tracked;
   const kind = kindOf(anomaly);
+  const [baseline, observed] = valueTexts(anomaly);
   const { details } = anomaly;
   return (
     <li class={`anomaly kind-${kind}${fading ? ' fading' : ''}`} data-testid="anomaly">
@@ -26,12 +29,12 @@ export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: 
       )}
       <p class="anomaly-values">
         <span class="visually-hidden">from </span>
-        <span class="baseline">{valueText(anomaly.anomaly_type, anomaly.baseline_value)}</span>
+        <span class="baseline">{baseline}</span>
         <span class="arrow" aria-hidden="true">
           →
         </span>
         <span class="visually-hidden"> to </span>
-        <span class="observed">{valueText(anomaly.anomaly_type, anomaly.observed_value)}</span>
+        <span class="observed">{observed}</span>
       </p>
       {details && (
         <p class="anomaly-since">

@@ -1,7 +1,7 @@
 // Open and resolved anomalies, one line per episode, newest first.
 import { useEffect } from 'preact/hooks';
 import type { AnomalyEpisode } from 'session-buddy-client';
-import { anomalyKey, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
+import { anomalyKey, KIND_LABELS, kindOf, valueTexts } from '../anomaly.ts';
 import { api, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
@@ -16,6 +16,7 @@ export function episodeKey({ id, skill_name, anomaly_type, detected_at }: Anomal
 
 export function Episode({ episode, link }: { episode: AnomalyEpisode; link: boolean }) {
   const kind = kindOf(episode);
+  const [baseline, observed] = valueTexts(episode);
   // Hysteresis: the server ends an episode well below the threshold, after the broadcasts stop listing the anomaly.
   const key = anomalyKey(episode);
   const eased = useStore(
@@ -44,8 +45,7 @@ export function Episode({ episode, link }: { episode: AnomalyEpisode; link: bool
         </div>
         <div class="quiet">
           {link && `${KIND_LABELS[kind]}, `}
-          {valueText(episode.anomaly_type, episode.baseline_value)} →{' '}
-          {valueText(episode.anomaly_type, episode.observed_value)}
+          {baseline} → {observed}
           {ended !== null && began !== null && ` · ${span((ended - began) / 1000)}`}
         </div>
       </div>

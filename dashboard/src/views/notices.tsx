@@ -1,6 +1,7 @@
 // Toasts for anomalies that start or end; the only live region announces each of them once to screen readers.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { type AnomalyEvent, KIND_LABELS, kindOf, valueText } from '../anomalies.ts';
+import { KIND_LABELS, kindOf, valueTexts } from '../anomaly.ts';
+import type { AnomalyEvent } from '../anomaly-tracker.ts';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { count } from '../format.ts';
@@ -44,7 +45,7 @@ function Toast({ event, onGone }: { event: AnomalyEvent; onGone: () => void }) {
         </a>
         <div class="quiet">
           {event.kind === 'started'
-            ? `${KIND_LABELS[kindOf(anomaly)]}: ${valueText(anomaly.anomaly_type, anomaly.baseline_value)} → ${valueText(anomaly.anomaly_type, anomaly.observed_value)}`
+            ? `${KIND_LABELS[kindOf(anomaly)]}: ${valueTexts(anomaly).join(' → ')}`
             : 'Back to normal'}
         </div>
       </div>

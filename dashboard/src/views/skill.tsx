@@ -1,117 +1,36 @@
 // The page of one skill: metrics, history, anomalies, errors and phases.
-import { useEffect, useMemo, useState } from 'preact/hooks';
-import { type AnomalyEpisode, ApiError } from 'session-buddy-client';
-import { HistoryChart, HistoryTable } from '../charts/history.tsx';
-import { RateBar } from '../charts/rate-bar.tsx';
-import { api, clock, live } from '../data/live.ts';
+import { useEffect, useMemo } from 'preact/hooks';
+import { ApiError, type PhaseMetrics, type SkillDetail } from 'session-buddy-client';
+import { api, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
-import { between, count, duration, moment, NONE, percent, plural } from '../format.ts';
-import { historyData } from '../history.ts';
-import { endOfHistory } from '../idle.ts';
-import { bounds, DAY, RANGES } from '../ranges.ts';
+import { useWindow } from '../data/window.ts';
+import { count, duration, moment, NONE, percent } from '../format.ts';
 import { liveSkills, rowOfLive, rowOfSummary } from '../rows.ts';
 import { AnomalyCard } from './anomalies.tsx';
-import { Episode, episodeKey } from './episodes.tsx';
-import { Ago, Icon, Name, Panel, Problem, useWindow } from './ui.tsx';
+import { METRICS } from './metrics.tsx';
+import { PlainTable, type TextColumn } from './plain-table.tsx';
+import { History } from './skill-history.tsx';
+import { Tile } from './tile.tsx';
+import { Icon, Name, Nothing, Panel, Problem } from './ui.tsx';
 
-const NO_EPISODES: AnomalyEpisode[] = [];
+const ERROR_COLUMNS: TextColumn<SkillDetail['errors'][number]>[] = [
+  { label: 'Error', text: (each) => <Name name={each.error_type} /> },
+  { label: 'Invocations', text: (each) => count(each.count) },
+];
 
-/** `lastAt` is the last invocation of the skill: null without any, undefined while unknown. */
-function History({ skillName, lastAt }: { skillName: string; lastAt: number | null | undefined }) {
-  const [range, setRange] = useState(DAY);
-  const [tableOpen, setTableOpen] = useState(false);
-  // The key has the length of the range, not its ends, so that the charts stay when the range moves on.
-  const end = endOfHistory(lastAt ?? null, clock.now());
-  const query = () => ({ skill_name: skillName, ...bounds(range, end ?? clock.now()) });
-  const rangeKey = lastAt === undefined ? null : `${range.id} ${end ?? ''}`;
-  const series = usePoll(rangeKey && `series ${rangeKey}`, (signal) =>
-    api.series({ ...query(), step: range.step }, { signal }),
-  );
-  const episodes = usePoll(rangeKey && `anomalies ${rangeKey}`, (signal) =>
-    api.anomalies({ ...query(), limit: 200 }, { signal }),
-  );
-
-  const data = useMemo(() => (series.data ? historyData(series.data) : null), [series.data]);
-  const shown = series.data && data ? { data, series: series.data } : null;
-  const list = episodes.data?.anomalies ?? NO_EPISODES;
-  const invocations = data ? data.all.reduce((sum, each) => sum + each, 0) : 0;
-
-  return (
-    <Panel
-      id="history"
-      title={end === null ? 'History' : 'History up to the last invocation'}
-      class="history"
-      aside={
-        <fieldset class="segmented">
-          <legend class="visually-hidden">Time range</legend>
-          {RANGES.map((each) => (
-            <label key={each.id}>
-              <input
-                type="radio"
-                name="range"
-                value={each.id}
-                checked={each.id === range.id}
-                onChange={() => setRange(each)}
-              />
-              <span>{each.label}</span>
-            </label>
-          ))}
-        </fieldset>
-      }
-    >
-      {shown ? (
-        <div class={`charts${series.current ? '' : ' waiting'}`} aria-busy={!series.current}>
-          {(
-            [
-              ['invocations', 'Invocations'],
-              ['rate', 'Success rate'],
-              ['durations', 'Duration'],
-            ] as const
-          ).map(([chart, label]) => (
-            <HistoryChart
-              key={chart}
-              chart={chart}
-              label={label}
-              data={shown.data}
-              step={shown.series.step_seconds}
-              from={(moment(shown.series.from) ?? 0) / 1000}
-              to={(moment(shown.series.to) ?? 0) / 1000}
-              episodes={list}
-            />
-          ))}
-          <details class="as-table" onToggle={(event) => setTableOpen(event.currentTarget.open)}>
-            <summary>As a table ({plural(invocations, 'invocation')})</summary>
-            {tableOpen && <HistoryTable data={shown.data} step={shown.series.step_seconds} />}
-          </details>
-        </div>
-      ) : (
-        !series.error && (
-          <div class="charts charts-waiting">
-            <p class="nothing">Loading the history.</p>
-          </div>
-        )
-      )}
-      {series.error && <Problem what={shown ? 'Not up to date:' : 'No history:'} error={series.error} />}
-      <div class="episodes-of-skill">
-        <h3>Anomalies in this time range</h3>
-        {list.length === 0 ? (
-          <p class="nothing">{episodes.data ? 'None.' : episodes.error ? 'Unknown.' : 'Loading.'}</p>
-        ) : (
-          <ul class={`list${episodes.current ? '' : ' waiting'}`}>
-            {list.slice(0, 20).map((episode) => (
-              <Episode key={episodeKey(episode)} episode={episode} link={false} />
-            ))}
-          </ul>
-        )}
-        {list.length > 20 && <p class="quiet">and {count((episodes.data?.total ?? list.length) - 20)} earlier</p>}
-      </div>
-    </Panel>
-  );
+/** The phase, and the shown metrics that the API reports for phases. */
+function phaseColumns(phases: readonly PhaseMetrics[]): TextColumn<PhaseMetrics>[] {
+  const phase: TextColumn<PhaseMetrics> = {
+    label: 'Phase',
+    text: ({ workflow_phase: name }) => (name === null ? <span class="quiet">none</span> : <Name name={name} />),
+  };
+  return [phase, ...METRICS.filter(({ sort }) => phases.some((each) => sort in each))];
 }
 
 export function SkillPage({ skillName }: { skillName: string }) {
-  const { data, error, refresh } = usePoll(`skill ${skillName}`, (signal) => api.skill(skillName, { signal }));
+  const polled = usePoll(`skill ${skillName}`, (signal) => api.skill(skillName, { signal }));
+  const { data, error, refresh } = polled;
   const update = useStore(live, (state) => state.update);
   const anomalies = useStore(live, (state) => state.anomalies);
   const windowLength = useWindow();
@@ -150,56 +69,23 @@ export function SkillPage({ skillName }: { skillName: string }) {
       ) : (
         <>
           <dl class="summary" data-testid="summary">
-            <div class="metric">
-              <dt>Invocations, last {windowLength}</dt>
-              <dd class="metric-value">{row ? count(row.invocations) : NONE}</dd>
-              <dd class="metric-note">{row ? `${count(row.invocations - row.completed)} failed` : ' '}</dd>
-            </div>
-            <div class="metric">
-              <dt>Success rate</dt>
-              <dd class="metric-value">{percent(row?.rate ?? null)}</dd>
-              <dd class="metric-note">
-                {row && row.rate !== null && row.low !== null && row.high !== null ? (
-                  <>
-                    <RateBar rate={row.rate} low={row.low} high={row.high} />
-                    {between(row.low, row.high)}
-                  </>
-                ) : (
-                  ' '
-                )}
-              </dd>
-            </div>
-            <div class="metric">
-              <dt>Mean duration</dt>
-              <dd class="metric-value">{duration(row?.avgDuration ?? null)}</dd>
-              <dd class="metric-note">of completed invocations</dd>
-            </div>
-            <div class="metric">
-              <dt>Last used</dt>
-              <dd class="metric-value metric-value-text">
-                <Ago at={row?.lastAt ?? null} />
-              </dd>
-              <dd class="metric-note">
-                {data?.first_invocation_at ? (
-                  <>
-                    first <Ago at={moment(data.first_invocation_at)} />
-                  </>
-                ) : (
-                  ' '
-                )}
-              </dd>
-            </div>
-            <div class="metric">
-              <dt>Lifetime</dt>
-              <dd class="metric-value">
-                {data ? count(Math.max(data.lifetime.total_invocations, row?.invocations ?? 0)) : NONE}
-              </dd>
-              <dd class="metric-note">
-                {data
-                  ? `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
-                  : ' '}
-              </dd>
-            </div>
+            {METRICS.map(({ sort, label, text, tileLabel, note, isText }) => (
+              <Tile
+                key={sort}
+                label={tileLabel?.(windowLength) ?? label}
+                value={row ? text(row) : NONE}
+                note={note(row, data)}
+                isText={isText}
+              />
+            ))}
+            <Tile
+              label="Lifetime"
+              value={data ? count(Math.max(data.lifetime.total_invocations, row?.invocation_count ?? 0)) : NONE}
+              note={
+                data &&
+                `${percent(data.lifetime.completion_rate)} completed, ${duration(data.lifetime.avg_duration_seconds)} on average`
+              }
+            />
           </dl>
           {skillAnomalies.length > 0 && (
             <section class="anomalies" aria-label="Anomalies now" data-testid="anomalies">
@@ -211,72 +97,30 @@ export function SkillPage({ skillName }: { skillName: string }) {
             </section>
           )}
           {error && <Problem what={data ? 'Not up to date:' : 'Live metrics only:'} error={error} />}
-          <History skillName={skillName} lastAt={row ? row.lastAt : error ? null : undefined} />
+          <History skillName={skillName} lastAt={row ? moment(row.last_invocation_at) : error ? null : undefined} />
           <div class="skill-tables">
             <Panel id="errors" title={`Errors, last ${windowLength}`}>
               {data && data.errors.length > 0 ? (
-                <table class="plain-table">
-                  <caption class="visually-hidden">Failed invocations by error type</caption>
-                  <thead>
-                    <tr>
-                      <th scope="col">Error</th>
-                      <th scope="col" class="number">
-                        Invocations
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {data.errors.map((each) => (
-                      <tr key={each.error_type}>
-                        <th scope="row">
-                          <Name name={each.error_type} />
-                        </th>
-                        <td class="number">{count(each.count)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
+                <PlainTable
+                  caption="Failed invocations by error type"
+                  columns={ERROR_COLUMNS}
+                  rows={data.errors}
+                  keyOf={(each) => each.error_type}
+                />
               ) : (
-                <p class="nothing">{data ? 'None.' : error ? 'Unknown.' : 'Loading.'}</p>
+                <Nothing polled={polled} />
               )}
             </Panel>
             <Panel id="phases" title={`Phases, last ${windowLength}`}>
               {data && data.phases.length > 0 ? (
-                <table class="plain-table">
-                  <caption class="visually-hidden">Invocations by workflow phase</caption>
-                  <thead>
-                    <tr>
-                      <th scope="col">Phase</th>
-                      <th scope="col" class="number">
-                        Invocations
-                      </th>
-                      <th scope="col" class="number">
-                        Success rate
-                      </th>
-                      <th scope="col" class="number">
-                        Mean duration
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {data.phases.map((phase) => (
-                      <tr key={phase.workflow_phase ?? ''}>
-                        <th scope="row">
-                          {phase.workflow_phase === null ? (
-                            <span class="quiet">none</span>
-                          ) : (
-                            <Name name={phase.workflow_phase} />
-                          )}
-                        </th>
-                        <td class="number">{count(phase.invocation_count)}</td>
-                        <td class="number">{percent(phase.completion_rate)}</td>
-                        <td class="number">{duration(phase.avg_duration)}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
+                <PlainTable
+                  caption="Invocations by workflow phase"
+                  columns={phaseColumns(data.phases)}
+                  rows={data.phases}
+                  keyOf={(phase) => phase.workflow_phase ?? ''}
+                />
               ) : (
-                <p class="nothing">{data ? 'None.' : error ? 'Unknown.' : 'Loading.'}</p>
+                <Nothing polled={polled} />
               )}
             </Panel>
           </div>

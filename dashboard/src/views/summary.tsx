@@ -1,36 +1,16 @@
 // The four key metrics of the server's window, and a sparkline of a day.
-import type { ComponentChildren } from 'preact';
 import { Sparkline } from '../charts/sparkline.tsx';
 import { api, clock, type LiveState, live } from '../data/live.ts';
 import { usePoll } from '../data/poll.ts';
 import { useStore } from '../data/store.ts';
+import { useIdle, useWindow } from '../data/window.ts';
 import { between, count, NONE, percent } from '../format.ts';
 import { limitsSentence } from '../limits.ts';
 import { bounds, DAY } from '../ranges.ts';
 import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
-import { Ago, Problem, useIdle, useWindow } from './ui.tsx';
-
-function Metric({
-  label,
-  value,
-  note,
-  children,
-}: {
-  label: string;
-  value: string;
-  note: string;
-  children?: ComponentChildren;
-}) {
-  return (
-    <div class="metric">
-      <dt>{label}</dt>
-      <dd class="metric-value">{value}</dd>
-      <dd class="metric-note">{note}</dd>
-      {children}
-    </div>
-  );
-}
+import { Tile } from './tile.tsx';
+import { Ago, Problem } from './ui.tsx';
 
 /** From the WebSocket, unless it is stalled and the API has newer data. */
 function sessionsNow({ update, sessions, server }: LiveState): number | null {
@@ -60,7 +40,7 @@ export function Summary() {
   const completed = points.map((point) => point.completed_count);
   const total = (idle === null ? server?.invocation_count : server?.lifetime.total_invocations) ?? 0;
   const good = (idle === null ? server?.completed_count : server?.lifetime.completed_invocations) ?? 0;
-  const rate = wilson(good, total);
+  const interval = wilson(good, total);
   const limits = limitsSentence(server?.limits_reached ?? []);
 
   return (
@@ -72,10 +52,10 @@ export function Summary() {
         </p>
       )}
       <dl class="summary summary-overview" data-testid="summary">
-        <Metric
+        <Tile
           label={idle === null ? `Invocations, last ${windowLength}` : 'Invocations, all time'}
           value={server ? count(total) : NONE}
-          note={server ? `${count(total - good)} failed` : ' '}
+          note={server && `${count(total - good)} failed`}
         >
           <dd class="metric-chart">
             {points.length > 0 && (
@@ -87,19 +67,19 @@ export function Summary() {
               />
             )}
           </dd>
-        </Metric>
-        <Metric
+        </Tile>
+        <Tile
           label={idle === null ? 'Success rate' : 'Success rate, all time'}
-          value={rate ? percent(good / total) : NONE}
-          note={rate ? between(rate.low, rate.high) : ' '}
+          value={interval ? percent(interval.rate) : NONE}
+          note={interval && between(interval.low, interval.high)}
         />
-        <Metric label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="active now" />
-        <Metric
+        <Tile label="Active sessions" value={sessions === null ? NONE : count(sessions)} note="active now" />
+        <Tile
           label="Skills"
           value={server ? count(server.skills) : NONE}
           note={
             anomalies === null
-              ? ' '
+              ? null
               : idle !== null && anomalies === 0
                 ? 'none to evaluate'
                 : anomalies === 0

@@ -1,11 +1,10 @@
 // Components that the views share.
 import type { ComponentChildren } from 'preact';
-import type { AnomalyKind } from '../anomalies.ts';
-import { clock, live } from '../data/live.ts';
+import type { AnomalyKind } from '../anomaly.ts';
+import { clock } from '../data/live.ts';
 import { useNow } from '../data/now.ts';
-import { useStore } from '../data/store.ts';
-import { absolute, ago, NONE, shortMoment, span } from '../format.ts';
-import { idleSince } from '../idle.ts';
+import type { Polled } from '../data/poll.ts';
+import { absolute, ago, NONE, shortMoment } from '../format.ts';
 import { nameParts, plainName } from '../names.ts';
 
 /** An untrusted name: rendered as text only, isolated from the surrounding text direction, truncated to fit. */
@@ -34,16 +33,6 @@ export function Ago({ at }: { at: number | null }) {
       {ago(at, now)}
     </time>
   );
-}
-
-/** The length of the server's metrics window, such as "24 h" (the default). */
-export function useWindow(): string {
-  return span(useStore(live, (state) => state.server?.window_seconds ?? 86_400));
-}
-
-/** Time of the last invocation if the window is empty but older invocations exist; else null. */
-export function useIdle(): number | null {
-  return useStore(live, ({ server, update }) => idleSince(server, update?.data.top_skills.length ?? 0));
 }
 
 /** "since" and a time of day. */
@@ -97,16 +86,14 @@ export function Panel({
   title,
   aside,
   children,
-  class: className = '',
 }: {
   id: string;
   title: string;
   aside?: ComponentChildren;
   children: ComponentChildren;
-  class?: string;
 }) {
   return (
-    <section class={`panel ${className}`} aria-labelledby={`${id}-title`} data-testid={id}>
+    <section class="panel" aria-labelledby={`${id}-title`} data-testid={id}>
       <div class="panel-head">
         <h2 id={`${id}-title`}>{title}</h2>
         {aside}
@@ -126,4 +113,9 @@ export function Problem({ what, error }: { what: string; error: Error }) {
       </span>
     </p>
   );
+}
+
+/** Stands for a list that has no entries, or that no response has yet. */
+export function Nothing({ polled: { data, error } }: { polled: Pick<Polled<unknown>, 'data' | 'error'> }) {
+  return <p class="nothing">{data ? 'None.' : error ? 'Unknown.' : 'Loading.'}</p>;
 }

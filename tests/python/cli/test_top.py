@@ -357,12 +357,18 @@ def test_once_fails_where_a_skill_was_never_recorded(served: Server) -> None:
 
 
 def test_columns_and_anomalies_have_the_labels_of_the_dashboard() -> None:
-    page = (ROOT / "dashboard" / "src" / "views" / "skills.tsx").read_text()
-    labels = re.findall(r"sort: '\w+', label: '([^']+)'", page)
+    page = (ROOT / "dashboard" / "src" / "views" / "metrics.tsx").read_text()
+    labels = re.findall(r"\blabel: '([^']+)'", page)
     assert sorted(label.lower() for label in labels) == sorted(column.name for column in SORTS)
-    words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomalies.ts").read_text(), re.MULTILINE)
+    words = re.findall(r"^  \w+: '([^']+)',$", (ROOT / "dashboard" / "src" / "anomaly.ts").read_text(), re.MULTILINE)
     kinds = [("performance_drop", 0.1), ("performance_spike", 0.9), ("pattern_shift", 0.9), ("pattern_shift", 0.1)]
     assert [*(kind(Anomaly("a", each, 0.5, observed, 3.0)) for each, observed in kinds), "Unusual"] == words
+
+
+def test_each_key_sorts_by_one_column_and_none_has_another_meaning() -> None:
+    keys = [column.press for column in SORTS]
+    assert len({*keys}) == len(keys)
+    assert not {*keys} & {"s", "S", "r", "h", "q", "Q", "/", "j", "k", "g", "G"}
 
 
 def test_once_prints_the_state_of_a_server_without_anything(db_path: Path) -> None:

@@ -1,37 +1,6 @@
-// Labels for anomalies, and the tracker that finds which anomalies started or ended between two updates.
-import type { Anomaly, AnomalyEpisode } from 'session-buddy-client';
-import { duration, percent } from './format.ts';
-
-/** `other` is a type that this page does not know; another program wrote it into the database. */
-export type AnomalyKind = 'drop' | 'rise' | 'slower' | 'faster' | 'other';
-
-/** The fields that live anomalies and recorded episodes have in common. */
-export type AnomalyValues = Pick<AnomalyEpisode, 'anomaly_type' | 'baseline_value' | 'observed_value'>;
-
-export function kindOf(anomaly: AnomalyValues): AnomalyKind {
-  switch (anomaly.anomaly_type) {
-    case 'performance_drop':
-      return 'drop';
-    case 'performance_spike':
-      return 'rise';
-    case 'pattern_shift':
-      return (anomaly.observed_value ?? 0) < (anomaly.baseline_value ?? 0) ? 'faster' : 'slower';
-    default:
-      return 'other';
-  }
-}
-
-export const KIND_LABELS: Record<AnomalyKind, string> = {
-  drop: 'Success rate fell',
-  rise: 'Success rate rose',
-  slower: 'Slower than usual',
-  faster: 'Faster than usual',
-  other: 'Unusual',
-};
-
-export function valueText(type: string, value: number | null): string {
-  return type === 'pattern_shift' ? duration(value) : percent(value);
-}
+// Finds which anomalies started or ended between two updates.
+import type { Anomaly } from 'session-buddy-client';
+import { anomalyKey } from './anomaly.ts';
 
 export interface TrackedAnomaly {
   key: string;
@@ -51,10 +20,6 @@ export interface AnomalyEvent {
 
 /** Milliseconds without an anomaly after which it has ended: scores near the threshold flap. */
 export const RESOLVE_DELAY = 10_000;
-
-export function anomalyKey(anomaly: Pick<AnomalyEpisode, 'skill_name' | 'anomaly_type'>): string {
-  return JSON.stringify([anomaly.skill_name, anomaly.anomaly_type]);
-}
 
 /** Tracks anomalies across updates. Those in the first update do not count as started. */
 export class AnomalyTracker {
