@@ -19,6 +19,7 @@ import { Skills } from './views/skills.tsx';
 import { Summary } from './views/summary.tsx';
 import { TokenDialog } from './views/token-dialog.tsx';
 import { Name } from './views/ui.tsx';
+import './app.css';
 
 const TITLE = 'Session Buddy';
 

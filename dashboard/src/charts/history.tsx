@@ -7,6 +7,7 @@ import { moment, shortMoment } from '../format.ts';
 import { type Step, total } from '../history.ts';
 import { onTheme } from '../theme.ts';
 import { columnsOf, createPlot, type Plotted } from './history-plot.ts';
+import './history.css';
 
 /** The step and the kinds of the anomalies that overlap it, in words. */
 function readoutText({ chart, data, episodes }: Plotted['current'], step: Step): string {

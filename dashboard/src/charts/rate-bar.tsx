@@ -1,5 +1,6 @@
 // A success rate with its 95 % interval: the bar ends at the rate, the whiskers mark the interval.
 import type { Interval } from '../wilson.ts';
+import './rate-bar.css';
 
 export function RateBar({ rate, low, high }: Interval) {
   return (

@@ -1,6 +1,7 @@
 // Invocations of the last 24 hours as a stacked bar chart: failed on top of completed.
 import type { Sparkline as Counts } from 'session-buddy-client';
 import { plural } from '../format.ts';
+import './sparkline.css';
 
 const WIDTH = 4; // of a bar with its gap
 const HEIGHT = 24;

@@ -7,6 +7,7 @@ import { useIdle, useWindow } from '../data/window.ts';
 import { deviation, moment, plural } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { Ago, Icon, KindIcon, Name } from './ui.tsx';
+import './anomalies.css';
 
 export function AnomalyCard({ tracked, link }: { tracked: TrackedAnomaly; link: boolean }) {
   const { anomaly, fading } = tracked;

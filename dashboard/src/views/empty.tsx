@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
+import './empty.css';
 
 const SETUP_COMMANDS = [
   { title: 'Record Claude Code from now on', command: 'session-buddy hooks install' },

@@ -8,6 +8,7 @@ import { useStore } from '../data/store.ts';
 import { moment, span } from '../format.ts';
 import { skillHref } from '../route.ts';
 import { Ago, KindIcon, Name, Panel, Problem } from './ui.tsx';
+import './episodes.css';
 
 /** An episode that is not stored in the database yet has no id. */
 export function episodeKey({ id, skill_name, anomaly_type, detected_at }: AnomalyEpisode): string {

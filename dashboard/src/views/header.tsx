@@ -7,6 +7,7 @@ import { useStore } from '../data/store.ts';
 import { duration, moment, span } from '../format.ts';
 import { onTheme, theme, toggleTheme } from '../theme.ts';
 import { Icon } from './ui.tsx';
+import './header.css';
 
 /** Seconds since the data on the page was computed; null without data. */
 export function useAge(): { age: number | null; stale: boolean } {

@@ -5,6 +5,7 @@ import { RateBar } from '../charts/rate-bar.tsx';
 import { between, count, duration, moment, percent } from '../format.ts';
 import type { SkillRow, SortOrder } from '../rows.ts';
 import { Ago } from './ui.tsx';
+import './metrics.css';
 
 /** A column of the skills table. */
 export interface Column {

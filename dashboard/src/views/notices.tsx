@@ -8,6 +8,7 @@ import { count } from '../format.ts';
 import { addNotices, announcement, NO_NOTICES, removeNotice } from '../notices.ts';
 import { skillHref } from '../route.ts';
 import { Icon, KindIcon, Name } from './ui.tsx';
+import './notices.css';
 
 const SHOWN_FOR = 9000; // milliseconds
 

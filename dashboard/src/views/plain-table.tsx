@@ -1,5 +1,6 @@
 // A table of text: the first column names the rows, the others are numbers.
 import type { ComponentChildren } from 'preact';
+import './plain-table.css';
 
 export interface TextColumn<Row> {
   label: string;

@@ -4,6 +4,7 @@ import { live } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { moment, plural } from '../format.ts';
 import { Ago, Name, Panel, Since } from './ui.tsx';
+import './sessions.css';
 
 const COLLAPSED_ROWS = 8;
 /** Upper bound of the rendered rows, so that the page size is bounded. */

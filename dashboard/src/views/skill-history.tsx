@@ -12,6 +12,7 @@ import { endOfHistory } from '../idle.ts';
 import { bounds, DAY, RANGES } from '../ranges.ts';
 import { Episode, episodeKey } from './episodes.tsx';
 import { Nothing, Panel, Problem } from './ui.tsx';
+import './skill-history.css';
 
 const NO_EPISODES: AnomalyEpisode[] = [];
 

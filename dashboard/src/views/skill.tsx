@@ -13,6 +13,7 @@ import { PlainTable, type TextColumn } from './plain-table.tsx';
 import { History } from './skill-history.tsx';
 import { Tile } from './tile.tsx';
 import { Icon, Name, Nothing, Panel, Problem } from './ui.tsx';
+import './skill.css';
 
 const ERROR_COLUMNS: TextColumn<SkillDetail['errors'][number]>[] = [
   { label: 'Error', text: (each) => <Name name={each.error_type} /> },

@@ -9,6 +9,7 @@ import { skillHref } from '../route.ts';
 import type { SkillRow, SortOrder } from '../rows.ts';
 import { type Column, METRICS, NAME } from './metrics.tsx';
 import { Ago, KindIcon, Name } from './ui.tsx';
+import './skills-table.css';
 
 export const COLUMNS: readonly Column[] = [NAME, ...METRICS];
 

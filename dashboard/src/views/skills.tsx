@@ -7,6 +7,7 @@ import { type Filter, INITIAL, PAGE_SIZE, reversed, type Selection } from '../sk
 import { type Column, NAME } from './metrics.tsx';
 import { COLUMNS, SkillsTable } from './skills-table.tsx';
 import { Icon, Panel, Problem } from './ui.tsx';
+import './skills.css';
 
 const FILTERS: { filter: Filter; label: (windowLength: string) => string }[] = [
   { filter: 'all', label: () => 'All' },

@@ -11,6 +11,7 @@ import { isNewer } from '../rows.ts';
 import { wilson } from '../wilson.ts';
 import { Tile } from './tile.tsx';
 import { Ago, Problem } from './ui.tsx';
+import './summary.css';
 
 /** From the WebSocket, unless it is stalled and the API has newer data. */
 function sessionsNow({ update, sessions, server }: LiveState): number | null {

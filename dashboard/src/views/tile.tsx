@@ -1,5 +1,6 @@
 // A key metric of a summary, as one of the tiles in a `dl`.
 import type { ComponentChildren } from 'preact';
+import './tile.css';
 
 export function Tile({
   label,

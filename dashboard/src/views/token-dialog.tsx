@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { live, setToken, showTokenDialog } from '../data/live.ts';
 import { useStore } from '../data/store.ts';
 import { Icon } from './ui.tsx';
+import './token-dialog.css';
 
 export function TokenDialog() {
   const reason = useStore(live, (state) => state.tokenRequired);

@@ -6,6 +6,7 @@ import { useNow } from '../data/now.ts';
 import type { Polled } from '../data/poll.ts';
 import { absolute, ago, NONE, shortMoment } from '../format.ts';
 import { nameParts, plainName } from '../names.ts';
+import './ui.css';
 
 /** An untrusted name: rendered as text only, isolated from the surrounding text direction, truncated to fit. */
 export function Name({ name }: { name: string }) {
