@@ -63,7 +63,7 @@ $(STAMPS)/wire-programs-built: $(STAMPS)/installed $(shell find bench/wire -type
 	@cmake --build $(RELEASE) --target load_client request_client floor_plain floor_tls
 	@touch $@
 
-$(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json clients/js/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
+$(STAMPS)/test-tools: scripts/test-tools scripts/requirements-test.txt pyproject.toml tests/js/package-lock.json clients/js/package-lock.json dashboard/package-lock.json $(STAMPS)/installed | $(STAMPS)/system-test
 	@echo "Installing what the tests need"
 	@python -c 'import json, subprocess, sys; from importlib.metadata import requires; \
 	    extra = [r.split(";")[0] for r in requires("session-buddy-realtime") if "extra ==" in r]; \

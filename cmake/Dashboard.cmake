@@ -20,7 +20,7 @@ function(session_buddy_embed_dashboard target)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${source}/src/* ${source}/public/* ${PROJECT_SOURCE_DIR}/clients/js/src/*)
     set(installed ${source}/node_modules/.package-lock.json)
     add_custom_command(OUTPUT ${installed}
-      COMMAND ${NPM_COMMAND} ci --loglevel=error --no-audit --no-fund
+      COMMAND ${NPM_COMMAND} ci --omit=dev --loglevel=error --no-audit --no-fund
       COMMAND ${CMAKE_COMMAND} -E touch ${installed}
       DEPENDS ${source}/package-lock.json
       WORKING_DIRECTORY ${source}

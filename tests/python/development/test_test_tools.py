@@ -38,7 +38,9 @@ class Tree:
         script.parent.mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "test-tools", script)
         self._script = script
-        (folder / "tree" / "dashboard" / "node_modules").mkdir(parents=True)
+        for package in ("tests/js", "clients/js", "dashboard"):
+            (folder / "tree" / package / "node_modules").mkdir(parents=True)
+            (folder / "tree" / package / "package-lock.json").touch()
         for package, programs in packages.items():
             for program in programs:
                 file = folder / "packages" / package / program
@@ -46,7 +48,8 @@ class Tree:
                 file.write_text("#!/bin/sh\n", encoding="utf-8")
                 file.chmod(0o755)
         self._bin.mkdir()
-        for name in ("bash", "cat", "dirname", "dpkg", "dpkg-deb", "env", "mkdir", "mktemp", "mv", "rm", "sh", "tar"):
+        shell = ("bash", "cat", "dirname", "env", "mkdir", "mktemp", "mv", "rm", "sh", "tar", "touch")
+        for name in (*shell, "dpkg", "dpkg-deb"):
             (self._bin / name).symlink_to(shutil.which(name) or name)
         for name, text in {"apt-get": APT_GET, "npm": "#!/bin/sh\n"}.items():
             (self._bin / name).write_text(text, encoding="utf-8")
@@ -106,5 +109,6 @@ def test_a_second_run_downloads_nothing(tmp_path: Path) -> None:
     tree = Tree(tmp_path, DEBIAN_13)
     tree.run()
     shutil.rmtree(tmp_path / "packages")
+    (tmp_path / "bin" / "npm").unlink()
     done = tree.run()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -5,6 +5,7 @@ A missing one skips its tests, unless SESSION_BUDDY_TEST_STRICT is set, as in `m
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,8 +44,9 @@ def npm() -> str:
 
 
 def node_packages(folder: Path) -> None:
-    """Skips unless the dependencies of the package in this folder are installed."""
-    if not (folder / "node_modules").is_dir():
+    """Skips unless the dependencies of the package in this folder are installed, those for development included."""
+    wanted = json.loads((folder / "package.json").read_text(encoding="utf-8"))["devDependencies"]
+    if not all((folder / "node_modules" / name).is_dir() for name in wanted):
         _missing(f"what {folder.name}/package.json names")
 
 
