@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "client_of_request.hpp"
 #include "http_connection.hpp"
 #include "session_buddy/core/log.hpp"
 #include "stream.hpp"

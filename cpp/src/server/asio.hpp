@@ -10,7 +10,7 @@
 #include <chrono>
 #include <string>
 
-#include "session_buddy/core/config.hpp"
+#include "steady_time.hpp"
 
 namespace session_buddy::server {
 
@@ -23,13 +23,8 @@ using net::ip::tcp;
 using Executor = net::io_context::executor_type;
 using Socket = net::basic_stream_socket<tcp, Executor>;
 using Acceptor = net::basic_socket_acceptor<tcp, Executor>;
-using SteadyTime = std::chrono::steady_clock::time_point;
 using Timer =
     net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, Executor>;
-
-[[nodiscard]] inline std::chrono::steady_clock::duration steady(Seconds seconds) {
-    return std::chrono::duration_cast<std::chrono::steady_clock::duration>(seconds);
-}
 
 /// "127.0.0.1:8765", "[::1]:8765".
 [[nodiscard]] std::string to_string(const tcp::endpoint& endpoint);

@@ -71,7 +71,7 @@ std::string to_frame(Opcode opcode, std::string_view payload, bool deflated) {
 std::string close_frame(CloseCode code, std::string_view reason) {
     std::string payload;
     if (code != CloseCode::none) {
-        append_big_endian(payload, code, 2);
+        append_big_endian(payload, static_cast<std::uint16_t>(code), 2);
         payload += utf8_prefix(reason, kMaxControlPayload - 2);
     }
     return to_frame(Opcode::close, payload);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <boost/beast/websocket/rfc6455.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,7 +11,19 @@
 
 namespace session_buddy::server {
 
-using CloseCode = boost::beast::websocket::close_code;
+/// Codes of RFC 6455, section 7.4. A client may send others.
+enum class CloseCode : std::uint16_t {
+    none = 0,  ///< a close frame without a code
+    normal = 1000,
+    going_away = 1001,
+    protocol_error = 1002,
+    unknown_data = 1003,
+    bad_payload = 1007,
+    policy_error = 1008,
+    too_big = 1009,
+    try_again_later = 1013,
+    unauthorized = 4401  ///< private; follows HTTP 401
+};
 
 enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
 

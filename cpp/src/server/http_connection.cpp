@@ -11,6 +11,7 @@
 #include <utility>
 #include <variant>
 
+#include "client_of_request.hpp"
 #include "guarded.hpp"
 #include "request_check.hpp"
 #include "session_buddy/core/log.hpp"

@@ -15,6 +15,7 @@
 
 #include "accept_connection.hpp"
 #include "asio.hpp"
+#include "client_of_request.hpp"
 #include "context.hpp"
 #include "endpoints.hpp"
 #include "listener.hpp"

@@ -5,33 +5,21 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/client_frame.hpp"
+
 namespace session_buddy::server {
 namespace {
 
+using test::client_frame;
 using testing::ElementsAre;
 using Kind = FrameDecoder::Kind;
 
 constexpr std::size_t kLimit = 100'000;
-constexpr std::array<unsigned char, 4> kMask{0x37, 0xfa, 0x21, 0x3d};  // of the examples in RFC 6455, section 5.7
-
-/// A frame of a client. `first`: FIN, reserved bits and opcode.
-std::string client_frame(unsigned first, std::string_view payload) {
-    std::string frame = to_frame(Opcode::text, payload);
-    frame[0] = static_cast<char>(first);
-    frame[1] = static_cast<char>(static_cast<unsigned char>(frame[1]) | 0x80U);
-    const std::size_t header = frame.size() - payload.size();
-    for (std::size_t i = 0; i < payload.size(); ++i) {
-        frame[header + i] = static_cast<char>(static_cast<unsigned char>(frame[header + i]) ^ kMask[i % 4]);
-    }
-    frame.insert(header, reinterpret_cast<const char*>(kMask.data()), kMask.size());
-    return frame;
-}
 
 /// The events decoded from `bytes`, such as "text:Hello".
 std::vector<std::string> decode_all(FrameDecoder& decoder, std::string bytes) {
@@ -57,10 +45,10 @@ std::vector<std::string> decode_all(FrameDecoder& decoder, std::string bytes) {
                 events.push_back("pong:" + payload);
                 break;
             case Kind::close:
-                events.push_back("close " + std::to_string(event.code) + ":" + payload);
+                events.push_back("close " + std::to_string(static_cast<unsigned>(event.code)) + ":" + payload);
                 break;
             case Kind::violation:
-                events.push_back("violation " + std::to_string(event.code));
+                events.push_back("violation " + std::to_string(static_cast<unsigned>(event.code)));
                 return events;
         }
     }

@@ -1,5 +1,5 @@
 // The client address of a request, with genuine and forged forwarding headers.
-#include "server/peer.hpp"
+#include "server/client_of_request.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Parses X-Forwarded-For and X-Forwarded-Proto.
-#include "peer.hpp"
+#include "client_of_request.hpp"
 
 #include <algorithm>
 #include <optional>
