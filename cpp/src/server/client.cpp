@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -33,16 +34,26 @@ Client::Client(Broadcaster& broadcaster, Sender& sender, const Config& config)
     metrics_ = broadcaster_.subscribe(protocol::Subscription(), *this);
 }
 
-void Client::handle(std::string_view text) {
+std::optional<protocol::Authenticate> Client::handle(std::string_view text) {
     try {
-        const auto request = protocol::parse_request(text);
+        auto request = protocol::parse_request(text);
         kLogger.debug("request of {} bytes: {}", text.size(), std::visit(NameOf{}, request));
-        std::visit([this](const auto& kind) { answer(kind); }, request);
+        if (auto* authenticate = std::get_if<protocol::Authenticate>(&request)) {
+            return std::move(*authenticate);
+        }
+        std::visit(
+            [this](const auto& kind) {
+                if constexpr (!std::is_same_v<decltype(kind), const protocol::Authenticate&>) {
+                    answer(kind);
+                }
+            },
+            request);
     } catch (const std::exception& failure) {
         kLogger.error("a request failed: {}", failure.what());
         answer(protocol::ErrorReply{
             .code = protocol::ErrorCode::internal_error, .message = "Internal error", .request_id = std::nullopt});
     }
+    return std::nullopt;
 }
 
 void Client::refuse(std::string_view text) {
@@ -119,10 +130,6 @@ void Client::answer(const protocol::SubscribeSessions& request) {
     if (auto frame = broadcaster_.current_sessions()) {
         outbox_.push_reply(std::move(frame));
     }
-}
-
-void Client::answer(const protocol::Authenticate& request) {
-    sender_.authenticate(request);
 }
 
 void Client::answer(const protocol::ErrorReply& reply_to_send) {

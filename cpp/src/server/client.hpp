@@ -1,6 +1,7 @@
 // The API of one WebSocket client, independent of its socket: handles requests, subscriptions and the outbox.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,14 +21,13 @@ class Client final : public Subscriber {
         virtual ~Sender() = default;
         /// Sends the frame ahead of the outbox. Returns false and sends nothing if the socket is busy.
         [[nodiscard]] virtual bool send(const Frame& frame) = 0;
-        /// Checks a token. Calls authenticated() or unauthorized(), immediately or later.
-        virtual void authenticate(protocol::Authenticate request) = 0;
     };
 
     Client(Broadcaster& broadcaster, Sender& sender, const Config& config);
 
-    /// Handles one text message. Exceptions end here and become an internal_error reply without details.
-    void handle(std::string_view text);
+    /// Handles one text message. Exceptions end here and become an internal_error reply without details. Returns an
+    /// auth request, which authenticated() or unauthorized() answers.
+    [[nodiscard]] std::optional<protocol::Authenticate> handle(std::string_view text);
 
     /// Answers a message over max_messages_per_second with rate_limited.
     void refuse(std::string_view text);
@@ -48,7 +48,6 @@ class Client final : public Subscriber {
     void answer(const protocol::GetMetrics& request);
     void answer(const protocol::Ping& request);
     void answer(const protocol::SubscribeSessions& request);
-    void answer(const protocol::Authenticate& request);
     void answer(const protocol::ErrorReply& reply);
     void reply(std::string_view text);
 

@@ -109,6 +109,7 @@ class ConnectionHandle {
     }
     ConnectionHandle(const ConnectionHandle&) = delete;
     ConnectionHandle& operator=(const ConnectionHandle&) = delete;
+    [[nodiscard]] ServerContext& context() const noexcept { return context_; }
 
   private:
     ServerContext& context_;
