@@ -51,20 +51,12 @@ class ClientStream {
 
     template <typename Buffers, typename Handler>
     void async_read_some(const Buffers& buffers, Handler&& handler) {
-        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
-            plain->async_read_some(buffers, std::forward<Handler>(handler));
-        } else {
-            std::get_if<Tls>(&layer_)->async_read_some(buffers, std::forward<Handler>(handler));
-        }
+        std::visit([&](auto& layer) { layer.async_read_some(buffers, std::forward<Handler>(handler)); }, layer_);
     }
 
     template <typename Buffers, typename Handler>
     void async_write_some(const Buffers& buffers, Handler&& handler) {
-        if (auto* plain = std::get_if<beast::tcp_stream>(&layer_)) {
-            plain->async_write_some(buffers, std::forward<Handler>(handler));
-        } else {
-            std::get_if<Tls>(&layer_)->async_write_some(buffers, std::forward<Handler>(handler));
-        }
+        std::visit([&](auto& layer) { layer.async_write_some(buffers, std::forward<Handler>(handler)); }, layer_);
     }
 
     /// Lingering close: shuts down the sending side and closes once the peer has closed its side; until then its data

@@ -134,11 +134,9 @@ TEST(Stop, closes_every_client_with_1001_and_releases_the_port) {
 }
 
 TEST(Stop, aborts_clients_that_do_not_close_in_time) {
-    auto config = on("127.0.0.1");
+    Config config;
     config.shutdown_timeout = Seconds{0.1};
-    NetworkServer server(config, kSystemClock);
-    server.bind();
-    server.start();
+    TestServer server(config);
     RawConnection deaf(server.port());
     deaf.send(upgrade_request("/"));
     EXPECT_EQ(deaf.read_http().status, 101U);
@@ -148,7 +146,7 @@ TEST(Stop, aborts_clients_that_do_not_close_in_time) {
     RawConnection half(server.port());
     half.send("GET /");
     const auto begin = std::chrono::steady_clock::now();
-    server.stop();
+    server->stop();
     EXPECT_LT(std::chrono::steady_clock::now() - begin, kTestTimeout / 2);
     EXPECT_EQ(deaf.read_to_end(), "\x88\x02\x03\xe9");
     EXPECT_EQ(idle.read_to_end(), "");
@@ -156,23 +154,19 @@ TEST(Stop, aborts_clients_that_do_not_close_in_time) {
 }
 
 TEST(Stop, waits_only_until_the_clients_have_closed) {
-    auto config = on("127.0.0.1");
+    Config config;
     config.shutdown_timeout = Seconds{60.0};
-    NetworkServer server(config, kSystemClock);
-    server.bind();
-    server.start();
+    TestServer server(config);
     TestClient client(server.port());
-    std::thread stopper([&server] { server.stop(); });
+    std::thread stopper([&server] { server->stop(); });
     EXPECT_EQ(client.read_close(), 1001U);
     stopper.join();  // long before the 60 s: the timeout of the test is shorter
 }
 
 TEST(Stop, aborts_a_client_that_never_reads) {
-    auto config = on("127.0.0.1");
+    Config config;
     config.shutdown_timeout = Seconds{0.05};
-    NetworkServer server(config, kSystemClock);
-    server.bind();
-    server.start();
+    TestServer server(config);
     TestClient stalled(server.port(), {.receive_buffer = 4096, .reading = false});
     std::vector<SkillMetrics> skills;
     for (int i = 0; i < 500; ++i) {
@@ -181,10 +175,10 @@ TEST(Stop, aborts_a_client_that_never_reads) {
     for (std::uint64_t i = 0; i < 20; ++i) {
         auto large = snapshot_of(i, {});
         large->skills = table_of(skills, skills.size());
-        server.publish(large);
+        server->publish(large);
     }
     EXPECT_EQ(http(server.port(), "GET", "/healthz").status, 200U);
-    server.stop();
+    server->stop();
 }
 
 TEST(Stop, may_come_at_any_time_and_more_than_once) {
@@ -201,18 +195,16 @@ TEST(Stop, may_come_at_any_time_and_more_than_once) {
         NetworkServer next(on("127.0.0.1", bound.port()), kSystemClock);
         EXPECT_NO_THROW(next.bind());
     }
-    NetworkServer server(on("127.0.0.1"), kSystemClock);
-    server.bind();
-    server.start();
+    TestServer server;
     std::vector<std::thread> stoppers;
     for (int i = 0; i < 4; ++i) {
-        stoppers.emplace_back([&server] { server.stop(); });
+        stoppers.emplace_back([&server] { server->stop(); });
     }
     for (auto& stopper : stoppers) {
         stopper.join();
     }
-    server.stop();
-    server.publish(snapshot_of(1, {}));
+    server->stop();
+    server->publish(snapshot_of(1, {}));
 }
 
 TEST(Publish, delivers_the_newest_if_the_thread_is_behind) {
@@ -229,14 +221,12 @@ TEST(Publish, delivers_the_newest_if_the_thread_is_behind) {
 }
 
 TEST(Publish, from_many_threads_while_clients_come_and_go) {
-    NetworkServer server(on("127.0.0.1"), kSystemClock);
-    server.bind();
-    server.start();
+    TestServer server;
     std::vector<std::thread> threads;
     for (int i = 0; i < 2; ++i) {
         threads.emplace_back([&server] {
             for (std::uint64_t sequence = 1; sequence <= 200; ++sequence) {
-                server.publish(snapshot_of(sequence, {skill("a", 1)}));
+                server->publish(snapshot_of(sequence, {skill("a", 1)}));
             }
         });
     }
@@ -249,7 +239,7 @@ TEST(Publish, from_many_threads_while_clients_come_and_go) {
     for (auto& thread : threads) {
         thread.join();
     }
-    EXPECT_FALSE(server.endpoints().empty());
+    EXPECT_FALSE(server->endpoints().empty());
 }
 
 }  // namespace

@@ -26,23 +26,6 @@ std::shared_ptr<Snapshot> large_snapshot(std::uint64_t sequence) {
     return made;
 }
 
-TEST(CloseCode, is_1003_for_a_binary_message) {
-    TestServer server;
-    TestClient client(server.port());
-    client.send_binary(R"({"type":"ping"})");
-    EXPECT_EQ(client.read_close(), 1003U);
-    TestClient empty(server.port());
-    empty.send_binary("");
-    EXPECT_EQ(empty.read_close(), 1003U);
-}
-
-TEST(CloseCode, is_1007_for_text_that_is_not_utf8) {
-    TestServer server;
-    TestClient client(server.port());
-    client.send(std::string("{\"type\":\"\xff\"}"));
-    EXPECT_EQ(client.read_close(), 1007U);
-}
-
 TEST(CloseCode, is_1009_for_a_message_over_the_limit) {
     Config config;
     config.max_message_bytes = 2000;

@@ -1,17 +1,14 @@
 // Limits of a running server per client and per address: rates, timeouts, headers, subscriptions, proxies.
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "protocol/sample_snapshot.hpp"
 #include "server/test_client.hpp"
 #include "session_buddy/core/log.hpp"
-#include "support/log_lines.hpp"
 
 namespace session_buddy::test {
 namespace {
@@ -77,42 +74,6 @@ TEST(MessageRate, messages_over_it_get_errors_and_then_close_1008) {
     EXPECT_LT(served + refused, kSent / 2);
 }
 
-TEST(MessageRate, recovers_for_a_client_that_backs_off) {
-    Config config;
-    config.max_messages_per_second = 20;
-    TestServer server(config);
-    TestClient client(server.port());
-    int refused = 0;
-    while (refused == 0) {
-        refused += client.ask(kPing).at("type") == "error" ? 1 : 0;
-    }
-    TestServer::eventually([&] {
-        std::this_thread::sleep_for(std::chrono::milliseconds{100});  // the client backs off
-        return client.ask(kPing).at("type") == "pong";
-    });
-}
-
-TEST(MessageRate, counts_pings_and_invalid_messages) {
-    Config config;
-    config.max_messages_per_second = 5;
-    config.handshake_timeout = Seconds{0.3};  // for the close frame of the client, which never comes
-    TestServer server(config);
-    RawConnection pinging(server.port());
-    pinging.send(upgrade_request("/"));
-    EXPECT_EQ(pinging.read_http().status, 101U);
-    std::string pings;
-    for (int i = 0; i < 100; ++i) {
-        pings += std::string("\x89\x80\0\0\0\0", 6);
-    }
-    pinging.send(pings);
-    EXPECT_NE(pinging.read_to_end().find(std::string("\x88\x02\x03\xf0", 4)), std::string::npos);
-    TestClient nonsense(server.port());
-    for (int i = 0; i < 100; ++i) {
-        nonsense.send_later("nonsense");
-    }
-    EXPECT_EQ(nonsense.read_close(), 1008U);
-}
-
 TEST(MaxSubscriptions, more_names_are_rejected_and_change_nothing) {
     Config config;
     config.max_subscriptions = 2;
@@ -157,30 +118,6 @@ TEST(IdleTimeout, closes_an_idle_keep_alive_connection) {
     EXPECT_EQ(slow.read_http().status, 200U);
     slow.send("GET /heal");
     EXPECT_EQ(slow.read_to_end(), "");
-}
-
-TEST(WriteTimeout, drops_a_client_that_reads_nothing_even_if_it_sends) {
-    Config config;
-    config.max_clients = 1;
-    config.write_timeout = Seconds{0.3};
-    const LogLines log(log::Level::debug);
-    TestServer server(config);
-    TestClient talking(server.port(), {.receive_buffer = 16384, .reading = false});
-    std::vector<SkillMetrics> skills;
-    for (int i = 0; i < 1000; ++i) {
-        skills.push_back(skill(std::string(200, 'x') + std::to_string(i), 1000 - i));
-    }
-    for (std::uint64_t i = 1; i <= 20; ++i) {
-        auto large = snapshot_of(i, {});
-        large->skills = table_of(skills, skills.size());
-        server->publish(large);
-    }
-    TestServer::eventually([&] {
-        talking.send_later("{}");
-        std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        return upgrade(server).status == 101;
-    });
-    EXPECT_EQ(log.count("message not sent within write_timeout"), 1U);
 }
 
 TEST(MaxPendingBytes, stops_reading_and_loses_nothing) {

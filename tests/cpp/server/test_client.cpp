@@ -178,12 +178,6 @@ void TestClient::send(const std::string& text) {
     run_until(impl_->io, "sending", [this] { return impl_->outgoing.empty(); });
 }
 
-void TestClient::send_binary(const std::string& bytes) {
-    impl_->stream.binary(true);
-    send(bytes);
-    impl_->stream.text(true);
-}
-
 void TestClient::send_later(std::string text) {
     impl_->outgoing.push_back(std::move(text));
     impl_->send_next();

@@ -49,7 +49,6 @@ class TestClient {
 
     void send(const std::string& text);
     void send(const Json& message) { send(message.dump()); }
-    void send_binary(const std::string& bytes);
     /// Queues a message without waiting; preserves the order.
     void send_later(std::string text);
     void start_reading();
